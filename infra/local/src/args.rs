@@ -1,0 +1,119 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs Torale's admin API on this machine: store, queue, every function, and 30 days of history.
+#[derive(Debug, Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version)]
+pub struct Arguments {
+    /// What to do instead of running the stack.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run the stack.
+    #[command(flatten)]
+    pub run: Run,
+    /// Where the stack listens.
+    #[command(flatten)]
+    pub ports: Ports,
+}
+
+/// Commands that talk to a running stack.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Put events on the queue of a running stack and wait until they are projected
+    Send {
+        /// One event a line; `-` is standard input
+        file: PathBuf,
+    },
+}
+
+/// The ports, all on loopback.
+#[derive(Debug, Clone, Args)]
+pub struct Ports {
+    /// Port of the HTTP API
+    #[arg(long, value_name = "PORT", default_value_t = 9000, global = true)]
+    pub http_port: u16,
+    /// Port of the SQS-compatible queue
+    #[arg(long, value_name = "PORT", default_value_t = 4566, global = true)]
+    pub sqs_port: u16,
+    /// Port of the DynamoDB-compatible store
+    #[arg(long, value_name = "PORT", default_value_t = 8000, global = true)]
+    pub dynamodb_port: u16,
+}
+
+/// How to run the stack.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Build everything optimised: slower to start, much faster to run
+    #[arg(long)]
+    pub release: bool,
+    /// Keep the store in this folder between runs (the queue stays in memory)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Seed nothing but the admin and its key
+    #[arg(long)]
+    pub empty: bool,
+    /// The admin's API key, instead of a random one
+    #[arg(long, value_name = "KEY", value_parser = admin_key)]
+    pub admin_key: Option<String>,
+    /// Days of history to seed
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub days: u32,
+    /// Executions to seed; users, tasks and the rest follow from it
+    #[arg(long, default_value_t = 3_000)]
+    pub executions: u32,
+    /// Another number, another history
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Messages that the consumer gets at once, at most
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub batch_size: u16,
+    /// Seconds to gather a batch
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub batching_window: u64,
+    /// Consumers at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub consumers: u8,
+    /// Processes of each HTTP function, so requests to it at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub instances: u8,
+}
+
+fn admin_key(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("sk_").ok_or("a key starts with sk_")?;
+    let fits = (1..=253).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("after sk_ come 1 to 253 visible characters".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_what_other_tools_rely_on() {
+        let arguments = Arguments::parse_from(["cargo dev"]);
+        let ports = arguments.ports;
+        assert_eq!((ports.http_port, ports.sqs_port, ports.dynamodb_port), (9000, 4566, 8000));
+        assert!(arguments.command.is_none() && !arguments.run.empty && arguments.run.data.is_none());
+    }
+
+    #[test]
+    fn a_key_without_its_prefix_is_refused() {
+        assert!(Arguments::try_parse_from(["cargo dev", "--admin-key", "secret"]).is_err());
+        assert!(Arguments::try_parse_from(["cargo dev", "--admin-key", "sk_test1234"]).is_ok());
+    }
+
+    #[test]
+    fn ports_may_follow_the_command() {
+        let arguments = Arguments::parse_from(["cargo dev", "send", "x.ndjson", "--sqs-port", "4567"]);
+        assert_eq!(arguments.ports.sqs_port, 4567);
+    }
+}

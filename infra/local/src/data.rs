@@ -1,0 +1,111 @@
+//! The folder of `--data`: beside the store, what the next run must know.
+
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use crate::failure::Failure;
+use crate::seed;
+
+/// The key to print: the given one, else the one that the folder keeps, else a new one.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, Failure> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let Some(folder) = folder else { return Ok(seed::new_key()) };
+    let path = folder.join("admin-key");
+    if let Some(kept) = read(&path)? {
+        return Ok(kept.trim().to_owned());
+    }
+    let key = seed::new_key();
+    write(&path, &key)?;
+    Ok(key)
+}
+
+/// Whether the history has been seeded, and from which day on if that was interrupted.
+pub struct Marker {
+    begun: PathBuf,
+    done: PathBuf,
+}
+
+impl Marker {
+    /// The marker of a folder.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { begun: folder.join("seed-begun"), done: folder.join("seed-done") }
+    }
+
+    /// Whether the whole history is in the store.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.exists()
+    }
+
+    /// Notes the day, or answers the day of the run that was interrupted: then the same events are sent
+    /// again, and those that had arrived change nothing.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn begin(&self, today: NaiveDate) -> Result<NaiveDate, Failure> {
+        let begun = read(&self.begun)?.and_then(|text| text.trim().parse().ok());
+        if let Some(day) = begun {
+            return Ok(day);
+        }
+        write(&self.begun, &today.to_string())?;
+        Ok(today)
+    }
+
+    /// Notes that the history is complete.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn end(&self) -> Result<(), Failure> {
+        write(&self.done, "")
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::io(path.display().to_string())(error)),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(Failure::io(path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_keeps_its_key_and_the_day_of_its_seed() {
+        let folder = std::env::temp_dir().join(format!("torale-data-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let key = admin_key(None, Some(&folder)).unwrap();
+        assert_eq!(admin_key(None, Some(&folder)).unwrap(), key);
+        assert_eq!(admin_key(Some("sk_given"), Some(&folder)).unwrap(), "sk_given");
+        assert_eq!(admin_key(None, Some(&folder)).unwrap(), key);
+
+        let (monday, tuesday) = ("2024-01-15".parse().unwrap(), "2024-01-16".parse().unwrap());
+        let marker = Marker::new(&folder);
+        assert_eq!(marker.begin(monday).unwrap(), monday);
+        assert_eq!(marker.begin(tuesday).unwrap(), monday);
+        assert!(!marker.is_done());
+        marker.end().unwrap();
+        assert!(Marker::new(&folder).is_done());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn without_a_folder_each_key_is_new() {
+        let key = admin_key(None, None).unwrap();
+        assert_eq!(key.len(), 43);
+        assert_ne!(admin_key(None, None).unwrap(), key);
+    }
+}

@@ -1,0 +1,312 @@
+//! The functions: what feeds them, how they are built, and the processes that run them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::gateway::Route;
+use crate::process::{self, Child};
+use crate::project::Project;
+use crate::runtime::Runtimes;
+
+/// A queue whose messages Lambda would bring to a function.
+#[derive(Debug, Clone)]
+pub struct EventSource {
+    /// The queue's name.
+    pub queue: &'static str,
+    /// Where messages go that were received too often.
+    pub dead_letters: &'static str,
+    /// The function that is invoked with them.
+    pub function: &'static str,
+    /// How often a message may be received.
+    pub max_receive_count: u32,
+    /// How long the function may run.
+    pub timeout: Duration,
+    /// After this long a failed message is received again. In the cloud the visibility time-out has to pass.
+    pub retry_after: Duration,
+}
+
+/// Every queue that feeds a function. A new consumer is one more row here.
+pub const EVENT_SOURCES: &[EventSource] = &[EventSource {
+    queue: "torale-events",
+    dead_letters: "torale-events-dlq",
+    function: "consumer",
+    max_receive_count: 5,
+    timeout: Duration::from_secs(60),
+    retry_after: Duration::from_secs(3),
+}];
+
+/// The queue that the platform sends to.
+pub const EVENTS: &EventSource = &EVENT_SOURCES[0];
+
+impl EventSource {
+    /// AWS asks for six times the function's time-out and the batching window at least.
+    #[must_use]
+    pub fn visibility(&self) -> Duration {
+        self.timeout * 6 + Duration::from_secs(20)
+    }
+}
+
+/// Environment of every function, beside the addresses of store and queue.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("AWS_REGION", "us-east-1"),
+    ("AWS_DEFAULT_REGION", "us-east-1"),
+    ("AWS_ACCESS_KEY_ID", "local"),
+    ("AWS_SECRET_ACCESS_KEY", "local"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_CONFIG_FILE", "/dev/null"),
+    ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+    ("NO_PROXY", "127.0.0.1,localhost"),
+];
+/// What must not reach the functions from the shell that started the stack.
+const HIDDEN: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"];
+/// How much a function logs unless the shell says otherwise.
+const DEFAULT_LOG: &str = "warn";
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A process that lived this long is restarted without delay.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+
+/// A function and how many of its processes run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// Its name: of the package, the binary and the Lambda function.
+    pub name: String,
+    /// Processes.
+    pub instances: usize,
+}
+
+/// The functions that routes and event sources name.
+#[must_use]
+pub fn named_by(routes: &[Route], http_instances: usize, consumers: usize) -> Vec<Function> {
+    let http = routes.iter().map(|route| (route.function.as_str(), http_instances));
+    let sources = EVENT_SOURCES.iter().map(|source| (source.function, consumers));
+    let mut functions: Vec<_> =
+        http.chain(sources).map(|(name, instances)| Function { name: name.to_owned(), instances }).collect();
+    functions.sort_by(|a, b| a.name.cmp(&b.name));
+    functions.dedup_by(|a, b| a.name == b.name);
+    functions
+}
+
+/// Builds the functions' binaries; cargo's own output is the user's to read.
+///
+/// # Errors
+/// When they do not compile.
+pub async fn build(
+    project: &Project,
+    functions: &[Function],
+    release: bool,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let mut cargo = process::command("cargo");
+    cargo.arg("build").current_dir(&project.root);
+    // Naming this package too makes cargo resolve the features of shared dependencies as it did for
+    // `cargo dev` itself: what both use is compiled once.
+    cargo.args(["--package", env!("CARGO_PKG_NAME")]);
+    for function in functions {
+        cargo.args(["--package", &function.name, "--bin", &function.name]);
+    }
+    if release {
+        cargo.arg("--release");
+    }
+    let what = "building the functions";
+    let status = process::run(what, cargo, stop).await?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::Command { what: what.to_owned(), status, hint: String::new() })
+}
+
+/// Where the functions find what they need.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Port of the gateway.
+    pub http: u16,
+    /// Port of the queue.
+    pub sqs: u16,
+    /// Port of the store.
+    pub dynamodb: u16,
+}
+
+/// Runs the functions' processes and keeps them running.
+pub struct Fleet {
+    shared: Shared,
+    tracker: TaskTracker,
+    running: Mutex<CancellationToken>,
+}
+
+/// What every supervisor needs.
+#[derive(Clone)]
+struct Shared {
+    folder: PathBuf,
+    addresses: Addresses,
+    runtimes: Runtimes,
+    console: Console,
+    stop: CancellationToken,
+}
+
+static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
+
+impl Fleet {
+    /// A fleet without processes. They end with `stop`; `tracker` waits until they have.
+    #[must_use]
+    pub fn new(
+        folder: &Path,
+        addresses: Addresses,
+        runtimes: Runtimes,
+        console: Console,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let shared = Shared { folder: folder.to_owned(), addresses, runtimes, console, stop };
+        Self { shared, tracker, running: Mutex::default() }
+    }
+
+    /// Starts the functions; processes of a former call finish their work and end.
+    pub fn replace(&self, functions: &[Function]) {
+        let retire = CancellationToken::new();
+        let former = std::mem::replace(
+            &mut *self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            retire.clone(),
+        );
+        for function in functions {
+            self.shared.runtimes.declare(&function.name);
+            for _ in 0..function.instances {
+                let (shared, name, retire) = (self.shared.clone(), function.name.clone(), retire.clone());
+                self.tracker.spawn(async move { shared.supervise(&name, retire).await });
+            }
+        }
+        former.cancel();
+    }
+}
+
+/// Why a process is gone.
+enum End {
+    Itself(std::io::Result<std::process::ExitStatus>),
+    TimedOut,
+    Retired,
+    Stopped,
+}
+
+impl Shared {
+    /// Keeps one process of a function running.
+    async fn supervise(&self, name: &str, retire: CancellationToken) {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let started = Instant::now();
+            let instance = NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed).to_string();
+            let end = self.run_once(name, &instance, &retire).await;
+            self.runtimes.ended(name, &instance);
+            pause = if started.elapsed() >= HEALTHY_AFTER { SHORTEST_PAUSE } else { pause };
+            match end {
+                End::Stopped | End::Retired => return,
+                End::TimedOut => self.console.line(name, "ran out of time and was killed"),
+                End::Itself(Ok(status)) => {
+                    self.console.line(name, &format!("ended ({status}); next start in {pause:?}"));
+                }
+                End::Itself(Err(error)) => {
+                    self.console.line(name, &format!("cannot run: {error}; next try in {pause:?}"));
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = retire.cancelled() => return,
+                () = self.stop.cancelled() => return,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn run_once(&self, name: &str, instance: &str, retire: &CancellationToken) -> End {
+        let registered = self.runtimes.register(name, instance);
+        let mut child = match Child::start(self.command(name, instance)) {
+            Ok(child) => child,
+            Err(error) => return End::Itself(Err(error)),
+        };
+        let (stdout, stderr) = (child.process().stdout.take(), child.process().stderr.take());
+        let logs = [self.forward(name, stdout), self.forward(name, stderr)];
+        let end = tokio::select! {
+            status = child.ended() => End::Itself(status),
+            () = registered.evicted() => End::TimedOut,
+            () = retire.cancelled() => End::Retired,
+            () = self.stop.cancelled() => End::Stopped,
+        };
+        if matches!(end, End::Retired) {
+            self.runtimes.retire(name, instance, LONGEST_PAUSE).await;
+        }
+        child.stop().await;
+        for log in logs {
+            // The last words of a crash come before the note about it.
+            drop(tokio::time::timeout(Duration::from_secs(1), log).await);
+        }
+        end
+    }
+
+    fn command(&self, name: &str, instance: &str) -> tokio::process::Command {
+        let mut command = process::command(self.folder.join(name));
+        let Addresses { http, sqs, dynamodb } = self.addresses;
+        for hidden in HIDDEN {
+            command.env_remove(hidden);
+        }
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", DEFAULT_LOG);
+        }
+        command
+            .envs(ENVIRONMENT.iter().copied())
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            // The scheme is needed as soon as the address has a path.
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{http}/.rt/{name}:{instance}"))
+            .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{dynamodb}"))
+            .env("AWS_ENDPOINT_URL_SQS", format!("http://127.0.0.1:{sqs}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Prints what a process writes, line by line, under its function's name.
+    fn forward(
+        &self,
+        name: &str,
+        output: Option<impl AsyncRead + Unpin + Send + 'static>,
+    ) -> tokio::task::JoinHandle<()> {
+        let (console, name) = (self.console.clone(), name.to_owned());
+        tokio::spawn(async move {
+            let Some(output) = output else { return };
+            let mut lines = BufReader::new(output).split(b'\n');
+            while let Ok(Some(line)) = lines.next_segment().await {
+                console.line(&name, String::from_utf8_lossy(&line).trim_end());
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_function_is_named_once() {
+        let routes = [Route::new("GET", "/a", "one"), Route::new("POST", "/a", "one")];
+        let functions = named_by(&routes, 1, 2);
+        let expected = [("consumer", 2), ("one", 1)];
+        assert_eq!(functions, expected.map(|(name, instances)| Function { name: name.to_owned(), instances }));
+    }
+
+    #[test]
+    fn messages_stay_invisible_for_six_time_outs() {
+        for source in EVENT_SOURCES {
+            assert!(source.visibility() >= source.timeout * 6);
+        }
+    }
+}

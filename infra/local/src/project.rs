@@ -1,0 +1,116 @@
+//! What the stack reads from the workspace: folders, and the one list of routes.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::gateway::Route;
+
+/// The folders of the workspace.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Project {
+    /// The folder of the root manifest.
+    #[serde(rename = "workspace_root")]
+    pub root: PathBuf,
+    /// Where cargo builds to.
+    #[serde(rename = "target_directory")]
+    pub target: PathBuf,
+}
+
+impl Project {
+    /// Asks cargo where the workspace is that the present folder belongs to.
+    ///
+    /// # Errors
+    /// When cargo cannot say.
+    pub async fn find() -> Result<Self, Failure> {
+        let what = "cargo metadata";
+        let output = tokio::process::Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .output()
+            .await
+            .map_err(Failure::io(what))?;
+        if !output.status.success() {
+            let hint = format!(": {}", String::from_utf8_lossy(&output.stderr).trim());
+            return Err(Failure::Command { what: what.to_owned(), status: output.status, hint });
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| Failure::Helper(format!("{what}: {error}")))
+    }
+
+    /// The folder of the stack's own files: the Python environment, logs.
+    #[must_use]
+    pub fn local(&self) -> PathBuf {
+        self.target.join("local")
+    }
+
+    /// Reads the routes from `[workspace.metadata.lambda.watch.router]` of the root manifest.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read or the table is not as `cargo lambda watch` wants it.
+    pub async fn routes(&self) -> Result<Vec<Route>, Failure> {
+        let path = self.root.join("Cargo.toml");
+        let text = tokio::fs::read_to_string(&path).await;
+        let text = text.map_err(Failure::io(path.display().to_string()))?;
+        parse_routes(&path, &text)
+    }
+}
+
+#[derive(Deserialize)]
+struct Target {
+    method: String,
+    function: String,
+}
+
+fn parse_routes(path: &Path, text: &str) -> Result<Vec<Route>, Failure> {
+    let wrong = |reason: String| Failure::Manifest { path: path.to_owned(), reason };
+    let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let mut table = toml::Value::Table(manifest);
+    for key in ["workspace", "metadata", "lambda", "watch", "router"] {
+        table = table
+            .get(key)
+            .cloned()
+            .ok_or_else(|| wrong("[workspace.metadata.lambda.watch.router] is missing".to_owned()))?;
+    }
+    let router: std::collections::BTreeMap<String, Vec<Target>> =
+        table.try_into().map_err(|error| wrong(error.to_string()))?;
+    Ok(router
+        .into_iter()
+        .flat_map(|(path, targets)| {
+            targets.into_iter().map(move |target| Route::new(&target.method, &path, &target.function))
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_come_from_the_router_table() {
+        let text = r#"
+            [workspace.metadata.lambda.watch.router]
+            "/admin/stats" = [{ method = "GET", function = "stats" }]
+            "/admin/users/{id}/deactivate" = [{ method = "PATCH", function = "deactivate-user" }]
+        "#;
+        let routes = parse_routes(Path::new("Cargo.toml"), text).unwrap();
+        assert_eq!(
+            routes,
+            vec![
+                Route::new("GET", "/admin/stats", "stats"),
+                Route::new("PATCH", "/admin/users/{id}/deactivate", "deactivate-user"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_table_is_named() {
+        let error = parse_routes(Path::new("Cargo.toml"), "[workspace]").unwrap_err();
+        assert!(error.to_string().contains("workspace.metadata.lambda.watch.router"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn this_workspace_has_routes() {
+        let routes = Project::find().await.unwrap().routes().await.unwrap();
+        assert!(routes.contains(&Route::new("GET", "/admin/stats", "stats")), "{routes:?}");
+    }
+}

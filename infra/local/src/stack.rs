@@ -1,0 +1,284 @@
+//! Starts everything in order, watches the source, and stops everything again.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::args::{Ports, Run};
+use crate::clock;
+use crate::console::Console;
+use crate::data::{self, Marker};
+use crate::failure::Failure;
+use crate::functions::{self, Addresses, EVENT_SOURCES, EVENTS, EventSource, Fleet};
+use crate::gateway::{API_TIMEOUT, Gateway, Route};
+use crate::load;
+use crate::poller::{Batching, Poller, Target};
+use crate::project::Project;
+use crate::queue::{self, Queue, Server};
+use crate::runtime::Runtimes;
+use crate::send::SetAside;
+use crate::watch::Sources;
+use crate::{seed, store, summary};
+
+/// How long a start that is interrupted may take to clean up.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the stack until `stop` or until a part of it fails; then nothing of it is left.
+///
+/// # Errors
+/// Whatever kept it from starting or going on.
+pub async fn run(
+    arguments: &Run,
+    ports: &Ports,
+    console: &Console,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let tracker = TaskTracker::new();
+    let mut serving = std::pin::pin!(serve(arguments, ports, console, &tracker, stop));
+    let result = tokio::select! {
+        result = &mut serving => result,
+        // What was being started is stopped in order, too.
+        () = stop.cancelled() => tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(())),
+    };
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+    match result {
+        Err(Failure::Stopped) => Ok(()),
+        other => other,
+    }
+}
+
+/// The ports, taken before anything else is done.
+struct Listeners {
+    http: TcpListener,
+    dynamodb: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(ports: &Ports) -> Result<Self, Failure> {
+        let http = bind(ports.http_port, "the HTTP API", "--http-port").await?;
+        let dynamodb = bind(ports.dynamodb_port, "the DynamoDB store", "--dynamodb-port").await?;
+        // Another process will listen here: look, and let go.
+        drop(bind(ports.sqs_port, "the SQS queue", "--sqs-port").await?);
+        Ok(Self { http, dynamodb })
+    }
+}
+
+async fn bind(port: u16, what: &'static str, flag: &'static str) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(("127.0.0.1", port)).await;
+    bound.map_err(|source| Failure::PortTaken { port, what, flag, source })
+}
+
+/// What is up and has to be known later.
+struct Stack<'a> {
+    arguments: &'a Run,
+    ports: &'a Ports,
+    console: &'a Console,
+    tracker: &'a TaskTracker,
+    stop: &'a CancellationToken,
+    project: Project,
+    runtimes: Runtimes,
+    gateway: Gateway,
+    fleet: Fleet,
+}
+
+async fn serve(
+    arguments: &Run,
+    ports: &Ports,
+    console: &Console,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let listeners = Listeners::bind(ports).await?;
+    let project = Project::find().await?;
+    let runtimes = Runtimes::default();
+    let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
+    let profile = if arguments.release { "release" } else { "debug" };
+    let addresses = Addresses { http: ports.http_port, sqs: ports.sqs_port, dynamodb: ports.dynamodb_port };
+    let fleet = Fleet::new(
+        &project.target.join(profile),
+        addresses,
+        runtimes.clone(),
+        console.clone(),
+        tracker.clone(),
+        stop.clone(),
+    );
+    let stack = Stack { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
+
+    let mut sources = Sources::look(&stack.project.root);
+    let routes = stack.project.routes().await?;
+    stack.start_store(listeners.dynamodb).await?;
+    queue::install(&stack.project, console, stop).await?;
+    stack.build(&routes).await?;
+    let mut broken = stack.start_queue().await?;
+    stack.start_gateway(listeners.http, &routes);
+    stack.fleet.replace(&stack.functions(&routes));
+    let events = stack.start_pollers().await?;
+    tokio::select! {
+        key = stack.fill(&events) => {
+            let kept = arguments.data.is_some();
+            console.print(&summary::text(ports, &routes, &key?, kept));
+        }
+        Some(failure) = broken.recv() => return Err(failure),
+        () = stop.cancelled() => return Ok(()),
+    }
+    loop {
+        tokio::select! {
+            () = sources.changed() => stack.rebuild().await?,
+            () = stop.cancelled() => return Ok(()),
+            Some(failure) = broken.recv() => return Err(failure),
+        }
+    }
+}
+
+impl Stack<'_> {
+    fn functions(&self, routes: &[Route]) -> Vec<functions::Function> {
+        let (http, consumers) = (self.arguments.instances.into(), self.arguments.consumers.into());
+        functions::named_by(routes, http, consumers)
+    }
+
+    async fn build(&self, routes: &[Route]) -> Result<(), Failure> {
+        self.console.note("building the functions");
+        functions::build(&self.project, &self.functions(routes), self.arguments.release, self.stop).await
+    }
+
+    async fn start_store(&self, listener: TcpListener) -> Result<(), Failure> {
+        let database = store::open(self.arguments.data.as_deref())?;
+        let serving = store::serve(listener, database, self.console.clone(), self.stop.clone());
+        self.tracker.spawn(serving);
+        store::create_tables(&store::client(self.ports.dynamodb_port)).await?;
+        Ok(())
+    }
+
+    /// Starts the queue's process and holds it until the stack stops; tells when it ends by itself.
+    async fn start_queue(&self) -> Result<mpsc::Receiver<Failure>, Failure> {
+        let mut server = Server::start(&self.project, self.ports.sqs_port, self.stop).await?;
+        let (broken, receiver) = mpsc::channel(1);
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                failure = server.ended() => drop(broken.send(failure).await),
+                () = stop.cancelled() => {}
+            }
+            server.stop().await;
+        });
+        Ok(receiver)
+    }
+
+    fn start_gateway(&self, listener: TcpListener, routes: &[Route]) {
+        self.gateway.set_routes(routes.to_vec());
+        let (gateway, console, stop) = (self.gateway.clone(), self.console.clone(), self.stop.clone());
+        self.tracker.spawn(async move {
+            tokio::select! {
+                served = gateway.serve(listener) => {
+                    if let Err(error) = served {
+                        console.note(format!("the gateway: {error}"));
+                    }
+                }
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Creates the queues and starts what brings their messages to the functions.
+    async fn start_pollers(&self) -> Result<Queue, Failure> {
+        let client = queue::client(self.ports.sqs_port);
+        for source in EVENT_SOURCES {
+            let queue = Queue::create(&client, source).await?;
+            for _ in 0..self.arguments.consumers {
+                let poller = self.poller(queue.clone(), source);
+                let stop = self.stop.clone();
+                self.tracker.spawn(async move {
+                    tokio::select! {
+                        () = poller.run() => {}
+                        () = stop.cancelled() => {}
+                    }
+                });
+            }
+        }
+        Queue::find(&client, EVENTS.queue).await
+    }
+
+    fn poller(&self, queue: Queue, source: &'static EventSource) -> Poller<Queue, Invoked> {
+        let batching = Batching {
+            size: self.arguments.batch_size.into(),
+            window: Duration::from_secs(self.arguments.batching_window),
+            retry_after: source.retry_after,
+        };
+        let target =
+            Invoked { runtimes: self.runtimes.clone(), source, console: self.console.clone() };
+        Poller { name: source.queue, source: queue, target, batching, console: self.console.clone() }
+    }
+
+    /// Sends the admin, its key and the history through the queue. Answers the key.
+    async fn fill(&self, events: &Queue) -> Result<String, Failure> {
+        let folder = self.arguments.data.as_deref();
+        let key = data::admin_key(self.arguments.admin_key.as_deref(), folder)?;
+        load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
+        let marker = folder.map(Marker::new);
+        if !self.arguments.empty && !marker.as_ref().is_some_and(Marker::is_done) {
+            let now = clock::now();
+            let day = marker.as_ref().map_or(Ok(now.date_naive()), |marker| marker.begin(now.date_naive()))?;
+            let history = seed::history(&seed::Plan {
+                seed: self.arguments.seed,
+                day,
+                until: now,
+                days: self.arguments.days,
+                executions: self.arguments.executions,
+            });
+            self.console.note(format!("seeding {} days of history: {} events", self.arguments.days, history.len()));
+            load::send_and_wait(events, &history, "seeding", self.console).await?;
+            marker.map_or(Ok(()), |marker| marker.end())?;
+        }
+        SetAside::count(self.ports).await?.report(self.console);
+        Ok(key)
+    }
+
+    /// Builds what changed and swaps the processes; if it does not build, the old ones go on.
+    async fn rebuild(&self) -> Result<(), Failure> {
+        let next = match self.project.routes().await {
+            Ok(next) => next,
+            Err(error) => {
+                self.console.note(error.to_string());
+                return Ok(());
+            }
+        };
+        match self.build(&next).await {
+            Ok(()) => {
+                self.fleet.replace(&self.functions(&next));
+                self.gateway.set_routes(next);
+                self.console.note("the functions are up to date");
+                Ok(())
+            }
+            Err(Failure::Stopped) => Err(Failure::Stopped),
+            Err(error) => {
+                self.console.note(format!("{error}; the former ones keep serving"));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The function that a queue feeds, invoked within this process.
+struct Invoked {
+    runtimes: Runtimes,
+    source: &'static EventSource,
+    console: Console,
+}
+
+impl Target for Invoked {
+    async fn invoke(&self, event: Bytes) -> Option<Bytes> {
+        match self.runtimes.invoke(self.source.function, event, self.source.timeout).await {
+            Ok(result) => Some(result),
+            Err(error) => {
+                self.console.line(self.source.function, &error.to_string());
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The DynamoDB-compatible store: dynoxide, in this process, behind its HTTP port.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
+    TimeToLiveSpecification,
+};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use torale_domain::keys::{TableSpec, tables};
+
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// DynamoDB removes expired items by itself; dynoxide when it is asked.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+fn failure(error: impl std::fmt::Display) -> Failure {
+    Failure::Store(error.to_string())
+}
+
+/// Opens the database: in memory, or in a file of `folder`.
+///
+/// # Errors
+/// When the folder or its file cannot be used.
+pub fn open(folder: Option<&Path>) -> Result<Database, Failure> {
+    let Some(folder) = folder else { return Database::memory().map_err(failure) };
+    std::fs::create_dir_all(folder).map_err(Failure::io(folder.display().to_string()))?;
+    let path = folder.join("dynamodb.sqlite");
+    let database = Database::new(&path.to_string_lossy()).map_err(failure)?;
+    // One fsync a commit would make the consumer crawl. Only a power cut can tear the file now.
+    database.enable_bulk_loading().map_err(failure)?;
+    Ok(database)
+}
+
+/// Serves the database until `stop`, and sweeps expired items meanwhile.
+pub async fn serve(listener: TcpListener, database: Database, console: Console, stop: CancellationToken) {
+    let sweeping = sweep(database.clone(), console.clone());
+    let stopped = stop.clone().cancelled_owned();
+    let serving = dynoxide::server::serve_with_shutdown(listener, database, stopped);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = sweeping => {}
+        served = serving => {
+            if let Err(error) = served {
+                console.note(format!("the store: {error}"));
+            }
+        }
+    }
+}
+
+async fn sweep(database: Database, console: Console) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let database = database.clone();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        if let Ok(Err(error)) = swept {
+            console.note(format!("the store could not remove expired items: {error}"));
+        }
+    }
+}
+
+/// A client of the store on a loopback port. Any credentials will do.
+#[must_use]
+pub fn client(port: u16) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
+/// Creates the tables that do not exist yet; `true` when there were none before.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
+    let listed = client.list_tables().send().await.map_err(|error| failure(DisplayErrorContext(error)))?;
+    let existing = listed.table_names();
+    for table in tables() {
+        if existing.iter().any(|name| *name == *table.name) {
+            continue;
+        }
+        create_table(client, &table).await.map_err(|error| failure(DisplayErrorContext(error)))?;
+        if let Some(attribute) = table.ttl {
+            enable_ttl(client, &table.name, attribute).await?;
+        }
+    }
+    Ok(existing.is_empty())
+}
+
+async fn create_table(
+    client: &Client,
+    table: &TableSpec,
+) -> Result<(), aws_sdk_dynamodb::Error> {
+    let mut create =
+        client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
+    let keys = std::iter::once((table.hash_key, KeyType::Hash))
+        .chain(table.range_key.map(|name| (name, KeyType::Range)));
+    for (name, kind) in keys {
+        let definition = AttributeDefinition::builder().attribute_name(name);
+        create = create
+            .attribute_definitions(definition.attribute_type(ScalarAttributeType::S).build()?)
+            .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
+    }
+    create.send().await?;
+    Ok(())
+}
+
+async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(), Failure> {
+    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true);
+    client
+        .update_time_to_live()
+        .table_name(table)
+        .time_to_live_specification(specification.build().map_err(failure)?)
+        .send()
+        .await
+        .map_err(|error| failure(DisplayErrorContext(error)))?;
+    Ok(())
+}
+
+/// How many items a table holds.
+///
+/// # Errors
+/// When the store refuses, or nothing listens on its port.
+pub async fn count(client: &Client, table: &str) -> Result<u64, Failure> {
+    let mut pages = client.scan().table_name(table).select(Select::Count).into_paginator().send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| failure(DisplayErrorContext(error)))?;
+        count += u64::try_from(page.count()).unwrap_or(0);
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn start(folder: Option<&Path>) -> (Client, CancellationToken) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(listener, open(folder).unwrap(), Console::default(), stop.clone()));
+        (client(port), stop)
+    }
+
+    #[tokio::test]
+    async fn tables_are_created_once() {
+        let (client, _stop) = start(None).await;
+        assert!(create_tables(&client).await.unwrap());
+        assert!(!create_tables(&client).await.unwrap());
+        assert_eq!(count(&client, torale_domain::keys::QUARANTINE_TABLE).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_folder_keeps_the_tables() {
+        let folder = std::env::temp_dir().join(format!("torale-local-{}", std::process::id()));
+        let (client, stop) = start(Some(&folder)).await;
+        assert!(create_tables(&client).await.unwrap());
+        stop.cancel();
+        let (client, _stop) = start(Some(&folder)).await;
+        assert!(!create_tables(&client).await.unwrap());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,60 @@
+//! What the user needs to know once everything runs.
+
+use crate::args::Ports;
+use crate::functions::EVENTS;
+use crate::gateway::Route;
+
+/// The text that ends the start: addresses, the key, and a line to try each endpoint.
+#[must_use]
+pub fn text(ports: &Ports, routes: &[Route], key: &str, kept: bool) -> String {
+    let base = format!("http://127.0.0.1:{}", ports.http_port);
+    let mut text = format!(
+        "\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
+         DynamoDB       http://127.0.0.1:{} (region us-east-1, any credentials)\n\nTry it:\n",
+        ports.sqs_port, EVENTS.queue, ports.dynamodb_port
+    );
+    for route in routes {
+        let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
+        let path = route.path.replace("{id}", "USER_ID");
+        text.push_str(&format!("  curl -s{method} -H 'Authorization: Bearer {key}' {base}{path}\n"));
+    }
+    let data = if kept { "the store is kept, the queue is not" } else { "store and queue are in memory" };
+    text.push_str(&format!(
+        "\nSend events:  cargo dev send{} FILE.ndjson\nChanges under shared/ and functions/ are picked up.\n\
+         Stop:         Ctrl-C ({data})\n",
+        port_flags(ports)
+    ));
+    text
+}
+
+/// The flags that another command needs to find this stack.
+fn port_flags(ports: &Ports) -> String {
+    let mut flags = String::new();
+    if ports.sqs_port != 4566 {
+        flags.push_str(&format!(" --sqs-port {}", ports.sqs_port));
+    }
+    if ports.dynamodb_port != 8000 {
+        flags.push_str(&format!(" --dynamodb-port {}", ports.dynamodb_port));
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_has_the_key_and_a_line_for_each_route() {
+        let ports = Ports { http_port: 9001, sqs_port: 4567, dynamodb_port: 8000 };
+        let routes = [
+            Route::new("GET", "/admin/stats", "stats"),
+            Route::new("PATCH", "/admin/users/{id}/deactivate", "deactivate-user"),
+        ];
+        let text = text(&ports, &routes, "sk_test", false);
+        let get = "curl -s -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/stats\n";
+        let patch =
+            "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
+        assert!(text.contains(get) && text.contains(patch), "{text}");
+        assert!(text.contains("cargo dev send --sqs-port 4567 FILE.ndjson"), "{text}");
+    }
+}

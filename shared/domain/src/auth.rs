@@ -1,0 +1,115 @@
+//! Who may ask: the rules, without the reading.
+
+use crate::commit::Entity;
+use crate::entities::User;
+use crate::ids::{KeyHash, KeyId, UserId};
+use crate::item::Item;
+use crate::keys;
+use crate::read::Corrupt;
+use crate::views;
+
+/// The only role that may use the admin API.
+pub const ADMIN: &str = "admin";
+/// How every API key begins.
+pub const KEY_PREFIX: &str = "sk_";
+
+/// Why a request is refused. The order of the variants is the order of the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No `Authorization` header, or not of the form `Bearer <token>`.
+    Missing,
+    /// A key that is unknown, revoked, or whose user is deactivated.
+    InvalidKey,
+    /// Any other token.
+    InvalidToken,
+    /// Authenticated, but not an admin.
+    NotAdmin,
+}
+
+/// What a request presents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// An API key, by the SHA-256 of its text; `None` for a text that can't be a key.
+    ApiKey(Option<KeyHash>),
+    /// A session token of the identity provider.
+    Session(String),
+}
+
+impl Credentials {
+    /// Reads the value of the `Authorization` header. The scheme is read in any case.
+    pub fn read(header: Option<&[u8]>) -> Result<Self, Refusal> {
+        let header = header.and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(Refusal::Missing)?;
+        let (scheme, token) = header.trim_matches(' ').split_once(' ').ok_or(Refusal::Missing)?;
+        let token = token.trim_start_matches(' ');
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
+            return Err(Refusal::Missing);
+        }
+        if token.starts_with(KEY_PREFIX) {
+            let hash = can_be_key(token).then(|| keys::sha256_hex(&[token.as_bytes()]));
+            return Ok(Self::ApiKey(hash.and_then(|hash| KeyHash::parse(&hash))));
+        }
+        Ok(Self::Session(token.to_owned()))
+    }
+}
+
+/// `sk_` and at least 20 more printable characters, 200 in all at most: anything else is refused unread.
+fn can_be_key(token: &str) -> bool {
+    (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A live key and its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOwner {
+    /// The key.
+    pub key_id: KeyId,
+    /// Its owner.
+    pub user_id: UserId,
+}
+
+/// The key that a look-up found; of several live keys with one text, the one with the least id.
+pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
+    let Some(item) = lookups.first() else { return Ok(None) };
+    let key_id = keys::parse_key_lookup(&item.key);
+    let user_id = item.text(views::OWNER).and_then(UserId::parse);
+    match key_id.zip(user_id) {
+        Some((key_id, user_id)) => Ok(Some(KeyOwner { key_id, user_id })),
+        None => Err(Corrupt::new(&item.key, "not a key's look-up")),
+    }
+}
+
+/// Whether the owner of a key may ask. A user that no event has created yet has no role that counts.
+pub fn admit(user: &Entity) -> Result<(), Refusal> {
+    let user = User::of(&user.state);
+    if !user.active {
+        return Err(Refusal::InvalidKey);
+    }
+    match (user.created, user.role) {
+        (Some(_), Some(ADMIN)) => Ok(()),
+        (Some(_) | None, _) => Err(Refusal::NotAdmin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bearer_tokens_are_read() {
+        for refused in ["", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "sk_abc"] {
+            assert_eq!(Credentials::read(Some(refused.as_bytes())), Err(Refusal::Missing), "{refused}");
+        }
+        assert_eq!(Credentials::read(None), Err(Refusal::Missing));
+        assert_eq!(Credentials::read(Some(b"bEaReR abc")), Ok(Credentials::Session("abc".to_owned())));
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_a_key_has_no_hash() {
+        let of = |token: &str| Credentials::read(Some(format!("Bearer {token}").as_bytes())).unwrap();
+        assert_eq!(of("sk_short"), Credentials::ApiKey(None));
+        assert_eq!(of(&format!("sk_{}", "é".repeat(20))), Credentials::ApiKey(None));
+        assert_eq!(of(&format!("sk_{}", "x".repeat(198))), Credentials::ApiKey(None));
+        // Computed with another program: SHA-256 of the whole key.
+        let expected = KeyHash::parse("9061563bb6dd424f57277cb554c16cf0043f5b7f04fdde6921b792c4f753aa19");
+        assert_eq!(of(&format!("sk_{}", "x".repeat(20))), Credentials::ApiKey(expected));
+    }
+}

@@ -1,0 +1,165 @@
+//! When a schedule fires next, as Temporal reads cron expressions.
+
+use crate::time::Timestamp;
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use std::collections::BTreeSet;
+
+/// How many skipped local times are passed over before giving up; a clock change skips a few hours at most.
+const MAX_SKIPPED: usize = 1000;
+
+/// The first time after `now` at which `expression` fires in `zone`; `None` if it never does or either can't be read.
+pub fn next_run(expression: &str, zone: &str, now: Timestamp) -> Option<Timestamp> {
+    let zone: Tz = zone.parse().ok()?;
+    let cron = read(expression)?;
+    let now = now.to_chrono()?;
+    let mut local = now.with_timezone(&zone).naive_local();
+    for _ in 0..MAX_SKIPPED {
+        local = next_local(&cron, local)?;
+        let fires = match zone.from_local_datetime(&local) {
+            // A local time that comes twice fires the first time; one that a clock change skips does not.
+            LocalResult::Single(fires) | LocalResult::Ambiguous(fires, _) => fires.with_timezone(&Utc),
+            LocalResult::None => continue,
+        };
+        if fires > now {
+            return Some(Timestamp::from_millis(fires.timestamp_millis()));
+        }
+    }
+    None
+}
+
+/// Local times follow each other as UTC's do, so the expression is searched as if the zone were UTC.
+fn next_local(cron: &Cron, after: NaiveDateTime) -> Option<NaiveDateTime> {
+    let after: DateTime<Utc> = after.and_utc();
+    cron.find_next_occurrence(&after, false).ok().map(|found| found.naive_utc())
+}
+
+/// Five fields, each of `*`, `?` (days only), numbers, names, ranges and steps, in lists. Every field is written out
+/// as a list of numbers, so that only what Temporal reads counts and none of the library's extensions.
+fn read(expression: &str) -> Option<Cron> {
+    let fields: Vec<&str> = expression.split_ascii_whitespace().collect();
+    let [minute, hour, day, month, weekday] = fields.as_slice() else { return None };
+    let plain = |field, first, last| numbers(field, first, last, &[], false);
+    let fields = [
+        plain(minute, 0, 59)?,
+        plain(hour, 0, 23)?,
+        numbers(day, 1, 31, &[], true)?,
+        numbers(month, 1, 12, &MONTHS, false)?,
+        numbers(weekday, 0, 7, &WEEKDAYS, true)?,
+    ];
+    let parser =
+        CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(true).build();
+    parser.parse(&fields.join(" ")).ok()
+}
+
+/// A field as a list of numbers, or `*` where it restricts nothing.
+fn numbers(field: &str, first: u32, last: u32, names: &[&str], day: bool) -> Option<String> {
+    let mut all = BTreeSet::new();
+    for part in field.split(',') {
+        if part == "*" || (day && part == "?") {
+            all.extend(first..=last);
+            continue;
+        }
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, Some(number(step)?)),
+            None => (part, None),
+        };
+        let (from, to) = match (range, range.split_once('-')) {
+            ("*", _) => (first, last),
+            (_, Some((from, to))) => (named(from, first, names)?, named(to, first, names)?),
+            (_, None) => {
+                let from = named(range, first, names)?;
+                (from, if step.is_some() { last } else { from })
+            }
+        };
+        let step = usize::try_from(step.unwrap_or(1)).ok().filter(|step| *step > 0)?;
+        if from < first || to > last || from > to {
+            return None;
+        }
+        all.extend((from..=to).step_by(step));
+    }
+    if all.len() > usize::try_from(last - first).ok()? {
+        return Some("*".to_owned());
+    }
+    Some(all.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A number, or the beginning of a name that no other name shares.
+fn named(text: &str, first: u32, names: &[&str]) -> Option<u32> {
+    let upper = text.to_ascii_uppercase();
+    let letters = if names.len() == WEEKDAYS.len() { 2 } else { 3 };
+    let place =
+        (upper.len() >= letters).then(|| names.iter().position(|name| name.starts_with(&upper))).flatten();
+    match place {
+        Some(place) => Some(first + u32::try_from(place).ok()?),
+        None => number(text),
+    }
+}
+
+const MONTHS: [&str; 12] = [
+    "JANUARY",
+    "FEBRUARY",
+    "MARCH",
+    "APRIL",
+    "MAY",
+    "JUNE",
+    "JULY",
+    "AUGUST",
+    "SEPTEMBER",
+    "OCTOBER",
+    "NOVEMBER",
+    "DECEMBER",
+];
+const WEEKDAYS: [&str; 7] = ["SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(expression: &str, zone: &str, now: &str, expected: Option<&str>) {
+        let found = next_run(expression, zone, Timestamp::parse(now).unwrap()).map(|time| time.to_string());
+        assert_eq!(found.as_deref(), expected, "{expression} in {zone} after {now}");
+    }
+
+    #[test]
+    fn fires_strictly_after_now() {
+        check("0 9 * * *", "UTC", "2024-01-15T09:00:00Z", Some("2024-01-16T09:00:00Z"));
+        check("0 9 * * *", "UTC", "2024-01-15T08:59:59.999Z", Some("2024-01-15T09:00:00Z"));
+        check("*/15 * * * *", "UTC", "2024-01-15T09:07:00Z", Some("2024-01-15T09:15:00Z"));
+    }
+
+    #[test]
+    fn both_days_must_match_where_both_are_given() {
+        check("0 0 13 * FRI", "UTC", "2024-01-15T00:00:00Z", Some("2024-09-13T00:00:00Z"));
+        check("0 0 13 * 5", "UTC", "2024-01-15T00:00:00Z", Some("2024-09-13T00:00:00Z"));
+    }
+
+    #[test]
+    fn skipped_local_times_do_not_fire_and_repeated_ones_fire_the_first_time() {
+        check("30 2 * * *", "Europe/Berlin", "2024-03-31T00:00:00Z", Some("2024-04-01T00:30:00Z"));
+        check("30 2 * * *", "Europe/Berlin", "2024-10-26T22:00:00Z", Some("2024-10-27T00:30:00Z"));
+        check("30 2 * * *", "Europe/Berlin", "2024-10-27T00:30:00Z", Some("2024-10-28T01:30:00Z"));
+        check("45 * * * *", "Europe/Berlin", "2024-10-27T00:50:00Z", Some("2024-10-27T02:45:00Z"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_never_comes_has_no_next_time() {
+        for expression in
+            ["", "* * * *", "0 0 L * *", "0 0 * * 5#2", "61 * * * *", "0 0 30 2 *", "0 0 1W * *", "@daily"]
+        {
+            check(expression, "UTC", "2024-01-15T00:00:00Z", None);
+        }
+        check("0 9 * * *", "Mars/Olympus", "2024-01-15T00:00:00Z", None);
+        check("0 0 29 2 *", "UTC", "2024-03-01T00:00:00Z", Some("2028-02-29T00:00:00Z"));
+        check("0 0 29 2 1", "UTC", "2024-03-01T00:00:00Z", Some("2044-02-29T00:00:00Z"));
+        check("0 0 * * 5-3", "UTC", "2024-03-01T00:00:00Z", None);
+        check("0 0 * SEPT mo", "UTC", "2024-03-01T00:00:00Z", Some("2024-09-02T00:00:00Z"));
+    }
+}

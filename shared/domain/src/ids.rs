@@ -1,0 +1,137 @@
+//! Identifiers as types, so that a task id is never taken for a user id.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::fmt;
+use uuid::Uuid;
+
+/// Longest identifier that is not a UUID, in characters (event contract, "Envelope").
+pub const MAX_ID_CHARS: usize = 256;
+
+macro_rules! uuid_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// Reads the hyphenated form, in any case; `None` for every other form of a UUID.
+            pub fn parse(text: &str) -> Option<Self> {
+                (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self)).flatten()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| de::Error::custom("not a UUID with hyphens"))
+            }
+        }
+    )*};
+}
+
+macro_rules! text_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Accepts 1 to [`MAX_ID_CHARS`] characters other than `.` and `..`.
+            pub fn parse(text: &str) -> Option<Self> {
+                let chars = text.chars().take(MAX_ID_CHARS + 1).count();
+                let allowed = (1..=MAX_ID_CHARS).contains(&chars) && text != "." && text != "..";
+                allowed.then(|| Self(text.to_owned()))
+            }
+
+            /// The identifier as it was sent.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| de::Error::custom("not an id of 1 to 256 characters"))
+            }
+        }
+    )*};
+}
+
+uuid_id! {
+    /// A platform user.
+    UserId,
+    /// A recurring search.
+    TaskId,
+    /// One run of a task.
+    ExecutionId,
+}
+
+text_id! {
+    /// An API key (its id, never its text).
+    KeyId,
+    /// A user as the identity provider knows it.
+    ClerkUserId,
+    /// A notification that was sent.
+    NotificationId,
+    /// A Temporal workflow.
+    WorkflowId,
+    /// One run of a Temporal workflow.
+    RunId,
+    /// A Temporal schedule.
+    ScheduleId,
+}
+
+/// SHA-256 of a whole API key, in lower-case hexadecimal: 64 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// Accepts exactly 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        hex.then(|| Self(text.to_owned()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not 64 lower-case hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hyphenated_form_of_a_uuid_is_read_and_it_is_printed_in_lower_case() {
+        let upper = "550E8400-E29B-41D4-A716-446655440000";
+        assert_eq!(TaskId::parse(upper).unwrap().to_string(), upper.to_lowercase());
+        assert_eq!(TaskId::parse("550e8400e29b41d4a716446655440000"), None);
+        assert_eq!(TaskId::parse("{550e8400-e29b-41d4-a716-446655440000}"), None);
+    }
+
+    #[test]
+    fn text_ids_count_characters_and_refuse_dots() {
+        assert!(KeyId::parse(&"é".repeat(256)).is_some());
+        for refused in ["", ".", "..", &"x".repeat(257)] {
+            assert_eq!(KeyId::parse(refused), None, "{refused}");
+        }
+    }
+}

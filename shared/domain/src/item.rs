@@ -1,0 +1,51 @@
+//! Items of the store as the pure core sees them: a key and attributes that are texts or integers.
+
+use std::collections::BTreeMap;
+
+/// The key of an item: partition and sort key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Partition key (`pk`).
+    pub pk: String,
+    /// Sort key (`sk`).
+    pub sk: String,
+}
+
+/// An attribute's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// An integer of at most 38 digits.
+    Number(i128),
+}
+
+/// The attributes of an item beside its key.
+pub type Attributes = BTreeMap<String, Value>;
+
+/// A stored item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its key.
+    pub key: Key,
+    /// Its other attributes.
+    pub attributes: Attributes,
+}
+
+impl Item {
+    /// A text attribute.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.attributes.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            Some(Value::Number(_)) | None => None,
+        }
+    }
+
+    /// A number attribute; 0 where there is none, as counters keep no zeros.
+    pub fn number(&self, name: &str) -> i128 {
+        match self.attributes.get(name) {
+            Some(Value::Number(number)) => *number,
+            Some(Value::Text(_)) | None => 0,
+        }
+    }
+}

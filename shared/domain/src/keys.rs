@@ -1,0 +1,527 @@
+//! Every key of every table is made and parsed here, and nowhere else.
+//!
+//! **`torale-projections-<generation>`** (written by consumer, deactivation and replay; read by all):
+//!
+//! | item | pk | sk | attributes |
+//! |---|---|---|---|
+//! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals` |
+//! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
+//! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
+//! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
+//! | key look-up | `h#<SHA-256 of the key>` | key id | `user` |
+//! | login look-up | `l#<clerk user id>` | user id | |
+//! | row of a list | `r#<index>#<stream>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not tell |
+//! | row of the ranking | `r#queries` | inverted count, query hash | |
+//! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>` or `m#<yyyymm>`, errors with `#<type>` | `<slot><measure>`, `p` |
+//! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
+//! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
+//!
+//! `p` is a counter's population: when it reaches 0 the counter is empty and its item goes.
+//!
+//! | table | pk | sk | attributes | rule |
+//! |---|---|---|---|---|
+//! | `torale-events` | `<yyyymmddhh of receipt>#<lane>` | time of receipt, writer, part | `events` (zstd NDJSON), `n` | insert only |
+//! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
+//! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
+//! | `torale-audit` | chain | sequence | see the audit issue | insert only |
+
+use crate::fold::EntityKey;
+use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, UserId};
+use crate::item::Key;
+use crate::time::{Day, Hour, Month, Timestamp};
+use chrono::Datelike;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+
+/// The append-only log of events.
+pub const EVENTS_TABLE: &str = "torale-events";
+/// Messages set aside.
+pub const QUARANTINE_TABLE: &str = "torale-quarantine";
+/// Pointers and other small shared state.
+pub const CONTROL_TABLE: &str = "torale-control";
+/// The audit trail.
+pub const AUDIT_TABLE: &str = "torale-audit";
+/// Projections: this and the generation's name.
+pub const PROJECTIONS_TABLE_PREFIX: &str = "torale-projections-";
+/// The generation that a new installation starts with.
+pub const FIRST_GENERATION: &str = "g1";
+/// The attribute that holds a partition key.
+pub const PK: &str = "pk";
+/// The attribute that holds a sort key.
+pub const SK: &str = "sk";
+/// Lanes of the event log, a property of its keys.
+pub const LOG_LANES: u32 = 4;
+
+/// What a table needs to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The table's name.
+    pub name: String,
+    /// Attribute of the partition key, a text.
+    pub hash_key: &'static str,
+    /// Attribute of the sort key, a text.
+    pub range_key: Option<&'static str>,
+    /// Attribute with the time at which an item may go, in unix seconds.
+    pub ttl: Option<&'static str>,
+}
+
+/// Every table of a new installation.
+pub fn tables() -> Vec<TableSpec> {
+    let projections = projections_table(FIRST_GENERATION);
+    [
+        (EVENTS_TABLE, None),
+        (&projections, None),
+        (CONTROL_TABLE, Some("expires_at")),
+        (AUDIT_TABLE, None),
+        (QUARANTINE_TABLE, None),
+    ]
+    .map(|(name, ttl)| TableSpec { name: name.to_owned(), hash_key: PK, range_key: Some(SK), ttl })
+    .into()
+}
+
+/// The table of a generation of projections.
+pub fn projections_table(generation: &str) -> String {
+    format!("{PROJECTIONS_TABLE_PREFIX}{generation}")
+}
+
+/// SHA-256 over parts, each preceded by its length, as 64 hexadecimal digits; of one part, over that part alone.
+pub fn sha256_hex(parts: &[&[u8]]) -> String {
+    hex(&digest(parts))
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        if parts.len() > 1 {
+            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        }
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
+
+/// How many lanes a generation spreads its hot items over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes(u32);
+
+impl Lanes {
+    /// The lanes of a new installation.
+    pub const DEFAULT: Self = Self(2);
+    /// The most lanes a generation may have.
+    pub const MAX: u32 = 64;
+
+    /// At least 1 and at most [`Lanes::MAX`].
+    pub fn new(lanes: u32) -> Option<Self> {
+        (1..=Self::MAX).contains(&lanes).then_some(Self(lanes))
+    }
+
+    /// The number of lanes.
+    pub const fn count(self) -> u32 {
+        self.0
+    }
+
+    /// Every lane.
+    pub fn all(self) -> impl Iterator<Item = Lane> {
+        (0..self.0).map(Lane)
+    }
+
+    /// The lane of an identifier.
+    pub fn of(self, id: &[u8]) -> Lane {
+        let [a, b, c, d, ..] = digest(&[id]);
+        Lane(u32::from_be_bytes([a, b, c, d]) % self.0)
+    }
+}
+
+/// One lane: everything about one task, or one user, lies in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(u32);
+
+/// A list or a set of windows over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Index {
+    /// Executions by `started_at`.
+    Executions,
+    /// Failed executions by `completed_at`, counted by error type.
+    Errors,
+    /// Users by `created_at`.
+    Users,
+    /// Active users by `last_login`: windows only.
+    Logins,
+    /// Notifications by the time they were sent: windows only.
+    Notifications,
+    /// Workflow runs by `start_time`.
+    Workflows,
+    /// Schedules by `created_at`.
+    Schedules,
+}
+
+impl Index {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Executions => "executions",
+            Self::Errors => "errors",
+            Self::Users => "users",
+            Self::Logins => "logins",
+            Self::Notifications => "notifications",
+            Self::Workflows => "workflows",
+            Self::Schedules => "schedules",
+        }
+    }
+}
+
+/// The part of an index that holds the rows of one state, so that a filter reads only its own rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Indexes without states.
+    All,
+    /// Executions that have not ended.
+    Running,
+    /// Executions that succeeded.
+    Success,
+    /// Executions that failed.
+    Failed,
+    /// Active users or schedules.
+    Active,
+    /// Deactivated users, paused schedules.
+    Inactive,
+}
+
+impl Stream {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
+const ENTITY: &str = "e";
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+/// The item of an entity.
+pub fn entity(entity: &EntityKey) -> Key {
+    let pk = match entity {
+        EntityKey::User(id) => user_pk(*id),
+        EntityKey::ApiKey(id) => format!("k#{}", escaped(id.as_str())),
+        EntityKey::Task(id) => format!("t#{id}"),
+        EntityKey::Execution(id) => format!("x#{id}"),
+        EntityKey::Notification(id) => format!("n#{}", escaped(id.as_str())),
+        EntityKey::Run(workflow, run) => {
+            format!("w#{}", sha256_hex(&[workflow.as_str().as_bytes(), run.as_str().as_bytes()]))
+        }
+        EntityKey::Schedule(id) => format!("s#{}", escaped(id.as_str())),
+    };
+    key(pk, ENTITY)
+}
+
+/// The item of a user.
+pub fn user(id: UserId) -> Key {
+    entity(&EntityKey::User(id))
+}
+
+/// The item of an execution.
+pub fn execution(id: ExecutionId) -> Key {
+    entity(&EntityKey::Execution(id))
+}
+
+fn user_pk(user: UserId) -> String {
+    format!("u#{user}")
+}
+
+/// A user's numbers of tasks.
+pub fn user_totals(user: UserId) -> Key {
+    key(user_pk(user), "t")
+}
+
+/// A user's executions and notifications on one day, by hour.
+pub fn user_day(user: UserId, day: Day) -> Key {
+    key(user_pk(user), format!("d#{}", yyyymmdd(day)))
+}
+
+/// All that the list of users shows of one: its days from `day` on, then the entity and its totals.
+pub fn user_since(user: UserId, day: Day) -> (String, String) {
+    (user_pk(user), format!("d#{}", yyyymmdd(day)))
+}
+
+/// The day of a [`user_day`] item; `None` for the other items of a user.
+pub fn parse_user_day(key: &Key) -> Option<Day> {
+    parse_day(key.sk.strip_prefix("d#")?)
+}
+
+/// The hash that stands for a query in keys: 128 bits of its SHA-256, in hexadecimal.
+pub fn query_hash(query: &str) -> String {
+    let digest = digest(&[query.as_bytes()]);
+    hex(digest.get(..16).unwrap_or_default())
+}
+
+/// The totals of all tasks that have a query.
+pub fn query(query_hash: &str) -> Key {
+    key(format!("q#{query_hash}"), ENTITY)
+}
+
+/// Look-ups of live API keys by the hash of the whole key.
+pub fn key_lookup(hash: &KeyHash, id: &KeyId) -> Key {
+    key(key_lookup_pk(hash), escaped(id.as_str()))
+}
+
+/// The partition that holds all live keys with one hash.
+pub fn key_lookup_pk(hash: &KeyHash) -> String {
+    format!("h#{}", hash.as_str())
+}
+
+/// The id of the key that a look-up stands for.
+pub fn parse_key_lookup(key: &Key) -> Option<KeyId> {
+    KeyId::parse(&unescaped(&key.sk))
+}
+
+/// Look-up of a user by its name at the identity provider.
+pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
+    key(format!("l#{}", escaped(clerk.as_str())), user.to_string())
+}
+
+/// The number of tasks by state, in one lane.
+pub fn task_states(lane: Lane) -> Key {
+    key(format!("c#tasks#{}", lane.0), "t")
+}
+
+/// The partition with the rows of one stream in one lane, ordered by time, then id.
+pub fn rows(index: Index, stream: Stream, lane: Lane) -> String {
+    format!("r#{}#{}#{}", index.name(), stream.name(), lane.0)
+}
+
+/// The row of an entity in the list of a time. Ids over 480 bytes are cut in the key and told apart by a hash.
+pub fn row(index: Index, stream: Stream, lane: Lane, at: Timestamp, id: &[&str]) -> Key {
+    let parts: Vec<String> = id.iter().map(|part| short_enough(part)).collect();
+    key(rows(index, stream, lane), format!("{}{}", row_time(at), parts.join(SEPARATOR)))
+}
+
+/// The least sort key of a row at a time.
+pub fn row_time(at: Timestamp) -> String {
+    format!("{:013}", at.millis())
+}
+
+const ROW_TIME_DIGITS: usize = 13;
+
+fn row_id(key: &Key) -> Option<&str> {
+    key.sk.get(ROW_TIME_DIGITS..)
+}
+
+/// The execution that a row of a list of executions stands for.
+pub fn row_execution(key: &Key) -> Option<ExecutionId> {
+    row_id(key).and_then(ExecutionId::parse)
+}
+
+/// The user that a row of the list of users stands for.
+pub fn row_user(key: &Key) -> Option<UserId> {
+    row_id(key).and_then(UserId::parse)
+}
+
+/// The entity that a row with an `of` attribute stands for.
+pub fn row_entity(of: &str) -> Key {
+    key(of.to_owned(), ENTITY)
+}
+
+const MAX_ID_BYTES: usize = 480;
+
+fn short_enough(id: &str) -> String {
+    let text = escaped(id);
+    if text.len() <= MAX_ID_BYTES {
+        return text;
+    }
+    let beginning = text.get(..text.floor_char_boundary(MAX_ID_BYTES - 17)).unwrap_or_default();
+    format!("{beginning}{SEPARATOR}{}", &sha256_hex(&[id.as_bytes()])[..16])
+}
+
+const SEPARATOR: &str = "\u{1}";
+
+/// Keeps the order of texts and frees the lowest characters, so that a separator sorts before every id.
+fn escaped(id: &str) -> String {
+    let mut text = String::with_capacity(id.len());
+    for character in id.chars() {
+        match character {
+            '\u{0}' => text.push_str("\u{2}\u{1}"),
+            '\u{1}' => text.push_str("\u{2}\u{2}"),
+            '\u{2}' => text.push_str("\u{2}\u{3}"),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+fn unescaped(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut id = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        match (character, character == '\u{2}') {
+            (_, true) => match characters.next() {
+                Some('\u{1}') => id.push('\u{0}'),
+                Some('\u{2}') => id.push('\u{1}'),
+                Some(_) | None => id.push('\u{2}'),
+            },
+            (other, false) => id.push(other),
+        }
+    }
+    id
+}
+
+/// The partition with the nodes of an index in one lane.
+pub fn nodes(index: Index, lane: Lane) -> String {
+    format!("c#{}#{}", index.name(), lane.0)
+}
+
+/// The node of an hour: one slot a minute. `tag` is an error's type.
+pub fn hour_node(index: Index, lane: Lane, hour: Hour, tag: Option<&str>) -> Key {
+    key(nodes(index, lane), tagged(hour_sk(hour), tag))
+}
+
+/// The node of a month: one slot a day.
+pub fn month_node(index: Index, lane: Lane, month: Month, tag: Option<&str>) -> Key {
+    key(nodes(index, lane), tagged(month_sk(month), tag))
+}
+
+/// The least sort key of an hour's nodes.
+pub fn hour_sk(hour: Hour) -> String {
+    let start = hour.start();
+    format!("h#{}{:02}", yyyymmdd(start.day()), (hour.0).rem_euclid(24))
+}
+
+/// The least sort key of a month's nodes.
+pub fn month_sk(month: Month) -> String {
+    format!("m#{:04}{:02}", month.year, month.month)
+}
+
+/// A sort key greater than that of every node with this prefix.
+pub fn after(sk: &str) -> String {
+    format!("{sk}~")
+}
+
+fn tagged(sk: String, tag: Option<&str>) -> String {
+    match tag {
+        Some(tag) => format!("{sk}#{tag}"),
+        None => sk,
+    }
+}
+
+/// Which node an item is, and its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// Of an hour.
+    Hour(Hour),
+    /// Of a month.
+    Month(Month),
+}
+
+/// Reads the sort key of a node.
+pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
+    let (level, rest) = key.sk.split_once('#')?;
+    let (bucket, tag) = match rest.split_once('#') {
+        Some((bucket, tag)) => (bucket, Some(tag)),
+        None => (rest, None),
+    };
+    let node = match level {
+        "h" => Node::Hour(Hour(
+            parse_day(bucket.get(..8)?)?.first_hour().0 + bucket.get(8..)?.parse::<i64>().ok()?,
+        )),
+        "m" => {
+            Node::Month(Month { year: bucket.get(..4)?.parse().ok()?, month: bucket.get(4..)?.parse().ok()? })
+        }
+        _ => return None,
+    };
+    Some((node, tag))
+}
+
+/// The partition with the rows of the ranking of queries.
+pub const RANKING_ROWS: &str = "r#queries";
+/// The partition with the nodes of the ranking of queries.
+pub const RANKING_NODES: &str = "c#queries";
+/// How many counts one block of the ranking holds.
+pub const RANKING_BLOCK: u32 = 60;
+
+/// The row of a query in the ranking: most tasks first, ties by hash.
+pub fn ranking_row(tasks: u32, query_hash: &str) -> Key {
+    key(RANKING_ROWS.to_owned(), format!("{}{query_hash}", inverted(tasks)))
+}
+
+/// The least sort key of the ranking's rows with this count and these first digits of the hash.
+pub fn ranking_from(tasks: u32, digits: &str) -> String {
+    format!("{}{digits}", inverted(tasks))
+}
+
+/// The query that a row of the ranking stands for.
+pub fn ranking_query(key: &Key) -> Option<&str> {
+    key.sk.get(INVERTED_DIGITS..)
+}
+
+/// The node that counts queries by number of tasks, for a block of numbers.
+pub fn ranking_block(tasks: u32) -> Key {
+    key(RANKING_NODES.to_owned(), format!("b#{}", inverted(tasks / RANKING_BLOCK)))
+}
+
+/// The node that counts the queries with one number of tasks by the first two digits of their hashes.
+pub fn ranking_digits(tasks: u32) -> Key {
+    key(RANKING_NODES.to_owned(), format!("k#{}", inverted(tasks)))
+}
+
+/// The least and greatest sort keys of the ranking's blocks.
+pub const RANKING_BLOCKS: (&str, &str) = ("b#", "b~");
+
+/// The first number of tasks in a block's node.
+pub fn parse_ranking_block(key: &Key) -> Option<u32> {
+    let inverted: u32 = key.sk.strip_prefix("b#")?.parse().ok()?;
+    (u32::MAX - inverted).checked_mul(RANKING_BLOCK)
+}
+
+const INVERTED_DIGITS: usize = 10;
+
+/// Ten digits that sort the greater number first.
+fn inverted(number: u32) -> String {
+    format!("{:010}", u32::MAX - number)
+}
+
+/// Where a part of a batch of received events lies in the log.
+pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
+    let hour = hour_sk(received_at.hour());
+    let bucket = hour.strip_prefix("h#").unwrap_or_default();
+    key(format!("{bucket}#{lane:02}"), format!("{}#{writer}#{part:04}", row_time(received_at)))
+}
+
+/// The log lane of an entity.
+pub fn log_lane(of: &EntityKey) -> u32 {
+    Lanes(LOG_LANES).of(entity(of).pk.as_bytes()).0
+}
+
+/// Where a part of a message that was set aside lies; the same message always in the same place.
+pub fn quarantine(body: &[u8], part: usize) -> Key {
+    let hash = sha256_hex(&[body]);
+    key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
+}
+
+/// The pointer to the live generation.
+pub fn live_generation() -> Key {
+    key("generation".to_owned(), "live")
+}
+
+fn yyyymmdd(day: Day) -> String {
+    let date = day.date();
+    format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
+}
+
+fn parse_day(text: &str) -> Option<Day> {
+    let month = Month { year: text.get(..4)?.parse().ok()?, month: text.get(4..6)?.parse().ok()? };
+    month.day(text.get(6..8)?.parse::<u32>().ok()?.checked_sub(1)?)
+}

@@ -1,0 +1,111 @@
+//! GET /admin/errors: the executions that failed in the last hours, newest failure first, and their kinds.
+
+use super::executions::read_executions;
+use super::listing::Listing;
+use super::{HOURS, LIMIT, Names, last_hours};
+use crate::entities::{Execution, Status};
+use crate::ids::{ExecutionId, TaskId};
+use crate::keys::{Index, Stream};
+use crate::params::{Fault, PageOf, Params};
+use crate::read::Reader;
+use crate::time::Timestamp;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorsQuery {
+    hours: u64,
+    page: PageOf,
+}
+
+impl ErrorsQuery {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+        let mut params = Params::parse(query);
+        let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
+        let page = params.page(LIMIT.0, LIMIT.1);
+        params.finish(Self { hours, page })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct ErrorsPage {
+    pub errors: Vec<ErrorRow>,
+    pub total: i128,
+    #[serde(serialize_with = "in_order")]
+    pub error_types: Vec<(String, i128)>,
+}
+
+/// One failure.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct ErrorRow {
+    pub execution_id: ExecutionId,
+    pub task_id: TaskId,
+    pub user_email: Option<String>,
+    pub search_query: Option<String>,
+    pub error_message: String,
+    pub error_type: String,
+    pub retry_count: u64,
+    pub will_retry: bool,
+    pub occurred_at: Timestamp,
+}
+
+/// An object whose names keep their order.
+fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
+}
+
+/// Three round trips near the top, at most five anywhere else.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &ErrorsQuery,
+    now: Timestamp,
+) -> Result<ErrorsPage, R::Error> {
+    let listed = Listing {
+        index: Index::Errors,
+        streams: &[Stream::All],
+        since: Some(last_hours(now, query.hours)),
+        offset: query.page.offset(),
+        rows: query.page.rows(),
+        consistent: false,
+    };
+    let listed = listed.read(reader).await?;
+    let entities = read_executions(reader, &listed.rows).await?;
+    let executions: Vec<_> =
+        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
+    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    Ok(ErrorsPage {
+        errors: executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect(),
+        total: listed.total,
+        error_types: most_first(listed.timeline.tags()),
+    })
+}
+
+fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
+    let mut types: Vec<_> =
+        types.iter().filter(|(_, n)| **n > 0).map(|(name, n)| (name.clone(), *n)).collect();
+    types.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    types
+}
+
+/// `None` for an execution that was retried between the reads.
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> Option<ErrorRow> {
+    let (Status::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at) else {
+        return None;
+    };
+    Some(ErrorRow {
+        execution_id: id,
+        task_id: execution.task_id,
+        user_email: names.email(execution.user_id),
+        search_query: names.query(execution.task_id),
+        error_message: error.error_message.as_str().to_owned(),
+        error_type: error.error_type.as_str().to_owned(),
+        retry_count: error.retry_count.0,
+        will_retry: error.will_retry,
+        occurred_at,
+    })
+}

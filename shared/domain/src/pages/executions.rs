@@ -1,0 +1,125 @@
+//! GET /admin/executions: the executions that began in the last hours, newest first.
+
+use super::listing::Listing;
+use super::{HOURS, LIMIT, Names, entity_of, last_hours};
+use crate::commit::Entity;
+use crate::entities::{Execution, Status};
+use crate::ids::{ExecutionId, TaskId};
+use crate::item::Item;
+use crate::keys::{self, Index, Stream};
+use crate::params::{Fault, PageOf, Params};
+use crate::read::{Corrupt, Reader, Reads};
+use crate::time::Timestamp;
+use serde::Serialize;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecutionsQuery {
+    status: Option<Stream>,
+    hours: u64,
+    page: PageOf,
+}
+
+const STATUSES: [(&str, Stream); 3] =
+    [("success", Stream::Success), ("failed", Stream::Failed), ("running", Stream::Running)];
+
+impl ExecutionsQuery {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+        let mut params = Params::parse(query);
+        let status = params.choice("status", &STATUSES);
+        let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
+        let page = params.page(LIMIT.0, LIMIT.1);
+        params.finish(Self { status, hours, page })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct ExecutionsPage {
+    pub executions: Vec<ExecutionRow>,
+    pub total: i128,
+    pub page: u64,
+    pub limit: u64,
+}
+
+/// One execution.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct ExecutionRow {
+    pub id: ExecutionId,
+    pub task_id: TaskId,
+    pub user_email: Option<String>,
+    pub search_query: Option<String>,
+    pub status: &'static str,
+    pub condition_met: Option<bool>,
+    pub duration_ms: Option<u64>,
+    pub started_at: Timestamp,
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Three round trips near the top, at most five anywhere else.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &ExecutionsQuery,
+    now: Timestamp,
+) -> Result<ExecutionsPage, R::Error> {
+    let all = STATUSES.map(|(_, stream)| stream);
+    let listed = Listing {
+        index: Index::Executions,
+        streams: query.status.as_ref().map_or(&all, std::slice::from_ref),
+        since: Some(last_hours(now, query.hours)),
+        offset: query.page.offset(),
+        rows: query.page.rows(),
+        consistent: false,
+    };
+    let listed = listed.read(reader).await?;
+    let entities = read_executions(reader, &listed.rows).await?;
+    let executions: Vec<_> =
+        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
+    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    Ok(ExecutionsPage {
+        executions: executions.iter().map(|(id, execution)| row(*id, execution, &names)).collect(),
+        total: listed.total,
+        page: query.page.page,
+        limit: query.page.limit,
+    })
+}
+
+/// The executions of rows whose sort keys end in their ids: one round trip, none without rows.
+pub(super) async fn read_executions<R: Reader>(
+    reader: &R,
+    rows: &[Item],
+) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = rows
+        .iter()
+        .map(|row| keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution")));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let found = reader.read(Reads::gets(ids.iter().map(|id| keys::execution(*id)))).await?;
+    let entities =
+        rows.iter().zip(ids).map(|(row, id)| Ok((id, entity_of(&found, row, &keys::execution(id))?)));
+    Ok(entities.collect::<Result<_, Corrupt>>()?)
+}
+
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> ExecutionRow {
+    let (status, condition_met) = match execution.status {
+        Status::Running => ("running", None),
+        Status::Success { condition_met } => ("success", Some(condition_met)),
+        Status::Failed(_) => ("failed", None),
+    };
+    ExecutionRow {
+        id,
+        task_id: execution.task_id,
+        user_email: names.email(execution.user_id),
+        search_query: names.query(execution.task_id),
+        status,
+        condition_met,
+        duration_ms: execution.completed_at.map(|_| execution.duration_ms),
+        started_at: execution.started_at,
+        completed_at: execution.completed_at,
+    }
+}

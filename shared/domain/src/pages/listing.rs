@@ -1,0 +1,102 @@
+//! Lists by time: the rows of one page and the exact totals of the window, at a cost that does not depend on
+//! how much there is or on which page is asked for.
+
+use crate::index::{self, Place, Timeline};
+use crate::item::Item;
+use crate::keys::{self, Index, Stream};
+use crate::read::{Range, Reader, Reads};
+use crate::time::Timestamp;
+
+/// A page that begins within this many rows from the top is read straight, without walking the counted index.
+const STRAIGHT: usize = 150;
+
+/// What to list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listing<'a> {
+    /// The list.
+    pub(super) index: Index,
+    /// Its rows in any of these states.
+    pub(super) streams: &'a [Stream],
+    /// Only rows at or after this minute.
+    pub(super) since: Option<Timestamp>,
+    /// Rows to pass over.
+    pub(super) offset: usize,
+    /// Rows to return at most.
+    pub(super) rows: usize,
+    /// Whether acknowledged writes must be seen.
+    pub(super) consistent: bool,
+}
+
+/// A page of rows, newest first, and the window it is cut from.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// The page.
+    pub(super) rows: Vec<Item>,
+    /// All rows of the listed states.
+    pub(super) total: i128,
+    /// The window.
+    pub(super) timeline: Timeline,
+}
+
+impl Listing<'_> {
+    /// One round trip near the top, at most three anywhere else.
+    pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<Listed, R::Error> {
+        let straight = self.offset <= STRAIGHT;
+        let mut ranges = index::window_ranges(self.index, reader.lanes(), self.since);
+        let nodes = ranges.len();
+        if straight {
+            ranges.extend(self.row_ranges(reader, None, self.offset));
+        }
+        let mut found = reader.read(self.reads(ranges)).await?;
+        let mut timeline = Timeline::since(self.since);
+        timeline.add(found.take_ranges(nodes).iter().flatten());
+        let total = self.streams.iter().map(|stream| timeline.total().rows_of(*stream)).sum();
+        let rows = if straight {
+            merged(found.ranges, self.offset, self.rows)
+        } else {
+            self.rows_far_down(reader, &mut timeline).await?
+        };
+        Ok(Listed { rows, total, timeline })
+    }
+
+    async fn rows_far_down<R: Reader>(
+        &self,
+        reader: &R,
+        timeline: &mut Timeline,
+    ) -> Result<Vec<Item>, R::Error> {
+        let Some((day, offset)) = timeline.day_of(self.streams, self.offset) else { return Ok(Vec::new()) };
+        if !timeline.has_minutes_of(day) {
+            let hours = index::hour_ranges(self.index, reader.lanes(), day.first_hour());
+            let found = reader.read(self.reads(hours)).await?;
+            timeline.add(found.ranges.iter().flatten());
+        }
+        let Some(place) = timeline.minute_of(self.streams, day, offset) else { return Ok(Vec::new()) };
+        let found = reader.read(self.reads(self.row_ranges(reader, Some(place), place.skip))).await?;
+        Ok(merged(found.ranges, place.skip, self.rows))
+    }
+
+    fn reads(&self, ranges: Vec<Range>) -> Reads {
+        Reads { consistent: self.consistent, ..Reads::ranges(ranges) }
+    }
+
+    /// Any lane and any state may hold all rows of the page.
+    fn row_ranges<R: Reader>(&self, reader: &R, from: Option<Place>, skip: usize) -> Vec<Range> {
+        let lanes = || reader.lanes().all();
+        let partitions =
+            self.streams.iter().flat_map(|stream| lanes().map(|lane| keys::rows(self.index, *stream, lane)));
+        let range = |pk| Range {
+            pk,
+            from: self.since.map(keys::row_time),
+            to: from.map(|place| keys::row_time(place.newest.plus(1))),
+            descending: true,
+            limit: Some(skip.saturating_add(self.rows)),
+        };
+        partitions.map(range).collect()
+    }
+}
+
+fn merged(ranges: Vec<Vec<Item>>, skip: usize, rows: usize) -> Vec<Item> {
+    let mut all: Vec<Item> = ranges.into_iter().flatten().collect();
+    all.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
+    all.into_iter().skip(skip).take(rows).collect()
+}

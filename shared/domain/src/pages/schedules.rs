@@ -1,0 +1,116 @@
+//! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next.
+
+use super::listing::Listing;
+use super::{Names, TemporalUi, entity_of};
+use crate::cron;
+use crate::entities::Schedule;
+use crate::fold::EntityKey;
+use crate::ids::TaskId;
+use crate::item::Item;
+use crate::keys::{self, Index, Stream};
+use crate::params::{Fault, PageOf, Params};
+use crate::read::{Corrupt, Found, Reader, Reads};
+use crate::time::{Day, Timestamp};
+use crate::views;
+use serde::Serialize;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct SchedulesQuery {
+    include_paused: bool,
+    page: PageOf,
+}
+
+/// Rows a page unless the request says otherwise, and at most.
+const PAGE_LIMIT: (u64, u64) = (50, 1000);
+/// Rows of an answer that is not paged: it must stay under Lambda's 6 MB.
+const UNPAGED_ROWS: usize = 10_000;
+/// `recent_executions` counts today and this many days before.
+const RECENT_DAYS: i64 = 29;
+
+impl SchedulesQuery {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+        let mut params = Params::parse(query);
+        let page = params.page(PAGE_LIMIT.0, PAGE_LIMIT.1);
+        let include_paused = params.boolean("include_paused").unwrap_or(false);
+        params.finish(Self { include_paused, page })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct SchedulesPage {
+    pub schedules: Vec<ScheduleRow>,
+    pub total: i128,
+}
+
+/// One schedule.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct ScheduleRow {
+    pub schedule_id: String,
+    pub task_id: TaskId,
+    pub user_email: Option<String>,
+    pub cron: String,
+    pub is_paused: bool,
+    pub recent_executions: i128,
+    pub next_run_time: Option<Timestamp>,
+    pub temporal_ui_url: String,
+}
+
+/// Three round trips near the top, at most five anywhere else.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &SchedulesQuery,
+    now: Timestamp,
+    ui: &TemporalUi,
+) -> Result<SchedulesPage, R::Error> {
+    let (offset, rows) =
+        if query.page.asked { (query.page.offset(), query.page.rows()) } else { (0, UNPAGED_ROWS) };
+    let listed = Listing {
+        index: Index::Schedules,
+        streams: if query.include_paused { &[Stream::Active, Stream::Inactive] } else { &[Stream::Active] },
+        since: None,
+        offset,
+        rows,
+        consistent: false,
+    };
+    let listed = listed.read(reader).await?;
+    let keys = listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity);
+    let found =
+        if listed.rows.is_empty() { Found::default() } else { reader.read(Reads::gets(keys)).await? };
+    let entities = listed.rows.iter().map(|item| entity(&found, item)).collect::<Result<Vec<_>, _>>()?;
+    let schedules: Vec<_> = entities.iter().map(|entity| Schedule::of(&entity.state)).collect();
+    let owners = schedules
+        .iter()
+        .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
+    let names = Names::read(reader, owners).await?;
+    let schedules = schedules.iter().filter_map(|schedule| row(schedule, &names, now, ui)).collect();
+    Ok(SchedulesPage { schedules, total: listed.total })
+}
+
+fn entity(found: &Found, item: &Item) -> Result<crate::commit::Entity, Corrupt> {
+    let key =
+        item.text(views::OF).map(keys::row_entity).ok_or_else(|| Corrupt::new(&item.key, "no schedule"))?;
+    entity_of(found, item, &key)
+}
+
+fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) -> Option<ScheduleRow> {
+    let (created, _) = schedule.created?;
+    let (cron, zone) = (schedule.cron?, schedule.timezone?);
+    let today = now.day();
+    let recent = names.entity(&EntityKey::Task(created.task_id));
+    let id = created.schedule_id.as_str();
+    Some(ScheduleRow {
+        schedule_id: id.to_owned(),
+        task_id: created.task_id,
+        user_email: names.email(created.user_id),
+        cron: cron.to_owned(),
+        is_paused: schedule.paused,
+        recent_executions: recent.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
+        next_run_time: if schedule.paused { None } else { cron::next_run(cron, zone, now) },
+        temporal_ui_url: ui.page(&["schedules", id]),
+    })
+}

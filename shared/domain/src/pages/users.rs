@@ -1,0 +1,132 @@
+//! GET /admin/users: one page of users with their activity.
+
+use super::LIMIT;
+use super::listing::Listing;
+use crate::commit::Entity;
+use crate::entities::User;
+use crate::ids::UserId;
+use crate::index::{self, Measure};
+use crate::item::Item;
+use crate::keys::{self, Index, Stream};
+use crate::params::{Fault, PageOf, Params};
+use crate::read::{Corrupt, Range, Reader, Reads};
+use crate::time::{DAY, HOUR, Timestamp};
+use serde::Serialize;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct UsersQuery {
+    active_only: bool,
+    page: PageOf,
+}
+
+impl UsersQuery {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+        let mut params = Params::parse(query);
+        let active_only = params.boolean("active_only").unwrap_or(false);
+        let page = params.page(LIMIT.0, LIMIT.1);
+        params.finish(Self { active_only, page })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct UsersPage {
+    pub users: Vec<UserRow>,
+    pub total: i128,
+    pub page: u64,
+    pub limit: u64,
+}
+
+/// One user.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct UserRow {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub clerk_user_id: String,
+    pub state: &'static str,
+    pub tasks_count: i128,
+    pub active_tasks_count: i128,
+    pub executions_24h: i128,
+    pub notifications_7d: i128,
+    pub created_at: Timestamp,
+    pub last_login: Option<Timestamp>,
+}
+
+/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a user is seen as
+/// deactivated from the moment it is.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &UsersQuery,
+    now: Timestamp,
+) -> Result<UsersPage, R::Error> {
+    let listed = Listing {
+        index: Index::Users,
+        streams: if query.active_only { &[Stream::Active] } else { &[Stream::Active, Stream::Inactive] },
+        since: None,
+        offset: query.page.offset(),
+        rows: query.page.rows(),
+        consistent: true,
+    };
+    let listed = listed.read(reader).await?;
+    let cuts = Cuts {
+        executions: now.plus(-DAY).floor_to_hour(),
+        notifications: now.plus(-7 * DAY).floor_to_hour(),
+    };
+    let mut users = Vec::new();
+    if !listed.rows.is_empty() {
+        let ids = listed
+            .rows
+            .iter()
+            .map(|row| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user")));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let since = |id: &UserId| keys::user_since(*id, cuts.notifications.day());
+        let ranges =
+            ids.iter().map(since).map(|(pk, from)| Range { pk, from: Some(from), ..Range::default() });
+        let found = reader.read(Reads::ranges(ranges.collect()).consistent()).await?;
+        let rows = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, &cuts));
+        users = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    }
+    Ok(UsersPage { users, total: listed.total, page: query.page.page, limit: query.page.limit })
+}
+
+struct Cuts {
+    executions: Timestamp,
+    notifications: Timestamp,
+}
+
+fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corrupt> {
+    let of = |key| items.iter().find(|item| item.key == key);
+    let entity = Entity::load(of(keys::user(id)))?;
+    let user = User::of(&entity.state);
+    let Some((created, created_at)) = user.created.zip(user.created_at) else { return Ok(None) };
+    let totals = of(keys::user_totals(id));
+    let total = |name| totals.map_or(0, |item| item.number(name));
+    Ok(Some(UserRow {
+        id,
+        email: user.email.map(str::to_owned),
+        clerk_user_id: created.clerk_user_id.as_str().to_owned(),
+        state: if user.active { "active" } else { "deactivated" },
+        tasks_count: total("tasks"),
+        active_tasks_count: total("active"),
+        executions_24h: since(items, Measure::Executions, cuts.executions),
+        notifications_7d: since(items, Measure::All, cuts.notifications),
+        created_at,
+        last_login: user.last_login,
+    }))
+}
+
+/// The sum over a user's hours at or after a cut.
+fn since(items: &[Item], measure: Measure, cut: Timestamp) -> i128 {
+    let days = items.iter().filter_map(|item| Some((keys::parse_user_day(&item.key)?, item)));
+    let hours = days.flat_map(|(day, item)| item.attributes.keys().map(move |name| (day, name, item)));
+    hours
+        .filter_map(|(day, name, item)| {
+            let (slot, of) = index::parse_slot(name)?;
+            (of == measure && day.start().plus(slot * HOUR) >= cut).then(|| item.number(name))
+        })
+        .sum()
+}

@@ -1,0 +1,91 @@
+//! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first.
+
+use super::listing::Listing;
+use super::{LIMIT, TemporalUi, entity_of, last_hours};
+use crate::entities::Run;
+use crate::item::Item;
+use crate::keys::{self, Index, Stream};
+use crate::params::{Fault, PageOf, Params};
+use crate::read::{Corrupt, Found, Reader, Reads};
+use crate::time::Timestamp;
+use crate::views;
+use serde::Serialize;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkflowsQuery {
+    page: PageOf,
+}
+
+impl WorkflowsQuery {
+    /// Reads a query string.
+    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+        let mut params = Params::parse(query);
+        let page = params.page(LIMIT.0, LIMIT.1);
+        params.finish(Self { page })
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct WorkflowsPage {
+    pub workflows: Vec<WorkflowRow>,
+    pub total: i128,
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct WorkflowRow {
+    pub workflow_id: String,
+    pub workflow_type: String,
+    pub status: String,
+    pub start_time: Timestamp,
+    pub close_time: Option<Timestamp>,
+    pub execution_duration_ms: Option<i64>,
+    pub temporal_ui_url: String,
+}
+
+const WINDOW_HOURS: u64 = 24;
+
+/// Two round trips near the top, at most four anywhere else.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &WorkflowsQuery,
+    now: Timestamp,
+    ui: &TemporalUi,
+) -> Result<WorkflowsPage, R::Error> {
+    let listed = Listing {
+        index: Index::Workflows,
+        streams: &[Stream::All],
+        since: Some(last_hours(now, WINDOW_HOURS)),
+        offset: query.page.offset(),
+        rows: query.page.rows(),
+        consistent: false,
+    };
+    let listed = listed.read(reader).await?;
+    let keys = listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity);
+    let found =
+        if listed.rows.is_empty() { Found::default() } else { reader.read(Reads::gets(keys)).await? };
+    let workflows = listed.rows.iter().map(|item| row(&found, item, ui)).collect::<Result<_, _>>()?;
+    Ok(WorkflowsPage { workflows, total: listed.total })
+}
+
+fn row(found: &Found, item: &Item, ui: &TemporalUi) -> Result<WorkflowRow, Corrupt> {
+    let corrupt = || Corrupt::new(&item.key, "no run");
+    let entity = entity_of(found, item, &item.text(views::OF).map(keys::row_entity).ok_or_else(corrupt)?)?;
+    let run = Run::of(&entity.state).ok_or_else(corrupt)?;
+    let (workflow, id) = (run.workflow_id.as_str(), run.run_id.as_str());
+    Ok(WorkflowRow {
+        workflow_id: workflow.to_owned(),
+        workflow_type: run.workflow_type.to_owned(),
+        status: run.status.to_owned(),
+        start_time: run.start_time,
+        close_time: run.close_time,
+        execution_duration_ms: run
+            .close_time
+            .map(|closed| (closed.millis() - run.start_time.millis()).max(0)),
+        temporal_ui_url: ui.page(&["workflows", workflow, id, "history"]),
+    })
+}

@@ -1,0 +1,158 @@
+//! The lists of executions, errors and users.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::answer::is_live;
+use crate::facts::{Execution, Failure, Outcome, TaskState};
+use crate::fold::{User, UserCreated, World};
+use crate::params::Params;
+use crate::time::{DAY, HOUR, show, window, window_per_user};
+
+impl World {
+    /// Today's value; `null` while no event has told it. A stub's email shows.
+    pub(crate) fn email_of(&self, user_id: &str) -> Option<&str> {
+        self.users.get(user_id)?.email.as_deref()
+    }
+
+    /// Today's value; `null` while no event has told it. A stub's and a deleted task's query shows.
+    fn query_of(&self, task_id: &str) -> Option<&str> {
+        self.tasks.get(task_id)?.search_query.as_deref()
+    }
+
+    pub(crate) fn executions(&self, params: &Params, now_ms: i64) -> Value {
+        let since = window(now_ms, params.hours() * HOUR);
+        let wanted = params.text("status");
+        let mut rows: Vec<(&String, &Execution)> = self
+            .executions
+            .iter()
+            .filter(|(_, e)| e.started_at >= since)
+            .filter(|(_, e)| wanted.is_none_or(|status| status == status_of(e)))
+            .collect();
+        // "`started_at` descending, then id descending"
+        rows.sort_by_key(|(id, e)| Reverse((e.started_at, *id)));
+        let total = rows.len();
+        let page: Vec<Value> = params.page_of(rows).iter().map(|(id, e)| self.execution_row(id, e)).collect();
+        json!({"executions": page, "total": total, "page": params.page(), "limit": params.limit()})
+    }
+
+    fn execution_row(&self, id: &str, execution: &Execution) -> Value {
+        // "`condition_met`, `duration_ms` and `completed_at` are `null` while running; `condition_met` is `null` for a
+        // failed one"
+        let (condition_met, duration_ms, completed_at) = match &execution.outcome {
+            Outcome::Running => (None, None, None),
+            Outcome::Failed { completed_at, duration_ms, .. } => {
+                (None, Some(*duration_ms), Some(*completed_at))
+            }
+            Outcome::Success { completed_at, duration_ms, condition_met } => {
+                (Some(*condition_met), Some(*duration_ms), Some(*completed_at))
+            }
+        };
+        json!({
+            "id": id,
+            "task_id": execution.task_id,
+            "user_email": self.email_of(&execution.user_id),
+            "search_query": self.query_of(&execution.task_id),
+            "status": status_of(execution),
+            "condition_met": condition_met,
+            "duration_ms": duration_ms,
+            "started_at": show(execution.started_at),
+            "completed_at": completed_at.map(show),
+        })
+    }
+
+    pub(crate) fn errors(&self, params: &Params, now_ms: i64) -> Value {
+        // "Executions whose status is `failed` now, by the time they failed (`completed_at`; newest first)"
+        let since = window(now_ms, params.hours() * HOUR);
+        let mut rows: Vec<(i64, &String, &Execution, &Failure)> = Vec::new();
+        for (id, execution) in &self.executions {
+            if let Outcome::Failed { completed_at, error, .. } = &execution.outcome
+                && *completed_at >= since
+            {
+                rows.push((*completed_at, id, execution, error));
+            }
+        }
+        rows.sort_by_key(|(occurred_at, id, _, _)| Reverse((*occurred_at, *id)));
+
+        // "`total` and `error_types` count the whole window, not the page"
+        let total = rows.len();
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (_, _, _, error) in &rows {
+            *counts.entry(&error.error_type).or_default() += 1;
+        }
+        let mut error_types: Vec<(&str, u64)> = counts.into_iter().collect();
+        // "its keys come in descending count", ties by name ascending
+        error_types.sort_by_key(|(name, count)| (Reverse(*count), *name));
+
+        let page: Vec<Value> = params
+            .page_of(rows)
+            .iter()
+            .map(|(occurred_at, id, execution, error)| {
+                json!({
+                    "execution_id": id,
+                    "task_id": execution.task_id,
+                    "user_email": self.email_of(&execution.user_id),
+                    "search_query": self.query_of(&execution.task_id),
+                    "error_message": error.error_message,
+                    "error_type": error.error_type,
+                    "retry_count": error.retry_count,
+                    "will_retry": error.will_retry,
+                    "occurred_at": show(*occurred_at),
+                })
+            })
+            .collect();
+        json!({"errors": page, "total": total, "error_types": error_types})
+    }
+
+    pub(crate) fn users(&self, params: &Params, now_ms: i64) -> Value {
+        let active_only = params.flag("active_only");
+        let mut rows: Vec<(&String, &User, &UserCreated)> = self
+            .users
+            .iter()
+            .filter_map(|(id, user)| Some((id, user, user.created.as_ref()?)))
+            .filter(|(_, user, _)| !active_only || !user.deactivated)
+            .collect();
+        // "`created_at` descending, then id descending"
+        rows.sort_by_key(|(id, _, created)| Reverse((created.created_at, *id)));
+        let total = rows.len();
+        let page: Vec<Value> = params
+            .page_of(rows)
+            .iter()
+            .map(|(id, user, created)| self.user_row(id, user, created, now_ms))
+            .collect();
+        json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
+    }
+
+    fn user_row(&self, id: &str, user: &User, created: &UserCreated, now_ms: i64) -> Value {
+        let day = window_per_user(now_ms, DAY);
+        let week = window_per_user(now_ms, 7 * DAY);
+        let tasks: Vec<_> =
+            self.tasks.values().filter(|t| is_live(t) && t.created.as_deref() == Some(id)).collect();
+        let active_tasks = tasks.iter().filter(|task| task.state == Some(TaskState::Active)).count();
+        let executions = self.executions.values().filter(|e| e.user_id == id && e.started_at >= day).count();
+        let notifications =
+            self.notifications.values().filter(|n| n.user_id == id && n.sent_at >= week).count();
+        json!({
+            "id": id,
+            "email": user.email,
+            "clerk_user_id": created.clerk_user_id,
+            "state": if user.deactivated { "deactivated" } else { "active" },
+            "tasks_count": tasks.len(),
+            "active_tasks_count": active_tasks,
+            "executions_24h": executions,
+            "notifications_7d": notifications,
+            "created_at": show(created.created_at),
+            "last_login": user.last_login.map(show),
+        })
+    }
+}
+
+fn status_of(execution: &Execution) -> &'static str {
+    match execution.outcome {
+        Outcome::Running => "running",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Success { .. } => "success",
+    }
+}

@@ -1,0 +1,119 @@
+//! Query strings: decoding, checking, and the list of faults of a 422.
+
+use serde_json::{Value, json};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Page,
+    Limit { most: u64 },
+    Hours,
+    Flag,
+    Status,
+}
+
+pub(crate) struct Params {
+    values: Vec<(&'static str, String)>,
+}
+
+impl Params {
+    /// The known parameters, or the body of the 422.
+    pub(crate) fn read(query: &str, known: &[(&'static str, Kind)]) -> Result<Params, Value> {
+        let sent = pairs(query);
+        let mut values = Vec::new();
+        let mut faults = Vec::new();
+        for (name, kind) in known {
+            let mine: Vec<&String> = sent.iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect();
+            match mine[..] {
+                [] => {}
+                [value] if is_right(*kind, value) => values.push((*name, value.clone())),
+                // Malformed, out of range, or "a known one that is repeated": one entry for this name.
+                _ => faults.push(*name),
+            }
+        }
+        if faults.is_empty() {
+            return Ok(Params { values });
+        }
+        faults.sort_unstable();
+        let detail: Vec<Value> = faults.iter().map(|name| json!({"loc": ["query", name]})).collect();
+        Err(json!({ "detail": detail }))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(number)
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.text(name), Some("true" | "1"))
+    }
+
+    /// "`page` (integer >= 1, default 1)"
+    pub(crate) fn page(&self) -> u64 {
+        self.number("page").unwrap_or(1)
+    }
+
+    /// "`limit` (1..100, default 50)"
+    pub(crate) fn limit(&self) -> u64 {
+        self.number("limit").unwrap_or(50)
+    }
+
+    /// "`hours`: 1..8760, default 24"
+    pub(crate) fn hours(&self) -> i64 {
+        i64::try_from(self.number("hours").unwrap_or(24)).unwrap()
+    }
+
+    /// The rows of the asked page, in the order given.
+    pub(crate) fn page_of<T>(&self, rows: Vec<T>) -> Vec<T> {
+        let before = u128::from(self.page() - 1) * u128::from(self.limit());
+        let before = usize::try_from(before).unwrap_or(usize::MAX);
+        rows.into_iter().skip(before).take(usize::try_from(self.limit()).unwrap()).collect()
+    }
+}
+
+fn is_right(kind: Kind, value: &str) -> bool {
+    match kind {
+        Kind::Page => number(value).is_some_and(|n| n >= 1),
+        Kind::Limit { most } => number(value).is_some_and(|n| (1..=most).contains(&n)),
+        Kind::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
+        Kind::Flag => matches!(value, "true" | "false" | "1" | "0"),
+        Kind::Status => matches!(value, "success" | "failed" | "running"),
+    }
+}
+
+/// Plain ASCII decimal digits: no sign, not empty, leading zeros are fine.
+fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}
+
+/// Percent-decoding, `+` is a space; a `%` without two hex digits after it stays as it is.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        match (bytes[at], hex) {
+            (b'%', Some(two)) => {
+                out.push(u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap());
+                at += 3;
+                continue;
+            }
+            (b'+', _) => out.push(b' '),
+            (byte, _) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
