@@ -1,1 +1,16 @@
-fn main() {}
+//! Wires the consumer to Lambda.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use torale_platform::consume::Consumer;
+use torale_platform::store::Store;
+use torale_platform::{clock, config};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    config::start_logging();
+    let consumer = &Consumer::new(Store::connect().await, clock::system);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
+        Ok::<_, Error>(consumer::handle(consumer, event).await)
+    }))
+    .await
+}

@@ -1,1 +1,6 @@
-fn main() {}
+//! Wires the endpoint to Lambda.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    torale_platform::serve::run::<queries::Queries>().await
+}

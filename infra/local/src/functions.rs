@@ -35,18 +35,18 @@ pub struct EventSource {
     pub retry_after: Duration,
 }
 
-/// Every queue that feeds a function. A new consumer is one more row here.
-pub const EVENT_SOURCES: &[EventSource] = &[EventSource {
+/// The queue that the platform sends its events to.
+pub const EVENTS: EventSource = EventSource {
     queue: "torale-events",
     dead_letters: "torale-events-dlq",
     function: "consumer",
     max_receive_count: 5,
     timeout: Duration::from_secs(60),
     retry_after: Duration::from_secs(3),
-}];
+};
 
-/// The queue that the platform sends to.
-pub const EVENTS: &EventSource = &EVENT_SOURCES[0];
+/// Every queue that feeds a function. A new consumer is one more row here.
+pub const EVENT_SOURCES: &[EventSource] = &[EVENTS];
 
 impl EventSource {
     /// AWS asks for six times the function's time-out and the batching window at least.
@@ -294,13 +294,42 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Bytes;
+
+    use crate::runtime::InvokeError;
+
+    #[tokio::test]
+    async fn a_program_that_ends_at_once_fails_what_waits_for_it_and_is_started_again() {
+        let (runtimes, stop, tracker) = (Runtimes::default(), CancellationToken::new(), TaskTracker::new());
+        let addresses = Addresses { http: 1, sqs: 1, dynamodb: 1 };
+        let console = Console::default();
+        let fleet = Fleet::new(
+            Path::new("/bin"),
+            addresses,
+            runtimes.clone(),
+            console,
+            tracker.clone(),
+            stop.clone(),
+        );
+        fleet.replace(&[Function { name: "false".to_owned(), instances: 1 }]);
+        for _ in 0..2 {
+            let failed = runtimes.invoke("false", Bytes::new(), Duration::from_secs(30)).await;
+            assert_eq!(failed, Err(InvokeError::Crashed));
+        }
+        stop.cancel();
+        tracker.close();
+        tracker.wait().await;
+    }
 
     #[test]
     fn each_function_is_named_once() {
         let routes = [Route::new("GET", "/a", "one"), Route::new("POST", "/a", "one")];
         let functions = named_by(&routes, 1, 2);
         let expected = [("consumer", 2), ("one", 1)];
-        assert_eq!(functions, expected.map(|(name, instances)| Function { name: name.to_owned(), instances }));
+        assert_eq!(
+            functions,
+            expected.map(|(name, instances)| Function { name: name.to_owned(), instances })
+        );
     }
 
     #[test]

@@ -266,6 +266,8 @@ mod tests {
         assert_eq!(answer(&Bytes::from_static(b"[1]")).unwrap().status(), 200);
         assert!(answer(&Bytes::from_static(b"not json")).is_none());
         assert!(answer(&Bytes::from_static(br#"{"statusCode":"200"}"#)).is_none());
-        assert!(answer(&Bytes::from_static(br#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#)).is_none());
+        assert!(
+            answer(&Bytes::from_static(br#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#)).is_none()
+        );
     }
 }

@@ -33,8 +33,11 @@ pub trait Source: Send + Sync {
     /// Deletes up to 10 messages.
     fn delete(&self, handles: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Makes up to 10 messages visible again after a pause.
-    fn release(&self, handles: &[String], pause: Duration)
-    -> impl Future<Output = Result<(), Failure>> + Send;
+    fn release(
+        &self,
+        handles: &[String],
+        pause: Duration,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 impl Source for Queue {
@@ -110,7 +113,8 @@ impl<S: Source, T: Target> Poller<S, T> {
         let failures = failed.iter().filter(|failed| **failed).count();
         if failures > 0 {
             let (of, pause) = (batch.len(), self.batching.retry_after);
-            self.console.note(format!("{}: {failures} of {of} messages failed, again in {pause:?}", self.name));
+            self.console
+                .note(format!("{}: {failures} of {of} messages failed, again in {pause:?}", self.name));
         }
         self.settle(&batch, &failed).await?;
         Ok(batch.len())
@@ -200,11 +204,8 @@ struct BatchItemFailure {
 /// Which messages failed, or `None` when the whole batch did: Lambda takes a response that it cannot read,
 /// or that names a message it did not send, as a failure of all.
 fn failures(result: &Bytes, batch: &[Message]) -> Option<Vec<bool>> {
-    let response: Option<BatchResponse> = if result.is_empty() {
-        None
-    } else {
-        serde_json::from_slice(result).ok()?
-    };
+    let response: Option<BatchResponse> =
+        if result.is_empty() { None } else { serde_json::from_slice(result).ok()? };
     let named = response.and_then(|response| response.batch_item_failures).unwrap_or_default();
     let mut failed = vec![false; batch.len()];
     for failure in named {
@@ -287,8 +288,7 @@ mod tests {
         target: &'a FakeFunction,
         size: usize,
     ) -> Poller<&'a FakeQueue, &'a FakeFunction> {
-        let batching =
-            Batching { size, window: Duration::from_secs(1), retry_after: Duration::from_secs(3) };
+        let batching = Batching { size, window: Duration::from_secs(1), retry_after: Duration::from_secs(3) };
         Poller { name: "torale-events", source, target, batching, console: Console::default() }
     }
 

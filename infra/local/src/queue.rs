@@ -78,11 +78,7 @@ impl Server {
     ///
     /// # Errors
     /// When it ends or does not answer in time; the end of its log tells why.
-    pub async fn start(
-        project: &Project,
-        port: u16,
-        stop: &CancellationToken,
-    ) -> Result<Self, Failure> {
+    pub async fn start(project: &Project, port: u16, stop: &CancellationToken) -> Result<Self, Failure> {
         let folder = project.local();
         let temporary = folder.join("tmp");
         std::fs::create_dir_all(&temporary).map_err(Failure::io(temporary.display().to_string()))?;

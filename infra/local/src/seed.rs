@@ -30,12 +30,13 @@ const CLERK: &str = "/torale/clerk";
 const LOCAL: &str = "/torale/local";
 
 const FIRST_NAMES: &[&str] = &[
-    "ada", "ben", "chloe", "dmitri", "elena", "farid", "grace", "hiro", "ines", "jonas", "kemi", "liam", "mei",
-    "nadia", "omar", "priya", "quentin", "rosa", "sven", "tara", "umar", "vera", "wei", "xenia", "yusuf", "zoe",
+    "ada", "ben", "chloe", "dmitri", "elena", "farid", "grace", "hiro", "ines", "jonas", "kemi", "liam",
+    "mei", "nadia", "omar", "priya", "quentin", "rosa", "sven", "tara", "umar", "vera", "wei", "xenia",
+    "yusuf", "zoe",
 ];
 const LAST_NAMES: &[&str] = &[
-    "adler", "brown", "costa", "dubois", "evans", "fischer", "garcia", "haddad", "ito", "jansen", "kim", "lopez",
-    "mbeki", "novak", "okafor", "patel", "rossi", "silva", "tanaka", "weber",
+    "adler", "brown", "costa", "dubois", "evans", "fischer", "garcia", "haddad", "ito", "jansen", "kim",
+    "lopez", "mbeki", "novak", "okafor", "patel", "rossi", "silva", "tanaka", "weber",
 ];
 const DOMAINS: &[&str] = &["example.com", "example.org", "example.net"];
 /// What many people want to know, the most wanted first.
@@ -59,11 +60,22 @@ const QUESTIONS: &[&str] = &[
 ];
 /// What one person wants to know.
 const THINGS: &[&str] = &[
-    "Leica Q3", "Nintendo Switch 2", "Rivian R2", "reMarkable", "Steam Deck", "Brompton Electric", "Fairphone 6",
-    "Pixel 10", "Kindle Scribe", "Herman Miller Aeron",
+    "Leica Q3",
+    "Nintendo Switch 2",
+    "Rivian R2",
+    "reMarkable",
+    "Steam Deck",
+    "Brompton Electric",
+    "Fairphone 6",
+    "Pixel 10",
+    "Kindle Scribe",
+    "Herman Miller Aeron",
 ];
-const WISHES: &[&str] =
-    &["Is the {} back in stock?", "Has the price of the {} dropped below 500?", "When does the {} ship to Norway?"];
+const WISHES: &[&str] = &[
+    "Is the {} back in stock?",
+    "Has the price of the {} dropped below 500?",
+    "When does the {} ship to Norway?",
+];
 const SCHEDULES: &[&str] =
     &["0 9 * * *", "0 */6 * * *", "*/30 * * * *", "0 8 * * 1-5", "15 * * * *", "0 18 * * 5", "30 7 1 * *"];
 const ZONES: &[&str] = &["Europe/Berlin", "America/New_York", "Asia/Tokyo"];
@@ -113,8 +125,10 @@ pub fn admin(key: &str) -> Vec<String> {
         time: since,
         data,
     };
-    let events =
-        [event("local-admin".to_owned(), "user.created", user), event(format!("local-key-{short}"), "api_key.created", key)];
+    let events = [
+        event("local-admin".to_owned(), "user.created", user),
+        event(format!("local-key-{short}"), "api_key.created", key),
+    ];
     events.iter().map(Event::body).collect()
 }
 
@@ -220,12 +234,22 @@ impl History {
         let (first, last) = (self.pick(FIRST_NAMES), self.pick(LAST_NAMES));
         let email = format!("{first}.{last}{number}@{}", self.pick(DOMAINS));
         let year_before = self.start - Duration::days(365);
-        let since = if self.chance(60) { self.between(year_before, self.start) } else { self.between(self.start, self.end) };
+        let since = if self.chance(60) {
+            self.between(year_before, self.start)
+        } else {
+            self.between(self.start, self.end)
+        };
         let user = User { id: self.uuid(), since };
         let clerk: String = std::iter::repeat_with(|| self.rng.alphanumeric()).take(24).collect();
         let clerk_user_id = format!("user_2{clerk}");
-        self.push(CLERK, "user.created", &user.id, since, json!({ "user_id": user.id,
-            "clerk_user_id": clerk_user_id, "email": email, "created_at": written(since) }));
+        self.push(
+            CLERK,
+            "user.created",
+            &user.id,
+            since,
+            json!({ "user_id": user.id,
+            "clerk_user_id": clerk_user_id, "email": email, "created_at": written(since) }),
+        );
         for _ in 0..self.rng.u32(0..8) {
             let time = self.between(since.max(self.start), self.end);
             self.push(CLERK, "user.logged_in", &user.id, time, json!({ "user_id": user.id }));
@@ -248,8 +272,14 @@ impl History {
         let (key, key_id) = (format!("sk_{key}"), format!("key_{}", self.uuid()));
         let prefix: String = key.chars().take(8).collect();
         let created = self.between(user.since, self.end);
-        self.push(API, "api_key.created", &key_id, created, json!({ "key_id": key_id, "user_id": user.id,
-            "key_hash": sha256_hex(&[key.as_bytes()]), "key_prefix": prefix, "name": "default" }));
+        self.push(
+            API,
+            "api_key.created",
+            &key_id,
+            created,
+            json!({ "key_id": key_id, "user_id": user.id,
+            "key_hash": sha256_hex(&[key.as_bytes()]), "key_prefix": prefix, "name": "default" }),
+        );
         if self.chance(20) {
             let time = self.between(created, self.end);
             let data = json!({ "key_id": key_id, "user_id": user.id });
@@ -305,7 +335,8 @@ impl History {
     fn task(&mut self, user: &User) -> Task {
         let (id, since) = (self.uuid(), self.between(user.since, self.end));
         let (cron, question) = (self.pick(SCHEDULES), self.question());
-        let mut data = json!({ "task_id": id, "user_id": user.id, "search_query": question, "schedule": cron });
+        let mut data =
+            json!({ "task_id": id, "user_id": user.id, "search_query": question, "schedule": cron });
         if let (true, Some(fields)) = (self.chance(50), data.as_object_mut()) {
             let name = question.split(' ').take(4).collect::<Vec<_>>().join(" ");
             fields.insert("name".to_owned(), Value::String(name));
@@ -396,7 +427,8 @@ impl History {
     }
 
     fn outcome(&mut self, run: &Run<'_>) -> Finished {
-        let took = self.millis(900..5_500) + if self.chance(5) { self.millis(0..20_000) } else { Duration::zero() };
+        let took =
+            self.millis(900..5_500) + if self.chance(5) { self.millis(0..20_000) } else { Duration::zero() };
         let at = run.started + took;
         if self.chance(95) {
             return self.success(run, at);
@@ -424,9 +456,15 @@ impl History {
             let id = self.uuid();
             let channel = if self.chance(85) { "email" } else { "webhook" };
             let time = at + self.millis(200..4_000);
-            self.push(WORKER, "notification.sent", &id, time, json!({ "notification_id": id,
+            self.push(
+                WORKER,
+                "notification.sent",
+                &id,
+                time,
+                json!({ "notification_id": id,
                 "user_id": run.user_id, "task_id": run.task_id, "execution_id": run.execution_id,
-                "channel": channel }));
+                "channel": channel }),
+            );
         }
         Finished { at, succeeded: true }
     }
@@ -434,7 +472,8 @@ impl History {
     fn failure(&mut self, run: &Run<'_>, at: DateTime<Utc>, retries: u32, will_retry: bool) {
         let chosen = self.weighted(ERRORS.iter().map(|(_, _, weight)| *weight));
         let (kind, message, _) = ERRORS.get(chosen).copied().unwrap_or_default();
-        let data = run.data(json!({ "completed_at": written(at), "error_type": kind, "error_message": message,
+        let data = run
+            .data(json!({ "completed_at": written(at), "error_type": kind, "error_message": message,
             "retry_count": retries, "will_retry": will_retry }));
         self.push(WORKER, "execution.failed", &run.execution_id, at, data);
     }
@@ -478,4 +517,130 @@ fn merged(mut base: Value, more: Value) -> Value {
         fields.extend(more);
     }
     base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn plan() -> Plan {
+        let day: NaiveDate = "2024-02-29".parse().unwrap();
+        let until = day.and_hms_opt(15, 30, 0).unwrap().and_utc();
+        Plan { seed: 1, day, until, days: 30, executions: 600 }
+    }
+
+    fn parsed(bodies: &[String]) -> Vec<Value> {
+        bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+    }
+
+    fn time(value: &Value) -> DateTime<Utc> {
+        value.as_str().unwrap().parse().unwrap()
+    }
+
+    /// The needed fields of each type, from the event contract.
+    fn needed(kind: &str) -> &'static [&'static str] {
+        match kind {
+            "user.created" => &["user_id", "clerk_user_id", "email"],
+            "user.updated" | "user.logged_in" | "user.deactivated" | "user.reactivated" => &["user_id"],
+            "api_key.created" => &["key_id", "user_id", "key_hash", "key_prefix"],
+            "api_key.revoked" => &["key_id", "user_id"],
+            "task.created" => &["task_id", "user_id", "search_query"],
+            "task.updated" | "task.paused" | "task.resumed" | "task.completed" | "task.deleted" => {
+                &["task_id"]
+            }
+            "execution.started" => &["execution_id", "task_id", "user_id"],
+            "execution.failed" => {
+                &["execution_id", "task_id", "user_id", "started_at", "error_type", "error_message"]
+            }
+            "execution.succeeded" => &["execution_id", "task_id", "user_id", "started_at", "condition_met"],
+            "notification.sent" => &["notification_id", "user_id", "channel"],
+            "temporal.workflow.started" => &["workflow_id", "run_id", "workflow_type"],
+            "temporal.workflow.closed" => &["workflow_id", "run_id", "workflow_type", "status", "start_time"],
+            "temporal.schedule.created" => &["schedule_id", "task_id", "user_id", "cron"],
+            "temporal.schedule.updated"
+            | "temporal.schedule.paused"
+            | "temporal.schedule.unpaused"
+            | "temporal.schedule.deleted" => &["schedule_id"],
+            unlisted => panic!("{unlisted} is no type of the contract"),
+        }
+    }
+
+    #[test]
+    fn every_event_is_valid() {
+        let plan = plan();
+        for event in parsed(&history(&plan)).iter().chain(&parsed(&admin("sk_test"))) {
+            assert_eq!(event["specversion"], "1.0");
+            let kind = event["type"].as_str().unwrap().strip_prefix("ai.torale.").unwrap();
+            for field in needed(kind) {
+                assert!(!event["data"][field].is_null(), "{field} of {event}");
+            }
+            for id in ["user_id", "task_id", "execution_id"] {
+                assert!(
+                    event["data"][id].is_null() || event["data"][id].as_str().unwrap().len() == 36,
+                    "{event}"
+                );
+            }
+            assert!(time(&event["time"]) <= plan.until, "{event}");
+            assert!(!event["subject"].as_str().unwrap().is_empty(), "{event}");
+        }
+    }
+
+    #[test]
+    fn every_type_occurs_and_no_event_twice() {
+        let events = parsed(&history(&Plan { executions: 3_000, ..plan() }));
+        let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
+        assert_eq!(kinds.len(), 23, "{kinds:?}");
+        let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
+        assert_eq!(ids.len(), events.len());
+    }
+
+    #[test]
+    fn the_same_plan_tells_the_same_history() {
+        assert_eq!(history(&plan()), history(&plan()));
+        assert_ne!(history(&plan()), history(&Plan { seed: 2, ..plan() }));
+    }
+
+    #[test]
+    fn later_the_same_day_only_adds_events() {
+        let morning = history(&Plan { until: plan().until - Duration::hours(6), ..plan() });
+        let evening = history(&plan());
+        assert!(morning.len() < evening.len());
+        assert_eq!(evening.get(..morning.len()), Some(&morning[..]));
+    }
+
+    #[test]
+    fn times_are_in_the_order_of_life() {
+        let events = parsed(&history(&plan()));
+        let mut since = BTreeMap::new();
+        for event in events.iter().filter(|event| event["type"] == "ai.torale.task.created") {
+            since.insert(event["data"]["task_id"].to_string(), time(&event["time"]));
+        }
+        let mut outcomes = [0, 0];
+        for event in events {
+            let (kind, data) = (event["type"].as_str().unwrap(), &event["data"]);
+            if kind.starts_with("ai.torale.execution.") {
+                assert!(time(&data["started_at"]) >= since[&data["task_id"].to_string()], "{event}");
+                assert!(
+                    data["completed_at"].is_null()
+                        || time(&data["completed_at"]) >= time(&data["started_at"])
+                );
+            }
+            outcomes[0] += i32::from(kind.ends_with("execution.succeeded"));
+            outcomes[1] += i32::from(kind.ends_with("execution.failed"));
+        }
+        let [succeeded, failed] = outcomes;
+        assert!(failed * 50 > succeeded && failed * 10 < succeeded, "{succeeded} {failed}");
+    }
+
+    #[test]
+    fn the_admin_key_is_known_by_its_hash_only() {
+        let events = admin("sk_test_0123456789");
+        assert_eq!(events, admin("sk_test_0123456789"));
+        assert!(events.iter().all(|event| !event.contains("sk_test_0123456789")), "{events:?}");
+        let key = &parsed(&events)[1]["data"];
+        // printf %s sk_test_0123456789 | sha256sum
+        assert_eq!(key["key_hash"], "0512eb08dedcf58bf3a53ab04a18b02078e5df0ace9dee6b8bf6c085959fac5d");
+        assert_eq!(parsed(&events)[0]["data"]["role"], "admin");
+    }
 }

@@ -210,8 +210,7 @@ impl Stack<'_> {
             window: Duration::from_secs(self.arguments.batching_window),
             retry_after: source.retry_after,
         };
-        let target =
-            Invoked { runtimes: self.runtimes.clone(), source, console: self.console.clone() };
+        let target = Invoked { runtimes: self.runtimes.clone(), source, console: self.console.clone() };
         Poller { name: source.queue, source: queue, target, batching, console: self.console.clone() }
     }
 
@@ -223,7 +222,8 @@ impl Stack<'_> {
         let marker = folder.map(Marker::new);
         if !self.arguments.empty && !marker.as_ref().is_some_and(Marker::is_done) {
             let now = clock::now();
-            let day = marker.as_ref().map_or(Ok(now.date_naive()), |marker| marker.begin(now.date_naive()))?;
+            let day =
+                marker.as_ref().map_or(Ok(now.date_naive()), |marker| marker.begin(now.date_naive()))?;
             let history = seed::history(&seed::Plan {
                 seed: self.arguments.seed,
                 day,
@@ -231,7 +231,11 @@ impl Stack<'_> {
                 days: self.arguments.days,
                 executions: self.arguments.executions,
             });
-            self.console.note(format!("seeding {} days of history: {} events", self.arguments.days, history.len()));
+            self.console.note(format!(
+                "seeding {} days of history: {} events",
+                self.arguments.days,
+                history.len()
+            ));
             load::send_and_wait(events, &history, "seeding", self.console).await?;
             marker.map_or(Ok(()), |marker| marker.end())?;
         }

@@ -52,8 +52,7 @@ mod tests {
         ];
         let text = text(&ports, &routes, "sk_test", false);
         let get = "curl -s -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/stats\n";
-        let patch =
-            "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
+        let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");
         assert!(text.contains("cargo dev send --sqs-port 4567 FILE.ndjson"), "{text}");
     }

@@ -96,6 +96,29 @@ pub struct Write {
     pub conditions: Vec<Condition>,
 }
 
+impl Write {
+    /// About how many bytes it takes up in a request.
+    pub fn size(&self) -> usize {
+        let value = |value: &Value| match value {
+            Value::Text(text) => text.len(),
+            Value::Number(_) => 20,
+        };
+        let action = match &self.action {
+            Action::Put(attributes) => attributes.iter().map(|(name, of)| name.len() + value(of)).sum(),
+            Action::Delete => 0,
+            Action::Update { add, set, remove } => {
+                let set: usize = set.iter().map(|(name, of)| name.len() + value(of)).sum();
+                set + 40 * (add.len() + remove.len())
+            }
+        };
+        let conditions = self.conditions.iter().map(|condition| match condition {
+            Condition::Equals(name, of) | Condition::Differs(name, of) => name.len() + value(of),
+            Condition::Absent(name) => name.len(),
+        });
+        self.key.pk.len() + self.key.sk.len() + action + conditions.sum::<usize>()
+    }
+}
+
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {

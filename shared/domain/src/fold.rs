@@ -104,6 +104,16 @@ impl Event {
         }
     }
 
+    /// The task that an execution's event names: its totals may change with it.
+    pub fn task(&self) -> Option<TaskId> {
+        match Some(&self.body) {
+            Some(Body::ExecutionStarted(data)) => Some(data.task_id),
+            Some(Body::ExecutionFailed(data)) => Some(data.task_id),
+            Some(Body::ExecutionSucceeded(data)) => Some(data.task_id),
+            _other_entities => None,
+        }
+    }
+
     /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
     fn writes(&self) -> Registers {
         use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Role, State, Timezone};

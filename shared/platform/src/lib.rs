@@ -1,1 +1,18 @@
-//! placeholder
+//! The edges: everything that touches the network, the clock, the environment or randomness.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`serve`] | the one wrapper around every endpoint: authenticate, handle, answer |
+//! | [`consume`] | from a batch of messages to the log and the projections |
+//! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
+//! | [`config`] | the only reader of the environment |
+//! | [`clock`] | the only reader of the clock and of randomness |
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod config;
+pub mod consume;
+pub mod error;
+mod identity;
+pub mod serve;
+pub mod store;

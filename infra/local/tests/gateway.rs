@@ -1,0 +1,236 @@
+//! The gateway as its clients and its functions see it, over real connections.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use torale_local::console::Console;
+use torale_local::gateway::{Gateway, Route};
+use torale_local::http;
+use torale_local::runtime::Runtimes;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Running {
+    port: u16,
+    runtimes: Runtimes,
+}
+
+/// A gateway with three routes that ends requests after `timeout`.
+async fn gateway(timeout: Duration) -> Running {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let runtimes = Runtimes::default();
+    let gateway = Gateway::new(runtimes.clone(), timeout, Console::default());
+    gateway.set_routes(vec![
+        Route::new("GET", "/admin/stats", "stats"),
+        Route::new("GET", "/admin/users/{id}", "user"),
+        Route::new("DELETE", "/admin/users/{id}", "user"),
+        Route::new("GET", "/admin/users/me", "stats"),
+    ]);
+    tokio::spawn(gateway.serve(listener));
+    Running { port, runtimes }
+}
+
+impl Running {
+    async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
+        http::request(self.port, request, PATIENCE).await.unwrap()
+    }
+
+    async fn call(&self, method: &str, path: &str) -> Response<Bytes> {
+        self.send(Request::builder().method(method).uri(path).body(Bytes::new()).unwrap()).await
+    }
+
+    /// One turn of a Lambda runtime: takes an invocation, answers it by `work`.
+    async fn work(&self, name: &str, work: impl FnOnce(Value, &Response<Bytes>) -> (&'static str, String)) {
+        let next = self.call("GET", &format!("/.rt/{name}/2018-06-01/runtime/invocation/next")).await;
+        assert_eq!(next.status(), 200);
+        let id = next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned();
+        let (kind, body) = work(serde_json::from_slice(next.body()).unwrap(), &next);
+        let path = format!("/.rt/{name}/2018-06-01/runtime/invocation/{id}/{kind}");
+        self.send(Request::post(path).body(Bytes::from(body)).unwrap()).await;
+    }
+}
+
+fn ok(body: &Value) -> (&'static str, String) {
+    ("response", json!({ "statusCode": 200, "body": body.to_string() }).to_string())
+}
+
+fn body(answer: &Response<Bytes>) -> Value {
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_reaches_its_function_and_the_answer_its_client() {
+    let gateway = gateway(PATIENCE).await;
+    let worker = gateway.work("stats", |event, next| {
+        assert!(next.headers()["lambda-runtime-invoked-function-arn"].to_str().unwrap().ends_with(":stats"));
+        assert_eq!(event["version"], "2.0");
+        assert_eq!(event["routeKey"], "GET /admin/stats");
+        ok(&event["rawQueryString"])
+    });
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats?a=1&a=2"), worker);
+    assert_eq!((answer.status().as_u16(), body(&answer)), (200, json!("a=1&a=2")));
+    assert!(answer.headers().contains_key("apigw-requestid"));
+}
+
+#[tokio::test]
+async fn path_parameters_are_decoded_and_literal_paths_go_first() {
+    let gateway = gateway(PATIENCE).await;
+    let worker = gateway.work("user", |event, _| ok(&event["pathParameters"]));
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/users/a%2Fb%20c"), worker);
+    assert_eq!(body(&answer), json!({ "id": "a/b c" }));
+    let worker = gateway.work("stats", |event, _| ok(&event["routeKey"]));
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/users/me"), worker);
+    assert_eq!(body(&answer), "GET /admin/users/me");
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_refused_by_the_contract() {
+    let gateway = gateway(PATIENCE).await;
+    for path in ["/", "/admin", "/admin/stats/", "/admin/users/", "/admin/users/1/2", "/.rt/x"] {
+        let answer = gateway.call("GET", path).await;
+        assert_eq!(
+            (answer.status().as_u16(), body(&answer)),
+            (404, json!({ "detail": "Not Found" })),
+            "{path}"
+        );
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert!(answer.headers().contains_key("x-request-id"));
+    }
+    for (method, path, allow) in [
+        ("POST", "/admin/stats", "GET"),
+        ("OPTIONS", "/admin/stats", "GET"),
+        ("PUT", "/admin/users/1", "DELETE, GET"),
+    ] {
+        let answer = gateway.call(method, path).await;
+        assert_eq!(answer.status(), 405);
+        assert_eq!(body(&answer), json!({ "detail": "Method Not Allowed" }));
+        assert_eq!(answer.headers()["allow"], allow);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_function_is_an_internal_server_error() {
+    let gateway = gateway(PATIENCE).await;
+    let answers: [(&str, &str); 2] = [("error", r#"{"errorMessage":"secret"}"#), ("response", "no json")];
+    for (kind, text) in answers {
+        let worker = gateway.work("stats", |_, _| (kind, text.to_owned()));
+        let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
+        assert_eq!(answer.status(), 500);
+        assert_eq!(body(&answer), json!({ "message": "Internal Server Error" }));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_ends_fails_its_request_at_once() {
+    let gateway = gateway(PATIENCE).await;
+    drop(gateway.runtimes.register("stats", "7"));
+    let crash = async {
+        gateway.call("GET", "/.rt/stats:7/2018-06-01/runtime/invocation/next").await;
+        gateway.runtimes.ended("stats", "7");
+    };
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), crash);
+    assert_eq!(
+        (answer.status().as_u16(), body(&answer)),
+        (500, json!({ "message": "Internal Server Error" }))
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_never_came_up_fails_what_waits() {
+    let gateway = gateway(PATIENCE).await;
+    drop(gateway.runtimes.register("stats", "7"));
+    let mut request = std::pin::pin!(gateway.call("GET", "/admin/stats"));
+    let crash = async {
+        loop {
+            gateway.runtimes.ended("stats", "7");
+            drop(gateway.runtimes.register("stats", "7"));
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! { answer = &mut request => answer, () = crash => return };
+    assert_eq!(answer.status(), 500);
+}
+
+#[tokio::test]
+async fn a_function_without_an_answer_is_unavailable_and_its_process_is_replaced() {
+    let gateway = gateway(Duration::from_millis(200)).await;
+    let instance = gateway.runtimes.register("stats", "7");
+    let hang = gateway.call("GET", "/.rt/stats:7/2018-06-01/runtime/invocation/next");
+    let (answer, next) = tokio::join!(gateway.call("GET", "/admin/stats"), hang);
+    assert_eq!((answer.status().as_u16(), body(&answer)), (503, json!({ "message": "Service Unavailable" })));
+    tokio::time::timeout(PATIENCE, instance.evicted()).await.unwrap();
+    // Its late answer is refused.
+    let id = next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap();
+    let late = format!("/.rt/stats:7/2018-06-01/runtime/invocation/{id}/response");
+    assert_eq!(gateway.call("POST", &late).await.status(), 400);
+}
+
+#[tokio::test]
+async fn the_deadline_is_the_end_of_the_request() {
+    let gateway = gateway(PATIENCE).await;
+    let before = torale_local::clock::now_ms();
+    let worker = gateway.work("stats", |_, next| {
+        let deadline: i64 = next.headers()["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
+        let patience = i64::try_from(PATIENCE.as_millis()).unwrap();
+        assert!((before + patience..=torale_local::clock::now_ms() + patience).contains(&deadline));
+        ok(&Value::Null)
+    });
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn a_retired_process_gets_no_more_work() {
+    let gateway = gateway(PATIENCE).await;
+    drop(gateway.runtimes.register("stats", "old"));
+    let mut old = std::pin::pin!(gateway.call("GET", "/.rt/stats:old/2018-06-01/runtime/invocation/next"));
+    let retire = gateway.runtimes.retire("stats", "old", PATIENCE);
+    tokio::select! { biased; _ = &mut old => unreachable!("there is no work yet"), () = retire => {} }
+    let worker = gateway.work("stats", |_, _| ok(&json!("new")));
+    tokio::select! {
+        _ = &mut old => unreachable!("the old process got work"),
+        (answer, ()) = async { tokio::join!(gateway.call("GET", "/admin/stats"), worker) } => {
+            assert_eq!(body(&answer), "new");
+        }
+    }
+}
+
+#[tokio::test]
+async fn too_large_bodies_are_refused_both_ways() {
+    let gateway = gateway(PATIENCE).await;
+    let request = Request::delete("/admin/users/1").header("content-type", "text/plain");
+    let answer = gateway.send(request.body(Bytes::from("x".repeat(7 * 1024 * 1024))).unwrap()).await;
+    assert_eq!(
+        (answer.status().as_u16(), body(&answer)),
+        (413, json!({ "message": "Request Entity Too Large" }))
+    );
+    let large = json!({ "statusCode": 200, "body": "x".repeat(6 * 1024 * 1024 + 200 * 1024) }).to_string();
+    let worker = gateway.work("stats", |_, _| ("response", large));
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
+    assert_eq!(answer.status(), 500);
+}
+
+#[tokio::test]
+async fn functions_can_be_invoked_directly() {
+    let gateway = gateway(PATIENCE).await;
+    let path = "/2015-03-31/functions/stats/invocations";
+    let invoke = gateway.send(Request::post(path).body(Bytes::from("[1]")).unwrap());
+    let (answer, ()) =
+        tokio::join!(invoke, gateway.work("stats", |event, _| ("response", event.to_string())));
+    assert_eq!(body(&answer), json!([1]));
+    let failed = r#"{"errorMessage":"no"}"#;
+    let work = gateway.work("stats", |_, _| ("error", failed.to_owned()));
+    let (answer, ()) = tokio::join!(gateway.call("POST", path), work);
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["x-amz-function-error"].clone()),
+        (200, "Unhandled".parse().unwrap())
+    );
+    assert_eq!(gateway.call("POST", "/2015-03-31/functions/nobody/invocations").await.status(), 404);
+}

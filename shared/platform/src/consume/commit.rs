@@ -1,0 +1,189 @@
+//! Commits the units of one lane: read, fold, diff, write; and again where someone else was first.
+
+use super::Unit;
+use crate::clock;
+use crate::store::{Generation, GenerationReader, Lost, Store, StoreError, Usage};
+use std::collections::{HashMap, VecDeque};
+use tokio::time::Instant;
+use torale_domain::commit::{self, Effects, Entities, Entity, PlanError, Write};
+use torale_domain::events::Unreadable;
+use torale_domain::fold::EntityKey;
+use torale_domain::item::{Item, Key};
+use torale_domain::keys;
+use torale_domain::read::{Reader, Reads};
+
+/// Entities of one transaction, before it is known how many items they touch.
+const UNITS: usize = 16;
+/// Most items of a transaction.
+const MAX_ITEMS: usize = 100;
+/// Most text of a transaction, well under the store's 4 MB.
+const MAX_BYTES: usize = 3_000_000;
+/// Tries before the messages are handed back.
+const MAX_ATTEMPTS: u32 = 12;
+
+/// Commits units to one generation until a deadline.
+#[derive(Debug)]
+pub(super) struct Committer<'a> {
+    store: &'a Store,
+    generation: &'a Generation,
+    reader: GenerationReader<'a>,
+    usage: &'a Usage,
+    deadline: Instant,
+}
+
+/// What became of some units.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) failed: Vec<usize>,
+    pub(super) without_effect: u64,
+    pub(super) transactions: u64,
+    pub(super) lost_races: u64,
+}
+
+/// One try.
+enum Tried {
+    /// Written, or nothing to write. How many of the events changed nothing.
+    Committed { without_effect: u64, wrote: bool },
+    /// Too much for one transaction.
+    TooLarge,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommitError {
+    #[error("lost a race")]
+    Race,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl CommitError {
+    /// True if the same try may succeed later.
+    const fn may_pass(&self) -> bool {
+        matches!(self, Self::Race | Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
+impl<'a> Committer<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        generation: &'a Generation,
+        usage: &'a Usage,
+        deadline: Instant,
+    ) -> Self {
+        let reader = GenerationReader::new(store, generation.clone(), usage);
+        Self { store, generation, reader, usage, deadline }
+    }
+
+    /// Commits units in transactions that follow one another. What fails alone does not take others with it.
+    pub(super) async fn commit(&self, units: Vec<Unit>) -> Done {
+        let mut done = Done::default();
+        let mut waiting: VecDeque<Vec<Unit>> = units.chunks(UNITS).map(<[Unit]>::to_vec).collect();
+        while let Some(chunk) = waiting.pop_front() {
+            match self.persist(&chunk, &mut done).await {
+                Ok(Tried::Committed { without_effect, wrote }) => {
+                    done.without_effect += without_effect;
+                    done.transactions += u64::from(wrote);
+                }
+                Ok(Tried::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
+                Err(error) if chunk.len() > 1 && !error.may_pass() => {
+                    tracing::warn!(%error, units = chunk.len(), "transaction refused; its units are tried apart");
+                    split(chunk, &mut waiting);
+                }
+                Ok(Tried::TooLarge) => hand_back(&chunk, &"one entity needs too many writes", &mut done),
+                Err(error) => hand_back(&chunk, &error, &mut done),
+            }
+        }
+        done
+    }
+
+    async fn persist(&self, chunk: &[Unit], done: &mut Done) -> Result<Tried, CommitError> {
+        let mut attempt = 0;
+        loop {
+            if Instant::now() >= self.deadline {
+                return Err(CommitError::Store(StoreError::Unavailable("no time left".to_owned())));
+            }
+            let error = match self.attempt(chunk).await {
+                Err(error) if error.may_pass() && attempt < MAX_ATTEMPTS => error,
+                other => return other,
+            };
+            done.lost_races += u64::from(matches!(error, CommitError::Race));
+            tokio::time::sleep(clock::backoff(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, chunk: &[Unit]) -> Result<Tried, CommitError> {
+        let lanes = self.generation.lanes;
+        let events = || chunk.iter().flat_map(|unit| unit.events.iter().cloned());
+        let mut before = Entities::new();
+        let named = chunk.iter().map(|unit| unit.entity.clone());
+        // Most often the task of an execution is known before the execution itself has been read.
+        self.load(&mut before, named.chain(events().filter_map(|event| event.task().map(EntityKey::Task))))
+            .await?;
+        let mut after = commit::fold(&before, events());
+        let touched = before.iter().chain(after.iter());
+        let tasks = touched.flat_map(|(key, entity)| commit::tasks_of(key, &entity.state, lanes));
+        let tasks: Vec<EntityKey> = tasks.map(EntityKey::Task).collect();
+        self.load(&mut before, tasks).await?;
+
+        let changed: Vec<EntityKey> = after.keys().cloned().collect();
+        let effective: usize =
+            chunk.iter().filter(|unit| changed.contains(&unit.entity)).map(|unit| unit.events.len()).sum();
+        let without_effect = u64::try_from(events().count() - effective).unwrap_or(0);
+        let mut effects = Effects::of(&before, &mut after, lanes)?;
+        if effects.is_empty() {
+            return Ok(Tried::Committed { without_effect, wrote: false });
+        }
+        let mut found = self.items(effects.ranked()).await?;
+        effects.rank(&found);
+        let missing = effects.shrinking().into_iter().filter(|key| !found.contains_key(key)).collect();
+        found.extend(self.items(missing).await?);
+        let writes = effects.writes(&found).map_err(|error| match error {
+            PlanError::Stale { .. } => CommitError::Race,
+            PlanError::Unreadable(error) => CommitError::Unreadable(error),
+        })?;
+        if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
+            return Ok(Tried::TooLarge);
+        }
+        match self.store.transact(self.generation, writes, self.usage).await {
+            Ok(()) => Ok(Tried::Committed { without_effect, wrote: true }),
+            Err(Lost::Race) => Err(CommitError::Race),
+            Err(Lost::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Reads entities that have not been read yet.
+    async fn load(
+        &self,
+        entities: &mut Entities,
+        wanted: impl IntoIterator<Item = EntityKey>,
+    ) -> Result<(), CommitError> {
+        let wanted = wanted.into_iter().filter(|key| !entities.contains_key(key));
+        let wanted: HashMap<Key, EntityKey> = wanted.map(|entity| (keys::entity(&entity), entity)).collect();
+        let found = self.items(wanted.keys().cloned().collect()).await?;
+        for (key, entity) in wanted {
+            entities.insert(entity, Entity::load(found.get(&key)).map_err(StoreError::from)?);
+        }
+        Ok(())
+    }
+
+    async fn items(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, CommitError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(self.reader.read(Reads::gets(keys).consistent()).await?.items)
+    }
+}
+
+fn split(mut chunk: Vec<Unit>, waiting: &mut VecDeque<Vec<Unit>>) {
+    let rest = chunk.split_off(chunk.len() / 2);
+    waiting.push_front(rest);
+    waiting.push_front(chunk);
+}
+
+fn hand_back(chunk: &[Unit], reason: &dyn std::fmt::Display, done: &mut Done) {
+    tracing::warn!(%reason, units = chunk.len(), "events handed back to the queue");
+    done.failed.extend(chunk.iter().flat_map(|unit| unit.messages.iter().copied()));
+}

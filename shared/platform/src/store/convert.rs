@@ -1,0 +1,46 @@
+//! Between the core's items and DynamoDB's.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+use torale_domain::item::{Attributes, Item, Key, Value};
+use torale_domain::keys::{PK, SK};
+use torale_domain::read::Corrupt;
+
+pub(super) fn key(key: &Key) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        (PK.to_owned(), AttributeValue::S(key.pk.clone())),
+        (SK.to_owned(), AttributeValue::S(key.sk.clone())),
+    ])
+}
+
+pub(super) fn value(value: Value) -> AttributeValue {
+    match value {
+        Value::Text(text) => AttributeValue::S(text),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+    }
+}
+
+pub(super) fn full(item: &Key, attributes: Attributes) -> HashMap<String, AttributeValue> {
+    let mut all = key(item);
+    all.extend(attributes.into_iter().map(|(name, attribute)| (name, value(attribute))));
+    all
+}
+
+pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, Corrupt> {
+    let mut text = |name: &str| match stored.remove(name) {
+        Some(AttributeValue::S(text)) => text,
+        _not_a_text => String::new(),
+    };
+    let key = Key { pk: text(PK), sk: text(SK) };
+    let mut attributes = Attributes::new();
+    for (name, attribute) in stored {
+        let value = match attribute {
+            AttributeValue::S(text) => Some(Value::Text(text)),
+            AttributeValue::N(number) => number.parse().ok().map(Value::Number),
+            _other_kinds => None,
+        };
+        let value = value.ok_or_else(|| Corrupt::new(&key, format!("attribute {name}")))?;
+        attributes.insert(name, value);
+    }
+    Ok(Item { key, attributes })
+}

@@ -1,0 +1,171 @@
+//! The append-only log of events, and the quarantine of messages that can't be events.
+//!
+//! A batch becomes one item a lane: its messages as JSON text sequence (RFC 7464: each preceded by the record
+//! separator, which no JSON text contains), compressed with zstd.
+
+use super::{CAPACITY, Store, StoreError, Usage, convert};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use torale_domain::events::SetAside;
+use torale_domain::item::Key;
+use torale_domain::keys::{self, EVENTS_TABLE, PK, QUARANTINE_TABLE};
+use torale_domain::time::Timestamp;
+
+/// A part of the log is closed once it holds this much text: far below an item's 400 KB even if nothing can be compressed.
+const PART_BYTES: usize = 64 * 1024;
+/// Bytes of a message in one item of the quarantine.
+const QUARANTINE_BYTES: usize = 300 * 1024;
+const SEPARATOR: char = '\u{1e}';
+const LEVEL: i32 = 3;
+const PARALLEL: usize = 16;
+
+/// A message for the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged<'a> {
+    /// The lane of its entity.
+    pub lane: u32,
+    /// The message as received.
+    pub body: &'a str,
+}
+
+impl Store {
+    /// Appends messages; returns when all of them are durable. `writer` is unique to this call.
+    pub async fn append(
+        &self,
+        messages: &[Logged<'_>],
+        received_at: Timestamp,
+        writer: &str,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let puts = parts(messages).into_iter().enumerate().map(|(part, (lane, bodies))| {
+            let key = keys::log(received_at, lane, writer, part);
+            async move {
+                let packed = pack(&bodies).map_err(|e| StoreError::Refused(e.to_string()))?;
+                let attributes = HashMap::from([
+                    ("events".to_owned(), AttributeValue::B(Blob::new(packed))),
+                    ("n".to_owned(), AttributeValue::N(bodies.len().to_string())),
+                ]);
+                self.insert(EVENTS_TABLE, &key, attributes, usage).await
+            }
+        });
+        stream::iter(puts).buffer_unordered(PARALLEL).try_collect().await
+    }
+
+    /// Sets a message aside with its reason: once, however often it comes.
+    pub async fn set_aside(
+        &self,
+        body: &str,
+        reason: &SetAside,
+        received_at: Timestamp,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let pieces = pieces(body);
+        for (part, piece) in pieces.iter().enumerate().rev() {
+            let attributes = HashMap::from([
+                ("body".to_owned(), AttributeValue::S((*piece).to_owned())),
+                ("code".to_owned(), AttributeValue::S(reason.code().to_owned())),
+                ("reason".to_owned(), AttributeValue::S(reason.to_string())),
+                ("received_at".to_owned(), AttributeValue::S(received_at.to_string())),
+                ("parts".to_owned(), AttributeValue::N(pieces.len().to_string())),
+            ]);
+            self.insert(QUARANTINE_TABLE, &keys::quarantine(body.as_bytes(), part), attributes, usage)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Puts an item that is not there yet; one that is there stays as it is.
+    async fn insert(
+        &self,
+        table: &str,
+        key: &Key,
+        attributes: HashMap<String, AttributeValue>,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let mut item = convert::key(key);
+        item.extend(attributes);
+        let call = self.client.put_item().table_name(table).set_item(Some(item));
+        let call =
+            call.condition_expression("attribute_not_exists(#pk)").expression_attribute_names("#pk", PK);
+        match call.return_consumed_capacity(CAPACITY).send().await {
+            Ok(answer) => {
+                usage.wrote(answer.consumed_capacity.as_slice());
+                Ok(())
+            }
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::from_sdk(error)),
+        }
+    }
+}
+
+fn parts<'a>(messages: &[Logged<'a>]) -> Vec<(u32, Vec<&'a str>)> {
+    let mut lanes: BTreeMap<u32, Vec<Vec<&str>>> = BTreeMap::new();
+    for message in messages {
+        let parts = lanes.entry(message.lane).or_default();
+        match parts.last_mut() {
+            Some(part)
+                if part.iter().map(|body| body.len()).sum::<usize>() + message.body.len() <= PART_BYTES =>
+            {
+                part.push(message.body);
+            }
+            Some(_) | None => parts.push(vec![message.body]),
+        }
+    }
+    lanes.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |part| (lane, part))).collect()
+}
+
+fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
+    let mut text = String::with_capacity(bodies.iter().map(|body| body.len() + 2).sum());
+    for body in bodies {
+        text.push(SEPARATOR);
+        text.push_str(body);
+        text.push('\n');
+    }
+    zstd::bulk::compress(text.as_bytes(), LEVEL)
+}
+
+/// The messages of one item of the log.
+pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
+    let text = String::from_utf8(zstd::decode_all(packed)?)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(text.split(SEPARATOR).skip(1).map(|body| body.strip_suffix('\n').unwrap_or(body).to_owned()).collect())
+}
+
+/// A text cut into pieces that fit into items; an empty text is one piece.
+fn pieces(body: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = body;
+    while rest.len() > QUARANTINE_BYTES {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(QUARANTINE_BYTES));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_back_as_they_were_received() {
+        let bodies = ["{\n \"a\": 1\n}\n", "{}", "{\"text\":\"\\u001e\"}"];
+        assert_eq!(unpack(&pack(&bodies).unwrap()).unwrap(), bodies);
+    }
+
+    #[test]
+    fn a_part_ends_before_it_outgrows_an_item() {
+        let body = "x".repeat(PART_BYTES / 2);
+        let messages: Vec<_> = (0..5).map(|i| Logged { lane: i % 2, body: &body }).collect();
+        let sizes: Vec<_> = parts(&messages).iter().map(|(lane, part)| (*lane, part.len())).collect();
+        assert_eq!(sizes, [(0, 2), (0, 1), (1, 2)]);
+    }
+}

@@ -1,0 +1,134 @@
+//! Executes planned reads against one generation of projections.
+
+use super::{CAPACITY, Generation, Store, StoreError, Usage, convert};
+use crate::clock;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::{BTreeSet, HashMap};
+use torale_domain::item::{Item, Key};
+use torale_domain::keys::{Lanes, PK, SK};
+use torale_domain::read::{Found, Range, Reader, Reads};
+
+/// Most keys of one `BatchGetItem`.
+const BATCH: usize = 100;
+/// Calls in flight at once within one round trip.
+const PARALLEL: usize = 64;
+/// How often keys that were handed back are asked for again.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// The projections as one request sees them: one generation from its beginning to its end.
+#[derive(Debug)]
+pub struct GenerationReader<'a> {
+    store: &'a Store,
+    generation: Generation,
+    usage: &'a Usage,
+}
+
+impl<'a> GenerationReader<'a> {
+    /// Reads from this generation; costs are added to `usage`.
+    pub const fn new(store: &'a Store, generation: Generation, usage: &'a Usage) -> Self {
+        Self { store, generation, usage }
+    }
+
+    /// The generation that is read.
+    pub const fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    async fn batch(&self, keys: Vec<Key>, consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let mut request = KeysAndAttributes::builder().consistent_read(consistent);
+        for key in &keys {
+            request = request.keys(convert::key(key));
+        }
+        let refused = |e: &dyn std::fmt::Display| StoreError::Refused(e.to_string());
+        let mut wanted =
+            HashMap::from([(self.generation.table(), request.build().map_err(|e| refused(&e))?)]);
+        let mut items = Vec::with_capacity(keys.len());
+        for attempt in 0..MAX_ATTEMPTS {
+            let call = self
+                .store
+                .client
+                .batch_get_item()
+                .set_request_items(Some(wanted))
+                .return_consumed_capacity(CAPACITY);
+            let answer = call.send().await.map_err(StoreError::from_sdk)?;
+            answer.consumed_capacity().iter().for_each(|capacity| self.usage.read(Some(capacity)));
+            for item in answer.responses.unwrap_or_default().into_values().flatten() {
+                items.push(convert::item(item)?);
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            tokio::time::sleep(clock::backoff(attempt)).await;
+        }
+        Err(StoreError::Unavailable("keys were handed back again and again".to_owned()))
+    }
+
+    /// The items of a range, and the round trips it took.
+    async fn range(&self, range: Range, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
+        let mut items = Vec::new();
+        let mut from = None;
+        for round_trips in 1.. {
+            let left = range.limit.map(|limit| i32::try_from(limit - items.len()).unwrap_or(i32::MAX));
+            let mut call =
+                self.store.client.query().table_name(self.generation.table()).consistent_read(consistent);
+            call = call.scan_index_forward(!range.descending).set_limit(left).set_exclusive_start_key(from);
+            let (condition, bounds) = conditions(&range);
+            call = call.key_condition_expression(condition).expression_attribute_names("#pk", PK);
+            call = call.expression_attribute_values(":pk", AttributeValue::S(range.pk.clone()));
+            if !bounds.is_empty() {
+                call = call.expression_attribute_names("#sk", SK);
+            }
+            for (name, bound) in bounds {
+                call = call.expression_attribute_values(name, AttributeValue::S(bound.clone()));
+            }
+            let answer =
+                call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+            self.usage.read(answer.consumed_capacity());
+            for item in answer.items.unwrap_or_default() {
+                items.push(convert::item(item)?);
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {
+                return Ok((items, round_trips));
+            }
+        }
+        Ok((items, 0))
+    }
+}
+
+fn conditions(range: &Range) -> (&'static str, Vec<(&'static str, &String)>) {
+    match (&range.from, &range.to) {
+        (None, None) => ("#pk = :pk", vec![]),
+        (Some(from), None) => ("#pk = :pk AND #sk >= :from", vec![(":from", from)]),
+        (None, Some(to)) => ("#pk = :pk AND #sk <= :to", vec![(":to", to)]),
+        (Some(from), Some(to)) => {
+            ("#pk = :pk AND #sk BETWEEN :from AND :to", vec![(":from", from), (":to", to)])
+        }
+    }
+}
+
+impl Reader for GenerationReader<'_> {
+    type Error = StoreError;
+
+    fn lanes(&self) -> Lanes {
+        self.generation.lanes
+    }
+
+    async fn read(&self, reads: Reads) -> Result<Found, StoreError> {
+        let unique: Vec<Key> = BTreeSet::from_iter(reads.gets).into_iter().collect();
+        let batches: Vec<_> =
+            unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), reads.consistent)).collect();
+        let ranges: Vec<_> =
+            reads.ranges.into_iter().map(|range| self.range(range, reads.consistent)).collect();
+        let batches = stream::iter(batches).buffer_unordered(PARALLEL).try_collect::<Vec<_>>();
+        let ranges = stream::iter(ranges).buffered(PARALLEL).try_collect::<Vec<_>>();
+        let (batches, ranges) = futures::try_join!(batches, ranges)?;
+        self.usage.waited(ranges.iter().map(|(_, round_trips)| *round_trips).max().unwrap_or(1).max(1));
+        Ok(Found {
+            items: batches.into_iter().flatten().map(|item| (item.key.clone(), item)).collect(),
+            ranges: ranges.into_iter().map(|(items, _)| items).collect(),
+        })
+    }
+}
