@@ -590,7 +590,7 @@ mod tests {
     fn every_type_occurs_and_no_event_twice() {
         let events = parsed(&history(&Plan { executions: 3_000, ..plan() }));
         let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
-        assert_eq!(kinds.len(), 23, "{kinds:?}");
+        assert_eq!(kinds.len(), 24, "{kinds:?}");
         let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
         assert_eq!(ids.len(), events.len());
     }

@@ -44,13 +44,12 @@ pub async fn run(
         // What was being started is stopped in order, too.
         () = stop.cancelled() => tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(())),
     };
+    let was_stopped = stop.is_cancelled();
     stop.cancel();
     tracker.close();
     tracker.wait().await;
-    match result {
-        Err(Failure::Stopped) => Ok(()),
-        other => other,
-    }
+    // Whatever failed after the user had said stop failed because of it.
+    if was_stopped { Ok(()) } else { result }
 }
 
 /// The ports, taken before anything else is done.

@@ -5,6 +5,7 @@
 //! `ADD`s; where an amount shrinks the plan reads the counter first, because an attribute that reaches 0 and a
 //! counter that empties must vanish: what was taken back leaves no trace.
 
+mod build;
 mod counter;
 mod ranking;
 
@@ -15,6 +16,7 @@ use crate::item::{Attributes, Item, Key, Value};
 use crate::keys::{self, Lanes};
 use crate::read::Corrupt;
 use crate::views::{self, Contributions, QueryTotals, TaskTotals};
+pub use build::Build;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const STATE: &str = "state";

@@ -68,7 +68,7 @@ pub(crate) fn read(message: &Message) -> Option<Event> {
     let source = envelope.need("source", |value| fields::text_of(value, 1, 256))?;
     let full_type = envelope.need("type", |value| fields::text_of(value, 1, usize::MAX))?;
     let time = envelope.need_time("time")?;
-    let version = version(envelope.maybe("dataschema", fields::text)?);
+    let version = version(envelope.maybe("dataschema", fields::text)?)?;
     let data = &body["data"];
     let data_fields = Fields { object: data.as_object()?, received_at_ms };
 
@@ -90,16 +90,13 @@ fn is_known(name: &str, version: u64) -> bool {
     (version == 1 && rank(name).is_some()) || (version == 0 && name == "execution.failed")
 }
 
-/// "`dataschema`, when present, ends in `:<version>`; without it the version is 1." Anything else is version 1 too.
-fn version(dataschema: Option<String>) -> u64 {
-    let Some(schema) = dataschema else { return 1 };
-    match schema.rsplit_once(':') {
-        // A number too big for u64 is a version that no type knows.
-        Some((_, end)) if !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()) => {
-            end.parse().unwrap_or(u64::MAX)
-        }
-        _ => 1,
-    }
+/// "`dataschema`, when present, ends in `:<version>`; without it the version is 1."
+fn version(dataschema: Option<String>) -> Option<u64> {
+    let Some(schema) = dataschema else { return Some(1) };
+    let (_, end) = schema.rsplit_once(':')?;
+    let digits = !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit());
+    // A number too big for u64 is a version that no type knows.
+    digits.then(|| end.parse().unwrap_or(u64::MAX))
 }
 
 /// JSON with sorted names and no blanks, whatever order serde_json keeps its objects in.
@@ -144,13 +141,13 @@ mod tests {
     #[test]
     fn versions() {
         let version = |text: &str| version(Some(text.to_owned()));
-        assert_eq!(version("urn:torale:execution.failed:0"), 0);
-        assert_eq!(version("urn:x:01"), 1);
-        assert_eq!(version("urn:x:"), 1);
-        assert_eq!(version("urn:x:v2"), 1);
-        assert_eq!(version(""), 1);
-        assert_eq!(version("urn:x:99999999999999999999999"), u64::MAX);
-        assert_eq!(super::version(None), 1);
+        assert_eq!(version("urn:torale:execution.failed:0"), Some(0));
+        assert_eq!(version("urn:x:01"), Some(1));
+        assert_eq!(version("urn:x:"), None);
+        assert_eq!(version("urn:x:v2"), None);
+        assert_eq!(version(""), None);
+        assert_eq!(version("urn:x:99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(super::version(None), Some(1));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub(crate) fn search_query(value: &Value) -> Option<String> {
 }
 
 pub(crate) fn role(value: &Value) -> Option<String> {
-    text_of(value, 0, 256)
+    text(value)
 }
 
 /// "`null` removes it".

@@ -34,9 +34,9 @@ pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, 
     let key = Key { pk: text(PK), sk: text(SK) };
     let mut attributes = Attributes::new();
     for (name, attribute) in stored {
-        let value = match attribute {
-            AttributeValue::S(text) => Some(Value::Text(text)),
-            AttributeValue::N(number) => number.parse().ok().map(Value::Number),
+        let value = match Some(attribute) {
+            Some(AttributeValue::S(text)) => Some(Value::Text(text)),
+            Some(AttributeValue::N(number)) => number.parse().ok().map(Value::Number),
             _other_kinds => None,
         };
         let value = value.ok_or_else(|| Corrupt::new(&key, format!("attribute {name}")))?;

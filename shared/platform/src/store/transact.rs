@@ -8,9 +8,6 @@ use std::collections::HashMap;
 use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::item::Value;
 
-/// Most items of one transaction.
-pub const MAX_ITEMS: usize = 100;
-
 /// Why a transaction did not take place.
 #[derive(Debug)]
 pub enum Lost {

@@ -1,0 +1,174 @@
+//! The system over an embedded store: tables, consumers, endpoints.
+
+use crate::faults::Faults;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_http::http::{Method, Request};
+use lambda_http::{Body, Response};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use tokio::net::TcpListener;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::keys;
+use torale_domain::pages::TemporalUi;
+use torale_domain::time::Timestamp;
+use torale_local::console::Console;
+use torale_local::store as local;
+use torale_platform::consume::{Consumer, Message, Outcome};
+use torale_platform::serve::{App, Handler};
+use torale_platform::store::{Store, Usage};
+
+/// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
+pub const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+/// The text of the admin's API key.
+pub const ADMIN_KEY: &str = "sk_test_0123456789abcdefghij";
+
+/// An embedded store with all tables, served for as long as this lives.
+pub struct Stack {
+    /// A client without faults, for looking at tables.
+    pub client: Client,
+    port: u16,
+    _stop: DropGuard,
+}
+
+fn config(port: u16) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}
+
+/// Where the tests' Temporal web pages are.
+pub fn temporal_ui() -> TemporalUi {
+    TemporalUi { url: "https://cloud.temporal.io".to_owned(), namespace: "torale.abc123".to_owned() }
+}
+
+impl Stack {
+    /// Starts a fresh store.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = CancellationToken::new();
+        tokio::spawn(local::serve(listener, local::open(None).unwrap(), Console::default(), stop.clone()));
+        let client = local::client(port);
+        local::create_tables(&client).await.unwrap();
+        Self { client, port, _stop: stop.drop_guard() }
+    }
+
+    /// A store client without faults.
+    pub fn store(&self) -> Store {
+        Store::new(config(self.port))
+    }
+
+    /// A store client with faults.
+    pub fn faulty_store(&self, faults: Faults) -> Store {
+        Store::new(config(self.port).interceptor(faults))
+    }
+
+    /// A consumer of its own.
+    pub fn consumer(&self) -> Consumer {
+        Consumer::new(self.store(), || NOW)
+    }
+
+    /// Sends messages through one consumer in one batch; nothing may fail.
+    pub async fn consume(&self, bodies: &[String]) -> Outcome {
+        let outcome = consume(&self.consumer(), &messages(bodies)).await;
+        assert_eq!(outcome.failed, Vec::<String>::new());
+        outcome
+    }
+
+    /// Asks as the admin.
+    pub async fn get(&self, path: &str, query: &str) -> (u16, String) {
+        let response = self.ask(path, query, Some(&format!("Bearer {ADMIN_KEY}"))).await;
+        let status = response.status().as_u16();
+        (status, text(response))
+    }
+
+    /// Asks with any credentials.
+    pub async fn ask(&self, path: &str, query: &str, authorization: Option<&str>) -> Response<Body> {
+        let mut request =
+            Request::builder().method(Method::GET).uri(format!("https://localhost{path}?{query}"));
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        answer(&App::new(self.store(), temporal_ui(), || NOW), request.body(Body::Empty).unwrap()).await
+    }
+
+    /// Every item of the projections, by key, printed.
+    pub async fn projections(&self) -> BTreeMap<String, String> {
+        let table = keys::projections_table(keys::FIRST_GENERATION);
+        let items = self.scan(&table).await;
+        items
+            .iter()
+            .map(|item| (format!("{} / {}", show(&item["pk"]), show(&item["sk"])), print(item)))
+            .collect()
+    }
+
+    /// Every item of a table.
+    pub async fn scan(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let pages = self.client.scan().table_name(table).into_paginator().items().send();
+        pages.collect::<Result<Vec<_>, _>>().await.unwrap()
+    }
+}
+
+fn show(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn print(item: &HashMap<String, AttributeValue>) -> String {
+    let sorted: BTreeMap<_, _> = item.iter().map(|(name, value)| (name, show(value))).collect();
+    format!("{sorted:?}")
+}
+
+/// Messages with ids by position.
+pub fn messages(bodies: &[String]) -> Vec<Message> {
+    bodies.iter().enumerate().map(|(i, body)| Message { id: i.to_string(), body: body.clone() }).collect()
+}
+
+/// One batch with a minute of time.
+pub async fn consume(consumer: &Consumer, messages: &[Message]) -> Outcome {
+    consumer.consume(messages, Instant::now() + Duration::from_secs(60), &Usage::default()).await
+}
+
+/// Routes a request to the handler of its path.
+pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
+    async fn by<H: Handler>(app: &App, request: &Request<Body>) -> Option<Response<Body>> {
+        if request.uri().path() == H::ENDPOINT.path { Some(app.answer::<H>(request).await) } else { None }
+    }
+    macro_rules! first_of {
+        ($($handler:ty),*) => {{
+            $(if let Some(response) = by::<$handler>(app, &request).await { return response; })*
+        }};
+    }
+    first_of!(
+        stats::Stats,
+        queries::Queries,
+        executions::Executions,
+        errors::Errors,
+        users::Users,
+        temporal_workflows::Workflows,
+        temporal_schedules::Schedules
+    );
+    panic!("no handler for {}", request.uri())
+}
+
+/// The text of an answer.
+pub fn text(response: Response<Body>) -> String {
+    match response.into_body() {
+        Body::Text(text) => text,
+        other => panic!("not a text: {other:?}"),
+    }
+}
+
+/// The JSON of an answer.
+pub fn json(response: Response<Body>) -> Value {
+    serde_json::from_str(&text(response)).unwrap()
+}
