@@ -62,7 +62,7 @@ pub struct Run {
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub days: u32,
     /// Executions to seed; users, tasks and the rest follow from it
-    #[arg(long, default_value_t = 3_000)]
+    #[arg(long, default_value_t = 2_000)]
     pub executions: u32,
     /// Another number, another history
     #[arg(long, default_value_t = 1)]

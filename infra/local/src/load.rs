@@ -12,7 +12,19 @@ const BATCH: usize = 10;
 /// and this many bytes (1 MiB since 2025; the platform keeps to the older limit).
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often the queue's depth is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// No more than this many messages wait at once: each call of the local queue costs time in proportion to
+/// its length.
+const BACKLOG: u64 = 2_500;
+/// How long a sender waits for others to catch up.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// What senders and the look-out tell each other.
+struct Pace {
+    next: AtomicUsize,
+    sent: AtomicU64,
+    allowed: AtomicU64,
+}
 
 /// Cuts messages into batches that SQS takes; a message that is too large stands alone.
 fn batches(bodies: &[String]) -> Vec<&[String]> {
@@ -41,10 +53,9 @@ pub async fn send_and_wait(
 ) -> Result<(), Failure> {
     let total = u64::try_from(bodies.len()).unwrap_or(u64::MAX);
     let mut progress = console.progress(what, total);
-    let sent = AtomicU64::new(0);
     let cut = batches(bodies);
-    let next = AtomicUsize::new(0);
-    let sender = || send_batches(queue, &cut, &next, &sent);
+    let pace = Pace { next: AtomicUsize::new(0), sent: AtomicU64::new(0), allowed: AtomicU64::new(BACKLOG) };
+    let sender = || send_batches(queue, &cut, &pace);
     let sending = async { tokio::try_join!(sender(), sender(), sender(), sender()).map(|_| ()) };
     let mut sending = std::pin::pin!(sending);
     let mut quiet = 0;
@@ -60,7 +71,9 @@ pub async fn send_and_wait(
         }
         let depth = queue.depth().await?;
         let left = depth.visible + depth.in_flight;
-        progress.reach(sent.load(Ordering::Relaxed).saturating_sub(left));
+        let done = pace.sent.load(Ordering::Relaxed).saturating_sub(left);
+        pace.allowed.store(done + BACKLOG, Ordering::Relaxed);
+        progress.reach(done);
         // Two looks: a message may be between its states at one.
         quiet = if all_sent && left == 0 { quiet + 1 } else { 0 };
     }
@@ -69,15 +82,13 @@ pub async fn send_and_wait(
 }
 
 /// One of several senders that share a list of batches.
-async fn send_batches(
-    queue: &Queue,
-    batches: &[&[String]],
-    next: &AtomicUsize,
-    sent: &AtomicU64,
-) -> Result<(), Failure> {
-    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+async fn send_batches(queue: &Queue, batches: &[&[String]], pace: &Pace) -> Result<(), Failure> {
+    while let Some(batch) = batches.get(pace.next.fetch_add(1, Ordering::Relaxed)) {
+        while pace.sent.load(Ordering::Relaxed) >= pace.allowed.load(Ordering::Relaxed) {
+            tokio::time::sleep(BREATH).await;
+        }
         queue.send(batch).await?;
-        sent.fetch_add(u64::try_from(batch.len()).unwrap_or(0), Ordering::Relaxed);
+        pace.sent.fetch_add(u64::try_from(batch.len()).unwrap_or(0), Ordering::Relaxed);
     }
     Ok(())
 }

@@ -414,6 +414,9 @@ impl History {
         self.push(TEMPORAL, "temporal.workflow.started", &run.workflow_id, started, data);
         let data = run.data(json!({}));
         self.push(WORKER, "execution.started", &run.execution_id, started, data);
+        if self.rng.u32(0..200) == 0 {
+            return; // its worker died: it seems to run for ever
+        }
         let finished = self.outcome(&run);
         let status = match (finished.succeeded, self.rng.u32(0..100)) {
             (true, _) => "COMPLETED",
@@ -523,6 +526,8 @@ fn merged(mut base: Value, more: Value) -> Value {
 mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
+    use torale_domain::events::{self, Received};
+    use torale_domain::time::Timestamp;
 
     fn plan() -> Plan {
         let day: NaiveDate = "2024-02-29".parse().unwrap();
@@ -538,49 +543,14 @@ mod tests {
         value.as_str().unwrap().parse().unwrap()
     }
 
-    /// The needed fields of each type, from the event contract.
-    fn needed(kind: &str) -> &'static [&'static str] {
-        match kind {
-            "user.created" => &["user_id", "clerk_user_id", "email"],
-            "user.updated" | "user.logged_in" | "user.deactivated" | "user.reactivated" => &["user_id"],
-            "api_key.created" => &["key_id", "user_id", "key_hash", "key_prefix"],
-            "api_key.revoked" => &["key_id", "user_id"],
-            "task.created" => &["task_id", "user_id", "search_query"],
-            "task.updated" | "task.paused" | "task.resumed" | "task.completed" | "task.deleted" => {
-                &["task_id"]
-            }
-            "execution.started" => &["execution_id", "task_id", "user_id"],
-            "execution.failed" => {
-                &["execution_id", "task_id", "user_id", "started_at", "error_type", "error_message"]
-            }
-            "execution.succeeded" => &["execution_id", "task_id", "user_id", "started_at", "condition_met"],
-            "notification.sent" => &["notification_id", "user_id", "channel"],
-            "temporal.workflow.started" => &["workflow_id", "run_id", "workflow_type"],
-            "temporal.workflow.closed" => &["workflow_id", "run_id", "workflow_type", "status", "start_time"],
-            "temporal.schedule.created" => &["schedule_id", "task_id", "user_id", "cron"],
-            "temporal.schedule.updated"
-            | "temporal.schedule.paused"
-            | "temporal.schedule.unpaused"
-            | "temporal.schedule.deleted" => &["schedule_id"],
-            unlisted => panic!("{unlisted} is no type of the contract"),
-        }
-    }
-
     #[test]
     fn every_event_is_valid() {
         let plan = plan();
-        for event in parsed(&history(&plan)).iter().chain(&parsed(&admin("sk_test"))) {
-            assert_eq!(event["specversion"], "1.0");
-            let kind = event["type"].as_str().unwrap().strip_prefix("ai.torale.").unwrap();
-            for field in needed(kind) {
-                assert!(!event["data"][field].is_null(), "{field} of {event}");
-            }
-            for id in ["user_id", "task_id", "execution_id"] {
-                assert!(
-                    event["data"][id].is_null() || event["data"][id].as_str().unwrap().len() == 36,
-                    "{event}"
-                );
-            }
+        let received_at = Timestamp::from_millis(plan.until.timestamp_millis());
+        for body in history(&plan).iter().chain(&admin("sk_test")) {
+            let received = events::parse(body, Some(received_at)).unwrap();
+            assert!(matches!(received, Received::Known(_)), "{body}");
+            let event: Value = serde_json::from_str(body).unwrap();
             assert!(time(&event["time"]) <= plan.until, "{event}");
             assert!(!event["subject"].as_str().unwrap().is_empty(), "{event}");
         }

@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::item::{self as domain, Item};
 use torale_domain::keys;
 use torale_domain::pages::TemporalUi;
 use torale_domain::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::consume::{Consumer, Message, Outcome};
-use torale_platform::serve::{App, Handler};
+use torale_platform::serve::{App, Endpoint, Handler};
 use torale_platform::store::{Store, Usage};
 
 /// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
@@ -128,37 +129,72 @@ fn print(item: &HashMap<String, AttributeValue>) -> String {
     format!("{sorted:?}")
 }
 
+/// An item of the core as [`Stack::projections`] prints it.
+pub fn print_item(item: &Item) -> (String, String) {
+    let keys = [("pk".to_owned(), item.key.pk.clone()), ("sk".to_owned(), item.key.sk.clone())];
+    let attributes = item.attributes.iter().map(|(name, value)| match value {
+        domain::Value::Text(text) => (name.clone(), text.clone()),
+        domain::Value::Number(number) => (name.clone(), number.to_string()),
+    });
+    let sorted: BTreeMap<String, String> = keys.into_iter().chain(attributes).collect();
+    (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
+}
+
+/// A request as API Gateway would hand it over.
+pub fn request(method: Method, path: &str, query: &str, authorization: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(format!("https://localhost{path}?{query}"));
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    request.body(Body::Empty).unwrap()
+}
+
 /// Messages with ids by position.
 pub fn messages(bodies: &[String]) -> Vec<Message> {
     bodies.iter().enumerate().map(|(i, body)| Message { id: i.to_string(), body: body.clone() }).collect()
 }
 
+/// Time enough for any batch of the tests.
+pub const LONG: Duration = Duration::from_secs(60);
+/// Little more than the consumer's reserve, so that a store which never comes back is given up soon.
+pub const SHORT: Duration = Duration::from_millis(3_200);
+
 /// One batch with a minute of time.
 pub async fn consume(consumer: &Consumer, messages: &[Message]) -> Outcome {
-    consumer.consume(messages, Instant::now() + Duration::from_secs(60), &Usage::default()).await
+    consume_within(consumer, messages, LONG).await
 }
 
-/// Routes a request to the handler of its path.
-pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
-    async fn by<H: Handler>(app: &App, request: &Request<Body>) -> Option<Response<Body>> {
-        if request.uri().path() == H::ENDPOINT.path { Some(app.answer::<H>(request).await) } else { None }
-    }
-    macro_rules! first_of {
-        ($($handler:ty),*) => {{
-            $(if let Some(response) = by::<$handler>(app, &request).await { return response; })*
-        }};
-    }
-    first_of!(
-        stats::Stats,
-        queries::Queries,
-        executions::Executions,
-        errors::Errors,
-        users::Users,
-        temporal_workflows::Workflows,
-        temporal_schedules::Schedules
-    );
-    panic!("no handler for {}", request.uri())
+/// One batch.
+pub async fn consume_within(consumer: &Consumer, messages: &[Message], time: Duration) -> Outcome {
+    consumer.consume(messages, Instant::now() + time, &Usage::default()).await
 }
+
+macro_rules! endpoints {
+    ($($handler:ty),* $(,)?) => {
+        /// Every endpoint that the workspace declares.
+        pub fn endpoints() -> Vec<Endpoint> {
+            vec![$(<$handler>::ENDPOINT),*]
+        }
+
+        /// Routes a request to the handler of its path.
+        pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
+            $(if request.uri().path() == <$handler>::ENDPOINT.path {
+                return app.answer::<$handler>(&request).await;
+            })*
+            panic!("no handler for {}", request.uri())
+        }
+    };
+}
+
+endpoints!(
+    stats::Stats,
+    queries::Queries,
+    executions::Executions,
+    errors::Errors,
+    users::Users,
+    temporal_workflows::Workflows,
+    temporal_schedules::Schedules,
+);
 
 /// The text of an answer.
 pub fn text(response: Response<Body>) -> String {

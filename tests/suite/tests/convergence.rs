@@ -1,5 +1,11 @@
 //! P1: the answers depend on the set of events alone, and they are the answers of the independent model.
 
+use std::collections::BTreeMap;
+use torale_domain::commit::Build;
+use torale_domain::events::{self, Received};
+use torale_domain::fold::{EntityKey, State};
+use torale_domain::item::Item;
+use torale_domain::keys::Lanes;
 use torale_tests::generate::{self, Generator};
 use torale_tests::stack::{self, Stack};
 use torale_tests::world;
@@ -59,4 +65,32 @@ async fn any_order_duplication_and_cut_leads_to_the_same_items() {
         }
         assert_eq!(seen[0], seen[1], "seed {seed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn building_all_items_at_once_leads_to_the_items_of_one_by_one() {
+    for seed in 2000..2000 + cases() / 2 {
+        let mut generator = Generator::new(seed);
+        let messages = generator.messages(100);
+        let stack = Stack::start().await;
+        deliver(&stack, &mut generator, &messages).await;
+        assert_eq!(built(&messages), stack.projections().await, "seed {seed}");
+    }
+}
+
+fn built(messages: &[String]) -> BTreeMap<String, String> {
+    let received = messages.iter().filter_map(|body| events::parse(body, Some(stack::NOW)).ok());
+    let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
+    for message in received {
+        if let Received::Known(event) = message {
+            states.entry(event.entity()).or_default().fold(*event);
+        }
+    }
+    states.retain(|_, state| !state.is_empty());
+    let mut build = Build::new(Lanes::DEFAULT);
+    let (tasks, others): (Vec<_>, Vec<_>) = states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
+    let ordered = others.into_iter().chain(tasks);
+    let mut items: Vec<Item> = ordered.flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
+    items.extend(build.finish().unwrap());
+    items.iter().map(stack::print_item).collect()
 }
