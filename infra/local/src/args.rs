@@ -58,6 +58,9 @@ pub struct Run {
     /// The admin's API key, instead of a random one
     #[arg(long, value_name = "KEY", value_parser = admin_key)]
     pub admin_key: Option<String>,
+    /// Run store, queue and poller only, for functions that `cargo lambda watch` serves on the HTTP port
+    #[arg(long, conflicts_with = "release")]
+    pub no_functions: bool,
     /// Days of history to seed
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub days: u32,

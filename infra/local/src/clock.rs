@@ -1,16 +1,16 @@
-//! The clock of the local stack, read here only.
+//! The product's clock, as the local stack writes times.
 
 use chrono::{DateTime, Utc};
-
-/// The present time in UTC.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the local stack depends on no product crate but the domain")]
-pub fn now() -> DateTime<Utc> {
-    Utc::now()
-}
+use torale_platform::clock::system;
 
 /// Milliseconds since 1970, as AWS writes times into payloads.
 #[must_use]
 pub fn now_ms() -> i64 {
-    now().timestamp_millis()
+    system().millis()
+}
+
+/// The present time in UTC, to the millisecond.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(now_ms()).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Lines and progress bars that share one terminal without tearing each other up.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -19,12 +19,13 @@ impl Console {
 
     /// One line under the name of whoever said it.
     pub fn line(&self, name: &str, text: &str) {
-        self.bars.suspend(|| eprintln!("[{name}] {text}"));
+        // A terminal that has gone away is no reason to stop.
+        self.bars.suspend(|| drop(writeln!(std::io::stderr(), "[{name}] {text}")));
     }
 
     /// The result of a command, on stdout.
     pub fn print(&self, text: &str) {
-        self.bars.suspend(|| println!("{text}"));
+        self.bars.suspend(|| drop(writeln!(std::io::stdout(), "{text}")));
     }
 
     /// A bar that counts to `length`; without a terminal, a line every tenth of the way.

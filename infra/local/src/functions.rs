@@ -111,7 +111,7 @@ pub async fn build(
 ) -> Result<(), Failure> {
     let mut cargo = process::command("cargo");
     cargo.arg("build").current_dir(&project.root);
-    // Naming this package too makes cargo resolve the features of shared dependencies as it did for
+    // Naming this package too makes cargo choose the features of shared dependencies as it did for
     // `cargo dev` itself: what both use is compiled once.
     cargo.args(["--package", env!("CARGO_PKG_NAME")]);
     for function in functions {

@@ -3,11 +3,10 @@
 //! Read it in the order in which it starts: [`args`] (what was asked), [`stack`] (start order and
 //! shutdown), then the parts: [`store`] (DynamoDB), [`queue`] (SQS), [`gateway`] with [`runtime`] and
 //! [`payload`] (API Gateway and the Lambda Runtime API), [`functions`] (build and supervise the
-//! binaries), [`poller`] (event source mapping), [`seed`] and [`load`] (history through the queue),
+//! binaries), [`poller`] with [`invoke`] (event source mapping), [`seed`] and [`load`] (history through the queue),
 //! [`watch`] (rebuild on change).
 //!
 //! Nothing here is deployed, and nothing that is deployed depends on it.
-#![allow(clippy::print_stdout, reason = "a command line talks to its user")]
 
 pub mod args;
 pub mod clock;
@@ -17,6 +16,7 @@ pub mod failure;
 pub mod functions;
 pub mod gateway;
 pub mod http;
+pub mod invoke;
 pub mod load;
 pub mod payload;
 pub mod poller;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +14,9 @@ use crate::data::{self, Marker};
 use crate::failure::Failure;
 use crate::functions::{self, Addresses, EVENT_SOURCES, EVENTS, EventSource, Fleet};
 use crate::gateway::{API_TIMEOUT, Gateway, Route};
+use crate::invoke::Invoke;
 use crate::load;
-use crate::poller::{Batching, Poller, Target};
+use crate::poller::{Batching, Poller};
 use crate::project::Project;
 use crate::queue::{self, Queue, Server};
 use crate::runtime::Runtimes;
@@ -54,13 +54,17 @@ pub async fn run(
 
 /// The ports, taken before anything else is done.
 struct Listeners {
-    http: TcpListener,
+    /// None if the functions are served by somebody else.
+    http: Option<TcpListener>,
     dynamodb: TcpListener,
 }
 
 impl Listeners {
-    async fn bind(ports: &Ports) -> Result<Self, Failure> {
-        let http = bind(ports.http_port, "the HTTP API", "--http-port").await?;
+    async fn bind(arguments: &Run, ports: &Ports) -> Result<Self, Failure> {
+        let http = match arguments.no_functions {
+            true => None,
+            false => Some(bind(ports.http_port, "the HTTP API", "--http-port").await?),
+        };
         let dynamodb = bind(ports.dynamodb_port, "the DynamoDB store", "--dynamodb-port").await?;
         // Another process will listen here: look, and let go.
         drop(bind(ports.sqs_port, "the SQS queue", "--sqs-port").await?);
@@ -93,7 +97,7 @@ async fn serve(
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
-    let listeners = Listeners::bind(ports).await?;
+    let listeners = Listeners::bind(arguments, ports).await?;
     let project = Project::find().await?;
     let runtimes = Runtimes::default();
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
@@ -113,10 +117,17 @@ async fn serve(
     let routes = stack.project.routes().await?;
     stack.start_store(listeners.dynamodb).await?;
     queue::install(&stack.project, console, stop).await?;
-    stack.build(&routes).await?;
+    if listeners.http.is_some() {
+        stack.build(&routes).await?;
+    }
     let mut broken = stack.start_queue().await?;
-    stack.start_gateway(listeners.http, &routes);
-    stack.fleet.replace(&stack.functions(&routes));
+    match listeners.http {
+        Some(http) => {
+            stack.start_gateway(http, &routes);
+            stack.fleet.replace(&stack.functions(&routes));
+        }
+        None => stack.wait_for_functions().await?,
+    }
     let events = stack.start_pollers().await?;
     tokio::select! {
         key = stack.fill(&events) => {
@@ -128,7 +139,7 @@ async fn serve(
     }
     loop {
         tokio::select! {
-            () = sources.changed() => stack.rebuild().await?,
+            () = sources.changed(), if !arguments.no_functions => stack.rebuild().await?,
             () = stop.cancelled() => return Ok(()),
             Some(failure) = broken.recv() => return Err(failure),
         }
@@ -184,6 +195,18 @@ impl Stack<'_> {
         });
     }
 
+    /// Says how to start the functions and waits until something listens on their port.
+    async fn wait_for_functions(&self) -> Result<(), Failure> {
+        self.console.print(&summary::lambda_watch(self.ports));
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.ports.http_port)).await.is_err() {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.stop.cancelled() => return Err(Failure::Stopped),
+            }
+        }
+        Ok(())
+    }
+
     /// Creates the queues and starts what brings their messages to the functions.
     async fn start_pollers(&self) -> Result<Queue, Failure> {
         let client = queue::client(self.ports.sqs_port);
@@ -203,13 +226,18 @@ impl Stack<'_> {
         Queue::find(&client, EVENTS.queue).await
     }
 
-    fn poller(&self, queue: Queue, source: &'static EventSource) -> Poller<Queue, Invoked> {
+    fn poller(&self, queue: Queue, source: &'static EventSource) -> Poller<Queue, Invoke> {
         let batching = Batching {
             size: self.arguments.batch_size.into(),
             window: Duration::from_secs(self.arguments.batching_window),
             retry_after: source.retry_after,
         };
-        let target = Invoked { runtimes: self.runtimes.clone(), source, console: self.console.clone() };
+        let console = self.console.clone();
+        let target = if self.arguments.no_functions {
+            Invoke::Elsewhere { port: self.ports.http_port, source, console }
+        } else {
+            Invoke::Here { runtimes: self.runtimes.clone(), source, console }
+        };
         Poller { name: source.queue, source: queue, target, batching, console: self.console.clone() }
     }
 
@@ -262,25 +290,6 @@ impl Stack<'_> {
             Err(error) => {
                 self.console.note(format!("{error}; the former ones keep serving"));
                 Ok(())
-            }
-        }
-    }
-}
-
-/// The function that a queue feeds, invoked within this process.
-struct Invoked {
-    runtimes: Runtimes,
-    source: &'static EventSource,
-    console: Console,
-}
-
-impl Target for Invoked {
-    async fn invoke(&self, event: Bytes) -> Option<Bytes> {
-        match self.runtimes.invoke(self.source.function, event, self.source.timeout).await {
-            Ok(result) => Some(result),
-            Err(error) => {
-                self.console.line(self.source.function, &error.to_string());
-                None
             }
         }
     }

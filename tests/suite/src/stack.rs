@@ -92,12 +92,12 @@ impl Stack {
 
     /// Asks with any credentials.
     pub async fn ask(&self, path: &str, query: &str, authorization: Option<&str>) -> Response<Body> {
-        let mut request =
-            Request::builder().method(Method::GET).uri(format!("https://localhost{path}?{query}"));
-        if let Some(authorization) = authorization {
-            request = request.header("authorization", authorization);
-        }
-        answer(&App::new(self.store(), temporal_ui(), || NOW), request.body(Body::Empty).unwrap()).await
+        answer(&self.app(), request(Method::GET, path, query, authorization)).await
+    }
+
+    /// What the endpoints share.
+    pub fn app(&self) -> App {
+        App::new(self.store(), temporal_ui(), || NOW)
     }
 
     /// Every item of the projections, by key, printed.
