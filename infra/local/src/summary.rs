@@ -34,7 +34,7 @@ pub fn lambda_watch(ports: &Ports) -> String {
         "\nStore and queue are up. Waiting for the functions on port {http}; in another terminal:\n  \
          export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
          export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{dynamodb} AWS_ENDPOINT_URL_SQS=http://127.0.0.1:{sqs}\n  \
-         cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors --skip-target-check\n",
+         cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors\n",
         http = ports.http_port,
         dynamodb = ports.dynamodb_port,
         sqs = ports.sqs_port,

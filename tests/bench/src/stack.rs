@@ -1,0 +1,126 @@
+//! The embedded store, and a fast way to fill it: fold in memory, build the final items, import them.
+
+use crate::world::World;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_dynamodb::types::AttributeValue as Sent;
+use dynoxide::types::AttributeValue;
+use dynoxide::{Database, ImportOptions};
+use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::commit::Build;
+use torale_domain::events::{self, Received};
+use torale_domain::fold::{EntityKey, State};
+use torale_domain::item::{Item, Value};
+use torale_domain::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes, PK, SK};
+use torale_local::console::Console;
+use torale_local::store as local;
+use torale_platform::store::Store;
+
+/// Items of one import.
+const CHUNK: usize = 10_000;
+
+/// An embedded store with all tables, served for as long as this lives.
+pub struct Stack {
+    /// A client for looking at tables.
+    pub client: Client,
+    /// Where it is served.
+    pub port: u16,
+    database: Database,
+    _stop: DropGuard,
+}
+
+impl Stack {
+    /// A store with a history in it.
+    pub async fn with(world: &World, lanes: Lanes) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (database, stop) = (local::open(None).unwrap(), CancellationToken::new());
+        tokio::spawn(local::serve(listener, database.clone(), Console::default(), stop.clone()));
+        let client = local::client(port);
+        local::create_tables(&client).await.unwrap();
+        let stack = Self { client, port, database, _stop: stop.drop_guard() };
+        stack.point_to(lanes).await;
+        stack.fill(world.clone(), lanes).await;
+        stack
+    }
+
+    /// Client configuration for this store.
+    pub fn config(&self) -> Builder {
+        aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url(format!("http://127.0.0.1:{}", self.port))
+            .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+    }
+
+    /// A store client of its own.
+    pub fn store(&self) -> Store {
+        Store::new(self.config())
+    }
+
+    async fn point_to(&self, lanes: Lanes) {
+        let key = keys::live_generation();
+        let put = self
+            .client
+            .put_item()
+            .table_name(CONTROL_TABLE)
+            .item(PK, Sent::S(key.pk))
+            .item(SK, Sent::S(key.sk));
+        let put = put.item("generation", Sent::S(FIRST_GENERATION.to_owned()));
+        put.item("lanes", Sent::N(lanes.count().to_string())).send().await.unwrap();
+    }
+
+    /// One thread folds and builds while another imports.
+    async fn fill(&self, world: World, lanes: Lanes) {
+        let (send, receive) = sync_channel::<Vec<Item>>(4);
+        let database = self.database.clone();
+        let importing = tokio::task::spawn_blocking(move || {
+            let table = keys::projections_table(FIRST_GENERATION);
+            for items in receive {
+                let items = items.into_iter().map(stored).collect();
+                database.import_items(&table, items, ImportOptions::default()).unwrap();
+            }
+        });
+        let building = tokio::task::spawn_blocking(move || {
+            let mut build = Build::new(lanes);
+            let mut items = Vec::new();
+            for bodies in world.entities() {
+                let (entity, state) = folded(&bodies);
+                items.extend(build.entity(&entity, state).unwrap());
+                if items.len() >= CHUNK {
+                    send.send(std::mem::take(&mut items)).unwrap();
+                }
+            }
+            items.extend(build.finish().unwrap());
+            send.send(items).unwrap();
+        });
+        building.await.unwrap();
+        importing.await.unwrap();
+    }
+}
+
+/// The entity that some events are about, and what they add up to.
+fn folded(bodies: &[String]) -> (EntityKey, State) {
+    let mut state = State::default();
+    let mut entity = None;
+    for body in bodies {
+        let Ok(Received::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
+        entity = Some(event.entity());
+        state.fold(*event);
+    }
+    (entity.unwrap(), state)
+}
+
+fn stored(item: Item) -> HashMap<String, AttributeValue> {
+    let value = |value| match value {
+        Value::Text(text) => AttributeValue::S(text),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+    };
+    let key =
+        [(PK.to_owned(), AttributeValue::S(item.key.pk)), (SK.to_owned(), AttributeValue::S(item.key.sk))];
+    key.into_iter().chain(item.attributes.into_iter().map(|(name, of)| (name, value(of)))).collect()
+}
