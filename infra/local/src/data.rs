@@ -22,6 +22,8 @@ pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, F
     }
     let key = seed::new_key();
     write(&path, &key)?;
+    let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, only_mine).map_err(Failure::io(path.display().to_string()))?;
     Ok(key)
 }
 
