@@ -1,0 +1,163 @@
+//! Laws of the pure core, for any input.
+#![allow(clippy::unwrap_used, reason = "test code fails by panicking")]
+
+use proptest::prelude::*;
+use serde_json::json;
+use torale_domain::events::{self, Event, Received};
+use torale_domain::fold::State;
+use torale_domain::ids::{RunId, WorkflowId};
+use torale_domain::index::{Measure, Place, Timeline, contributions};
+use torale_domain::item::{Attributes, Item, Value};
+use torale_domain::keys::{self, Index, Lanes, Stream};
+use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_domain::views::TaskTotals;
+
+const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+fn event(kind: &str, time: i64, id: u8, source: &str, data: serde_json::Value) -> Event {
+    let message = json!({ "specversion": "1.0", "id": format!("e{id}"), "source": source, "type": format!("ai.torale.{kind}"),
+        "time": NOW.plus(time * 1000).to_string(), "data": data });
+    match events::parse(&message.to_string(), None).unwrap() {
+        Received::Known(event) => *event,
+        Received::Unknown { event_type } => unreachable!("{event_type}"),
+    }
+}
+
+/// Events of one schedule: every register, deletions, ties in everything but the data.
+fn schedule_event() -> impl Strategy<Value = Event> {
+    let kinds = prop::sample::select(vec!["created", "updated", "paused", "unpaused", "deleted"]);
+    (kinds, 0..3_i64, 0..2_u8, prop::sample::select(vec!["/a", "/b"]), 0..2_u8, any::<bool>(), any::<bool>()).prop_map(
+        |(kind, time, id, source, value, cron, zone)| {
+            let mut data = json!({ "schedule_id": "s", "unlisted": value });
+            if kind == "created" {
+                data["task_id"] = json!("22222222-0000-4000-8000-000000000001");
+                data["user_id"] = json!("11111111-0000-4000-8000-000000000001");
+            }
+            if kind == "created" || (kind == "updated" && cron) {
+                data["cron"] = json!(format!("{value} * * * *"));
+            }
+            if kind == "updated" && zone {
+                data["timezone"] = json!("UTC");
+            }
+            event(&format!("temporal.schedule.{kind}"), time, id, source, data)
+        },
+    )
+}
+
+fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> State {
+    let mut state = State::default();
+    for event in events {
+        state.fold(event.clone());
+    }
+    state
+}
+
+proptest! {
+    #[test]
+    fn folding_depends_on_the_set_alone(events in prop::collection::vec(schedule_event(), 0..12), seed in any::<u64>()) {
+        let mut shuffled: Vec<&Event> = events.iter().chain(events.iter().take(4)).collect();
+        let len = shuffled.len().max(1);
+        for i in 0..shuffled.len() {
+            let j = usize::try_from(seed.rotate_left(u32::try_from(i).unwrap()) % u64::try_from(len).unwrap()).unwrap();
+            shuffled.swap(i, j);
+        }
+        prop_assert_eq!(fold(&events).store().unwrap(), fold(shuffled).store().unwrap());
+    }
+
+    #[test]
+    fn folding_parts_and_then_the_rest_is_folding_all(events in prop::collection::vec(schedule_event(), 0..12), cut in 0..12_usize) {
+        let (first, rest) = events.split_at(cut.min(events.len()));
+        let stored = fold(first).store().unwrap();
+        let mut state = State::load(&stored).unwrap();
+        prop_assert_eq!(&state.store().unwrap(), &stored);
+        for event in rest {
+            state.fold(event.clone());
+        }
+        prop_assert_eq!(state.store().unwrap(), fold(&events).store().unwrap());
+    }
+
+    #[test]
+    fn folding_says_truly_whether_it_changed_anything(events in prop::collection::vec(schedule_event(), 0..12)) {
+        let mut state = State::default();
+        for event in events {
+            let before = state.store().unwrap();
+            let changed = state.fold(event);
+            prop_assert_eq!(changed, state.store().unwrap() != before);
+        }
+    }
+
+    #[test]
+    fn rows_sort_as_their_ids_do(a in "\\PC{1,20}|[\u{0}-\u{3}]{1,4}", b in "\\PC{1,20}|[\u{0}-\u{3}]{1,4}", c in "[\u{0}-\u{3}a]{1,3}", d in "[\u{0}-\u{3}a]{1,3}") {
+        let lane = Lanes::DEFAULT.all().next().unwrap();
+        let row = |workflow: &str, run: &str| keys::row(Index::Workflows, Stream::All, lane, NOW, &[workflow, run]).sk;
+        prop_assert_eq!(row(&a, &c).cmp(&row(&b, &d)), (&a, &c).cmp(&(&b, &d)));
+    }
+
+    #[test]
+    fn totals_of_a_task_come_back_from_the_store(days in prop::collection::vec((16_436..21_000_i64, 1..4_usize), 0..40)) {
+        let mut totals = TaskTotals::default();
+        for (day, times) in days {
+            for _ in 0..times {
+                totals.add(&TaskTotals::of(torale_domain::time::Day(day), 1, 0, 1049), 1);
+            }
+        }
+        prop_assert_eq!(TaskTotals::load(&totals.store()).unwrap(), totals);
+    }
+
+    #[test]
+    fn the_counted_index_counts_and_finds_as_a_sorted_list_does(
+        ages in prop::collection::vec((0..40 * DAY / MINUTE, 0..MINUTE), 1..60),
+        hours in 1..900_i64,
+        offset in 0..70_usize,
+    ) {
+        let lanes = Lanes::DEFAULT;
+        let lane = lanes.all().next().unwrap();
+        let mut times: Vec<Timestamp> = ages.iter().map(|(minutes, rest)| NOW.plus(-minutes * MINUTE - rest)).collect();
+        times.sort();
+        let mut nodes: std::collections::BTreeMap<keys::Index, std::collections::BTreeMap<_, Attributes>> = Default::default();
+        for time in &times {
+            for (key, name, amount) in contributions(Index::Workflows, lane, *time, None, &[(Measure::All, 1)]) {
+                let item = nodes.entry(Index::Workflows).or_default().entry(key).or_default();
+                let Value::Number(sum) = item.entry(name).or_insert(Value::Number(0)) else { unreachable!() };
+                *sum += amount;
+            }
+        }
+        let items: Vec<Item> = nodes.into_values().flatten().map(|(key, attributes)| Item { key, attributes }).collect();
+        let since = NOW.plus(-hours * HOUR).floor_to_minute();
+        let window: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
+        let mut timeline = Timeline::since(Some(since));
+        timeline.add(&items);
+        prop_assert_eq!(timeline.total().rows_of(Stream::All), i128::try_from(window.len()).unwrap());
+        let day = timeline.day_of(&[Stream::All], offset);
+        let place = day.and_then(|(day, within)| timeline.minute_of(&[Stream::All], day, within));
+        let expected = window.get(offset).map(|time| {
+            let minute = time.floor_to_minute();
+            let skip = window.iter().take(offset).filter(|other| other.floor_to_minute() == minute).count();
+            Place { newest: minute.plus(MINUTE - 1), skip }
+        });
+        prop_assert_eq!(place, expected);
+    }
+}
+
+#[test]
+fn ids_too_long_for_a_key_are_cut_and_told_apart() {
+    let long = |last: char| format!("{}{last}", "é".repeat(255));
+    let lane = Lanes::DEFAULT.all().next().unwrap();
+    let row = |id: &str| keys::row(Index::Workflows, Stream::All, lane, NOW, &[id, id]).sk;
+    let (a, b) = (row(&long('a')), row(&long('b')));
+    assert!(a.len() <= 1024 && a != b, "{}", a.len());
+    assert!(WorkflowId::parse(&long('a')).is_some() && RunId::parse(&long('a')).is_some());
+}
+
+#[test]
+fn data_over_its_limit_still_orders_and_comes_back() {
+    let with = |text: &str| {
+        let unlisted = format!("{}{text}", "x".repeat(events::MAX_KEPT_DATA));
+        event("temporal.schedule.paused", 0, 1, "/a", json!({ "schedule_id": "s", "unlisted": unlisted }))
+    };
+    let (a, b) = (with("a"), with("b"));
+    assert_ne!(a, b);
+    let (one, other) = (fold([&a, &b]), fold([&b, &a]));
+    assert_eq!(one.store().unwrap(), other.store().unwrap());
+    assert_eq!(State::load(&one.store().unwrap()).unwrap(), one);
+}
