@@ -67,3 +67,35 @@ impl Failure {
         move |source| Self::Io { what, source }
     }
 }
+
+/// An error and its causes on one line, each said once.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !said.iter().any(|former| former.contains(&text)) {
+            said.push(text);
+        }
+        next = error.source();
+    }
+    said.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        assert_eq!(causes(&Outer(std::io::Error::other("inner"))), "outer: inner");
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct Repeating(#[source] std::io::Error);
+        assert_eq!(causes(&Repeating(std::io::Error::other("inner"))), "outer: inner");
+    }
+}

@@ -10,12 +10,14 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use torale_platform::config;
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::gateway::Route;
 use crate::process::{self, Child};
 use crate::project::Project;
+use crate::queue;
 use crate::runtime::Runtimes;
 
 /// A queue whose messages Lambda would bring to a function.
@@ -71,8 +73,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 /// What must not reach the functions from the shell that started the stack.
 const HIDDEN: &[&str] = &["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"];
-/// How much a function logs unless the shell says otherwise.
-const DEFAULT_LOG: &str = "warn";
+/// Environment of every function unless the shell says otherwise.
+const DEFAULTS: &[(&str, &str)] = &[(config::LOG, "warn")];
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A process that lived this long is restarted without delay.
@@ -259,9 +261,7 @@ impl Shared {
         for hidden in HIDDEN {
             command.env_remove(hidden);
         }
-        if std::env::var_os("RUST_LOG").is_none() {
-            command.env("RUST_LOG", DEFAULT_LOG);
-        }
+        command.envs(DEFAULTS.iter().copied().filter(|(name, _)| std::env::var_os(name).is_none()));
         command
             .envs(ENVIRONMENT.iter().copied())
             .env("AWS_LAMBDA_FUNCTION_NAME", name)
@@ -269,6 +269,7 @@ impl Shared {
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{http}/.rt/{name}:{instance}"))
             .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{dynamodb}"))
             .env("AWS_ENDPOINT_URL_SQS", format!("http://127.0.0.1:{sqs}"))
+            .env(config::EVENTS_QUEUE_URL, queue::url(sqs, EVENTS.queue))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command

@@ -14,9 +14,6 @@ use torale_local::{send, stack};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::default();
-    if arguments.run.release && arguments.command.is_none() && cfg!(debug_assertions) {
-        return become_optimised(&console);
-    }
     // The store runs in this process and blocks its threads while it works.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build();
     let done = runtime.map_err(Failure::io("the runtime")).and_then(|runtime| {
@@ -34,11 +31,16 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments, console: &Console) -> Result<(), Failure> {
+    let Arguments { command, run, ports } = arguments;
+    if command.is_none() && run.release && cfg!(debug_assertions) {
+        stack::check_ports(&run, &ports).await?;
+        return Err(become_optimised(console));
+    }
     let stop = CancellationToken::new();
     stop_on_signals(console, &stop)?;
-    match arguments.command {
-        Some(Command::Send { file }) => send::send(&file, &arguments.ports, console, &stop).await,
-        None => stack::run(&arguments.run, &arguments.ports, console, &stop).await,
+    match command {
+        Some(Command::Send { file }) => send::send(&file, &ports, console, &stop).await,
+        None => stack::run(&run, &ports, console, &stop).await,
     }
 }
 
@@ -61,13 +63,12 @@ fn stop_on_signals(console: &Console, stop: &CancellationToken) -> Result<(), Fa
     Ok(())
 }
 
-/// Replaces this process by an optimised build of itself: the store runs in it.
-fn become_optimised(console: &Console) -> ExitCode {
+/// Replaces this process by an optimised build of itself: the store runs in it. Returns only if it cannot.
+fn become_optimised(console: &Console) -> Failure {
     console.note("building the optimised stack");
     let error = std::process::Command::new("cargo")
         .args(["run", "--release", "--package", env!("CARGO_PKG_NAME"), "--"])
         .args(std::env::args_os().skip(1))
         .exec();
-    console.note(format!("error: cargo: {error}"));
-    ExitCode::FAILURE
+    Failure::Io { what: "cargo".to_owned(), source: error }
 }

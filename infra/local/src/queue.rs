@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -17,7 +16,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, causes};
 use crate::functions::EventSource;
 use crate::http;
 use crate::process::{self, Child};
@@ -28,8 +27,8 @@ const PACKAGES: [&str; 2] = ["ministack==1.5.33", "cbor2"];
 /// Only what the functions talk to; everything else stays off, with its ports.
 const SERVICES: &str = "sqs,cloudwatch";
 
-fn failure(error: impl std::fmt::Display) -> Failure {
-    Failure::Queue(error.to_string())
+fn failure(error: &dyn std::error::Error) -> Failure {
+    Failure::Queue(causes(error))
 }
 
 /// Installs the queue into the target folder unless a former run has; says so when it does.
@@ -206,7 +205,7 @@ impl Queue {
     /// When it does not, or nothing listens on the port.
     pub async fn find(client: &Client, name: &str) -> Result<Self, Failure> {
         let found = client.get_queue_url().queue_name(name).send().await;
-        let found = found.map_err(|error| failure(DisplayErrorContext(error)))?;
+        let found = found.map_err(|error| failure(&error))?;
         let url = found.queue_url().unwrap_or_default().to_owned();
         Ok(Self { client: client.clone(), url })
     }
@@ -228,10 +227,11 @@ impl Queue {
             .attribute_names(in_flight.clone())
             .send()
             .await
-            .map_err(|error| failure(DisplayErrorContext(error)))?;
+            .map_err(|error| failure(&error))?;
         let number = |name| {
             let text = answer.attributes().and_then(|attributes| attributes.get(&name));
-            text.and_then(|text| text.parse().ok()).ok_or_else(|| failure(format!("{name} is no number")))
+            text.and_then(|text| text.parse().ok())
+                .ok_or_else(|| Failure::Queue(format!("{name} is no number")))
         };
         Ok(Depth { visible: number(visible)?, in_flight: number(in_flight)? })
     }
@@ -244,12 +244,12 @@ impl Queue {
         let mut batch = self.client.send_message_batch().queue_url(&self.url);
         for (position, body) in bodies.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body);
-            batch = batch.entries(entry.build().map_err(failure)?);
+            batch = batch.entries(entry.build().map_err(|error| failure(&error))?);
         }
-        let answer = batch.send().await.map_err(|error| failure(DisplayErrorContext(error)))?;
+        let answer = batch.send().await.map_err(|error| failure(&error))?;
         match answer.failed().first() {
             None => Ok(()),
-            Some(refused) => Err(failure(format!(
+            Some(refused) => Err(Failure::Queue(format!(
                 "a message was refused: {} {}",
                 refused.code(),
                 refused.message().unwrap_or_default()
@@ -272,7 +272,7 @@ impl Queue {
             .message_attribute_names("All")
             .send()
             .await
-            .map_err(|error| failure(DisplayErrorContext(error)))?;
+            .map_err(|error| failure(&error))?;
         Ok(answer.messages.unwrap_or_default())
     }
 
@@ -284,9 +284,9 @@ impl Queue {
         let mut batch = self.client.delete_message_batch().queue_url(&self.url);
         for (position, handle) in handles.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(position.to_string());
-            batch = batch.entries(entry.receipt_handle(handle).build().map_err(failure)?);
+            batch = batch.entries(entry.receipt_handle(handle).build().map_err(|error| failure(&error))?);
         }
-        batch.send().await.map_err(|error| failure(DisplayErrorContext(error)))?;
+        batch.send().await.map_err(|error| failure(&error))?;
         Ok(())
     }
 
@@ -302,9 +302,9 @@ impl Queue {
                 .id(position.to_string())
                 .receipt_handle(handle)
                 .visibility_timeout(seconds);
-            batch = batch.entries(entry.build().map_err(failure)?);
+            batch = batch.entries(entry.build().map_err(|error| failure(&error))?);
         }
-        batch.send().await.map_err(|error| failure(DisplayErrorContext(error)))?;
+        batch.send().await.map_err(|error| failure(&error))?;
         Ok(())
     }
 }
@@ -315,6 +315,12 @@ pub fn arn(queue: &str) -> String {
     format!("arn:aws:sqs:us-east-1:000000000000:{queue}")
 }
 
+/// The address that the local server gives a queue.
+#[must_use]
+pub fn url(port: u16, queue: &str) -> String {
+    format!("http://127.0.0.1:{port}/000000000000/{queue}")
+}
+
 async fn create_queue(
     client: &Client,
     name: &str,
@@ -322,7 +328,7 @@ async fn create_queue(
 ) -> Result<Queue, Failure> {
     let attributes = (!attributes.is_empty()).then_some(attributes);
     let created = client.create_queue().queue_name(name).set_attributes(attributes).send().await;
-    let created = created.map_err(|error| failure(DisplayErrorContext(error)))?;
+    let created = created.map_err(|error| failure(&error))?;
     let url = created.queue_url().unwrap_or_default().to_owned();
     Ok(Queue { client: client.clone(), url })
 }

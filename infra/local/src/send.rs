@@ -72,7 +72,10 @@ async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), 
     let bodies = load::lines(&text);
     let queue = Queue::find(&queue::client(ports.sqs_port), EVENTS.queue).await.map_err(|error| {
         let port = ports.sqs_port;
-        Failure::Helper(format!("no queue {} on port {port}: does `cargo dev` run? ({error})", EVENTS.queue))
+        Failure::Helper(format!(
+            "no queue {} on port {port}; is `cargo dev` running? ({error})",
+            EVENTS.queue
+        ))
     })?;
     let before = SetAside::count(ports).await?;
     load::send_and_wait(&queue, &bodies, "sending", console).await?;

@@ -72,6 +72,14 @@ impl Listeners {
     }
 }
 
+/// Looks whether the ports are free, before something long is done.
+///
+/// # Errors
+/// Names the first port that is not.
+pub async fn check_ports(arguments: &Run, ports: &Ports) -> Result<(), Failure> {
+    Listeners::bind(arguments, ports).await.map(drop)
+}
+
 async fn bind(port: u16, what: &'static str, flag: &'static str) -> Result<TcpListener, Failure> {
     let bound = TcpListener::bind(("127.0.0.1", port)).await;
     bound.map_err(|source| Failure::PortTaken { port, what, flag, source })

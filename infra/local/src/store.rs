@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
     TimeToLiveSpecification,
@@ -16,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use torale_domain::keys::{TableSpec, tables};
 
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, causes};
 
 /// DynamoDB removes expired items by itself; dynoxide when it is asked.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-fn failure(error: impl std::fmt::Display) -> Failure {
-    Failure::Store(error.to_string())
+fn failure(error: &dyn std::error::Error) -> Failure {
+    Failure::Store(causes(error))
 }
 
 /// Opens the database: in memory, or in a file of `folder`.
@@ -30,12 +29,12 @@ fn failure(error: impl std::fmt::Display) -> Failure {
 /// # Errors
 /// When the folder or its file cannot be used.
 pub fn open(folder: Option<&Path>) -> Result<Database, Failure> {
-    let Some(folder) = folder else { return Database::memory().map_err(failure) };
+    let Some(folder) = folder else { return Database::memory().map_err(|error| failure(&error)) };
     std::fs::create_dir_all(folder).map_err(Failure::io(folder.display().to_string()))?;
     let path = folder.join("dynamodb.sqlite");
-    let database = Database::new(&path.to_string_lossy()).map_err(failure)?;
+    let database = Database::new(&path.to_string_lossy()).map_err(|error| failure(&error))?;
     // One fsync a commit would make the consumer crawl. Only a power cut can tear the file now.
-    database.enable_bulk_loading().map_err(failure)?;
+    database.enable_bulk_loading().map_err(|error| failure(&error))?;
     Ok(database)
 }
 
@@ -84,13 +83,13 @@ pub fn client(port: u16) -> Client {
 /// # Errors
 /// When the store refuses.
 pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
-    let listed = client.list_tables().send().await.map_err(|error| failure(DisplayErrorContext(error)))?;
+    let listed = client.list_tables().send().await.map_err(|error| failure(&error))?;
     let existing = listed.table_names();
     for table in tables() {
         if existing.iter().any(|name| *name == *table.name) {
             continue;
         }
-        create_table(client, &table).await.map_err(|error| failure(DisplayErrorContext(error)))?;
+        create_table(client, &table).await.map_err(|error| failure(&error))?;
         if let Some(attribute) = table.ttl {
             enable_ttl(client, &table.name, attribute).await?;
         }
@@ -117,10 +116,10 @@ async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(),
     client
         .update_time_to_live()
         .table_name(table)
-        .time_to_live_specification(specification.build().map_err(failure)?)
+        .time_to_live_specification(specification.build().map_err(|error| failure(&error))?)
         .send()
         .await
-        .map_err(|error| failure(DisplayErrorContext(error)))?;
+        .map_err(|error| failure(&error))?;
     Ok(())
 }
 
@@ -132,7 +131,7 @@ pub async fn count(client: &Client, table: &str) -> Result<u64, Failure> {
     let mut pages = client.scan().table_name(table).select(Select::Count).into_paginator().send();
     let mut count = 0;
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| failure(DisplayErrorContext(error)))?;
+        let page = page.map_err(|error| failure(&error))?;
         count += u64::try_from(page.count()).unwrap_or(0);
     }
     Ok(count)

@@ -1,8 +1,11 @@
 //! What the user needs to know once everything runs.
 
+use torale_platform::config::EVENTS_QUEUE_URL;
+
 use crate::args::Ports;
 use crate::functions::EVENTS;
 use crate::gateway::Route;
+use crate::queue;
 
 /// The text that ends the start: addresses, the key, and a line to try each endpoint.
 #[must_use]
@@ -34,7 +37,9 @@ pub fn lambda_watch(ports: &Ports) -> String {
         "\nStore and queue are up. Waiting for the functions on port {http}; in another terminal:\n  \
          export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
          export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{dynamodb} AWS_ENDPOINT_URL_SQS=http://127.0.0.1:{sqs}\n  \
+         export {EVENTS_QUEUE_URL}={events}\n  \
          cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors\n",
+        events = queue::url(ports.sqs_port, EVENTS.queue),
         http = ports.http_port,
         dynamodb = ports.dynamodb_port,
         sqs = ports.sqs_port,

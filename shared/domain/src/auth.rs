@@ -2,7 +2,7 @@
 
 use crate::commit::Entity;
 use crate::entities::User;
-use crate::ids::{KeyHash, KeyId, UserId};
+use crate::ids::{ClerkUserId, KeyHash, KeyId, UserId};
 use crate::item::Item;
 use crate::keys;
 use crate::read::Corrupt;
@@ -22,6 +22,8 @@ pub enum Refusal {
     InvalidKey,
     /// Any other token.
     InvalidToken,
+    /// A session token that was good until it expired.
+    Expired,
     /// Authenticated, but not an admin.
     NotAdmin,
 }
@@ -53,7 +55,7 @@ impl Credentials {
 }
 
 /// `sk_` and at least 20 more printable characters, 200 in all at most: anything else is refused unread.
-fn can_be_key(token: &str) -> bool {
+pub fn can_be_key(token: &str) -> bool {
     (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
 
@@ -77,16 +79,38 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     }
 }
 
-/// Whether the owner of a key may ask. A user that no event has created yet has no role that counts.
-pub fn admit(user: &Entity) -> Result<(), Refusal> {
+/// The user that a look-up by login found; of several users with one login, the one with the least id.
+pub fn login_owner(lookups: &[Item]) -> Result<Option<UserId>, Corrupt> {
+    let Some(item) = lookups.first() else { return Ok(None) };
+    match keys::parse_login_lookup(&item.key) {
+        Some(user_id) => Ok(Some(user_id)),
+        None => Err(Corrupt::new(&item.key, "not a login's look-up")),
+    }
+}
+
+/// What counts of a user who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Its name at the identity provider.
+    pub clerk_user_id: ClerkUserId,
+    /// Its role in the projections.
+    pub role: Option<String>,
+}
+
+/// The user who asks, if it may at all; `deactivated` is how credentials of a deactivated user are refused.
+/// A user that no event has created yet has no role that counts.
+pub fn asker(user: &Entity, deactivated: Refusal) -> Result<Asker, Refusal> {
     let user = User::of(&user.state);
     if !user.active {
-        return Err(Refusal::InvalidKey);
+        return Err(deactivated);
     }
-    match (user.created, user.role) {
-        (Some(_), Some(ADMIN)) => Ok(()),
-        (Some(_) | None, _) => Err(Refusal::NotAdmin),
-    }
+    let clerk_user_id = user.created.ok_or(Refusal::NotAdmin)?.clerk_user_id.clone();
+    Ok(Asker { clerk_user_id, role: user.role.map(str::to_owned) })
+}
+
+/// Whether a role may use the admin API.
+pub fn admit(role: Option<&str>) -> Result<(), Refusal> {
+    if role == Some(ADMIN) { Ok(()) } else { Err(Refusal::NotAdmin) }
 }
 
 #[cfg(test)]

@@ -42,20 +42,35 @@ fn read(expression: &str) -> Option<Cron> {
     let fields: Vec<&str> = expression.split_ascii_whitespace().collect();
     let [minute, hour, day, month, weekday] = fields.as_slice() else { return None };
     let plain = |field, first, last| numbers(field, first, last, &[], false);
+    let (days, months) = (numbers(day, 1, 31, &[], true)?, numbers(month, 1, 12, &MONTHS, false)?);
+    // The search would look through all years for a date that is in none, such as 30 February.
+    let longest = months.iter().filter_map(|month| LONGEST.get(usize::try_from(month - 1).ok()?)).max();
+    if days.first() > longest {
+        return None;
+    }
+    let weekdays = numbers(weekday, 0, 7, &WEEKDAYS, true)?;
     let fields = [
-        plain(minute, 0, 59)?,
-        plain(hour, 0, 23)?,
-        numbers(day, 1, 31, &[], true)?,
-        numbers(month, 1, 12, &MONTHS, false)?,
-        numbers(weekday, 0, 7, &WEEKDAYS, true)?,
+        listed(&plain(minute, 0, 59)?, 60),
+        listed(&plain(hour, 0, 23)?, 24),
+        listed(&days, 31),
+        listed(&months, 12),
+        listed(&weekdays, 8),
     ];
     let parser =
         CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).dom_and_dow(true).build();
     parser.parse(&fields.join(" ")).ok()
 }
 
-/// A field as a list of numbers, or `*` where it restricts nothing.
-fn numbers(field: &str, first: u32, last: u32, names: &[&str], day: bool) -> Option<String> {
+/// Numbers as a list, or `*` where they are all that a field can have: a day field that restricts nothing is none.
+fn listed(numbers: &BTreeSet<u32>, all: usize) -> String {
+    if numbers.len() == all {
+        return "*".to_owned();
+    }
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The numbers that a field names.
+fn numbers(field: &str, first: u32, last: u32, names: &[&str], day: bool) -> Option<BTreeSet<u32>> {
     let mut all = BTreeSet::new();
     for part in field.split(',') {
         if part == "*" || (day && part == "?") {
@@ -80,10 +95,7 @@ fn numbers(field: &str, first: u32, last: u32, names: &[&str], day: bool) -> Opt
         }
         all.extend((from..=to).step_by(step));
     }
-    if all.len() > usize::try_from(last - first).ok()? {
-        return Some("*".to_owned());
-    }
-    Some(all.iter().map(u32::to_string).collect::<Vec<_>>().join(","))
+    Some(all)
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -101,6 +113,9 @@ fn named(text: &str, first: u32, names: &[&str]) -> Option<u32> {
         None => number(text),
     }
 }
+
+/// Days of each month in its longest year.
+const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 const MONTHS: [&str; 12] = [
     "JANUARY",

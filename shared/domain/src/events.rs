@@ -35,7 +35,7 @@ pub struct Event {
 }
 
 /// Largest canonical `data` that is kept whole beside the projections, in bytes.
-pub const MAX_KEPT_DATA: usize = 4096;
+pub const MAX_KEPT_DATA: usize = 16 * 1024;
 
 /// The canonical form of `data`: names sorted, no blanks. Longer than [`MAX_KEPT_DATA`], only its beginning
 /// and its digest are kept: enough to order events, while the log has the whole.
@@ -108,7 +108,15 @@ pub(crate) struct Stored<'a> {
     #[serde(borrow)]
     data: &'a RawValue,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    order: Option<(String, String)>,
+    order: Option<Order>,
+}
+
+/// What orders an event whose data was cut.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Order {
+    text: String,
+    digest: String,
+    version: u32,
 }
 
 fn one() -> u32 {
@@ -139,7 +147,8 @@ impl Event {
         let (data, version, order) = match &self.data.digest {
             None => (self.data.text.to_string(), self.version, None),
             Some(digest) => {
-                let order = Some((self.data.text.to_string(), digest.to_string()));
+                let (text, digest) = (self.data.text.to_string(), digest.to_string());
+                let order = Some(Order { text, digest, version: self.version });
                 (self.body.to_json().map_err(unreadable)?, self.event_type().newest_version(), order)
             }
         };
@@ -162,20 +171,15 @@ impl Event {
         let time = Timestamp::from_millis(stored.time);
         let value: serde_json::Value =
             serde_json::from_str(stored.data.get()).map_err(|e| Unreadable::new(&e))?;
-        let data = match &stored.order {
-            None => Data { text: stored.data.get().into(), digest: None },
-            Some((text, digest)) => Data { text: text.as_str().into(), digest: Some(digest.as_str().into()) },
+        let (data, version) = match &stored.order {
+            None => (Data { text: stored.data.get().into(), digest: None }, stored.version),
+            Some(Order { text, digest, version }) => {
+                (Data { text: text.as_str().into(), digest: Some(digest.as_str().into()) }, *version)
+            }
         };
         let value =
             upcast::upcast(kind, stored.version, value).ok_or_else(|| Unreadable("version".to_owned()))?;
         let body = kind.body(&value).map_err(Unreadable)?;
-        Ok(Self {
-            time,
-            id: stored.id.to_string(),
-            source: stored.source.to_string(),
-            body,
-            version: stored.version,
-            data,
-        })
+        Ok(Self { time, id: stored.id.to_string(), source: stored.source.to_string(), body, version, data })
     }
 }

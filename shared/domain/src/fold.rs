@@ -114,6 +114,14 @@ impl Event {
         }
     }
 
+    /// The user that a notification's event names.
+    pub fn user(&self) -> Option<UserId> {
+        match Some(&self.body) {
+            Some(Body::NotificationSent(data)) => Some(data.user_id),
+            _other_entities => None,
+        }
+    }
+
     /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
     fn writes(&self) -> Registers {
         use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Role, State, Timezone};

@@ -23,6 +23,7 @@
 //! | `torale-events` | `<yyyymmddhh of receipt>#<lane>` | time of receipt, writer, part | `events` (zstd NDJSON), `n` | insert only |
 //! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
+//! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-audit` | chain | sequence | see the audit issue | insert only |
 
 use crate::fold::EntityKey;
@@ -291,7 +292,17 @@ pub fn parse_key_lookup(key: &Key) -> Option<KeyId> {
 
 /// Look-up of a user by its name at the identity provider.
 pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
-    key(format!("l#{}", escaped(clerk.as_str())), user.to_string())
+    key(login_lookup_pk(clerk), user.to_string())
+}
+
+/// The partition that holds all users with one name at the identity provider.
+pub fn login_lookup_pk(clerk: &ClerkUserId) -> String {
+    format!("l#{}", escaped(clerk.as_str()))
+}
+
+/// The user that a login's look-up stands for.
+pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
+    UserId::parse(&key.sk)
 }
 
 /// The number of tasks by state, in one lane.
@@ -509,6 +520,11 @@ pub fn log_lane(of: &EntityKey) -> u32 {
 pub fn quarantine(body: &[u8], part: usize) -> Key {
     let hash = sha256_hex(&[body]);
     key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
+}
+
+/// The rate limits of a principal.
+pub fn limit(user: UserId) -> Key {
+    key(format!("limit#{user}"), "requests")
 }
 
 /// The pointer to the live generation.

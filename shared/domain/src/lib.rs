@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+pub mod clerk;
 pub mod commit;
 pub mod cron;
 pub mod entities;
@@ -23,8 +24,10 @@ pub mod ids;
 pub mod index;
 pub mod item;
 pub mod keys;
+pub mod limits;
 pub mod pages;
 pub mod params;
 pub mod read;
+pub mod session;
 pub mod time;
 pub mod views;

@@ -15,9 +15,9 @@ use crate::commit::Entity;
 use crate::entities::{Task, User};
 use crate::fold::EntityKey;
 use crate::ids::{TaskId, UserId};
-use crate::item::{Item, Key};
+use crate::item::Key;
 use crate::keys;
-use crate::read::{Corrupt, Found, Reader, Reads};
+use crate::read::{Corrupt, Reader, Reads};
 use crate::time::{HOUR, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeSet, HashMap};
@@ -98,10 +98,18 @@ impl Names {
     }
 }
 
-/// The entity that a row stands for; a row without one is a defect.
-fn entity_of(found: &Found, row: &Item, key: &Key) -> Result<Entity, Corrupt> {
-    match found.items.get(key) {
-        Some(item) => Entity::load(Some(item)),
-        None => Err(Corrupt::new(&row.key, "its entity is missing")),
+/// The entities that rows stand for, in their order: one round trip, none without rows. One that a lagging replica
+/// does not have yet is read again, strongly consistent; one that is not there even then is left out.
+async fn read_entities<R: Reader>(reader: &R, keys: &[Key]) -> Result<Vec<(Key, Entity)>, R::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
     }
+    let mut items = reader.read(Reads::gets(keys.iter().cloned())).await?.items;
+    let missing: Vec<Key> = keys.iter().filter(|key| !items.contains_key(key)).cloned().collect();
+    if !missing.is_empty() {
+        items.extend(reader.read(Reads::gets(missing).consistent()).await?.items);
+    }
+    let found = keys.iter().filter_map(|key| items.get(key));
+    let entities = found.map(|item| Ok((item.key.clone(), Entity::load(Some(item))?)));
+    Ok(entities.collect::<Result<_, Corrupt>>()?)
 }

@@ -31,7 +31,7 @@ impl Timestamp {
 
     /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T` and a leap second are refused.
     pub fn parse(text: &str) -> Option<Self> {
-        let separator = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+        let separator = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
         let leap_second = text.get(17..19) == Some("60");
         let parsed = DateTime::parse_from_rfc3339(text).ok()?;
         (separator && !leap_second).then(|| Self(parsed.timestamp_millis()))
@@ -168,9 +168,13 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), printed);
         }
-        for refused in
-            ["2024-01-15 10:00:04Z", "2024-01-15T10:00:60Z", "2024-01-15T10:00:04", "2024-02-30T00:00:00Z"]
-        {
+        for refused in [
+            "2024-01-15 10:00:04Z",
+            "2024-01-15T10:00:60Z",
+            "2024-01-15T10:00:04",
+            "2024-02-30T00:00:00Z",
+            "2024-01-15T10:00:00\u{2212}05:00",
+        ] {
             assert_eq!(Timestamp::parse(refused), None, "{refused}");
         }
     }

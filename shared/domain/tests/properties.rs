@@ -26,8 +26,8 @@ fn event(kind: &str, time: i64, id: u8, source: &str, data: serde_json::Value) -
 /// Events of one schedule: every register, deletions, ties in everything but the data.
 fn schedule_event() -> impl Strategy<Value = Event> {
     let kinds = prop::sample::select(vec!["created", "updated", "paused", "unpaused", "deleted"]);
-    (kinds, 0..3_i64, 0..2_u8, prop::sample::select(vec!["/a", "/b"]), 0..2_u8, any::<bool>(), any::<bool>()).prop_map(
-        |(kind, time, id, source, value, cron, zone)| {
+    (kinds, 0..3_i64, 0..2_u8, prop::sample::select(vec!["/a", "/b"]), 0..2_u8, any::<bool>(), any::<bool>())
+        .prop_map(|(kind, time, id, source, value, cron, zone)| {
             let mut data = json!({ "schedule_id": "s", "unlisted": value });
             if kind == "created" {
                 data["task_id"] = json!("22222222-0000-4000-8000-000000000001");
@@ -40,8 +40,7 @@ fn schedule_event() -> impl Strategy<Value = Event> {
                 data["timezone"] = json!("UTC");
             }
             event(&format!("temporal.schedule.{kind}"), time, id, source, data)
-        },
-    )
+        })
 }
 
 fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> State {

@@ -2,7 +2,9 @@
 //!
 //! The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, credentials, ...), the Lambda runtime its own.
 
+use crate::identity::Settings;
 use std::time::Duration;
+use torale_domain::limits::Limits;
 use torale_domain::pages::TemporalUi;
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +12,28 @@ use tracing_subscriber::EnvFilter;
 pub const TEMPORAL_UI_URL: &str = "TEMPORAL_UI_URL";
 /// Namespace of the platform's workflows.
 pub const TEMPORAL_NAMESPACE: &str = "TEMPORAL_NAMESPACE";
+/// URL of the queue of events; without it SQS is asked for that of [`EVENTS_QUEUE`].
+pub const EVENTS_QUEUE_URL: &str = "TORALE_EVENTS_QUEUE_URL";
+/// The secrets that Clerk's webhooks are signed with: `whsec_...`, several of them with commas in between.
+pub const CLERK_WEBHOOK_SECRET: &str = "CLERK_WEBHOOK_SECRET";
+/// Issuer of the Clerk instance, as its session tokens name it; without it there are no session tokens.
+pub const CLERK_ISSUER: &str = "CLERK_ISSUER";
+/// Address of the instance's key set.
+pub const CLERK_JWKS_URL: &str = "CLERK_JWKS_URL";
+/// The instance's public key as PEM, instead of the key set: then nothing is fetched.
+pub const CLERK_JWT_KEY: &str = "CLERK_JWT_KEY";
+/// Origins that session tokens must be made for, with commas in between; any if it is not set.
+pub const CLERK_AUTHORIZED_PARTIES: &str = "CLERK_AUTHORIZED_PARTIES";
+/// Secret key of Clerk's Backend API.
+pub const CLERK_SECRET_KEY: &str = "CLERK_SECRET_KEY";
+/// Address of Clerk's Backend API.
+pub const CLERK_API_URL: &str = "CLERK_API_URL";
+/// Where roles come from: `projection`, or `clerk` to ask the Backend API on every request.
+pub const ROLE_SOURCE: &str = "ROLE_SOURCE";
+/// Requests that a user may make in any minute; 1000 if it is not set.
+pub const RATE_LIMIT_PER_MINUTE: &str = "RATE_LIMIT_PER_MINUTE";
+/// Requests that a user may make in any hour; 10000 if it is not set.
+pub const RATE_LIMIT_PER_HOUR: &str = "RATE_LIMIT_PER_HOUR";
 /// What to log: `info`, or directives as `tracing` reads them.
 pub const LOG: &str = "RUST_LOG";
 
@@ -17,6 +41,14 @@ pub const LOG: &str = "RUST_LOG";
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for one attempt of such a call.
 pub const STORE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The queue of events, by name.
+pub const EVENTS_QUEUE: &str = "torale-events";
+/// Longest time for one call of the queue, retries included.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for one attempt of such a call.
+pub const QUEUE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time for one answer of the identity provider.
+pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time for a whole request; API Gateway gives up at 30 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -30,6 +62,43 @@ pub fn temporal_ui() -> TemporalUi {
     TemporalUi {
         url: variable(TEMPORAL_UI_URL, "https://cloud.temporal.io").trim_end_matches('/').to_owned(),
         namespace: variable(TEMPORAL_NAMESPACE, "default"),
+    }
+}
+
+/// The limits of every user.
+pub fn limits() -> Result<Limits, std::num::ParseIntError> {
+    Ok(Limits::new(
+        variable(RATE_LIMIT_PER_MINUTE, "1000").parse()?,
+        variable(RATE_LIMIT_PER_HOUR, "10000").parse()?,
+    ))
+}
+
+/// Where the queue of events is, if the environment says so.
+pub fn events_queue_url() -> Option<String> {
+    Some(variable(EVENTS_QUEUE_URL, "")).filter(|url| !url.is_empty())
+}
+
+/// The secrets that Clerk's webhooks are signed with, as they were set; empty where they were not.
+pub fn clerk_webhook_secret() -> String {
+    variable(CLERK_WEBHOOK_SECRET, "")
+}
+
+/// How to identify who asks.
+pub fn identity() -> Settings {
+    let default = Settings::default();
+    let optional = |name| Some(variable(name, "")).filter(|value| !value.is_empty());
+    let list = |text: String| {
+        text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
+    };
+    Settings {
+        issuer: optional(CLERK_ISSUER),
+        jwks_url: optional(CLERK_JWKS_URL),
+        jwt_key: optional(CLERK_JWT_KEY),
+        authorized_parties: optional(CLERK_AUTHORIZED_PARTIES).map(list),
+        api_url: variable(CLERK_API_URL, &default.api_url),
+        secret_key: optional(CLERK_SECRET_KEY),
+        role_source: variable(ROLE_SOURCE, &default.role_source),
+        ..default
     }
 }
 

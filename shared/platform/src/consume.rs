@@ -10,11 +10,14 @@ use crate::clock::{self, Clock};
 use crate::store::log::Logged;
 use crate::store::{Generations, Store, StoreError, Usage};
 use commit::Committer;
+use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use tokio::time::{Duration, Instant};
 use torale_domain::events::{self, Event, Received, SetAside};
 use torale_domain::fold::EntityKey;
 use torale_domain::keys::{self, Lane, Lanes};
+use torale_domain::time::Timestamp;
 
 /// A message of the queue.
 #[derive(Debug, Clone)]
@@ -30,8 +33,8 @@ pub struct Message {
 pub struct Outcome {
     /// The messages that must come again.
     pub failed: Vec<String>,
-    /// Events by type, those of unknown types under their own names.
-    pub events: BTreeMap<String, u64>,
+    /// Events by type, those of unknown types under `unknown`.
+    pub events: BTreeMap<&'static str, u64>,
     /// Events that changed nothing.
     pub without_effect: u64,
     /// Messages set aside, by reason.
@@ -58,8 +61,18 @@ struct Unit {
     messages: Vec<usize>,
 }
 
-/// No new transaction begins in the last part of the time that is left.
-const RESERVE: Duration = Duration::from_secs(3);
+/// A batch, read: what each message is.
+#[derive(Debug, Default)]
+struct Batch<'a> {
+    units: BTreeMap<EntityKey, Unit>,
+    logged: Vec<(usize, Logged<'a>)>,
+    aside: Vec<(usize, &'a Message, SetAside)>,
+}
+
+/// What is left of the time when work stops, for the answer.
+const RESERVE: Duration = Duration::from_secs(1);
+/// Messages set aside at once.
+const PARALLEL: usize = 16;
 
 impl Consumer {
     /// With parts of one's own.
@@ -69,12 +82,17 @@ impl Consumer {
 
     /// Takes in a batch. Until `deadline` everything is done or handed back.
     pub async fn consume(&self, messages: &[Message], deadline: Instant, usage: &Usage) -> Outcome {
+        let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
+        let now = (self.clock)();
         let mut outcome = Outcome::default();
-        let mut failed = BTreeSet::new();
-        let units = self.take_in(messages, &mut outcome, &mut failed, usage).await;
-        match self.generations.read(&self.store, usage).await {
+        let batch = Batch::read(messages, now, &mut outcome);
+        let mut failed = self.keep(&batch, now, deadline, usage).await;
+        let units = batch.units.into_values();
+        let units: Vec<Unit> =
+            units.filter(|unit| unit.messages.iter().all(|i| !failed.contains(i))).collect();
+        match in_time(deadline, self.generations.read(&self.store, usage)).await {
             Ok(generation) => {
-                let committer = Committer::new(&self.store, &generation, usage, deadline - RESERVE);
+                let committer = Committer::new(&self.store, &generation, usage, deadline);
                 let lanes = by_lane(units, generation.lanes);
                 let done =
                     futures::future::join_all(lanes.into_values().map(|units| committer.commit(units))).await;
@@ -95,67 +113,77 @@ impl Consumer {
         outcome
     }
 
-    /// Reads the messages and makes them durable: events in the log, the rest set aside.
-    async fn take_in(
+    /// Makes a batch durable: events in the log, the rest set aside, neither waiting for the other. Returns the
+    /// messages for which that failed.
+    async fn keep(
         &self,
-        messages: &[Message],
-        outcome: &mut Outcome,
-        failed: &mut BTreeSet<usize>,
+        batch: &Batch<'_>,
+        now: Timestamp,
+        deadline: Instant,
         usage: &Usage,
-    ) -> Vec<Unit> {
-        let now = (self.clock)();
-        let mut units: BTreeMap<EntityKey, Unit> = BTreeMap::new();
-        let mut logged = Vec::new();
-        let mut aside: Vec<(usize, SetAside)> = Vec::new();
+    ) -> BTreeSet<usize> {
+        let (indexes, logged): (Vec<usize>, Vec<Logged<'_>>) = batch.logged.iter().copied().unzip();
+        let writer = clock::unique();
+        let append = in_time(deadline, self.store.append(&logged, now, &writer, usage));
+        let aside: Vec<_> = batch
+            .aside
+            .iter()
+            .map(|(index, message, reason)| async move {
+                tracing::warn!(message_id = message.id, code = reason.code(), "message set aside");
+                (*index, in_time(deadline, self.store.set_aside(&message.body, reason, now, usage)).await)
+            })
+            .collect();
+        let aside = stream::iter(aside).buffer_unordered(PARALLEL).collect::<Vec<_>>();
+        let (appended, aside) = futures::join!(append, aside);
+        let appended = indexes.into_iter().map(|index| (index, appended.as_ref().map(|_| ())));
+        let aside = aside.iter().map(|(index, result)| (*index, result.as_ref().map(|_| ())));
+        let kept = appended.chain(aside);
+        let lost = kept.filter_map(|(index, result)| result.err().map(|error| (index, error)));
+        lost.inspect(|(_, error)| tracing::error!(%error, "a message could not be made durable"))
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
+
+/// A call of the store that is given up at the deadline.
+async fn in_time<T>(
+    deadline: Instant,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let timed_out = |_elapsed| Err(StoreError::Unavailable("no time left".to_owned()));
+    tokio::time::timeout_at(deadline, call).await.unwrap_or_else(timed_out)
+}
+
+impl<'a> Batch<'a> {
+    fn read(messages: &'a [Message], now: Timestamp, outcome: &mut Outcome) -> Self {
+        let mut batch = Self::default();
         for (index, message) in messages.iter().enumerate() {
             match events::parse(&message.body, Some(now)) {
                 Ok(Received::Known(event)) => {
                     count(&mut outcome.events, event.event_type().name());
                     let entity = event.entity();
-                    logged.push((index, Logged { lane: keys::log_lane(&entity), body: &message.body }));
+                    batch.logged.push((index, Logged { lane: keys::log_lane(&entity), body: &message.body }));
                     let unit = Unit { entity: entity.clone(), events: Vec::new(), messages: Vec::new() };
-                    let unit = units.entry(entity).or_insert(unit);
+                    let unit = batch.units.entry(entity).or_insert(unit);
                     unit.events.push(*event);
                     unit.messages.push(index);
                 }
-                Ok(Received::Unknown { event_type }) => {
-                    count(&mut outcome.events, &event_type);
-                    logged.push((index, Logged { lane: 0, body: &message.body }));
+                Ok(Received::Unknown { .. }) => {
+                    count(&mut outcome.events, "unknown");
+                    batch.logged.push((index, Logged { lane: 0, body: &message.body }));
                 }
                 Err(reason) => {
-                    *outcome.set_aside.entry(reason.code()).or_default() += 1;
-                    aside.push((index, reason));
+                    count(&mut outcome.set_aside, reason.code());
+                    batch.aside.push((index, message, reason));
                 }
             }
         }
-        for (index, reason) in aside {
-            let Some(message) = messages.get(index) else { continue };
-            tracing::warn!(message_id = message.id, code = reason.code(), "message set aside");
-            keep_on_failure(self.store.set_aside(&message.body, &reason, now, usage).await, [index], failed);
-        }
-        let (indexes, logged): (Vec<usize>, Vec<_>) = logged.into_iter().unzip();
-        let appended = self.store.append(&logged, now, &clock::unique(), usage).await;
-        if appended.is_err() {
-            units.clear();
-        }
-        keep_on_failure(appended, indexes, failed);
-        units.into_values().collect()
+        batch
     }
 }
 
-fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
-    *counts.entry(name.to_owned()).or_default() += 1;
-}
-
-fn keep_on_failure(
-    result: Result<(), StoreError>,
-    messages: impl IntoIterator<Item = usize>,
-    failed: &mut BTreeSet<usize>,
-) {
-    if let Err(error) = result {
-        tracing::error!(%error, "messages could not be made durable");
-        failed.extend(messages);
-    }
+fn count(counts: &mut BTreeMap<&'static str, u64>, name: &'static str) {
+    *counts.entry(name).or_default() += 1;
 }
 
 /// Units by lane, those of one task beside each other: a lane's transactions follow one another, lanes run in parallel.
@@ -180,7 +208,9 @@ fn neighbour(unit: &Unit) -> String {
         EntityKey::Execution(_) => {
             unit.events.first().and_then(Event::task).map_or_else(String::new, |id| id.to_string())
         }
-        EntityKey::Notification(id) => id.as_str().to_owned(),
+        EntityKey::Notification(_) => {
+            unit.events.first().and_then(Event::user).map_or_else(String::new, |id| id.to_string())
+        }
         EntityKey::Run(workflow, _) => workflow.as_str().to_owned(),
         EntityKey::Schedule(id) => id.as_str().to_owned(),
         EntityKey::ApiKey(id) => id.as_str().to_owned(),

@@ -1,5 +1,6 @@
 //! What can go wrong, and the one map from there to HTTP. Client text never holds internal context.
 
+use crate::identity::Trouble;
 use crate::store::StoreError;
 use lambda_http::http::StatusCode;
 use serde_json::{Value, json};
@@ -27,6 +28,15 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The identity provider failed.
+    #[error(transparent)]
+    Identity(#[from] Trouble),
+    /// Over a limit.
+    #[error("rate limit exceeded")]
+    RateLimited {
+        /// Seconds until the window opens.
+        retry_after: i64,
+    },
     /// It took too long.
     #[error("timed out")]
     TimedOut,
@@ -68,6 +78,7 @@ impl From<&AdminError> for HttpError {
             AdminError::Refused(Refusal::Missing) => unauthorized("Authorization header missing"),
             AdminError::Refused(Refusal::InvalidKey) => unauthorized("Invalid API key"),
             AdminError::Refused(Refusal::InvalidToken) => unauthorized("Could not validate credentials"),
+            AdminError::Refused(Refusal::Expired) => unauthorized("Token has expired"),
             AdminError::Refused(Refusal::NotAdmin) => of(StatusCode::FORBIDDEN, "Admin access required"),
             AdminError::Invalid(faults) => {
                 Self { body: json!({ "detail": faults }), ..of(StatusCode::UNPROCESSABLE_ENTITY, "") }
@@ -76,7 +87,14 @@ impl From<&AdminError> for HttpError {
                 headers: vec![("allow", (*allowed).to_owned())],
                 ..of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
             },
-            AdminError::Store(StoreError::Unavailable(_)) | AdminError::TimedOut => unavailable(),
+            AdminError::RateLimited { retry_after } => Self {
+                body: json!({ "detail": "Rate limit exceeded", "retry_after": retry_after }),
+                headers: vec![("retry-after", retry_after.to_string())],
+                ..of(StatusCode::TOO_MANY_REQUESTS, "")
+            },
+            AdminError::Store(StoreError::Unavailable(_))
+            | AdminError::Identity(_)
+            | AdminError::TimedOut => unavailable(),
             AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | AdminError::Internal(_) => {
                 of(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
             }

@@ -4,7 +4,10 @@
 //! |---|---|
 //! | [`serve`] | the one wrapper around every endpoint: authenticate, handle, answer |
 //! | [`consume`] | from a batch of messages to the log and the projections |
+//! | [`identity`] | who asks: API keys, session tokens, roles |
 //! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
+//! | [`queue`] | SQS: sending to the queue of events |
+//! | [`respond`], [`routes`] | what every answer has, and which paths there are |
 //! | [`config`] | the only reader of the environment |
 //! | [`clock`] | the only reader of the clock and of randomness |
 #![warn(missing_docs)]
@@ -13,6 +16,10 @@ pub mod clock;
 pub mod config;
 pub mod consume;
 pub mod error;
-mod identity;
+pub mod identity;
+mod limit;
+pub mod queue;
+pub mod respond;
+pub mod routes;
 pub mod serve;
 pub mod store;

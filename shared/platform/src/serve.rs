@@ -1,20 +1,23 @@
-//! The one wrapper around every endpoint: authenticate ▸ handle ▸ answer. Handlers know nothing of HTTP.
+//! The one wrapper around every endpoint: authenticate ▸ limit ▸ handle ▸ answer. Handlers know nothing of HTTP.
 
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::error::{AdminError, HttpError};
-use crate::identity;
+use crate::identity::{Asked, Identity, Method as Credential, Principal};
+use crate::limit::Limiter;
+use crate::respond;
 use crate::store::{GenerationReader, Generations, Store, Usage};
 use futures::FutureExt;
 pub use lambda_http::http::Method;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{AUTHORIZATION, HeaderValue};
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, Response, service_fn};
+use lambda_http::{Body, Request, Response, service_fn};
 use serde::Serialize;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use tokio::time::Instant;
+use torale_domain::ids::{KeyId, UserId};
+use torale_domain::limits::{Judged, Limits, Standing};
 use torale_domain::pages::TemporalUi;
 use torale_domain::time::Timestamp;
 
@@ -58,65 +61,87 @@ pub trait Handler: 'static {
 pub struct App {
     store: Store,
     generations: Generations,
+    identity: Identity,
+    limiter: Limiter,
     temporal_ui: TemporalUi,
     clock: Clock,
 }
 
-/// A good body, or why there is none; and who asked.
-struct Outcome {
-    result: Result<Vec<u8>, AdminError>,
-    key_id: Option<String>,
+/// What is known of a request by the time its answer is made, however it ended.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The user and its API key, if it was one, once the credentials were good.
+    asker: Option<(UserId, Option<KeyId>)>,
+    /// How the user stands with its limits.
+    standing: Option<Standing>,
+    /// The admin, once it was found to be one.
+    pub(crate) principal: Option<Principal>,
+}
+
+impl Seen {
+    /// The credentials are those of this user.
+    pub(crate) fn authenticated(&mut self, user: UserId, credential: &Credential, judged: &Judged) {
+        let key = match credential {
+            Credential::ApiKey { key_id } => Some(key_id.clone()),
+            Credential::Session => None,
+        };
+        self.asker = Some((user, key));
+        self.standing = match judged {
+            Judged::Open(standing) | Judged::Full { standing, .. } => Some(*standing),
+            Judged::Unprepared => None,
+        };
+    }
 }
 
 impl App {
     /// With parts of one's own; [`run`] brings those of the environment.
-    pub fn new(store: Store, temporal_ui: TemporalUi, clock: Clock) -> Self {
-        Self { store, generations: Generations::default(), temporal_ui, clock }
+    pub fn new(
+        store: Store,
+        identity: Identity,
+        limits: Limits,
+        temporal_ui: TemporalUi,
+        clock: Clock,
+    ) -> Self {
+        let limiter = Limiter::new(limits);
+        Self { store, generations: Generations::default(), identity, limiter, temporal_ui, clock }
     }
 
     /// Answers a request; whatever happens, there is an answer in the form that the contract gives it.
     pub async fn answer<H: Handler>(&self, request: &Request) -> Response<Body> {
         let started = Instant::now();
-        let usage = Usage::default();
-        let work = AssertUnwindSafe(self.outcome::<H>(request, &usage)).catch_unwind();
-        let outcome = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => {
-                Outcome { result: Err(AdminError::Internal("panic".to_owned())), key_id: None }
-            }
-            Err(_elapsed) => Outcome { result: Err(AdminError::TimedOut), key_id: None },
+        let (usage, mut seen) = (Usage::default(), Seen::default());
+        let work = AssertUnwindSafe(self.admitted::<H>(request, &usage, &mut seen)).catch_unwind();
+        let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
+            Err(_elapsed) => Err(AdminError::TimedOut),
         };
-        let request_id = request_id(request);
-        let response = render(&outcome.result, &request_id);
-        log::<H>(&response, &outcome, &request_id, &usage, started);
+        let request_id = respond::request_id(request);
+        let response = render(&result, &seen, &request_id);
+        log::<H>(&response, &result, &seen, &request_id, &usage, started);
         response
     }
 
-    async fn outcome<H: Handler>(&self, request: &Request, usage: &Usage) -> Outcome {
-        let mut key_id = None;
-        let result = self.admitted::<H>(request, usage, &mut key_id).await;
-        Outcome { result, key_id }
-    }
-
-    /// The order of refusals is the contract's: method, 401, 403, (429, 413,) 422.
+    /// The order of refusals is the contract's: method, 401, 403, 429, (413,) 422.
     async fn admitted<H: Handler>(
         &self,
         request: &Request,
         usage: &Usage,
-        key_id: &mut Option<String>,
-    ) -> Result<Vec<u8>, AdminError> {
+        seen: &mut Seen,
+    ) -> Result<String, AdminError> {
         if request.method() != H::ENDPOINT.method {
             return Err(AdminError::MethodNotAllowed { allowed: allowed(&H::ENDPOINT.method) });
         }
         let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let (principal, reader) =
-            identity::authenticate(&self.store, &self.generations, header, usage).await?;
-        *key_id = Some(principal.key.key_id.as_str().to_owned());
-        // Here, around every handler alike: the rate limit of `principal`, then the audit record of the request.
+        let now = (self.clock)();
+        let (store, generations) = (&self.store, &self.generations);
+        let asked = Asked { store, generations, limiter: &self.limiter, now, usage };
+        let reader = self.identity.authenticate(&asked, header, seen).await?;
+        // Here, around every handler alike: the audit record of the request.
         let query = request.uri().query().unwrap_or_default();
-        let call = Call { query, now: (self.clock)(), reader: &reader, temporal_ui: &self.temporal_ui };
+        let call = Call { query, now, reader: &reader, temporal_ui: &self.temporal_ui };
         let answer = H::handle(&call).await?;
-        serde_json::to_vec(&answer).map_err(|e| AdminError::Internal(e.to_string()))
+        serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
     }
 }
 
@@ -129,59 +154,53 @@ const fn allowed(method: &Method) -> &'static str {
     }
 }
 
-fn render(result: &Result<Vec<u8>, AdminError>, request_id: &str) -> Response<Body> {
-    let error = result.as_ref().err().map(HttpError::from);
-    let status = error.as_ref().map_or(StatusCode::OK, |error| error.status);
-    let body = match (&error, result) {
-        (Some(error), _) => error.body.to_string(),
-        (None, Ok(body)) => String::from_utf8_lossy(body).into_owned(),
-        (None, Err(_)) => String::new(),
-    };
-    let mut response = Response::new(Body::Text(body));
-    *response.status_mut() = status;
-    let always = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("x-request-id", request_id),
-    ];
-    let own =
-        error.iter().flat_map(|error| error.headers.iter().map(|(name, value)| (*name, value.as_str())));
-    for (name, value) in always.into_iter().chain(own) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(name, value);
+fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) -> Response<Body> {
+    let (status, body, mut headers) = match result {
+        Ok(body) => (StatusCode::OK, body.clone(), Vec::new()),
+        Err(error) => {
+            let HttpError { status, body, headers } = HttpError::from(error);
+            (status, body.to_string(), headers)
         }
-    }
-    response
-}
-
-/// The id that API Gateway gave the request, else the runtime's.
-fn request_id(request: &Request) -> String {
-    let gateway = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
-        _other_sources => None,
     };
-    let runtime = || request.lambda_context_ref().map(|context| context.request_id.clone());
-    gateway.or_else(runtime).filter(|id| !id.is_empty()).unwrap_or_else(clock::unique)
+    if let Some(Standing { limit, remaining, reset }) = seen.standing {
+        headers.push(("x-ratelimit-limit", limit.to_string()));
+        headers.push(("x-ratelimit-remaining", remaining.to_string()));
+        headers.push(("x-ratelimit-reset", reset.to_string()));
+    }
+    respond::json(status, body, request_id, &headers)
 }
 
 fn log<H: Handler>(
     response: &Response<Body>,
-    outcome: &Outcome,
+    result: &Result<String, AdminError>,
+    seen: &Seen,
     request_id: &str,
     usage: &Usage,
     started: Instant,
 ) {
     let status = response.status().as_u16();
-    let (action, key_id) = (H::ENDPOINT.action, outcome.key_id.as_deref());
+    let action = H::ENDPOINT.action;
+    let user = seen.asker.as_ref().map(|(user, _)| user.to_string());
+    let key = seen.asker.as_ref().and_then(|(_, key)| key.as_ref()).map(KeyId::as_str);
+    let impersonator = seen.principal.as_ref().and_then(|principal| principal.impersonator.as_deref());
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (read_units, round_trips) = (usage.read_units(), usage.round_trips());
-    match &outcome.result {
+    match result {
         Err(error) if status >= 500 => {
-            tracing::error!(request_id, action, status, key_id, duration_ms, read_units, round_trips, %error);
+            tracing::error!(request_id, action, status, user, key, impersonator, duration_ms, read_units, round_trips, %error);
         }
         Ok(_) | Err(_) => {
-            tracing::info!(request_id, action, status, key_id, duration_ms, read_units, round_trips)
+            tracing::info!(
+                request_id,
+                action,
+                status,
+                user,
+                key,
+                impersonator,
+                duration_ms,
+                read_units,
+                round_trips
+            );
         }
     }
 }
@@ -189,7 +208,9 @@ fn log<H: Handler>(
 /// Runs an endpoint as a Lambda function.
 pub async fn run<H: Handler>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let app = &App::new(Store::connect().await, config::temporal_ui(), clock::system);
+    let identity = Identity::new(&config::identity())?;
+    let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
+    let app = &App::new(Store::connect().await, identity, limits, temporal_ui, clock::system);
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, lambda_http::Error>(app.answer::<H>(&request).await)
     }))

@@ -2,6 +2,7 @@
 
 mod convert;
 pub mod generation;
+mod limit;
 pub mod log;
 mod reader;
 mod transact;

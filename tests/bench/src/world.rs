@@ -275,6 +275,11 @@ impl World {
 }
 
 impl Execution {
+    /// When it begins.
+    pub const fn at(self) -> Timestamp {
+        self.at
+    }
+
     /// The same, failed or not.
     pub const fn failed(self, failed: bool) -> Self {
         Self { error: if failed { Some(0) } else { None }, ..self }

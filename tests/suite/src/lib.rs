@@ -9,7 +9,9 @@
     reason = "test code fails by panicking"
 )]
 
+pub mod clerk;
 pub mod faults;
 pub mod generate;
+pub mod sqs;
 pub mod stack;
 pub mod world;

@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::http::{Method, Request};
 use lambda_http::{Body, Response};
@@ -13,16 +13,21 @@ use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::item::{self as domain, Item};
 use torale_domain::keys;
+use torale_domain::limits::Limits;
 use torale_domain::pages::TemporalUi;
 use torale_domain::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::consume::{Consumer, Message, Outcome};
+use torale_platform::identity::{Identity, Settings};
 use torale_platform::serve::{App, Endpoint, Handler};
 use torale_platform::store::{Store, Usage};
 
 /// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
 pub const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+/// The limits of most tests: far away.
+pub const LIMITS: Limits = Limits::new(1_000_000, 1_000_000);
 
 /// The text of the admin's API key.
 pub const ADMIN_KEY: &str = "sk_test_0123456789abcdefghij";
@@ -49,6 +54,11 @@ pub fn temporal_ui() -> TemporalUi {
     TemporalUi { url: "https://cloud.temporal.io".to_owned(), namespace: "torale.abc123".to_owned() }
 }
 
+/// Admits API keys only.
+pub fn keys_only() -> Identity {
+    Identity::new(&Settings::default()).unwrap()
+}
+
 impl Stack {
     /// Starts a fresh store.
     pub async fn start() -> Self {
@@ -66,9 +76,14 @@ impl Stack {
         Store::new(config(self.port))
     }
 
+    /// A store client whose calls something looks at.
+    pub fn store_with(&self, interceptor: impl Intercept + 'static) -> Store {
+        Store::new(config(self.port).interceptor(interceptor))
+    }
+
     /// A store client with faults.
     pub fn faulty_store(&self, faults: Faults) -> Store {
-        Store::new(config(self.port).interceptor(faults))
+        self.store_with(faults)
     }
 
     /// A consumer of its own.
@@ -97,7 +112,7 @@ impl Stack {
 
     /// What the endpoints share.
     pub fn app(&self) -> App {
-        App::new(self.store(), temporal_ui(), || NOW)
+        App::new(self.store(), keys_only(), LIMITS, temporal_ui(), || NOW)
     }
 
     /// Every item of the projections, by key, printed.
@@ -157,7 +172,7 @@ pub fn messages(bodies: &[String]) -> Vec<Message> {
 /// Time enough for any batch of the tests.
 pub const LONG: Duration = Duration::from_secs(60);
 /// Little more than the consumer's reserve, so that a store which never comes back is given up soon.
-pub const SHORT: Duration = Duration::from_millis(3_200);
+pub const SHORT: Duration = Duration::from_millis(1_250);
 
 /// One batch with a minute of time.
 pub async fn consume(consumer: &Consumer, messages: &[Message]) -> Outcome {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use torale_domain::time::DAY;
 use torale_platform::consume::Consumer;
+use torale_platform::routes;
 use torale_platform::serve::App;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
@@ -123,7 +124,8 @@ async fn every_fault_of_a_request_is_listed() {
 async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_again() {
     let stack = stack_with_admin().await;
     for at in 0..4 {
-        let app = App::new(stack.faulty_store(Faults::new(at, false, true)), stack::temporal_ui(), || NOW);
+        let store = stack.faulty_store(Faults::new(at, false, true));
+        let app = App::new(store, stack::keys_only(), stack::LIMITS, stack::temporal_ui(), || NOW);
         let request = stack::request(Method::GET, "/admin/stats", "", Some(&format!("Bearer {ADMIN_KEY}")));
         let response = stack::answer(&app, request).await;
         assert_eq!(response.status(), 503, "call {at}");
@@ -133,7 +135,7 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_again() {
 }
 
 #[test]
-fn the_local_routes_are_the_declared_endpoints() {
+fn router_template_and_fallback_know_the_declared_endpoints() {
     let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
@@ -141,7 +143,17 @@ fn the_local_routes_are_the_declared_endpoints() {
         routes.as_array().unwrap().iter().map(move |route| (path.clone(), route["method"].as_str().unwrap().to_owned()))
     });
     let declared = stack::endpoints().into_iter().map(|e| (e.path.to_owned(), e.method.to_string()));
-    assert_eq!(routes.collect::<BTreeSet<_>>(), declared.collect::<BTreeSet<_>>());
+    let webhook = (clerk_webhook::ROUTE.1.to_owned(), clerk_webhook::ROUTE.0.to_owned());
+    let declared: BTreeSet<_> = declared.chain([webhook]).collect();
+    assert_eq!(routes.collect::<BTreeSet<_>>(), declared);
+    let known = routes::ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned()));
+    assert_eq!(known.collect::<BTreeSet<_>>(), declared);
+    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"));
+    let template = template.unwrap();
+    for (path, method) in &declared {
+        assert!(template.contains(&format!("Method: {method}, Path: {path} }}")), "{method} {path} in the template");
+    }
+    assert_eq!(template.matches(" Path: /").count(), declared.len());
 }
 
 #[tokio::test]
@@ -201,4 +213,19 @@ async fn a_store_that_is_down_hands_everything_back() {
     let batch = [generate::admin(), vec!["poison".to_owned()]].concat();
     let outcome = stack::consume_within(&consumer, &stack::messages(&batch), stack::SHORT).await;
     assert_eq!(outcome.failed, ["0", "1", "2"]);
+}
+
+#[test]
+fn what_is_no_route_is_a_404_and_a_wrong_method_a_405() {
+    for (method, path, status, detail) in [
+        (Method::GET, "/admin/nothing", 404, "Not Found"),
+        (Method::POST, "/admin/stats", 405, "Method Not Allowed"),
+        (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
+    ] {
+        let response = fallback::answer(&stack::request(method, path, "", None));
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers().contains_key("allow"), status == 405);
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(stack::json(response), json!({ "detail": detail }));
+    }
 }

@@ -20,7 +20,7 @@ pub enum Received {
     },
 }
 
-/// Why a message can't be an event. The text names the field and the rule, never the value.
+/// Why a message can't be an event. The text may quote the message, so it belongs beside the message and into no log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetAside {
     /// Over [`MAX_MESSAGE_BYTES`].

@@ -26,7 +26,7 @@ macro_rules! event_types {
                 match name { $($name => Some(Self::$kind),)* _ => None }
             }
 
-            /// Reads `data` in the newest version of the type; the error says which field is wrong and why.
+            /// Reads `data` in the newest version of the type; the error says what is wrong.
             pub fn body(self, data: &serde_json::Value) -> Result<Body, String> {
                 match self {
                     $(Self::$kind => <$kind as serde::Deserialize>::deserialize(data)

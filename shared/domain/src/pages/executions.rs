@@ -1,16 +1,17 @@
 //! GET /admin/executions: the executions that began in the last hours, newest first.
 
 use super::listing::Listing;
-use super::{HOURS, LIMIT, Names, entity_of, last_hours};
+use super::{HOURS, LIMIT, Names, last_hours, read_entities};
 use crate::commit::Entity;
 use crate::entities::{Execution, Status};
 use crate::ids::{ExecutionId, TaskId};
-use crate::item::Item;
+use crate::item::{Item, Key};
 use crate::keys::{self, Index, Stream};
 use crate::params::{Fault, PageOf, Params};
-use crate::read::{Corrupt, Reader, Reads};
+use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -92,17 +93,14 @@ pub(super) async fn read_executions<R: Reader>(
     reader: &R,
     rows: &[Item],
 ) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
     let ids = rows
         .iter()
         .map(|row| keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution")));
-    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    let found = reader.read(Reads::gets(ids.iter().map(|id| keys::execution(*id)))).await?;
-    let entities =
-        rows.iter().zip(ids).map(|(row, id)| Ok((id, entity_of(&found, row, &keys::execution(id))?)));
-    Ok(entities.collect::<Result<_, Corrupt>>()?)
+    let ids = ids.map(|id| id.map(|id| (keys::execution(id), id))).collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<Key> = ids.iter().map(|(key, _)| key.clone()).collect();
+    let ids: HashMap<Key, ExecutionId> = ids.into_iter().collect();
+    let entities = read_entities(reader, &keys).await?.into_iter();
+    Ok(entities.filter_map(|(key, entity)| Some((*ids.get(&key)?, entity))).collect())
 }
 
 fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> ExecutionRow {

@@ -1,15 +1,14 @@
 //! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next.
 
 use super::listing::Listing;
-use super::{Names, TemporalUi, entity_of};
+use super::{Names, TemporalUi, read_entities};
 use crate::cron;
 use crate::entities::Schedule;
 use crate::fold::EntityKey;
 use crate::ids::TaskId;
-use crate::item::Item;
 use crate::keys::{self, Index, Stream};
 use crate::params::{Fault, PageOf, Params};
-use crate::read::{Corrupt, Found, Reader, Reads};
+use crate::read::Reader;
 use crate::time::{Day, Timestamp};
 use crate::views;
 use serde::Serialize;
@@ -78,23 +77,16 @@ pub async fn answer<R: Reader>(
         consistent: false,
     };
     let listed = listed.read(reader).await?;
-    let keys = listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity);
-    let found =
-        if listed.rows.is_empty() { Found::default() } else { reader.read(Reads::gets(keys)).await? };
-    let entities = listed.rows.iter().map(|item| entity(&found, item)).collect::<Result<Vec<_>, _>>()?;
-    let schedules: Vec<_> = entities.iter().map(|entity| Schedule::of(&entity.state)).collect();
+    let keys: Vec<_> =
+        listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
+    let entities = read_entities(reader, &keys).await?;
+    let schedules: Vec<_> = entities.iter().map(|(_, entity)| Schedule::of(&entity.state)).collect();
     let owners = schedules
         .iter()
         .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
     let names = Names::read(reader, owners).await?;
     let schedules = schedules.iter().filter_map(|schedule| row(schedule, &names, now, ui)).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
-}
-
-fn entity(found: &Found, item: &Item) -> Result<crate::commit::Entity, Corrupt> {
-    let key =
-        item.text(views::OF).map(keys::row_entity).ok_or_else(|| Corrupt::new(&item.key, "no schedule"))?;
-    entity_of(found, item, &key)
 }
 
 fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) -> Option<ScheduleRow> {

@@ -1,12 +1,13 @@
 //! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first.
 
 use super::listing::Listing;
-use super::{LIMIT, TemporalUi, entity_of, last_hours};
+use super::{LIMIT, TemporalUi, last_hours, read_entities};
+use crate::commit::Entity;
 use crate::entities::Run;
-use crate::item::Item;
+use crate::item::Key;
 use crate::keys::{self, Index, Stream};
 use crate::params::{Fault, PageOf, Params};
-use crate::read::{Corrupt, Found, Reader, Reads};
+use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
 use crate::views;
 use serde::Serialize;
@@ -65,17 +66,15 @@ pub async fn answer<R: Reader>(
         consistent: false,
     };
     let listed = listed.read(reader).await?;
-    let keys = listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity);
-    let found =
-        if listed.rows.is_empty() { Found::default() } else { reader.read(Reads::gets(keys)).await? };
-    let workflows = listed.rows.iter().map(|item| row(&found, item, ui)).collect::<Result<_, _>>()?;
+    let keys: Vec<_> =
+        listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
+    let entities = read_entities(reader, &keys).await?;
+    let workflows = entities.iter().map(|(key, entity)| row(key, entity, ui)).collect::<Result<_, _>>()?;
     Ok(WorkflowsPage { workflows, total: listed.total })
 }
 
-fn row(found: &Found, item: &Item, ui: &TemporalUi) -> Result<WorkflowRow, Corrupt> {
-    let corrupt = || Corrupt::new(&item.key, "no run");
-    let entity = entity_of(found, item, &item.text(views::OF).map(keys::row_entity).ok_or_else(corrupt)?)?;
-    let run = Run::of(&entity.state).ok_or_else(corrupt)?;
+fn row(key: &Key, entity: &Entity, ui: &TemporalUi) -> Result<WorkflowRow, Corrupt> {
+    let run = Run::of(&entity.state).ok_or_else(|| Corrupt::new(key, "no run"))?;
     let (workflow, id) = (run.workflow_id.as_str(), run.run_id.as_str());
     Ok(WorkflowRow {
         workflow_id: workflow.to_owned(),

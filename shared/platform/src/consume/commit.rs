@@ -18,8 +18,6 @@ const UNITS: usize = 16;
 const MAX_ITEMS: usize = 100;
 /// Most text of a transaction, well under the store's 4 MB.
 const MAX_BYTES: usize = 3_000_000;
-/// Tries before the messages are handed back.
-const MAX_ATTEMPTS: u32 = 12;
 
 /// Commits units to one generation until a deadline.
 #[derive(Debug)]
@@ -98,19 +96,19 @@ impl<'a> Committer<'a> {
         done
     }
 
+    /// Tries until it is done or the deadline has come. A try that is cut off may have taken effect: when its events
+    /// come again nothing is left to do.
     async fn persist(&self, chunk: &[Unit], done: &mut Done) -> Result<Tried, CommitError> {
-        let mut attempt = 0;
+        let mut tries = 0;
         loop {
-            if Instant::now() >= self.deadline {
-                return Err(CommitError::Store(StoreError::Unavailable("no time left".to_owned())));
-            }
-            let error = match self.attempt(chunk).await {
-                Err(error) if error.may_pass() && attempt < MAX_ATTEMPTS => error,
+            let tried = tokio::time::timeout_at(self.deadline, self.attempt(chunk)).await;
+            let error = match tried.unwrap_or_else(|_elapsed| Err(no_time_left())) {
+                Err(error) if error.may_pass() && Instant::now() < self.deadline => error,
                 other => return other,
             };
             done.lost_races += u64::from(matches!(error, CommitError::Race));
-            tokio::time::sleep(clock::backoff(attempt)).await;
-            attempt += 1;
+            tokio::time::sleep(clock::backoff(tries)).await;
+            tries = tries.saturating_add(1);
         }
     }
 
@@ -175,6 +173,10 @@ impl<'a> Committer<'a> {
         }
         Ok(self.reader.read(Reads::gets(keys).consistent()).await?.items)
     }
+}
+
+fn no_time_left() -> CommitError {
+    CommitError::Store(StoreError::Unavailable("no time left".to_owned()))
 }
 
 fn split(mut chunk: Vec<Unit>, waiting: &mut VecDeque<Vec<Unit>>) {

@@ -12,7 +12,7 @@ use torale_domain::read::{Found, Range, Reader, Reads};
 /// Most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
 /// Calls in flight at once within one round trip.
-const PARALLEL: usize = 64;
+const PARALLEL: usize = 128;
 /// How often keys that were handed back are asked for again.
 const MAX_ATTEMPTS: u32 = 6;
 
@@ -35,7 +35,8 @@ impl<'a> GenerationReader<'a> {
         &self.generation
     }
 
-    async fn batch(&self, keys: Vec<Key>, consistent: bool) -> Result<Vec<Item>, StoreError> {
+    /// The items of some keys, and the round trips it took.
+    async fn batch(&self, keys: Vec<Key>, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
         let mut request = KeysAndAttributes::builder().consistent_read(consistent);
         for key in &keys {
             request = request.keys(convert::key(key));
@@ -58,7 +59,7 @@ impl<'a> GenerationReader<'a> {
             }
             wanted = answer.unprocessed_keys.unwrap_or_default();
             if wanted.is_empty() {
-                return Ok(items);
+                return Ok((items, u64::from(attempt) + 1));
             }
             tokio::time::sleep(clock::backoff(attempt)).await;
         }
@@ -98,6 +99,11 @@ impl<'a> GenerationReader<'a> {
     }
 }
 
+/// Round trips of calls of which only so many are in flight at once.
+fn waves(calls: usize) -> u64 {
+    u64::try_from(calls.div_ceil(PARALLEL)).unwrap_or(u64::MAX)
+}
+
 fn conditions(range: &Range) -> (&'static str, Vec<(&'static str, &String)>) {
     match (&range.from, &range.to) {
         (None, None) => ("#pk = :pk", vec![]),
@@ -125,9 +131,11 @@ impl Reader for GenerationReader<'_> {
         let batches = stream::iter(batches).buffer_unordered(PARALLEL).try_collect::<Vec<_>>();
         let ranges = stream::iter(ranges).buffered(PARALLEL).try_collect::<Vec<_>>();
         let (batches, ranges) = futures::try_join!(batches, ranges)?;
-        self.usage.waited(ranges.iter().map(|(_, round_trips)| *round_trips).max().unwrap_or(1).max(1));
+        let longest = batches.iter().chain(&ranges).map(|(_, round_trips)| *round_trips).max().unwrap_or(0);
+        self.usage.waited(longest.max(waves(batches.len())).max(waves(ranges.len())));
+        let items = batches.into_iter().flat_map(|(items, _)| items);
         Ok(Found {
-            items: batches.into_iter().flatten().map(|item| (item.key.clone(), item)).collect(),
+            items: items.map(|item| (item.key.clone(), item)).collect(),
             ranges: ranges.into_iter().map(|(items, _)| items).collect(),
         })
     }

@@ -23,7 +23,7 @@ use torale_domain::keys::Lanes;
 use torale_platform::clock;
 use torale_platform::error::AdminError;
 use torale_platform::serve::{App, Call, Endpoint, Handler};
-use torale_tests::stack::{ADMIN_KEY, answer, temporal_ui, text};
+use torale_tests::stack::{ADMIN_KEY, LIMITS, answer, keys_only, temporal_ui, text};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -124,7 +124,7 @@ fn good(response: Response<Body>) -> String {
 
 impl Asked {
     async fn over(stack: &Stack) -> Self {
-        let app = App::new(stack.store(), temporal_ui(), || NOW);
+        let app = App::new(stack.store(), keys_only(), LIMITS, temporal_ui(), || NOW);
         // The first request also learns which generation is live.
         for _ in 0..2 {
             good(app.answer::<Nothing>(&request("/nothing", "")).await);
@@ -183,7 +183,7 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
     );
     let mut table = Table::new(format!("{size} executions"), note, &COLUMNS);
     let mut deep = Table::new(
-        format!("{size} executions: 20 pages spread evenly from the second to the last"),
+        format!("{size} executions: 20 pages spread evenly from the second to the last full one"),
         "After authentication; shows that the page at 90% is no lucky one.",
         &["endpoint", "pages", "least units", "greatest units", "at page", "greatest round trips"],
     );
@@ -193,7 +193,7 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
         let total = serde_json::from_str::<Value>(&first).unwrap()["total"].as_u64().unwrap();
         let page = (total * 9 / 10).div_ceil(LIMIT).max(2);
         one(&asked, size, (name, path, query), page, (arguments, found, &mut table)).await;
-        deep.rows.push(spread(&asked, (name, path, query), total.div_ceil(LIMIT)).await);
+        deep.rows.push(spread(&asked, (name, path, query), total / LIMIT).await);
     }
     (table, deep)
 }

@@ -1,1 +1,436 @@
-fn main() {}
+//! `cargo bench-write`: what an event costs by type and batch size, and how consumers get on side by side.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::print_stdout,
+    reason = "a benchmark stops at the first surprise, computes with rounded numbers and talks to its user"
+)]
+
+use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsInput;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_smithy_runtime_api::box_error::BoxError;
+use clap::Parser;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use tokio::time::{Duration, Instant};
+use torale_bench::lambda::{self, Lambdas};
+use torale_bench::report::{Report, Table, Target};
+use torale_bench::stack::Stack;
+use torale_bench::world::{Execution, World};
+use torale_bench::{NOW, short};
+use torale_domain::events::{self, Received};
+use torale_domain::keys::{self, FIRST_GENERATION, Lanes, PK, SK};
+use torale_platform::clock;
+use torale_platform::consume::{Consumer, Outcome};
+use torale_platform::store::log::Logged;
+use torale_platform::store::{Store, Usage};
+use torale_tests::stack::messages;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Executions in the store before anything is measured.
+    #[arg(long, default_value_t = 10_000)]
+    stored: u64,
+    /// Lanes of the generation.
+    #[arg(long, default_value_t = Lanes::DEFAULT.count())]
+    lanes: u32,
+    /// Events of the realistic mix for each number of consumers.
+    #[arg(long, default_value_t = 16_000)]
+    stream: usize,
+}
+
+/// Time for a batch.
+const LONG: Duration = Duration::from_secs(600);
+/// Between events of one type, as at 15,600 executions a day.
+const GAP: i64 = 5_500;
+/// Batch sizes, and how many batches are measured.
+const BATCHES: [(usize, usize); 4] = [(1, 40), (10, 10), (100, 3), (1000, 1)];
+
+/// An event of a type: what must have come before it, in an earlier batch, and itself.
+type Make = fn(&World, Execution, u64) -> (Option<String>, String);
+
+const TYPES: [(&str, Make); 9] = [
+    ("execution.started", |world, one, _| (None, world.started(&one))),
+    ("execution.succeeded after its start", |world, one, _| {
+        (Some(world.started(&one)), world.finished(&one.failed(false)))
+    }),
+    ("execution.failed after its start", |world, one, _| {
+        (Some(world.started(&one)), world.finished(&one.failed(true)))
+    }),
+    ("execution.failed without a start", |world, one, _| (None, world.finished(&one.failed(true)))),
+    ("notification.sent", |world, one, _| (None, world.notified(&one))),
+    ("task.created", |world, one, number| (None, world.task_created(number, one.at()))),
+    ("user.created", |world, one, number| (None, world.user_created(number, one.at()))),
+    ("temporal.workflow.started", |world, one, _| (None, world.run_started(&one))),
+    ("temporal.workflow.closed after its start", |world, one, _| {
+        (Some(world.run_started(&one)), world.run_closed(&one))
+    }),
+];
+
+/// What a batch, or several, cost.
+#[derive(Debug, Default)]
+struct Cost {
+    events: usize,
+    written: f64,
+    log: f64,
+    read: f64,
+    transactions: u64,
+    lost_races: u64,
+}
+
+impl Cost {
+    fn projections(&self) -> f64 {
+        self.written - self.log
+    }
+
+    fn an_event(&self, units: f64) -> f64 {
+        units / self.events as f64
+    }
+}
+
+async fn consume(consumer: &Consumer, bodies: &[String], usage: &Usage) -> Outcome {
+    let outcome = consumer.consume(&messages(bodies), Instant::now() + LONG, usage).await;
+    assert!(outcome.set_aside.is_empty(), "{outcome:?}");
+    assert!(outcome.failed.is_empty(), "{} messages were handed back", outcome.failed.len());
+    outcome
+}
+
+/// Consumes a batch; the log's part is found by appending the same batch once more.
+async fn pay(consumer: &Consumer, store: &Store, bodies: &[String], cost: &mut Cost) {
+    let usage = Usage::default();
+    let outcome = consume(consumer, bodies, &usage).await;
+    cost.events += bodies.len();
+    cost.written += usage.write_units();
+    cost.read += usage.read_units();
+    cost.transactions += outcome.transactions;
+    cost.lost_races += outcome.lost_races;
+    cost.log += log_units(store, bodies).await;
+}
+
+async fn log_units(store: &Store, bodies: &[String]) -> f64 {
+    let logged = bodies.iter().map(|body| {
+        let Ok(Received::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
+        Logged { lane: keys::log_lane(&event.entity()), body }
+    });
+    let usage = Usage::default();
+    store.append(&logged.collect::<Vec<_>>(), NOW, &clock::unique(), &usage).await.unwrap();
+    usage.write_units()
+}
+
+/// Batches of fresh events, each with what must come before it.
+struct Batches<'a> {
+    world: &'a World,
+    next: u64,
+}
+
+impl Batches<'_> {
+    fn of(&mut self, make: Make, size: usize) -> (Vec<String>, Vec<String>) {
+        let mut before = Vec::new();
+        let mut batch = Vec::new();
+        for position in 0..i64::try_from(size).unwrap() {
+            self.next += 1;
+            let one = self.world.execution_at(self.next, self.world.hours_ago(4).plus(position * GAP));
+            let (earlier, event) = make(self.world, one, self.next);
+            before.extend(earlier);
+            batch.push(event);
+        }
+        (before, batch)
+    }
+
+    fn mix(&mut self, size: usize) -> Vec<String> {
+        self.next += size as u64;
+        self.world.stream(self.next, self.world.hours_ago(8), size)
+    }
+}
+
+const BY_TYPE: [&str; 9] = [
+    "event",
+    "batch",
+    "events measured",
+    "projection units an event",
+    "log units an event",
+    "write units an event",
+    "read units an event",
+    "events a transaction",
+    "projection units when sent again",
+];
+
+async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) {
+    let (store, consumer) = (stack.store(), Consumer::new(stack.store(), || NOW));
+    let note = "One consumer. Every batch is then sent again: its projection units must be 0. \
+                The mix is of the order in which a platform sends.";
+    let mut table = Table::new("Units by type and batch size", note, &BY_TYPE);
+    let (mut executions, mut again) = (Vec::new(), 0.0);
+    let types = TYPES.iter().map(|(name, make)| (*name, Some(*make))).chain([("realistic mix", None)]);
+    for (name, make) in types {
+        for (size, repeats) in BATCHES {
+            let (mut cost, mut duplicates) = (Cost::default(), Cost::default());
+            for _ in 0..repeats {
+                let (before, batch) =
+                    match make {
+                    Some(make) => batches.of(make, size),
+                    None => (vec![], batches.mix(size)),
+                };
+                consume(&consumer, &before, &Usage::default()).await;
+                pay(&consumer, &store, &batch, &mut cost).await;
+                pay(&consumer, &store, &batch, &mut duplicates).await;
+            }
+            if size >= 10 && name.starts_with("execution") {
+                executions.push((cost.an_event(cost.written), format!("{name}, batch of {size}")));
+            }
+            again += duplicates.projections();
+            table.rows.push(by_type_row(name, size, &cost, &duplicates));
+        }
+    }
+    report.add(table);
+    let (met, over): (Vec<_>, Vec<_>) = executions.into_iter().partition(|(units, _)| *units <= 12.0);
+    let most = met.iter().map(|(units, _)| *units).fold(0.0, f64::max);
+    let over: Vec<_> = over.iter().map(|(units, what)| format!("{} for {what}", short(*units))).collect();
+    report.targets.push(Target {
+        what: "an execution event costs at most 12 write units, log included, in batches of 10 or more"
+            .to_owned(),
+        met: over.is_empty(),
+        found: if over.is_empty() { format!("at most {}", short(most)) } else { over.join("; ") },
+    });
+    let what = "a duplicate writes nothing but the log".to_owned();
+    report.targets.push(Target {
+        what,
+        met: again == 0.0,
+        found: format!("{} projection units", short(again)),
+    });
+}
+
+fn by_type_row(name: &str, size: usize, cost: &Cost, duplicates: &Cost) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        size.to_string(),
+        cost.events.to_string(),
+        short(cost.an_event(cost.projections())),
+        short(cost.an_event(cost.log)),
+        short(cost.an_event(cost.written)),
+        short(cost.an_event(cost.read)),
+        short(cost.events as f64 / cost.transactions.max(1) as f64),
+        short(duplicates.projections()),
+    ]
+}
+
+type Stored = HashMap<String, AttributeValue>;
+
+/// Sees the keys that a store client writes in transactions, and whether they are deleted.
+#[derive(Debug, Clone, Default)]
+struct Spy(Arc<Mutex<Vec<(Stored, bool)>>>);
+
+impl Intercept for Spy {
+    fn name(&self) -> &'static str {
+        "spy"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let input = context.inner().input().and_then(|input| input.downcast_ref::<TransactWriteItemsInput>());
+        let writes = input.into_iter().flat_map(TransactWriteItemsInput::transact_items);
+        self.0.lock().unwrap().extend(writes.map(written));
+        Ok(())
+    }
+}
+
+fn written(write: &TransactWriteItem) -> (Stored, bool) {
+    let key = write.put().map(|put| put.item()).or_else(|| write.update().map(|update| update.key()));
+    let key = key.or_else(|| write.delete().map(|delete| delete.key())).unwrap();
+    let key = [PK, SK].map(|name| (name.to_owned(), key[name].clone()));
+    (HashMap::from(key), write.delete().is_some())
+}
+
+/// The kind of an item, as the table of keys names it.
+fn kind(key: &Stored) -> String {
+    let text = |name: &str| key[name].as_s().unwrap().clone();
+    let (pk, sk) = (text(PK), text(SK));
+    let (first, rest) = pk.split_once('#').unwrap();
+    let list = rest.rsplit_once('#').map_or(rest, |(list, _lane)| list);
+    match (first, &sk[..1]) {
+        ("x", _) => "execution".to_owned(),
+        ("t", _) => "task (its totals)".to_owned(),
+        ("q", _) => "query".to_owned(),
+        ("u", "d") => "user's day".to_owned(),
+        ("r", _) => format!("row of {list}"),
+        ("c", "h") => format!("hour node of {list}"),
+        ("c", "m") => format!("month node of {list}"),
+        _ => format!("{first}# {sk}"),
+    }
+}
+
+/// Its size by DynamoDB's rules, near enough.
+fn size(item: &Stored) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        other => other.as_s().map_or(0, String::len),
+    };
+    item.iter().map(|(name, of)| name.len() + value(of)).sum()
+}
+
+/// Writes, units and the largest size by kind.
+type Kinds = BTreeMap<String, (usize, f64, usize)>;
+
+async fn breakdown(stack: &Stack, batches: &mut Batches<'_>, size_of_batch: usize) -> Table {
+    let spy = Spy::default();
+    let consumer = Consumer::new(Store::new(stack.config().interceptor(spy.clone())), || NOW);
+    let note = "Writes of each item kind in the transactions; units are twice the item's size in KiB, rounded up \
+                (a deleted item counts as one KiB), by the size it had afterwards.";
+    let columns = ["event", "item", "writes an event", "units an event", "largest item, bytes"];
+    let mut table =
+        Table::new(format!("What the units are made of, batches of {size_of_batch}"), note, &columns);
+    for (name, make) in TYPES.iter().filter(|(name, _)| name.starts_with("execution")) {
+        let (mut kinds, mut events) = (Kinds::new(), 0);
+        for _ in 0..10 {
+            let (before, batch) = batches.of(*make, size_of_batch);
+            consume(&consumer, &before, &Usage::default()).await;
+            spy.0.lock().unwrap().clear();
+            consume(&consumer, &batch, &Usage::default()).await;
+            events += batch.len();
+            let writes = std::mem::take(&mut *spy.0.lock().unwrap());
+            count(stack, writes, &mut kinds).await;
+        }
+        let an_event = |count: f64| short(count / events as f64);
+        for (kind, (writes, units, largest)) in kinds {
+            let cells = [kind, an_event(writes as f64), an_event(units), largest.to_string()];
+            table.rows.push([(*name).to_owned()].into_iter().chain(cells).collect());
+        }
+    }
+    table
+}
+
+async fn count(stack: &Stack, writes: Vec<(Stored, bool)>, kinds: &mut Kinds) {
+    let table = keys::projections_table(FIRST_GENERATION);
+    for (key, deleted) in writes {
+        let kind = format!("{}{}", kind(&key), if deleted { ", deleted" } else { "" });
+        let found = stack.client.get_item().table_name(&table).set_key(Some(key)).send().await.unwrap();
+        let bytes = found.item.map_or(1, |item| size(&item));
+        let entry = kinds.entry(kind).or_default();
+        entry.0 += 1;
+        entry.1 += 2.0 * bytes.div_ceil(1024) as f64;
+        entry.2 = entry.2.max(bytes);
+    }
+}
+
+/// Several consumers at once, each with a client of its own, on one stream of batches.
+async fn side_by_side(arguments: &Arguments, world: &World) -> Table {
+    let note = format!(
+        "{} events of the realistic mix in batches of 1000, taken in turn; each consumer has its own store client, \
+         all share two cores with the embedded store, which runs one transaction at a time.",
+        arguments.stream
+    );
+    let columns = [
+        "consumers",
+        "events a second",
+        "transactions",
+        "lost races",
+        "lost races a transaction",
+        "write units an event",
+    ];
+    let mut table = Table::new("Consumers side by side", note, &columns);
+    for consumers in [1, 4, 16] {
+        let stack = Stack::with(world, Lanes::new(arguments.lanes).unwrap()).await;
+        let events = world.stream(1 << 40, world.hours_ago(8), arguments.stream);
+        let waiting = Mutex::new(events.chunks(1000).map(<[String]>::to_vec).rev().collect::<Vec<_>>());
+        let (cost, started) = (Mutex::new(Cost::default()), Instant::now());
+        let work = (0..consumers).map(|_| async {
+            let consumer = Consumer::new(stack.store(), || NOW);
+            loop {
+                let Some(batch) = waiting.lock().unwrap().pop() else { break };
+                let usage = Usage::default();
+                let outcome = consume(&consumer, &batch, &usage).await;
+                let mut cost = cost.lock().unwrap();
+                cost.written += usage.write_units();
+                cost.transactions += outcome.transactions;
+                cost.lost_races += outcome.lost_races;
+            }
+        });
+        futures::future::join_all(work).await;
+        let (cost, seconds) = (cost.into_inner().unwrap(), started.elapsed().as_secs_f64());
+        table.rows.push(vec![
+            consumers.to_string(),
+            format!("{:.0}", events.len() as f64 / seconds),
+            cost.transactions.to_string(),
+            cost.lost_races.to_string(),
+            short(cost.lost_races as f64 / cost.transactions as f64),
+            short(cost.written / events.len() as f64),
+        ]);
+    }
+    table
+}
+
+/// The consumer's binary with one batch as large as Lambda hands over. It reads the real clock.
+async fn memory(report: &mut Report, lanes: Lanes) {
+    const MOST: usize = 6 * 1024 * 1024;
+    lambda::build(&["consumer"]);
+    let now = clock::system();
+    let world = World::new(10_000, 1.0, now);
+    let note = "The consumer's binary (release build), one batch, records with `messageId`, `eventSource` and `body` alone; \
+                10,000 records, or as many as fit into 6 MiB. VmHWM of the process.";
+    let columns =
+        ["batch", "records", "payload bytes", "seconds", "events a second", "MiB before", "peak MiB"];
+    let mut table = Table::new("Memory", note, &columns);
+    let mut peak: f64 = 0.0;
+    let started = |number: u64| {
+        world.started(&world.execution_at((1 << 40) | number, world.hours_ago(4).plus(number as i64 * 1000)))
+    };
+    let only_started: Vec<String> = (0..10_000).map(started).collect();
+    for (name, mut bodies) in [
+        ("realistic mix", world.stream(1 << 41, world.hours_ago(8), 10_000)),
+        ("execution.started", only_started),
+    ] {
+        while lambda::batch(&bodies).to_string().len() > MOST {
+            bodies.truncate(bodies.len() - 50);
+        }
+        let stack = Stack::with(&world, lanes).await;
+        let payload = lambda::batch(&bodies);
+        let bytes = payload.to_string().len();
+        let ran = Lambdas::start(stack.port).await.run("consumer", &[payload]).await;
+        let answer: serde_json::Value = serde_json::from_slice(&ran.answers[0]).unwrap();
+        assert_eq!(answer["batchItemFailures"].as_array().map(Vec::len), Some(0), "{answer}");
+        let seconds = ran.took.as_secs_f64();
+        let cells = [bytes.to_string(), short(seconds), format!("{:.0}", bodies.len() as f64 / seconds)];
+        let cells = [name.to_owned(), bodies.len().to_string()].into_iter().chain(cells);
+        table.rows.push(cells.chain([short(ran.idle), short(ran.peak)]).collect());
+        peak = peak.max(ran.peak);
+    }
+    report.add(table);
+    let what = "the consumer fits into 256 MiB with the largest batch".to_owned();
+    report.targets.push(Target { what, met: peak <= 256.0, found: format!("{} MiB", short(peak)) });
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    let lanes = Lanes::new(arguments.lanes).expect("1 to 64 lanes");
+    let world = World::of(arguments.stored);
+    let about = format!(
+        "What an event costs over the embedded store (dynoxide, in memory) with {} executions in it, {} users, {} tasks, \
+         {} lanes. Units as the store reports them, by DynamoDB's rules (a write in a transaction counts twice). Events are \
+         {} s apart, of distinct executions of random tasks. Units of transactions that lost a race are not reported by the \
+         store and not in these numbers. Speeds are of this machine and this store, for comparison only.",
+        arguments.stored,
+        world.users,
+        world.tasks,
+        arguments.lanes,
+        GAP as f64 / 1000.0
+    );
+    let mut report = Report::new("write", about);
+    let stack = Stack::with(&world, lanes).await;
+    let mut batches = Batches { world: &world, next: 1 << 32 };
+    by_type(&stack, &mut batches, &mut report).await;
+    report.add(breakdown(&stack, &mut batches, 10).await);
+    report.add(breakdown(&stack, &mut batches, 100).await);
+    report.add(side_by_side(&arguments, &world).await);
+    memory(&mut report, lanes).await;
+    report.finish();
+}

@@ -1,0 +1,132 @@
+//! POST /webhooks/clerk: what Clerk tells becomes events on `torale-events`.
+//!
+//! Everything is in order before Clerk hears 200: the signature is right, the payload is mapped
+//! ([`torale_domain::clerk`]) and SQS has taken the events. Whatever else happens, Svix shows the answer and comes
+//! again; an event that is sent twice changes nothing.
+
+mod refusal;
+mod signature;
+
+use futures::FutureExt;
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+pub use refusal::Refusal;
+use serde_json::json;
+pub use signature::{BadSecret, BadSignature, Verifier};
+use std::panic::AssertUnwindSafe;
+use tokio::time::{Duration, Instant};
+use torale_domain::clerk::{self, Notice, Payload};
+use torale_domain::ids::UserId;
+use torale_platform::clock::Clock;
+use torale_platform::error::AdminError;
+use torale_platform::queue::Queue;
+use torale_platform::respond;
+use torale_platform::store::{GenerationReader, Generations, Store, StoreError, Usage};
+
+/// Method and path.
+pub const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
+/// Largest body, in bytes.
+pub const MAX_BODY: usize = 256 * 1024;
+/// Longest time for a whole request; Svix gives up at 15 s.
+pub const TIMEOUT: Duration = Duration::from_secs(12);
+
+/// What all requests of an instance share.
+#[derive(Debug)]
+pub struct Webhook {
+    verifier: Result<Verifier, BadSecret>,
+    store: Store,
+    generations: Generations,
+    queue: Queue,
+    clock: Clock,
+}
+
+/// What became of a webhook that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Sent,
+    Ignored,
+}
+
+/// What the log says of a webhook, once its signature is known to be right.
+#[derive(Debug, Default)]
+struct Seen {
+    svix_id: Option<String>,
+    kind: Option<String>,
+}
+
+impl Webhook {
+    /// With the secrets as they were set: without a good one every request is refused, and nothing is lost.
+    pub fn new(secrets: &str, store: Store, queue: Queue, clock: Clock) -> Self {
+        let verifier = Verifier::new(secrets);
+        Self { verifier, store, generations: Generations::default(), queue, clock }
+    }
+
+    /// Answers a request.
+    pub async fn handle(&self, request: &Request) -> Response<Body> {
+        let started = Instant::now();
+        let mut seen = Seen::default();
+        let work = AssertUnwindSafe(self.take(request, &mut seen)).catch_unwind();
+        let result = match tokio::time::timeout(TIMEOUT, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned()).into()),
+            Err(_elapsed) => Err(AdminError::TimedOut.into()),
+        };
+        let request_id = respond::request_id(request);
+        let response = render(&result, &request_id);
+        log(&result, response.status().as_u16(), &seen, &request_id, started);
+        response
+    }
+
+    async fn take(&self, request: &Request, seen: &mut Seen) -> Result<Done, Refusal> {
+        if request.method() != Method::POST {
+            return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0 }.into());
+        }
+        let body: &[u8] = request.body().as_ref();
+        if body.len() > MAX_BODY {
+            return Err(Refusal::TooLarge);
+        }
+        let now = (self.clock)();
+        let verifier = self.verifier.as_ref().map_err(|bad| AdminError::Internal(bad.to_string()))?;
+        let (svix_id, text) = verifier.verify(request.headers(), body, now)?;
+        seen.svix_id = Some(svix_id.to_owned());
+        let Payload { kind, notice } = Payload::parse(text)?;
+        seen.kind = Some(kind);
+        let Some(notice) = notice else { return Ok(Done::Ignored) };
+        let known = self.known(&notice).await?;
+        self.queue.send(&notice.events(svix_id, &known, now)?).await?;
+        Ok(Done::Sent)
+    }
+
+    /// The users that a payload may mean which names none of ours.
+    async fn known(&self, notice: &Notice) -> Result<Vec<UserId>, StoreError> {
+        let Some(clerk_user_id) = notice.unnamed() else { return Ok(Vec::new()) };
+        let usage = Usage::default();
+        let live = self.generations.read(&self.store, &usage).await?;
+        clerk::users(&GenerationReader::new(&self.store, live, &usage), clerk_user_id).await
+    }
+}
+
+fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
+    let accepted = |detail: &str| json!({ "detail": detail }).to_string();
+    match result {
+        Ok(Done::Sent) => respond::json(StatusCode::OK, accepted("Accepted"), request_id, &[]),
+        Ok(Done::Ignored) => respond::json(StatusCode::OK, accepted("Ignored"), request_id, &[]),
+        Err(refusal) => {
+            let error = refusal.http();
+            respond::json(error.status, error.body.to_string(), request_id, &error.headers)
+        }
+    }
+}
+
+/// Type and `svix-id`, never more of a payload: it is full of personal data.
+fn log(result: &Result<Done, Refusal>, status: u16, seen: &Seen, request_id: &str, started: Instant) {
+    let (svix_id, kind) = (seen.svix_id.as_deref(), seen.kind.as_deref());
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(done) => tracing::info!(request_id, status, svix_id, kind, duration_ms, ?done, "webhook"),
+        Err(error) if status >= 500 => {
+            tracing::error!(request_id, status, svix_id, kind, duration_ms, %error, "webhook");
+        }
+        Err(error) => tracing::warn!(request_id, status, svix_id, kind, duration_ms, %error, "webhook"),
+    }
+}

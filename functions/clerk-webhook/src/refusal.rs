@@ -1,0 +1,56 @@
+//! Why a webhook is not accepted, and what its sender is told.
+
+use crate::signature::BadSignature;
+use lambda_http::http::StatusCode;
+use serde_json::json;
+use torale_domain::clerk::Fault;
+use torale_platform::error::{AdminError, HttpError};
+use torale_platform::queue::QueueError;
+use torale_platform::store::StoreError;
+
+/// Why a webhook is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The body is over the limit.
+    #[error("payload too large")]
+    TooLarge,
+    /// Nobody who knows a secret has signed it just now.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+    /// It can't become an event.
+    #[error(transparent)]
+    Payload(#[from] Fault),
+    /// SQS has not taken the events.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// What any endpoint may say.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Admin(error.into())
+    }
+}
+
+impl Refusal {
+    /// The HTTP form.
+    pub fn http(&self) -> HttpError {
+        let of = |status, detail: &str| HttpError {
+            status,
+            body: json!({ "detail": detail }),
+            headers: Vec::new(),
+        };
+        match self {
+            Self::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+            Self::Signature(bad) => of(StatusCode::BAD_REQUEST, &bad.to_string()),
+            Self::Payload(fault) => of(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}")),
+            // Whatever SQS has against them, Svix keeps them and comes again.
+            Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
+                HttpError::from(&AdminError::TimedOut)
+            }
+            Self::Admin(error) => HttpError::from(error),
+        }
+    }
+}

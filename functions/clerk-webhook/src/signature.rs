@@ -1,0 +1,183 @@
+//! Svix signatures: HMAC-SHA256 over `id.timestamp.body`, any of several secrets, any of several signatures.
+//!
+//! The crate `standardwebhooks` computes them. Its own `verify` reads the system's clock and wants headers of other
+//! names, so header, clock and comparison are here.
+
+use lambda_http::http::HeaderMap;
+use standardwebhooks::Webhook as Signer;
+use std::fmt;
+use subtle::ConstantTimeEq;
+use torale_domain::time::Timestamp;
+
+const SECRET_PREFIX: &str = "whsec_";
+/// Base64 of 24 bytes, the shortest key that Svix allows.
+const MIN_KEY_CHARS: usize = 32;
+/// Seconds that a timestamp may be off, either way.
+const TOLERANCE: u64 = 5 * 60;
+
+/// A secret is missing or not one of Svix's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "CLERK_WEBHOOK_SECRET must hold `whsec_` and base64 of at least 24 bytes, several with commas in between"
+)]
+pub struct BadSecret;
+
+/// Why a request was not signed by who it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignature {
+    /// A header is missing or not text.
+    #[error("Missing webhook signature headers")]
+    Missing,
+    /// The timestamp is no number or too far from now.
+    #[error("Webhook timestamp outside of 5 minutes")]
+    Timestamp,
+    /// No signature is right.
+    #[error("Invalid webhook signature")]
+    Wrong,
+}
+
+/// Knows the secrets.
+pub struct Verifier {
+    signers: Vec<Signer>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier of {} secrets", self.signers.len())
+    }
+}
+
+impl Verifier {
+    /// Reads secrets with commas in between. One that is wrong spoils all: a rotation must not half work unseen.
+    pub fn new(secrets: &str) -> Result<Self, BadSecret> {
+        let signer = |secret: &str| {
+            let key = secret.trim().strip_prefix(SECRET_PREFIX).ok_or(BadSecret)?;
+            if key.len() < MIN_KEY_CHARS {
+                return Err(BadSecret);
+            }
+            Signer::new(key).map_err(|_| BadSecret)
+        };
+        Ok(Self { signers: secrets.split(',').map(signer).collect::<Result<_, _>>()? })
+    }
+
+    /// The message's id and its text, if the headers prove that it was signed within the tolerance of `now`.
+    pub fn verify<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        body: &'a [u8],
+        now: Timestamp,
+    ) -> Result<(&'a str, &'a str), BadSignature> {
+        let header = |name: &str| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok());
+            value.filter(|value| !value.is_empty()).ok_or(BadSignature::Missing)
+        };
+        let (id, timestamp) = (header("svix-id")?, header("svix-timestamp")?);
+        let signatures = header("svix-signature")?;
+        let signed_at: i64 = timestamp.parse().map_err(|_| BadSignature::Timestamp)?;
+        if now.millis().div_euclid(1000).abs_diff(signed_at) > TOLERANCE {
+            return Err(BadSignature::Timestamp);
+        }
+        let text = std::str::from_utf8(body).map_err(|_| BadSignature::Wrong)?;
+        for signer in &self.signers {
+            let expected = signer.sign(id, signed_at, body).map_err(|_| BadSignature::Wrong)?;
+            let right = |one: &str| bool::from(one.as_bytes().ct_eq(expected.as_bytes()));
+            if signatures.split(' ').any(right) {
+                return Ok((id, text));
+            }
+        }
+        Err(BadSignature::Wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of Svix's own documentation.
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const AT: i64 = 1_614_265_330;
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
+    const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn signed(signature: &str) -> HeaderMap {
+        let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+        headers(&[("svix-id", id), ("svix-timestamp", "1614265330"), ("svix-signature", signature)])
+    }
+
+    fn verify(secrets: &str, signature: &str, body: &[u8], seconds_later: i64) -> Result<(), BadSignature> {
+        let now = Timestamp::from_millis((AT + seconds_later) * 1000 + 999);
+        Verifier::new(secrets).unwrap().verify(&signed(signature), body, now).map(|_| ())
+    }
+
+    #[test]
+    fn svixs_own_example_is_right_and_tells_id_and_text() {
+        let verifier = Verifier::new(SECRET).unwrap();
+        let headers = signed(SIGNATURE);
+        let found = verifier.verify(&headers, BODY, Timestamp::from_millis(AT * 1000));
+        assert_eq!(found, Ok(("msg_p5jXN8AQM9LWM0D4loKWxJek", r#"{"test": 2432232314}"#)));
+    }
+
+    #[test]
+    fn anything_else_is_wrong() {
+        let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx";
+        assert_eq!(verify(other, SIGNATURE, BODY, 0), Err(BadSignature::Wrong));
+        assert_eq!(verify(SECRET, SIGNATURE, br#"{"test": 2432232315}"#, 0), Err(BadSignature::Wrong));
+        assert_eq!(verify(SECRET, SIGNATURE, b"\xff", 0), Err(BadSignature::Wrong));
+        for signature in ["v1,", "v1", &SIGNATURE[..20], &SIGNATURE[3..], &SIGNATURE.replace("v1", "v2")] {
+            assert_eq!(verify(SECRET, signature, BODY, 0), Err(BadSignature::Wrong), "{signature}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_signatures_and_of_several_secrets_is_enough() {
+        let several = format!("v1a,abc v1,AAAA {SIGNATURE} v2,x");
+        let secrets = format!("whsec_{}, {SECRET}", "A".repeat(32));
+        assert_eq!(verify(&secrets, &several, BODY, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_timestamp_may_be_five_minutes_off() {
+        for (later, expected) in [
+            (300, Ok(())),
+            (301, Err(BadSignature::Timestamp)),
+            (-300, Ok(())),
+            (-301, Err(BadSignature::Timestamp)),
+        ] {
+            assert_eq!(verify(SECRET, SIGNATURE, BODY, later), expected, "{later}");
+        }
+    }
+
+    #[test]
+    fn headers_are_needed_and_a_timestamp_is_a_number() {
+        let verifier = Verifier::new(SECRET).unwrap();
+        let now = Timestamp::from_millis(AT * 1000);
+        for name in ["svix-id", "svix-timestamp", "svix-signature"] {
+            let mut without = signed(SIGNATURE);
+            without.remove(name);
+            assert_eq!(verifier.verify(&without, BODY, now), Err(BadSignature::Missing), "{name}");
+            without.insert(name, "".parse().unwrap());
+            assert_eq!(verifier.verify(&without, BODY, now), Err(BadSignature::Missing), "{name}");
+        }
+        for wrong in ["soon", "1614265330.5", "-9223372036854775808", "99999999999999999999"] {
+            let mut headers = signed(SIGNATURE);
+            headers.insert("svix-timestamp", wrong.parse().unwrap());
+            assert_eq!(verifier.verify(&headers, BODY, now), Err(BadSignature::Timestamp), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_missing_short_or_garbled_is_refused() {
+        let short = format!("whsec_{}", "A".repeat(28));
+        let trailing = format!("{SECRET},");
+        for secrets in
+            ["", "whsec_", &short, &trailing, &SECRET[6..], "whsec_*fKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+        {
+            assert_eq!(Verifier::new(secrets).err(), Some(BadSecret), "{secrets}");
+        }
+        assert!(!format!("{:?}", Verifier::new(SECRET)).contains("MfKQ"));
+    }
+}

@@ -1,0 +1,65 @@
+//! Rate limits around every handler: shared by all keys and sessions of one user.
+
+use crate::store::{Store, StoreError, Usage};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use torale_domain::ids::UserId;
+use torale_domain::limits::{Judged, Limits};
+use torale_domain::time::Timestamp;
+
+/// Users that an instance remembers at most; past that it starts to remember anew.
+const REMEMBERED: usize = 1000;
+
+/// The limits, and what this instance has learned of its users.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limits: Limits,
+    learned: Mutex<HashMap<UserId, Learned>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Learned {
+    /// A refusal and how long it holds: until then a flood costs the store nothing.
+    refused: Option<(Judged, Timestamp)>,
+    /// Marks that the next write can take away.
+    stale: Vec<String>,
+}
+
+impl Limiter {
+    /// With these limits for everyone.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, learned: Mutex::default() }
+    }
+
+    /// Counts a request, unless its user is known to be over a limit: one write at most.
+    pub(crate) async fn count(
+        &self,
+        store: &Store,
+        user: UserId,
+        now: Timestamp,
+        usage: &Usage,
+    ) -> Result<Judged, StoreError> {
+        let known = self.learned().get(&user).cloned().unwrap_or_default();
+        if let Some((Judged::Full { standing, .. }, until)) = known.refused
+            && now < until
+        {
+            let retry_after = (until.millis() - now.millis() + 999).div_euclid(1000);
+            return Ok(Judged::Full { standing, retry_after });
+        }
+        let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
+        let refused = match counted.judged {
+            Judged::Full { retry_after, .. } => Some((counted.judged.clone(), now.plus(retry_after * 1000))),
+            Judged::Open(_) | Judged::Unprepared => None,
+        };
+        let mut learned = self.learned();
+        if learned.len() >= REMEMBERED {
+            learned.clear();
+        }
+        learned.insert(user, Learned { refused, stale: counted.stale });
+        Ok(counted.judged)
+    }
+
+    fn learned(&self) -> MutexGuard<'_, HashMap<UserId, Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

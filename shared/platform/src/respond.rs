@@ -1,0 +1,41 @@
+//! What every answer has, whoever gives it: the id of its request and the headers that browsers must see.
+
+use crate::clock;
+use lambda_http::http::header::HeaderValue;
+use lambda_http::http::{HeaderName, StatusCode};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response};
+
+/// The id that API Gateway gave the request, else the runtime's, else a new one.
+pub fn request_id(request: &Request) -> String {
+    let gateway = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+        _other_sources => None,
+    };
+    let runtime = || request.lambda_context_ref().map(|context| context.request_id.clone());
+    gateway.or_else(runtime).filter(|id| !id.is_empty()).unwrap_or_else(clock::unique)
+}
+
+/// An answer of JSON with the headers that every answer carries and those of its own.
+pub fn json(
+    status: StatusCode,
+    body: String,
+    request_id: &str,
+    own: &[(&'static str, String)],
+) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body));
+    *response.status_mut() = status;
+    let always = [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-request-id", request_id),
+    ];
+    let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+    for (name, value) in always.into_iter().chain(own) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}

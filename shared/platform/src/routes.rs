@@ -1,0 +1,41 @@
+//! Every route of the API, for those who must know them all; tests hold this list equal to the endpoints that the
+//! functions declare, to the local router and to the template.
+
+/// Method and path of each route; parameters stand in braces.
+pub const ROUTES: [(&str, &str); 8] = [
+    ("GET", "/admin/stats"),
+    ("GET", "/admin/queries"),
+    ("GET", "/admin/executions"),
+    ("GET", "/admin/temporal/workflows"),
+    ("GET", "/admin/temporal/schedules"),
+    ("GET", "/admin/errors"),
+    ("GET", "/admin/users"),
+    ("POST", "/webhooks/clerk"),
+];
+
+/// The methods of a path, as an `Allow` header lists them; empty for an unknown path.
+pub fn allowed(path: &str) -> String {
+    let methods = ROUTES.iter().filter(|(_, route)| matches(route, path)).map(|(method, _)| *method);
+    methods.collect::<Vec<_>>().join(", ")
+}
+
+fn matches(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    let fits = |(expected, found): (&str, &str)| expected == found || (expected.starts_with('{') && !found.is_empty());
+    route.by_ref().zip(path.by_ref()).all(fits) && route.next().is_none() && path.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_fits_its_route_alone() {
+        assert!(matches("/admin/users/{id}/deactivate", "/admin/users/1/deactivate"));
+        for other in ["/admin/users//deactivate", "/admin/users/1", "/admin/users/1/deactivate/", "/admin"] {
+            assert!(!matches("/admin/users/{id}/deactivate", other), "{other}");
+        }
+        assert_eq!(allowed("/admin/stats"), "GET");
+        assert_eq!(allowed("/admin/stats/"), "");
+    }
+}
