@@ -161,7 +161,7 @@ impl Clerk {
 
     /// With so little time for an answer that a silent instance is soon given up.
     pub fn hasty_settings(&self) -> Settings {
-        Settings { timeout: Duration::from_millis(50), ..self.settings() }
+        Settings { timeout: Duration::from_millis(300), ..self.settings() }
     }
 
     /// Changes how it answers.

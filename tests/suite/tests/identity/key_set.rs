@@ -1,0 +1,116 @@
+//! The key set: fetched rarely, kept through an outage.
+
+use super::{GOOD, INVALID, UNAVAILABLE, World, is, signed_by};
+use serde_json::json;
+use tokio::time::Duration;
+use torale_platform::identity::Settings;
+use torale_tests::clerk::{self, Clerk, Key, Mood};
+use torale_tests::stack::ADMIN_KEY;
+
+/// Lets time pass for caches; the clock of requests stands still.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_thousand_unknown_keys_cause_one_fetch_in_thirty_seconds() {
+    let world = World::start().await;
+    let unknown = |n: usize| signed_by(Key::B, &clerk::header(&format!("unknown-{n}")));
+    let tokens: Vec<String> = (0..20).map(unknown).collect();
+    let all = futures::future::join_all((0..1_000).map(|n| world.ask(&tokens[n % 20])));
+    assert!(all.await.iter().all(|answer| *answer == is(INVALID)));
+    assert_eq!(world.clerk.count(), 1);
+    pass(Duration::from_secs(20)).await;
+    assert_eq!(world.ask(&tokens[0]).await, is(INVALID));
+    assert_eq!(world.clerk.count(), 1);
+    pass(Duration::from_secs(10)).await;
+    for token in &tokens {
+        assert_eq!(world.ask(token).await, is(INVALID));
+    }
+    assert_eq!(world.clerk.count(), 2);
+    assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
+}
+
+#[tokio::test]
+async fn a_new_key_is_found_and_an_old_one_forgotten() {
+    let world = World::start().await;
+    let (old, new) = (clerk::token(clerk::ADMIN), signed_by(Key::B, &clerk::header("b")));
+    assert_eq!(world.ask(&old).await, is(GOOD));
+    world.clerk.has_keys([Key::B.jwk("b")]);
+    assert_eq!(world.ask(&new).await, is(INVALID), "asked for keys a moment ago");
+    pass(Duration::from_secs(30)).await;
+    assert_eq!(world.ask(&new).await, is(GOOD));
+    assert_eq!(world.ask(&old).await, is(INVALID));
+    assert_eq!(world.clerk.count(), 2);
+}
+
+#[tokio::test]
+async fn a_key_set_is_used_for_ten_minutes_and_one_fetch_serves_all() {
+    let world = World::start().await;
+    let token = clerk::token(clerk::ADMIN);
+    for (passed, fetches) in [(0, 1), (580, 1), (20, 2), (580, 2)] {
+        pass(Duration::from_secs(passed)).await;
+        let all = futures::future::join_all((0..10).map(|_| world.ask(&token))).await;
+        assert!(all.iter().all(|answer| *answer == is(GOOD)), "{all:?}");
+        assert_eq!(world.clerk.count(), fetches, "{passed}");
+    }
+}
+
+fn outages() -> Vec<(&'static str, Mood)> {
+    vec![
+        ("down", Mood::Status(503)),
+        ("no content", Mood::Status(204)),
+        ("silent", Mood::Silent),
+        ("redirect", Mood::Redirect),
+        ("no JSON", Mood::Text("<html>".to_owned())),
+        ("no keys", Mood::Text(r#"{"keys":[]}"#.to_owned())),
+        ("keys twice", Mood::Text(r#"{"keys":[],"keys":[]}"#.to_owned())),
+        ("too large", Mood::Text(" ".repeat(256 * 1024) + &json!({ "keys": [Key::A.jwk("a")] }).to_string())),
+    ]
+}
+
+#[tokio::test]
+async fn a_cold_cache_is_a_503_until_the_provider_is_back() {
+    let token = clerk::token(clerk::ADMIN);
+    for (name, mood) in outages() {
+        let world = World::with(Clerk::hasty_settings).await;
+        world.clerk.feels(mood);
+        let answers = futures::future::join_all((0..3).map(|_| world.ask(&token))).await;
+        assert!(answers.iter().all(|answer| *answer == is(UNAVAILABLE)), "{name}: {answers:?}");
+        assert_eq!(world.clerk.count(), 1, "{name}: one fetch in two seconds");
+        assert_eq!(world.ask("not.a.token").await, is(INVALID), "{name}");
+        assert_eq!(world.ask(ADMIN_KEY).await, is(GOOD), "{name}: keys need no provider");
+        world.clerk.feels(Mood::Well);
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(world.ask(&token).await, is(GOOD), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_503() {
+    let nowhere =
+        |clerk: &Clerk| Settings { jwks_url: Some("http://127.0.0.1:1/jwks".to_owned()), ..clerk.settings() };
+    let world = World::with(nowhere).await;
+    assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(UNAVAILABLE));
+}
+
+#[tokio::test]
+async fn a_warm_cache_outlives_an_outage_of_a_day() {
+    let token = clerk::token(clerk::ADMIN);
+    for (name, mood) in outages() {
+        let world = World::with(Clerk::hasty_settings).await;
+        assert_eq!(world.ask(&token).await, is(GOOD), "{name}");
+        world.clerk.feels(mood);
+        pass(Duration::from_secs(600)).await;
+        for _ in 0..3 {
+            assert_eq!(world.ask(&token).await, is(GOOD), "{name}");
+        }
+        assert_eq!(world.clerk.count(), 2, "{name}: not asked at every request");
+        pass(Duration::from_secs(24 * 3600 - 660)).await;
+        assert_eq!(world.ask(&token).await, is(GOOD), "{name}");
+        pass(Duration::from_secs(60)).await;
+        assert_eq!(world.ask(&token).await, is(UNAVAILABLE), "{name}: a day old");
+    }
+}
