@@ -126,9 +126,10 @@ async fn log_units(store: &Store, bodies: &[String]) -> f64 {
 struct Batches<'a> {
     world: &'a World,
     next: u64,
+    mix: std::vec::IntoIter<String>,
 }
 
-impl Batches<'_> {
+impl<'a> Batches<'a> {
     fn of(&mut self, make: Make, size: usize) -> (Vec<String>, Vec<String>) {
         let mut before = Vec::new();
         let mut batch = Vec::new();
@@ -142,9 +143,14 @@ impl Batches<'_> {
         (before, batch)
     }
 
+    fn new(world: &'a World) -> Self {
+        let mix =
+            world.stream(1 << 33, world.hours_ago(8), BATCHES.iter().map(|(size, count)| size * count).sum());
+        Self { world, next: 1 << 32, mix: mix.into_iter() }
+    }
+
     fn mix(&mut self, size: usize) -> Vec<String> {
-        self.next += size as u64;
-        self.world.stream(self.next, self.world.hours_ago(8), size)
+        self.mix.by_ref().take(size).collect()
     }
 }
 
@@ -171,8 +177,7 @@ async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) 
         for (size, repeats) in BATCHES {
             let (mut cost, mut duplicates) = (Cost::default(), Cost::default());
             for _ in 0..repeats {
-                let (before, batch) =
-                    match make {
+                let (before, batch) = match make {
                     Some(make) => batches.of(make, size),
                     None => (vec![], batches.mix(size)),
                 };
@@ -181,28 +186,49 @@ async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) 
                 pay(&consumer, &store, &batch, &mut duplicates).await;
             }
             if size >= 10 && name.starts_with("execution") {
-                executions.push((cost.an_event(cost.written), format!("{name}, batch of {size}")));
+                executions.push((name, size, cost.an_event(cost.written)));
             }
             again += duplicates.projections();
             table.rows.push(by_type_row(name, size, &cost, &duplicates));
         }
     }
     report.add(table);
-    let (met, over): (Vec<_>, Vec<_>) = executions.into_iter().partition(|(units, _)| *units <= 12.0);
-    let most = met.iter().map(|(units, _)| *units).fold(0.0, f64::max);
-    let over: Vec<_> = over.iter().map(|(units, what)| format!("{} for {what}", short(*units))).collect();
-    report.targets.push(Target {
-        what: "an execution event costs at most 12 write units, log included, in batches of 10 or more"
-            .to_owned(),
-        met: over.is_empty(),
-        found: if over.is_empty() { format!("at most {}", short(most)) } else { over.join("; ") },
-    });
+    report.targets.extend(within_twelve(&executions));
     let what = "a duplicate writes nothing but the log".to_owned();
     report.targets.push(Target {
         what,
         met: again == 0.0,
         found: format!("{} projection units", short(again)),
     });
+}
+
+/// Write units by type and batch size: each on its own, and as often as they come.
+fn within_twelve(executions: &[(&str, usize, f64)]) -> [Target; 2] {
+    let over = executions.iter().filter(|(.., units)| *units > 12.0);
+    let over: Vec<_> = over
+        .map(|(name, size, units)| format!("{} for {name} in batches of {size}", short(*units)))
+        .collect();
+    let most = executions.iter().map(|(.., units)| *units).fold(0.0, f64::max);
+    let units = |name: &str, of: usize| {
+        executions.iter().find(|(n, size, _)| *n == name && *size == of).map_or(0.0, |(.., units)| *units)
+    };
+    let mean = |of: usize| {
+        let [started, succeeded, failed] = [TYPES[0].0, TYPES[1].0, TYPES[2].0].map(|name| units(name, of));
+        (started + 0.97 * succeeded + 0.03 * failed) / 2.0
+    };
+    let means = [10, 100, 1000].map(mean);
+    [
+        Target {
+            what: "an execution event of any type costs at most 12 write units, log included, in batches of 10 or more".to_owned(),
+            met: over.is_empty(),
+            found: if over.is_empty() { format!("at most {}", short(most)) } else { over.join("; ") },
+        },
+        Target {
+            what: "the same on average, if 3% of the executions fail".to_owned(),
+            met: means.iter().all(|units| *units <= 12.0),
+            found: format!("{} in batches of 10, {} of 100, {} of 1000", short(means[0]), short(means[1]), short(means[2])),
+        },
+    ]
 }
 
 fn by_type_row(name: &str, size: usize, cost: &Cost, duplicates: &Cost) -> Vec<String> {
@@ -426,7 +452,7 @@ async fn main() {
     );
     let mut report = Report::new("write", about);
     let stack = Stack::with(&world, lanes).await;
-    let mut batches = Batches { world: &world, next: 1 << 32 };
+    let mut batches = Batches::new(&world);
     by_type(&stack, &mut batches, &mut report).await;
     report.add(breakdown(&stack, &mut batches, 10).await);
     report.add(breakdown(&stack, &mut batches, 100).await);
