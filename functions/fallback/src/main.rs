@@ -5,5 +5,6 @@ use lambda_http::{Error, Request, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     torale_platform::config::start_logging();
-    lambda_http::run(service_fn(|request: Request| async move { Ok::<_, Error>(fallback::answer(&request)) })).await
+    lambda_http::run(service_fn(|request: Request| async move { Ok::<_, Error>(fallback::answer(&request)) }))
+        .await
 }

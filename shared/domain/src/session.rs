@@ -117,9 +117,9 @@ impl<'a> Token<'a> {
         }
         let (message, signature) = text.rsplit_once('.').ok_or(Fault::Encoding)?;
         let (header, claims) = message.split_once('.').ok_or(Fault::Encoding)?;
-        decoded(signature)?;
-        let header = json::object(&decoded(header)?).ok_or(Fault::Json)?;
-        let claims = json::object(&decoded(claims)?).ok_or(Fault::Json)?;
+        let (header, claims, _) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
+        let header = json::object(&header).ok_or(Fault::Json)?;
+        let claims = json::object(&claims).ok_or(Fault::Json)?;
         Ok(Self { message, signature, key_id: check_header(&header)?, claims })
     }
 

@@ -1,5 +1,5 @@
 //! Laws of the pure core, for any input.
-#![allow(clippy::unwrap_used, reason = "test code fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -35,10 +35,11 @@ impl QueueError {
     {
         let code = error.as_service_error().and_then(|e| e.code().map(str::to_owned));
         let text = causes(&error);
-        match code.as_deref() {
-            Some("QueueDoesNotExist" | "InvalidMessageContents" | "BatchRequestTooLong") => {
-                Self::Refused(text)
-            }
+        // SQS names some errors in two ways: as its present protocol does and as its former one did.
+        match code.as_deref().map(|code| code.trim_start_matches("AWS.SimpleQueueService.")) {
+            Some(
+                "QueueDoesNotExist" | "NonExistentQueue" | "InvalidMessageContents" | "BatchRequestTooLong",
+            ) => Self::Refused(text),
             Some(_) | None => Self::Unavailable(text),
         }
     }
@@ -49,7 +50,11 @@ fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        let cause_text = error.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
         cause = error.source();
     }
     text

@@ -107,7 +107,7 @@ pub enum Mood {
     Status(u16),
     /// With a text.
     Text(String),
-    /// With a redirection to the right answer.
+    /// With a redirection to the right answer, which it also holds.
     Redirect,
     /// Never.
     Silent,
@@ -199,7 +199,10 @@ async fn answer(State(stub): State<Arc<Stub>>, request: Request) -> Response {
     match mood {
         Mood::Well => well(&stub, &path),
         Mood::Redirect if path.starts_with("/moved") => well(&stub, path.trim_start_matches("/moved")),
-        Mood::Redirect => (StatusCode::FOUND, [(header::LOCATION, format!("/moved{path}"))]).into_response(),
+        Mood::Redirect => {
+            let location = [(header::LOCATION, format!("/moved{path}"))];
+            (StatusCode::FOUND, location, well(&stub, &path)).into_response()
+        }
         Mood::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Mood::Text(text) => text.into_response(),
         Mood::Silent => std::future::pending().await,

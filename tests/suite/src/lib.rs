@@ -1,13 +1,5 @@
 //! What the test suites and benchmarks share: the embedded store, the real consumer and handlers over it, and
 //! random sets of events with every nastiness that the contract allows.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    reason = "test code fails by panicking"
-)]
 
 pub mod clerk;
 pub mod faults;

@@ -27,7 +27,8 @@ impl Intercept for Seen {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request();
-        let operation = request.headers().get("x-amz-target").unwrap_or_default().rsplit('.').next().unwrap_or_default();
+        let operation =
+            request.headers().get("x-amz-target").unwrap_or_default().rsplit('.').next().unwrap_or_default();
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default())?;
         let batch = body["RequestItems"].as_object().and_then(|tables| tables.values().next());
         let consistent = batch.unwrap_or(&body)["ConsistentRead"].as_bool().unwrap_or(false);

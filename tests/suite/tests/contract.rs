@@ -40,9 +40,11 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
         }
         let response = stack.ask(endpoint.path, "", Some(&admin)).await;
         assert_eq!(response.status(), 200, "{}", endpoint.path);
-        for (name, value) in
-            [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")]
-        {
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+        ] {
             assert_eq!(response.headers()[name], value, "{}", endpoint.path);
         }
         assert!(!response.headers()["x-request-id"].is_empty());
@@ -53,7 +55,8 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
 async fn a_wrong_method_is_refused_before_anything_else() {
     let stack = stack_with_admin().await;
     for endpoint in stack::endpoints() {
-        let response = stack::answer(&stack.app(), stack::request(Method::DELETE, endpoint.path, "", None)).await;
+        let response =
+            stack::answer(&stack.app(), stack::request(Method::DELETE, endpoint.path, "", None)).await;
         assert_eq!(response.status(), 405, "{}", endpoint.path);
         assert_eq!(response.headers()["allow"], endpoint.method.as_str());
         assert_eq!(stack::json(response), json!({ "detail": "Method Not Allowed" }));
@@ -72,7 +75,11 @@ async fn revocation_is_immediate() {
         ("user.deactivated", json!({ "user_id": USER }), (401, json!("Invalid API key"))),
         ("user.updated", json!({ "user_id": USER, "role": null }), (403, json!("Admin access required"))),
         ("user.updated", json!({ "user_id": USER, "role": "Admin" }), (403, json!("Admin access required"))),
-        ("api_key.revoked", json!({ "key_id": "key_admin", "user_id": USER }), (401, json!("Invalid API key"))),
+        (
+            "api_key.revoked",
+            json!({ "key_id": "key_admin", "user_id": USER }),
+            (401, json!("Invalid API key")),
+        ),
     ];
     for (kind, data, refusal) in taken_away {
         let stack = stack_with_admin().await;
@@ -108,7 +115,8 @@ async fn a_key_that_was_revoked_before_it_was_created_never_lives() {
 #[tokio::test]
 async fn every_fault_of_a_request_is_listed() {
     let stack = stack_with_admin().await;
-    let (status, body) = stack.get("/admin/executions", "hours=0&hours=1&limit=101&status=done&page=one").await;
+    let (status, body) =
+        stack.get("/admin/executions", "hours=0&hours=1&limit=101&status=done&page=one").await;
     assert_eq!(status, 422);
     let body: Value = serde_json::from_str(&body).unwrap();
     let faults = json!([
@@ -136,11 +144,16 @@ async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_again() {
 
 #[test]
 fn router_template_and_fallback_know_the_declared_endpoints() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).unwrap();
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
     let routes = router.iter().flat_map(|(path, routes)| {
-        routes.as_array().unwrap().iter().map(move |route| (path.clone(), route["method"].as_str().unwrap().to_owned()))
+        routes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(move |route| (path.clone(), route["method"].as_str().unwrap().to_owned()))
     });
     let declared = stack::endpoints().into_iter().map(|e| (e.path.to_owned(), e.method.to_string()));
     let webhook = (clerk_webhook::ROUTE.1.to_owned(), clerk_webhook::ROUTE.0.to_owned());
@@ -148,10 +161,14 @@ fn router_template_and_fallback_know_the_declared_endpoints() {
     assert_eq!(routes.collect::<BTreeSet<_>>(), declared);
     let known = routes::ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned()));
     assert_eq!(known.collect::<BTreeSet<_>>(), declared);
-    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"));
+    let template =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml"));
     let template = template.unwrap();
     for (path, method) in &declared {
-        assert!(template.contains(&format!("Method: {method}, Path: {path} }}")), "{method} {path} in the template");
+        assert!(
+            template.contains(&format!("Method: {method}, Path: {path} }}")),
+            "{method} {path} in the template"
+        );
     }
     assert_eq!(template.matches(" Path: /").count(), declared.len());
 }
@@ -162,7 +179,8 @@ async fn poison_is_set_aside_once_and_blocks_nobody() {
     let poison = "{\"specversion\":\"1.0\"".to_owned();
     let large = format!("\"{}\"", "é".repeat(400_000));
     let good = generate::admin();
-    let batch = [&good[..1], std::slice::from_ref(&poison), std::slice::from_ref(&large), &good[1..]].concat();
+    let batch =
+        [&good[..1], std::slice::from_ref(&poison), std::slice::from_ref(&large), &good[1..]].concat();
     for _ in 0..2 {
         let outcome = stack.consume(&batch).await;
         assert_eq!(outcome.set_aside.values().sum::<u64>(), 2);
@@ -174,12 +192,14 @@ async fn poison_is_set_aside_once_and_blocks_nobody() {
         kept.push((text("sk"), text("body")));
     }
     kept.sort();
-    let bodies: BTreeSet<String> = kept.iter().fold(Default::default(), |mut bodies: BTreeSet<String>, (sk, body)| {
-        let whole: String = kept.iter().filter(|(other, _)| other[..64] == sk[..64]).map(|(_, b)| b.as_str()).collect();
-        assert!(whole.contains(body.as_str()));
-        bodies.insert(whole);
-        bodies
-    });
+    let bodies: BTreeSet<String> =
+        kept.iter().fold(Default::default(), |mut bodies: BTreeSet<String>, (sk, body)| {
+            let whole: String =
+                kept.iter().filter(|(other, _)| other[..64] == sk[..64]).map(|(_, b)| b.as_str()).collect();
+            assert!(whole.contains(body.as_str()));
+            bodies.insert(whole);
+            bodies
+        });
     assert_eq!(bodies, BTreeSet::from([poison, large]));
 }
 
@@ -199,7 +219,8 @@ async fn a_duplicate_writes_nothing_but_the_log() {
 async fn a_batch_without_time_is_handed_back_whole_and_in_the_log() {
     let stack = Stack::start().await;
     let batch = generate::admin();
-    let outcome = stack::consume_within(&stack.consumer(), &stack::messages(&batch), std::time::Duration::ZERO).await;
+    let outcome =
+        stack::consume_within(&stack.consumer(), &stack::messages(&batch), std::time::Duration::ZERO).await;
     assert_eq!(outcome.failed, ["0", "1"]);
     assert!(stack.projections().await.is_empty());
     stack.consume(&batch).await;

@@ -11,8 +11,9 @@ use torale_tests::stack::{self, Stack};
 use torale_tests::world;
 
 /// Cases of the ordinary run; `TORALE_CASES` asks for more.
+#[allow(clippy::disallowed_methods, reason = "a switch of the tests, not of the product")]
 fn cases() -> u64 {
-    option_env!("TORALE_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(120)
+    std::env::var("TORALE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
 }
 
 /// Delivers in random order with duplicates, in random batches, to several consumers at once.
@@ -88,7 +89,8 @@ fn built(messages: &[String]) -> BTreeMap<String, String> {
     }
     states.retain(|_, state| !state.is_empty());
     let mut build = Build::new(Lanes::DEFAULT);
-    let (tasks, others): (Vec<_>, Vec<_>) = states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
+    let (tasks, others): (Vec<_>, Vec<_>) =
+        states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
     let ordered = others.into_iter().chain(tasks);
     let mut items: Vec<Item> = ordered.flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
     items.extend(build.finish().unwrap());

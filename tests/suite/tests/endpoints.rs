@@ -1,9 +1,9 @@
 //! One small story told by hand, and what each endpoint says of it. The present is 2026-03-31T10:30:30.500Z.
 
 use serde_json::{Value, json};
+use torale_domain::time::Timestamp;
 use torale_tests::generate::{self, event};
 use torale_tests::stack::Stack;
-use torale_domain::time::Timestamp;
 
 const ANN: &str = "11111111-0000-4000-8000-000000000001";
 const BOB: &str = "11111111-0000-4000-8000-000000000002";
@@ -35,17 +35,20 @@ fn story() -> Vec<String> {
     story.tell("2026-03-31T10:00:00Z", "user.updated", json!({ "user_id": ANN, "email": "ann@new.example" }));
     story.tell("2026-03-31T10:00:00Z", "user.deactivated", json!({ "user_id": BOB }));
 
-    let task = |id: &str, user: &str, query: &str| json!({ "task_id": id, "user_id": user, "search_query": query });
+    let task =
+        |id: &str, user: &str, query: &str| json!({ "task_id": id, "user_id": user, "search_query": query });
     story.tell("2026-03-02T08:00:00Z", "task.created", task(PHONE, ANN, "iphone"));
     story.tell("2026-03-02T08:00:00Z", "task.created", task(PRICE, ANN, "ps6 price"));
     story.tell("2026-03-02T08:00:00Z", "task.created", task(GONE, BOB, "gone"));
-    story.tell("2026-03-03T08:00:00Z", "task.updated", json!({ "task_id": PHONE, "search_query": "iPhone release" }));
+    story.tell(
+        "2026-03-03T08:00:00Z",
+        "task.updated",
+        json!({ "task_id": PHONE, "search_query": "iPhone release" }),
+    );
     story.tell("2026-03-03T08:00:00Z", "task.paused", json!({ "task_id": PRICE }));
     story.tell("2026-03-03T08:00:00Z", "task.deleted", json!({ "task_id": GONE }));
 
-    let run = |id: &str, task: &str, started: &str| {
-        json!({ "execution_id": id, "task_id": task, "user_id": ANN, "started_at": started })
-    };
+    let run = |id: &str, task: &str, started: &str| json!({ "execution_id": id, "task_id": task, "user_id": ANN, "started_at": started });
     let mut failed = run(RUN_1, PHONE, "2026-03-31T09:00:00Z");
     failed["error_type"] = json!("RateLimitError");
     failed["error_message"] = json!("slow down");
@@ -57,15 +60,19 @@ fn story() -> Vec<String> {
     story.tell("2026-03-30T10:29:59.999Z", "execution.started", run(RUN_3, GONE, "2026-03-30T10:29:59.999Z"));
     story.tell("2026-03-31T10:30:00Z", "execution.started", run(RUN_4, PRICE, "2026-03-31T10:30:00Z"));
 
-    for (time, id) in [("2026-03-31T10:00:00Z", "n1"), ("2026-03-24T10:30:00Z", "n2"), ("2026-03-24T10:00:00Z", "n3")] {
-        story.tell(time, "notification.sent", json!({ "notification_id": id, "user_id": ANN, "channel": "email" }));
+    for (time, id) in
+        [("2026-03-31T10:00:00Z", "n1"), ("2026-03-24T10:30:00Z", "n2"), ("2026-03-24T10:00:00Z", "n3")]
+    {
+        story.tell(
+            time,
+            "notification.sent",
+            json!({ "notification_id": id, "user_id": ANN, "channel": "email" }),
+        );
     }
     let workflow = json!({ "workflow_id": "task-1 /ä", "run_id": "r-1", "workflow_type": "monitoring_workflow",
         "status": "COMPLETED", "start_time": "2026-03-31T09:00:00Z", "close_time": "2026-03-31T09:00:05Z" });
     story.tell("2026-03-31T09:00:06Z", "temporal.workflow.closed", workflow);
-    let schedule = |id: &str, paused: bool| {
-        json!({ "schedule_id": id, "task_id": PHONE, "user_id": ANN, "cron": "0 9 * * *", "timezone": "Europe/Berlin", "paused": paused })
-    };
+    let schedule = |id: &str, paused: bool| json!({ "schedule_id": id, "task_id": PHONE, "user_id": ANN, "cron": "0 9 * * *", "timezone": "Europe/Berlin", "paused": paused });
     story.tell("2026-03-02T08:00:00Z", "temporal.schedule.created", schedule("task-a", false));
     story.tell("2026-03-02T08:00:01Z", "temporal.schedule.created", schedule("task-b", true));
     story.0
@@ -123,15 +130,26 @@ async fn executions() {
         "completed_at": "2026-03-30T10:30:05Z" });
     let all = json!([first, second, third]);
     check("/admin/executions", "", json!({ "executions": all, "total": 3, "page": 1, "limit": 50 })).await;
-    check("/admin/executions", "status=failed&limit=1", json!({ "executions": [second], "total": 1, "page": 1, "limit": 1 })).await;
-    check("/admin/executions", "page=9", json!({ "executions": [], "total": 3, "page": 9, "limit": 50 })).await;
+    check(
+        "/admin/executions",
+        "status=failed&limit=1",
+        json!({ "executions": [second], "total": 1, "page": 1, "limit": 1 }),
+    )
+    .await;
+    check("/admin/executions", "page=9", json!({ "executions": [], "total": 3, "page": 9, "limit": 50 }))
+        .await;
 }
 
 #[tokio::test]
 async fn executions_of_deleted_tasks_stay_listed() {
     let gone = json!({ "id": RUN_3, "task_id": GONE, "user_email": "ann@new.example", "search_query": "gone", "status": "running",
         "condition_met": null, "duration_ms": null, "started_at": "2026-03-30T10:29:59.999Z", "completed_at": null });
-    check("/admin/executions", "hours=25&page=4&limit=1", json!({ "executions": [gone], "total": 4, "page": 4, "limit": 1 })).await;
+    check(
+        "/admin/executions",
+        "hours=25&page=4&limit=1",
+        json!({ "executions": [gone], "total": 4, "page": 4, "limit": 1 }),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -153,7 +171,12 @@ async fn schedules() {
         "is_paused": true, "recent_executions": 2, "next_run_time": null,
         "temporal_ui_url": "https://cloud.temporal.io/namespaces/torale.abc123/schedules/task-b" });
     check("/admin/temporal/schedules", "", json!({ "schedules": [active], "total": 1 })).await;
-    check("/admin/temporal/schedules", "include_paused=1", json!({ "schedules": [paused, active], "total": 2 })).await;
+    check(
+        "/admin/temporal/schedules",
+        "include_paused=1",
+        json!({ "schedules": [paused, active], "total": 2 }),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -161,7 +184,12 @@ async fn errors() {
     let row = json!({ "execution_id": RUN_1, "task_id": PHONE, "user_email": "ann@new.example", "search_query": "iPhone release",
         "error_message": "slow down", "error_type": "RateLimitError", "retry_count": 0, "will_retry": false,
         "occurred_at": "2026-03-31T09:00:02.120Z" });
-    check("/admin/errors", "hours=2", json!({ "errors": [row], "total": 1, "error_types": { "RateLimitError": 1 } })).await;
+    check(
+        "/admin/errors",
+        "hours=2",
+        json!({ "errors": [row], "total": 1, "error_types": { "RateLimitError": 1 } }),
+    )
+    .await;
     check("/admin/errors", "hours=1", json!({ "errors": [], "total": 0, "error_types": {} })).await;
 }
 
@@ -174,14 +202,23 @@ async fn users() {
         "active_tasks_count": 1, "executions_24h": 4, "notifications_7d": 3, "created_at": "2026-03-01T08:00:00Z",
         "last_login": "2026-03-31T09:00:00Z" });
     check("/admin/users", "limit=2", json!({ "users": [bob, ann], "total": 3, "page": 1, "limit": 2 })).await;
-    check("/admin/users", "active_only=true&limit=1", json!({ "users": [ann], "total": 2, "page": 1, "limit": 1 })).await;
+    check(
+        "/admin/users",
+        "active_only=true&limit=1",
+        json!({ "users": [ann], "total": 2, "page": 1, "limit": 1 }),
+    )
+    .await;
 }
 
 /// Failed, started again, succeeded: whatever arrives first, the latest tells.
 #[tokio::test]
 async fn an_execution_that_succeeds_on_a_retry_leaves_the_errors() {
     let run = json!({ "execution_id": RUN_1, "task_id": PHONE, "user_id": ANN, "started_at": "2026-03-31T09:00:00Z" });
-    let with = |name: &str, value: Value| { let mut run = run.clone(); run[name] = value; run };
+    let with = |name: &str, value: Value| {
+        let mut run = run.clone();
+        run[name] = value;
+        run
+    };
     let mut failed = with("error_type", json!("TimeoutError"));
     failed["error_message"] = json!("too slow");
     let at = |time: &str| Timestamp::parse(time).unwrap();
@@ -197,7 +234,14 @@ async fn an_execution_that_succeeds_on_a_retry_leaves_the_errors() {
             stack.consume(&events[i..=i]).await;
             let (_, body) = stack.get("/admin/errors", "").await;
             let listed = order == [0, 1, 2] && step == 0;
-            equal(&body, &if listed { serde_json::from_str(&body).unwrap() } else { json!({ "errors": [], "total": 0, "error_types": {} }) });
+            equal(
+                &body,
+                &if listed {
+                    serde_json::from_str(&body).unwrap()
+                } else {
+                    json!({ "errors": [], "total": 0, "error_types": {} })
+                },
+            );
             assert_eq!(body.contains("TimeoutError"), listed);
         }
         let (_, stats) = stack.get("/admin/stats", "").await;

@@ -19,7 +19,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    serde_json::from_str(&fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Every schema by the name of its file, able to follow references to the others.
@@ -29,7 +30,10 @@ fn schemas() -> BTreeMap<String, Validator> {
     let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let compile = |schema: &Value| {
         let options = all.iter().fold(jsonschema::options(), |options, other| {
-            options.with_resource(other["$id"].as_str().unwrap(), Resource::from_contents(other.clone()).unwrap())
+            options.with_resource(
+                other["$id"].as_str().unwrap(),
+                Resource::from_contents(other.clone()).unwrap(),
+            )
         });
         options.build(schema).unwrap()
     };
@@ -75,7 +79,8 @@ fn there_is_no_schema_without_a_type() {
 #[test]
 fn samples_of_commands_are_accepted_by_their_schemas() {
     let schemas = schemas();
-    let commands = files(&folder("samples")).into_iter().filter(|path| path.to_str().unwrap().contains("/command."));
+    let commands =
+        files(&folder("samples")).into_iter().filter(|path| path.to_str().unwrap().contains("/command."));
     let samples: Vec<PathBuf> = commands.flat_map(|path| files(&path)).collect();
     assert!(samples.len() >= 3);
     for path in samples {
@@ -93,12 +98,19 @@ fn what_must_be_set_aside_is_refused_by_the_code_and_where_it_can_see_it_by_the_
     let mut seen = 0;
     for path in listed {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let row = table.lines().find(|line| line.contains(&format!("[`{name}`]"))).unwrap_or_else(|| panic!("{name}"));
+        let row = table
+            .lines()
+            .find(|line| line.contains(&format!("[`{name}`]")))
+            .unwrap_or_else(|| panic!("{name}"));
         let text = fs::read_to_string(&path).unwrap();
         assert!(events::parse(&text, Some(NOW)).is_err(), "{name} must be set aside");
-        let valid = serde_json::from_str(&text).is_ok_and(|message: Value| schema_of(&schemas, &message).is_valid(&message));
+        let valid = serde_json::from_str(&text)
+            .is_ok_and(|message: Value| schema_of(&schemas, &message).is_valid(&message));
         let said_to_see = row.trim_end_matches([' ', '|']).ends_with("yes");
-        assert!(said_to_see != valid || path.extension().unwrap() == "txt", "{name}: the table says otherwise");
+        assert!(
+            said_to_see != valid || path.extension().unwrap() == "txt",
+            "{name}: the table says otherwise"
+        );
         seen += 1;
     }
     assert!(seen > 80);

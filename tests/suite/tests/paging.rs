@@ -41,12 +41,18 @@ fn history() -> Vec<String> {
     }
     for n in 0..220 {
         let query = format!("query {}", n % 190);
-        all.push(event("t", NOW.plus(-40 * DAY), "task.created", json!({ "task_id": id(2, n), "user_id": id(1, n % 210), "search_query": query })));
+        all.push(event(
+            "t",
+            NOW.plus(-40 * DAY),
+            "task.created",
+            json!({ "task_id": id(2, n), "user_id": id(1, n % 210), "search_query": query }),
+        ));
         let user = json!({ "user_id": id(1, n % 210), "clerk_user_id": format!("u{n}"), "email": format!("{n}@example.com") });
         all.push(event("u", started(n % 210), "user.created", user));
         let schedule = json!({ "schedule_id": format!("s{n}"), "task_id": id(2, n), "user_id": id(1, n % 210), "cron": "0 9 * * *" });
         all.push(event("s", started(n), "temporal.schedule.created", schedule));
-        let run = json!({ "workflow_id": format!("w{}", n % 9), "run_id": format!("r{n}"), "workflow_type": "m" });
+        let run =
+            json!({ "workflow_id": format!("w{}", n % 9), "run_id": format!("r{n}"), "workflow_type": "m" });
         all.push(event("w", NOW.plus(-(n % 7) * HOUR), "temporal.workflow.started", run));
     }
     all
@@ -62,12 +68,32 @@ struct List {
 
 const LISTS: [List; 9] = [
     List { path: "/admin/executions", query: "hours=8760", rows: "executions", order: &["started_at", "id"] },
-    List { path: "/admin/executions", query: "hours=73&status=failed", rows: "executions", order: &["started_at", "id"] },
-    List { path: "/admin/executions", query: "hours=8760&status=running", rows: "executions", order: &["started_at", "id"] },
-    List { path: "/admin/errors", query: "hours=8760", rows: "errors", order: &["occurred_at", "execution_id"] },
+    List {
+        path: "/admin/executions",
+        query: "hours=73&status=failed",
+        rows: "executions",
+        order: &["started_at", "id"],
+    },
+    List {
+        path: "/admin/executions",
+        query: "hours=8760&status=running",
+        rows: "executions",
+        order: &["started_at", "id"],
+    },
+    List {
+        path: "/admin/errors",
+        query: "hours=8760",
+        rows: "errors",
+        order: &["occurred_at", "execution_id"],
+    },
     List { path: "/admin/users", query: "", rows: "users", order: &["created_at", "id"] },
     List { path: "/admin/users", query: "active_only=true", rows: "users", order: &["created_at", "id"] },
-    List { path: "/admin/temporal/workflows", query: "", rows: "workflows", order: &["start_time", "workflow_id"] },
+    List {
+        path: "/admin/temporal/workflows",
+        query: "",
+        rows: "workflows",
+        order: &["start_time", "workflow_id"],
+    },
     List { path: "/admin/temporal/schedules", query: "", rows: "schedules", order: &[] },
     List { path: "/admin/queries", query: "", rows: "queries", order: &["total_tasks"] },
 ];
@@ -125,12 +151,26 @@ async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
     let done: Result<(), StoreError> = async {
         match path {
             "/admin/stats" => drop(stats::answer(reader, NOW).await?),
-            "/admin/queries" => drop(queries::answer(reader, &queries::QueriesQuery::parse(query).unwrap()).await?),
-            "/admin/executions" => drop(executions::answer(reader, &executions::ExecutionsQuery::parse(query).unwrap(), NOW).await?),
-            "/admin/errors" => drop(errors::answer(reader, &errors::ErrorsQuery::parse(query).unwrap(), NOW).await?),
-            "/admin/users" => drop(users::answer(reader, &users::UsersQuery::parse(query).unwrap(), NOW).await?),
-            "/admin/temporal/workflows" => drop(workflows::answer(reader, &workflows::WorkflowsQuery::parse(query).unwrap(), NOW, &ui).await?),
-            _ => drop(schedules::answer(reader, &schedules::SchedulesQuery::parse(query).unwrap(), NOW, &ui).await?),
+            "/admin/queries" => {
+                drop(queries::answer(reader, &queries::QueriesQuery::parse(query).unwrap()).await?)
+            }
+            "/admin/executions" => drop(
+                executions::answer(reader, &executions::ExecutionsQuery::parse(query).unwrap(), NOW).await?,
+            ),
+            "/admin/errors" => {
+                drop(errors::answer(reader, &errors::ErrorsQuery::parse(query).unwrap(), NOW).await?)
+            }
+            "/admin/users" => {
+                drop(users::answer(reader, &users::UsersQuery::parse(query).unwrap(), NOW).await?)
+            }
+            "/admin/temporal/workflows" => drop(
+                workflows::answer(reader, &workflows::WorkflowsQuery::parse(query).unwrap(), NOW, &ui)
+                    .await?,
+            ),
+            _ => drop(
+                schedules::answer(reader, &schedules::SchedulesQuery::parse(query).unwrap(), NOW, &ui)
+                    .await?,
+            ),
         }
         Ok(())
     }
@@ -152,11 +192,17 @@ async fn round_trips_and_units_stay_within_their_bounds() {
         assert!(first <= 3, "{}?{}: {first} round trips for page 1", list.path, list.query);
         assert!(first_units <= 100.0, "{}?{}: {first_units} units for page 1", list.path, list.query);
         let last = page(&stack, list, 1, 10).await["total"].as_u64().unwrap().div_ceil(10);
-        let (shallow, shallow_units) = cost(&stack, list.path, &format!("{}&limit=10&page=1", list.query)).await;
+        let (shallow, shallow_units) =
+            cost(&stack, list.path, &format!("{}&limit=10&page=1", list.query)).await;
         for number in [2, last / 2, last] {
-            let (trips, units) = cost(&stack, list.path, &format!("{}&limit=10&page={number}", list.query)).await;
+            let (trips, units) =
+                cost(&stack, list.path, &format!("{}&limit=10&page={number}", list.query)).await;
             assert!(trips <= 5, "{}?{} page {number}: {trips} round trips", list.path, list.query);
-            assert!(units <= 2.0 * shallow_units + 20.0, "{} page {number}: {units} units, page 1 {shallow_units}", list.path);
+            assert!(
+                units <= 2.0 * shallow_units + 20.0,
+                "{} page {number}: {units} units, page 1 {shallow_units}",
+                list.path
+            );
         }
         assert!(shallow <= 3);
     }

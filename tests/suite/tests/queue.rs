@@ -77,10 +77,12 @@ async fn a_queue_out_of_reach_is_an_error_in_time_and_a_short_fault_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_does_not_exist_is_said_to_be_so_and_asked_for_again() {
-    let sqs = Sqs::with([Fate::Fails(400, "com.amazonaws.sqs#QueueDoesNotExist")]);
-    let queue = sqs.queue(None);
-    let error = queue.send(&bodies(1)).await.unwrap_err();
-    assert!(matches!(error, QueueError::Refused(_)), "{error}");
-    queue.send(&bodies(1)).await.unwrap();
-    assert_eq!(sqs.taken(), bodies(1));
+    for code in ["com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"] {
+        let sqs = Sqs::with([Fate::Fails(400, code)]);
+        let queue = sqs.queue(None);
+        let error = queue.send(&bodies(1)).await.unwrap_err();
+        assert!(matches!(error, QueueError::Refused(_)), "{error}");
+        queue.send(&bodies(1)).await.unwrap();
+        assert_eq!(sqs.taken(), bodies(1));
+    }
 }

@@ -25,7 +25,12 @@ fn parsed(body: &str) -> Event {
 }
 
 fn created(task: &str, query: &str) -> String {
-    event("c", NOW.plus(-HOUR), "task.created", json!({ "task_id": task, "user_id": USER, "search_query": query }))
+    event(
+        "c",
+        NOW.plus(-HOUR),
+        "task.created",
+        json!({ "task_id": task, "user_id": USER, "search_query": query }),
+    )
 }
 
 fn task(kind: &str, data: Value) -> String {
@@ -48,7 +53,9 @@ fn retried(n: u128) -> String {
 async fn plan(stack: &Stack, bodies: &[String]) -> Vec<Write> {
     let (store, usage) = (stack.store(), Usage::default());
     let reader = GenerationReader::new(&store, Generation::first(), &usage);
-    let items = async |keys: Vec<_>| -> HashMap<_, Item> { reader.read(Reads::gets(keys).consistent()).await.unwrap().items };
+    let items = async |keys: Vec<_>| -> HashMap<_, Item> {
+        reader.read(Reads::gets(keys).consistent()).await.unwrap().items
+    };
     let events: Vec<Event> = bodies.iter().map(|body| parsed(body)).collect();
     let tasks = events.iter().filter_map(Event::task).map(EntityKey::Task);
     let wanted: Vec<EntityKey> = events.iter().map(Event::entity).chain(tasks).collect();
@@ -111,7 +118,12 @@ async fn two_executions_of_one_task() {
 /// The place in the ranking is made from the number of tasks that was read.
 #[tokio::test]
 async fn two_tasks_that_join_one_query() {
-    second_loses(&[created("22222222-0000-4000-8000-000000000003", "a")], &[created(TASK, "a")], &[created(OTHER, "a")]).await;
+    second_loses(
+        &[created("22222222-0000-4000-8000-000000000003", "a")],
+        &[created(TASK, "a")],
+        &[created(OTHER, "a")],
+    )
+    .await;
     second_loses(&[], &[created(TASK, "a")], &[created(OTHER, "a")]).await;
 }
 
@@ -121,8 +133,14 @@ async fn an_amount_that_would_vanish_and_one_that_comes() {
     let mut other_task = failed(2, "E").replace(TASK, OTHER);
     // Only the counters of the errors may be in common, so the lanes of both tasks must be one.
     let lane = |task: &str| Lanes::DEFAULT.of(task.as_bytes());
-    let twin = (4..).map(|n| format!("22222222-0000-4000-8000-{n:012}")).find(|id| lane(id) == lane(TASK)).unwrap();
+    let twin =
+        (4..).map(|n| format!("22222222-0000-4000-8000-{n:012}")).find(|id| lane(id) == lane(TASK)).unwrap();
     other_task = other_task.replace(OTHER, &twin).replace(USER, "11111111-0000-4000-8000-000000000009");
     second_loses(&[failed(1, "E")], std::slice::from_ref(&other_task), &[retried(1)]).await;
-    second_loses(&[failed(1, "E"), other_task.clone()], &[retried(1)], &[retried(2).replace(TASK, &twin).replace(USER, "11111111-0000-4000-8000-000000000009")]).await;
+    second_loses(
+        &[failed(1, "E"), other_task.clone()],
+        &[retried(1)],
+        &[retried(2).replace(TASK, &twin).replace(USER, "11111111-0000-4000-8000-000000000009")],
+    )
+    .await;
 }

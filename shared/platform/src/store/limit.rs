@@ -42,7 +42,7 @@ impl Store {
                 }
                 // Refused by a write that came between; by now it would be admitted.
                 Judged::Open(_) if !admitted => {}
-                judged => return Ok(Counted { judged, stale }),
+                judged @ (Judged::Open(_) | Judged::Full { .. }) => return Ok(Counted { judged, stale }),
             }
         }
         Err(StoreError::Unavailable("the limits could not be prepared".to_owned()))

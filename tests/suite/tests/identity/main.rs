@@ -36,6 +36,7 @@ impl World {
     }
 
     async fn with(settings: impl Fn(&Clerk) -> Settings) -> Self {
+        recorded::listen();
         let (stack, clerk) = (Stack::start().await, Clerk::start().await);
         stack.consume(&generate::admin()).await;
         let app = app(&stack, &settings(&clerk));

@@ -1,33 +1,30 @@
 //! What the log tells of who asked.
 
-use super::{GOOD, USER, World, claiming, is};
+use super::{GOOD, USER, World, claiming};
+use lambda_http::http::Method;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use torale_tests::clerk;
-use torale_tests::stack::ADMIN_KEY;
-use tracing_subscriber::fmt::MakeWriter;
+use torale_tests::stack::{self, ADMIN_KEY};
 
-/// The fields of a request's log line that tell who asked, with what, and who acted: user, key, impersonator.
-async fn logged(world: &World, token: &str) -> [Value; 3] {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
-    let logging = tracing::subscriber::set_default(subscriber);
-    assert_eq!(world.ask(token).await, is(GOOD));
-    drop(logging);
-    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(!lines.contains(token));
-    let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = lines.find(|line| line["status"] == 200).unwrap();
-    ["user", "key", "impersonator"].map(|name| line[name].clone())
+/// Everything that the tests of this process have logged.
+static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Lines).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    Mutex::default()
+});
+
+/// To be called before anything is logged: a log statement that has found nobody listening stays silent.
+pub(super) fn listen() {
+    LazyLock::force(&LOG);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct Lines;
 
-impl Write for Log {
+impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -35,12 +32,18 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
+/// The fields of a request's log line that tell who asked, with what, and who acted: user, key, impersonator.
+async fn logged(world: &World, token: &str) -> [Value; 3] {
+    let authorization = format!("Bearer {token}");
+    let request = stack::request(Method::GET, "/admin/temporal/schedules", "", Some(&authorization));
+    let response = stack::answer(&world.app, request).await;
+    assert_eq!(response.status(), GOOD.0);
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    assert!(!log.contains(token));
+    let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let id = response.headers()["x-request-id"].to_str().unwrap();
+    let line = lines.find(|line| line["request_id"] == id).unwrap();
+    ["user", "key", "impersonator"].map(|name| line[name].clone())
 }
 
 #[tokio::test]
