@@ -39,6 +39,9 @@ struct Arguments {
     /// Lanes of the generation.
     #[arg(long, default_value_t = Lanes::DEFAULT.count())]
     lanes: u32,
+    /// Take the function binaries in target/release as they are.
+    #[arg(long)]
+    built: bool,
 }
 
 const LIMIT: u64 = 50;
@@ -193,7 +196,9 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
         let total = serde_json::from_str::<Value>(&first).unwrap()["total"].as_u64().unwrap();
         let page = (total * 9 / 10).div_ceil(LIMIT).max(2);
         one(&asked, size, (name, path, query), page, (arguments, found, &mut table)).await;
-        deep.rows.push(spread(&asked, (name, path, query), total / LIMIT).await);
+        let costs = spread(&asked, (path, query), total / LIMIT).await;
+        deep.rows.push(spread_row(name, total / LIMIT, &costs));
+        found.entry(name.to_owned()).or_default().extend(costs);
     }
     (table, deep)
 }
@@ -225,16 +230,21 @@ async fn one(
     body
 }
 
-async fn spread(asked: &Asked, (name, path, query): (&str, &str, &str), last: u64) -> Vec<String> {
+/// What 20 pages cost, the cheapest first.
+async fn spread(asked: &Asked, (path, query): (&str, &str), last: u64) -> Vec<(u64, Cost)> {
     let mut costs = Vec::new();
     for step in 0..20 {
         let page = 2 + (last.saturating_sub(2)) * step / 19;
         costs.push((page, asked.get(path, &format!("{query}page={page}&limit={LIMIT}")).await.after));
     }
     costs.sort_by(|a, b| a.1.units.total_cmp(&b.1.units));
+    costs
+}
+
+fn spread_row(name: &str, pages: u64, costs: &[(u64, Cost)]) -> Vec<String> {
     let (least, greatest) = (costs[0], costs[costs.len() - 1]);
     let trips = costs.iter().map(|(_, cost)| cost.trips).max().unwrap();
-    let cells = [last.to_string(), short(least.1.units), short(greatest.1.units), greatest.0.to_string()];
+    let cells = [pages.to_string(), short(least.1.units), short(greatest.1.units), greatest.0.to_string()];
     [name.to_owned()].into_iter().chain(cells).chain([trips.to_string()]).collect()
 }
 
@@ -254,13 +264,15 @@ fn targets(found: &Found) -> Vec<Target> {
         let (most, least) = (units.clone().fold(0.0, f64::max), units.fold(f64::MAX, f64::min));
         let limit = if name == "stats" { 40.0 } else { 100.0 };
         targets.push(Target {
-            what: format!("{name}: at most {limit} read units after authentication"),
+            what: format!(
+                "{name}: at most {limit} read units after authentication, whatever the size and the page"
+            ),
             met: most <= limit,
             found: short(most),
         });
         targets.push(Target {
             what: format!(
-                "{name}: read units within a factor of 2 over all sizes, page 1 and the page at 90%"
+                "{name}: read units within a factor of 2 over all sizes and all pages that were measured"
             ),
             met: most <= 2.0 * least,
             found: format!("{} to {}, a factor of {}", short(least), short(most), short(most / least)),
@@ -282,27 +294,41 @@ const FUNCTIONS: [(&str, &str, &str); 9] = [
 ];
 
 /// Each function as a process of its own. It reads the real clock, so this history ends now.
-async fn memory(report: &mut Report, lanes: Lanes) {
-    lambda::build(&FUNCTIONS.map(|(function, ..)| function));
+async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
+    if !built {
+        lambda::build(&FUNCTIONS.map(|(function, ..)| function));
+    }
     let world = World::new(100_000, 4.0, clock::system());
     let stack = Stack::with(&world, lanes).await;
     let lambdas = Lambdas::start(stack.port).await;
     let note = format!(
-        "The function binaries (release build), 50 requests each; {} executions, {} users, {} tasks. VmHWM of the process.",
+        "The function binaries (release build), 50 requests each; {} executions, {} users, {} tasks. VmHWM of the process. A 503 means that this machine's store took longer than 2 s for a call.",
         world.executions, world.users, world.tasks
     );
-    let columns = ["function", "query", "bytes of an answer", "MiB before the first request", "peak MiB"];
+    let columns = [
+        "function",
+        "query",
+        "answered with 200",
+        "bytes of an answer",
+        "MiB before the first request",
+        "peak MiB",
+    ];
     let mut table = Table::new("Memory", note, &columns);
     let mut most = (0.0, String::new());
     for (function, path, query) in FUNCTIONS {
         let ran = lambdas.run(function, &vec![lambda::request(path, query, ADMIN_KEY); 50]).await;
-        for answer in &ran.answers {
-            let answer: Value = serde_json::from_slice(answer).unwrap();
-            assert_eq!(answer["statusCode"], 200, "{function}: {answer}");
-        }
-        let bytes = serde_json::from_slice::<Value>(&ran.answers[0]).unwrap()["body"].as_str().unwrap().len();
+        let answers = ran.answers.iter().map(|answer| serde_json::from_slice::<Value>(answer).unwrap());
+        let good: Vec<_> = answers.filter(|answer| answer["statusCode"] == 200).collect();
+        let bytes = good.first().and_then(|answer| answer["body"].as_str()).map_or(0, str::len);
         let (idle, peak) = (short(ran.idle), short(ran.peak));
-        table.rows.push(vec![function.to_owned(), query.to_owned(), bytes.to_string(), idle, peak]);
+        table.rows.push(vec![
+            function.to_owned(),
+            query.to_owned(),
+            good.len().to_string(),
+            bytes.to_string(),
+            idle,
+            peak,
+        ]);
         if ran.peak > most.0 {
             most = (ran.peak, format!("{} MiB, {function} with `{query}`", short(ran.peak)));
         }
@@ -327,6 +353,6 @@ async fn main() {
         report.add(deep);
     }
     report.targets = targets(&found);
-    memory(&mut report, Lanes::new(arguments.lanes).unwrap()).await;
+    memory(&mut report, Lanes::new(arguments.lanes).unwrap(), arguments.built).await;
     report.finish();
 }

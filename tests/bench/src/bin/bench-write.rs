@@ -1,6 +1,7 @@
 //! `cargo bench-write`: what an event costs by type and batch size, and how consumers get on side by side.
 #![allow(
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -42,6 +43,9 @@ struct Arguments {
     /// Events of the realistic mix for each number of consumers.
     #[arg(long, default_value_t = 16_000)]
     stream: usize,
+    /// Take the consumer's binary in target/release as it is.
+    #[arg(long)]
+    built: bool,
 }
 
 /// Time for a batch.
@@ -395,9 +399,11 @@ async fn side_by_side(arguments: &Arguments, world: &World) -> Table {
 }
 
 /// The consumer's binary with one batch as large as Lambda hands over. It reads the real clock.
-async fn memory(report: &mut Report, lanes: Lanes) {
+async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
     const MOST: usize = 6 * 1024 * 1024;
-    lambda::build(&["consumer"]);
+    if !built {
+        lambda::build(&["consumer"]);
+    }
     let now = clock::system();
     let world = World::new(10_000, 1.0, now);
     let note = "The consumer's binary (release build), one batch, records with `messageId`, `eventSource` and `body` alone; \
@@ -457,6 +463,6 @@ async fn main() {
     report.add(breakdown(&stack, &mut batches, 10).await);
     report.add(breakdown(&stack, &mut batches, 100).await);
     report.add(side_by_side(&arguments, &world).await);
-    memory(&mut report, lanes).await;
+    memory(&mut report, lanes, arguments.built).await;
     report.finish();
 }

@@ -7,8 +7,11 @@ mod recorded;
 mod roles;
 mod settings;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
+use torale_domain::ids::{ClerkUserId, UserId};
+use torale_domain::keys;
 use torale_domain::time::DAY;
 use torale_platform::identity::{Identity, Settings};
 use torale_platform::serve::App;
@@ -166,4 +169,17 @@ async fn a_tokens_own_role_only_takes_rights_away() {
     let promoted = with(clerk::claims("user_plain"), "public_metadata", claim(json!("admin")));
     let promoted = Key::A.sign(&clerk::header("a").to_string(), &promoted.to_string());
     assert_eq!(world.ask(&promoted).await, is(FORBIDDEN));
+}
+
+/// Between two reads of a request a user may get another login: the older look-up then leads to the wrong session.
+#[tokio::test]
+async fn a_look_up_that_is_out_of_date_lets_nobody_in() {
+    let world = World::start().await;
+    let stale = keys::login_lookup(&ClerkUserId::parse("user_stale").unwrap(), UserId::parse(USER).unwrap());
+    let table = keys::projections_table(keys::FIRST_GENERATION);
+    let put = world.stack.client.put_item().table_name(table);
+    let put = put.item(keys::PK, AttributeValue::S(stale.pk)).item(keys::SK, AttributeValue::S(stale.sk));
+    put.send().await.unwrap();
+    assert_eq!(world.ask(&clerk::token("user_stale")).await, is(FORBIDDEN));
+    assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
 }
