@@ -12,7 +12,7 @@ use torale_domain::read::{Found, Range, Reader, Reads};
 /// Most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
 /// Calls in flight at once within one round trip.
-const PARALLEL: usize = 128;
+const PARALLEL: usize = 256;
 /// How often keys that were handed back are asked for again.
 const MAX_ATTEMPTS: u32 = 6;
 

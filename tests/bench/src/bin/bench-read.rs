@@ -344,7 +344,7 @@ async fn main() {
     tracing_subscriber::registry().with(Costs).init();
     let about = "What a request costs over the embedded store (dynoxide, in memory, one process with the handlers; \
         units as it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, \
-        97% succeed, 3 error types. Times are of this machine and this store, for comparison only.";
+        97% succeed, 3 error types. Times are of this machine and this store, for comparison only. \"In all\" counts what the store client reports as reads; the write of the rate limit is not among it.";
     let mut report = Report::new("read", about);
     let mut found = Found::new();
     for size in &arguments.sizes {
