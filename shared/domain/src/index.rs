@@ -169,13 +169,15 @@ pub struct Timeline {
     tags: BTreeMap<String, i128>,
 }
 
-/// Where a page begins: a minute, and how many of its rows (and of none after it) come before the page.
+/// Where a page begins: a minute, and how many of its rows come before the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The last millisecond of the minute.
-    pub newest: Timestamp,
-    /// Rows of that minute to pass over.
+    /// The minute.
+    pub minute: Timestamp,
+    /// Rows of the minute before the page.
     pub skip: usize,
+    /// All rows of the minute.
+    pub rows: usize,
 }
 
 impl Timeline {
@@ -242,7 +244,7 @@ impl Timeline {
 
     /// The day that holds the row at `offset`, newest first, and the offset within that day.
     pub fn day_of(&self, streams: &[Stream], offset: usize) -> Option<(Day, usize)> {
-        descend(self.days().iter(), streams, offset)
+        descend(self.days().iter(), streams, offset).map(|(day, within, _)| (day, within))
     }
 
     /// True if the minutes of this day have been read.
@@ -253,22 +255,23 @@ impl Timeline {
     /// The minute of a day that holds the row at `offset` within that day; its hours must have been added.
     pub fn minute_of(&self, streams: &[Stream], day: Day, offset: usize) -> Option<Place> {
         let minutes = self.minutes.range(day.start()..day.start().plus(DAY));
-        let (minute, skip) = descend(minutes, streams, offset)?;
-        Some(Place { newest: minute.plus(MINUTE - 1), skip })
+        let (minute, skip, rows) = descend(minutes, streams, offset)?;
+        Some(Place { minute, skip, rows })
     }
 }
 
+/// The slot that holds the row at `offset`, the rows before it in that slot, and all rows of the slot.
 fn descend<'a, K: Copy + 'a>(
     slots: impl DoubleEndedIterator<Item = (&'a K, &'a Sums)>,
     streams: &[Stream],
     offset: usize,
-) -> Option<(K, usize)> {
+) -> Option<(K, usize, usize)> {
     let mut before = offset;
     for (key, sums) in slots.rev() {
         let rows: i128 = streams.iter().map(|stream| sums.rows_of(*stream)).sum();
         let rows = usize::try_from(rows).unwrap_or(0);
         if before < rows {
-            return Some((*key, before));
+            return Some((*key, before, rows));
         }
         before -= rows;
     }

@@ -131,8 +131,9 @@ proptest! {
         let place = day.and_then(|(day, within)| timeline.minute_of(&[Stream::All], day, within));
         let expected = window.get(offset).map(|time| {
             let minute = time.floor_to_minute();
-            let skip = window.iter().take(offset).filter(|other| other.floor_to_minute() == minute).count();
-            Place { newest: minute.plus(MINUTE - 1), skip }
+            let of_minute = |other: &&Timestamp| other.floor_to_minute() == minute;
+            let skip = window.iter().take(offset).filter(of_minute).count();
+            Place { minute, skip, rows: window.iter().filter(of_minute).count() }
         });
         prop_assert_eq!(place, expected);
     }

@@ -1,11 +1,11 @@
 //! Lists by time: the rows of one page and the exact totals of the window, at a cost that does not depend on
 //! how much there is or on which page is asked for.
 
-use crate::index::{self, Place, Timeline};
+use crate::index::{self, Timeline};
 use crate::item::Item;
 use crate::keys::{self, Index, Stream};
 use crate::read::{Range, Reader, Reads};
-use crate::time::Timestamp;
+use crate::time::{MINUTE, Timestamp};
 
 /// A page that begins within this many rows from the top is read straight, without walking the counted index.
 const STRAIGHT: usize = 150;
@@ -45,7 +45,7 @@ impl Listing<'_> {
         let mut ranges = index::window_ranges(self.index, reader.lanes(), self.since);
         let nodes = ranges.len();
         if straight {
-            ranges.extend(self.row_ranges(reader, None, self.offset));
+            ranges.extend(self.row_ranges(reader, None, self.offset + self.rows));
         }
         let mut found = reader.read(self.reads(ranges)).await?;
         let mut timeline = Timeline::since(self.since);
@@ -71,26 +71,41 @@ impl Listing<'_> {
             timeline.add(found.ranges.iter().flatten());
         }
         let Some(place) = timeline.minute_of(self.streams, day, offset) else { return Ok(Vec::new()) };
-        let found = reader.read(self.reads(self.row_ranges(reader, Some(place), place.skip))).await?;
-        Ok(merged(found.ranges, place.skip, self.rows))
+        let end = Some(keys::row_time(place.minute.plus(MINUTE)));
+        if place.skip <= place.rows / 2 {
+            let ranges = self.row_ranges(reader, end, place.skip + self.rows);
+            return Ok(merged(reader.read(self.reads(ranges)).await?.ranges, place.skip, self.rows));
+        }
+        // Nearer to the minute's beginning: its rows from there up to the page, and older ones from there down.
+        let left = place.rows - place.skip;
+        let start = keys::row_time(place.minute);
+        let upwards = |range| Range { from: Some(start.clone()), descending: false, ..range };
+        let mut ranges: Vec<Range> = self.row_ranges(reader, end, left).into_iter().map(upwards).collect();
+        let partitions = ranges.len();
+        let older = self.rows.saturating_sub(left);
+        if older > 0 {
+            ranges.extend(self.row_ranges(reader, Some(start.clone()), older));
+        }
+        let mut found = reader.read(self.reads(ranges)).await?;
+        let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
+        oldest.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
+        oldest.truncate(left);
+        let older = merged(found.ranges, 0, older);
+        Ok(oldest.into_iter().rev().chain(older).take(self.rows).collect())
     }
 
     fn reads(&self, ranges: Vec<Range>) -> Reads {
         Reads { consistent: self.consistent, ..Reads::ranges(ranges) }
     }
 
-    /// Any lane and any state may hold all rows of the page.
-    fn row_ranges<R: Reader>(&self, reader: &R, from: Option<Place>, skip: usize) -> Vec<Range> {
+    /// The newest rows up to a sort key, from every lane and state: any of them may hold all of the page.
+    fn row_ranges<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
         let lanes = || reader.lanes().all();
         let partitions =
             self.streams.iter().flat_map(|stream| lanes().map(|lane| keys::rows(self.index, *stream, lane)));
-        let range = |pk| Range {
-            pk,
-            from: self.since.map(keys::row_time),
-            to: from.map(|place| keys::row_time(place.newest.plus(1))),
-            descending: true,
-            limit: Some(skip.saturating_add(self.rows)),
-        };
+        let from = self.since.map(keys::row_time);
+        let range =
+            |pk| Range { pk, from: from.clone(), to: to.clone(), descending: true, limit: Some(limit) };
         partitions.map(range).collect()
     }
 }
