@@ -24,7 +24,7 @@
 //! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
-//! | `torale-audit` | chain | sequence | see the audit issue | insert only |
+//! | `torale-audit` | | | nothing yet | insert only |
 
 use crate::fold::EntityKey;
 use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, UserId};
