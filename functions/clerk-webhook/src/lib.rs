@@ -21,7 +21,7 @@ use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
 use torale_platform::queue::Queue;
 use torale_platform::respond;
-use torale_platform::store::{GenerationReader, Generations, Store, StoreError, Usage};
+use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
@@ -102,7 +102,7 @@ impl Webhook {
         let Some(clerk_user_id) = notice.unnamed() else { return Ok(Vec::new()) };
         let usage = Usage::default();
         let live = self.generations.read(&self.store, &usage).await?;
-        clerk::users(&GenerationReader::new(&self.store, live, &usage), clerk_user_id).await
+        clerk::users(&TableReader::of(&self.store, &live, &usage), clerk_user_id).await
     }
 }
 

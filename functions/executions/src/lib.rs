@@ -2,7 +2,7 @@
 
 use torale_domain::pages::executions;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, Method};
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -10,11 +10,11 @@ pub struct Executions;
 
 impl Handler for Executions {
     const ENDPOINT: Endpoint =
-        Endpoint { method: Method::GET, path: "/admin/executions", action: "executions.list" };
+        Endpoint { method: HttpMethod::GET, path: "/admin/executions", action: "executions.list" };
+    type Query = executions::ExecutionsQuery;
     type Answer = executions::ExecutionsPage;
 
-    async fn handle(call: &Call<'_>) -> Result<Self::Answer, AdminError> {
-        let query = executions::ExecutionsQuery::parse(call.query)?;
-        Ok(executions::answer(call.reader, &query, call.now).await?)
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        Ok(executions::answer(call.reader, query, call.now).await?)
     }
 }

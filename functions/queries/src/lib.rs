@@ -2,7 +2,7 @@
 
 use torale_domain::pages::queries;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, Method};
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -10,11 +10,11 @@ pub struct Queries;
 
 impl Handler for Queries {
     const ENDPOINT: Endpoint =
-        Endpoint { method: Method::GET, path: "/admin/queries", action: "queries.list" };
+        Endpoint { method: HttpMethod::GET, path: "/admin/queries", action: "queries.list" };
+    type Query = queries::QueriesQuery;
     type Answer = queries::QueriesPage;
 
-    async fn handle(call: &Call<'_>) -> Result<Self::Answer, AdminError> {
-        let query = queries::QueriesQuery::parse(call.query)?;
-        Ok(queries::answer(call.reader, &query).await?)
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        Ok(queries::answer(call.reader, query).await?)
     }
 }

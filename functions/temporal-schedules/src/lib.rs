@@ -2,7 +2,7 @@
 
 use torale_domain::pages::schedules;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, Method};
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -10,11 +10,11 @@ pub struct Schedules;
 
 impl Handler for Schedules {
     const ENDPOINT: Endpoint =
-        Endpoint { method: Method::GET, path: "/admin/temporal/schedules", action: "schedules.list" };
+        Endpoint { method: HttpMethod::GET, path: "/admin/temporal/schedules", action: "schedules.list" };
+    type Query = schedules::SchedulesQuery;
     type Answer = schedules::SchedulesPage;
 
-    async fn handle(call: &Call<'_>) -> Result<Self::Answer, AdminError> {
-        let query = schedules::SchedulesQuery::parse(call.query)?;
-        Ok(schedules::answer(call.reader, &query, call.now, call.temporal_ui).await?)
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        Ok(schedules::answer(call.reader, query, call.now, call.temporal_ui).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use torale_domain::pages::workflows;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, Method};
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -10,11 +10,11 @@ pub struct Workflows;
 
 impl Handler for Workflows {
     const ENDPOINT: Endpoint =
-        Endpoint { method: Method::GET, path: "/admin/temporal/workflows", action: "workflows.list" };
+        Endpoint { method: HttpMethod::GET, path: "/admin/temporal/workflows", action: "workflows.list" };
+    type Query = workflows::WorkflowsQuery;
     type Answer = workflows::WorkflowsPage;
 
-    async fn handle(call: &Call<'_>) -> Result<Self::Answer, AdminError> {
-        let query = workflows::WorkflowsQuery::parse(call.query)?;
-        Ok(workflows::answer(call.reader, &query, call.now, call.temporal_ui).await?)
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        Ok(workflows::answer(call.reader, query, call.now, call.temporal_ui).await?)
     }
 }

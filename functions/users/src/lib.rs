@@ -2,18 +2,19 @@
 
 use torale_domain::pages::users;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, Method};
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
 pub struct Users;
 
 impl Handler for Users {
-    const ENDPOINT: Endpoint = Endpoint { method: Method::GET, path: "/admin/users", action: "users.list" };
+    const ENDPOINT: Endpoint =
+        Endpoint { method: HttpMethod::GET, path: "/admin/users", action: "users.list" };
+    type Query = users::UsersQuery;
     type Answer = users::UsersPage;
 
-    async fn handle(call: &Call<'_>) -> Result<Self::Answer, AdminError> {
-        let query = users::UsersQuery::parse(call.query)?;
-        Ok(users::answer(call.reader, &query, call.now).await?)
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        Ok(users::answer(call.reader, query, call.now).await?)
     }
 }

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
 use crate::failure::Failure;
 use crate::seed;
@@ -25,6 +28,27 @@ pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, F
     let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&path, only_mine).map_err(Failure::io(path.display().to_string()))?;
     Ok(key)
+}
+
+/// The file with the key that seals the audit trail: the one that the folder keeps, else a new one. Without a folder
+/// of one's own it lies among the stack's own files.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn audit_key(folder: Option<&Path>, local: &Path) -> Result<PathBuf, Failure> {
+    let path = folder.unwrap_or(local).join("audit-key.pem");
+    if path.exists() {
+        return Ok(path);
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| Failure::Helper(format!("random numbers: {error}")))?;
+    let pem = SigningKey::from_bytes(&secret).to_pkcs8_pem(LineEnding::LF);
+    let pem = pem.map_err(|error| Failure::Helper(format!("a key for the audit trail: {error}")))?;
+    std::fs::create_dir_all(folder.unwrap_or(local)).map_err(Failure::io(path.display().to_string()))?;
+    write(&path, &pem)?;
+    let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, only_mine).map_err(Failure::io(path.display().to_string()))?;
+    Ok(path)
 }
 
 /// Whether the history has been seeded, and from which day on if that was interrupted.

@@ -50,6 +50,21 @@ pub const EVENTS: EventSource = EventSource {
 /// Every queue that feeds a function. A new consumer is one more row here.
 pub const EVENT_SOURCES: &[EventSource] = &[EVENTS];
 
+/// A function that runs on a schedule.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The function.
+    pub function: &'static str,
+    /// How often; in the cloud once a minute.
+    pub every: Duration,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+/// Every function that runs on a schedule.
+pub const SCHEDULES: &[Schedule] =
+    &[Schedule { function: "audit-seal", every: Duration::from_secs(5), timeout: Duration::from_secs(60) }];
+
 impl EventSource {
     /// AWS asks for six times the function's time-out and the batching window at least.
     #[must_use]
@@ -89,13 +104,17 @@ pub struct Function {
     pub instances: usize,
 }
 
-/// The functions that routes and event sources name.
+/// The functions that routes, event sources and schedules name.
 #[must_use]
 pub fn named_by(routes: &[Route], http_instances: usize, consumers: usize) -> Vec<Function> {
     let http = routes.iter().map(|route| (route.function.as_str(), http_instances));
     let sources = EVENT_SOURCES.iter().map(|source| (source.function, consumers));
-    let mut functions: Vec<_> =
-        http.chain(sources).map(|(name, instances)| Function { name: name.to_owned(), instances }).collect();
+    let scheduled = SCHEDULES.iter().map(|schedule| (schedule.function, 1));
+    let mut functions: Vec<_> = http
+        .chain(sources)
+        .chain(scheduled)
+        .map(|(name, instances)| Function { name: name.to_owned(), instances })
+        .collect();
     functions.sort_by(|a, b| a.name.cmp(&b.name));
     functions.dedup_by(|a, b| a.name == b.name);
     functions
@@ -139,6 +158,8 @@ pub struct Addresses {
     pub sqs: u16,
     /// Port of the store.
     pub dynamodb: u16,
+    /// The key that seals the audit trail.
+    pub audit_key: PathBuf,
 }
 
 /// Runs the functions' processes and keeps them running.
@@ -257,7 +278,7 @@ impl Shared {
 
     fn command(&self, name: &str, instance: &str) -> tokio::process::Command {
         let mut command = process::command(self.folder.join(name));
-        let Addresses { http, sqs, dynamodb } = self.addresses;
+        let Addresses { http, sqs, dynamodb, ref audit_key } = self.addresses;
         for hidden in HIDDEN {
             command.env_remove(hidden);
         }
@@ -269,6 +290,7 @@ impl Shared {
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{http}/.rt/{name}:{instance}"))
             .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{dynamodb}"))
             .env("AWS_ENDPOINT_URL_SQS", format!("http://127.0.0.1:{sqs}"))
+            .env(config::AUDIT_KEY_FILE, audit_key)
             .env(config::EVENTS_QUEUE_URL, queue::url(sqs, EVENTS.queue))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -302,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_ends_at_once_fails_what_waits_for_it_and_is_started_again() {
         let (runtimes, stop, tracker) = (Runtimes::default(), CancellationToken::new(), TaskTracker::new());
-        let addresses = Addresses { http: 1, sqs: 1, dynamodb: 1 };
+        let addresses = Addresses { http: 1, sqs: 1, dynamodb: 1, audit_key: PathBuf::new() };
         let console = Console::default();
         let fleet = Fleet::new(
             Path::new("/bin"),
@@ -326,7 +348,7 @@ mod tests {
     fn each_function_is_named_once() {
         let routes = [Route::new("GET", "/a", "one"), Route::new("POST", "/a", "one")];
         let functions = named_by(&routes, 1, 2);
-        let expected = [("consumer", 2), ("one", 1)];
+        let expected = [("audit-seal", 1), ("consumer", 2), ("one", 1)];
         assert_eq!(
             functions,
             expected.map(|(name, instances)| Function { name: name.to_owned(), instances })

@@ -1,22 +1,47 @@
-//! How the poller reaches a function: in this process, or behind another program's HTTP port.
+//! How queues and schedules reach a function: in this process, or behind another program's HTTP port.
 
 use axum::body::Bytes;
 use axum::http::Request;
+use std::time::Duration;
 
 use crate::console::Console;
-use crate::functions::EventSource;
+use crate::functions::{EventSource, Schedule};
 use crate::http;
 use crate::poller::Target;
 use crate::runtime::Runtimes;
 
-/// The function that a queue feeds.
+/// A function and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Called {
+    /// Its name.
+    pub function: &'static str,
+    /// How long it may run.
+    pub timeout: Duration,
+    /// How long a caller waits whose first call may include its compilation.
+    pub patience: Duration,
+}
+
+impl From<&EventSource> for Called {
+    fn from(source: &EventSource) -> Self {
+        Self { function: source.function, timeout: source.timeout, patience: source.visibility() }
+    }
+}
+
+impl From<&Schedule> for Called {
+    fn from(schedule: &Schedule) -> Self {
+        let Schedule { function, timeout, .. } = *schedule;
+        Self { function, timeout, patience: timeout * 6 }
+    }
+}
+
+/// The way to a function.
 pub enum Invoke {
     /// Its processes are this stack's own.
     Here {
         /// The functions.
         runtimes: Runtimes,
-        /// Which one, and for how long it may run.
-        source: &'static EventSource,
+        /// Which one.
+        called: Called,
         /// Where failures are reported.
         console: Console,
     },
@@ -25,7 +50,7 @@ pub enum Invoke {
         /// The port that it listens on.
         port: u16,
         /// Which function.
-        source: &'static EventSource,
+        called: Called,
         /// Where failures are reported.
         console: Console,
     },
@@ -34,26 +59,24 @@ pub enum Invoke {
 impl Target for Invoke {
     async fn invoke(&self, event: Bytes) -> Option<Bytes> {
         match self {
-            Self::Here { runtimes, source, console } => {
-                let invoked = runtimes.invoke(source.function, event, source.timeout).await;
-                invoked.map_err(|error| console.line(source.function, &error.to_string())).ok()
+            Self::Here { runtimes, called, console } => {
+                let invoked = runtimes.invoke(called.function, event, called.timeout).await;
+                invoked.map_err(|error| console.line(called.function, &error.to_string())).ok()
             }
-            Self::Elsewhere { port, source, console } => {
-                let invoked = post(*port, source, event).await;
-                invoked.map_err(|error| console.line(source.function, &error)).ok()
+            Self::Elsewhere { port, called, console } => {
+                let invoked = post(*port, called, event).await;
+                invoked.map_err(|error| console.line(called.function, &error)).ok()
             }
         }
     }
 }
 
-/// Invokes a function as `aws lambda invoke` would. Its first call may include its compilation, so it may
-/// take as long as its messages stay invisible.
-async fn post(port: u16, source: &EventSource, event: Bytes) -> Result<Bytes, String> {
-    let path = format!("/2015-03-31/functions/{}/invocations", source.function);
+/// Invokes a function as `aws lambda invoke` would.
+async fn post(port: u16, called: &Called, event: Bytes) -> Result<Bytes, String> {
+    let path = format!("/2015-03-31/functions/{}/invocations", called.function);
     let request = Request::post(path).header("content-type", "application/json").body(event);
     let request = request.map_err(|error| error.to_string())?;
-    let answer =
-        http::request(port, request, source.visibility()).await.map_err(|error| error.to_string())?;
+    let answer = http::request(port, request, called.patience).await.map_err(|error| error.to_string())?;
     if answer.status().is_success() && !answer.headers().contains_key("x-amz-function-error") {
         return Ok(answer.into_body());
     }
@@ -65,7 +88,6 @@ mod tests {
     use super::*;
     use crate::functions::EVENTS;
     use crate::gateway::Gateway;
-    use std::time::Duration;
     use tokio::net::TcpListener;
 
     #[tokio::test]
@@ -79,8 +101,8 @@ mod tests {
             Gateway::new(runtimes.clone(), Duration::from_secs(60), console.clone()).serve(listener),
         );
         let ways = [
-            Invoke::Here { runtimes: runtimes.clone(), source: &EVENTS, console: console.clone() },
-            Invoke::Elsewhere { port, source: &EVENTS, console },
+            Invoke::Here { runtimes: runtimes.clone(), called: (&EVENTS).into(), console: console.clone() },
+            Invoke::Elsewhere { port, called: (&EVENTS).into(), console },
         ];
         for way in ways {
             for outcome in [Ok(Bytes::from_static(b"{}")), Err(crate::runtime::InvokeError::Crashed)] {

@@ -1,7 +1,9 @@
 //! Starts everything in order, watches the source, and stops everything again.
 
+use std::path::Path;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -12,11 +14,11 @@ use crate::clock;
 use crate::console::Console;
 use crate::data::{self, Marker};
 use crate::failure::Failure;
-use crate::functions::{self, Addresses, EVENT_SOURCES, EVENTS, EventSource, Fleet};
+use crate::functions::{self, Addresses, EVENT_SOURCES, EVENTS, EventSource, Fleet, SCHEDULES};
 use crate::gateway::{API_TIMEOUT, Gateway, Route};
-use crate::invoke::Invoke;
+use crate::invoke::{Called, Invoke};
 use crate::load;
-use crate::poller::{Batching, Poller};
+use crate::poller::{Batching, Poller, Target};
 use crate::project::Project;
 use crate::queue::{self, Queue, Server};
 use crate::runtime::Runtimes;
@@ -110,7 +112,13 @@ async fn serve(
     let runtimes = Runtimes::default();
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
     let profile = if arguments.release { "release" } else { "debug" };
-    let addresses = Addresses { http: ports.http_port, sqs: ports.sqs_port, dynamodb: ports.dynamodb_port };
+    let audit_key = data::audit_key(arguments.data.as_deref(), &project.local())?;
+    let addresses = Addresses {
+        http: ports.http_port,
+        sqs: ports.sqs_port,
+        dynamodb: ports.dynamodb_port,
+        audit_key: audit_key.clone(),
+    };
     let fleet = Fleet::new(
         &project.target.join(profile),
         addresses,
@@ -134,13 +142,14 @@ async fn serve(
             stack.start_gateway(http, &routes);
             stack.fleet.replace(&stack.functions(&routes));
         }
-        None => stack.wait_for_functions().await?,
+        None => stack.wait_for_functions(&audit_key).await?,
     }
     let events = stack.start_pollers().await?;
+    stack.start_schedules();
     tokio::select! {
         key = stack.fill(&events) => {
             let kept = arguments.data.is_some();
-            console.print(&summary::text(ports, &routes, &key?, kept));
+            console.print(&summary::text(ports, &routes, &key?, &audit_key, kept));
         }
         Some(failure) = broken.recv() => return Err(failure),
         () = stop.cancelled() => return Ok(()),
@@ -204,8 +213,8 @@ impl Stack<'_> {
     }
 
     /// Says how to start the functions and waits until something listens on their port.
-    async fn wait_for_functions(&self) -> Result<(), Failure> {
-        self.console.print(&summary::lambda_watch(self.ports));
+    async fn wait_for_functions(&self, audit_key: &Path) -> Result<(), Failure> {
+        self.console.print(&summary::lambda_watch(self.ports, audit_key));
         while tokio::net::TcpStream::connect(("127.0.0.1", self.ports.http_port)).await.is_err() {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -241,12 +250,30 @@ impl Stack<'_> {
             retry_after: source.retry_after,
         };
         let console = self.console.clone();
-        let target = if self.arguments.no_functions {
-            Invoke::Elsewhere { port: self.ports.http_port, source, console }
+        let target = self.way_to(source.into());
+        Poller { name: source.queue, source: queue, target, batching, console }
+    }
+
+    fn way_to(&self, called: Called) -> Invoke {
+        let console = self.console.clone();
+        if self.arguments.no_functions {
+            Invoke::Elsewhere { port: self.ports.http_port, called, console }
         } else {
-            Invoke::Here { runtimes: self.runtimes.clone(), source, console }
-        };
-        Poller { name: source.queue, source: queue, target, batching, console: self.console.clone() }
+            Invoke::Here { runtimes: self.runtimes.clone(), called, console }
+        }
+    }
+
+    /// Starts what invokes the functions that run on a schedule.
+    fn start_schedules(&self) {
+        for schedule in SCHEDULES {
+            let (way, stop) = (self.way_to(schedule.into()), self.stop.clone());
+            self.tracker.spawn(async move {
+                while stop.run_until_cancelled(tokio::time::sleep(schedule.every)).await.is_some() {
+                    // A failure is on the console; the next turn does what this one could not.
+                    drop(stop.run_until_cancelled(way.invoke(Bytes::from_static(b"{}"))).await);
+                }
+            });
+        }
     }
 
     /// Sends the admin, its key and the history through the queue. Answers the key.

@@ -1,6 +1,8 @@
 //! What the user needs to know once everything runs.
 
-use torale_platform::config::EVENTS_QUEUE_URL;
+use std::path::Path;
+
+use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL};
 
 use crate::args::Ports;
 use crate::functions::EVENTS;
@@ -9,7 +11,7 @@ use crate::queue;
 
 /// The text that ends the start: addresses, the key, and a line to try each endpoint.
 #[must_use]
-pub fn text(ports: &Ports, routes: &[Route], key: &str, kept: bool) -> String {
+pub fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: bool) -> String {
     let base = format!("http://127.0.0.1:{}", ports.http_port);
     let mut text = format!(
         "\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
@@ -24,23 +26,27 @@ pub fn text(ports: &Ports, routes: &[Route], key: &str, kept: bool) -> String {
     }
     let data = if kept { "the store is kept, the queue is not" } else { "store and queue are in memory" };
     text.push_str(&format!(
-        "\nSend events:  cargo dev send{} FILE.ndjson\nChanges under shared/ and functions/ are picked up.\n\
+        "\nSend events:  cargo dev send{} FILE.ndjson\nCheck the audit trail:  cargo audit-verify \
+         --endpoint http://127.0.0.1:{} --key {}\nChanges under shared/ and functions/ are picked up.\n\
          Stop:         Ctrl-C ({data})\n",
-        port_flags(ports)
+        port_flags(ports),
+        ports.dynamodb_port,
+        audit_key.display(),
     ));
     text
 }
 
 /// How to serve the functions with `cargo lambda watch` on top of this stack's store and queue.
 #[must_use]
-pub fn lambda_watch(ports: &Ports) -> String {
+pub fn lambda_watch(ports: &Ports, audit_key: &Path) -> String {
     format!(
         "\nStore and queue are up. Waiting for the functions on port {http}; in another terminal:\n  \
          export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
          export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{dynamodb} AWS_ENDPOINT_URL_SQS=http://127.0.0.1:{sqs}\n  \
-         export {EVENTS_QUEUE_URL}={events}\n  \
+         export {EVENTS_QUEUE_URL}={events} {AUDIT_KEY_FILE}={key}\n  \
          cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors\n",
         events = queue::url(ports.sqs_port, EVENTS.queue),
+        key = audit_key.display(),
         http = ports.http_port,
         dynamodb = ports.dynamodb_port,
         sqs = ports.sqs_port,
@@ -70,7 +76,7 @@ mod tests {
             Route::new("GET", "/admin/stats", "stats"),
             Route::new("PATCH", "/admin/users/{id}/deactivate", "deactivate-user"),
         ];
-        let text = text(&ports, &routes, "sk_test", false);
+        let text = text(&ports, &routes, "sk_test", Path::new("key.pem"), false);
         let get = "curl -s -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/stats\n";
         let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");

@@ -59,22 +59,24 @@ pub fn can_be_key(token: &str) -> bool {
     (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// A live key and its owner.
+/// A key and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOwner {
     /// The key.
     pub key_id: KeyId,
+    /// Whether it is revoked.
+    pub revoked: bool,
     /// Its owner.
     pub user_id: UserId,
 }
 
-/// The key that a look-up found; of several live keys with one text, the one with the least id.
+/// The key that a look-up found: of several keys with one text a live one, and of those the one with the least id.
 pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     let Some(item) = lookups.first() else { return Ok(None) };
     let key_id = keys::parse_key_lookup(&item.key);
     let user_id = item.text(views::OWNER).and_then(UserId::parse);
     match key_id.zip(user_id) {
-        Some((key_id, user_id)) => Ok(Some(KeyOwner { key_id, user_id })),
+        Some(((key_id, revoked), user_id)) => Ok(Some(KeyOwner { key_id, revoked, user_id })),
         None => Err(Corrupt::new(&item.key, "not a key's look-up")),
     }
 }

@@ -1,5 +1,6 @@
 //! Identifiers as types, so that a task id is never taken for a user id.
 
+use crate::keys;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use uuid::Uuid;
@@ -90,28 +91,56 @@ text_id! {
     ScheduleId,
 }
 
-/// SHA-256 of a whole API key, in lower-case hexadecimal: 64 characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct KeyHash(String);
+macro_rules! sha256_hex {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
 
-impl KeyHash {
-    /// Accepts exactly 64 lower-case hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        hex.then(|| Self(text.to_owned()))
-    }
+        impl $name {
+            /// Accepts exactly 64 lower-case hexadecimal digits.
+            pub fn parse(text: &str) -> Option<Self> {
+                let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                hex.then(|| Self(text.to_owned()))
+            }
 
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+            /// The digits.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| de::Error::custom("not 64 lower-case hexadecimal digits"))
+            }
+        }
+    )*};
 }
 
-impl<'de> Deserialize<'de> for KeyHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("not 64 lower-case hexadecimal digits"))
+sha256_hex! {
+    /// SHA-256 of a whole API key, in lower-case hexadecimal: 64 characters.
+    KeyHash,
+    /// SHA-256 of a record or a seal of the audit trail, in lower-case hexadecimal: 64 characters.
+    Digest,
+}
+
+impl Digest {
+    /// The digest of nothing that came before: 64 zeros.
+    pub fn none() -> Self {
+        Self("0".repeat(64))
+    }
+
+    /// SHA-256 of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(keys::sha256_hex(&[bytes]))
+    }
+
+    /// A digest that was computed elsewhere.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(keys::hex(bytes))
     }
 }
 

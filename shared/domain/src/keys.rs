@@ -8,7 +8,7 @@
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
 //! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
-//! | key look-up | `h#<SHA-256 of the key>` | key id | `user` |
+//! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | login look-up | `l#<clerk user id>` | user id | |
 //! | row of a list | `r#<index>#<stream>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not tell |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
@@ -24,13 +24,18 @@
 //! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
-//! | `torale-audit` | | | nothing yet | insert only |
+//! | `torale-control` | `key#<key id>` | `used` | `at`, `expires_at`: when an API key was used last | once a minute a key |
+//! | `torale-audit` | `r#<yyyymmddhh>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
+//! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
+//! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
 
+use crate::audit::ChainId;
 use crate::fold::EntityKey;
 use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, UserId};
 use crate::item::Key;
 use crate::time::{Day, Hour, Month, Timestamp};
 use chrono::Datelike;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -42,6 +47,8 @@ pub const QUARANTINE_TABLE: &str = "torale-quarantine";
 pub const CONTROL_TABLE: &str = "torale-control";
 /// The audit trail.
 pub const AUDIT_TABLE: &str = "torale-audit";
+/// The counted index over the audit trail.
+pub const AUDIT_INDEX_TABLE: &str = "torale-audit-index";
 /// Projections: this and the generation's name.
 pub const PROJECTIONS_TABLE_PREFIX: &str = "torale-projections-";
 /// The generation that a new installation starts with.
@@ -74,6 +81,7 @@ pub fn tables() -> Vec<TableSpec> {
         (&projections, None),
         (CONTROL_TABLE, Some("expires_at")),
         (AUDIT_TABLE, None),
+        (AUDIT_INDEX_TABLE, None),
         (QUARANTINE_TABLE, None),
     ]
     .map(|(name, ttl)| TableSpec { name: name.to_owned(), hash_key: PK, range_key: Some(SK), ttl })
@@ -101,7 +109,8 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing into a String cannot fail.
         write!(text, "{byte:02x}").ok();
@@ -114,6 +123,8 @@ fn hex(bytes: &[u8]) -> String {
 pub struct Lanes(u32);
 
 impl Lanes {
+    /// Of what is not spread.
+    pub const ONE: Self = Self(1);
     /// The lanes of a new installation.
     pub const DEFAULT: Self = Self(2);
     /// The most lanes a generation may have.
@@ -162,6 +173,8 @@ pub enum Index {
     Workflows,
     /// Schedules by `created_at`.
     Schedules,
+    /// Audit records by time, in a table of their own.
+    Audit,
 }
 
 impl Index {
@@ -174,12 +187,14 @@ impl Index {
             Self::Notifications => "notifications",
             Self::Workflows => "workflows",
             Self::Schedules => "schedules",
+            Self::Audit => "audit",
         }
     }
 }
 
 /// The part of an index that holds the rows of one state, so that a filter reads only its own rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// Indexes without states.
     All,
@@ -275,19 +290,27 @@ pub fn query(query_hash: &str) -> Key {
     key(format!("q#{query_hash}"), ENTITY)
 }
 
-/// Look-ups of live API keys by the hash of the whole key.
-pub fn key_lookup(hash: &KeyHash, id: &KeyId) -> Key {
-    key(key_lookup_pk(hash), escaped(id.as_str()))
+const LIVE: &str = "0#";
+const REVOKED: &str = "1#";
+
+/// Look-ups of API keys by the hash of the whole key; live ones come first.
+pub fn key_lookup(hash: &KeyHash, id: &KeyId, revoked: bool) -> Key {
+    let state = if revoked { REVOKED } else { LIVE };
+    key(key_lookup_pk(hash), format!("{state}{}", escaped(id.as_str())))
 }
 
-/// The partition that holds all live keys with one hash.
+/// The partition that holds all keys with one hash.
 pub fn key_lookup_pk(hash: &KeyHash) -> String {
     format!("h#{}", hash.as_str())
 }
 
-/// The id of the key that a look-up stands for.
-pub fn parse_key_lookup(key: &Key) -> Option<KeyId> {
-    KeyId::parse(&unescaped(&key.sk))
+/// The id of the key that a look-up stands for, and whether it is revoked.
+pub fn parse_key_lookup(key: &Key) -> Option<(KeyId, bool)> {
+    let (id, revoked) = match key.sk.strip_prefix(LIVE) {
+        Some(id) => (id, false),
+        None => (key.sk.strip_prefix(REVOKED)?, true),
+    };
+    Some((KeyId::parse(&unescaped(id))?, revoked))
 }
 
 /// Look-up of a user by its name at the identity provider.
@@ -407,8 +430,7 @@ pub fn month_node(index: Index, lane: Lane, month: Month, tag: Option<&str>) -> 
 
 /// The least sort key of an hour's nodes.
 pub fn hour_sk(hour: Hour) -> String {
-    let start = hour.start();
-    format!("h#{}{:02}", yyyymmdd(start.day()), (hour.0).rem_euclid(24))
+    format!("h#{}", yyyymmddhh(hour))
 }
 
 /// The least sort key of a month's nodes.
@@ -445,9 +467,7 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
         None => (rest, None),
     };
     let node = match level {
-        "h" => Node::Hour(Hour(
-            parse_day(bucket.get(..8)?)?.first_hour().0 + bucket.get(8..)?.parse::<i64>().ok()?,
-        )),
+        "h" => Node::Hour(parse_hour(bucket)?),
         "m" => {
             Node::Month(Month { year: bucket.get(..4)?.parse().ok()?, month: bucket.get(4..)?.parse().ok()? })
         }
@@ -506,9 +526,8 @@ fn inverted(number: u32) -> String {
 
 /// Where a part of a batch of received events lies in the log.
 pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
-    let hour = hour_sk(received_at.hour());
-    let bucket = hour.strip_prefix("h#").unwrap_or_default();
-    key(format!("{bucket}#{lane:02}"), format!("{}#{writer}#{part:04}", row_time(received_at)))
+    let hour = yyyymmddhh(received_at.hour());
+    key(format!("{hour}#{lane:02}"), format!("{}#{writer}#{part:04}", row_time(received_at)))
 }
 
 /// The log lane of an entity.
@@ -527,6 +546,43 @@ pub fn limit(user: UserId) -> Key {
     key(format!("limit#{user}"), "requests")
 }
 
+/// When an API key was used last.
+pub fn key_used(id: &KeyId) -> Key {
+    key(format!("key#{}", escaped(id.as_str())), "used")
+}
+
+/// A record of the audit trail: by the hour of its chain, then time, chain and number.
+pub fn audit_record(chain: &ChainId, seq: u64, at: Timestamp) -> Key {
+    key(audit_records(chain.hour()), format!("{}{chain}#{seq:010}", row_time(at)))
+}
+
+/// The partition with the audit records of the chains that began in an hour.
+pub fn audit_records(hour: Hour) -> String {
+    format!("{AUDIT_RECORDS}{}", yyyymmddhh(hour))
+}
+
+/// How every partition of audit records begins.
+pub const AUDIT_RECORDS: &str = "r#";
+
+/// The record that a row of the audit trail's index stands for: rows have the sort keys of their records.
+pub fn audit_row_record(row: &Key) -> Option<Key> {
+    let chain = row.sk.get(ROW_TIME_DIGITS..)?.split('#').next()?;
+    Some(key(audit_records(ChainId::parse(chain)?.hour()), row.sk.clone()))
+}
+
+/// A seal of the audit trail.
+pub fn audit_seal(number: u64) -> Key {
+    key(AUDIT_SEALS.to_owned(), format!("{number:010}"))
+}
+
+/// The partition of all seals.
+pub const AUDIT_SEALS: &str = "seals";
+
+/// A partition of one facet of the audit trail's index; a facet has all partitions of an index of its own.
+pub fn in_facet(facet: &str, pk: &str) -> String {
+    format!("{facet}/{pk}")
+}
+
 /// The pointer to the live generation.
 pub fn live_generation() -> Key {
     key("generation".to_owned(), "live")
@@ -535,6 +591,18 @@ pub fn live_generation() -> Key {
 fn yyyymmdd(day: Day) -> String {
     let date = day.date();
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
+}
+
+/// An hour as ten digits.
+pub fn yyyymmddhh(hour: Hour) -> String {
+    format!("{}{:02}", yyyymmdd(hour.start().day()), hour.0.rem_euclid(24))
+}
+
+/// Reads the ten digits of an hour.
+pub fn parse_hour(text: &str) -> Option<Hour> {
+    let day = parse_day(text.get(..8)?)?;
+    let hour = text.get(8..)?.parse::<i64>().ok().filter(|hour| (0..24).contains(hour))?;
+    Some(Hour(day.first_hour().0 + hour))
 }
 
 fn parse_day(text: &str) -> Option<Day> {

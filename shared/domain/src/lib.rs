@@ -13,6 +13,7 @@
 //! | page | [`pages`] | which items answer a request, and what is the answer? |
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod auth;
 pub mod clerk;
 pub mod commit;

@@ -2,6 +2,7 @@
 //!
 //! Each `answer` awaits its reader once a round trip, so its cost can be counted by eye.
 
+pub mod audit;
 pub mod errors;
 pub mod executions;
 mod listing;

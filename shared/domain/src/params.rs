@@ -1,7 +1,24 @@
 //! Query parameters: read once, with every fault listed.
 
+use crate::ids::UserId;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// The parameters of an endpoint: what the server understood, and nothing else, is what the audit trail records.
+pub trait Query: Serialize + Sized + Send + Sync {
+    /// Reads a query string; every fault is listed.
+    fn parse(query: &str) -> Result<Self, Vec<Fault>>;
+}
+
+/// Of an endpoint without parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NoQuery {}
+
+impl Query for NoQuery {
+    fn parse(_query: &str) -> Result<Self, Vec<Fault>> {
+        Ok(Self {})
+    }
+}
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,6 +93,26 @@ impl Params {
         }
     }
 
+    /// The id of a user.
+    pub fn user(&mut self, name: &str) -> Option<UserId> {
+        let user = UserId::parse(&self.single(name)?);
+        if user.is_none() {
+            self.fault(name, "uuid_parsing", "Input should be a UUID with hyphens".to_owned());
+        }
+        user
+    }
+
+    /// The name of an action, such as `stats.read`.
+    pub fn action(&mut self, name: &str) -> Option<String> {
+        let text = self.single(name)?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+            return Some(text);
+        }
+        self.fault(name, "string_pattern", "Input should be the name of an action".to_owned());
+        None
+    }
+
     /// One of some names.
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let text = self.single(name)?;
@@ -105,9 +142,10 @@ impl Params {
 }
 
 /// Which rows of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PageOf {
     /// Whether the request named a page or a limit.
+    #[serde(skip)]
     pub asked: bool,
     /// From 1.
     pub page: u64,

@@ -34,6 +34,10 @@ pub const ROLE_SOURCE: &str = "ROLE_SOURCE";
 pub const RATE_LIMIT_PER_MINUTE: &str = "RATE_LIMIT_PER_MINUTE";
 /// Requests that a user may make in any hour; 10000 if it is not set.
 pub const RATE_LIMIT_PER_HOUR: &str = "RATE_LIMIT_PER_HOUR";
+/// The key in KMS that seals the audit trail: id, ARN or alias.
+pub const AUDIT_KMS_KEY_ID: &str = "AUDIT_KMS_KEY_ID";
+/// A file with a private Ed25519 key (PKCS #8, PEM) instead, for local use.
+pub const AUDIT_KEY_FILE: &str = "AUDIT_KEY_FILE";
 /// What to log: `info`, or directives as `tracing` reads them.
 pub const LOG: &str = "RUST_LOG";
 
@@ -81,6 +85,24 @@ pub fn events_queue_url() -> Option<String> {
 /// The secrets that Clerk's webhooks are signed with, as they were set; empty where they were not.
 pub fn clerk_webhook_secret() -> String {
     variable(CLERK_WEBHOOK_SECRET, "")
+}
+
+/// Where the key is that seals the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditKey {
+    /// In KMS, by id, ARN or alias.
+    Kms(String),
+    /// In a file, by path.
+    File(String),
+    /// Nowhere.
+    Missing,
+}
+
+/// The key that seals the audit trail; one in KMS goes before one in a file.
+pub fn audit_key() -> AuditKey {
+    let set = |name| Some(variable(name, "")).filter(|value| !value.is_empty());
+    let file = || set(AUDIT_KEY_FILE).map_or(AuditKey::Missing, AuditKey::File);
+    set(AUDIT_KMS_KEY_ID).map_or_else(file, AuditKey::Kms)
 }
 
 /// How to identify who asks.

@@ -28,6 +28,9 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit record can't be written.
+    #[error("not recorded: {0}")]
+    Unrecorded(StoreError),
     /// The identity provider failed.
     #[error(transparent)]
     Identity(#[from] Trouble),
@@ -93,6 +96,7 @@ impl From<&AdminError> for HttpError {
                 ..of(StatusCode::TOO_MANY_REQUESTS, "")
             },
             AdminError::Store(StoreError::Unavailable(_))
+            | AdminError::Unrecorded(_)
             | AdminError::Identity(_)
             | AdminError::TimedOut => unavailable(),
             AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | AdminError::Internal(_) => {

@@ -9,45 +9,21 @@ mod settings;
 use crate::error::AdminError;
 use crate::limit::Limiter;
 use crate::serve::Seen;
-use crate::store::{GenerationReader, Generations, Store, StoreError, Usage};
+use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
 pub use provider::Trouble;
 use roles::Roles;
 use session::Verifier;
 pub use settings::{Misconfigured, Settings};
+use torale_domain::audit::{Method, Principal};
 use torale_domain::auth::{self, Credentials, Refusal};
 use torale_domain::commit::Entity;
-use torale_domain::ids::{ClerkUserId, KeyHash, KeyId, UserId};
+use torale_domain::ids::{ClerkUserId, KeyHash, UserId};
 use torale_domain::item::Item;
 use torale_domain::keys;
 use torale_domain::limits::Judged;
 use torale_domain::read::{Range, Reader, Reads};
 use torale_domain::session::{Refused, Session};
 use torale_domain::time::Timestamp;
-
-/// An admin who may ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The user.
-    pub user_id: UserId,
-    /// The user at the identity provider.
-    pub clerk_user_id: ClerkUserId,
-    /// What it asks with.
-    pub method: Method,
-    /// Who acts in the user's name, if another does: an id at the identity provider.
-    pub impersonator: Option<String>,
-}
-
-/// What a principal authenticated with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Method {
-    /// An API key.
-    ApiKey {
-        /// Its id.
-        key_id: KeyId,
-    },
-    /// A session token.
-    Session,
-}
 
 /// What tells who asks; made once for an instance by [`Identity::new`].
 #[derive(Debug)]
@@ -80,18 +56,27 @@ impl Presented {
         }
     }
 
-    /// Whose they are.
-    fn owner(&self, lookups: &[Item]) -> Result<(UserId, Method), AdminError> {
-        let found = match self {
-            Self::Key(_) => auth::key_owner(lookups)
-                .map(|owner| owner.map(|o| (o.user_id, Method::ApiKey { key_id: o.key_id }))),
-            Self::Session(_) => auth::login_owner(lookups).map(|user| user.map(|id| (id, Method::Session))),
-        };
-        let unknown = match self {
-            Self::Key(_) => Refusal::InvalidKey,
-            Self::Session(_) => Refusal::NotAdmin,
-        };
-        found.map_err(StoreError::from)?.ok_or(AdminError::Refused(unknown))
+    /// Whose they are. Noted as soon as it is known, for whoever is refused later on.
+    fn owner(&self, lookups: &[Item], seen: &mut Seen) -> Result<UserId, AdminError> {
+        match self {
+            Self::Key(_) => {
+                let owner = auth::key_owner(lookups).map_err(StoreError::from)?;
+                let owner = owner.ok_or(AdminError::Refused(Refusal::InvalidKey))?;
+                let (user_id, key_id) = (Some(owner.user_id), Some(owner.key_id));
+                seen.presented(Method::ApiKey, Principal { user_id, key_id, ..Principal::default() });
+                if owner.revoked { Err(AdminError::Refused(Refusal::InvalidKey)) } else { Ok(owner.user_id) }
+            }
+            Self::Session(session) => {
+                let user_id = auth::login_owner(lookups).map_err(StoreError::from)?;
+                let clerk_user_id = Some(session.subject.clone());
+                let impersonator = session.impersonator.clone();
+                seen.presented(
+                    Method::Session,
+                    Principal { user_id, clerk_user_id, key_id: None, impersonator },
+                );
+                user_id.ok_or(AdminError::Refused(Refusal::NotAdmin))
+            }
+        }
     }
 
     const fn of_deactivated(&self) -> Refusal {
@@ -108,48 +93,58 @@ impl Presented {
             Self::Session(session) => session.demoted || session.subject != *clerk_user_id,
         }
     }
+}
 
-    fn impersonator(self) -> Option<String> {
-        match self {
-            Self::Key(_) => None,
-            Self::Session(session) => session.impersonator,
-        }
-    }
+/// Credentials that were looked up, and the generation they were found in.
+pub(crate) struct LookedUp {
+    presented: Presented,
+    user_id: UserId,
+    pub(crate) generation: Generation,
 }
 
 impl Identity {
-    /// Finds out who asks, whether it may at all and whether it may now, and which generation is live: two round
-    /// trips to the store. The limit is counted beside the reading of the user.
-    pub(crate) async fn authenticate<'a>(
+    /// Finds out whose the credentials are, and which generation is live: one round trip to the store.
+    pub(crate) async fn look_up(
         &self,
-        asked: &Asked<'a>,
+        asked: &Asked<'_>,
         header: Option<&[u8]>,
         seen: &mut Seen,
-    ) -> Result<GenerationReader<'a>, AdminError> {
+    ) -> Result<LookedUp, AdminError> {
+        let presented = self.presented(header, asked.now).await?;
+        let (lookups, generation) = look_up(asked, presented.look_up_pk()).await?;
+        let user_id = presented.owner(&lookups, seen)?;
+        Ok(LookedUp { presented, user_id, generation })
+    }
+
+    /// Finds out whether who asks may at all, and may now: one round trip. The limit is counted beside the reading
+    /// of the user.
+    pub(crate) async fn admit(
+        &self,
+        asked: &Asked<'_>,
+        found: LookedUp,
+        seen: &mut Seen,
+    ) -> Result<(), AdminError> {
         let refused = AdminError::Refused;
-        let Asked { store, generations, limiter, now, usage } = *asked;
-        let presented = self.presented(header, now).await?;
-        let (lookups, reader) = look_up(store, generations, presented.look_up_pk(), usage).await?;
-        let (user_id, method) = presented.owner(&lookups)?;
+        let LookedUp { presented, user_id, generation } = found;
+        let reader = TableReader::of(asked.store, &generation, asked.usage);
         let key = keys::user(user_id);
         let user = reader.read(Reads::gets([key.clone()]).consistent());
-        let (found, judged) = futures::try_join!(user, limiter.count(store, user_id, now, usage))?;
+        let counting = asked.limiter.count(asked.store, user_id, asked.now, asked.usage);
+        let (found, judged) = futures::try_join!(user, counting)?;
         let user = Entity::load(found.items.get(&key)).map_err(StoreError::from)?;
         let asker = auth::asker(&user, presented.of_deactivated());
         if !matches!(asker, Err(Refusal::InvalidKey | Refusal::InvalidToken)) {
-            seen.authenticated(user_id, &method, &judged);
+            seen.authenticated(&judged);
         }
         let asker = asker.map_err(refused)?;
+        seen.is_user(&asker.clerk_user_id);
         if presented.contradicts(&asker.clerk_user_id) {
             return Err(refused(Refusal::NotAdmin));
         }
         auth::admit(self.roles.role(&asker).await?.as_deref()).map_err(refused)?;
-        let impersonator = presented.impersonator();
-        seen.principal =
-            Some(Principal { user_id, clerk_user_id: asker.clerk_user_id, method, impersonator });
         match judged {
             Judged::Full { retry_after, .. } => Err(AdminError::RateLimited { retry_after }),
-            Judged::Open(_) | Judged::Unprepared => Ok(reader),
+            Judged::Open(_) | Judged::Unprepared => Ok(()),
         }
     }
 
@@ -173,23 +168,18 @@ impl Identity {
 }
 
 /// Reads a look-up in the generation that was live last, while the pointer confirms that it still is.
-async fn look_up<'a>(
-    store: &'a Store,
-    generations: &Generations,
-    pk: String,
-    usage: &'a Usage,
-) -> Result<(Vec<Item>, GenerationReader<'a>), AdminError> {
+async fn look_up(asked: &Asked<'_>, pk: String) -> Result<(Vec<Item>, Generation), AdminError> {
+    let Asked { store, generations, usage, .. } = *asked;
     let range = Range { pk, limit: Some(1), ..Range::default() };
     let reads = || Reads::ranges(vec![range.clone()]).consistent();
     let guess = match generations.seen() {
         Some(seen) => seen,
         None => generations.read(store, usage).await?,
     };
-    let mut reader = GenerationReader::new(store, guess, usage);
+    let reader = TableReader::of(store, &guess, usage);
     let (live, mut found) = futures::try_join!(generations.read(store, usage), reader.read(reads()))?;
-    if live != *reader.generation() {
-        reader = GenerationReader::new(store, live, usage);
-        found = reader.read(reads()).await?;
+    if live != guess {
+        found = TableReader::of(store, &live, usage).read(reads()).await?;
     }
-    Ok((found.take_ranges(1).into_iter().flatten().collect(), reader))
+    Ok((found.take_ranges(1).into_iter().flatten().collect(), live))
 }

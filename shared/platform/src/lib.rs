@@ -6,17 +6,20 @@
 //! | [`consume`] | from a batch of messages to the log and the projections |
 //! | [`identity`] | who asks: API keys, session tokens, roles |
 //! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
+//! | [`audit`] | the audit trail: one record a request, and the job that seals them |
 //! | [`queue`] | SQS: sending to the queue of events |
 //! | [`respond`], [`routes`] | what every answer has, and which paths there are |
 //! | [`config`] | the only reader of the environment |
 //! | [`clock`] | the only reader of the clock and of randomness |
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod consume;
 pub mod error;
 pub mod identity;
+mod key_use;
 mod limit;
 pub mod queue;
 pub mod respond;

@@ -6,6 +6,14 @@ use lambda_http::http::{HeaderName, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
 
+/// The client's address, as API Gateway saw it.
+pub fn source_address(request: &Request) -> Option<String> {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+        _other_sources => None,
+    }
+}
+
 /// The id that API Gateway gave the request, else the runtime's, else a new one.
 pub fn request_id(request: &Request) -> String {
     let gateway = match request.request_context_ref() {

@@ -2,7 +2,7 @@
 //! functions declare, to the local router and to the template.
 
 /// Method and path of each route; parameters stand in braces.
-pub const ROUTES: [(&str, &str); 8] = [
+pub const ROUTES: [(&str, &str); 9] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
@@ -10,6 +10,7 @@ pub const ROUTES: [(&str, &str); 8] = [
     ("GET", "/admin/temporal/schedules"),
     ("GET", "/admin/errors"),
     ("GET", "/admin/users"),
+    ("GET", "/admin/audit"),
     ("POST", "/webhooks/clerk"),
 ];
 

@@ -1,59 +1,72 @@
 //! The one wrapper around every endpoint: authenticate ▸ limit ▸ handle ▸ answer. Handlers know nothing of HTTP.
 
+use crate::audit::Trail;
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::error::{AdminError, HttpError};
-use crate::identity::{Asked, Identity, Method as Credential, Principal};
+use crate::identity::{Asked, Identity};
+use crate::key_use::KeyUse;
 use crate::limit::Limiter;
 use crate::respond;
-use crate::store::{GenerationReader, Generations, Store, Usage};
+use crate::store::{Generations, Store, TableReader, Usage};
 use futures::FutureExt;
-pub use lambda_http::http::Method;
+pub use lambda_http::http::Method as HttpMethod;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{AUTHORIZATION, HeaderValue};
+use lambda_http::http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use lambda_http::{Body, Request, Response, service_fn};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use tokio::time::Instant;
-use torale_domain::ids::{KeyId, UserId};
+use torale_domain::audit::record::harmless;
+use torale_domain::audit::{Entry, Method, Principal};
+use torale_domain::ids::{ClerkUserId, KeyId};
+use torale_domain::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
 use torale_domain::limits::{Judged, Limits, Standing};
 use torale_domain::pages::TemporalUi;
+use torale_domain::params::{Fault, Query};
 use torale_domain::time::Timestamp;
 
 /// What an endpoint declares about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its method.
-    pub method: Method,
+    pub method: HttpMethod,
     /// Its path, with parameters in braces.
     pub path: &'static str,
     /// What it does, as logs name it.
     pub action: &'static str,
 }
 
-/// One admitted request, as a handler sees it.
+/// One request, as a handler sees it.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The query string, without its question mark.
-    pub query: &'a str,
     /// When the request came in.
     pub now: Timestamp,
     /// The live projections, one generation for the whole request.
-    pub reader: &'a GenerationReader<'a>,
+    pub reader: &'a TableReader<'a>,
+    /// The audit trail's index and its records.
+    pub audit: &'a [TableReader<'a>; 2],
     /// Where Temporal's web pages are.
     pub temporal_ui: &'a TemporalUi,
 }
 
-/// An endpoint: a declaration and a short handler.
+/// An endpoint that reads: a declaration and a short handler. It runs while it is still being found out whether who
+/// asks may, so it must change nothing.
 pub trait Handler: 'static {
     /// The declaration.
     const ENDPOINT: Endpoint;
+    /// The parameters.
+    type Query: Query;
     /// The body of a good answer.
     type Answer: Serialize + Send;
 
-    /// Answers an admitted request.
-    fn handle(call: &Call<'_>) -> impl Future<Output = Result<Self::Answer, AdminError>> + Send;
+    /// Answers a request whose parameters are good.
+    fn handle(
+        call: &Call<'_>,
+        query: &Self::Query,
+    ) -> impl Future<Output = Result<Self::Answer, AdminError>> + Send;
 }
 
 /// What all requests of an instance share.
@@ -63,6 +76,8 @@ pub struct App {
     generations: Generations,
     identity: Identity,
     limiter: Limiter,
+    trail: Trail,
+    key_use: KeyUse,
     temporal_ui: TemporalUi,
     clock: Clock,
 }
@@ -70,27 +85,49 @@ pub struct App {
 /// What is known of a request by the time its answer is made, however it ended.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// The user and its API key, if it was one, once the credentials were good.
-    asker: Option<(UserId, Option<KeyId>)>,
-    /// How the user stands with its limits.
+    /// Who presents which credentials, once they are found to be someone's.
+    who: Option<(Method, Principal)>,
+    /// How the user stands with its limits, once the credentials are good.
     standing: Option<Standing>,
-    /// The admin, once it was found to be one.
-    pub(crate) principal: Option<Principal>,
+    /// Whether the credentials are good.
+    authenticated: bool,
 }
 
 impl Seen {
-    /// The credentials are those of this user.
-    pub(crate) fn authenticated(&mut self, user: UserId, credential: &Credential, judged: &Judged) {
-        let key = match credential {
-            Credential::ApiKey { key_id } => Some(key_id.clone()),
-            Credential::Session => None,
-        };
-        self.asker = Some((user, key));
+    /// The credentials are someone's, and may still be refused.
+    pub(crate) fn presented(&mut self, method: Method, principal: Principal) {
+        self.who = Some((method, principal));
+    }
+
+    /// The user's name at the identity provider.
+    pub(crate) fn is_user(&mut self, clerk_user_id: &ClerkUserId) {
+        if let Some((_, principal)) = &mut self.who {
+            principal.clerk_user_id = Some(clerk_user_id.clone());
+        }
+    }
+
+    /// The credentials are good.
+    pub(crate) const fn authenticated(&mut self, judged: &Judged) {
+        self.authenticated = true;
         self.standing = match judged {
             Judged::Open(standing) | Judged::Full { standing, .. } => Some(*standing),
             Judged::Unprepared => None,
         };
     }
+
+    fn principal(&self) -> Option<&Principal> {
+        self.who.as_ref().map(|(_, principal)| principal)
+    }
+}
+
+/// A request and what every step of answering it needs.
+struct Exchange<'a> {
+    endpoint: Endpoint,
+    request: &'a Request,
+    request_id: String,
+    now: Timestamp,
+    started: Instant,
+    usage: Usage,
 }
 
 impl App {
@@ -102,54 +139,188 @@ impl App {
         temporal_ui: TemporalUi,
         clock: Clock,
     ) -> Self {
-        let limiter = Limiter::new(limits);
-        Self { store, generations: Generations::default(), identity, limiter, temporal_ui, clock }
+        Self {
+            store,
+            generations: Generations::default(),
+            identity,
+            limiter: Limiter::new(limits),
+            trail: Trail::default(),
+            key_use: KeyUse::default(),
+            temporal_ui,
+            clock,
+        }
+    }
+
+    /// Finds out before the first request which generation is live: one round trip less for it. A failure is no
+    /// matter: the request asks again.
+    async fn warm_up(&self) {
+        if let Err(error) = self.generations.read(&self.store, &Usage::default()).await {
+            tracing::warn!(%error, "not warmed up");
+        }
     }
 
     /// Answers a request; whatever happens, there is an answer in the form that the contract gives it.
     pub async fn answer<H: Handler>(&self, request: &Request) -> Response<Body> {
-        let started = Instant::now();
-        let (usage, mut seen) = (Usage::default(), Seen::default());
-        let work = AssertUnwindSafe(self.admitted::<H>(request, &usage, &mut seen)).catch_unwind();
+        let exchange = Exchange {
+            endpoint: H::ENDPOINT,
+            request,
+            request_id: respond::request_id(request),
+            now: (self.clock)(),
+            started: Instant::now(),
+            usage: Usage::default(),
+        };
+        let query = H::Query::parse(request.uri().query().unwrap_or_default());
+        let parameters = parameters(&query);
+        let mut seen = Seen::default();
+        let work = AssertUnwindSafe(self.handled::<H>(&exchange, query, &mut seen)).catch_unwind();
         let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
             Err(_elapsed) => Err(AdminError::TimedOut),
         };
-        let request_id = respond::request_id(request);
-        let response = render(&result, &seen, &request_id);
-        log::<H>(&response, &result, &seen, &request_id, &usage, started);
+        let result = self.recorded(&exchange, &seen, parameters, result).await;
+        let response = render(&result, &seen, &exchange.request_id);
+        exchange.log(&response, &result, &seen);
         response
     }
 
-    /// The order of refusals is the contract's: method, 401, 403, 429, (413,) 422.
-    async fn admitted<H: Handler>(
+    /// The order of refusals is the contract's: method, 401, 403, 429, 422. The reading goes on beside the admission:
+    /// an answer that is refused is thrown away.
+    async fn handled<H: Handler>(
         &self,
-        request: &Request,
-        usage: &Usage,
+        exchange: &Exchange<'_>,
+        query: Result<H::Query, Vec<Fault>>,
         seen: &mut Seen,
     ) -> Result<String, AdminError> {
-        if request.method() != H::ENDPOINT.method {
-            return Err(AdminError::MethodNotAllowed { allowed: allowed(&H::ENDPOINT.method) });
+        if exchange.request.method() != exchange.endpoint.method {
+            return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
         }
-        let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let now = (self.clock)();
-        let (store, generations) = (&self.store, &self.generations);
-        let asked = Asked { store, generations, limiter: &self.limiter, now, usage };
-        let reader = self.identity.authenticate(&asked, header, seen).await?;
-        // Here, around every handler alike: the audit record of the request.
-        let query = request.uri().query().unwrap_or_default();
-        let call = Call { query, now, reader: &reader, temporal_ui: &self.temporal_ui };
-        let answer = H::handle(&call).await?;
-        serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
+        let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let found = self.identity.look_up(&self.asked(exchange, &exchange.usage), header, seen).await?;
+        let (admitting, reading) = (Usage::default(), Usage::default());
+        let (store, usage) = (&self.store, &reading);
+        let reader = TableReader::of(store, &found.generation, usage);
+        let audit = [AUDIT_INDEX_TABLE, AUDIT_TABLE].map(|table| TableReader::new(store, table, usage));
+        let call = Call { now: exchange.now, reader: &reader, audit: &audit, temporal_ui: &self.temporal_ui };
+        let admission = self.asked(exchange, &admitting);
+        let admission = self.identity.admit(&admission, found, seen);
+        let answer = async {
+            match &query {
+                Ok(query) => Ok(H::handle(&call, query).await),
+                Err(faults) => Ok(Err(AdminError::Invalid(faults.clone()))),
+            }
+        };
+        let result = futures::try_join!(admission, answer);
+        exchange.usage.add_parallel(&[&admitting, &reading]);
+        let ((), answer) = result?;
+        serde_json::to_string(&answer?).map_err(|e| AdminError::Internal(e.to_string()))
+    }
+
+    const fn asked<'a>(&'a self, exchange: &Exchange<'_>, usage: &'a Usage) -> Asked<'a> {
+        let (store, generations, limiter) = (&self.store, &self.generations, &self.limiter);
+        Asked { store, generations, limiter, now: exchange.now, usage }
+    }
+
+    /// Writes the audit record of a request whose credentials are someone's; without it there is no answer.
+    async fn recorded(
+        &self,
+        exchange: &Exchange<'_>,
+        seen: &Seen,
+        parameters: Value,
+        result: Result<String, AdminError>,
+    ) -> Result<String, AdminError> {
+        let Some((method, principal)) = &seen.who else { return result };
+        let status = result.as_ref().map_or_else(|error| HttpError::from(error).status, |_| StatusCode::OK);
+        let entry = exchange.entry((self.clock)(), *method, principal.clone(), parameters, status);
+        let used = principal.key_id.as_ref().filter(|_| seen.authenticated);
+        let noting = async {
+            if let Some(key) = used {
+                self.key_use.note(&self.store, key, exchange.now, &exchange.usage).await;
+            }
+        };
+        let (recorded, ()) = futures::join!(self.trail.record(&self.store, entry, &exchange.usage), noting);
+        match recorded {
+            Ok(()) => result,
+            Err(error) => Err(AdminError::Unrecorded(error)),
+        }
     }
 }
 
-const fn allowed(method: &Method) -> &'static str {
+/// What the server understood of the parameters, for the audit trail; of malformed ones the names.
+fn parameters<Q: Query>(query: &Result<Q, Vec<Fault>>) -> Value {
+    match query {
+        Ok(query) => serde_json::to_value(query).unwrap_or_default(),
+        Err(faults) => json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }),
+    }
+}
+
+impl Exchange<'_> {
+    fn entry(
+        &self,
+        at: Timestamp,
+        method: Method,
+        principal: Principal,
+        parameters: Value,
+        status: StatusCode,
+    ) -> Entry {
+        let headers = self.request.headers();
+        let user_agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+        Entry {
+            at,
+            principal,
+            method,
+            action: self.endpoint.action.to_owned(),
+            target: None,
+            parameters,
+            status: status.as_u16(),
+            request_id: self.request_id.clone(),
+            source: respond::source_address(self.request),
+            user_agent: user_agent.map(|agent| harmless(&agent)),
+            duration_ms: self.elapsed_ms(),
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn log(&self, response: &Response<Body>, result: &Result<String, AdminError>, seen: &Seen) {
+        let (request_id, action) = (&self.request_id, self.endpoint.action);
+        let status = response.status().as_u16();
+        let principal = seen.principal();
+        let user = principal.and_then(|principal| principal.user_id).map(|user| user.to_string());
+        let key = principal.and_then(|principal| principal.key_id.as_ref()).map(KeyId::as_str);
+        let impersonator = principal.and_then(|principal| principal.impersonator.as_deref());
+        let duration_ms = self.elapsed_ms();
+        let (read_units, write_units) = (self.usage.read_units(), self.usage.write_units());
+        let round_trips = self.usage.round_trips();
+        match result {
+            Err(error) if status >= 500 => {
+                tracing::error!(request_id, action, status, user, key, impersonator, duration_ms, read_units, write_units, round_trips, %error);
+            }
+            Ok(_) | Err(_) => {
+                tracing::info!(
+                    request_id,
+                    action,
+                    status,
+                    user,
+                    key,
+                    impersonator,
+                    duration_ms,
+                    read_units,
+                    write_units,
+                    round_trips
+                );
+            }
+        }
+    }
+}
+
+const fn allowed(method: &HttpMethod) -> &'static str {
     match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PATCH => "PATCH",
+        HttpMethod::GET => "GET",
+        HttpMethod::POST => "POST",
+        HttpMethod::PATCH => "PATCH",
         _ => "",
     }
 }
@@ -170,47 +341,13 @@ fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) ->
     respond::json(status, body, request_id, &headers)
 }
 
-fn log<H: Handler>(
-    response: &Response<Body>,
-    result: &Result<String, AdminError>,
-    seen: &Seen,
-    request_id: &str,
-    usage: &Usage,
-    started: Instant,
-) {
-    let status = response.status().as_u16();
-    let action = H::ENDPOINT.action;
-    let user = seen.asker.as_ref().map(|(user, _)| user.to_string());
-    let key = seen.asker.as_ref().and_then(|(_, key)| key.as_ref()).map(KeyId::as_str);
-    let impersonator = seen.principal.as_ref().and_then(|principal| principal.impersonator.as_deref());
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (read_units, round_trips) = (usage.read_units(), usage.round_trips());
-    match result {
-        Err(error) if status >= 500 => {
-            tracing::error!(request_id, action, status, user, key, impersonator, duration_ms, read_units, round_trips, %error);
-        }
-        Ok(_) | Err(_) => {
-            tracing::info!(
-                request_id,
-                action,
-                status,
-                user,
-                key,
-                impersonator,
-                duration_ms,
-                read_units,
-                round_trips
-            );
-        }
-    }
-}
-
 /// Runs an endpoint as a Lambda function.
 pub async fn run<H: Handler>() -> Result<(), lambda_http::Error> {
     config::start_logging();
     let identity = Identity::new(&config::identity())?;
     let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
     let app = &App::new(Store::connect().await, identity, limits, temporal_ui, clock::system);
+    app.warm_up().await;
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, lambda_http::Error>(app.answer::<H>(&request).await)
     }))

@@ -1,7 +1,9 @@
 //! DynamoDB: executes what the core has planned, and nothing else.
 
+mod audit;
 mod convert;
 pub mod generation;
+mod key_use;
 mod limit;
 pub mod log;
 mod reader;
@@ -13,7 +15,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 pub use generation::{Generation, Generations};
-pub use reader::GenerationReader;
+pub use reader::TableReader;
 use std::sync::atomic::{AtomicU64, Ordering};
 use torale_domain::read::Corrupt;
 pub use transact::Lost;
@@ -80,6 +82,15 @@ impl Usage {
 
     fn wrote(&self, capacity: &[ConsumedCapacity]) {
         self.write_halves.fetch_add(capacity.iter().map(|c| halves(Some(c))).sum(), Ordering::Relaxed);
+    }
+
+    /// Adds the costs of flows that ran beside each other: the longest tells how many round trips they waited for.
+    pub fn add_parallel(&self, flows: &[&Self]) {
+        for flow in flows {
+            self.read_halves.fetch_add(flow.read_halves.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.write_halves.fetch_add(flow.write_halves.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.waited(flows.iter().map(|flow| flow.round_trips()).max().unwrap_or(0));
     }
 
     fn waited(&self, round_trips: u64) {

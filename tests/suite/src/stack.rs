@@ -4,6 +4,7 @@ use crate::faults::Faults;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
+use ed25519_dalek::SigningKey;
 use lambda_http::http::{Method, Request};
 use lambda_http::{Body, Response};
 use serde_json::Value;
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::audit::Link;
+use torale_domain::audit::verify::Span;
 use torale_domain::item::{self as domain, Item};
 use torale_domain::keys;
 use torale_domain::limits::Limits;
@@ -18,6 +21,7 @@ use torale_domain::pages::TemporalUi;
 use torale_domain::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
+use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer};
 use torale_platform::consume::{Consumer, Message, Outcome};
 use torale_platform::identity::{Identity, Settings};
 use torale_platform::serve::{App, Endpoint, Handler};
@@ -52,6 +56,11 @@ fn config(port: u16) -> Builder {
 /// Where the tests' Temporal web pages are.
 pub fn temporal_ui() -> TemporalUi {
     TemporalUi { url: "https://cloud.temporal.io".to_owned(), namespace: "torale.abc123".to_owned() }
+}
+
+/// The key that the tests' audit trails are sealed with.
+pub fn audit_key() -> LocalKey {
+    LocalKey::new(SigningKey::from_bytes(&[7; 32]))
 }
 
 /// Admits API keys only.
@@ -123,6 +132,36 @@ impl Stack {
             .iter()
             .map(|item| (format!("{} / {}", show(&item["pk"]), show(&item["sk"])), print(item)))
             .collect()
+    }
+
+    /// Every record of the audit trail, in the order of its keys.
+    pub async fn records(&self) -> Vec<Link> {
+        let mut items = self.audit_items().await;
+        items.retain(|item| item.key.pk != keys::AUDIT_SEALS);
+        items.iter().map(|item| Link::load(item).expect("a record")).collect()
+    }
+
+    /// Every item of the audit table.
+    pub async fn audit_items(&self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let usage = Usage::default();
+        torale_tools::audit::read_table(&self.store(), Span::default(), &usage, |item| {
+            items.push(item.clone())
+        })
+        .await
+        .unwrap();
+        items.sort_by(|a, b| a.key.cmp(&b.key));
+        items
+    }
+
+    /// Seals and indexes what has been recorded.
+    pub async fn seal(&self) -> Done {
+        self.seal_with(&self.store()).await.unwrap()
+    }
+
+    /// One run of the sealing job over a store client of one's own.
+    pub async fn seal_with(&self, store: &Store) -> Result<Done, SealError> {
+        Sealer::new(store, &audit_key(), || NOW, &Usage::default()).run().await
     }
 
     /// Every item of a table.
@@ -207,6 +246,7 @@ endpoints!(
     executions::Executions,
     errors::Errors,
     users::Users,
+    audit::Audit,
     temporal_workflows::Workflows,
     temporal_schedules::Schedules,
 );

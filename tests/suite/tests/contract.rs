@@ -4,10 +4,12 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
+use torale_domain::audit::Link;
+use torale_domain::limits::Limits;
 use torale_domain::time::DAY;
 use torale_platform::consume::Consumer;
 use torale_platform::routes;
-use torale_platform::serve::App;
+use torale_platform::serve::{App, Endpoint};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
@@ -48,6 +50,45 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
             assert_eq!(response.headers()[name], value, "{}", endpoint.path);
         }
         assert!(!response.headers()["x-request-id"].is_empty());
+    }
+}
+
+/// Whoever is known is recorded, however it ends; headers tell everyone who is let in how it stands with its limits.
+#[tokio::test]
+async fn every_endpoint_keeps_to_limits_and_leaves_a_record() {
+    let stack = stack_with_admin().await;
+    let admin = format!("Bearer {ADMIN_KEY}");
+    let request =
+        |endpoint: &Endpoint| stack::request(endpoint.method.clone(), endpoint.path, "", Some(&admin));
+    let recorded = async |action: &str, status: u16| {
+        let records = stack.records().await;
+        let fits = |link: &&Link| link.record.entry.action == action && link.record.entry.status == status;
+        records.iter().filter(fits).count()
+    };
+    let limited = |limit| {
+        let limits = Limits::new(limit, 100_000);
+        App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || NOW)
+    };
+    let (open, full) = (stack.app(), limited(0));
+    for endpoint in stack::endpoints() {
+        for (app, status) in [(&open, 200), (&full, 429)] {
+            let before = recorded(endpoint.action, status).await;
+            let response = stack::answer(app, request(&endpoint)).await;
+            assert_eq!(response.status(), status, "{}", endpoint.path);
+            for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
+                assert!(response.headers()[header].to_str().unwrap().parse::<i64>().is_ok());
+            }
+            assert_eq!(response.headers().contains_key("retry-after"), status == 429);
+            assert_eq!(recorded(endpoint.action, status).await, before + 1, "{}", endpoint.path);
+        }
+    }
+    stack.consume(&[event("e1", NOW, "user.updated", json!({ "user_id": USER, "role": "user" }))]).await;
+    for endpoint in stack::endpoints() {
+        let response = stack::answer(&open, request(&endpoint)).await;
+        assert_eq!(response.status(), 403, "{}", endpoint.path);
+        assert!(response.headers().contains_key("x-ratelimit-limit"));
+        assert_eq!(stack::json(response), json!({ "detail": "Admin access required" }));
+        assert_eq!(recorded(endpoint.action, 403).await, 1, "{}", endpoint.path);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use torale_domain::pages::{errors, executions, queries, schedules, stats, users, workflows};
+use torale_domain::params::Query;
 use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
-use torale_platform::store::{Generation, GenerationReader, StoreError, Usage};
+use torale_platform::store::{Generation, StoreError, TableReader, Usage};
 use torale_tests::generate::{self, event};
 use torale_tests::stack::{self, NOW, Stack};
 use uuid::Uuid;
@@ -147,7 +148,7 @@ fn sortable(value: &Value) -> String {
 /// Round trips and read units of one page of one list.
 async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
     let (store, usage, ui) = (stack.store(), Usage::default(), stack::temporal_ui());
-    let reader = &GenerationReader::new(&store, Generation::first(), &usage);
+    let reader = &TableReader::of(&store, &Generation::first(), &usage);
     let done: Result<(), StoreError> = async {
         match path {
             "/admin/stats" => drop(stats::answer(reader, NOW).await?),

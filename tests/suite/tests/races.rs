@@ -9,7 +9,7 @@ use torale_domain::item::Item;
 use torale_domain::keys::{self, Lanes};
 use torale_domain::read::{Reader, Reads};
 use torale_domain::time::HOUR;
-use torale_platform::store::{Generation, GenerationReader, Lost, Usage};
+use torale_platform::store::{Generation, Lost, TableReader, Usage};
 use torale_tests::generate::event;
 use torale_tests::stack::{NOW, Stack};
 
@@ -52,7 +52,7 @@ fn retried(n: u128) -> String {
 /// What the consumer would write for these events now, without writing it.
 async fn plan(stack: &Stack, bodies: &[String]) -> Vec<Write> {
     let (store, usage) = (stack.store(), Usage::default());
-    let reader = GenerationReader::new(&store, Generation::first(), &usage);
+    let reader = TableReader::of(&store, &Generation::first(), &usage);
     let items = async |keys: Vec<_>| -> HashMap<_, Item> {
         reader.read(Reads::gets(keys).consistent()).await.unwrap().items
     };
@@ -71,7 +71,7 @@ async fn plan(stack: &Stack, bodies: &[String]) -> Vec<Write> {
 }
 
 async fn write(stack: &Stack, writes: Vec<Write>) -> Result<(), Lost> {
-    stack.store().transact(&Generation::first(), writes, &Usage::default()).await
+    stack.store().transact(&Generation::first().table(), writes, &Usage::default()).await
 }
 
 /// Both are planned over `history`; then the first is written and the second must lose.

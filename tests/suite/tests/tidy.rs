@@ -51,6 +51,7 @@ fn the_core_has_no_dependency_that_could_reach_outside() {
         "chrono",
         "chrono-tz",
         "croner",
+        "ed25519-dalek",
         "form_urlencoded",
         "percent-encoding",
         "serde",

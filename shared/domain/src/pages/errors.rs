@@ -6,22 +6,22 @@ use super::{HOURS, LIMIT, Names, last_hours};
 use crate::entities::{Execution, Status};
 use crate::ids::{ExecutionId, TaskId};
 use crate::keys::{Index, Stream};
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::Reader;
 use crate::time::Timestamp;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct ErrorsQuery {
     hours: u64,
+    #[serde(flatten)]
     page: PageOf,
 }
 
-impl ErrorsQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for ErrorsQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
         let page = params.page(LIMIT.0, LIMIT.1);

@@ -7,26 +7,27 @@ use crate::entities::{Execution, Status};
 use crate::ids::{ExecutionId, TaskId};
 use crate::item::{Item, Key};
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
 use serde::Serialize;
 use std::collections::HashMap;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct ExecutionsQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Stream>,
     hours: u64,
+    #[serde(flatten)]
     page: PageOf,
 }
 
 const STATUSES: [(&str, Stream); 3] =
     [("success", Stream::Success), ("failed", Stream::Failed), ("running", Stream::Running)];
 
-impl ExecutionsQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for ExecutionsQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let status = params.choice("status", &STATUSES);
         let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);

@@ -4,19 +4,19 @@ use super::{LIMIT, average};
 use crate::index;
 use crate::item::Item;
 use crate::keys;
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::{Range, Reader, Reads};
 use serde::{Serialize, Serializer};
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct QueriesQuery {
+    #[serde(flatten)]
     page: PageOf,
 }
 
-impl QueriesQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for QueriesQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let page = params.page(LIMIT.0, LIMIT.1);
         params.finish(Self { page })

@@ -7,16 +7,17 @@ use crate::entities::Schedule;
 use crate::fold::EntityKey;
 use crate::ids::TaskId;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::Reader;
 use crate::time::{Day, Timestamp};
 use crate::views;
 use serde::Serialize;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
+    #[serde(flatten)]
     page: PageOf,
 }
 
@@ -27,9 +28,8 @@ const UNPAGED_ROWS: usize = 10_000;
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
 
-impl SchedulesQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for SchedulesQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let page = params.page(PAGE_LIMIT.0, PAGE_LIMIT.1);
         let include_paused = params.boolean("include_paused").unwrap_or(false);

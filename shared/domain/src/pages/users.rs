@@ -8,21 +8,21 @@ use crate::ids::UserId;
 use crate::index::{self, Measure};
 use crate::item::Item;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::{Corrupt, Range, Reader, Reads};
 use crate::time::{DAY, HOUR, Timestamp};
 use serde::Serialize;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct UsersQuery {
     active_only: bool,
+    #[serde(flatten)]
     page: PageOf,
 }
 
-impl UsersQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for UsersQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let active_only = params.boolean("active_only").unwrap_or(false);
         let page = params.page(LIMIT.0, LIMIT.1);

@@ -6,21 +6,21 @@ use crate::commit::Entity;
 use crate::entities::Run;
 use crate::item::Key;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params};
+use crate::params::{Fault, PageOf, Params, Query};
 use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
 use crate::views;
 use serde::Serialize;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct WorkflowsQuery {
+    #[serde(flatten)]
     page: PageOf,
 }
 
-impl WorkflowsQuery {
-    /// Reads a query string.
-    pub fn parse(query: &str) -> Result<Self, Vec<Fault>> {
+impl Query for WorkflowsQuery {
+    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
         let mut params = Params::parse(query);
         let page = params.page(LIMIT.0, LIMIT.1);
         params.finish(Self { page })

@@ -1,4 +1,4 @@
-//! API keys: a live key can be looked up by the hash of its text.
+//! API keys: a key can be looked up by the hash of its text, a revoked one too, so that it is known who still uses it.
 
 use super::Contributions;
 use crate::entities::ApiKey;
@@ -12,11 +12,11 @@ pub(crate) const OWNER: &str = "user";
 pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
     let key = ApiKey::of(state);
     match key.created {
-        Some(created) if !key.revoked => Contributions::default().row_with(
-            keys::key_lookup(&created.key_hash, id),
+        Some(created) => Contributions::default().row_with(
+            keys::key_lookup(&created.key_hash, id, key.revoked),
             OWNER,
             created.user_id.to_string(),
         ),
-        Some(_) | None => Contributions::default(),
+        None => Contributions::default(),
     }
 }

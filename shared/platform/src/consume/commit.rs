@@ -2,7 +2,7 @@
 
 use super::Unit;
 use crate::clock;
-use crate::store::{Generation, GenerationReader, Lost, Store, StoreError, Usage};
+use crate::store::{Generation, Lost, Store, StoreError, TableReader, Usage};
 use std::collections::{HashMap, VecDeque};
 use tokio::time::Instant;
 use torale_domain::commit::{self, Effects, Entities, Entity, PlanError, Write};
@@ -24,7 +24,7 @@ const MAX_BYTES: usize = 3_000_000;
 pub(super) struct Committer<'a> {
     store: &'a Store,
     generation: &'a Generation,
-    reader: GenerationReader<'a>,
+    reader: TableReader<'a>,
     usage: &'a Usage,
     deadline: Instant,
 }
@@ -70,7 +70,7 @@ impl<'a> Committer<'a> {
         usage: &'a Usage,
         deadline: Instant,
     ) -> Self {
-        let reader = GenerationReader::new(store, generation.clone(), usage);
+        let reader = TableReader::of(store, generation, usage);
         Self { store, generation, reader, usage, deadline }
     }
 
@@ -145,7 +145,7 @@ impl<'a> Committer<'a> {
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
             return Ok(Tried::TooLarge);
         }
-        match self.store.transact(self.generation, writes, self.usage).await {
+        match self.store.transact(&self.generation.table(), writes, self.usage).await {
             Ok(()) => Ok(Tried::Committed { without_effect, wrote: true }),
             Err(Lost::Race) => Err(CommitError::Race),
             Err(Lost::Failed(error)) => Err(error.into()),

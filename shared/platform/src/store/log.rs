@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Puts an item that is not there yet; one that is there stays as it is.
-    async fn insert(
+    pub(super) async fn insert(
         &self,
         table: &str,
         key: &Key,

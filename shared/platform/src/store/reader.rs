@@ -1,4 +1,4 @@
-//! Executes planned reads against one generation of projections.
+//! Executes planned reads against one table.
 
 use super::{CAPACITY, Generation, Store, StoreError, Usage, convert};
 use crate::clock;
@@ -16,23 +16,24 @@ const PARALLEL: usize = 256;
 /// How often keys that were handed back are asked for again.
 const MAX_ATTEMPTS: u32 = 6;
 
-/// The projections as one request sees them: one generation from its beginning to its end.
+/// A table as one request sees it: of projections, one generation from the request's beginning to its end.
 #[derive(Debug)]
-pub struct GenerationReader<'a> {
+pub struct TableReader<'a> {
     store: &'a Store,
-    generation: Generation,
+    table: String,
+    lanes: Lanes,
     usage: &'a Usage,
 }
 
-impl<'a> GenerationReader<'a> {
-    /// Reads from this generation; costs are added to `usage`.
-    pub const fn new(store: &'a Store, generation: Generation, usage: &'a Usage) -> Self {
-        Self { store, generation, usage }
+impl<'a> TableReader<'a> {
+    /// Reads from this generation of projections; costs are added to `usage`.
+    pub fn of(store: &'a Store, generation: &Generation, usage: &'a Usage) -> Self {
+        Self { store, table: generation.table(), lanes: generation.lanes, usage }
     }
 
-    /// The generation that is read.
-    pub const fn generation(&self) -> &Generation {
-        &self.generation
+    /// Reads from a table whose items are not spread over lanes.
+    pub fn new(store: &'a Store, table: &str, usage: &'a Usage) -> Self {
+        Self { store, table: table.to_owned(), lanes: Lanes::ONE, usage }
     }
 
     /// The items of some keys, and the round trips it took.
@@ -42,8 +43,7 @@ impl<'a> GenerationReader<'a> {
             request = request.keys(convert::key(key));
         }
         let refused = |e: &dyn std::fmt::Display| StoreError::Refused(e.to_string());
-        let mut wanted =
-            HashMap::from([(self.generation.table(), request.build().map_err(|e| refused(&e))?)]);
+        let mut wanted = HashMap::from([(self.table.clone(), request.build().map_err(|e| refused(&e))?)]);
         let mut items = Vec::with_capacity(keys.len());
         for attempt in 0..MAX_ATTEMPTS {
             let call = self
@@ -72,8 +72,7 @@ impl<'a> GenerationReader<'a> {
         let mut from = None;
         for round_trips in 1.. {
             let left = range.limit.map(|limit| i32::try_from(limit - items.len()).unwrap_or(i32::MAX));
-            let mut call =
-                self.store.client.query().table_name(self.generation.table()).consistent_read(consistent);
+            let mut call = self.store.client.query().table_name(&self.table).consistent_read(consistent);
             call = call.scan_index_forward(!range.descending).set_limit(left).set_exclusive_start_key(from);
             let (condition, bounds) = conditions(&range);
             call = call.key_condition_expression(condition).expression_attribute_names("#pk", PK);
@@ -115,11 +114,11 @@ fn conditions(range: &Range) -> (&'static str, Vec<(&'static str, &String)>) {
     }
 }
 
-impl Reader for GenerationReader<'_> {
+impl Reader for TableReader<'_> {
     type Error = StoreError;
 
     fn lanes(&self) -> Lanes {
-        self.generation.lanes
+        self.lanes
     }
 
     async fn read(&self, reads: Reads) -> Result<Found, StoreError> {

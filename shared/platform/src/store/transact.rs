@@ -1,6 +1,6 @@
 //! Executes a planned transaction.
 
-use super::{CAPACITY, Generation, Store, StoreError, Usage, convert};
+use super::{CAPACITY, Store, StoreError, Usage, convert};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
@@ -19,14 +19,8 @@ pub enum Lost {
 
 impl Store {
     /// Writes all or nothing. A call whose answer is lost may have taken effect: plan again and nothing is left to do.
-    pub async fn transact(
-        &self,
-        generation: &Generation,
-        writes: Vec<Write>,
-        usage: &Usage,
-    ) -> Result<(), Lost> {
-        let table = generation.table();
-        let items: Result<Vec<_>, _> = writes.into_iter().map(|write| item(&table, write)).collect();
+    pub async fn transact(&self, table: &str, writes: Vec<Write>, usage: &Usage) -> Result<(), Lost> {
+        let items: Result<Vec<_>, _> = writes.into_iter().map(|write| item(table, write)).collect();
         let items = items.map_err(Lost::Failed)?;
         let call = self
             .client

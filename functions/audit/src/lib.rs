@@ -1,0 +1,21 @@
+//! GET /admin/audit: one page of the audit trail.
+
+use torale_domain::pages::audit;
+use torale_platform::error::AdminError;
+use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+
+/// The endpoint.
+#[derive(Debug)]
+pub struct Audit;
+
+impl Handler for Audit {
+    const ENDPOINT: Endpoint =
+        Endpoint { method: HttpMethod::GET, path: "/admin/audit", action: "audit.list" };
+    type Query = audit::AuditQuery;
+    type Answer = audit::AuditPage;
+
+    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+        let [index, records] = call.audit;
+        Ok(audit::answer(index, records, query, call.now).await?)
+    }
+}

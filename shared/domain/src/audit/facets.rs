@@ -1,0 +1,101 @@
+//! The index over sealed records: one counted index for every way in which the trail can be asked.
+
+use super::record::Record;
+use crate::commit::{Action, Condition, Write};
+use crate::ids::UserId;
+use crate::index::{self, Measure};
+use crate::item::{Attributes, Key};
+use crate::keys::{self, Index, Lane, Lanes, PK, Stream};
+use std::collections::BTreeMap;
+
+/// Records of one transaction: 4 rows and at most 8 counters each, of at most 100 items.
+pub const RECORDS_AT_ONCE: usize = 8;
+
+/// The facet that holds the records of a user, of an action, of both, or all records.
+pub fn facet(user: Option<UserId>, action: Option<&str>) -> String {
+    match (user, action) {
+        (None, None) => "all".to_owned(),
+        (Some(user), None) => format!("user#{user}"),
+        (None, Some(action)) => format!("action#{action}"),
+        (Some(user), Some(action)) => format!("user#{user}#{action}"),
+    }
+}
+
+fn facets(record: &Record) -> Vec<String> {
+    let action = Some(record.entry.action.as_str());
+    let user = record.entry.principal.user_id;
+    let mut facets = vec![facet(None, None), facet(None, action)];
+    if user.is_some() {
+        facets.extend([facet(user, None), facet(user, action)]);
+    }
+    facets
+}
+
+fn lane() -> Lane {
+    Lanes::ONE.of(&[])
+}
+
+/// The row of a record in a facet.
+fn row(record: &Record, facet: &str) -> Key {
+    Key { pk: keys::in_facet(facet, &keys::rows(Index::Audit, Stream::All, lane())), sk: record.key().sk }
+}
+
+/// The row that exists once a record is indexed: a transaction writes all or none.
+pub fn mark(record: &Record) -> Key {
+    row(record, &facet(None, None))
+}
+
+/// The transaction that indexes some records, none of which may be indexed yet.
+pub fn plan(records: &[&Record]) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let mut counters: BTreeMap<Key, BTreeMap<String, i128>> = BTreeMap::new();
+    for record in records {
+        for facet in facets(record) {
+            let conditions = vec![Condition::Absent(PK.to_owned())];
+            writes.push(Write {
+                key: row(record, &facet),
+                action: Action::Put(Attributes::new()),
+                conditions,
+            });
+            let counted =
+                index::contributions(Index::Audit, lane(), record.entry.at, None, &[(Measure::All, 1)]);
+            for (key, attribute, amount) in counted {
+                let key = Key { pk: keys::in_facet(&facet, &key.pk), ..key };
+                *counters.entry(key).or_default().entry(attribute).or_default() += amount;
+            }
+        }
+    }
+    let add = |(key, amounts): (Key, BTreeMap<String, i128>)| {
+        let action =
+            Action::Update { add: amounts.into_iter().collect(), set: Vec::new(), remove: Vec::new() };
+        Write { key, action, conditions: Vec::new() }
+    };
+    writes.extend(counters.into_iter().map(add));
+    writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::Chain;
+    use crate::audit::record::tests::{AT, entry};
+    use crate::time::DAY;
+
+    #[test]
+    fn a_transaction_holds_at_most_a_hundred_items() {
+        // The worst case: no two records share a counter.
+        let links: Vec<_> = (0..8_i64)
+            .map(|i| {
+                let at = AT.plus(-40 * DAY * i);
+                let mut entry = entry(at, &format!("action.{i}"));
+                entry.principal.user_id = UserId::parse(&format!("00000000-0000-0000-0000-00000000000{i}"));
+                Chain::start(at, "abc").link(entry).unwrap()
+            })
+            .collect();
+        let records: Vec<_> = links.iter().map(|link| &link.record).collect();
+        assert_eq!(records.len(), RECORDS_AT_ONCE);
+        assert_eq!(plan(&records).len(), 96);
+        let keys: std::collections::BTreeSet<_> = plan(&records).into_iter().map(|write| write.key).collect();
+        assert_eq!(keys.len(), 96, "no item twice");
+    }
+}

@@ -1,0 +1,276 @@
+//! Records and the chains that they form.
+
+use crate::ids::{ClerkUserId, Digest, KeyId, UserId};
+use crate::item::{Attributes, Item, Key, Value};
+use crate::keys;
+use crate::time::{Hour, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::fmt;
+
+/// The attribute that holds a record's text.
+const RECORD: &str = "record";
+/// Longest text that a client can put into a record, in characters.
+const MAX_CHARS: usize = 256;
+
+/// Who asked: what is known of it by the time it is refused or answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The user.
+    pub user_id: Option<UserId>,
+    /// The user at the identity provider.
+    pub clerk_user_id: Option<ClerkUserId>,
+    /// The API key.
+    pub key_id: Option<KeyId>,
+    /// Who acts in the user's name, if another does: an id at the identity provider.
+    pub impersonator: Option<String>,
+}
+
+/// What a principal asks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// An API key.
+    ApiKey,
+    /// A session token.
+    Session,
+}
+
+/// What is recorded of one request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When the record was made.
+    pub at: Timestamp,
+    /// Who asked.
+    pub principal: Principal,
+    /// With what.
+    pub method: Method,
+    /// For what: an endpoint's action, such as `stats.read`.
+    pub action: String,
+    /// Upon whom or what, if the action has a target: its id.
+    pub target: Option<String>,
+    /// The parameters as the server understood them; of malformed ones only the names, as `invalid`.
+    pub parameters: serde_json::Value,
+    /// The status of the answer.
+    pub status: u16,
+    /// The request's id.
+    pub request_id: String,
+    /// The client's address.
+    pub source: Option<String>,
+    /// The client's name for itself, without what looks like a credential or an email address.
+    pub user_agent: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A text of the client's: cut to 256 characters, and without words that look like a credential or an email address.
+pub fn harmless(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_CHARS).collect();
+    let secret = |word: &str| word.contains('@') || word.contains("sk_") || word.contains("eyJ");
+    let words = cut.split(' ').map(|word| if secret(word) { "[redacted]" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A chain's name: the hour in which it began, then what makes it unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainId {
+    hour: Hour,
+    unique: String,
+}
+
+impl ChainId {
+    /// `unique` must be like no other: 1 to 64 letters and digits.
+    pub fn new(hour: Hour, unique: &str) -> Self {
+        Self { hour, unique: unique.to_owned() }
+    }
+
+    /// Reads the printed form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (hour, unique) = text.split_once('-')?;
+        let plain = (1..=64).contains(&unique.len()) && unique.bytes().all(|b| b.is_ascii_alphanumeric());
+        let id = Self::new(keys::parse_hour(hour)?, unique);
+        (plain && id.to_string() == text).then_some(id)
+    }
+
+    /// The hour in which it began; all its records lie in that hour.
+    pub const fn hour(&self) -> Hour {
+        self.hour
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", keys::yyyymmddhh(self.hour), self.unique)
+    }
+}
+
+impl Serialize for ChainId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not the name of a chain"))
+    }
+}
+
+/// A record: an entry in its place in a chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The chain.
+    pub chain: ChainId,
+    /// Its number in the chain, from 0.
+    pub seq: u64,
+    /// The digest of the record before it; zeros for the first.
+    pub previous: Digest,
+    /// What is recorded.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+impl Record {
+    /// The name under which it is listed.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.chain, self.seq)
+    }
+
+    /// Where it is stored.
+    pub fn key(&self) -> Key {
+        keys::audit_record(&self.chain, self.seq, self.entry.at)
+    }
+}
+
+/// A record with the text that stands for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The record.
+    pub record: Record,
+    /// Its text: what is stored, and what its digest is of.
+    pub text: String,
+}
+
+impl Link {
+    fn new(record: Record) -> Result<Self, serde_json::Error> {
+        Ok(Self { text: serde_json::to_string(&record)?, record })
+    }
+
+    /// Reads a stored item; `None` if it is no record, or not the one that its key says.
+    pub fn load(item: &Item) -> Option<Self> {
+        let text = item.text(RECORD)?;
+        let record: Record = serde_json::from_str(text).ok()?;
+        (record.key() == item.key).then(|| Self { record, text: text.to_owned() })
+    }
+
+    /// The item to store.
+    pub fn item(&self) -> Item {
+        let attributes = Attributes::from([(RECORD.to_owned(), Value::Text(self.text.clone()))]);
+        Item { key: self.record.key(), attributes }
+    }
+
+    /// What the next record names as its previous.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
+}
+
+/// A chain as its only writer knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    id: ChainId,
+    next: u64,
+    previous: Digest,
+    last: Timestamp,
+}
+
+impl Chain {
+    /// A new chain, for the hour of `at`.
+    pub fn start(at: Timestamp, unique: &str) -> Self {
+        let id = ChainId::new(at.hour(), unique);
+        Self { id, next: 0, previous: Digest::none(), last: at }
+    }
+
+    /// Whether a record made at this time belongs to it; else a new one must be started.
+    pub fn takes(&self, at: Timestamp) -> bool {
+        at.hour() <= self.id.hour
+    }
+
+    /// The next link. Times never run backwards within a chain.
+    pub fn link(&self, entry: Entry) -> Result<Link, serde_json::Error> {
+        let entry = Entry { at: entry.at.max(self.last), ..entry };
+        Link::new(Record { chain: self.id.clone(), seq: self.next, previous: self.previous.clone(), entry })
+    }
+
+    /// The link is stored.
+    pub fn follow(&mut self, link: &Link) {
+        self.next = link.record.seq + 1;
+        self.previous = link.digest();
+        self.last = link.record.entry.at;
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::json;
+
+    pub(crate) const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+    pub(crate) fn entry(at: Timestamp, action: &str) -> Entry {
+        Entry {
+            at,
+            principal: Principal {
+                user_id: UserId::parse("00000000-0000-0000-0000-0000000000ad"),
+                ..Principal::default()
+            },
+            method: Method::ApiKey,
+            action: action.to_owned(),
+            target: None,
+            parameters: json!({ "hours": 24 }),
+            status: 200,
+            request_id: "r".to_owned(),
+            source: None,
+            user_agent: None,
+            duration_ms: 12,
+        }
+    }
+
+    #[test]
+    fn a_link_comes_back_as_it_was_stored_and_only_in_its_place() {
+        let mut chain = Chain::start(AT, "abc");
+        let first = chain.link(entry(AT, "stats.read")).unwrap();
+        chain.follow(&first);
+        let second = chain.link(entry(AT.plus(-5_000), "users.list")).unwrap();
+        assert_eq!(second.record.previous, first.digest());
+        assert_eq!(second.record.entry.at, AT, "times do not run backwards");
+        assert_eq!(second.record.id(), "2026033110-abc-1");
+        assert_eq!(Link::load(&second.item()), Some(second.clone()));
+        let misplaced = Item { key: first.item().key, ..second.item() };
+        assert_eq!(Link::load(&misplaced), None);
+    }
+
+    #[test]
+    fn a_chain_ends_with_its_hour() {
+        let chain = Chain::start(AT, "abc");
+        assert!(chain.takes(AT.plus(60_000)) && chain.takes(AT.plus(-3_600_000)));
+        assert!(!chain.takes(AT.plus(3_600_000)));
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_is_left_out() {
+        let agent = "curl/8 key=sk_live_0123 eyJhbGciOi.x me@example.com ok";
+        assert_eq!(harmless(agent), "curl/8 [redacted] [redacted] [redacted] ok");
+        assert_eq!(harmless(&"é".repeat(300)).chars().count(), 256);
+    }
+
+    #[test]
+    fn only_the_printed_form_of_a_chains_name_is_read() {
+        assert_eq!(ChainId::parse("2026033110-abc").unwrap().to_string(), "2026033110-abc");
+        for wrong in
+            ["2026033124-abc", "2026033110-", "2026033110-a#b", "202603311-abc", "2026033110", "+026033110-a"]
+        {
+            assert_eq!(ChainId::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Every kind of tampering, and what the check says of it.
+
+use super::*;
+use crate::audit::record::tests::{AT, entry};
+use crate::audit::record::{Chain, Record};
+use crate::audit::seal::{Statement, fresh};
+use crate::item::Value;
+use crate::time::MINUTE;
+use ed25519_dalek::{Signer, SigningKey};
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+/// Three seals over two chains of six records each, and one record that is not sealed yet.
+fn trail() -> Vec<Item> {
+    let (mut items, mut sealed, mut last) = (Vec::new(), Sealed::new(), None);
+    let mut chains = [Chain::start(AT, "aaa"), Chain::start(AT, "bbb")];
+    let mut write = |items: &mut Vec<Item>, chain: usize, minute: i64| {
+        let link = chains[chain].link(entry(AT.plus(minute * MINUTE), "stats.read")).unwrap();
+        chains[chain].follow(&link);
+        items.push(link.item());
+        link
+    };
+    for round in 0..3 {
+        let links: Vec<Link> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
+        let seal = sealing(last.as_ref(), &mut sealed, links, AT.plus((round + 1) * MINUTE), &key());
+        items.push(seal.item().unwrap());
+        last = Some(seal);
+    }
+    write(&mut items, 0, 3);
+    items
+}
+
+fn sealing(
+    last: Option<&Seal>,
+    sealed: &mut Sealed,
+    links: Vec<Link>,
+    at: Timestamp,
+    key: &SigningKey,
+) -> Seal {
+    let fresh = fresh(sealed, links);
+    assert_eq!(fresh.broken, []);
+    sealed.extend(fresh.heads.iter().map(|head| (head.chain.clone(), head.clone())));
+    let records = u64::try_from(fresh.links.len()).unwrap();
+    let statement = Statement::after(last, &fresh.heads, records, at, &key.verifying_key()).unwrap();
+    let text = serde_json::to_string(&statement).unwrap();
+    let signature = key.sign(text.as_bytes()).to_vec();
+    Seal::new(text, fresh.heads, signature).unwrap()
+}
+
+fn report(items: &[Item]) -> Report {
+    let mut verifier = Verifier::default();
+    items.iter().for_each(|item| verifier.add(item));
+    verifier.finish(&[key().verifying_key()], None)
+}
+
+/// The first fault, as people read it.
+fn first(items: &[Item]) -> String {
+    report(items).faults.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Changes the text of a record or a statement, and leaves its key.
+fn edit(item: &mut Item, from: &str, to: &str) {
+    for name in ["record", "statement", "heads"] {
+        if let Some(Value::Text(text)) = item.attributes.get_mut(name)
+            && text.contains(from)
+        {
+            *text = text.replace(from, to);
+            return;
+        }
+    }
+    panic!("nothing to change");
+}
+
+fn position(items: &[Item], id: &str) -> usize {
+    let is =
+        |item: &Item| Link::load(item).is_some_and(|link| link.record.id() == format!("2026033110-{id}"));
+    items.iter().position(is).unwrap()
+}
+
+fn seal(items: &mut [Item], number: usize) -> &mut Item {
+    items.iter_mut().filter(|item| item.key.pk == AUDIT_SEALS).nth(number).unwrap()
+}
+
+#[test]
+fn a_whole_trail_is_intact_in_any_order() {
+    let mut items = trail();
+    items.reverse();
+    let found = report(&items);
+    assert_eq!(found.faults, []);
+    assert_eq!((found.records, found.unsealed, found.seals), (13, 1, 3));
+    assert_eq!(found.last.unwrap().1, 2);
+}
+
+#[test]
+fn a_changed_bit_is_found() {
+    for id in ["aaa-0", "aaa-3", "bbb-5"] {
+        let mut items = trail();
+        let changed = position(&items, id);
+        edit(&mut items[changed], "\"status\":200", "\"status\":201");
+        let expected = format!("record 2026033110-{id}, or one before it in its chain, was changed");
+        assert!(first(&items).ends_with(&expected), "{id}: {}", first(&items));
+    }
+}
+
+#[test]
+fn a_changed_record_is_found_even_if_its_chain_is_made_anew() {
+    let mut items = trail();
+    let mut chain = Chain::start(AT, "aaa");
+    for seq in 0..=6 {
+        let at = position(&items, &format!("aaa-{seq}"));
+        let Record { mut entry, .. } = Link::load(&items[at]).unwrap().record;
+        entry.status = if seq == 2 { 403 } else { entry.status };
+        let link = chain.link(entry).unwrap();
+        chain.follow(&link);
+        items[at] = link.item();
+    }
+    assert!(first(&items).contains("record 2026033110-aaa-3, or one before it"), "{}", first(&items));
+}
+
+#[test]
+fn a_deleted_record_is_found() {
+    for id in ["aaa-0", "aaa-2", "bbb-5"] {
+        let mut items = trail();
+        items.remove(position(&items, id));
+        assert!(first(&items).ends_with(&format!("record 2026033110-{id} is missing")), "{}", first(&items));
+    }
+}
+
+#[test]
+fn two_swapped_records_are_found() {
+    let mut items = trail();
+    let (a, b) = (position(&items, "aaa-1"), position(&items, "aaa-2"));
+    let attributes = items[a].attributes.clone();
+    items[a].attributes = items[b].attributes.clone();
+    items[b].attributes = attributes;
+    assert!(first(&items).contains("lies in the wrong place"), "{}", first(&items));
+}
+
+#[test]
+fn a_cut_tail_is_found() {
+    let mut items = trail();
+    items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
+    assert!(first(&items).ends_with("record 2026033110-aaa-4 is missing"), "{}", first(&items));
+}
+
+#[test]
+fn a_tail_that_was_cut_together_with_its_seals_is_found_if_a_later_seal_is_known() {
+    let mut items = trail();
+    let last = report(&items).last.unwrap();
+    items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
+    items.retain(|item| item.key != keys::audit_seal(2));
+    assert_eq!(report(&items).faults, [], "nothing in the table tells");
+    let mut verifier = Verifier::default();
+    items.iter().for_each(|item| verifier.add(item));
+    let found = verifier.finish(&[key().verifying_key()], Some((last.1, &last.2)));
+    assert_eq!(found.faults[0].what, What::SealNotFound(2));
+}
+
+#[test]
+fn a_chain_that_was_removed_as_a_whole_is_found() {
+    let mut items = trail();
+    items.retain(|item| !item.key.sk.contains("aaa"));
+    assert!(first(&items).ends_with("record 2026033110-aaa-0 is missing"), "{}", first(&items));
+}
+
+#[test]
+fn a_record_that_was_slipped_in_is_found() {
+    let mut items = trail();
+    let stranger = Chain::start(AT, "ccc").link(entry(AT.plus(-SETTLED), "users.list")).unwrap();
+    items.push(stranger.item());
+    assert_eq!(report(&items).faults, [], "it could be on its way to the next seal");
+    let mut old = Chain::start(AT.plus(-60 * MINUTE), "ccc");
+    let stranger = old.link(entry(AT.plus(-60 * MINUTE), "users.list")).unwrap();
+    old.follow(&stranger);
+    items.push(stranger.item());
+    assert!(first(&items).ends_with("record 2026033109-ccc-0 is in no seal"), "{}", first(&items));
+}
+
+#[test]
+fn a_forged_seal_is_found() {
+    // By a key of the forger's, with everything else in order.
+    let mut items = trail();
+    let (mut sealed, forger) = (Sealed::new(), SigningKey::from_bytes(&[8; 32]));
+    let links = items.iter().filter_map(Link::load).filter(|link| link.record.seq < 2).collect();
+    let forged = sealing(None, &mut sealed, links, AT.plus(MINUTE), &forger);
+    *seal(&mut items, 0) = forged.item().unwrap();
+    assert!(first(&items).ends_with("seal 0 is not signed by a key that was given"), "{}", first(&items));
+
+    // With the name of our key.
+    let mut items = trail();
+    edit(seal(&mut items, 1), "\"records\":4", "\"records\":3");
+    assert!(first(&items).contains("seal 1 is not signed"), "{}", first(&items));
+
+    // With other heads under a good signature.
+    let mut items = trail();
+    edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":2");
+    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+}
+
+#[test]
+fn a_missing_seal_is_found() {
+    for number in [0, 1] {
+        let mut items = trail();
+        items.retain(|item| item.key != keys::audit_seal(number));
+        let missing = report(&items).faults.iter().any(|fault| fault.what == What::SealMissing(number));
+        assert!(missing, "{:?}", report(&items).faults);
+    }
+}
+
+#[test]
+fn hours_can_be_checked_by_themselves() {
+    let mut items = trail();
+    let hour = AT.hour();
+    let span = |from, to| {
+        let mut verifier = Verifier::new(Span { from: Some(Hour(from)), to: Some(Hour(to)) });
+        items.iter().for_each(|item| verifier.add(item));
+        verifier.finish(&[key().verifying_key()], None)
+    };
+    let (other, same) = (span(hour.0 - 5, hour.0), span(hour.0, hour.0 + 1));
+    assert_eq!((other.records, other.faults.len()), (0, 0));
+    assert_eq!((same.records, same.faults.len()), (13, 0));
+    items.remove(position(&items, "aaa-2"));
+    assert_ne!(first(&items), "");
+}
+
+/// What the job does with chains that do not go on as they should.
+#[test]
+fn only_what_continues_a_chain_is_sealed() {
+    let links: Vec<Link> = trail().iter().filter_map(Link::load).collect();
+    let mut gap = links.clone();
+    gap.retain(|link| link.record.id() != "2026033110-aaa-2");
+    let found = fresh(&Sealed::new(), gap);
+    assert_eq!(found.broken.len(), 1);
+    let heads: Vec<_> = found.heads.iter().map(|head| (head.chain.to_string(), head.seq)).collect();
+    assert_eq!(heads, [("2026033110-aaa".to_owned(), 1), ("2026033110-bbb".to_owned(), 5)]);
+    // The next time it is there.
+    let sealed = found.heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
+    let rest = fresh(&sealed, links);
+    assert_eq!((rest.broken.len(), rest.links.len()), (0, 5));
+}

@@ -1,0 +1,80 @@
+//! The audit table: records and seals go in, and nothing is ever changed.
+
+use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+use torale_domain::audit::Link;
+use torale_domain::audit::seal::Seal;
+use torale_domain::commit::{Action, Condition, Write};
+use torale_domain::item::{Attributes, Item, Value};
+use torale_domain::keys::{self, AUDIT_TABLE, PK};
+use torale_domain::read::{Range, Reader, Reads};
+use torale_domain::time::{Hour, Timestamp};
+
+/// Seals that are read at once.
+const SEALS: usize = 100;
+
+impl Store {
+    /// Stores a record. One that is there already is the same: nobody else writes its chain.
+    pub(crate) async fn insert_record(&self, link: &Link, usage: &Usage) -> Result<(), StoreError> {
+        usage.waited(1);
+        let Item { key, attributes } = link.item();
+        self.insert(AUDIT_TABLE, &key, values(attributes), usage).await
+    }
+
+    /// The items of an hour's partition at or after a time, strongly consistent.
+    pub async fn audit_records(
+        &self,
+        hour: Hour,
+        from: Timestamp,
+        usage: &Usage,
+    ) -> Result<Vec<Item>, StoreError> {
+        let from = Some(keys::row_time(from));
+        self.audit_range(Range { pk: keys::audit_records(hour), from, ..Range::default() }, usage).await
+    }
+
+    /// The seals before a number, the last first, up to a hundred.
+    pub async fn audit_seals(&self, before: Option<u64>, usage: &Usage) -> Result<Vec<Item>, StoreError> {
+        let to = match before {
+            Some(0) => return Ok(Vec::new()),
+            Some(before) => Some(keys::audit_seal(before - 1).sk),
+            None => None,
+        };
+        let pk = keys::AUDIT_SEALS.to_owned();
+        self.audit_range(Range { pk, to, descending: true, limit: Some(SEALS), ..Range::default() }, usage)
+            .await
+    }
+
+    async fn audit_range(&self, range: Range, usage: &Usage) -> Result<Vec<Item>, StoreError> {
+        let reader = TableReader::new(self, AUDIT_TABLE, usage);
+        let mut found = reader.read(Reads::ranges(vec![range]).consistent()).await?;
+        Ok(found.take_ranges(1).into_iter().flatten().collect())
+    }
+
+    /// Stores a seal; a lost race if there is one with its number.
+    pub async fn put_seal(&self, seal: &Seal, usage: &Usage) -> Result<(), Lost> {
+        let refused = |e: serde_json::Error| Lost::Failed(StoreError::Refused(e.to_string()));
+        let Item { key, attributes } = seal.item().map_err(refused)?;
+        let conditions = vec![Condition::Absent(PK.to_owned())];
+        let write = Write { key, action: Action::Put(attributes), conditions };
+        self.transact(AUDIT_TABLE, vec![write], usage).await
+    }
+
+    /// Every item of the audit table, a page at a time; for checks and exports, never for a request.
+    pub async fn audit_page(
+        &self,
+        after: Option<HashMap<String, AttributeValue>>,
+        usage: &Usage,
+    ) -> Result<(Vec<Item>, Option<HashMap<String, AttributeValue>>), StoreError> {
+        let call = self.client.scan().table_name(AUDIT_TABLE).consistent_read(true);
+        let call = call.set_exclusive_start_key(after).return_consumed_capacity(CAPACITY);
+        let answer = call.send().await.map_err(StoreError::from_sdk)?;
+        usage.read(answer.consumed_capacity());
+        let items = answer.items.unwrap_or_default().into_iter().map(convert::item);
+        Ok((items.collect::<Result<_, _>>()?, answer.last_evaluated_key))
+    }
+}
+
+fn values(attributes: Attributes) -> HashMap<String, AttributeValue> {
+    attributes.into_iter().map(|(name, of): (String, Value)| (name, convert::value(of))).collect()
+}

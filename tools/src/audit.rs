@@ -1,0 +1,137 @@
+//! The audit trail from a table or an export, and the keys to check it with.
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use ed25519_dalek::{SigningKey, VerifyingKey};
+use serde_json::{Map, Value as Json};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use torale_domain::audit::verify::Span;
+use torale_domain::item::{Attributes, Item, Key, Value};
+use torale_domain::keys::{PK, SK};
+use torale_domain::time::{Hour, Timestamp};
+use torale_platform::store::{Store, StoreError, Usage};
+
+/// Why the trail could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file can't be read or written.
+    #[error("{0}: {1}")]
+    File(String, io::Error),
+    /// A file holds no key.
+    #[error("{0}: no Ed25519 key in PEM")]
+    Key(String),
+    /// A line of an export is no item.
+    #[error("{0}, line {1}: not an item of an export")]
+    Line(String, usize),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A store on this machine, with any credentials.
+pub fn local_store(url: &str) -> Store {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    let config = Builder::new().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
+    Store::new(config.region(Region::from_static("us-east-1")).credentials_provider(credentials))
+}
+
+/// Reads a key: of a private one, its public half.
+///
+/// # Errors
+/// If the file can't be read, or holds no key.
+pub fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
+    let name = || path.display().to_string();
+    let pem = std::fs::read_to_string(path).map_err(|e| Failure::File(name(), e))?;
+    let private = || SigningKey::from_pkcs8_pem(&pem).map(|key| key.verifying_key());
+    VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| Failure::Key(name()))
+}
+
+/// Hands over the items of a table: of a span with both ends its hours and all seals, else everything.
+///
+/// # Errors
+/// If the store fails.
+pub async fn read_table(
+    store: &Store,
+    span: Span,
+    usage: &Usage,
+    mut add: impl FnMut(&Item),
+) -> Result<(), Failure> {
+    let Some((from, to)) = span.from.zip(span.to) else {
+        let mut after = None;
+        loop {
+            let (items, next) = store.audit_page(after, usage).await?;
+            items.iter().for_each(&mut add);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    };
+    for hour in from.0..to.0 {
+        store.audit_records(Hour(hour), Timestamp::EARLIEST, usage).await?.iter().for_each(&mut add);
+    }
+    let mut before = None;
+    loop {
+        let seals = store.audit_seals(before, usage).await?;
+        let Some(last) = seals.last() else { return Ok(()) };
+        before = last.key.sk.parse().ok();
+        seals.iter().for_each(&mut add);
+        if before.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes every item of the table, one a line.
+///
+/// # Errors
+/// If the store fails, or nobody takes the lines.
+pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), Failure> {
+    let mut written = Ok(());
+    read_table(store, Span::default(), usage, |item| {
+        if written.is_ok() {
+            written = writeln!(to, "{}", line(item));
+        }
+    })
+    .await?;
+    written.and_then(|()| to.flush()).map_err(|e| Failure::File("standard output".to_owned(), e))
+}
+
+fn line(item: &Item) -> Json {
+    let value = |value: &Value| match value {
+        Value::Text(text) => Json::from(text.clone()),
+        Value::Number(number) => Json::from(number.to_string()),
+    };
+    let attributes = item.attributes.iter().map(|(name, of)| (name.clone(), value(of)));
+    let keys =
+        [(PK.to_owned(), Json::from(item.key.pk.clone())), (SK.to_owned(), Json::from(item.key.sk.clone()))];
+    Json::Object(keys.into_iter().chain(attributes).collect())
+}
+
+fn item(line: &str) -> Option<Item> {
+    let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
+    let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
+    let key = Key { pk: key(PK)?, sk: key(SK)? };
+    let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
+    Some(Item { key, attributes: texts.into_iter().map(attribute).collect::<Option<Attributes>>()? })
+}
+
+/// Hands over the items of an export; `-` is standard input.
+///
+/// # Errors
+/// If the file can't be read, or a line is no item.
+pub fn read_export(path: &Path, mut add: impl FnMut(&Item)) -> Result<(), Failure> {
+    let name = || path.display().to_string();
+    let input: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(|e| Failure::File(name(), e))?))
+    };
+    for (number, line) in input.lines().enumerate() {
+        let line = line.map_err(|e| Failure::File(name(), e))?;
+        add(&item(&line).ok_or_else(|| Failure::Line(name(), number + 1))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! cargo audit-verify: is the audit trail whole, in order and unchanged?
+#![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
+
+use clap::{Args, Parser, Subcommand};
+use ed25519_dalek::VerifyingKey;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use torale_domain::audit::verify::{Report, Span, Verifier};
+use torale_domain::ids::Digest;
+use torale_domain::time::{Hour, Timestamp};
+use torale_platform::store::{Store, Usage};
+use torale_tools::audit::{self, Failure};
+
+/// Checks the audit trail: of the account's or a local table, or of an export, offline.
+///
+/// Exit status: 0 the trail is intact, 1 it is not, 2 it could not be checked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo audit-verify",
+    bin_name = "cargo audit-verify",
+    version,
+    subcommand_negates_reqs = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    check: Check,
+    /// Of a local DynamoDB instead of the account's, such as http://127.0.0.1:8000
+    #[arg(long, value_name = "URL", global = true)]
+    endpoint: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write every item of the table to standard output, one a line, to be checked elsewhere with --export
+    Export,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Key that seals were signed with (PEM, public or private); may be repeated where keys were changed
+    #[arg(long, value_name = "FILE", required = true, num_args = 1)]
+    key: Vec<PathBuf>,
+    /// Check this export; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Only records from this hour on, such as 2026-11-22T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = hour)]
+    from: Option<Hour>,
+    /// Only records before this hour
+    #[arg(long, value_name = "TIME", value_parser = hour)]
+    to: Option<Hour>,
+    /// A seal that was noted elsewhere, as the log of audit-seal has it: its number, a colon, its digest
+    #[arg(long, value_name = "NUMBER:DIGEST", value_parser = expected)]
+    expect: Option<(u64, Digest)>,
+}
+
+fn hour(text: &str) -> Result<Hour, String> {
+    let time = Timestamp::parse(text).ok_or("not a time such as 2026-11-22T09:00:00Z")?;
+    if time.hour().start() == time { Ok(time.hour()) } else { Err("not a full hour".to_owned()) }
+}
+
+fn expected(text: &str) -> Result<(u64, Digest), String> {
+    let parts = text.split_once(':').and_then(|(n, digest)| Some((n.parse().ok()?, Digest::parse(digest)?)));
+    parts.ok_or_else(|| "not a number, a colon and 64 hexadecimal digits".to_owned())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::Export) => export(arguments.endpoint).await,
+        None => check(&arguments.check, arguments.endpoint).await,
+    };
+    done.unwrap_or_else(|failure| {
+        drop(writeln!(std::io::stderr(), "cargo audit-verify: {failure}"));
+        ExitCode::from(2)
+    })
+}
+
+async fn connect(endpoint: Option<String>) -> Store {
+    match endpoint {
+        Some(url) => audit::local_store(&url),
+        None => Store::connect().await,
+    }
+}
+
+async fn export(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+    let store = connect(endpoint).await;
+    audit::export(&store, &Usage::default(), &mut std::io::stdout().lock()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Failure> {
+    let keys =
+        check.key.iter().map(|path| audit::read_key(path)).collect::<Result<Vec<VerifyingKey>, _>>()?;
+    let span = Span { from: check.from, to: check.to };
+    let mut verifier = Verifier::new(span);
+    match &check.export {
+        Some(path) => audit::read_export(path, |item| verifier.add(item))?,
+        None => {
+            let store = connect(endpoint).await;
+            audit::read_table(&store, span, &Usage::default(), |item| verifier.add(item)).await?;
+        }
+    }
+    let report = verifier.finish(&keys, check.expect.as_ref().map(|(number, digest)| (*number, digest)));
+    print(&report);
+    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn print(report: &Report) {
+    let Report { records, seals, unsealed, .. } = report;
+    println!("{records} records, {unsealed} of them not sealed yet; {seals} seals");
+    if let Some((at, number, digest)) = &report.last {
+        println!("last seal: {number}:{} at {at}", digest.as_str());
+    }
+    match report.faults.as_slice() {
+        [] => println!("intact"),
+        [first, others @ ..] => {
+            println!("NOT INTACT. The first fault: {first}");
+            others.iter().for_each(|fault| println!("  then: {fault}"));
+        }
+    }
+}
