@@ -29,12 +29,15 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T` and a leap second are refused.
+    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T`, a leap second and what is no
+    /// year of four digits in UTC are refused.
     pub fn parse(text: &str) -> Option<Self> {
         let separator = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
         let leap_second = text.get(17..19) == Some("60");
         let parsed = DateTime::parse_from_rfc3339(text).ok()?;
-        (separator && !leap_second).then(|| Self(parsed.timestamp_millis()))
+        // An offset can lead out of the years that can be printed again.
+        let printable = (0..=9999).contains(&parsed.naive_utc().year());
+        (separator && !leap_second && printable).then(|| Self(parsed.timestamp_millis()))
     }
 
     /// This time moved by a number of milliseconds; saturates at the ends of the range.

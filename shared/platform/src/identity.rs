@@ -98,7 +98,7 @@ impl Presented {
 /// Credentials that were looked up, and the generation they were found in.
 pub(crate) struct LookedUp {
     presented: Presented,
-    user_id: UserId,
+    pub(crate) user_id: UserId,
     pub(crate) generation: Generation,
 }
 

@@ -4,7 +4,7 @@ use crate::store::{Store, StoreError, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use torale_domain::ids::UserId;
-use torale_domain::limits::{Judged, Limits};
+use torale_domain::limits::{Judged, Limits, Standing};
 use torale_domain::time::Timestamp;
 
 /// Users that an instance remembers at most; past that it starts to remember anew.
@@ -20,15 +20,28 @@ pub(crate) struct Limiter {
 #[derive(Debug, Clone, Default)]
 struct Learned {
     /// A refusal and how long it holds: until then a flood costs the store nothing.
-    refused: Option<(Judged, Timestamp)>,
+    refused: Option<(Standing, Timestamp)>,
     /// Marks that the next write can take away.
     stale: Vec<String>,
+}
+
+impl Learned {
+    /// How the user stands and in how many seconds the window opens, while a refusal holds.
+    fn closed(&self, now: Timestamp) -> Option<(Standing, i64)> {
+        let (standing, until) = self.refused.filter(|(_, until)| now < *until)?;
+        Some((standing, (until.millis() - now.millis() + 999).div_euclid(1000)))
+    }
 }
 
 impl Limiter {
     /// With these limits for everyone.
     pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, learned: Mutex::default() }
+    }
+
+    /// Seconds until the window of a user opens that is known to be over a limit.
+    pub(crate) fn closed(&self, user: UserId, now: Timestamp) -> Option<i64> {
+        self.learned().get(&user)?.closed(now).map(|(_, retry_after)| retry_after)
     }
 
     /// Counts a request, unless its user is known to be over a limit: one write at most.
@@ -40,15 +53,12 @@ impl Limiter {
         usage: &Usage,
     ) -> Result<Judged, StoreError> {
         let known = self.learned().get(&user).cloned().unwrap_or_default();
-        if let Some((Judged::Full { standing, .. }, until)) = known.refused
-            && now < until
-        {
-            let retry_after = (until.millis() - now.millis() + 999).div_euclid(1000);
+        if let Some((standing, retry_after)) = known.closed(now) {
             return Ok(Judged::Full { standing, retry_after });
         }
         let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
         let refused = match counted.judged {
-            Judged::Full { retry_after, .. } => Some((counted.judged.clone(), now.plus(retry_after * 1000))),
+            Judged::Full { standing, retry_after } => Some((standing, now.plus(retry_after * 1000))),
             Judged::Open(_) | Judged::Unprepared => None,
         };
         let mut learned = self.learned();

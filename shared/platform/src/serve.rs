@@ -202,15 +202,17 @@ impl App {
         let reader = TableReader::of(store, &found.generation, usage);
         let audit = [AUDIT_INDEX_TABLE, AUDIT_TABLE].map(|table| TableReader::new(store, table, usage));
         let call = Call { now: exchange.now, reader: &reader, audit: &audit, temporal_ui: &self.temporal_ui };
-        let admission = self.asked(exchange, &admitting);
-        let admission = self.identity.admit(&admission, found, seen);
+        // A flood that is refused from memory starts no reading.
+        let closed = self.limiter.closed(found.user_id, exchange.now);
         let answer = async {
-            match &query {
-                Ok(query) => Ok(H::handle(&call, query).await),
-                Err(faults) => Ok(Err(AdminError::Invalid(faults.clone()))),
-            }
+            Ok(match (&query, closed) {
+                (_, Some(retry_after)) => Err(AdminError::RateLimited { retry_after }),
+                (Ok(query), None) => H::handle(&call, query).await,
+                (Err(faults), None) => Err(AdminError::Invalid(faults.clone())),
+            })
         };
-        let result = futures::try_join!(admission, answer);
+        let asked = self.asked(exchange, &admitting);
+        let result = futures::try_join!(self.identity.admit(&asked, found, seen), answer);
         exchange.usage.add_parallel(&[&admitting, &reading]);
         let ((), answer) = result?;
         serde_json::to_string(&answer?).map_err(|e| AdminError::Internal(e.to_string()))

@@ -1,0 +1,70 @@
+//! The parameters of every page: the same text says the same, and what is wrong is told by name.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use torale_domain::pages::{audit, errors, executions, queries, schedules, users, workflows};
+use torale_domain::params::{Fault, NoQuery, Query};
+
+fuzz_target!(|input: &[u8]| {
+    let text = String::from_utf8_lossy(input);
+    read::<NoQuery>(&text, &[]);
+    read::<queries::QueriesQuery>(&text, &["page", "limit"]);
+    read::<workflows::WorkflowsQuery>(&text, &["page", "limit"]);
+    read::<errors::ErrorsQuery>(&text, &["hours", "page", "limit"]);
+    read::<executions::ExecutionsQuery>(&text, &["status", "hours", "page", "limit"]);
+    read::<schedules::SchedulesQuery>(&text, &["include_paused", "page", "limit"]);
+    read::<users::UsersQuery>(&text, &["active_only", "page", "limit"]);
+    read::<audit::AuditQuery>(&text, &["principal", "action", "hours", "page", "limit"]);
+});
+
+/// What was understood, by name.
+fn understood<Q: Query>(text: &str) -> Result<Map<String, Value>, Vec<Fault>> {
+    let query = Q::parse(text)?;
+    match serde_json::to_value(&query).expect("a query is plain data") {
+        Value::Object(values) => Ok(values),
+        other => panic!("{other}"),
+    }
+}
+
+fn read<Q: Query>(text: &str, names: &[&str]) {
+    let read = understood::<Q>(text);
+    assert_eq!(read, understood::<Q>(text));
+    assert_eq!(read, understood::<Q>(&format!("%7E=1&{text}&~=2")), "unknown parameters are ignored");
+    match &read {
+        Ok(values) => taken::<Q>(text, values, names),
+        Err(faults) => faulty(faults, names),
+    }
+}
+
+/// What was understood says the same again, and no parameter may be given twice.
+fn taken<Q: Query>(text: &str, values: &Map<String, Value>, names: &[&str]) {
+    assert!(values.keys().all(|name| names.contains(&name.as_str())), "{values:?}");
+    let spelled = values.iter().map(|(name, value)| match value {
+        Value::String(value) => format!("{name}={value}"),
+        other => format!("{name}={other}"),
+    });
+    let spelled: Vec<String> = spelled.collect();
+    assert_eq!(understood::<Q>(&spelled.join("&")).as_ref(), Ok(values));
+    for name in given(text).iter().filter(|name| names.contains(&name.as_str())) {
+        let faults = understood::<Q>(&format!("{text}&{name}=1")).expect_err("given twice");
+        assert!(faults.iter().any(|fault| fault.kind == "repeated" && fault.loc[1] == *name), "{faults:?}");
+    }
+}
+
+fn given(text: &str) -> BTreeSet<String> {
+    form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name.into_owned()).collect()
+}
+
+/// There is a fault, each is in a parameter that the page has, and none has two.
+fn faulty(faults: &[Fault], names: &[&str]) {
+    assert!(!faults.is_empty());
+    for fault in faults {
+        assert_eq!(fault.loc[0], "query");
+        assert!(names.contains(&fault.loc[1].as_str()), "{fault:?}");
+        assert!(!fault.msg.is_empty() && !fault.kind.is_empty());
+    }
+    let faulty: BTreeSet<&str> = faults.iter().map(|fault| fault.loc[1].as_str()).collect();
+    assert_eq!(faulty.len(), faults.len());
+}
