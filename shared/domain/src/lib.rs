@@ -16,6 +16,7 @@
 pub mod audit;
 pub mod auth;
 pub mod clerk;
+pub mod commands;
 pub mod commit;
 pub mod cron;
 pub mod entities;

@@ -53,7 +53,6 @@ async fn reads(path: &str) -> Vec<(String, bool)> {
 async fn key_user_and_generation_are_read_strongly_consistent() {
     // A cold instance reads the pointer, the pointer again beside the key, and the user; the page reads on beside that.
     let reads = reads("/admin/queries").await;
-    assert_eq!(reads.iter().take_while(|(_, consistent)| *consistent).count(), 4, "{reads:?}");
     assert_eq!(reads.iter().filter(|(_, consistent)| *consistent).count(), 4, "{reads:?}");
 }
 
