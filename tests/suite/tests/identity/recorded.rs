@@ -1,12 +1,16 @@
 //! What the log tells of who asked.
 
 use super::{GOOD, USER, World, claiming};
+use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use torale_domain::keys;
+use torale_platform::store::log;
 use torale_tests::clerk;
-use torale_tests::stack::{self, ADMIN_KEY};
+use torale_tests::generate::event;
+use torale_tests::stack::{self, ADMIN_KEY, NOW};
 
 /// Everything that the tests of this process have logged.
 static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
@@ -56,5 +60,76 @@ async fn it_is_recorded_who_asked_with_what_and_who_acted() {
         (ADMIN_KEY.to_owned(), json!("key_admin"), json!(null)),
     ] {
         assert_eq!(logged(&world, &token).await, [json!(USER), key, impersonator]);
+    }
+}
+
+/// Everything that a table holds, as text; what is packed, unpacked.
+async fn contents(world: &World, table: &str) -> String {
+    let mut all = String::new();
+    for item in world.stack.scan(table).await {
+        for (name, value) in item {
+            match value {
+                AttributeValue::B(packed) => all.push_str(&log::unpack(packed.as_ref()).unwrap().join("\n")),
+                other => all.push_str(&format!("{name} {other:?}\n")),
+            }
+        }
+    }
+    all
+}
+
+/// What clients present, and what may never be found of it: whole tokens, whole keys, and their tails.
+fn presented() -> Vec<String> {
+    let claims = |sub: &str| clerk::claims(sub);
+    let expired = super::with(claims(clerk::ADMIN), "exp", json!(1_600_000_000));
+    vec![
+        ADMIN_KEY.to_owned(),
+        "sk_unknown_0123456789abcdefghij".to_owned(),
+        "sk_short".to_owned(),
+        clerk::token(clerk::ADMIN),
+        clerk::token("user_unknown"),
+        clerk::Key::B.sign(&clerk::header("a").to_string(), &claims(clerk::ADMIN).to_string()),
+        clerk::Key::A.sign(&clerk::header("a").to_string(), &expired.to_string()),
+    ]
+}
+
+#[tokio::test]
+async fn no_log_and_no_table_holds_a_credential_and_emails_stay_in_projections_and_events() {
+    let world = World::start().await;
+    let email = "somebody@scan.example";
+    let data = json!({ "user_id": "00000000-0000-0000-0000-0000000000b0", "clerk_user_id": "user_b", "email": email });
+    let created = event("scan-1", NOW, "user.created", data.clone());
+    let mut poison = data;
+    poison["email"] = json!([email]);
+    world.stack.consume(&[created, event("scan-2", NOW, "user.created", poison)]).await;
+    for credential in presented() {
+        for path in ["/admin/users", "/admin/executions", "/admin/audit"] {
+            let query = format!("limit={credential}&status={email}&token={credential}&action={email}");
+            for query in [query.as_str(), ""] {
+                let authorization = format!("Bearer {credential}");
+                let mut request = stack::request(Method::GET, path, query, Some(&authorization));
+                let agent = format!("client/1 {credential} ({email})");
+                request.headers_mut().insert("user-agent", agent.parse().unwrap());
+                request.headers_mut().insert("x-forwarded-for", credential.parse().unwrap());
+                stack::answer(&world.app, request).await;
+            }
+        }
+    }
+    world.stack.seal().await;
+    let tables = keys::tables().into_iter().map(|table| table.name);
+    let mut places = vec![("the log".to_owned(), String::from_utf8(LOG.lock().unwrap().clone()).unwrap())];
+    for table in tables {
+        let text = contents(&world, &table).await;
+        places.push((table, text));
+    }
+    assert!(places.iter().all(|(place, text)| !text.is_empty() || place == keys::QUARANTINE_TABLE));
+    for (place, text) in &places {
+        for credential in presented() {
+            let tail = &credential[credential.len() * 2 / 3..];
+            assert!(!text.contains(&credential), "{place} holds a credential");
+            assert!(credential.len() < 30 || !text.contains(tail), "{place} holds the end of a credential");
+        }
+        let may_hold_emails = place.starts_with(keys::PROJECTIONS_TABLE_PREFIX)
+            || [keys::EVENTS_TABLE, keys::QUARANTINE_TABLE].contains(&place.as_str());
+        assert_eq!(text.contains(email), may_hold_emails, "{place}");
     }
 }
