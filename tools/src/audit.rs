@@ -103,6 +103,7 @@ fn line(item: &Item) -> Json {
     let value = |value: &Value| match value {
         Value::Text(text) => Json::from(text.clone()),
         Value::Number(number) => Json::from(number.to_string()),
+        Value::Bytes(_) => Json::Null,
     };
     let attributes = item.attributes.iter().map(|(name, of)| (name.clone(), value(of)));
     let keys =

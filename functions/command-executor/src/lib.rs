@@ -1,1 +1,182 @@
-//! x
+//! The executor of `torale-commands`: each command is carried out where it belongs, and what the outside has
+//! confirmed goes back onto `torale-events`.
+//!
+//! Carrying a command out twice is like doing it once, so whatever is not known to be done is handed back and comes
+//! again, in the end to the dead-letter queue.
+
+pub mod clerk;
+pub mod confirm;
+pub mod temporal;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use clerk::{Ban, ClerkError};
+use confirm::Outlet;
+use futures::stream::{self, StreamExt};
+use lambda_runtime::LambdaEvent;
+use std::collections::BTreeMap;
+use temporal::{Pause, TemporalError};
+use tokio::time::{Duration, Instant, timeout_at};
+use torale_domain::commands::{Command, NoCommand, Received, schedule_of};
+use torale_platform::batch::{self, Message};
+use torale_platform::clock::Clock;
+use torale_platform::queue::QueueError;
+
+/// Commands that are carried out at once.
+const PARALLEL: usize = 8;
+/// So long before the deadline the batch ends, to be answered in time.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// What all invocations of an instance share.
+#[derive(Debug)]
+pub struct Executor<B, P, Q> {
+    /// Where users are barred.
+    pub clerk: B,
+    /// Where schedules are paused.
+    pub temporal: P,
+    /// Where it is told what was done.
+    pub events: Q,
+    /// Where commands go that are not carried out here.
+    pub forward: Option<Q>,
+    /// The kinds of commands that are.
+    pub handled: Vec<&'static str>,
+    /// The present time.
+    pub clock: Clock,
+}
+
+/// What became of a command that need not come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It is carried out.
+    CarriedOut,
+    /// There was nothing outside to act on.
+    NothingThere,
+    /// Somebody else has it now.
+    Forwarded,
+}
+
+/// Why a message is handed back.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It is no command.
+    #[error(transparent)]
+    NoCommand(#[from] NoCommand),
+    /// It is of a kind that is neither carried out here nor passed on.
+    #[error("not handled here, and there is no queue to pass it on to")]
+    NotHandled,
+    /// Clerk has not confirmed it.
+    #[error(transparent)]
+    Clerk(#[from] ClerkError),
+    /// Temporal has not confirmed it.
+    #[error(transparent)]
+    Temporal(#[from] TemporalError),
+    /// It is done, but the queue of events has not taken that.
+    #[error("done but not told: {0}")]
+    NotTold(QueueError),
+    /// The queue for such commands has not taken it.
+    #[error("not forwarded: {0}")]
+    NotForwarded(QueueError),
+    /// There was no time left.
+    #[error("no time left")]
+    Late,
+}
+
+/// Carries out one batch; answers with the messages that must come again.
+pub async fn handle(
+    executor: &Executor<impl Ban, impl Pause, impl Outlet>,
+    event: LambdaEvent<SqsEvent>,
+) -> SqsBatchResponse {
+    let started = Instant::now();
+    let left = batch::time_left(event.context.deadline);
+    let messages = batch::messages(event.payload);
+    let outcomes = executor.carry_out(&messages, started + left.saturating_sub(RESERVE)).await;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, outcome) in &outcomes {
+        *counts.entry(outcome.as_ref().map_or_else(Failure::name, Done::name)).or_default() += 1;
+    }
+    let failed: Vec<String> = outcomes
+        .into_iter()
+        .filter(|(_, outcome)| outcome.is_err())
+        .map(|(message, _)| message.id.clone())
+        .collect();
+    let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
+    batch::hand_back(failed)
+}
+
+impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
+    /// What became of each message by that time, in any order. Work that is under way then is given up.
+    pub async fn carry_out<'a>(
+        &self,
+        messages: &'a [Message],
+        until: Instant,
+    ) -> Vec<(&'a Message, Result<Done, Failure>)> {
+        let work = messages.iter().map(|message| async move {
+            let in_time = Instant::now() < until;
+            let outcome = match in_time {
+                true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(Failure::Late)),
+                false => Err(Failure::Late),
+            };
+            (message, outcome.inspect_err(|failure| log(message, failure)))
+        });
+        stream::iter(work).buffer_unordered(PARALLEL).collect().await
+    }
+
+    async fn receive(&self, message: &Message) -> Result<Done, Failure> {
+        let received = Command::receive(&message.body)?;
+        if self.handled.contains(&received.command.kind()) {
+            return self.execute(&received).await;
+        }
+        let forward = self.forward.as_ref().ok_or(Failure::NotHandled)?;
+        forward.send(std::slice::from_ref(&message.body)).await.map_err(Failure::NotForwarded)?;
+        Ok(Done::Forwarded)
+    }
+
+    async fn execute(&self, received: &Received) -> Result<Done, Failure> {
+        let existed = match &received.command {
+            Command::PauseTask { task_id, .. } => {
+                self.temporal.pause(&schedule_of(task_id), &received.note()).await?
+            }
+            Command::BanUser { clerk_user_id, .. } => self.clerk.ban(clerk_user_id).await?,
+            // The event is the revocation.
+            Command::RevokeKey { .. } => true,
+        };
+        let events = received.confirmed(existed, (self.clock)());
+        self.events.send(&events).await.map_err(Failure::NotTold)?;
+        Ok(if existed { Done::CarriedOut } else { Done::NothingThere })
+    }
+}
+
+impl Done {
+    /// As it is counted.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::CarriedOut => "carried_out",
+            Self::NothingThere => "nothing_there",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+impl Failure {
+    /// As it is counted.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::NoCommand(_) => "no_command",
+            Self::NotHandled => "not_handled",
+            Self::Clerk(_) => "clerk",
+            Self::Temporal(_) => "temporal",
+            Self::NotTold(_) => "not_told",
+            Self::NotForwarded(_) => "not_forwarded",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// Which command it is and what is wrong, never a body: it names people.
+fn log(message: &Message, failure: &Failure) {
+    let received = Command::receive(&message.body).ok();
+    let command = received.as_ref().map(|received| received.id.to_string());
+    let kind = received.as_ref().map(|received| received.command.kind());
+    let (message_id, outcome) = (&message.id, failure.name());
+    tracing::error!(message_id, command, kind, outcome, %failure, "handed back");
+}

@@ -31,6 +31,8 @@ pub struct EventSource {
     pub function: &'static str,
     /// How often a message may be received.
     pub max_receive_count: u32,
+    /// Messages that it gets at once, at most.
+    pub batch_size: u16,
     /// How long the function may run.
     pub timeout: Duration,
     /// After this long a failed message is received again. In the cloud the visibility time-out has to pass.
@@ -43,12 +45,24 @@ pub const EVENTS: EventSource = EventSource {
     dead_letters: "torale-events-dlq",
     function: "consumer",
     max_receive_count: 5,
+    batch_size: 10_000,
     timeout: Duration::from_secs(60),
     retry_after: Duration::from_secs(3),
 };
 
+/// The queue of what a deactivation asks the outside world to do.
+pub const COMMANDS: EventSource = EventSource {
+    queue: "torale-commands",
+    dead_letters: "torale-commands-dlq",
+    function: "command-executor",
+    max_receive_count: 10,
+    batch_size: 10,
+    timeout: Duration::from_secs(30),
+    retry_after: Duration::from_secs(3),
+};
+
 /// Every queue that feeds a function. A new consumer is one more row here.
-pub const EVENT_SOURCES: &[EventSource] = &[EVENTS];
+pub const EVENT_SOURCES: &[EventSource] = &[EVENTS, COMMANDS];
 
 /// A function that runs on a schedule.
 #[derive(Debug, Clone)]
@@ -62,8 +76,10 @@ pub struct Schedule {
 }
 
 /// Every function that runs on a schedule.
-pub const SCHEDULES: &[Schedule] =
-    &[Schedule { function: "audit-seal", every: Duration::from_secs(5), timeout: Duration::from_secs(60) }];
+pub const SCHEDULES: &[Schedule] = &[
+    Schedule { function: "audit-seal", every: Duration::from_secs(5), timeout: Duration::from_secs(60) },
+    Schedule { function: "outbox-relay", every: Duration::from_secs(2), timeout: Duration::from_secs(60) },
+];
 
 impl EventSource {
     /// AWS asks for six times the function's time-out and the batching window at least.
@@ -160,6 +176,8 @@ pub struct Addresses {
     pub dynamodb: u16,
     /// The key that seals the audit trail.
     pub audit_key: PathBuf,
+    /// The variables that lead the executor of commands to the stand-ins; no other function gets them.
+    pub standins: Vec<(&'static str, String)>,
 }
 
 /// Runs the functions' processes and keeps them running.
@@ -278,7 +296,7 @@ impl Shared {
 
     fn command(&self, name: &str, instance: &str) -> tokio::process::Command {
         let mut command = process::command(self.folder.join(name));
-        let Addresses { http, sqs, dynamodb, ref audit_key } = self.addresses;
+        let Addresses { http, sqs, dynamodb, ref audit_key, ref standins } = self.addresses;
         for hidden in HIDDEN {
             command.env_remove(hidden);
         }
@@ -294,6 +312,10 @@ impl Shared {
             .env(config::EVENTS_QUEUE_URL, queue::url(sqs, EVENTS.queue))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if name == COMMANDS.function {
+            // A key of the shell's is not for the stand-in to see.
+            command.env_remove(config::TEMPORAL_API_KEY).envs(standins.iter().cloned());
+        }
         command
     }
 
@@ -324,7 +346,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_ends_at_once_fails_what_waits_for_it_and_is_started_again() {
         let (runtimes, stop, tracker) = (Runtimes::default(), CancellationToken::new(), TaskTracker::new());
-        let addresses = Addresses { http: 1, sqs: 1, dynamodb: 1, audit_key: PathBuf::new() };
+        let addresses =
+            Addresses { http: 1, sqs: 1, dynamodb: 1, audit_key: PathBuf::new(), standins: Vec::new() };
         let console = Console::default();
         let fleet = Fleet::new(
             Path::new("/bin"),
@@ -348,7 +371,8 @@ mod tests {
     fn each_function_is_named_once() {
         let routes = [Route::new("GET", "/a", "one"), Route::new("POST", "/a", "one")];
         let functions = named_by(&routes, 1, 2);
-        let expected = [("audit-seal", 1), ("consumer", 2), ("one", 1)];
+        let expected =
+            [("audit-seal", 1), ("command-executor", 2), ("consumer", 2), ("one", 1), ("outbox-relay", 1)];
         assert_eq!(
             functions,
             expected.map(|(name, instances)| Function { name: name.to_owned(), instances })

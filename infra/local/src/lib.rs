@@ -4,7 +4,7 @@
 //! shutdown), then the parts: [`store`] (DynamoDB), [`queue`] (SQS), [`gateway`] with [`runtime`] and
 //! [`payload`] (API Gateway and the Lambda Runtime API), [`functions`] (build and supervise the
 //! binaries), [`poller`] with [`invoke`] (event source mapping), [`seed`] and [`load`] (history through the queue),
-//! [`watch`] (rebuild on change).
+//! [`standins`] (Clerk and Temporal, for the commands), [`watch`] (rebuild on change).
 //!
 //! Nothing here is deployed, and nothing that is deployed depends on it.
 
@@ -27,6 +27,7 @@ pub mod runtime;
 pub mod seed;
 pub mod send;
 pub mod stack;
+pub mod standins;
 pub mod store;
 pub mod summary;
 pub mod watch;

@@ -23,6 +23,7 @@ use crate::project::Project;
 use crate::queue::{self, Queue, Server};
 use crate::runtime::Runtimes;
 use crate::send::SetAside;
+use crate::standins::Standins;
 use crate::watch::Sources;
 use crate::{seed, store, summary};
 
@@ -113,11 +114,13 @@ async fn serve(
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
     let profile = if arguments.release { "release" } else { "debug" };
     let audit_key = data::audit_key(arguments.data.as_deref(), &project.local())?;
+    let standins = Standins::start(console).await?;
     let addresses = Addresses {
         http: ports.http_port,
         sqs: ports.sqs_port,
         dynamodb: ports.dynamodb_port,
         audit_key: audit_key.clone(),
+        standins: standins.environment(),
     };
     let fleet = Fleet::new(
         &project.target.join(profile),
@@ -142,7 +145,7 @@ async fn serve(
             stack.start_gateway(http, &routes);
             stack.fleet.replace(&stack.functions(&routes));
         }
-        None => stack.wait_for_functions(&audit_key).await?,
+        None => stack.wait_for_functions(&audit_key, &standins.environment()).await?,
     }
     let events = stack.start_pollers().await?;
     stack.start_schedules();
@@ -213,8 +216,12 @@ impl Stack<'_> {
     }
 
     /// Says how to start the functions and waits until something listens on their port.
-    async fn wait_for_functions(&self, audit_key: &Path) -> Result<(), Failure> {
-        self.console.print(&summary::lambda_watch(self.ports, audit_key));
+    async fn wait_for_functions(
+        &self,
+        audit_key: &Path,
+        standins: &[(&'static str, String)],
+    ) -> Result<(), Failure> {
+        self.console.print(&summary::lambda_watch(self.ports, audit_key, standins));
         while tokio::net::TcpStream::connect(("127.0.0.1", self.ports.http_port)).await.is_err() {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -245,7 +252,7 @@ impl Stack<'_> {
 
     fn poller(&self, queue: Queue, source: &'static EventSource) -> Poller<Queue, Invoke> {
         let batching = Batching {
-            size: self.arguments.batch_size.into(),
+            size: self.arguments.batch_size.min(source.batch_size).into(),
             window: Duration::from_secs(self.arguments.batching_window),
             retry_after: source.retry_after,
         };

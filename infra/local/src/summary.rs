@@ -38,15 +38,18 @@ pub fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: 
 
 /// How to serve the functions with `cargo lambda watch` on top of this stack's store and queue.
 #[must_use]
-pub fn lambda_watch(ports: &Ports, audit_key: &Path) -> String {
+pub fn lambda_watch(ports: &Ports, audit_key: &Path, standins: &[(&'static str, String)]) -> String {
+    let standins: Vec<String> = standins.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!(
         "\nStore and queue are up. Waiting for the functions on port {http}; in another terminal:\n  \
          export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n  \
          export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{dynamodb} AWS_ENDPOINT_URL_SQS=http://127.0.0.1:{sqs}\n  \
          export {EVENTS_QUEUE_URL}={events} {AUDIT_KEY_FILE}={key}\n  \
+         export {standins}\n  \
          cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors\n",
         events = queue::url(ports.sqs_port, EVENTS.queue),
         key = audit_key.display(),
+        standins = standins.join(" "),
         http = ports.http_port,
         dynamodb = ports.dynamodb_port,
         sqs = ports.sqs_port,
@@ -81,5 +84,15 @@ mod tests {
         let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");
         assert!(text.contains("cargo dev send --sqs-port 4567 FILE.ndjson"), "{text}");
+    }
+
+    #[test]
+    fn functions_served_by_another_program_are_led_to_store_queue_and_stand_ins() {
+        let ports = Ports { http_port: 9001, sqs_port: 4567, dynamodb_port: 8001 };
+        let standins =
+            [("TEMPORAL_ADDRESS", "127.0.0.1:5".to_owned()), ("CLERK_SECRET_KEY", "sk".to_owned())];
+        let text = lambda_watch(&ports, Path::new("key.pem"), &standins);
+        assert!(text.contains("\n  export TEMPORAL_ADDRESS=127.0.0.1:5 CLERK_SECRET_KEY=sk\n"), "{text}");
+        assert!(text.contains("AWS_ENDPOINT_URL_SQS=http://127.0.0.1:4567\n"), "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! Commands: what a deactivation asks the outside world to do, as CloudEvents 1.0 on `torale-commands`.
 
+use crate::events;
 use crate::ids::{ClerkUserId, KeyId, TaskId, UserId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use uuid::Uuid;
 pub const TYPE_PREFIX: &str = "ai.torale.command.";
 /// The source of every command.
 pub const SOURCE: &str = "/torale/admin";
+/// Most characters of the reason in a note.
+const NOTE_CHARS: usize = 500;
 /// The namespace of the ids of commands: UUID v5 of the DNS namespace and `commands.torale.ai`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b05);
 
@@ -58,6 +61,10 @@ pub struct Received {
     pub id: Uuid,
     /// What is to be done.
     pub command: Command,
+    /// Why, for people.
+    pub reason: String,
+    /// Who asked for it.
+    pub requested_by: String,
 }
 
 /// Why a message is no command.
@@ -72,6 +79,9 @@ pub enum NoCommand {
 }
 
 impl Command {
+    /// Every kind of command: its type without the prefix.
+    pub const KINDS: [&'static str; 3] = ["task.pause", "api_key.revoke", "user.ban"];
+
     /// Its type without the prefix.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -99,8 +109,10 @@ impl Command {
     /// The message for the queue.
     pub fn message(&self, cause: &Cause, at: Timestamp) -> String {
         let mut data = json!(self);
-        data["reason"] = json!(cause.reason);
-        data["requested_by"] = json!(cause.requested_by);
+        if let Value::Object(fields) = &mut data {
+            fields.insert("reason".to_owned(), json!(cause.reason));
+            fields.insert("requested_by".to_owned(), json!(cause.requested_by));
+        }
         json!({
             "specversion": "1.0", "id": self.id(cause), "source": SOURCE,
             "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
@@ -113,11 +125,12 @@ impl Command {
     pub fn receive(body: &str) -> Result<Received, NoCommand> {
         let malformed = |fault: &dyn std::fmt::Display| NoCommand::Malformed(fault.to_string());
         let message: Value = serde_json::from_str(body).map_err(|e| malformed(&e))?;
-        let text = |name: &str| message[name].as_str().ok_or_else(|| malformed(&name));
+        let text = |name: &str| message.get(name).and_then(Value::as_str).ok_or_else(|| malformed(&name));
         let (id, kind) = (Uuid::try_parse(text("id")?).map_err(|e| malformed(&e))?, text("type")?);
-        let data = &message["data"];
+        let data = message.get("data").unwrap_or(&Value::Null);
         fn field<T: serde::de::DeserializeOwned>(data: &Value, name: &str) -> Result<T, NoCommand> {
-            T::deserialize(&data[name]).map_err(|e| NoCommand::Malformed(format!("{name}: {e}")))
+            T::deserialize(data.get(name).unwrap_or(&Value::Null))
+                .map_err(|e| NoCommand::Malformed(format!("{name}: {e}")))
         }
         let user_id = || field(data, "user_id");
         let command = match kind.strip_prefix(TYPE_PREFIX) {
@@ -128,7 +141,54 @@ impl Command {
             }
             Some(_) | None => return Err(NoCommand::Unknown(kind.to_owned())),
         };
-        Ok(Received { id, command })
+        Ok(Received {
+            id,
+            command,
+            reason: field(data, "reason")?,
+            requested_by: field(data, "requested_by")?,
+        })
+    }
+}
+
+/// The id of a task's Temporal schedule.
+pub fn schedule_of(task: &TaskId) -> String {
+    format!("task-{task}")
+}
+
+impl Received {
+    /// What is left beside the thing that it changes elsewhere, for people.
+    pub fn note(&self) -> String {
+        let reason: String = self.reason.chars().take(NOTE_CHARS).collect();
+        format!("{reason} (requested by {}, command {})", self.requested_by, self.id)
+    }
+
+    /// The platform's own events once it has been carried out, for `torale-events`; none where nothing of ours
+    /// changes. `existed` says whether there was something outside to act on. Their ids are the same at every
+    /// redelivery.
+    pub fn confirmed(&self, existed: bool, at: Timestamp) -> Vec<String> {
+        let event = |kind: &str, subject: &str, data: Value| {
+            let kind = format!("{}{kind}", events::TYPE_PREFIX);
+            let id = Uuid::new_v5(&self.id, kind.as_bytes());
+            json!({
+                "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
+                "datacontenttype": "application/json", "data": data,
+            })
+            .to_string()
+        };
+        match &self.command {
+            Command::PauseTask { task_id, .. } => {
+                let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
+                let schedule = schedule_of(task_id);
+                let paused =
+                    || event("temporal.schedule.paused", &schedule, json!({ "schedule_id": schedule }));
+                std::iter::once(task).chain(existed.then(paused)).collect()
+            }
+            Command::RevokeKey { key_id, user_id } => {
+                let data = json!({ "key_id": key_id, "user_id": user_id });
+                vec![event("api_key.revoked", key_id.as_str(), data)]
+            }
+            Command::BanUser { .. } => Vec::new(),
+        }
     }
 }
 
@@ -137,6 +197,7 @@ mod tests {
     use super::*;
 
     const USER: &str = "00000000-0000-0000-0000-0000000000ad";
+    const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
     fn commands() -> [Command; 3] {
         let user_id = UserId::parse(USER).unwrap();
@@ -161,11 +222,66 @@ mod tests {
     #[test]
     fn a_command_comes_back_as_it_was_sent() {
         for command in commands() {
-            let message = command.message(&cause("e1"), Timestamp::from_millis(1_774_953_030_500));
+            let message = command.message(&cause("e1"), AT);
             let received = Command::receive(&message).unwrap();
             assert_eq!(received.id, command.id(&cause("e1")));
             assert_eq!(received.command, command);
+            assert!(Command::KINDS.contains(&command.kind()));
         }
+    }
+
+    fn received(command: &Command) -> Received {
+        Command::receive(&command.message(&cause("e1"), AT)).unwrap()
+    }
+
+    /// Types and data of the events that confirm a command.
+    fn confirmed(command: &Command, existed: bool) -> Vec<(String, Value)> {
+        let messages = received(command).confirmed(existed, AT);
+        assert_eq!(messages, received(command).confirmed(existed, AT));
+        let read = |message: &String| {
+            assert!(matches!(events::parse(message, Some(AT)), Ok(events::Received::Known(_))), "{message}");
+            let event: Value = serde_json::from_str(message).unwrap();
+            assert_eq!((&event["source"], &event["time"]), (&json!(SOURCE), &json!(AT)));
+            (event["type"].as_str().unwrap().to_owned(), event["data"].clone())
+        };
+        messages.iter().map(read).collect()
+    }
+
+    #[test]
+    fn what_was_done_is_told_as_events_that_we_take_in() {
+        let [pause, revoke, ban] = commands();
+        let task = "22222222-0000-4000-8000-000000000001";
+        let paused = ("ai.torale.task.paused".to_owned(), json!({ "task_id": task }));
+        let schedule = json!({ "schedule_id": format!("task-{task}") });
+        let schedule = ("ai.torale.temporal.schedule.paused".to_owned(), schedule);
+        assert_eq!(confirmed(&pause, true), [paused.clone(), schedule]);
+        assert_eq!(confirmed(&pause, false), [paused]);
+        let revoked = json!({ "key_id": "key_1", "user_id": USER });
+        assert_eq!(confirmed(&revoke, true), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
+        assert_eq!(confirmed(&ban, true), []);
+    }
+
+    #[test]
+    fn the_events_ids_follow_from_the_commands_and_their_types() {
+        let [pause, ..] = commands();
+        let ids = |at| -> Vec<String> {
+            let messages = received(&pause).confirmed(true, at);
+            let events = messages.iter().map(|message| serde_json::from_str::<Value>(message).unwrap());
+            events.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(ids(AT), ids(AT.plus(1)));
+        // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type).
+        assert_eq!(ids(AT), ["82d37c7a-2256-5e52-894e-b0d2029d9f6c", "9b77c100-a0b1-5f44-a5a0-9671113dcb10"]);
+    }
+
+    #[test]
+    fn a_note_says_why_who_and_which_command_and_has_an_end() {
+        let [pause, ..] = commands();
+        let note = "deactivated (requested by 00000000-0000-0000-0000-0000000000ad, command \
+                    d894aab6-0126-598f-ac9c-392538316029)";
+        assert_eq!(received(&pause).note(), note);
+        let long = Received { reason: "é".repeat(10_000), ..received(&pause) };
+        assert!(long.note().chars().count() < 700);
     }
 
     #[test]
@@ -179,6 +295,8 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_refused_with_a_reason() {
+        let [.., ban] = commands();
+        let without_reason = ban.message(&cause("e1"), AT).replace("\"reason\"", "\"raisin\"");
         for (body, reason) in [
             ("{", "not a command"),
             ("{}", "not a command: id"),
@@ -190,6 +308,7 @@ mod tests {
                 r#"{"id":"00000000-0000-0000-0000-0000000000ad","type":"ai.torale.command.dance"}"#,
                 "unknown type",
             ),
+            (&without_reason, "reason"),
         ] {
             let refused = Command::receive(body).unwrap_err().to_string();
             assert!(refused.contains(reason), "{body}: {refused}");

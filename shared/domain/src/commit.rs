@@ -65,6 +65,10 @@ pub enum Condition {
     Equals(String, Value),
     /// The attribute has another value, or there is none.
     Differs(String, Value),
+    /// The attribute has this value, or there is none.
+    EqualsOrAbsent(String, Value),
+    /// There is such an attribute; of the partition key: the item.
+    Present(String),
     /// There is no such attribute; of the partition key: no such item.
     Absent(String),
 }
@@ -76,6 +80,8 @@ pub enum Action {
     Put(Attributes),
     /// Removes the item.
     Delete,
+    /// Nothing: the conditions must hold, that is all.
+    Check,
     /// Changes some attributes.
     Update {
         /// Amounts to add.
@@ -104,18 +110,21 @@ impl Write {
         let value = |value: &Value| match value {
             Value::Text(text) => text.len(),
             Value::Number(_) => 20,
+            Value::Bytes(bytes) => bytes.len(),
         };
         let action = match &self.action {
             Action::Put(attributes) => attributes.iter().map(|(name, of)| name.len() + value(of)).sum(),
-            Action::Delete => 0,
+            Action::Delete | Action::Check => 0,
             Action::Update { add, set, remove } => {
                 let set: usize = set.iter().map(|(name, of)| name.len() + value(of)).sum();
                 set + 40 * (add.len() + remove.len())
             }
         };
         let conditions = self.conditions.iter().map(|condition| match condition {
-            Condition::Equals(name, of) | Condition::Differs(name, of) => name.len() + value(of),
-            Condition::Absent(name) => name.len(),
+            Condition::Equals(name, of)
+            | Condition::EqualsOrAbsent(name, of)
+            | Condition::Differs(name, of) => name.len() + value(of),
+            Condition::Absent(name) | Condition::Present(name) => name.len(),
         });
         self.key.pk.len() + self.key.sk.len() + action + conditions.sum::<usize>()
     }
@@ -300,17 +309,27 @@ impl Effects {
     }
 }
 
+/// That an item is exactly as it was read, as far as these attributes tell.
+pub fn unchanged(old: &Attributes, names: &[&str]) -> Vec<Condition> {
+    if old.is_empty() {
+        return vec![Condition::Absent(keys::PK.to_owned())];
+    }
+    let unchanged = |name: &&str| match old.get(*name) {
+        Some(value) => Condition::Equals((*name).to_owned(), value.clone()),
+        None => Condition::Absent((*name).to_owned()),
+    };
+    names.iter().map(unchanged).collect()
+}
+
+/// The check that an entity is exactly as it was read.
+pub fn untouched(key: &EntityKey, old: &Entity) -> Result<Write, Unreadable> {
+    let conditions = unchanged(&old.store()?, &[STATE, TOTALS]);
+    Ok(Write { key: keys::entity(key), action: Action::Check, conditions })
+}
+
 /// Puts an entity over exactly what was read.
 fn replace(key: Key, old: &Attributes, new: Attributes) -> Write {
-    let conditions = if old.is_empty() {
-        vec![Condition::Absent(keys::PK.to_owned())]
-    } else {
-        let unchanged = |name: &str| match old.get(name) {
-            Some(value) => Condition::Equals(name.to_owned(), value.clone()),
-            None => Condition::Absent(name.to_owned()),
-        };
-        vec![unchanged(STATE), unchanged(TOTALS)]
-    };
+    let conditions = unchanged(old, &[STATE, TOTALS]);
     let action = if new.is_empty() { Action::Delete } else { Action::Put(new) };
     Write { key, action, conditions }
 }

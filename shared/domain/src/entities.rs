@@ -19,6 +19,10 @@ pub struct User<'a> {
     pub role: Option<&'a str>,
     /// False once deactivated.
     pub active: bool,
+    /// The greatest time of an event that says whether it is active.
+    pub state_at: Option<Timestamp>,
+    /// When it was reactivated last, whatever became of it since.
+    pub reactivated_at: Option<Timestamp>,
     /// Its last login.
     pub last_login: Option<Timestamp>,
 }
@@ -47,6 +51,8 @@ impl<'a> User<'a> {
                 _other_types => None,
             },
             active: !matches!(body(state, Register::State), Some(Body::UserDeactivated(_))),
+            state_at: state.winner(Register::State).map(|event| event.time),
+            reactivated_at: state.winner(Register::Reactivated).map(|event| event.time),
             last_login: state.winner(Register::LastLogin).map(|event| event.time),
         }
     }

@@ -40,6 +40,8 @@ pub enum Register {
     Email,
     /// A user's role.
     Role,
+    /// A user's last reactivation, whatever became of its state since.
+    Reactivated,
     /// A user's last login.
     LastLogin,
     /// A task's search query.
@@ -124,7 +126,7 @@ impl Event {
 
     /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
     fn writes(&self) -> Registers {
-        use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Role, State, Timezone};
+        use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Reactivated, Role, State, Timezone};
         let none = Registers::default();
         match &self.body {
             Body::UserCreated(data) => none.with(Created).with(Email).and_if(data.role.is_some(), Role),
@@ -132,7 +134,8 @@ impl Event {
                 none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role)
             }
             Body::UserLoggedIn(_) => none.with(LastLogin),
-            Body::UserDeactivated(_) | Body::UserReactivated(_) => none.with(State),
+            Body::UserDeactivated(_) => none.with(State),
+            Body::UserReactivated(_) => none.with(State).with(Reactivated),
             Body::ApiKeyCreated(_) => none.with(Created),
             Body::ApiKeyRevoked(_) => none.with(Deleted),
             Body::TaskCreated(_) => none.with(Created).with(Query).with(State),

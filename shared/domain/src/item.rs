@@ -1,4 +1,4 @@
-//! Items of the store as the pure core sees them: a key and attributes that are texts or integers.
+//! Items of the store as the pure core sees them: a key and attributes that are texts, integers or bytes.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub enum Value {
     Text(String),
     /// An integer of at most 38 digits.
     Number(i128),
+    /// Bytes: a packed part of the log.
+    Bytes(Vec<u8>),
 }
 
 /// The attributes of an item beside its key.
@@ -37,7 +39,7 @@ impl Item {
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.attributes.get(name) {
             Some(Value::Text(text)) => Some(text),
-            Some(Value::Number(_)) | None => None,
+            Some(Value::Number(_) | Value::Bytes(_)) | None => None,
         }
     }
 
@@ -45,7 +47,7 @@ impl Item {
     pub fn number(&self, name: &str) -> i128 {
         match self.attributes.get(name) {
             Some(Value::Number(number)) => *number,
-            Some(Value::Text(_)) | None => 0,
+            Some(Value::Text(_) | Value::Bytes(_)) | None => 0,
         }
     }
 }

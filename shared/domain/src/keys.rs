@@ -7,6 +7,7 @@
 //! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
+//! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | |
 //! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | login look-up | `l#<clerk user id>` | user id | |
@@ -25,13 +26,15 @@
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`, `expires_at`: when an API key was used last | once a minute a key |
+//! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin asked for | with its event |
+//! | `torale-control` | `outbox` | time, cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
 //! | `torale-audit` | `r#<yyyymmddhh>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
 //! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
 
 use crate::audit::ChainId;
 use crate::fold::EntityKey;
-use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, UserId};
+use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, TaskId, UserId};
 use crate::item::Key;
 use crate::time::{Day, Hour, Month, Timestamp};
 use chrono::Datelike;
@@ -328,6 +331,44 @@ pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
     UserId::parse(&key.sk)
 }
 
+/// The row of a task that is to be stopped when its user is deactivated.
+pub fn active_task(user: UserId, task: TaskId) -> Key {
+    key(owned(user), format!("t#{task}"))
+}
+
+/// The row of an API key that is to be revoked when its user is deactivated.
+pub fn live_key(user: UserId, id: &KeyId) -> Key {
+    key(owned(user), format!("k#{}", escaped(id.as_str())))
+}
+
+/// The partition of what is to be stopped when a user is deactivated.
+pub fn owned(user: UserId) -> String {
+    format!("o#{user}")
+}
+
+/// What a row of [`owned`] stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owned {
+    /// An active task.
+    Task(TaskId),
+    /// A live API key.
+    Key(KeyId),
+}
+
+/// Reads a row of [`owned`].
+pub fn parse_owned(key: &Key) -> Option<Owned> {
+    match key.sk.split_once('#')? {
+        ("t", id) => TaskId::parse(id).map(Owned::Task),
+        ("k", id) => KeyId::parse(&unescaped(id)).map(Owned::Key),
+        _ => None,
+    }
+}
+
+/// The least sort key after this one.
+pub fn next(sk: &str) -> String {
+    format!("{sk}\0")
+}
+
 /// The number of tasks by state, in one lane.
 pub fn task_states(lane: Lane) -> Key {
     key(format!("c#tasks#{}", lane.0), "t")
@@ -544,6 +585,24 @@ pub fn quarantine(body: &[u8], part: usize) -> Key {
 /// The rate limits of a principal.
 pub fn limit(user: UserId) -> Key {
     key(format!("limit#{user}"), "requests")
+}
+
+/// The last deactivation of a user that an admin asked for.
+pub fn deactivation(user: UserId) -> Key {
+    key(format!("deactivation#{user}"), "patch")
+}
+
+/// The partition of what is still to be commanded.
+pub const OUTBOX: &str = "outbox";
+
+/// An order of the outbox: of a whole deactivation, or of one thing (`target`) that appeared after it.
+pub fn outbox(at: Timestamp, cause: &str, target: &str) -> Key {
+    key(OUTBOX.to_owned(), format!("{}{}#{}", row_time(at), escaped(cause), escaped(target)))
+}
+
+/// When an order was put into the outbox.
+pub fn outbox_time(key: &Key) -> Option<Timestamp> {
+    key.sk.get(..ROW_TIME_DIGITS)?.parse().ok().map(Timestamp::from_millis)
 }
 
 /// When an API key was used last.

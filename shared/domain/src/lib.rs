@@ -15,6 +15,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod changes;
 pub mod clerk;
 pub mod commands;
 pub mod commit;
@@ -27,6 +28,7 @@ pub mod index;
 pub mod item;
 pub mod keys;
 pub mod limits;
+pub mod outbox;
 pub mod pages;
 pub mod params;
 pub mod read;

@@ -112,7 +112,7 @@ impl Limits {
 fn number(item: &Attributes, name: &str) -> Option<i128> {
     match item.get(name) {
         Some(Value::Number(number)) => Some(*number),
-        Some(Value::Text(_)) | None => None,
+        Some(Value::Text(_) | Value::Bytes(_)) | None => None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::identity::Settings;
 use std::time::Duration;
+use torale_domain::commands::Command;
 use torale_domain::limits::Limits;
 use torale_domain::pages::TemporalUi;
 use tracing_subscriber::EnvFilter;
@@ -12,8 +13,62 @@ use tracing_subscriber::EnvFilter;
 pub const TEMPORAL_UI_URL: &str = "TEMPORAL_UI_URL";
 /// Namespace of the platform's workflows.
 pub const TEMPORAL_NAMESPACE: &str = "TEMPORAL_NAMESPACE";
+/// Address of Temporal's frontend: `host:port`, with `http://` or `https://` before it where that is not clear.
+pub const TEMPORAL_ADDRESS: &str = "TEMPORAL_ADDRESS";
+/// API key for Temporal; with one the connection is encrypted.
+pub const TEMPORAL_API_KEY: &str = "TEMPORAL_API_KEY";
+/// Kinds of commands that the executor carries out, with commas in between; all if it is not set.
+pub const COMMANDS_HANDLED: &str = "COMMANDS_HANDLED";
+/// URL of the queue that it passes the other kinds on to.
+pub const COMMANDS_FORWARD_QUEUE_URL: &str = "COMMANDS_FORWARD_QUEUE_URL";
+/// URL of the queue of commands; without it SQS is asked for that of [`COMMANDS_QUEUE`].
+pub const COMMANDS_QUEUE_URL: &str = "TORALE_COMMANDS_QUEUE_URL";
 /// URL of the queue of events; without it SQS is asked for that of [`EVENTS_QUEUE`].
 pub const EVENTS_QUEUE_URL: &str = "TORALE_EVENTS_QUEUE_URL";
+/// How to reach Temporal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Temporal {
+    /// Where its frontend is, as it was set; empty where it was not.
+    pub address: String,
+    /// The namespace of the platform's schedules.
+    pub namespace: String,
+    /// The key to show, if one is needed.
+    pub api_key: Option<String>,
+    /// Longest time for one call, connecting included.
+    pub timeout: Duration,
+}
+
+/// How to reach Temporal.
+pub fn temporal() -> Temporal {
+    Temporal {
+        address: variable(TEMPORAL_ADDRESS, ""),
+        namespace: variable(TEMPORAL_NAMESPACE, "default"),
+        api_key: Some(variable(TEMPORAL_API_KEY, "")).filter(|key| !key.is_empty()),
+        timeout: COMMAND_TIMEOUT,
+    }
+}
+
+/// A name in [`COMMANDS_HANDLED`] that no kind of command has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("COMMANDS_HANDLED: there is no command {0}")]
+pub struct UnknownKind(pub String);
+
+/// The kinds of commands that the executor carries out.
+pub fn commands_handled() -> Result<Vec<&'static str>, UnknownKind> {
+    kinds(&variable(COMMANDS_HANDLED, &Command::KINDS.join(",")))
+}
+
+fn kinds(list: &str) -> Result<Vec<&'static str>, UnknownKind> {
+    let known = |name: &str| Command::KINDS.into_iter().find(|kind| *kind == name);
+    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| known(name).ok_or_else(|| UnknownKind(name.to_owned()))).collect()
+}
+
+/// The queue that commands are passed on to which the executor does not carry out, if there is one.
+pub fn commands_forward_queue_url() -> Option<String> {
+    Some(variable(COMMANDS_FORWARD_QUEUE_URL, "")).filter(|url| !url.is_empty())
+}
+
 /// The secrets that Clerk's webhooks are signed with: `whsec_...`, several of them with commas in between.
 pub const CLERK_WEBHOOK_SECRET: &str = "CLERK_WEBHOOK_SECRET";
 /// Issuer of the Clerk instance, as its session tokens name it; without it there are no session tokens.
@@ -45,6 +100,8 @@ pub const LOG: &str = "RUST_LOG";
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for one attempt of such a call.
 pub const STORE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The queue of commands, by name.
+pub const COMMANDS_QUEUE: &str = "torale-commands";
 /// The queue of events, by name.
 pub const EVENTS_QUEUE: &str = "torale-events";
 /// Longest time for one call of the queue, retries included.
@@ -53,6 +110,10 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const QUEUE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time for one answer of the identity provider.
 pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time for one call of Clerk or Temporal when a command is carried out, connecting included.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a deactivation goes on sending its commands itself; the relay sends the rest.
+pub const SENDING_TIME: Duration = Duration::from_secs(3);
 /// Longest time for a whole request; API Gateway gives up at 30 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -80,6 +141,11 @@ pub fn limits() -> Result<Limits, std::num::ParseIntError> {
 /// Where the queue of events is, if the environment says so.
 pub fn events_queue_url() -> Option<String> {
     Some(variable(EVENTS_QUEUE_URL, "")).filter(|url| !url.is_empty())
+}
+
+/// Where the queue of commands is, if the environment says so.
+pub fn commands_queue_url() -> Option<String> {
+    Some(variable(COMMANDS_QUEUE_URL, "")).filter(|url| !url.is_empty())
 }
 
 /// The secrets that Clerk's webhooks are signed with, as they were set; empty where they were not.
@@ -133,4 +199,16 @@ pub fn start_logging() {
         .with_current_span(false)
         .with_env_filter(filter)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_commands_are_named_or_refused() {
+        assert_eq!(kinds("task.pause, user.ban,"), Ok(vec!["task.pause", "user.ban"]));
+        assert_eq!(kinds(" , "), Ok(vec![]));
+        assert_eq!(kinds("user.ban,task.paused"), Err(UnknownKind("task.paused".to_owned())));
+    }
 }

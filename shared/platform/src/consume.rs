@@ -5,7 +5,9 @@
 //! counts twice, because folding an event again changes nothing.
 
 mod commit;
+mod late;
 
+pub use crate::batch::Message;
 use crate::clock::{self, Clock};
 use crate::store::log::Logged;
 use crate::store::{Generations, Store, StoreError, Usage};
@@ -19,15 +21,6 @@ use torale_domain::fold::EntityKey;
 use torale_domain::keys::{self, Lane, Lanes};
 use torale_domain::time::Timestamp;
 
-/// A message of the queue.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// The queue's id of the message.
-    pub id: String,
-    /// Its text.
-    pub body: String,
-}
-
 /// What became of a batch.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -39,6 +32,8 @@ pub struct Outcome {
     pub without_effect: u64,
     /// Messages set aside, by reason.
     pub set_aside: BTreeMap<&'static str, u64>,
+    /// Tasks and keys of deactivated users that came to life, and are ordered to be stopped.
+    pub late_orders: u64,
     /// Transactions that took place.
     pub transactions: u64,
     /// Transactions that lost a race and were planned again.
@@ -92,6 +87,7 @@ impl Consumer {
             units.filter(|unit| unit.messages.iter().all(|i| !failed.contains(i))).collect();
         match in_time(deadline, self.generations.read(&self.store, usage)).await {
             Ok(generation) => {
+                let awakened = late::awakened(&units);
                 let committer = Committer::new(&self.store, &generation, usage, deadline);
                 let lanes = by_lane(units, generation.lanes);
                 let done =
@@ -101,6 +97,14 @@ impl Consumer {
                     outcome.without_effect += lane.without_effect;
                     outcome.transactions += lane.transactions;
                     outcome.lost_races += lane.lost_races;
+                }
+                let stopped = late::stop(&self.store, &generation, &awakened, now, usage);
+                match in_time(deadline, stopped).await {
+                    Ok(orders) => outcome.late_orders = orders,
+                    Err(error) => {
+                        tracing::error!(%error, "what came to life can't be looked at");
+                        failed.extend(awakened.iter().flat_map(|one| one.messages.iter().copied()));
+                    }
                 }
             }
             Err(error) => {

@@ -19,6 +19,15 @@ pub enum AdminError {
     /// Parameters that can't be read.
     #[error("invalid parameters")]
     Invalid(Vec<Fault>),
+    /// A body over its limit.
+    #[error("payload too large")]
+    TooLarge,
+    /// There is no such user.
+    #[error("user not found")]
+    UserNotFound,
+    /// What is asked contradicts the present state; says how.
+    #[error("conflict: {0}")]
+    Conflict(&'static str),
     /// The path is known, but not with this method.
     #[error("method not allowed")]
     MethodNotAllowed {
@@ -86,6 +95,9 @@ impl From<&AdminError> for HttpError {
             AdminError::Invalid(faults) => {
                 Self { body: json!({ "detail": faults }), ..of(StatusCode::UNPROCESSABLE_ENTITY, "") }
             }
+            AdminError::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+            AdminError::UserNotFound => of(StatusCode::NOT_FOUND, "User not found"),
+            AdminError::Conflict(detail) => of(StatusCode::CONFLICT, detail),
             AdminError::MethodNotAllowed { allowed } => Self {
                 headers: vec![("allow", (*allowed).to_owned())],
                 ..of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")

@@ -1,5 +1,6 @@
 //! Who asks: credentials to a principal, read strongly consistent on every request and never cached.
 
+mod backend;
 mod jwks;
 mod provider;
 mod roles;
@@ -10,6 +11,7 @@ use crate::error::AdminError;
 use crate::limit::Limiter;
 use crate::serve::Seen;
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
+pub use backend::Backend;
 pub use provider::Trouble;
 use roles::Roles;
 use session::Verifier;

@@ -6,7 +6,9 @@
 //! | [`consume`] | from a batch of messages to the log and the projections |
 //! | [`identity`] | who asks: API keys, session tokens, roles |
 //! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
+//! | [`outbox`] | sends what deactivations still have to command |
 //! | [`audit`] | the audit trail: one record a request, and the job that seals them |
+//! | [`batch`] | a batch of messages in, and which of them come again |
 //! | [`queue`] | SQS: sending to the queue of events |
 //! | [`respond`], [`routes`] | what every answer has, and which paths there are |
 //! | [`config`] | the only reader of the environment |
@@ -14,13 +16,17 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod batch;
 pub mod clock;
 pub mod config;
 pub mod consume;
+mod deactivation;
 pub mod error;
 pub mod identity;
 mod key_use;
 mod limit;
+pub mod outbox;
+mod plan;
 pub mod queue;
 pub mod respond;
 pub mod routes;

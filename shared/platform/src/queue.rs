@@ -1,4 +1,4 @@
-//! SQS: sends messages to the queue of events.
+//! SQS: sends messages to the queues of events and of commands.
 
 use crate::{clock, config};
 use aws_sdk_sqs::Client;
@@ -60,10 +60,11 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
-/// The queue of events, for sending: a client with its time limits.
+/// A queue, for sending: a client with its time limits.
 #[derive(Debug)]
 pub struct Queue {
     client: Client,
+    name: &'static str,
     url: OnceCell<String>,
 }
 
@@ -72,6 +73,19 @@ impl Queue {
     pub async fn connect() -> Self {
         let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
         Self::new(aws_sdk_sqs::config::Builder::from(&shared), config::events_queue_url())
+    }
+
+    /// Like [`Queue::connect`], but for the queue of commands.
+    pub async fn connect_commands() -> Self {
+        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        let config = aws_sdk_sqs::config::Builder::from(&shared);
+        Self { name: config::COMMANDS_QUEUE, ..Self::new(config, config::commands_queue_url()) }
+    }
+
+    /// Like [`Queue::connect`], but for the queue of that URL.
+    pub async fn connect_to(url: String) -> Self {
+        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        Self::new(aws_sdk_sqs::config::Builder::from(&shared), Some(url))
     }
 
     /// With a client configuration of one's own; sets time limits and retries. Without a URL, the first sending
@@ -83,12 +97,12 @@ impl Queue {
             .build();
         let config =
             config.timeout_config(limits).retry_config(RetryConfig::standard().with_max_attempts(3)).build();
-        Self { client: Client::from_conf(config), url: OnceCell::new_with(url) }
+        Self { client: Client::from_conf(config), name: config::EVENTS_QUEUE, url: OnceCell::new_with(url) }
     }
 
     async fn url(&self) -> Result<&String, QueueError> {
         let ask = || async {
-            let call = self.client.get_queue_url().queue_name(config::EVENTS_QUEUE);
+            let call = self.client.get_queue_url().queue_name(self.name);
             let answer = call.send().await.map_err(QueueError::from_sdk)?;
             answer.queue_url.ok_or_else(|| QueueError::Unavailable("no URL in the answer".to_owned()))
         };

@@ -2,7 +2,7 @@
 //! functions declare, to the local router and to the template.
 
 /// Method and path of each route; parameters stand in braces.
-pub const ROUTES: [(&str, &str); 9] = [
+pub const ROUTES: [(&str, &str); 12] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
@@ -10,17 +10,27 @@ pub const ROUTES: [(&str, &str); 9] = [
     ("GET", "/admin/temporal/schedules"),
     ("GET", "/admin/errors"),
     ("GET", "/admin/users"),
+    ("POST", "/admin/users/deactivate"),
+    ("PATCH", "/admin/users/{id}/deactivate"),
+    ("PATCH", "/admin/users/{id}/reactivate"),
     ("GET", "/admin/audit"),
     ("POST", "/webhooks/clerk"),
 ];
 
 /// The methods of a path, as an `Allow` header lists them; empty for an unknown path.
 pub fn allowed(path: &str) -> String {
-    let methods = ROUTES.iter().filter(|(_, route)| matches(route, path)).map(|(method, _)| *method);
+    let methods = ROUTES.iter().filter(|(_, route)| fits(route, path)).map(|(method, _)| *method);
     methods.collect::<Vec<_>>().join(", ")
 }
 
-fn matches(route: &str, path: &str) -> bool {
+/// The part of a path that stands where its route has a parameter; empty if the route has none.
+pub fn parameter<'a>(route: &str, path: &'a str) -> &'a str {
+    let mut pairs = route.split('/').zip(path.split('/'));
+    pairs.find(|(expected, _)| expected.starts_with('{')).map_or("", |(_, found)| found)
+}
+
+/// Whether a path is one of a route's.
+pub fn fits(route: &str, path: &str) -> bool {
     let fits = |(expected, found): (&str, &str)| {
         expected == found || (expected.starts_with('{') && !found.is_empty())
     };
@@ -33,9 +43,9 @@ mod tests {
 
     #[test]
     fn a_path_fits_its_route_alone() {
-        assert!(matches("/admin/users/{id}/deactivate", "/admin/users/1/deactivate"));
+        assert!(fits("/admin/users/{id}/deactivate", "/admin/users/1/deactivate"));
         for other in ["/admin/users//deactivate", "/admin/users/1", "/admin/users/1/deactivate/", "/admin"] {
-            assert!(!matches("/admin/users/{id}/deactivate", other), "{other}");
+            assert!(!fits("/admin/users/{id}/deactivate", other), "{other}");
         }
         assert_eq!(allowed("/admin/stats"), "GET");
         assert_eq!(allowed("/admin/stats/"), "");

@@ -1,4 +1,7 @@
-//! The one wrapper around every endpoint: authenticate ▸ limit ▸ handle ▸ answer. Handlers know nothing of HTTP.
+//! The one wrapper around every endpoint: authenticate ▸ limit ▸ handle ▸ record ▸ answer. Handlers know nothing of HTTP.
+//! Endpoints that read are here, those that change something in `change`.
+
+mod change;
 
 use crate::audit::Trail;
 use crate::clock::{self, Clock};
@@ -9,6 +12,7 @@ use crate::key_use::KeyUse;
 use crate::limit::Limiter;
 use crate::respond;
 use crate::store::{Generations, Store, TableReader, Usage};
+pub use change::{Change, Changing, run_change};
 use futures::FutureExt;
 pub use lambda_http::http::Method as HttpMethod;
 use lambda_http::http::StatusCode;
@@ -151,6 +155,15 @@ impl App {
         }
     }
 
+    /// With the parts that the environment names.
+    async fn connect() -> Result<Self, lambda_http::Error> {
+        let identity = Identity::new(&config::identity())?;
+        let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
+        let app = Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system);
+        app.warm_up().await;
+        Ok(app)
+    }
+
     /// Finds out before the first request which generation is live: one round trip less for it. A failure is no
     /// matter: the request asks again.
     async fn warm_up(&self) {
@@ -161,14 +174,7 @@ impl App {
 
     /// Answers a request; whatever happens, there is an answer in the form that the contract gives it.
     pub async fn answer<H: Handler>(&self, request: &Request) -> Response<Body> {
-        let exchange = Exchange {
-            endpoint: H::ENDPOINT,
-            request,
-            request_id: respond::request_id(request),
-            now: (self.clock)(),
-            started: Instant::now(),
-            usage: Usage::default(),
-        };
+        let exchange = Exchange::new(H::ENDPOINT, request, (self.clock)());
         let query = H::Query::parse(request.uri().query().unwrap_or_default());
         let parameters = parameters(&query);
         let mut seen = Seen::default();
@@ -178,10 +184,8 @@ impl App {
             Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
             Err(_elapsed) => Err(AdminError::TimedOut),
         };
-        let result = self.recorded(&exchange, &seen, parameters, result).await;
-        let response = render(&result, &seen, &exchange.request_id);
-        exchange.log(&response, &result, &seen);
-        response
+        let result = self.recorded(&exchange, &seen, None, parameters, result).await;
+        exchange.answer(&result, &seen)
     }
 
     /// The order of refusals is the contract's: method, 401, 403, 429, 422. The reading goes on beside the admission:
@@ -228,12 +232,13 @@ impl App {
         &self,
         exchange: &Exchange<'_>,
         seen: &Seen,
+        target: Option<String>,
         parameters: Value,
         result: Result<String, AdminError>,
     ) -> Result<String, AdminError> {
         let Some((method, principal)) = &seen.who else { return result };
         let status = result.as_ref().map_or_else(|error| HttpError::from(error).status, |_| StatusCode::OK);
-        let entry = exchange.entry((self.clock)(), *method, principal.clone(), parameters, status);
+        let entry = exchange.entry((self.clock)(), *method, principal.clone(), target, parameters, status);
         let used = principal.key_id.as_ref().filter(|_| seen.authenticated);
         let noting = async {
             if let Some(key) = used {
@@ -256,12 +261,25 @@ fn parameters<Q: Query>(query: &Result<Q, Vec<Fault>>) -> Value {
     }
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    fn new(endpoint: Endpoint, request: &'a Request, now: Timestamp) -> Self {
+        let request_id = respond::request_id(request);
+        Self { endpoint, request, request_id, now, started: Instant::now(), usage: Usage::default() }
+    }
+
+    /// The answer, logged.
+    fn answer(&self, result: &Result<String, AdminError>, seen: &Seen) -> Response<Body> {
+        let response = render(result, seen, &self.request_id);
+        self.log(&response, result, seen);
+        response
+    }
+
     fn entry(
         &self,
         at: Timestamp,
         method: Method,
         principal: Principal,
+        target: Option<String>,
         parameters: Value,
         status: StatusCode,
     ) -> Entry {
@@ -272,7 +290,7 @@ impl Exchange<'_> {
             principal,
             method,
             action: self.endpoint.action.to_owned(),
-            target: None,
+            target,
             parameters,
             status: status.as_u16(),
             request_id: self.request_id.clone(),
@@ -346,10 +364,7 @@ fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) ->
 /// Runs an endpoint as a Lambda function.
 pub async fn run<H: Handler>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let identity = Identity::new(&config::identity())?;
-    let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
-    let app = &App::new(Store::connect().await, identity, limits, temporal_ui, clock::system);
-    app.warm_up().await;
+    let app = &App::connect().await?;
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, lambda_http::Error>(app.answer::<H>(&request).await)
     }))

@@ -6,6 +6,7 @@ pub mod generation;
 mod key_use;
 mod limit;
 pub mod log;
+mod outbox;
 mod reader;
 mod transact;
 
@@ -35,6 +36,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True if the same call may succeed later.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
     fn from_sdk<E>(error: SdkError<E>) -> Self
     where
         E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,

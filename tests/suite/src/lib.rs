@@ -4,6 +4,7 @@
 pub mod clerk;
 pub mod faults;
 pub mod generate;
+pub mod rebuild;
 pub mod sqs;
 pub mod stack;
 pub mod world;

@@ -1,13 +1,14 @@
 //! The system over an embedded store: tables, consumers, endpoints.
 
 use crate::faults::Faults;
+use crate::sqs::Sqs;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use ed25519_dalek::SigningKey;
 use lambda_http::http::{Method, Request};
 use lambda_http::{Body, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
@@ -24,7 +25,9 @@ use torale_local::store as local;
 use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer};
 use torale_platform::consume::{Consumer, Message, Outcome};
 use torale_platform::identity::{Identity, Settings};
-use torale_platform::serve::{App, Endpoint, Handler};
+use torale_platform::queue::Queue;
+use torale_platform::routes;
+use torale_platform::serve::{App, Change, Endpoint, Handler};
 use torale_platform::store::{Store, Usage};
 
 /// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
@@ -189,6 +192,7 @@ pub fn print_item(item: &Item) -> (String, String) {
     let attributes = item.attributes.iter().map(|(name, value)| match value {
         domain::Value::Text(text) => (name.clone(), text.clone()),
         domain::Value::Number(number) => (name.clone(), number.to_string()),
+        domain::Value::Bytes(bytes) => (name.clone(), format!("{bytes:?}")),
     });
     let sorted: BTreeMap<String, String> = keys.into_iter().chain(attributes).collect();
     (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
@@ -224,31 +228,54 @@ pub async fn consume_within(consumer: &Consumer, messages: &[Message], time: Dur
 }
 
 macro_rules! endpoints {
-    ($($handler:ty),* $(,)?) => {
+    (reads: $($handler:ty),*; changes: $($change:ty),* $(,)?) => {
         /// Every endpoint that the workspace declares.
         pub fn endpoints() -> Vec<Endpoint> {
-            vec![$(<$handler>::ENDPOINT),*]
+            vec![$(<$handler>::ENDPOINT,)* $(<$change>::ENDPOINT),*]
         }
 
-        /// Routes a request to the handler of its path.
-        pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
-            $(if request.uri().path() == <$handler>::ENDPOINT.path {
+        /// Routes a request to the handler of its path; commands go to this queue.
+        pub async fn answer_with(app: &App, commands: &Queue, request: Request<Body>) -> Response<Body> {
+            $(if routes::fits(<$handler>::ENDPOINT.path, request.uri().path()) {
                 return app.answer::<$handler>(&request).await;
+            })*
+            $(if routes::fits(<$change>::ENDPOINT.path, request.uri().path()) {
+                return app.change::<$change>(commands, &request).await;
             })*
             panic!("no handler for {}", request.uri())
         }
     };
 }
 
+/// Routes a request to the handler of its path; nobody looks at commands.
+pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
+    answer_with(app, &Sqs::default().queue(Some(crate::sqs::URL)), request).await
+}
+
+/// A good request of the admin's for an endpoint: one that changes something changes this user.
+pub fn good_request(endpoint: &Endpoint, user: &str) -> Request<Body> {
+    let path = endpoint.path.replace("{id}", user);
+    let mut good = request(endpoint.method.clone(), &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
+    if endpoint.method == Method::POST {
+        *good.body_mut() = Body::Text(json!({ "user_ids": [user] }).to_string());
+    }
+    good
+}
+
 endpoints!(
+    reads:
     stats::Stats,
     queries::Queries,
     executions::Executions,
     errors::Errors,
     users::Users,
-    audit::Audit,
     temporal_workflows::Workflows,
     temporal_schedules::Schedules,
+    audit::Audit;
+    changes:
+    deactivate_user::DeactivateUser,
+    reactivate_user::ReactivateUser,
+    deactivate_users::DeactivateUsers,
 );
 
 /// The text of an answer.

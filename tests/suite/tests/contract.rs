@@ -16,16 +16,20 @@ use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
 
 async fn stack_with_admin() -> Stack {
     let stack = Stack::start().await;
-    stack.consume(&generate::admin()).await;
+    let other = json!({ "user_id": OTHER, "clerk_user_id": "user_other", "email": "other@example.com" });
+    let other = event("other", NOW.plus(-DAY), "user.created", other);
+    stack.consume(&[generate::admin(), vec![other]].concat()).await;
     stack
 }
+
+/// Someone whom endpoints may deactivate.
+const OTHER: &str = "00000000-0000-0000-0000-0000000000b0";
 
 const USER: &str = "00000000-0000-0000-0000-0000000000ad";
 
 #[tokio::test]
 async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers() {
     let stack = stack_with_admin().await;
-    let admin = format!("Bearer {ADMIN_KEY}");
     for endpoint in stack::endpoints() {
         for (authorization, detail) in [
             (None, "Authorization header missing"),
@@ -35,12 +39,14 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
             (Some("Bearer not.a.token"), "Could not validate credentials"),
         ] {
             // Even with a malformed parameter: without credentials that is no one's business.
-            let response = stack.ask(endpoint.path, "limit=x&hours=x", authorization).await;
+            let path = endpoint.path.replace("{id}", "x");
+            let request = stack::request(endpoint.method.clone(), &path, "limit=x&hours=x", authorization);
+            let response = stack::answer(&stack.app(), request).await;
             assert_eq!(response.status(), 401, "{} {authorization:?}", endpoint.path);
             assert_eq!(response.headers()["www-authenticate"], "Bearer");
             assert_eq!(stack::json(response), json!({ "detail": detail }));
         }
-        let response = stack.ask(endpoint.path, "", Some(&admin)).await;
+        let response = stack::answer(&stack.app(), stack::good_request(&endpoint, OTHER)).await;
         assert_eq!(response.status(), 200, "{}", endpoint.path);
         for (name, value) in [
             ("content-type", "application/json"),
@@ -57,9 +63,7 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
 #[tokio::test]
 async fn every_endpoint_keeps_to_limits_and_leaves_a_record() {
     let stack = stack_with_admin().await;
-    let admin = format!("Bearer {ADMIN_KEY}");
-    let request =
-        |endpoint: &Endpoint| stack::request(endpoint.method.clone(), endpoint.path, "", Some(&admin));
+    let request = |endpoint: &Endpoint| stack::good_request(endpoint, OTHER);
     let recorded = async |action: &str, status: u16| {
         let records = stack.records().await;
         let fits = |link: &&Link| link.record.entry.action == action && link.record.entry.status == status;

@@ -1,12 +1,7 @@
 //! P1: the answers depend on the set of events alone, and they are the answers of the independent model.
 
-use std::collections::BTreeMap;
-use torale_domain::commit::Build;
-use torale_domain::events::{self, Received};
-use torale_domain::fold::{EntityKey, State};
-use torale_domain::item::Item;
-use torale_domain::keys::Lanes;
 use torale_tests::generate::{self, Generator};
+use torale_tests::rebuild;
 use torale_tests::stack::{self, Stack};
 use torale_tests::world;
 
@@ -75,24 +70,6 @@ async fn building_all_items_at_once_leads_to_the_items_of_one_by_one() {
         let messages = generator.messages(100);
         let stack = Stack::start().await;
         deliver(&stack, &mut generator, &messages).await;
-        assert_eq!(built(&messages), stack.projections().await, "seed {seed}");
+        assert_eq!(rebuild::items(&messages, Some(stack::NOW)), stack.projections().await, "seed {seed}");
     }
-}
-
-fn built(messages: &[String]) -> BTreeMap<String, String> {
-    let received = messages.iter().filter_map(|body| events::parse(body, Some(stack::NOW)).ok());
-    let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
-    for message in received {
-        if let Received::Known(event) = message {
-            states.entry(event.entity()).or_default().fold(*event);
-        }
-    }
-    states.retain(|_, state| !state.is_empty());
-    let mut build = Build::new(Lanes::DEFAULT);
-    let (tasks, others): (Vec<_>, Vec<_>) =
-        states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
-    let ordered = others.into_iter().chain(tasks);
-    let mut items: Vec<Item> = ordered.flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
-    items.extend(build.finish().unwrap());
-    items.iter().map(stack::print_item).collect()
 }

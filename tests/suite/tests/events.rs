@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use torale_domain::commands::{Cause, Command};
 use torale_domain::events::{self, EventType, Received, TYPE_PREFIX};
+use torale_domain::ids::{ClerkUserId, KeyId, TaskId, UserId};
 use torale_tests::stack::NOW;
 
 fn folder(name: &str) -> PathBuf {
@@ -87,6 +89,28 @@ fn samples_of_commands_are_accepted_by_their_schemas() {
         let sample = read(&path);
         let name = sample["type"].as_str().unwrap().strip_prefix(TYPE_PREFIX).unwrap();
         assert!(schemas[name].is_valid(&sample), "{}", path.display());
+        let received = Command::receive(&sample.to_string()).unwrap();
+        assert_eq!(format!("command.{}", received.command.kind()), name);
+    }
+}
+
+#[test]
+fn commands_are_sent_as_their_schemas_say() {
+    let schemas = schemas();
+    let user_id = UserId::parse("660e8400-e29b-41d4-a716-446655440000").unwrap();
+    let cause =
+        Cause { event: "e1".to_owned(), requested_by: user_id, reason: "User deactivated".to_owned() };
+    let commands = [
+        Command::PauseTask { task_id: TaskId(user_id.0), user_id },
+        Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
+        Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
+    ];
+    let described = schemas.keys().filter_map(|name| name.strip_prefix("command."));
+    assert_eq!(described.collect::<BTreeSet<_>>(), BTreeSet::from(Command::KINDS));
+    for command in commands {
+        let message: Value = serde_json::from_str(&command.message(&cause, NOW)).unwrap();
+        let schema = &schemas[&format!("command.{}", command.kind())];
+        assert!(schema.is_valid(&message), "{message}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tasks: counted by state, among their user's and in their query's totals, with all their executions.
+//! Tasks: counted by state, among their user's and in their query's totals, with all their executions; active ones have
+//! a row among what is to be stopped when their user is deactivated.
 
 use super::Contributions;
 use crate::entities::Task;
@@ -28,6 +29,9 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         .sum(of_user.clone(), "tasks", 1)
         .sum(of_user.clone(), "active", active)
         .sum(of_user, POPULATION, 1);
+    if task.state == TaskState::Active {
+        all = all.row(keys::active_task(user, id));
+    }
     all.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active, executions: totals.sums });
     all
 }

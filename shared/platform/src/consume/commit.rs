@@ -2,15 +2,12 @@
 
 use super::Unit;
 use crate::clock;
+use crate::plan::{self, PlanFailure};
 use crate::store::{Generation, Lost, Store, StoreError, TableReader, Usage};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use tokio::time::Instant;
-use torale_domain::commit::{self, Effects, Entities, Entity, PlanError, Write};
-use torale_domain::events::Unreadable;
+use torale_domain::commit::{Entities, Write};
 use torale_domain::fold::EntityKey;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys;
-use torale_domain::read::{Reader, Reads};
 
 /// Entities of one transaction, before it is known how many items they touch.
 const UNITS: usize = 16;
@@ -48,18 +45,19 @@ enum Tried {
 
 #[derive(Debug, thiserror::Error)]
 enum CommitError {
+    #[error(transparent)]
+    Plan(#[from] PlanFailure),
     #[error("lost a race")]
     Race,
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
 }
 
 impl CommitError {
     /// True if the same try may succeed later.
     const fn may_pass(&self) -> bool {
-        matches!(self, Self::Race | Self::Store(StoreError::Unavailable(_)))
+        let passing = matches!(self, Self::Race | Self::Plan(PlanFailure::Race));
+        passing || matches!(self, Self::Store(e) | Self::Plan(PlanFailure::Store(e)) if e.may_pass())
     }
 }
 
@@ -106,42 +104,27 @@ impl<'a> Committer<'a> {
                 Err(error) if error.may_pass() && Instant::now() < self.deadline => error,
                 other => return other,
             };
-            done.lost_races += u64::from(matches!(error, CommitError::Race));
+            done.lost_races +=
+                u64::from(matches!(error, CommitError::Race | CommitError::Plan(PlanFailure::Race)));
             tokio::time::sleep(clock::backoff(tries)).await;
             tries = tries.saturating_add(1);
         }
     }
 
     async fn attempt(&self, chunk: &[Unit]) -> Result<Tried, CommitError> {
-        let lanes = self.generation.lanes;
         let events = || chunk.iter().flat_map(|unit| unit.events.iter().cloned());
-        let mut before = Entities::new();
-        let named = chunk.iter().map(|unit| unit.entity.clone());
-        // Most often the task of an execution is known before the execution itself has been read.
-        self.load(&mut before, named.chain(events().filter_map(|event| event.task().map(EntityKey::Task))))
-            .await?;
-        let mut after = commit::fold(&before, events());
-        let touched = before.iter().chain(after.iter());
-        let tasks = touched.flat_map(|(key, entity)| commit::tasks_of(key, &entity.state, lanes));
-        let tasks: Vec<EntityKey> = tasks.map(EntityKey::Task).collect();
-        self.load(&mut before, tasks).await?;
-
-        let changed: Vec<EntityKey> = after.keys().cloned().collect();
-        let effective: usize =
-            chunk.iter().filter(|unit| changed.contains(&unit.entity)).map(|unit| unit.events.len()).sum();
+        let named: Vec<EntityKey> = chunk.iter().map(|unit| unit.entity.clone()).collect();
+        let planned = plan::plan(&self.reader, Entities::new(), named, events().collect()).await?;
+        let effective: usize = chunk
+            .iter()
+            .filter(|unit| planned.changed.contains(&unit.entity))
+            .map(|unit| unit.events.len())
+            .sum();
         let without_effect = u64::try_from(events().count() - effective).unwrap_or(0);
-        let mut effects = Effects::of(&before, &mut after, lanes)?;
-        if effects.is_empty() {
+        let writes = planned.writes;
+        if writes.is_empty() {
             return Ok(Tried::Committed { without_effect, wrote: false });
         }
-        let mut found = self.items(effects.ranked()).await?;
-        effects.rank(&found);
-        let missing = effects.shrinking().into_iter().filter(|key| !found.contains_key(key)).collect();
-        found.extend(self.items(missing).await?);
-        let writes = effects.writes(&found).map_err(|error| match error {
-            PlanError::Stale { .. } => CommitError::Race,
-            PlanError::Unreadable(error) => CommitError::Unreadable(error),
-        })?;
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
             return Ok(Tried::TooLarge);
         }
@@ -150,28 +133,6 @@ impl<'a> Committer<'a> {
             Err(Lost::Race) => Err(CommitError::Race),
             Err(Lost::Failed(error)) => Err(error.into()),
         }
-    }
-
-    /// Reads entities that have not been read yet.
-    async fn load(
-        &self,
-        entities: &mut Entities,
-        wanted: impl IntoIterator<Item = EntityKey>,
-    ) -> Result<(), CommitError> {
-        let wanted = wanted.into_iter().filter(|key| !entities.contains_key(key));
-        let wanted: HashMap<Key, EntityKey> = wanted.map(|entity| (keys::entity(&entity), entity)).collect();
-        let found = self.items(wanted.keys().cloned().collect()).await?;
-        for (key, entity) in wanted {
-            entities.insert(entity, Entity::load(found.get(&key)).map_err(StoreError::from)?);
-        }
-        Ok(())
-    }
-
-    async fn items(&self, keys: Vec<Key>) -> Result<HashMap<Key, Item>, CommitError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        Ok(self.reader.read(Reads::gets(keys).consistent()).await?.items)
     }
 }
 

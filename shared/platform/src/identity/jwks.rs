@@ -2,7 +2,7 @@
 
 use super::provider::{Provider, Trouble};
 use jsonwebtoken::DecodingKey;
-use lambda_http::http::StatusCode;
+use lambda_http::http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl KeyCache {
     }
 
     async fn ask(&self) -> Result<HashMap<String, Arc<DecodingKey>>, Trouble> {
-        let (status, body) = self.provider.get(&self.url, None).await?;
+        let (status, body) = self.provider.send(Method::GET, &self.url, None).await?;
         if status != StatusCode::OK {
             return Err(Trouble::Status(status));
         }

@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, Limited};
 use lambda_http::http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
-use lambda_http::http::{self, StatusCode};
+use lambda_http::http::{self, Method, StatusCode};
 use std::time::Duration;
 
 /// Largest answer that is read, in bytes.
@@ -45,24 +45,29 @@ impl Provider {
         Self { connector: SharedHttpConnector::new(connector), timeout }
     }
 
-    /// The status and the body of an answer.
-    pub(super) async fn get(
+    /// The status and the body of an answer to a request without one.
+    pub(super) async fn send(
         &self,
+        method: Method,
         url: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<(StatusCode, Vec<u8>), Trouble> {
-        let asked = self.ask(url, authorization);
+        let asked = self.ask(method, url, authorization);
         tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(Trouble::TimedOut))
     }
 
     async fn ask(
         &self,
+        method: Method,
         url: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<(StatusCode, Vec<u8>), Trouble> {
         let unreachable = |e: &dyn std::error::Error| Trouble::Unreachable(e.to_string());
-        let mut request =
-            http::Request::get(url).header(ACCEPT, "application/json").header(USER_AGENT, "torale-admin");
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, "torale-admin");
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }

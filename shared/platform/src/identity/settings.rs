@@ -1,13 +1,13 @@
 //! How an instance identifies who asks, as the environment says.
 
 use super::Identity;
+use super::backend::Backend;
 use super::jwks::KeyCache;
 use super::provider::Provider;
-use super::roles::{Backend, Roles};
+use super::roles::Roles;
 use super::session::{Keys, Verifier};
 use crate::config;
 use jsonwebtoken::DecodingKey;
-use lambda_http::http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 use torale_domain::session::Rules;
@@ -66,7 +66,7 @@ pub enum Misconfigured {
     #[error("ROLE_SOURCE is neither projection nor clerk")]
     RoleSource,
     /// No secret key, or one that can't be sent.
-    #[error("ROLE_SOURCE=clerk needs a CLERK_SECRET_KEY")]
+    #[error("Clerk's Backend API needs a CLERK_SECRET_KEY")]
     SecretKey,
 }
 
@@ -97,20 +97,13 @@ fn sessions(settings: &Settings) -> Result<Option<Verifier>, Misconfigured> {
 fn roles(settings: &Settings) -> Result<Roles, Misconfigured> {
     match settings.role_source.as_str() {
         "projection" => Ok(Roles::Projection),
-        "clerk" => {
-            let secret = settings.secret_key.as_deref().ok_or(Misconfigured::SecretKey)?;
-            let authorization = HeaderValue::from_str(&format!("Bearer {secret}"));
-            let mut authorization = authorization.map_err(|_| Misconfigured::SecretKey)?;
-            authorization.set_sensitive(true);
-            let url = trusted(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
-            Ok(Roles::Clerk(Backend { provider: Provider::new(settings.timeout), url, authorization }))
-        }
+        "clerk" => Ok(Roles::Clerk(Backend::new(settings)?)),
         _neither => Err(Misconfigured::RoleSource),
     }
 }
 
 /// An address whose answers come from where it says: over TLS, or from this machine.
-fn trusted(url: &str, variable: &'static str) -> Result<String, Misconfigured> {
+pub(super) fn trusted(url: &str, variable: &'static str) -> Result<String, Misconfigured> {
     let trusted = ["https://", "http://127.0.0.1:", "http://localhost:"];
     let trusted = trusted.iter().any(|prefix| url.starts_with(prefix)) && !url.contains('@');
     if trusted { Ok(url.to_owned()) } else { Err(Misconfigured::Address(variable)) }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use torale_domain::audit::Link;
 use torale_domain::audit::seal::Seal;
 use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::item::{Attributes, Item, Value};
+use torale_domain::item::Item;
 use torale_domain::keys::{self, AUDIT_TABLE, PK};
 use torale_domain::read::{Range, Reader, Reads};
 use torale_domain::time::{Hour, Timestamp};
@@ -18,8 +18,7 @@ impl Store {
     /// Stores a record. One that is there already is the same: nobody else writes its chain.
     pub(crate) async fn insert_record(&self, link: &Link, usage: &Usage) -> Result<(), StoreError> {
         usage.waited(1);
-        let Item { key, attributes } = link.item();
-        self.insert(AUDIT_TABLE, &key, values(attributes), usage).await
+        self.insert(AUDIT_TABLE, link.item(), usage).await
     }
 
     /// The items of an hour's partition at or after a time, strongly consistent.
@@ -73,8 +72,4 @@ impl Store {
         let items = answer.items.unwrap_or_default().into_iter().map(convert::item);
         Ok((items.collect::<Result<_, _>>()?, answer.last_evaluated_key))
     }
-}
-
-fn values(attributes: Attributes) -> HashMap<String, AttributeValue> {
-    attributes.into_iter().map(|(name, of): (String, Value)| (name, convert::value(of))).collect()
 }

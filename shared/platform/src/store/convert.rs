@@ -1,5 +1,6 @@
 //! Between the core's items and DynamoDB's.
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 use torale_domain::item::{Attributes, Item, Key, Value};
@@ -17,6 +18,7 @@ pub(super) fn value(value: Value) -> AttributeValue {
     match value {
         Value::Text(text) => AttributeValue::S(text),
         Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes)),
     }
 }
 
@@ -37,6 +39,7 @@ pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, 
         let value = match Some(attribute) {
             Some(AttributeValue::S(text)) => Some(Value::Text(text)),
             Some(AttributeValue::N(number)) => number.parse().ok().map(Value::Number),
+            Some(AttributeValue::B(bytes)) => Some(Value::Bytes(bytes.into_inner())),
             _other_kinds => None,
         };
         let value = value.ok_or_else(|| Corrupt::new(&key, format!("attribute {name}")))?;

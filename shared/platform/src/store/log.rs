@@ -4,13 +4,11 @@
 //! separator, which no JSON text contains), compressed with zstd.
 
 use super::{CAPACITY, Store, StoreError, Usage, convert};
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use torale_domain::events::SetAside;
-use torale_domain::item::Key;
+use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, EVENTS_TABLE, PK, QUARANTINE_TABLE};
 use torale_domain::time::Timestamp;
 
@@ -41,15 +39,8 @@ impl Store {
         usage: &Usage,
     ) -> Result<(), StoreError> {
         let puts = parts(messages).into_iter().enumerate().map(|(part, (lane, bodies))| {
-            let key = keys::log(received_at, lane, writer, part);
-            async move {
-                let packed = pack(&bodies).map_err(|e| StoreError::Refused(e.to_string()))?;
-                let attributes = HashMap::from([
-                    ("events".to_owned(), AttributeValue::B(Blob::new(packed))),
-                    ("n".to_owned(), AttributeValue::N(bodies.len().to_string())),
-                ]);
-                self.insert(EVENTS_TABLE, &key, attributes, usage).await
-            }
+            let item = item(keys::log(received_at, lane, writer, part), &bodies);
+            async move { self.insert(EVENTS_TABLE, item?, usage).await }
         });
         stream::iter(puts).buffer_unordered(PARALLEL).try_collect().await
     }
@@ -64,29 +55,24 @@ impl Store {
     ) -> Result<(), StoreError> {
         let pieces = pieces(body);
         for (part, piece) in pieces.iter().enumerate().rev() {
-            let attributes = HashMap::from([
-                ("body".to_owned(), AttributeValue::S((*piece).to_owned())),
-                ("code".to_owned(), AttributeValue::S(reason.code().to_owned())),
-                ("reason".to_owned(), AttributeValue::S(reason.to_string())),
-                ("received_at".to_owned(), AttributeValue::S(received_at.to_string())),
-                ("parts".to_owned(), AttributeValue::N(pieces.len().to_string())),
-            ]);
-            self.insert(QUARANTINE_TABLE, &keys::quarantine(body.as_bytes(), part), attributes, usage)
-                .await?;
+            let count = i128::try_from(pieces.len()).unwrap_or(i128::MAX);
+            let attributes = [
+                ("body", Value::Text((*piece).to_owned())),
+                ("code", Value::Text(reason.code().to_owned())),
+                ("reason", Value::Text(reason.to_string())),
+                ("received_at", Value::Text(received_at.to_string())),
+                ("parts", Value::Number(count)),
+            ];
+            let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+            let item = Item { key: keys::quarantine(body.as_bytes(), part), attributes };
+            self.insert(QUARANTINE_TABLE, item, usage).await?;
         }
         Ok(())
     }
 
     /// Puts an item that is not there yet; one that is there stays as it is.
-    pub(super) async fn insert(
-        &self,
-        table: &str,
-        key: &Key,
-        attributes: HashMap<String, AttributeValue>,
-        usage: &Usage,
-    ) -> Result<(), StoreError> {
-        let mut item = convert::key(key);
-        item.extend(attributes);
+    pub(super) async fn insert(&self, table: &str, item: Item, usage: &Usage) -> Result<(), StoreError> {
+        let item = convert::full(&item.key, item.attributes);
         let call = self.client.put_item().table_name(table).set_item(Some(item));
         let call =
             call.condition_expression("attribute_not_exists(#pk)").expression_attribute_names("#pk", PK);
@@ -119,6 +105,14 @@ fn parts<'a>(messages: &[Logged<'a>]) -> Vec<(u32, Vec<&'a str>)> {
         }
     }
     lanes.into_iter().flat_map(|(lane, parts)| parts.into_iter().map(move |part| (lane, part))).collect()
+}
+
+/// A part of the log.
+pub(crate) fn item(key: Key, bodies: &[&str]) -> Result<Item, StoreError> {
+    let packed = pack(bodies).map_err(|e| StoreError::Refused(e.to_string()))?;
+    let count = i128::try_from(bodies.len()).unwrap_or(i128::MAX);
+    let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(count))];
+    Ok(Item { key, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
 }
 
 fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use super::{CAPACITY, Store, StoreError, Usage, convert};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use std::collections::HashMap;
 use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::item::Value;
@@ -20,7 +20,13 @@ pub enum Lost {
 impl Store {
     /// Writes all or nothing. A call whose answer is lost may have taken effect: plan again and nothing is left to do.
     pub async fn transact(&self, table: &str, writes: Vec<Write>, usage: &Usage) -> Result<(), Lost> {
-        let items: Result<Vec<_>, _> = writes.into_iter().map(|write| item(table, write)).collect();
+        let writes = writes.into_iter().map(|write| (table.to_owned(), write)).collect();
+        self.transact_across(writes, usage).await
+    }
+
+    /// The same over several tables: each write with its table.
+    pub async fn transact_across(&self, writes: Vec<(String, Write)>, usage: &Usage) -> Result<(), Lost> {
+        let items: Result<Vec<_>, _> = writes.into_iter().map(|(table, write)| item(&table, write)).collect();
         let items = items.map_err(Lost::Failed)?;
         let call = self
             .client
@@ -88,6 +94,14 @@ fn item(table: &str, write: Write) -> Result<TransactWriteItem, StoreError> {
                 .set_expression_attribute_values(expression.values());
             item.delete(delete.build().map_err(refused)?).build()
         }
+        Action::Check => {
+            let check = ConditionCheck::builder().table_name(table).set_key(Some(convert::key(&write.key)));
+            let check = check.set_condition_expression(condition);
+            let check = check
+                .set_expression_attribute_names(expression.names())
+                .set_expression_attribute_values(expression.values());
+            item.condition_check(check.build().map_err(refused)?).build()
+        }
         Action::Update { add, set, remove } => {
             let update = expression.update(add, set, remove);
             let built = Update::builder().table_name(table).set_key(Some(convert::key(&write.key)));
@@ -126,6 +140,11 @@ impl Expression {
             .map(|condition| match condition {
                 Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
                 Condition::Differs(name, value) => format!("{} <> {}", self.name(name), self.value(value)),
+                Condition::EqualsOrAbsent(name, value) => {
+                    let name = self.name(name);
+                    format!("(attribute_not_exists({name}) OR {name} = {})", self.value(value))
+                }
+                Condition::Present(name) => format!("attribute_exists({})", self.name(name)),
                 Condition::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
             })
             .collect();

@@ -1,0 +1,185 @@
+//! Pausing schedules in Temporal.
+
+use std::future::Future;
+use temporalio_client::errors::ClientConnectError;
+use temporalio_client::schedules::{PauseScheduleOptions, ScheduleError};
+use temporalio_client::tonic::{Code, Status};
+use temporalio_client::{
+    Client, ClientOptions, ConnectionOptions, GrpcCompression, RetryOptions, TlsOptions, Url,
+};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use torale_platform::config;
+
+/// How Temporal marks a refusal that is about the namespace and not about the schedule; both are `NOT_FOUND`.
+const NO_NAMESPACE: &[u8] = b"temporal.api.errordetails.v1.NamespaceNotFoundFailure";
+
+/// Why a schedule is not known to be paused.
+#[derive(Debug, thiserror::Error)]
+pub enum TemporalError {
+    /// There is no address, or none that a key may be sent to.
+    #[error(
+        "TEMPORAL_ADDRESS is no address of Temporal's frontend, or an unencrypted one beside TEMPORAL_API_KEY"
+    )]
+    Misconfigured,
+    /// No answer in time.
+    #[error("Temporal timed out")]
+    TimedOut,
+    /// No connection.
+    #[error("Temporal unreachable: {0}")]
+    Unreachable(String),
+    /// Another answer than a confirmation.
+    #[error("Temporal answered {0:?}: {1}")]
+    Answered(Code, String),
+}
+
+/// Pauses schedules.
+pub trait Pause: Sync {
+    /// Pauses a schedule and leaves a note for people, however often it is called; `false` if there is no such
+    /// schedule.
+    fn pause(&self, schedule: &str, note: &str) -> impl Future<Output = Result<bool, TemporalError>> + Send;
+}
+
+/// Temporal itself, connected to when it is first needed, and anew after trouble.
+pub struct Temporal {
+    settings: config::Temporal,
+    connected: Mutex<Option<Client>>,
+}
+
+impl Temporal {
+    /// As the settings say; connects to nothing yet.
+    pub fn new(settings: config::Temporal) -> Self {
+        Self { settings, connected: Mutex::default() }
+    }
+
+    /// The connection, and whether it was there before.
+    async fn client(&self) -> Result<(Client, bool), TemporalError> {
+        let mut connected = self.connected.lock().await;
+        if let Some(client) = connected.as_ref() {
+            return Ok((client.clone(), true));
+        }
+        let options = ClientOptions::new(&self.settings.namespace).build();
+        let client = Client::connect(connection(&self.settings)?, options).await.map_err(unconnected)?;
+        *connected = Some(client.clone());
+        Ok((client, false))
+    }
+
+    /// A connection that lay still while the function was frozen may be dead: then a new one is tried once.
+    async fn pause_within_limit(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
+        let (client, was_there) = self.client().await?;
+        let asked = pause(&client, schedule, note).await;
+        if was_there && matches!(asked, Err(TemporalError::Answered(Code::Unavailable, _))) {
+            self.disconnect().await;
+            return pause(&self.client().await?.0, schedule, note).await;
+        }
+        asked
+    }
+
+    async fn disconnect(&self) {
+        self.connected.lock().await.take();
+    }
+}
+
+impl Pause for Temporal {
+    async fn pause(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
+        let asked = timeout(self.settings.timeout, self.pause_within_limit(schedule, note)).await;
+        let asked = asked.unwrap_or(Err(TemporalError::TimedOut));
+        if asked.is_err() {
+            // Whatever was wrong with the connection, the next call has a new one.
+            self.disconnect().await;
+        }
+        asked
+    }
+}
+
+async fn pause(client: &Client, schedule: &str, note: &str) -> Result<bool, TemporalError> {
+    let handle = client.get_schedule_handle(schedule);
+    match handle.pause(Some(note), PauseScheduleOptions::default()).await {
+        Ok(()) => Ok(true),
+        Err(ScheduleError::Rpc(status)) if is_absent(&status) => Ok(false),
+        Err(ScheduleError::Rpc(status)) => Err(answered(&status)),
+        Err(other) => Err(TemporalError::Answered(Code::Unknown, other.to_string())),
+    }
+}
+
+fn is_absent(status: &Status) -> bool {
+    let names_namespace = || status.details().windows(NO_NAMESPACE.len()).any(|part| part == NO_NAMESPACE);
+    status.code() == Code::NotFound && !names_namespace()
+}
+
+fn answered(status: &Status) -> TemporalError {
+    TemporalError::Answered(status.code(), status.message().to_owned())
+}
+
+fn unconnected(error: ClientConnectError) -> TemporalError {
+    if let ClientConnectError::SystemInfoCallError(status) = &error {
+        return answered(status);
+    }
+    TemporalError::Unreachable(error.to_string())
+}
+
+/// One attempt each: what fails comes again from the queue. Requests are too small to be worth compressing.
+fn connection(settings: &config::Temporal) -> Result<ConnectionOptions, TemporalError> {
+    let target = target(settings).ok_or(TemporalError::Misconfigured)?;
+    let tls = (target.scheme() == "https").then(TlsOptions::default);
+    Ok(ConnectionOptions::new(target)
+        .identity("torale-admin")
+        .maybe_tls_options(tls)
+        .maybe_api_key(settings.api_key.clone())
+        .retry_options(RetryOptions::no_retries())
+        .connect_timeout(settings.timeout)
+        .dns_load_balancing(None)
+        .grpc_compression(GrpcCompression::None)
+        .build())
+}
+
+/// The address with its scheme. A key goes over an encrypted connection, or stays on this machine.
+fn target(settings: &config::Temporal) -> Option<Url> {
+    let address = &settings.address;
+    let scheme = if settings.api_key.is_some() { "https" } else { "http" };
+    let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
+    let url = Url::parse(&url).ok().filter(Url::has_host)?;
+    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    match url.scheme() {
+        "https" => Some(url),
+        "http" if settings.api_key.is_none() || is_local => Some(url),
+        _other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn target_of(address: &str, api_key: Option<&str>) -> Option<String> {
+        let settings = config::Temporal {
+            address: address.to_owned(),
+            namespace: "default".to_owned(),
+            api_key: api_key.map(str::to_owned),
+            timeout: Duration::from_secs(1),
+        };
+        target(&settings).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn an_address_needs_no_scheme() {
+        let is = |url: &str| Some(url.to_owned());
+        assert_eq!(target_of("temporal.internal:7233", None), is("http://temporal.internal:7233/"));
+        assert_eq!(target_of("x.tmprl.cloud:7233", Some("key")), is("https://x.tmprl.cloud:7233/"));
+        assert_eq!(target_of("https://x.tmprl.cloud:7233", None), is("https://x.tmprl.cloud:7233/"));
+    }
+
+    #[test]
+    fn a_key_is_never_sent_in_the_clear_to_another_machine() {
+        assert_eq!(target_of("http://temporal.internal:7233", Some("key")), None);
+        assert!(target_of("http://127.0.0.1:7233", Some("key")).is_some());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for address in ["", "://", "ftp://temporal:7233", "a b:7233", ":7233"] {
+            assert_eq!(target_of(address, None), None, "{address}");
+        }
+    }
+}

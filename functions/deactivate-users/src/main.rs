@@ -1,0 +1,6 @@
+//! Wires the endpoint to Lambda.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    torale_platform::serve::run_change::<deactivate_users::DeactivateUsers>().await
+}

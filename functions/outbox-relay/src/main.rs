@@ -1,0 +1,23 @@
+//! Wires the relay to Lambda.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_platform::queue::Queue;
+use torale_platform::store::Store;
+use torale_platform::{clock, config};
+
+/// How long a run goes on: ten seconds less than the function may take.
+const TIME: Duration = Duration::from_secs(45);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    config::start_logging();
+    let (store, queue) = (&Store::connect().await, &Queue::connect_commands().await);
+    lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
+        let deadline = Instant::now() + TIME;
+        outbox_relay::handle(store, queue, clock::system, deadline).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,180 @@
+//! What a request that changes something may say: a path and a body, read once, with every fault listed.
+
+use crate::ids::UserId;
+use crate::params::Fault;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Why a request that changes something can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The body is over its limit.
+    TooLarge,
+    /// Something in path or body is malformed.
+    Faults(Vec<Fault>),
+}
+
+/// What a request that changes something asks for.
+pub trait Input: Send + Sync + Sized {
+    /// The most bytes of a body.
+    const MAX_BODY: usize;
+
+    /// Reads the path's parameter (empty if it has none) and the body.
+    fn parse(id: &str, body: &[u8]) -> Result<Self, Unreadable>;
+
+    /// Upon whom it is, if upon one alone: for the audit trail.
+    fn target(&self) -> Option<String>;
+
+    /// The rest of what it asks for, for the audit trail.
+    fn parameters(&self) -> Value;
+}
+
+fn fault(part: &str, name: &str, kind: &'static str, msg: &str) -> Unreadable {
+    Unreadable::Faults(vec![Fault { loc: [part.to_owned(), name.to_owned()], msg: msg.to_owned(), kind }])
+}
+
+/// One user, named by the path. A body is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneUser(pub UserId);
+
+impl Input for OneUser {
+    const MAX_BODY: usize = 1024;
+
+    fn parse(id: &str, body: &[u8]) -> Result<Self, Unreadable> {
+        if body.len() > Self::MAX_BODY {
+            return Err(Unreadable::TooLarge);
+        }
+        let wrong = || fault("path", "id", "uuid_parsing", "Input should be a UUID with hyphens");
+        UserId::parse(id).map(Self).ok_or_else(wrong)
+    }
+
+    fn target(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+
+    fn parameters(&self) -> Value {
+        json!({})
+    }
+}
+
+/// Some users, named by the body: `{"user_ids":[...]}`, 1 to 100. An id that is no UUID is kept as it is, so that it
+/// spoils none of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SomeUsers {
+    /// The ids in the order of the request.
+    pub user_ids: Vec<Result<UserId, String>>,
+}
+
+/// Users of one request at most.
+pub const MAX_USERS: usize = 100;
+
+impl Input for SomeUsers {
+    const MAX_BODY: usize = 16 * 1024;
+
+    fn parse(_id: &str, body: &[u8]) -> Result<Self, Unreadable> {
+        if body.len() > Self::MAX_BODY {
+            return Err(Unreadable::TooLarge);
+        }
+        let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+            return Err(fault("body", "user_ids", "json_invalid", "The body should be a JSON object"));
+        };
+        let wrong = |kind, msg| fault("body", "user_ids", kind, msg);
+        let ids = match body.get("user_ids") {
+            Some(Value::Array(ids)) => ids,
+            Some(_) => return Err(wrong("list_type", "Input should be a list")),
+            None => return Err(wrong("missing", "Field required")),
+        };
+        if ids.is_empty() || ids.len() > MAX_USERS {
+            return Err(wrong("list_length", "The list should have 1 to 100 items"));
+        }
+        let read = |id: &Value| {
+            let text = id.as_str().ok_or_else(|| wrong("string_type", "Every item should be a string"))?;
+            Ok(UserId::parse(text).ok_or_else(|| text.to_owned()))
+        };
+        Ok(Self { user_ids: ids.iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    fn target(&self) -> Option<String> {
+        None
+    }
+
+    fn parameters(&self) -> Value {
+        // What is no UUID may be anything, a credential too.
+        let known = self.user_ids.iter().filter_map(|id| id.as_ref().ok());
+        json!({ "user_ids": known.collect::<Vec<_>>(), "malformed": self.user_ids.iter().filter(|id| id.is_err()).count() })
+    }
+}
+
+/// The answer of a deactivation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+pub struct Deactivated {
+    pub message: &'static str,
+    pub user_id: UserId,
+    pub tasks_paused: i128,
+}
+
+/// The answer of a reactivation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the README describes each field by this name")]
+pub struct Reactivated {
+    pub message: &'static str,
+    pub user_id: UserId,
+}
+
+/// The answer of a deactivation of several users: one result for each id, in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the README describes each field by this name")]
+pub struct AllDeactivated {
+    pub results: Vec<OneResult>,
+}
+
+/// What became of one id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the README describes each field by this name")]
+pub struct OneResult {
+    pub user_id: String,
+    /// `deactivated`, `already`, `not_found` or `refused`.
+    pub result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks_paused: Option<i128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "00000000-0000-0000-0000-0000000000AD";
+
+    #[test]
+    fn one_user_is_named_by_the_path_and_a_body_is_ignored_up_to_a_kibibyte() {
+        assert!(OneUser::parse(ID, &[b'x'; 1024]).is_ok());
+        assert_eq!(OneUser::parse(ID, &[b'x'; 1025]), Err(Unreadable::TooLarge));
+        assert_eq!(OneUser::parse("me", &[b'x'; 1025]), Err(Unreadable::TooLarge), "before a malformed id");
+        let Err(Unreadable::Faults(faults)) = OneUser::parse("me", b"") else { panic!("read") };
+        assert_eq!(faults[0].loc, ["path", "id"]);
+    }
+
+    #[test]
+    fn of_several_users_a_malformed_id_spoils_none() {
+        let parse = |body: &str| SomeUsers::parse("", body.as_bytes());
+        let two = parse(&format!(r#"{{"user_ids":["{ID}","sk_x"]}}"#)).unwrap();
+        assert_eq!(two.user_ids[1], Err("sk_x".to_owned()));
+        assert_eq!(two.parameters(), json!({ "user_ids": [ID.to_lowercase()], "malformed": 1 }));
+        for (body, kind) in [
+            ("", "json_invalid"),
+            ("[]", "json_invalid"),
+            ("{}", "missing"),
+            (r#"{"user_ids":"x"}"#, "list_type"),
+            (r#"{"user_ids":[]}"#, "list_length"),
+            (r#"{"user_ids":[1]}"#, "string_type"),
+            (&format!(r#"{{"user_ids":[{}]}}"#, vec!["\"x\""; 101].join(",")), "list_length"),
+        ] {
+            let Err(Unreadable::Faults(faults)) = parse(body) else { panic!("read: {body}") };
+            assert_eq!((faults[0].kind, faults[0].loc[0].as_str()), (kind, "body"), "{body}");
+        }
+        assert_eq!(parse(&"x".repeat(16 * 1024 + 1)), Err(Unreadable::TooLarge));
+    }
+}

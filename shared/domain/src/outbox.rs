@@ -1,0 +1,180 @@
+//! The outbox: what a deactivation still has to command, and how an order becomes commands.
+//!
+//! An order is put into the outbox in the transaction that deactivates, and leaves it only after the queue took every
+//! command. A deactivation's order names no task and no key: they are read when it is worked off, page by page, so
+//! that a user with thousands of them needs no larger transaction.
+
+use crate::commands::{Cause, Command};
+use crate::entities::User;
+use crate::ids::{ClerkUserId, UserId};
+use crate::item::{Attributes, Item, Key, Value};
+use crate::keys::{self, Owned};
+use crate::read::{Corrupt, Range};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+const ORDER: &str = "order";
+/// The attribute that tells how far an order is worked off: the sort key of the last row whose command is sent.
+pub const CURSOR: &str = "cursor";
+/// Rows that are turned into commands at once.
+pub const PAGE: usize = 100;
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// What an order asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Stop all that a user has: its active tasks, its live keys, its login.
+    Everything {
+        /// The user.
+        user_id: UserId,
+        /// The user at the identity provider.
+        clerk_user_id: ClerkUserId,
+    },
+    /// One thing that appeared, or came to life again, after its user was deactivated.
+    Late(Command),
+}
+
+/// An order as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Where.
+    pub key: Key,
+    /// What.
+    pub order: Order,
+    /// How far it is worked off.
+    pub cursor: Option<String>,
+}
+
+impl Order {
+    /// The item to put into the outbox.
+    pub fn item(&self) -> Result<Item, serde_json::Error> {
+        let target = match &self.what {
+            What::Everything { .. } => String::new(),
+            What::Late(command) => format!("{} {}", command.kind(), command.target()),
+        };
+        let key = keys::outbox(self.at, &self.cause.event, &target);
+        let attributes = Attributes::from([(ORDER.to_owned(), Value::Text(serde_json::to_string(self)?))]);
+        Ok(Item { key, attributes })
+    }
+}
+
+/// The next commands of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The messages to send.
+    pub messages: Vec<String>,
+    /// How far the order is worked off once they are sent; without it, all of it is.
+    pub cursor: Option<String>,
+}
+
+impl Pending {
+    /// Reads an item of the outbox.
+    pub fn load(item: &Item) -> Result<Self, Corrupt> {
+        let text = item.text(ORDER).ok_or_else(|| Corrupt::new(&item.key, "not an order"))?;
+        let order = serde_json::from_str(text).map_err(|e| Corrupt::new(&item.key, e))?;
+        Ok(Self { key: item.key.clone(), order, cursor: item.text(CURSOR).map(str::to_owned) })
+    }
+
+    /// The rows to read for the next step; none for an order that needs none.
+    pub fn range(&self) -> Option<Range> {
+        match &self.order.what {
+            What::Everything { user_id, .. } => Some(Range {
+                pk: keys::owned(*user_id),
+                from: self.cursor.as_deref().map(keys::next),
+                limit: Some(PAGE),
+                ..Range::default()
+            }),
+            What::Late(_) => None,
+        }
+    }
+
+    /// The next step, from the rows of [`Pending::range`].
+    pub fn step(&self, rows: &[Item]) -> Result<Step, Corrupt> {
+        let Order { cause, at, what } = &self.order;
+        let (user_id, clerk_user_id) = match what {
+            What::Late(command) => {
+                return Ok(Step { messages: vec![command.message(cause, *at)], cursor: None });
+            }
+            What::Everything { user_id, clerk_user_id } => (*user_id, clerk_user_id),
+        };
+        let command = |row: &Item| match keys::parse_owned(&row.key) {
+            Some(owned) => Ok(stopping(owned, user_id).message(cause, *at)),
+            None => Err(Corrupt::new(&row.key, "neither a task nor a key")),
+        };
+        let mut messages = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
+        if rows.len() < PAGE {
+            let ban = Command::BanUser { user_id, clerk_user_id: clerk_user_id.clone() };
+            messages.push(ban.message(cause, *at));
+            return Ok(Step { messages, cursor: None });
+        }
+        Ok(Step { messages, cursor: rows.last().map(|row| row.key.sk.clone()) })
+    }
+}
+
+/// The command that stops a task or a key.
+pub fn stopping(owned: Owned, user_id: UserId) -> Command {
+    match owned {
+        Owned::Task(task_id) => Command::PauseTask { task_id, user_id },
+        Owned::Key(key_id) => Command::RevokeKey { key_id, user_id },
+    }
+}
+
+/// The last deactivation of a user that an admin asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deactivation {
+    /// Its event.
+    pub event: String,
+    /// The event's time.
+    pub at: Timestamp,
+    /// Active tasks of the user at that moment.
+    pub tasks: i128,
+    /// The admin who asked for it.
+    pub requested_by: UserId,
+}
+
+impl Deactivation {
+    /// Reads its item.
+    pub fn load(item: &Item) -> Result<Self, Corrupt> {
+        let event = item.text("event").zip(item.text("by").and_then(UserId::parse));
+        let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
+        let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
+        let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
+        Ok(Self { event, at, tasks: item.number("tasks"), requested_by })
+    }
+
+    /// The attributes of its item.
+    pub fn store(&self) -> Attributes {
+        [
+            ("event", Value::Text(self.event.clone())),
+            ("at", Value::Number(self.at.millis().into())),
+            ("tasks", Value::Number(self.tasks)),
+            ("by", Value::Text(self.requested_by.to_string())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// Whether it still holds: until an event reactivates the user. Where times are equal the reactivation is later.
+    pub fn holds(&self, user: &User<'_>) -> bool {
+        !user.active && user.reactivated_at.is_none_or(|at| at < self.at)
+    }
+
+    /// Why its commands are sent.
+    pub fn cause(&self) -> Cause {
+        Cause { event: self.event.clone(), requested_by: self.requested_by, reason: REASON.to_owned() }
+    }
+}
+
+/// The reason that commands give.
+pub const REASON: &str = "user deactivated by an administrator";

@@ -1,0 +1,340 @@
+//! Deactivating and reactivating users: one transaction holds the event, the user's new state with its diff, the order
+//! for the outbox and the audit record.
+
+use crate::audit::Trail;
+use crate::clock;
+use crate::error::AdminError;
+use crate::plan::{self, PlanFailure};
+use crate::store::{Generation, Generations, Lost, Store, StoreError, TableReader, Usage, log};
+use serde_json::json;
+use torale_domain::audit::Entry;
+use torale_domain::auth::Refusal;
+use torale_domain::commands::SOURCE;
+use torale_domain::commit::{self, Action, Condition, Entities, Entity, Write, unchanged};
+use torale_domain::entities::User;
+use torale_domain::events::{self, Event, EventType, Received, TYPE_PREFIX};
+use torale_domain::fold::EntityKey;
+use torale_domain::ids::{ClerkUserId, UserId};
+use torale_domain::item::{Item, Value};
+use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
+use torale_domain::outbox::{Deactivation, Order, Pending, What};
+use torale_domain::read::{Reader, Reads};
+use torale_domain::time::Timestamp;
+
+/// How often a lost race is tried again.
+const MAX_ATTEMPTS: u32 = 60;
+
+/// What is needed to change users.
+pub(crate) struct Changes<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) generations: &'a Generations,
+    pub(crate) trail: &'a Trail,
+    pub(crate) usage: &'a Usage,
+    pub(crate) now: Timestamp,
+    /// The admin who asks: must still be active when the change takes place.
+    pub(crate) caller: UserId,
+    /// How it is refused if it is not.
+    pub(crate) refusal: Refusal,
+}
+
+/// What became of a deactivation.
+#[derive(Debug)]
+pub(crate) enum Deactivating {
+    /// It took effect; this order is in the outbox.
+    Done { tasks: i128, pending: Pending },
+    /// An earlier one still holds.
+    Already { tasks: i128 },
+}
+
+/// Why a try did not succeed.
+#[derive(Debug)]
+enum Failed {
+    /// Someone else wrote first: read and plan again.
+    Race,
+    /// For good.
+    For(AdminError),
+}
+
+/// Lost races so far.
+#[derive(Default)]
+struct Tries(u32);
+
+impl Tries {
+    /// Waits for another try; an error if there is none.
+    async fn after(&mut self, failed: Failed) -> Result<(), AdminError> {
+        match failed {
+            Failed::For(error) => return Err(error),
+            Failed::Race if self.0 >= MAX_ATTEMPTS => {
+                let reason = "the user is being changed all the time".to_owned();
+                return Err(StoreError::Unavailable(reason).into());
+            }
+            Failed::Race => tokio::time::sleep(clock::backoff(self.0)).await,
+        }
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+impl From<AdminError> for Failed {
+    fn from(error: AdminError) -> Self {
+        Self::For(error)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::For(error.into())
+    }
+}
+
+impl From<Lost> for Failed {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Race => Self::Race,
+            Lost::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlanFailure> for Failed {
+    fn from(failure: PlanFailure) -> Self {
+        match failure {
+            PlanFailure::Race => Self::Race,
+            PlanFailure::Store(error) => error.into(),
+            PlanFailure::Unreadable(error) => unwritable(&error).into(),
+        }
+    }
+}
+
+fn unwritable(fault: &dyn std::fmt::Display) -> AdminError {
+    AdminError::Internal(fault.to_string())
+}
+
+/// What a try is based on: all of it is guarded by the transaction.
+struct Found {
+    generation: Generation,
+    target: UserId,
+    entities: Entities,
+    /// The item with the user's numbers of tasks.
+    totals: Option<Item>,
+    /// The item of its last deactivation.
+    deactivation: Option<Item>,
+}
+
+impl Found {
+    fn entity(&self, user: UserId) -> Entity {
+        self.entities.get(&EntityKey::User(user)).cloned().unwrap_or_default()
+    }
+}
+
+/// An event of ours, and its message for the log.
+struct Own {
+    event: Event,
+    message: String,
+}
+
+impl Own {
+    /// Dated now, or 1 ms after whatever says whether the user is active, if that is later.
+    fn new(
+        kind: EventType,
+        target: UserId,
+        user: &User<'_>,
+        changes: &Changes<'_>,
+    ) -> Result<Self, AdminError> {
+        let at = user.state_at.map_or(changes.now, |at| changes.now.max(at.plus(1)));
+        let message = json!({
+            "specversion": "1.0", "id": clock::unique(), "source": SOURCE,
+            "type": format!("{TYPE_PREFIX}{}", kind.name()), "subject": target, "time": at,
+            "datacontenttype": "application/json",
+            "data": { "user_id": target, "by": changes.caller.to_string() },
+        })
+        .to_string();
+        match events::parse(&message, None) {
+            Ok(Received::Known(event)) => Ok(Self { event: *event, message }),
+            Ok(Received::Unknown { .. }) => Err(unwritable(&"an event of ours is unknown")),
+            Err(reason) => Err(unwritable(&reason)),
+        }
+    }
+}
+
+impl Changes<'_> {
+    /// Deactivates a user, unless an earlier deactivation of an admin's still holds. `entry` makes the audit record.
+    pub(crate) async fn deactivate(
+        &self,
+        target: UserId,
+        entry: impl Fn() -> Entry + Sync,
+    ) -> Result<Deactivating, AdminError> {
+        if target == self.caller {
+            return Err(AdminError::Conflict("Administrators cannot deactivate themselves"));
+        }
+        let mut tries = Tries::default();
+        loop {
+            match self.try_to_deactivate(target, &entry).await {
+                Ok(done) => return Ok(done),
+                Err(failed) => tries.after(failed).await?,
+            }
+        }
+    }
+
+    async fn try_to_deactivate(
+        &self,
+        target: UserId,
+        entry: &(impl Fn() -> Entry + Sync),
+    ) -> Result<Deactivating, Failed> {
+        let found = self.find(target).await?;
+        let entity = found.entity(target);
+        let user = User::of(&entity.state);
+        let created = user.created.ok_or(AdminError::UserNotFound)?;
+        let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
+        let last = last.map_err(StoreError::from)?;
+        if let Some(last) = last.filter(|last| last.holds(&user)) {
+            return Ok(Deactivating::Already { tasks: last.tasks });
+        }
+        let own = Own::new(EventType::UserDeactivated, target, &user, self)?;
+        let tasks = found.totals.as_ref().map_or(0, |totals| totals.number("active"));
+        let (event, at) = (own.event.id.clone(), own.event.time);
+        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
+        let order = self.order(target, &created.clerk_user_id, &deactivation)?;
+        let mut writes = outbox_writes(target, &order.0, &deactivation, found.deactivation.as_ref());
+        writes.push((found.generation.table(), totals_unchanged(target, found.totals.as_ref())));
+        self.commit(&found, own, writes, entry()).await?;
+        Ok(Deactivating::Done { tasks, pending: order.1 })
+    }
+
+    /// Makes a user active again; true if it was not.
+    pub(crate) async fn reactivate(
+        &self,
+        target: UserId,
+        entry: impl Fn() -> Entry + Sync,
+    ) -> Result<bool, AdminError> {
+        let mut tries = Tries::default();
+        loop {
+            match self.try_to_reactivate(target, &entry).await {
+                Ok(done) => return Ok(done),
+                Err(failed) => tries.after(failed).await?,
+            }
+        }
+    }
+
+    async fn try_to_reactivate(
+        &self,
+        target: UserId,
+        entry: &(impl Fn() -> Entry + Sync),
+    ) -> Result<bool, Failed> {
+        let found = self.find(target).await?;
+        let entity = found.entity(target);
+        let user = User::of(&entity.state);
+        user.created.ok_or(AdminError::UserNotFound)?;
+        if user.active {
+            return Ok(false);
+        }
+        let own = Own::new(EventType::UserReactivated, target, &user, self)?;
+        self.commit(&found, own, Vec::new(), entry()).await?;
+        Ok(true)
+    }
+
+    /// Reads what a try is based on. Who asks must still be active.
+    async fn find(&self, target: UserId) -> Result<Found, AdminError> {
+        let (generation, deactivation) = futures::try_join!(
+            self.generations.read(self.store, self.usage),
+            self.store.deactivation(target, self.usage)
+        )?;
+        let users = [target, self.caller];
+        let totals = keys::user_totals(target);
+        let keys = users.map(keys::user).into_iter().chain([totals.clone()]);
+        let reader = TableReader::of(self.store, &generation, self.usage);
+        let mut found = reader.read(Reads::gets(keys).consistent()).await?.items;
+        let mut entities = Entities::new();
+        for user in users {
+            let entity = Entity::load(found.get(&keys::user(user))).map_err(StoreError::from)?;
+            if user == self.caller && !User::of(&entity.state).active {
+                return Err(AdminError::Refused(self.refusal));
+            }
+            entities.insert(EntityKey::User(user), entity);
+        }
+        let totals = found.remove(&totals);
+        Ok(Found { generation, target, entities, totals, deactivation })
+    }
+
+    /// The order of a deactivation, as its item and as it will be found there.
+    fn order(
+        &self,
+        user_id: UserId,
+        clerk_user_id: &ClerkUserId,
+        deactivation: &Deactivation,
+    ) -> Result<(Item, Pending), AdminError> {
+        let what = What::Everything { user_id, clerk_user_id: clerk_user_id.clone() };
+        let order = Order { cause: deactivation.cause(), at: self.now, what };
+        let item = order.item().map_err(|e| unwritable(&e))?;
+        let pending = Pending { key: item.key.clone(), order, cursor: None };
+        Ok((item, pending))
+    }
+
+    /// One transaction: the event in the log, the user's state with its diff, the audit record, and `more`; while who
+    /// asks is as it was read and the generation is live.
+    async fn commit(
+        &self,
+        found: &Found,
+        own: Own,
+        more: Vec<(String, Write)>,
+        entry: Entry,
+    ) -> Result<(), Failed> {
+        let Found { generation, target, entities, .. } = found;
+        let reader = TableReader::of(self.store, generation, self.usage);
+        let planned = plan::plan(&reader, entities.clone(), Vec::new(), vec![own.event]).await?;
+        let table = generation.table();
+        let caller = EntityKey::User(self.caller);
+        let asking = commit::untouched(&caller, &found.entity(self.caller)).map_err(|e| unwritable(&e))?;
+        let lane = keys::log_lane(&EntityKey::User(*target));
+        let logged = log::item(keys::log(self.now, lane, &clock::unique(), 0), &[&own.message])?;
+        let mut writes = more;
+        writes.extend(planned.writes.into_iter().map(|write| (table.clone(), write)));
+        // Who reactivates itself is the user that changes, and guarded by that.
+        if self.caller != *target {
+            writes.push((table, asking));
+        }
+        writes.push((EVENTS_TABLE.to_owned(), new(logged)));
+        writes.push((CONTROL_TABLE.to_owned(), still_live(generation)));
+        let (store, usage) = (self.store, self.usage);
+        self.trail
+            .append(entry, |link| async move {
+                writes.push((AUDIT_TABLE.to_owned(), new(link.item())));
+                store.transact_across(writes, usage).await.map_err(Failed::from)
+            })
+            .await
+    }
+}
+
+/// Puts an item that must not be there yet.
+fn new(item: Item) -> Write {
+    let conditions = vec![Condition::Absent(PK.to_owned())];
+    Write { key: item.key, action: Action::Put(item.attributes), conditions }
+}
+
+/// The pointer still names this generation, or none and it is the first.
+fn still_live(generation: &Generation) -> Write {
+    let name = Value::Text(generation.name.clone());
+    let conditions = vec![Condition::EqualsOrAbsent("generation".to_owned(), name)];
+    Write { key: keys::live_generation(), action: Action::Check, conditions }
+}
+
+/// As many tasks of the user are active as were read.
+fn totals_unchanged(user: UserId, totals: Option<&Item>) -> Write {
+    let attributes = totals.map(|item| item.attributes.clone()).unwrap_or_default();
+    let conditions = unchanged(&attributes, &["active"]);
+    Write { key: keys::user_totals(user), action: Action::Check, conditions }
+}
+
+/// The order into the outbox; the deactivation over the one that was read.
+fn outbox_writes(
+    user: UserId,
+    order: &Item,
+    deactivation: &Deactivation,
+    last: Option<&Item>,
+) -> Vec<(String, Write)> {
+    let last = last.map(|item| item.attributes.clone()).unwrap_or_default();
+    let conditions = unchanged(&last, &["event"]);
+    let deactivation =
+        Write { key: keys::deactivation(user), action: Action::Put(deactivation.store()), conditions };
+    [new(order.clone()), deactivation].map(|write| (CONTROL_TABLE.to_owned(), write)).into()
+}

@@ -1,0 +1,78 @@
+//! Clerk's Backend API: a user's role, and barring a user.
+
+use super::provider::{Provider, Trouble};
+use super::settings::{Misconfigured, Settings, trusted};
+use crate::config;
+use lambda_http::http::{HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+use torale_domain::ids::ClerkUserId;
+
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// Clerk's Backend API.
+#[derive(Debug)]
+pub struct Backend {
+    provider: Provider,
+    /// Without a slash at its end.
+    url: String,
+    /// Marked as sensitive, so that it is never printed.
+    authorization: HeaderValue,
+}
+
+/// The part of Clerk's user that counts.
+#[derive(Deserialize)]
+struct ClerkUser {
+    id: String,
+    public_metadata: Option<Value>,
+}
+
+impl Backend {
+    /// At the settings' address, with their secret key and their time for an answer.
+    pub fn new(settings: &Settings) -> Result<Self, Misconfigured> {
+        let secret = settings.secret_key.as_deref().ok_or(Misconfigured::SecretKey)?;
+        let authorization = HeaderValue::from_str(&format!("Bearer {secret}"));
+        let mut authorization = authorization.map_err(|_| Misconfigured::SecretKey)?;
+        authorization.set_sensitive(true);
+        let url = trusted(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
+        Ok(Self { provider: Provider::new(settings.timeout), url, authorization })
+    }
+
+    /// The role in the user's public metadata; `None` also for a user that Clerk does not know.
+    pub(super) async fn role(&self, user: &ClerkUserId) -> Result<Option<String>, Trouble> {
+        let (status, body) = self.send(Method::GET, user, "").await?;
+        match status {
+            StatusCode::OK => {
+                let found: ClerkUser = serde_json::from_slice(&body).map_err(|_| Trouble::Unreadable)?;
+                if found.id != user.as_str() {
+                    return Err(Trouble::Unreadable);
+                }
+                let role = found.public_metadata.as_ref().and_then(|metadata| metadata.get("role"));
+                Ok(role.and_then(Value::as_str).map(str::to_owned))
+            }
+            StatusCode::NOT_FOUND => Ok(None),
+            other => Err(Trouble::Status(other)),
+        }
+    }
+
+    /// Bars the user's login and ends its sessions; good once Clerk has said so. `false` if Clerk does not know
+    /// the user. Asking again changes nothing.
+    pub async fn ban(&self, user: &ClerkUserId) -> Result<bool, Trouble> {
+        match self.send(Method::POST, user, "/ban").await?.0 {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            other => Err(Trouble::Status(other)),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        user: &ClerkUserId,
+        action: &str,
+    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        let url = format!("{}/v1/users/{}{action}", self.url, utf8_percent_encode(user.as_str(), IN_PATH));
+        self.provider.send(method, &url, Some(&self.authorization)).await
+    }
+}

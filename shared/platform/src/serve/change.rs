@@ -1,0 +1,223 @@
+//! Around endpoints that change something: admitted first, then heard, and recorded with what they did.
+
+use super::{App, Endpoint, Exchange, Seen, allowed};
+use crate::config;
+use crate::deactivation::{Changes, Deactivating};
+use crate::error::AdminError;
+use crate::outbox::{Relay, Relayed};
+use crate::queue::Queue;
+use crate::routes;
+use crate::store::Usage;
+use futures::FutureExt;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{AUTHORIZATION, HeaderValue};
+use lambda_http::{Body, Request, Response, service_fn};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::Instant;
+use torale_domain::audit::{Entry, Method, Principal};
+use torale_domain::auth::Refusal;
+use torale_domain::changes::{
+    AllDeactivated, Deactivated, Input, OneResult, OneUser, Reactivated, SomeUsers, Unreadable,
+};
+use torale_domain::ids::UserId;
+use torale_domain::outbox::Pending;
+
+/// An endpoint that changes something: a declaration and a short handler. It is heard only once who asks was admitted.
+pub trait Change: 'static {
+    /// The declaration.
+    const ENDPOINT: Endpoint;
+    /// What is asked for.
+    type Input: Input;
+    /// The body of a good answer.
+    type Answer: Serialize + Send;
+
+    /// Does what an admitted request asks for.
+    fn handle(
+        changing: &Changing<'_>,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Answer, AdminError>> + Send;
+}
+
+/// One admitted request that changes something, as a handler sees it.
+pub struct Changing<'a> {
+    app: &'a App,
+    exchange: &'a Exchange<'a>,
+    commands: &'a Queue,
+    method: Method,
+    principal: Principal,
+    caller: UserId,
+    /// Whether the change has its record in the trail, written with it.
+    recorded: &'a AtomicBool,
+}
+
+impl App {
+    /// Answers a request that changes something.
+    pub async fn change<C: Change>(&self, commands: &Queue, request: &Request) -> Response<Body> {
+        let exchange = Exchange::new(C::ENDPOINT, request, (self.clock)());
+        let id = routes::parameter(C::ENDPOINT.path, request.uri().path());
+        let input = C::Input::parse(id, body(request));
+        let (target, parameters) = asked_for(&input);
+        let (mut seen, recorded) = (Seen::default(), AtomicBool::new(false));
+        let work = self.changed::<C>(&exchange, commands, input, &mut seen, &recorded);
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
+            Err(_elapsed) => Err(AdminError::TimedOut),
+        };
+        let result = match recorded.load(Ordering::SeqCst) && result.is_ok() {
+            true => result,
+            false => self.recorded(&exchange, &seen, target, parameters, result).await,
+        };
+        exchange.answer(&result, &seen)
+    }
+
+    /// The order of refusals is the contract's: method, 401, 403, 429, 413, 422, then 404 or 409 of the id.
+    async fn changed<C: Change>(
+        &self,
+        exchange: &Exchange<'_>,
+        commands: &Queue,
+        input: Result<C::Input, Unreadable>,
+        seen: &mut Seen,
+        recorded: &AtomicBool,
+    ) -> Result<String, AdminError> {
+        if exchange.request.method() != exchange.endpoint.method {
+            return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
+        }
+        let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let asked = self.asked(exchange, &exchange.usage);
+        let found = self.identity.look_up(&asked, header, seen).await?;
+        let caller = found.user_id;
+        self.identity.admit(&asked, found, seen).await?;
+        let input = input.map_err(|unreadable| match unreadable {
+            Unreadable::TooLarge => AdminError::TooLarge,
+            Unreadable::Faults(faults) => AdminError::Invalid(faults),
+        })?;
+        let (method, principal) = seen.who.clone().unwrap_or((Method::Session, Principal::default()));
+        let changing = Changing { app: self, exchange, commands, method, principal, caller, recorded };
+        let answer = C::handle(&changing, input).await?;
+        serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
+    }
+}
+
+fn body(request: &Request) -> &[u8] {
+    match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _empty => &[],
+    }
+}
+
+/// Target and parameters for the audit trail; of what is malformed the names.
+fn asked_for<I: Input>(input: &Result<I, Unreadable>) -> (Option<String>, Value) {
+    match input {
+        Ok(input) => (input.target(), input.parameters()),
+        Err(Unreadable::TooLarge) => (None, json!({ "invalid": ["body"] })),
+        Err(Unreadable::Faults(faults)) => {
+            (None, json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }))
+        }
+    }
+}
+
+impl Changing<'_> {
+    fn changes(&self) -> Changes<'_> {
+        let App { store, generations, trail, .. } = self.app;
+        let (usage, now) = (&self.exchange.usage, self.exchange.now);
+        let refusal = match self.method {
+            Method::ApiKey => Refusal::InvalidKey,
+            Method::Session => Refusal::InvalidToken,
+        };
+        Changes { store, generations, trail, usage, now, caller: self.caller, refusal }
+    }
+
+    /// The record of a change to one user, as it will be if it takes effect.
+    fn entry(&self, action: &str, target: UserId) -> Entry {
+        let (at, who) = ((self.app.clock)(), self.principal.clone());
+        let entry =
+            self.exchange.entry(at, self.method, who, Some(target.to_string()), json!({}), StatusCode::OK);
+        Entry { action: action.to_owned(), ..entry }
+    }
+
+    /// Sends the commands of a deactivation for as long as there is time; the relay sends what is left.
+    async fn send(&self, pending: Pending, deadline: Instant) {
+        let usage = Usage::default();
+        let relay = Relay::new(&self.app.store, &self.app.generations, self.commands, &usage);
+        let mut relayed = Relayed::default();
+        let sent = relay.work_off(pending, deadline, &mut relayed).await;
+        tracing::info!(commands = relayed.commands, left = sent.is_err(), "commands sent at once");
+    }
+
+    /// Deactivates one user.
+    pub async fn deactivate(&self, OneUser(user_id): OneUser) -> Result<Deactivated, AdminError> {
+        let entry = || self.entry(self.exchange.endpoint.action, user_id);
+        let tasks_paused = match self.changes().deactivate(user_id, entry).await? {
+            Deactivating::Already { tasks } => tasks,
+            Deactivating::Done { tasks, pending } => {
+                self.recorded.store(true, Ordering::SeqCst);
+                self.send(pending, Instant::now() + config::SENDING_TIME).await;
+                tasks
+            }
+        };
+        Ok(Deactivated { message: "User deactivated successfully", user_id, tasks_paused })
+    }
+
+    /// Makes one user active again; its tasks stay paused and its keys revoked.
+    pub async fn reactivate(&self, OneUser(user_id): OneUser) -> Result<Reactivated, AdminError> {
+        let entry = || self.entry(self.exchange.endpoint.action, user_id);
+        if self.changes().reactivate(user_id, entry).await? {
+            self.recorded.store(true, Ordering::SeqCst);
+        }
+        Ok(Reactivated { message: "User reactivated successfully", user_id })
+    }
+
+    /// Deactivates several users, each by itself: what becomes of one touches none of the others.
+    pub async fn deactivate_all(&self, users: SomeUsers) -> Result<AllDeactivated, AdminError> {
+        let (mut results, mut orders) = (Vec::new(), Vec::new());
+        for id in users.user_ids {
+            results.push(self.one_of_many(id, &mut orders).await);
+        }
+        let deadline = Instant::now() + config::SENDING_TIME;
+        for pending in orders {
+            self.send(pending, deadline).await;
+        }
+        Ok(AllDeactivated { results })
+    }
+
+    async fn one_of_many(&self, id: Result<UserId, String>, orders: &mut Vec<Pending>) -> OneResult {
+        let result =
+            |user_id, result, tasks_paused, detail| OneResult { user_id, result, tasks_paused, detail };
+        let user = match id {
+            Ok(user) => user,
+            Err(text) => return result(text, "refused", None, Some("Input should be a UUID with hyphens")),
+        };
+        let entry = || self.entry("users.deactivate", user);
+        let id = user.to_string();
+        match self.changes().deactivate(user, entry).await {
+            Ok(Deactivating::Already { tasks }) => result(id, "already", Some(tasks), None),
+            Ok(Deactivating::Done { tasks, pending }) => {
+                orders.push(pending);
+                result(id, "deactivated", Some(tasks), None)
+            }
+            Err(AdminError::UserNotFound) => result(id, "not_found", None, Some("User not found")),
+            Err(AdminError::Conflict(detail)) => result(id, "refused", None, Some(detail)),
+            Err(error) => {
+                tracing::error!(%error, user = id, "one of several users was not deactivated");
+                result(id, "refused", None, Some("Service temporarily unavailable"))
+            }
+        }
+    }
+}
+
+/// Runs an endpoint that changes something as a Lambda function.
+pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
+    config::start_logging();
+    let (app, commands) = (&App::connect().await?, &Queue::connect_commands().await);
+    lambda_http::run(service_fn(|request: Request| async move {
+        Ok::<_, lambda_http::Error>(app.change::<C>(commands, &request).await)
+    }))
+    .await
+}

@@ -1,0 +1,75 @@
+//! The outbox and the deactivations, in the control table.
+
+use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
+use std::collections::BTreeMap;
+use torale_domain::commit::{Action, Condition, Write};
+use torale_domain::ids::UserId;
+use torale_domain::item::{Item, Value};
+use torale_domain::keys::{self, CONTROL_TABLE};
+use torale_domain::outbox::{CURSOR, Deactivation, Order, Pending};
+use torale_domain::read::{Range, Reader, Reads};
+
+impl Store {
+    /// The oldest orders of the outbox, at most so many.
+    pub async fn pending_orders(&self, most: usize, usage: &Usage) -> Result<Vec<Pending>, StoreError> {
+        let range = Range { pk: keys::OUTBOX.to_owned(), limit: Some(most), ..Range::default() };
+        let reads = Reads::ranges(vec![range]).consistent();
+        let mut found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
+        let items = found.take_ranges(1).into_iter().flatten();
+        Ok(items.map(|item| Pending::load(&item)).collect::<Result<_, _>>()?)
+    }
+
+    /// Puts an order into the outbox; one that is there already stays as it is.
+    pub(crate) async fn put_order(&self, order: &Order, usage: &Usage) -> Result<(), StoreError> {
+        let item = order.item().map_err(|e| StoreError::Refused(e.to_string()))?;
+        self.insert(CONTROL_TABLE, item, usage).await
+    }
+
+    /// Moves an order's cursor on, or takes the order out of the outbox; a lost race if another has done so.
+    pub(crate) async fn settle_order(
+        &self,
+        pending: &Pending,
+        cursor: Option<&str>,
+        usage: &Usage,
+    ) -> Result<(), Lost> {
+        let unmoved = match &pending.cursor {
+            Some(cursor) => Condition::Equals(CURSOR.to_owned(), Value::Text(cursor.clone())),
+            None => Condition::Absent(CURSOR.to_owned()),
+        };
+        let there = Condition::Present(keys::PK.to_owned());
+        let action = match cursor {
+            Some(cursor) => Action::Update {
+                add: Vec::new(),
+                set: vec![(CURSOR.to_owned(), Value::Text(cursor.to_owned()))],
+                remove: Vec::new(),
+            },
+            None => Action::Delete,
+        };
+        let write = Write { key: pending.key.clone(), action, conditions: vec![there, unmoved] };
+        self.transact(CONTROL_TABLE, vec![write], usage).await
+    }
+
+    /// The item of a user's last deactivation, strongly consistent.
+    pub(crate) async fn deactivation(&self, user: UserId, usage: &Usage) -> Result<Option<Item>, StoreError> {
+        let call = self.client.get_item().table_name(CONTROL_TABLE).consistent_read(true);
+        let call = call.set_key(Some(convert::key(&keys::deactivation(user))));
+        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+        usage.read(answer.consumed_capacity());
+        Ok(answer.item.map(convert::item).transpose()?)
+    }
+
+    /// The last deactivations of some users, strongly consistent.
+    pub(crate) async fn deactivations(
+        &self,
+        users: impl IntoIterator<Item = UserId>,
+        usage: &Usage,
+    ) -> Result<BTreeMap<UserId, Deactivation>, StoreError> {
+        let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::deactivation(user), user)).collect();
+        let reads = Reads::gets(keys.keys().cloned()).consistent();
+        let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
+        let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
+        Ok(known
+            .map(|(user, item)| Ok((user, Deactivation::load(item)?)))
+            .collect::<Result<_, StoreError>>()?)
+    }
+}

@@ -1,0 +1,28 @@
+//! All items of the projections at once, from messages: what a rebuild makes of a log.
+
+use crate::stack;
+use std::collections::BTreeMap;
+use torale_domain::commit::Build;
+use torale_domain::events::{self, Received};
+use torale_domain::fold::{EntityKey, State};
+use torale_domain::item::Item;
+use torale_domain::keys::Lanes;
+use torale_domain::time::Timestamp;
+
+/// The items by key, printed as [`crate::stack::Stack::projections`] does.
+pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<String, String> {
+    let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
+    for message in messages.iter().filter_map(|body| events::parse(body, received_at).ok()) {
+        if let Received::Known(event) = message {
+            states.entry(event.entity()).or_default().fold(*event);
+        }
+    }
+    states.retain(|_, state| !state.is_empty());
+    let mut build = Build::new(Lanes::DEFAULT);
+    let (tasks, others): (Vec<_>, Vec<_>) =
+        states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
+    let ordered = others.into_iter().chain(tasks);
+    let mut items: Vec<Item> = ordered.flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
+    items.extend(build.finish().unwrap());
+    items.iter().map(stack::print_item).collect()
+}
