@@ -7,6 +7,7 @@ use crate::error::AdminError;
 use crate::plan::{self, PlanFailure};
 use crate::store::{Generation, Generations, Lost, Store, StoreError, TableReader, Usage, log};
 use serde_json::json;
+use std::collections::HashMap;
 use torale_domain::audit::Entry;
 use torale_domain::auth::Refusal;
 use torale_domain::commands::SOURCE;
@@ -15,7 +16,7 @@ use torale_domain::entities::User;
 use torale_domain::events::{self, Event, EventType, Received, TYPE_PREFIX};
 use torale_domain::fold::EntityKey;
 use torale_domain::ids::{ClerkUserId, UserId};
-use torale_domain::item::{Item, Value};
+use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
 use torale_domain::outbox::{Deactivation, Order, Pending, What};
 use torale_domain::read::{Reader, Reads};
@@ -233,26 +234,50 @@ impl Changes<'_> {
         Ok(true)
     }
 
-    /// Reads what a try is based on. Who asks must still be active.
+    /// Reads what a try is based on: one round trip, while the generation is the one that was live last.
     async fn find(&self, target: UserId) -> Result<Found, AdminError> {
-        let (generation, deactivation) = futures::try_join!(
-            self.generations.read(self.store, self.usage),
-            self.store.deactivation(target, self.usage)
-        )?;
-        let users = [target, self.caller];
-        let totals = keys::user_totals(target);
-        let keys = users.map(keys::user).into_iter().chain([totals.clone()]);
-        let reader = TableReader::of(self.store, &generation, self.usage);
-        let mut found = reader.read(Reads::gets(keys).consistent()).await?.items;
+        let pointer = self.generations.read(self.store, self.usage);
+        let deactivation = self.store.deactivation(target, self.usage);
+        let (generation, deactivation, items) = match self.generations.seen() {
+            Some(guess) => {
+                let items = self.items(&guess, target);
+                let (live, deactivation, items) = futures::try_join!(pointer, deactivation, items)?;
+                let items = if live == guess { items } else { self.items(&live, target).await? };
+                (live, deactivation, items)
+            }
+            None => {
+                let (live, deactivation) = futures::try_join!(pointer, deactivation)?;
+                let items = self.items(&live, target).await?;
+                (live, deactivation, items)
+            }
+        };
+        self.found(generation, target, deactivation, items)
+    }
+
+    /// The user that changes with its numbers of tasks, and the one who asks.
+    async fn items(&self, generation: &Generation, target: UserId) -> Result<HashMap<Key, Item>, StoreError> {
+        let keys = [keys::user(target), keys::user(self.caller), keys::user_totals(target)];
+        let reader = TableReader::of(self.store, generation, self.usage);
+        Ok(reader.read(Reads::gets(keys).consistent()).await?.items)
+    }
+
+    /// Who asks must still be active.
+    fn found(
+        &self,
+        generation: Generation,
+        target: UserId,
+        deactivation: Option<Item>,
+        mut items: HashMap<Key, Item>,
+    ) -> Result<Found, AdminError> {
         let mut entities = Entities::new();
-        for user in users {
-            let entity = Entity::load(found.get(&keys::user(user))).map_err(StoreError::from)?;
+        for user in [target, self.caller] {
+            let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
             if user == self.caller && !User::of(&entity.state).active {
                 return Err(AdminError::Refused(self.refusal));
             }
             entities.insert(EntityKey::User(user), entity);
         }
-        let totals = found.remove(&totals);
+        let totals = items.remove(&keys::user_totals(target));
         Ok(Found { generation, target, entities, totals, deactivation })
     }
 

@@ -35,6 +35,7 @@ impl Store {
             .return_consumed_capacity(CAPACITY);
         match call.send().await {
             Ok(answer) => {
+                usage.waited(1);
                 usage.wrote(answer.consumed_capacity());
                 Ok(())
             }

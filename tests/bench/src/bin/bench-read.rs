@@ -12,8 +12,8 @@ use lambda_http::http::{Method, Request};
 use lambda_http::{Body, Response};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use tokio::time::Instant;
+use torale_bench::cost::{self, Cost};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{Report, Table, Target};
 use torale_bench::stack::Stack;
@@ -26,9 +26,6 @@ use torale_platform::clock;
 use torale_platform::error::AdminError;
 use torale_platform::serve::{App, Call, Endpoint, Handler};
 use torale_tests::stack::{ADMIN_KEY, LIMITS, answer, keys_only, temporal_ui, text};
-use tracing::field::{Field, Visit};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
 #[derive(Parser)]
 struct Arguments {
@@ -56,45 +53,6 @@ const PAGED: [(&str, &str, &str); 7] = [
     ("errors", "/admin/errors", "hours=720&"),
     ("users", "/admin/users", ""),
 ];
-
-/// The cost of the last request, as its log line states it.
-static LAST: Mutex<Cost> = Mutex::new(Cost { trips: 0, units: 0.0, written: 0.0 });
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Cost {
-    trips: u64,
-    units: f64,
-    written: f64,
-}
-
-struct Costs;
-
-impl<S: tracing::Subscriber> Layer<S> for Costs {
-    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        if event.metadata().target() == "torale_platform::serve" {
-            event.record(&mut *LAST.lock().unwrap());
-        }
-    }
-}
-
-impl Visit for Cost {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        if field.name() == "read_units" {
-            self.units = value;
-        }
-        if field.name() == "write_units" {
-            self.written = value;
-        }
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "round_trips" {
-            self.trips = value;
-        }
-    }
-
-    fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
-}
 
 /// Reads one item: what its requests cost beside that is what every request costs around its handler.
 struct Nothing;
@@ -140,13 +98,13 @@ impl Asked {
         for _ in 0..2 {
             good(app.answer::<Nothing>(&request("/nothing", "")).await);
         }
-        let Cost { trips, units, written } = *LAST.lock().unwrap();
+        let Cost { trips, units, written } = cost::last();
         Self { app, authentication: Cost { trips: trips - 1, units: units - 0.5, written } }
     }
 
     async fn get(&self, path: &str, query: &str) -> Measured {
         let body = good(answer(&self.app, request(path, query)).await);
-        let all = *LAST.lock().unwrap();
+        let all = cost::last();
         let Cost { trips, units, written } = self.authentication;
         let after =
             Cost { trips: all.trips - trips, units: all.units - units, written: all.written - written };
@@ -354,7 +312,7 @@ async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    tracing_subscriber::registry().with(Costs).init();
+    cost::listen();
     let about = "What a request costs over the embedded store (dynoxide, in memory, one process with the handlers; \
         units as it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, \
         97% succeed, 3 error types. Times are of this machine and this store, for comparison only. \"In all\" counts what the store client reports as reads; the write of the rate limit is not among it.";

@@ -1,0 +1,57 @@
+//! What requests cost, as their log lines state it.
+
+use std::sync::Mutex;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The cost of one request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// Sequential round trips to the store.
+    pub trips: u64,
+    /// Read units.
+    pub units: f64,
+    /// Write units.
+    pub written: f64,
+}
+
+static LAST: Mutex<Cost> = Mutex::new(Cost { trips: 0, units: 0.0, written: 0.0 });
+
+/// Starts to listen to log lines; call once, first of all.
+pub fn listen() {
+    tracing_subscriber::registry().with(Costs).init();
+}
+
+/// The cost of the last request.
+pub fn last() -> Cost {
+    *LAST.lock().unwrap()
+}
+
+struct Costs;
+
+impl<S: tracing::Subscriber> Layer<S> for Costs {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        if event.metadata().target() == "torale_platform::serve" {
+            event.record(&mut *LAST.lock().unwrap());
+        }
+    }
+}
+
+impl Visit for Cost {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match field.name() {
+            "read_units" => self.units = value,
+            "write_units" => self.written = value,
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "round_trips" {
+            self.trips = value;
+        }
+    }
+
+    fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
+}
