@@ -119,7 +119,7 @@ fn stored(item: Item) -> HashMap<String, AttributeValue> {
     let value = |value| match value {
         Value::Text(text) => AttributeValue::S(text),
         Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::Bytes(bytes) => AttributeValue::B(bytes.into()),
+        Value::Bytes(bytes) => AttributeValue::B(bytes),
     };
     let key =
         [(PK.to_owned(), AttributeValue::S(item.key.pk)), (SK.to_owned(), AttributeValue::S(item.key.sk))];

@@ -105,9 +105,9 @@ impl App {
 }
 
 fn body(request: &Request) -> &[u8] {
-    match request.body() {
-        Body::Text(text) => text.as_bytes(),
-        Body::Binary(bytes) => bytes,
+    match Some(request.body()) {
+        Some(Body::Text(text)) => text.as_bytes(),
+        Some(Body::Binary(bytes)) => bytes,
         _empty => &[],
     }
 }

@@ -68,8 +68,6 @@ impl Store {
         let reads = Reads::gets(keys.keys().cloned()).consistent();
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
-        Ok(known
-            .map(|(user, item)| Ok((user, Deactivation::load(item)?)))
-            .collect::<Result<_, StoreError>>()?)
+        known.map(|(user, item)| Ok((user, Deactivation::load(item)?))).collect()
     }
 }
