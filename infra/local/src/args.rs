@@ -49,6 +49,9 @@ pub struct Run {
     /// Build everything optimised: slower to start, much faster to run
     #[arg(long)]
     pub release: bool,
+    /// Take the functions as they were built last, and don't watch the source
+    #[arg(long, conflicts_with = "no_functions")]
+    pub built: bool,
     /// Keep the store in this folder between runs (the queue stays in memory)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

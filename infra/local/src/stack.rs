@@ -136,7 +136,7 @@ async fn serve(
     let routes = stack.project.routes().await?;
     stack.start_store(listeners.dynamodb).await?;
     queue::install(&stack.project, console, stop).await?;
-    if listeners.http.is_some() {
+    if listeners.http.is_some() && !arguments.built {
         stack.build(&routes).await?;
     }
     let mut broken = stack.start_queue().await?;
@@ -159,7 +159,7 @@ async fn serve(
     }
     loop {
         tokio::select! {
-            () = sources.changed(), if !arguments.no_functions => stack.rebuild().await?,
+            () = sources.changed(), if !arguments.no_functions && !arguments.built => stack.rebuild().await?,
             () = stop.cancelled() => return Ok(()),
             Some(failure) = broken.recv() => return Err(failure),
         }
