@@ -9,8 +9,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use torale_domain::audit::verify::Span;
 use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{PK, SK};
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::keys::{self, AUDIT_SEALS, PK, SK};
+use torale_domain::time::Hour;
 use torale_platform::store::{Store, StoreError, Usage};
 
 /// Why the trail could not be checked.
@@ -48,7 +48,8 @@ pub fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
     VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| Failure::Key(name()))
 }
 
-/// Hands over the items of a table: of a span with both ends its hours and all seals, else everything.
+/// Hands over the items of a table: all seals, then the records, of a span with both ends only its hours. In this
+/// order every record that a seal names is there: records that are written meanwhile are at most not sealed yet.
 ///
 /// # Errors
 /// If the store fails.
@@ -58,28 +59,27 @@ pub async fn read_table(
     usage: &Usage,
     mut add: impl FnMut(&Item),
 ) -> Result<(), Failure> {
-    let Some((from, to)) = span.from.zip(span.to) else {
-        let mut after = None;
-        loop {
-            let (items, next) = store.audit_page(after, usage).await?;
-            items.iter().for_each(&mut add);
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
-        }
-    };
-    for hour in from.0..to.0 {
-        store.audit_records(Hour(hour), Timestamp::EARLIEST, usage).await?.iter().for_each(&mut add);
-    }
     let mut before = None;
-    loop {
+    while before != Some(0) {
         let seals = store.audit_seals(before, usage).await?;
-        let Some(last) = seals.last() else { return Ok(()) };
-        before = last.key.sk.parse().ok();
+        let Some(last) = seals.last() else { break };
+        // What has no number stands in the way of those before it.
+        before = Some(last.key.sk.parse().unwrap_or(0));
         seals.iter().for_each(&mut add);
-        if before.is_none() {
-            return Ok(());
+    }
+    if let Some((from, to)) = span.from.zip(span.to) {
+        for partition in (from.0..to.0).flat_map(|hour| keys::audit_records(Hour(hour))) {
+            store.audit_records(&partition, None, None, usage).await?.iter().for_each(&mut add);
+        }
+        return Ok(());
+    }
+    let mut after = None;
+    loop {
+        let (items, next) = store.audit_page(after, usage).await?;
+        items.iter().filter(|item| item.key.pk != AUDIT_SEALS).for_each(&mut add);
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
         }
     }
 }
@@ -115,8 +115,9 @@ fn item(line: &str) -> Option<Item> {
     let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
     let key = Key { pk: key(PK)?, sk: key(SK)? };
+    // What is no text is none of ours; the check will say that something is missing.
     let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
-    Some(Item { key, attributes: texts.into_iter().map(attribute).collect::<Option<Attributes>>()? })
+    Some(Item { key, attributes: texts.into_iter().filter_map(attribute).collect::<Attributes>() })
 }
 
 /// Hands over the items of an export; `-` is standard input.

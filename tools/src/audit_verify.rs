@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use torale_domain::audit::verify::{Report, Span, Verifier};
 use torale_domain::ids::Digest;
 use torale_domain::time::{Hour, Timestamp};
+use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
 use torale_tools::audit::{self, Failure};
 
@@ -98,14 +99,16 @@ async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Fail
         check.key.iter().map(|path| audit::read_key(path)).collect::<Result<Vec<VerifyingKey>, _>>()?;
     let span = Span { from: check.from, to: check.to };
     let mut verifier = Verifier::new(span);
+    let mut now = None;
     match &check.export {
         Some(path) => audit::read_export(path, |item| verifier.add(item))?,
         None => {
+            now = Some(clock::system()).filter(|_| check.to.is_none());
             let store = connect(endpoint).await;
             audit::read_table(&store, span, &Usage::default(), |item| verifier.add(item)).await?;
         }
     }
-    let report = verifier.finish(&keys, check.expect.as_ref().map(|(number, digest)| (*number, digest)));
+    let report = verifier.finish(&keys, check.expect.as_ref().map(|(number, digest)| (*number, digest)), now);
     print(&report);
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -25,10 +25,10 @@
 //! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
-//! | `torale-control` | `key#<key id>` | `used` | `at`, `expires_at`: when an API key was used last | once a minute a key |
+//! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin asked for | with its event |
 //! | `torale-control` | `outbox` | time, cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
-//! | `torale-audit` | `r#<yyyymmddhh>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
+//! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
 //! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
 
@@ -612,21 +612,34 @@ pub fn key_used(id: &KeyId) -> Key {
 
 /// A record of the audit trail: by the hour of its chain, then time, chain and number.
 pub fn audit_record(chain: &ChainId, seq: u64, at: Timestamp) -> Key {
-    key(audit_records(chain.hour()), format!("{}{chain}#{seq:010}", row_time(at)))
+    key(audit_partition(chain), format!("{}{chain}#{seq:010}", row_time(at)))
 }
 
-/// The partition with the audit records of the chains that began in an hour.
-pub fn audit_records(hour: Hour) -> String {
-    format!("{AUDIT_RECORDS}{}", yyyymmddhh(hour))
+fn audit_partition(chain: &ChainId) -> String {
+    let lane = AUDIT_LANES.of(chain.to_string().as_bytes());
+    format!("{AUDIT_RECORDS}{}#{}", yyyymmddhh(chain.hour()), lane.0)
+}
+
+/// Lanes of the audit trail: a partition takes a thousand records a second.
+const AUDIT_LANES: Lanes = Lanes(4);
+
+/// The partitions with the audit records of the chains that began in an hour.
+pub fn audit_records(hour: Hour) -> impl Iterator<Item = String> {
+    AUDIT_LANES.all().map(move |lane| format!("{AUDIT_RECORDS}{}#{}", yyyymmddhh(hour), lane.0))
+}
+
+/// The hour of a partition of audit records.
+pub fn parse_audit_records(pk: &str) -> Option<Hour> {
+    parse_hour(pk.strip_prefix(AUDIT_RECORDS)?.split_once('#')?.0)
 }
 
 /// How every partition of audit records begins.
-pub const AUDIT_RECORDS: &str = "r#";
+const AUDIT_RECORDS: &str = "r#";
 
 /// The record that a row of the audit trail's index stands for: rows have the sort keys of their records.
 pub fn audit_row_record(row: &Key) -> Option<Key> {
     let chain = row.sk.get(ROW_TIME_DIGITS..)?.split('#').next()?;
-    Some(key(audit_records(ChainId::parse(chain)?.hour()), row.sk.clone()))
+    Some(key(audit_partition(&ChainId::parse(chain)?), row.sk.clone()))
 }
 
 /// A seal of the audit trail.

@@ -97,15 +97,12 @@ impl Limits {
         }
     }
 
-    /// Attributes of an item that no window needs any more.
+    /// Marks of an item that no window needs any more, whichever instance looks.
     pub fn stale<'a>(&self, item: &'a Attributes, now: Timestamp) -> Vec<&'a str> {
-        let needed: Vec<String> = self
-            .0
-            .iter()
-            .flat_map(|window| window.marks(now.plus(-window.bucket)).into_iter().chain(window.marks(now)))
-            .collect();
-        let marks = item.keys().filter(|name| self.0.iter().any(|window| window.is_mark(name)));
-        marks.filter(|name| !needed.contains(name)).map(String::as_str).collect()
+        item.keys()
+            .filter(|name| self.0.iter().any(|window| window.is_stale(name, now)))
+            .map(String::as_str)
+            .collect()
     }
 }
 
@@ -128,8 +125,11 @@ impl Window {
         (last - self.length / self.bucket..=last).map(|bucket| format!("{}{bucket}", self.prefix)).collect()
     }
 
-    fn is_mark(&self, name: &str) -> bool {
-        name.strip_prefix(self.prefix).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+    /// A mark that has left the window, and the one of a bucket ago: a later mark may be another instance's present.
+    fn is_stale(&self, name: &str, now: Timestamp) -> bool {
+        let oldest = (now.millis() - self.length).div_euclid(self.bucket) - 1;
+        let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
+        bucket.is_some_and(|bucket| (0..oldest).contains(&bucket))
     }
 
     /// Marks in the window, with the times at which their buckets leave it and the counts at their beginnings.
@@ -239,6 +239,17 @@ mod tests {
             }
             assert!(item.len() < 60, "stale marks are named");
         }
+    }
+
+    /// A request that began before a bucket's end may be counted after one that began in the next bucket.
+    #[test]
+    fn a_mark_of_a_later_bucket_is_not_stale() {
+        let (limits, mut item) = (Limits::new(5, 50), Attributes::new());
+        let before = Timestamp::from_millis(1_774_953_034_990);
+        request(&limits, &mut item, before.plus(20));
+        assert_eq!(limits.stale(&item, before), Vec::<&str>::new());
+        let much_later = before.plus(MINUTE + 3 * MINUTE / 12);
+        assert_eq!(limits.stale(&item, much_later), [format!("m{}", before.plus(20).millis() / 5_000)]);
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl Limiter {
         if let Some((standing, retry_after)) = known.closed(now) {
             return Ok(Judged::Full { standing, retry_after });
         }
+        // Taken out first: if the write fails, nothing is remembered that could make the next one fail too.
+        self.learned().remove(&user);
         let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
         let refused = match counted.judged {
             Judged::Full { standing, retry_after } => Some((standing, now.plus(retry_after * 1000))),

@@ -164,7 +164,7 @@ impl Stack {
 
     /// One run of the sealing job over a store client of one's own.
     pub async fn seal_with(&self, store: &Store) -> Result<Done, SealError> {
-        Sealer::new(store, &audit_key(), || NOW, &Usage::default()).run().await
+        Sealer::new(store, &audit_key(), || NOW, &Usage::default()).run(Instant::now() + LONG).await
     }
 
     /// Every item of a table.

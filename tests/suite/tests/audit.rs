@@ -4,6 +4,7 @@ use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 use torale_domain::audit::record::{Method as Credential, harmless};
 use torale_domain::audit::seal::{SETTLED, Seal};
 use torale_domain::audit::verify::{Report, Span, Verifier, What};
@@ -35,7 +36,7 @@ fn request(path: &str, query: &str) -> Request<Body> {
 async fn report(stack: &Stack) -> Report {
     let mut verifier = Verifier::new(Span::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
-    verifier.finish(&[*stack::audit_key().key()], None)
+    verifier.finish(&[*stack::audit_key().key()], None, None)
 }
 
 /// The trail is whole, and so many of its records are sealed.
@@ -287,7 +288,13 @@ async fn a_trail_without_traffic_is_confirmed_now_and_then() {
     let key = stack::audit_key();
     let run = |clock| {
         let (store, key) = (stack.store(), &key);
-        async move { Sealer::new(&store, key, clock, &Usage::default()).run().await.unwrap().seals }
+        async move {
+            Sealer::new(&store, key, clock, &Usage::default())
+                .run(Instant::now() + stack::LONG)
+                .await
+                .unwrap()
+                .seals
+        }
     };
     // The hour's own seal, then one that confirms it at the present; a minute later none, ten minutes later one.
     assert_eq!(run(|| NOW).await, 2);

@@ -184,9 +184,10 @@ impl<'a> Story<'a> {
     /// As the queue delivers: what fails comes again, to a consumer without faults in the end.
     async fn consume(&mut self, events: Vec<String>) {
         let mut waiting = stack::messages(&events);
-        for faults in [self.faults(), Faults::new(usize::MAX / 2, false, false)] {
+        let healthy = Faults::new(usize::MAX / 2, false, false);
+        for (faults, time) in [(self.faults(), stack::SHORT), (healthy, stack::LONG)] {
             let consumer = Consumer::new(self.stack.faulty_store(faults), || NOW.plus(10));
-            let failed = stack::consume_within(&consumer, &waiting, stack::SHORT).await.failed;
+            let failed = stack::consume_within(&consumer, &waiting, time).await.failed;
             waiting.retain(|message| failed.contains(&message.id));
         }
         assert!(waiting.is_empty());

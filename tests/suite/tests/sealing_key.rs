@@ -14,12 +14,13 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use torale_domain::audit::verify::{Span, Verifier};
 use torale_platform::audit::seal::{SealError, Sealer, Signer};
 use torale_platform::config::AuditKey;
 use torale_platform::store::Usage;
 use torale_tests::generate;
-use torale_tests::stack::{NOW, Stack};
+use torale_tests::stack::{self, NOW, Stack};
 
 /// What KMS is asked, and how many of its next answers are failures.
 #[derive(Default)]
@@ -80,11 +81,14 @@ async fn a_trail_sealed_with_a_key_in_kms_is_intact() {
     assert_eq!(stack.get("/admin/stats", "").await.0, 200);
     // Two of its answers may fail: the client tries again.
     kms.lock().unwrap().failures = 2;
-    let done = Sealer::new(&stack.store(), &key, || NOW, &Usage::default()).run().await.unwrap();
+    let done = Sealer::new(&stack.store(), &key, || NOW, &Usage::default())
+        .run(Instant::now() + stack::LONG)
+        .await
+        .unwrap();
     assert_eq!((done.seals, done.records), (1, 1));
     let mut verifier = Verifier::new(Span::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
-    assert_eq!(verifier.finish(&[*key.key()], None).faults, []);
+    assert_eq!(verifier.finish(&[*key.key()], None, None).faults, []);
     let asked = kms.lock().unwrap().asked.clone();
     let operations: Vec<_> = asked.iter().map(|(operation, _)| operation.as_str()).collect();
     assert_eq!(operations, ["GetPublicKey", "Sign", "Sign", "Sign"]);
@@ -99,7 +103,9 @@ async fn without_its_key_nothing_is_sealed_and_nothing_lost() {
     let (stack, key) = (Stack::start().await, key.unwrap());
     stack.consume(&generate::admin()).await;
     assert_eq!(stack.get("/admin/stats", "").await.0, 200);
-    let run = async || Sealer::new(&stack.store(), &key, || NOW, &Usage::default()).run().await;
+    let run = async || {
+        Sealer::new(&stack.store(), &key, || NOW, &Usage::default()).run(Instant::now() + stack::LONG).await
+    };
     kms.lock().unwrap().failures = 3;
     assert!(matches!(run().await, Err(SealError::Signing(_))));
     assert_eq!(run().await.unwrap().records, 1);

@@ -3,7 +3,7 @@
 use crate::ids::{ClerkUserId, Digest, KeyId, UserId};
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys;
-use crate::time::{Hour, Timestamp};
+use crate::time::{Hour, MINUTE, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 
@@ -160,7 +160,8 @@ impl Link {
     pub fn load(item: &Item) -> Option<Self> {
         let text = item.text(RECORD)?;
         let record: Record = serde_json::from_str(text).ok()?;
-        (record.key() == item.key).then(|| Self { record, text: text.to_owned() })
+        let in_its_hour = record.entry.at.hour() == record.chain.hour();
+        (in_its_hour && record.key() == item.key).then(|| Self { record, text: text.to_owned() })
     }
 
     /// The item to store.
@@ -191,9 +192,10 @@ impl Chain {
         Self { id, next: 0, previous: Digest::none(), last: at }
     }
 
-    /// Whether a record made at this time belongs to it; else a new one must be started.
+    /// Whether a record made at this time belongs to it; else a new one must be started. A clock that was set back
+    /// by more than a minute starts one too: times within a chain never run backwards.
     pub fn takes(&self, at: Timestamp) -> bool {
-        at.hour() <= self.id.hour
+        at.hour() <= self.id.hour && at.plus(MINUTE) >= self.last
     }
 
     /// The next link. Times never run backwards within a chain.
@@ -253,8 +255,8 @@ pub(crate) mod tests {
     #[test]
     fn a_chain_ends_with_its_hour() {
         let chain = Chain::start(AT, "abc");
-        assert!(chain.takes(AT.plus(60_000)) && chain.takes(AT.plus(-3_600_000)));
-        assert!(!chain.takes(AT.plus(3_600_000)));
+        assert!(chain.takes(AT.plus(60_000)) && chain.takes(AT.plus(-60_000)));
+        assert!(!chain.takes(AT.plus(3_600_000)) && !chain.takes(AT.plus(-60_001)));
     }
 
     #[test]

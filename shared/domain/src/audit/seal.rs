@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 pub const SETTLED: i64 = 10 * MINUTE;
 /// Without new records the last seal is confirmed by an empty one after this long.
 pub const HEARTBEAT: i64 = 10 * MINUTE;
-/// Heads of one seal at most: an item holds 400 KB.
-pub const MAX_HEADS: usize = 1_000;
 
 const STATEMENT: &str = "statement";
 const HEADS: &str = "heads";
@@ -173,17 +171,19 @@ pub struct Fresh {
 /// What is to be sealed next of some records. A record that does not continue its chain is passed over with all
 /// that follow it: it may be on its way, or was tampered with.
 pub fn fresh(sealed: &Sealed, records: Vec<Link>) -> Fresh {
-    let mut chains: BTreeMap<ChainId, BTreeMap<u64, Link>> = BTreeMap::new();
+    let mut chains: BTreeMap<ChainId, Vec<Link>> = BTreeMap::new();
     for link in records {
-        chains.entry(link.record.chain.clone()).or_default().insert(link.record.seq, link);
+        chains.entry(link.record.chain.clone()).or_default().push(link);
     }
     let mut fresh = Fresh::default();
-    for (chain, links) in chains {
+    for (chain, mut links) in chains {
+        // Of two with one number the second continues nothing.
+        links.sort_by_key(|link| link.record.seq);
         let known = sealed.get(&chain);
-        let mut next = known.map_or(0, |head| head.seq + 1);
+        let mut next = known.map_or(0, |head| head.seq.saturating_add(1));
         let mut previous = known.map_or_else(Digest::none, |head| head.digest.clone());
         let before = fresh.links.len();
-        for link in links.into_values().filter(|link| known.is_none_or(|head| link.record.seq > head.seq)) {
+        for link in links.into_iter().filter(|link| known.is_none_or(|head| link.record.seq > head.seq)) {
             if link.record.seq != next || link.record.previous != previous {
                 fresh.broken.push(chain.clone());
                 break;

@@ -1,10 +1,10 @@
 //! The offline check: is the trail whole, in order and unchanged?
 
 use super::record::{ChainId, Link};
-use super::seal::{Head, SETTLED, Seal, Sealed, merkle_root};
+use super::seal::{HEARTBEAT, Head, SETTLED, Seal, Sealed, merkle_root};
 use crate::ids::Digest;
 use crate::item::Item;
-use crate::keys::{self, AUDIT_RECORDS, AUDIT_SEALS};
+use crate::keys::{self, AUDIT_SEALS};
 use crate::time::{Hour, Timestamp};
 use ed25519_dalek::VerifyingKey;
 use std::collections::BTreeMap;
@@ -24,8 +24,10 @@ pub struct Fault {
 pub enum What {
     /// An item is neither record nor seal, or not the one that its key says.
     Unreadable(String),
-    /// There is a gap in the numbers of seals.
-    SealMissing(u64),
+    /// So many seals are missing, from this number on.
+    SealsMissing(u64, u64),
+    /// Nothing was sealed any more, although there are later records or it is later by now.
+    SealingStopped,
     /// A seal is not signed by a known key.
     SealForged(u64),
     /// A seal does not name the one before it.
@@ -34,6 +36,8 @@ pub enum What {
     HeadsChanged(u64),
     /// The seal that was expected is not there, or is another.
     SealNotFound(u64),
+    /// There are two records of one number in a chain.
+    RecordTwice(ChainId, u64),
     /// A record is missing.
     RecordMissing(ChainId, u64),
     /// A record, or one before it in its chain, is not what was sealed, or not what the next one follows.
@@ -47,7 +51,12 @@ impl fmt::Display for Fault {
         write!(f, "{} ", self.at)?;
         match &self.what {
             What::Unreadable(key) => write!(f, "item {key} is no record or seal, or lies in the wrong place"),
-            What::SealMissing(number) => write!(f, "seal {number} is missing"),
+            What::SealsMissing(number, 1) => write!(f, "seal {number} is missing"),
+            What::SealsMissing(number, count) => {
+                write!(f, "{count} seals are missing from number {number} on")
+            }
+            What::SealingStopped => write!(f, "nothing was sealed from here on"),
+            What::RecordTwice(chain, seq) => write!(f, "record {chain}-{seq} is there twice"),
             What::SealForged(number) => write!(f, "seal {number} is not signed by a key that was given"),
             What::SealOutOfPlace(number) => write!(f, "seal {number} does not follow the seal before it"),
             What::HeadsChanged(number) => {
@@ -128,7 +137,7 @@ impl Verifier {
             }
             return;
         }
-        let hour = item.key.pk.strip_prefix(AUDIT_RECORDS).and_then(keys::parse_hour);
+        let hour = keys::parse_audit_records(&item.key.pk);
         if hour.is_some_and(|hour| !self.span.holds(hour)) {
             return;
         }
@@ -136,15 +145,28 @@ impl Verifier {
             Some(link) => {
                 let kept =
                     Kept { at: link.record.entry.at, digest: link.digest(), previous: link.record.previous };
-                self.records.entry(link.record.chain).or_default().insert(link.record.seq, kept);
+                let (chain, seq) = (link.record.chain, link.record.seq);
+                let records = self.records.entry(chain.clone()).or_default();
+                // The same line twice, as of two exports put together, is no fault.
+                if let Some(other) = records.get(&seq).filter(|other| other.digest != kept.digest) {
+                    let at = other.at.min(kept.at);
+                    self.faults.push(Fault { at, what: What::RecordTwice(chain, seq) });
+                } else {
+                    records.insert(seq, kept);
+                }
             }
             None => self.faults.push(unreadable(hour.map_or(Timestamp::EARLIEST, Hour::start))),
         }
     }
 
     /// The verdict. `expected` is a seal that was noted elsewhere, by number and digest: with it, a trail whose end
-    /// was cut off together with its seals is found out, too.
-    pub fn finish(mut self, keys: &[VerifyingKey], expected: Option<(u64, &Digest)>) -> Report {
+    /// was cut off together with its seals is found out, too. `now` is the present, of a trail that is being written.
+    pub fn finish(
+        mut self,
+        keys: &[VerifyingKey],
+        expected: Option<(u64, &Digest)>,
+        now: Option<Timestamp>,
+    ) -> Report {
         let sealed = self.check_seals(keys);
         self.check_links();
         self.check_sealed(&sealed);
@@ -160,6 +182,7 @@ impl Verifier {
             let at = last.as_ref().map_or(Timestamp::EARLIEST, |(at, ..)| *at);
             self.faults.push(Fault { at, what: What::SealNotFound(number) });
         }
+        self.check_sealing(last.as_ref().map(|(at, ..)| *at), now);
         self.faults.sort();
         self.faults.dedup();
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -179,14 +202,17 @@ impl Verifier {
         for seal in self.seals.values() {
             let (number, at) = (seal.statement.seal, seal.statement.at);
             let mut fault = |what| self.faults.push(Fault { at, what });
-            (expected..number).for_each(|missing| fault(What::SealMissing(missing)));
+            if number > expected {
+                fault(What::SealsMissing(expected, number - expected));
+            }
             if expected == number && seal.statement.previous != previous {
                 fault(What::SealOutOfPlace(number));
             }
             if !seal.is_signed_by(keys) {
                 fault(What::SealForged(number));
             }
-            let records: Option<u64> = seal.heads.iter().map(|head| grown(&mut sealed, head)).sum();
+            let grown = |head| grown(&mut sealed, head);
+            let records = seal.heads.iter().map(grown).try_fold(0_u64, |sum, of| sum.checked_add(of?));
             let root = merkle_root(&seal.heads).ok();
             if root != Some(seal.statement.root.clone())
                 || (expected == number && records != Some(seal.statement.records))
@@ -194,7 +220,7 @@ impl Verifier {
                 fault(What::HeadsChanged(number));
             }
             heads.extend(seal.heads.iter().map(|head| (at, head.clone())));
-            (expected, previous) = (number + 1, seal.digest());
+            (expected, previous) = (number.saturating_add(1), seal.digest());
         }
         heads
     }
@@ -211,7 +237,7 @@ impl Verifier {
                     let changed = seq.saturating_sub(1);
                     self.faults.push(Fault { at: before, what: What::RecordChanged(chain.clone(), changed) });
                 }
-                (next, before, previous) = (seq + 1, record.at, record.digest.clone());
+                (next, before, previous) = (seq.saturating_add(1), record.at, record.digest.clone());
             }
         }
     }
@@ -239,12 +265,22 @@ impl Verifier {
         }
     }
 
+    /// Sealing goes on as long as there are records, and confirms the last seal when there are none.
+    fn check_sealing(&mut self, last: Option<Timestamp>, now: Option<Timestamp>) {
+        let times = || self.records.values().flat_map(BTreeMap::values).map(|record| record.at);
+        let Some(since) = last.or_else(|| times().min()) else { return };
+        let latest = times().chain(now).max().unwrap_or(since);
+        if latest > since.plus(HEARTBEAT + SETTLED) {
+            self.faults.push(Fault { at: since, what: What::SealingStopped });
+        }
+    }
+
     /// Counts the records after the last seal; older ones that are in no seal are faults.
     fn count_unsealed(&mut self, heads: &[(Timestamp, Head)], last: Option<Timestamp>) -> u64 {
         let mut sealed: BTreeMap<&ChainId, u64> = BTreeMap::new();
         for (_, head) in heads {
             let until = sealed.entry(&head.chain).or_default();
-            *until = (*until).max(head.seq + 1);
+            *until = (*until).max(head.seq.saturating_add(1));
         }
         let mut unsealed = 0;
         for (chain, records) in &self.records {
@@ -263,8 +299,8 @@ impl Verifier {
 /// By how many records a head moves its chain; `None` if it does not move it on.
 fn grown(sealed: &mut Sealed, head: &Head) -> Option<u64> {
     let before = sealed.insert(head.chain.clone(), head.clone());
-    let next = before.map_or(0, |before| before.seq + 1);
-    (head.seq + 1).checked_sub(next).filter(|grown| *grown > 0)
+    let next = before.map_or(0, |before| before.seq.saturating_add(1));
+    head.seq.checked_add(1)?.checked_sub(next).filter(|grown| *grown > 0)
 }
 
 #[cfg(test)]

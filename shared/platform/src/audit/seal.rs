@@ -8,14 +8,20 @@ use crate::store::{Lost, Store, StoreError, TableReader, Usage};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::collections::BTreeSet;
 use std::future::Future;
+use tokio::time::Instant;
 use torale_domain::audit::facets::{self, RECORDS_AT_ONCE};
 use torale_domain::audit::record::ChainId;
-use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, MAX_HEADS, SETTLED, Seal, Sealed, Statement};
+use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
 use torale_domain::audit::{Link, Record};
-use torale_domain::keys::{AUDIT_INDEX_TABLE, AUDIT_RECORDS, parse_hour};
+use torale_domain::item::Item;
+use torale_domain::keys::{self, AUDIT_INDEX_TABLE};
 use torale_domain::read::{Corrupt, Reader, Reads};
 use torale_domain::time::{Hour, Timestamp};
 
+/// Records that are read at once; a seal covers fewer than twice as many, and so has fewer heads.
+const PAGE: usize = 400;
+/// Records that are looked up in the index at once.
+const MARKS_AT_ONCE: usize = 100;
 /// How often a transaction that lost a race with another run is tried again.
 const MAX_ATTEMPTS: u32 = 8;
 
@@ -88,6 +94,36 @@ pub struct Sealer<'a, S> {
     usage: &'a Usage,
 }
 
+/// What is to be sealed next.
+#[derive(Default)]
+struct Buffer {
+    links: Vec<Link>,
+    heads: Sealed,
+}
+
+impl Buffer {
+    fn add(&mut self, fresh: Fresh, progress: &mut Progress, done: &mut Done) {
+        for head in fresh.heads {
+            progress.sealed.insert(head.chain.clone(), head.clone());
+            self.heads.insert(head.chain.clone(), head);
+        }
+        self.links.extend(fresh.links);
+        done.broken.extend(fresh.broken);
+    }
+}
+
+/// The records of a page that continue what is sealed or about to be.
+fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
+    let links = page.iter().filter_map(|item| {
+        let link = Link::load(item);
+        if link.is_none() {
+            tracing::error!(item = %item.key.sk, "an item of the audit trail is no record");
+        }
+        link
+    });
+    seal::fresh(&progress.sealed, links.collect())
+}
+
 /// The seals so far: the last one, and how far the chains are sealed that may still grow.
 #[derive(Default)]
 struct Progress {
@@ -101,38 +137,67 @@ impl<'a, S: Signer> Sealer<'a, S> {
         Self { store, signer, clock, usage }
     }
 
-    /// One run: hour by hour, so that neither its memory nor what a crash costs grows with the time it was away.
-    pub async fn run(&self) -> Result<Done, SealError> {
+    /// One run, until the deadline at the latest: page by page, each sealed before much more is read, so that neither
+    /// its memory nor what a crash costs grows with what there is to seal.
+    pub async fn run(&self, deadline: Instant) -> Result<Done, SealError> {
         let now = (self.clock)();
-        let mut progress = self.progress().await?;
+        let mut progress = self.progress(now).await?;
         let mut done = Done::default();
         let from = match &progress.last {
-            Some(last) => last.statement.at.plus(-SETTLED),
+            Some(last) => last.statement.at.min(now).plus(-SETTLED),
             None => match self.first_hour().await? {
                 Some(hour) => hour.start(),
                 None => return Ok(done),
             },
         };
         for hour in (from.hour().0..=now.hour().0).map(Hour) {
-            let fresh = self.fresh(hour, from, &progress.sealed).await?;
-            self.index(&fresh.links).await?;
-            // The seals of a past hour say no more than that its records are sealed: the next run goes on from there.
-            let at = now.min(Hour(hour.0 + 1).start().plus(SETTLED));
-            for heads in fresh.heads.chunks(MAX_HEADS) {
-                done.records += self.seal(&mut progress, heads.to_vec(), at).await?;
-                done.seals += 1;
+            self.seal_hour(hour, from, now, deadline, &mut progress, &mut done).await?;
+            if Instant::now() >= deadline {
+                return Ok(done);
             }
-            done.broken.extend(fresh.broken);
         }
         if progress.last.as_ref().is_some_and(|last| now >= last.statement.at.plus(HEARTBEAT)) {
-            self.seal(&mut progress, Vec::new(), now).await?;
-            done.seals += 1;
+            self.seal(&mut progress, &mut Buffer::default(), now, &mut done).await?;
         }
         done.last = progress.last.map(|last| (last.statement.seal, last.digest().as_str().to_owned()));
         Ok(done)
     }
 
-    async fn progress(&self) -> Result<Progress, SealError> {
+    /// The seals on the way through an hour don't move the time up to which everything is sealed; the last one does.
+    async fn seal_hour(
+        &self,
+        hour: Hour,
+        from: Timestamp,
+        now: Timestamp,
+        deadline: Instant,
+        progress: &mut Progress,
+        done: &mut Done,
+    ) -> Result<(), SealError> {
+        let unmoved = now.min(from.plus(SETTLED));
+        let (mut buffer, seals) = (Buffer::default(), done.seals);
+        for partition in keys::audit_records(hour) {
+            let mut next = Some(keys::row_time(from));
+            while let Some(start) = next {
+                let page = self.store.audit_records(&partition, Some(start), Some(PAGE), self.usage).await?;
+                next = page.last().filter(|_| page.len() == PAGE).map(|item| keys::next(&item.key.sk));
+                buffer.add(fresh(progress, &page), progress, done);
+                if buffer.links.len() >= PAGE {
+                    self.seal(progress, &mut buffer, unmoved, done).await?;
+                }
+                if Instant::now() >= deadline {
+                    return Ok(());
+                }
+            }
+        }
+        if done.seals > seals || !buffer.links.is_empty() {
+            // Nothing more can come into an hour that is over for so long.
+            let settled = Hour(hour.0 + 1).start().plus(SETTLED);
+            self.seal(progress, &mut buffer, now.min(settled), done).await?;
+        }
+        Ok(())
+    }
+
+    async fn progress(&self, now: Timestamp) -> Result<Progress, SealError> {
         let mut progress = Progress::default();
         let mut before = None;
         while before != Some(0) {
@@ -144,13 +209,20 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 let seal = Seal::load(item).ok_or_else(|| Corrupt::new(&item.key, "not a seal"));
                 let seal = seal.map_err(StoreError::from)?;
                 // Chains of earlier hours than this are closed.
-                let open = progress.last.as_ref().unwrap_or(&seal).statement.at.plus(-SETTLED).hour();
+                let last = progress.last.as_ref().unwrap_or(&seal);
+                let open = last.statement.at.min(now).plus(-SETTLED).hour();
                 if seal.statement.at < open.start() {
                     return Ok(progress);
                 }
                 before = Some(seal.statement.seal);
                 for head in &seal.heads {
                     progress.sealed.entry(head.chain.clone()).or_insert_with(|| head.clone());
+                }
+                if progress.last.is_none() && !seal.is_signed_by(&[*self.signer.key()]) {
+                    tracing::error!(
+                        seal = seal.statement.seal,
+                        "the last seal is of another key: changed, or forged"
+                    );
                 }
                 progress.last.get_or_insert(seal);
             }
@@ -163,8 +235,8 @@ impl<'a, S: Signer> Sealer<'a, S> {
         let (mut first, mut after) = (None, None);
         loop {
             let (items, next) = self.store.audit_page(after, self.usage).await?;
-            let partitions = items.iter().filter_map(|item| item.key.pk.strip_prefix(AUDIT_RECORDS));
-            first = first.into_iter().chain(partitions.filter_map(parse_hour)).min();
+            let hours = items.iter().filter_map(|item| keys::parse_audit_records(&item.key.pk));
+            first = first.into_iter().chain(hours).min();
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(first),
@@ -172,25 +244,20 @@ impl<'a, S: Signer> Sealer<'a, S> {
         }
     }
 
-    async fn fresh(&self, hour: Hour, from: Timestamp, sealed: &Sealed) -> Result<Fresh, SealError> {
-        let items = self.store.audit_records(hour, from, self.usage).await?;
-        let links = items.iter().filter_map(|item| {
-            let link = Link::load(item);
-            if link.is_none() {
-                tracing::error!(item = %item.key.sk, "an item of the audit trail is no record");
-            }
-            link
-        });
-        Ok(seal::fresh(sealed, links.collect()))
-    }
-
-    /// Makes the next seal; returns how many records it covers.
-    async fn seal(&self, progress: &mut Progress, heads: Vec<Head>, at: Timestamp) -> Result<u64, SealError> {
-        let Progress { last, sealed } = progress;
+    /// Indexes what is in the buffer and makes the next seal over it.
+    async fn seal(
+        &self,
+        progress: &mut Progress,
+        buffer: &mut Buffer,
+        at: Timestamp,
+        done: &mut Done,
+    ) -> Result<(), SealError> {
+        let Buffer { links, heads } = std::mem::take(buffer);
+        self.index(&links).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
-        let grown = |head: &Head| head.seq + 1 - sealed.get(&head.chain).map_or(0, |before| before.seq + 1);
-        let records = heads.iter().map(grown).sum();
-        let statement = Statement::after(last.as_ref(), &heads, records, at, self.signer.key());
+        let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
+        let heads: Vec<Head> = heads.into_values().collect();
+        let statement = Statement::after(progress.last.as_ref(), &heads, records, at, self.signer.key());
         let text = serde_json::to_string(&statement.map_err(unreadable)?).map_err(unreadable)?;
         let signature = self.signer.sign(text.as_bytes()).await?;
         let seal = Seal::new(text, heads, signature).map_err(unreadable)?;
@@ -199,16 +266,29 @@ impl<'a, S: Signer> Sealer<'a, S> {
             Err(Lost::Race) => return Err(SealError::Overtaken),
             Err(Lost::Failed(error)) => return Err(error.into()),
         }
-        sealed.extend(seal.heads.iter().map(|head| (head.chain.clone(), head.clone())));
-        *last = Some(seal);
-        Ok(records)
+        progress.last = Some(seal);
+        done.seals += 1;
+        done.records += records;
+        Ok(())
     }
 
     /// Puts records into the index, each once.
     async fn index(&self, links: &[Link]) -> Result<(), SealError> {
-        for some in links.chunks(RECORDS_AT_ONCE) {
-            self.index_some(some.iter().map(|link| &link.record).collect()).await?;
+        for some in links.chunks(MARKS_AT_ONCE) {
+            let mut records: Vec<&Record> = some.iter().map(|link| &link.record).collect();
+            self.leave_out_indexed(&mut records).await?;
+            for few in records.chunks(RECORDS_AT_ONCE) {
+                self.index_some(few.to_vec()).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn leave_out_indexed(&self, records: &mut Vec<&Record>) -> Result<(), SealError> {
+        let marks = Reads::gets(records.iter().map(|record| facets::mark(record))).consistent();
+        let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
+        let indexed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
+        records.retain(|record| !indexed.contains(&facets::mark(record)));
         Ok(())
     }
 
@@ -222,10 +302,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 Err(Lost::Failed(error)) => return Err(error.into()),
                 Err(Lost::Race) => {
                     tokio::time::sleep(clock::backoff(attempt)).await;
-                    let marks = Reads::gets(records.iter().map(|record| facets::mark(record))).consistent();
-                    let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
-                    let indexed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
-                    records.retain(|record| !indexed.contains(&facets::mark(record)));
+                    self.leave_out_indexed(&mut records).await?;
                 }
             }
         }

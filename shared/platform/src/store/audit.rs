@@ -9,7 +9,6 @@ use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::item::Item;
 use torale_domain::keys::{self, AUDIT_TABLE, PK};
 use torale_domain::read::{Range, Reader, Reads};
-use torale_domain::time::{Hour, Timestamp};
 
 /// Seals that are read at once.
 const SEALS: usize = 100;
@@ -21,15 +20,15 @@ impl Store {
         self.insert(AUDIT_TABLE, link.item(), usage).await
     }
 
-    /// The items of an hour's partition at or after a time, strongly consistent.
+    /// The items of a partition at or after a sort key, the first ones up to a limit, strongly consistent.
     pub async fn audit_records(
         &self,
-        hour: Hour,
-        from: Timestamp,
+        partition: &str,
+        from: Option<String>,
+        limit: Option<usize>,
         usage: &Usage,
     ) -> Result<Vec<Item>, StoreError> {
-        let from = Some(keys::row_time(from));
-        self.audit_range(Range { pk: keys::audit_records(hour), from, ..Range::default() }, usage).await
+        self.audit_range(Range { pk: partition.to_owned(), from, limit, ..Range::default() }, usage).await
     }
 
     /// The seals before a number, the last first, up to a hundred.
@@ -69,7 +68,7 @@ impl Store {
         let call = call.set_exclusive_start_key(after).return_consumed_capacity(CAPACITY);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.read(answer.consumed_capacity());
-        let items = answer.items.unwrap_or_default().into_iter().map(convert::item);
-        Ok((items.collect::<Result<_, _>>()?, answer.last_evaluated_key))
+        let items = answer.items.unwrap_or_default().into_iter().map(convert::readable);
+        Ok((items.collect(), answer.last_evaluated_key))
     }
 }

@@ -28,6 +28,18 @@ pub(super) fn full(item: &Key, attributes: Attributes) -> HashMap<String, Attrib
     all
 }
 
+/// What can be read of an item; attributes of other kinds are left out.
+pub(super) fn readable(mut stored: HashMap<String, AttributeValue>) -> Item {
+    stored.retain(|_, value| {
+        matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
+            || value.as_n().is_ok_and(|number| number.parse::<i128>().is_ok())
+    });
+    item(stored).unwrap_or_else(|corrupt| Item {
+        key: Key { pk: corrupt.pk, sk: corrupt.sk },
+        attributes: Attributes::new(),
+    })
+}
+
 pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, Corrupt> {
     let mut text = |name: &str| match stored.remove(name) {
         Some(AttributeValue::S(text)) => text,

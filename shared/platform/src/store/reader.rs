@@ -22,18 +22,24 @@ pub struct TableReader<'a> {
     store: &'a Store,
     table: String,
     lanes: Lanes,
+    /// Whether an attribute of another kind than those we write is an error.
+    strict: bool,
     usage: &'a Usage,
 }
 
 impl<'a> TableReader<'a> {
     /// Reads from this generation of projections; costs are added to `usage`.
     pub fn of(store: &'a Store, generation: &Generation, usage: &'a Usage) -> Self {
-        Self { store, table: generation.table(), lanes: generation.lanes, usage }
+        Self { store, table: generation.table(), lanes: generation.lanes, strict: true, usage }
     }
 
-    /// Reads from a table whose items are not spread over lanes.
+    /// Reads from a table whose items are not spread over lanes, and where others may have put anything.
     pub fn new(store: &'a Store, table: &str, usage: &'a Usage) -> Self {
-        Self { store, table: table.to_owned(), lanes: Lanes::ONE, usage }
+        Self { store, table: table.to_owned(), lanes: Lanes::ONE, strict: false, usage }
+    }
+
+    fn item(&self, stored: HashMap<String, AttributeValue>) -> Result<Item, StoreError> {
+        if self.strict { Ok(convert::item(stored)?) } else { Ok(convert::readable(stored)) }
     }
 
     /// The items of some keys, and the round trips it took.
@@ -55,7 +61,7 @@ impl<'a> TableReader<'a> {
             let answer = call.send().await.map_err(StoreError::from_sdk)?;
             answer.consumed_capacity().iter().for_each(|capacity| self.usage.read(Some(capacity)));
             for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                items.push(convert::item(item)?);
+                items.push(self.item(item)?);
             }
             wanted = answer.unprocessed_keys.unwrap_or_default();
             if wanted.is_empty() {
@@ -87,7 +93,7 @@ impl<'a> TableReader<'a> {
                 call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
             self.usage.read(answer.consumed_capacity());
             for item in answer.items.unwrap_or_default() {
-                items.push(convert::item(item)?);
+                items.push(self.item(item)?);
             }
             from = answer.last_evaluated_key;
             if from.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {

@@ -52,7 +52,7 @@ fn sealing(
 fn report(items: &[Item]) -> Report {
     let mut verifier = Verifier::default();
     items.iter().for_each(|item| verifier.add(item));
-    verifier.finish(&[key().verifying_key()], None)
+    verifier.finish(&[key().verifying_key()], None, None)
 }
 
 /// The first fault, as people read it.
@@ -154,7 +154,7 @@ fn a_tail_that_was_cut_together_with_its_seals_is_found_if_a_later_seal_is_known
     assert_eq!(report(&items).faults, [], "nothing in the table tells");
     let mut verifier = Verifier::default();
     items.iter().for_each(|item| verifier.add(item));
-    let found = verifier.finish(&[key().verifying_key()], Some((last.1, &last.2)));
+    let found = verifier.finish(&[key().verifying_key()], Some((last.1, &last.2)), None);
     assert_eq!(found.faults[0].what, What::SealNotFound(2));
 }
 
@@ -204,7 +204,7 @@ fn a_missing_seal_is_found() {
     for number in [0, 1] {
         let mut items = trail();
         items.retain(|item| item.key != keys::audit_seal(number));
-        let missing = report(&items).faults.iter().any(|fault| fault.what == What::SealMissing(number));
+        let missing = report(&items).faults.iter().any(|fault| fault.what == What::SealsMissing(number, 1));
         assert!(missing, "{:?}", report(&items).faults);
     }
 }
@@ -216,13 +216,71 @@ fn hours_can_be_checked_by_themselves() {
     let span = |from, to| {
         let mut verifier = Verifier::new(Span { from: Some(Hour(from)), to: Some(Hour(to)) });
         items.iter().for_each(|item| verifier.add(item));
-        verifier.finish(&[key().verifying_key()], None)
+        verifier.finish(&[key().verifying_key()], None, None)
     };
     let (other, same) = (span(hour.0 - 5, hour.0), span(hour.0, hour.0 + 1));
     assert_eq!((other.records, other.faults.len()), (0, 0));
     assert_eq!((same.records, same.faults.len()), (13, 0));
     items.remove(position(&items, "aaa-2"));
     assert_ne!(first(&items), "");
+}
+
+#[test]
+fn a_trail_that_is_not_sealed_any_more_is_not_intact() {
+    let items = trail();
+    let stopped = |items: &[Item], now| {
+        let mut verifier = Verifier::default();
+        items.iter().for_each(|item| verifier.add(item));
+        let faults = verifier.finish(&[key().verifying_key()], None, now).faults;
+        faults.iter().any(|fault| fault.what == What::SealingStopped)
+    };
+    assert!(!stopped(&items, Some(AT.plus(20 * MINUTE))));
+    assert!(stopped(&items, Some(AT.plus(24 * MINUTE))), "the last seal was made at 3 minutes");
+    let records: Vec<Item> = items.iter().filter(|item| item.key.pk != AUDIT_SEALS).cloned().collect();
+    assert!(!stopped(&records, None), "a trail that has just begun");
+    let late = Chain::start(AT.plus(25 * MINUTE), "ddd").link(entry(AT.plus(25 * MINUTE), "a")).unwrap();
+    for items in [items, records] {
+        assert!(stopped(&[items, vec![late.item()]].concat(), None), "records without seals");
+    }
+}
+
+#[test]
+fn a_second_record_of_one_number_is_found() {
+    let mut items = trail();
+    let genuine = Link::load(&items[position(&items, "aaa-2")]).unwrap();
+    let mut forged = genuine.record.clone();
+    forged.entry.at = forged.entry.at.plus(-1);
+    forged.entry.action = "users.deactivate".to_owned();
+    let text = serde_json::to_string(&forged).unwrap();
+    items.insert(0, Link { record: forged, text }.item());
+    assert!(first(&items).ends_with("record 2026033110-aaa-2 is there twice"), "{}", first(&items));
+    items.swap_remove(0);
+    items.push(genuine.item());
+    assert_eq!(report(&items).faults, [], "the same line twice is none");
+}
+
+#[test]
+fn a_record_outside_of_its_chains_hour_is_out_of_place() {
+    let mut items = trail();
+    let mut record = Chain::start(AT, "ccc").link(entry(AT, "users.list")).unwrap().record;
+    record.entry.at = AT.plus(5 * 60 * MINUTE);
+    let text = serde_json::to_string(&record).unwrap();
+    items.push(Link { record, text }.item());
+    assert!(first(&items).contains("in the wrong place"), "{}", first(&items));
+}
+
+#[test]
+fn absurd_numbers_are_faults_and_nothing_worse() {
+    let mut items = trail();
+    edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":18446744073709551615");
+    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+    let mut items = trail();
+    let mut far = Seal::load(seal(&mut items, 2)).unwrap();
+    far.text = far.text.replace("\"seal\":2", "\"seal\":18446744073709551615");
+    far.statement.seal = u64::MAX;
+    items.push(far.item().unwrap());
+    let missing = What::SealsMissing(3, u64::MAX - 3);
+    assert!(report(&items).faults.iter().any(|fault| fault.what == missing));
 }
 
 /// What the job does with chains that do not go on as they should.
