@@ -97,7 +97,11 @@ pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
     Ok(existing.is_empty())
 }
 
-async fn create_table(client: &Client, table: &TableSpec) -> Result<(), aws_sdk_dynamodb::Error> {
+/// Creates one table.
+///
+/// # Errors
+/// When the store refuses it.
+pub async fn create_table(client: &Client, table: &TableSpec) -> Result<(), aws_sdk_dynamodb::Error> {
     let mut create = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
     let keys = std::iter::once((table.hash_key, KeyType::Hash))
         .chain(table.range_key.map(|name| (name, KeyType::Range)));

@@ -171,7 +171,7 @@ impl Notice {
 }
 
 /// The id of a user that has no UUID of ours at Clerk.
-fn derived(clerk: &ClerkUserId) -> UserId {
+pub fn derived(clerk: &ClerkUserId) -> UserId {
     UserId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("clerk:{}", clerk.as_str()).as_bytes()))
 }
 

@@ -59,6 +59,8 @@ pub struct Cause {
 pub struct Received {
     /// Its id: the same however often it is sent.
     pub id: Uuid,
+    /// When it was made; later than everything that it is to undo.
+    pub at: Timestamp,
     /// What is to be done.
     pub command: Command,
     /// Why, for people.
@@ -113,12 +115,12 @@ impl Command {
             fields.insert("reason".to_owned(), json!(cause.reason));
             fields.insert("requested_by".to_owned(), json!(cause.requested_by));
         }
-        json!({
+        let message = json!({
             "specversion": "1.0", "id": self.id(cause), "source": SOURCE,
             "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
             "datacontenttype": "application/json", "data": data,
-        })
-        .to_string()
+        });
+        for_queue(&message)
     }
 
     /// Reads a message from the queue.
@@ -141,13 +143,20 @@ impl Command {
             }
             Some(_) | None => return Err(NoCommand::Unknown(kind.to_owned())),
         };
+        let at = text("time").and_then(|time| Timestamp::parse(time).ok_or_else(|| malformed(&"time")));
         Ok(Received {
             id,
+            at: at?,
             command,
             reason: field(data, "reason")?,
             requested_by: field(data, "requested_by")?,
         })
     }
+}
+
+/// JSON as SQS takes it: the two characters that it refuses are escaped.
+fn for_queue(message: &Value) -> String {
+    message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// The id of a task's Temporal schedule.
@@ -164,16 +173,17 @@ impl Received {
 
     /// The platform's own events once it has been carried out, for `torale-events`; none where nothing of ours
     /// changes. `existed` says whether there was something outside to act on. Their ids are the same at every
-    /// redelivery.
-    pub fn confirmed(&self, existed: bool, at: Timestamp) -> Vec<String> {
+    /// redelivery. They are dated now, or as the command if that is later: it undoes what may be dated ahead of us.
+    pub fn confirmed(&self, existed: bool, now: Timestamp) -> Vec<String> {
+        let at = now.max(self.at);
         let event = |kind: &str, subject: &str, data: Value| {
             let kind = format!("{}{kind}", events::TYPE_PREFIX);
             let id = Uuid::new_v5(&self.id, kind.as_bytes());
-            json!({
+            let message = json!({
                 "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
                 "datacontenttype": "application/json", "data": data,
-            })
-            .to_string()
+            });
+            for_queue(&message)
         };
         match &self.command {
             Command::PauseTask { task_id, .. } => {

@@ -91,6 +91,8 @@ pub struct Task<'a> {
     pub query: Option<&'a str>,
     /// Its state.
     pub state: TaskState,
+    /// The time of the event that says so.
+    pub state_at: Option<Timestamp>,
     /// Whether it is gone.
     pub deleted: bool,
 }
@@ -114,6 +116,7 @@ impl<'a> Task<'a> {
                 Some(Body::TaskCompleted(_)) => TaskState::Completed,
                 _resumed_or_none => TaskState::Active,
             },
+            state_at: state.winner(Register::State).map(|event| event.time),
             deleted: state.winner(Register::Deleted).is_some(),
         }
     }

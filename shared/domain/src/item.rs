@@ -1,5 +1,6 @@
 //! Items of the store as the pure core sees them: a key and attributes that are texts, integers or bytes.
 
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// The key of an item: partition and sort key.
@@ -20,6 +21,19 @@ pub enum Value {
     Number(i128),
     /// Bytes: a packed part of the log.
     Bytes(Vec<u8>),
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Timestamp> for Value {
+    /// Milliseconds of unix time.
+    fn from(at: Timestamp) -> Self {
+        Self::Number(at.millis().into())
+    }
 }
 
 /// The attributes of an item beside its key.

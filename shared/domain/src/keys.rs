@@ -7,7 +7,7 @@
 //! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
-//! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | |
+//! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | of a task, `at`: since when |
 //! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | login look-up | `l#<clerk user id>` | user id | |
@@ -27,7 +27,7 @@
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin asked for | with its event |
-//! | `torale-control` | `outbox` | time, cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
+//! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
 //! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
 //! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
@@ -338,8 +338,11 @@ pub fn active_task(user: UserId, task: TaskId) -> Key {
 
 /// The row of an API key that is to be revoked when its user is deactivated.
 pub fn live_key(user: UserId, id: &KeyId) -> Key {
-    key(owned(user), format!("k#{}", escaped(id.as_str())))
+    key(owned(user), format!("{LIVE_KEYS}{}", escaped(id.as_str())))
 }
+
+/// How the sort keys of [`live_key`]s begin.
+pub const LIVE_KEYS: &str = "k#";
 
 /// The partition of what is to be stopped when a user is deactivated.
 pub fn owned(user: UserId) -> String {
@@ -596,13 +599,8 @@ pub fn deactivation(user: UserId) -> Key {
 pub const OUTBOX: &str = "outbox";
 
 /// An order of the outbox: of a whole deactivation, or of one thing (`target`) that appeared after it.
-pub fn outbox(at: Timestamp, cause: &str, target: &str) -> Key {
-    key(OUTBOX.to_owned(), format!("{}{}#{}", row_time(at), escaped(cause), escaped(target)))
-}
-
-/// When an order was put into the outbox.
-pub fn outbox_time(key: &Key) -> Option<Timestamp> {
-    key.sk.get(..ROW_TIME_DIGITS)?.parse().ok().map(Timestamp::from_millis)
+pub fn outbox(cause: &str, target: &str) -> Key {
+    key(OUTBOX.to_owned(), format!("{}#{}", escaped(cause), short_enough(target)))
 }
 
 /// When an API key was used last.

@@ -11,6 +11,7 @@ use crate::item::{Attributes, Item, Key, Value};
 use crate::keys::{self, Owned};
 use crate::read::{Corrupt, Range};
 use crate::time::Timestamp;
+use crate::views;
 use serde::{Deserialize, Serialize};
 
 const ORDER: &str = "order";
@@ -26,6 +27,8 @@ pub struct Order {
     pub cause: Cause,
     /// When.
     pub at: Timestamp,
+    /// The generation of projections that was live then: what it asks for is to be found there.
+    pub generation: String,
     /// What.
     pub what: What,
 }
@@ -42,7 +45,12 @@ pub enum What {
         clerk_user_id: ClerkUserId,
     },
     /// One thing that appeared, or came to life again, after its user was deactivated.
-    Late(Command),
+    Late {
+        /// How it is stopped.
+        command: Command,
+        /// The time of the event that says it is alive, of a task.
+        since: Timestamp,
+    },
 }
 
 /// An order as stored.
@@ -61,9 +69,10 @@ impl Order {
     pub fn item(&self) -> Result<Item, serde_json::Error> {
         let target = match &self.what {
             What::Everything { .. } => String::new(),
-            What::Late(command) => format!("{} {}", command.kind(), command.target()),
+            What::Late { command, .. } => format!("{} {}", command.kind(), command.target()),
         };
-        let key = keys::outbox(self.at, &self.cause.event, &target);
+        // Of a cause and a target there is one order at a time, however often it is made.
+        let key = keys::outbox(&self.cause.event, &target);
         let attributes = Attributes::from([(ORDER.to_owned(), Value::Text(serde_json::to_string(self)?))]);
         Ok(Item { key, attributes })
     }
@@ -95,31 +104,39 @@ impl Pending {
                 limit: Some(PAGE),
                 ..Range::default()
             }),
-            What::Late(_) => None,
+            What::Late { .. } => None,
         }
     }
 
-    /// The next step, from the rows of [`Pending::range`].
+    /// The next step, from the rows of [`Pending::range`]. The ban comes first: nothing else may keep it back.
     pub fn step(&self, rows: &[Item]) -> Result<Step, Corrupt> {
-        let Order { cause, at, what } = &self.order;
+        let Order { cause, at, what, .. } = &self.order;
         let (user_id, clerk_user_id) = match what {
-            What::Late(command) => {
-                return Ok(Step { messages: vec![command.message(cause, *at)], cursor: None });
+            What::Late { command, since } => {
+                return Ok(Step { messages: vec![command.message(cause, later(*at, *since))], cursor: None });
             }
             What::Everything { user_id, clerk_user_id } => (*user_id, clerk_user_id),
         };
-        let command = |row: &Item| match keys::parse_owned(&row.key) {
-            Some(owned) => Ok(stopping(owned, user_id).message(cause, *at)),
-            None => Err(Corrupt::new(&row.key, "neither a task nor a key")),
-        };
-        let mut messages = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
-        if rows.len() < PAGE {
+        let mut messages = Vec::with_capacity(rows.len() + 1);
+        if self.cursor.is_none() {
             let ban = Command::BanUser { user_id, clerk_user_id: clerk_user_id.clone() };
             messages.push(ban.message(cause, *at));
-            return Ok(Step { messages, cursor: None });
         }
-        Ok(Step { messages, cursor: rows.last().map(|row| row.key.sk.clone()) })
+        for row in rows {
+            let owned = keys::parse_owned(&row.key);
+            let owned = owned.ok_or_else(|| Corrupt::new(&row.key, "neither a task nor a key"))?;
+            let since = i64::try_from(row.number(views::SINCE)).unwrap_or(0);
+            let at = later(*at, Timestamp::from_millis(since));
+            messages.push(stopping(owned, user_id).message(cause, at));
+        }
+        let last = rows.last().filter(|_| rows.len() == PAGE);
+        Ok(Step { messages, cursor: last.map(|row| row.key.sk.clone()) })
     }
+}
+
+/// The time of a command: later than what it is to undo, whose time may be ahead of our clock.
+fn later(at: Timestamp, since: Timestamp) -> Timestamp {
+    at.max(since.plus(1))
 }
 
 /// The command that stops a task or a key.

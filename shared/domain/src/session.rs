@@ -59,6 +59,8 @@ pub enum Fault {
     Issuer,
     /// `azp` is none of the parties that may ask.
     Party,
+    /// `sts` says that the session is not active yet.
+    Pending,
     /// `sub` is not a user's id.
     Subject,
     /// `exp`, `nbf` or `iat` is missing or not a whole number of seconds.
@@ -129,6 +131,10 @@ impl<'a> Token<'a> {
             return Err(Fault::Issuer.into());
         }
         self.check_party(&rules.authorized_parties)?;
+        // A session that still has something to do before it counts, such as choosing an organisation.
+        if self.claims.get("sts").is_some_and(|status| status != "active") {
+            return Err(Fault::Pending.into());
+        }
         let subject = self.text("sub").and_then(ClerkUserId::parse).ok_or(Fault::Subject)?;
         let session = Session { subject, impersonator: self.impersonator()?, demoted: self.demoted()? };
         let [expires, not_before, issued] =

@@ -8,6 +8,7 @@ mod notification;
 mod run;
 mod schedule;
 pub mod task;
+pub(crate) use task::SINCE;
 mod user;
 
 use crate::fold::{EntityKey, State};
@@ -42,8 +43,8 @@ impl Contributions {
         self
     }
 
-    fn row_with(mut self, key: Key, attribute: &str, value: String) -> Self {
-        self.rows.insert(key, Attributes::from([(attribute.to_owned(), Value::Text(value))]));
+    fn row_with(mut self, key: Key, attribute: &str, value: impl Into<Value>) -> Self {
+        self.rows.insert(key, Attributes::from([(attribute.to_owned(), value.into())]));
         self
     }
 

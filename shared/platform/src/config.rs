@@ -114,6 +114,8 @@ pub const IDENTITY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a deactivation goes on sending its commands itself; the relay sends the rest.
 pub const SENDING_TIME: Duration = Duration::from_secs(3);
+/// What is left of a request's time for its answer.
+pub const ANSWERING_TIME: Duration = Duration::from_secs(1);
 /// Longest time for a whole request; API Gateway gives up at 30 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 

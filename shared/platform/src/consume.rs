@@ -98,7 +98,7 @@ impl Consumer {
                     outcome.transactions += lane.transactions;
                     outcome.lost_races += lane.lost_races;
                 }
-                let stopped = late::stop(&self.store, &generation, &awakened, now, usage);
+                let stopped = late::stop(&self.store, &self.generations, &generation, &awakened, now, usage);
                 match in_time(deadline, stopped).await {
                     Ok(orders) => outcome.late_orders = orders,
                     Err(error) => {

@@ -8,8 +8,10 @@ use crate::plan::{self, PlanFailure};
 use crate::store::{Generation, Generations, Lost, Store, StoreError, TableReader, Usage, log};
 use serde_json::json;
 use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::Instant;
 use torale_domain::audit::Entry;
-use torale_domain::auth::Refusal;
+use torale_domain::auth::{self, Refusal};
 use torale_domain::commands::SOURCE;
 use torale_domain::commit::{self, Action, Condition, Entities, Entity, Write, unchanged};
 use torale_domain::entities::User;
@@ -19,11 +21,11 @@ use torale_domain::ids::{ClerkUserId, UserId};
 use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
 use torale_domain::outbox::{Deactivation, Order, Pending, What};
-use torale_domain::read::{Reader, Reads};
+use torale_domain::read::{Range, Reader, Reads};
 use torale_domain::time::Timestamp;
 
-/// How often a lost race is tried again.
-const MAX_ATTEMPTS: u32 = 60;
+/// How long lost races are tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is needed to change users.
 pub(crate) struct Changes<'a> {
@@ -36,6 +38,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) caller: UserId,
     /// How it is refused if it is not.
     pub(crate) refusal: Refusal,
+    /// Whether its role is the one in the projections: then it must still be an admin's, too.
+    pub(crate) by_projected_role: bool,
 }
 
 /// What became of a deactivation.
@@ -56,22 +60,24 @@ enum Failed {
     For(AdminError),
 }
 
-/// Lost races so far.
-#[derive(Default)]
-struct Tries(u32);
+/// Lost races so far, and until when there may be more.
+struct Tries {
+    lost: u32,
+    until: Instant,
+}
 
 impl Tries {
     /// Waits for another try; an error if there is none.
     async fn after(&mut self, failed: Failed) -> Result<(), AdminError> {
         match failed {
             Failed::For(error) => return Err(error),
-            Failed::Race if self.0 >= MAX_ATTEMPTS => {
+            Failed::Race if Instant::now() >= self.until => {
                 let reason = "the user is being changed all the time".to_owned();
                 return Err(StoreError::Unavailable(reason).into());
             }
-            Failed::Race => tokio::time::sleep(clock::backoff(self.0)).await,
+            Failed::Race => tokio::time::sleep(clock::backoff(self.lost)).await,
         }
-        self.0 += 1;
+        self.lost += 1;
         Ok(())
     }
 }
@@ -168,7 +174,7 @@ impl Changes<'_> {
         if target == self.caller {
             return Err(AdminError::Conflict("Administrators cannot deactivate themselves"));
         }
-        let mut tries = Tries::default();
+        let mut tries = Tries { lost: 0, until: Instant::now() + PATIENCE };
         loop {
             match self.try_to_deactivate(target, &entry).await {
                 Ok(done) => return Ok(done),
@@ -195,7 +201,7 @@ impl Changes<'_> {
         let tasks = found.totals.as_ref().map_or(0, |totals| totals.number("active"));
         let (event, at) = (own.event.id.clone(), own.event.time);
         let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
-        let order = self.order(target, &created.clerk_user_id, &deactivation)?;
+        let order = self.order(&found, &created.clerk_user_id, &deactivation)?;
         let mut writes = outbox_writes(target, &order.0, &deactivation, found.deactivation.as_ref());
         writes.push((found.generation.table(), totals_unchanged(target, found.totals.as_ref())));
         self.commit(&found, own, writes, entry()).await?;
@@ -208,7 +214,7 @@ impl Changes<'_> {
         target: UserId,
         entry: impl Fn() -> Entry + Sync,
     ) -> Result<bool, AdminError> {
-        let mut tries = Tries::default();
+        let mut tries = Tries { lost: 0, until: Instant::now() + PATIENCE };
         loop {
             match self.try_to_reactivate(target, &entry).await {
                 Ok(done) => return Ok(done),
@@ -229,15 +235,39 @@ impl Changes<'_> {
         if user.active {
             return Ok(false);
         }
+        self.is_carried_out(&found).await?;
         let own = Own::new(EventType::UserReactivated, target, &user, self)?;
         self.commit(&found, own, Vec::new(), entry()).await?;
         Ok(true)
     }
 
+    /// A deactivation of an admin's is carried out before it can be taken back: its commands are on the queue and its
+    /// keys are dead, so that neither reaches what the user gets afterwards.
+    async fn is_carried_out(&self, found: &Found) -> Result<(), AdminError> {
+        let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
+        let Some(last) = last.map_err(StoreError::from)? else { return Ok(()) };
+        let order = keys::outbox(&last.event, "");
+        let live_keys = Range {
+            pk: keys::owned(found.target),
+            from: Some(keys::LIVE_KEYS.to_owned()),
+            to: Some(keys::after(keys::LIVE_KEYS)),
+            limit: Some(1),
+            ..Range::default()
+        };
+        let reader = TableReader::of(self.store, &found.generation, self.usage);
+        let keys = reader.read(Reads::ranges(vec![live_keys]).consistent());
+        let (order, keys) = futures::try_join!(self.store.control(&order, self.usage), keys)?;
+        if order.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
+            return Err(AdminError::Conflict("The user's deactivation is still being carried out"));
+        }
+        Ok(())
+    }
+
     /// Reads what a try is based on: one round trip, while the generation is the one that was live last.
     async fn find(&self, target: UserId) -> Result<Found, AdminError> {
         let pointer = self.generations.read(self.store, self.usage);
-        let deactivation = self.store.deactivation(target, self.usage);
+        let key = keys::deactivation(target);
+        let deactivation = self.store.control(&key, self.usage);
         let (generation, deactivation, items) = match self.generations.seen() {
             Some(guess) => {
                 let items = self.items(&guess, target);
@@ -272,8 +302,12 @@ impl Changes<'_> {
         let mut entities = Entities::new();
         for user in [target, self.caller] {
             let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
-            if user == self.caller && !User::of(&entity.state).active {
+            let known = User::of(&entity.state);
+            if user == self.caller && !known.active {
                 return Err(AdminError::Refused(self.refusal));
+            }
+            if user == self.caller && self.by_projected_role {
+                auth::admit(known.role).map_err(AdminError::Refused)?;
             }
             entities.insert(EntityKey::User(user), entity);
         }
@@ -284,12 +318,13 @@ impl Changes<'_> {
     /// The order of a deactivation, as its item and as it will be found there.
     fn order(
         &self,
-        user_id: UserId,
+        found: &Found,
         clerk_user_id: &ClerkUserId,
         deactivation: &Deactivation,
     ) -> Result<(Item, Pending), AdminError> {
-        let what = What::Everything { user_id, clerk_user_id: clerk_user_id.clone() };
-        let order = Order { cause: deactivation.cause(), at: self.now, what };
+        let what = What::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
+        let generation = found.generation.name.clone();
+        let order = Order { cause: deactivation.cause(), at: self.now, generation, what };
         let item = order.item().map_err(|e| unwritable(&e))?;
         let pending = Pending { key: item.key.clone(), order, cursor: None };
         Ok((item, pending))

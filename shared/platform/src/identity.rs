@@ -18,6 +18,7 @@ use session::Verifier;
 pub use settings::{Misconfigured, Settings};
 use torale_domain::audit::{Method, Principal};
 use torale_domain::auth::{self, Credentials, Refusal};
+use torale_domain::clerk;
 use torale_domain::commit::Entity;
 use torale_domain::ids::{ClerkUserId, KeyHash, UserId};
 use torale_domain::item::Item;
@@ -50,6 +51,11 @@ enum Presented {
     Session(Session),
 }
 
+fn session_of(session: &Session, user_id: Option<UserId>) -> Principal {
+    let (clerk_user_id, impersonator) = (Some(session.subject.clone()), session.impersonator.clone());
+    Principal { user_id, clerk_user_id, key_id: None, impersonator }
+}
+
 impl Presented {
     fn look_up_pk(&self) -> String {
         match self {
@@ -70,13 +76,9 @@ impl Presented {
             }
             Self::Session(session) => {
                 let user_id = auth::login_owner(lookups).map_err(StoreError::from)?;
-                let clerk_user_id = Some(session.subject.clone());
-                let impersonator = session.impersonator.clone();
-                seen.presented(
-                    Method::Session,
-                    Principal { user_id, clerk_user_id, key_id: None, impersonator },
-                );
-                user_id.ok_or(AdminError::Refused(Refusal::NotAdmin))
+                seen.presented(Method::Session, session_of(session, user_id));
+                // Whom no event has named yet is counted all the same, and found to be no admin.
+                Ok(user_id.unwrap_or_else(|| clerk::derived(&session.subject)))
             }
         }
     }
@@ -113,6 +115,10 @@ impl Identity {
         seen: &mut Seen,
     ) -> Result<LookedUp, AdminError> {
         let presented = self.presented(header, asked.now).await?;
+        // A session tells whose it is by itself, whatever becomes of the look-up.
+        if let Presented::Session(session) = &presented {
+            seen.presented(Method::Session, session_of(session, None));
+        }
         let (lookups, generation) = look_up(asked, presented.look_up_pk()).await?;
         let user_id = presented.owner(&lookups, seen)?;
         Ok(LookedUp { presented, user_id, generation })
@@ -148,6 +154,11 @@ impl Identity {
             Judged::Full { retry_after, .. } => Err(AdminError::RateLimited { retry_after }),
             Judged::Open(_) | Judged::Unprepared => Ok(()),
         }
+    }
+
+    /// Whether roles are those of the projections.
+    pub(crate) const fn has_projected_roles(&self) -> bool {
+        matches!(self.roles, Roles::Projection)
     }
 
     async fn presented(&self, header: Option<&[u8]>, now: Timestamp) -> Result<Presented, AdminError> {

@@ -1,4 +1,4 @@
-//! When API keys were used last: kept at most once a minute a key, and never waited for longer than the answer is.
+//! When API keys were used last: kept at most once a minute a key. No answer waits long for it.
 
 use crate::store::{Store, Usage};
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use torale_domain::time::{MINUTE, Timestamp};
 
 /// Keys that an instance remembers at most; past that it starts to remember anew.
 const REMEMBERED: usize = 1000;
-/// The longest that noting a use may take; it is tried again with the key's next request.
+/// The longest that noting a use may take where nothing else is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The uses that this instance knows to be noted.
@@ -25,28 +25,25 @@ impl KeyUse {
             return;
         }
         match tokio::time::timeout(PATIENCE, store.note_use(key, now, usage)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.remember(key, now),
             Ok(Err(error)) => {
-                self.forget(key);
                 tracing::warn!(key = key.as_str(), %error, "the use of a key was not noted");
             }
-            Err(_elapsed) => self.forget(key),
+            Err(_elapsed) => {}
         }
     }
 
     fn is_due(&self, key: &KeyId, now: Timestamp) -> bool {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get(key).is_none_or(|at| now >= at.plus(MINUTE))
+    }
+
+    /// Remembered only once it is done: whoever asks may give up waiting.
+    fn remember(&self, key: &KeyId, now: Timestamp) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.get(key).is_some_and(|at| now < at.plus(MINUTE)) {
-            return false;
-        }
         if noted.len() >= REMEMBERED {
             noted.clear();
         }
         noted.insert(key.clone(), now);
-        true
-    }
-
-    fn forget(&self, key: &KeyId) {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -6,6 +6,7 @@
 //! | [`consume`] | from a batch of messages to the log and the projections |
 //! | [`identity`] | who asks: API keys, session tokens, roles |
 //! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
+//! | [`metrics`] | metrics as log lines |
 //! | [`outbox`] | sends what deactivations still have to command |
 //! | [`audit`] | the audit trail: one record a request, and the job that seals them |
 //! | [`batch`] | a batch of messages in, and which of them come again |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod identity;
 mod key_use;
 mod limit;
+pub mod metrics;
 pub mod outbox;
 mod plan;
 pub mod queue;

@@ -4,10 +4,13 @@
 use crate::clock::Clock;
 use crate::queue::{Queue, QueueError};
 use crate::store::{Generations, Lost, Store, StoreError, TableReader, Usage};
+use std::collections::BTreeMap;
 use tokio::time::Instant;
+use torale_domain::item::{Item, Key};
 use torale_domain::keys;
-use torale_domain::outbox::Pending;
+use torale_domain::outbox::{PAGE, Pending};
 use torale_domain::read::{Reader, Reads};
+use torale_domain::time::Timestamp;
 
 /// Orders that are looked at, at once.
 const ORDERS: usize = 50;
@@ -59,30 +62,39 @@ impl<'a> Relay<'a> {
         Self { store, generations, queue, usage }
     }
 
-    /// Works off everything that is in the outbox, the oldest first, until the deadline. An order that fails keeps
-    /// none of the others back.
+    /// Works off everything that is in the outbox, until the deadline. Each order is tried once a run: one that fails
+    /// keeps none of the others back.
     pub async fn run(&self, clock: Clock, deadline: Instant) -> Result<Relayed, StoreError> {
-        let mut relayed = Relayed::default();
-        loop {
-            let orders = self.store.pending_orders(ORDERS, self.usage).await?;
-            let before = relayed.orders;
-            for pending in &orders {
-                match self.work_off(pending.clone(), deadline, &mut relayed).await {
+        let (mut relayed, mut after, mut oldest) = (Relayed::default(), None::<Key>, None::<Timestamp>);
+        while Instant::now() < deadline {
+            let orders = self.store.pending_orders(after.as_ref(), ORDERS, self.usage).await?;
+            let last = orders.len() < ORDERS;
+            for order in orders {
+                let pending = match order {
+                    Ok(pending) => pending,
+                    Err(error) => {
+                        tracing::error!(%error, "an order of the outbox can't be read");
+                        relayed.failed += 1;
+                        after = Some(Key { pk: error.pk, sk: error.sk });
+                        continue;
+                    }
+                };
+                after = Some(pending.key.clone());
+                let at = pending.order.at;
+                match self.work_off(pending, deadline, &mut relayed).await {
                     Ok(()) => relayed.orders += 1,
                     Err(error) => {
-                        tracing::warn!(%error, order = %pending.key.sk, "an order stays in the outbox");
+                        tracing::warn!(%error, since = %at, "an order stays in the outbox");
                         relayed.failed += 1;
+                        oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
                     }
                 }
             }
-            // Orders that stay would be found again and again.
-            if orders.len() < ORDERS || relayed.orders == before || Instant::now() >= deadline {
+            if last {
                 break;
             }
         }
-        let oldest = self.store.pending_orders(1, self.usage).await?;
-        let since = oldest.first().and_then(|pending| keys::outbox_time(&pending.key));
-        let lag = since.map_or(0, |since| clock().millis() - since.millis());
+        let lag = oldest.map_or(0, |oldest| clock().millis() - oldest.millis());
         Ok(Relayed { lag_ms: u64::try_from(lag).unwrap_or(0), ..relayed })
     }
 
@@ -104,12 +116,7 @@ impl<'a> Relay<'a> {
 
     /// One step; the cursor to go on from, if it was not the last.
     async fn step(&self, pending: &Pending, relayed: &mut Relayed) -> Result<Option<String>, RelayError> {
-        let mut rows = Vec::new();
-        if let Some(range) = pending.range() {
-            let generation = self.generations.read(self.store, self.usage).await?;
-            let reader = TableReader::of(self.store, &generation, self.usage);
-            rows = reader.read(Reads::ranges(vec![range]).consistent()).await?.take_ranges(1).concat();
-        }
+        let rows = self.rows(pending).await?;
         let step = pending.step(&rows).map_err(StoreError::from)?;
         self.queue.send(&step.messages).await?;
         relayed.commands += u64::try_from(step.messages.len()).unwrap_or(u64::MAX);
@@ -119,5 +126,27 @@ impl<'a> Relay<'a> {
             Err(Lost::Race) => Ok(None),
             Err(Lost::Failed(error)) => Err(error.into()),
         }
+    }
+
+    /// The next rows of an order. After a flip they are looked for in the generation that it was made in, too: what was
+    /// written there last may not have reached the one that is live.
+    async fn rows(&self, pending: &Pending) -> Result<Vec<Item>, RelayError> {
+        let Some(range) = pending.range() else { return Ok(Vec::new()) };
+        let live = self.generations.read(self.store, self.usage).await?;
+        let mut tables = vec![live.table()];
+        if live.name != pending.order.generation {
+            tables.push(keys::projections_table(&pending.order.generation));
+        }
+        let mut rows = BTreeMap::new();
+        for (place, table) in tables.iter().enumerate() {
+            let reads = Reads::ranges(vec![range.clone()]).consistent();
+            let found = match TableReader::new(self.store, table, self.usage).read(reads).await {
+                // The former generation was dropped.
+                Err(StoreError::Refused(_)) if place > 0 => continue,
+                found => found?,
+            };
+            rows.extend(found.ranges.into_iter().flatten().map(|row| (row.key.clone(), row)));
+        }
+        Ok(rows.into_values().take(PAGE).collect())
     }
 }

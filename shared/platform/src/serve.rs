@@ -14,6 +14,7 @@ use crate::respond;
 use crate::store::{Generations, Store, TableReader, Usage};
 pub use change::{Change, Changing, run_change};
 use futures::FutureExt;
+use futures::future::{Either, select};
 pub use lambda_http::http::Method as HttpMethod;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
@@ -22,6 +23,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::record::harmless;
 use torale_domain::audit::{Entry, Method, Principal};
@@ -31,6 +34,9 @@ use torale_domain::limits::{Judged, Limits, Standing};
 use torale_domain::pages::TemporalUi;
 use torale_domain::params::{Fault, Query};
 use torale_domain::time::Timestamp;
+
+/// How much longer than its record an answer waits for the use of its key to be noted.
+const NOTING_GRACE: Duration = Duration::from_millis(20);
 
 /// What an endpoint declares about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +217,11 @@ impl App {
         let answer = async {
             Ok(match (&query, closed) {
                 (_, Some(retry_after)) => Err(AdminError::RateLimited { retry_after }),
-                (Ok(query), None) => H::handle(&call, query).await,
+                // A panic must not come before a refusal.
+                (Ok(query), None) => AssertUnwindSafe(H::handle(&call, query))
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|_panic| Err(AdminError::Internal("panic".to_owned()))),
                 (Err(faults), None) => Err(AdminError::Invalid(faults.clone())),
             })
         };
@@ -239,16 +249,29 @@ impl App {
         let Some((method, principal)) = &seen.who else { return result };
         let status = result.as_ref().map_or_else(|error| HttpError::from(error).status, |_| StatusCode::OK);
         let entry = exchange.entry((self.clock)(), *method, principal.clone(), target, parameters, status);
-        let used = principal.key_id.as_ref().filter(|_| seen.authenticated);
-        let noting = async {
-            if let Some(key) = used {
-                self.key_use.note(&self.store, key, exchange.now, &exchange.usage).await;
+        let recording = pin!(self.trail.record(&self.store, entry, &exchange.usage));
+        let noting = pin!(self.note_key_use(exchange, seen));
+        // Both take as long as each other, mostly; a slow note is given up, and made with the key's next request.
+        let recorded = match select(recording, noting).await {
+            Either::Left((recorded, noting)) => {
+                drop(tokio::time::timeout(NOTING_GRACE, noting).await);
+                recorded
             }
+            Either::Right(((), recording)) => recording.await,
         };
-        let (recorded, ()) = futures::join!(self.trail.record(&self.store, entry, &exchange.usage), noting);
         match recorded {
             Ok(()) => result,
             Err(error) => Err(AdminError::Unrecorded(error)),
+        }
+    }
+}
+
+impl App {
+    /// Notes the use of a good API key.
+    async fn note_key_use(&self, exchange: &Exchange<'_>, seen: &Seen) {
+        let key = seen.principal().and_then(|principal| principal.key_id.as_ref());
+        if let Some(key) = key.filter(|_| seen.authenticated) {
+            self.key_use.note(&self.store, key, exchange.now, &exchange.usage).await;
         }
     }
 }

@@ -109,3 +109,27 @@ async fn other_limits_count_on_from_where_the_old_ones_stood() {
     }
     assert_eq!(status(&app(&stack, Limits::new(2, 10)), ADMIN_KEY).await, 429);
 }
+
+static ONE: AtomicI64 = AtomicI64::new(0);
+static TWO: AtomicI64 = AtomicI64::new(0);
+
+/// A request that began before a bucket's end is counted after one that began in the next bucket, at another instance.
+#[tokio::test]
+async fn instances_at_both_sides_of_a_buckets_end_do_not_hurt_each_other() {
+    let stack = stack_with_two_keys().await;
+    let limits = Limits::new(1_000, 10_000);
+    let one = App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || {
+        NOW.plus(ONE.load(Ordering::SeqCst))
+    });
+    let two = App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || {
+        NOW.plus(TWO.load(Ordering::SeqCst))
+    });
+    for (at_one, at_two) in
+        [(4_490, 4_510), (4_495, 4_520), (4_600, 4_620), (69_000, 69_600), (69_510, 69_610)]
+    {
+        ONE.store(at_one, Ordering::SeqCst);
+        TWO.store(at_two, Ordering::SeqCst);
+        assert_eq!(status(&two, ADMIN_KEY).await, 200, "{at_two}");
+        assert_eq!(status(&one, ADMIN_KEY).await, 200, "{at_one}");
+    }
+}

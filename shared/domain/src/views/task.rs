@@ -8,9 +8,12 @@ use crate::fold::State;
 use crate::ids::TaskId;
 use crate::index::POPULATION;
 use crate::keys::{self, Lanes};
-use crate::time::Day;
+use crate::time::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The attribute of an active task's row with the time of the event that says so.
+pub(crate) const SINCE: &str = "at";
 
 pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lanes: Lanes) -> Contributions {
     let task = Task::of(state);
@@ -30,7 +33,8 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         .sum(of_user.clone(), "active", active)
         .sum(of_user, POPULATION, 1);
     if task.state == TaskState::Active {
-        all = all.row(keys::active_task(user, id));
+        let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
+        all = all.row_with(keys::active_task(user, id), SINCE, since);
     }
     all.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active, executions: totals.sums });
     all

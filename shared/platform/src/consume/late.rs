@@ -5,7 +5,8 @@
 //! which was written before it was read, or this finds the deactivation, which was written before the row was.
 
 use super::Unit;
-use crate::store::{Generation, Store, StoreError, TableReader, Usage};
+use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use torale_domain::commit::Entity;
 use torale_domain::entities::{ApiKey, Task, User};
@@ -18,6 +19,9 @@ use torale_domain::keys::{self, Owned};
 use torale_domain::outbox::{Order, What, stopping};
 use torale_domain::read::{Reader, Reads};
 use torale_domain::time::Timestamp;
+
+/// Orders that are put at once.
+const PARALLEL: usize = 16;
 
 /// Something that may have come to life, with the messages that say so.
 #[derive(Debug, Clone)]
@@ -34,9 +38,11 @@ pub(super) fn awakened(units: &[Unit]) -> Vec<Awakened> {
     woken.map(|unit| Awakened { entity: unit.entity.clone(), messages: unit.messages.clone() }).collect()
 }
 
-/// Orders what must be stopped; how many orders were put into the outbox.
+/// Orders what must be stopped, if the generation that was written is still live: one that was flipped to in between
+/// may know of deactivations that it does not, so the messages must come again. Returns how many orders there are.
 pub(super) async fn stop(
     store: &Store,
+    generations: &Generations,
     generation: &Generation,
     awakened: &[Awakened],
     now: Timestamp,
@@ -45,29 +51,41 @@ pub(super) async fn stop(
     if awakened.is_empty() {
         return Ok(0);
     }
+    if generations.read(store, usage).await? != *generation {
+        return Err(StoreError::Unavailable("another generation is live by now".to_owned()));
+    }
     let reader = TableReader::of(store, generation, usage);
     let owned = owned(&reader, awakened).await?;
-    let deactivations = store.deactivations(owned.iter().map(|(user, _)| *user), usage).await?;
+    let deactivations = store.deactivations(owned.iter().map(|alive| alive.user), usage).await?;
     if deactivations.is_empty() {
         return Ok(0);
     }
     let users: BTreeMap<Key, UserId> = deactivations.keys().map(|user| (keys::user(*user), *user)).collect();
     let found = reader.read(Reads::gets(users.keys().cloned()).consistent()).await?.items;
-    let mut orders = 0;
-    for (user, owned) in owned {
+    let mut orders = Vec::new();
+    for Alive { user, owned, since } in owned {
         let Some(deactivation) = deactivations.get(&user) else { continue };
         let entity = Entity::load(found.get(&keys::user(user)))?;
         if deactivation.holds(&User::of(&entity.state)) {
-            let what = What::Late(stopping(owned, user));
-            store.put_order(&Order { cause: deactivation.cause(), at: now, what }, usage).await?;
-            orders += 1;
+            let what = What::Late { command: stopping(owned, user), since };
+            let generation = generation.name.clone();
+            orders.push(Order { cause: deactivation.cause(), at: now, generation, what });
         }
     }
-    Ok(orders)
+    let puts: Vec<_> = orders.iter().map(|order| store.put_order(order, usage)).collect();
+    stream::iter(puts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+    Ok(u64::try_from(orders.len()).unwrap_or(u64::MAX))
+}
+
+/// Something that is alive.
+struct Alive {
+    user: UserId,
+    owned: Owned,
+    since: Timestamp,
 }
 
 /// What is alive by now, with its user.
-async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<(UserId, Owned)>, StoreError> {
+async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<Alive>, StoreError> {
     let keys: BTreeMap<Key, &EntityKey> =
         awakened.iter().map(|one| (keys::entity(&one.entity), &one.entity)).collect();
     let found = reader.read(Reads::gets(keys.keys().cloned()).consistent()).await?.items;
@@ -78,12 +96,16 @@ async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<(U
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let active = !task.deleted && task.state == TaskState::Active;
-                owned.extend(task.user_id.filter(|_| active).map(|user| (user, Owned::Task(*id))));
+                let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
+                let alive = |user| Alive { user, owned: Owned::Task(*id), since };
+                owned.extend(task.user_id.filter(|_| active).map(alive));
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
                 let live = key.created.filter(|_| !key.revoked);
-                owned.extend(live.map(|created| (created.user_id, Owned::Key(id.clone()))));
+                let since = Timestamp::EARLIEST;
+                let alive = |user| Alive { user, owned: Owned::Key(id.clone()), since };
+                owned.extend(live.map(|created| alive(created.user_id)));
             }
             _other_entities => {}
         }

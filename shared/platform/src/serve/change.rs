@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::{Entry, Method, Principal};
 use torale_domain::auth::Refusal;
@@ -50,8 +51,8 @@ pub struct Changing<'a> {
     method: Method,
     principal: Principal,
     caller: UserId,
-    /// Whether the change has its record in the trail, written with it.
-    recorded: &'a AtomicBool,
+    /// The answer to a change that took effect: its record was written with it.
+    committed: &'a Mutex<Option<String>>,
 }
 
 impl App {
@@ -61,17 +62,21 @@ impl App {
         let id = routes::parameter(C::ENDPOINT.path, request.uri().path());
         let input = C::Input::parse(id, body(request));
         let (target, parameters) = asked_for(&input);
-        let (mut seen, recorded) = (Seen::default(), AtomicBool::new(false));
-        let work = self.changed::<C>(&exchange, commands, input, &mut seen, &recorded);
+        let (mut seen, committed) = (Seen::default(), Mutex::new(None));
+        let work = self.changed::<C>(&exchange, commands, input, &mut seen, &committed);
         let work = AssertUnwindSafe(work).catch_unwind();
         let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
             Err(_elapsed) => Err(AdminError::TimedOut),
         };
-        let result = match recorded.load(Ordering::SeqCst) && result.is_ok() {
-            true => result,
-            false => self.recorded(&exchange, &seen, target, parameters, result).await,
+        // What took effect has its record and its answer, whatever came after.
+        let result = match committed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(answer) => {
+                self.note_key_use(&exchange, &seen).await;
+                Ok(answer)
+            }
+            None => self.recorded(&exchange, &seen, target, parameters, result).await,
         };
         exchange.answer(&result, &seen)
     }
@@ -83,7 +88,7 @@ impl App {
         commands: &Queue,
         input: Result<C::Input, Unreadable>,
         seen: &mut Seen,
-        recorded: &AtomicBool,
+        committed: &Mutex<Option<String>>,
     ) -> Result<String, AdminError> {
         if exchange.request.method() != exchange.endpoint.method {
             return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
@@ -98,7 +103,7 @@ impl App {
             Unreadable::Faults(faults) => AdminError::Invalid(faults),
         })?;
         let (method, principal) = seen.who.clone().unwrap_or((Method::Session, Principal::default()));
-        let changing = Changing { app: self, exchange, commands, method, principal, caller, recorded };
+        let changing = Changing { app: self, exchange, commands, method, principal, caller, committed };
         let answer = C::handle(&changing, input).await?;
         serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
     }
@@ -127,11 +132,12 @@ impl Changing<'_> {
     fn changes(&self) -> Changes<'_> {
         let App { store, generations, trail, .. } = self.app;
         let (usage, now) = (&self.exchange.usage, self.exchange.now);
+        let by_projected_role = self.app.identity.has_projected_roles();
         let refusal = match self.method {
             Method::ApiKey => Refusal::InvalidKey,
             Method::Session => Refusal::InvalidToken,
         };
-        Changes { store, generations, trail, usage, now, caller: self.caller, refusal }
+        Changes { store, generations, trail, usage, now, caller: self.caller, refusal, by_projected_role }
     }
 
     /// The record of a change to one user, as it will be if it takes effect.
@@ -151,66 +157,97 @@ impl Changing<'_> {
         tracing::info!(commands = relayed.commands, left = sent.is_err(), "commands sent at once");
     }
 
+    /// Keeps the answer to a change that took effect.
+    fn has_taken_effect(&self, answer: &impl Serialize) -> Result<(), AdminError> {
+        let answer = serde_json::to_string(answer).map_err(|e| AdminError::Internal(e.to_string()))?;
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        Ok(())
+    }
+
+    /// Until when commands are sent before the answer leaves.
+    fn sending_deadline(&self) -> Instant {
+        let end = self.exchange.started + config::REQUEST_TIMEOUT - config::ANSWERING_TIME;
+        end.min(Instant::now() + config::SENDING_TIME)
+    }
+
     /// Deactivates one user.
     pub async fn deactivate(&self, OneUser(user_id): OneUser) -> Result<Deactivated, AdminError> {
         let entry = || self.entry(self.exchange.endpoint.action, user_id);
-        let tasks_paused = match self.changes().deactivate(user_id, entry).await? {
-            Deactivating::Already { tasks } => tasks,
+        let answer =
+            |tasks_paused| Deactivated { message: "User deactivated successfully", user_id, tasks_paused };
+        match self.changes().deactivate(user_id, entry).await? {
+            Deactivating::Already { tasks } => Ok(answer(tasks)),
             Deactivating::Done { tasks, pending } => {
-                self.recorded.store(true, Ordering::SeqCst);
-                self.send(pending, Instant::now() + config::SENDING_TIME).await;
-                tasks
+                self.has_taken_effect(&answer(tasks))?;
+                self.send(pending, self.sending_deadline()).await;
+                Ok(answer(tasks))
             }
-        };
-        Ok(Deactivated { message: "User deactivated successfully", user_id, tasks_paused })
+        }
     }
 
     /// Makes one user active again; its tasks stay paused and its keys revoked.
     pub async fn reactivate(&self, OneUser(user_id): OneUser) -> Result<Reactivated, AdminError> {
         let entry = || self.entry(self.exchange.endpoint.action, user_id);
+        let answer = Reactivated { message: "User reactivated successfully", user_id };
         if self.changes().reactivate(user_id, entry).await? {
-            self.recorded.store(true, Ordering::SeqCst);
+            self.has_taken_effect(&answer)?;
         }
-        Ok(Reactivated { message: "User reactivated successfully", user_id })
+        Ok(answer)
     }
 
     /// Deactivates several users, each by itself: what becomes of one touches none of the others.
     pub async fn deactivate_all(&self, users: SomeUsers) -> Result<AllDeactivated, AdminError> {
         let (mut results, mut orders) = (Vec::new(), Vec::new());
+        let spare = config::SENDING_TIME + config::ANSWERING_TIME;
+        let end = self.exchange.started + config::REQUEST_TIMEOUT - spare;
         for id in users.user_ids {
-            results.push(self.one_of_many(id, &mut orders).await);
+            let until = end.min(Instant::now() + TIME_FOR_ONE);
+            results.push(self.one_of_many(id, until, &mut orders).await?);
         }
-        let deadline = Instant::now() + config::SENDING_TIME;
         for pending in orders {
-            self.send(pending, deadline).await;
+            self.send(pending, self.sending_deadline()).await;
         }
         Ok(AllDeactivated { results })
     }
 
-    async fn one_of_many(&self, id: Result<UserId, String>, orders: &mut Vec<Pending>) -> OneResult {
+    /// Who asks and is no admin any more is refused; everything else is a result.
+    async fn one_of_many(
+        &self,
+        id: Result<UserId, String>,
+        until: Instant,
+        orders: &mut Vec<Pending>,
+    ) -> Result<OneResult, AdminError> {
         let result =
             |user_id, result, tasks_paused, detail| OneResult { user_id, result, tasks_paused, detail };
         let user = match id {
             Ok(user) => user,
-            Err(text) => return result(text, "refused", None, Some("Input should be a UUID with hyphens")),
+            Err(text) => {
+                return Ok(result(text, "refused", None, Some("Input should be a UUID with hyphens")));
+            }
         };
         let entry = || self.entry("users.deactivate", user);
         let id = user.to_string();
-        match self.changes().deactivate(user, entry).await {
+        let changes = self.changes();
+        let changed = tokio::time::timeout_at(until, changes.deactivate(user, entry)).await;
+        Ok(match changed.unwrap_or(Err(AdminError::TimedOut)) {
             Ok(Deactivating::Already { tasks }) => result(id, "already", Some(tasks), None),
             Ok(Deactivating::Done { tasks, pending }) => {
                 orders.push(pending);
                 result(id, "deactivated", Some(tasks), None)
             }
             Err(AdminError::UserNotFound) => result(id, "not_found", None, Some("User not found")),
+            Err(refused @ AdminError::Refused(_)) => return Err(refused),
             Err(AdminError::Conflict(detail)) => result(id, "refused", None, Some(detail)),
             Err(error) => {
                 tracing::error!(%error, user = id, "one of several users was not deactivated");
                 result(id, "refused", None, Some("Service temporarily unavailable"))
             }
-        }
+        })
     }
 }
+
+/// The longest time for one of several users.
+const TIME_FOR_ONE: Duration = Duration::from_secs(3);
 
 /// Runs an endpoint that changes something as a Lambda function.
 pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {

@@ -4,19 +4,25 @@ use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
 use std::collections::BTreeMap;
 use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::ids::UserId;
-use torale_domain::item::{Item, Value};
+use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, CONTROL_TABLE};
 use torale_domain::outbox::{CURSOR, Deactivation, Order, Pending};
-use torale_domain::read::{Range, Reader, Reads};
+use torale_domain::read::{Corrupt, Range, Reader, Reads};
 
 impl Store {
-    /// The oldest orders of the outbox, at most so many.
-    pub async fn pending_orders(&self, most: usize, usage: &Usage) -> Result<Vec<Pending>, StoreError> {
-        let range = Range { pk: keys::OUTBOX.to_owned(), limit: Some(most), ..Range::default() };
+    /// Orders of the outbox after one of them, at most so many; each by itself, should one be unreadable.
+    pub async fn pending_orders(
+        &self,
+        after: Option<&Key>,
+        most: usize,
+        usage: &Usage,
+    ) -> Result<Vec<Result<Pending, Corrupt>>, StoreError> {
+        let from = after.map(|key| keys::next(&key.sk));
+        let range = Range { pk: keys::OUTBOX.to_owned(), from, limit: Some(most), ..Range::default() };
         let reads = Reads::ranges(vec![range]).consistent();
         let mut found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let items = found.take_ranges(1).into_iter().flatten();
-        Ok(items.map(|item| Pending::load(&item)).collect::<Result<_, _>>()?)
+        Ok(items.map(|item| Pending::load(&item)).collect())
     }
 
     /// Puts an order into the outbox; one that is there already stays as it is.
@@ -49,10 +55,10 @@ impl Store {
         self.transact(CONTROL_TABLE, vec![write], usage).await
     }
 
-    /// The item of a user's last deactivation, strongly consistent.
-    pub(crate) async fn deactivation(&self, user: UserId, usage: &Usage) -> Result<Option<Item>, StoreError> {
+    /// An item of the control table, strongly consistent.
+    pub(crate) async fn control(&self, key: &Key, usage: &Usage) -> Result<Option<Item>, StoreError> {
         let call = self.client.get_item().table_name(CONTROL_TABLE).consistent_read(true);
-        let call = call.set_key(Some(convert::key(&keys::deactivation(user))));
+        let call = call.set_key(Some(convert::key(key)));
         let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
         usage.read(answer.consumed_capacity());
         Ok(answer.item.map(convert::item).transpose()?)

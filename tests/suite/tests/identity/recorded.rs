@@ -133,3 +133,36 @@ async fn no_log_and_no_table_holds_a_credential_and_emails_stay_in_projections_a
         assert_eq!(text.contains(email), may_hold_emails, "{place}");
     }
 }
+
+/// A session is known by its signature: it is recorded even if the store can't say whose it is.
+#[tokio::test]
+async fn a_session_whose_user_cannot_be_looked_up_leaves_a_record() {
+    let world = World::start().await;
+    let before = world.stack.records().await.len();
+    // The first call of a cold instance asks for the pointer; nothing else fails.
+    let store = world.stack.store_with(torale_tests::faults::Faults::new(0, false, false));
+    let identity = torale_platform::identity::Identity::new(&world.clerk.settings()).unwrap();
+    let app = torale_platform::serve::App::new(store, identity, stack::LIMITS, stack::temporal_ui(), || NOW);
+    let authorization = format!("Bearer {}", clerk::token(clerk::ADMIN));
+    let request = stack::request(Method::GET, "/admin/queries", "", Some(&authorization));
+    assert_eq!(stack::answer(&app, request).await.status(), 503);
+    let records = world.stack.records().await;
+    assert_eq!(records.len(), before + 1);
+    let entry = &records.last().unwrap().record.entry;
+    assert_eq!(entry.status, 503);
+    assert_eq!(entry.principal.clerk_user_id.as_ref().unwrap().as_str(), clerk::ADMIN);
+}
+
+#[tokio::test]
+async fn sessions_of_nobody_are_counted_and_recorded() {
+    let world = World::start().await;
+    let authorization = format!("Bearer {}", clerk::token("user_unknown"));
+    let request = stack::request(Method::GET, "/admin/queries", "", Some(&authorization));
+    let response = stack::answer(&world.app, request).await;
+    assert_eq!(response.status(), 403);
+    assert!(response.headers().contains_key("x-ratelimit-remaining"));
+    let records = world.stack.records().await;
+    let principal = &records.last().unwrap().record.entry.principal;
+    assert_eq!(principal.clerk_user_id.as_ref().unwrap().as_str(), "user_unknown");
+    assert_eq!(principal.user_id, None);
+}
