@@ -46,7 +46,7 @@ pub(crate) struct Changes<'a> {
 #[derive(Debug)]
 pub(crate) enum Deactivating {
     /// It took effect; this order is in the outbox.
-    Done { tasks: i128, pending: Pending },
+    Done { tasks: i128, pending: Box<Pending> },
     /// An earlier one still holds.
     Already { tasks: i128 },
 }
@@ -205,7 +205,7 @@ impl Changes<'_> {
         let mut writes = outbox_writes(target, &order.0, &deactivation, found.deactivation.as_ref());
         writes.push((found.generation.table(), totals_unchanged(target, found.totals.as_ref())));
         self.commit(&found, own, writes, entry()).await?;
-        Ok(Deactivating::Done { tasks, pending: order.1 })
+        Ok(Deactivating::Done { tasks, pending: Box::new(order.1) })
     }
 
     /// Makes a user active again; true if it was not.

@@ -179,7 +179,7 @@ impl Changing<'_> {
             Deactivating::Already { tasks } => Ok(answer(tasks)),
             Deactivating::Done { tasks, pending } => {
                 self.has_taken_effect(&answer(tasks))?;
-                self.send(pending, self.sending_deadline()).await;
+                self.send(*pending, self.sending_deadline()).await;
                 Ok(answer(tasks))
             }
         }
@@ -232,7 +232,7 @@ impl Changing<'_> {
         Ok(match changed.unwrap_or(Err(AdminError::TimedOut)) {
             Ok(Deactivating::Already { tasks }) => result(id, "already", Some(tasks), None),
             Ok(Deactivating::Done { tasks, pending }) => {
-                orders.push(pending);
+                orders.push(*pending);
                 result(id, "deactivated", Some(tasks), None)
             }
             Err(AdminError::UserNotFound) => result(id, "not_found", None, Some("User not found")),
