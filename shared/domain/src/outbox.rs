@@ -69,9 +69,11 @@ impl Order {
     pub fn item(&self) -> Result<Item, serde_json::Error> {
         let target = match &self.what {
             What::Everything { .. } => String::new(),
-            What::Late { command, .. } => format!("{} {}", command.kind(), command.target()),
+            What::Late { command, since } => {
+                format!("{} {} {}", since.millis(), command.kind(), command.target())
+            }
         };
-        // Of a cause and a target there is one order at a time, however often it is made.
+        // One order for each time that something came to life, however often it is made.
         let key = keys::outbox(&self.cause.event, &target);
         let attributes = Attributes::from([(ORDER.to_owned(), Value::Text(serde_json::to_string(self)?))]);
         Ok(Item { key, attributes })

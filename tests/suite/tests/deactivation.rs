@@ -419,6 +419,24 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
     assert_eq!(stack.consume(&late).await.late_orders, 0);
 }
 
+/// Found by story 5206 of `chain.rs`: an order that waited kept the time of the first awakening.
+#[tokio::test]
+async fn a_task_that_comes_to_life_again_while_its_order_waits_is_stopped_later_than_that() {
+    let (stack, sqs) = (stack_with(0, 0).await, Sqs::default());
+    deactivate(&stack, &sqs).await;
+    let created = json!({ "task_id": task(50), "user_id": USER, "search_query": "late" });
+    stack.consume(&[event("l1", NOW, "task.created", created)]).await;
+    let ahead = NOW.plus(600_000);
+    stack.consume(&[event("l2", ahead, "task.resumed", json!({ "task_id": task(50) }))]).await;
+    relay(&stack, &sqs).await;
+    let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
+    let last = received.iter().filter(|r| r.command.target() == task(50)).max_by_key(|r| r.at).unwrap();
+    assert!(last.at > ahead);
+    stack.consume(&last.confirmed(true, NOW)).await;
+    let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
+    assert_eq!(users["users"][0]["active_tasks_count"], 0);
+}
+
 #[tokio::test]
 async fn a_consumer_that_cannot_look_hands_the_messages_back() {
     let stack = stack_with(1, 0).await;
