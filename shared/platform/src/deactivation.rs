@@ -235,7 +235,7 @@ impl Changes<'_> {
         if user.active {
             return Ok(false);
         }
-        self.is_carried_out(&found).await?;
+        self.is_carried_out(&found, &user).await?;
         let own = Own::new(EventType::UserReactivated, target, &user, self)?;
         self.commit(&found, own, Vec::new(), entry()).await?;
         Ok(true)
@@ -243,9 +243,10 @@ impl Changes<'_> {
 
     /// A deactivation of an admin's is carried out before it can be taken back: its commands are on the queue and its
     /// keys are dead, so that neither reaches what the user gets afterwards.
-    async fn is_carried_out(&self, found: &Found) -> Result<(), AdminError> {
+    async fn is_carried_out(&self, found: &Found, user: &User<'_>) -> Result<(), AdminError> {
         let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
-        let Some(last) = last.map_err(StoreError::from)? else { return Ok(()) };
+        let last = last.map_err(StoreError::from)?.filter(|last| last.holds(user));
+        let Some(last) = last else { return Ok(()) };
         let order = keys::outbox(&last.event, "");
         let live_keys = Range {
             pk: keys::owned(found.target),

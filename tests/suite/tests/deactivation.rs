@@ -222,6 +222,12 @@ async fn a_deactivation_is_carried_out_before_it_can_be_taken_back() {
     assert_eq!(reactivate().await, conflict, "its key is not dead");
     revoke_keys(&stack, 1).await;
     assert_eq!(reactivate().await.0, 200);
+    // Of a later deactivation that is not an admin's nothing is to be carried out.
+    let hash = keys::sha256_hex(&[b"sk_new_0123456789abcdefghij"]);
+    let key = json!({ "key_id": "new", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
+    let deactivated = event("d2", NOW.plus(60_000), "user.deactivated", json!({ "user_id": USER }));
+    stack.consume(&[event("n", NOW, "api_key.created", key), deactivated]).await;
+    assert_eq!(reactivate().await.0, 200);
 }
 
 /// A generation that was flipped to after the deactivation may lag: what the former one has is stopped, too.
