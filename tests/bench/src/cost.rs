@@ -1,6 +1,12 @@
 //! What requests cost, as their log lines state it.
 
 use std::sync::Mutex;
+use torale_domain::keys;
+use torale_domain::params::NoQuery;
+use torale_domain::read::{Reader, Reads};
+use torale_platform::error::AdminError;
+use torale_platform::serve::{App, Call, Endpoint, Handler, HttpMethod};
+use torale_tests::stack::{self, ADMIN_KEY};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -54,4 +60,30 @@ impl Visit for Cost {
     }
 
     fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
+}
+
+/// Reads one item: what its requests cost beside that is what every request costs around its handler.
+struct Nothing;
+
+impl Handler for Nothing {
+    const ENDPOINT: Endpoint = Endpoint { method: HttpMethod::GET, path: "/nothing", action: "nothing" };
+    type Query = NoQuery;
+    type Answer = ();
+
+    async fn handle(call: &Call<'_>, _query: &NoQuery) -> Result<(), AdminError> {
+        call.reader.read(Reads::gets([keys::row_entity("nothing")])).await?;
+        Ok(())
+    }
+}
+
+/// What every request costs around its handler: authentication, limit and audit record.
+pub async fn around_handlers(app: &App) -> Cost {
+    // The first request also learns which generation is live, and notes the key's use.
+    for _ in 0..2 {
+        let request = stack::request(HttpMethod::GET, "/nothing", "", Some(&format!("Bearer {ADMIN_KEY}")));
+        assert_eq!(app.answer::<Nothing>(&request).await.status().as_u16(), 200);
+    }
+    let Cost { trips, units, written } = last();
+    // Less what the handler itself has read.
+    Cost { trips: trips - 1, units: units - 0.5, written }
 }

@@ -8,7 +8,7 @@
 use lambda_http::http::Method;
 use serde_json::json;
 use tokio::time::Instant;
-use torale_bench::report::{Report, Table};
+use torale_bench::report::{Report, Table, Target};
 use torale_bench::{cost, percentile, short};
 use torale_domain::keys;
 use torale_domain::time::DAY;
@@ -84,6 +84,17 @@ async fn main() {
     let mut report = Report::new("deactivate", about);
     let stack = Stack::start().await;
     stack.consume(&generate::admin()).await;
+    let around = cost::around_handlers(&stack.app()).await;
+    let note = "What authentication, limit and audit record together add to a request, beside what its handler reads.";
+    let columns = ["sequential round trips", "read units", "write units"];
+    let mut table = Table::new("Around every handler", note, &columns);
+    table.rows.push(vec![around.trips.to_string(), short(around.units), short(around.written)]);
+    report.add(table);
+    report.targets.push(Target {
+        what: "authentication, limit and audit add at most 2 sequential round trips".to_owned(),
+        met: around.trips <= 2,
+        found: around.trips.to_string(),
+    });
     let note = "One user after the other; the costs are those of the last one.";
     let mut table = Table::new("Deactivating a user".to_owned(), note.to_owned(), &COLUMNS);
     for case in USERS {

@@ -19,12 +19,9 @@ use torale_bench::report::{Report, Table, Target};
 use torale_bench::stack::Stack;
 use torale_bench::world::World;
 use torale_bench::{NOW, percentile, short};
-use torale_domain::keys::{self, Lanes};
-use torale_domain::params::NoQuery;
-use torale_domain::read::{Reader, Reads};
+use torale_domain::keys::Lanes;
 use torale_platform::clock;
-use torale_platform::error::AdminError;
-use torale_platform::serve::{App, Call, Endpoint, Handler};
+use torale_platform::serve::App;
 use torale_tests::stack::{ADMIN_KEY, LIMITS, answer, keys_only, temporal_ui, text};
 
 #[derive(Parser)]
@@ -54,20 +51,6 @@ const PAGED: [(&str, &str, &str); 7] = [
     ("users", "/admin/users", ""),
 ];
 
-/// Reads one item: what its requests cost beside that is what every request costs around its handler.
-struct Nothing;
-
-impl Handler for Nothing {
-    const ENDPOINT: Endpoint = Endpoint { method: Method::GET, path: "/nothing", action: "nothing" };
-    type Query = NoQuery;
-    type Answer = ();
-
-    async fn handle(call: &Call<'_>, _query: &NoQuery) -> Result<(), AdminError> {
-        call.reader.read(Reads::gets([keys::row_entity("nothing")])).await?;
-        Ok(())
-    }
-}
-
 /// The endpoints over one store.
 struct Asked {
     app: App,
@@ -94,12 +77,8 @@ fn good(response: Response<Body>) -> String {
 impl Asked {
     async fn over(stack: &Stack) -> Self {
         let app = App::new(stack.store(), keys_only(), LIMITS, temporal_ui(), || NOW);
-        // The first request also learns which generation is live.
-        for _ in 0..2 {
-            good(app.answer::<Nothing>(&request("/nothing", "")).await);
-        }
-        let Cost { trips, units, written } = cost::last();
-        Self { app, authentication: Cost { trips: trips - 1, units: units - 0.5, written } }
+        let authentication = cost::around_handlers(&app).await;
+        Self { app, authentication }
     }
 
     async fn get(&self, path: &str, query: &str) -> Measured {
