@@ -531,3 +531,34 @@ async fn nonsense_in_the_table_stops_nothing() {
     let faults = report(&stack).await.faults;
     assert!(matches!(&faults[..], [fault] if matches!(fault.what, What::Unreadable(_))), "{faults:?}");
 }
+
+/// Of a chain that was sealed on the way through a long hour it is known later in that hour how far.
+#[tokio::test]
+async fn a_chain_goes_on_after_a_seal_on_the_way_through_its_hour() {
+    let stack = Stack::start().await;
+    let run = async |clock| {
+        let (store, key, usage) = (stack.store(), stack::audit_key(), Usage::default());
+        Sealer::new(&store, &key, clock, &usage).run(Instant::now() + stack::LONG).await.unwrap()
+    };
+    chain(&stack, "before", &[NOW]).await;
+    run(|| NOW).await;
+    // 11:00:30.500 and later: the hour after the last seal's.
+    let next_hour = NOW.plus(30 * MINUTE);
+    let mut long = Chain::start(next_hour, "long");
+    let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
+    long.follow(&first);
+    put(&stack, &first.item()).await;
+    for n in 0..450 {
+        chain(&stack, &format!("i{n:03}"), &[next_hour.plus(n)]).await;
+    }
+    let done = run(|| NOW.plus(31 * MINUTE)).await;
+    assert!(done.seals >= 2 && done.records == 451, "{done:?}");
+    // From here on the job looks back to this hour alone.
+    chain(&stack, "other", &[NOW.plus(44 * MINUTE)]).await;
+    assert_eq!(run(|| NOW.plus(45 * MINUTE)).await.records, 1);
+    let later = long.link(entry(NOW.plus(46 * MINUTE), "stats.read", None)).unwrap();
+    put(&stack, &later.item()).await;
+    let done = run(|| NOW.plus(47 * MINUTE)).await;
+    assert_eq!((done.records, done.broken), (1, vec![]));
+    intact(&report(&stack).await, 454);
+}

@@ -199,7 +199,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
 
     async fn progress(&self, now: Timestamp) -> Result<Progress, SealError> {
         let mut progress = Progress::default();
-        let mut before = None;
+        let (mut before, mut closed) = (None, None);
         while before != Some(0) {
             let items = self.store.audit_seals(before, self.usage).await?;
             if items.is_empty() {
@@ -211,7 +211,9 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 // Chains of earlier hours than this are closed.
                 let last = progress.last.as_ref().unwrap_or(&seal);
                 let open = last.statement.at.min(now).plus(-SETTLED).hour();
-                if seal.statement.at < open.start() {
+                // Seals on the way through an hour bear the time of the one before them, so all of that time are needed.
+                let at = seal.statement.at;
+                if at < open.start() && at < *closed.get_or_insert(at) {
                     return Ok(progress);
                 }
                 before = Some(seal.statement.seal);
