@@ -1,4 +1,5 @@
 //! Wires the relay to Lambda.
+#![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

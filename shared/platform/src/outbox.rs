@@ -81,7 +81,7 @@ impl<'a> Relay<'a> {
                 };
                 after = Some(pending.key.clone());
                 let at = pending.order.at;
-                match self.work_off(pending, deadline, &mut relayed).await {
+                match Box::pin(self.work_off(pending, deadline, &mut relayed)).await {
                     Ok(()) => relayed.orders += 1,
                     Err(error) => {
                         tracing::warn!(%error, since = %at, "an order stays in the outbox");
@@ -106,7 +106,8 @@ impl<'a> Relay<'a> {
         relayed: &mut Relayed,
     ) -> Result<(), RelayError> {
         loop {
-            let step = tokio::time::timeout_at(deadline, self.step(&pending, relayed)).await;
+            // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
+            let step = tokio::time::timeout_at(deadline, Box::pin(self.step(&pending, relayed))).await;
             match step.unwrap_or(Err(RelayError::OutOfTime))? {
                 Some(cursor) => pending.cursor = Some(cursor),
                 None => return Ok(()),

@@ -63,7 +63,8 @@ impl App {
         let input = C::Input::parse(id, body(request));
         let (target, parameters) = asked_for(&input);
         let (mut seen, committed) = (Seen::default(), Mutex::new(None));
-        let work = self.changed::<C>(&exchange, commands, input, &mut seen, &committed);
+        // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
+        let work = Box::pin(self.changed::<C>(&exchange, commands, input, &mut seen, &committed));
         let work = AssertUnwindSafe(work).catch_unwind();
         let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
             Ok(Ok(result)) => result,
@@ -153,7 +154,7 @@ impl Changing<'_> {
         let usage = Usage::default();
         let relay = Relay::new(&self.app.store, &self.app.generations, self.commands, &usage);
         let mut relayed = Relayed::default();
-        let sent = relay.work_off(pending, deadline, &mut relayed).await;
+        let sent = Box::pin(relay.work_off(pending, deadline, &mut relayed)).await;
         tracing::info!(commands = relayed.commands, left = sent.is_err(), "commands sent at once");
     }
 
