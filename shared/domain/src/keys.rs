@@ -1,4 +1,4 @@
-//! Every key of every table is made and parsed here, and nowhere else.
+//! Every key of every table is made and parsed here and in the files of this folder, and nowhere else.
 //!
 //! **`torale-projections-<generation>`** (written by consumer, deactivation and replay; read by all):
 //!
@@ -32,7 +32,10 @@
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
 //! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
 
-use crate::audit::ChainId;
+mod audit;
+mod control;
+mod ranking;
+
 use crate::fold::EntityKey;
 use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, TaskId, UserId};
 use crate::item::Key;
@@ -41,6 +44,10 @@ use chrono::Datelike;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+
+pub use audit::*;
+pub use control::*;
+pub use ranking::*;
 
 /// The append-only log of events.
 pub const EVENTS_TABLE: &str = "torale-events";
@@ -520,54 +527,6 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
     Some((node, tag))
 }
 
-/// The partition with the rows of the ranking of queries.
-pub const RANKING_ROWS: &str = "r#queries";
-/// The partition with the nodes of the ranking of queries.
-pub const RANKING_NODES: &str = "c#queries";
-/// How many counts one block of the ranking holds.
-pub const RANKING_BLOCK: u32 = 60;
-
-/// The row of a query in the ranking: most tasks first, ties by hash.
-pub fn ranking_row(tasks: u32, query_hash: &str) -> Key {
-    key(RANKING_ROWS.to_owned(), format!("{}{query_hash}", inverted(tasks)))
-}
-
-/// The least sort key of the ranking's rows with this count and these first digits of the hash.
-pub fn ranking_from(tasks: u32, digits: &str) -> String {
-    format!("{}{digits}", inverted(tasks))
-}
-
-/// The query that a row of the ranking stands for.
-pub fn ranking_query(key: &Key) -> Option<&str> {
-    key.sk.get(INVERTED_DIGITS..)
-}
-
-/// The node that counts queries by number of tasks, for a block of numbers.
-pub fn ranking_block(tasks: u32) -> Key {
-    key(RANKING_NODES.to_owned(), format!("b#{}", inverted(tasks / RANKING_BLOCK)))
-}
-
-/// The node that counts the queries with one number of tasks by the first two digits of their hashes.
-pub fn ranking_digits(tasks: u32) -> Key {
-    key(RANKING_NODES.to_owned(), format!("k#{}", inverted(tasks)))
-}
-
-/// The least and greatest sort keys of the ranking's blocks.
-pub const RANKING_BLOCKS: (&str, &str) = ("b#", "b~");
-
-/// The first number of tasks in a block's node.
-pub fn parse_ranking_block(key: &Key) -> Option<u32> {
-    let inverted: u32 = key.sk.strip_prefix("b#")?.parse().ok()?;
-    (u32::MAX - inverted).checked_mul(RANKING_BLOCK)
-}
-
-const INVERTED_DIGITS: usize = 10;
-
-/// Ten digits that sort the greater number first.
-fn inverted(number: u32) -> String {
-    format!("{:010}", u32::MAX - number)
-}
-
 /// Where a part of a batch of received events lies in the log.
 pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
     let hour = yyyymmddhh(received_at.hour());
@@ -583,79 +542,6 @@ pub fn log_lane(of: &EntityKey) -> u32 {
 pub fn quarantine(body: &[u8], part: usize) -> Key {
     let hash = sha256_hex(&[body]);
     key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
-}
-
-/// The rate limits of a principal.
-pub fn limit(user: UserId) -> Key {
-    key(format!("limit#{user}"), "requests")
-}
-
-/// The last deactivation of a user that an admin asked for.
-pub fn deactivation(user: UserId) -> Key {
-    key(format!("deactivation#{user}"), "patch")
-}
-
-/// The partition of what is still to be commanded.
-pub const OUTBOX: &str = "outbox";
-
-/// An order of the outbox: of a whole deactivation, or of one thing (`target`) that appeared after it.
-pub fn outbox(cause: &str, target: &str) -> Key {
-    key(OUTBOX.to_owned(), format!("{}#{}", escaped(cause), short_enough(target)))
-}
-
-/// When an API key was used last.
-pub fn key_used(id: &KeyId) -> Key {
-    key(format!("key#{}", escaped(id.as_str())), "used")
-}
-
-/// A record of the audit trail: by the hour of its chain, then time, chain and number.
-pub fn audit_record(chain: &ChainId, seq: u64, at: Timestamp) -> Key {
-    key(audit_partition(chain), format!("{}{chain}#{seq:010}", row_time(at)))
-}
-
-fn audit_partition(chain: &ChainId) -> String {
-    let lane = AUDIT_LANES.of(chain.to_string().as_bytes());
-    format!("{AUDIT_RECORDS}{}#{}", yyyymmddhh(chain.hour()), lane.0)
-}
-
-/// Lanes of the audit trail: a partition takes a thousand records a second.
-const AUDIT_LANES: Lanes = Lanes(4);
-
-/// The partitions with the audit records of the chains that began in an hour.
-pub fn audit_records(hour: Hour) -> impl Iterator<Item = String> {
-    AUDIT_LANES.all().map(move |lane| format!("{AUDIT_RECORDS}{}#{}", yyyymmddhh(hour), lane.0))
-}
-
-/// The hour of a partition of audit records.
-pub fn parse_audit_records(pk: &str) -> Option<Hour> {
-    parse_hour(pk.strip_prefix(AUDIT_RECORDS)?.split_once('#')?.0)
-}
-
-/// How every partition of audit records begins.
-const AUDIT_RECORDS: &str = "r#";
-
-/// The record that a row of the audit trail's index stands for: rows have the sort keys of their records.
-pub fn audit_row_record(row: &Key) -> Option<Key> {
-    let chain = row.sk.get(ROW_TIME_DIGITS..)?.split('#').next()?;
-    Some(key(audit_partition(&ChainId::parse(chain)?), row.sk.clone()))
-}
-
-/// A seal of the audit trail.
-pub fn audit_seal(number: u64) -> Key {
-    key(AUDIT_SEALS.to_owned(), format!("{number:010}"))
-}
-
-/// The partition of all seals.
-pub const AUDIT_SEALS: &str = "seals";
-
-/// A partition of one facet of the audit trail's index; a facet has all partitions of an index of its own.
-pub fn in_facet(facet: &str, pk: &str) -> String {
-    format!("{facet}/{pk}")
-}
-
-/// The pointer to the live generation.
-pub fn live_generation() -> Key {
-    key("generation".to_owned(), "live")
 }
 
 fn yyyymmdd(day: Day) -> String {

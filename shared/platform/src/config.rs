@@ -43,7 +43,7 @@ pub fn temporal() -> Temporal {
     Temporal {
         address: variable(TEMPORAL_ADDRESS, ""),
         namespace: variable(TEMPORAL_NAMESPACE, "default"),
-        api_key: Some(variable(TEMPORAL_API_KEY, "")).filter(|key| !key.is_empty()),
+        api_key: optional(TEMPORAL_API_KEY),
         timeout: COMMAND_TIMEOUT,
     }
 }
@@ -66,7 +66,7 @@ fn kinds(list: &str) -> Result<Vec<&'static str>, UnknownKind> {
 
 /// The queue that commands are passed on to which the executor does not carry out, if there is one.
 pub fn commands_forward_queue_url() -> Option<String> {
-    Some(variable(COMMANDS_FORWARD_QUEUE_URL, "")).filter(|url| !url.is_empty())
+    optional(COMMANDS_FORWARD_QUEUE_URL)
 }
 
 /// The secrets that Clerk's webhooks are signed with: `whsec_...`, several of them with commas in between.
@@ -124,6 +124,11 @@ fn variable(name: &str, default: &str) -> String {
     std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
 }
 
+/// A variable that may be missing; an empty one is.
+fn optional(name: &str) -> Option<String> {
+    Some(variable(name, "")).filter(|value| !value.is_empty())
+}
+
 /// Where Temporal's web pages are.
 pub fn temporal_ui() -> TemporalUi {
     TemporalUi {
@@ -142,12 +147,12 @@ pub fn limits() -> Result<Limits, std::num::ParseIntError> {
 
 /// Where the queue of events is, if the environment says so.
 pub fn events_queue_url() -> Option<String> {
-    Some(variable(EVENTS_QUEUE_URL, "")).filter(|url| !url.is_empty())
+    optional(EVENTS_QUEUE_URL)
 }
 
 /// Where the queue of commands is, if the environment says so.
 pub fn commands_queue_url() -> Option<String> {
-    Some(variable(COMMANDS_QUEUE_URL, "")).filter(|url| !url.is_empty())
+    optional(COMMANDS_QUEUE_URL)
 }
 
 /// The secrets that Clerk's webhooks are signed with, as they were set; empty where they were not.
@@ -168,15 +173,13 @@ pub enum AuditKey {
 
 /// The key that seals the audit trail; one in KMS goes before one in a file.
 pub fn audit_key() -> AuditKey {
-    let set = |name| Some(variable(name, "")).filter(|value| !value.is_empty());
-    let file = || set(AUDIT_KEY_FILE).map_or(AuditKey::Missing, AuditKey::File);
-    set(AUDIT_KMS_KEY_ID).map_or_else(file, AuditKey::Kms)
+    let file = || optional(AUDIT_KEY_FILE).map_or(AuditKey::Missing, AuditKey::File);
+    optional(AUDIT_KMS_KEY_ID).map_or_else(file, AuditKey::Kms)
 }
 
 /// How to identify who asks.
 pub fn identity() -> Settings {
     let default = Settings::default();
-    let optional = |name| Some(variable(name, "")).filter(|value| !value.is_empty());
     let list = |text: String| {
         text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
     };

@@ -266,29 +266,18 @@ impl Changes<'_> {
 
     /// Reads what a try is based on: one round trip, while the generation is the one that was live last.
     async fn find(&self, target: UserId) -> Result<Found, AdminError> {
-        let pointer = self.generations.read(self.store, self.usage);
         let key = keys::deactivation(target);
         let deactivation = self.store.control(&key, self.usage);
-        let (generation, deactivation, items) = match self.generations.seen() {
-            Some(guess) => {
-                let items = self.items(&guess, target);
-                let (live, deactivation, items) = futures::try_join!(pointer, deactivation, items)?;
-                let items = if live == guess { items } else { self.items(&live, target).await? };
-                (live, deactivation, items)
-            }
-            None => {
-                let (live, deactivation) = futures::try_join!(pointer, deactivation)?;
-                let items = self.items(&live, target).await?;
-                (live, deactivation, items)
-            }
-        };
+        let items =
+            self.generations.read_live(self.store, self.usage, |generation| self.items(generation, target));
+        let (deactivation, (generation, items)) = futures::try_join!(deactivation, items)?;
         self.found(generation, target, deactivation, items)
     }
 
     /// The user that changes with its numbers of tasks, and the one who asks.
-    async fn items(&self, generation: &Generation, target: UserId) -> Result<HashMap<Key, Item>, StoreError> {
+    async fn items(&self, generation: Generation, target: UserId) -> Result<HashMap<Key, Item>, StoreError> {
         let keys = [keys::user(target), keys::user(self.caller), keys::user_totals(target)];
-        let reader = TableReader::of(self.store, generation, self.usage);
+        let reader = TableReader::of(self.store, &generation, self.usage);
         Ok(reader.read(Reads::gets(keys).consistent()).await?.items)
     }
 

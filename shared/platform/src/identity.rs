@@ -180,19 +180,14 @@ impl Identity {
     }
 }
 
-/// Reads a look-up in the generation that was live last, while the pointer confirms that it still is.
+/// Reads a look-up in the live generation.
 async fn look_up(asked: &Asked<'_>, pk: String) -> Result<(Vec<Item>, Generation), AdminError> {
     let Asked { store, generations, usage, .. } = *asked;
     let range = Range { pk, limit: Some(1), ..Range::default() };
-    let reads = || Reads::ranges(vec![range.clone()]).consistent();
-    let guess = match generations.seen() {
-        Some(seen) => seen,
-        None => generations.read(store, usage).await?,
+    let read = |generation: Generation| {
+        let reads = Reads::ranges(vec![range.clone()]).consistent();
+        async move { TableReader::of(store, &generation, usage).read(reads).await }
     };
-    let reader = TableReader::of(store, &guess, usage);
-    let (live, mut found) = futures::try_join!(generations.read(store, usage), reader.read(reads()))?;
-    if live != guess {
-        found = TableReader::of(store, &live, usage).read(reads()).await?;
-    }
+    let (live, mut found) = generations.read_live(store, usage, read).await?;
     Ok((found.take_ranges(1).into_iter().flatten().collect(), live))
 }

@@ -1,6 +1,7 @@
 //! Which generation of projections is live: one small item that everyone follows.
 
 use super::{CAPACITY, Store, StoreError, Usage, convert};
+use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use torale_domain::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes};
 use torale_domain::read::Corrupt;
@@ -36,6 +37,29 @@ impl Generations {
     /// The generation seen last, if any: a guess that must be confirmed by [`Generations::read`].
     pub fn seen(&self) -> Option<Generation> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The live generation and what `read` finds in it: one round trip while it is the one seen last, which the pointer
+    /// confirms beside the reading.
+    pub(crate) async fn read_live<T, F>(
+        &self,
+        store: &Store,
+        usage: &Usage,
+        read: impl Fn(Generation) -> F,
+    ) -> Result<(Generation, T), StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let guess = match self.seen() {
+            Some(seen) => seen,
+            None => self.read(store, usage).await?,
+        };
+        let (live, found) = futures::try_join!(self.read(store, usage), read(guess.clone()))?;
+        if live == guess {
+            return Ok((live, found));
+        }
+        let found = read(live.clone()).await?;
+        Ok((live, found))
     }
 
     /// Reads the pointer, strongly consistent: one round trip.
