@@ -16,7 +16,7 @@ use crate::item::{Attributes, Item, Key, Value};
 use crate::keys::{self, Lanes};
 use crate::read::Corrupt;
 use crate::views::{self, Contributions, QueryTotals, TaskTotals};
-pub use build::Build;
+pub use build::{Amounts, Build, Subtotals, counter};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const STATE: &str = "state";

@@ -53,6 +53,11 @@ impl Event {
         self.body.event_type()
     }
 
+    /// About how many bytes it takes in memory: the body's texts are those of `data`.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.id.len() + self.source.len() + 2 * self.data.text.len()
+    }
+
     /// The order in which a register prefers events; the greatest wins.
     fn stamp(&self) -> (Timestamp, EventType, &str, &str, &Data, u32) {
         (self.time, self.event_type(), &self.id, &self.source, &self.data, self.version)

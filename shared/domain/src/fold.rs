@@ -190,6 +190,11 @@ impl State {
         self.0.iter().rev().find(|event| event.writes().holds(register))
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        self.0.iter().map(Event::weight).sum()
+    }
+
     /// True while no event of the entity has arrived.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

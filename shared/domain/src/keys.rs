@@ -22,8 +22,12 @@
 //! | table | pk | sk | attributes | rule |
 //! |---|---|---|---|---|
 //! | `torale-events` | `<yyyymmddhh of receipt>#<lane>` | time of receipt, writer, part | `events` (zstd NDJSON), `n` | insert only |
-//! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | insert only |
-//! | `torale-control` | `generation` | `live` | `generation`, `lanes` | one writer at a time |
+//! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | goes when it is redriven |
+//! | `torale-control` | `generation` | `live` | `generation`, `lanes`; `beside`, `beside_lanes`: one that is written as well | by replay alone |
+//! | `torale-control` | `log` | `beginning` | `hour` of the log's first part | by who appends, once an instance |
+//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position` | see `rebuild.rs` | by replay alone, until the generation is dropped |
+//! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `rebuild/runs.rs` | by replay alone, until the generation is built |
+//! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin asked for | with its event |
@@ -35,6 +39,7 @@
 mod audit;
 mod control;
 mod ranking;
+mod replay;
 
 use crate::fold::EntityKey;
 use crate::ids::{ClerkUserId, ExecutionId, KeyHash, KeyId, TaskId, UserId};
@@ -48,6 +53,7 @@ use std::fmt::Write;
 pub use audit::*;
 pub use control::*;
 pub use ranking::*;
+pub use replay::*;
 
 /// The append-only log of events.
 pub const EVENTS_TABLE: &str = "torale-events";
@@ -529,8 +535,7 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
 
 /// Where a part of a batch of received events lies in the log.
 pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
-    let hour = yyyymmddhh(received_at.hour());
-    key(format!("{hour}#{lane:02}"), format!("{}#{writer}#{part:04}", row_time(received_at)))
+    key(log_partition(received_at.hour(), lane), format!("{}#{writer}#{part:04}", row_time(received_at)))
 }
 
 /// The log lane of an entity.

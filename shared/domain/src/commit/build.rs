@@ -1,6 +1,8 @@
-//! All items of a generation from all states at once: each is made once, nothing is read.
+//! Items of a generation from final states: each is made once, nothing is read.
 //!
-//! The items are those that the same events lead to one by one; a test holds the two together.
+//! Entities hand out their own items and rows at once; what they add up to gathers in [`Subtotals`], which add to each other,
+//! so that a generation can be built in parts. The items are those that the same events lead to one by one; a test holds
+//! the two together.
 
 use super::{Entity, ranking};
 use crate::events::Unreadable;
@@ -11,71 +13,127 @@ use crate::keys::{self, Lanes};
 use crate::views::{self, Contributions, QueryTotals, TaskTotals};
 use std::collections::{BTreeMap, HashMap};
 
-/// A generation in the making: the sums, while entities and rows are handed out as they come.
-#[derive(Debug)]
-pub struct Build {
-    lanes: Lanes,
-    sums: HashMap<Key, BTreeMap<String, i128>>,
-    totals: HashMap<TaskId, TaskTotals>,
-    queries: BTreeMap<String, QueryTotals>,
+/// Amounts by attribute.
+pub type Amounts = BTreeMap<String, i128>;
+
+/// What some entities add up to, before it is written.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Subtotals {
+    /// Counters.
+    pub counters: HashMap<Key, Amounts>,
+    /// Totals of tasks.
+    pub tasks: HashMap<TaskId, TaskTotals>,
+    /// Totals of queries.
+    pub queries: HashMap<String, QueryTotals>,
 }
 
-impl Build {
-    /// Of a generation with these lanes.
-    pub fn new(lanes: Lanes) -> Self {
-        Self { lanes, sums: HashMap::new(), totals: HashMap::new(), queries: BTreeMap::new() }
+impl Subtotals {
+    /// True if nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// The item and the rows of an entity, once for each. Tasks come after all executions.
-    pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, Unreadable> {
-        let totals = match key {
-            EntityKey::Task(id) => self.totals.remove(id).unwrap_or_default(),
-            EntityKey::User(_) | EntityKey::ApiKey(_) | EntityKey::Execution(_) => TaskTotals::default(),
-            EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => TaskTotals::default(),
-        };
-        let Contributions { rows, sums, task, queries } =
-            views::contributions(key, &state, &totals, self.lanes);
+    /// The number of counters, tasks and queries.
+    pub fn len(&self) -> usize {
+        self.counters.len() + self.tasks.len() + self.queries.len()
+    }
+
+    /// Adds to one counter.
+    pub fn count(&mut self, counter: Key, amounts: impl IntoIterator<Item = (String, i128)>) {
+        let sums = self.counters.entry(counter).or_default();
+        for (attribute, amount) in amounts {
+            *sums.entry(attribute).or_default() += amount;
+        }
+    }
+
+    /// The items of an entity: its own and its rows. `totals` are a task's, empty for every other entity.
+    pub fn entity(
+        &mut self,
+        key: &EntityKey,
+        state: State,
+        totals: TaskTotals,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, Unreadable> {
+        let Contributions { rows, sums, task, queries } = views::contributions(key, &state, &totals, lanes);
         let attributes = Entity { state, totals }.store()?;
         for ((counter, attribute), amount) in sums {
-            *self.sums.entry(counter).or_default().entry(attribute).or_default() += amount;
+            self.count(counter, [(attribute, amount)]);
         }
         for (id, totals) in task {
-            self.totals.entry(id).or_default().add(&totals, 1);
+            self.tasks.entry(id).or_default().add(&totals, 1);
         }
         for (query, totals) in queries {
             self.queries.entry(query).or_default().add(&totals, 1);
         }
         let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
-        Ok(rows.chain([Item { key: keys::entity(key), attributes }]).collect())
+        let own = Item { key: keys::entity(key), attributes };
+        Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
     }
 
-    /// What is left once all entities have been handed in: stubs of tasks, counters, queries and their ranking.
-    pub fn finish(mut self) -> Result<Vec<Item>, Unreadable> {
+    /// The items of a query: its totals and its row in the ranking. All of its tasks must be in `totals`.
+    pub fn query(&mut self, query: &str, totals: &QueryTotals) -> Vec<Item> {
         let mut items = Vec::new();
-        for id in self.totals.keys().copied().collect::<Vec<_>>() {
-            items.extend(self.entity(&EntityKey::Task(id), State::default())?);
-        }
-        for (query, totals) in std::mem::take(&mut self.queries) {
-            let hash = keys::query_hash(&query);
-            if let Some(place) = ranking::place(totals.tasks, &hash) {
-                items.push(Item { key: place.row, attributes: Attributes::new() });
-                for (counter, attribute) in place.counted {
-                    *self.sums.entry(counter).or_default().entry(attribute).or_default() += 1;
-                }
+        let hash = keys::query_hash(query);
+        if let Some(place) = ranking::place(totals.tasks, &hash) {
+            items.push(Item { key: place.row, attributes: Attributes::new() });
+            for (counter, attribute) in place.counted {
+                self.count(counter, [(attribute, 1)]);
             }
-            let amounts = totals.attributes().map(|(name, amount)| (name.to_owned(), amount));
-            let mut attributes = numbers(amounts);
-            attributes.insert("query".to_owned(), Value::Text(query));
+        }
+        let mut attributes = numbers(totals.attributes().map(|(name, amount)| (name.to_owned(), amount)));
+        if !attributes.is_empty() {
+            attributes.insert("query".to_owned(), Value::Text(query.to_owned()));
             items.push(Item { key: keys::query(&hash), attributes });
         }
-        items.extend(self.sums.into_iter().map(|(key, amounts)| Item { key, attributes: numbers(amounts) }));
-        items.retain(|item| !item.attributes.is_empty() || item.key.pk == keys::RANKING_ROWS);
-        Ok(items)
+        items
     }
+}
+
+/// The item of a counter, unless all of it came to nothing.
+pub fn counter(key: Key, amounts: Amounts) -> Option<Item> {
+    let attributes = numbers(amounts);
+    (!attributes.is_empty()).then_some(Item { key, attributes })
 }
 
 /// Counters keep no zeros.
 fn numbers(amounts: impl IntoIterator<Item = (String, i128)>) -> Attributes {
     let amounts = amounts.into_iter().filter(|(_, amount)| *amount != 0);
     amounts.map(|(name, amount)| (name, Value::Number(amount))).collect()
+}
+
+/// A whole generation in the making, in memory.
+#[derive(Debug)]
+pub struct Build {
+    lanes: Lanes,
+    sums: Subtotals,
+}
+
+impl Build {
+    /// Of a generation with these lanes.
+    pub fn new(lanes: Lanes) -> Self {
+        Self { lanes, sums: Subtotals::default() }
+    }
+
+    /// The item and the rows of an entity, once for each. Tasks come after all executions.
+    pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, Unreadable> {
+        let totals = match key {
+            EntityKey::Task(id) => self.sums.tasks.remove(id).unwrap_or_default(),
+            EntityKey::User(_) | EntityKey::ApiKey(_) | EntityKey::Execution(_) => TaskTotals::default(),
+            EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => TaskTotals::default(),
+        };
+        self.sums.entity(key, state, totals, self.lanes)
+    }
+
+    /// What is left once all entities have been handed in: stubs of tasks, counters, queries and their ranking.
+    pub fn finish(mut self) -> Result<Vec<Item>, Unreadable> {
+        let mut items = Vec::new();
+        for id in self.sums.tasks.keys().copied().collect::<Vec<_>>() {
+            items.extend(self.entity(&EntityKey::Task(id), State::default())?);
+        }
+        for (query, totals) in std::mem::take(&mut self.sums.queries) {
+            items.extend(self.sums.query(&query, &totals));
+        }
+        items.extend(self.sums.counters.into_iter().filter_map(|(key, amounts)| counter(key, amounts)));
+        Ok(items)
+    }
 }

@@ -138,7 +138,7 @@ impl TaskTotals {
 }
 
 /// What a task adds to its query.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryTotals {
     /// Tasks.
     pub tasks: i128,
