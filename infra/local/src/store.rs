@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
-    TimeToLiveSpecification,
-};
+use aws_sdk_dynamodb::types::{Select, TimeToLiveSpecification};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use torale_domain::keys::{TableSpec, tables};
+use torale_domain::keys::tables;
+use torale_platform::store::tables;
 
 use crate::console::Console;
 use crate::failure::{Failure, causes};
@@ -89,30 +87,12 @@ pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
         if existing.iter().any(|name| *name == *table.name) {
             continue;
         }
-        create_table(client, &table).await.map_err(|error| failure(&error))?;
+        tables::create(client, &table).await.map_err(|error| failure(&error))?;
         if let Some(attribute) = table.ttl {
             enable_ttl(client, &table.name, attribute).await?;
         }
     }
     Ok(existing.is_empty())
-}
-
-/// Creates one table.
-///
-/// # Errors
-/// When the store refuses it.
-pub async fn create_table(client: &Client, table: &TableSpec) -> Result<(), aws_sdk_dynamodb::Error> {
-    let mut create = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
-    let keys = std::iter::once((table.hash_key, KeyType::Hash))
-        .chain(table.range_key.map(|name| (name, KeyType::Range)));
-    for (name, kind) in keys {
-        let definition = AttributeDefinition::builder().attribute_name(name);
-        create = create
-            .attribute_definitions(definition.attribute_type(ScalarAttributeType::S).build()?)
-            .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
-    }
-    create.send().await?;
-    Ok(())
 }
 
 async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(), Failure> {

@@ -107,23 +107,18 @@ pub struct Write {
 impl Write {
     /// About how many bytes it takes up in a request.
     pub fn size(&self) -> usize {
-        let value = |value: &Value| match value {
-            Value::Text(text) => text.len(),
-            Value::Number(_) => 20,
-            Value::Bytes(bytes) => bytes.len(),
-        };
         let action = match &self.action {
-            Action::Put(attributes) => attributes.iter().map(|(name, of)| name.len() + value(of)).sum(),
+            Action::Put(attributes) => attributes.iter().map(|(name, of)| name.len() + of.size()).sum(),
             Action::Delete | Action::Check => 0,
             Action::Update { add, set, remove } => {
-                let set: usize = set.iter().map(|(name, of)| name.len() + value(of)).sum();
+                let set: usize = set.iter().map(|(name, of)| name.len() + of.size()).sum();
                 set + 40 * (add.len() + remove.len())
             }
         };
         let conditions = self.conditions.iter().map(|condition| match condition {
             Condition::Equals(name, of)
             | Condition::EqualsOrAbsent(name, of)
-            | Condition::Differs(name, of) => name.len() + value(of),
+            | Condition::Differs(name, of) => name.len() + of.size(),
             Condition::Absent(name) | Condition::Present(name) => name.len(),
         });
         self.key.pk.len() + self.key.sk.len() + action + conditions.sum::<usize>()

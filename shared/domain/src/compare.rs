@@ -3,11 +3,16 @@
 //! Keys fall into buckets; a bucket's digest is the sum of the digests of its items. So two tables of any size are
 //! compared in a few kilobytes, and only buckets that differ are looked at item by item.
 
+use crate::commit::{Action, Condition, Write, unchanged};
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many buckets there are.
 pub const BUCKETS: u32 = 4096;
+
+/// How a text begins that stands for a value of a kind that we never write: it differs from all of ours.
+pub const FOREIGN: &str = "\u{0}foreign ";
 
 /// The bucket of a key.
 pub fn bucket(key: &Key) -> u32 {
@@ -89,12 +94,36 @@ pub struct Difference {
     pub found: Option<Attributes>,
 }
 
+impl Difference {
+    /// Puts what should be there over exactly what was found.
+    pub fn mend(&self) -> Write {
+        let none = Attributes::new();
+        let (expected, found) = (self.expected.as_ref(), self.found.as_ref().unwrap_or(&none));
+        let names: BTreeSet<&str> =
+            found.keys().chain(expected.into_iter().flat_map(BTreeMap::keys)).map(String::as_str).collect();
+        let conditions = match &self.found {
+            // A row has no attributes but its key.
+            Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
+            Some(_) | None => unchanged(found, &Vec::from_iter(names)),
+        };
+        let conditions = conditions.into_iter().map(|condition| match condition {
+            Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => {
+                Condition::Present(name)
+            }
+            other => other,
+        });
+        let action = expected.cloned().map_or(Action::Delete, Action::Put);
+        Write { key: self.key.clone(), action, conditions: conditions.collect() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn item(n: u32, value: &str) -> Item {
-        let attributes = [("a".to_owned(), Value::Text(value.to_owned())), ("n".to_owned(), Value::Number(5))];
+        let attributes =
+            [("a".to_owned(), Value::Text(value.to_owned())), ("n".to_owned(), Value::Number(5))];
         Item { key: Key { pk: format!("x#{n}"), sk: "e".to_owned() }, attributes: attributes.into() }
     }
 

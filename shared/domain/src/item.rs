@@ -23,6 +23,17 @@ pub enum Value {
     Bytes(Vec<u8>),
 }
 
+impl Value {
+    /// About how many bytes it takes up in a request.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Number(_) => 20,
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::Text(text)
@@ -49,6 +60,12 @@ pub struct Item {
 }
 
 impl Item {
+    /// About how many bytes it takes up in a request.
+    pub fn size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, of)| name.len() + of.size());
+        self.key.pk.len() + self.key.sk.len() + attributes.sum::<usize>()
+    }
+
     /// A text attribute.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.attributes.get(name) {

@@ -240,6 +240,7 @@ impl Stream {
 }
 
 const ENTITY: &str = "e";
+const QUERY: &str = "q#";
 
 fn key(pk: String, sk: impl Into<String>) -> Key {
     Key { pk, sk: sk.into() }
@@ -303,7 +304,7 @@ pub fn query_hash(query: &str) -> String {
 
 /// The totals of all tasks that have a query.
 pub fn query(query_hash: &str) -> Key {
-    key(format!("q#{query_hash}"), ENTITY)
+    key(format!("{QUERY}{query_hash}"), ENTITY)
 }
 
 const LIVE: &str = "0#";
@@ -549,7 +550,8 @@ pub fn quarantine(body: &[u8], part: usize) -> Key {
     key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
 }
 
-fn yyyymmdd(day: Day) -> String {
+/// A day as eight digits.
+pub fn yyyymmdd(day: Day) -> String {
     let date = day.date();
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
 }

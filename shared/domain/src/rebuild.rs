@@ -6,10 +6,10 @@
 //!
 //! | stage | one unit a | reads | writes |
 //! |---|---|---|---|
-//! | entities | lane of the log | events of all entities but tasks | their items and rows; runs |
-//! | tasks | lane of the log | events of tasks; totals of tasks in the runs of entities | their items and rows; runs |
-//! | queries | generation | totals of queries in the runs of tasks | their items, their ranking; runs |
-//! | counters | generation | counters in all runs | the counters |
+//! | entities | lane of the log | the lane's events | items and rows of all entities but tasks; runs, with the states of tasks |
+//! | tasks | generation | runs of entities: states and totals of tasks | their items and rows; runs |
+//! | queries | generation | runs of tasks: totals of queries | their items and their ranking; runs |
+//! | counters | generation | all runs | the counters |
 //!
 //! A unit that does not fit into memory is split into the two halves of its keys ([`Slice`]).
 
@@ -93,8 +93,8 @@ impl Stage {
     /// The lanes of the log that it is divided by: none if it reads runs alone.
     fn lanes(self) -> Vec<Option<u32>> {
         match self {
-            Self::Entities | Self::Tasks => keys::log_lanes().map(Some).collect(),
-            Self::Queries | Self::Counters => vec![None],
+            Self::Entities => keys::log_lanes().map(Some).collect(),
+            Self::Tasks | Self::Queries | Self::Counters => vec![None],
         }
     }
 }
@@ -128,9 +128,8 @@ impl Unit {
 
     /// The units that a rebuild begins with.
     pub fn all() -> Vec<Self> {
-        let of = |stage: Stage| {
-            stage.lanes().into_iter().map(move |lane| Self { stage, lane, slice: Slice::ALL })
-        };
+        let of =
+            |stage: Stage| stage.lanes().into_iter().map(move |lane| Self { stage, lane, slice: Slice::ALL });
         Stage::ALL.into_iter().flat_map(of).collect()
     }
 

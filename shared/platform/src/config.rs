@@ -116,6 +116,11 @@ pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 pub const SENDING_TIME: Duration = Duration::from_secs(3);
 /// What is left of a request's time for its answer.
 pub const ANSWERING_TIME: Duration = Duration::from_secs(1);
+/// Longest time that a consumer writes what a batch brought.
+pub const WRITING_TIME: Duration = Duration::from_secs(60);
+/// After this time nothing is being written any more that was begun, or received, before: twice what the slowest writer
+/// takes, for clocks that differ.
+pub const SETTLED: Duration = Duration::from_secs(120);
 /// Longest time for a whole request; API Gateway gives up at 30 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 

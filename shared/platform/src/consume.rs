@@ -9,9 +9,10 @@ mod late;
 
 pub use crate::batch::Message;
 use crate::clock::{self, Clock};
+use crate::config::WRITING_TIME;
 use crate::store::log::Logged;
-use crate::store::{Generations, Store, StoreError, Usage};
-use commit::Committer;
+use crate::store::{Generation, Generations, Store, StoreError, Usage};
+use commit::{Committer, Done};
 use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -77,6 +78,7 @@ impl Consumer {
 
     /// Takes in a batch. Until `deadline` everything is done or handed back.
     pub async fn consume(&self, messages: &[Message], deadline: Instant, usage: &Usage) -> Outcome {
+        let deadline = deadline.min(Instant::now() + WRITING_TIME);
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
         let now = (self.clock)();
         let mut outcome = Outcome::default();
@@ -85,20 +87,22 @@ impl Consumer {
         let units = batch.units.into_values();
         let units: Vec<Unit> =
             units.filter(|unit| unit.messages.iter().all(|i| !failed.contains(i))).collect();
-        match in_time(deadline, self.generations.read(&self.store, usage)).await {
-            Ok(generation) => {
+        match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
+            Ok(pointer) => {
                 let awakened = late::awakened(&units);
-                let committer = Committer::new(&self.store, &generation, usage, deadline);
-                let lanes = by_lane(units, generation.lanes);
-                let done =
-                    futures::future::join_all(lanes.into_values().map(|units| committer.commit(units))).await;
-                for lane in done {
-                    failed.extend(lane.failed);
-                    outcome.without_effect += lane.without_effect;
-                    outcome.transactions += lane.transactions;
-                    outcome.lost_races += lane.lost_races;
+                let written = pointer.written();
+                let written = written
+                    .map(|generation| project(&self.store, generation, units.clone(), deadline, usage));
+                for (place, done) in futures::future::join_all(written).await.into_iter().enumerate() {
+                    failed.extend(done.failed);
+                    // What a generation beside the live one takes is not counted again.
+                    if place == 0 {
+                        outcome.without_effect += done.without_effect;
+                        outcome.transactions += done.transactions;
+                        outcome.lost_races += done.lost_races;
+                    }
                 }
-                let stopped = late::stop(&self.store, &self.generations, &generation, &awakened, now, usage);
+                let stopped = late::stop(&self.store, &self.generations, &pointer, &awakened, now, usage);
                 match in_time(deadline, stopped).await {
                     Ok(orders) => outcome.late_orders = orders,
                     Err(error) => {
@@ -147,6 +151,49 @@ impl Consumer {
             .map(|(index, _)| index)
             .collect()
     }
+}
+
+/// Folds units into one generation: lane by lane, each in transactions that follow one another.
+async fn project(
+    store: &Store,
+    generation: &Generation,
+    units: Vec<Unit>,
+    deadline: Instant,
+    usage: &Usage,
+) -> Done {
+    let committer = Committer::new(store, generation, usage, deadline);
+    let lanes = by_lane(units, generation.lanes);
+    let lanes = lanes.into_values().map(|units| committer.commit(units));
+    let mut all = Done::default();
+    for done in futures::future::join_all(lanes).await {
+        all.failed.extend(done.failed);
+        all.without_effect += done.without_effect;
+        all.transactions += done.transactions;
+        all.lost_races += done.lost_races;
+    }
+    all
+}
+
+/// Folds events of the log into a generation, as a consumer would; true if all of them are in it.
+pub async fn catch_up(
+    store: &Store,
+    generation: &Generation,
+    events: Vec<Event>,
+    deadline: Instant,
+    usage: &Usage,
+) -> bool {
+    let mut units: BTreeMap<EntityKey, Unit> = BTreeMap::new();
+    for (index, event) in events.into_iter().enumerate() {
+        let entity = event.entity();
+        let unit = units.entry(entity.clone()).or_insert_with(|| Unit {
+            entity,
+            events: Vec::new(),
+            messages: Vec::new(),
+        });
+        unit.events.push(event);
+        unit.messages.push(index);
+    }
+    project(store, generation, units.into_values().collect(), deadline, usage).await.failed.is_empty()
 }
 
 /// A call of the store that is given up at the deadline.

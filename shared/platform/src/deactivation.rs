@@ -5,7 +5,7 @@ use crate::audit::Trail;
 use crate::clock;
 use crate::error::AdminError;
 use crate::plan::{self, PlanFailure};
-use crate::store::{Generation, Generations, Lost, Store, StoreError, TableReader, Usage, log};
+use crate::store::{Generation, Generations, Lost, Pointer, Store, StoreError, TableReader, Usage, log};
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use torale_domain::entities::User;
 use torale_domain::events::{self, Event, EventType, Received, TYPE_PREFIX};
 use torale_domain::fold::EntityKey;
 use torale_domain::ids::{ClerkUserId, UserId};
-use torale_domain::item::{Item, Key, Value};
+use torale_domain::item::{Item, Key};
 use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
 use torale_domain::outbox::{Deactivation, Order, Pending, What};
 use torale_domain::read::{Range, Reader, Reads};
@@ -119,7 +119,7 @@ fn unwritable(fault: &dyn std::fmt::Display) -> AdminError {
 
 /// What a try is based on: all of it is guarded by the transaction.
 struct Found {
-    generation: Generation,
+    pointer: Pointer,
     target: UserId,
     entities: Entities,
     /// The item with the user's numbers of tasks.
@@ -203,7 +203,7 @@ impl Changes<'_> {
         let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
         let order = self.order(&found, &created.clerk_user_id, &deactivation)?;
         let mut writes = outbox_writes(target, &order.0, &deactivation, found.deactivation.as_ref());
-        writes.push((found.generation.table(), totals_unchanged(target, found.totals.as_ref())));
+        writes.push((found.pointer.live.table(), totals_unchanged(target, found.totals.as_ref())));
         self.commit(&found, own, writes, entry()).await?;
         Ok(Deactivating::Done { tasks, pending: Box::new(order.1) })
     }
@@ -255,7 +255,7 @@ impl Changes<'_> {
             limit: Some(1),
             ..Range::default()
         };
-        let reader = TableReader::of(self.store, &found.generation, self.usage);
+        let reader = TableReader::of(self.store, &found.pointer.live, self.usage);
         let keys = reader.read(Reads::ranges(vec![live_keys]).consistent());
         let (order, keys) = futures::try_join!(self.store.control(&order, self.usage), keys)?;
         if order.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
@@ -270,8 +270,8 @@ impl Changes<'_> {
         let deactivation = self.store.control(&key, self.usage);
         let items =
             self.generations.read_live(self.store, self.usage, |generation| self.items(generation, target));
-        let (deactivation, (generation, items)) = futures::try_join!(deactivation, items)?;
-        self.found(generation, target, deactivation, items)
+        let (deactivation, (pointer, items)) = futures::try_join!(deactivation, items)?;
+        self.found(pointer, target, deactivation, items)
     }
 
     /// The user that changes with its numbers of tasks, and the one who asks.
@@ -284,7 +284,7 @@ impl Changes<'_> {
     /// Who asks must still be active.
     fn found(
         &self,
-        generation: Generation,
+        pointer: Pointer,
         target: UserId,
         deactivation: Option<Item>,
         mut items: HashMap<Key, Item>,
@@ -302,7 +302,7 @@ impl Changes<'_> {
             entities.insert(EntityKey::User(user), entity);
         }
         let totals = items.remove(&keys::user_totals(target));
-        Ok(Found { generation, target, entities, totals, deactivation })
+        Ok(Found { pointer, target, entities, totals, deactivation })
     }
 
     /// The order of a deactivation, as its item and as it will be found there.
@@ -313,7 +313,7 @@ impl Changes<'_> {
         deactivation: &Deactivation,
     ) -> Result<(Item, Pending), AdminError> {
         let what = What::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
-        let generation = found.generation.name.clone();
+        let generation = found.pointer.live.name.clone();
         let order = Order { cause: deactivation.cause(), at: self.now, generation, what };
         let item = order.item().map_err(|e| unwritable(&e))?;
         let pending = Pending { key: item.key.clone(), order, cursor: None };
@@ -321,7 +321,7 @@ impl Changes<'_> {
     }
 
     /// One transaction: the event in the log, the user's state with its diff, the audit record, and `more`; while who
-    /// asks is as it was read and the generation is live.
+    /// asks is as it was read and the same generations are written.
     async fn commit(
         &self,
         found: &Found,
@@ -329,22 +329,25 @@ impl Changes<'_> {
         more: Vec<(String, Write)>,
         entry: Entry,
     ) -> Result<(), Failed> {
-        let Found { generation, target, entities, .. } = found;
-        let reader = TableReader::of(self.store, generation, self.usage);
-        let planned = plan::plan(&reader, entities.clone(), Vec::new(), vec![own.event]).await?;
-        let table = generation.table();
+        let Found { pointer, target, entities, .. } = found;
+        let mut writes = more;
+        for generation in pointer.written() {
+            // What was read is the live generation's.
+            let known = if *generation == pointer.live { entities.clone() } else { Entities::new() };
+            let reader = TableReader::of(self.store, generation, self.usage);
+            let planned = plan::plan(&reader, known, Vec::new(), vec![own.event.clone()]).await?;
+            writes.extend(planned.writes.into_iter().map(|write| (generation.table(), write)));
+        }
         let caller = EntityKey::User(self.caller);
         let asking = commit::untouched(&caller, &found.entity(self.caller)).map_err(|e| unwritable(&e))?;
         let lane = keys::log_lane(&EntityKey::User(*target));
         let logged = log::item(keys::log(self.now, lane, &clock::unique(), 0), &[&own.message])?;
-        let mut writes = more;
-        writes.extend(planned.writes.into_iter().map(|write| (table.clone(), write)));
         // Who reactivates itself is the user that changes, and guarded by that.
         if self.caller != *target {
-            writes.push((table, asking));
+            writes.push((pointer.live.table(), asking));
         }
         writes.push((EVENTS_TABLE.to_owned(), new(logged)));
-        writes.push((CONTROL_TABLE.to_owned(), still_live(generation)));
+        writes.push((CONTROL_TABLE.to_owned(), pointer.unchanged()));
         let (store, usage) = (self.store, self.usage);
         self.trail
             .append(entry, |link| async move {
@@ -359,13 +362,6 @@ impl Changes<'_> {
 fn new(item: Item) -> Write {
     let conditions = vec![Condition::Absent(PK.to_owned())];
     Write { key: item.key, action: Action::Put(item.attributes), conditions }
-}
-
-/// The pointer still names this generation, or none and it is the first.
-fn still_live(generation: &Generation) -> Write {
-    let name = Value::Text(generation.name.clone());
-    let conditions = vec![Condition::EqualsOrAbsent("generation".to_owned(), name)];
-    Write { key: keys::live_generation(), action: Action::Check, conditions }
 }
 
 /// As many tasks of the user are active as were read.

@@ -188,6 +188,6 @@ async fn look_up(asked: &Asked<'_>, pk: String) -> Result<(Vec<Item>, Generation
         let reads = Reads::ranges(vec![range.clone()]).consistent();
         async move { TableReader::of(store, &generation, usage).read(reads).await }
     };
-    let (live, mut found) = generations.read_live(store, usage, read).await?;
-    Ok((found.take_ranges(1).into_iter().flatten().collect(), live))
+    let (pointer, mut found) = generations.read_live(store, usage, read).await?;
+    Ok((found.take_ranges(1).into_iter().flatten().collect(), pointer.live))
 }

@@ -1,6 +1,7 @@
 //! DynamoDB: executes what the core has planned, and nothing else.
 
 mod audit;
+pub mod bulk;
 mod convert;
 pub mod generation;
 mod key_use;
@@ -8,6 +9,7 @@ mod limit;
 pub mod log;
 mod outbox;
 mod reader;
+pub mod tables;
 mod transact;
 
 use aws_sdk_dynamodb::Client;
@@ -15,10 +17,12 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
-pub use generation::{Generation, Generations};
+pub use generation::{Generation, Generations, Pointer};
 pub use reader::TableReader;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use torale_domain::read::Corrupt;
+use torale_domain::time::Hour;
 pub use transact::Lost;
 
 /// Why the store did not do as asked.
@@ -77,6 +81,11 @@ impl Usage {
         f64::from(u32::try_from(self.write_halves.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / 2.0
     }
 
+    /// Write units in halves, exactly.
+    pub fn write_halves(&self) -> u64 {
+        self.write_halves.load(Ordering::Relaxed)
+    }
+
     /// Round trips that waited for one another.
     pub fn round_trips(&self) -> u64 {
         self.round_trips.load(Ordering::Relaxed)
@@ -114,6 +123,8 @@ fn halves(capacity: Option<&ConsumedCapacity>) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Store {
     client: Client,
+    /// The earliest hour that this instance knows the log to begin at or before.
+    log_beginning: Arc<Mutex<Option<Hour>>>,
 }
 
 impl Store {
@@ -131,7 +142,7 @@ impl Store {
             .build();
         let config =
             config.timeout_config(limits).retry_config(RetryConfig::standard().with_max_attempts(3)).build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), log_beginning: Arc::default() }
     }
 }
 

@@ -19,10 +19,8 @@ pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<St
     }
     states.retain(|_, state| !state.is_empty());
     let mut build = Build::new(Lanes::DEFAULT);
-    let (tasks, others): (Vec<_>, Vec<_>) =
-        states.into_iter().partition(|(key, _)| matches!(key, EntityKey::Task(_)));
-    let ordered = others.into_iter().chain(tasks);
-    let mut items: Vec<Item> = ordered.flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
+    let mut items: Vec<Item> =
+        states.into_iter().flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
     items.extend(build.finish().unwrap());
     items.iter().map(stack::print_item).collect()
 }

@@ -127,10 +127,14 @@ impl Stack {
         App::new(self.store(), keys_only(), LIMITS, temporal_ui(), || NOW)
     }
 
-    /// Every item of the projections, by key, printed.
+    /// Every item of the first generation's projections, by key, printed.
     pub async fn projections(&self) -> BTreeMap<String, String> {
-        let table = keys::projections_table(keys::FIRST_GENERATION);
-        let items = self.scan(&table).await;
+        self.generation(keys::FIRST_GENERATION).await
+    }
+
+    /// Every item of a generation's projections, by key, printed.
+    pub async fn generation(&self, name: &str) -> BTreeMap<String, String> {
+        let items = self.scan(&keys::projections_table(name)).await;
         items
             .iter()
             .map(|item| (format!("{} / {}", show(&item["pk"]), show(&item["sk"])), print(item)))

@@ -241,7 +241,7 @@ async fn after_a_flip_both_generations_are_looked_through() {
     let lanes = aws_sdk_dynamodb::types::AttributeValue::N("2".to_owned());
     flip.item("lanes", lanes).send().await.unwrap();
     let spec = keys::TableSpec { name: keys::projections_table("g2"), ..keys::tables().remove(1) };
-    torale_local::store::create_table(&stack.client, &spec).await.unwrap();
+    stack.store().create_table(&spec).await.unwrap();
     let sqs = Sqs::default();
     relay(&stack, &sqs).await;
     assert_eq!(commands(&sqs).0, expected(2, 0));

@@ -23,6 +23,8 @@ pub struct Subtotals {
     pub counters: HashMap<Key, Amounts>,
     /// Totals of tasks.
     pub tasks: HashMap<TaskId, TaskTotals>,
+    /// Tasks whose items can't be made before all of their executions are counted.
+    pub waiting: HashMap<TaskId, State>,
     /// Totals of queries.
     pub queries: HashMap<String, QueryTotals>,
 }
@@ -33,9 +35,9 @@ impl Subtotals {
         self.len() == 0
     }
 
-    /// The number of counters, tasks and queries.
+    /// How many subtotals there are.
     pub fn len(&self) -> usize {
-        self.counters.len() + self.tasks.len() + self.queries.len()
+        self.counters.len() + self.tasks.len() + self.waiting.len() + self.queries.len()
     }
 
     /// Adds to one counter.
@@ -68,6 +70,33 @@ impl Subtotals {
         let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
         let own = Item { key: keys::entity(key), attributes };
         Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
+    }
+
+    /// The items of an entity that is no task; a task waits for the totals of its executions.
+    pub fn entity_or_wait(
+        &mut self,
+        key: &EntityKey,
+        state: State,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, Unreadable> {
+        let task = match Some(key) {
+            Some(EntityKey::Task(id)) => *id,
+            _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
+        };
+        self.waiting.insert(task, state);
+        Ok(Vec::new())
+    }
+
+    /// Every task of which anything is known, with its totals, in the order of the ids.
+    pub fn take_tasks(&mut self) -> Vec<(TaskId, State, TaskTotals)> {
+        let mut tasks: BTreeMap<TaskId, (State, TaskTotals)> = BTreeMap::new();
+        for (id, state) in self.waiting.drain() {
+            tasks.entry(id).or_default().0 = state;
+        }
+        for (id, totals) in self.tasks.drain() {
+            tasks.entry(id).or_default().1 = totals;
+        }
+        tasks.into_iter().map(|(id, (state, totals))| (id, state, totals)).collect()
     }
 
     /// The items of a query: its totals and its row in the ranking. All of its tasks must be in `totals`.
@@ -105,35 +134,30 @@ fn numbers(amounts: impl IntoIterator<Item = (String, i128)>) -> Attributes {
 #[derive(Debug)]
 pub struct Build {
     lanes: Lanes,
-    sums: Subtotals,
+    subtotals: Subtotals,
 }
 
 impl Build {
     /// Of a generation with these lanes.
     pub fn new(lanes: Lanes) -> Self {
-        Self { lanes, sums: Subtotals::default() }
+        Self { lanes, subtotals: Subtotals::default() }
     }
 
-    /// The item and the rows of an entity, once for each. Tasks come after all executions.
+    /// The item and the rows of an entity, once for each; those of tasks come at the end.
     pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, Unreadable> {
-        let totals = match key {
-            EntityKey::Task(id) => self.sums.tasks.remove(id).unwrap_or_default(),
-            EntityKey::User(_) | EntityKey::ApiKey(_) | EntityKey::Execution(_) => TaskTotals::default(),
-            EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => TaskTotals::default(),
-        };
-        self.sums.entity(key, state, totals, self.lanes)
+        self.subtotals.entity_or_wait(key, state, self.lanes)
     }
 
-    /// What is left once all entities have been handed in: stubs of tasks, counters, queries and their ranking.
+    /// What is left once all entities have been handed in: tasks, queries with their ranking, counters.
     pub fn finish(mut self) -> Result<Vec<Item>, Unreadable> {
         let mut items = Vec::new();
-        for id in self.sums.tasks.keys().copied().collect::<Vec<_>>() {
-            items.extend(self.entity(&EntityKey::Task(id), State::default())?);
+        for (id, state, totals) in self.subtotals.take_tasks() {
+            items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);
         }
-        for (query, totals) in std::mem::take(&mut self.sums.queries) {
-            items.extend(self.sums.query(&query, &totals));
+        for (query, totals) in std::mem::take(&mut self.subtotals.queries) {
+            items.extend(self.subtotals.query(&query, &totals));
         }
-        items.extend(self.sums.counters.into_iter().filter_map(|(key, amounts)| counter(key, amounts)));
+        items.extend(self.subtotals.counters.into_iter().filter_map(|(key, amounts)| counter(key, amounts)));
         Ok(items)
     }
 }

@@ -1,12 +1,17 @@
 //! Keys of rebuilds in the control table, and the order-free place of any key.
 
-use super::{Key, LOG_LANES, digest, escaped, key, parse_hour, row_time, yyyymmddhh};
+use super::{ENTITY, Key, LOG_LANES, QUERY, digest, escaped, key, parse_hour, row_time, yyyymmddhh};
 use crate::time::{Hour, Timestamp};
 
 /// A number that spreads keys evenly, the same wherever it is computed.
 pub fn place(pk: &str, sk: &str) -> u32 {
     let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = digest(&[pk.as_bytes(), sk.as_bytes()]);
     u32::from_be_bytes([a, b, c, d])
+}
+
+/// Whether an item is an entity's own: every change of what the entity contributes is bound to it.
+pub fn is_entity(key: &Key) -> bool {
+    key.sk == ENTITY && !key.pk.starts_with(QUERY)
 }
 
 /// The partition of everything about the building of a generation, but for its runs.

@@ -1,6 +1,6 @@
 //! The entities of one unit, folded in memory.
 
-use super::{Slice, Stage};
+use super::Slice;
 use crate::events::Event;
 use crate::fold::{EntityKey, State};
 use std::collections::HashMap;
@@ -8,7 +8,6 @@ use std::collections::HashMap;
 /// Entities being folded, with about how much memory they take.
 #[derive(Debug)]
 pub struct Folding {
-    tasks: bool,
     slice: Slice,
     states: HashMap<EntityKey, State>,
     weight: usize,
@@ -19,15 +18,15 @@ pub struct Folding {
 const ENTITY: usize = 150;
 
 impl Folding {
-    /// The entities of a stage that lie in a slice.
-    pub fn new(stage: Stage, slice: Slice) -> Self {
-        Self { tasks: stage == Stage::Tasks, slice, states: HashMap::new(), weight: 0, events: 0 }
+    /// The entities that lie in a slice.
+    pub fn new(slice: Slice) -> Self {
+        Self { slice, states: HashMap::new(), weight: 0, events: 0 }
     }
 
     /// Folds an event, if its entity is one of these.
     pub fn add(&mut self, event: Event) {
         let entity = event.entity();
-        if matches!(entity, EntityKey::Task(_)) != self.tasks || !self.slice.holds_entity(&entity) {
+        if !self.slice.holds_entity(&entity) {
             return;
         }
         self.events += 1;

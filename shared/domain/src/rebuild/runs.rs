@@ -1,9 +1,12 @@
 //! Subtotals as text, one a line, in pieces that fit into an item of the store whatever they hold.
 
+use super::{Slice, Stage};
 use crate::commit::{Amounts, Subtotals};
 use crate::events::Unreadable;
+use crate::fold::{EntityKey, State};
 use crate::ids::TaskId;
 use crate::item::Key;
+use crate::keys;
 use crate::views::{QueryTotals, TaskTotals};
 use serde::{Deserialize, Serialize};
 
@@ -16,15 +19,32 @@ pub enum Line {
     /// Of a counter.
     #[serde(rename = "c")]
     Counter(String, String, Amounts),
-    /// Of a task, as [`TaskTotals::store`] writes it.
+    /// Of a task's executions, as [`TaskTotals::store`] writes it.
     #[serde(rename = "t")]
     Task(TaskId, String),
+    /// A task that waits for them, as [`State::store`] writes it.
+    #[serde(rename = "w")]
+    Waiting(TaskId, String),
     /// Of a query.
     #[serde(rename = "q")]
     Query(String, QueryTotals),
 }
 
 impl Line {
+    /// Whether a unit of this stage and slice is to read it.
+    pub fn is_for(&self, stage: Stage, slice: Slice) -> bool {
+        match (self, stage) {
+            (Self::Task(id, _) | Self::Waiting(id, _), Stage::Tasks) => {
+                slice.holds_entity(&EntityKey::Task(*id))
+            }
+            (Self::Query(query, _), Stage::Queries) => {
+                slice.holds_key(&keys::query(&keys::query_hash(query)))
+            }
+            (Self::Counter(pk, sk, _), Stage::Counters) => slice.holds(keys::place(pk, sk)),
+            (Self::Task(..) | Self::Waiting(..) | Self::Query(..) | Self::Counter(..), _) => false,
+        }
+    }
+
     /// Adds it to others.
     pub fn add_to(self, subtotals: &mut Subtotals) -> Result<(), Unreadable> {
         match self {
@@ -32,6 +52,9 @@ impl Line {
             Self::Task(id, text) => {
                 let totals = TaskTotals::load(&text).map_err(|e| Unreadable::new(&e))?;
                 subtotals.tasks.entry(id).or_default().add(&totals, 1);
+            }
+            Self::Waiting(id, text) => {
+                subtotals.waiting.insert(id, State::load(&text)?);
             }
             Self::Query(query, totals) => subtotals.queries.entry(query).or_default().add(&totals, 1),
         }
@@ -41,12 +64,14 @@ impl Line {
 
 /// Writes subtotals as pieces of text, in an order that depends on them alone.
 pub fn write(subtotals: Subtotals) -> Result<Vec<String>, Unreadable> {
-    let Subtotals { counters, tasks, queries } = subtotals;
+    let Subtotals { counters, tasks, waiting, queries } = subtotals;
     let counters = counters.into_iter().map(|(key, amounts)| Line::Counter(key.pk, key.sk, amounts));
     let tasks = tasks.into_iter().map(|(id, totals)| Line::Task(id, totals.store()));
     let queries = queries.into_iter().map(|(query, totals)| Line::Query(query, totals));
-    let lines = counters.chain(tasks).chain(queries).map(|line| serde_json::to_string(&line));
-    let mut lines = lines.collect::<Result<Vec<_>, _>>().map_err(|e| Unreadable::new(&e))?;
+    let waiting = waiting.into_iter().map(|(id, state)| Ok(Line::Waiting(id, state.store()?)));
+    let lines = counters.chain(tasks).chain(queries).map(Ok).chain(waiting);
+    let lines = lines.map(|line| serde_json::to_string(&line?).map_err(|e| Unreadable::new(&e)));
+    let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     lines.sort_unstable();
     let mut pieces = Vec::new();
     let mut piece = String::new();

@@ -28,7 +28,7 @@ impl Slice {
         self.bits == 0 || self.holds(keys::place(&key.pk, &key.sk))
     }
 
-    const fn holds(self, place: u32) -> bool {
+    pub(super) const fn holds(self, place: u32) -> bool {
         match u32::BITS.checked_sub(self.bits) {
             Some(rest) if self.bits > 0 => place >> rest == self.prefix,
             Some(_) | None => true,

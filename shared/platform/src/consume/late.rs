@@ -5,7 +5,7 @@
 //! which was written before it was read, or this finds the deactivation, which was written before the row was.
 
 use super::Unit;
-use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
+use crate::store::{Generations, Pointer, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use torale_domain::commit::Entity;
@@ -38,12 +38,12 @@ pub(super) fn awakened(units: &[Unit]) -> Vec<Awakened> {
     woken.map(|unit| Awakened { entity: unit.entity.clone(), messages: unit.messages.clone() }).collect()
 }
 
-/// Orders what must be stopped, if the generation that was written is still live: one that was flipped to in between
-/// may know of deactivations that it does not, so the messages must come again. Returns how many orders there are.
+/// Orders what must be stopped, if the generations that were written still are the ones that must be: another may know of
+/// deactivations that they don't, so the messages must come again. Returns how many orders there are.
 pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
-    generation: &Generation,
+    pointer: &Pointer,
     awakened: &[Awakened],
     now: Timestamp,
     usage: &Usage,
@@ -51,10 +51,10 @@ pub(super) async fn stop(
     if awakened.is_empty() {
         return Ok(0);
     }
-    if generations.read(store, usage).await? != *generation {
-        return Err(StoreError::Unavailable("another generation is live by now".to_owned()));
+    if generations.pointer(store, usage).await? != *pointer {
+        return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
     }
-    let reader = TableReader::of(store, generation, usage);
+    let reader = TableReader::of(store, &pointer.live, usage);
     let owned = owned(&reader, awakened).await?;
     let deactivations = store.deactivations(owned.iter().map(|alive| alive.user), usage).await?;
     if deactivations.is_empty() {
@@ -68,7 +68,7 @@ pub(super) async fn stop(
         let entity = Entity::load(found.get(&keys::user(user)))?;
         if deactivation.holds(&User::of(&entity.state)) {
             let what = What::Late { command: stopping(owned, user), since };
-            let generation = generation.name.clone();
+            let generation = pointer.live.name.clone();
             orders.push(Order { cause: deactivation.cause(), at: now, generation, what });
         }
     }

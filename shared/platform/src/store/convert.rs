@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
+use torale_domain::compare::FOREIGN;
 use torale_domain::item::{Attributes, Item, Key, Value};
 use torale_domain::keys::{PK, SK};
 use torale_domain::read::Corrupt;
@@ -30,14 +31,28 @@ pub(super) fn full(item: &Key, attributes: Attributes) -> HashMap<String, Attrib
 
 /// What can be read of an item; attributes of other kinds are left out.
 pub(super) fn readable(mut stored: HashMap<String, AttributeValue>) -> Item {
-    stored.retain(|_, value| {
-        matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
-            || value.as_n().is_ok_and(|number| number.parse::<i128>().is_ok())
-    });
+    stored.retain(|_, value| is_ours(value));
     item(stored).unwrap_or_else(|corrupt| Item {
         key: Key { pk: corrupt.pk, sk: corrupt.sk },
         attributes: Attributes::new(),
     })
+}
+
+/// All of an item; what we never write is a text that differs from all of ours.
+pub(super) fn any(stored: HashMap<String, AttributeValue>) -> Item {
+    let foreign: Attributes = stored
+        .iter()
+        .filter(|(name, value)| *name != PK && *name != SK && !is_ours(value))
+        .map(|(name, value)| (name.clone(), Value::Text(format!("{FOREIGN}{value:?}"))))
+        .collect();
+    let mut item = readable(stored);
+    item.attributes.extend(foreign);
+    item
+}
+
+fn is_ours(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
+        || value.as_n().is_ok_and(|number| number.parse::<i128>().is_ok())
 }
 
 pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, Corrupt> {

@@ -3,29 +3,8 @@
 use super::{CAPACITY, Store, StoreError, Usage, convert};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
-use torale_domain::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes};
-use torale_domain::read::Corrupt;
-
-/// A generation of projections: its name, which names its table, and its number of lanes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// Its name, such as `g1`.
-    pub name: String,
-    /// How many lanes its hot items are spread over.
-    pub lanes: Lanes,
-}
-
-impl Generation {
-    /// The one that a new installation starts with, until a pointer says otherwise.
-    pub fn first() -> Self {
-        Self { name: FIRST_GENERATION.to_owned(), lanes: Lanes::DEFAULT }
-    }
-
-    /// Its table.
-    pub fn table(&self) -> String {
-        keys::projections_table(&self.name)
-    }
-}
+pub use torale_domain::generation::{Generation, Pointer};
+use torale_domain::keys::{self, CONTROL_TABLE};
 
 /// The live generation as this instance saw it last.
 #[derive(Debug, Default)]
@@ -46,7 +25,7 @@ impl Generations {
         store: &Store,
         usage: &Usage,
         read: impl Fn(Generation) -> F,
-    ) -> Result<(Generation, T), StoreError>
+    ) -> Result<(Pointer, T), StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -54,31 +33,28 @@ impl Generations {
             Some(seen) => seen,
             None => self.read(store, usage).await?,
         };
-        let (live, found) = futures::try_join!(self.read(store, usage), read(guess.clone()))?;
-        if live == guess {
-            return Ok((live, found));
+        let (pointer, found) = futures::try_join!(self.pointer(store, usage), read(guess.clone()))?;
+        if pointer.live == guess {
+            return Ok((pointer, found));
         }
-        let found = read(live.clone()).await?;
-        Ok((live, found))
+        let found = read(pointer.live.clone()).await?;
+        Ok((pointer, found))
+    }
+
+    /// The live generation, by the pointer as it is now.
+    pub async fn read(&self, store: &Store, usage: &Usage) -> Result<Generation, StoreError> {
+        Ok(self.pointer(store, usage).await?.live)
     }
 
     /// Reads the pointer, strongly consistent: one round trip.
-    pub async fn read(&self, store: &Store, usage: &Usage) -> Result<Generation, StoreError> {
+    pub async fn pointer(&self, store: &Store, usage: &Usage) -> Result<Pointer, StoreError> {
         let key = keys::live_generation();
         let call = store.client.get_item().table_name(CONTROL_TABLE).set_key(Some(convert::key(&key)));
         let call = call.consistent_read(true).return_consumed_capacity(CAPACITY);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.read(answer.consumed_capacity());
-        let live = match answer.item.map(convert::item).transpose()? {
-            None => Generation::first(),
-            Some(item) => {
-                let lanes = u32::try_from(item.number("lanes")).ok().and_then(Lanes::new);
-                let generation = item.text("generation").zip(lanes);
-                let (name, lanes) = generation.ok_or_else(|| Corrupt::new(&key, "not a generation"))?;
-                Generation { name: name.to_owned(), lanes }
-            }
-        };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
-        Ok(live)
+        let pointer = Pointer::load(answer.item.map(convert::item).transpose()?.as_ref())?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(pointer.live.clone());
+        Ok(pointer)
     }
 }

@@ -4,13 +4,15 @@
 //! separator, which no JSON text contains), compressed with zstd.
 
 use super::{CAPACITY, Store, StoreError, Usage, convert};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::PoisonError;
 use torale_domain::events::SetAside;
 use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, EVENTS_TABLE, PK, QUARANTINE_TABLE};
-use torale_domain::time::Timestamp;
+use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, PK, QUARANTINE_TABLE};
+use torale_domain::time::{Hour, Timestamp};
 
 /// A part of the log is closed once it holds this much text: far below an item's 400 KB even if nothing can be compressed.
 const PART_BYTES: usize = 64 * 1024;
@@ -18,6 +20,7 @@ const PART_BYTES: usize = 64 * 1024;
 const QUARANTINE_BYTES: usize = 300 * 1024;
 const SEPARATOR: char = '\u{1e}';
 const LEVEL: i32 = 3;
+const HOUR: &str = "hour";
 const PARALLEL: usize = 16;
 
 /// A message for the log.
@@ -38,11 +41,43 @@ impl Store {
         writer: &str,
         usage: &Usage,
     ) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.note_beginning(received_at, usage).await?;
         let puts = parts(messages).into_iter().enumerate().map(|(part, (lane, bodies))| {
             let item = item(keys::log(received_at, lane, writer, part), &bodies);
             async move { self.insert(EVENTS_TABLE, item?, usage).await }
         });
         stream::iter(puts).buffer_unordered(PARALLEL).try_collect().await
+    }
+
+    /// Sees to it that the log is known to begin in this hour or before it: one write by each instance.
+    pub async fn note_beginning(&self, received_at: Timestamp, usage: &Usage) -> Result<(), StoreError> {
+        let hour = received_at.hour();
+        let known = *self.log_beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some_and(|known| known <= hour) {
+            return Ok(());
+        }
+        let call = self.client.update_item().table_name(CONTROL_TABLE);
+        let call = call.set_key(Some(convert::key(&keys::log_beginning())));
+        let call = call.update_expression("SET #h = :h").expression_attribute_names("#h", HOUR);
+        let call = call.condition_expression("attribute_not_exists(#h) OR #h > :h");
+        let call = call.expression_attribute_values(":h", AttributeValue::N(hour.0.to_string()));
+        match call.return_consumed_capacity(CAPACITY).send().await {
+            Ok(answer) => usage.wrote(answer.consumed_capacity.as_slice()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+            Err(error) => return Err(StoreError::from_sdk(error)),
+        }
+        *self.log_beginning.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
+        Ok(())
+    }
+
+    /// The hour in which the log begins; `None` while it is empty.
+    pub async fn log_beginning(&self, usage: &Usage) -> Result<Option<Hour>, StoreError> {
+        let item = self.control(&keys::log_beginning(), usage).await?;
+        Ok(item.and_then(|item| i64::try_from(item.number(HOUR)).ok()).map(Hour))
     }
 
     /// Sets a message aside with its reason: once, however often it comes.
@@ -108,7 +143,7 @@ fn parts<'a>(messages: &[Logged<'a>]) -> Vec<(u32, Vec<&'a str>)> {
 }
 
 /// A part of the log.
-pub(crate) fn item(key: Key, bodies: &[&str]) -> Result<Item, StoreError> {
+pub fn item(key: Key, bodies: &[&str]) -> Result<Item, StoreError> {
     let packed = pack(bodies).map_err(|e| StoreError::Refused(e.to_string()))?;
     let count = i128::try_from(bodies.len()).unwrap_or(i128::MAX);
     let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(count))];
@@ -129,6 +164,9 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
     let text = String::from_utf8(zstd::decode_all(packed)?)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    if !text.is_empty() && !text.starts_with(SEPARATOR) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "does not begin with a separator"));
+    }
     Ok(text.split(SEPARATOR).skip(1).map(|body| body.strip_suffix('\n').unwrap_or(body).to_owned()).collect())
 }
 

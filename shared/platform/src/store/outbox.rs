@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// An item of the control table, strongly consistent.
-    pub(crate) async fn control(&self, key: &Key, usage: &Usage) -> Result<Option<Item>, StoreError> {
+    pub async fn control(&self, key: &Key, usage: &Usage) -> Result<Option<Item>, StoreError> {
         let call = self.client.get_item().table_name(CONTROL_TABLE).consistent_read(true);
         let call = call.set_key(Some(convert::key(key)));
         let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;

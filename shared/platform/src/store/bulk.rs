@@ -1,0 +1,140 @@
+//! Whole tables: writing many items, reading pages of partitions and of everything. For rebuilds, never for a request.
+
+use super::{CAPACITY, Store, StoreError, Usage, convert};
+use crate::clock;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::HashMap;
+use torale_domain::item::{Item, Key};
+use torale_domain::keys::{PK, SK};
+
+/// Writes of one `BatchWriteItem`.
+const BATCH: usize = 25;
+/// Bytes of one; DynamoDB takes 16 MB.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Calls in flight at once.
+const PARALLEL: usize = 16;
+/// How often writes that were handed back are sent again: some 30 s, as a table that is new warms up.
+const MAX_ATTEMPTS: u32 = 60;
+
+/// What a read gave, and where to go on.
+pub type Page = (Vec<Item>, Option<Key>);
+
+impl Store {
+    /// Puts items, whatever is there; no key may come twice.
+    pub async fn put_all(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), StoreError> {
+        let requests = items.into_iter().map(|item| {
+            let bytes = item.size();
+            let put = PutRequest::builder().set_item(Some(convert::full(&item.key, item.attributes)));
+            put.build().map(|put| (bytes, WriteRequest::builder().put_request(put).build()))
+        });
+        self.write_all(table, requests.collect::<Result<_, _>>(), usage).await
+    }
+
+    /// Deletes items, whether they are there or not; no key may come twice.
+    pub async fn delete_all(&self, table: &str, keys: Vec<Key>, usage: &Usage) -> Result<(), StoreError> {
+        let requests = keys.iter().map(|key| {
+            let delete = DeleteRequest::builder().set_key(Some(convert::key(key))).build();
+            delete.map(|delete| (0, WriteRequest::builder().delete_request(delete).build()))
+        });
+        self.write_all(table, requests.collect::<Result<_, _>>(), usage).await
+    }
+
+    async fn write_all(
+        &self,
+        table: &str,
+        requests: Result<Vec<(usize, WriteRequest)>, aws_sdk_dynamodb::error::BuildError>,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let requests = requests.map_err(|e| StoreError::Refused(e.to_string()))?;
+        let calls = batches(requests).into_iter().map(|batch| self.write_batch(table, batch, usage));
+        stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
+    }
+
+    async fn write_batch(
+        &self,
+        table: &str,
+        batch: Vec<WriteRequest>,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let mut wanted = HashMap::from([(table.to_owned(), batch)]);
+        for attempt in 0..MAX_ATTEMPTS {
+            let call = self.client.batch_write_item().set_request_items(Some(wanted));
+            let answer =
+                call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+            usage.wrote(answer.consumed_capacity());
+            wanted = answer.unprocessed_items.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(clock::backoff(attempt)).await;
+        }
+        Err(StoreError::Unavailable("writes were handed back again and again".to_owned()))
+    }
+
+    /// A page of a partition, strongly consistent: at most a megabyte, in the order of the sort keys.
+    pub async fn partition_page(
+        &self,
+        table: &str,
+        partition: &str,
+        from: &str,
+        after: Option<&Key>,
+        usage: &Usage,
+    ) -> Result<Page, StoreError> {
+        let call = self.client.query().table_name(table).consistent_read(true);
+        let call = call.key_condition_expression("#pk = :pk AND #sk >= :from");
+        let call = call.expression_attribute_names("#pk", PK).expression_attribute_names("#sk", SK);
+        let call = call.expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()));
+        // A sort key is never empty, and a condition on one may not name an empty text.
+        let from = if from.is_empty() { "\u{0}" } else { from };
+        let call = call.expression_attribute_values(":from", AttributeValue::S(from.to_owned()));
+        let call = call.set_exclusive_start_key(after.map(convert::key));
+        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+        usage.read(answer.consumed_capacity());
+        Ok(page(answer.items, answer.last_evaluated_key))
+    }
+
+    /// A page of one of the segments into which a table is divided, strongly consistent.
+    pub async fn scan_page(
+        &self,
+        table: &str,
+        (segment, segments): (i32, i32),
+        after: Option<&Key>,
+        usage: &Usage,
+    ) -> Result<Page, StoreError> {
+        let call = self.client.scan().table_name(table).consistent_read(true);
+        let call = call.segment(segment).total_segments(segments);
+        let call = call.set_exclusive_start_key(after.map(convert::key));
+        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+        usage.read(answer.consumed_capacity());
+        Ok(page(answer.items, answer.last_evaluated_key))
+    }
+
+    /// Whether a table holds anything.
+    pub async fn is_empty(&self, table: &str) -> Result<bool, StoreError> {
+        let answer = self.client.scan().table_name(table).limit(1).send().await;
+        Ok(answer.map_err(StoreError::from_sdk)?.items().is_empty())
+    }
+}
+
+fn page(
+    items: Option<Vec<HashMap<String, AttributeValue>>>,
+    last: Option<HashMap<String, AttributeValue>>,
+) -> Page {
+    let items = items.unwrap_or_default().into_iter().map(convert::any).collect();
+    (items, last.map(|last| convert::readable(last).key))
+}
+
+fn batches(requests: Vec<(usize, WriteRequest)>) -> Vec<Vec<WriteRequest>> {
+    let mut batches: Vec<(usize, Vec<WriteRequest>)> = Vec::new();
+    for (bytes, request) in requests {
+        match batches.last_mut() {
+            Some((sum, batch)) if batch.len() < BATCH && *sum + bytes <= BATCH_BYTES => {
+                *sum += bytes;
+                batch.push(request);
+            }
+            Some(_) | None => batches.push((bytes, vec![request])),
+        }
+    }
+    batches.into_iter().map(|(_, batch)| batch).collect()
+}

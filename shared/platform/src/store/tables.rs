@@ -1,0 +1,90 @@
+//! Creating, finding and dropping the tables of generations.
+
+use super::{Store, StoreError};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
+use std::time::Duration;
+use torale_domain::keys::{PROJECTIONS_TABLE_PREFIX, TableSpec};
+
+/// How often, and how often at most, a new table is looked at until it can be used: two minutes.
+const POLL: Duration = Duration::from_millis(500);
+const POLLS: u32 = 240;
+
+/// A table as the store describes it; of a table in use, DynamoDB brings this up to date every six hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSize {
+    /// Items.
+    pub items: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Creates a table, paid by request; one that is there stays as it is.
+pub async fn create(client: &Client, table: &TableSpec) -> Result<(), StoreError> {
+    let refused = |e: aws_sdk_dynamodb::error::BuildError| StoreError::Refused(e.to_string());
+    let mut create = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
+    let keys = std::iter::once((table.hash_key, KeyType::Hash))
+        .chain(table.range_key.map(|name| (name, KeyType::Range)));
+    for (name, kind) in keys {
+        let definition =
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        create = create.attribute_definitions(definition.build().map_err(refused)?);
+        create = create.key_schema(element.build().map_err(refused)?);
+    }
+    match create.send().await {
+        Err(error) if !error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+            return Err(StoreError::from_sdk(error));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    for _ in 0..POLLS {
+        let described = client.describe_table().table_name(&table.name).send().await;
+        let described = described.map_err(StoreError::from_sdk)?;
+        if described.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Err(StoreError::Unavailable(format!("table {} does not become active", table.name)))
+}
+
+impl Store {
+    /// Creates a table, paid by request; one that is there stays as it is. Returns when it can be used.
+    pub async fn create_table(&self, table: &TableSpec) -> Result<(), StoreError> {
+        create(&self.client, table).await
+    }
+
+    /// Drops a table; true if there was one.
+    pub async fn drop_table(&self, table: &str) -> Result<bool, StoreError> {
+        match self.client.delete_table().table_name(table).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::from_sdk(error)),
+        }
+    }
+
+    /// The names of all generations that have a table, in their order.
+    pub async fn generations(&self) -> Result<Vec<String>, StoreError> {
+        let pages = self.client.list_tables().into_paginator().items().send();
+        let tables: Vec<String> = pages.collect::<Result<_, _>>().await.map_err(StoreError::from_sdk)?;
+        let names = tables.iter().filter_map(|table| table.strip_prefix(PROJECTIONS_TABLE_PREFIX));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    /// How large a table is.
+    pub async fn table_size(&self, table: &str) -> Result<TableSize, StoreError> {
+        let answer = self.client.describe_table().table_name(table).send().await;
+        let answer = answer.map_err(StoreError::from_sdk)?;
+        let number = |of: Option<i64>| of.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+        let table = answer.table();
+        Ok(TableSize {
+            items: number(table.and_then(|table| table.item_count())),
+            bytes: number(table.and_then(|table| table.table_size_bytes())),
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! Building a generation: units of work from the board, one after another, by any number of workers.
+
+mod memory;
+mod place;
+mod unit;
+
+use crate::{Failure, Replay, Stop};
+pub(crate) use memory::build_in_memory;
+use place::InStore;
+use std::time::Duration;
+use torale_domain::commit::{Action, Condition, Write};
+use torale_domain::generation::Generation;
+use torale_domain::item::{Attributes, Item, Value};
+use torale_domain::keys::{self, CONTROL_TABLE, Lanes, PK, TableSpec};
+use torale_domain::rebuild::{Board, Next, PLAN, Plan, Progress, Tally, Unit};
+use torale_domain::time::Timestamp;
+use torale_platform::clock;
+use torale_platform::store::Lost;
+pub(crate) use unit::{Worked, Worker};
+
+/// How often a worker looks whether others are done.
+const POLL: Duration = Duration::from_millis(300);
+
+/// What a call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Built {
+    /// All items are written: this is what was found and done.
+    Finished(Tally),
+    /// Time is up; what is done is done.
+    OutOfTime,
+}
+
+impl Replay {
+    /// Begins to build a generation: its table, its plan and its units. One that was begun stays as it is.
+    ///
+    /// # Errors
+    /// If the generation is live or written beside the live one, or the store fails.
+    pub async fn begin(&self, generation: &Generation) -> Result<Board, Failure> {
+        let pointer = self.pointer().await?;
+        if pointer.written().any(|written| written.name == generation.name) {
+            return Err(Failure::Refused(format!("{} is in use and can't be built anew", generation.name)));
+        }
+        if let Some(board) = self.board(&generation.name).await? {
+            return Ok(board);
+        }
+        let spec = keys::tables().into_iter().find(|spec| spec.name == Generation::first().table());
+        let spec = spec.ok_or_else(|| Failure::Refused("no table of projections is declared".to_owned()))?;
+        self.store.create_table(&TableSpec { name: generation.table(), ..spec }).await?;
+        if !self.store.is_empty(&generation.table()).await? {
+            let name = &generation.name;
+            return Err(Failure::Refused(format!("{name} holds items but has no plan; drop it first")));
+        }
+        let board = Board::new(Plan {
+            generation: generation.name.clone(),
+            lanes: generation.lanes.count(),
+            since: self.beginning().await?.0,
+            cut: self.settled(),
+            started_at: self.now(),
+        });
+        let mut writes = vec![insert(keys::rebuild_plan(&generation.name), plan(&board.plan)?)];
+        for (unit, progress) in &board.units {
+            writes.push(insert(keys::rebuild_unit(&generation.name, &unit.name()), progress.store()?));
+        }
+        match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
+            Ok(()) => Ok(board),
+            // Somebody else begins, too.
+            Err(Lost::Race) => self.board(&generation.name).await?.ok_or(Failure::TakenOver),
+            Err(Lost::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// How far the building of a generation is; `None` if it was not begun.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn board(&self, generation: &str) -> Result<Option<Board>, Failure> {
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
+        Ok(Board::load(&items)?)
+    }
+
+    /// All items of a partition.
+    pub(crate) async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, Failure> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (items, next) =
+                self.store.partition_page(table, partition, "", after.as_ref(), &self.usage).await?;
+            all.extend(items);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Works until nothing is left to do, or until it is to stop; `workers` share memory and work.
+    ///
+    /// # Errors
+    /// If the store fails, or something does not fit into memory.
+    pub async fn build(&self, generation: &str, workers: usize, stop: &Stop) -> Result<Built, Failure> {
+        let each = Self { memory: self.memory / workers.max(1), ..self.clone() };
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..workers.max(1) {
+            let (replay, generation, stop) = (each.clone(), generation.to_owned(), stop.clone());
+            running.spawn(async move { replay.work(&generation, &stop).await });
+        }
+        let mut built = Built::OutOfTime;
+        while let Some(done) = running.join_next().await {
+            if let done @ Built::Finished(_) = done?? {
+                built = done;
+            }
+        }
+        Ok(built)
+    }
+
+    /// One worker.
+    async fn work(&self, generation: &str, stop: &Stop) -> Result<Built, Failure> {
+        let holder = clock::unique();
+        loop {
+            let board = self.board(generation).await?;
+            let none = || Failure::Refused(format!("{generation} is not being built"));
+            let board = board.ok_or_else(none)?;
+            if stop.is_due() {
+                return Ok(Built::OutOfTime);
+            }
+            match board.next(self.now()) {
+                Next::Finished => {
+                    self.finish(&board).await?;
+                    return Ok(Built::Finished(board.tally()));
+                }
+                Next::Wait => tokio::time::sleep(POLL).await,
+                Next::Work(unit, progress) => {
+                    let claimed = self.claim(&board.plan, unit, progress, &holder).await?;
+                    let Some((place, progress)) = claimed else { continue };
+                    let worker = Worker::new(self, &board, &place, stop)?;
+                    match worker.work(unit, progress).await {
+                        Ok(Worked::Split(halves)) => place.split(unit, halves).await?,
+                        Ok(Worked::Done | Worked::OutOfTime) | Err(Failure::TakenOver) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Claims a unit; `None` if someone else was first.
+    async fn claim(
+        &self,
+        plan: &Plan,
+        unit: Unit,
+        read: Progress,
+        holder: &str,
+    ) -> Result<Option<(InStore, Progress)>, Failure> {
+        let place = InStore::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
+        match place.renew(unit, read).await {
+            Ok(progress) => Ok(Some((place, progress))),
+            Err(Failure::TakenOver) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes how far the generation reaches into the log, and removes what was put aside.
+    async fn finish(&self, board: &Board) -> Result<(), Failure> {
+        let Plan { generation, cut, .. } = &board.plan;
+        let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
+        let position = position(&built, *cut, vec![Condition::Absent(PK.to_owned())]);
+        match self.store.transact(CONTROL_TABLE, vec![position], &self.usage).await {
+            Ok(()) | Err(Lost::Race) => {}
+            Err(Lost::Failed(error)) => return Err(error.into()),
+        }
+        for (unit, progress) in &board.units {
+            let runs = (0..progress.tally.runs).map(|number| keys::run(generation, &unit.name(), number));
+            self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to which moment a generation holds the log; `None` while it is being built, or was never built here.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, Failure> {
+        let item = self.store.control(&keys::position(generation), &self.usage).await?;
+        let at = item.and_then(|item| i64::try_from(item.number(THROUGH)).ok());
+        Ok(at.map(Timestamp::from_millis))
+    }
+
+    /// The lanes of a generation, as they stand beside its position.
+    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, Failure> {
+        let item = self.store.control(&keys::position(generation), &self.usage).await?;
+        Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
+    }
+
+    /// Notes up to which moment a generation holds the log.
+    pub(crate) async fn moved_to(&self, generation: &Generation, through: Timestamp) -> Result<(), Failure> {
+        let write = position(generation, through, Vec::new());
+        Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
+    }
+}
+
+const THROUGH: &str = "through";
+const LANES: &str = "lanes";
+
+fn position(generation: &Generation, through: Timestamp, conditions: Vec<Condition>) -> Write {
+    let lanes = Value::Number(generation.lanes.count().into());
+    let attributes = [(THROUGH.to_owned(), Value::from(through)), (LANES.to_owned(), lanes)];
+    Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
+}
+
+fn plan(plan: &Plan) -> Result<Attributes, Failure> {
+    Ok(Attributes::from([(PLAN.to_owned(), Value::Text(serde_json::to_string(plan)?))]))
+}
+
+pub(crate) fn insert(key: torale_domain::item::Key, attributes: Attributes) -> Write {
+    Write { key, action: Action::Put(attributes), conditions: vec![Condition::Absent(PK.to_owned())] }
+}

@@ -1,0 +1,128 @@
+//! Where the results of units go: into the store, or anywhere else.
+
+use super::insert;
+use crate::{Failure, Replay, millis};
+use std::sync::{Mutex, PoisonError};
+use torale_domain::commit::{Action, Condition, Write};
+use torale_domain::item::{Attributes, Item, Value};
+use torale_domain::keys::{self, CONTROL_TABLE};
+use torale_domain::rebuild::{Plan, Progress, State, Unit};
+use torale_platform::store::{StoreError, Usage};
+
+/// Takes what a unit makes.
+pub(crate) trait Place: Send + Sync {
+    /// Takes items; writes to a store are counted.
+    fn write(&self, items: Vec<Item>, usage: &Usage) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Keeps a piece of subtotals for later stages.
+    fn put_aside(
+        &self,
+        unit: Unit,
+        number: u32,
+        piece: &str,
+        usage: &Usage,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// A piece that was put aside.
+    fn piece(&self, unit: Unit, number: u32) -> impl Future<Output = Result<String, Failure>> + Send;
+    /// Notes how far a unit is; fails if another worker has taken it over.
+    fn keep(&self, unit: Unit, progress: Progress) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+const LINES: &str = "lines";
+const LEVEL: i32 = 3;
+
+/// The store, for one worker that has claimed one unit.
+#[derive(Debug)]
+pub(crate) struct InStore {
+    replay: Replay,
+    plan: Plan,
+    holder: String,
+    /// The unit's item as this worker knows it: every write is bound to it.
+    known: Mutex<Attributes>,
+}
+
+impl InStore {
+    pub(super) fn new(replay: Replay, plan: Plan, holder: String, read: &Progress) -> Result<Self, Failure> {
+        Ok(Self { replay, plan, holder, known: Mutex::new(read.store()?) })
+    }
+
+    fn table(&self) -> String {
+        keys::projections_table(&self.plan.generation)
+    }
+
+    /// The write of a unit's item over the one that is known.
+    fn replace(&self, unit: Unit, progress: &Progress) -> Result<(Write, Attributes), Failure> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let new = progress.store()?;
+        let conditions = known.into_iter().map(|(name, value)| Condition::Equals(name, value)).collect();
+        let key = keys::rebuild_unit(&self.plan.generation, &unit.name());
+        Ok((Write { key, action: Action::Put(new.clone()), conditions }, new))
+    }
+
+    async fn store(&self, unit: Unit, progress: &Progress, more: Vec<Write>) -> Result<(), Failure> {
+        let (write, new) = self.replace(unit, progress)?;
+        let writes = std::iter::once(write).chain(more).collect();
+        self.replay.store.transact(CONTROL_TABLE, writes, &self.replay.usage).await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    fn claim(&self) -> Option<(String, i64)> {
+        let until = self.replay.now().plus(millis(self.replay.claim));
+        Some((self.holder.clone(), until.millis()))
+    }
+
+    /// Claims the unit, for the first time or again.
+    pub(super) async fn renew(&self, unit: Unit, progress: Progress) -> Result<Progress, Failure> {
+        let progress = Progress { claim: self.claim(), ..progress };
+        self.store(unit, &progress, Vec::new()).await?;
+        Ok(progress)
+    }
+
+    /// Puts the halves in the unit's place.
+    pub(super) async fn split(&self, unit: Unit, halves: [Unit; 2]) -> Result<(), Failure> {
+        let mut more = Vec::new();
+        for half in halves {
+            let key = keys::rebuild_unit(&self.plan.generation, &half.name());
+            more.push(insert(key, Progress::default().store()?));
+        }
+        let progress = Progress { state: State::Split, ..Progress::default() };
+        match self.store(unit, &progress, more).await {
+            Err(Failure::TakenOver) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl Place for InStore {
+    async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), Failure> {
+        Ok(self.replay.store.put_all(&self.table(), items, usage).await?)
+    }
+
+    async fn put_aside(&self, unit: Unit, number: u32, piece: &str, usage: &Usage) -> Result<(), Failure> {
+        let packed = zstd::bulk::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
+        let key = keys::run(&self.plan.generation, &unit.name(), number);
+        let item = Item { key, attributes: [(LINES.to_owned(), Value::Bytes(packed))].into() };
+        Ok(self.replay.store.put_all(CONTROL_TABLE, vec![item], usage).await?)
+    }
+
+    async fn piece(&self, unit: Unit, number: u32) -> Result<String, Failure> {
+        let key = keys::run(&self.plan.generation, &unit.name(), number);
+        let item = self.replay.store.control(&key, &self.replay.usage).await?;
+        let packed = item.as_ref().and_then(|item| item.attributes.get(LINES));
+        let Some(Value::Bytes(packed)) = packed else {
+            return Err(unreadable(&format!("piece {number} of unit {} is gone", unit.name())));
+        };
+        let text = zstd::decode_all(packed.as_slice()).map_err(|e| unreadable(&e))?;
+        String::from_utf8(text).map_err(|e| unreadable(&e))
+    }
+
+    async fn keep(&self, unit: Unit, progress: Progress) -> Result<(), Failure> {
+        // Whoever goes on working says so; whoever is done, or gives it back, has no claim.
+        let claim = if progress.claim.is_some() { self.claim() } else { None };
+        self.store(unit, &Progress { claim, ..progress }, Vec::new()).await
+    }
+}
+
+fn unreadable(fault: &dyn std::fmt::Display) -> Failure {
+    StoreError::Refused(fault.to_string()).into()
+}

@@ -1,0 +1,260 @@
+//! One unit of a build: gather its entities, queries or counters, then hand out their items in a fixed order.
+
+use super::place::Place;
+use crate::log::{self, Span};
+use crate::{Failure, Replay, Stop};
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_domain::commit::{Subtotals, counter};
+use torale_domain::events::Unreadable;
+use torale_domain::fold::EntityKey;
+use torale_domain::item::Item;
+use torale_domain::keys::Lanes;
+use torale_domain::rebuild::fold::Folding;
+use torale_domain::rebuild::{Board, Progress, Stage, State, Tally, Unit, runs};
+use torale_domain::time::Hour;
+use torale_platform::store::Usage;
+
+/// How often a checkpoint is made.
+const CHECKPOINT: Duration = Duration::from_secs(3);
+/// Items that are written together.
+const ITEMS: usize = 800;
+/// About how many bytes a subtotal takes in memory.
+const SUBTOTAL: usize = 400;
+
+/// What became of a unit.
+#[derive(Debug)]
+pub(crate) enum Worked {
+    /// It is done.
+    Done,
+    /// It does not fit into memory.
+    Split([Unit; 2]),
+    /// Time is up; the unit was given back.
+    OutOfTime,
+}
+
+/// Works on units of one board.
+pub(crate) struct Worker<'a, P> {
+    replay: &'a Replay,
+    board: &'a Board,
+    lanes: Lanes,
+    place: &'a P,
+    stop: &'a Stop,
+}
+
+/// What was gathered, or why not.
+enum Gathered<T> {
+    All(T),
+    TooMuch,
+}
+
+impl<'a, P: Place> Worker<'a, P> {
+    pub(crate) fn new(
+        replay: &'a Replay,
+        board: &'a Board,
+        place: &'a P,
+        stop: &'a Stop,
+    ) -> Result<Self, Failure> {
+        Ok(Self { replay, board, lanes: board.plan.lanes()?, place, stop })
+    }
+
+    /// Works on a unit that was claimed.
+    pub(crate) async fn work(&self, unit: Unit, progress: Progress) -> Result<Worked, Failure> {
+        let mut emission = Emission::new(self, unit, progress);
+        match unit.stage {
+            Stage::Entities => self.entities(unit, emission).await,
+            Stage::Tasks => {
+                let Gathered::All(mut gathered) = self.gather(&mut emission).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |(id, state, totals), subtotals: &mut Subtotals| {
+                    subtotals.entity(&EntityKey::Task(id), state, totals, lanes)
+                };
+                emission.emit(gathered.take_tasks(), make).await
+            }
+            Stage::Queries => {
+                let Gathered::All(gathered) = self.gather(&mut emission).await? else {
+                    return self.split(unit);
+                };
+                let mut queries: Vec<_> = gathered.queries.into_iter().collect();
+                queries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                emission
+                    .emit(queries, |(query, totals), subtotals| Ok(subtotals.query(&query, &totals)))
+                    .await
+            }
+            Stage::Counters => {
+                let Gathered::All(gathered) = self.gather(&mut emission).await? else {
+                    return self.split(unit);
+                };
+                let mut counters: Vec<_> = gathered.counters.into_iter().collect();
+                counters.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+                emission
+                    .emit(counters, |(key, amounts), _| Ok(counter(key, amounts).into_iter().collect()))
+                    .await
+            }
+        }
+    }
+
+    fn split(&self, unit: Unit) -> Result<Worked, Failure> {
+        unit.halves().map(Worked::Split).ok_or(Failure::TooLarge(self.replay.memory))
+    }
+
+    /// Folds the lane's events, then hands out entities; tasks wait for the next stage.
+    async fn entities(&self, unit: Unit, mut emission: Emission<'a, '_, P>) -> Result<Worked, Failure> {
+        let plan = &self.board.plan;
+        let span = Span {
+            lane: unit.lane.unwrap_or_default(),
+            from: Hour(plan.since).start(),
+            before: Some(plan.cut),
+            last: plan.cut.hour(),
+        };
+        let mut pages = self.replay.read(span);
+        let mut folding = Folding::new(unit.slice);
+        let mut tally = Tally::default();
+        while let Some(page) = pages.recv().await {
+            for item in page? {
+                let events = log::known(&item, &mut tally);
+                self.replay.meter.read(events.len());
+                events.into_iter().for_each(|event| folding.add(event));
+            }
+            if folding.weight() > self.replay.memory {
+                return self.split(unit);
+            }
+            emission.heartbeat().await?;
+        }
+        // Of a lane that was split, what belongs to no entity is counted once.
+        if unit.slice.is_first() {
+            emission.found(tally);
+        }
+        emission.tally.events = folding.events();
+        let lanes = self.lanes;
+        let make = |(key, state), subtotals: &mut Subtotals| subtotals.entity_or_wait(&key, state, lanes);
+        emission.emit(folding.into_sorted(), make).await
+    }
+
+    /// Adds up what earlier stages have put aside for this unit.
+    async fn gather(&self, emission: &mut Emission<'a, '_, P>) -> Result<Gathered<Subtotals>, Failure> {
+        let (stage, slice) = (emission.unit.stage, emission.unit.slice);
+        let mut gathered = Subtotals::default();
+        for (from, pieces) in self.board.runs_for(stage) {
+            for number in 0..pieces {
+                let piece = self.place.piece(from, number).await?;
+                for line in runs::read(&piece) {
+                    let line = line?;
+                    if line.is_for(stage, slice) {
+                        line.add_to(&mut gathered)?;
+                    }
+                }
+                if gathered.len() * SUBTOTAL > self.replay.memory {
+                    return Ok(Gathered::TooMuch);
+                }
+                emission.heartbeat().await?;
+            }
+        }
+        Ok(Gathered::All(gathered))
+    }
+}
+
+/// Hands out the items of a unit, with checkpoints.
+struct Emission<'a, 'w, P> {
+    worker: &'w Worker<'a, P>,
+    unit: Unit,
+    progress: Progress,
+    /// What was found this time; items and units add to what is in `progress`.
+    tally: Tally,
+    usage: Usage,
+    subtotals: Subtotals,
+    checkpoint: Instant,
+}
+
+impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
+    fn new(worker: &'w Worker<'a, P>, unit: Unit, progress: Progress) -> Self {
+        let tally = Tally {
+            items: progress.tally.items,
+            write_halves: progress.tally.write_halves,
+            ..Tally::default()
+        };
+        let (usage, subtotals, checkpoint) = (Usage::default(), Subtotals::default(), Instant::now());
+        Self { worker, unit, progress, tally, usage, subtotals, checkpoint }
+    }
+
+    fn found(&mut self, found: Tally) {
+        self.tally.add(&found);
+    }
+
+    /// Keeps the claim while nothing is written yet.
+    async fn heartbeat(&mut self) -> Result<(), Failure> {
+        if self.checkpoint.elapsed() >= CHECKPOINT {
+            self.worker.place.keep(self.unit, self.progress.clone()).await?;
+            self.checkpoint = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Hands out the items of things that are in a fixed order; those that an earlier try has written only count.
+    async fn emit<T>(
+        mut self,
+        things: Vec<T>,
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, Unreadable>,
+    ) -> Result<Worked, Failure> {
+        let mut batch = Vec::new();
+        let mut index: u64 = 0;
+        for thing in things {
+            let made = items(thing, &mut self.subtotals)?;
+            index += 1;
+            if index > self.progress.written {
+                batch.extend(made);
+            }
+            if self.subtotals.len() * SUBTOTAL > self.worker.replay.memory / 4 {
+                self.put_aside().await?;
+            }
+            if batch.len() >= ITEMS {
+                self.write(std::mem::take(&mut batch), index).await?;
+                if self.worker.stop.is_due() {
+                    let progress = Progress { claim: None, ..self.progress };
+                    self.worker.place.keep(self.unit, progress).await?;
+                    return Ok(Worked::OutOfTime);
+                }
+            }
+        }
+        self.write(batch, index).await?;
+        self.put_aside().await?;
+        self.account();
+        let progress = Progress { state: State::Done, written: index, claim: None, tally: self.tally };
+        self.worker.place.keep(self.unit, progress).await?;
+        Ok(Worked::Done)
+    }
+
+    /// Writes, and notes from time to time that everything up to `written` is durable.
+    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), Failure> {
+        let count = items.len();
+        self.worker.place.write(items, &self.usage).await?;
+        self.tally.items += u64::try_from(count).unwrap_or(0);
+        self.worker.replay.meter.wrote(count);
+        self.progress.written = self.progress.written.max(written);
+        self.progress.tally.items = self.tally.items;
+        if self.checkpoint.elapsed() >= CHECKPOINT {
+            self.account();
+            self.progress.tally.write_halves = self.tally.write_halves;
+            self.worker.place.keep(self.unit, self.progress.clone()).await?;
+            self.checkpoint = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn put_aside(&mut self) -> Result<(), Failure> {
+        for piece in runs::write(std::mem::take(&mut self.subtotals))? {
+            self.worker.place.put_aside(self.unit, self.tally.runs, &piece, &self.usage).await?;
+            self.tally.runs += 1;
+        }
+        Ok(())
+    }
+
+    /// Moves what the calls have cost into the tally.
+    fn account(&mut self) {
+        let usage = std::mem::take(&mut self.usage);
+        self.tally.write_halves += usage.write_halves();
+        self.worker.replay.usage.add_parallel(&[&usage]);
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether a generation is what it should be: item by item, against another or against the log itself.
+//!
+//! Two digests tell which parts differ; only those are looked at again, item by item. What is found twice, the same both
+//! times, is a difference; what has changed meanwhile is in motion, and said to be no more than that.
+
+use crate::build::build_in_memory;
+use crate::{Failure, Replay};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use torale_domain::compare::{BUCKETS, Difference, Fingerprint, bucket};
+use torale_domain::generation::Generation;
+use torale_domain::item::{Attributes, Item, Key};
+use torale_domain::keys::{self, Lanes};
+use torale_domain::rebuild::Tally;
+use torale_platform::store::{Lost, StoreError};
+
+/// Parts of a table that are read at once.
+const SEGMENTS: i32 = 4;
+/// Items that are compared at once, one by one.
+const ITEMS: u64 = 200_000;
+/// How often what is in motion is looked at.
+const ROUNDS: u32 = 5;
+/// How often what was found is mended before it is given up.
+const MENDINGS: u32 = 10;
+
+/// What a generation is compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected<'a> {
+    /// Another generation.
+    Table(&'a Generation),
+    /// What the log says, over so many lanes.
+    Log(Lanes),
+}
+
+/// What came of a comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// How many items there should be, and the digest of all of them.
+    pub expected: (u64, String),
+    /// How many there are, and theirs.
+    pub found: (u64, String),
+    /// Items that differ, by key.
+    pub differences: Vec<Difference>,
+    /// Items that were changing all the time.
+    pub in_motion: usize,
+    /// True if there may be more differences than these: there were too many to look at all of them.
+    pub more: bool,
+    /// What was found in the log, if it was read.
+    pub tally: Tally,
+}
+
+impl Comparison {
+    /// True if nothing differs.
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty() && !self.more
+    }
+}
+
+type Differences = BTreeMap<Key, Difference>;
+
+impl Replay {
+    /// Compares. `pause` lies between looking twice at what differs, and `meanwhile` happens then.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn compare<M: Future<Output = Result<(), Failure>>>(
+        &self,
+        expected: Expected<'_>,
+        found: &Generation,
+        pause: Duration,
+        mut meanwhile: impl FnMut() -> M,
+    ) -> Result<Comparison, Failure> {
+        // What is there is read before what should be: nothing can be there that the log does not say.
+        let (is, _) = self.fingerprint(Expected::Table(found)).await?;
+        let (should, tally) = self.fingerprint(expected).await?;
+        let mut comparison = Comparison {
+            expected: (should.items(), should.digest()),
+            found: (is.items(), is.digest()),
+            tally,
+            ..Comparison::default()
+        };
+        let mut buckets: BTreeSet<u32> = should.differing(&is).into_iter().collect();
+        let fitting = u64::from(BUCKETS) * ITEMS / should.items().max(is.items()).max(1);
+        let fitting = usize::try_from(fitting.max(1)).unwrap_or(1);
+        comparison.more = buckets.len() > fitting;
+        buckets = buckets.into_iter().take(fitting).collect();
+        let mut before = Differences::new();
+        for round in 0..=ROUNDS {
+            if buckets.is_empty() {
+                break;
+            }
+            if round > 0 {
+                meanwhile().await?;
+                tokio::time::sleep(pause).await;
+            }
+            let is = self.items(Expected::Table(found), &buckets).await?;
+            let should = self.items(expected, &buckets).await?;
+            let now = differences(should, is);
+            let same: Vec<_> = now.iter().filter(|(key, one)| before.get(*key) == Some(one)).collect();
+            comparison.in_motion = now.len() - same.len();
+            comparison.differences = same.into_iter().map(|(_, one)| one.clone()).collect();
+            buckets = now.keys().map(bucket).collect();
+            if round > 0 && comparison.in_motion == 0 {
+                break;
+            }
+            before = now;
+        }
+        Ok(comparison)
+    }
+
+    /// Mends a generation by the log: what differs is replaced by what should be there, until nothing does. `pause` must
+    /// be long enough for what the log holds to be written. Returns how many items were mended, and what is left.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn repair(
+        &self,
+        generation: &Generation,
+        pause: Duration,
+    ) -> Result<(u64, Comparison), Failure> {
+        let mut mended = 0;
+        let expected = Expected::Log(generation.lanes);
+        let mut comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
+        for _ in 0..MENDINGS {
+            if comparison.differences.is_empty() {
+                break;
+            }
+            // Entities first: whoever is about to add to what depends on one finds it changed, and plans again.
+            let (first, then): (Vec<_>, Vec<_>) =
+                comparison.differences.iter().partition(|one| keys::is_entity(&one.key));
+            for difference in first.into_iter().chain(then) {
+                mended += u64::from(self.mend(generation, difference).await?);
+            }
+            comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
+        }
+        Ok((mended, comparison))
+    }
+
+    /// True unless someone else has changed the item.
+    async fn mend(&self, generation: &Generation, difference: &Difference) -> Result<bool, Failure> {
+        match self.store.transact(&generation.table(), vec![difference.mend()], &self.usage).await {
+            Ok(()) => Ok(true),
+            Err(Lost::Race) => Ok(false),
+            Err(Lost::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), Failure> {
+        let all = Mutex::new(Fingerprint::default());
+        let tally = self
+            .each(of, |items| {
+                let mut part = Fingerprint::default();
+                items.iter().for_each(|item| part.add(item));
+                all.lock().unwrap_or_else(PoisonError::into_inner).merge(&part);
+            })
+            .await?;
+        Ok((all.into_inner().unwrap_or_else(PoisonError::into_inner), tally))
+    }
+
+    /// The items of some buckets.
+    async fn items(
+        &self,
+        of: Expected<'_>,
+        buckets: &BTreeSet<u32>,
+    ) -> Result<BTreeMap<Key, Attributes>, Failure> {
+        let all = Mutex::new(BTreeMap::new());
+        let wanted = |item: &Item| buckets.contains(&bucket(&item.key));
+        self.each(of, |items| {
+            let wanted = items.into_iter().filter(|item| wanted(item));
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(wanted.map(|item| (item.key, item.attributes)));
+        })
+        .await?;
+        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands over every item.
+    async fn each(&self, of: Expected<'_>, each: impl Fn(Vec<Item>) + Send + Sync) -> Result<Tally, Failure> {
+        let each = |items: Vec<Item>| {
+            self.meter.wrote(items.len());
+            each(items);
+        };
+        match of {
+            Expected::Log(lanes) => build_in_memory(self, lanes, each).await,
+            Expected::Table(generation) => {
+                let table = generation.table();
+                let segments = (0..SEGMENTS).map(|segment| self.segment(&table, segment, &each));
+                futures::future::try_join_all(segments).await?;
+                Ok(Tally::default())
+            }
+        }
+    }
+
+    async fn segment(
+        &self,
+        table: &str,
+        segment: i32,
+        each: &(impl Fn(Vec<Item>) + Send + Sync),
+    ) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.store.scan_page(table, (segment, SEGMENTS), after.as_ref(), &self.usage).await?;
+            each(page.0);
+            match page.1 {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+fn differences(mut should: BTreeMap<Key, Attributes>, is: BTreeMap<Key, Attributes>) -> Differences {
+    let mut differences = Differences::new();
+    for (key, found) in is {
+        let expected = should.remove(&key);
+        if expected.as_ref() != Some(&found) {
+            let difference = Difference { key: key.clone(), expected, found: Some(found) };
+            differences.insert(key, difference);
+        }
+    }
+    for (key, expected) in should {
+        differences.insert(key.clone(), Difference { key, expected: Some(expected), found: None });
+    }
+    differences
+}

@@ -1,0 +1,110 @@
+//! Reading the log, lane by lane, hour by hour, some hours ahead.
+
+use crate::{Failure, Replay};
+use futures::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+use torale_domain::events::{self, Event, Received};
+use torale_domain::item::{Item, Key, Value};
+use torale_domain::keys::{self, EVENTS_TABLE};
+use torale_domain::rebuild::Tally;
+use torale_domain::time::{Hour, Timestamp};
+use torale_platform::store::StoreError;
+use torale_platform::store::bulk::Page;
+use torale_platform::store::log::unpack;
+
+/// Hours of a lane that are asked for at once.
+const HOURS: usize = 16;
+/// Pages that wait for their reader.
+const PAGES: usize = 4;
+
+/// What is read of a lane: from a time of receipt on, up to another or to the end.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// The lane.
+    pub lane: u32,
+    /// The first time of receipt.
+    pub from: Timestamp,
+    /// The time of receipt that is too late; none for all up to now.
+    pub before: Option<Timestamp>,
+    /// The last hour.
+    pub last: Hour,
+}
+
+impl Replay {
+    /// The parts of the log in a span, in the order of their receipt: pages come as they are read.
+    pub fn read(&self, span: Span) -> mpsc::Receiver<Result<Vec<Item>, StoreError>> {
+        let (send, receive) = mpsc::channel(PAGES);
+        let replay = self.clone();
+        // It ends with the log, or as soon as nobody listens.
+        tokio::spawn(async move {
+            if let Err(error) = replay.send_pages(span, &send).await {
+                send.send(Err(error)).await.ok();
+            }
+        });
+        receive
+    }
+
+    async fn send_pages(
+        &self,
+        span: Span,
+        send: &mpsc::Sender<Result<Vec<Item>, StoreError>>,
+    ) -> Result<(), StoreError> {
+        let from = keys::log_from(span.from);
+        let hours = (span.from.hour().0..=span.last.0).map(|hour| keys::log_partition(Hour(hour), span.lane));
+        let first = hours.map(|partition| async {
+            let page = self.log_page(&partition, &from, None).await;
+            page.map(|page| (partition, page))
+        });
+        let mut partitions = stream::iter(first).buffered(HOURS);
+        while let Some(next) = partitions.next().await {
+            let (partition, (mut items, mut after)) = next?;
+            loop {
+                if let Some(before) = span.before {
+                    items.retain(|item| keys::parse_log(&item.key).is_none_or(|(_, _, at)| at < before));
+                }
+                if !items.is_empty() && send.send(Ok(items)).await.is_err() {
+                    return Ok(());
+                }
+                let Some(next) = after else { break };
+                (items, after) = self.log_page(&partition, &from, Some(&next)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn log_page(&self, partition: &str, from: &str, after: Option<&Key>) -> Result<Page, StoreError> {
+        self.store.partition_page(EVENTS_TABLE, partition, from, after, &self.usage).await
+    }
+
+    /// The hour in which the log begins.
+    pub async fn beginning(&self) -> Result<Hour, Failure> {
+        let beginning = self.store.log_beginning(&self.usage).await?;
+        Ok(beginning.unwrap_or_else(|| self.now().hour()))
+    }
+}
+
+/// The messages of a part of the log; counts it if it can't be read, or holds fewer than it says.
+pub fn messages(item: &Item, tally: &mut Tally) -> Vec<String> {
+    let unpacked = match item.attributes.get("events") {
+        Some(Value::Bytes(packed)) => unpack(packed).ok(),
+        Some(Value::Text(_) | Value::Number(_)) | None => None,
+    };
+    let messages = unpacked.unwrap_or_default();
+    if messages.is_empty() || i128::try_from(messages.len()) != Ok(item.number("n")) {
+        tally.undecodable(&item.key);
+    }
+    messages
+}
+
+/// The events of a part of the log that this release knows; counts the others.
+pub fn known(item: &Item, tally: &mut Tally) -> Vec<Event> {
+    let mut known = Vec::new();
+    for message in messages(item, tally) {
+        match events::parse(&message, None) {
+            Ok(Received::Known(event)) => known.push(*event),
+            Ok(Received::Unknown { event_type }) => *tally.unknown.entry(event_type).or_default() += 1,
+            Err(_) => tally.undecodable(&item.key),
+        }
+    }
+    known
+}

@@ -1,0 +1,134 @@
+//! How things stand: generations, the log, the quarantine.
+
+use crate::log::Span;
+use crate::{Failure, Replay, millis};
+use serde::Serialize;
+use torale_domain::generation::Pointer;
+use torale_domain::keys;
+use torale_domain::rebuild::{State, Tally};
+use torale_domain::time::Timestamp;
+
+/// How everything stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Every generation that has a table.
+    pub generations: Vec<GenerationStatus>,
+    /// When the log begins, to the hour.
+    pub log_since: Timestamp,
+    /// Messages set aside.
+    pub quarantined: usize,
+}
+
+/// What a generation is to the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It answers requests.
+    Live,
+    /// It is written with every event, and one write away from being live.
+    Beside,
+    /// It is written with every event, and about to become live.
+    Joining,
+    /// Its items are being written.
+    Building,
+    /// It is built, and falls behind until it is promoted.
+    Built,
+    /// Nothing is known of it but its table.
+    Unknown,
+}
+
+/// How a generation stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GenerationStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is to the system.
+    pub role: Role,
+    /// Its lanes, where they are known.
+    pub lanes: Option<u32>,
+    /// Items, as the store has counted them last (DynamoDB: every six hours).
+    pub items: u64,
+    /// Bytes, likewise.
+    pub bytes: u64,
+    /// Up to when it holds the log; of one that is written with every event: now.
+    pub through: Option<Timestamp>,
+    /// Events that the log received since; those that were being written then count, too.
+    pub lag_events: Option<u64>,
+    /// Seconds since.
+    pub lag_seconds: Option<i64>,
+    /// Units of its building that are done, and all of them.
+    pub units: Option<(usize, usize)>,
+    /// What its building has found and done so far.
+    pub tally: Option<Tally>,
+}
+
+impl Replay {
+    /// How everything stands.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn status(&self) -> Result<Status, Failure> {
+        let pointer = self.pointer().await?;
+        let mut generations = Vec::new();
+        for name in self.store.generations().await? {
+            generations.push(self.generation_status(&pointer, name).await?);
+        }
+        let quarantined = self.quarantined().await?.len();
+        Ok(Status { generations, log_since: self.beginning().await?.start(), quarantined })
+    }
+
+    async fn generation_status(&self, pointer: &Pointer, name: String) -> Result<GenerationStatus, Failure> {
+        let (board, position) = (self.board(&name).await?, self.position(&name).await?);
+        let beside = pointer.beside.as_ref().filter(|beside| beside.generation.name == name);
+        let role = match (beside, &board, position) {
+            _ if pointer.live.name == name => Role::Live,
+            (Some(beside), ..) if beside.complete => Role::Beside,
+            (Some(_), ..) => Role::Joining,
+            (None, _, Some(_)) => Role::Built,
+            (None, Some(_), None) => Role::Building,
+            (None, None, None) => Role::Unknown,
+        };
+        let current = matches!(role, Role::Live | Role::Beside);
+        let through = if current { Some(self.now()) } else { position };
+        let lag_events = match through {
+            Some(_) if current => Some(0),
+            Some(through) => Some(self.received_since(through).await?),
+            None => None,
+        };
+        let size = self.store.table_size(&keys::projections_table(&name)).await?;
+        let done = |state| state == State::Done || state == State::Split;
+        let units = board.as_ref().map(|board| {
+            let done = board.units.values().filter(|progress| done(progress.state)).count();
+            (done, board.units.len())
+        });
+        let lanes = match pointer.written().find(|generation| generation.name == name) {
+            Some(generation) => Some(generation.lanes),
+            None => self.lanes_at_position(&name).await?,
+        };
+        Ok(GenerationStatus {
+            role,
+            lanes: lanes.map(|lanes| lanes.count()).or(board.as_ref().map(|board| board.plan.lanes)),
+            items: size.items,
+            bytes: size.bytes,
+            through,
+            lag_events,
+            lag_seconds: through.map(|through| (self.now().millis() - through.millis()) / 1_000),
+            units,
+            tally: board.map(|board| board.tally()),
+            name,
+        })
+    }
+
+    /// How many events the log has received since a moment.
+    async fn received_since(&self, from: Timestamp) -> Result<u64, Failure> {
+        let last = self.now().plus(millis(self.settle)).hour();
+        let mut count = 0;
+        for lane in keys::log_lanes() {
+            let mut pages = self.read(Span { lane, from, before: None, last });
+            while let Some(page) = pages.recv().await {
+                count += page?.iter().map(|item| u64::try_from(item.number("n")).unwrap_or(0)).sum::<u64>();
+            }
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,138 @@
+//! Keeping up with the log: what arrives is folded into a generation as a consumer would, pass by pass.
+//!
+//! Folding an event again changes nothing, so a pass begins well before the end of the last one: what was received
+//! earlier but written later is found, too.
+
+use crate::log::{self, Span};
+use crate::{Failure, Replay, millis};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_domain::events::Event;
+use torale_domain::generation::Generation;
+use torale_domain::item::Key;
+use torale_domain::keys;
+use torale_domain::rebuild::Tally;
+use torale_domain::time::Timestamp;
+use torale_platform::config::WRITING_TIME;
+use torale_platform::consume::catch_up;
+use torale_platform::store::Usage;
+
+/// Events that are folded at once.
+const EVENTS: usize = 1_000;
+/// Time until a pass is close enough to the present.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// What a pass did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Events that were folded, some of them for the second time.
+    pub events: u64,
+    /// What can't be read, and what isn't known.
+    pub tally: Tally,
+}
+
+/// Follows the log for one generation.
+#[derive(Debug)]
+pub struct Tail<'a> {
+    replay: &'a Replay,
+    generation: &'a Generation,
+    through: Timestamp,
+    /// The parts of the log that were folded lately, by time of receipt.
+    seen: BTreeMap<Timestamp, BTreeSet<Key>>,
+}
+
+impl<'a> Tail<'a> {
+    /// From where the generation's building, or the last pass, ended.
+    ///
+    /// # Errors
+    /// If it is not built yet, or the store fails.
+    pub async fn resume(replay: &'a Replay, generation: &'a Generation) -> Result<Self, Failure> {
+        let through = replay.position(&generation.name).await?;
+        let through =
+            through.ok_or_else(|| Failure::Refused(format!("{} is not built yet", generation.name)))?;
+        Ok(Self { replay, generation, through, seen: BTreeMap::new() })
+    }
+
+    /// Passes until one comes close to the present.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn catch_up(&mut self) -> Result<Pass, Failure> {
+        let mut all = Pass::default();
+        loop {
+            let began = Instant::now();
+            let pass = self.pass().await?;
+            all.events += pass.events;
+            all.tally.add(&pass.tally);
+            if pass.events == 0 || began.elapsed() < CLOSE {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Folds everything that the log holds by now and that was not folded before.
+    ///
+    /// # Errors
+    /// If the store fails, or something could not be folded in time.
+    pub async fn pass(&mut self) -> Result<Pass, Failure> {
+        let began = self.replay.now();
+        let lanes = keys::log_lanes().map(|lane| self.lane(lane, began));
+        let mut pass = Pass::default();
+        let mut seen = Vec::new();
+        for done in futures::future::join_all(lanes).await {
+            let (lane, keys) = done?;
+            pass.events += lane.events;
+            pass.tally.add(&lane.tally);
+            seen.extend(keys);
+        }
+        for key in seen {
+            let at = keys::parse_log(&key).map_or(began, |(_, _, at)| at);
+            self.seen.entry(at).or_default().insert(key);
+        }
+        self.through = self.through.max(began);
+        self.seen = self.seen.split_off(&self.from());
+        self.replay.moved_to(self.generation, self.through).await?;
+        Ok(pass)
+    }
+
+    /// Where a pass begins: what was received before is all there.
+    fn from(&self) -> Timestamp {
+        self.through.plus(-millis(self.replay.settle))
+    }
+
+    async fn lane(&self, lane: u32, began: Timestamp) -> Result<(Pass, Vec<Key>), Failure> {
+        // Who received it may have a clock that is ahead.
+        let last = began.plus(millis(self.replay.settle)).hour();
+        let mut pages = self.replay.read(Span { lane, from: self.from(), before: None, last });
+        let (mut pass, mut keys, mut events) = (Pass::default(), Vec::new(), Vec::new());
+        while let Some(page) = pages.recv().await {
+            for item in page? {
+                let at = keys::parse_log(&item.key).map_or(began, |(_, _, at)| at);
+                if self.seen.get(&at).is_some_and(|seen| seen.contains(&item.key)) {
+                    continue;
+                }
+                events.extend(log::known(&item, &mut pass.tally));
+                keys.push(item.key);
+                if events.len() >= EVENTS {
+                    self.fold(std::mem::take(&mut events), &mut pass).await?;
+                }
+            }
+        }
+        self.fold(events, &mut pass).await?;
+        Ok((pass, keys))
+    }
+
+    async fn fold(&self, events: Vec<Event>, pass: &mut Pass) -> Result<(), Failure> {
+        let (usage, count) = (Usage::default(), events.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let deadline = Instant::now() + WRITING_TIME;
+        let done = catch_up(&self.replay.store, self.generation, events, deadline, &usage).await;
+        self.replay.usage.add_parallel(&[&usage]);
+        self.replay.meter.read(count);
+        pass.events += u64::try_from(count).unwrap_or(0);
+        if done { Ok(()) } else { Err(Failure::NotFolded(self.generation.name.clone())) }
+    }
+}

@@ -1,0 +1,171 @@
+//! Out of the store into files.
+
+use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, hex, sha256};
+use crate::log::{self, Span};
+use crate::{Failure, Replay};
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use torale_domain::item::{Item, Value};
+use torale_domain::keys::{self, QUARANTINE_TABLE};
+use torale_domain::rebuild::Tally;
+use torale_domain::scrub::scrub;
+use torale_domain::time::{Day, Hour};
+
+const LEVEL: i32 = 9;
+
+/// How to make pseudonyms: with the same salt, the same ones again.
+#[derive(Debug, Clone)]
+pub struct Scrub {
+    /// What nobody may guess.
+    pub salt: Vec<u8>,
+}
+
+/// A file being written.
+struct Lines<'a> {
+    path: &'a Path,
+    to: zstd::Encoder<'static, File>,
+    entry: FileEntry,
+}
+
+impl<'a> Lines<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(file_error(path))?;
+        let to = zstd::Encoder::new(file, LEVEL).map_err(file_error(path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { path, to, entry: FileEntry { name, lines: 0, messages: 0, sha256: String::new() } })
+    }
+
+    fn write(&mut self, line: &impl Serialize, messages: usize) -> Result<(), Failure> {
+        let line = serde_json::to_string(line)?;
+        writeln!(self.to, "{line}").map_err(file_error(self.path))?;
+        self.entry.lines += 1;
+        self.entry.messages += u64::try_from(messages).unwrap_or(0);
+        Ok(())
+    }
+
+    /// `None` if it has no lines: then there is no file.
+    fn finish(self) -> Result<Option<FileEntry>, Failure> {
+        let file = self.to.finish().map_err(file_error(self.path))?;
+        file.sync_all().map_err(file_error(self.path))?;
+        if self.entry.lines == 0 {
+            fs::remove_file(self.path).map_err(file_error(self.path))?;
+            return Ok(None);
+        }
+        Ok(Some(FileEntry { sha256: sha256(self.path)?, ..self.entry }))
+    }
+}
+
+impl Replay {
+    /// Writes all that the log has received up to now, but for what may still be being written, into a folder that holds
+    /// no export yet.
+    ///
+    /// # Errors
+    /// If the store or a file fails.
+    pub async fn export(&self, folder: &Path, pseudonyms: Option<&Scrub>) -> Result<Manifest, Failure> {
+        fs::create_dir_all(folder).map_err(file_error(folder))?;
+        let manifest_path = folder.join(MANIFEST);
+        if manifest_path.exists() {
+            return Err(Failure::Refused(format!("{} holds an export already", folder.display())));
+        }
+        let mut manifest = Manifest {
+            format: FORMAT,
+            created_at: self.now(),
+            scrubbed: pseudonyms.is_some(),
+            files: Vec::new(),
+            messages: 0,
+            undecodable: 0,
+            quarantined: 0,
+        };
+        let (first, last) = (self.beginning().await?.day(), self.settled().day());
+        for day in (first.0..=last.0).map(Day) {
+            for lane in keys::log_lanes() {
+                let name = format!("events-{}-{lane:02}.ndjson.zst", keys::yyyymmdd(day));
+                let entry = self.export_day(&folder.join(name), day, lane, pseudonyms, &mut manifest).await?;
+                manifest.files.extend(entry);
+            }
+        }
+        let aside = self.export_quarantine(&folder.join(QUARANTINE), &mut manifest).await?;
+        manifest.files.extend(aside);
+        manifest.messages = manifest.files.iter().map(|file| file.messages).sum::<u64>();
+        // Last of all: a folder without it is an export that was interrupted.
+        let text = serde_json::to_string_pretty(&manifest)?;
+        fs::write(&manifest_path, text + "\n").map_err(file_error(&manifest_path))?;
+        Ok(manifest)
+    }
+
+    async fn export_day(
+        &self,
+        path: &Path,
+        day: Day,
+        lane: u32,
+        pseudonyms: Option<&Scrub>,
+        manifest: &mut Manifest,
+    ) -> Result<Option<FileEntry>, Failure> {
+        let last = Hour(day.first_hour().0 + 23).min(self.settled().hour());
+        let span = Span { lane, from: day.start(), before: Some(self.settled()), last };
+        let mut pages = self.read(span);
+        let mut lines = Lines::create(path)?;
+        while let Some(page) = pages.recv().await {
+            for item in page? {
+                let Some(part) = part(item, pseudonyms, manifest) else { continue };
+                let count = part.messages.len();
+                self.meter.read(count);
+                lines.write(&part, count)?;
+            }
+        }
+        lines.finish()
+    }
+
+    async fn export_quarantine(
+        &self,
+        path: &Path,
+        manifest: &mut Manifest,
+    ) -> Result<Option<FileEntry>, Failure> {
+        manifest.quarantined = u64::try_from(self.quarantined().await?.len()).unwrap_or(0);
+        if manifest.scrubbed {
+            return Ok(None);
+        }
+        let mut lines = Lines::create(path)?;
+        for partition in keys::quarantines() {
+            for item in self.partition(QUARANTINE_TABLE, &partition).await? {
+                let text = |name| item.text(name).unwrap_or_default().to_owned();
+                let part = AsidePart {
+                    body: text("body"),
+                    code: text("code"),
+                    reason: text("reason"),
+                    received_at: text("received_at"),
+                    parts: i64::try_from(item.number("parts")).unwrap_or(0),
+                    pk: item.key.pk.clone(),
+                    sk: item.key.sk.clone(),
+                };
+                lines.write(&part, 0)?;
+            }
+        }
+        lines.finish()
+    }
+}
+
+/// A part of the log as it is exported; counts what can't be read, and `None` where it must be left out.
+fn part(item: Item, pseudonyms: Option<&Scrub>, manifest: &mut Manifest) -> Option<Part> {
+    let mut tally = Tally::default();
+    let messages = log::messages(&item, &mut tally);
+    manifest.undecodable += tally.undecodable;
+    let broken = tally.undecodable > 0;
+    let (pk, sk) = (item.key.pk.clone(), item.key.sk.clone());
+    let Some(Scrub { salt }) = pseudonyms else {
+        let packed = match item.attributes.get("events").filter(|_| broken) {
+            Some(Value::Bytes(bytes)) => hex(bytes),
+            Some(Value::Text(_) | Value::Number(_)) | None => String::new(),
+        };
+        let says = i64::try_from(item.number("n")).unwrap_or(0);
+        return Some(match broken {
+            true => Part { pk, sk, messages: Vec::new(), packed: Some((packed, says)) },
+            false => Part { pk, sk, messages, packed: None },
+        });
+    };
+    let scrubbed: Vec<String> = messages.iter().filter_map(|message| scrub(message, salt)).collect();
+    manifest.undecodable += u64::try_from(messages.len() - scrubbed.len()).unwrap_or(0);
+    (!scrubbed.is_empty()).then_some(Part { pk, sk, messages: scrubbed, packed: None })
+}
