@@ -19,7 +19,7 @@ use torale_platform::store::Lost;
 pub(crate) use unit::{Worked, Worker};
 
 /// How often a worker looks whether others are done.
-const POLL: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(100);
 
 /// What a call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,61 @@ pub enum Step {
     Live(Pointer),
 }
 
+/// A generation that is being made live.
+#[derive(Debug)]
+pub struct Promotion {
+    replay: Replay,
+    name: String,
+    tail: Option<Tail>,
+}
+
+impl Promotion {
+    /// Of a generation that is built.
+    pub fn new(replay: &Replay, name: &str) -> Self {
+        Self { replay: replay.clone(), name: name.to_owned(), tail: None }
+    }
+
+    /// The next step; to be called until the generation is live.
+    ///
+    /// # Errors
+    /// If it is not built, if someone else moves the pointer at the same time, or if the store fails.
+    pub async fn step(&mut self) -> Result<Step, Failure> {
+        let pointer = self.replay.pointer().await?;
+        if pointer.live.name == self.name {
+            return Ok(Step::Live(pointer));
+        }
+        let Some(beside) = pointer.beside.clone().filter(|beside| beside.generation.name == self.name) else {
+            return self.join(&pointer).await;
+        };
+        if !beside.complete {
+            let left = millis(self.replay.settle) - (self.replay.now().millis() - beside.since.millis());
+            self.catch_up(&beside.generation).await?;
+            if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
+                return Ok(Step::Wait(Duration::from_millis(left)));
+            }
+            self.replay.point(&pointer, &pointer.completed()).await?;
+        }
+        self.replay.rollback().await.map(Step::Live)
+    }
+
+    /// Catches up, and has every event written to it from now on.
+    async fn join(&mut self, pointer: &Pointer) -> Result<Step, Failure> {
+        let generation = self.replay.generation(&self.name).await?;
+        self.catch_up(&generation).await?;
+        self.replay.release(pointer).await?;
+        self.replay.point(pointer, &pointer.with(generation, self.replay.now())).await?;
+        Ok(Step::Wait(self.replay.settle))
+    }
+
+    async fn catch_up(&mut self, generation: &Generation) -> Result<(), Failure> {
+        let tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => Tail::resume(&self.replay, generation).await?,
+        };
+        self.tail.insert(tail).catch_up().await.map(drop)
+    }
+}
+
 impl Replay {
     /// Which generations are live and written.
     ///
@@ -50,39 +105,6 @@ impl Replay {
 
     async fn point(&self, from: &Pointer, to: &Pointer) -> Result<(), Failure> {
         Ok(self.store.transact(CONTROL_TABLE, vec![from.replace(to)], &self.usage).await?)
-    }
-
-    /// The next step of making a generation live; call it until it is.
-    ///
-    /// # Errors
-    /// If it is not built, if someone else moves the pointer at the same time, or if the store fails.
-    pub async fn promote(&self, name: &str) -> Result<Step, Failure> {
-        let pointer = self.pointer().await?;
-        if pointer.live.name == name {
-            return Ok(Step::Live(pointer));
-        }
-        let Some(beside) = pointer.beside.clone().filter(|beside| beside.generation.name == name) else {
-            return self.write_beside(&pointer, name).await;
-        };
-        if !beside.complete {
-            let left = millis(self.settle) - (self.now().millis() - beside.since.millis());
-            let mut tail = Tail::resume(self, &beside.generation).await?;
-            tail.catch_up().await?;
-            if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
-                return Ok(Step::Wait(Duration::from_millis(left)));
-            }
-            self.point(&pointer, &pointer.completed()).await?;
-        }
-        self.rollback().await.map(Step::Live)
-    }
-
-    /// Catches up, and has every event written to it from now on.
-    async fn write_beside(&self, pointer: &Pointer, name: &str) -> Result<Step, Failure> {
-        let generation = self.generation(name).await?;
-        Tail::resume(self, &generation).await?.catch_up().await?;
-        self.release(pointer).await?;
-        self.point(pointer, &pointer.with(generation, self.now())).await?;
-        Ok(Step::Wait(self.settle))
     }
 
     /// Notes up to when the generation beside the live one has been written: from there it can catch up.

@@ -1,9 +1,10 @@
 //! Reading the log, lane by lane, hour by hour, some hours ahead.
 
-use crate::{Failure, Replay};
+use crate::{Failure, Replay, millis};
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use torale_domain::events::{self, Event, Received};
+use torale_domain::fold::EntityKey;
 use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, EVENTS_TABLE};
 use torale_domain::rebuild::Tally;
@@ -80,6 +81,42 @@ impl Replay {
     pub async fn beginning(&self) -> Result<Hour, Failure> {
         let beginning = self.store.log_beginning(&self.usage).await?;
         Ok(beginning.unwrap_or_else(|| self.now().hour()))
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// The message.
+    pub message: String,
+}
+
+impl Replay {
+    /// What the log holds of one entity, in the order in which registers prefer events: the greatest last.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn events_of(&self, entity: &EntityKey) -> Result<Vec<Logged>, Failure> {
+        let (lane, beginning) = (keys::log_lane(entity), self.beginning().await?);
+        let last = self.now().plus(millis(self.settle)).hour();
+        let mut pages = self.read(Span { lane, from: beginning.start(), before: None, last });
+        let mut found: Vec<(Event, Logged)> = Vec::new();
+        while let Some(page) = pages.recv().await {
+            for item in page? {
+                let received_at =
+                    keys::parse_log(&item.key).map_or_else(|| beginning.start(), |(_, _, at)| at);
+                for message in messages(&item, &mut Tally::default()) {
+                    let Ok(Received::Known(event)) = events::parse(&message, None) else { continue };
+                    if event.entity() == *entity {
+                        found.push((*event, Logged { received_at, message }));
+                    }
+                }
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found.into_iter().map(|(_, logged)| logged).collect())
     }
 }
 

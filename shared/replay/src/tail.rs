@@ -34,24 +34,24 @@ pub struct Pass {
 
 /// Follows the log for one generation.
 #[derive(Debug)]
-pub struct Tail<'a> {
-    replay: &'a Replay,
-    generation: &'a Generation,
+pub struct Tail {
+    replay: Replay,
+    generation: Generation,
     through: Timestamp,
     /// The parts of the log that were folded lately, by time of receipt.
     seen: BTreeMap<Timestamp, BTreeSet<Key>>,
 }
 
-impl<'a> Tail<'a> {
+impl Tail {
     /// From where the generation's building, or the last pass, ended.
     ///
     /// # Errors
     /// If it is not built yet, or the store fails.
-    pub async fn resume(replay: &'a Replay, generation: &'a Generation) -> Result<Self, Failure> {
+    pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, Failure> {
         let through = replay.position(&generation.name).await?;
         let through =
             through.ok_or_else(|| Failure::Refused(format!("{} is not built yet", generation.name)))?;
-        Ok(Self { replay, generation, through, seen: BTreeMap::new() })
+        Ok(Self { replay: replay.clone(), generation: generation.clone(), through, seen: BTreeMap::new() })
     }
 
     /// Passes until one comes close to the present.
@@ -92,7 +92,7 @@ impl<'a> Tail<'a> {
         }
         self.through = self.through.max(began);
         self.seen = self.seen.split_off(&self.from());
-        self.replay.moved_to(self.generation, self.through).await?;
+        self.replay.moved_to(&self.generation, self.through).await?;
         Ok(pass)
     }
 
@@ -129,7 +129,7 @@ impl<'a> Tail<'a> {
             return Ok(());
         }
         let deadline = Instant::now() + WRITING_TIME;
-        let done = catch_up(&self.replay.store, self.generation, events, deadline, &usage).await;
+        let done = catch_up(&self.replay.store, &self.generation, events, deadline, &usage).await;
         self.replay.usage.add_parallel(&[&usage]);
         self.replay.meter.read(count);
         pass.events += u64::try_from(count).unwrap_or(0);

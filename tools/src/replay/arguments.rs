@@ -1,0 +1,242 @@
+//! What the command line may say.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+use torale_domain::fold::EntityKey;
+use torale_domain::ids::{ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId};
+
+/// Rebuilds projections from the log of events while the system serves; compares, mends and moves them.
+///
+/// Exit status: 0 all is well, 1 something differs or can't be read, 2 it could not be done, 130 interrupted (call it
+/// again to go on).
+#[derive(Debug, Parser)]
+#[command(name = "torale-replay", bin_name = "cargo replay", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A local DynamoDB instead of the account's, such as http://127.0.0.1:8000
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) endpoint: Option<String>,
+    /// One JSON object as the answer, and no progress bar
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Memory that folding may take, such as 512MiB
+    #[arg(long, value_name = "SIZE", global = true, default_value = "512MiB", value_parser = size)]
+    pub(crate) memory: usize,
+    /// Seconds after which nothing is being written any more that was begun before [default: 120; 10 with --endpoint]
+    #[arg(long, value_name = "SECONDS", global = true)]
+    pub(crate) settle: Option<u64>,
+}
+
+impl Options {
+    pub(crate) fn settle(&self) -> Duration {
+        let usual = || if self.endpoint.is_some() { LOCAL_SETTLE } else { torale_platform::config::SETTLED };
+        self.settle.map_or_else(usual, Duration::from_secs)
+    }
+}
+
+/// On one machine there is one clock, and batches are small.
+const LOCAL_SETTLE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show generations, the log and the quarantine
+    Status,
+    /// Build a new generation beside the live one: read, fold, write, catch up, compare; goes on where it was interrupted
+    Rebuild(Rebuild),
+    /// Compare a generation with the live one, item by item
+    Diff {
+        /// Such as g2
+        generation: String,
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Make a generation live: it catches up and is written beside the live one first; goes on where it was interrupted
+    Promote {
+        /// Such as g2
+        generation: String,
+    },
+    /// Make the generation live again that was live before: one write
+    Rollback,
+    /// Drop a generation that is not live
+    Drop {
+        /// Such as g1
+        generation: String,
+    },
+    /// Recount everything from the log, and name what differs
+    Verify(One),
+    /// Recount everything from the log, and put right what differs
+    Repair(One),
+    /// Messages that were set aside
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// Show what the log holds of one entity, the newest last
+    Events {
+        /// user, key, task, execution, notification, run or schedule
+        kind: Kind,
+        /// Its id; of a run, the workflow's
+        id: String,
+        /// The run's id
+        #[arg(required_if_eq("kind", "run"))]
+        run: Option<String>,
+    },
+    /// Write the log into files
+    Export {
+        /// A folder without an export
+        folder: PathBuf,
+        /// Pseudonyms for emails, messages, queries, names, keys and logins; nothing that is not listed in the contract
+        #[arg(long)]
+        scrub: bool,
+        /// What makes pseudonyms the same as in another export; random without it
+        #[arg(long, requires = "scrub")]
+        salt: Option<String>,
+    },
+    /// Put an export into the log of an empty installation
+    Import {
+        /// The folder of an export
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// Its name; the next number without it, or the one that is being built
+    #[arg(long, value_parser = generation)]
+    pub(crate) generation: Option<String>,
+    /// How many lanes hot items are spread over; as many as the live one has without it
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) lanes: Option<u32>,
+    /// Units that are worked on at once
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) workers: u8,
+    /// Make it live, if it is the same as the live one
+    #[arg(long)]
+    pub(crate) promote: bool,
+    /// ... or if it is not: after the projection was changed
+    #[arg(long, requires = "promote")]
+    pub(crate) accept_differences: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Another than the live one
+    #[arg(long)]
+    pub(crate) generation: Option<String>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Most differences to print
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quarantine {
+    /// All of them, the oldest first
+    List,
+    /// One, with its text
+    Show {
+        /// Its id, or how it begins
+        id: String,
+    },
+    /// Send to the queue of events again
+    Redrive {
+        /// Ids, or how they begin
+        #[arg(required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All that are valid by now
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// A local SQS instead of the account's, such as http://127.0.0.1:4566
+        #[arg(long, value_name = "URL")]
+        sqs_endpoint: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    User,
+    Key,
+    Task,
+    Execution,
+    Notification,
+    Run,
+    Schedule,
+}
+
+/// The entity that kind and ids name.
+pub(crate) fn entity(kind: Kind, id: &str, run: Option<&str>) -> Option<EntityKey> {
+    Some(match kind {
+        Kind::User => EntityKey::User(UserId::parse(id)?),
+        Kind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
+        Kind::Task => EntityKey::Task(TaskId::parse(id)?),
+        Kind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
+        Kind::Notification => EntityKey::Notification(NotificationId::parse(id)?),
+        Kind::Run => EntityKey::Run(WorkflowId::parse(id)?, RunId::parse(run?)?),
+        Kind::Schedule => EntityKey::Schedule(ScheduleId::parse(id)?),
+    })
+}
+
+/// What may stand in a table's name, and sorts by itself.
+fn generation(text: &str) -> Result<String, String> {
+    let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && (1..=32).contains(&text.len());
+    if fits { Ok(text.to_owned()) } else { Err("1 to 32 letters, digits or hyphens".to_owned()) }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+    let read = units.iter().find_map(|(unit, bytes)| {
+        let number: usize = text.strip_suffix(unit)?.trim().parse().ok()?;
+        number.checked_mul(*bytes).filter(|size| *size > 0)
+    });
+    read.ok_or_else(|| "not a size such as 512MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(["512MiB", "1 GiB", "4096"].map(size), [Ok(512 << 20), Ok(1 << 30), Ok(4096)]);
+        assert!(["", "0", "x", "5MB", "99999999999GiB"].into_iter().all(|text| size(text).is_err()));
+    }
+
+    #[test]
+    fn a_run_needs_both_of_its_ids() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "events"], words].concat());
+        assert!(parse(&["run", "w"]).is_err());
+        assert!(parse(&["run", "w", "r"]).is_ok() && parse(&["key", "k"]).is_ok());
+        assert_eq!(entity(Kind::User, "no-uuid", None), None);
+        assert!(entity(Kind::Run, "w", Some("r")).is_some());
+    }
+
+    #[test]
+    fn time_to_settle_is_short_on_one_machine_only() {
+        let settle = |words: &[&str]| {
+            let all = [&["cargo replay", "status"], words].concat();
+            Arguments::parse_from(all).options.settle().as_secs()
+        };
+        assert_eq!(settle(&[]), 120);
+        assert_eq!(settle(&["--endpoint", "http://127.0.0.1:8000"]), 10);
+        assert_eq!(settle(&["--endpoint", "http://127.0.0.1:8000", "--settle", "3"]), 3);
+    }
+}

@@ -1,0 +1,182 @@
+//! Commands that look at things, mend them or move them.
+
+use super::{CommandError, Done, Run};
+use crate::arguments::{Kind, One, Quarantine, entity};
+use crate::bar::watch;
+use crate::{Answer, print};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+use torale_domain::generation::Generation;
+use torale_platform::clock;
+use torale_platform::queue::Queue;
+use torale_replay::Failure;
+use torale_replay::compare::{Comparison, Expected};
+use torale_replay::quarantine::{Quarantined, Redriven};
+use torale_replay::transfer::Scrub;
+use torale_tools::queue::local_queue;
+
+/// Between looking twice at what differs, while events arrive.
+const PAUSE: Duration = Duration::from_secs(2);
+
+impl Run {
+    pub(super) async fn status(&self) -> Done {
+        let status = self.replay.status().await?;
+        print::answer(self.options.json, &status, || print::status(&status));
+        Ok(Answer::Fine)
+    }
+
+    pub(super) async fn diff(&self, name: &str, limit: usize) -> Done {
+        let (live, generation) = (self.replay.pointer().await?.live, self.replay.generation(name).await?);
+        if live.lanes != generation.lanes {
+            let text =
+                format!("{name} has other lanes than {}; verify --generation {name} instead", live.name);
+            return Err(CommandError::Input(text));
+        }
+        self.compare(Expected::Table(&live), &generation, limit).await
+    }
+
+    pub(super) async fn verify(&self, one: &One) -> Done {
+        let generation = self.one(one).await?;
+        self.compare(Expected::Log(generation.lanes), &generation, one.show.limit).await
+    }
+
+    async fn one(&self, one: &One) -> Result<Generation, Failure> {
+        match &one.generation {
+            Some(name) => self.replay.generation(name).await,
+            None => Ok(self.replay.pointer().await?.live),
+        }
+    }
+
+    async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> Done {
+        let comparing = self.replay.compare(expected, generation, PAUSE, || async { Ok(()) });
+        let items = 2 * self.live_items().await?;
+        let comparison = watch("compare", &self.replay.meter, items, self.options.json, comparing).await?;
+        print::answer(self.options.json, &print::comparison_json(&comparison, limit), || {
+            print::comparison(&comparison, limit);
+        });
+        Ok(found(&comparison))
+    }
+
+    pub(super) async fn repair(&self, one: &One) -> Done {
+        let generation = self.one(one).await?;
+        let repairing = self.replay.repair(&generation, self.replay.settle);
+        let items = 2 * self.live_items().await?;
+        let repaired = watch("repair", &self.replay.meter, items, self.options.json, repairing).await;
+        let (mended, left) = repaired?;
+        let json = json!({ "mended": mended, "left": print::comparison_json(&left, one.show.limit) });
+        print::answer(self.options.json, &json, || {
+            println!("{mended} items mended; then:");
+            print::comparison(&left, one.show.limit);
+        });
+        Ok(found(&left))
+    }
+
+    pub(super) async fn quarantine(&self, command: Quarantine) -> Done {
+        let all = self.replay.quarantined().await?;
+        match command {
+            Quarantine::List => {
+                print::answer(self.options.json, &all, || {
+                    for Quarantined { id, code, received_at, bytes, .. } in &all {
+                        println!("{}  {received_at}  {code:17}  {bytes} bytes", id.get(..16).unwrap_or(id));
+                    }
+                    println!("{} messages in quarantine", all.len());
+                });
+                Ok(Answer::Fine)
+            }
+            Quarantine::Show { id } => {
+                let one = named(&all, &id)?;
+                let json = json!({ "message": one, "body": one.body() });
+                print::answer(self.options.json, &json, || {
+                    println!("{}, set aside at {}: {}", one.id, one.received_at, one.reason);
+                    println!("{}", one.body());
+                });
+                Ok(Answer::Fine)
+            }
+            Quarantine::Redrive { ids, all: every, sqs_endpoint } => {
+                let named: Result<Vec<&Quarantined>, _> = ids.iter().map(|id| named(&all, id)).collect();
+                let wanted = if every { all.iter().collect() } else { named? };
+                let queue = match sqs_endpoint {
+                    Some(url) => local_queue(&url),
+                    None => Queue::connect().await,
+                };
+                self.redrive(&wanted, &queue).await
+            }
+        }
+    }
+
+    async fn redrive(&self, wanted: &[&Quarantined], queue: &Queue) -> Done {
+        let mut results: Vec<Value> = Vec::new();
+        let mut left = 0;
+        for one in wanted {
+            let result = self.replay.redrive(one, queue).await?;
+            left += usize::from(result != Redriven::Sent);
+            results.push(json!({ "id": one.id, "result": result }));
+            if let Redriven::StillInvalid(reason) = result {
+                self.note(&format!("{} stays: {reason}", one.id));
+            }
+        }
+        let text = format!("{} messages sent again, {left} stay", wanted.len() - left);
+        self.say(&text, &json!({ "sent": wanted.len() - left, "left": left, "messages": results }));
+        Ok(if left == 0 { Answer::Fine } else { Answer::Found })
+    }
+
+    pub(super) async fn events(&self, kind: Kind, id: &str, run: Option<&str>) -> Done {
+        let wrong = || CommandError::Input(format!("{id} is no id of such an entity"));
+        let entity = entity(kind, id, run).ok_or_else(wrong)?;
+        let events = self.replay.events_of(&entity).await?;
+        let json: Vec<Value> = events
+            .iter()
+            .map(|event| json!({ "received_at": event.received_at, "message": event.message }))
+            .collect();
+        print::answer(self.options.json, &json, || {
+            for event in &events {
+                println!("{}  {}", event.received_at, event.message);
+            }
+            println!("{} events", events.len());
+        });
+        Ok(Answer::Fine)
+    }
+
+    pub(super) async fn export(&self, folder: &Path, scrub: bool, salt: Option<String>) -> Done {
+        let salt = salt.unwrap_or_else(clock::unique).into_bytes();
+        let scrub = scrub.then_some(Scrub { salt });
+        let exporting = self.replay.export(folder, scrub.as_ref());
+        let manifest = watch("export", &self.replay.meter, 0, self.options.json, exporting).await?;
+        let text = format!(
+            "{} messages in {} files; {} records can't be read, {} messages are in quarantine",
+            manifest.messages,
+            manifest.files.len(),
+            manifest.undecodable,
+            manifest.quarantined
+        );
+        self.say(&text, &json!(manifest));
+        Ok(if manifest.undecodable == 0 { Answer::Fine } else { Answer::Found })
+    }
+
+    pub(super) async fn import(&self, folder: &Path) -> Done {
+        let importing = self.replay.import(folder);
+        let manifest = watch("import", &self.replay.meter, 0, self.options.json, importing).await?;
+        let text = format!(
+            "{} messages are in the log; next: cargo replay rebuild --promote --accept-differences",
+            manifest.messages
+        );
+        self.say(&text, &json!(manifest));
+        Ok(Answer::Fine)
+    }
+}
+
+fn found(comparison: &Comparison) -> Answer {
+    let well = comparison.is_equal() && comparison.tally.undecodable == 0;
+    if well { Answer::Fine } else { Answer::Found }
+}
+
+/// The one whose id begins so.
+fn named<'a>(all: &'a [Quarantined], id: &str) -> Result<&'a Quarantined, CommandError> {
+    let mut found = all.iter().filter(|one| one.id.starts_with(id));
+    let one = found.next().ok_or_else(|| CommandError::Input(format!("no message {id} in quarantine")))?;
+    match found.next() {
+        Some(_) => Err(CommandError::Input(format!("{id} is the beginning of several ids"))),
+        None => Ok(one),
+    }
+}

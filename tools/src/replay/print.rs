@@ -1,0 +1,108 @@
+//! Answers for people, and for machines.
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+use torale_domain::compare::Difference;
+use torale_domain::item::{Attributes, Value};
+use torale_domain::rebuild::Tally;
+use torale_replay::compare::Comparison;
+use torale_replay::status::{GenerationStatus, Role, Status};
+
+/// Prints an answer as JSON, or by `text`.
+pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
+    if json {
+        println!("{}", serde_json::to_string(answer).unwrap_or_default());
+    } else {
+        text();
+    }
+}
+
+pub(crate) fn status(status: &Status) {
+    let columns = ["generation", "role", "lanes", "items", "bytes", "through", "lag", "units"];
+    let mut table = vec![columns.map(str::to_owned)];
+    table.extend(status.generations.iter().map(row));
+    let width =
+        |column: usize| table.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    for row in &table {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    println!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
+    if status.generations.iter().any(|one| one.role == Role::Beside) {
+        println!("every event is written twice until the generation beside the live one is dropped");
+    }
+}
+
+fn row(one: &GenerationStatus) -> [String; 8] {
+    let role = serde_json::to_value(one.role).ok().and_then(|role| role.as_str().map(str::to_owned));
+    let lag = one.lag_events.zip(one.lag_seconds);
+    let none = || "-".to_owned();
+    [
+        one.name.clone(),
+        role.unwrap_or_default(),
+        one.lanes.map_or_else(none, |lanes| lanes.to_string()),
+        one.items.to_string(),
+        one.bytes.to_string(),
+        one.through.map_or_else(none, |through| through.to_string()),
+        lag.map_or_else(none, |(events, seconds)| format!("{events} events, {seconds} s")),
+        one.units.map_or_else(none, |(done, all)| format!("{done}/{all}")),
+    ]
+}
+
+pub(crate) fn tally(tally: &Tally) {
+    for (event_type, count) in &tally.unknown {
+        println!("{count} events of unknown type {event_type}");
+    }
+    if tally.undecodable > 0 {
+        println!("{} records or messages of the log CAN'T BE READ, in:", tally.undecodable);
+        tally.undecodable_in.iter().for_each(|key| println!("  {key}"));
+    }
+}
+
+pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
+    let Comparison { expected, found, differences, in_motion, more, tally: found_in_log } = comparison;
+    println!("expected: {} items, digest {}", expected.0, expected.1);
+    println!("found:    {} items, digest {}", found.0, found.1);
+    tally(found_in_log);
+    for Difference { key, expected, found } in differences.iter().take(limit) {
+        println!("{} / {}", key.pk, key.sk);
+        println!("  expected {}", shown(expected.as_ref()));
+        println!("  found    {}", shown(found.as_ref()));
+    }
+    if *in_motion > 0 {
+        println!("{in_motion} items were changing all the time and could not be compared");
+    }
+    match (differences.len(), more) {
+        (0, false) => println!("no differences"),
+        (count, false) => println!("{count} items differ"),
+        (count, true) => println!("{count} items differ, and there are more"),
+    }
+}
+
+fn shown(attributes: Option<&Attributes>) -> String {
+    attributes.map_or_else(|| "nothing".to_owned(), |attributes| json_of(attributes).to_string())
+}
+
+fn json_of(attributes: &Attributes) -> Json {
+    let value = |value: &Value| match value {
+        Value::Text(text) => json!(text),
+        Value::Number(number) => {
+            i64::try_from(*number).map_or_else(|_| json!(number.to_string()), |n| json!(n))
+        }
+        Value::Bytes(bytes) => json!({ "bytes": bytes.len() }),
+    };
+    Json::Object(attributes.iter().map(|(name, of)| (name.clone(), value(of))).collect::<Map<_, _>>())
+}
+
+/// A comparison for machines.
+pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
+    let Comparison { expected, found, differences, in_motion, more, tally } = comparison;
+    let shown = differences.iter().take(limit).map(|one| {
+        json!({ "pk": one.key.pk, "sk": one.key.sk, "expected": one.expected.as_ref().map(json_of),
+            "found": one.found.as_ref().map(json_of) })
+    });
+    json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
+        "found": { "items": found.0, "digest": found.1 }, "differing": differences.len(), "more": more,
+        "in_motion": in_motion, "differences": shown.collect::<Vec<_>>(), "log": tally })
+}
