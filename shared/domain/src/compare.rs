@@ -106,14 +106,18 @@ impl Difference {
             Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
             Some(_) | None => unchanged(found, &Vec::from_iter(names)),
         };
-        let conditions = conditions.into_iter().map(|condition| match condition {
-            Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => {
-                Condition::Present(name)
+        let known = |condition| match Some(condition) {
+            Some(Condition::Equals(name, Value::Text(text))) if text.starts_with(FOREIGN) => {
+                Some(Condition::Present(name))
             }
             other => other,
-        });
+        };
         let action = expected.cloned().map_or(Action::Delete, Action::Put);
-        Write { key: self.key.clone(), action, conditions: conditions.collect() }
+        Write {
+            key: self.key.clone(),
+            action,
+            conditions: conditions.into_iter().filter_map(known).collect(),
+        }
     }
 }
 

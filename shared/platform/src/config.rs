@@ -93,6 +93,8 @@ pub const RATE_LIMIT_PER_HOUR: &str = "RATE_LIMIT_PER_HOUR";
 pub const AUDIT_KMS_KEY_ID: &str = "AUDIT_KMS_KEY_ID";
 /// A file with a private Ed25519 key (PKCS #8, PEM) instead, for local use.
 pub const AUDIT_KEY_FILE: &str = "AUDIT_KEY_FILE";
+/// Megabytes of memory of this function; Lambda sets it.
+pub const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What to log: `info`, or directives as `tracing` reads them.
 pub const LOG: &str = "RUST_LOG";
 
@@ -198,6 +200,11 @@ pub fn identity() -> Settings {
         role_source: variable(ROLE_SOURCE, &default.role_source),
         ..default
     }
+}
+
+/// How many bytes of memory this function has, as Lambda says.
+pub fn function_memory() -> Option<usize> {
+    optional(FUNCTION_MEMORY)?.parse::<usize>().ok()?.checked_mul(1024 * 1024)
 }
 
 /// Logs as JSON lines on standard output, as Lambda collects them. Call once, first of all.

@@ -90,18 +90,16 @@ impl Consumer {
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
                 let awakened = late::awakened(&units);
-                let written = pointer.written();
-                let written = written
-                    .map(|generation| project(&self.store, generation, units.clone(), deadline, usage));
-                for (place, done) in futures::future::join_all(written).await.into_iter().enumerate() {
+                // The one beside first: what was to be seen in the live one is there after a flip.
+                if let Some(beside) = &pointer.beside {
+                    let done = project(&self.store, &beside.generation, units.clone(), deadline, usage).await;
                     failed.extend(done.failed);
-                    // What a generation beside the live one takes is not counted again.
-                    if place == 0 {
-                        outcome.without_effect += done.without_effect;
-                        outcome.transactions += done.transactions;
-                        outcome.lost_races += done.lost_races;
-                    }
                 }
+                let done = project(&self.store, &pointer.live, units, deadline, usage).await;
+                failed.extend(done.failed);
+                outcome.without_effect = done.without_effect;
+                outcome.transactions = done.transactions;
+                outcome.lost_races = done.lost_races;
                 let stopped = late::stop(&self.store, &self.generations, &pointer, &awakened, now, usage);
                 match in_time(deadline, stopped).await {
                     Ok(orders) => outcome.late_orders = orders,

@@ -158,20 +158,19 @@ impl Replay {
         }
     }
 
-    /// Notes how far the generation reaches into the log, and removes what was put aside.
+    /// Removes what was put aside, and notes how far the generation reaches into the log: now it is built.
     async fn finish(&self, board: &Board) -> Result<(), Failure> {
         let Plan { generation, cut, .. } = &board.plan;
-        let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
-        let position = position(&built, *cut, vec![Condition::Absent(PK.to_owned())]);
-        match self.store.transact(CONTROL_TABLE, vec![position], &self.usage).await {
-            Ok(()) | Err(Lost::Race) => {}
-            Err(Lost::Failed(error)) => return Err(error.into()),
-        }
         for (unit, progress) in &board.units {
             let runs = (0..progress.tally.runs).map(|number| keys::run(generation, &unit.name(), number));
             self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
         }
-        Ok(())
+        let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
+        let position = position(&built, *cut, vec![Condition::Absent(PK.to_owned())]);
+        match self.store.transact(CONTROL_TABLE, vec![position], &self.usage).await {
+            Ok(()) | Err(Lost::Race) => Ok(()),
+            Err(Lost::Failed(error)) => Err(error.into()),
+        }
     }
 
     /// Up to which moment a generation holds the log; `None` while it is being built, or was never built here.

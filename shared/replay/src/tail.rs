@@ -13,7 +13,7 @@ use torale_domain::generation::Generation;
 use torale_domain::item::Key;
 use torale_domain::keys;
 use torale_domain::rebuild::Tally;
-use torale_domain::time::Timestamp;
+use torale_domain::time::{HOUR, Timestamp};
 use torale_platform::config::WRITING_TIME;
 use torale_platform::consume::catch_up;
 use torale_platform::store::Usage;
@@ -30,6 +30,8 @@ pub struct Pass {
     pub events: u64,
     /// What can't be read, and what isn't known.
     pub tally: Tally,
+    /// True if it reached the present.
+    pub to_the_end: bool,
 }
 
 /// Follows the log for one generation.
@@ -65,20 +67,21 @@ impl Tail {
             let pass = self.pass().await?;
             all.events += pass.events;
             all.tally.add(&pass.tally);
-            if pass.events == 0 || began.elapsed() < CLOSE {
-                return Ok(all);
+            if pass.to_the_end && (pass.events == 0 || began.elapsed() < CLOSE) {
+                return Ok(Pass { to_the_end: true, ..all });
             }
         }
     }
 
-    /// Folds everything that the log holds by now and that was not folded before.
+    /// Folds what the log holds and what was not folded before: up to now, or an hour of it, so that what is done is noted.
     ///
     /// # Errors
     /// If the store fails, or something could not be folded in time.
     pub async fn pass(&mut self) -> Result<Pass, Failure> {
         let began = self.replay.now();
-        let lanes = keys::log_lanes().map(|lane| self.lane(lane, began));
-        let mut pass = Pass::default();
+        let to = Some(self.through.plus(HOUR)).filter(|to| *to < began);
+        let lanes = keys::log_lanes().map(|lane| self.lane(lane, began, to));
+        let mut pass = Pass { to_the_end: to.is_none(), ..Pass::default() };
         let mut seen = Vec::new();
         for done in futures::future::join_all(lanes).await {
             let (lane, keys) = done?;
@@ -90,7 +93,7 @@ impl Tail {
             let at = keys::parse_log(&key).map_or(began, |(_, _, at)| at);
             self.seen.entry(at).or_default().insert(key);
         }
-        self.through = self.through.max(began);
+        self.through = self.through.max(to.unwrap_or(began));
         self.seen = self.seen.split_off(&self.from());
         self.replay.moved_to(&self.generation, self.through).await?;
         Ok(pass)
@@ -101,10 +104,15 @@ impl Tail {
         self.through.plus(-millis(self.replay.settle))
     }
 
-    async fn lane(&self, lane: u32, began: Timestamp) -> Result<(Pass, Vec<Key>), Failure> {
+    async fn lane(
+        &self,
+        lane: u32,
+        began: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(Pass, Vec<Key>), Failure> {
         // Who received it may have a clock that is ahead.
-        let last = began.plus(millis(self.replay.settle)).hour();
-        let mut pages = self.replay.read(Span { lane, from: self.from(), before: None, last });
+        let last = before.unwrap_or_else(|| began.plus(millis(self.replay.settle))).hour();
+        let mut pages = self.replay.read(Span { lane, from: self.from(), before, last });
         let (mut pass, mut keys, mut events) = (Pass::default(), Vec::new(), Vec::new());
         while let Some(page) = pages.recv().await {
             for item in page? {

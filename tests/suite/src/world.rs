@@ -6,11 +6,17 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use std::fmt;
+use torale_domain::time::Timestamp;
 use torale_model::{Message, TemporalUi, World};
 
-/// The model of some messages.
+/// The model of some messages, received at the present of the tests.
 pub fn model(messages: &[String]) -> World {
-    let received_at_ms = NOW.millis();
+    model_at(messages, NOW)
+}
+
+/// The model of some messages.
+pub fn model_at(messages: &[String], received_at: Timestamp) -> World {
+    let received_at_ms = received_at.millis();
     World::of(&messages.iter().map(|body| Message { body: body.clone(), received_at_ms }).collect::<Vec<_>>())
 }
 

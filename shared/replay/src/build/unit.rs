@@ -139,7 +139,14 @@ impl<'a, P: Place> Worker<'a, P> {
         let mut gathered = Subtotals::default();
         for (from, pieces) in self.board.runs_for(stage) {
             for number in 0..pieces {
-                let piece = self.place.piece(from, number).await?;
+                let piece = match self.place.piece(from, number).await {
+                    Ok(piece) => piece,
+                    // Whoever has taken over may have ended the build.
+                    Err(error) => {
+                        self.place.keep(emission.unit, emission.progress.clone()).await?;
+                        return Err(error);
+                    }
+                };
                 for line in runs::read(&piece) {
                     let line = line?;
                     if line.is_for(stage, slice) {

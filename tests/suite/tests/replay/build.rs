@@ -1,0 +1,199 @@
+//! A generation that is built from the log is the live one, item by item, whatever stands in the way.
+
+use super::{assert_same, filled, quiet, rebuild};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+use std::sync::Arc;
+use torale_domain::commit::{Action, Write};
+use torale_domain::fold::EntityKey;
+use torale_domain::generation::Generation;
+use torale_domain::ids::UserId;
+use torale_domain::item::Attributes;
+use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, Lanes};
+use torale_replay::build::Built;
+use torale_replay::{Failure, Replay, Stop};
+use torale_tests::faults::Faults;
+use torale_tests::generate::{self, event};
+use torale_tests::stack::{NOW, Stack};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuilt_generation_is_the_live_one_item_by_item() {
+    for seed in 3000..3012 {
+        let (stack, _) = filled(seed, 120).await;
+        let replay = quiet(stack.store());
+        let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+        assert_same(&stack, &generation.name, "g1").await;
+        assert_eq!(replay.pointer().await.unwrap().live, Generation::first());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_into_memory_is_split() {
+    let (stack, _) = filled(3100, 150).await;
+    let replay = Replay { memory: 12 * 1024, ..quiet(stack.store()) };
+    let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let board = replay.board(&generation.name).await.unwrap().unwrap();
+    assert!(board.units.len() > 20, "{} units", board.units.len());
+    assert_same(&stack, &generation.name, "g1").await;
+    let live = stack.projections().await;
+    assert_eq!(board.tally().items, u64::try_from(live.len()).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_split_any_more_is_an_error_that_says_so() {
+    let (stack, _) = filled(3101, 20).await;
+    let replay = Replay { memory: 16, ..quiet(stack.store()) };
+    let failed = rebuild(&replay, Lanes::DEFAULT).await;
+    assert!(matches!(failed, Err(Failure::TooLarge(_))), "{failed:?}");
+}
+
+/// The store goes away after any number of calls, before or after a call took effect; then another process goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_dies_at_any_call_another_goes_on() {
+    let (stack, _) = filled(3200, 60).await;
+    let live = stack.projections().await;
+    let calls = Faults::new(usize::MAX, false, true);
+    let replay = quiet(stack.faulty_store(calls.clone()));
+    let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    assert!(replay.drop_generation(&generation.name).await.unwrap());
+    let mut died = 0;
+    for at in (0..calls.calls()).step_by(7) {
+        let dying = quiet(stack.faulty_store(Faults::new(at, at % 2 == 0, true)));
+        died += u64::from(rebuild(&dying, Lanes::DEFAULT).await.is_err());
+        let replay = quiet(stack.store());
+        let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+        assert!(stack.generation(&generation.name).await == live, "died at call {at}");
+        let runs = stack.scan(CONTROL_TABLE).await.into_iter();
+        let runs = runs.filter(|item| item["pk"].as_s().is_ok_and(|pk| pk.starts_with("runs#")));
+        assert_eq!(runs.count(), 0, "what was put aside is removed");
+        assert!(replay.drop_generation(&generation.name).await.unwrap());
+    }
+    assert!(died > 5, "{died} died");
+}
+
+/// P6: what a rebuild writes is its own generation and its own plan; nothing is commanded, nothing is recorded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_is_silent() {
+    let (stack, _) = filled(3300, 80).await;
+    let others = [EVENTS_TABLE, keys::AUDIT_TABLE, keys::AUDIT_INDEX_TABLE, keys::QUARANTINE_TABLE];
+    let mut before = Vec::new();
+    for table in others {
+        before.push(stack.scan(table).await);
+    }
+    rebuild(&quiet(stack.store()), Lanes::DEFAULT).await.unwrap();
+    for (table, before) in others.iter().zip(before) {
+        assert!(stack.scan(table).await == before, "{table}");
+    }
+    for item in stack.scan(CONTROL_TABLE).await {
+        let pk = item["pk"].as_s().unwrap();
+        assert!(pk == "log" || pk.starts_with("rebuild#"), "{pk}");
+    }
+}
+
+/// Stopped again and again, it still ends, and the work of before is not done again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_that_is_up_again_and_again_is_enough() {
+    let (stack, _) = filled(3400, 100).await;
+    let replay = quiet(stack.store());
+    let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
+    replay.begin(&generation).await.unwrap();
+    let told = Stop::default();
+    told.tell();
+    assert_eq!(replay.build(&generation.name, 2, &told).await.unwrap(), Built::OutOfTime);
+    let built = replay.build(&generation.name, 2, &Stop::default()).await.unwrap();
+    let Built::Finished(tally) = built else { panic!("not built") };
+    let again = replay.build(&generation.name, 2, &Stop::default()).await.unwrap();
+    assert_eq!(again, Built::Finished(tally));
+    assert_same(&stack, &generation.name, "g1").await;
+}
+
+async fn put_record(stack: &Stack, writer: &str, events: Option<&[u8]>, n: i64) {
+    let key = keys::log(NOW, 0, writer, 0);
+    let text = |text: String| AttributeValue::S(text);
+    let put = stack.client.put_item().table_name(EVENTS_TABLE);
+    let mut put =
+        put.item("pk", text(key.pk)).item("sk", text(key.sk)).item("n", AttributeValue::N(n.to_string()));
+    if let Some(events) = events {
+        put = put.item("events", AttributeValue::B(Blob::new(events)));
+    }
+    put.send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_reported_and_counted_and_the_rest_is_built() {
+    let (stack, _) = filled(3500, 60).await;
+    let unknown = event("future", NOW, "moon.rose", json!({ "phase": "full" }));
+    stack.consume(&[unknown.clone(), unknown]).await;
+    put_record(&stack, "not-zstd", Some(b"what is this"), 1).await;
+    put_record(&stack, "nothing", None, 3).await;
+    let messages = zstd::bulk::compress(b"\x1e{\"id\":\"no event\"}\n\x1e{}\n", 3).unwrap();
+    put_record(&stack, "no-events", Some(&messages), 2).await;
+    let replay = quiet(stack.store());
+    let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let tally = replay.board(&generation.name).await.unwrap().unwrap().tally();
+    assert_eq!(tally.undecodable, 4, "two records, two messages");
+    let named = |writer: &str| tally.undecodable_in.iter().any(|key| key.contains(writer));
+    assert!(["not-zstd", "nothing", "no-events"].into_iter().all(named), "{:?}", tally.undecodable_in);
+    let unknown = tally.unknown.iter().find(|(name, _)| name.ends_with("moon.rose"));
+    assert_eq!(unknown.map(|(_, count)| *count), Some(2));
+    assert_same(&stack, &generation.name, "g1").await;
+}
+
+/// Two workers on two machines build one generation together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_share_the_work_and_no_unit_is_done_twice() {
+    let (stack, _) = filled(3600, 120).await;
+    let patient = || Replay { claim: std::time::Duration::from_secs(30), ..quiet(stack.store()) };
+    let (one, two) = (patient(), patient());
+    let generation = one.next_generation(Lanes::DEFAULT).await.unwrap();
+    let begun = futures::join!(one.begin(&generation), two.begin(&generation));
+    assert_eq!(begun.0.unwrap(), begun.1.unwrap());
+    let stop = Stop::default();
+    let built = futures::join!(one.build(&generation.name, 1, &stop), two.build(&generation.name, 1, &stop));
+    let (Built::Finished(tally), Built::Finished(_)) = (built.0.unwrap(), built.1.unwrap()) else {
+        panic!("not built")
+    };
+    let live = stack.projections().await;
+    assert!(stack.generation(&generation.name).await == live);
+    assert_eq!(tally.items, u64::try_from(live.len()).unwrap());
+    let written = one.usage.write_halves() + two.usage.write_halves();
+    assert!(tally.write_halves <= written, "{} of {written}", tally.write_halves);
+}
+
+/// Whoever was taken for dead and comes back finds its unit taken over, and leaves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_was_taken_over_is_left_alone() {
+    let (stack, _) = filled(3700, 40).await;
+    let replay = quiet(stack.store());
+    let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
+    let board = replay.begin(&generation).await.unwrap();
+    let unit = board.units.keys().next().unwrap();
+    // A claim of someone else's that never ends.
+    let progress = format!(r#"{{"state":"open","written":0,"claim":["other",{}],"tally":{{}}}}"#, i64::MAX);
+    let attributes = Attributes::from([("progress".to_owned(), torale_domain::item::Value::Text(progress))]);
+    let key = keys::rebuild_unit(&generation.name, &unit.name());
+    let write = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
+    replay.store.transact(CONTROL_TABLE, vec![write], &Arc::default()).await.unwrap();
+    let stop = Stop::at(tokio::time::Instant::now() + std::time::Duration::from_millis(700));
+    assert_eq!(replay.build(&generation.name, 2, &stop).await.unwrap(), Built::OutOfTime);
+    let board = replay.board(&generation.name).await.unwrap().unwrap();
+    let open = board.units.values().filter(|progress| progress.claim.is_some()).count();
+    assert_eq!(open, 1, "all other units of the stage are done, and none is claimed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_one_entity_is_shown_newest_last() {
+    let stack = Stack::start().await;
+    let user = "11111111-0000-4000-8000-000000000001";
+    let told = |id: &str, hours: i64, kind: &str| {
+        event(id, NOW.plus(-3_600_000 * hours), kind, json!({ "user_id": user }))
+    };
+    let messages =
+        [told("c", 1, "user.logged_in"), told("a", 3, "user.deactivated"), told("b", 2, "user.reactivated")];
+    stack.consume(&[&messages[..], &generate::admin()].concat()).await;
+    let entity = EntityKey::User(UserId::parse(user).unwrap());
+    let found = quiet(stack.store()).events_of(&entity).await.unwrap();
+    let found: Vec<&String> = found.iter().map(|logged| &logged.message).collect();
+    assert_eq!(found, [&messages[1], &messages[2], &messages[0]]);
+}

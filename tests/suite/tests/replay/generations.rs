@@ -1,0 +1,120 @@
+//! Which generation is live, which is written, and what may happen to them.
+
+use super::{assert_same, consume, filled, quiet, rebuild};
+use serde_json::json;
+use torale_domain::keys::{FIRST_GENERATION, Lanes};
+use torale_replay::flip::{Promotion, Step};
+use torale_replay::status::Role;
+use torale_replay::{Failure, Replay};
+use torale_tests::generate::event;
+use torale_tests::sqs::Sqs;
+use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
+
+pub(super) async fn promote(replay: &Replay, name: &str) {
+    let mut promotion = Promotion::new(replay, name);
+    loop {
+        match promotion.step().await.unwrap() {
+            Step::Live(pointer) => return assert_eq!(pointer.live.name, name),
+            Step::Wait(left) => tokio::time::sleep(left).await,
+        }
+    }
+}
+
+async fn roles(replay: &Replay) -> Vec<(String, Role)> {
+    replay.status().await.unwrap().generations.into_iter().map(|one| (one.name, one.role)).collect()
+}
+
+fn user(id: &str) -> String {
+    let data = json!({ "user_id": id, "clerk_user_id": id, "email": "x@example.com" });
+    event(id, NOW, "user.created", data)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn there_and_back_with_every_event_in_both() {
+    let (stack, _) = filled(5000, 80).await;
+    let replay = quiet(stack.store());
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Live), (second.clone(), Role::Built)]);
+
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000a1")]).await;
+    let status = replay.status().await.unwrap();
+    assert_eq!(status.generations[1].lag_events, Some(1));
+    promote(&replay, &second).await;
+    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Beside), (second.clone(), Role::Live)]);
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
+    assert_same(&stack, "g1", &second).await;
+
+    let before = replay.usage.write_halves();
+    assert_eq!(replay.rollback().await.unwrap().live.name, FIRST_GENERATION);
+    assert_eq!(replay.usage.write_halves() - before, 4, "one write of one item, in a transaction: two units");
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000a3")]).await;
+    assert_same(&stack, "g1", &second).await;
+
+    promote(&replay, &second).await;
+    assert!(replay.drop_generation(FIRST_GENERATION).await.unwrap());
+    assert_eq!(roles(&replay).await, [(second.clone(), Role::Live)]);
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000a4")]).await;
+    let (status, body) = stack.get("/admin/users", "limit=100").await;
+    assert!(
+        status == 200 && (1..=4).all(|n| body.contains(&format!("11111111-0000-4000-8000-0000000000a{n}")))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_harm_is_refused() {
+    let (stack, _) = filled(5100, 30).await;
+    let replay = quiet(stack.store());
+    let refused = |done: Result<(), Failure>| assert!(matches!(done, Err(Failure::Refused(_))), "{done:?}");
+    refused(replay.rollback().await.map(drop));
+    refused(replay.drop_generation(FIRST_GENERATION).await.map(drop));
+    refused(Promotion::new(&replay, "g9").step().await.map(drop));
+    let first = replay.pointer().await.unwrap().live;
+    refused(replay.begin(&first).await.map(drop));
+    // Begun, but not built.
+    let second = replay.next_generation(Lanes::DEFAULT).await.unwrap();
+    replay.begin(&second).await.unwrap();
+    refused(Promotion::new(&replay, &second.name).step().await.map(drop));
+    rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    promote(&replay, &second.name).await;
+    refused(replay.begin(&first).await.map(drop));
+    refused(replay.drop_generation(&second.name).await.map(drop));
+    assert!(!replay.drop_generation("g9").await.unwrap());
+}
+
+/// A generation that was replaced beside the live one by a third is behind, and catches up before it is live again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_was_left_behind_catches_up() {
+    let (stack, _) = filled(5200, 40).await;
+    let replay = quiet(stack.store());
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    promote(&replay, &second).await;
+    let third = rebuild(&replay, Lanes::new(5).unwrap()).await.unwrap().name;
+    promote(&replay, &third).await;
+    assert_eq!(replay.generation(FIRST_GENERATION).await.unwrap().lanes, Lanes::DEFAULT);
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000b1")]).await;
+    assert!(stack.projections().await != stack.generation(&second).await);
+    promote(&replay, FIRST_GENERATION).await;
+    assert_same(&stack, "g1", &second).await;
+}
+
+/// P8: what a deactivation did is true in whichever generation is asked next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deactivation_is_in_both_generations_when_it_answers() {
+    let stack = Stack::start().await;
+    let id = "11111111-0000-4000-8000-0000000000c1";
+    stack.consume(&[torale_tests::generate::admin(), vec![user(id)]].concat()).await;
+    let replay = quiet(stack.store());
+    let second = rebuild(&replay, Lanes::new(3).unwrap()).await.unwrap().name;
+    promote(&replay, &second).await;
+    let path = format!("/admin/users/{id}/deactivate");
+    let request =
+        stack::request(lambda_http::http::Method::PATCH, &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
+    let queue = Sqs::default().queue(Some(torale_tests::sqs::URL));
+    let answer = stack::answer_with(&stack.app(), &queue, request).await;
+    assert_eq!(answer.status().as_u16(), 200);
+    for _ in 0..2 {
+        let (_, body) = stack.get("/admin/users", "active_only=true&limit=100").await;
+        assert!(!body.contains(id) && body.contains("\"total\":1"), "{body}");
+        replay.rollback().await.unwrap();
+    }
+}

@@ -1,0 +1,76 @@
+//! P5, P6: generations are rebuilt from the log, compared, mended, flipped and moved while the system serves.
+
+mod build;
+mod compare;
+mod generations;
+mod live;
+mod quarantine;
+mod steps;
+mod transfer;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use torale_domain::generation::Generation;
+use torale_domain::keys::Lanes;
+use torale_domain::time::{HOUR, Timestamp};
+use torale_platform::consume::Consumer;
+use torale_platform::store::Store;
+use torale_replay::build::Built;
+use torale_replay::{Failure, Replay, Stop};
+use torale_tests::generate::{self, Generator};
+use torale_tests::stack::{NOW, Stack, messages};
+
+/// A clock that ticks whenever it is looked at, long after everything that tests send was received.
+fn ticking() -> Timestamp {
+    static TICKS: AtomicI64 = AtomicI64::new(0);
+    NOW.plus(HOUR + TICKS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Over a store where nothing is being written meanwhile; claims of the dead run out at once.
+fn quiet(store: Store) -> Replay {
+    Replay { settle: Duration::ZERO, claim: Duration::ZERO, ..Replay::new(store, ticking) }
+}
+
+/// Builds the next generation, or the one that is being built.
+async fn rebuild(replay: &Replay, lanes: Lanes) -> Result<Generation, Failure> {
+    let mut building = None;
+    for name in replay.store.generations().await? {
+        if replay.board(&name).await?.is_some() && replay.position(&name).await?.is_none() {
+            building = Some(replay.generation(&name).await?);
+        }
+    }
+    let generation = match building {
+        Some(generation) => generation,
+        None => replay.next_generation(lanes).await?,
+    };
+    replay.begin(&generation).await?;
+    let built = replay.build(&generation.name, 2, &Stop::default()).await?;
+    assert!(matches!(built, Built::Finished(_)));
+    Ok(generation)
+}
+
+/// Sends messages that are received by the clock of the replays.
+async fn consume(stack: &Stack, bodies: &[String]) {
+    let consumer = Consumer::new(stack.store(), ticking);
+    let outcome = torale_tests::stack::consume(&consumer, &messages(bodies)).await;
+    assert_eq!(outcome.failed, Vec::<String>::new());
+}
+
+/// Both hold the same items.
+async fn assert_same(stack: &Stack, one: &str, two: &str) {
+    let (one, two) = (stack.generation(one).await, stack.generation(two).await);
+    let differing: Vec<_> =
+        one.keys().chain(two.keys()).filter(|key| one.get(*key) != two.get(*key)).take(5).collect();
+    assert!(differing.is_empty(), "{differing:#?}");
+}
+
+/// Messages of every kind, some of them no events, delivered out of order and twice.
+async fn filled(seed: u64, count: usize) -> (Stack, Vec<String>) {
+    let mut generator = Generator::new(seed);
+    let messages = [generate::admin(), generator.messages(count)].concat();
+    let stack = Stack::start().await;
+    for batch in generator.deliveries(&messages) {
+        stack.consume(&batch).await;
+    }
+    (stack, messages)
+}
