@@ -79,7 +79,7 @@ impl Webhook {
 
     async fn take(&self, request: &Request, seen: &mut Seen) -> Result<Done, Refusal> {
         if request.method() != Method::POST {
-            return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0 }.into());
+            return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY {
@@ -111,10 +111,7 @@ fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
     match result {
         Ok(Done::Sent) => respond::json(StatusCode::OK, accepted("Accepted"), request_id, &[]),
         Ok(Done::Ignored) => respond::json(StatusCode::OK, accepted("Ignored"), request_id, &[]),
-        Err(refusal) => {
-            let error = refusal.http();
-            respond::json(error.status, error.body.to_string(), request_id, &error.headers)
-        }
+        Err(refusal) => respond::refusal(&refusal.http(), request_id),
     }
 }
 

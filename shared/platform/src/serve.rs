@@ -203,7 +203,7 @@ impl App {
         seen: &mut Seen,
     ) -> Result<String, AdminError> {
         if exchange.request.method() != exchange.endpoint.method {
-            return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
+            return Err(AdminError::MethodNotAllowed { allowed: exchange.endpoint.method.to_string() });
         }
         let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let found = self.identity.look_up(&self.asked(exchange, &exchange.usage), header, seen).await?;
@@ -356,15 +356,6 @@ impl<'a> Exchange<'a> {
                 );
             }
         }
-    }
-}
-
-const fn allowed(method: &HttpMethod) -> &'static str {
-    match *method {
-        HttpMethod::GET => "GET",
-        HttpMethod::POST => "POST",
-        HttpMethod::PATCH => "PATCH",
-        _ => "",
     }
 }
 
