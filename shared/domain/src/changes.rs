@@ -94,7 +94,10 @@ impl Input for SomeUsers {
         let about =
             "Ids of users. Each is answered by itself: one that is no UUID with hyphens is refused alone.";
         let ids = json!({ "type": "array", "description": about, "minItems": 1, "maxItems": MAX_USERS, "items": {} });
-        Some(json!({ "type": "object", "required": ["user_ids"], "properties": { "user_ids": ids } }))
+        Some(json!({
+            "type": "object", "required": ["user_ids"], "properties": { "user_ids": ids },
+            "examples": [{ "user_ids": ["660e8400-e29b-41d4-a716-446655440000"] }],
+        }))
     }
 
     fn parse(_id: &str, body: &[u8]) -> Result<Self, Unreadable> {

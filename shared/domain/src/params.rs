@@ -70,7 +70,7 @@ const PAGE: Integer =
 const ACTION_CHARS: usize = 64;
 /// What could be a key must not get into the audit trail.
 const NO_ACTION: &str = crate::auth::KEY_PREFIX;
-/// Spellings of a yes or no.
+/// Spellings of yes and no.
 const FLAGS: [(&str, bool); 4] = [("true", true), ("false", false), ("1", true), ("0", false)];
 
 /// A parameter as its parser takes it.

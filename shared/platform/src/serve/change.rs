@@ -1,6 +1,6 @@
 //! Around endpoints that change something: admitted first, then heard, and recorded with what they did.
 
-use super::{App, Endpoint, Exchange, Seen, allowed};
+use super::{App, Endpoint, Exchange, Seen};
 use crate::config;
 use crate::deactivation::{Changes, Deactivating};
 use crate::error::AdminError;
