@@ -31,11 +31,15 @@ def generate(target: Path) -> None:
     subprocess.run([*ruff, "format", "--quiet", target], check=True)  # noqa: S603
 
 
+def text(path: Path) -> str | None:
+    """What a file holds; None if there is none."""
+    return path.read_text() if path.exists() else None
+
+
 def stale(fresh: Path) -> list[str]:
     """Names of the modules that differ from those in a folder."""
     names = {path.name for folder in (fresh, PACKAGE / "_sync") for path in folder.glob("*.py")}
-    read = lambda path: path.read_text() if path.exists() else None  # noqa: E731
-    return sorted(name for name in names if read(fresh / name) != read(PACKAGE / "_sync" / name))
+    return sorted(name for name in names if text(fresh / name) != text(PACKAGE / "_sync" / name))
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from stack import Stack
 from torale import Admin, AsyncToraleClient, ToraleClient
 
 KEY = "sk_client_0123456789_0123456789"
-PER_MINUTE = 150
+PER_MINUTE = 40
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def changing(stack: Stack) -> Iterator[Stack]:  # noqa: ARG001
+def changing(stack: Stack) -> Iterator[Stack]:
     """A platform to change, with a low limit; started after the other, which may have to install the queue."""
     yield from _stack(RATE_LIMIT_PER_MINUTE=str(PER_MINUTE))
 
@@ -56,14 +57,14 @@ class Blocking:
         self._loop = asyncio.new_event_loop()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: object, **kwargs: object) -> Any:  # noqa: ANN401
+        def call(*args: object, **kwargs: object) -> Any:
             result = getattr(self._client.admin, name)(*args, **kwargs)
             return self._run(result if isawaitable(result) else self._all(result))
 
         return call
 
-    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
-        return self._loop.run_until_complete(coroutine)
+    def _run(self, awaitable: Awaitable[Any]) -> Any:
+        return self._loop.run_until_complete(awaitable)
 
     @staticmethod
     async def _all(rows: AsyncIterator[object]) -> list[object]:
@@ -74,14 +75,17 @@ class Blocking:
         self._loop.close()
 
 
-def connect(kind: str, key: str, url: str, **settings: Any) -> Iterator[Admin]:  # noqa: ANN401
+@contextmanager
+def connect(kind: str, key: str, url: str, **settings: Any) -> Iterator[Admin]:
     """A client of either kind."""
     if kind == "sync":
         with ToraleClient(key, url, **settings) as client:
             yield client.admin
-    else:
-        blocking = Blocking(AsyncToraleClient(key, url, **settings))
+        return
+    blocking = Blocking(AsyncToraleClient(key, url, **settings))
+    try:
         yield cast("Admin", blocking)
+    finally:
         blocking.close()
 
 
@@ -94,4 +98,5 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def admin(stack: Stack, kind: str) -> Iterator[Admin]:
     """An admin of the platform that nobody changes."""
-    yield from connect(kind, stack.key, stack.url)
+    with connect(kind, stack.key, stack.url) as admin:
+        yield admin

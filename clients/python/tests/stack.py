@@ -44,8 +44,8 @@ class Stack:
         http, sqs, dynamodb = self.ports = free_ports(3)
         self.url = f"http://127.0.0.1:{http}"
         self._flags = ["--http-port", str(http), "--sqs-port", str(sqs), "--dynamodb-port", str(dynamodb)]
-        self._log = tempfile.NamedTemporaryFile("w+", prefix="torale-local-", suffix=".log")  # noqa: SIM115
-        self._process = subprocess.Popen(  # noqa: S603
+        self._log = tempfile.NamedTemporaryFile("w+", prefix="torale-local-", suffix=".log")
+        self._process = subprocess.Popen(
             [BINARY, *self._flags, "--built", "--empty", "--instances", "1", "--admin-key", key],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
@@ -68,7 +68,7 @@ class Stack:
 
     def send(self, events: Iterable[Mapping[str, object]]) -> None:
         """Puts events on the queue; they are projected when this returns."""
-        sent = subprocess.run(  # noqa: S603
+        sent = subprocess.run(
             [BINARY, "send", *self._flags, "-"],
             cwd=ROOT,
             input="".join(json.dumps(event) + "\n" for event in events),

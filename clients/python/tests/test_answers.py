@@ -14,7 +14,7 @@ from torale import Admin, types
 EPOCH_OF_ADMIN = "2024-01-01T00:00:00Z"
 
 
-def fits(value: Any, hint: Any) -> bool:  # noqa: ANN401, PLR0911
+def fits(value: Any, hint: Any) -> bool:
     """Whether a value is exactly of a type: no field missing, none too many."""
     if is_typeddict(hint):
         fields = get_type_hints(hint)

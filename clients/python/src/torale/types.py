@@ -7,7 +7,7 @@ rows of a list, not those of the page.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, final
 
 ExecutionStatus = Literal["success", "failed", "running"]
 
@@ -206,6 +206,7 @@ class Principal(TypedDict):
     impersonator: str | None
 
 
+@final
 class RecordedRequest(TypedDict):
     """A record of the audit trail: one request."""
 
@@ -223,6 +224,7 @@ class RecordedRequest(TypedDict):
     duration_ms: int
 
 
+@final
 class MissingRecord(TypedDict):
     """A record that was there once: someone has tampered with the trail."""
 
@@ -256,7 +258,7 @@ class _Result(TypedDict):
 
 
 class DeactivationResult(_Result, total=False):
-    """What became of one user: `tasks_paused` if it is deactivated now, `detail` if it was refused."""
+    """What became of one user: `tasks_paused` if it is deactivated now, else why not in `detail`."""
 
     tasks_paused: int
     detail: str

@@ -45,7 +45,7 @@ def torale_admin(
     context: typer.Context,
     *,
     api_url: Annotated[str | None, typer.Option(metavar="URL", help="In place of TORALE_API_URL.")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Torale's admin API.
 

@@ -51,12 +51,12 @@ def write(shown: RenderableType) -> None:
     with console.capture() as captured:
         console.print(shown)
     for line in captured.get().splitlines():
-        print(line.rstrip())  # noqa: T201
+        print(line.rstrip())
 
 
 def note(text: str) -> None:
     """Write one line to standard error."""
-    print(one_line(text), file=sys.stderr, flush=True)  # noqa: T201
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:
