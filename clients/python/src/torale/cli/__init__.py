@@ -6,6 +6,7 @@ Exit codes: 0, 1 when the API refuses or can't be reached, 2 when the command or
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -179,8 +180,14 @@ def reactivate(context: typer.Context, user_id: UserId, *, yes: Yes = False, jso
 
 
 def _ask(question: str, *, yes: bool) -> None:
-    if not yes:
-        typer.confirm(one_line(question), abort=True, err=True)
+    """Ask on standard error: standard output is for the answer."""
+    if yes:
+        return
+    sys.stderr.write(f"{one_line(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        note("nothing is changed")
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -215,3 +222,7 @@ def run() -> None:
         _fail(error, 2)
     except ToraleAPIError as error:
         _fail(error, 1)
+    except BrokenPipeError:
+        # Whoever read this has gone; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
