@@ -68,7 +68,8 @@ fn changes(all: &mut Describer) {
 
 /// This document's own operation.
 fn own() -> Value {
-    let schema = json!({ "type": "object", "description": "An OpenAPI document.", "required": ["openapi"] });
+    let fields = json!({ "openapi": { "type": "string", "description": "The version of OpenAPI." } });
+    let schema = json!({ "type": "object", "description": "An OpenAPI document.", "required": ["openapi"], "properties": fields });
     let examples = json!({ "example": { "summary": "Its beginning.", "value": { "openapi": "3.1.0" } } });
     json!({
         "operationId": "openapi.read", "summary": "This document.", "tags": ["public"], "security": [],

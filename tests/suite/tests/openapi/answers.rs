@@ -1,6 +1,7 @@
 //! Real answers, good ones and refusals, are what the document describes.
 
 use crate::judge::Document;
+use clerk_webhook::{MAX_BODY, ROUTE, Webhook};
 use lambda_http::http::Method;
 use lambda_http::{Body, Request};
 use serde_json::json;
@@ -11,6 +12,7 @@ use torale_platform::routes;
 use torale_platform::serve::{App, Endpoint};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, Generator, event};
+use torale_tests::sqs::Sqs;
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
 use torale_tests::world;
 
@@ -117,5 +119,23 @@ async fn changes_are_as_described() {
         let mut request = by_admin(Method::POST, "/admin/users/deactivate", "");
         *request.body_mut() = Body::Text(body.to_string());
         assert_eq!(judged(&document, &app, request).await, status, "{body}");
+    }
+}
+
+/// Those that are accepted are tried by `tests/api/schemathesis`, which signs them.
+#[tokio::test]
+async fn refused_webhooks_are_as_described() {
+    let (document, stack) = (Document::new(), Stack::start().await);
+    for (secret, size, status) in [
+        ("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u", 2, 400),
+        ("whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u", MAX_BODY + 1, 413),
+        ("", 2, 500),
+    ] {
+        let webhook = Webhook::new(secret, stack.store(), Sqs::default().queue(None), || NOW);
+        let mut request = stack::request(Method::POST, ROUTE.1, "", None);
+        *request.body_mut() = Body::Text(" ".repeat(size));
+        let response = webhook.handle(&request).await;
+        assert_eq!(response.status(), status);
+        document.judge(ROUTE.0, ROUTE.1, response);
     }
 }

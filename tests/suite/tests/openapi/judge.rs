@@ -3,6 +3,9 @@
 use jsonschema::{Resource, Validator};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use torale_tests::stack;
 
 /// What the document is called while its parts are looked up.
@@ -13,6 +16,8 @@ pub struct Document {
     /// As it is answered.
     pub open: Value,
     closed: Value,
+    /// Checkers that were made, by pointer.
+    made: RefCell<HashMap<String, Rc<Validator>>>,
 }
 
 impl Document {
@@ -21,7 +26,7 @@ impl Document {
         let open = openapi::document();
         let mut closed = open.clone();
         close(&mut closed["components"]["schemas"]);
-        Self { open, closed }
+        Self { open, closed, made: RefCell::default() }
     }
 
     /// One operation.
@@ -32,11 +37,14 @@ impl Document {
     }
 
     /// A checker of what the schema at a pointer describes.
-    pub fn schema(&self, pointer: &str) -> Validator {
-        let document = Resource::from_contents(self.closed.clone()).unwrap();
-        let pointer = pointer.replace('{', "%7B").replace('}', "%7D");
-        let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
-        jsonschema::options().with_resource(NAME, document).build(&schema).unwrap()
+    fn checker(&self, pointer: &str) -> Rc<Validator> {
+        let make = || {
+            let document = Resource::from_contents(self.closed.clone()).unwrap();
+            let pointer = pointer.replace('{', "%7B").replace('}', "%7D");
+            let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
+            Rc::new(jsonschema::options().with_resource(NAME, document).build(&schema).unwrap())
+        };
+        self.made.borrow_mut().entry(pointer.to_owned()).or_insert_with(make).clone()
     }
 
     /// Where the description of an answer stands.
@@ -78,7 +86,7 @@ impl Document {
     }
 
     fn judge_body(&self, answer: &str, body: &Value, what: &str) {
-        let schema = self.schema(&format!("{answer}/content/application~1json/schema"));
+        let schema = self.checker(&format!("{answer}/content/application~1json/schema"));
         let faults: Vec<_> =
             schema.iter_errors(body).map(|fault| format!("{}: {fault}", fault.instance_path)).collect();
         assert_eq!(faults, Vec::<String>::new(), "{what}: {body}");
