@@ -194,7 +194,7 @@ def test_a_deactivation_asks_first(cli: Cli, changing: Stack, monkeypatch: pytes
         "tasks_paused": 1,
     }
     assert state(users[0]) == "deactivated"
-    assert "1 active tasks are paused" in cli("deactivate", users[0], "--yes").out
+    assert "is deactivated; tasks that were active: 1" in cli("deactivate", users[0], "--yes").out
 
     both = cli("deactivate", users[0], users[1], "-y")
     assert line(both, users[0]) == [users[0], "already", "1", "-"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torale import exceptions
 from torale.exceptions import RateLimitError, ServerError, ToraleAPIError, UnexpectedResponseError
+from torale.types import Fault
 
 SUCCESS = 200
 TOO_MANY_REQUESTS = 429
@@ -55,22 +56,20 @@ class Answer:
 
     def _json(self) -> dict[str, Any] | None:
         try:
-            content = json.loads(self.body)
+            content: object = json.loads(self.body)
         except (ValueError, RecursionError):
             return None
-        return content if isinstance(content, dict) else None
+        return cast("dict[str, Any]", content) if isinstance(content, dict) else None
 
     def _failure(self) -> ToraleAPIError:
         kind = _BY_STATUS.get(self.status, ServerError if self.status >= FAULT_OF_THE_SERVER else ToraleAPIError)
-        detail = (self._json() or {}).get("detail")
-        if isinstance(detail, str):
-            message = detail
-        elif isinstance(detail, list) and all(_is_fault(fault) for fault in detail):
-            message = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in detail)
-        elif kind in (ServerError, RateLimitError):
-            detail, message = None, "no answer of the API's; something before it failed"
-        else:
+        told: object = (self._json() or {}).get("detail")
+        detail: str | list[Fault] | None = told if isinstance(told, str) else _faults(told)
+        if detail is None and kind not in (ServerError, RateLimitError):
             return self._unexpected("the answer is not the API's")
+        message = detail or "no answer of the API's; something before it failed"
+        if not isinstance(message, str):
+            message = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in message)
         request_id = self.headers.get("x-request-id")
         message = f"{message} (HTTP {self.status})"
         error = kind(message, status_code=self.status, detail=detail, request_id=request_id)
@@ -87,11 +86,18 @@ class Answer:
         return UnexpectedResponseError(message, status_code=self.status, request_id=request_id)
 
 
-def _is_fault(fault: object) -> bool:
-    """Whether it is an entry as a 422 has them."""
-    if not isinstance(fault, dict) or not isinstance(fault.get("msg"), str):
+def _faults(detail: object) -> list[Fault] | None:
+    """The list of faults of a 422; None if it is something else."""
+    if not isinstance(detail, list) or not all(_is_fault(entry) for entry in cast("list[object]", detail)):
+        return None
+    return cast("list[Fault]", detail)
+
+
+def _is_fault(entry: object) -> bool:
+    if not isinstance(entry, dict):
         return False
-    return isinstance(fault.get("loc"), list) and bool(fault["loc"])
+    fault = cast("dict[str, object]", entry)
+    return isinstance(fault.get("msg"), str) and isinstance(fault.get("loc"), list) and bool(fault["loc"])
 
 
 class Patience:

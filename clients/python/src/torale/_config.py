@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 
 import httpx
 
@@ -38,7 +39,7 @@ def resolve(api_key: str | None, api_url: str | None) -> Settings:
     """
     key = api_key or os.environ.get("TORALE_API_KEY")
     url = api_url or os.environ.get("TORALE_API_URL")
-    file = {} if key and url else _read(CONFIG_FILE)
+    file: Mapping[str, object] = {} if key and url else _read(CONFIG_FILE)
     key = key or _text(file, "api_key")
     url = url or _text(file, "api_url")
     if not key:
@@ -54,7 +55,7 @@ def _missing(what: str, name: str, variable: str) -> str:
 
 def _read(path: Path) -> Mapping[str, object]:
     try:
-        content = json.loads(path.expanduser().read_bytes())
+        content: object = json.loads(path.expanduser().read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, RuntimeError, ValueError) as error:
@@ -63,7 +64,7 @@ def _read(path: Path) -> Mapping[str, object]:
         raise ConfigurationError(f"{path} can't be read: {reason}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} should hold a JSON object")
-    return content
+    return cast("dict[str, object]", content)
 
 
 def _text(file: Mapping[str, object], name: str) -> str | None:

@@ -49,7 +49,7 @@ class Call(Generic[T]):
 
     method: str
     path: str
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     body: Mapping[str, object] | None = None
     repeatable: bool = True
 

@@ -130,7 +130,7 @@ def users(answer: UsersPage) -> RenderableType:
         )
         for user in answer["users"]
     ]
-    numbers = ["Tasks", "Runs 24 h", "Sent 7 d"]
+    numbers = ["Active/tasks", "Runs 24 h", "Sent 7 d"]
     columns = ["Id", "Email", "State", *numbers, "Created", "Last login"]
     return _listing(table(columns, rows, numbers), rows, answer["total"])
 
@@ -166,7 +166,7 @@ def queries(answer: QueriesPage) -> RenderableType:
         )
         for query in answer["queries"]
     ]
-    numbers = ["Tasks", "Executions", "Success", "Average"]
+    numbers = ["Active/tasks", "Executions", "Success", "Average"]
     return _listing(table(["Query", *numbers], rows, numbers), rows, answer["total"])
 
 
@@ -228,7 +228,7 @@ def audit(answer: AuditPage) -> RenderableType:
 
 def deactivated(answer: Deactivated) -> RenderableType:
     """One user's deactivation."""
-    return cell(f"{answer['user_id']} is deactivated; {count(answer['tasks_paused'])} active tasks are paused")
+    return cell(f"{answer['user_id']} is deactivated; tasks that were active: {count(answer['tasks_paused'])}")
 
 
 def deactivations(answer: DeactivationResults) -> RenderableType:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from torale import Admin, AuthenticationError, ConfigurationError, ForbiddenError, ToraleAPIError
 from torale.cli.output import cell, count, duration, note, now, write, write_json
-from torale.cli.tables import table
+from torale.cli.tables import Row, table
 from torale.types import Stats
 
 
@@ -102,7 +102,7 @@ def as_json(looked: Look) -> dict[str, object]:
 
 def as_table(looked: Look) -> RenderableType:
     """A look for people."""
-    rows = []
+    rows: list[Row] = []
     for threshold in THRESHOLDS:
         too_high = threshold.is_exceeded(looked)
         style = "bold red" if too_high else "green"
