@@ -103,11 +103,11 @@ def test_the_number_of_tries_is_bounded(network: Network) -> None:
 
 
 def test_the_time_waited_is_bounded_in_all(network: Network) -> None:
-    with network.admin(busy(30), busy(20), busy(11), fine(), max_wait=60) as admin:
+    with network.admin(busy(30), busy(30), busy(1), fine(), max_wait=60) as admin:
         with pytest.raises(RateLimitError) as caught:
             admin.get_stats()
-    assert network.slept == [30, 20]
-    assert caught.value.retry_after == 11
+    assert network.slept == [30, 30]
+    assert caught.value.retry_after == 1
 
 
 @pytest.mark.parametrize("header", ["soon", "-1", "1.5", "", "Wed, 21 Oct 2026 07:28:00 GMT", "²"])
@@ -189,13 +189,13 @@ def test_every_phase_has_a_limit(network: Network) -> None:
 
 
 class Dribble(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Bytes without end, each before the time limit of a read."""
+    """A byte a second, each before the time limit of a read."""
 
     def __init__(self, clock: list[float]) -> None:
         self.clock = clock
 
     def __iter__(self) -> Iterator[bytes]:
-        while True:
+        for _ in range(100):
             self.clock[0] += 1
             yield b" "
 

@@ -228,7 +228,8 @@ def audit(answer: AuditPage) -> RenderableType:
 
 def deactivated(answer: Deactivated) -> RenderableType:
     """One user's deactivation."""
-    return cell(f"{answer['user_id']} is deactivated; tasks that were active: {count(answer['tasks_paused'])}")
+    tasks = count(answer["tasks_paused"])
+    return cell(f"{answer['user_id']} is deactivated; tasks that were active: {tasks}")
 
 
 def deactivations(answer: DeactivationResults) -> RenderableType:
