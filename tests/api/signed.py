@@ -16,7 +16,7 @@ class Signed(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         headers = request.headers
         # A header that is missing or malformed is what is being tried; a number is made the present time.
-        whole = "svix-id" in headers and "svix-signature" in headers
+        whole = headers.get("svix-id") and headers.get("svix-signature")
         if whole and headers.get("svix-timestamp", "").lstrip("-").isdigit():
             headers["svix-timestamp"] = str(int(time.time()))
             body = request.body or b""

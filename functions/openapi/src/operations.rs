@@ -8,9 +8,6 @@ use serde_json::{Map, Value, json};
 use torale_domain::clerk::{Fault, Payload};
 use torale_platform::error::{AdminError, Conflict, HttpError};
 
-/// The security scheme of webhooks.
-const SIGNATURE: &str = "svix";
-
 /// The document.
 pub fn document() -> Value {
     let mut all = Describer::new();
@@ -94,13 +91,14 @@ fn webhook(all: &mut Describer) -> Value {
     let examples = json!({ "example": { "value": { "detail": "Accepted" } } });
     let good = json!({ "200": responses::good(taken, examples, Limits::Never) });
     let header = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": schema });
-    let [id, timestamp, _signature] = clerk_webhook::HEADERS;
+    let [id, timestamp, signature] = clerk_webhook::HEADERS;
     json!({
         "operationId": "webhooks.clerk", "summary": "Takes Clerk's webhooks and makes events of them.",
-        "tags": ["webhooks"], "security": [{ SIGNATURE: [] }],
+        "description": "Only Clerk may: each request is signed with a secret that both know.", "tags": ["webhooks"], "security": [],
         "parameters": [
             header(id, "The message.", json!({ "type": "string", "minLength": 1 })),
             header(timestamp, "When it was signed, in seconds since 1970: within five minutes.", json!({ "type": "integer" })),
+            header(signature, "`v1,` and base64 of the HMAC-SHA256 over id, timestamp and body with dots in between; several with blanks in between.", json!({ "type": "string", "minLength": 1 })),
         ],
         "requestBody": request_body(&format!("At most {MAX_BODY} bytes."), Payload::schema()),
         "responses": merged(good, Value::Object(refusals)),
@@ -108,17 +106,11 @@ fn webhook(all: &mut Describer) -> Value {
 }
 
 fn schemes() -> Map<String, Value> {
-    let [_id, _timestamp, signature] = clerk_webhook::HEADERS;
     let [key, session] = SCHEMES;
     let bearer = |format: &str, about: &str| json!({ "type": "http", "scheme": "bearer", "bearerFormat": format, "description": about });
     let schemes = [
         (key, bearer("sk_...", "An API key of an administrator.")),
         (session, bearer("JWT", "A session token of an administrator at Clerk.")),
-        (
-            SIGNATURE,
-            json!({ "type": "apiKey", "in": "header", "name": signature, "description":
-                "`v1,` and base64 of the HMAC-SHA256 over id, timestamp and body with dots in between; several with blanks in between." }),
-        ),
     ];
     schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme)).collect()
 }

@@ -107,12 +107,6 @@ impl Document {
     }
 }
 
-impl Default for Document {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// A name as part of a JSON pointer.
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
