@@ -11,8 +11,10 @@ use futures::FutureExt;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 pub use refusal::Refusal;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
-pub use signature::{BadSecret, BadSignature, Verifier};
+pub use signature::{BadSecret, BadSignature, HEADERS, Verifier};
 use std::panic::AssertUnwindSafe;
 use tokio::time::{Duration, Instant};
 use torale_domain::clerk::{self, Notice, Payload};
@@ -41,10 +43,20 @@ pub struct Webhook {
 }
 
 /// What became of a webhook that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
-    Sent,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Done {
+    /// Its events are on the queue.
+    Accepted,
+    /// It has no event of ours.
     Ignored,
+}
+
+/// The answer to a webhook that was accepted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WebhookTaken {
+    /// What became of it.
+    pub detail: Done,
 }
 
 /// What the log says of a webhook, once its signature is known to be right.
@@ -79,7 +91,7 @@ impl Webhook {
 
     async fn take(&self, request: &Request, seen: &mut Seen) -> Result<Done, Refusal> {
         if request.method() != Method::POST {
-            return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0 }.into());
+            return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY {
@@ -94,7 +106,7 @@ impl Webhook {
         let Some(notice) = notice else { return Ok(Done::Ignored) };
         let known = self.known(&notice).await?;
         self.queue.send(&notice.events(svix_id, &known, now)?).await?;
-        Ok(Done::Sent)
+        Ok(Done::Accepted)
     }
 
     /// The users that a payload may mean which names none of ours.
@@ -107,14 +119,12 @@ impl Webhook {
 }
 
 fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
-    let accepted = |detail: &str| json!({ "detail": detail }).to_string();
     match result {
-        Ok(Done::Sent) => respond::json(StatusCode::OK, accepted("Accepted"), request_id, &[]),
-        Ok(Done::Ignored) => respond::json(StatusCode::OK, accepted("Ignored"), request_id, &[]),
-        Err(refusal) => {
-            let error = refusal.http();
-            respond::json(error.status, error.body.to_string(), request_id, &error.headers)
+        Ok(detail) => {
+            let taken = WebhookTaken { detail: *detail };
+            respond::json(StatusCode::OK, json!(taken).to_string(), request_id, &[])
         }
+        Err(refusal) => respond::refusal(&refusal.http(), request_id),
     }
 }
 

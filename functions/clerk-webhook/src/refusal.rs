@@ -2,7 +2,6 @@
 
 use crate::signature::BadSignature;
 use lambda_http::http::StatusCode;
-use serde_json::json;
 use torale_domain::clerk::Fault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
@@ -37,15 +36,12 @@ impl From<StoreError> for Refusal {
 impl Refusal {
     /// The HTTP form.
     pub fn http(&self) -> HttpError {
-        let of = |status, detail: &str| HttpError {
-            status,
-            body: json!({ "detail": detail }),
-            headers: Vec::new(),
-        };
         match self {
-            Self::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-            Self::Signature(bad) => of(StatusCode::BAD_REQUEST, &bad.to_string()),
-            Self::Payload(fault) => of(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}")),
+            Self::TooLarge => HttpError::from(&AdminError::TooLarge),
+            Self::Signature(bad) => HttpError::new(StatusCode::BAD_REQUEST, &bad.to_string()),
+            Self::Payload(fault) => {
+                HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
+            }
             // Whatever SQS has against them, Svix keeps them and comes again.
             Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)

@@ -9,6 +9,8 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use torale_domain::time::Timestamp;
 
+/// The headers that prove who sent a request: the message's id, when it was signed, its signatures.
+pub const HEADERS: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
 const SECRET_PREFIX: &str = "whsec_";
 /// Base64 of 24 bytes, the shortest key that Svix allows.
 const MIN_KEY_CHARS: usize = 32;
@@ -71,8 +73,8 @@ impl Verifier {
             let value = headers.get(name).and_then(|value| value.to_str().ok());
             value.filter(|value| !value.is_empty()).ok_or(BadSignature::Missing)
         };
-        let (id, timestamp) = (header("svix-id")?, header("svix-timestamp")?);
-        let signatures = header("svix-signature")?;
+        let [id, timestamp, signatures] = HEADERS;
+        let (id, timestamp, signatures) = (header(id)?, header(timestamp)?, header(signatures)?);
         let signed_at: i64 = timestamp.parse().map_err(|_| BadSignature::Timestamp)?;
         if now.millis().div_euclid(1000).abs_diff(signed_at) > TOLERANCE {
             return Err(BadSignature::Timestamp);

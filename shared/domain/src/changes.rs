@@ -1,7 +1,8 @@
 //! What a request that changes something may say: a path and a body, read once, with every fault listed.
 
 use crate::ids::UserId;
-use crate::params::Fault;
+use crate::params::{Fault, Kind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,6 +19,12 @@ pub enum Unreadable {
 pub trait Input: Send + Sync + Sized {
     /// The most bytes of a body.
     const MAX_BODY: usize;
+
+    /// What the path's parameter may be, as JSON Schema; `None` if the path has none.
+    fn path() -> Option<Value>;
+
+    /// What the body must be, as JSON Schema; `None` if it is ignored.
+    fn body() -> Option<Value>;
 
     /// Reads the path's parameter (empty if it has none) and the body.
     fn parse(id: &str, body: &[u8]) -> Result<Self, Unreadable>;
@@ -39,6 +46,14 @@ pub struct OneUser(pub UserId);
 
 impl Input for OneUser {
     const MAX_BODY: usize = 1024;
+
+    fn path() -> Option<Value> {
+        Some(Kind::User.schema())
+    }
+
+    fn body() -> Option<Value> {
+        None
+    }
 
     fn parse(id: &str, body: &[u8]) -> Result<Self, Unreadable> {
         if body.len() > Self::MAX_BODY {
@@ -71,6 +86,20 @@ pub const MAX_USERS: usize = 100;
 impl Input for SomeUsers {
     const MAX_BODY: usize = 16 * 1024;
 
+    fn path() -> Option<Value> {
+        None
+    }
+
+    fn body() -> Option<Value> {
+        let about =
+            "Ids of users. Each is answered by itself: one that is no UUID with hyphens is refused alone.";
+        let ids = json!({ "type": "array", "description": about, "minItems": 1, "maxItems": MAX_USERS, "items": {} });
+        Some(json!({
+            "type": "object", "required": ["user_ids"], "properties": { "user_ids": ids },
+            "examples": [{ "user_ids": ["660e8400-e29b-41d4-a716-446655440000"] }],
+        }))
+    }
+
     fn parse(_id: &str, body: &[u8]) -> Result<Self, Unreadable> {
         if body.len() > Self::MAX_BODY {
             return Err(Unreadable::TooLarge);
@@ -85,7 +114,7 @@ impl Input for SomeUsers {
             None => return Err(wrong("missing", "Field required")),
         };
         if ids.is_empty() || ids.len() > MAX_USERS {
-            return Err(wrong("list_length", "The list should have 1 to 100 items"));
+            return Err(wrong("list_length", &format!("The list should have 1 to {MAX_USERS} items")));
         }
         let read = |id: &Value| {
             let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
@@ -106,40 +135,60 @@ impl Input for SomeUsers {
 }
 
 /// The answer of a deactivation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deactivated {
+    /// That it is done.
     pub message: &'static str,
+    /// The user.
     pub user_id: UserId,
+    /// Its tasks that were active at that moment.
     pub tasks_paused: i128,
 }
 
 /// The answer of a reactivation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the README describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Reactivated {
+    /// That it is done.
     pub message: &'static str,
+    /// The user.
     pub user_id: UserId,
 }
 
 /// The answer of a deactivation of several users: one result for each id, in the order of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the README describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AllDeactivated {
+    /// What became of each id.
     pub results: Vec<OneResult>,
 }
 
 /// What became of one id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the README describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OneResult {
+    /// The id; one that is no UUID as it was sent.
     pub user_id: String,
-    /// `deactivated`, `already`, `not_found` or `refused`.
-    pub result: &'static str,
+    /// What became of it.
+    pub result: Outcome,
+    /// The tasks that were active at that moment, if it is deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks_paused: Option<i128>,
+    /// Why it is not deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<&'static str>,
+    pub detail: Option<String>,
+}
+
+/// What became of one id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Outcome {
+    /// The user is deactivated now.
+    Deactivated,
+    /// The user was deactivated before.
+    Already,
+    /// There is no such user.
+    NotFound,
+    /// Nothing was done; `detail` says why.
+    Refused,
 }
 
 #[cfg(test)]

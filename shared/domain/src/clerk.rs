@@ -70,6 +70,21 @@ enum Change {
 }
 
 impl Payload {
+    /// What a payload must be, as JSON Schema. What must be in it beside its type depends on that.
+    pub fn schema() -> Value {
+        let kinds = "`user.created`, `user.updated`, `user.deleted` and `session.created` must name a user and a time; \
+                     others are ignored.";
+        json!({
+            "type": "object", "required": ["type"],
+            "properties": {
+                "type": { "type": "string", "description": kinds },
+                "data": { "description": "The user or session, as Clerk describes it." },
+                "timestamp": { "description": "When it happened, in milliseconds since 1970." },
+            },
+            "examples": [{ "type": "user.deleted", "data": { "id": "user_2abc" }, "timestamp": 1_705_314_000_000_i64 }],
+        })
+    }
+
     /// Reads the text that was signed.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let payload: Value = serde_json::from_str(text).map_err(|_| Fault::NotJson)?;

@@ -1,12 +1,36 @@
 //! Identifiers as types, so that a task id is never taken for a user id.
 
 use crate::keys;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use std::borrow::Cow;
 use std::fmt;
 use uuid::Uuid;
 
 /// Longest identifier that is not a UUID, in characters (event contract, "Envelope").
 pub const MAX_ID_CHARS: usize = 256;
+/// A UUID with hyphens, as a regular expression.
+pub const UUID_PATTERN: &str =
+    "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
+
+macro_rules! described {
+    ($name:ident, $schema:tt) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+pub(crate) use described;
 
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -34,6 +58,8 @@ macro_rules! uuid_id {
                 Self::parse(&text).ok_or_else(|| de::Error::custom("not a UUID with hyphens"))
             }
         }
+
+        described!($name, { "type": "string", "format": "uuid", "pattern": UUID_PATTERN });
     )*};
 }
 
@@ -64,6 +90,8 @@ macro_rules! text_id {
                 Self::parse(&text).ok_or_else(|| de::Error::custom("not an id of 1 to 256 characters"))
             }
         }
+
+        described!($name, { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS });
     )*};
 }
 

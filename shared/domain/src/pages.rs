@@ -18,15 +18,23 @@ use crate::fold::EntityKey;
 use crate::ids::{TaskId, UserId};
 use crate::item::Key;
 use crate::keys;
+use crate::params::Integer;
 use crate::read::{Corrupt, Reader, Reads};
 use crate::time::{HOUR, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeSet, HashMap};
 
-/// Bounds and default of the parameter `hours`.
-const HOURS: (u64, u64, u64) = (1, 8760, 24);
-/// Rows a page unless the request says otherwise, and at most.
-const LIMIT: (u64, u64) = (50, 100);
+/// How far back a list reaches: a year at most.
+const HOURS: Integer = Integer {
+    name: "hours",
+    about: "How many hours the list reaches back, from the start of that minute.",
+    min: 1,
+    max: 8760,
+    default: 24,
+};
+/// Rows a page.
+const LIMIT: Integer =
+    Integer { name: "limit", about: "Rows a page, at most.", min: 1, max: 100, default: 50 };
 
 /// The start of "the last N hours".
 fn last_hours(now: Timestamp, hours: u64) -> Timestamp {

@@ -1,7 +1,10 @@
 //! One type for every time: whole milliseconds since 1970 in UTC, made at the edge or read from text.
 
+use crate::ids::described;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Milliseconds in a minute, an hour and a day.
@@ -90,6 +93,11 @@ impl Serialize for Timestamp {
         serializer.collect_str(self)
     }
 }
+
+described!(Timestamp, {
+    "type": "string", "format": "date-time",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$",
+});
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,7 +3,7 @@
 
 use crate::audit::Trail;
 use crate::clock;
-use crate::error::AdminError;
+use crate::error::{AdminError, Conflict};
 use crate::plan::{self, PlanFailure};
 use crate::store::{Generation, Generations, Lost, Pointer, Store, StoreError, TableReader, Usage, log};
 use serde_json::json;
@@ -172,7 +172,7 @@ impl Changes<'_> {
         entry: impl Fn() -> Entry + Sync,
     ) -> Result<Deactivating, AdminError> {
         if target == self.caller {
-            return Err(AdminError::Conflict("Administrators cannot deactivate themselves"));
+            return Err(AdminError::Conflict(Conflict::OwnId));
         }
         let mut tries = Tries { lost: 0, until: Instant::now() + PATIENCE };
         loop {
@@ -259,7 +259,7 @@ impl Changes<'_> {
         let keys = reader.read(Reads::ranges(vec![live_keys]).consistent());
         let (order, keys) = futures::try_join!(self.store.control(&order, self.usage), keys)?;
         if order.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
-            return Err(AdminError::Conflict("The user's deactivation is still being carried out"));
+            return Err(AdminError::Conflict(Conflict::StillCarriedOut));
         }
         Ok(())
     }

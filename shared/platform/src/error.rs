@@ -3,7 +3,10 @@
 use crate::identity::Trouble;
 use crate::store::StoreError;
 use lambda_http::http::StatusCode;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+use std::fmt;
 use torale_domain::auth::Refusal;
 use torale_domain::params::Fault;
 
@@ -25,14 +28,17 @@ pub enum AdminError {
     /// There is no such user.
     #[error("user not found")]
     UserNotFound,
-    /// What is asked contradicts the present state; says how.
+    /// What is asked contradicts the present state.
     #[error("conflict: {0}")]
-    Conflict(&'static str),
+    Conflict(Conflict),
+    /// The path is not known.
+    #[error("not found")]
+    NotFound,
     /// The path is known, but not with this method.
     #[error("method not allowed")]
     MethodNotAllowed {
         /// The methods it has.
-        allowed: &'static str,
+        allowed: String,
     },
     /// The store failed.
     #[error(transparent)]
@@ -57,9 +63,65 @@ pub enum AdminError {
     Internal(String),
 }
 
+/// How a request contradicts the present state; the text is the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Who asks would be barred.
+    #[error("Administrators cannot deactivate themselves")]
+    OwnId,
+    /// What was commanded could still reach what the user gets afterwards.
+    #[error("The user's deactivation is still being carried out")]
+    StillCarriedOut,
+}
+
 impl From<Vec<Fault>> for AdminError {
     fn from(faults: Vec<Fault>) -> Self {
         Self::Invalid(faults)
+    }
+}
+
+/// What a refusal tells its client.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ErrorBody {
+    /// Why, in a sentence.
+    Error(ErrorDetail),
+    /// What is wrong with the parameters.
+    Invalid(InvalidDetail),
+    /// When to come again.
+    RateLimited(RateLimitedDetail),
+}
+
+/// Why a request is not answered as asked.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorDetail {
+    /// For people.
+    pub detail: String,
+}
+
+/// Parameters that can't be read.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "InvalidParameters")]
+pub struct InvalidDetail {
+    /// Every fault.
+    #[schemars(length(min = 1))]
+    pub detail: Vec<Fault>,
+}
+
+/// Over the limit.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RateLimited")]
+pub struct RateLimitedDetail {
+    /// For people.
+    pub detail: String,
+    /// Seconds until the next request may be made.
+    pub retry_after: i64,
+}
+
+impl fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        json!(self).fmt(f)
     }
 }
 
@@ -69,50 +131,62 @@ pub struct HttpError {
     /// The status.
     pub status: StatusCode,
     /// The body.
-    pub body: Value,
+    pub body: ErrorBody,
     /// Headers beside those that every answer carries.
     pub headers: Vec<(&'static str, String)>,
 }
 
+impl HttpError {
+    /// With a sentence for people and no headers of its own.
+    pub fn new(status: StatusCode, detail: &str) -> Self {
+        let body = ErrorBody::Error(ErrorDetail { detail: detail.to_owned() });
+        Self { status, body, headers: Vec::new() }
+    }
+
+    fn with(self, header: &'static str, value: impl ToString) -> Self {
+        Self { headers: vec![(header, value.to_string())], ..self }
+    }
+}
+
 impl From<&AdminError> for HttpError {
     fn from(error: &AdminError) -> Self {
-        let of =
-            |status, detail: &str| Self { status, body: json!({ "detail": detail }), headers: Vec::new() };
-        let unauthorized = |detail| Self {
-            headers: vec![("www-authenticate", "Bearer".to_owned())],
-            ..of(StatusCode::UNAUTHORIZED, detail)
-        };
-        let unavailable = || Self {
-            headers: vec![("retry-after", RETRY_AFTER.to_string())],
-            ..of(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
+        let unauthorized =
+            |detail| Self::new(StatusCode::UNAUTHORIZED, detail).with("www-authenticate", "Bearer");
+        let unavailable = || {
+            let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
+            error.with("retry-after", RETRY_AFTER)
         };
         match error {
             AdminError::Refused(Refusal::Missing) => unauthorized("Authorization header missing"),
             AdminError::Refused(Refusal::InvalidKey) => unauthorized("Invalid API key"),
             AdminError::Refused(Refusal::InvalidToken) => unauthorized("Could not validate credentials"),
             AdminError::Refused(Refusal::Expired) => unauthorized("Token has expired"),
-            AdminError::Refused(Refusal::NotAdmin) => of(StatusCode::FORBIDDEN, "Admin access required"),
-            AdminError::Invalid(faults) => {
-                Self { body: json!({ "detail": faults }), ..of(StatusCode::UNPROCESSABLE_ENTITY, "") }
+            AdminError::Refused(Refusal::NotAdmin) => {
+                Self::new(StatusCode::FORBIDDEN, "Admin access required")
             }
-            AdminError::TooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-            AdminError::UserNotFound => of(StatusCode::NOT_FOUND, "User not found"),
-            AdminError::Conflict(detail) => of(StatusCode::CONFLICT, detail),
-            AdminError::MethodNotAllowed { allowed } => Self {
-                headers: vec![("allow", (*allowed).to_owned())],
-                ..of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
-            },
-            AdminError::RateLimited { retry_after } => Self {
-                body: json!({ "detail": "Rate limit exceeded", "retry_after": retry_after }),
-                headers: vec![("retry-after", retry_after.to_string())],
-                ..of(StatusCode::TOO_MANY_REQUESTS, "")
-            },
+            AdminError::Invalid(faults) => {
+                let body = ErrorBody::Invalid(InvalidDetail { detail: faults.clone() });
+                Self { status: StatusCode::UNPROCESSABLE_ENTITY, body, headers: Vec::new() }
+            }
+            AdminError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+            AdminError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found"),
+            AdminError::UserNotFound => Self::new(StatusCode::NOT_FOUND, "User not found"),
+            AdminError::Conflict(conflict) => Self::new(StatusCode::CONFLICT, &conflict.to_string()),
+            AdminError::MethodNotAllowed { allowed } => {
+                Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").with("allow", allowed)
+            }
+            AdminError::RateLimited { retry_after } => {
+                let (detail, retry_after) = ("Rate limit exceeded".to_owned(), *retry_after);
+                let body = ErrorBody::RateLimited(RateLimitedDetail { detail, retry_after });
+                let error = Self { status: StatusCode::TOO_MANY_REQUESTS, body, headers: Vec::new() };
+                error.with("retry-after", retry_after)
+            }
             AdminError::Store(StoreError::Unavailable(_))
             | AdminError::Unrecorded(_)
             | AdminError::Identity(_)
             | AdminError::TimedOut => unavailable(),
             AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | AdminError::Internal(_) => {
-                of(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
             }
         }
     }

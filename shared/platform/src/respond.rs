@@ -1,10 +1,16 @@
 //! What every answer has, whoever gives it: the id of its request and the headers that browsers must see.
 
 use crate::clock;
+use crate::error::HttpError;
 use lambda_http::http::header::HeaderValue;
 use lambda_http::http::{HeaderName, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
+
+/// Headers that every answer carries, beside its type and [`REQUEST_ID`].
+pub const ALWAYS: [(&str, &str); 2] = [("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
+/// The header that names the request, in every answer.
+pub const REQUEST_ID: &str = "x-request-id";
 
 /// The client's address, as API Gateway saw it.
 pub fn source_address(request: &Request) -> Option<String> {
@@ -24,6 +30,11 @@ pub fn request_id(request: &Request) -> String {
     gateway.or_else(runtime).filter(|id| !id.is_empty()).unwrap_or_else(clock::unique)
 }
 
+/// An answer that tells an error, with the headers that every answer carries.
+pub fn refusal(error: &HttpError, request_id: &str) -> Response<Body> {
+    json(error.status, error.body.to_string(), request_id, &error.headers)
+}
+
 /// An answer of JSON with the headers that every answer carries and those of its own.
 pub fn json(
     status: StatusCode,
@@ -33,14 +44,9 @@ pub fn json(
 ) -> Response<Body> {
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
-    let always = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-        ("x-request-id", request_id),
-    ];
+    let id = [(REQUEST_ID, request_id), ("content-type", "application/json")];
     let own = own.iter().map(|(name, value)| (*name, value.as_str()));
-    for (name, value) in always.into_iter().chain(own) {
+    for (name, value) in ALWAYS.into_iter().chain(id).chain(own) {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }

@@ -2,7 +2,7 @@
 //! functions declare, to the local router and to the template.
 
 /// Method and path of each route; parameters stand in braces.
-pub const ROUTES: [(&str, &str); 12] = [
+pub const ROUTES: [(&str, &str); 13] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
@@ -14,6 +14,7 @@ pub const ROUTES: [(&str, &str); 12] = [
     ("PATCH", "/admin/users/{id}/deactivate"),
     ("PATCH", "/admin/users/{id}/reactivate"),
     ("GET", "/admin/audit"),
+    ("GET", "/admin/openapi.json"),
     ("POST", "/webhooks/clerk"),
 ];
 

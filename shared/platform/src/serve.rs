@@ -38,6 +38,9 @@ use torale_domain::time::Timestamp;
 /// How much longer than its record an answer waits for the use of its key to be noted.
 const NOTING_GRACE: Duration = Duration::from_millis(20);
 
+/// The headers that tell how a user stands with its limits: the limit, what is left, and until when.
+pub const RATE_LIMIT_HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
+
 /// What an endpoint declares about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -203,7 +206,7 @@ impl App {
         seen: &mut Seen,
     ) -> Result<String, AdminError> {
         if exchange.request.method() != exchange.endpoint.method {
-            return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
+            return Err(AdminError::MethodNotAllowed { allowed: exchange.endpoint.method.to_string() });
         }
         let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let found = self.identity.look_up(&self.asked(exchange, &exchange.usage), header, seen).await?;
@@ -359,15 +362,6 @@ impl<'a> Exchange<'a> {
     }
 }
 
-const fn allowed(method: &HttpMethod) -> &'static str {
-    match *method {
-        HttpMethod::GET => "GET",
-        HttpMethod::POST => "POST",
-        HttpMethod::PATCH => "PATCH",
-        _ => "",
-    }
-}
-
 fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) -> Response<Body> {
     let (status, body, mut headers) = match result {
         Ok(body) => (StatusCode::OK, body.clone(), Vec::new()),
@@ -377,9 +371,8 @@ fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) ->
         }
     };
     if let Some(Standing { limit, remaining, reset }) = seen.standing {
-        headers.push(("x-ratelimit-limit", limit.to_string()));
-        headers.push(("x-ratelimit-remaining", remaining.to_string()));
-        headers.push(("x-ratelimit-reset", reset.to_string()));
+        let values = [limit.to_string(), remaining.to_string(), reset.to_string()];
+        headers.extend(RATE_LIMIT_HEADERS.into_iter().zip(values));
     }
     respond::json(status, body, request_id, &headers)
 }

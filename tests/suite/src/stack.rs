@@ -282,6 +282,9 @@ endpoints!(
     deactivate_users::DeactivateUsers,
 );
 
+/// The routes that admit by no admin's credentials: Clerk's webhooks are signed, the document is for anyone.
+pub const OTHERS: [(&str, &str); 2] = [clerk_webhook::ROUTE, openapi::ROUTE];
+
 /// The text of an answer.
 pub fn text(response: Response<Body>) -> String {
     match response.into_body() {

@@ -201,8 +201,8 @@ fn router_template_and_fallback_know_the_declared_endpoints() {
             .map(move |route| (path.clone(), route["method"].as_str().unwrap().to_owned()))
     });
     let declared = stack::endpoints().into_iter().map(|e| (e.path.to_owned(), e.method.to_string()));
-    let webhook = (clerk_webhook::ROUTE.1.to_owned(), clerk_webhook::ROUTE.0.to_owned());
-    let declared: BTreeSet<_> = declared.chain([webhook]).collect();
+    let others = stack::OTHERS.map(|(method, path)| (path.to_owned(), method.to_owned()));
+    let declared: BTreeSet<_> = declared.chain(others).collect();
     assert_eq!(routes.collect::<BTreeSet<_>>(), declared);
     let known = routes::ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned()));
     assert_eq!(known.collect::<BTreeSet<_>>(), declared);
@@ -289,6 +289,7 @@ fn what_is_no_route_is_a_404_and_a_wrong_method_a_405() {
         (Method::GET, "/admin/nothing", 404, "Not Found"),
         (Method::POST, "/admin/stats", 405, "Method Not Allowed"),
         (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
+        (Method::POST, "/admin/openapi.json", 405, "Method Not Allowed"),
     ] {
         let response = fallback::answer(&stack::request(method, path, "", None));
         assert_eq!(response.status(), status, "{path}");

@@ -54,6 +54,7 @@ fn the_core_has_no_dependency_that_could_reach_outside() {
         "ed25519-dalek",
         "form_urlencoded",
         "percent-encoding",
+        "schemars",
         "serde",
         "serde_json",
         "sha2",

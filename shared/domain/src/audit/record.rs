@@ -4,6 +4,7 @@ use crate::ids::{ClerkUserId, Digest, KeyId, UserId};
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys;
 use crate::time::{Hour, MINUTE, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 
@@ -13,7 +14,7 @@ const RECORD: &str = "record";
 const MAX_CHARS: usize = 256;
 
 /// Who asked: what is known of it by the time it is refused or answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Principal {
     /// The user.
     pub user_id: Option<UserId>,
@@ -26,8 +27,9 @@ pub struct Principal {
 }
 
 /// What a principal asks with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Method {
     /// An API key.
     ApiKey,
@@ -36,7 +38,7 @@ pub enum Method {
 }
 
 /// What is recorded of one request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// When the record was made.
     pub at: Timestamp,
@@ -49,6 +51,7 @@ pub struct Entry {
     /// Upon whom or what, if the action has a target: its id.
     pub target: Option<String>,
     /// The parameters as the server understood them; of malformed ones only the names, as `invalid`.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub parameters: serde_json::Value,
     /// The status of the answer.
     pub status: u16,

@@ -9,9 +9,10 @@ use crate::audit::{Entry, Link, facets};
 use crate::ids::UserId;
 use crate::item::Key;
 use crate::keys::{self, Index, Lanes, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::{Found, Range, Reader, Reads};
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What is asked for.
@@ -27,39 +28,47 @@ pub struct AuditQuery {
 }
 
 impl Query for AuditQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let principal = params.user("principal");
-        let action = params.action("action");
-        let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { principal, action, hours, page })
+    fn read(params: &mut Params) -> Self {
+        let principal = params.user("principal", "Only requests of this user.");
+        let action = params.action("action", "Only requests for this action, such as `stats.read`.");
+        let hours = params.integer(&HOURS);
+        let page = params.page(&LIMIT);
+        Self { principal, action, hours, page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the README describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditPage {
+    /// The page, newest first.
     pub records: Vec<AuditRow>,
+    /// Requests on all pages.
     pub total: i128,
+    /// The page asked for.
     pub page: u64,
+    /// Rows a page, as asked for.
     pub limit: u64,
 }
 
 /// One request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-#[allow(missing_docs, reason = "the README describes each field by this name")]
 pub enum AuditRow {
     /// Its record, without its place in the chain, which the id tells.
     Recorded {
+        /// Its place in the trail.
         id: String,
+        /// What is recorded.
         #[serde(flatten)]
         entry: Box<Entry>,
     },
     /// A record that was there once, by its place: someone has tampered with the trail.
-    Missing { id: String, missing: bool },
+    Missing {
+        /// Its place in the trail.
+        id: String,
+        /// Always true.
+        missing: bool,
+    },
 }
 
 /// Reads one facet of the index as if it were an index of its own.

@@ -6,9 +6,10 @@ use super::{HOURS, LIMIT, Names, last_hours};
 use crate::entities::{Execution, Status};
 use crate::ids::{ExecutionId, TaskId};
 use crate::keys::{Index, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::Reader;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -21,36 +22,46 @@ pub struct ErrorsQuery {
 }
 
 impl Query for ErrorsQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { hours, page })
+    fn read(params: &mut Params) -> Self {
+        let hours = params.integer(&HOURS);
+        let page = params.page(&LIMIT);
+        Self { hours, page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorsPage {
+    /// The page, newest failure first.
     pub errors: Vec<ErrorRow>,
+    /// Failed executions on all pages.
     pub total: i128,
+    /// How many of them are of which type, most first.
     #[serde(serialize_with = "in_order")]
+    #[schemars(with = "BTreeMap<String, i128>")]
     pub error_types: Vec<(String, i128)>,
 }
 
 /// One failure.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorRow {
+    /// The execution.
     pub execution_id: ExecutionId,
+    /// Its task.
     pub task_id: TaskId,
+    /// The email of its user today; null while no event has told it.
     pub user_email: Option<String>,
+    /// The query of its task today; null while no event has told it.
     pub search_query: Option<String>,
+    /// What went wrong: the first 2,000 characters.
     pub error_message: String,
+    /// The class of the error.
     pub error_type: String,
+    /// How often it has been tried again.
     pub retry_count: u64,
+    /// Whether it will be tried again.
     pub will_retry: bool,
+    /// When it failed.
     pub occurred_at: Timestamp,
 }
 

@@ -7,9 +7,10 @@ use crate::entities::{Execution, Status};
 use crate::ids::{ExecutionId, TaskId};
 use crate::item::{Item, Key};
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -27,38 +28,61 @@ const STATUSES: [(&str, Stream); 3] =
     [("success", Stream::Success), ("failed", Stream::Failed), ("running", Stream::Running)];
 
 impl Query for ExecutionsQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let status = params.choice("status", &STATUSES);
-        let hours = params.integer("hours", HOURS.0, HOURS.1).unwrap_or(HOURS.2);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { status, hours, page })
+    fn read(params: &mut Params) -> Self {
+        let status = params.choice("status", "Only executions with this status.", &STATUSES);
+        let hours = params.integer(&HOURS);
+        let page = params.page(&LIMIT);
+        Self { status, hours, page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionsPage {
+    /// The page, newest first.
     pub executions: Vec<ExecutionRow>,
+    /// Executions on all pages.
     pub total: i128,
+    /// The page asked for.
     pub page: u64,
+    /// Rows a page, as asked for.
     pub limit: u64,
 }
 
 /// One execution.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionRow {
+    /// The execution.
     pub id: ExecutionId,
+    /// Its task.
     pub task_id: TaskId,
+    /// The email of its user today; null while no event has told it.
     pub user_email: Option<String>,
+    /// The query of its task today; null while no event has told it.
     pub search_query: Option<String>,
-    pub status: &'static str,
+    /// How it stands.
+    pub status: ExecutionStatus,
+    /// Whether what is searched for was found; null unless it succeeded.
     pub condition_met: Option<bool>,
+    /// How long it took, in milliseconds; null while it runs.
     pub duration_ms: Option<u64>,
+    /// When it began.
     pub started_at: Timestamp,
+    /// When it ended; null while it runs.
     pub completed_at: Option<Timestamp>,
+}
+
+/// How an execution stands.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ExecutionStatus {
+    /// It succeeded.
+    Success,
+    /// It failed.
+    Failed,
+    /// It has not ended.
+    Running,
 }
 
 /// Three round trips near the top, at most five anywhere else.
@@ -106,9 +130,9 @@ pub(super) async fn read_executions<R: Reader>(
 
 fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> ExecutionRow {
     let (status, condition_met) = match execution.status {
-        Status::Running => ("running", None),
-        Status::Success { condition_met } => ("success", Some(condition_met)),
-        Status::Failed(_) => ("failed", None),
+        Status::Running => (ExecutionStatus::Running, None),
+        Status::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
+        Status::Failed(_) => (ExecutionStatus::Failed, None),
     };
     ExecutionRow {
         id,

@@ -4,8 +4,9 @@ use super::{LIMIT, average};
 use crate::index;
 use crate::item::Item;
 use crate::keys;
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::{Range, Reader, Reads};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// What is asked for.
@@ -16,33 +17,41 @@ pub struct QueriesQuery {
 }
 
 impl Query for QueriesQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { page })
+    fn read(params: &mut Params) -> Self {
+        let page = params.page(&LIMIT);
+        Self { page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct QueriesPage {
+    /// The page, most tasks first.
     pub queries: Vec<QueryRow>,
+    /// Distinct queries on all pages.
     pub total: i128,
+    /// The page asked for.
     pub page: u64,
+    /// Rows a page, as asked for.
     pub limit: u64,
 }
 
 /// One query.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct QueryRow {
+    /// The query, by which tasks are brought together.
     pub search_query: String,
+    /// Its tasks that are not deleted.
     pub total_tasks: i128,
+    /// Those of them that are active.
     pub active_tasks: i128,
+    /// Executions of these tasks, of all time.
     pub total_executions: i128,
+    /// Successful ones among those that ended, to two decimals; 0 if none did.
     #[serde(serialize_with = "hundredths")]
+    #[schemars(with = "f64", range(min = 0, max = 1))]
     pub success_rate: i128,
+    /// Mean duration of those that ended, in milliseconds; 0 if none did.
     pub avg_duration_ms: i128,
 }
 

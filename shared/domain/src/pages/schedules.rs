@@ -7,10 +7,11 @@ use crate::entities::Schedule;
 use crate::fold::EntityKey;
 use crate::ids::TaskId;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{Integer, PageOf, Params, Query};
 use crate::read::Reader;
 use crate::time::{Day, Timestamp};
 use crate::views;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What is asked for.
@@ -21,41 +22,54 @@ pub struct SchedulesQuery {
     page: PageOf,
 }
 
-/// Rows a page unless the request says otherwise, and at most.
-const PAGE_LIMIT: (u64, u64) = (50, 1000);
+/// Rows a page.
+const PAGE_LIMIT: Integer = Integer {
+    name: "limit",
+    about: "Rows a page, at most: 50 if only `page` is given. Without `page` and `limit` all are listed, up to 10,000.",
+    min: 1,
+    max: 1000,
+    default: 50,
+};
 /// Rows of an answer that is not paged: it must stay under Lambda's 6 MB.
 const UNPAGED_ROWS: usize = 10_000;
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
 
 impl Query for SchedulesQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let page = params.page(PAGE_LIMIT.0, PAGE_LIMIT.1);
-        let include_paused = params.boolean("include_paused").unwrap_or(false);
-        params.finish(Self { include_paused, page })
+    fn read(params: &mut Params) -> Self {
+        let page = params.page_if_asked(&PAGE_LIMIT);
+        let include_paused = params.flag("include_paused", "Whether paused ones are listed too.");
+        Self { include_paused, page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SchedulesPage {
+    /// The page, or all, newest first.
     pub schedules: Vec<ScheduleRow>,
+    /// Schedules on all pages.
     pub total: i128,
 }
 
 /// One schedule.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ScheduleRow {
+    /// The schedule's id in Temporal.
     pub schedule_id: String,
+    /// Its task.
     pub task_id: TaskId,
+    /// The email of its user today; null while no event has told it.
     pub user_email: Option<String>,
+    /// When it fires.
     pub cron: String,
+    /// Whether it does not fire for now.
     pub is_paused: bool,
+    /// Executions of its task today and on the 29 days before, in UTC.
     pub recent_executions: i128,
+    /// When it fires next; null if it is paused, never fires again or cannot be read.
     pub next_run_time: Option<Timestamp>,
+    /// Its page in Temporal's web interface.
     pub temporal_ui_url: String,
 }
 

@@ -6,60 +6,74 @@ use crate::item::Item;
 use crate::keys::{self, Index, Stream};
 use crate::read::{Range, Reader, Reads};
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stats {
+    /// Users.
     pub users: Users,
+    /// Tasks.
     pub tasks: Tasks,
+    /// Executions.
     pub executions: Executions,
+    /// Notifications.
     pub notifications: Notifications,
+    /// The 10 queries with the most tasks.
     pub popular_queries: Vec<PopularQuery>,
 }
 
 /// Users that a `user.created` event made known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Users {
+    /// All of them, whatever their state.
     pub total: i128,
+    /// Those that are active and logged in within the last 30 days.
     pub active_30d: i128,
+    /// Those created within the last 7 days.
     pub new_7d: i128,
 }
 
 /// Tasks that are not deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Tasks {
+    /// All of them.
     pub total: i128,
+    /// Those that run.
     pub active: i128,
+    /// Those that are paused.
     pub paused: i128,
 }
 
 /// Executions of the last 24 hours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Executions {
+    /// Those that began in the last 24 hours.
     pub total_24h: i128,
+    /// Those of them that succeeded.
     pub success_24h: i128,
+    /// Those of them that failed.
     pub failed_24h: i128,
+    /// Mean duration of those that ended, in milliseconds; 0 if none did.
     pub avg_duration_ms: i128,
 }
 
 /// Notifications that were sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Notifications {
+    /// In the last 24 hours.
     pub sent_24h: i128,
+    /// In the last 7 days.
     pub sent_7d: i128,
 }
 
 /// A query and how many tasks have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PopularQuery {
+    /// The query.
     pub query: String,
+    /// Its tasks that are not deleted.
     pub count: i128,
 }
 

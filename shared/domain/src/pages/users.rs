@@ -8,9 +8,10 @@ use crate::ids::UserId;
 use crate::index::{self, Measure};
 use crate::item::Item;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::{Corrupt, Range, Reader, Reads};
 use crate::time::{DAY, HOUR, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What is asked for.
@@ -22,38 +23,60 @@ pub struct UsersQuery {
 }
 
 impl Query for UsersQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let active_only = params.boolean("active_only").unwrap_or(false);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { active_only, page })
+    fn read(params: &mut Params) -> Self {
+        let active_only = params.flag("active_only", "Whether only active users are listed.");
+        let page = params.page(&LIMIT);
+        Self { active_only, page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UsersPage {
+    /// The page, newest first.
     pub users: Vec<UserRow>,
+    /// Users on all pages.
     pub total: i128,
+    /// The page asked for.
     pub page: u64,
+    /// Rows a page, as asked for.
     pub limit: u64,
 }
 
 /// One user.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct UserRow {
+    /// The user.
     pub id: UserId,
+    /// Its email; null if no event has told it.
     pub email: Option<String>,
+    /// The user at the identity provider.
     pub clerk_user_id: String,
-    pub state: &'static str,
+    /// Whether it may use the platform.
+    pub state: UserState,
+    /// Its tasks that are not deleted.
     pub tasks_count: i128,
+    /// Those of them that are active.
     pub active_tasks_count: i128,
+    /// Its executions in the last 24 hours, from the start of that hour.
     pub executions_24h: i128,
+    /// Notifications to it in the last 7 days, from the start of that hour.
     pub notifications_7d: i128,
+    /// When it was created.
     pub created_at: Timestamp,
+    /// When it logged in last; null before the first time.
     pub last_login: Option<Timestamp>,
+}
+
+/// Whether a user may use the platform.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum UserState {
+    /// It may.
+    Active,
+    /// It is barred.
+    Deactivated,
 }
 
 /// Two round trips near the top, at most four anywhere else; strongly consistent, so that a user is seen as
@@ -109,7 +132,7 @@ fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corru
         id,
         email: user.email.map(str::to_owned),
         clerk_user_id: created.clerk_user_id.as_str().to_owned(),
-        state: if user.active { "active" } else { "deactivated" },
+        state: if user.active { UserState::Active } else { UserState::Deactivated },
         tasks_count: total("tasks"),
         active_tasks_count: total("active"),
         executions_24h: since(items, Measure::Executions, cuts.executions),

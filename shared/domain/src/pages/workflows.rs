@@ -6,10 +6,11 @@ use crate::commit::Entity;
 use crate::entities::Run;
 use crate::item::Key;
 use crate::keys::{self, Index, Stream};
-use crate::params::{Fault, PageOf, Params, Query};
+use crate::params::{PageOf, Params, Query};
 use crate::read::{Corrupt, Reader};
 use crate::time::Timestamp;
 use crate::views;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What is asked for.
@@ -20,31 +21,37 @@ pub struct WorkflowsQuery {
 }
 
 impl Query for WorkflowsQuery {
-    fn parse(query: &str) -> Result<Self, Vec<Fault>> {
-        let mut params = Params::parse(query);
-        let page = params.page(LIMIT.0, LIMIT.1);
-        params.finish(Self { page })
+    fn read(params: &mut Params) -> Self {
+        let page = params.page(&LIMIT);
+        Self { page }
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowsPage {
+    /// The page, newest first.
     pub workflows: Vec<WorkflowRow>,
+    /// Runs on all pages.
     pub total: i128,
 }
 
 /// One run.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the HTTP contract describes each field by this name")]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowRow {
+    /// The workflow.
     pub workflow_id: String,
+    /// What kind of workflow it is.
     pub workflow_type: String,
+    /// How the run stands: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
     pub status: String,
+    /// When it began.
     pub start_time: Timestamp,
+    /// When it ended; null while it runs.
     pub close_time: Option<Timestamp>,
+    /// How long it took, in milliseconds; null while it runs.
     pub execution_duration_ms: Option<i64>,
+    /// Its page in Temporal's web interface.
     pub temporal_ui_url: String,
 }
 

@@ -1,6 +1,6 @@
 //! Around endpoints that change something: admitted first, then heard, and recorded with what they did.
 
-use super::{App, Endpoint, Exchange, Seen, allowed};
+use super::{App, Endpoint, Exchange, Seen};
 use crate::config;
 use crate::deactivation::{Changes, Deactivating};
 use crate::error::AdminError;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use torale_domain::audit::{Entry, Method, Principal};
 use torale_domain::auth::Refusal;
 use torale_domain::changes::{
-    AllDeactivated, Deactivated, Input, OneResult, OneUser, Reactivated, SomeUsers, Unreadable,
+    AllDeactivated, Deactivated, Input, OneResult, OneUser, Outcome, Reactivated, SomeUsers, Unreadable,
 };
 use torale_domain::ids::UserId;
 use torale_domain::outbox::Pending;
@@ -92,7 +92,7 @@ impl App {
         committed: &Mutex<Option<String>>,
     ) -> Result<String, AdminError> {
         if exchange.request.method() != exchange.endpoint.method {
-            return Err(AdminError::MethodNotAllowed { allowed: allowed(&exchange.endpoint.method) });
+            return Err(AdminError::MethodNotAllowed { allowed: exchange.endpoint.method.to_string() });
         }
         let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let asked = self.asked(exchange, &exchange.usage);
@@ -218,12 +218,16 @@ impl Changing<'_> {
         until: Instant,
         orders: &mut Vec<Pending>,
     ) -> Result<OneResult, AdminError> {
-        let result =
-            |user_id, result, tasks_paused, detail| OneResult { user_id, result, tasks_paused, detail };
+        let result = |user_id, result, tasks_paused, detail: Option<&str>| OneResult {
+            user_id,
+            result,
+            tasks_paused,
+            detail: detail.map(str::to_owned),
+        };
         let user = match id {
             Ok(user) => user,
             Err(text) => {
-                return Ok(result(text, "refused", None, Some("Input should be a UUID with hyphens")));
+                return Ok(result(text, Outcome::Refused, None, Some("Input should be a UUID with hyphens")));
             }
         };
         let entry = || self.entry("users.deactivate", user);
@@ -231,17 +235,17 @@ impl Changing<'_> {
         let changes = self.changes();
         let changed = tokio::time::timeout_at(until, changes.deactivate(user, entry)).await;
         Ok(match changed.unwrap_or(Err(AdminError::TimedOut)) {
-            Ok(Deactivating::Already { tasks }) => result(id, "already", Some(tasks), None),
+            Ok(Deactivating::Already { tasks }) => result(id, Outcome::Already, Some(tasks), None),
             Ok(Deactivating::Done { tasks, pending }) => {
                 orders.push(*pending);
-                result(id, "deactivated", Some(tasks), None)
+                result(id, Outcome::Deactivated, Some(tasks), None)
             }
-            Err(AdminError::UserNotFound) => result(id, "not_found", None, Some("User not found")),
+            Err(AdminError::UserNotFound) => result(id, Outcome::NotFound, None, Some("User not found")),
             Err(refused @ AdminError::Refused(_)) => return Err(refused),
-            Err(AdminError::Conflict(detail)) => result(id, "refused", None, Some(detail)),
+            Err(AdminError::Conflict(why)) => result(id, Outcome::Refused, None, Some(&why.to_string())),
             Err(error) => {
                 tracing::error!(%error, user = id, "one of several users was not deactivated");
-                result(id, "refused", None, Some("Service temporarily unavailable"))
+                result(id, Outcome::Refused, None, Some("Service temporarily unavailable"))
             }
         })
     }

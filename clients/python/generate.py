@@ -1,0 +1,59 @@
+"""Makes src/torale/_sync from src/torale/_async; with --check, only says whether it is up to date."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from unasync import Rule, unasync_files
+
+PACKAGE = Path(__file__).parent / "src" / "torale"
+NAMES = {
+    "AsyncAdmin": "Admin",
+    "AsyncBaseTransport": "BaseTransport",
+    "AsyncClient": "Client",
+    "AsyncToraleClient": "ToraleClient",
+    "_async": "_sync",
+    "aclose": "close",
+    "aiter_bytes": "iter_bytes",
+    "asyncio": "time",
+}
+INIT = '"""The synchronous client, made from the asynchronous one by generate.py: change that one."""\n'
+
+
+def generate(target: Path) -> None:
+    """Writes the synchronous modules into a folder."""
+    sources = [str(path) for path in sorted((PACKAGE / "_async").glob("*.py"))]
+    unasync_files(sources, [Rule(str(PACKAGE / "_async"), str(target), additional_replacements=NAMES)])
+    (target / "__init__.py").write_text(INIT)
+    ruff = [sys.executable, "-m", "ruff"]
+    subprocess.run([*ruff, "check", "--quiet", "--select", "I", "--fix", target], check=True)  # noqa: S603
+    subprocess.run([*ruff, "format", "--quiet", target], check=True)  # noqa: S603
+
+
+def text(path: Path) -> str | None:
+    """What a file holds; None if there is none."""
+    return path.read_text() if path.exists() else None
+
+
+def stale(fresh: Path) -> list[str]:
+    """Names of the modules that differ from those in a folder."""
+    names = {path.name for folder in (fresh, PACKAGE / "_sync") for path in folder.glob("*.py")}
+    return sorted(name for name in names if text(fresh / name) != text(PACKAGE / "_sync" / name))
+
+
+def main() -> None:
+    """What the command line asks for."""
+    if sys.argv[1:] != ["--check"]:
+        generate(PACKAGE / "_sync")
+        return
+    # Beside the modules, so that the same rules of format hold.
+    with tempfile.TemporaryDirectory(dir=PACKAGE, prefix="_sync_") as folder:
+        generate(Path(folder))
+        differing = stale(Path(folder))
+    if differing:
+        sys.exit(f"run generate.py: out of date in _sync: {', '.join(differing)}")
+
+
+if __name__ == "__main__":
+    main()

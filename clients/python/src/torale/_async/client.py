@@ -1,0 +1,108 @@
+"""The client: key, connection, time limits, retries."""
+
+from __future__ import annotations
+
+from asyncio import sleep
+from time import monotonic
+from types import TracebackType
+from typing import TypeVar, cast
+
+import httpx
+
+from torale._answers import Answer, Patience
+from torale._async.admin import AsyncAdmin
+from torale._config import resolve
+from torale._endpoints import Call
+from torale._http import BearerKey, connection_error, user_agent
+from torale.exceptions import ToraleTimeoutError
+
+T = TypeVar("T")
+
+
+class AsyncToraleClient:
+    """A client of Torale's admin API; `admin` has its endpoints.
+
+    Key and URL come from the arguments, else from `TORALE_API_KEY` and `TORALE_API_URL`, else from
+    `~/.torale/config.json`. There is no default URL. Plain `http` is for this machine only. Redirects are not followed.
+
+    Args:
+        api_key: An API key (`sk_...`) or a session token of an admin's.
+        api_url: Where the API is, without `/admin`: `https://api.example.com`.
+        timeout: Seconds that connecting, sending and waiting for the next bytes may take each, and the whole answer
+            from the beginning of the request.
+        max_retries: How often a call is tried again after a 429 or 503.
+        max_wait: Seconds that a call may wait for its next tries, all together; where the API asks for more, the
+            error is raised at once.
+        transport: What carries the requests, in place of the network: for tests.
+
+    Raises:
+        ConfigurationError: Key or URL is missing, malformed or can't be read.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        api_url: str | None = None,
+        *,
+        timeout: float = 30.0,
+        max_retries: int = 3,
+        max_wait: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        settings = resolve(api_key, api_url)
+        self._url = settings.api_url
+        self._timeout = timeout
+        self._max_retries = max_retries
+        self._max_wait = max_wait
+        self._http = httpx.AsyncClient(
+            auth=BearerKey(settings.api_key),
+            headers={"accept": "application/json", "user-agent": user_agent()},
+            timeout=timeout,
+            follow_redirects=False,
+            # A proxy would see an unencrypted key.
+            trust_env=settings.encrypted,
+            transport=transport,
+        )
+        self.admin = AsyncAdmin(self._send)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(api_url={self._url!r})"
+
+    async def __aenter__(self) -> AsyncToraleClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def _send(self, call: Call[T]) -> T:
+        patience = Patience(self._max_retries, self._max_wait)
+        while True:
+            answer = await self._exchange(call)
+            pause = patience.pause(answer, repeatable=call.repeatable)
+            if pause is None:
+                return cast("T", answer.read())
+            await sleep(pause)
+
+    async def _exchange(self, call: Call[T]) -> Answer:
+        """One try, with a limit on the whole answer: a server that dribbles can't hold the caller."""
+        deadline = monotonic() + self._timeout
+        request = self._http.build_request(call.method, self._url + call.path, params=call.query(), json=call.body)
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if monotonic() > deadline:
+                        raise ToraleTimeoutError(f"no whole answer after {self._timeout:g} s")
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise connection_error(error, self._timeout) from error
+        return Answer(response.status_code, response.headers, bytes(body))

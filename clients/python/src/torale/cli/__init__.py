@@ -1,0 +1,228 @@
+"""`torale-admin`: the admin API on the command line; tables for people, `--json` for machines.
+
+Exit codes: 0, 1 when the API refuses or can't be reached, 2 when the command or the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from torale import Admin, ConfigurationError, ToraleAPIError, ToraleClient, __version__
+from torale.cli import tables, watching
+from torale.cli.output import note, one_line, show
+from torale.types import DeactivationResults, ExecutionStatus
+
+app = typer.Typer(
+    name="torale-admin",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables would show the key.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
+Hours = Annotated[int | None, typer.Option(help="The last hours, 1 to 8760; the API's default is 24.")]
+Page = Annotated[int | None, typer.Option(help="From 1.")]
+Limit = Annotated[int | None, typer.Option(help="Rows of a page, 1 to 100; the API's default is 50.")]
+UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID...", help="As `users` lists them; at most 100.")]
+UserId = Annotated[str, typer.Argument(metavar="USER_ID", help="As `users` lists it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def torale_admin(
+    context: typer.Context,
+    *,
+    api_url: Annotated[str | None, typer.Option(metavar="URL", help="In place of TORALE_API_URL.")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Torale's admin API.
+
+    The API key comes from TORALE_API_KEY, the URL from TORALE_API_URL; else both from ~/.torale/config.json.
+    """
+    context.obj = api_url
+
+
+def _connect(context: typer.Context) -> Admin:
+    return context.with_resource(ToraleClient(api_url=context.obj)).admin
+
+
+@app.command()
+def stats(context: typer.Context, *, json: Json = False) -> None:
+    """Figures of users, tasks, executions and notifications."""
+    show(_connect(context).get_stats(), tables.stats, json=json)
+
+
+@app.command()
+def errors(
+    context: typer.Context,
+    *,
+    hours: Hours = None,
+    page: Page = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Executions that failed, newest first."""
+    show(_connect(context).get_errors(hours=hours, page=page, limit=limit), tables.errors, json=json)
+
+
+@app.command()
+def users(
+    context: typer.Context,
+    *,
+    active_only: Annotated[bool, typer.Option("--active-only", help="No deactivated ones.")] = False,
+    page: Page = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Users with their activity, newest first."""
+    answer = _connect(context).get_users(active_only=active_only, page=page, limit=limit)
+    show(answer, tables.users, json=json)
+
+
+@app.command()
+def executions(
+    context: typer.Context,
+    *,
+    status: Annotated[ExecutionStatus | None, typer.Option(help="Only those.")] = None,
+    hours: Hours = None,
+    page: Page = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Executions, newest first."""
+    answer = _connect(context).get_executions(status=status, hours=hours, page=page, limit=limit)
+    show(answer, tables.executions, json=json)
+
+
+@app.command()
+def queries(context: typer.Context, *, page: Page = None, limit: Limit = None, json: Json = False) -> None:
+    """Distinct queries with their tasks' totals, most tasks first."""
+    show(_connect(context).get_queries(page=page, limit=limit), tables.queries, json=json)
+
+
+@app.command()
+def workflows(context: typer.Context, *, page: Page = None, limit: Limit = None, json: Json = False) -> None:
+    """Workflow runs of the last 24 hours, newest first."""
+    show(_connect(context).get_temporal_workflows(page=page, limit=limit), tables.workflows, json=json)
+
+
+@app.command()
+def schedules(
+    context: typer.Context,
+    *,
+    include_paused: Annotated[bool, typer.Option("--include-paused", help="Paused ones, too.")] = False,
+    page: Page = None,
+    limit: Annotated[int | None, typer.Option(help="Rows of a page, 1 to 1000; without it and --page, all.")] = None,
+    json: Json = False,
+) -> None:
+    """Schedules and when each fires next, newest first."""
+    answer = _connect(context).get_temporal_schedules(include_paused=include_paused, page=page, limit=limit)
+    show(answer, tables.schedules, json=json)
+
+
+@app.command()
+def audit(
+    context: typer.Context,
+    *,
+    principal: Annotated[str | None, typer.Option(metavar="USER_ID", help="Only this user's requests.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only requests for this, such as users.list.")] = None,
+    hours: Hours = None,
+    page: Page = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Who asked for what, newest first; up to a minute behind."""
+    admin = _connect(context)
+    answer = admin.get_audit(principal=principal, action=action, hours=hours, page=page, limit=limit)
+    show(answer, tables.audit, json=json)
+
+
+@app.command()
+def deactivate(context: typer.Context, user_ids: UserIds, *, yes: Yes = False, json: Json = False) -> None:
+    """Bar users: they are out at once; their tasks, keys and logins are stopped.
+
+    With several, each is dealt with by itself; the exit code is 1 unless all are deactivated.
+    """
+    admin = _connect(context)
+    _ask(f"Deactivate {' '.join(user_ids)}?", yes=yes)
+    if len(user_ids) == 1:
+        show(admin.deactivate_user(user_ids[0]), tables.deactivated, json=json)
+        return
+    answer = admin.deactivate_users(user_ids)
+    show(answer, tables.deactivations, json=json)
+    if not _all_deactivated(answer):
+        raise typer.Exit(1)
+
+
+def _all_deactivated(answer: DeactivationResults) -> bool:
+    return all(result["result"] in ("deactivated", "already") for result in answer["results"])
+
+
+@app.command()
+def reactivate(context: typer.Context, user_id: UserId, *, yes: Yes = False, json: Json = False) -> None:
+    """Let a user come back: its tasks stay paused, its keys revoked."""
+    admin = _connect(context)
+    _ask(f"Reactivate {user_id}?", yes=yes)
+    show(admin.reactivate_user(user_id), tables.reactivated, json=json)
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Ask on standard error: standard output is for the answer."""
+    if yes:
+        return
+    sys.stderr.write(f"{one_line(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        note("nothing is changed")
+        raise typer.Exit(1)
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    *,
+    interval: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="From one look to the next.")] = 300,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a look, on a line.")] = False,
+) -> None:
+    """Look at error rate, duration, failures and errors again and again, and point out what is too high."""
+    try:
+        watching.watch(_connect(context), interval=interval, once=once, json=json)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(error: ToraleAPIError, code: int) -> NoReturn:
+    note(f"error: {error}")
+    sys.exit(code)
+
+
+def run() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding does not have is shown escaped, not a crash.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(error, 2)
+    except ToraleAPIError as error:
+        _fail(error, 1)
+    except BrokenPipeError:
+        # Whoever read this has gone; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

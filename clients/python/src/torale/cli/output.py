@@ -1,0 +1,117 @@
+"""How things are written: terminals get colour and fit their width, pipes get plain lines of any width."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from rich.console import Console, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+A = TypeVar("A")
+
+WIDE = 100_000
+DAY = timedelta(days=1)
+SECOND, MINUTE = 1_000, 60_000
+UNITS = ((3_600, "h"), (60, "min"), (1, "s"))
+# What turns the direction of the text after it.
+TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None:
+    """Write an answer as JSON, or as a table."""
+    if json:
+        write_json(answer, indent=2)
+    else:
+        write(table(answer))
+
+
+def write_json(value: object, *, indent: int | None = None) -> None:
+    """Write JSON in UTF-8, whatever the terminal's encoding is."""
+    text = jsonlib.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    sys.stdout.flush()
+    # A lone surrogate has no UTF-8; a dictionary of the API's may hold it as an escape.
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
+
+
+def write(shown: RenderableType) -> None:
+    """Write for people."""
+    console = Console(highlight=False, soft_wrap=False)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        console.print(shown)
+        return
+    console = Console(highlight=False, width=WIDE)
+    with console.capture() as captured:
+        console.print(shown)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def note(text: str) -> None:
+    """Write one line to standard error."""
+    print(one_line(text), file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """A text of anyone's without what would steer a terminal, break a line or turn its direction."""
+    blanked = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text)
+    return "".join(char for char in blanked if char not in TURNS)
+
+
+def cell(value: object, style: str | Style = "") -> Text:
+    """A value as it stands, never read as markup; a dash for None."""
+    return Text("-" if value is None else one_line(str(value)), style=style)
+
+
+def link(text: str, url: str) -> Text:
+    """A text that leads to a page, where the terminal can."""
+    return cell(text, Style(link=one_line(url)))
+
+
+def count(number: int) -> str:
+    """A number with its thousands set apart."""
+    return f"{number:,}"
+
+
+def duration(milliseconds: float | None) -> str:
+    """A duration: `850 ms`, `4.1 s`, `2 min 5 s`."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds < SECOND:
+        return f"{milliseconds:g} ms"
+    if milliseconds < MINUTE:
+        return f"{milliseconds / SECOND:.1f} s"
+    minutes, seconds = divmod(round(milliseconds / SECOND), 60)
+    return f"{minutes} min {seconds} s"
+
+
+def when(text: str | None, now: datetime) -> str:
+    """A time as people tell it: `3 min ago`, `in 2 h`, or the day and minute (UTC) if it is over a day away."""
+    if text is None:
+        return "-"
+    # Python 3.10 reads no `Z`.
+    time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    away = abs(time - now)
+    if away >= DAY:
+        return time.strftime("%Y-%m-%d %H:%M")
+    seconds = int(away.total_seconds())
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size or size == 1)
+    return f"in {seconds // size} {unit}" if time > now else f"{seconds // size} {unit} ago"
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(timezone.utc)
+
+
+def pairs(mapping: Mapping[str, object]) -> str:
+    """Names and values: `hours=24 page=1`."""
+    written = (value if isinstance(value, str) else jsonlib.dumps(value) for value in mapping.values())
+    return " ".join(f"{name}={value}" for name, value in zip(mapping, written, strict=True))

@@ -1,0 +1,251 @@
+"""Answers as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from torale.cli.output import cell, count, duration, link, now, pairs, when
+from torale.types import (
+    AuditPage,
+    AuditRecord,
+    Deactivated,
+    DeactivationResults,
+    ErrorsPage,
+    ExecutionsPage,
+    QueriesPage,
+    Reactivated,
+    SchedulesPage,
+    Stats,
+    UsersPage,
+    WorkflowsPage,
+)
+
+STYLES = {
+    "success": "green",
+    "COMPLETED": "green",
+    "active": "green",
+    "deactivated": "yellow",
+    "running": "cyan",
+    "RUNNING": "cyan",
+    "failed": "red",
+    "FAILED": "red",
+    "TIMED_OUT": "red",
+    "TERMINATED": "red",
+    "refused": "red",
+    "not_found": "red",
+}
+BAD_REQUEST = 400
+# Columns that are broken into lines where the terminal is too narrow.
+FLEXIBLE = ("Email", "User", "Query", "Popular query", "Message", "Workflow", "Schedule", "Target", "Parameters", "Why")
+
+Row = Sequence[str | Text]
+
+
+def table(columns: Sequence[str], rows: Iterable[Row], numbers: Sequence[str] = ()) -> Table:
+    """A table whose columns named in `numbers` are set to the right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name in columns:
+        justify: JustifyMethod = "right" if name in numbers else "left"
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=name not in FLEXIBLE)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def _listing(shown: Table, rows: Sequence[object], total: int) -> RenderableType:
+    return Group(shown, Text(f"{count(len(rows))} of {count(total)}", style="dim"))
+
+
+def _state(name: str) -> Text:
+    return cell(name, STYLES.get(name, ""))
+
+
+def stats(answer: Stats) -> RenderableType:
+    """The figures, one a line, and the popular queries."""
+    users, tasks, runs, sent = answer["users"], answer["tasks"], answer["executions"], answer["notifications"]
+    figures = [
+        ("users", count(users["total"])),
+        ("  active in 30 days", count(users["active_30d"])),
+        ("  new in 7 days", count(users["new_7d"])),
+        ("tasks", count(tasks["total"])),
+        ("  active", count(tasks["active"])),
+        ("  paused", count(tasks["paused"])),
+        ("executions in 24 h", count(runs["total_24h"])),
+        ("  succeeded", count(runs["success_24h"])),
+        ("  failed", count(runs["failed_24h"])),
+        ("  average duration", duration(runs["avg_duration_ms"])),
+        ("notifications in 24 h", count(sent["sent_24h"])),
+        ("  in 7 days", count(sent["sent_7d"])),
+    ]
+    popular = [(cell(query["query"]), count(query["count"])) for query in answer["popular_queries"]]
+    return Group(
+        table(["Figure", "Now"], figures, numbers=["Now"]),
+        "",
+        table(["Popular query", "Tasks"], popular, numbers=["Tasks"]),
+    )
+
+
+def errors(answer: ErrorsPage) -> RenderableType:
+    """What failed, and how often what in the whole window."""
+    at = now()
+    rows = [
+        (
+            when(error["occurred_at"], at),
+            cell(error["error_type"], "red"),
+            "yes" if error["will_retry"] else "no",
+            count(error["retry_count"]),
+            cell(error["user_email"]),
+            cell(error["search_query"]),
+            cell(error["error_message"]),
+        )
+        for error in answer["errors"]
+    ]
+    columns = ["Failed", "Type", "Will retry", "Retries", "User", "Query", "Message"]
+    types = [(cell(name, "red"), count(number)) for name, number in answer["error_types"].items()]
+    return Group(
+        table(["Type", "Errors"], types, numbers=["Errors"]),
+        "",
+        _listing(table(columns, rows, numbers=["Retries"]), rows, answer["total"]),
+    )
+
+
+def users(answer: UsersPage) -> RenderableType:
+    """Users with their activity."""
+    at = now()
+    rows = [
+        (
+            cell(user["id"]),
+            cell(user["email"]),
+            _state(user["state"]),
+            f"{count(user['active_tasks_count'])}/{count(user['tasks_count'])}",
+            count(user["executions_24h"]),
+            count(user["notifications_7d"]),
+            when(user["created_at"], at),
+            when(user["last_login"], at),
+        )
+        for user in answer["users"]
+    ]
+    numbers = ["Active/tasks", "Runs 24 h", "Sent 7 d"]
+    columns = ["Id", "Email", "State", *numbers, "Created", "Last login"]
+    return _listing(table(columns, rows, numbers), rows, answer["total"])
+
+
+def executions(answer: ExecutionsPage) -> RenderableType:
+    """Executions."""
+    at = now()
+    rows = [
+        (
+            when(run["started_at"], at),
+            _state(run["status"]),
+            duration(run["duration_ms"]),
+            {None: "-", True: "yes", False: "no"}[run["condition_met"]],
+            cell(run["user_email"]),
+            cell(run["search_query"]),
+            cell(run["id"]),
+        )
+        for run in answer["executions"]
+    ]
+    columns = ["Started", "Status", "Duration", "Met", "User", "Query", "Id"]
+    return _listing(table(columns, rows, numbers=["Duration"]), rows, answer["total"])
+
+
+def queries(answer: QueriesPage) -> RenderableType:
+    """Queries with their totals."""
+    rows = [
+        (
+            cell(query["search_query"]),
+            f"{count(query['active_tasks'])}/{count(query['total_tasks'])}",
+            count(query["total_executions"]),
+            f"{query['success_rate']:.0%}",
+            duration(query["avg_duration_ms"]),
+        )
+        for query in answer["queries"]
+    ]
+    numbers = ["Active/tasks", "Executions", "Success", "Average"]
+    return _listing(table(["Query", *numbers], rows, numbers), rows, answer["total"])
+
+
+def workflows(answer: WorkflowsPage) -> RenderableType:
+    """Workflow runs; the id leads to Temporal's page where the terminal can."""
+    at = now()
+    rows = [
+        (
+            when(run["start_time"], at),
+            _state(run["status"]),
+            duration(run["execution_duration_ms"]),
+            cell(run["workflow_type"]),
+            link(run["workflow_id"], run["temporal_ui_url"]),
+        )
+        for run in answer["workflows"]
+    ]
+    columns = ["Started", "Status", "Duration", "Type", "Workflow"]
+    return _listing(table(columns, rows, numbers=["Duration"]), rows, answer["total"])
+
+
+def schedules(answer: SchedulesPage) -> RenderableType:
+    """Schedules; the id leads to Temporal's page where the terminal can."""
+    at = now()
+    rows = [
+        (
+            cell(schedule["cron"]),
+            cell("paused", "yellow") if schedule["is_paused"] else cell(when(schedule["next_run_time"], at)),
+            count(schedule["recent_executions"]),
+            cell(schedule["user_email"]),
+            link(schedule["schedule_id"], schedule["temporal_ui_url"]),
+        )
+        for schedule in answer["schedules"]
+    ]
+    columns = ["Cron", "Next run", "Runs 30 d", "User", "Schedule"]
+    return _listing(table(columns, rows, numbers=["Runs 30 d"]), rows, answer["total"])
+
+
+def audit(answer: AuditPage) -> RenderableType:
+    """The trail."""
+    at = now()
+
+    def row(record: AuditRecord) -> Row:
+        if "missing" in record:
+            return [cell("MISSING", "bold red"), "", "", "", "", cell(record["id"], "bold red")]
+        status = record["status"]
+        return [
+            when(record["at"], at),
+            cell(record["principal"]["user_id"]),
+            cell(record["action"]),
+            cell(str(status), "red" if status >= BAD_REQUEST else "green"),
+            cell(record["target"]),
+            cell(pairs(record["parameters"])),
+        ]
+
+    rows = [row(record) for record in answer["records"]]
+    columns = ["At", "Who", "Action", "Status", "Target", "Parameters"]
+    return _listing(table(columns, rows), rows, answer["total"])
+
+
+def deactivated(answer: Deactivated) -> RenderableType:
+    """One user's deactivation."""
+    tasks = count(answer["tasks_paused"])
+    return cell(f"{answer['user_id']} is deactivated; tasks that were active: {tasks}")
+
+
+def deactivations(answer: DeactivationResults) -> RenderableType:
+    """What became of each user."""
+    rows = [
+        (
+            cell(result["user_id"]),
+            _state(result["result"]),
+            cell(result.get("tasks_paused")),
+            cell(result.get("detail")),
+        )
+        for result in answer["results"]
+    ]
+    return table(["User", "Result", "Tasks paused", "Why"], rows, numbers=["Tasks paused"])
+
+
+def reactivated(answer: Reactivated) -> RenderableType:
+    """One user's reactivation."""
+    return cell(f"{answer['user_id']} is active again; its tasks stay paused, its keys revoked")

@@ -1,0 +1,277 @@
+"""The answers, as dictionaries.
+
+Times are RFC 3339 in UTC (`2024-01-15T09:00:04Z`, with milliseconds where there are any), durations are in
+milliseconds, rates lie between 0 and 1, ids of users, tasks and executions are UUIDs with hyphens. `total` counts all
+rows of a list, not those of the page.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict, final
+
+ExecutionStatus = Literal["success", "failed", "running"]
+
+
+class Fault(TypedDict):
+    """One thing that is wrong with a request: where (`query`, `path` or `body`, then the name), and what."""
+
+    loc: list[str]
+    msg: str
+    type: str
+
+
+class UserStats(TypedDict):
+    """Users: all, those active with a login in 30 days, those created in 7 days."""
+
+    total: int
+    active_30d: int
+    new_7d: int
+
+
+class TaskStats(TypedDict):
+    """Tasks that are not deleted; completed ones count in `total` only."""
+
+    total: int
+    active: int
+    paused: int
+
+
+class ExecutionStats(TypedDict):
+    """Executions that began in the last 24 hours, and the mean duration of the finished ones."""
+
+    total_24h: int
+    success_24h: int
+    failed_24h: int
+    avg_duration_ms: int
+
+
+class NotificationStats(TypedDict):
+    """Notifications by the time they were sent."""
+
+    sent_24h: int
+    sent_7d: int
+
+
+class PopularQuery(TypedDict):
+    """A query and how many tasks have it."""
+
+    query: str
+    count: int
+
+
+class Stats(TypedDict):
+    """The platform's figures."""
+
+    users: UserStats
+    tasks: TaskStats
+    executions: ExecutionStats
+    notifications: NotificationStats
+    popular_queries: list[PopularQuery]
+
+
+class Query(TypedDict):
+    """A distinct query with the totals of the tasks that have it now; executions of all time."""
+
+    search_query: str
+    total_tasks: int
+    active_tasks: int
+    total_executions: int
+    success_rate: float
+    avg_duration_ms: int
+
+
+class QueriesPage(TypedDict):
+    """One page of queries."""
+
+    queries: list[Query]
+    total: int
+    page: int
+    limit: int
+
+
+class Execution(TypedDict):
+    """One run of a task. What is not known yet is None."""
+
+    id: str
+    task_id: str
+    user_email: str | None
+    search_query: str | None
+    status: ExecutionStatus
+    condition_met: bool | None
+    duration_ms: int | None
+    started_at: str
+    completed_at: str | None
+
+
+class ExecutionsPage(TypedDict):
+    """One page of executions."""
+
+    executions: list[Execution]
+    total: int
+    page: int
+    limit: int
+
+
+class ExecutionError(TypedDict):
+    """An execution that has failed."""
+
+    execution_id: str
+    task_id: str
+    user_email: str | None
+    search_query: str | None
+    error_message: str
+    error_type: str
+    retry_count: int
+    will_retry: bool
+    occurred_at: str
+
+
+class ErrorsPage(TypedDict):
+    """One page of errors; `error_types` counts the whole window, the most frequent first."""
+
+    errors: list[ExecutionError]
+    total: int
+    error_types: dict[str, int]
+
+
+class User(TypedDict):
+    """A user and its activity."""
+
+    id: str
+    email: str | None
+    clerk_user_id: str
+    state: Literal["active", "deactivated"]
+    tasks_count: int
+    active_tasks_count: int
+    executions_24h: int
+    notifications_7d: int
+    created_at: str
+    last_login: str | None
+
+
+class UsersPage(TypedDict):
+    """One page of users."""
+
+    users: list[User]
+    total: int
+    page: int
+    limit: int
+
+
+class Workflow(TypedDict):
+    """A workflow run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `TIMED_OUT`, ..."""
+
+    workflow_id: str
+    workflow_type: str
+    status: str
+    start_time: str
+    close_time: str | None
+    execution_duration_ms: int | None
+    temporal_ui_url: str
+
+
+class WorkflowsPage(TypedDict):
+    """One page of workflow runs."""
+
+    workflows: list[Workflow]
+    total: int
+
+
+class Schedule(TypedDict):
+    """A schedule; `recent_executions` counts its task's in the last 30 days."""
+
+    schedule_id: str
+    task_id: str
+    user_email: str | None
+    cron: str
+    is_paused: bool
+    recent_executions: int
+    next_run_time: str | None
+    temporal_ui_url: str
+
+
+class SchedulesPage(TypedDict):
+    """Schedules: all, or one page."""
+
+    schedules: list[Schedule]
+    total: int
+
+
+class Principal(TypedDict):
+    """Who asked, as far as it is known."""
+
+    user_id: str | None
+    clerk_user_id: str | None
+    key_id: str | None
+    impersonator: str | None
+
+
+@final
+class RecordedRequest(TypedDict):
+    """A record of the audit trail: one request."""
+
+    id: str
+    at: str
+    principal: Principal
+    method: Literal["api_key", "session"]
+    action: str
+    target: str | None
+    parameters: dict[str, Any]
+    status: int
+    request_id: str
+    source: str | None
+    user_agent: str | None
+    duration_ms: int
+
+
+@final
+class MissingRecord(TypedDict):
+    """A record that was there once: someone has tampered with the trail."""
+
+    id: str
+    missing: Literal[True]
+
+
+AuditRecord = RecordedRequest | MissingRecord
+
+
+class AuditPage(TypedDict):
+    """One page of the audit trail."""
+
+    records: list[AuditRecord]
+    total: int
+    page: int
+    limit: int
+
+
+class Deactivated(TypedDict):
+    """The answer to a deactivation; `tasks_paused` counts the tasks that were active then."""
+
+    message: str
+    user_id: str
+    tasks_paused: int
+
+
+class _Result(TypedDict):
+    user_id: str
+    result: Literal["deactivated", "already", "not_found", "refused"]
+
+
+class DeactivationResult(_Result, total=False):
+    """What became of one user: `tasks_paused` if it is deactivated now, else why not in `detail`."""
+
+    tasks_paused: int
+    detail: str
+
+
+class DeactivationResults(TypedDict):
+    """One result for each id, in the order of the request."""
+
+    results: list[DeactivationResult]
+
+
+class Reactivated(TypedDict):
+    """The answer to a reactivation."""
+
+    message: str
+    user_id: str

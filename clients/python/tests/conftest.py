@@ -1,0 +1,102 @@
+"""Two stacks for the whole run: one that is only read, one in which users are deactivated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import scenario
+from stack import Stack
+from torale import Admin, AsyncToraleClient, ToraleClient
+
+KEY = "sk_client_0123456789_0123456789"
+PER_MINUTE = 40
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the developer has set up must not reach a test."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("TORALE_API_KEY", "TORALE_API_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _stack(**environment: str) -> Iterator[Stack]:
+    stack = Stack(KEY, environment)
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The scenario's platform, which nobody changes."""
+    for stack in _stack(TEMPORAL_UI_URL="https://temporal.example.com", TEMPORAL_NAMESPACE="torale"):
+        stack.send(scenario.events())
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def changing(stack: Stack) -> Iterator[Stack]:
+    """A platform to change, with a low limit; started after the other, which may have to install the queue."""
+    yield from _stack(RATE_LIMIT_PER_MINUTE=str(PER_MINUTE))
+
+
+class Blocking:
+    """An asynchronous client, called like the synchronous one."""
+
+    def __init__(self, client: AsyncToraleClient) -> None:
+        self._client = client
+        self._loop = asyncio.new_event_loop()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: object, **kwargs: object) -> Any:
+            result = getattr(self._client.admin, name)(*args, **kwargs)
+            return self._run(result if isawaitable(result) else self._all(result))
+
+        return call
+
+    def _run(self, awaitable: Awaitable[Any]) -> Any:
+        return self._loop.run_until_complete(awaitable)
+
+    @staticmethod
+    async def _all(rows: AsyncIterator[object]) -> list[object]:
+        return [row async for row in rows]
+
+    def close(self) -> None:
+        self._run(self._client.aclose())
+        self._loop.close()
+
+
+@contextmanager
+def connect(kind: str, key: str, url: str, **settings: Any) -> Iterator[Admin]:
+    """A client of either kind."""
+    if kind == "sync":
+        with ToraleClient(key, url, **settings) as client:
+            yield client.admin
+        return
+    blocking = Blocking(AsyncToraleClient(key, url, **settings))
+    try:
+        yield cast("Admin", blocking)
+    finally:
+        blocking.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Everything is tried with both clients."""
+    return str(request.param)
+
+
+@pytest.fixture
+def admin(stack: Stack, kind: str) -> Iterator[Admin]:
+    """An admin of the platform that nobody changes."""
+    with connect(kind, stack.key, stack.url) as admin:
+        yield admin

@@ -1,0 +1,256 @@
+"""`torale-admin`, as people and programs use it, against the real stack."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from conftest import KEY
+from scenario import ADA, ADMIN, BOB, ODD, ago, task, user
+from stack import Stack, free_ports
+from test_changes import eventually
+from torale import Admin, ToraleClient, __version__
+from torale.cli import run, tables
+from torale.cli.output import write
+
+PROGRAM = Path(sys.executable).with_name("torale-admin")
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        assert (self.code, self.err) == (0, "")
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs a command within this process, with its output piped."""
+    monkeypatch.setenv("TORALE_API_KEY", stack.key)
+    monkeypatch.setenv("TORALE_API_URL", stack.url)
+
+    def call(*arguments: str, says: str = "") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["torale-admin", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(says))
+        code: str | int | None = 0
+        try:
+            run()
+        except SystemExit as end:
+            code = end.code
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def plain(stack: Stack) -> Iterator[Admin]:
+    with ToraleClient(stack.key, stack.url) as client:
+        yield client.admin
+
+
+@pytest.mark.parametrize(
+    ("command", "ask"),
+    [
+        ("stats", lambda admin: admin.get_stats()),
+        ("errors --hours 6 --page 2 --limit 1", lambda admin: admin.get_errors(hours=6, page=2, limit=1)),
+        ("users --active-only --page 1 --limit 2", lambda admin: admin.get_users(active_only=True, page=1, limit=2)),
+        ("users", lambda admin: admin.get_users()),
+        (
+            "executions --status failed --hours 1 --page 1 --limit 9",
+            lambda admin: admin.get_executions(status="failed", hours=1, page=1, limit=9),
+        ),
+        ("queries --page 2 --limit 2", lambda admin: admin.get_queries(page=2, limit=2)),
+        ("workflows --page 2 --limit 1", lambda admin: admin.get_temporal_workflows(page=2, limit=1)),
+        ("schedules", lambda admin: admin.get_temporal_schedules()),
+        (
+            "schedules --include-paused --page 1 --limit 200",
+            lambda admin: admin.get_temporal_schedules(include_paused=True, page=1, limit=200),
+        ),
+        (
+            f"audit --principal {ADA} --action users.list --hours 1 --page 1 --limit 9",
+            lambda admin: admin.get_audit(principal=ADA, action="users.list", hours=1, page=1, limit=9),
+        ),
+    ],
+)
+def test_json_is_the_answer_of_the_api(cli: Cli, plain: Admin, command: str, ask: Callable[[Admin], object]) -> None:
+    assert cli(*command.split(), "--json").json() == ask(plain)
+
+
+def line(ran: Ran, *words: str) -> list[str]:
+    """The one line that holds some words, cut at its columns."""
+    assert (ran.code, ran.err) == (0, "")
+    (found,) = [each for each in ran.out.splitlines() if all(word in each for word in words)]
+    return [part.strip() for part in found.split("   ") if part.strip()]
+
+
+def test_tables_tell_people_the_same(cli: Cli) -> None:
+    stats = cli("stats")
+    assert line(stats, "average duration") == ["average duration", "10.2 s"]
+    assert line(stats, "failed") == ["failed", "2"]
+    errors = cli("errors", "--hours", "6")
+    assert line(errors, "ada@")[1:5] == ["RateLimitError", "yes", "2", "ada@example.com"]
+    assert line(errors, "ada@")[-1] == "too many", "a line for each row"
+    assert line(errors, "RateLimitError", "1") == ["RateLimitError", "1"]
+    assert line(errors, " of ") == ["2 of 2"]
+    users = cli("users", "--limit", "2")
+    assert line(users, ADA)[:6] == [ADA, "ada@example.com", "active", "1/3", "3", "2"]
+    assert line(users, BOB)[-1] == "-"
+    assert line(users, " of ") == ["2 of 4"]
+    assert line(cli("executions"), "running")[1:5] == ["running", "-", "-", "bob@example.com"]
+    assert line(cli("queries"), "iPhone")[1:] == ["1/3", "4", "75%", "3.5 s"]
+    assert line(cli("workflows"), "RUNNING")[1:] == ["RUNNING", "-", "monitoring_workflow", "task-3"]
+    schedules = cli("schedules", "--include-paused")
+    assert line(schedules, "paused")[:4] == ["0 9 * * *", "paused", "0", "ada@example.com"]
+
+
+def test_what_users_wrote_steers_no_terminal(cli: Cli) -> None:
+    queries = cli("queries")
+    shown = ODD.replace("\x1b", " ").strip()
+    assert line(queries, "Ω")[0] == shown
+    assert "\x1b" not in queries.out
+    assert cli("queries", "--json").json()["queries"][2]["search_query"] == ODD
+
+
+def test_the_audit_trail(cli: Cli) -> None:
+    assert cli("executions", "--limit", "0").code == 1
+    asked = ("audit", "--principal", ADMIN, "--action", "executions.list", "--hours", "1")
+    sealed = eventually(lambda: next((row for row in cli(*asked).out.splitlines() if " 422 " in row), None))
+    assert sealed.split()[-4:] == ["executions.list", "422", "-", 'invalid=["limit"]']
+
+
+def test_a_record_that_is_missing_leaps_to_the_eye(capsys: pytest.CaptureFixture[str]) -> None:
+    write(tables.audit({"records": [{"id": "2026-abc-1", "missing": True}], "total": 1, "page": 1, "limit": 50}))
+    (row,) = [each for each in capsys.readouterr().out.splitlines() if "2026-abc-1" in each]
+    assert row.split() == ["MISSING", "2026-abc-1"]
+
+
+def test_refusals_are_one_line_and_exit_with_1(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = cli("users", "--limit", "0", "--page", "0")
+    assert (wrong.code, wrong.out) == (1, "")
+    message = "Input should be greater than or equal to 1"
+    assert wrong.err == f"error: page: {message}; limit: {message} (HTTP 422)\n"
+    missing = cli("deactivate", str(uuid4()), "--yes", "--json")
+    assert (missing.code, missing.out, missing.err) == (1, "", "error: User not found (HTTP 404)\n")
+    nowhere = cli("--api-url", f"http://127.0.0.1:{free_ports(1)[0]}", "stats")
+    assert nowhere.code == 1
+    assert nowhere.err.startswith("error: the API can't be reached: ")
+    monkeypatch.setenv("TORALE_API_KEY", "sk_unknown_0123456789_0123")
+    unknown = cli("stats")
+    assert (unknown.code, unknown.err) == (1, "error: Invalid API key (HTTP 401)\n")
+    assert not [text for text in (*vars(unknown).values(), *vars(nowhere).values()) if stack.key in str(text)]
+
+
+def test_a_wrong_command_line_or_configuration_exits_with_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (["users", "--limit", "x"], ["executions", "--status", "odd"], ["deactivate"], ["nothing"]):
+        assert cli(*command).code == 2, command
+    assert cli("--api-key", KEY, "stats").code == 2, "a key among the arguments is visible to all"
+    monkeypatch.delenv("TORALE_API_URL")
+    unset = cli("stats")
+    assert (unset.code, unset.out) == (2, "")
+    assert unset.err.startswith("error: no API URL: pass api_url, set TORALE_API_URL")
+    assert cli("--version").out == f"{__version__}\n"
+
+
+def test_a_deactivation_asks_first(cli: Cli, changing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORALE_API_URL", changing.url)
+    users = [str(uuid4()) for _ in range(3)]
+    events = [user(user_id, user_id[:8], ago(days=1)) for user_id in users]
+    changing.send([*events, *task(str(uuid4()), users[0], "?")])
+
+    def state(user_id: str) -> str:
+        page = cli("users", "--limit", "100", "--json").json()
+        return next(str(row["state"]) for row in page["users"] if row["id"] == user_id)
+
+    for answer in ("n\n", "", "\n"):
+        declined = cli("deactivate", users[0], says=answer)
+        assert (declined.code, declined.out) == (1, "")
+        assert f"Deactivate {users[0]}? [y/N]" in declined.err
+    assert state(users[0]) == "active"
+
+    done = cli("deactivate", users[0], "--json", says="y\n")
+    assert json.loads(done.out) == {
+        "message": "User deactivated successfully",
+        "user_id": users[0],
+        "tasks_paused": 1,
+    }
+    assert state(users[0]) == "deactivated"
+    assert "is deactivated; tasks that were active: 1" in cli("deactivate", users[0], "--yes").out
+
+    both = cli("deactivate", users[0], users[1], "-y")
+    assert line(both, users[0]) == [users[0], "already", "1", "-"]
+    assert line(both, users[1]) == [users[1], "deactivated", "0", "-"]
+    some = cli("deactivate", users[2], ADMIN, "--yes", "--json")
+    assert some.code == 1, "one of them was refused"
+    assert [each["result"] for each in json.loads(some.out)["results"]] == ["deactivated", "refused"]
+
+    assert cli("reactivate", users[0], says="n\n").code == 1
+    back = cli("reactivate", users[2], "--yes")
+    assert back.code == 0 or "still being carried out" in back.err
+
+
+def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
+    """What a command writes to a terminal of 100 columns."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(PROGRAM, [str(PROGRAM), *arguments], {**os.environ, **environment})
+    written = b""
+    with suppress(OSError):
+        while some := os.read(terminal, 65_536):
+            written += some
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    return written.decode()
+
+
+def test_colour_is_for_terminals(stack: Stack) -> None:
+    environment = {
+        "TORALE_API_KEY": stack.key,
+        "TORALE_API_URL": stack.url,
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+    }
+    shown = on_a_terminal(environment, "errors")
+    assert "\x1b[31mRateLimitError" in shown
+    assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1", "TERM": "dumb"}, "errors")
+
+
+def test_any_encoding_and_a_reader_that_leaves(stack: Stack) -> None:
+    environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url, "PYTHONIOENCODING": "ascii"}
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(PROGRAM), *arguments]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    with start("queries") as shown:
+        out, err = shown.communicate(timeout=30)
+        assert (shown.returncode, err) == (0, b"")
+        assert rb"\u51fa\u8377" in out
+    with start("queries", "--json") as shown:
+        assert json.loads(shown.communicate(timeout=30)[0].decode("utf-8"))["total"] == 3
+    for command in (["queries"], ["queries", "--json"]):
+        with start(*command) as left:
+            assert left.stdout is not None
+            assert left.stderr is not None
+            left.stdout.close()
+            assert left.stderr.read() == b""
+            assert left.wait(30) == 1

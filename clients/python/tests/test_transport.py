@@ -1,0 +1,253 @@
+"""What no healthy stack answers: busy, broken, slow, elsewhere. A stub stands in for the network."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from conftest import connect
+from torale import (
+    Admin,
+    AsyncToraleClient,
+    RateLimitError,
+    ServerError,
+    ToraleAPIError,
+    ToraleClient,
+    ToraleConnectionError,
+    ToraleTimeoutError,
+    UnexpectedResponseError,
+)
+
+KEY = "sk_secret_0123456789"
+URL = "https://api.example.com/base"
+USER = "a0000000-0000-4000-8000-000000000001"
+BUSY = {"detail": "Rate limit exceeded", "retry_after": 17}
+DOWN = {"detail": "Service temporarily unavailable"}
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Network:
+    """Answers in turn, the last one for ever; keeps what was asked and how long was slept."""
+
+    def __init__(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.kind = kind
+        self.asked: list[httpx.Request] = []
+        self.slept: list[float] = []
+        monkeypatch.setattr("torale._sync.client.sleep", self.slept.append)
+        monkeypatch.setattr("torale._async.client.sleep", self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def admin(self, *answers: httpx.Response | Handler, **settings: Any) -> AbstractContextManager[Admin]:
+        def handle(request: httpx.Request) -> httpx.Response:
+            self.asked.append(request)
+            answer = answers[min(len(self.asked), len(answers)) - 1]
+            return answer if isinstance(answer, httpx.Response) else answer(request)
+
+        return connect(self.kind, KEY, URL, transport=httpx.MockTransport(handle), **settings)
+
+
+@pytest.fixture
+def network(kind: str, monkeypatch: pytest.MonkeyPatch) -> Network:
+    return Network(kind, monkeypatch)
+
+
+def busy(seconds: object = 17) -> httpx.Response:
+    return httpx.Response(429, json=BUSY, headers={"Retry-After": str(seconds)})
+
+
+def down(seconds: object = 2) -> httpx.Response:
+    return httpx.Response(503, json=DOWN, headers={"Retry-After": str(seconds)})
+
+
+def fine(body: object = None) -> httpx.Response:
+    return httpx.Response(200, json=body if body is not None else {"message": "done"})
+
+
+def test_a_request_carries_the_key_and_only_what_is_given(network: Network) -> None:
+    with network.admin(fine()) as admin:
+        admin.get_users(active_only=True, limit=5)
+        admin.get_stats()
+        admin.deactivate_users([USER])
+    users, stats, change = network.asked
+    assert (users.method, str(users.url)) == ("GET", f"{URL}/admin/users?active_only=true&limit=5")
+    assert users.headers["authorization"] == f"Bearer {KEY}"
+    assert str(stats.url) == f"{URL}/admin/stats"
+    assert (change.method, json.loads(change.content)) == ("POST", {"user_ids": [USER]})
+    assert change.headers["content-type"] == "application/json"
+
+
+def test_busy_and_down_are_waited_out_as_the_api_says(network: Network) -> None:
+    with network.admin(busy(17), down(2), down(0), fine()) as admin:
+        assert admin.deactivate_user(USER)["message"] == "done"
+    assert network.slept == [17, 2, 0]
+    assert len({str(request.url) for request in network.asked}) == 1
+
+
+def test_the_number_of_tries_is_bounded(network: Network) -> None:
+    with network.admin(down(1), max_retries=2) as admin:
+        with pytest.raises(ServerError, match="Service temporarily unavailable") as caught:
+            admin.get_stats()
+    assert (network.slept, len(network.asked)) == ([1, 1], 3)
+    assert caught.value.retry_after == 1
+    assert caught.value.status_code == 503
+
+
+def test_the_time_waited_is_bounded_in_all(network: Network) -> None:
+    with network.admin(busy(30), busy(30), busy(1), fine(), max_wait=60) as admin:
+        with pytest.raises(RateLimitError) as caught:
+            admin.get_stats()
+    assert network.slept == [30, 30]
+    assert caught.value.retry_after == 1
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "1.5", "", "Wed, 21 Oct 2026 07:28:00 GMT", "²"])
+def test_without_a_time_in_seconds_there_is_no_other_try(network: Network, header: str) -> None:
+    answer = httpx.Response(503, json=DOWN, headers=[(b"retry-after", header.encode())])
+    with network.admin(answer) as admin:
+        with pytest.raises(ServerError) as caught:
+            admin.get_stats()
+    assert (network.slept, caught.value.retry_after) == ([], None)
+
+
+def test_a_reactivation_is_tried_again_only_if_nothing_was_done(network: Network) -> None:
+    with network.admin(busy(1), down(1), fine()) as admin:
+        with pytest.raises(ServerError):
+            admin.reactivate_user(USER)
+    assert (network.slept, len(network.asked)) == ([1], 2)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_other_faults_are_not_tried_again(network: Network, status: int) -> None:
+    with network.admin(httpx.Response(status, text="<h1>Bad Gateway</h1>", headers={"Retry-After": "1"})) as admin:
+        with pytest.raises(ServerError, match=rf"\(HTTP {status}\)$") as caught:
+            admin.get_stats()
+    assert (network.slept, len(network.asked)) == ([], 1)
+    assert caught.value.detail is None
+    assert "Gateway" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(network: Network, status: int) -> None:
+    with network.admin(httpx.Response(status, headers={"Location": "https://elsewhere.example.com/"})) as admin:
+        with pytest.raises(UnexpectedResponseError, match="a redirect"):
+            admin.deactivate_user(USER)
+    assert [request.url.host for request in network.asked] == ["api.example.com"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: httpx.Response(200, text="<html>"),
+        lambda _: httpx.Response(200, text=""),
+        lambda _: httpx.Response(200, text='{"users":'),
+        lambda _: httpx.Response(200, text="[]"),
+        lambda _: httpx.Response(200, text="[" * 100_000),
+        lambda _: httpx.Response(200, content=b"\xff\xfe\x00"),
+        lambda _: httpx.Response(204),
+        lambda _: httpx.Response(404, text="no such page"),
+        lambda _: httpx.Response(403, json=["detail"]),
+        lambda _: httpx.Response(422, json={"detail": [{"loc": [], "msg": "?"}]}),
+        lambda _: httpx.Response(418, json={}),
+    ],
+)
+def test_an_answer_of_something_else_is_told_as_such(network: Network, answer: Handler) -> None:
+    with network.admin(answer) as admin:
+        with pytest.raises(UnexpectedResponseError) as caught:
+            admin.get_stats()
+    assert caught.value.status_code == answer(network.asked[0]).status_code
+
+
+def test_a_broken_or_late_connection(network: Network) -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("peer closed connection", request=request)
+
+    def late(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("", request=request)
+
+    with network.admin(broken, late, timeout=7) as admin:
+        with pytest.raises(ToraleConnectionError, match="peer closed connection"):
+            admin.get_stats()
+        with pytest.raises(ToraleTimeoutError, match=r"did not answer in 7 s \(ReadTimeout\)"):
+            admin.get_stats()
+    assert len(network.asked) == 2, "what may have arrived is not sent again"
+
+
+def test_every_phase_has_a_limit(network: Network) -> None:
+    with network.admin(fine(), timeout=7) as admin:
+        admin.get_stats()
+    assert network.asked[0].extensions["timeout"] == {"connect": 7, "read": 7, "write": 7, "pool": 7}
+
+
+class Dribble(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A byte a second, each before the time limit of a read."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self.clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(100):
+            self.clock[0] += 1
+            yield b" "
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for byte in self:
+            yield byte
+
+
+def test_an_answer_that_dribbles_is_cut_off(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    for module in ("_sync", "_async"):
+        monkeypatch.setattr(f"torale.{module}.client.monotonic", lambda: clock[0])
+    with network.admin(httpx.Response(200, stream=Dribble(clock)), timeout=5) as admin:
+        with pytest.raises(ToraleTimeoutError, match="no whole answer after 5 s"):
+            admin.get_stats()
+    assert clock == [6.0]
+
+
+def page(*ids: str, total: int) -> httpx.Response:
+    return fine({"users": [{"id": user_id} for user_id in ids], "total": total, "page": 1, "limit": 2})
+
+
+def test_a_walk_tells_no_row_twice_while_rows_move(network: Network) -> None:
+    # After the first page somebody new has come, and after the second somebody has gone.
+    with network.admin(page("d", "c", total=4), page("c", "b", total=5), page(total=4)) as admin:
+        assert [row["id"] for row in admin.iter_users(page_size=2)] == ["d", "c", "b"]
+    assert [request.url.params["page"] for request in network.asked] == ["1", "2", "3"]
+
+
+def test_a_walk_ends_with_the_total(network: Network) -> None:
+    with network.admin(page("b", "a", total=2)) as admin:
+        assert [row["id"] for row in admin.iter_users(page_size=2)] == ["b", "a"]
+    assert len(network.asked) == 1
+
+
+def test_the_key_is_shown_nowhere(
+    network: Network, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def refused(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    shown = []
+    with network.admin(httpx.Response(401, json={"detail": "Invalid API key"}), busy(99), refused) as admin:
+        for _ in range(3):
+            with pytest.raises(ToraleAPIError) as caught:
+                admin.get_stats()
+            shown += [repr(caught.value), *traceback.format_exception(caught.value), repr(vars(caught.value))]
+    with ToraleClient(KEY, URL) as client:
+        shown += [repr(client), str(client), repr(client.admin), repr(vars(client))]
+    shown.append(repr(AsyncToraleClient(KEY, URL)))
+    shown += [caplog.text, *capfd.readouterr()]
+    assert "HTTP Request" in caplog.text
+    assert not [text for text in shown if KEY in text]

@@ -1,0 +1,126 @@
+//! Answers: statuses, headers, bodies and examples, from the errors themselves.
+
+use lambda_http::http::StatusCode;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use torale_platform::error::{ErrorBody, ErrorDetail, HttpError, InvalidDetail, RateLimitedDetail};
+use torale_platform::respond;
+use torale_platform::serve::RATE_LIMIT_HEADERS;
+
+/// Whether answers tell how the user stands with its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limits {
+    /// Nobody is counted.
+    Never,
+    /// Depends on how far the request came.
+    Sometimes,
+    /// The credentials are good.
+    Always,
+}
+
+/// How the user stands with its limits after an answer of this status.
+pub(crate) const fn limits(status: StatusCode) -> Limits {
+    match status {
+        StatusCode::UNAUTHORIZED => Limits::Never,
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => Limits::Sometimes,
+        _ => Limits::Always,
+    }
+}
+
+/// The schema of an answer's body, by its name.
+pub(crate) fn body_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+/// A good answer.
+pub(crate) fn good(schema: Value, examples: Value, limits: Limits) -> Value {
+    response("As asked.", headers(&[], limits), schema, examples)
+}
+
+/// Refusals by status, each with the bodies that it may have.
+pub(crate) fn refusals(
+    generator: &mut SchemaGenerator,
+    errors: &[HttpError],
+    limits: impl Fn(StatusCode) -> Limits,
+) -> Map<String, Value> {
+    let mut by_status: BTreeMap<StatusCode, Vec<&HttpError>> = BTreeMap::new();
+    for error in errors {
+        by_status.entry(error.status).or_default().push(error);
+    }
+    let mut refusals = Map::new();
+    for (status, errors) in by_status {
+        let Some(first) = errors.first() else { continue };
+        let schema = match first.body {
+            ErrorBody::Error(_) => body_of::<ErrorDetail>(generator),
+            ErrorBody::Invalid(_) => body_of::<InvalidDetail>(generator),
+            ErrorBody::RateLimited(_) => body_of::<RateLimitedDetail>(generator),
+        };
+        let examples = errors.iter().map(|error| (name(&error.body), json!({ "value": error.body })));
+        let own: Vec<&str> = first.headers.iter().map(|(name, _)| *name).collect();
+        let about = status.canonical_reason().unwrap_or_default();
+        let response = response(about, headers(&own, limits(status)), schema, examples.collect());
+        refusals.insert(status.as_u16().to_string(), response);
+    }
+    refusals
+}
+
+/// The name of an example: its sentence in lower case with hyphens.
+fn name(body: &ErrorBody) -> String {
+    let sentence = match body {
+        ErrorBody::Error(ErrorDetail { detail })
+        | ErrorBody::RateLimited(RateLimitedDetail { detail, .. }) => detail,
+        ErrorBody::Invalid(_) => "invalid",
+    };
+    let words = sentence.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
+fn response(about: &str, headers: Map<String, Value>, schema: Value, examples: Value) -> Value {
+    let content = json!({ "application/json": { "schema": schema, "examples": examples } });
+    json!({ "description": about, "headers": headers, "content": content })
+}
+
+fn headers(own: &[&str], limits: Limits) -> Map<String, Value> {
+    let always = respond::ALWAYS.iter().map(|(name, _)| *name).chain([respond::REQUEST_ID]);
+    let mut headers: Map<String, Value> = always.chain(own.iter().copied()).map(reference).collect();
+    match limits {
+        Limits::Never => {}
+        Limits::Sometimes => headers.extend(limit_headers(false)),
+        Limits::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
+    }
+    headers
+}
+
+fn reference(name: &str) -> (String, Value) {
+    (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
+}
+
+fn limit_headers(required: bool) -> impl Iterator<Item = (String, Value)> {
+    let abouts = [
+        "Requests that the window nearest to its limit allows.",
+        "Requests that are left in it.",
+        "When it opens again, in seconds since 1970.",
+    ];
+    let header = move |about| json!({ "description": about, "required": required, "schema": { "type": "integer", "minimum": 0 } });
+    RATE_LIMIT_HEADERS.into_iter().zip(abouts).map(move |(name, about)| (name.to_owned(), header(about)))
+}
+
+/// Every header that answers carry.
+pub(crate) fn all_headers() -> Map<String, Value> {
+    let header =
+        |about: &str, schema: Value| json!({ "description": about, "required": true, "schema": schema });
+    let fixed = |(name, value): (&str, &str)| {
+        (name.to_owned(), header("Always the same.", json!({ "type": "string", "const": value })))
+    };
+    let id = header(
+        "Names the request, in logs and in the audit trail.",
+        json!({ "type": "string", "minLength": 1 }),
+    );
+    let bearer = header("How to authenticate.", json!({ "type": "string", "const": "Bearer" }));
+    let seconds =
+        header("Seconds until another try is worth it.", json!({ "type": "integer", "minimum": 0 }));
+    let named = [(respond::REQUEST_ID, id), ("www-authenticate", bearer), ("retry-after", seconds)];
+    let named = named.into_iter().map(|(name, header)| (name.to_owned(), header));
+    respond::ALWAYS.into_iter().map(fixed).chain(named).chain(limit_headers(true)).collect()
+}

@@ -1,0 +1,73 @@
+//! The description of the queues: every type of event and command has its message, every reference leads somewhere.
+
+use crate::events;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use torale_domain::commands::{self, Command};
+use torale_domain::events::{EventType, TYPE_PREFIX};
+
+fn described() -> Value {
+    serde_saphyr::from_str(&fs::read_to_string(events().join("asyncapi.yaml")).unwrap()).unwrap()
+}
+
+fn names(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn every_event_and_command_has_a_message_with_its_schema() {
+    let document = described();
+    assert_eq!(document["asyncapi"], "3.0.0");
+    let schemas = fs::read_dir(events().join("schemas")).unwrap().map(|file| file.unwrap().path());
+    let schemas = schemas.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let schemas: BTreeSet<String> = schemas.filter(|name| name != "envelope").collect();
+    let messages = &document["components"]["messages"];
+    assert_eq!(names(messages), schemas);
+    for (name, message) in messages.as_object().unwrap() {
+        let payload = &message["payload"];
+        assert_eq!(payload["schemaFormat"], "application/schema+json;version=draft-2020-12", "{name}");
+        let file = format!("schemas/{name}.json");
+        assert_eq!(payload["schema"]["$ref"], file.as_str());
+        let schema: Value = serde_json::from_str(&fs::read_to_string(events().join(&file)).unwrap()).unwrap();
+        assert_eq!(message["name"], schema["properties"]["type"]["const"], "{name}");
+        assert_eq!(message["title"], schema["title"], "{name}");
+    }
+}
+
+#[test]
+fn each_queue_carries_its_messages() {
+    let document = described();
+    let of = |channel: &str| {
+        let channel = &document["channels"][channel];
+        let messages = channel["messages"].as_object().unwrap();
+        let named = messages.values().map(|message| {
+            let message = document.pointer(&message["$ref"].as_str().unwrap()[1..]).unwrap();
+            message["name"].as_str().unwrap().to_owned()
+        });
+        (channel["address"].as_str().unwrap().to_owned(), named.collect::<BTreeSet<String>>())
+    };
+    let kinds = EventType::ALL.iter().map(|kind| format!("{TYPE_PREFIX}{}", kind.name()));
+    assert_eq!(of("events"), ("torale-events".to_owned(), kinds.collect()));
+    let kinds = Command::KINDS.iter().map(|kind| format!("{}{kind}", commands::TYPE_PREFIX));
+    assert_eq!(of("commands"), ("torale-commands".to_owned(), kinds.collect()));
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = described();
+    let mut left = vec![&document];
+    let mut seen = 0;
+    while let Some(value) = left.pop() {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            seen += 1;
+            match reference.strip_prefix('#') {
+                Some(pointer) => assert!(document.pointer(pointer).is_some(), "{reference}"),
+                None => assert!(events().join(reference).is_file(), "{reference}"),
+            }
+        }
+        left.extend(value.as_object().into_iter().flat_map(|members| members.values()));
+        left.extend(value.as_array().into_iter().flatten());
+    }
+    assert!(seen > 60, "{seen}");
+}
