@@ -1,4 +1,6 @@
 //! Wires the consumer to Lambda.
+// The client's futures are nested deeper than the compiler's usual limit.
+#![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use torale_platform::consume::Consumer;

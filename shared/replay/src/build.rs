@@ -5,7 +5,7 @@ mod place;
 mod unit;
 
 use crate::{Failure, Replay, Stop};
-pub(crate) use memory::build_in_memory;
+pub use memory::build_in_memory;
 use place::InStore;
 use std::time::Duration;
 use torale_domain::commit::{Action, Condition, Write};

@@ -47,7 +47,10 @@ fn gone(fault: &dyn std::fmt::Display) -> Failure {
 }
 
 /// Makes all items of a generation from all that the log holds now, and hands them over, each once.
-pub(crate) async fn build_in_memory(
+///
+/// # Errors
+/// If the store fails, or something does not fit into memory.
+pub async fn build_in_memory(
     replay: &Replay,
     lanes: Lanes,
     each: impl Fn(Vec<Item>) + Send + Sync,

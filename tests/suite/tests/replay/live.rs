@@ -114,7 +114,7 @@ async fn dying<T, F: Future<Output = Result<T, Failure>>>(
     mut what: impl FnMut(Replay) -> F,
 ) -> T {
     for attempt in 1_u64.. {
-        let at = usize::try_from(generator.below(40 * attempt * attempt)).unwrap();
+        let at = usize::try_from(generator.below(60 * attempt * attempt * attempt)).unwrap();
         let faults = Faults::new(at, generator.chance(50), true);
         match what(replay(stack.faulty_store(faults))).await {
             Ok(done) => return done,
