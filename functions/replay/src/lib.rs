@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use torale_domain::keys::Lanes;
 use torale_replay::build::Built;
@@ -107,7 +108,9 @@ pub async fn handle(replay: &Replay, request: Request, time: Duration) -> Result
             let (live, other) = (replay.pointer().await?.live, replay.generation(&generation).await?);
             let expected =
                 if live.lanes == other.lanes { Expected::Table(&live) } else { Expected::Log(other.lanes) };
-            let comparing = replay.compare(expected, &other, PAUSE, || async { Ok(()) });
+            let tail = Mutex::new(Tail::resume(replay, &other).await?);
+            let meanwhile = || async { tail.lock().await.catch_up().await.map(drop) };
+            let comparing = replay.compare(expected, &other, PAUSE, meanwhile);
             let compared = tokio::time::timeout_at(deadline, comparing).await;
             let compared = compared.map_err(|_elapsed| StepError::OutOfTime)??;
             let (differing, in_motion) = (compared.differences.len(), compared.in_motion);

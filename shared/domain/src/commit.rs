@@ -9,6 +9,7 @@ mod build;
 mod counter;
 mod ranking;
 
+use crate::compare;
 use crate::events::{Event, Unreadable};
 use crate::fold::{EntityKey, State};
 use crate::ids::TaskId;
@@ -314,6 +315,24 @@ pub fn unchanged(old: &Attributes, names: &[&str]) -> Vec<Condition> {
         None => Condition::Absent((*name).to_owned()),
     };
     names.iter().map(unchanged).collect()
+}
+
+/// The attributes of an entity's item.
+pub(crate) const ENTITY_ATTRIBUTES: [&str; 2] = [STATE, TOTALS];
+
+/// Adds to a counter what it lacks; `None` if the items differ in more than amounts, or the item is no counter.
+pub(crate) fn correct(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
+    if expected.is_empty() || keys::is_entity(key) {
+        return None;
+    }
+    let amounts = compare::drift(expected, found)?;
+    let now = |name: &str| match found.get(name) {
+        Some(Value::Number(amount)) => *amount,
+        Some(Value::Text(_) | Value::Bytes(_)) | None => 0,
+    };
+    let amounts = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
+    let (action, conditions) = counter::changes(key, amounts, now).ok()?;
+    Some(Write { key: key.clone(), action, conditions })
 }
 
 /// The check that an entity is exactly as it was read.

@@ -3,7 +3,7 @@
 //! Keys fall into buckets; a bucket's digest is the sum of the digests of its items. So two tables of any size are
 //! compared in a few kilobytes, and only buckets that differ are looked at item by item.
 
-use crate::commit::{Action, Condition, Write, unchanged};
+use crate::commit::{Action, Condition, ENTITY_ATTRIBUTES, Write, correct, unchanged};
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,12 +95,19 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Puts what should be there over exactly what was found.
+    /// Puts right what was found. Counters take the difference, so that nothing is lost that others add meanwhile;
+    /// everything else is replaced over exactly what was found.
     pub fn mend(&self) -> Write {
         let none = Attributes::new();
         let (expected, found) = (self.expected.as_ref(), self.found.as_ref().unwrap_or(&none));
-        let names: BTreeSet<&str> =
+        if let Some(write) = expected.and_then(|expected| correct(&self.key, expected, found)) {
+            return write;
+        }
+        let mut names: BTreeSet<&str> =
             found.keys().chain(expected.into_iter().flat_map(BTreeMap::keys)).map(String::as_str).collect();
+        if keys::is_entity(&self.key) {
+            names.extend(ENTITY_ATTRIBUTES);
+        }
         let conditions = match &self.found {
             // A row has no attributes but its key.
             Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
@@ -119,6 +126,27 @@ impl Difference {
             conditions: conditions.into_iter().filter_map(known).collect(),
         }
     }
+
+    /// By how much each amount is wrong, of a counter: while it moves, that stays.
+    pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
+        drift(self.expected.as_ref()?, self.found.as_ref()?)
+    }
+}
+
+/// Amounts that differ; `None` if anything else does.
+pub(crate) fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i128>> {
+    let amount = |of: &Attributes, name: &String| match of.get(name) {
+        Some(Value::Number(amount)) => Some(*amount),
+        None => Some(0),
+        Some(Value::Text(_) | Value::Bytes(_)) => None,
+    };
+    let mut amounts = BTreeMap::new();
+    for name in expected.keys().chain(found.keys()) {
+        if expected.get(name) != found.get(name) {
+            amounts.insert(name.clone(), amount(expected, name)? - amount(found, name)?);
+        }
+    }
+    Some(amounts)
 }
 
 #[cfg(test)]

@@ -190,6 +190,13 @@ impl State {
         self.0.iter().rev().find(|event| event.writes().holds(register))
     }
 
+    /// Adds all that another state knows.
+    pub fn merge(&mut self, other: Self) {
+        for event in other.0 {
+            self.fold(event);
+        }
+    }
+
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
         self.0.iter().map(Event::weight).sum()

@@ -119,14 +119,17 @@ impl Pointer {
             Condition::Equals(GENERATION.to_owned(), live)
         };
         let beside = match &self.beside {
-            Some(beside) => Condition::Equals(BESIDE.to_owned(), text(&beside.generation.name)),
-            None => Condition::Absent(BESIDE.to_owned()),
+            Some(beside) => vec![
+                Condition::Equals(BESIDE.to_owned(), text(&beside.generation.name)),
+                Condition::Equals(BESIDE_SINCE.to_owned(), Value::from(beside.since)),
+            ],
+            None => vec![Condition::Absent(BESIDE.to_owned())],
         };
         let complete = complete.map(|complete| match complete {
             true => Condition::Present(BESIDE_COMPLETE.to_owned()),
             false => Condition::Absent(BESIDE_COMPLETE.to_owned()),
         });
-        [live, beside].into_iter().chain(complete).collect()
+        std::iter::once(live).chain(beside).chain(complete).collect()
     }
 
     /// With another generation written beside the live one.

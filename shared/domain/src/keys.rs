@@ -25,7 +25,8 @@
 //! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | goes when it is redriven |
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes`; `beside`, `beside_lanes`: one that is written as well | by replay alone |
 //! | `torale-control` | `log` | `beginning` | `hour` of the log's first part | by who appends, once an instance |
-//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position` | see `rebuild.rs` | by replay alone, until the generation is dropped |
+//! | `torale-control` | `generation` | `last` | `number`: the greatest that a generation was named by | by replay alone |
+//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `rebuild.rs` | by replay alone, until the generation is dropped |
 //! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `rebuild/runs.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
 //! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |

@@ -20,7 +20,7 @@ mod slice;
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys::{self, Lanes};
 use crate::read::Corrupt;
-use crate::time::{Hour, Timestamp};
+use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 pub use slice::Slice;
 use std::collections::BTreeMap;
@@ -45,11 +45,6 @@ impl Plan {
     pub fn lanes(&self) -> Result<Lanes, Corrupt> {
         let fault = || Corrupt::new(&keys::rebuild_plan(&self.generation), "not a number of lanes");
         Lanes::new(self.lanes).ok_or_else(fault)
-    }
-
-    /// The hours of the log that are built from.
-    pub fn hours(&self) -> impl Iterator<Item = Hour> + use<> {
-        (self.since..=self.cut.hour().0).map(Hour)
     }
 }
 
@@ -93,7 +88,7 @@ impl Stage {
     /// The lanes of the log that it is divided by: none if it reads runs alone.
     fn lanes(self) -> Vec<Option<u32>> {
         match self {
-            Self::Entities => keys::log_lanes().map(Some).collect(),
+            Self::Entities => keys::entity_lanes().map(Some).collect(),
             Self::Tasks | Self::Queries | Self::Counters => vec![None],
         }
     }
@@ -172,8 +167,12 @@ pub struct Tally {
     pub runs: u32,
 }
 
-/// Keys of undecodable records that a tally names.
-const NAMED: usize = 100;
+/// Keys of undecodable records, and unknown types, that a tally names.
+const NAMED: usize = 50;
+/// Characters of the name of an unknown type that are kept.
+const TYPE_CHARS: usize = 80;
+/// What further unknown types are counted as.
+const OTHERS: &str = "(others)";
 
 impl Tally {
     /// Adds another.
@@ -184,10 +183,17 @@ impl Tally {
         self.write_halves += other.write_halves;
         self.runs += other.runs;
         for (event_type, count) in &other.unknown {
-            *self.unknown.entry(event_type.clone()).or_default() += count;
+            self.unknown(event_type, *count);
         }
         self.undecodable_in.extend(other.undecodable_in.iter().cloned());
         self.undecodable_in.truncate(NAMED);
+    }
+
+    /// Counts events of an unknown type.
+    pub fn unknown(&mut self, event_type: &str, count: u64) {
+        let name: String = event_type.chars().take(TYPE_CHARS).collect();
+        let fits = self.unknown.len() < NAMED || self.unknown.contains_key(&name);
+        *self.unknown.entry(if fits { name } else { OTHERS.to_owned() }).or_default() += count;
     }
 
     /// Counts a record that can't be read.

@@ -19,7 +19,7 @@ use std::future::Future;
 use tokio::time::{Duration, Instant};
 use torale_domain::events::{self, Event, Received, SetAside};
 use torale_domain::fold::EntityKey;
-use torale_domain::keys::{self, Lane, Lanes};
+use torale_domain::keys::{self, Lane, Lanes, UNKNOWN_LANE};
 use torale_domain::time::Timestamp;
 
 /// What became of a batch.
@@ -219,7 +219,7 @@ impl<'a> Batch<'a> {
                 }
                 Ok(Received::Unknown { .. }) => {
                     count(&mut outcome.events, "unknown");
-                    batch.logged.push((index, Logged { lane: 0, body: &message.body }));
+                    batch.logged.push((index, Logged { lane: UNKNOWN_LANE, body: &message.body }));
                 }
                 Err(reason) => {
                     count(&mut outcome.set_aside, reason.code());

@@ -10,8 +10,9 @@ use place::InStore;
 use std::time::Duration;
 use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::generation::Generation;
-use torale_domain::item::{Attributes, Item, Value};
-use torale_domain::keys::{self, CONTROL_TABLE, Lanes, PK, TableSpec};
+use torale_domain::item::{Attributes, Item, Key, Value};
+pub(crate) use torale_domain::keys::Lanes;
+use torale_domain::keys::{self, CONTROL_TABLE, PK, TableSpec};
 use torale_domain::rebuild::{Board, Next, PLAN, Plan, Progress, Tally, Unit};
 use torale_domain::time::Timestamp;
 use torale_platform::clock;
@@ -40,9 +41,22 @@ impl Replay {
         if pointer.written().any(|written| written.name == generation.name) {
             return Err(Failure::Refused(format!("{} is in use and can't be built anew", generation.name)));
         }
+        if self.store.control(&keys::dropping(&generation.name), &self.usage).await?.is_some() {
+            return Err(Failure::Refused(format!(
+                "{} is being dropped; drop it again to the end",
+                generation.name
+            )));
+        }
         if let Some(board) = self.board(&generation.name).await? {
+            if board.plan.lanes != generation.lanes.count() {
+                let (name, lanes) = (&generation.name, board.plan.lanes);
+                return Err(Failure::Refused(format!(
+                    "{name} is being built with {lanes} lanes; drop it first"
+                )));
+            }
             return Ok(board);
         }
+        self.use_name(&generation.name).await?;
         let spec = keys::tables().into_iter().find(|spec| spec.name == Generation::first().table());
         let spec = spec.ok_or_else(|| Failure::Refused("no table of projections is declared".to_owned()))?;
         self.store.create_table(&TableSpec { name: generation.table(), ..spec }).await?;
@@ -76,6 +90,13 @@ impl Replay {
     pub async fn board(&self, generation: &str) -> Result<Option<Board>, Failure> {
         let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
         Ok(Board::load(&items)?)
+    }
+
+    /// The units of a build whose plan may be gone.
+    pub(crate) async fn units(&self, generation: &str) -> Result<Vec<Unit>, Failure> {
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
+        let names = items.iter().filter_map(|item| item.key.sk.strip_prefix(keys::UNITS));
+        Ok(names.filter_map(Unit::parse).collect())
     }
 
     /// All items of a partition.
@@ -166,8 +187,12 @@ impl Replay {
             self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
         }
         let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
-        let position = position(&built, *cut, vec![Condition::Absent(PK.to_owned())]);
-        match self.store.transact(CONTROL_TABLE, vec![position], &self.usage).await {
+        let writes = vec![
+            moved(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
+            there(keys::rebuild_plan(generation)),
+        ];
+        match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
+            // Someone else was first with the one, or dropped the other.
             Ok(()) | Err(Lost::Race) => Ok(()),
             Err(Lost::Failed(error)) => Err(error.into()),
         }
@@ -189,9 +214,9 @@ impl Replay {
         Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
     }
 
-    /// Notes up to which moment a generation holds the log.
+    /// Notes up to which moment a generation holds the log, if it is still there.
     pub(crate) async fn moved_to(&self, generation: &Generation, through: Timestamp) -> Result<(), Failure> {
-        let write = position(generation, through, Vec::new());
+        let write = moved(generation, through, vec![Condition::Present(PK.to_owned())]);
         Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
     }
 }
@@ -199,7 +224,8 @@ impl Replay {
 const THROUGH: &str = "through";
 const LANES: &str = "lanes";
 
-fn position(generation: &Generation, through: Timestamp, conditions: Vec<Condition>) -> Write {
+/// The note up to which moment a generation holds the log.
+pub(crate) fn moved(generation: &Generation, through: Timestamp, conditions: Vec<Condition>) -> Write {
     let lanes = Value::Number(generation.lanes.count().into());
     let attributes = [(THROUGH.to_owned(), Value::from(through)), (LANES.to_owned(), lanes)];
     Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
@@ -209,6 +235,19 @@ fn plan(plan: &Plan) -> Result<Attributes, Failure> {
     Ok(Attributes::from([(PLAN.to_owned(), Value::Text(serde_json::to_string(plan)?))]))
 }
 
-pub(crate) fn insert(key: torale_domain::item::Key, attributes: Attributes) -> Write {
+/// The check that an item is there.
+pub(crate) fn there(key: Key) -> Write {
+    Write { key, action: Action::Check, conditions: vec![Condition::Present(PK.to_owned())] }
+}
+
+pub(crate) const fn delete(key: Key) -> Write {
+    Write { key, action: Action::Delete, conditions: Vec::new() }
+}
+
+pub(crate) const fn put(key: Key, attributes: Attributes) -> Write {
+    Write { key, action: Action::Put(attributes), conditions: Vec::new() }
+}
+
+pub(crate) fn insert(key: Key, attributes: Attributes) -> Write {
     Write { key, action: Action::Put(attributes), conditions: vec![Condition::Absent(PK.to_owned())] }
 }

@@ -59,8 +59,33 @@ impl Comparison {
 
 type Differences = BTreeMap<Key, Difference>;
 
+/// What a look at the items has found.
+#[derive(Debug, Default)]
+struct Looked {
+    all: Differences,
+    /// Those that were the same the last time: nothing has changed, or a counter has moved and is wrong by as much as before.
+    standing: BTreeSet<Key>,
+    /// True if nothing is in motion.
+    certain: bool,
+}
+
+impl Looked {
+    fn then(&self, all: Differences) -> Self {
+        let stands = |key: &&Key| {
+            let pair = all.get(*key).zip(self.all.get(*key));
+            pair.is_some_and(|(now, before)| {
+                now == before || now.drift().is_some_and(|drift| before.drift() == Some(drift))
+            })
+        };
+        let standing: BTreeSet<Key> = all.keys().filter(stands).cloned().collect();
+        let certain = standing.len() == all.len();
+        Self { all, standing, certain }
+    }
+}
+
 impl Replay {
-    /// Compares. `pause` lies between looking twice at what differs, and `meanwhile` happens then.
+    /// Compares. `pause` lies between looking twice at what differs, and `meanwhile` happens then; of what differs in the
+    /// end, `settle` lies between: what was being written has been written by then.
     ///
     /// # Errors
     /// If the store fails.
@@ -71,46 +96,64 @@ impl Replay {
         pause: Duration,
         mut meanwhile: impl FnMut() -> M,
     ) -> Result<Comparison, Failure> {
-        // What is there is read before what should be: nothing can be there that the log does not say.
-        let (is, _) = self.fingerprint(Expected::Table(found)).await?;
-        let (should, tally) = self.fingerprint(expected).await?;
-        let mut comparison = Comparison {
-            expected: (should.items(), should.digest()),
-            found: (is.items(), is.digest()),
-            tally,
-            ..Comparison::default()
-        };
-        let mut buckets: BTreeSet<u32> = should.differing(&is).into_iter().collect();
-        let fitting = u64::from(BUCKETS) * ITEMS / should.items().max(is.items()).max(1);
+        let (mut buckets, mut comparison) = self.buckets(expected, found).await?;
+        let fitting = u64::from(BUCKETS) * ITEMS / comparison.expected.0.max(comparison.found.0).max(1);
         let fitting = usize::try_from(fitting.max(1)).unwrap_or(1);
+        if buckets.len() > fitting {
+            // Some may differ only because events arrived between reading the one and the other.
+            meanwhile().await?;
+            let again = self.buckets(expected, found).await?.0;
+            buckets.retain(|bucket| again.contains(bucket));
+        }
         comparison.more = buckets.len() > fitting;
         buckets = buckets.into_iter().take(fitting).collect();
-        let mut before = Differences::new();
+        let mut before = Looked::default();
         for round in 0..=ROUNDS {
             if buckets.is_empty() {
                 break;
             }
             if round > 0 {
                 meanwhile().await?;
-                tokio::time::sleep(pause).await;
+                let certain = round == ROUNDS || before.certain;
+                tokio::time::sleep(if certain { pause.max(self.settle) } else { pause }).await;
             }
+            // What is there is read before what should be: nothing can be there that the log does not say.
             let is = self.items(Expected::Table(found), &buckets).await?;
             let should = self.items(expected, &buckets).await?;
-            let now = differences(should, is);
-            let same: Vec<_> = now.iter().filter(|(key, one)| before.get(*key) == Some(one)).collect();
-            comparison.in_motion = now.len() - same.len();
-            comparison.differences = same.into_iter().map(|(_, one)| one.clone()).collect();
-            buckets = now.keys().map(bucket).collect();
-            if round > 0 && comparison.in_motion == 0 {
+            let now = before.then(differences(should, is));
+            buckets = now.all.keys().map(bucket).collect();
+            comparison.in_motion = now.all.len() - now.standing.len();
+            comparison.differences =
+                now.standing.iter().filter_map(|key| now.all.get(key)).cloned().collect();
+            let done = before.certain && now.certain;
+            before = now;
+            if done {
                 break;
             }
-            before = now;
         }
         Ok(comparison)
     }
 
+    /// The buckets that differ, and what is to be said of all items.
+    async fn buckets(
+        &self,
+        expected: Expected<'_>,
+        found: &Generation,
+    ) -> Result<(BTreeSet<u32>, Comparison), Failure> {
+        let (is, _) = self.fingerprint(Expected::Table(found)).await?;
+        let (should, tally) = self.fingerprint(expected).await?;
+        let comparison = Comparison {
+            expected: (should.items(), should.digest()),
+            found: (is.items(), is.digest()),
+            tally,
+            ..Comparison::default()
+        };
+        Ok((should.differing(&is).into_iter().collect(), comparison))
+    }
+
     /// Mends a generation by the log: what differs is replaced by what should be there, until nothing does. `pause` must
-    /// be long enough for what the log holds to be written. Returns how many items were mended, and what is left.
+    /// be long enough for what the log holds to be written. Entities that the log does not know are deleted only if
+    /// `delete` says so: they may as well be missing from the log. Returns how many items were mended, and what is left.
     ///
     /// # Errors
     /// If the store fails.
@@ -118,6 +161,7 @@ impl Replay {
         &self,
         generation: &Generation,
         pause: Duration,
+        delete: bool,
     ) -> Result<(u64, Comparison), Failure> {
         let mut mended = 0;
         let expected = Expected::Log(generation.lanes);
@@ -125,6 +169,12 @@ impl Replay {
         for _ in 0..MENDINGS {
             if comparison.differences.is_empty() {
                 break;
+            }
+            let ghost = |one: &Difference| one.expected.is_none() && keys::is_entity(&one.key);
+            if let Some(one) = comparison.differences.iter().find(|one| ghost(one)).filter(|_| !delete) {
+                let text =
+                    format!("the log knows nothing of {}, among others; nothing was deleted", one.key.pk);
+                return Err(Failure::Refused(text));
             }
             // Entities first: whoever is about to add to what depends on one finds it changed, and plans again.
             let (first, then): (Vec<_>, Vec<_>) =

@@ -3,13 +3,19 @@
 //! A generation becomes live in steps, each of which may be done again: it catches up; from then on every event is
 //! written to it beside the live one; once no writer is left that does not know of that, one more pass makes it complete;
 //! then one write makes it live. The former one goes on being written beside it, so that one write leads back.
+//!
+//! Whatever moves the pointer is bound to the pointer that was read, and notes in the same transaction up to when a
+//! generation was written that no longer is.
 
+use crate::build::{Lanes, delete, moved, there};
 use crate::tail::Tail;
 use crate::{Failure, Replay, millis};
 use std::time::Duration;
+use torale_domain::commit::Write;
 use torale_domain::generation::{Generation, Pointer};
-use torale_domain::item::Key;
-use torale_domain::keys::{self, CONTROL_TABLE, Lanes};
+use torale_domain::item::{Attributes, Key, Value};
+use torale_domain::keys::{self, CONTROL_TABLE};
+use torale_domain::time::Timestamp;
 use torale_platform::store::Generations;
 
 /// Where a promotion stands.
@@ -40,7 +46,7 @@ impl Promotion {
     /// # Errors
     /// If it is not built, if someone else moves the pointer at the same time, or if the store fails.
     pub async fn step(&mut self) -> Result<Step, Failure> {
-        let pointer = self.replay.pointer().await?;
+        let mut pointer = self.replay.pointer().await?;
         if pointer.live.name == self.name {
             return Ok(Step::Live(pointer));
         }
@@ -48,22 +54,26 @@ impl Promotion {
             return self.join(&pointer).await;
         };
         if !beside.complete {
-            let left = millis(self.replay.settle) - (self.replay.now().millis() - beside.since.millis());
+            let left = self.replay.until_settled(beside.since);
             self.catch_up(&beside.generation).await?;
-            if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
-                return Ok(Step::Wait(Duration::from_millis(left)));
+            if !left.is_zero() {
+                return Ok(Step::Wait(left));
             }
-            self.replay.point(&pointer, &pointer.completed()).await?;
+            let completed = pointer.completed();
+            self.replay.point(&pointer, &completed, Vec::new()).await?;
+            pointer = completed;
         }
-        self.replay.rollback().await.map(Step::Live)
+        self.replay.flip(&pointer).await.map(Step::Live)
     }
 
     /// Catches up, and has every event written to it from now on.
     async fn join(&mut self, pointer: &Pointer) -> Result<Step, Failure> {
         let generation = self.replay.generation(&self.name).await?;
         self.catch_up(&generation).await?;
-        self.replay.release(pointer).await?;
-        self.replay.point(pointer, &pointer.with(generation, self.replay.now())).await?;
+        // It must not have been dropped meanwhile.
+        let mut more = vec![there(keys::position(&self.name))];
+        more.extend(self.replay.released(pointer));
+        self.replay.point(pointer, &pointer.with(generation, self.replay.now()), more).await?;
         Ok(Step::Wait(self.replay.settle))
     }
 
@@ -75,6 +85,9 @@ impl Promotion {
         self.tail.insert(tail).catch_up().await.map(drop)
     }
 }
+
+const NUMBER: &str = "number";
+const AT: &str = "at";
 
 impl Replay {
     /// Which generations are live and written.
@@ -103,16 +116,22 @@ impl Replay {
         Ok(Generation { name: name.to_owned(), lanes: lanes.ok_or_else(unknown)? })
     }
 
-    async fn point(&self, from: &Pointer, to: &Pointer) -> Result<(), Failure> {
-        Ok(self.store.transact(CONTROL_TABLE, vec![from.replace(to)], &self.usage).await?)
+    /// Moves the pointer, if it still is the one that was read, together with more.
+    async fn point(&self, from: &Pointer, to: &Pointer, more: Vec<Write>) -> Result<(), Failure> {
+        let writes = std::iter::once(from.replace(to)).chain(more).collect();
+        Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
     }
 
-    /// Notes up to when the generation beside the live one has been written: from there it can catch up.
-    async fn release(&self, pointer: &Pointer) -> Result<(), Failure> {
-        match pointer.beside.as_ref().filter(|beside| beside.complete) {
-            Some(beside) => self.moved_to(&beside.generation, self.now()).await,
-            None => Ok(()),
-        }
+    /// How long it takes until nothing is being written any more that was begun at a moment.
+    fn until_settled(&self, moment: Timestamp) -> Duration {
+        let left = millis(self.settle) - (self.now().millis() - moment.millis());
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
+    /// The note up to when the generation beside the live one was written, once it no longer is.
+    fn released(&self, pointer: &Pointer) -> Option<Write> {
+        let beside = pointer.beside.as_ref().filter(|beside| beside.complete)?;
+        Some(moved(&beside.generation, self.now(), Vec::new()))
     }
 
     /// Makes the generation live that is written beside the live one and holds everything: one write, there and back.
@@ -121,14 +140,18 @@ impl Replay {
     /// If there is none, if someone else moves the pointer at the same time, or if the store fails.
     pub async fn rollback(&self) -> Result<Pointer, Failure> {
         let pointer = self.pointer().await?;
+        self.flip(&pointer).await
+    }
+
+    async fn flip(&self, pointer: &Pointer) -> Result<Pointer, Failure> {
         let none = "no generation is written beside the live one that holds everything; promote one";
         let flipped = pointer.flipped().ok_or_else(|| Failure::Refused(none.to_owned()))?;
-        self.point(&pointer, &flipped).await?;
+        self.point(pointer, &flipped, Vec::new()).await?;
         Ok(flipped)
     }
 
-    /// Drops a generation: its table, and all that is known of it. Ends writing it first, and waits until no writer is
-    /// left that does not know of that. True if there was one.
+    /// Drops a generation: its table, and all that is known of it. It is not written from then on and can't be promoted
+    /// any more; its table goes when no writer is left that does not know of that. True if there was one.
     ///
     /// # Errors
     /// If it is live, if someone else moves the pointer at the same time, or if the store fails.
@@ -137,33 +160,66 @@ impl Replay {
         if pointer.live.name == name {
             return Err(Failure::Refused(format!("{name} is live")));
         }
-        if pointer.beside.as_ref().is_some_and(|beside| beside.generation.name == name) {
-            self.point(&pointer, &pointer.alone()).await?;
-            self.moved_to(&pointer.beside.map_or(pointer.live, |beside| beside.generation), self.now())
-                .await?;
+        let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
+            Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
+            None => self.begin_drop(&pointer, name).await?,
+        };
+        tokio::time::sleep(self.until_settled(since)).await;
+        let mut items = Vec::new();
+        for unit in self.units(name).await? {
+            items.extend(self.partition(CONTROL_TABLE, &keys::runs(name, &unit.name())).await?);
         }
-        if let Some(through) = self.position(name).await? {
-            let left = millis(self.settle) - (self.now().millis() - through.millis());
-            tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
-        }
-        let mut items = self.partition(CONTROL_TABLE, &keys::rebuild(name)).await?;
-        if let Some(board) = self.board(name).await? {
-            for unit in board.units.keys() {
-                items.extend(self.partition(CONTROL_TABLE, &keys::runs(name, &unit.name())).await?);
-            }
-        }
-        let keys: Vec<Key> = items.into_iter().map(|item| item.key).collect();
+        items.extend(self.partition(CONTROL_TABLE, &keys::rebuild(name)).await?);
+        let marker = keys::dropping(name);
+        let keys: Vec<Key> = items.into_iter().map(|item| item.key).filter(|key| *key != marker).collect();
         self.store.delete_all(CONTROL_TABLE, keys, &self.usage).await?;
-        Ok(self.store.drop_table(&keys::projections_table(name)).await?)
+        let dropped = self.store.drop_table(&keys::projections_table(name)).await?;
+        self.store.delete_all(CONTROL_TABLE, vec![marker], &self.usage).await?;
+        Ok(dropped)
     }
 
-    /// The name of the next generation: one more than the greatest there is.
+    /// From here on nobody writes it, builds it or promotes it.
+    async fn begin_drop(&self, pointer: &Pointer, name: &str) -> Result<Timestamp, Failure> {
+        let beside = pointer.beside.as_ref().is_some_and(|beside| beside.generation.name == name);
+        // What was never written with every event has no writers to wait for.
+        let written = beside || self.position(name).await?.is_some();
+        let at = if written { self.now() } else { Timestamp::from_millis(0) };
+        let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
+        let writes = vec![
+            if beside { pointer.replace(&pointer.alone()) } else { pointer.unchanged() },
+            crate::build::put(keys::dropping(name), marker),
+            delete(keys::position(name)),
+            delete(keys::rebuild_plan(name)),
+        ];
+        self.store.transact(CONTROL_TABLE, writes, &self.usage).await?;
+        Ok(at)
+    }
+
+    /// The name of the next generation: one more than the greatest there is or was.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn next_generation(&self, lanes: Lanes) -> Result<Generation, Failure> {
         let names = self.store.generations().await?;
-        let numbers = names.iter().filter_map(|name| name.strip_prefix('g')?.parse::<u64>().ok());
-        Ok(Generation { name: format!("g{}", numbers.max().unwrap_or(0) + 1), lanes })
+        let last = self.store.control(&keys::last_generation(), &self.usage).await?;
+        let last = last.and_then(|item| u64::try_from(item.number(NUMBER)).ok());
+        let greatest = names.iter().filter_map(|name| number(name)).chain(last).max().unwrap_or(0);
+        Ok(Generation { name: format!("g{}", greatest + 1), lanes })
     }
+
+    /// Notes that a name was used, so that it never is again.
+    pub(crate) async fn use_name(&self, name: &str) -> Result<(), Failure> {
+        let Some(number) = number(name) else { return Ok(()) };
+        let last = self.store.control(&keys::last_generation(), &self.usage).await?;
+        if last.is_none_or(|item| item.number(NUMBER) < i128::from(number)) {
+            let attributes = Attributes::from([(NUMBER.to_owned(), Value::Number(number.into()))]);
+            let put = crate::build::put(keys::last_generation(), attributes);
+            self.store.transact(CONTROL_TABLE, vec![put], &self.usage).await?;
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix('g')?.parse().ok()
 }

@@ -7,6 +7,7 @@
 //! | [`tail`] | how does it keep up with what arrives? |
 //! | [`flip`] | how does it become live, how does one go back, how is it dropped? |
 //! | [`compare`] | is it what it should be, and how is it mended? |
+//! | [`status`] | how do things stand? |
 //! | [`transfer`] | how does the log get out, and into another installation? |
 //! | [`quarantine`] | what was set aside, and how is it tried again? |
 //!
@@ -44,6 +45,10 @@ pub struct Replay {
     pub settle: Duration,
     /// For how long a worker has a unit to itself, unless it says that it is still alive.
     pub claim: Duration,
+    /// How often a worker notes how far it is, and says that it is still alive.
+    pub checkpoint: Duration,
+    /// Items that are written together.
+    pub batch: usize,
     /// Bytes of memory that folding may take, over all units at once.
     pub memory: usize,
     /// What the calls cost.
@@ -54,6 +59,8 @@ pub struct Replay {
 
 /// Claims last so long unless told otherwise: ten checkpoints.
 const CLAIM: Duration = Duration::from_secs(30);
+const CHECKPOINT: Duration = Duration::from_secs(3);
+const BATCH: usize = 800;
 /// Memory unless told otherwise.
 pub const MEMORY: usize = 512 * 1024 * 1024;
 
@@ -61,7 +68,17 @@ impl Replay {
     /// With the usual settings.
     pub fn new(store: Store, clock: Clock) -> Self {
         let (usage, meter) = (Arc::default(), Arc::default());
-        Self { store, clock, settle: SETTLED, claim: CLAIM, memory: MEMORY, usage, meter }
+        Self {
+            store,
+            clock,
+            settle: SETTLED,
+            claim: CLAIM,
+            checkpoint: CHECKPOINT,
+            batch: BATCH,
+            memory: MEMORY,
+            usage,
+            meter,
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use torale_domain::events::{self, Event, Received};
 use torale_domain::fold::EntityKey;
 use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, EVENTS_TABLE};
+use torale_domain::keys::{self, EVENTS_TABLE, UNKNOWN_LANE};
 use torale_domain::rebuild::Tally;
 use torale_domain::time::{Hour, Timestamp};
 use torale_platform::store::StoreError;
@@ -77,10 +77,29 @@ impl Replay {
         self.store.partition_page(EVENTS_TABLE, partition, from, after, &self.usage).await
     }
 
-    /// The hour in which the log begins.
+    /// The hour in which the log begins. Where nobody has noted it, as in a table that was restored without the control
+    /// table, all keys are looked through, and it is noted.
+    ///
+    /// # Errors
+    /// If the store fails.
     pub async fn beginning(&self) -> Result<Hour, Failure> {
-        let beginning = self.store.log_beginning(&self.usage).await?;
-        Ok(beginning.unwrap_or_else(|| self.now().hour()))
+        if let Some(noted) = self.store.log_beginning(&self.usage).await? {
+            return Ok(noted);
+        }
+        let (mut first, mut after) = (None::<Hour>, None);
+        loop {
+            let (items, next) =
+                self.store.scan_page(EVENTS_TABLE, (0, 1), after.as_ref(), &self.usage).await?;
+            let hours = items.iter().filter_map(|item| keys::parse_log(&item.key));
+            first = first.into_iter().chain(hours.map(|(hour, ..)| hour)).min();
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let Some(first) = first else { return Ok(self.now().hour()) };
+        self.store.note_beginning(first.start(), &self.usage).await?;
+        Ok(first)
     }
 }
 
@@ -99,18 +118,19 @@ impl Replay {
     /// # Errors
     /// If the store fails.
     pub async fn events_of(&self, entity: &EntityKey) -> Result<Vec<Logged>, Failure> {
-        let (lane, beginning) = (keys::log_lane(entity), self.beginning().await?);
+        let beginning = self.beginning().await?.start();
         let last = self.now().plus(millis(self.settle)).hour();
-        let mut pages = self.read(Span { lane, from: beginning.start(), before: None, last });
         let mut found: Vec<(Event, Logged)> = Vec::new();
-        while let Some(page) = pages.recv().await {
-            for item in page? {
-                let received_at =
-                    keys::parse_log(&item.key).map_or_else(|| beginning.start(), |(_, _, at)| at);
-                for message in messages(&item, &mut Tally::default()) {
-                    let Ok(Received::Known(event)) = events::parse(&message, None) else { continue };
-                    if event.entity() == *entity {
-                        found.push((*event, Logged { received_at, message }));
+        for lane in [keys::log_lane(entity), UNKNOWN_LANE] {
+            let mut pages = self.read(Span { lane, from: beginning, before: None, last });
+            while let Some(page) = pages.recv().await {
+                for item in page? {
+                    let received_at = keys::parse_log(&item.key).map_or(beginning, |(_, _, at)| at);
+                    for message in messages(&item, &mut Tally::default()) {
+                        let Ok(Received::Known(event)) = events::parse(&message, None) else { continue };
+                        if event.entity() == *entity {
+                            found.push((*event, Logged { received_at, message }));
+                        }
                     }
                 }
             }
@@ -139,7 +159,7 @@ pub fn known(item: &Item, tally: &mut Tally) -> Vec<Event> {
     for message in messages(item, tally) {
         match events::parse(&message, None) {
             Ok(Received::Known(event)) => known.push(*event),
-            Ok(Received::Unknown { event_type }) => *tally.unknown.entry(event_type).or_default() += 1,
+            Ok(Received::Unknown { event_type }) => tally.unknown(&event_type, 1),
             Err(_) => tally.undecodable(&item.key),
         }
     }

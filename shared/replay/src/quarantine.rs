@@ -3,10 +3,12 @@
 use crate::{Failure, Replay};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::events;
-use torale_domain::item::{Item, Key};
+use torale_domain::item::{Item, Key, Value};
 use torale_domain::keys::{self, QUARANTINE_TABLE};
 use torale_platform::queue::{Queue, QueueError};
+use torale_platform::store::Lost;
 
 /// A message that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +44,8 @@ impl Quarantined {
 pub enum Redriven {
     /// It is on the queue of events again, and no longer set aside.
     Sent,
+    /// It is on the queue of events again, and was set aside again, or is being redriven by someone else.
+    SetAsideAgain,
     /// It would be set aside again, for this reason; nothing was done.
     StillInvalid(String),
     /// A part of it is missing; nothing was done.
@@ -91,9 +95,17 @@ impl Replay {
             return Ok(Redriven::StillInvalid(reason.to_string()));
         }
         queue.send(std::slice::from_ref(&message.body)).await?;
-        let deleted = self.store.delete_all(QUARANTINE_TABLE, message.keys.clone(), &self.usage).await;
-        deleted.map_err(Failure::from)?;
-        Ok(Redriven::Sent)
+        // If a consumer has set it aside again by now, it stays: then it was received later than what was read here.
+        let received_at = Value::Text(message.received_at.clone());
+        let unchanged = vec![Condition::Equals("received_at".to_owned(), received_at)];
+        let delete =
+            |key: &Key| Write { key: key.clone(), action: Action::Delete, conditions: unchanged.clone() };
+        let deletes = message.keys.iter().map(delete).collect();
+        match self.store.transact(QUARANTINE_TABLE, deletes, &self.usage).await {
+            Ok(()) => Ok(Redriven::Sent),
+            Err(Lost::Race) => Ok(Redriven::SetAsideAgain),
+            Err(Lost::Failed(error)) => Err(Failure::from(error).into()),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub struct GenerationStatus {
     pub bytes: u64,
     /// Up to when it holds the log; of one that is written with every event: now.
     pub through: Option<Timestamp>,
-    /// Events that the log received since; those that were being written then count, too.
+    /// Events that the log received since; of one that is written with every event: none can be told.
     pub lag_events: Option<u64>,
     /// Seconds since.
     pub lag_seconds: Option<i64>,
@@ -91,7 +91,8 @@ impl Replay {
         let current = matches!(role, Role::Live | Role::Beside);
         let through = if current { Some(self.now()) } else { position };
         let lag_events = match through {
-            Some(_) if current => Some(0),
+            // It is written as events come; what waits is on the queue.
+            Some(_) if current => None,
             Some(through) => Some(self.received_since(through).await?),
             None => None,
         };
@@ -112,7 +113,9 @@ impl Replay {
             bytes: size.bytes,
             through,
             lag_events,
-            lag_seconds: through.map(|through| (self.now().millis() - through.millis()) / 1_000),
+            lag_seconds: through
+                .filter(|_| !current)
+                .map(|through| (self.now().millis() - through.millis()) / 1_000),
             units,
             tally: board.map(|board| board.tally()),
             name,

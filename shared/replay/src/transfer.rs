@@ -27,6 +27,8 @@ pub struct Manifest {
     pub format: u32,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What was received before this is in it; what came later may still have been being written.
+    pub through: Timestamp,
     /// Whether pseudonyms stand for what is personal.
     pub scrubbed: bool,
     /// Its files, in the order of their names.

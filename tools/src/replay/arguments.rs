@@ -64,7 +64,10 @@ pub(crate) enum Command {
         generation: String,
     },
     /// Make the generation live again that was live before: one write
-    Rollback,
+    Rollback {
+        /// Only if it is this one; nothing is done if it is live already
+        generation: Option<String>,
+    },
     /// Drop a generation that is not live
     Drop {
         /// Such as g1
@@ -73,7 +76,13 @@ pub(crate) enum Command {
     /// Recount everything from the log, and name what differs
     Verify(One),
     /// Recount everything from the log, and put right what differs
-    Repair(One),
+    Repair {
+        #[command(flatten)]
+        one: One,
+        /// Delete entities that the log knows nothing of
+        #[arg(long)]
+        delete: bool,
+    },
     /// Messages that were set aside
     #[command(subcommand)]
     Quarantine(Quarantine),

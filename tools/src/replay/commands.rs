@@ -5,12 +5,13 @@ mod looking;
 
 use crate::Answer;
 use crate::arguments::{Arguments, Command, Options};
-use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use torale_platform::clock;
 use torale_platform::queue::QueueError;
 use torale_platform::store::Store;
 use torale_replay::quarantine::RedriveError;
-use torale_replay::{Failure, Replay};
+use torale_replay::{Failure, Replay, Stop};
 use torale_tools::audit::local_store;
 
 /// Why a command could not be carried out.
@@ -32,7 +33,33 @@ type Done = Result<Answer, CommandError>;
 struct Run {
     replay: Replay,
     options: Options,
+    interrupt: Interrupt,
 }
+
+/// Ctrl-C: while something is going on that can be given back, it is; else, or the second time, everything ends. Nothing
+/// that is done can be left half done.
+#[derive(Debug, Clone, Default)]
+struct Interrupt {
+    stop: Stop,
+    patient: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn listen(&self) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if this.stop.is_due() || !this.patient.load(Ordering::Relaxed) {
+                    std::process::exit(INTERRUPTED);
+                }
+                this.stop.tell();
+            }
+        });
+    }
+}
+
+/// As shells name the end by an interrupt.
+pub(crate) const INTERRUPTED: i32 = 130;
 
 pub(crate) async fn run(arguments: Arguments) -> Done {
     let Arguments { command, options } = arguments;
@@ -42,16 +69,18 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
     };
     let settle = options.settle();
     let replay = Replay { settle, memory: options.memory, ..Replay::new(store, clock::system) };
-    let run = Run { replay, options };
+    let interrupt = Interrupt::default();
+    interrupt.listen();
+    let run = Run { replay, options, interrupt };
     match command {
         Command::Status => run.status().await,
         Command::Rebuild(rebuild) => run.rebuild(&rebuild).await,
         Command::Diff { generation, show } => run.diff(&generation, show.limit).await,
         Command::Promote { generation } => run.promote(&generation).await,
-        Command::Rollback => run.rollback().await,
+        Command::Rollback { generation } => run.rollback(generation.as_deref()).await,
         Command::Drop { generation } => run.drop(&generation).await,
         Command::Verify(one) => run.verify(&one).await,
-        Command::Repair(one) => run.repair(&one).await,
+        Command::Repair { one, delete } => run.repair(&one, delete).await,
         Command::Quarantine(quarantine) => run.quarantine(quarantine).await,
         Command::Events { kind, id, run: run_id } => run.events(kind, &id, run_id.as_deref()).await,
         Command::Export { folder, scrub, salt } => run.export(&folder, scrub, salt).await,
@@ -69,10 +98,6 @@ impl Run {
     /// Prints one line, or one JSON object.
     fn say(&self, text: &str, json: &serde_json::Value) {
         crate::print::answer(self.options.json, json, || println!("{text}"));
-    }
-
-    fn say_live(&self, name: &str) {
-        self.say(&format!("{name} is live"), &json!({ "live": name }));
     }
 
     /// Something that goes on, for people only.

@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
     match commands::run(arguments).await {
         Ok(Answer::Fine) => ExitCode::SUCCESS,
         Ok(Answer::Found) => ExitCode::from(1),
-        Ok(Answer::Interrupted) => ExitCode::from(130),
+        Ok(Answer::Interrupted) => ExitCode::from(u8::try_from(commands::INTERRUPTED).unwrap_or(1)),
         Err(failure) => {
             drop(writeln!(std::io::stderr(), "cargo replay: {failure}"));
             ExitCode::from(2)

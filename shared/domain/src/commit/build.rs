@@ -11,6 +11,7 @@ use crate::ids::TaskId;
 use crate::item::{Attributes, Item, Key, Value};
 use crate::keys::{self, Lanes};
 use crate::views::{self, Contributions, QueryTotals, TaskTotals};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// Amounts by attribute.
@@ -27,25 +28,69 @@ pub struct Subtotals {
     pub waiting: HashMap<TaskId, State>,
     /// Totals of queries.
     pub queries: HashMap<String, QueryTotals>,
+    /// About how many bytes all of them take in memory.
+    weight: usize,
 }
+
+/// Bytes of an entry beside its texts, of one of a task's days, and of one of a counter's attributes.
+const ENTRY: usize = 160;
+const DAY: usize = 48;
+const ATTRIBUTE: usize = 72;
 
 impl Subtotals {
     /// True if nothing is counted.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.counters.is_empty()
+            && self.tasks.is_empty()
+            && self.waiting.is_empty()
+            && self.queries.is_empty()
     }
 
-    /// How many subtotals there are.
-    pub fn len(&self) -> usize {
-        self.counters.len() + self.tasks.len() + self.waiting.len() + self.queries.len()
+    /// About how many bytes they take in memory.
+    pub const fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Adds to one counter.
     pub fn count(&mut self, counter: Key, amounts: impl IntoIterator<Item = (String, i128)>) {
-        let sums = self.counters.entry(counter).or_default();
+        let bytes = ENTRY + counter.pk.len() + counter.sk.len();
+        let sums = self.counters.entry(counter).or_insert_with(|| {
+            self.weight += bytes;
+            Amounts::new()
+        });
+        let before = sums.len();
         for (attribute, amount) in amounts {
             *sums.entry(attribute).or_default() += amount;
         }
+        self.weight += (sums.len() - before) * ATTRIBUTE;
+    }
+
+    /// Adds to the totals of a task.
+    pub fn add_task(&mut self, id: TaskId, totals: &TaskTotals) {
+        let sum = self.tasks.entry(id).or_insert_with(|| {
+            self.weight += ENTRY;
+            TaskTotals::default()
+        });
+        let before = sum.days();
+        sum.add(totals, 1);
+        self.weight += sum.days().saturating_sub(before) * DAY;
+    }
+
+    /// Has a task wait for its totals. What is known of it from elsewhere is merged.
+    pub fn wait(&mut self, id: TaskId, state: State) {
+        self.weight += ENTRY + state.weight();
+        match self.waiting.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(state);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().merge(state),
+        }
+    }
+
+    /// Adds to the totals of a query.
+    pub fn add_query(&mut self, query: String, totals: &QueryTotals) {
+        self.weight += if self.queries.contains_key(&query) { 0 } else { ENTRY + query.len() };
+        self.queries.entry(query).or_default().add(totals, 1);
     }
 
     /// The items of an entity: its own and its rows. `totals` are a task's, empty for every other entity.
@@ -62,10 +107,10 @@ impl Subtotals {
             self.count(counter, [(attribute, amount)]);
         }
         for (id, totals) in task {
-            self.tasks.entry(id).or_default().add(&totals, 1);
+            self.add_task(id, &totals);
         }
         for (query, totals) in queries {
-            self.queries.entry(query).or_default().add(&totals, 1);
+            self.add_query(query, &totals);
         }
         let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
         let own = Item { key: keys::entity(key), attributes };
@@ -83,7 +128,7 @@ impl Subtotals {
             Some(EntityKey::Task(id)) => *id,
             _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
         };
-        self.waiting.insert(task, state);
+        self.wait(task, state);
         Ok(Vec::new())
     }
 

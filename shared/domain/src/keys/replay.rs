@@ -47,9 +47,14 @@ pub fn run(generation: &str, unit: &str, number: u32) -> Key {
     key(runs(generation, unit), format!("{number:06}"))
 }
 
-/// The number of a [`run`].
-pub fn parse_run(key: &Key) -> Option<u32> {
-    key.sk.parse().ok()
+/// That a generation is being dropped.
+pub fn dropping(generation: &str) -> Key {
+    key(rebuild(generation), "dropping")
+}
+
+/// The greatest number that a generation was named by.
+pub fn last_generation() -> Key {
+    key("generation".to_owned(), "last")
 }
 
 /// The hour in which the log begins.
@@ -67,9 +72,17 @@ pub fn log_partition(hour: Hour, lane: u32) -> String {
     format!("{}#{lane:02}", yyyymmddhh(hour))
 }
 
+/// The lanes of the log that hold entities, each all of its events.
+pub fn entity_lanes() -> impl Iterator<Item = u32> {
+    0..LOG_LANES
+}
+
+/// The lane of what is of no known type when it is received: a later release may know of which entity it is.
+pub const UNKNOWN_LANE: u32 = LOG_LANES;
+
 /// All lanes of the log.
 pub fn log_lanes() -> impl Iterator<Item = u32> {
-    0..LOG_LANES
+    entity_lanes().chain([UNKNOWN_LANE])
 }
 
 /// The least sort key of what the log received at a time or later.

@@ -50,13 +50,10 @@ impl Line {
         match self {
             Self::Counter(pk, sk, amounts) => subtotals.count(Key { pk, sk }, amounts),
             Self::Task(id, text) => {
-                let totals = TaskTotals::load(&text).map_err(|e| Unreadable::new(&e))?;
-                subtotals.tasks.entry(id).or_default().add(&totals, 1);
+                subtotals.add_task(id, &TaskTotals::load(&text).map_err(|e| Unreadable::new(&e))?);
             }
-            Self::Waiting(id, text) => {
-                subtotals.waiting.insert(id, State::load(&text)?);
-            }
-            Self::Query(query, totals) => subtotals.queries.entry(query).or_default().add(&totals, 1),
+            Self::Waiting(id, text) => subtotals.wait(id, State::load(&text)?),
+            Self::Query(query, totals) => subtotals.add_query(query, &totals),
         }
         Ok(())
     }
@@ -64,7 +61,7 @@ impl Line {
 
 /// Writes subtotals as pieces of text, in an order that depends on them alone.
 pub fn write(subtotals: Subtotals) -> Result<Vec<String>, Unreadable> {
-    let Subtotals { counters, tasks, waiting, queries } = subtotals;
+    let Subtotals { counters, tasks, waiting, queries, .. } = subtotals;
     let counters = counters.into_iter().map(|(key, amounts)| Line::Counter(key.pk, key.sk, amounts));
     let tasks = tasks.into_iter().map(|(id, totals)| Line::Task(id, totals.store()));
     let queries = queries.into_iter().map(|(query, totals)| Line::Query(query, totals));
@@ -101,9 +98,9 @@ mod tests {
         let mut subtotals = Subtotals::default();
         let key = Key { pk: format!("c#\u{1}{n}"), sk: "h#\n".to_owned() };
         subtotals.count(key, [("0n".to_owned(), 3), ("p".to_owned(), -1)]);
-        subtotals.tasks.insert(TaskId(Uuid::from_u128(n)), TaskTotals::of(Day(20_000), 1, 0, 1_500));
+        subtotals.add_task(TaskId(Uuid::from_u128(n)), &TaskTotals::of(Day(20_000), 1, 0, 1_500));
         let totals = QueryTotals { tasks: 2, active: 1, ..QueryTotals::default() };
-        subtotals.queries.insert(format!("query {n} \"\u{2028}"), totals);
+        subtotals.add_query(format!("query {n} \"\u{2028}"), &totals);
         subtotals
     }
 

@@ -94,6 +94,11 @@ impl TaskTotals {
         }
     }
 
+    /// How many days have executions.
+    pub fn days(&self) -> usize {
+        self.days.len()
+    }
+
     /// True if nothing is counted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

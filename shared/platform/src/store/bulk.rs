@@ -14,8 +14,8 @@ const BATCH: usize = 25;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Calls in flight at once.
 const PARALLEL: usize = 16;
-/// How often writes that were handed back are sent again: some 30 s, as a table that is new warms up.
-const MAX_ATTEMPTS: u32 = 60;
+/// How often writes that were handed back, or refused for want of capacity, are sent again: some 6 s in all.
+const MAX_ATTEMPTS: u32 = 16;
 
 /// What a read gave, and where to go on.
 pub type Page = (Vec<Item>, Option<Key>);
@@ -57,19 +57,25 @@ impl Store {
         batch: Vec<WriteRequest>,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let mut wanted = HashMap::from([(table.to_owned(), batch)]);
+        let (mut wanted, mut reason) = (HashMap::from([(table.to_owned(), batch)]), String::new());
         for attempt in 0..MAX_ATTEMPTS {
-            let call = self.client.batch_write_item().set_request_items(Some(wanted));
-            let answer =
-                call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
-            usage.wrote(answer.consumed_capacity());
-            wanted = answer.unprocessed_items.unwrap_or_default();
-            if wanted.is_empty() {
-                return Ok(());
+            let call = self.client.batch_write_item().set_request_items(Some(wanted.clone()));
+            match call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk) {
+                Ok(answer) => {
+                    usage.wrote(answer.consumed_capacity());
+                    wanted = answer.unprocessed_items.unwrap_or_default();
+                    if wanted.is_empty() {
+                        return Ok(());
+                    }
+                    "writes were handed back again and again".clone_into(&mut reason);
+                }
+                // If none of a batch fits, it is refused as a whole.
+                Err(StoreError::Unavailable(text)) => reason = text,
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(clock::backoff(attempt)).await;
         }
-        Err(StoreError::Unavailable("writes were handed back again and again".to_owned()))
+        Err(StoreError::Unavailable(reason))
     }
 
     /// A page of a partition, strongly consistent: at most a megabyte, in the order of the sort keys.

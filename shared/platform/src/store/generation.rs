@@ -33,9 +33,11 @@ impl Generations {
             Some(seen) => seen,
             None => self.read(store, usage).await?,
         };
-        let (pointer, found) = futures::try_join!(self.pointer(store, usage), read(guess.clone()))?;
+        // A guess that is wrong may fail, if its table is gone: only the pointer tells whether that matters.
+        let (pointer, found) = futures::join!(self.pointer(store, usage), read(guess.clone()));
+        let pointer = pointer?;
         if pointer.live == guess {
-            return Ok((pointer, found));
+            return Ok((pointer, found?));
         }
         let found = read(pointer.live.clone()).await?;
         Ok((pointer, found))

@@ -80,7 +80,7 @@ impl Store {
         Ok(item.and_then(|item| i64::try_from(item.number(HOUR)).ok()).map(Hour))
     }
 
-    /// Sets a message aside with its reason: once, however often it comes.
+    /// Sets a message aside with its reason: in one place, however often it comes.
     pub async fn set_aside(
         &self,
         body: &str,
@@ -89,6 +89,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<(), StoreError> {
         let pieces = pieces(body);
+        let mut items = Vec::new();
         for (part, piece) in pieces.iter().enumerate().rev() {
             let count = i128::try_from(pieces.len()).unwrap_or(i128::MAX);
             let attributes = [
@@ -99,8 +100,14 @@ impl Store {
                 ("parts", Value::Number(count)),
             ];
             let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
-            let item = Item { key: keys::quarantine(body.as_bytes(), part), attributes };
-            self.insert(QUARANTINE_TABLE, item, usage).await?;
+            items.push(Item { key: keys::quarantine(body.as_bytes(), part), attributes });
+        }
+        // Over one that is there: it has come again, and who has sent it again must see that.
+        for item in items {
+            let item = convert::full(&item.key, item.attributes);
+            let call = self.client.put_item().table_name(QUARANTINE_TABLE).set_item(Some(item));
+            let answer = call.return_consumed_capacity(CAPACITY).send().await;
+            usage.wrote(answer.map_err(StoreError::from_sdk)?.consumed_capacity.as_slice());
         }
         Ok(())
     }

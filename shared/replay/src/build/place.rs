@@ -2,6 +2,7 @@
 
 use super::insert;
 use crate::{Failure, Replay, millis};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::item::{Attributes, Item, Value};
@@ -38,11 +39,13 @@ pub(crate) struct InStore {
     holder: String,
     /// The unit's item as this worker knows it: every write is bound to it.
     known: Mutex<Attributes>,
+    /// When the claim runs out, in milliseconds of unix time.
+    until: AtomicI64,
 }
 
 impl InStore {
     pub(super) fn new(replay: Replay, plan: Plan, holder: String, read: &Progress) -> Result<Self, Failure> {
-        Ok(Self { replay, plan, holder, known: Mutex::new(read.store()?) })
+        Ok(Self { replay, plan, holder, known: Mutex::new(read.store()?), until: AtomicI64::new(i64::MAX) })
     }
 
     fn table(&self) -> String {
@@ -63,6 +66,9 @@ impl InStore {
         let writes = std::iter::once(write).chain(more).collect();
         self.replay.store.transact(CONTROL_TABLE, writes, &self.replay.usage).await?;
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        if let Some((_, until)) = &progress.claim {
+            self.until.store(*until, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -95,6 +101,10 @@ impl InStore {
 
 impl Place for InStore {
     async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), Failure> {
+        // By the clock on the wall: whoever slept may have been taken for dead.
+        if self.replay.now().millis() > self.until.load(Ordering::Relaxed) {
+            return Err(Failure::TakenOver);
+        }
         Ok(self.replay.store.put_all(&self.table(), items, usage).await?)
     }
 

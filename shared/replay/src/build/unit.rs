@@ -3,24 +3,16 @@
 use super::place::Place;
 use crate::log::{self, Span};
 use crate::{Failure, Replay, Stop};
-use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::commit::{Subtotals, counter};
 use torale_domain::events::Unreadable;
 use torale_domain::fold::EntityKey;
 use torale_domain::item::Item;
-use torale_domain::keys::Lanes;
+use torale_domain::keys::{self, Lanes, UNKNOWN_LANE};
 use torale_domain::rebuild::fold::Folding;
 use torale_domain::rebuild::{Board, Progress, Stage, State, Tally, Unit, runs};
 use torale_domain::time::Hour;
 use torale_platform::store::Usage;
-
-/// How often a checkpoint is made.
-const CHECKPOINT: Duration = Duration::from_secs(3);
-/// Items that are written together.
-const ITEMS: usize = 800;
-/// About how many bytes a subtotal takes in memory.
-const SUBTOTAL: usize = 400;
 
 /// What became of a unit.
 #[derive(Debug)]
@@ -102,35 +94,43 @@ impl<'a, P: Place> Worker<'a, P> {
 
     /// Folds the lane's events, then hands out entities; tasks wait for the next stage.
     async fn entities(&self, unit: Unit, mut emission: Emission<'a, '_, P>) -> Result<Worked, Failure> {
-        let plan = &self.board.plan;
-        let span = Span {
-            lane: unit.lane.unwrap_or_default(),
-            from: Hour(plan.since).start(),
-            before: Some(plan.cut),
-            last: plan.cut.hour(),
-        };
-        let mut pages = self.replay.read(span);
+        let own = unit.lane.unwrap_or_default();
         let mut folding = Folding::new(unit.slice);
-        let mut tally = Tally::default();
-        while let Some(page) = pages.recv().await {
-            for item in page? {
-                let events = log::known(&item, &mut tally);
-                self.replay.meter.read(events.len());
-                events.into_iter().for_each(|event| folding.add(event));
+        for lane in [own, UNKNOWN_LANE] {
+            let mut tally = Tally::default();
+            let mut pages = self.replay.read(self.span(lane));
+            while let Some(page) = pages.recv().await {
+                for item in page? {
+                    let events = log::known(&item, &mut tally);
+                    self.replay.meter.read(events.len());
+                    // What was not known when it came may be of any lane's entities.
+                    let ours = events
+                        .into_iter()
+                        .filter(|event| lane != UNKNOWN_LANE || keys::log_lane(&event.entity()) == own);
+                    ours.for_each(|event| folding.add(event));
+                }
+                if folding.weight() > self.replay.memory {
+                    return self.split(unit);
+                }
+                if self.stop.is_due() {
+                    return emission.give_back().await;
+                }
+                emission.heartbeat().await?;
             }
-            if folding.weight() > self.replay.memory {
-                return self.split(unit);
+            // What belongs to no entity is counted once: of a lane that was split, and of the one that all read.
+            if unit.slice.is_first() && (lane == own || own == 0) {
+                emission.found(tally);
             }
-            emission.heartbeat().await?;
-        }
-        // Of a lane that was split, what belongs to no entity is counted once.
-        if unit.slice.is_first() {
-            emission.found(tally);
         }
         emission.tally.events = folding.events();
         let lanes = self.lanes;
         let make = |(key, state), subtotals: &mut Subtotals| subtotals.entity_or_wait(&key, state, lanes);
         emission.emit(folding.into_sorted(), make).await
+    }
+
+    fn span(&self, lane: u32) -> Span {
+        let plan = &self.board.plan;
+        Span { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
     }
 
     /// Adds up what earlier stages have put aside for this unit.
@@ -153,7 +153,7 @@ impl<'a, P: Place> Worker<'a, P> {
                         line.add_to(&mut gathered)?;
                     }
                 }
-                if gathered.len() * SUBTOTAL > self.replay.memory {
+                if gathered.weight() > self.replay.memory {
                     return Ok(Gathered::TooMuch);
                 }
                 emission.heartbeat().await?;
@@ -186,13 +186,20 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         Self { worker, unit, progress, tally, usage, subtotals, checkpoint }
     }
 
+    /// Leaves the unit as it is at the last checkpoint, for whoever goes on.
+    async fn give_back(self) -> Result<Worked, Failure> {
+        let progress = Progress { claim: None, ..self.progress };
+        self.worker.place.keep(self.unit, progress).await?;
+        Ok(Worked::OutOfTime)
+    }
+
     fn found(&mut self, found: Tally) {
         self.tally.add(&found);
     }
 
     /// Keeps the claim while nothing is written yet.
     async fn heartbeat(&mut self) -> Result<(), Failure> {
-        if self.checkpoint.elapsed() >= CHECKPOINT {
+        if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
             self.worker.place.keep(self.unit, self.progress.clone()).await?;
             self.checkpoint = Instant::now();
         }
@@ -213,15 +220,13 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
             if index > self.progress.written {
                 batch.extend(made);
             }
-            if self.subtotals.len() * SUBTOTAL > self.worker.replay.memory / 4 {
+            if self.subtotals.weight() > self.worker.replay.memory / 4 {
                 self.put_aside().await?;
             }
-            if batch.len() >= ITEMS {
+            if batch.len() >= self.worker.replay.batch {
                 self.write(std::mem::take(&mut batch), index).await?;
                 if self.worker.stop.is_due() {
-                    let progress = Progress { claim: None, ..self.progress };
-                    self.worker.place.keep(self.unit, progress).await?;
-                    return Ok(Worked::OutOfTime);
+                    return self.give_back().await;
                 }
             }
         }
@@ -241,7 +246,7 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         self.worker.replay.meter.wrote(count);
         self.progress.written = self.progress.written.max(written);
         self.progress.tally.items = self.tally.items;
-        if self.checkpoint.elapsed() >= CHECKPOINT {
+        if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
             self.account();
             self.progress.tally.write_halves = self.tally.write_halves;
             self.worker.place.keep(self.unit, self.progress.clone()).await?;

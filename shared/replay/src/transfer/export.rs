@@ -69,16 +69,18 @@ impl Replay {
         if manifest_path.exists() {
             return Err(Failure::Refused(format!("{} holds an export already", folder.display())));
         }
+        let through = self.settled();
         let mut manifest = Manifest {
             format: FORMAT,
             created_at: self.now(),
+            through,
             scrubbed: pseudonyms.is_some(),
             files: Vec::new(),
             messages: 0,
             undecodable: 0,
             quarantined: 0,
         };
-        let (first, last) = (self.beginning().await?.day(), self.settled().day());
+        let (first, last) = (self.beginning().await?.day(), through.day());
         for day in (first.0..=last.0).map(Day) {
             for lane in keys::log_lanes() {
                 let name = format!("events-{}-{lane:02}.ndjson.zst", keys::yyyymmdd(day));
@@ -103,8 +105,9 @@ impl Replay {
         pseudonyms: Option<&Scrub>,
         manifest: &mut Manifest,
     ) -> Result<Option<FileEntry>, Failure> {
-        let last = Hour(day.first_hour().0 + 23).min(self.settled().hour());
-        let span = Span { lane, from: day.start(), before: Some(self.settled()), last };
+        let through = manifest.through;
+        let last = Hour(day.first_hour().0 + 23).min(through.hour());
+        let span = Span { lane, from: day.start(), before: Some(through), last };
         let mut pages = self.read(span);
         let mut lines = Lines::create(path)?;
         while let Some(page) = pages.recv().await {

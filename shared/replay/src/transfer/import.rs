@@ -100,7 +100,8 @@ impl Replay {
             let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
             return Ok(log::item(key, &messages)?);
         };
-        let packed = unhex(&packed).unwrap_or_default();
+        let broken = || Failure::Broken(path.display().to_string(), "not hexadecimal".to_owned());
+        let packed = unhex(&packed).ok_or_else(broken)?;
         let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(says.into()))];
         Ok(Item { key, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
     }

@@ -2,13 +2,16 @@
 
 use super::{filled, quiet, rebuild};
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use torale_domain::ids::UserId;
 use torale_domain::item::Key;
 use torale_domain::keys::{self, FIRST_GENERATION, Lanes};
 use torale_replay::compare::{Comparison, Expected};
 use torale_replay::{Failure, Replay};
-use torale_tests::stack::Stack;
+use torale_tests::generate::event;
+use torale_tests::stack::{NOW, Stack};
 
 async fn nothing() -> Result<(), Failure> {
     Ok(())
@@ -83,7 +86,7 @@ async fn what_was_tampered_with_is_found_named_and_mended() {
     assert_eq!(named(&diff), tampered, "diff");
     assert_ne!(diff.expected.1, diff.found.1);
 
-    let (mended, left) = replay.repair(&live, Duration::ZERO).await.unwrap();
+    let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
     assert_eq!((mended, left.is_equal()), (u64::try_from(tampered.len()).unwrap(), true));
     assert!(stack.projections().await == good);
 }
@@ -101,9 +104,53 @@ async fn what_only_the_log_knows_is_mended() {
     }
     assert!(!verify(&replay).await.is_equal());
     let live = replay.pointer().await.unwrap().live;
-    let (_, left) = replay.repair(&live, Duration::ZERO).await.unwrap();
+    let (_, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
     assert!(left.is_equal());
     assert!(stack.projections().await == good);
+}
+
+/// What the log knows nothing of is deleted only if that is asked for: the log may be what is wrong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entities_without_events_are_deleted_only_on_demand() {
+    let (stack, _) = filled(4150, 30).await;
+    let replay = quiet(stack.store());
+    let good = stack.projections().await;
+    let live = replay.pointer().await.unwrap().live;
+    let put =
+        stack.client.put_item().table_name(live.table()).item("pk", text("x#ghost")).item("sk", text("e"));
+    put.item("state", text("[]")).send().await.unwrap();
+    let refused = replay.repair(&live, Duration::ZERO, false).await;
+    assert!(matches!(refused, Err(Failure::Refused(_))));
+    assert!(replay.repair(&live, Duration::ZERO, true).await.unwrap().1.is_equal());
+    assert!(stack.projections().await == good);
+}
+
+/// A counter that moves all the time and is wrong by as much each time is found and mended nevertheless.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_that_moves_is_found_wrong() {
+    let (stack, _) = filled(4160, 60).await;
+    let replay = quiet(stack.store());
+    let live = replay.pointer().await.unwrap().live;
+    let numbers = std::sync::atomic::AtomicU64::new(1);
+    // In one hour and one lane, so that it is always the same counter.
+    let user = "11111111-0000-4000-8000-00000000f000".to_owned();
+    let more = || async {
+        let number = numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let data =
+            json!({ "notification_id": format!("moving{number}"), "user_id": user, "channel": "email" });
+        stack.consume(&[event(&format!("moving{number}"), NOW, "notification.sent", data)]).await;
+        Ok(())
+    };
+    more().await.unwrap();
+    let day = keys::user_day(UserId::parse(&user).unwrap(), NOW.day());
+    let add = stack.client.update_item().table_name(live.table()).key("pk", text(&day.pk));
+    let add =
+        add.key("sk", text(&day.sk)).update_expression("ADD #p :n").expression_attribute_names("#p", "p");
+    add.expression_attribute_values(":n", AttributeValue::N("5".to_owned())).send().await.unwrap();
+    let compared = replay.compare(Expected::Log(live.lanes), &live, Duration::ZERO, more).await.unwrap();
+    assert!(named(&compared).contains(&day), "{:?}", compared.differences);
+    let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
+    assert_eq!((mended, left.is_equal()), (1, true));
 }
 
 /// Someone else changes what is about to be mended: it is theirs.

@@ -1,11 +1,16 @@
 //! Which generation is live, which is written, and what may happen to them.
 
 use super::{assert_same, consume, filled, quiet, rebuild};
+use lambda_http::http::Method;
 use serde_json::json;
-use torale_domain::keys::{FIRST_GENERATION, Lanes};
+use torale_domain::generation::Generation;
+use torale_domain::keys::{self, FIRST_GENERATION, Lanes};
+use torale_platform::store::Usage;
 use torale_replay::flip::{Promotion, Step};
 use torale_replay::status::Role;
+use torale_replay::tail::Tail;
 use torale_replay::{Failure, Replay};
+use torale_tests::faults::Faults;
 use torale_tests::generate::event;
 use torale_tests::sqs::Sqs;
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
@@ -107,8 +112,7 @@ async fn a_deactivation_is_in_both_generations_when_it_answers() {
     let second = rebuild(&replay, Lanes::new(3).unwrap()).await.unwrap().name;
     promote(&replay, &second).await;
     let path = format!("/admin/users/{id}/deactivate");
-    let request =
-        stack::request(lambda_http::http::Method::PATCH, &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
+    let request = stack::request(Method::PATCH, &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
     let queue = Sqs::default().queue(Some(torale_tests::sqs::URL));
     let answer = stack::answer_with(&stack.app(), &queue, request).await;
     assert_eq!(answer.status().as_u16(), 200);
@@ -117,4 +121,58 @@ async fn a_deactivation_is_in_both_generations_when_it_answers() {
         assert!(!body.contains(id) && body.contains("\"total\":1"), "{body}");
         replay.rollback().await.unwrap();
     }
+}
+
+/// Whoever has seen the former generation last is not disturbed by its going.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_was_idle_through_a_flip_and_a_drop_is_answered() {
+    let (stack, _) = filled(5300, 30).await;
+    let (app, replay) = (stack.app(), quiet(stack.store()));
+    let ask = || stack::request(Method::GET, "/admin/stats", "", Some("Bearer sk_test_0123456789abcdefghij"));
+    assert_eq!(stack::answer(&app, ask()).await.status().as_u16(), 200);
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    promote(&replay, &second).await;
+    replay.drop_generation(FIRST_GENERATION).await.unwrap();
+    assert_eq!(stack::answer(&app, ask()).await.status().as_u16(), 200);
+}
+
+/// A generation that is dropped while someone makes it live is gone, and does not come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_dropped_is_not_promoted_any_more() {
+    let (stack, _) = filled(5400, 30).await;
+    let replay = quiet(stack.store());
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let mut promotion = Promotion::new(&replay, &second.name);
+    assert!(matches!(promotion.step().await.unwrap(), Step::Wait(_)), "joined");
+    let mut tail = Tail::resume(&replay, &second).await.unwrap();
+    assert!(replay.drop_generation(&second.name).await.unwrap());
+    assert!(promotion.step().await.is_err());
+    assert!(tail.pass().await.is_err(), "nobody notes a position of what is gone");
+    assert_eq!(replay.position(&second.name).await.unwrap(), None);
+    let pointer = replay.pointer().await.unwrap();
+    assert!(pointer.live == Generation::first() && pointer.beside.is_none());
+    consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
+    assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
+}
+
+/// Interrupted after it began, a drop goes on where it was; until then nothing is built under the name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drop_that_was_interrupted_goes_on() {
+    let (stack, _) = filled(5500, 20).await;
+    let replay = quiet(stack.store());
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let calls = Faults::new(usize::MAX, false, true);
+    assert!(quiet(stack.faulty_store(calls.clone())).drop_generation("g7").await.is_ok());
+    for at in 0..calls.calls() {
+        quiet(stack.faulty_store(Faults::new(at, at % 2 == 0, true)))
+            .drop_generation(&second.name)
+            .await
+            .ok();
+        if replay.store.control(&keys::dropping(&second.name), &Usage::default()).await.unwrap().is_some() {
+            assert!(matches!(replay.begin(&second).await, Err(Failure::Refused(_))));
+        }
+    }
+    replay.drop_generation(&second.name).await.unwrap();
+    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Live)]);
+    assert_eq!(replay.board(&second.name).await.unwrap(), None);
 }

@@ -20,15 +20,22 @@ use torale_replay::{Failure, Replay, Stop};
 use torale_tests::generate::{self, Generator};
 use torale_tests::stack::{NOW, Stack, messages};
 
+static TICKS: AtomicI64 = AtomicI64::new(0);
+
 /// A clock that ticks whenever it is looked at, long after everything that tests send was received.
 fn ticking() -> Timestamp {
-    static TICKS: AtomicI64 = AtomicI64::new(0);
     NOW.plus(HOUR + TICKS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Over a store where nothing is being written meanwhile; claims of the dead run out at once.
+/// Long enough for the claims of the dead to run out.
+fn time_passes() {
+    TICKS.fetch_add(2 * HOUR, Ordering::Relaxed);
+}
+
+/// Over a store where nothing is being written meanwhile; with small batches and a checkpoint after each.
 fn quiet(store: Store) -> Replay {
-    Replay { settle: Duration::ZERO, claim: Duration::ZERO, ..Replay::new(store, ticking) }
+    let (settle, claim) = (Duration::ZERO, Duration::from_secs(3_600));
+    Replay { settle, claim, checkpoint: Duration::ZERO, batch: 7, ..Replay::new(store, ticking) }
 }
 
 /// Builds the next generation, or the one that is being built.

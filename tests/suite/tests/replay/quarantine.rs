@@ -3,6 +3,7 @@
 use super::ticking;
 use serde_json::json;
 use torale_domain::time::{DAY, HOUR};
+use torale_platform::store::Usage;
 use torale_replay::Replay;
 use torale_replay::quarantine::Redriven;
 use torale_tests::generate::{self, event};
@@ -40,6 +41,20 @@ async fn what_has_become_valid_is_sent_again_and_only_then_leaves() {
     assert_eq!(sqs.taken(), [early()]);
     let left = replay.quarantined().await.unwrap();
     assert_eq!(left.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["not_json"]);
+}
+
+/// A consumer may be quicker than the one who sends again: what it has set aside meanwhile stays.
+#[tokio::test]
+async fn what_is_set_aside_again_meanwhile_is_not_lost() {
+    let stack = Stack::start().await;
+    stack.consume(&[early()]).await;
+    let replay = Replay::new(stack.store(), ticking);
+    let one = replay.quarantined().await.unwrap().remove(0);
+    let reason = torale_domain::events::SetAside::TimeOutOfRange;
+    stack.store().set_aside(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
+    let redriven = replay.redrive(&one, &Sqs::default().queue(Some(URL))).await.unwrap();
+    assert_eq!(redriven, Redriven::SetAsideAgain);
+    assert_eq!(replay.quarantined().await.unwrap().len(), 1);
 }
 
 /// A message of several parts of which one is gone is shown as it is, and never sent.

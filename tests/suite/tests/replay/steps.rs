@@ -3,13 +3,12 @@
 use super::{filled, quiet};
 use replay::{Request, StepError, handle};
 use std::time::Duration;
-use torale_replay::Replay;
 use torale_tests::stack::LONG;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_steps_of_the_state_machine_lead_to_a_live_generation() {
     let (stack, _) = filled(6000, 80).await;
-    let replay = Replay { claim: LONG, ..quiet(stack.store()) };
+    let replay = quiet(stack.store());
     let step = |json: &str| serde_json::from_str::<Request>(json).unwrap();
     let begun = handle(&replay, step(r#"{"step":"begin","lanes":null}"#), LONG).await.unwrap();
     assert_eq!((begun.generation.as_str(), begun.done), ("g2", true));

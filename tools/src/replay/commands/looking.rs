@@ -7,12 +7,14 @@ use crate::{Answer, print};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use torale_domain::generation::Generation;
 use torale_platform::clock;
 use torale_platform::queue::Queue;
 use torale_replay::Failure;
 use torale_replay::compare::{Comparison, Expected};
 use torale_replay::quarantine::{Quarantined, Redriven};
+use torale_replay::tail::Tail;
 use torale_replay::transfer::Scrub;
 use torale_tools::queue::local_queue;
 
@@ -49,7 +51,20 @@ impl Run {
     }
 
     async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> Done {
-        let comparing = self.replay.compare(expected, generation, PAUSE, || async { Ok(()) });
+        // One that is not written with every event must keep up while it is compared.
+        let written = self.replay.pointer().await?.written().any(|written| written == generation);
+        let tail = match written {
+            true => None,
+            false => Some(Tail::resume(&self.replay, generation).await?),
+        };
+        let tail = Mutex::new(tail);
+        let meanwhile = || async {
+            match tail.lock().await.as_mut() {
+                Some(tail) => tail.catch_up().await.map(drop),
+                None => Ok(()),
+            }
+        };
+        let comparing = self.replay.compare(expected, generation, PAUSE, meanwhile);
         let items = 2 * self.live_items().await?;
         let comparison = watch("compare", &self.replay.meter, items, self.options.json, comparing).await?;
         print::answer(self.options.json, &print::comparison_json(&comparison, limit), || {
@@ -58,9 +73,9 @@ impl Run {
         Ok(found(&comparison))
     }
 
-    pub(super) async fn repair(&self, one: &One) -> Done {
+    pub(super) async fn repair(&self, one: &One, delete: bool) -> Done {
         let generation = self.one(one).await?;
-        let repairing = self.replay.repair(&generation, self.replay.settle);
+        let repairing = self.replay.repair(&generation, self.replay.settle, delete);
         let items = 2 * self.live_items().await?;
         let repaired = watch("repair", &self.replay.meter, items, self.options.json, repairing).await;
         let (mended, left) = repaired?;
@@ -111,9 +126,12 @@ impl Run {
         for one in wanted {
             let result = self.replay.redrive(one, queue).await?;
             left += usize::from(result != Redriven::Sent);
-            results.push(json!({ "id": one.id, "result": result }));
-            if let Redriven::StillInvalid(reason) = result {
-                self.note(&format!("{} stays: {reason}", one.id));
+            results.push(json!({ "id": one.id, "result": &result }));
+            match result {
+                Redriven::Sent => {}
+                Redriven::StillInvalid(reason) => self.note(&format!("{} stays: {reason}", one.id)),
+                Redriven::SetAsideAgain => self.note(&format!("{} was sent, and set aside again", one.id)),
+                Redriven::Incomplete => self.note(&format!("{} stays: a part of it is missing", one.id)),
             }
         }
         let text = format!("{} messages sent again, {left} stay", wanted.len() - left);
@@ -144,8 +162,9 @@ impl Run {
         let exporting = self.replay.export(folder, scrub.as_ref());
         let manifest = watch("export", &self.replay.meter, 0, self.options.json, exporting).await?;
         let text = format!(
-            "{} messages in {} files; {} records can't be read, {} messages are in quarantine",
+            "{} messages, received before {}, in {} files; {} records can't be read, {} messages are in quarantine",
             manifest.messages,
+            manifest.through,
             manifest.files.len(),
             manifest.undecodable,
             manifest.quarantined
