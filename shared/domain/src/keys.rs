@@ -544,6 +544,11 @@ pub fn quarantine(body: &[u8], part: usize) -> Key {
     key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
 }
 
+/// The partitions of the quarantine.
+pub fn quarantine_partitions() -> impl Iterator<Item = String> {
+    "0123456789abcdef".chars().map(String::from)
+}
+
 fn yyyymmdd(day: Day) -> String {
     let date = day.date();
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())

@@ -34,4 +34,5 @@ pub mod params;
 pub mod read;
 pub mod session;
 pub mod time;
+pub mod trace;
 pub mod views;

@@ -5,6 +5,7 @@ use lambda_http::http::header::HeaderValue;
 use lambda_http::http::{HeaderName, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
+use torale_domain::trace::TraceParent;
 
 /// The client's address, as API Gateway saw it.
 pub fn source_address(request: &Request) -> Option<String> {
@@ -22,6 +23,13 @@ pub fn request_id(request: &Request) -> String {
     };
     let runtime = || request.lambda_context_ref().map(|context| context.request_id.clone());
     gateway.or_else(runtime).filter(|id| !id.is_empty()).unwrap_or_else(clock::unique)
+}
+
+/// The trace that the request belongs to: X-Ray's, which Lambda goes on with, else its sender's.
+pub fn trace(request: &Request) -> Option<TraceParent> {
+    let xray = request.lambda_context_ref().and_then(|context| context.xray_trace_id.as_deref());
+    let sent = || request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    xray.and_then(TraceParent::from_xray).or_else(|| TraceParent::parse(sent()?))
 }
 
 /// An answer of JSON with the headers that every answer carries and those of its own.
