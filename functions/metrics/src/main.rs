@@ -11,13 +11,10 @@ use torale_platform::{aws, clock, config};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let sources = &Sources {
-        store: Store::connect().await,
-        generations: Generations::default(),
-        events: Queue::connect().await,
-        cloudwatch: CloudWatch::new(aws::shared().await.into()),
-        clock: clock::system,
-    };
+    let (store, events, shared) = tokio::join!(Store::connect(), Queue::connect(), aws::shared());
+    let cloudwatch = CloudWatch::new(shared.into());
+    let sources =
+        &Sources { store, generations: Generations::default(), events, cloudwatch, clock: clock::system };
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         metrics::handle(sources).await.map_err(Error::from)
     }))

@@ -7,7 +7,12 @@ use std::time::Duration;
 use torale_domain::commands::Command;
 use torale_domain::limits::Limits;
 use torale_domain::pages::TemporalUi;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Web address of Temporal's pages.
 pub const TEMPORAL_UI_URL: &str = "TEMPORAL_UI_URL";
@@ -93,7 +98,7 @@ pub const RATE_LIMIT_PER_HOUR: &str = "RATE_LIMIT_PER_HOUR";
 pub const AUDIT_KMS_KEY_ID: &str = "AUDIT_KMS_KEY_ID";
 /// A file with a private Ed25519 key (PKCS #8, PEM) instead, for local use.
 pub const AUDIT_KEY_FILE: &str = "AUDIT_KEY_FILE";
-/// What to log: `info`, or directives as `tracing` reads them.
+/// What to log: `info`, `warn` or `error`, or directives as `tracing` reads them.
 pub const LOG: &str = "RUST_LOG";
 
 /// Longest time for one call of the store, retries included.
@@ -197,13 +202,18 @@ pub fn identity() -> Settings {
 
 /// Logs as JSON lines on standard output, as Lambda collects them. Call once, first of all.
 pub fn start_logging() {
-    let filter = EnvFilter::try_new(variable(LOG, "info")).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .init();
+    logs(&variable(LOG, "info"), std::io::stdout).init();
+}
+
+/// Logs as JSON lines. Nothing below `info` is ever written, whatever the directives say: that is where libraries
+/// print requests with their bodies and credentials.
+pub fn logs<W>(directives: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    tracing_subscriber::registry().with(lines.with_writer(writer)).with(filter).with(LevelFilter::INFO)
 }
 
 #[cfg(test)]

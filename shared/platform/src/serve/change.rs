@@ -256,7 +256,8 @@ const TIME_FOR_ONE: Duration = Duration::from_secs(3);
 /// Runs an endpoint that changes something as a Lambda function.
 pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let (app, commands) = (&App::connect().await?, &Queue::connect_commands().await);
+    let (app, commands) = futures::join!(App::connect(), Queue::connect_commands());
+    let (app, commands) = (&app?, &commands);
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, lambda_http::Error>(app.change::<C>(commands, &request).await)
     }))
