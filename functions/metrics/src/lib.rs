@@ -62,7 +62,10 @@ enum Unknown {
 /// What a run answers.
 #[derive(Debug, Serialize)]
 pub struct Answer {
-    values: usize,
+    /// Values that were told.
+    pub values: usize,
+    /// What finding them out has cost.
+    pub read_units: f64,
 }
 
 type Found = Result<Vec<Value>, Unknown>;
@@ -99,8 +102,9 @@ pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
     if !values.is_empty() {
         sources.cloudwatch.put(&values, now).await?;
     }
-    tracing::info!(values = values.len(), ?unknown, read_units = usage.read_units(), "told");
-    if unknown.is_empty() { Ok(Answer { values: values.len() }) } else { Err(Failure::Incomplete(unknown)) }
+    let answer = Answer { values: values.len(), read_units: usage.read_units() };
+    tracing::info!(values = answer.values, ?unknown, read_units = answer.read_units, "told");
+    if unknown.is_empty() { Ok(answer) } else { Err(Failure::Incomplete(unknown)) }
 }
 
 async fn in_time(finding: impl Future<Output = Found>) -> Found {
