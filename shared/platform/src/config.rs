@@ -134,6 +134,14 @@ fn optional(name: &str) -> Option<String> {
     Some(variable(name, "")).filter(|value| !value.is_empty())
 }
 
+/// Set for every function, by Lambda as by the local stack.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// Whether this process is a function.
+pub fn is_function() -> bool {
+    optional(RUNTIME_API).is_some()
+}
+
 /// Where Temporal's web pages are.
 pub fn temporal_ui() -> TemporalUi {
     TemporalUi {
