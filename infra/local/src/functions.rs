@@ -155,7 +155,7 @@ pub async fn build(
         cargo.args(["--package", &function.name, "--bin", &function.name]);
     }
     if release {
-        cargo.arg("--release");
+        cargo.args(["--profile", "fast"]);
     }
     let what = "building the functions";
     let status = process::run(what, cargo, stop).await?;

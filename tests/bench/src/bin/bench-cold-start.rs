@@ -37,7 +37,7 @@ struct Arguments {
     /// Starts of each function.
     #[arg(long, default_value_t = 31)]
     runs: usize,
-    /// Binaries that are there already, instead of building them with the profile `deploy`.
+    /// Binaries that are there already, instead of building them as `sam build` does.
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Only these functions.
@@ -57,9 +57,9 @@ fn functions() -> Vec<String> {
 fn build(functions: &[String]) -> PathBuf {
     let packages = functions.iter().map(String::as_str).chain([HELLO]).flat_map(|name| ["-p", name]);
     let mut cargo = std::process::Command::new("cargo");
-    let built = cargo.args(["build", "--profile", "deploy"]).args(packages).current_dir(root()).status();
+    let built = cargo.args(["build", "--release"]).args(packages).current_dir(root()).status();
     assert!(built.unwrap().success(), "the functions can't be built");
-    root().join("target/deploy")
+    root().join("target/release")
 }
 
 /// What each function is asked first: a request on its route, a batch, or a schedule's event.
