@@ -11,6 +11,9 @@ from pathlib import Path
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+sys.path.append(str(Path(__file__).parent.parent))
+
+import costs  # noqa: E402
 import observability  # noqa: E402
 import permissions  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
@@ -74,7 +77,7 @@ def unnoticed(template: dict) -> list[str]:
 def main() -> int:
     template = expanded()
     checks = [linted(template), samconfig(), permissions.faults(template), observability.faults(template, ROOT)]
-    faults = sum(checks, []) + unnoticed(template)
+    faults = sum(checks, []) + unnoticed(template) + costs.faults()
     print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
     return 1 if faults else 0
 

@@ -102,8 +102,8 @@ impl World {
             .executions
             .values()
             .filter_map(|execution| match &execution.outcome {
-                Outcome::Failed { completed_at, error, .. } if *completed_at >= hour => Some(error),
-                _ => None,
+                Outcome::Failed { completed_at, error, .. } => (*completed_at >= hour).then_some(error),
+                Outcome::Running | Outcome::Success { .. } => None,
             })
             .collect();
         let created = self.users.values().filter_map(|user| user.created.as_ref());

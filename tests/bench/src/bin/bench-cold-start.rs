@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::as_conversions,
     reason = "a benchmark stops at the first surprise, computes with rounded numbers and talks to its user"
@@ -28,6 +29,20 @@ use torale_tests::stack::ADMIN_KEY;
 const HELLO: &str = "hello-world";
 /// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
 const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, beside a function \
+    that does nothing, started in turns with it: medians. Each function's clients are built, and its first read of the \
+    store is done, before it polls. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch \
+    is not asked. Lambda adds the start of its sandbox and the download of the code.";
+const COLUMNS: [&str; 8] = [
+    "function",
+    "first poll, ms",
+    "hello-world's, ms",
+    "times",
+    "first answer, ms",
+    "hello-world's answer, ms",
+    "answer",
+    "zipped, MiB",
+];
 const MOST_TIMES: f64 = 1.5;
 const MOST_BYTES: usize = 6 * 1024 * 1024;
 
@@ -82,8 +97,8 @@ fn routes() -> BTreeMap<String, (String, String)> {
     let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].clone();
     let of = |(method, path): &(&str, &str)| {
-        let targets = router[*path].as_array().unwrap().iter();
-        let target = targets.filter(|target| target["method"].as_str() == Some(method)).next().unwrap();
+        let mut targets = router[*path].as_array().unwrap().iter();
+        let target = targets.find(|target| target["method"].as_str() == Some(method)).unwrap();
         (target["function"].as_str().unwrap().to_owned(), ((*method).to_owned(), (*path).to_owned()))
     };
     ROUTES.iter().map(of).collect()
@@ -125,58 +140,64 @@ fn median(starts: &[Start], of: impl Fn(&Start) -> f64) -> f64 {
     percentile(&times, 0.5)
 }
 
+/// What was found of one function.
+struct Found {
+    row: Vec<String>,
+    times: f64,
+    bytes: usize,
+}
+
+/// Starts a function and the one that does nothing in turns.
+async fn measure(
+    api: &RuntimeApi,
+    stack: &Stack,
+    folder: &Path,
+    function: &str,
+    runs: usize,
+    routes: &BTreeMap<String, (String, String)>,
+) -> Found {
+    let (mut starts, mut hellos) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        for (name, to) in [(HELLO, &mut hellos), (function, &mut starts)] {
+            let environment = environment(stack.port, api, name);
+            to.push(api.cold_start(&folder.join(name), &environment, &payload(name, routes)).await);
+        }
+    }
+    let (polled, hello) = (median(&starts, |s| s.polled), median(&hellos, |s| s.polled));
+    let (times, bytes) = (polled / hello, zipped(&folder.join(function)));
+    let row = vec![
+        function.to_owned(),
+        short(polled),
+        short(hello),
+        short(times),
+        short(median(&starts, |s| s.answered)),
+        short(median(&hellos, |s| s.answered)),
+        starts[0].status.clone(),
+        short(bytes as f64 / 1_048_576.0),
+    ];
+    Found { row, times, bytes }
+}
+
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
     let all = if arguments.functions.is_empty() { functions() } else { arguments.functions };
     let folder = arguments.folder.unwrap_or_else(|| build(&all));
-    let (stack, api, routes) =
-        (Stack::with(&World::of(1000), Lanes::DEFAULT).await, RuntimeApi::start().await, routes());
-    let about = "From the start of a function's process to its first poll and to its first answer, beside a function that \
-        does nothing, started in turns with it: medians. Each function's clients are built, and its first read of the store \
-        is done, before it polls. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch is not \
-        asked. Lambda adds the start of its sandbox and the download of the code.";
-    let mut report = Report::new("cold-start", about);
-    let columns = [
-        "function",
-        "first poll, ms",
-        "hello-world's, ms",
-        "times",
-        "first answer, ms",
-        "hello-world's answer, ms",
-        "answer",
-        "zipped, MiB",
-    ];
+    let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
+    let (api, routes) = (RuntimeApi::start().await, routes());
+    let mut report = Report::new("cold-start", ABOUT);
     let note = format!("{} starts of each.", arguments.runs);
-    let mut table = Table::new("Cold starts", note, &columns);
-    let (mut slowest, mut largest) = (("", 0.0), ("", 0));
+    let mut table = Table::new("Cold starts", note, &COLUMNS);
+    let (mut slowest, mut largest) = ((String::new(), 0.0), (String::new(), 0));
     for function in &all {
-        let (mut starts, mut hellos) = (Vec::new(), Vec::new());
-        for _ in 0..arguments.runs {
-            for (name, to) in [(HELLO, &mut hellos), (function.as_str(), &mut starts)] {
-                let environment = environment(stack.port, &api, name);
-                to.push(api.cold_start(&folder.join(name), &environment, &payload(name, &routes)).await);
-            }
+        let found = measure(&api, &stack, &folder, function, arguments.runs, &routes).await;
+        if found.times > slowest.1 {
+            slowest = (function.clone(), found.times);
         }
-        let (polled, hello) = (median(&starts, |s| s.polled), median(&hellos, |s| s.polled));
-        let (times, bytes) = (polled / hello, zipped(&folder.join(function)));
-        if times > slowest.1 {
-            slowest = (function, times);
+        if found.bytes > largest.1 {
+            largest = (function.clone(), found.bytes);
         }
-        if bytes > largest.1 {
-            largest = (function, bytes);
-        }
-        let answers = [median(&starts, |s| s.answered), median(&hellos, |s| s.answered)];
-        table.rows.push(vec![
-            function.clone(),
-            short(polled),
-            short(hello),
-            short(times),
-            short(answers[0]),
-            short(answers[1]),
-            starts[0].status.clone(),
-            short(bytes as f64 / 1_048_576.0),
-        ]);
+        table.rows.push(found.row);
     }
     report.targets.push(Target {
         what: format!("first poll at most {MOST_TIMES} times hello-world's"),
