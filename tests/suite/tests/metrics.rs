@@ -6,6 +6,7 @@ use metrics::{Failure, Sources, handle};
 use serde_json::json;
 use std::collections::BTreeMap;
 use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_platform::metrics::line;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Store};
 use torale_tests::cloudwatch::Stub;
@@ -97,6 +98,29 @@ async fn everything_is_told_with_its_unit() {
     assert_eq!(cloudwatch.put(), BTreeMap::from(expected));
     assert_eq!(cloudwatch.namespaces(), ["Torale/Admin"]);
     assert_eq!(cloudwatch.calls(), ["GetMetricStatistics", "PutMetricData"]);
+}
+
+#[tokio::test]
+async fn the_consumer_counts_events_by_type_duplicates_and_what_became_of_a_batch() {
+    let stack = Stack::start().await;
+    let twice = [story(), story()].concat();
+    stack.consume(&story()).await;
+    let outcome = stack.consume(&twice).await;
+    let sets = consumer::counters(&outcome, twice.len(), 7);
+    let line: serde_json::Value = serde_json::from_str(&line(&sets, NOW)).unwrap();
+    let counted = json!({ "Messages": 20, "Duplicates": 16, "SetAside": 4, "HandedBack": 0, "Conflicts": 0,
+        "Transactions": 0, "BatchTime": 7, "user.created": 2, "task.created": 2, "execution.succeeded": 6,
+        "execution.failed": 6 });
+    let mut found = line.clone();
+    found.as_object_mut().unwrap().remove("_aws");
+    assert_eq!(found, counted);
+    let named: Vec<_> = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        named.iter().map(|set| &set["Namespace"]).collect::<Vec<_>>(),
+        ["Torale/Consumer", "Torale/Events"]
+    );
+    let names = named.iter().flat_map(|set| set["Metrics"].as_array().unwrap()).count();
+    assert_eq!(names, counted.as_object().unwrap().len());
 }
 
 #[tokio::test]
