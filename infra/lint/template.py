@@ -1,18 +1,32 @@
-"""Lints the SAM template and what it becomes in CloudFormation, offline. Needs cfn-lint and aws-sam-translator."""
+"""Checks the SAM template and what it becomes in CloudFormation, offline. Needs cfn-lint and aws-sam-translator."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+sys.path.append(str(Path(__file__).parent.parent))
+
+import costs  # noqa: E402
+import observability  # noqa: E402
+import permissions  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+ROOT = Path(__file__).parent.parent.parent
+TEMPLATE = ROOT / "infra/template.yaml"
+# sam takes any key without a word, known or not.
+SAMCONFIG = {
+    "global": {"stack_name", "template_file"},
+    "build": {"beta_features"},
+    "deploy": {"capabilities", "confirm_changeset", "resolve_s3"},
+}
 
 
 class NoManagedPolicies:
@@ -31,15 +45,41 @@ def expanded() -> dict:
     return transform(template, {}, NoManagedPolicies())
 
 
-def main() -> int:
+def linted(template: dict) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "expanded.json"
-        path.write_text(json.dumps(expanded()))
+        path.write_text(json.dumps(template))
         lint = ["cfn-lint", "--non-zero-exit-code", "warning"]
         plain = subprocess.run([*lint, "--", str(TEMPLATE)], check=False)
         # W2001: parameters that only the unexpanded template uses.
         full = subprocess.run([*lint, "--ignore-checks", "W2001", "--", str(path)], check=False)
-        return plain.returncode or full.returncode
+    return ["cfn-lint has something to say"] if plain.returncode or full.returncode else []
+
+
+def samconfig() -> list[str]:
+    commands = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    found = {(command, key) for command, of in commands.items() for key in of["parameters"]}
+    known = {(command, key) for command, keys in SAMCONFIG.items() for key in keys}
+    return [f"samconfig.toml: is {key} a setting of {command}?" for command, key in sorted(found - known)]
+
+
+def unnoticed(template: dict) -> list[str]:
+    """Changes for the worse that the checks of permissions and alarms would let through: there must be none."""
+    faults = []
+    for name, worsen in [*permissions.WORSE, *observability.WORSE]:
+        worse = copy.deepcopy(template)
+        worsen(worse["Resources"])
+        if not permissions.faults(worse) and not observability.faults(worse, ROOT):
+            faults.append(f"nobody notices: {name}")
+    return faults
+
+
+def main() -> int:
+    template = expanded()
+    checks = [linted(template), samconfig(), permissions.faults(template), observability.faults(template, ROOT)]
+    faults = sum(checks, []) + unnoticed(template) + costs.faults()
+    print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

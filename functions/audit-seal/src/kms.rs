@@ -1,6 +1,5 @@
 //! A key that never leaves KMS: key spec `ECC_NIST_EDWARDS25519`, for signing.
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
@@ -12,6 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::DecodePublicKey;
 use std::time::Duration;
 use torale_platform::audit::seal::{SealError, Signer};
+use torale_platform::aws;
 
 /// Longest time for one call, retries included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,8 +36,7 @@ impl KmsKey {
     /// # Errors
     /// If KMS does not answer, or the key is no Ed25519 key.
     pub async fn connect(id: String) -> Result<Self, SealError> {
-        let shared = aws_config::load_defaults(BehaviorVersion::latest()).await;
-        Self::new(Builder::from(&shared), id).await
+        Self::new(aws::shared().await.into(), id).await
     }
 
     /// With a client configuration of one's own; sets time limits and retries, and asks for the public half.

@@ -9,7 +9,8 @@ use torale_platform::{clock, config};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let (store, key) = (&Store::connect().await, &Key::load(config::audit_key()).await?);
+    let (store, key) = tokio::join!(Store::connect(), Key::load(config::audit_key()));
+    let (store, key) = (&store, &key?);
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         audit_seal::handle(store, key, clock::system).await.map_err(Error::from)
     }))

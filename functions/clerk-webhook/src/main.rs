@@ -9,7 +9,7 @@ use torale_platform::{clock, config};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let (store, queue) = (Store::connect().await, Queue::connect().await);
+    let (store, queue) = tokio::join!(Store::connect(), Queue::connect());
     let webhook = &Webhook::new(&config::clerk_webhook_secret(), store, queue, clock::system);
     lambda_http::run(service_fn(
         |request: Request| async move { Ok::<_, Error>(webhook.handle(&request).await) },

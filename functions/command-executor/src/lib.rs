@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use temporal::{Pause, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
 use torale_domain::commands::{Command, NoCommand, Received, schedule_of};
+use torale_domain::trace::TraceParent;
 use torale_platform::batch::{self, Message};
 use torale_platform::clock::Clock;
 use torale_platform::queue::QueueError;
@@ -116,7 +117,8 @@ impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
                 true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(Failure::Late)),
                 false => Err(Failure::Late),
             };
-            (message, outcome.inspect_err(|failure| log(message, failure)))
+            log(message, &outcome);
+            (message, outcome)
         });
         stream::iter(work).buffer_unordered(PARALLEL).collect().await
     }
@@ -172,11 +174,18 @@ impl Failure {
     }
 }
 
-/// Which command it is and what is wrong, never a body: it names people.
-fn log(message: &Message, failure: &Failure) {
+/// Which command it is and what became of it, never a body: it names people.
+fn log(message: &Message, outcome: &Result<Done, Failure>) {
     let received = Command::receive(&message.body).ok();
     let command = received.as_ref().map(|received| received.id.to_string());
     let kind = received.as_ref().map(|received| received.command.kind());
-    let (message_id, outcome) = (&message.id, failure.name());
-    tracing::error!(message_id, command, kind, outcome, %failure, "handed back");
+    let trace_id = received.as_ref().and_then(|received| received.trace.as_ref()).map(TraceParent::trace_id);
+    let message_id = &message.id;
+    match outcome {
+        Ok(done) => tracing::info!(message_id, command, kind, trace_id, outcome = done.name(), "command"),
+        Err(failure) => {
+            let outcome = failure.name();
+            tracing::error!(message_id, command, kind, trace_id, outcome, %failure, "handed back");
+        }
+    }
 }

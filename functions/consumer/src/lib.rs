@@ -4,7 +4,8 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
 use tokio::time::Instant;
 use torale_platform::batch;
-use torale_platform::consume::Consumer;
+use torale_platform::consume::{Consumer, Outcome};
+use torale_platform::metrics::{self, Set};
 use torale_platform::store::Usage;
 
 /// Takes in one batch; answers with the messages that must come again.
@@ -14,6 +15,8 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
     let messages = batch::messages(event.payload);
     let usage = Usage::default();
     let outcome = consumer.consume(&messages, started + left, &usage).await;
+    let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    metrics::emit(&counters(&outcome, messages.len(), batch_ms), consumer.now());
     tracing::info!(
         messages = messages.len(),
         failed = outcome.failed.len(),
@@ -25,8 +28,28 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
         set_aside = ?outcome.set_aside,
         write_units = usage.write_units(),
         read_units = usage.read_units(),
-        batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        traces = Vec::from_iter(outcome.traces.iter().map(String::as_str)).join(","),
+        batch_ms,
         "batch"
     );
     batch::hand_back(outcome.failed)
+}
+
+/// What CloudWatch counts of a batch; `Torale/Events` has a metric for each type.
+pub fn counters(outcome: &Outcome, messages: usize, batch_ms: u64) -> [Set; 2] {
+    let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    let counted = [
+        ("Messages", number(messages)),
+        ("HandedBack", number(outcome.failed.len())),
+        ("SetAside", outcome.set_aside.values().sum()),
+        // Events that changed nothing: they had been here before, or a later one had.
+        ("Duplicates", outcome.without_effect),
+        // Transactions that another consumer was faster than, and that were planned again.
+        ("Conflicts", outcome.lost_races),
+        ("Transactions", outcome.transactions),
+    ];
+    let counted = counted.map(|(name, count)| (name, "Count", count)).into_iter();
+    let metrics = counted.chain([("BatchTime", "Milliseconds", batch_ms)]).collect();
+    let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
+    [Set { namespace: "Torale/Consumer", metrics }, Set { namespace: "Torale/Events", metrics: events }]
 }

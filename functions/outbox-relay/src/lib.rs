@@ -3,7 +3,6 @@
 use serde::Serialize;
 use tokio::time::Instant;
 use torale_platform::clock::Clock;
-use torale_platform::metrics;
 use torale_platform::outbox::{Relay, Relayed};
 use torale_platform::queue::Queue;
 use torale_platform::store::{Generations, Store, StoreError, Usage};
@@ -32,6 +31,5 @@ pub async fn handle(
     let Relayed { commands, orders, failed, lag_ms } = relayed;
     let (read_units, write_units) = (usage.read_units(), usage.write_units());
     tracing::info!(commands, orders, failed, lag_ms, read_units, write_units, "relayed");
-    metrics::emit("OutboxLag", "Milliseconds", lag_ms, clock());
     Ok(Answer { commands, orders, failed, lag_ms })
 }

@@ -15,7 +15,7 @@ const TIME: Duration = Duration::from_secs(45);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let (store, queue) = (&Store::connect().await, &Queue::connect_commands().await);
+    let (store, queue) = &tokio::join!(Store::connect(), Queue::connect_commands());
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;
         outbox_relay::handle(store, queue, clock::system, deadline).await.map_err(Error::from)

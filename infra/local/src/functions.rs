@@ -155,7 +155,7 @@ pub async fn build(
         cargo.args(["--package", &function.name, "--bin", &function.name]);
     }
     if release {
-        cargo.arg("--release");
+        cargo.args(["--profile", "fast"]);
     }
     let what = "building the functions";
     let status = process::run(what, cargo, stop).await?;
@@ -330,7 +330,11 @@ impl Shared {
             let Some(output) = output else { return };
             let mut lines = BufReader::new(output).split(b'\n');
             while let Ok(Some(line)) = lines.next_segment().await {
-                console.line(&name, String::from_utf8_lossy(&line).trim_end());
+                let line = String::from_utf8_lossy(&line);
+                // Metrics are for CloudWatch to read.
+                if !line.contains(r#""_aws":{"#) {
+                    console.line(&name, line.trim_end());
+                }
             }
         })
     }

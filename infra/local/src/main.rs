@@ -67,7 +67,7 @@ fn stop_on_signals(console: &Console, stop: &CancellationToken) -> Result<(), Fa
 fn become_optimised(console: &Console) -> Failure {
     console.note("building the optimised stack");
     let error = std::process::Command::new("cargo")
-        .args(["run", "--release", "--package", env!("CARGO_PKG_NAME"), "--"])
+        .args(["run", "--profile", "fast", "--package", env!("CARGO_PKG_NAME"), "--"])
         .args(std::env::args_os().skip(1))
         .exec();
     Failure::Io { what: "cargo".to_owned(), source: error }

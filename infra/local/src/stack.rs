@@ -112,7 +112,7 @@ async fn serve(
     let project = Project::find().await?;
     let runtimes = Runtimes::default();
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
-    let profile = if arguments.release { "release" } else { "debug" };
+    let profile = if arguments.release { "fast" } else { "debug" };
     let audit_key = data::audit_key(arguments.data.as_deref(), &project.local())?;
     let standins = Standins::start(console).await?;
     let addresses = Addresses {

@@ -3,6 +3,7 @@
 use crate::events;
 use crate::ids::{ClerkUserId, KeyId, TaskId, UserId};
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -52,6 +53,9 @@ pub struct Cause {
     pub requested_by: UserId,
     /// For people.
     pub reason: String,
+    /// The trace of the request, or of the event, that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }
 
 /// A command as it came from the queue.
@@ -67,6 +71,8 @@ pub struct Received {
     pub reason: String,
     /// Who asked for it.
     pub requested_by: String,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 /// Why a message is no command.
@@ -120,7 +126,7 @@ impl Command {
             "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
             "datacontenttype": "application/json", "data": data,
         });
-        for_queue(&message)
+        for_queue(traced(message, cause.trace.as_ref()))
     }
 
     /// Reads a message from the queue.
@@ -150,12 +156,21 @@ impl Command {
             command,
             reason: field(data, "reason")?,
             requested_by: field(data, "requested_by")?,
+            trace: text("traceparent").ok().and_then(TraceParent::parse),
         })
     }
 }
 
+/// An event with the extension that names its trace, if there is one.
+pub fn traced(mut event: Value, trace: Option<&TraceParent>) -> Value {
+    if let (Value::Object(fields), Some(trace)) = (&mut event, trace) {
+        fields.insert("traceparent".to_owned(), json!(trace));
+    }
+    event
+}
+
 /// JSON as SQS takes it: the two characters that it refuses are escaped.
-fn for_queue(message: &Value) -> String {
+fn for_queue(message: Value) -> String {
     message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
@@ -183,7 +198,7 @@ impl Received {
                 "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
                 "datacontenttype": "application/json", "data": data,
             });
-            for_queue(&message)
+            for_queue(traced(message, self.trace.as_ref()))
         };
         match &self.command {
             Command::PauseTask { task_id, .. } => {
@@ -226,7 +241,26 @@ mod tests {
             event: event.to_owned(),
             requested_by: UserId::parse(USER).unwrap(),
             reason: "deactivated".to_owned(),
+            trace: None,
         }
+    }
+
+    #[test]
+    fn a_trace_goes_through_a_command_to_the_events_that_confirm_it_and_changes_nothing_else() {
+        let text = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        let traced = Cause { trace: TraceParent::parse(text), ..cause("e1") };
+        let [pause, ..] = commands();
+        let received = Command::receive(&pause.message(&traced, AT)).unwrap();
+        assert_eq!(received.trace, traced.trace);
+        for (event, plain) in
+            received.confirmed(true, AT).iter().zip(super::tests::received(&pause).confirmed(true, AT))
+        {
+            let mut event: Value = serde_json::from_str(event).unwrap();
+            assert_eq!(event.as_object_mut().unwrap().remove("traceparent"), Some(json!(text)));
+            assert_eq!(event, serde_json::from_str::<Value>(&plain).unwrap());
+        }
+        let wrong = pause.message(&traced, AT).replace(text, "ann@example.com");
+        assert_eq!(Command::receive(&wrong).unwrap().trace, None);
     }
 
     #[test]

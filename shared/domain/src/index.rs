@@ -28,6 +28,8 @@ pub enum Measure {
     Active,
     /// Executions, in a user's day: `e`.
     Executions,
+    /// Failures of a first try, among the errors: `r`.
+    FirstTry,
 }
 
 impl Measure {
@@ -40,6 +42,7 @@ impl Measure {
             Self::Duration => 'd',
             Self::Active => 'a',
             Self::Executions => 'e',
+            Self::FirstTry => 'r',
         }
     }
 
@@ -51,6 +54,7 @@ impl Measure {
             'd' => Self::Duration,
             'a' => Self::Active,
             'e' => Self::Executions,
+            'r' => Self::FirstTry,
             _ => return None,
         })
     }

@@ -38,4 +38,5 @@ pub mod rebuild;
 pub mod scrub;
 pub mod session;
 pub mod time;
+pub mod trace;
 pub mod views;

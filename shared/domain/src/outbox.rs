@@ -191,7 +191,12 @@ impl Deactivation {
 
     /// Why its commands are sent.
     pub fn cause(&self) -> Cause {
-        Cause { event: self.event.clone(), requested_by: self.requested_by, reason: REASON.to_owned() }
+        Cause {
+            event: self.event.clone(),
+            requested_by: self.requested_by,
+            reason: REASON.to_owned(),
+            trace: None,
+        }
     }
 }
 

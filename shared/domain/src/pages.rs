@@ -6,6 +6,7 @@ pub mod audit;
 pub mod errors;
 pub mod executions;
 mod listing;
+pub mod metrics;
 pub mod queries;
 pub mod schedules;
 pub mod stats;
@@ -16,7 +17,8 @@ use crate::commit::Entity;
 use crate::entities::{Task, User};
 use crate::fold::EntityKey;
 use crate::ids::{TaskId, UserId};
-use crate::item::Key;
+use crate::index::{Sums, Timeline};
+use crate::item::{Item, Key};
 use crate::keys;
 use crate::params::Integer;
 use crate::read::{Corrupt, Reader, Reads};
@@ -35,6 +37,13 @@ const HOURS: Integer = Integer {
 /// Rows a page.
 const LIMIT: Integer =
     Integer { name: "limit", about: "Rows a page, at most.", min: 1, max: 100, default: 50 };
+
+/// The sums of a window over an index, from the nodes that were read of it.
+fn window(nodes: &[Vec<Item>], since: Option<Timestamp>) -> Sums {
+    let mut timeline = Timeline::since(since);
+    timeline.add(nodes.iter().flatten());
+    timeline.total()
+}
 
 /// The start of "the last N hours".
 fn last_hours(now: Timestamp, hours: u64) -> Timestamp {

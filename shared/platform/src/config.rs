@@ -7,7 +7,12 @@ use std::time::Duration;
 use torale_domain::commands::Command;
 use torale_domain::limits::Limits;
 use torale_domain::pages::TemporalUi;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Web address of Temporal's pages.
 pub const TEMPORAL_UI_URL: &str = "TEMPORAL_UI_URL";
@@ -95,7 +100,7 @@ pub const AUDIT_KMS_KEY_ID: &str = "AUDIT_KMS_KEY_ID";
 pub const AUDIT_KEY_FILE: &str = "AUDIT_KEY_FILE";
 /// Megabytes of memory of this function; Lambda sets it.
 pub const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
-/// What to log: `info`, or directives as `tracing` reads them.
+/// What to log: `info`, `warn` or `error`, or directives as `tracing` reads them.
 pub const LOG: &str = "RUST_LOG";
 
 /// Longest time for one call of the store, retries included.
@@ -134,6 +139,14 @@ fn variable(name: &str, default: &str) -> String {
 /// A variable that may be missing; an empty one is.
 fn optional(name: &str) -> Option<String> {
     Some(variable(name, "")).filter(|value| !value.is_empty())
+}
+
+/// Set for every function, by Lambda as by the local stack.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// Whether this process is a function.
+pub fn is_function() -> bool {
+    optional(RUNTIME_API).is_some()
 }
 
 /// Where Temporal's web pages are.
@@ -209,13 +222,18 @@ pub fn function_memory() -> Option<usize> {
 
 /// Logs as JSON lines on standard output, as Lambda collects them. Call once, first of all.
 pub fn start_logging() {
-    let filter = EnvFilter::try_new(variable(LOG, "info")).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .init();
+    logs(&variable(LOG, "info"), std::io::stdout).init();
+}
+
+/// Logs as JSON lines. Nothing below `info` is ever written, whatever the directives say: that is where libraries
+/// print requests with their bodies and credentials.
+pub fn logs<W>(directives: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    tracing_subscriber::registry().with(lines.with_writer(writer)).with(filter).with(LevelFilter::INFO)
 }
 
 #[cfg(test)]

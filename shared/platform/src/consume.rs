@@ -21,6 +21,7 @@ use torale_domain::events::{self, Event, Received, SetAside};
 use torale_domain::fold::EntityKey;
 use torale_domain::keys::{self, Lane, Lanes, UNKNOWN_LANE};
 use torale_domain::time::Timestamp;
+use torale_domain::trace::TraceParent;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -39,6 +40,8 @@ pub struct Outcome {
     pub transactions: u64,
     /// Transactions that lost a race and were planned again.
     pub lost_races: u64,
+    /// The ids of the traces that its events belong to; some of them, if there are many.
+    pub traces: BTreeSet<String>,
 }
 
 /// The consumer of one function instance.
@@ -63,10 +66,13 @@ struct Batch<'a> {
     units: BTreeMap<EntityKey, Unit>,
     logged: Vec<(usize, Logged<'a>)>,
     aside: Vec<(usize, &'a Message, SetAside)>,
+    traces: BTreeMap<usize, TraceParent>,
 }
 
 /// What is left of the time when work stops, for the answer.
 const RESERVE: Duration = Duration::from_secs(1);
+/// Traces that a batch names at most.
+const TRACES: usize = 50;
 /// Messages set aside at once.
 const PARALLEL: usize = 16;
 
@@ -76,11 +82,16 @@ impl Consumer {
         Self { store, generations: Generations::default(), clock }
     }
 
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Takes in a batch. Until `deadline` everything is done or handed back.
     pub async fn consume(&self, messages: &[Message], deadline: Instant, usage: &Usage) -> Outcome {
         let deadline = deadline.min(Instant::now() + WRITING_TIME);
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
-        let now = (self.clock)();
+        let now = self.now();
         let mut outcome = Outcome::default();
         let batch = Batch::read(messages, now, &mut outcome);
         let mut failed = self.keep(&batch, now, deadline, usage).await;
@@ -89,7 +100,7 @@ impl Consumer {
             units.filter(|unit| unit.messages.iter().all(|i| !failed.contains(i))).collect();
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
-                let awakened = late::awakened(&units);
+                let awakened = late::awakened(&units, &batch.traces);
                 // The one beside first: what was to be seen in the live one is there after a flip.
                 if let Some(beside) = &pointer.beside {
                     let done = project(&self.store, &beside.generation, units.clone(), deadline, usage).await;
@@ -207,6 +218,7 @@ impl<'a> Batch<'a> {
     fn read(messages: &'a [Message], now: Timestamp, outcome: &mut Outcome) -> Self {
         let mut batch = Self::default();
         for (index, message) in messages.iter().enumerate() {
+            batch.traces.extend(TraceParent::of_message(&message.body).map(|trace| (index, trace)));
             match events::parse(&message.body, Some(now)) {
                 Ok(Received::Known(event)) => {
                     count(&mut outcome.events, event.event_type().name());
@@ -227,6 +239,8 @@ impl<'a> Batch<'a> {
                 }
             }
         }
+        let traces = batch.traces.values().map(|trace| trace.trace_id().to_owned());
+        outcome.traces = traces.take(TRACES).collect();
         batch
     }
 }

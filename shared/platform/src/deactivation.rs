@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::Entry;
 use torale_domain::auth::{self, Refusal};
-use torale_domain::commands::SOURCE;
+use torale_domain::commands::{self, Cause, SOURCE};
 use torale_domain::commit::{self, Action, Condition, Entities, Entity, Write, unchanged};
 use torale_domain::entities::User;
 use torale_domain::events::{self, Event, EventType, Received, TYPE_PREFIX};
@@ -23,6 +23,7 @@ use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
 use torale_domain::outbox::{Deactivation, Order, Pending, What};
 use torale_domain::read::{Range, Reader, Reads};
 use torale_domain::time::Timestamp;
+use torale_domain::trace::TraceParent;
 
 /// How long lost races are tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) caller: UserId,
     /// How it is refused if it is not.
     pub(crate) refusal: Refusal,
+    /// The trace of the request.
+    pub(crate) trace: Option<TraceParent>,
     /// Whether its role is the one in the projections: then it must still be an admin's, too.
     pub(crate) by_projected_role: bool,
 }
@@ -154,8 +157,8 @@ impl Own {
             "type": format!("{TYPE_PREFIX}{}", kind.name()), "subject": target, "time": at,
             "datacontenttype": "application/json",
             "data": { "user_id": target, "by": changes.caller.to_string() },
-        })
-        .to_string();
+        });
+        let message = commands::traced(message, changes.trace.as_ref()).to_string();
         match events::parse(&message, None) {
             Ok(Received::Known(event)) => Ok(Self { event: *event, message }),
             Ok(Received::Unknown { .. }) => Err(unwritable(&"an event of ours is unknown")),
@@ -314,7 +317,8 @@ impl Changes<'_> {
     ) -> Result<(Item, Pending), AdminError> {
         let what = What::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
         let generation = found.pointer.live.name.clone();
-        let order = Order { cause: deactivation.cause(), at: self.now, generation, what };
+        let cause = Cause { trace: self.trace.clone(), ..deactivation.cause() };
+        let order = Order { cause, at: self.now, generation, what };
         let item = order.item().map_err(|e| unwritable(&e))?;
         let pending = Pending { key: item.key.clone(), order, cursor: None };
         Ok((item, pending))

@@ -13,10 +13,12 @@
 //! | [`queue`] | SQS: sending to the queue of events |
 //! | [`respond`], [`routes`] | what every answer has, and which paths there are |
 //! | [`config`] | the only reader of the environment |
+//! | [`aws`] | what all AWS clients of a process share |
 //! | [`clock`] | the only reader of the clock and of randomness |
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod aws;
 pub mod batch;
 pub mod clock;
 pub mod config;

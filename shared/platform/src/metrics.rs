@@ -1,23 +1,38 @@
 //! Metrics as log lines: CloudWatch reads them from a function's output (embedded metric format).
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::io::Write;
 use torale_domain::time::Timestamp;
 
-/// The namespace of all metrics.
-const NAMESPACE: &str = "Torale";
-
-/// The line that tells one value; `unit` as CloudWatch names it.
-fn line(name: &str, unit: &str, value: u64, now: Timestamp) -> String {
-    let metric =
-        json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": [{ "Name": name, "Unit": unit }] });
-    json!({ "_aws": { "Timestamp": now.millis(), "CloudWatchMetrics": [metric] }, name: value }).to_string()
+/// Metrics of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    /// As CloudWatch lists it.
+    pub namespace: &'static str,
+    /// Name, unit as CloudWatch names it, and value. No name may stand in two sets of a line.
+    pub metrics: Vec<(&'static str, &'static str, u64)>,
 }
 
-/// Tells one value.
-pub fn emit(name: &str, unit: &str, value: u64, now: Timestamp) {
+/// The line that tells some metrics; it has a size of a few KB at most.
+pub fn line(sets: &[Set], now: Timestamp) -> String {
+    let directive = |set: &Set| {
+        let name = |(name, unit, _): &(&str, &str, u64)| json!({ "Name": name, "Unit": unit });
+        let names: Vec<Value> = set.metrics.iter().map(name).collect();
+        json!({ "Namespace": set.namespace, "Dimensions": [[]], "Metrics": names })
+    };
+    let told = sets.iter().filter(|set| !set.metrics.is_empty());
+    let directives: Vec<Value> = told.map(directive).collect();
+    let values = sets.iter().flat_map(|set| &set.metrics);
+    let mut root: Map<String, Value> =
+        values.map(|(name, _, value)| ((*name).to_owned(), json!(value))).collect();
+    root.insert("_aws".to_owned(), json!({ "Timestamp": now.millis(), "CloudWatchMetrics": directives }));
+    Value::Object(root).to_string()
+}
+
+/// Tells some metrics.
+pub fn emit(sets: &[Set], now: Timestamp) {
     // Whoever can't write to its own output has nobody to tell.
-    drop(writeln!(std::io::stdout(), "{}", line(name, unit, value, now)));
+    drop(writeln!(std::io::stdout(), "{}", line(sets, now)));
 }
 
 #[cfg(test)]
@@ -26,11 +41,14 @@ mod tests {
 
     #[test]
     fn a_line_is_as_cloudwatch_reads_it() {
+        let sets = [
+            Set { namespace: "Torale/Consumer", metrics: vec![("BatchTime", "Milliseconds", 5)] },
+            Set { namespace: "Torale/Events", metrics: vec![] },
+        ];
         let expected = concat!(
-            r#"{"OutboxLag":5,"_aws":{"CloudWatchMetrics":[{"Dimensions":[[]],"Metrics":[{"Name":"OutboxLag","#,
-            r#""Unit":"Milliseconds"}],"Namespace":"Torale"}],"Timestamp":1774953030500}}"#
+            r#"{"BatchTime":5,"_aws":{"CloudWatchMetrics":[{"Dimensions":[[]],"Metrics":[{"Name":"BatchTime","#,
+            r#""Unit":"Milliseconds"}],"Namespace":"Torale/Consumer"}],"Timestamp":1774953030500}}"#
         );
-        let now = Timestamp::from_millis(1_774_953_030_500);
-        assert_eq!(line("OutboxLag", "Milliseconds", 5, now), expected);
+        assert_eq!(line(&sets, Timestamp::from_millis(1_774_953_030_500)), expected);
     }
 }

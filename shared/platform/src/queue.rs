@@ -1,11 +1,11 @@
 //! SQS: sends messages to the queues of events and of commands.
 
-use crate::{clock, config};
+use crate::{aws, clock, config};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use std::collections::BTreeSet;
 use std::error::Error;
 use tokio::sync::OnceCell;
@@ -71,21 +71,18 @@ pub struct Queue {
 impl Queue {
     /// With the account's or the local stack's SQS, as the environment says.
     pub async fn connect() -> Self {
-        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        Self::new(aws_sdk_sqs::config::Builder::from(&shared), config::events_queue_url())
+        Self::new(aws::shared().await.into(), config::events_queue_url())
     }
 
     /// Like [`Queue::connect`], but for the queue of commands.
     pub async fn connect_commands() -> Self {
-        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        let config = aws_sdk_sqs::config::Builder::from(&shared);
-        Self { name: config::COMMANDS_QUEUE, ..Self::new(config, config::commands_queue_url()) }
+        let queue = Self::new(aws::shared().await.into(), config::commands_queue_url());
+        Self { name: config::COMMANDS_QUEUE, ..queue }
     }
 
     /// Like [`Queue::connect`], but for the queue of that URL.
     pub async fn connect_to(url: String) -> Self {
-        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        Self::new(aws_sdk_sqs::config::Builder::from(&shared), Some(url))
+        Self::new(aws::shared().await.into(), Some(url))
     }
 
     /// With a client configuration of one's own; sets time limits and retries. Without a URL, the first sending
@@ -107,6 +104,27 @@ impl Queue {
             answer.queue_url.ok_or_else(|| QueueError::Unavailable("no URL in the answer".to_owned()))
         };
         self.url.get_or_try_init(ask).await
+    }
+
+    /// How many messages wait here or are being worked on, as SQS estimates it.
+    pub async fn waiting(&self) -> Result<u64, QueueError> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
+            ApproximateNumberOfMessagesNotVisible,
+        };
+        let states = [
+            ApproximateNumberOfMessages,
+            ApproximateNumberOfMessagesNotVisible,
+            ApproximateNumberOfMessagesDelayed,
+        ];
+        let call = self.client.get_queue_attributes().queue_url(self.url().await?);
+        let call = call.set_attribute_names(Some(states.to_vec()));
+        let told = call.send().await.map_err(QueueError::from_sdk)?.attributes.unwrap_or_default();
+        let number = |state| told.get(state).and_then(|number: &String| number.parse::<u64>().ok());
+        let numbers: Option<Vec<u64>> = states.iter().map(number).collect();
+        let numbers =
+            numbers.ok_or_else(|| QueueError::Unavailable("no numbers in the answer".to_owned()))?;
+        Ok(numbers.into_iter().sum())
     }
 
     /// Sends messages; good only once SQS has taken every one of them. After an error some may have been sent.

@@ -6,6 +6,7 @@ use lambda_http::http::header::HeaderValue;
 use lambda_http::http::{HeaderName, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
+use torale_domain::trace::TraceParent;
 
 /// Headers that every answer carries, beside its type and [`REQUEST_ID`].
 pub const ALWAYS: [(&str, &str); 2] = [("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
@@ -33,6 +34,13 @@ pub fn request_id(request: &Request) -> String {
 /// An answer that tells an error, with the headers that every answer carries.
 pub fn refusal(error: &HttpError, request_id: &str) -> Response<Body> {
     json(error.status, error.body.to_string(), request_id, &error.headers)
+}
+
+/// The trace that the request belongs to: X-Ray's, which Lambda goes on with, else its sender's.
+pub fn trace(request: &Request) -> Option<TraceParent> {
+    let xray = request.lambda_context_ref().and_then(|context| context.xray_trace_id.as_deref());
+    let sent = || request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    xray.and_then(TraceParent::from_xray).or_else(|| TraceParent::parse(sent()?))
 }
 
 /// An answer of JSON with the headers that every answer carries and those of its own.

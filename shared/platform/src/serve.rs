@@ -34,6 +34,7 @@ use torale_domain::limits::{Judged, Limits, Standing};
 use torale_domain::pages::TemporalUi;
 use torale_domain::params::{Fault, Query};
 use torale_domain::time::Timestamp;
+use torale_domain::trace::TraceParent;
 
 /// How much longer than its record an answer waits for the use of its key to be noted.
 const NOTING_GRACE: Duration = Duration::from_millis(20);
@@ -104,6 +105,8 @@ pub(crate) struct Seen {
     standing: Option<Standing>,
     /// Whether the credentials are good.
     authenticated: bool,
+    /// The generation of projections that was live.
+    generation: Option<String>,
 }
 
 impl Seen {
@@ -138,6 +141,7 @@ struct Exchange<'a> {
     endpoint: Endpoint,
     request: &'a Request,
     request_id: String,
+    trace: Option<TraceParent>,
     now: Timestamp,
     started: Instant,
     usage: Usage,
@@ -210,6 +214,7 @@ impl App {
         }
         let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let found = self.identity.look_up(&self.asked(exchange, &exchange.usage), header, seen).await?;
+        seen.generation = Some(found.generation.name.clone());
         let (admitting, reading) = (Usage::default(), Usage::default());
         let (store, usage) = (&self.store, &reading);
         let reader = TableReader::of(store, &found.generation, usage);
@@ -289,8 +294,8 @@ fn parameters<Q: Query>(query: &Result<Q, Vec<Fault>>) -> Value {
 
 impl<'a> Exchange<'a> {
     fn new(endpoint: Endpoint, request: &'a Request, now: Timestamp) -> Self {
-        let request_id = respond::request_id(request);
-        Self { endpoint, request, request_id, now, started: Instant::now(), usage: Usage::default() }
+        let (request_id, trace) = (respond::request_id(request), respond::trace(request));
+        Self { endpoint, request, request_id, trace, now, started: Instant::now(), usage: Usage::default() }
     }
 
     /// The answer, logged.
@@ -340,24 +345,19 @@ impl<'a> Exchange<'a> {
         let duration_ms = self.elapsed_ms();
         let (read_units, write_units) = (self.usage.read_units(), self.usage.write_units());
         let round_trips = self.usage.round_trips();
+        let trace_id = self.trace.as_ref().map(TraceParent::trace_id);
+        let generation = seen.generation.as_deref();
+        macro_rules! log {
+            ($level:ident $(, %$error:ident)?) => {
+                tracing::$level!(
+                    request_id, trace_id, action, status, user, key, impersonator, generation, duration_ms,
+                    read_units, write_units, round_trips $(, %$error)?
+                )
+            };
+        }
         match result {
-            Err(error) if status >= 500 => {
-                tracing::error!(request_id, action, status, user, key, impersonator, duration_ms, read_units, write_units, round_trips, %error);
-            }
-            Ok(_) | Err(_) => {
-                tracing::info!(
-                    request_id,
-                    action,
-                    status,
-                    user,
-                    key,
-                    impersonator,
-                    duration_ms,
-                    read_units,
-                    write_units,
-                    round_trips
-                );
-            }
+            Err(error) if status >= 500 => log!(error, %error),
+            Ok(_) | Err(_) => log!(info),
         }
     }
 }

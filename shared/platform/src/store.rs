@@ -7,11 +7,13 @@ pub mod generation;
 mod key_use;
 mod limit;
 pub mod log;
+mod machinery;
 mod outbox;
 mod reader;
 pub mod tables;
 mod transact;
 
+use crate::aws;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -130,8 +132,7 @@ pub struct Store {
 impl Store {
     /// With the account's or the local stack's DynamoDB, as the environment says.
     pub async fn connect() -> Self {
-        let shared = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        Self::new(aws_sdk_dynamodb::config::Builder::from(&shared))
+        Self::new(aws::shared().await.into())
     }
 
     /// With a client configuration of one's own; sets time limits and retries.

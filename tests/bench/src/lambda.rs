@@ -37,7 +37,8 @@ pub struct Ran {
 pub fn build(functions: &[&str]) {
     let packages = functions.iter().flat_map(|name| ["-p", name]);
     let mut cargo = std::process::Command::new("cargo");
-    let built = cargo.args(["build", "--release", "--quiet"]).args(packages).current_dir(root()).status();
+    let built =
+        cargo.args(["build", "--profile", "fast", "--quiet"]).args(packages).current_dir(root()).status();
     assert!(built.unwrap().success(), "the functions can't be built");
 }
 
@@ -54,7 +55,7 @@ impl Lambdas {
     /// Starts a function, invokes it once for each payload, one after the other, and ends it.
     pub async fn run(&self, function: &str, payloads: &[Value]) -> Ran {
         self.runtimes.declare(function);
-        let mut command = process::command(root().join("target/release").join(function));
+        let mut command = process::command(root().join("target/fast").join(function));
         command
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{}/.rt/{function}", self.port))
             .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{}", self.store))

@@ -13,6 +13,7 @@
 pub mod cost;
 pub mod lambda;
 pub mod report;
+pub mod runtime;
 pub mod stack;
 pub mod world;
 

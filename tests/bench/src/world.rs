@@ -145,7 +145,7 @@ impl World {
             Some((name, message, _)) => {
                 data["error_type"] = json!(name);
                 data["error_message"] = json!(message);
-                data["retry_count"] = json!(2);
+                data["retry_count"] = json!(one.number % 2);
                 "execution.failed"
             }
             None => {

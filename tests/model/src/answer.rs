@@ -10,7 +10,7 @@ use crate::TemporalUi;
 use crate::facts::{Execution, Outcome, TaskState};
 use crate::fold::{Task, World};
 use crate::params::{Kind, Params};
-use crate::time::{DAY, window, window_per_user};
+use crate::time::{DAY, HOUR, window, window_per_user};
 
 const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
 const PAGE: (&str, Kind) = ("page", Kind::Page);
@@ -89,6 +89,32 @@ impl World {
             },
             "notifications": {"sent_24h": sent(day), "sent_7d": sent(week)},
             "popular_queries": popular,
+        })
+    }
+
+    /// What the metrics function tells of the platform at `now_ms`, the error rate in hundredths of a percent.
+    pub fn metrics(&self, now_ms: i64) -> Value {
+        let hour = window(now_ms, HOUR);
+        let week = window(now_ms, 7 * DAY);
+        let began: Vec<_> = self.executions.values().filter(|e| e.started_at >= hour).collect();
+        let finished = Finished::of(began.into_iter());
+        let failures: Vec<_> = self
+            .executions
+            .values()
+            .filter_map(|execution| match &execution.outcome {
+                Outcome::Failed { completed_at, error, .. } => (*completed_at >= hour).then_some(error),
+                Outcome::Running | Outcome::Success { .. } => None,
+            })
+            .collect();
+        let created = self.users.values().filter_map(|user| user.created.as_ref());
+        let active = |task: &&Task| is_live(task) && task.state == Some(TaskState::Active);
+        json!({
+            "error_rate": divide_half_up(10_000 * finished.failed, finished.success + finished.failed) as i64,
+            "avg_duration_ms": finished.avg_duration_ms(),
+            "failed_executions": failures.len(),
+            "new_errors": failures.iter().filter(|error| error.retry_count == 0).count(),
+            "new_users_7d": created.filter(|created| created.created_at >= week).count(),
+            "active_tasks": self.tasks.values().filter(active).count(),
         })
     }
 

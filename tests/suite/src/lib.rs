@@ -2,6 +2,7 @@
 //! random sets of events with every nastiness that the contract allows.
 
 pub mod clerk;
+pub mod cloudwatch;
 pub mod faults;
 pub mod generate;
 pub mod rebuild;

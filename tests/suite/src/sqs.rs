@@ -96,6 +96,12 @@ impl State {
                 assert_eq!(body, json!({ "QueueName": "torale-events" }));
                 Ok(Some(response(200, &json!({ "QueueUrl": URL }))))
             }
+            None if operation == "GetQueueAttributes" => {
+                let waiting = self.taken.len().to_string();
+                let numbers = json!({ "ApproximateNumberOfMessages": waiting, "ApproximateNumberOfMessagesDelayed": "0",
+                    "ApproximateNumberOfMessagesNotVisible": "1" });
+                Ok(Some(response(200, &json!({ "Attributes": numbers }))))
+            }
             Some(Fate::Silent) => Ok(Some(response(200, &json!({ "Successful": [], "Failed": [] })))),
             Some(Fate::Halves { sender_fault }) => Ok(Some(self.take(&body, Some(sender_fault)))),
             None => Ok(Some(self.take(&body, None))),

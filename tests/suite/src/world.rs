@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use std::fmt;
+use torale_domain::pages::metrics::{self, Metrics};
 use torale_domain::time::Timestamp;
 use torale_model::{Message, TemporalUi, World};
+use torale_platform::store::{Generation, TableReader, Usage};
 
 /// The model of some messages, received at the present of the tests.
 pub fn model(messages: &[String]) -> World {
@@ -28,6 +30,24 @@ pub async fn check(stack: &Stack, model: &World, path: &str, query: &str) {
     let expected = model.get(path, query, NOW.millis(), &ui);
     let found = (status, comparable(path, status, &text));
     assert_eq!(found, expected, "GET {path}?{query}\n found: {}\nexpected: {}", found.1, expected.1);
+}
+
+/// Computes the metrics of the platform with both; they must agree. Returns them.
+pub async fn check_metrics(stack: &Stack, model: &World) -> Metrics {
+    let (store, usage) = (stack.store(), Usage::default());
+    let reader = TableReader::of(&store, &Generation::first(), &usage);
+    let found = metrics::answer(&reader, NOW).await.unwrap();
+    assert_eq!(usage.round_trips(), 1);
+    let told = json!({
+        "error_rate": i64::try_from(found.error_rate).unwrap(),
+        "avg_duration_ms": i64::try_from(found.avg_duration_ms).unwrap(),
+        "failed_executions": i64::try_from(found.failed_executions).unwrap(),
+        "new_errors": i64::try_from(found.new_errors).unwrap(),
+        "new_users_7d": i64::try_from(found.new_users_7d).unwrap(),
+        "active_tasks": i64::try_from(found.active_tasks).unwrap(),
+    });
+    assert_eq!(told, model.metrics(NOW.millis()));
+    found
 }
 
 /// The body as the model writes it: faults by place only, error types as pairs in their order.

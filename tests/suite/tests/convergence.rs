@@ -30,6 +30,7 @@ async fn deliver(stack: &Stack, generator: &mut Generator, messages: &[String]) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_endpoint_equals_the_independent_model() {
+    let mut seen_new_errors = false;
     for seed in 0..cases() {
         let mut generator = Generator::new(seed);
         let count = 20 + usize::try_from(generator.below(120)).unwrap();
@@ -38,6 +39,7 @@ async fn every_endpoint_equals_the_independent_model() {
         deliver(&stack, &mut generator, &messages).await;
         let model = world::model(&messages);
         println!("seed {seed}, {count} messages");
+        seen_new_errors |= world::check_metrics(&stack, &model).await.new_errors > 0;
         for (path, query) in world::PLAIN {
             world::check(&stack, &model, path, query).await;
         }
@@ -46,6 +48,7 @@ async fn every_endpoint_equals_the_independent_model() {
             world::check(&stack, &model, path, &query).await;
         }
     }
+    assert!(seen_new_errors, "no case had a failure of a first try in the last hour");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,8 +98,12 @@ fn samples_of_commands_are_accepted_by_their_schemas() {
 fn commands_are_sent_as_their_schemas_say() {
     let schemas = schemas();
     let user_id = UserId::parse("660e8400-e29b-41d4-a716-446655440000").unwrap();
-    let cause =
-        Cause { event: "e1".to_owned(), requested_by: user_id, reason: "User deactivated".to_owned() };
+    let cause = Cause {
+        event: "e1".to_owned(),
+        requested_by: user_id,
+        reason: "User deactivated".to_owned(),
+        trace: None,
+    };
     let commands = [
         Command::PauseTask { task_id: TaskId(user_id.0), user_id },
         Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },

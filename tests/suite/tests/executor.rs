@@ -51,7 +51,8 @@ fn ban(clerk_user_id: &str) -> Command {
 }
 
 fn body(command: &Command) -> String {
-    let cause = Cause { event: "e1".to_owned(), requested_by: user(), reason: "spam".to_owned() };
+    let cause =
+        Cause { event: "e1".to_owned(), requested_by: user(), reason: "spam".to_owned(), trace: None };
     command.message(&cause, NOW)
 }
 

@@ -1,7 +1,7 @@
 //! GET /admin/stats: the platform's numbers.
 
-use super::{average, last_hours, queries};
-use crate::index::{self, Measure, Sums, Timeline};
+use super::{average, last_hours, queries, window};
+use crate::index::{self, Measure};
 use crate::item::Item;
 use crate::keys::{self, Index, Stream};
 use crate::read::{Range, Reader, Reads};
@@ -136,10 +136,4 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::E
             .map(|row| PopularQuery { query: row.search_query, count: row.total_tasks })
             .collect(),
     })
-}
-
-fn window(nodes: &[Vec<Item>], since: Option<Timestamp>) -> Sums {
-    let mut timeline = Timeline::since(since);
-    timeline.add(nodes.iter().flatten());
-    timeline.total()
 }

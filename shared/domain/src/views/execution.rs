@@ -33,9 +33,15 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
         .sum(user_day, POPULATION, 1);
     all.task.insert(execution.task_id, TaskTotals::of(at.day(), success, failed, duration));
     match (execution.status, execution.completed_at) {
-        (Status::Failed(error), Some(failed_at)) => all
-            .row(keys::row(Index::Errors, Stream::All, lane, failed_at, &[&text]))
-            .counted((Index::Errors, lane), failed_at, Some(error.error_type.as_str()), &[(Measure::All, 1)]),
+        (Status::Failed(error), Some(failed_at)) => {
+            let sums = [(Measure::All, 1), (Measure::FirstTry, i128::from(error.retry_count.0 == 0))];
+            all.row(keys::row(Index::Errors, Stream::All, lane, failed_at, &[&text])).counted(
+                (Index::Errors, lane),
+                failed_at,
+                Some(error.error_type.as_str()),
+                &sums,
+            )
+        }
         _not_failed => all,
     }
 }

@@ -8,6 +8,7 @@ use super::Unit;
 use crate::store::{Generations, Pointer, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
+use torale_domain::commands::Cause;
 use torale_domain::commit::Entity;
 use torale_domain::entities::{ApiKey, Task, User};
 use torale_domain::events::EventType;
@@ -19,6 +20,7 @@ use torale_domain::keys::{self, Owned};
 use torale_domain::outbox::{Order, What, stopping};
 use torale_domain::read::{Reader, Reads};
 use torale_domain::time::Timestamp;
+use torale_domain::trace::TraceParent;
 
 /// Orders that are put at once.
 const PARALLEL: usize = 16;
@@ -28,14 +30,21 @@ const PARALLEL: usize = 16;
 pub(super) struct Awakened {
     entity: EntityKey,
     pub(super) messages: Vec<usize>,
+    trace: Option<TraceParent>,
 }
 
 /// Those of some units that hold an event which can bring something to life.
-pub(super) fn awakened(units: &[Unit]) -> Vec<Awakened> {
+pub(super) fn awakened(units: &[Unit], traces: &BTreeMap<usize, TraceParent>) -> Vec<Awakened> {
     let wakes =
         |kind| matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
     let woken = units.iter().filter(|unit| unit.events.iter().any(|event| wakes(event.event_type())));
-    woken.map(|unit| Awakened { entity: unit.entity.clone(), messages: unit.messages.clone() }).collect()
+    woken
+        .map(|unit| Awakened {
+            entity: unit.entity.clone(),
+            messages: unit.messages.clone(),
+            trace: unit.messages.iter().find_map(|message| traces.get(message)).cloned(),
+        })
+        .collect()
 }
 
 /// Orders what must be stopped, if the generations that were written still are the ones that must be: another may know of
@@ -63,13 +72,14 @@ pub(super) async fn stop(
     let users: BTreeMap<Key, UserId> = deactivations.keys().map(|user| (keys::user(*user), *user)).collect();
     let found = reader.read(Reads::gets(users.keys().cloned()).consistent()).await?.items;
     let mut orders = Vec::new();
-    for Alive { user, owned, since } in owned {
+    for Alive { user, owned, since, trace } in owned {
         let Some(deactivation) = deactivations.get(&user) else { continue };
         let entity = Entity::load(found.get(&keys::user(user)))?;
         if deactivation.holds(&User::of(&entity.state)) {
             let what = What::Late { command: stopping(owned, user), since };
             let generation = pointer.live.name.clone();
-            orders.push(Order { cause: deactivation.cause(), at: now, generation, what });
+            let cause = Cause { trace, ..deactivation.cause() };
+            orders.push(Order { cause, at: now, generation, what });
         }
     }
     let puts: Vec<_> = orders.iter().map(|order| store.put_order(order, usage)).collect();
@@ -82,29 +92,30 @@ struct Alive {
     user: UserId,
     owned: Owned,
     since: Timestamp,
+    trace: Option<TraceParent>,
 }
 
 /// What is alive by now, with its user.
 async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<Alive>, StoreError> {
-    let keys: BTreeMap<Key, &EntityKey> =
-        awakened.iter().map(|one| (keys::entity(&one.entity), &one.entity)).collect();
+    let keys: BTreeMap<Key, &Awakened> =
+        awakened.iter().map(|one| (keys::entity(&one.entity), one)).collect();
     let found = reader.read(Reads::gets(keys.keys().cloned()).consistent()).await?.items;
     let mut owned = Vec::new();
-    for (key, entity) in keys {
+    for (key, Awakened { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
         match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let active = !task.deleted && task.state == TaskState::Active;
                 let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
-                let alive = |user| Alive { user, owned: Owned::Task(*id), since };
+                let alive = |user| Alive { user, owned: Owned::Task(*id), since, trace: trace.clone() };
                 owned.extend(task.user_id.filter(|_| active).map(alive));
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
                 let live = key.created.filter(|_| !key.revoked);
                 let since = Timestamp::EARLIEST;
-                let alive = |user| Alive { user, owned: Owned::Key(id.clone()), since };
+                let alive = |user| Alive { user, owned: Owned::Key(id.clone()), since, trace: trace.clone() };
                 owned.extend(live.map(|created| alive(created.user_id)));
             }
             _other_entities => {}

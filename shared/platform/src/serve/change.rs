@@ -97,6 +97,7 @@ impl App {
         let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let asked = self.asked(exchange, &exchange.usage);
         let found = self.identity.look_up(&asked, header, seen).await?;
+        seen.generation = Some(found.generation.name.clone());
         let caller = found.user_id;
         self.identity.admit(&asked, found, seen).await?;
         let input = input.map_err(|unreadable| match unreadable {
@@ -134,11 +135,13 @@ impl Changing<'_> {
         let App { store, generations, trail, .. } = self.app;
         let (usage, now) = (&self.exchange.usage, self.exchange.now);
         let by_projected_role = self.app.identity.has_projected_roles();
+        let trace = self.exchange.trace.clone();
         let refusal = match self.method {
             Method::ApiKey => Refusal::InvalidKey,
             Method::Session => Refusal::InvalidToken,
         };
-        Changes { store, generations, trail, usage, now, caller: self.caller, refusal, by_projected_role }
+        let caller = self.caller;
+        Changes { store, generations, trail, usage, now, caller, refusal, trace, by_projected_role }
     }
 
     /// The record of a change to one user, as it will be if it takes effect.
@@ -257,7 +260,8 @@ const TIME_FOR_ONE: Duration = Duration::from_secs(3);
 /// Runs an endpoint that changes something as a Lambda function.
 pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let (app, commands) = (&App::connect().await?, &Queue::connect_commands().await);
+    let (app, commands) = futures::join!(App::connect(), Queue::connect_commands());
+    let (app, commands) = (&app?, &commands);
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, lambda_http::Error>(app.change::<C>(commands, &request).await)
     }))

@@ -2,7 +2,8 @@
 
 use super::{CAPACITY, Generation, Store, StoreError, Usage, convert};
 use crate::clock;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
 use torale_domain::item::{Item, Key};
@@ -77,20 +78,9 @@ impl<'a> TableReader<'a> {
         let mut items = Vec::new();
         let mut from = None;
         for round_trips in 1.. {
-            let left = range.limit.map(|limit| i32::try_from(limit - items.len()).unwrap_or(i32::MAX));
-            let mut call = self.store.client.query().table_name(&self.table).consistent_read(consistent);
-            call = call.scan_index_forward(!range.descending).set_limit(left).set_exclusive_start_key(from);
-            let (condition, bounds) = conditions(&range);
-            call = call.key_condition_expression(condition).expression_attribute_names("#pk", PK);
-            call = call.expression_attribute_values(":pk", AttributeValue::S(range.pk.clone()));
-            if !bounds.is_empty() {
-                call = call.expression_attribute_names("#sk", SK);
-            }
-            for (name, bound) in bounds {
-                call = call.expression_attribute_values(name, AttributeValue::S(bound.clone()));
-            }
-            let answer =
-                call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+            let left = range.limit.map(|limit| limit - items.len());
+            let call = self.query(&range, left, from).consistent_read(consistent);
+            let answer = call.send().await.map_err(StoreError::from_sdk)?;
             self.usage.read(answer.consumed_capacity());
             for item in answer.items.unwrap_or_default() {
                 items.push(self.item(item)?);
@@ -101,6 +91,37 @@ impl<'a> TableReader<'a> {
             }
         }
         Ok((items, 0))
+    }
+}
+
+impl TableReader<'_> {
+    fn query(
+        &self,
+        range: &Range,
+        limit: Option<usize>,
+        from: Option<HashMap<String, AttributeValue>>,
+    ) -> QueryFluentBuilder {
+        let limit = limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
+        let mut call = self.store.client.query().table_name(&self.table).return_consumed_capacity(CAPACITY);
+        call = call.scan_index_forward(!range.descending).set_limit(limit).set_exclusive_start_key(from);
+        let (condition, bounds) = conditions(range);
+        call = call.key_condition_expression(condition).expression_attribute_names("#pk", PK);
+        call = call.expression_attribute_values(":pk", AttributeValue::S(range.pk.clone()));
+        if !bounds.is_empty() {
+            call = call.expression_attribute_names("#sk", SK);
+        }
+        for (name, bound) in bounds {
+            call = call.expression_attribute_values(name, AttributeValue::S(bound.clone()));
+        }
+        call
+    }
+
+    /// How many items of a range there are, as far as one call tells: up to its limit, or 1 MB of items.
+    pub(super) async fn count(&self, range: &Range) -> Result<u64, StoreError> {
+        let call = self.query(range, range.limit, None).select(Select::Count);
+        let answer = call.send().await.map_err(StoreError::from_sdk)?;
+        self.usage.read(answer.consumed_capacity());
+        Ok(u64::try_from(answer.count).unwrap_or(0))
     }
 }
 

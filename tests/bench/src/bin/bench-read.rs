@@ -35,7 +35,7 @@ struct Arguments {
     /// Lanes of the generation.
     #[arg(long, default_value_t = Lanes::DEFAULT.count())]
     lanes: u32,
-    /// Take the function binaries in target/release as they are.
+    /// Take the function binaries in target/fast as they are.
     #[arg(long)]
     built: bool,
 }

@@ -43,7 +43,7 @@ struct Arguments {
     /// Events of the realistic mix for each number of consumers.
     #[arg(long, default_value_t = 16_000)]
     stream: usize,
-    /// Take the consumer's binary in target/release as it is.
+    /// Take the consumer's binary in target/fast as it is.
     #[arg(long)]
     built: bool,
 }

@@ -47,7 +47,7 @@ async fn send(stack: &Stack, stop: &AtomicBool, seed: u64) -> Vec<String> {
         }
         sent.extend(messages);
         // Full speed would keep everyone else from the store that all of this test share.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(80)).await;
     }
     sent
 }

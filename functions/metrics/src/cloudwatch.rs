@@ -1,0 +1,90 @@
+//! CloudWatch, with time limits.
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::config::Builder;
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatch::error::DisplayErrorContext;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, Statistic};
+use std::time::Duration;
+use torale_domain::time::{MINUTE, Timestamp};
+
+/// The namespace of what the function tells.
+pub const NAMESPACE: &str = "Torale/Admin";
+/// Longest time for one call, retries included.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// Longest time for one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How far back the age of a queue's oldest message is looked for: SQS tells it a minute or two late.
+const LOOK_BACK: i64 = 5 * MINUTE;
+
+/// CloudWatch has not done as asked.
+#[derive(Debug, thiserror::Error)]
+#[error("CloudWatch: {0}")]
+pub struct CloudWatchError(String);
+
+fn failed<E: std::error::Error>(error: &E) -> CloudWatchError {
+    CloudWatchError(DisplayErrorContext(error).to_string())
+}
+
+/// One value of a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// The metric.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: StandardUnit,
+    /// The value.
+    pub value: f64,
+}
+
+/// A client of CloudWatch.
+#[derive(Debug)]
+pub struct CloudWatch {
+    client: Client,
+}
+
+fn time(at: Timestamp) -> DateTime {
+    DateTime::from_millis(at.millis())
+}
+
+impl CloudWatch {
+    /// With a client configuration of one's own; sets time limits and retries.
+    pub fn new(config: Builder) -> Self {
+        let limits =
+            TimeoutConfig::builder().operation_timeout(TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let config = config.timeout_config(limits.build());
+        let config = config.retry_config(RetryConfig::standard().with_max_attempts(3)).build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    /// Tells values.
+    ///
+    /// # Errors
+    /// If CloudWatch has not taken them, or not in time.
+    pub async fn put(&self, values: &[Value], now: Timestamp) -> Result<(), CloudWatchError> {
+        let datum = |value: &Value| {
+            let datum = MetricDatum::builder().metric_name(value.name).unit(value.unit.clone());
+            datum.value(value.value).timestamp(time(now)).build()
+        };
+        let data = values.iter().map(datum).collect();
+        let call = self.client.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data));
+        call.send().await.map_err(|e| failed(&e)).map(drop)
+    }
+
+    /// How old the oldest message of a queue was when SQS last told, in seconds.
+    ///
+    /// # Errors
+    /// If CloudWatch does not answer, or not in time.
+    pub async fn oldest_message(&self, queue: &str, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
+        let call = self.client.get_metric_statistics().namespace("AWS/SQS");
+        let call = call.metric_name("ApproximateAgeOfOldestMessage").statistics(Statistic::Maximum);
+        let call = call.dimensions(Dimension::builder().name("QueueName").value(queue).build());
+        let call = call.start_time(time(now.plus(-LOOK_BACK))).end_time(time(now)).period(60);
+        let answer = call.send().await.map_err(|e| failed(&e))?;
+        let points = answer.datapoints.unwrap_or_default();
+        let last = points.into_iter().max_by_key(|point| point.timestamp.map(|at| at.secs()));
+        Ok(last.and_then(|point| point.maximum))
+    }
+}

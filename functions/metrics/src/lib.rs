@@ -1,0 +1,171 @@
+//! Tells CloudWatch how the platform and the machinery stand, every minute.
+//!
+//! What can't be found out is left out, never made up; the rest is told all the same, and the run fails, so that
+//! someone hears of it.
+
+pub mod cloudwatch;
+
+use aws_sdk_cloudwatch::types::StandardUnit;
+use cloudwatch::{CloudWatch, CloudWatchError, Value};
+use serde::Serialize;
+use std::future::Future;
+use tokio::time::Duration;
+use torale_domain::pages::metrics;
+use torale_domain::time::Timestamp;
+use torale_platform::clock::Clock;
+use torale_platform::config;
+use torale_platform::queue::{Queue, QueueError};
+use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
+
+/// Longest time to find something out.
+const FINDING: Duration = Duration::from_secs(10);
+
+/// Where the values come from, and where they go.
+#[derive(Debug)]
+pub struct Sources {
+    /// The tables.
+    pub store: Store,
+    /// Which projections are live.
+    pub generations: Generations,
+    /// The queue of events.
+    pub events: Queue,
+    /// CloudWatch.
+    pub cloudwatch: CloudWatch,
+    /// The present time.
+    pub clock: Clock,
+}
+
+/// Why a run failed. All that could be found out was told even so, but for the last of these.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Some values are not known.
+    #[error("not known: {}", .0.join(", "))]
+    Incomplete(Vec<&'static str>),
+    /// CloudWatch has not taken the values.
+    #[error(transparent)]
+    Untold(#[from] CloudWatchError),
+}
+
+/// Why something is not known.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    CloudWatch(#[from] CloudWatchError),
+    #[error("out of time")]
+    OutOfTime,
+}
+
+/// What a run answers.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// Values that were told.
+    pub values: usize,
+    /// What finding them out has cost.
+    pub read_units: f64,
+}
+
+type Found = Result<Vec<Value>, Unknown>;
+
+/// One run.
+///
+/// # Errors
+/// If something could not be found out, or CloudWatch has not taken what was.
+pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
+    let (now, usage) = ((sources.clock)(), Usage::default());
+    let (platform, lag, outbox, quarantine, audit) = futures::join!(
+        in_time(sources.platform(now, &usage)),
+        in_time(sources.lag(now)),
+        in_time(sources.outbox(now, &usage)),
+        in_time(sources.quarantine(&usage)),
+        in_time(sources.audit(now, &usage)),
+    );
+    let (mut values, mut unknown) = (Vec::new(), Vec::new());
+    for (what, found) in [
+        ("platform", platform),
+        ("lag", lag),
+        ("outbox", outbox),
+        ("quarantine", quarantine),
+        ("audit", audit),
+    ] {
+        match found {
+            Ok(found) => values.extend(found),
+            Err(error) => {
+                tracing::error!(what, %error, "not known");
+                unknown.push(what);
+            }
+        }
+    }
+    if !values.is_empty() {
+        sources.cloudwatch.put(&values, now).await?;
+    }
+    let answer = Answer { values: values.len(), read_units: usage.read_units() };
+    tracing::info!(values = answer.values, ?unknown, read_units = answer.read_units, "told");
+    if unknown.is_empty() { Ok(answer) } else { Err(Failure::Incomplete(unknown)) }
+}
+
+async fn in_time(finding: impl Future<Output = Found>) -> Found {
+    tokio::time::timeout(FINDING, finding).await.unwrap_or(Err(Unknown::OutOfTime))
+}
+
+impl Sources {
+    async fn platform(&self, now: Timestamp, usage: &Usage) -> Found {
+        let live = self.generations.read(&self.store, usage).await?;
+        let found = metrics::answer(&TableReader::of(&self.store, &live, usage), now).await?;
+        Ok(vec![
+            of("ErrorRate", StandardUnit::Percent, number(found.error_rate) / 100.0),
+            of("AvgDurationMs", StandardUnit::Milliseconds, number(found.avg_duration_ms)),
+            count("FailedExecutionsPerHour", found.failed_executions),
+            count("NewErrorsPerHour", found.new_errors),
+            count("NewUsers7d", found.new_users_7d),
+            count("ActiveTasks", found.active_tasks),
+        ])
+    }
+
+    /// The log and the projections are written together, so what they lag behind by is what waits in the queue.
+    async fn lag(&self, now: Timestamp) -> Found {
+        let waiting = self.events.waiting().await?;
+        let oldest = match waiting {
+            0 => Some(0.0),
+            _ => self.cloudwatch.oldest_message(config::EVENTS_QUEUE, now).await?,
+        };
+        let seconds = oldest.map(|age| of("ProjectionLagSeconds", StandardUnit::Seconds, age));
+        Ok([count("ProjectionLagEvents", waiting)].into_iter().chain(seconds).collect())
+    }
+
+    async fn outbox(&self, now: Timestamp, usage: &Usage) -> Found {
+        let oldest = self.store.oldest_order(usage).await?;
+        Ok(vec![of("OutboxAgeSeconds", StandardUnit::Seconds, oldest.map_or(0.0, |at| seconds(at, now)))])
+    }
+
+    async fn quarantine(&self, usage: &Usage) -> Found {
+        Ok(vec![count("QuarantinedMessages", self.store.quarantined(usage).await?)])
+    }
+
+    async fn audit(&self, now: Timestamp, usage: &Usage) -> Found {
+        let sealing = self.store.sealing(now, usage).await?;
+        let age = sealing.last.map(|at| of("AuditSealAgeSeconds", StandardUnit::Seconds, seconds(at, now)));
+        Ok([count("AuditUnsealedRecords", sealing.unsealed)].into_iter().chain(age).collect())
+    }
+}
+
+const fn of(name: &'static str, unit: StandardUnit, value: f64) -> Value {
+    Value { name, unit, value }
+}
+
+fn count(name: &'static str, value: impl TryInto<u32>) -> Value {
+    of(name, StandardUnit::Count, number(value))
+}
+
+/// Counts are far below 2^32.
+fn number(value: impl TryInto<u32>) -> f64 {
+    f64::from(value.try_into().unwrap_or(u32::MAX))
+}
+
+/// The time that has passed, to the millisecond.
+fn seconds(since: Timestamp, now: Timestamp) -> f64 {
+    number((now.millis() - since.millis()).max(0)) / 1000.0
+}

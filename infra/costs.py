@@ -1,0 +1,138 @@
+"""What the system costs: measured units (docs/benchmarks) times public prices. Prints the tables of docs/operations.md.
+
+    cost = units * price of a unit, added up; the rows name both.
+
+`python3 infra/costs.py --check` compares them with the page.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs/operations.md"
+BEGIN, END = "<!-- costs: made by infra/costs.py -->\n", "<!-- end of costs -->\n"
+
+# us-east-1, on demand, arm64, in dollars, as published on 2026-11-23. To be looked up again before anybody relies on them.
+WRITE_UNIT = 0.625e-6
+READ_UNIT = 0.125e-6
+STORED_GB_MONTH = 0.25 + 0.20  # and point-in-time recovery
+LAMBDA_GB_SECOND = 0.0000133334
+LAMBDA_REQUEST = 0.20e-6
+API_REQUEST = 1.00e-6
+SQS_REQUEST = 0.40e-6
+METRIC_MONTH = 0.30
+ALARM_METRIC_MONTH = 0.10
+LOG_GB = 0.50
+KMS_KEY_MONTH = 1.00
+KMS_SIGNATURE = 0.15 / 10_000
+DASHBOARD_MONTH = 3.00
+SHARE_OF_GB = 1 / 1_000_000_000
+
+# Assumed, since nothing here has run in an account: what a network adds to the times that were measured.
+REQUEST_SECONDS = 0.060
+REQUEST_GB = 0.25
+BATCH_SECONDS = 0.5  # and 1 ms an event
+CONSUMER_GB = 0.5
+JOB_SECONDS = 0.2
+LOG_LINE_BYTES = 700
+
+# Measured by tests/suite/tests/idle.rs: units of one run of each job while nothing happens, and of indexing a record.
+IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
+INDEXED_RECORD_WRITE_UNITS = 10.0
+RUNS_A_MONTH = 60 * 24 * 30
+
+Row = tuple[str, str, float]
+
+
+def table(name: str, title: str) -> list[dict]:
+    tables = json.loads((ROOT / f"docs/benchmarks/{name}.json").read_text())["tables"]
+    return next(t["rows"] for t in tables if t["title"].startswith(title))
+
+
+def per_million_events(batch: int) -> list[Row]:
+    rows = table("write", "Units by type and batch size")
+    mix = next(r for r in rows if r["event"] == "realistic mix" and r["batch"] == batch)
+    writes, reads = mix["write units an event"], mix["read units an event"]
+    seconds = 1_000_000 / batch * BATCH_SECONDS + 1_000
+    return [
+        (f"{writes} write units an event", f"{writes}M x $0.625/M", writes * 1e6 * WRITE_UNIT),
+        (f"{reads} read units an event", f"{reads}M x $0.125/M", reads * 1e6 * READ_UNIT),
+        ("sent one by one, received and deleted in tens", "1.2M x $0.40/M", 1.2e6 * SQS_REQUEST),
+        ("consumer", f"{seconds:,.0f} s x {CONSUMER_GB} GB, {1_000_000 // batch:,} invocations",
+         seconds * CONSUMER_GB * LAMBDA_GB_SECOND + 1e6 / batch * LAMBDA_REQUEST),
+        ("log lines", f"{2 * 1_000_000 // batch:,} x 0.7 KB", 2e6 / batch * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+    ]
+
+
+def per_million_requests(endpoint: str) -> list[Row]:
+    rows = [r for r in table("read", "1000000 executions") if r["endpoint"] == endpoint and r["page"] == 1]
+    units = rows[0]["read units in all"]
+    record = table("deactivate", "Around every handler")[0]["write units"]
+    indexed = INDEXED_RECORD_WRITE_UNITS
+    return [
+        ("HTTP API", "1M x $1.00/M", 1e6 * API_REQUEST),
+        (f"{units} read units", f"{units}M x $0.125/M", units * 1e6 * READ_UNIT),
+        (f"{record} write units (limit, record)", f"{record}M x $0.625/M", record * 1e6 * WRITE_UNIT),
+        (f"{indexed} write units (index of the trail)", f"{indexed}M x $0.625/M", indexed * 1e6 * WRITE_UNIT),
+        ("function", f"{REQUEST_SECONDS} s x {REQUEST_GB} GB",
+         1e6 * (REQUEST_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
+        ("log lines", "1M x 0.7 KB", 1e6 * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+    ]
+
+
+def idle_month() -> list[Row]:
+    jobs, units = len(IDLE_READ_UNITS), sum(IDLE_READ_UNITS.values())
+    runs = jobs * RUNS_A_MONTH
+    own, watched = 12 + 7 + 25, 12 + 36
+    polls = 2 * 5 * 3 * RUNS_A_MONTH
+    seals = 6 * 24 * 30
+    return [
+        ("metrics of our own", f"{own} x $0.30", own * METRIC_MONTH),
+        ("alarms", f"{watched} metrics x $0.10", watched * ALARM_METRIC_MONTH),
+        ("dashboard", "1 x $3.00", DASHBOARD_MONTH),
+        ("key that seals, confirmed every ten minutes", f"$1 + {seals:,} signatures",
+         KMS_KEY_MONTH + seals * KMS_SIGNATURE),
+        (f"{jobs} jobs a minute", f"{runs:,} runs x {JOB_SECONDS} s x {REQUEST_GB} GB",
+         runs * (JOB_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
+        (f"their reads, {units} units a minute", f"{units * RUNS_A_MONTH / 1e6:.2f}M x $0.125/M",
+         units * RUNS_A_MONTH * READ_UNIT),
+        ("queues polled by five pollers each, every 20 s", f"{polls / 1e6:.2f}M x $0.40/M", polls * SQS_REQUEST),
+        ("log lines", f"{runs:,} x 0.7 KB", runs * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+    ]
+
+
+def markdown(title: str, rows: list[Row]) -> str:
+    lines = [f"**{title}**\n", "| what | units x price | dollars |", "|---|---|---|"]
+    lines += [f"| {what} | {how} | {dollars:.2f} |" for what, how, dollars in rows]
+    lines.append(f"| **in all** | | **{sum(dollars for _, _, dollars in rows):.2f}** |\n")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    return "\n".join([
+        markdown("A million events, the realistic mix in batches of 100", per_million_events(100)),
+        markdown("A million events in batches of 10, as when few come", per_million_events(10)),
+        markdown("A million requests for `/admin/stats`, a million executions stored", per_million_requests("stats")),
+        markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions")),
+        markdown("A month in which nothing happens", idle_month()),
+    ])
+
+
+def faults() -> list[str]:
+    """Whether the page has other figures than these."""
+    found = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    return [] if found == page() else ["docs/operations.md: the costs are not those of infra/costs.py"]
+
+
+def main() -> int:
+    if "--check" in sys.argv:
+        print("\n".join(faults()), file=sys.stderr)
+        return 1 if faults() else 0
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + page() + END + rest.partition(END)[2])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+//! `cargo bench-cold-start`: from the start of each function's process to its first poll and its first answer, beside a
+//! function that does nothing; and how large each is, zipped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    reason = "a benchmark stops at the first surprise, computes with rounded numbers and talks to its user"
+)]
+
+use clap::Parser;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use torale_bench::report::{Report, Table, Target, root};
+use torale_bench::runtime::{RuntimeApi, Start};
+use torale_bench::stack::Stack;
+use torale_bench::world::World;
+use torale_bench::{lambda, percentile, short};
+use torale_domain::keys::Lanes;
+use torale_local::data;
+use torale_platform::routes::ROUTES;
+use torale_tests::stack::ADMIN_KEY;
+
+const HELLO: &str = "hello-world";
+/// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
+const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
+const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, beside a function \
+    that does nothing, started in turns with it: medians. Each function's clients are built, and its first read of the \
+    store is done, before it polls. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch \
+    is not asked. Lambda adds the start of its sandbox and the download of the code.";
+const COLUMNS: [&str; 8] = [
+    "function",
+    "first poll, ms",
+    "hello-world's, ms",
+    "times",
+    "first answer, ms",
+    "hello-world's answer, ms",
+    "answer",
+    "zipped, MiB",
+];
+const MOST_TIMES: f64 = 1.5;
+const MOST_BYTES: usize = 6 * 1024 * 1024;
+
+#[derive(Parser)]
+#[command(about = "Measures cold starts")]
+struct Arguments {
+    /// Starts of each function.
+    #[arg(long, default_value_t = 31)]
+    runs: usize,
+    /// Binaries that are there already, instead of building them as `sam build` does.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Only these functions.
+    #[arg(long, value_delimiter = ',')]
+    functions: Vec<String>,
+}
+
+/// The functions' names: of their folders, packages and binaries.
+fn functions() -> Vec<String> {
+    let folders = std::fs::read_dir(root().join("functions")).unwrap();
+    let mut names: Vec<_> =
+        folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn build(functions: &[String]) -> PathBuf {
+    let packages = functions.iter().map(String::as_str).chain([HELLO]).flat_map(|name| ["-p", name]);
+    let mut cargo = std::process::Command::new("cargo");
+    let built = cargo.args(["build", "--release"]).args(packages).current_dir(root()).status();
+    assert!(built.unwrap().success(), "the functions can't be built");
+    root().join("target/release")
+}
+
+/// What each function is asked first: a request on its route, a batch, or a schedule's event.
+fn payload(function: &str, routes: &BTreeMap<String, (String, String)>) -> Value {
+    match (function, routes.get(function)) {
+        (_, Some((method, path))) => {
+            let path = path.replace("{id}", "00000000-0000-0000-0000-0000000000ad");
+            let mut request = lambda::request(&path, "", ADMIN_KEY);
+            request["requestContext"]["http"]["method"] = json!(method);
+            request
+        }
+        ("consumer" | "command-executor", None) => lambda::batch(&["{}".to_owned()]),
+        ("fallback" | HELLO, None) => lambda::request("/nowhere", "", ADMIN_KEY),
+        _ => json!({}),
+    }
+}
+
+/// Method and path by function, as the workspace's router has them.
+fn routes() -> BTreeMap<String, (String, String)> {
+    let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].clone();
+    let of = |(method, path): &(&str, &str)| {
+        let mut targets = router[*path].as_array().unwrap().iter();
+        let target = targets.find(|target| target["method"].as_str() == Some(method)).unwrap();
+        (target["function"].as_str().unwrap().to_owned(), ((*method).to_owned(), (*path).to_owned()))
+    };
+    ROUTES.iter().map(of).collect()
+}
+
+fn environment(store: u16, api: &RuntimeApi, function: &str) -> BTreeMap<String, String> {
+    let roots = ROOTS.into_iter().find(|file| Path::new(file).exists()).unwrap_or_default();
+    let key = data::audit_key(None, &root().join("target/local")).unwrap();
+    let others = format!("http://{}", api.address());
+    [
+        ("AWS_LAMBDA_FUNCTION_NAME", function),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "bench"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://127.0.0.1:{store}")),
+        ("AWS_ENDPOINT_URL_SQS", &others),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", &others),
+        ("TORALE_EVENTS_QUEUE_URL", &others),
+        ("TORALE_COMMANDS_QUEUE_URL", &others),
+        ("AUDIT_KEY_FILE", &key.to_string_lossy()),
+        ("SSL_CERT_FILE", roots),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Bytes of a program in a zip file, as `sam` packs it.
+fn zipped(program: &Path) -> usize {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&std::fs::read(program).unwrap()).unwrap();
+    encoder.finish().unwrap().len()
+}
+
+fn median(starts: &[Start], of: impl Fn(&Start) -> f64) -> f64 {
+    let mut times: Vec<f64> = starts.iter().map(of).collect();
+    times.sort_by(f64::total_cmp);
+    percentile(&times, 0.5)
+}
+
+/// What was found of one function.
+struct Found {
+    row: Vec<String>,
+    times: f64,
+    bytes: usize,
+}
+
+/// Starts a function and the one that does nothing in turns.
+async fn measure(
+    api: &RuntimeApi,
+    stack: &Stack,
+    folder: &Path,
+    function: &str,
+    runs: usize,
+    routes: &BTreeMap<String, (String, String)>,
+) -> Found {
+    let (mut starts, mut hellos) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        for (name, to) in [(HELLO, &mut hellos), (function, &mut starts)] {
+            let environment = environment(stack.port, api, name);
+            to.push(api.cold_start(&folder.join(name), &environment, &payload(name, routes)).await);
+        }
+    }
+    let (polled, hello) = (median(&starts, |s| s.polled), median(&hellos, |s| s.polled));
+    let (times, bytes) = (polled / hello, zipped(&folder.join(function)));
+    let row = vec![
+        function.to_owned(),
+        short(polled),
+        short(hello),
+        short(times),
+        short(median(&starts, |s| s.answered)),
+        short(median(&hellos, |s| s.answered)),
+        starts[0].status.clone(),
+        short(bytes as f64 / 1_048_576.0),
+    ];
+    Found { row, times, bytes }
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    let all = if arguments.functions.is_empty() { functions() } else { arguments.functions };
+    let folder = arguments.folder.unwrap_or_else(|| build(&all));
+    let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
+    let (api, routes) = (RuntimeApi::start().await, routes());
+    let mut report = Report::new("cold-start", ABOUT);
+    let note = format!("{} starts of each.", arguments.runs);
+    let mut table = Table::new("Cold starts", note, &COLUMNS);
+    let (mut slowest, mut largest) = ((String::new(), 0.0), (String::new(), 0));
+    for function in &all {
+        let found = measure(&api, &stack, &folder, function, arguments.runs, &routes).await;
+        if found.times > slowest.1 {
+            slowest = (function.clone(), found.times);
+        }
+        if found.bytes > largest.1 {
+            largest = (function.clone(), found.bytes);
+        }
+        table.rows.push(found.row);
+    }
+    report.targets.push(Target {
+        what: format!("first poll at most {MOST_TIMES} times hello-world's"),
+        met: slowest.1 <= MOST_TIMES,
+        found: format!("{} times at most ({})", short(slowest.1), slowest.0),
+    });
+    report.targets.push(Target {
+        what: "each function under 6 MiB, zipped".to_owned(),
+        met: largest.1 < MOST_BYTES,
+        found: format!("{} MiB at most ({})", short(largest.1 as f64 / 1_048_576.0), largest.0),
+    });
+    report.add(table);
+    report.finish();
+}
