@@ -84,7 +84,7 @@ def per_million_requests(endpoint: str) -> list[Row]:
 def idle_month() -> list[Row]:
     jobs, units = len(IDLE_READ_UNITS), sum(IDLE_READ_UNITS.values())
     runs = jobs * RUNS_A_MONTH
-    own, watched = 12 + 7 + 25, 12 + 36
+    own, watched = 12 + 7 + 25, 12 + 40
     polls = 2 * 5 * 3 * RUNS_A_MONTH
     seals = 6 * 24 * 30
     return [

@@ -34,6 +34,7 @@ MAY = {
     "DeactivateUser": CHANGE,
     "ReactivateUser": CHANGE,
     "DeactivateUsers": CHANGE,
+    "OpenApi": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
     "Fallback": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
     "ClerkWebhook": [
         *TRACE,
@@ -47,6 +48,7 @@ MAY = {
         "projections dynamodb: PutItem UpdateItem DeleteItem",
         "EventsTable dynamodb: PutItem",
         "QuarantineTable dynamodb: PutItem",
+        "ControlTable[log] dynamodb: UpdateItem",
         "ControlTable[deactivation#*] dynamodb: BatchGetItem",
         "ControlTable[outbox] dynamodb: PutItem",
         f"EventsQueue {RECEIVE}",
@@ -86,6 +88,17 @@ MAY = {
         "* cloudwatch: GetMetricStatistics",
         "JobLogs logs: CreateLogStream PutLogEvents",
     ],
+    "Replay": [
+        *TRACE,
+        "projections dynamodb: GetItem BatchGetItem Query Scan PutItem UpdateItem DeleteItem BatchWriteItem",
+        "projections dynamodb: CreateTable DescribeTable",
+        "* dynamodb: ListTables",
+        "EventsTable dynamodb: Query Scan",
+        "ControlTable[generation log rebuild#* runs#*] dynamodb: GetItem Query PutItem UpdateItem DeleteItem",
+        "ControlTable[generation log rebuild#* runs#*] dynamodb: BatchWriteItem ConditionCheckItem",
+        "JobLogs logs: CreateLogStream PutLogEvents",
+    ],
+    "ReplayMachine": [*TRACE, "Replay lambda: InvokeFunction"],
 }
 
 # Where AWS has nothing finer than everything.
@@ -94,6 +107,7 @@ EVERYTHING = {
     "xray:PutTelemetryRecords",
     "cloudwatch:PutMetricData",
     "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListTables",
 }
 # What may be done at all to the items of the tables that are only ever inserted into, and what nobody may.
 INSERT_ONLY = {"EventsTable": "torale-events", "AuditTable": "torale-audit"}

@@ -1,5 +1,5 @@
 //! Rebuilds in steps that each fit into the time of one invocation; the engine is `shared/replay`, the order of the steps
-//! is that of `infra/replay.asl.yaml`. Any number of invocations may build at once.
+//! is that of `infra/template.yaml (ReplayMachine)`. Any number of invocations may build at once.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Wires rebuilds to Lambda: the state machine of `infra/replay.asl.yaml` calls it step by step.
+//! Wires rebuilds to Lambda: the state machine of `infra/template.yaml (ReplayMachine)` calls it step by step.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use replay::Request;
