@@ -94,6 +94,13 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// An update of no attribute.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Update { add, set, remove } if add.is_empty() && set.is_empty() && remove.is_empty())
+    }
+}
+
 /// One write of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -124,22 +131,6 @@ impl Write {
         });
         self.key.pk.len() + self.key.sk.len() + action + conditions.sum::<usize>()
     }
-}
-
-/// Why no plan could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// A counter is less than what must be taken from it: it was read before a write that is now known.
-    #[error("counter {pk} / {sk} was read too early")]
-    Stale {
-        /// Its partition key.
-        pk: String,
-        /// Its sort key.
-        sk: String,
-    },
-    /// A state could not be written.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
 }
 
 /// The tasks whose totals these events can change: they must be read together with the events' own entities.
@@ -285,7 +276,7 @@ impl Effects {
     }
 
     /// The transaction. `found` holds the items asked for by [`Effects::ranked`] and [`Effects::shrinking`].
-    pub fn writes(self, found: &HashMap<Key, Item>) -> Result<Vec<Write>, PlanError> {
+    pub fn writes(self, found: &HashMap<Key, Item>) -> Vec<Write> {
         let mut writes: Vec<Write> =
             self.entities.into_iter().map(|(key, (old, new))| replace(key, &old, new)).collect();
         for (key, (_, attributes)) in self.rows {
@@ -294,14 +285,15 @@ impl Effects {
         }
         for (key, amounts) in self.sums {
             let current = found.get(&key);
-            writes.push(counter::write(key, &amounts, current)?);
+            writes.push(counter::write(key, &amounts, current));
         }
         for (query, totals) in self.queries {
             let key = keys::query(&keys::query_hash(&query));
             let current = found.get(&key);
-            writes.push(ranking::write(key, query, &totals, current)?);
+            writes.push(ranking::write(key, query, &totals, current));
         }
-        Ok(writes)
+        writes.retain(|write| !write.action.is_nothing());
+        writes
     }
 }
 
@@ -331,7 +323,7 @@ pub(crate) fn correct(key: &Key, expected: &Attributes, found: &Attributes) -> O
         Some(Value::Text(_) | Value::Bytes(_)) | None => 0,
     };
     let amounts = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
-    let (action, conditions) = counter::changes(key, amounts, now).ok()?;
+    let (action, conditions) = counter::changes(amounts, now);
     Some(Write { key: key.clone(), action, conditions })
 }
 

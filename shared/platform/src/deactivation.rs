@@ -109,7 +109,6 @@ impl From<Lost> for Failed {
 impl From<PlanFailure> for Failed {
     fn from(failure: PlanFailure) -> Self {
         match failure {
-            PlanFailure::Race => Self::Race,
             PlanFailure::Store(error) => error.into(),
             PlanFailure::Unreadable(error) => unwritable(&error).into(),
         }

@@ -2,7 +2,7 @@
 
 use crate::store::{StoreError, TableReader};
 use std::collections::{BTreeSet, HashMap};
-use torale_domain::commit::{self, Effects, Entities, Entity, PlanError, Write};
+use torale_domain::commit::{self, Effects, Entities, Entity, Write};
 use torale_domain::events::{Event, Unreadable};
 use torale_domain::fold::EntityKey;
 use torale_domain::item::{Item, Key};
@@ -21,9 +21,6 @@ pub(crate) struct Planned {
 /// Why nothing could be planned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanFailure {
-    /// Something was written between two reads: plan again.
-    #[error("lost a race")]
-    Race,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,10 +60,7 @@ pub(crate) async fn plan(
     effects.rank(&found);
     let missing = effects.shrinking().into_iter().filter(|key| !found.contains_key(key)).collect();
     found.extend(items(reader, missing).await?);
-    let writes = effects.writes(&found).map_err(|error| match error {
-        PlanError::Stale { .. } => PlanFailure::Race,
-        PlanError::Unreadable(error) => PlanFailure::Unreadable(error),
-    })?;
+    let writes = effects.writes(&found);
     Ok(Planned { writes, changed })
 }
 

@@ -67,7 +67,7 @@ async fn plan(stack: &Stack, bodies: &[String]) -> Vec<Write> {
     let mut found = items(effects.ranked()).await;
     effects.rank(&found);
     found.extend(items(effects.shrinking()).await);
-    effects.writes(&found).unwrap()
+    effects.writes(&found)
 }
 
 async fn write(stack: &Stack, writes: Vec<Write>) -> Result<(), Lost> {

@@ -1,6 +1,6 @@
 //! Queries: their totals, and their places in the ranking by number of tasks.
 
-use super::{Action, Condition, PlanError, Write, counter};
+use super::{Action, Condition, Write, counter};
 use crate::index::{self, Measure, POPULATION};
 use crate::item::{Item, Key, Value};
 use crate::keys;
@@ -32,28 +32,23 @@ pub(super) fn place(tasks: i128, hash: &str) -> Option<Place> {
 
 /// Adds to a query's totals. Where its number of tasks changes, the write is bound to the number that was
 /// read, because the query's row is made from it.
-pub(super) fn write(
-    key: Key,
-    query: String,
-    totals: &QueryTotals,
-    current: Option<&Item>,
-) -> Result<Write, PlanError> {
+pub(super) fn write(key: Key, query: String, totals: &QueryTotals, current: Option<&Item>) -> Write {
     let now = |name: &str| current.map_or(0, |item| item.number(name));
     let unchanged = match current {
         Some(_) => Condition::Equals("tasks".to_owned(), Value::Number(now("tasks"))),
         None => Condition::Absent(keys::PK.to_owned()),
     };
     if totals.tasks != 0 && now("tasks") + totals.tasks == 0 {
-        return Ok(Write { key, action: Action::Delete, conditions: vec![unchanged] });
+        return Write { key, action: Action::Delete, conditions: vec![unchanged] };
     }
-    let (mut action, mut conditions) = counter::changes(&key, totals.attributes().into_iter(), now)?;
+    let (mut action, mut conditions) = counter::changes(totals.attributes().into_iter(), now);
     if totals.tasks != 0 {
         // It says more than a condition on the same attribute that only guards against 0.
         conditions.retain(|condition| !matches!(condition, Condition::Differs(name, _) if name == "tasks"));
         conditions.push(unchanged);
-        if let (Action::Update { set, .. }, None) = (&mut action, current) {
+        if let (Action::Update { set, .. }, None, true) = (&mut action, current, totals.tasks > 0) {
             set.push(("query".to_owned(), Value::Text(query)));
         }
     }
-    Ok(Write { key, action, conditions })
+    Write { key, action, conditions }
 }

@@ -56,7 +56,7 @@ enum CommitError {
 impl CommitError {
     /// True if the same try may succeed later.
     const fn may_pass(&self) -> bool {
-        let passing = matches!(self, Self::Race | Self::Plan(PlanFailure::Race));
+        let passing = matches!(self, Self::Race);
         passing || matches!(self, Self::Store(e) | Self::Plan(PlanFailure::Store(e)) if e.may_pass())
     }
 }
@@ -104,8 +104,7 @@ impl<'a> Committer<'a> {
                 Err(error) if error.may_pass() && Instant::now() < self.deadline => error,
                 other => return other,
             };
-            done.lost_races +=
-                u64::from(matches!(error, CommitError::Race | CommitError::Plan(PlanFailure::Race)));
+            done.lost_races += u64::from(matches!(error, CommitError::Race));
             tokio::time::sleep(clock::backoff(tries)).await;
             tries = tries.saturating_add(1);
         }
