@@ -332,6 +332,7 @@ def test_an_answer_that_cannot_be_written_or_a_question_nobody_can_answer(stack:
     full = "error: the answer can't be written: No space left on device\n"
     for command in ("queries", "queries --json", "watch --once", "--version"):
         assert shell(f"{command} >/dev/full") == (1, "", full), command
+    assert shell(f"deactivate {uuid4()} --yes 2>&-") == (1, "", "")
     assert shell("queries >&-") == (1, "", "error: there is no standard output\n")
     code, out, err = shell(f"deactivate {ADA} <&-")
     assert (code, out) == (1, "")

@@ -55,9 +55,13 @@ def test_the_report(stack: Stack) -> None:
 
 
 def test_idle_users(stack: Stack) -> None:
-    seen = [line.split()[0] for line in run(stack, EXAMPLES / "idle_users.py", "1").splitlines()]
-    assert seen == ["bob@example.com", "ada@example.com"]
-    assert run(stack, EXAMPLES / "idle_users.py", "60") == ""
+    def idle(days: int) -> list[str]:
+        lines = run(stack, EXAMPLES / "idle_users.py", str(days)).splitlines()
+        # The stack's own admin has never logged in.
+        return [line.split()[0] for line in lines if not line.startswith("admin@")]
+
+    assert idle(1) == ["bob@example.com", "ada@example.com"]
+    assert idle(60) == []
 
 
 @if_documented

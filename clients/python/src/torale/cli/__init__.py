@@ -185,8 +185,9 @@ def _ask(question: str, *, yes: bool) -> None:
     """Ask on standard error: standard output is for the answer."""
     if yes:
         return
-    sys.stderr.write(f"{one_line(question)} [y/N] ")
-    sys.stderr.flush()
+    if sys.stderr:
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.flush()
     # Without a standard input, nobody says yes.
     if not sys.stdin or sys.stdin.readline().strip().lower() not in ("y", "yes"):
         note("nothing is changed")

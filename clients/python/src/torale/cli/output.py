@@ -63,7 +63,8 @@ def _width(shown: RenderableType) -> int:
 
 def note(text: str) -> None:
     """Write one line to standard error."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    if sys.stderr:
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:
