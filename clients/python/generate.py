@@ -15,8 +15,8 @@ NAMES = {
     "AsyncToraleClient": "ToraleClient",
     "_async": "_sync",
     "aclose": "close",
-    "aiter_bytes": "iter_bytes",
     "asyncio": "time",
+    "exchange_async": "exchange",
 }
 INIT = '"""The synchronous client, made from the asynchronous one by generate.py: change that one."""\n'
 

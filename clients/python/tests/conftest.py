@@ -13,17 +13,22 @@ import pytest
 
 import scenario
 from stack import Stack
-from torale import Admin, AsyncToraleClient, ToraleClient
+from torale import Admin, AsyncToraleClient, ToraleClient, _endpoints, types
 
 KEY = "sk_client_0123456789_0123456789"
 PER_MINUTE = 40
+# An answer that every method takes for its own: all keys of all answers.
+CHANGES = types.Deactivated.__required_keys__ | types.DeactivationResults.__required_keys__
+LISTS = [each for each in vars(_endpoints).values() if isinstance(each, _endpoints.Listing)]
+KEYS = {key for listing in LISTS for key in listing.keys} | CHANGES | _endpoints.STATS.keys | _endpoints.OPENAPI.keys
+ANYTHING: dict[str, Any] = {**{key: [] for key in KEYS}, "total": 0, "message": "done"}
 
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What the developer has set up must not reach a test."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("TORALE_API_KEY", "TORALE_API_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+    for name in ("TORALE_API_KEY", "TORALE_API_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
-import subprocess
+import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -24,8 +20,6 @@ from test_changes import eventually
 from torale import Admin, ToraleClient, __version__
 from torale.cli import run, tables
 from torale.cli.output import write
-
-PROGRAM = Path(sys.executable).with_name("torale-admin")
 
 
 @dataclass(frozen=True)
@@ -208,49 +202,6 @@ def test_a_deactivation_asks_first(cli: Cli, changing: Stack, monkeypatch: pytes
     assert back.code == 0 or "still being carried out" in back.err
 
 
-def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
-    """What a command writes to a terminal of 100 columns."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.execve(PROGRAM, [str(PROGRAM), *arguments], {**os.environ, **environment})
-    written = b""
-    with suppress(OSError):
-        while some := os.read(terminal, 65_536):
-            written += some
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
-    return written.decode()
-
-
-def test_colour_is_for_terminals(stack: Stack) -> None:
-    environment = {
-        "TORALE_API_KEY": stack.key,
-        "TORALE_API_URL": stack.url,
-        "TERM": "xterm-256color",
-        "COLUMNS": "100",
-    }
-    shown = on_a_terminal(environment, "errors")
-    assert "\x1b[31mRateLimitError" in shown
-    assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1", "TERM": "dumb"}, "errors")
-
-
-def test_any_encoding_and_a_reader_that_leaves(stack: Stack) -> None:
-    environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url, "PYTHONIOENCODING": "ascii"}
-
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        command = [str(PROGRAM), *arguments]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    with start("queries") as shown:
-        out, err = shown.communicate(timeout=30)
-        assert (shown.returncode, err) == (0, b"")
-        assert rb"\u51fa\u8377" in out
-    with start("queries", "--json") as shown:
-        assert json.loads(shown.communicate(timeout=30)[0].decode("utf-8"))["total"] == 3
-    for command in (["queries"], ["queries", "--json"]):
-        with start(*command) as left:
-            assert left.stdout is not None
-            assert left.stderr is not None
-            left.stdout.close()
-            assert left.stderr.read() == b""
-            assert left.wait(30) == 1
+def test_a_usage_names_its_arguments_once(cli: Cli) -> None:
+    assert re.search(r"deactivate \[OPTIONS\] \{?USER_ID\}?\.\.\.\s", cli("deactivate", "--help").out)
+    assert "Print the version" in cli("--help").out

@@ -1,4 +1,4 @@
-"""The documented programs run as they are, but for the key. They lie beside the project, not in it."""
+"""The programs of `examples`, and the documented ones where they lie beside the repository, as users run them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from scenario import IPHONE, PS5
 from stack import ROOT, Stack
 
-EXAMPLES = ROOT.parent / "shared" / "contract" / "python-examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+DOCUMENTED = ROOT.parent / "shared" / "contract" / "python-examples"
 PLACEHOLDER = "sk_admin_..."
+
+if_documented = pytest.mark.skipif(
+    not DOCUMENTED.is_dir(), reason="the contract's programs do not lie beside this repository"
+)
 
 
 def program(name: str, folder: Path, key: str) -> Path:
-    """A program with the key put in."""
-    source = EXAMPLES / name
-    assert source.exists(), f"{source} is missing: the programs are handed out with the contract"
-    text = source.read_text()
+    """A documented program with the key put in."""
+    text = (DOCUMENTED / name).read_text()
     assert PLACEHOLDER in text
     copy = folder / name
     copy.write_text(text.replace(PLACEHOLDER, key))
@@ -27,13 +32,39 @@ def program(name: str, folder: Path, key: str) -> Path:
 
 def run(stack: Stack, *arguments: str | Path) -> str:
     """What a program prints, run as its user would."""
-    environment = {**os.environ, "TORALE_API_URL": stack.url, "PYTHONIOENCODING": "utf-8"}
+    settings = {"TORALE_API_URL": stack.url, "TORALE_API_KEY": stack.key}
+    environment = {**os.environ, **settings, "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, *arguments]
     ran = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
 
 
+def test_every_example_is_tried() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} == {"report.py", "idle_users.py"}
+
+
+def test_the_report(stack: Stack) -> None:
+    assert run(stack, EXAMPLES / "report.py").splitlines() == [
+        "4 users, 1 of them new this week",
+        "2 failures today",
+        "  RateLimitError: 1",
+        "  TimeoutError: 1",
+        f"fails most: {PS5} (0% succeed)",
+    ]
+
+
+def test_idle_users(stack: Stack) -> None:
+    def idle(days: int) -> list[str]:
+        lines = run(stack, EXAMPLES / "idle_users.py", str(days)).splitlines()
+        # The stack's own admin has never logged in.
+        return [line.split()[0] for line in lines if not line.startswith("admin@")]
+
+    assert idle(1) == ["bob@example.com", "ada@example.com"]
+    assert idle(60) == []
+
+
+@if_documented
 def test_the_tour(stack: Stack, tmp_path: Path) -> None:
     printed = run(stack, program("tour.py", tmp_path, stack.key))
     lines = printed.replace("too\nmany", "too many").splitlines()
@@ -77,6 +108,7 @@ runpy.run_path(sys.argv[1])
 """
 
 
+@if_documented
 def test_the_monitor(stack: Stack, tmp_path: Path) -> None:
     printed = run(stack, "-c", TWICE, program("monitor.py", tmp_path, stack.key))
     once = [

@@ -101,6 +101,26 @@ def test_429_over_the_limit(changing: Stack, kind: str) -> None:
         assert 1 <= caught.value.retry_after <= 66
 
 
+def test_429_is_waited_out_even_after_a_burst(changing: Stack, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("torale._sync.client.sleep", slept.append)
+    monkeypatch.setattr("torale._async.client.sleep", sleep)
+    user_id, key = str(uuid4()), f"sk_{uuid4().hex}"
+    changing.send([user(user_id, user_id[:8], ago(days=3), role="admin"), api_key(user_id, key)])
+    with connect(kind, key, changing.url) as admin:
+        for _ in range(PER_MINUTE):
+            admin.get_stats()
+        with pytest.raises(RateLimitError):
+            admin.get_stats()
+    # The window is the last minute and up to five seconds; the second wait would be too much.
+    assert len(slept) == 1
+    assert 30 < slept[0] <= 66
+
+
 def test_nothing_listens(kind: str) -> None:
     with connect(kind, "sk_0123456789", f"http://127.0.0.1:{free_ports(1)[0]}") as admin:
         with pytest.raises(ToraleConnectionError, match="can't be reached") as caught:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from test_cli import Cli, cli  # noqa: F401
-from torale import AuthenticationError, ServerError, ToraleClient
+from torale import AuthenticationError, NotFoundError, ServerError, ToraleClient, UnexpectedResponseError
 from torale.cli import watching
 from torale.cli.output import duration, when
 from torale.cli.watching import THRESHOLDS, Look, watch
@@ -115,8 +115,13 @@ def test_what_passes_by_itself_is_waited_out(
         assert capsys.readouterr() == ("", "error: Service temporarily unavailable (HTTP 503)\n" * 2)
         with pytest.raises(ServerError):
             watch(client.admin, interval=300, once=True, json=False)
-    with stub(httpx.Response(401, json={"detail": "Invalid API key"})) as client, pytest.raises(AuthenticationError):
-        watch(client.admin, interval=300, once=False, json=False)
+    for answer, error in (
+        (httpx.Response(401, json={"detail": "Invalid API key"}), AuthenticationError),
+        (httpx.Response(404, json={"detail": "Not Found"}), NotFoundError),
+        (httpx.Response(200, json={"status": "ok"}), UnexpectedResponseError),
+    ):
+        with stub(answer) as client, pytest.raises(error):
+            watch(client.admin, interval=300, once=False, json=False)
     assert rounds.slept == [300, 300]
 
 

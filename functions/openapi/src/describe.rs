@@ -35,7 +35,9 @@ fn plain(schema: &mut Schema) {
     }
     if schema.get("type").is_some_and(|kind| kind == "integer" || *kind == json!(["integer", "null"])) {
         schema.remove("format");
-        schema.insert("minimum".to_owned(), json!(0));
+        if schema.get("minimum").is_none() {
+            schema.insert("minimum".to_owned(), json!(0));
+        }
     }
     if schema.get("format").is_some_and(|format| format == "double") {
         schema.remove("format");

@@ -170,9 +170,11 @@ pub struct OneResult {
     pub result: Outcome,
     /// The tasks that were active at that moment, if it is deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i128")]
     pub tasks_paused: Option<i128>,
     /// Why it is not deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub detail: Option<String>,
 }
 

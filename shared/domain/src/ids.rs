@@ -12,6 +12,8 @@ pub const MAX_ID_CHARS: usize = 256;
 /// A UUID with hyphens, as a regular expression.
 pub const UUID_PATTERN: &str =
     "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
+/// The same as it is written: in lower case.
+const WRITTEN_UUID_PATTERN: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 
 macro_rules! described {
     ($name:ident, $schema:tt) => {
@@ -59,7 +61,7 @@ macro_rules! uuid_id {
             }
         }
 
-        described!($name, { "type": "string", "format": "uuid", "pattern": UUID_PATTERN });
+        described!($name, { "type": "string", "format": "uuid", "pattern": WRITTEN_UUID_PATTERN });
     )*};
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,8 +41,8 @@ class Answer:
         text = self.headers.get("retry-after", "")
         return float(text) if text.isascii() and text.isdigit() else None
 
-    def read(self) -> dict[str, Any]:
-        """The JSON object of a success.
+    def read(self, keys: Iterable[str]) -> dict[str, Any]:
+        """The JSON object of a success, which has some keys.
 
         Raises:
             ToraleAPIError: It is none.
@@ -52,6 +52,8 @@ class Answer:
         content = self._json()
         if content is None:
             raise self._unexpected("the answer is not a JSON object")
+        if missing := sorted(set(keys) - content.keys()):
+            raise self._unexpected(f"the answer has no {', '.join(missing)}")
         return content
 
     def _json(self) -> dict[str, Any] | None:

@@ -84,11 +84,14 @@ def _checked_key(key: str) -> str:
 def _checked_url(text: str) -> str:
     try:
         url = httpx.URL(text)
+        # What can't be looked up: empty labels and long ones.
+        url.host.encode("idna")
     except (httpx.InvalidURL, UnicodeError):
         raise ConfigurationError("the API URL can't be read") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError("the API URL should look like https://host")
-    if url.userinfo or url.query or url.fragment:
+    # An empty query or fragment leaves no trace but these.
+    if url.userinfo or "?" in text or "#" in text:
         raise ConfigurationError("the API URL should have no credentials, query or fragment")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise ConfigurationError(f"the key would be sent to {url.host} unencrypted: use https")

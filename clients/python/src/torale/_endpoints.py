@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from torale.exceptions import ValidationError
 from torale.types import (
@@ -30,6 +31,7 @@ from torale.types import (
 )
 
 Parameter = str | int | bool | None
+UserId = str | UUID
 
 
 class Page(TypedDict):
@@ -45,10 +47,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request whose answer is a T. `repeatable`: sending it again, whatever became of it, does no harm."""
+    """A request whose answer is a T, which has some keys.
+
+    `repeatable`: sending it again, whatever became of it, does no harm.
+    """
 
     method: str
     path: str
+    keys: frozenset[str]
     parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     body: Mapping[str, object] | None = None
     repeatable: bool = True
@@ -63,55 +69,71 @@ class Listing(Generic[P, R]):
     """A list that is read page by page: where its rows are, and what tells them apart."""
 
     path: str
+    keys: frozenset[str]
     rows: Callable[[P], list[R]]
     key: Callable[[R], str]
 
     def call(self, **parameters: Parameter) -> Call[P]:
         """The request for one page."""
-        return Call("GET", self.path, parameters)
+        return Call("GET", self.path, self.keys, parameters)
 
 
-STATS: Call[Stats] = Call("GET", "/admin/stats")
-OPENAPI: Call[dict[str, Any]] = Call("GET", "/admin/openapi.json")
+STATS: Call[Stats] = Call("GET", "/admin/stats", Stats.__required_keys__)
+OPENAPI: Call[dict[str, Any]] = Call("GET", "/admin/openapi.json", frozenset(("openapi", "paths")))
 QUERIES: Listing[QueriesPage, Query] = Listing(
-    "/admin/queries", lambda page: page["queries"], lambda query: query["search_query"]
+    "/admin/queries", QueriesPage.__required_keys__, lambda page: page["queries"], lambda query: query["search_query"]
 )
 EXECUTIONS: Listing[ExecutionsPage, Execution] = Listing(
-    "/admin/executions", lambda page: page["executions"], lambda execution: execution["id"]
+    "/admin/executions",
+    ExecutionsPage.__required_keys__,
+    lambda page: page["executions"],
+    lambda execution: execution["id"],
 )
 ERRORS: Listing[ErrorsPage, ExecutionError] = Listing(
-    "/admin/errors", lambda page: page["errors"], lambda error: error["execution_id"]
+    "/admin/errors", ErrorsPage.__required_keys__, lambda page: page["errors"], lambda error: error["execution_id"]
 )
-USERS: Listing[UsersPage, User] = Listing("/admin/users", lambda page: page["users"], lambda user: user["id"])
+USERS: Listing[UsersPage, User] = Listing(
+    "/admin/users", UsersPage.__required_keys__, lambda page: page["users"], lambda user: user["id"]
+)
 # The address is the one field that names the run.
 WORKFLOWS: Listing[WorkflowsPage, Workflow] = Listing(
-    "/admin/temporal/workflows", lambda page: page["workflows"], lambda workflow: workflow["temporal_ui_url"]
+    "/admin/temporal/workflows",
+    WorkflowsPage.__required_keys__,
+    lambda page: page["workflows"],
+    lambda workflow: workflow["temporal_ui_url"],
 )
 SCHEDULES: Listing[SchedulesPage, Schedule] = Listing(
-    "/admin/temporal/schedules", lambda page: page["schedules"], lambda schedule: schedule["schedule_id"]
+    "/admin/temporal/schedules",
+    SchedulesPage.__required_keys__,
+    lambda page: page["schedules"],
+    lambda schedule: schedule["schedule_id"],
 )
 AUDIT: Listing[AuditPage, AuditRecord] = Listing(
-    "/admin/audit", lambda page: page["records"], lambda record: record["id"]
+    "/admin/audit", AuditPage.__required_keys__, lambda page: page["records"], lambda record: record["id"]
 )
 
 
-def deactivate_user(user_id: str) -> Call[Deactivated]:
+def deactivate_user(user_id: UserId) -> Call[Deactivated]:
     """Safe to repeat: the answer is the same, and nothing is commanded twice."""
-    return Call("PATCH", f"/admin/users/{_segment(user_id)}/deactivate")
+    return Call("PATCH", f"/admin/users/{_segment(user_id)}/deactivate", Deactivated.__required_keys__)
 
 
-def deactivate_users(user_ids: Sequence[str]) -> Call[DeactivationResults]:
+def deactivate_users(user_ids: Sequence[UserId]) -> Call[DeactivationResults]:
     """Safe to repeat, like that of one user."""
-    return Call("POST", "/admin/users/deactivate", body={"user_ids": list(user_ids)})
+    body = {"user_ids": [str(user_id) for user_id in user_ids]}
+    return Call("POST", "/admin/users/deactivate", DeactivationResults.__required_keys__, body=body)
 
 
-def reactivate_user(user_id: str) -> Call[Reactivated]:
+def reactivate_user(user_id: UserId) -> Call[Reactivated]:
     """Not repeated blindly: it could undo a deactivation that someone has ordered meanwhile."""
-    return Call("PATCH", f"/admin/users/{_segment(user_id)}/reactivate", repeatable=False)
+    path = f"/admin/users/{_segment(user_id)}/reactivate"
+    return Call("PATCH", path, Reactivated.__required_keys__, repeatable=False)
 
 
-def _segment(user_id: str) -> str:
+def _segment(user_id: UserId) -> str:
+    text = str(user_id)
     # Such a segment would make it another path.
-    if user_id in ("", ".", ".."):
+    if text in ("", ".", ".."):
         raise ValidationError("user_id: a UUID is needed")
-    return quote(user_id, safe="")
+    # A lone surrogate becomes a question mark.
+    return quote(text, safe="", errors="replace")

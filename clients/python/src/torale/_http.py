@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from time import monotonic
 
 import httpx
 
+from torale._answers import Answer
 from torale._version import __version__
-from torale.exceptions import ToraleConnectionError, ToraleTimeoutError
+from torale.exceptions import ConfigurationError, ToraleConnectionError, ToraleTimeoutError
 
 
 class BearerKey(httpx.Auth):
@@ -27,8 +31,54 @@ def user_agent() -> str:
     return f"torale-python/{__version__}"
 
 
-def connection_error(error: httpx.HTTPError, timeout: float) -> ToraleConnectionError:
-    """A failure of the network as an exception of ours."""
-    if isinstance(error, httpx.TimeoutException):
-        return ToraleTimeoutError(f"the API did not answer in {timeout:g} s ({type(error).__name__})")
-    return ToraleConnectionError(f"the API can't be reached: {str(error) or type(error).__name__}")
+@contextmanager
+def setting_up() -> Iterator[None]:
+    """Failures of making the HTTP library's client, as exceptions of ours: it reads the environment."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        # The text may quote a proxy's password.
+        reason = f"{type(error).__name__}: are its proxies and SSL_CERT_FILE right?"
+        raise ConfigurationError(f"the environment's network settings can't be used ({reason})") from None
+
+
+@contextmanager
+def _exchanging(timeout: float) -> Iterator[None]:
+    """Failures of the network, as exceptions of ours."""
+    try:
+        yield
+    except (httpx.TimeoutException, asyncio.TimeoutError) as error:
+        raise ToraleTimeoutError(f"the API did not answer in {timeout:g} s ({type(error).__name__})") from error
+    except httpx.HTTPError as error:
+        raise ToraleConnectionError(f"the API can't be reached: {str(error) or type(error).__name__}") from error
+    except UnicodeError as error:
+        raise ConfigurationError(f"the proxy's host can't be looked up: {error}") from error
+
+
+async def exchange_async(http: httpx.AsyncClient, request: httpx.Request, timeout: float) -> Answer:
+    """One try, with a limit on the whole of it: a server that dribbles can't hold the caller."""
+    with _exchanging(timeout):
+        response = await asyncio.wait_for(http.send(request), timeout)
+        return Answer(response.status_code, response.headers, response.content)
+
+
+def exchange(http: httpx.Client, request: httpx.Request, timeout: float) -> Answer:
+    """One try. Nothing can interrupt a read: the limit is looked at when bytes of the body come in."""
+    deadline = monotonic() + timeout
+    with _exchanging(timeout):
+        response = http.send(request, stream=True)
+        if response.is_stream_consumed:
+            # A transport for tests may hand a whole one over.
+            return Answer(response.status_code, response.headers, response.content)
+        body = bytearray()
+        try:
+            # As they come: of compressed ones nothing might be told for long.
+            for chunk in response.iter_raw():
+                body += chunk
+                if monotonic() > deadline:
+                    raise ToraleTimeoutError(f"no whole answer after {timeout:g} s")
+        finally:
+            response.close()
+        # Another response takes the compression off.
+        whole = httpx.Response(response.status_code, headers=response.headers, content=bytes(body), request=request)
+        return Answer(whole.status_code, whole.headers, whole.content)

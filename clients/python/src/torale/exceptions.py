@@ -83,4 +83,4 @@ class ToraleTimeoutError(ToraleConnectionError):
 
 
 class ConfigurationError(ToraleAPIError):
-    """No request was made: key or URL is missing, malformed or can't be read."""
+    """No request was made: key, URL or the environment's network settings can't be used, or the client is closed."""

@@ -138,7 +138,7 @@ class User(TypedDict):
     """A user and its activity."""
 
     id: str
-    email: str | None
+    email: str
     clerk_user_id: str
     state: Literal["active", "deactivated"]
     tasks_count: int

@@ -54,6 +54,7 @@ pub struct Entry {
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub parameters: serde_json::Value,
     /// The status of the answer.
+    #[schemars(range(min = 100, max = 599))]
     pub status: u16,
     /// The request's id.
     pub request_id: String,

@@ -67,6 +67,7 @@ pub enum AuditRow {
         /// Its place in the trail.
         id: String,
         /// Always true.
+        #[schemars(extend("const" = true))]
         missing: bool,
     },
 }

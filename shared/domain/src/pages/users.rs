@@ -48,8 +48,8 @@ pub struct UsersPage {
 pub struct UserRow {
     /// The user.
     pub id: UserId,
-    /// Its email; null if no event has told it.
-    pub email: Option<String>,
+    /// Its email.
+    pub email: String,
     /// The user at the identity provider.
     pub clerk_user_id: String,
     /// Whether it may use the platform.
@@ -130,7 +130,7 @@ fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corru
     let total = |name| totals.map_or(0, |item| item.number(name));
     Ok(Some(UserRow {
         id,
-        email: user.email.map(str::to_owned),
+        email: user.email.unwrap_or(created.email.as_str()).to_owned(),
         clerk_user_id: created.clerk_user_id.as_str().to_owned(),
         state: if user.active { UserState::Active } else { UserState::Deactivated },
         tasks_count: total("tasks"),

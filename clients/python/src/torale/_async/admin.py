@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from torale import _endpoints as endpoints
-from torale._endpoints import Call, Listing, Page, Parameter
+from torale._endpoints import Call, Listing, Page, Parameter, UserId
 from torale.types import (
     AuditPage,
     AuditRecord,
@@ -161,7 +161,7 @@ class AsyncAdmin:
         """All that `get_audit` lists."""
         return self._walk(endpoints.AUDIT, page_size, principal=principal, action=action, hours=hours)
 
-    async def deactivate_user(self, user_id: str) -> Deactivated:
+    async def deactivate_user(self, user_id: UserId) -> Deactivated:
         """Bars a user at once; its active tasks, its keys and its login are stopped by commands. Safe to repeat.
 
         Raises:
@@ -170,11 +170,11 @@ class AsyncAdmin:
         """
         return await self._send(endpoints.deactivate_user(user_id))
 
-    async def deactivate_users(self, user_ids: Sequence[str]) -> DeactivationResults:
+    async def deactivate_users(self, user_ids: Sequence[UserId]) -> DeactivationResults:
         """Bars 1 to 100 users, each by itself: what becomes of one touches none of the others. Safe to repeat."""
         return await self._send(endpoints.deactivate_users(user_ids))
 
-    async def reactivate_user(self, user_id: str) -> Reactivated:
+    async def reactivate_user(self, user_id: UserId) -> Reactivated:
         """Lets a user come back; its tasks stay paused, its keys revoked.
 
         After a 503 this is not tried again by itself: it could undo a deactivation of somebody else's.

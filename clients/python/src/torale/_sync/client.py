@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
+from time import sleep
 from types import TracebackType
 from typing import TypeVar, cast
 
 import httpx
 
-from torale._answers import Answer, Patience
+from torale._answers import Patience
 from torale._config import resolve
 from torale._endpoints import Call
-from torale._http import BearerKey, connection_error, user_agent
+from torale._http import BearerKey, exchange, setting_up, user_agent
 from torale._sync.admin import Admin
-from torale.exceptions import ToraleTimeoutError
+from torale.exceptions import ConfigurationError, ValidationError
 
 T = TypeVar("T")
 
@@ -27,15 +27,16 @@ class ToraleClient:
     Args:
         api_key: An API key (`sk_...`) or a session token of an admin's.
         api_url: Where the API is, without `/admin`: `https://api.example.com`.
-        timeout: Seconds that connecting, sending and waiting for the next bytes may take each, and the whole answer
-            from the beginning of the request.
+        timeout: Seconds that connecting, sending and waiting for the next bytes may take each. `AsyncToraleClient`
+            gives a whole try no more than that; `ToraleClient` looks at it whenever bytes of the body come in.
         max_retries: How often a call is tried again after a 429 or 503.
         max_wait: Seconds that a call may wait for its next tries, all together; where the API asks for more, the
             error is raised at once.
         transport: What carries the requests, in place of the network: for tests.
 
     Raises:
-        ConfigurationError: Key or URL is missing, malformed or can't be read.
+        ConfigurationError: Key or URL is missing, malformed or can't be read, or the environment's proxies or
+            certificates can't be used.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ToraleClient:
         *,
         timeout: float = 30.0,
         max_retries: int = 3,
-        max_wait: float = 60.0,
+        max_wait: float = 70.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         settings = resolve(api_key, api_url)
@@ -53,19 +54,21 @@ class ToraleClient:
         self._timeout = timeout
         self._max_retries = max_retries
         self._max_wait = max_wait
-        self._http = httpx.Client(
-            auth=BearerKey(settings.api_key),
-            headers={"accept": "application/json", "user-agent": user_agent()},
-            timeout=timeout,
-            follow_redirects=False,
-            # A proxy would see an unencrypted key.
-            trust_env=settings.encrypted,
-            transport=transport,
-        )
+        with setting_up():
+            self._http = httpx.Client(
+                auth=BearerKey(settings.api_key),
+                headers={"accept": "application/json", "user-agent": user_agent()},
+                timeout=timeout,
+                follow_redirects=False,
+                # A proxy would see an unencrypted key.
+                trust_env=settings.encrypted,
+                transport=transport,
+            )
         self.admin = Admin(self._send)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(api_url={self._url!r})"
+        # A debugger may ask for one whose constructor has failed.
+        return f"{type(self).__name__}(api_url={getattr(self, '_url', None)!r})"
 
     def __enter__(self) -> ToraleClient:
         return self
@@ -80,28 +83,18 @@ class ToraleClient:
         self._http.close()
 
     def _send(self, call: Call[T]) -> T:
+        if self._http.is_closed:
+            raise ConfigurationError("the client is closed")
         patience = Patience(self._max_retries, self._max_wait)
         while True:
-            answer = self._exchange(call)
+            answer = exchange(self._http, self._request(call), self._timeout)
             pause = patience.pause(answer, repeatable=call.repeatable)
             if pause is None:
-                return cast("T", answer.read())
+                return cast("T", answer.read(call.keys))
             sleep(pause)
 
-    def _exchange(self, call: Call[T]) -> Answer:
-        """One try, with a limit on the whole answer: a server that dribbles can't hold the caller."""
-        deadline = monotonic() + self._timeout
-        request = self._http.build_request(call.method, self._url + call.path, params=call.query(), json=call.body)
+    def _request(self, call: Call[T]) -> httpx.Request:
         try:
-            response = self._http.send(request, stream=True)
-            try:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if monotonic() > deadline:
-                        raise ToraleTimeoutError(f"no whole answer after {self._timeout:g} s")
-            finally:
-                response.close()
-        except httpx.HTTPError as error:
-            raise connection_error(error, self._timeout) from error
-        return Answer(response.status_code, response.headers, bytes(body))
+            return self._http.build_request(call.method, self._url + call.path, params=call.query(), json=call.body)
+        except UnicodeError:
+            raise ValidationError("an argument holds what is no text: a lone surrogate") from None

@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as it
 Hours = Annotated[int | None, typer.Option(help="The last hours, 1 to 8760; the API's default is 24.")]
 Page = Annotated[int | None, typer.Option(help="From 1.")]
 Limit = Annotated[int | None, typer.Option(help="Rows of a page, 1 to 100; the API's default is 50.")]
-UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID...", help="As `users` lists them; at most 100.")]
+UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID", help="As `users` lists them; at most 100.")]
 UserId = Annotated[str, typer.Argument(metavar="USER_ID", help="As `users` lists it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
@@ -46,7 +46,9 @@ def torale_admin(
     context: typer.Context,
     *,
     api_url: Annotated[str | None, typer.Option(metavar="URL", help="In place of TORALE_API_URL.")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Torale's admin API.
 
@@ -183,9 +185,11 @@ def _ask(question: str, *, yes: bool) -> None:
     """Ask on standard error: standard output is for the answer."""
     if yes:
         return
-    sys.stderr.write(f"{one_line(question)} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if sys.stderr:
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.flush()
+    # Without a standard input, nobody says yes.
+    if not sys.stdin or sys.stdin.readline().strip().lower() not in ("y", "yes"):
         note("nothing is changed")
         raise typer.Exit(1)
 
@@ -216,13 +220,22 @@ def run() -> None:
         # What a terminal's encoding does not have is shown escaped, not a crash.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if not sys.stdout:
+        note("error: there is no standard output")
+        sys.exit(1)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ConfigurationError as error:
         _fail(error, 2)
     except ToraleAPIError as error:
         _fail(error, 1)
-    except BrokenPipeError:
-        # Whoever read this has gone; what is still buffered must not fail again at exit.
+    except OSError as error:
+        # What is still buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that has gone misses nothing.
+        if not isinstance(error, BrokenPipeError):
+            note(f"error: the answer can't be written: {error.strerror}")
         sys.exit(1)

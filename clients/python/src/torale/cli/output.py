@@ -1,9 +1,9 @@
-"""How things are written: terminals get colour and fit their width, pipes get plain lines of any width."""
+"""How things are written: a terminal gets colour and its width if all fits, a pipe plain lines of any width."""
 
 from __future__ import annotations
 
 import json as jsonlib
-import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.style import Style
 from rich.text import Text
 
@@ -43,20 +44,27 @@ def write_json(value: object, *, indent: int | None = None) -> None:
 
 def write(shown: RenderableType) -> None:
     """Write for people."""
-    console = Console(highlight=False, soft_wrap=False)
-    if console.is_terminal or "COLUMNS" in os.environ:
-        console.print(shown)
-        return
-    console = Console(highlight=False, width=WIDE)
+    console = Console(highlight=False, width=_width(shown))
     with console.capture() as captured:
         console.print(shown)
     for line in captured.get().splitlines():
         print(line.rstrip())
+    sys.stdout.flush()
+
+
+def _width(shown: RenderableType) -> int:
+    """The terminal's width, unless something would be cut: then its lines are left to the terminal to break."""
+    if not sys.stdout.isatty():
+        return WIDE
+    width = shutil.get_terminal_size().columns
+    wide = Console(width=WIDE)
+    return width if Measurement.get(wide, wide.options, shown).minimum <= width else WIDE
 
 
 def note(text: str) -> None:
     """Write one line to standard error."""
-    print(one_line(text), file=sys.stderr, flush=True)
+    if sys.stderr:
+        print(one_line(text), file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Group, JustifyMethod, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -40,18 +42,36 @@ STYLES = {
     "not_found": "red",
 }
 BAD_REQUEST = 400
-# Columns that are broken into lines where the terminal is too narrow.
-FLEXIBLE = ("Email", "User", "Query", "Popular query", "Message", "Workflow", "Schedule", "Target", "Parameters", "Why")
+# Columns of text, folded where the terminal is too narrow, but to no less than some characters. The others stay whole.
+FOLDED = ("Email", "User", "Query", "Popular query", "Message", "Parameters", "Why", "Measure", "Advice")
+NARROWEST = 12
+# Of what stands between two columns.
+GAP = 3
 
 Row = Sequence[str | Text]
 
 
+class Fitting(Table):
+    """A table that knows how narrow it may become before a cell is cut."""
+
+    narrowest = 0
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """The widths it may have."""
+        return Measurement(self.narrowest, max(self.narrowest, super().__rich_measure__(console, options).maximum))
+
+
 def table(columns: Sequence[str], rows: Iterable[Row], numbers: Sequence[str] = ()) -> Table:
     """A table whose columns named in `numbers` are set to the right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for name in columns:
+    made = Fitting(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    rows = list(rows)
+    made.narrowest = GAP * (len(columns) - 1)
+    for index, name in enumerate(columns):
+        whole = max(cell_len(str(text)) for text in (name, *(row[index] for row in rows)))
+        width = min(whole, NARROWEST) if name in FOLDED else whole
+        made.narrowest += width
         justify: JustifyMethod = "right" if name in numbers else "left"
-        made.add_column(name, justify=justify, overflow="fold", no_wrap=name not in FLEXIBLE)
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=name not in FOLDED, min_width=width)
     for row in rows:
         made.add_row(*row)
     return made
@@ -243,7 +263,7 @@ def deactivations(answer: DeactivationResults) -> RenderableType:
         )
         for result in answer["results"]
     ]
-    return table(["User", "Result", "Tasks paused", "Why"], rows, numbers=["Tasks paused"])
+    return table(["Id", "Result", "Tasks paused", "Why"], rows, numbers=["Tasks paused"])
 
 
 def reactivated(answer: Reactivated) -> RenderableType:

@@ -9,7 +9,7 @@ from time import sleep
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from torale import Admin, AuthenticationError, ConfigurationError, ForbiddenError, ToraleAPIError
+from torale import Admin, RateLimitError, ServerError, ToraleConnectionError
 from torale.cli.output import cell, count, duration, note, now, write, write_json
 from torale.cli.tables import Row, table
 from torale.types import Stats
@@ -115,7 +115,7 @@ def as_table(looked: Look) -> RenderableType:
             )
         )
     rows.append((cell("new users, 7 d"), cell(count(looked.stats["users"]["new_7d"])), cell(None), cell("")))
-    shown = table(["Measure", "Now", "Alert above", ""], rows, numbers=["Now", "Alert above"])
+    shown = table(["Measure", "Now", "Alert above", "Advice"], rows, numbers=["Now", "Alert above"])
     parts: list[RenderableType] = [Text(now().strftime("%Y-%m-%d %H:%M:%S UTC"), style="bold"), shown]
     if any(threshold.is_exceeded(looked) for threshold in THRESHOLDS):
         types = ", ".join(f"{name} {count(number)}" for name, number in looked.error_types.items())
@@ -124,13 +124,11 @@ def as_table(looked: Look) -> RenderableType:
 
 
 def watch(admin: Admin, *, interval: int, once: bool, json: bool) -> None:
-    """Look, and look again. What passes by itself is noted and waited out; a key that is refused ends it."""
+    """Look, and look again. What passes by itself is noted and waited out; anything else ends it."""
     while True:
         try:
             looked = look(admin)
-        except (AuthenticationError, ForbiddenError, ConfigurationError):
-            raise
-        except ToraleAPIError as error:
+        except (RateLimitError, ServerError, ToraleConnectionError) as error:
             if once:
                 raise
             note(f"error: {error}")

@@ -1,0 +1,170 @@
+"""What `torale-admin` writes, and to what: terminals of any width, pipes, streams that are full or closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from rich.cells import cell_len
+
+from scenario import ADA
+from stack import Stack
+from test_cli import Cli, cli, plain  # noqa: F401
+from torale import Admin
+from torale.cli import tables, watching
+from torale.cli.output import now, write
+from torale.types import DeactivationResult
+
+PROGRAM = Path(sys.executable).with_name("torale-admin")
+
+
+@pytest.mark.parametrize("width", [80, 300])
+def test_a_terminal_shows_every_cell_whole_or_folded(
+    plain: Admin,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int,
+) -> None:
+    at = now()
+    for module in (tables, watching):
+        monkeypatch.setattr(module, "now", lambda: at)
+    trail = [{"id": "2026-abc-1", "missing": True}, *plain.get_audit(limit=5)["records"]]
+    failed: DeactivationResult = {
+        "user_id": ADA,
+        "result": "refused",
+        "detail": "It is not to be done for many reasons",
+    }
+    shown = {
+        "stats": tables.stats(plain.get_stats()),
+        "errors": tables.errors(plain.get_errors()),
+        "users": tables.users(plain.get_users()),
+        "executions": tables.executions(plain.get_executions()),
+        "queries": tables.queries(plain.get_queries()),
+        "workflows": tables.workflows(plain.get_temporal_workflows()),
+        "schedules": tables.schedules(plain.get_temporal_schedules()),
+        "audit": tables.audit({"records": cast("Any", trail), "total": 1, "page": 1, "limit": 50}),
+        "deactivations": tables.deactivations({"results": [failed]}),
+        "watch": watching.as_table(watching.look(plain)),
+    }
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name, table in shown.items():
+        capsys.readouterr()
+        write(table)
+        piped = capsys.readouterr().out
+        with monkeypatch.context() as context:
+            context.setattr(sys.stdout, "isatty", lambda: True)
+            write(table)
+        seen = re.sub(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\", "", capsys.readouterr().out)
+        assert letters(seen) == letters(piped), name
+        for whole in re.findall(r"[0-9a-f-]{36}|\d[\d.,/]*", piped):
+            assert whole in seen, (name, whole)
+        if name in ("stats", "queries", "deactivations", "watch"):
+            assert max(cell_len(each) for each in seen.splitlines()) <= width, name
+
+
+def letters(shown: str) -> Counter[str]:
+    """What stands in the cells, in whatever order the lines are folded."""
+    return Counter(each for each in shown if not each.isspace() and each != "─")
+
+
+def test_a_pipe_has_no_width(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    without = cli("users").out
+    for name, value in (("COLUMNS", "40"), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+        assert letters(re.sub(r"\x1b\[[0-9;]*m", "", cli("users").out)) == letters(without)
+        assert len(cli("users").out.splitlines()) == len(without.splitlines())
+
+
+def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
+    """What a command writes to a terminal of 100 columns."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(PROGRAM, [str(PROGRAM), *arguments], {**os.environ, **environment})
+    written = b""
+    with suppress(OSError):
+        while some := os.read(terminal, 65_536):
+            written += some
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    return written.decode()
+
+
+def test_colour_is_for_terminals(stack: Stack) -> None:
+    environment = {
+        "TORALE_API_KEY": stack.key,
+        "TORALE_API_URL": stack.url,
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+    }
+    shown = on_a_terminal(environment, "errors")
+    assert "\x1b[31mRateLimitError" in shown
+    assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1", "TERM": "dumb"}, "errors")
+
+
+def test_any_encoding_and_a_reader_that_leaves(stack: Stack) -> None:
+    environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url, "PYTHONIOENCODING": "ascii"}
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(PROGRAM), *arguments]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    with start("queries") as shown:
+        out, err = shown.communicate(timeout=30)
+        assert (shown.returncode, err) == (0, b"")
+        assert rb"\u51fa\u8377" in out
+    with start("queries", "--json") as shown:
+        assert json.loads(shown.communicate(timeout=30)[0].decode("utf-8"))["total"] == 3
+    for command in (["queries"], ["queries", "--json"], ["--help"], ["--version"], ["stats", "--help"]):
+        with start(*command) as left:
+            assert left.stdout is not None
+            assert left.stderr is not None
+            left.stdout.close()
+            assert left.stderr.read() == b"", command
+            assert left.wait(30) == 1, command
+
+
+def test_an_answer_that_cannot_be_written_or_a_question_nobody_can_answer(stack: Stack) -> None:
+    environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url}
+
+    def shell(command: str) -> tuple[int, str, str]:
+        ran = subprocess.run(
+            ["sh", "-c", f'"$0" {command}', PROGRAM],
+            check=False,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        return ran.returncode, ran.stdout, ran.stderr
+
+    full = "error: the answer can't be written: No space left on device\n"
+    for command in ("queries", "queries --json", "watch --once", "--version"):
+        assert shell(f"{command} >/dev/full") == (1, "", full), command
+    assert shell(f"deactivate {uuid4()} --yes 2>&-") == (1, "", "")
+    assert shell("queries >&-") == (1, "", "error: there is no standard output\n")
+    code, out, err = shell(f"deactivate {ADA} <&-")
+    assert (code, out) == (1, "")
+    assert err.endswith("nothing is changed\n")
+
+
+def test_each_look_is_written_at_once(stack: Stack) -> None:
+    environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url}
+    command = [str(PROGRAM), "watch", "--interval", "600"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as loop:
+        assert loop.stdout is not None
+        timer = threading.Timer(30, loop.kill)
+        timer.start()
+        assert b"UTC" in loop.stdout.readline()
+        timer.cancel()
+        loop.terminate()
