@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use torale_domain::keys;
 use torale_local::functions::{EVENT_SOURCES, EventSource, SCHEDULES};
+use torale_platform::config;
 use torale_platform::routes::ROUTES;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -120,6 +121,18 @@ fn functions_are_those_of_the_workspace() {
     for (group, log) in resources(&template, "AWS::Logs::LogGroup") {
         assert!(!log["RetentionInDays"].is_badvalue(), "{group} keeps everything for ever");
     }
+}
+
+/// A rebuild takes for granted that nothing is being written any more after a time: no writer may live longer than half of it.
+#[test]
+fn whoever_writes_ends_well_before_a_rebuild_counts_on_it() {
+    let template = template();
+    let functions = functions(&template);
+    let longest = number(&template, &functions["consumer"]["Timeout"]);
+    let request = number(&template, &template["Globals"]["Function"]["Timeout"]);
+    let writing = i64::try_from(config::WRITING_TIME.as_secs()).unwrap();
+    let settled = i64::try_from(config::SETTLED.as_secs()).unwrap();
+    assert!(longest <= writing && request <= writing && 2 * writing <= settled);
 }
 
 /// Set by the shell or by `cargo dev` alone, or by Lambda itself.
