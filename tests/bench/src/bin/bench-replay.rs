@@ -218,7 +218,7 @@ struct Measured {
     rebuilt: f64,
     /// Items a second that the store takes from someone who does nothing else.
     raw: f64,
-    verified: f64,
+    verified: Option<f64>,
     tally: Tally,
     memory: (f64, f64),
 }
@@ -245,8 +245,10 @@ impl Measured {
             ("fold alone", self.folded),
             ("read, fold and make every item, without writing any", self.made),
             ("the whole rebuild: read, fold, write", self.rebuilt),
-            ("verify: read, fold, compare with every item", self.verified),
-        ] {
+        ]
+        .into_iter()
+        .chain(self.verified.map(|seconds| ("verify: read, fold, compare with every item", seconds)))
+        {
             let rate = format!("{:.0}", self.rate(seconds));
             table.rows.push(vec![stage.to_owned(), short(seconds), rate]);
         }
@@ -339,9 +341,17 @@ async fn measure(arguments: &Arguments) -> Measured {
 
     let started = Instant::now();
     let (expected, nothing) = (Expected::Log(generation.lanes), || async { Ok(()) });
-    let compared = replay.compare(expected, &generation, Duration::ZERO, nothing).await.unwrap();
-    assert!(compared.is_equal(), "{:?}", compared.differences.first());
-    let verified = started.elapsed().as_secs_f64();
+    // Of a large table the embedded store needs longer for a page than a call may take; then there is no figure.
+    let verified = match replay.compare(expected, &generation, Duration::ZERO, nothing).await {
+        Ok(compared) => {
+            assert!(compared.is_equal(), "{:?}", compared.differences.first());
+            Some(started.elapsed().as_secs_f64())
+        }
+        Err(error) => {
+            println!("not verified: {error}");
+            None
+        }
+    };
     Measured { events, read, folded, made, rebuilt, raw, verified, tally, memory }
 }
 
