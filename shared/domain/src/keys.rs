@@ -373,12 +373,12 @@ pub enum Owned {
     Key(KeyId),
 }
 
-/// Reads a row of [`owned`].
+/// Reads a row of [`owned`]; `None` is a row that nobody writes, which its reader must report.
 pub fn parse_owned(key: &Key) -> Option<Owned> {
     match key.sk.split_once('#')? {
         ("t", id) => TaskId::parse(id).map(Owned::Task),
         ("k", id) => KeyId::parse(&unescaped(id)).map(Owned::Key),
-        _ => None,
+        (_neither_task_nor_key, _) => None,
     }
 }
 
