@@ -172,17 +172,7 @@ impl App {
     async fn connect() -> Result<Self, lambda_http::Error> {
         let identity = Identity::new(&config::identity())?;
         let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
-        let app = Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system);
-        app.warm_up().await;
-        Ok(app)
-    }
-
-    /// Finds out before the first request which generation is live: one round trip less for it. A failure is no
-    /// matter: the request asks again.
-    async fn warm_up(&self) {
-        if let Err(error) = self.generations.read(&self.store, &Usage::default()).await {
-            tracing::warn!(%error, "not warmed up");
-        }
+        Ok(Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system))
     }
 
     /// Answers a request; whatever happens, there is an answer in the form that the contract gives it.

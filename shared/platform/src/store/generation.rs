@@ -29,17 +29,20 @@ impl Generations {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let guess = match self.seen() {
-            Some(seen) => seen,
-            None => self.read(store, usage).await?,
+        let (pointer, found) = match self.seen() {
+            None => (self.pointer(store, usage).await?, None),
+            Some(guess) => {
+                // A guess that is wrong may fail, if its table is gone: only the pointer tells whether that matters.
+                let (pointer, found) = futures::join!(self.pointer(store, usage), read(guess.clone()));
+                let pointer = pointer?;
+                let found = (pointer.live == guess).then_some(found);
+                (pointer, found)
+            }
         };
-        // A guess that is wrong may fail, if its table is gone: only the pointer tells whether that matters.
-        let (pointer, found) = futures::join!(self.pointer(store, usage), read(guess.clone()));
-        let pointer = pointer?;
-        if pointer.live == guess {
-            return Ok((pointer, found?));
-        }
-        let found = read(pointer.live.clone()).await?;
+        let found = match found {
+            Some(found) => found?,
+            None => read(pointer.live.clone()).await?,
+        };
         Ok((pointer, found))
     }
 
