@@ -31,7 +31,7 @@ SHARE_OF_GB = 1 / 1_000_000_000
 
 # Assumed, since nothing here has run in an account: what a network adds to the times that were measured.
 REQUEST_SECONDS = 0.060
-REQUEST_GB = 0.25
+REQUEST_GB = 0.5
 BATCH_SECONDS = 0.5  # and 1 ms an event
 CONSUMER_GB = 0.5
 JOB_SECONDS = 0.2
