@@ -14,7 +14,9 @@ pub mod cost;
 pub mod lambda;
 pub mod report;
 pub mod runtime;
+pub mod share;
 pub mod stack;
+pub mod tls;
 pub mod world;
 
 use torale_domain::time::Timestamp;

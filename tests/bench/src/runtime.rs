@@ -1,5 +1,6 @@
 //! A minimal Lambda Runtime API that only tells when a process did what.
 
+use crate::share::Share;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -8,7 +9,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path as File;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -39,6 +40,7 @@ pub struct RuntimeApi {
 struct Seen {
     run: Mutex<Run>,
     done: Notify,
+    share: Option<Share>,
 }
 
 #[derive(Default)]
@@ -49,10 +51,13 @@ struct Run {
 }
 
 impl RuntimeApi {
-    /// On a port of its own.
-    pub async fn start() -> Self {
+    /// On a port of its own. With a share of a CPU, a process has no more from its first poll on.
+    pub async fn start(share: Option<Share>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let api = Self { port: listener.local_addr().unwrap().port(), seen: Arc::default() };
+        let api = Self {
+            port: listener.local_addr().unwrap().port(),
+            seen: Arc::new(Seen { share, ..Seen::default() }),
+        };
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/{outcome}", post(answer))
@@ -76,19 +81,19 @@ impl RuntimeApi {
         payload: &Value,
     ) -> Start {
         *self.seen.run.lock().unwrap() = Run { payload: payload.to_string(), ..Run::default() };
-        let mut command = tokio::process::Command::new(program);
-        command
-            .env_clear()
-            .envs(environment)
-            .env("AWS_LAMBDA_RUNTIME_API", self.address())
-            .kill_on_drop(true);
+        let mut command = Command::new(program);
+        command.env_clear().envs(environment).env("AWS_LAMBDA_RUNTIME_API", self.address());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let started = Instant::now();
-        let mut child = command.spawn().unwrap();
-        timeout(PATIENCE, self.seen.done.notified())
-            .await
-            .unwrap_or_else(|_| panic!("{program:?} does not answer"));
-        child.kill().await.unwrap();
+        let seen = self.seen.clone();
+        // A thread of its own: what it starts is in its control group.
+        let starting = std::thread::spawn(move || {
+            seen.share.iter().for_each(Share::enter);
+            (Instant::now(), command.spawn().unwrap())
+        });
+        let (started, mut child) = starting.join().unwrap();
+        let answered = timeout(PATIENCE, self.seen.done.notified()).await;
+        child.kill().and_then(|()| child.wait()).unwrap();
+        answered.unwrap_or_else(|_| panic!("{program:?} does not answer"));
         let run = std::mem::take(&mut *self.seen.run.lock().unwrap());
         let since = |at: Instant| (at - started).as_secs_f64() * 1000.0;
         let (answered, status) = run.answered.unwrap();
@@ -101,6 +106,9 @@ async fn next(State(seen): State<Arc<Seen>>) -> (HeaderMap, String) {
         let mut run = seen.run.lock().unwrap();
         let first = run.polled.is_none();
         run.polled.get_or_insert_with(Instant::now);
+        if first {
+            seen.share.iter().for_each(Share::limit);
+        }
         first.then(|| run.payload.clone())
     };
     let Some(payload) = payload else { std::future::pending().await };

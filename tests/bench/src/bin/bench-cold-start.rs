@@ -18,7 +18,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use torale_bench::report::{Report, Table, Target, root};
 use torale_bench::runtime::{RuntimeApi, Start};
+use torale_bench::share::Share;
 use torale_bench::stack::Stack;
+use torale_bench::tls::Front;
 use torale_bench::world::World;
 use torale_bench::{lambda, percentile, short};
 use torale_domain::keys::Lanes;
@@ -55,6 +57,10 @@ struct Arguments {
     /// Binaries that are there already, instead of building them as `sam build` does.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// The memory of a function, in megabytes: from its first poll on it has no more of a CPU than that buys. Without
+    /// it, a function has all it wants.
+    #[arg(long)]
+    memory: Option<i64>,
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
@@ -104,29 +110,6 @@ fn routes() -> BTreeMap<String, (String, String)> {
     ROUTES.iter().map(of).collect()
 }
 
-fn environment(store: u16, api: &RuntimeApi, function: &str) -> BTreeMap<String, String> {
-    let roots = ROOTS.into_iter().find(|file| Path::new(file).exists()).unwrap_or_default();
-    let key = data::audit_key(None, &root().join("target/local")).unwrap();
-    let others = format!("http://{}", api.address());
-    [
-        ("AWS_LAMBDA_FUNCTION_NAME", function),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "bench"),
-        ("AWS_SECRET_ACCESS_KEY", "bench"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &format!("http://127.0.0.1:{store}")),
-        ("AWS_ENDPOINT_URL_SQS", &others),
-        ("AWS_ENDPOINT_URL_CLOUDWATCH", &others),
-        ("TORALE_EVENTS_QUEUE_URL", &others),
-        ("TORALE_COMMANDS_QUEUE_URL", &others),
-        ("AUDIT_KEY_FILE", &key.to_string_lossy()),
-        ("SSL_CERT_FILE", roots),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
-}
-
 /// Bytes of a program in a zip file, as `sam` packs it.
 fn zipped(program: &Path) -> usize {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
@@ -147,35 +130,75 @@ struct Found {
     bytes: usize,
 }
 
-/// Starts a function and the one that does nothing in turns.
-async fn measure(
-    api: &RuntimeApi,
-    stack: &Stack,
-    folder: &Path,
-    function: &str,
-    runs: usize,
-    routes: &BTreeMap<String, (String, String)>,
-) -> Found {
-    let (mut starts, mut hellos) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        for (name, to) in [(HELLO, &mut hellos), (function, &mut starts)] {
-            let environment = environment(stack.port, api, name);
-            to.push(api.cold_start(&folder.join(name), &environment, &payload(name, routes)).await);
-        }
+/// What is around a function that is started.
+struct Around {
+    api: RuntimeApi,
+    /// The store's address.
+    store: String,
+    /// The file of TLS roots.
+    roots: PathBuf,
+    /// The key that seals the audit trail.
+    key: PathBuf,
+    routes: BTreeMap<String, (String, String)>,
+}
+
+impl Around {
+    async fn of(stack: &Stack, memory: Option<i64>) -> Self {
+        let (api, front) = (RuntimeApi::start(memory.map(Share::of)).await, Front::of(stack.port).await);
+        let (machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
+        let key = data::audit_key(None, &root().join("target/local")).unwrap();
+        let machine = machine.into_iter().find(|file| file.exists()).expect("a file of TLS roots");
+        front.write_roots(machine, &roots);
+        Self { api, store: front.url, roots, key, routes: routes() }
     }
-    let (polled, hello) = (median(&starts, |s| s.polled), median(&hellos, |s| s.polled));
-    let (times, bytes) = (polled / hello, zipped(&folder.join(function)));
-    let row = vec![
-        function.to_owned(),
-        short(polled),
-        short(hello),
-        short(times),
-        short(median(&starts, |s| s.answered)),
-        short(median(&hellos, |s| s.answered)),
-        starts[0].status.clone(),
-        short(bytes as f64 / 1_048_576.0),
-    ];
-    Found { row, times, bytes }
+
+    fn environment(&self, function: &str) -> BTreeMap<String, String> {
+        let others = format!("http://{}", self.api.address());
+        [
+            ("AWS_LAMBDA_FUNCTION_NAME", function),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "bench"),
+            ("AWS_SECRET_ACCESS_KEY", "bench"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.store),
+            ("AWS_ENDPOINT_URL_SQS", &others),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", &others),
+            ("TORALE_EVENTS_QUEUE_URL", &others),
+            ("TORALE_COMMANDS_QUEUE_URL", &others),
+            ("AUDIT_KEY_FILE", &self.key.to_string_lossy()),
+            ("SSL_CERT_FILE", &self.roots.to_string_lossy()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    async fn start(&self, folder: &Path, function: &str) -> Start {
+        let payload = payload(function, &self.routes);
+        self.api.cold_start(&folder.join(function), &self.environment(function), &payload).await
+    }
+
+    /// Starts a function and the one that does nothing in turns.
+    async fn measure(&self, folder: &Path, function: &str, runs: usize) -> Found {
+        let (mut starts, mut hellos) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            hellos.push(self.start(folder, HELLO).await);
+            starts.push(self.start(folder, function).await);
+        }
+        let (polled, hello) = (median(&starts, |s| s.polled), median(&hellos, |s| s.polled));
+        let (times, bytes) = (polled / hello, zipped(&folder.join(function)));
+        let row = vec![
+            function.to_owned(),
+            short(polled),
+            short(hello),
+            short(times),
+            short(median(&starts, |s| s.answered)),
+            short(median(&hellos, |s| s.answered)),
+            starts[0].status.clone(),
+            short(bytes as f64 / 1_048_576.0),
+        ];
+        Found { row, times, bytes }
+    }
 }
 
 #[tokio::main]
@@ -184,13 +207,13 @@ async fn main() {
     let all = if arguments.functions.is_empty() { functions() } else { arguments.functions };
     let folder = arguments.folder.unwrap_or_else(|| build(&all));
     let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
-    let (api, routes) = (RuntimeApi::start().await, routes());
+    let around = Around::of(&stack, arguments.memory).await;
     let mut report = Report::new("cold-start", ABOUT);
     let note = format!("{} starts of each.", arguments.runs);
     let mut table = Table::new("Cold starts", note, &COLUMNS);
     let (mut slowest, mut largest) = ((String::new(), 0.0), (String::new(), 0));
     for function in &all {
-        let found = measure(&api, &stack, &folder, function, arguments.runs, &routes).await;
+        let found = around.measure(&folder, function, arguments.runs).await;
         if found.times > slowest.1 {
             slowest = (function.clone(), found.times);
         }
