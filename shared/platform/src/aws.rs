@@ -5,7 +5,7 @@ use crate::config;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use std::sync::OnceLock;
 use tokio::sync::OnceCell;
@@ -16,7 +16,8 @@ static SHARED: OnceCell<SdkConfig> = OnceCell::const_new();
 /// never ask.
 pub async fn shared() -> &'static SdkConfig {
     let load = || async {
-        let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        let loader =
+            aws_config::defaults(BehaviorVersion::latest()).http_client(http_client(TlsContext::default()));
         if !config::is_function() {
             return loader.load().await;
         }
@@ -26,12 +27,13 @@ pub async fn shared() -> &'static SdkConfig {
     SHARED.get_or_init(load).await
 }
 
-/// The SDK's own client builds a connector with each client, to see whether it can be built, and one more to use.
-fn http_client() -> SharedHttpClient {
+/// A client whose one connector is built with the first call. The SDK's own reads and checks the roots of TLS for each
+/// client of a service, to see whether it can, and once more to use them.
+pub fn http_client(tls: TlsContext) -> SharedHttpClient {
     let connector = OnceLock::new();
     http_client_fn(move |settings, _components| {
         let builder = || Connector::builder().connector_settings(settings.clone());
-        let build = || builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
-        connector.get_or_init(|| SharedHttpConnector::new(build())).clone()
+        let builder = || builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone());
+        connector.get_or_init(|| SharedHttpConnector::new(builder().build())).clone()
     })
 }

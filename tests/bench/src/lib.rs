@@ -16,7 +16,6 @@ pub mod report;
 pub mod runtime;
 pub mod share;
 pub mod stack;
-pub mod tls;
 pub mod world;
 
 use torale_domain::time::Timestamp;

@@ -8,4 +8,5 @@ pub mod generate;
 pub mod rebuild;
 pub mod sqs;
 pub mod stack;
+pub mod tls;
 pub mod world;

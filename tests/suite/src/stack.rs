@@ -43,11 +43,13 @@ pub const ADMIN_KEY: &str = "sk_test_0123456789abcdefghij";
 pub struct Stack {
     /// A client without faults, for looking at tables.
     pub client: Client,
-    port: u16,
+    /// Where it is served.
+    pub port: u16,
     _stop: DropGuard,
 }
 
-fn config(port: u16) -> Builder {
+/// How to reach a store on a port.
+pub fn config(port: u16) -> Builder {
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))

@@ -1,8 +1,8 @@
-//! The embedded store over TLS, as functions find DynamoDB: what a first connection costs is most of a cold start.
+//! The embedded store over TLS, as functions find DynamoDB.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -15,6 +15,7 @@ pub struct Front {
     pub url: String,
     /// The authority's certificate as PEM.
     pub authority: String,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Front {
@@ -31,20 +32,21 @@ impl Front {
         let config = config.with_single_cert(vec![leaf.der().clone()], key).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), port));
-        Self { url, authority: authority.pem() }
+        let connections = Arc::<AtomicUsize>::default();
+        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), port, connections.clone()));
+        Self { url, authority: authority.pem(), connections }
     }
 
-    /// A file with this machine's roots and the authority, as a function's are in one file.
-    pub fn write_roots(&self, roots: &Path, to: &Path) {
-        let roots = std::fs::read_to_string(roots).unwrap();
-        std::fs::write(to, roots + &self.authority).unwrap();
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor, port: u16) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, port: u16, connections: Arc<AtomicUsize>) {
     loop {
         let (inner, _from) = listener.accept().await.unwrap();
+        connections.fetch_add(1, Ordering::SeqCst);
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             inner.set_nodelay(true)?;
