@@ -107,7 +107,8 @@ pub(crate) struct LookedUp {
 }
 
 impl Identity {
-    /// Finds out whose the credentials are, and which generation is live: one round trip to the store.
+    /// Finds out whose the credentials are, and which generation is live: one round trip to the store, two for the first
+    /// request of an instance.
     pub(crate) async fn look_up(
         &self,
         asked: &Asked<'_>,

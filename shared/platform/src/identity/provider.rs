@@ -7,6 +7,7 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, Limited};
 use lambda_http::http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
 use lambda_http::http::{self, Method, StatusCode};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Largest answer that is read, in bytes.
@@ -32,17 +33,22 @@ pub enum Trouble {
     NoKeys,
 }
 
-/// A client that shares its TLS with the AWS SDK. It follows no redirection and goes through no proxy.
+/// A client that shares its TLS library with the AWS SDK; its connector is built with the first call. It follows no
+/// redirection and goes through no proxy.
 #[derive(Debug, Clone)]
 pub(super) struct Provider {
-    connector: SharedHttpConnector,
+    connector: OnceLock<SharedHttpConnector>,
     timeout: Duration,
 }
 
 impl Provider {
-    pub(super) fn new(timeout: Duration) -> Self {
-        let connector = Connector::builder().tls_provider(Tls::Rustls(CryptoMode::AwsLc)).build();
-        Self { connector: SharedHttpConnector::new(connector), timeout }
+    pub(super) const fn new(timeout: Duration) -> Self {
+        Self { connector: OnceLock::new(), timeout }
+    }
+
+    fn connector(&self) -> &SharedHttpConnector {
+        let build = || Connector::builder().tls_provider(Tls::Rustls(CryptoMode::AwsLc)).build();
+        self.connector.get_or_init(|| SharedHttpConnector::new(build()))
     }
 
     /// The status and the body of an answer to a request without one.
@@ -73,7 +79,7 @@ impl Provider {
         }
         let request = request.body(SdkBody::empty()).map_err(|e| unreachable(&e))?;
         let request = request.try_into().map_err(|e| unreachable(&e))?;
-        let response = self.connector.call(request).await.map_err(|e| unreachable(&e))?;
+        let response = self.connector().call(request).await.map_err(|e| unreachable(&e))?;
         let status =
             StatusCode::from_u16(response.status().as_u16()).map_err(|_invalid| Trouble::Unreadable)?;
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;

@@ -19,7 +19,7 @@ impl Generations {
     }
 
     /// The live generation and what `read` finds in it: one round trip while it is the one seen last, which the pointer
-    /// confirms beside the reading.
+    /// confirms beside the reading; two where none has been seen or another is live.
     pub(crate) async fn read_live<T, F>(
         &self,
         store: &Store,

@@ -29,12 +29,14 @@ use torale_tests::stack::ADMIN_KEY;
 use torale_tests::tls::Front;
 
 const HELLO: &str = "hello-world";
+/// What is measured by memory.
+const SAMPLE: &str = "stats";
 /// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
 const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, beside a function \
-    that does nothing, started in turns with it: medians. Each function's clients are built, and its first read of the \
-    store is done, before it polls. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch \
-    is not asked. Lambda adds the start of its sandbox and the download of the code.";
+    that does nothing, started in turns with it: medians. Each function's clients are built before it polls; the store is \
+    reached over TLS. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch is not asked. \
+    Lambda adds the start of its sandbox and the download of the code.";
 const COLUMNS: [&str; 8] = [
     "function",
     "first poll, ms",
@@ -57,10 +59,10 @@ struct Arguments {
     /// Binaries that are there already, instead of building them as `sam build` does.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// The memory of a function, in megabytes: from its first poll on it has no more of a CPU than that buys. Without
-    /// it, a function has all it wants.
-    #[arg(long)]
-    memory: Option<i64>,
+    /// Memories of a function in megabytes, to see what they buy: from its first poll on it has no more of a CPU than
+    /// that. Needs control groups in version 1.
+    #[arg(long, value_delimiter = ',')]
+    memories: Vec<i64>,
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
@@ -157,7 +159,7 @@ impl Around {
         [
             ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "bench"),
             ("AWS_SECRET_ACCESS_KEY", "bench"),
@@ -166,6 +168,10 @@ impl Around {
             ("AWS_ENDPOINT_URL_CLOUDWATCH", &others),
             ("TORALE_EVENTS_QUEUE_URL", &others),
             ("TORALE_COMMANDS_QUEUE_URL", &others),
+            ("CLERK_ISSUER", "https://clerk.example.com"),
+            ("CLERK_JWKS_URL", "https://clerk.example.com/.well-known/jwks.json"),
+            ("CLERK_SECRET_KEY", "sk_test_bench"),
+            ("CLERK_WEBHOOK_SECRET", "whsec_YmVuY2g="),
             ("AUDIT_KEY_FILE", &self.key.to_string_lossy()),
             ("SSL_CERT_FILE", &self.roots.to_string_lossy()),
         ]
@@ -201,13 +207,32 @@ impl Around {
     }
 }
 
+/// The first answer of one function, with the share of a CPU that some memories buy.
+async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) -> Table {
+    let note = format!(
+        "`{SAMPLE}`, all of a CPU up to its first poll, and then the share that its memory buys. {runs} starts."
+    );
+    let mut table =
+        Table::new("First answer by memory", note, &["memory, MB", "first poll, ms", "first answer, ms"]);
+    for memory in memories {
+        let around = Around::of(stack, Some(*memory)).await;
+        let mut starts = Vec::new();
+        for _ in 0..runs {
+            starts.push(around.start(folder, SAMPLE).await);
+        }
+        let times = [median(&starts, |s| s.polled), median(&starts, |s| s.answered)].map(short);
+        table.rows.push([vec![memory.to_string()], times.to_vec()].concat());
+    }
+    table
+}
+
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
     let all = if arguments.functions.is_empty() { functions() } else { arguments.functions };
     let folder = arguments.folder.unwrap_or_else(|| build(&all));
     let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
-    let around = Around::of(&stack, arguments.memory).await;
+    let around = Around::of(&stack, None).await;
     let mut report = Report::new("cold-start", ABOUT);
     let note = format!("{} starts of each.", arguments.runs);
     let mut table = Table::new("Cold starts", note, &COLUMNS);
@@ -222,6 +247,10 @@ async fn main() {
         }
         table.rows.push(found.row);
     }
+    report.add(table);
+    if !arguments.memories.is_empty() {
+        report.add(by_memory(&stack, &folder, arguments.runs, &arguments.memories).await);
+    }
     report.targets.push(Target {
         what: format!("first poll at most {MOST_TIMES} times hello-world's"),
         met: slowest.1 <= MOST_TIMES,
@@ -232,6 +261,5 @@ async fn main() {
         met: largest.1 < MOST_BYTES,
         found: format!("{} MiB at most ({})", short(largest.1 as f64 / 1_048_576.0), largest.0),
     });
-    report.add(table);
     report.finish();
 }
