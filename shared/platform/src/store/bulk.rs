@@ -31,6 +31,13 @@ impl Store {
         self.write_all(table, requests.collect::<Result<_, _>>(), usage).await
     }
 
+    /// Puts items that are not there yet, one a call: the tables that nothing may be taken from allow no batches, which
+    /// could delete.
+    pub async fn insert_all(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), StoreError> {
+        let calls = items.into_iter().map(|item| self.insert(table, item, usage));
+        stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
+    }
+
     /// Deletes items, whether they are there or not; no key may come twice.
     pub async fn delete_all(&self, table: &str, keys: Vec<Key>, usage: &Usage) -> Result<(), StoreError> {
         let requests = keys.iter().map(|key| {

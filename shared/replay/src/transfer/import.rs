@@ -77,10 +77,10 @@ impl Replay {
                 self.log_item(path, &line).await?
             });
             if items.len() >= ITEMS {
-                self.store.put_all(table, std::mem::take(&mut items), &self.usage).await?;
+                self.store.insert_all(table, std::mem::take(&mut items), &self.usage).await?;
             }
         }
-        self.store.put_all(table, items, &self.usage).await?;
+        self.store.insert_all(table, items, &self.usage).await?;
         if count == entry.lines {
             return Ok(());
         }
