@@ -156,16 +156,27 @@ const fn of(name: &'static str, unit: StandardUnit, value: f64) -> Value {
     Value { name, unit, value }
 }
 
-fn count(name: &'static str, value: impl TryInto<u32>) -> Value {
+fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> Value {
     of(name, StandardUnit::Count, number(value))
 }
 
-/// Counts are far below 2^32.
-fn number(value: impl TryInto<u32>) -> f64 {
-    f64::from(value.try_into().unwrap_or(u32::MAX))
+/// Counts are far below 2^32. A generation that is older than a measure may have taken off what it never added.
+fn number<N: TryInto<u32> + Ord + Default>(value: N) -> f64 {
+    f64::from(value.max(N::default()).try_into().unwrap_or(u32::MAX))
 }
 
 /// The time that has passed, to the millisecond.
 fn seconds(since: Timestamp, now: Timestamp) -> f64 {
     number((now.millis() - since.millis()).max(0)) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn less_than_nothing_is_nothing() {
+        assert_eq!([-1, 0, 7].map(number), [0.0, 0.0, 7.0]);
+        assert_eq!(number(i128::MAX), f64::from(u32::MAX));
+    }
 }
