@@ -45,12 +45,12 @@ fn told(kind: &str, notice: &Notice) {
     for known in found {
         let known = users.get(..*known).unwrap_or_default();
         for id in ["msg_1", &"é".repeat(126)] {
-            match notice.events(id, known, NOW) {
+            match notice.events(id, None, known, NOW) {
                 Ok(messages) => sent(kind, known, id, &messages),
                 Err(fault) => refused(&fault),
             }
         }
-        assert!(notice.events(&"m".repeat(129), known, NOW).is_err());
+        assert!(notice.events(&"m".repeat(129), None, known, NOW).is_err());
     }
 }
 

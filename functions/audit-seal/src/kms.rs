@@ -4,14 +4,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::Builder;
-use aws_sdk_kms::error::DisplayErrorContext;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use ed25519_dalek::VerifyingKey;
 use ed25519_dalek::pkcs8::DecodePublicKey;
 use std::time::Duration;
 use torale_platform::audit::seal::{SealError, Signer};
-use torale_platform::aws;
+use torale_platform::aws::{self, causes};
 
 /// Longest time for one call, retries included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +26,7 @@ pub struct KmsKey {
 }
 
 fn failed<E: std::error::Error>(error: &E) -> SealError {
-    SealError::Signing(DisplayErrorContext(error).to_string())
+    SealError::Signing(causes(error))
 }
 
 impl KmsKey {

@@ -19,6 +19,7 @@ use std::panic::AssertUnwindSafe;
 use tokio::time::{Duration, Instant};
 use torale_domain::clerk::{self, Notice, Payload};
 use torale_domain::ids::UserId;
+use torale_domain::trace::TraceParent;
 use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
 use torale_platform::queue::Queue;
@@ -64,6 +65,7 @@ pub struct WebhookTaken {
 struct Seen {
     svix_id: Option<String>,
     kind: Option<String>,
+    usage: Usage,
 }
 
 impl Webhook {
@@ -85,7 +87,8 @@ impl Webhook {
         };
         let request_id = respond::request_id(request);
         let response = render(&result, &request_id);
-        log(&result, response.status().as_u16(), &seen, &request_id, started);
+        let status = response.status().as_u16();
+        log(&result, Line { status, request_id, trace: respond::trace(request), seen, started });
         response
     }
 
@@ -104,17 +107,17 @@ impl Webhook {
         let Payload { kind, notice } = Payload::parse(text)?;
         seen.kind = Some(kind);
         let Some(notice) = notice else { return Ok(Done::Ignored) };
-        let known = self.known(&notice).await?;
-        self.queue.send(&notice.events(svix_id, &known, now)?).await?;
+        let known = self.known(&notice, &seen.usage).await?;
+        let trace = respond::trace(request);
+        self.queue.send(&notice.events(svix_id, trace.as_ref(), &known, now)?).await?;
         Ok(Done::Accepted)
     }
 
     /// The users that a payload may mean which names none of ours.
-    async fn known(&self, notice: &Notice) -> Result<Vec<UserId>, StoreError> {
+    async fn known(&self, notice: &Notice, usage: &Usage) -> Result<Vec<UserId>, StoreError> {
         let Some(clerk_user_id) = notice.unnamed() else { return Ok(Vec::new()) };
-        let usage = Usage::default();
-        let live = self.generations.read(&self.store, &usage).await?;
-        clerk::users(&TableReader::of(&self.store, &live, &usage), clerk_user_id).await
+        let live = self.generations.read(&self.store, usage).await?;
+        clerk::users(&TableReader::of(&self.store, &live, usage), clerk_user_id).await
     }
 }
 
@@ -128,15 +131,33 @@ fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
     }
 }
 
+/// What a line of the log is made of.
+struct Line {
+    status: u16,
+    request_id: String,
+    trace: Option<TraceParent>,
+    seen: Seen,
+    started: Instant,
+}
+
 /// Type and `svix-id`, never more of a payload: it is full of personal data.
-fn log(result: &Result<Done, Refusal>, status: u16, seen: &Seen, request_id: &str, started: Instant) {
+fn log(result: &Result<Done, Refusal>, line: Line) {
+    let Line { status, request_id, trace, seen, started } = line;
     let (svix_id, kind) = (seen.svix_id.as_deref(), seen.kind.as_deref());
+    let trace_id = trace.as_ref().map(TraceParent::trace_id);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let read_units = seen.usage.read_units();
+    macro_rules! log {
+        ($level:ident, $($how:tt)+) => {
+            tracing::$level!(
+                request_id, trace_id, action = "webhooks.clerk", status, svix_id, kind, duration_ms, read_units,
+                $($how)+, "webhook"
+            )
+        };
+    }
     match result {
-        Ok(done) => tracing::info!(request_id, status, svix_id, kind, duration_ms, ?done, "webhook"),
-        Err(error) if status >= 500 => {
-            tracing::error!(request_id, status, svix_id, kind, duration_ms, %error, "webhook");
-        }
-        Err(error) => tracing::warn!(request_id, status, svix_id, kind, duration_ms, %error, "webhook"),
+        Ok(done) => log!(info, ?done),
+        Err(error) if status >= 500 => log!(error, %error),
+        Err(error) => log!(warn, %error),
     }
 }

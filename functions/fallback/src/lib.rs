@@ -9,5 +9,8 @@ pub fn answer(request: &Request) -> Response<Body> {
     let allowed = routes::allowed(request.uri().path());
     let error =
         if allowed.is_empty() { AdminError::NotFound } else { AdminError::MethodNotAllowed { allowed } };
-    respond::refusal(&HttpError::from(&error), &respond::request_id(request))
+    let request_id = respond::request_id(request);
+    let response = respond::refusal(&HttpError::from(&error), &request_id);
+    respond::log(request, "none", &response, &request_id);
+    response
 }

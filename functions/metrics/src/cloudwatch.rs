@@ -4,11 +4,11 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::Builder;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
-use aws_sdk_cloudwatch::error::DisplayErrorContext;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, Statistic};
 use std::time::Duration;
 use torale_domain::time::{MINUTE, Timestamp};
+use torale_platform::aws::causes;
 
 /// The namespace of what the function tells.
 pub const NAMESPACE: &str = "Torale/Admin";
@@ -25,7 +25,7 @@ const LOOK_BACK: i64 = 5 * MINUTE;
 pub struct CloudWatchError(String);
 
 fn failed<E: std::error::Error>(error: &E) -> CloudWatchError {
-    CloudWatchError(DisplayErrorContext(error).to_string())
+    CloudWatchError(causes(error))
 }
 
 /// One value of a metric.

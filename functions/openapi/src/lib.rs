@@ -25,9 +25,12 @@ pub fn text() -> String {
 /// Answers anyone.
 pub fn answer(text: &str, request: &Request) -> Response<Body> {
     let request_id = respond::request_id(request);
-    if request.method() != Method::GET {
+    let response = if request.method() == Method::GET {
+        respond::json(StatusCode::OK, text.to_owned(), &request_id, &[])
+    } else {
         let error = AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() };
-        return respond::refusal(&HttpError::from(&error), &request_id);
-    }
-    respond::json(StatusCode::OK, text.to_owned(), &request_id, &[])
+        respond::refusal(&HttpError::from(&error), &request_id)
+    };
+    respond::log(request, "openapi", &response, &request_id);
+    response
 }

@@ -22,6 +22,7 @@ use crate::ids::{ClerkUserId, UserId};
 use crate::keys;
 use crate::read::{Corrupt, Range, Reader, Reads};
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -147,7 +148,13 @@ impl Notice {
 
     /// The events as messages: one, or one for each of several users known by this Clerk id. `known` is what
     /// [`users`] found, if it was needed. The first event's id is the webhook's; the others add their number to it.
-    pub fn events(&self, svix_id: &str, known: &[UserId], now: Timestamp) -> Result<Vec<String>, Fault> {
+    pub fn events(
+        &self,
+        svix_id: &str,
+        trace: Option<&TraceParent>,
+        known: &[UserId],
+        now: Timestamp,
+    ) -> Result<Vec<String>, Fault> {
         let users = match (self.external, known) {
             (Some(user), _) => vec![user],
             (None, []) => vec![derived(&self.clerk)],
@@ -155,14 +162,14 @@ impl Notice {
         };
         let messages = users.into_iter().enumerate().map(|(n, user)| {
             let id = if n == 0 { svix_id.to_owned() } else { format!("{svix_id}.{n}") };
-            let message = self.event(&id, user);
+            let message = self.event(&id, trace, user);
             events::parse(&message, Some(now))?;
             Ok(message)
         });
         messages.collect()
     }
 
-    fn event(&self, id: &str, user: UserId) -> String {
+    fn event(&self, id: &str, trace: Option<&TraceParent>, user: UserId) -> String {
         let (kind, fields) = match &self.change {
             Change::Created { email, role } => {
                 let role = role.as_ref().map(|role| ("role", json!(role)));
@@ -177,11 +184,18 @@ impl Notice {
             Change::LoggedIn => (EventType::UserLoggedIn, Vec::new()),
         };
         let data: BTreeMap<&str, Value> = fields.into_iter().chain([("user_id", json!(user))]).collect();
-        json!({
-            "specversion": "1.0", "id": id, "source": SOURCE, "type": format!("{TYPE_PREFIX}{}", kind.name()),
-            "subject": user, "time": self.time, "datacontenttype": "application/json", "data": data,
-        })
-        .to_string()
+        let envelope = [
+            ("specversion", json!("1.0")),
+            ("id", json!(id)),
+            ("source", json!(SOURCE)),
+            ("type", json!(format!("{TYPE_PREFIX}{}", kind.name()))),
+            ("subject", json!(user)),
+            ("time", json!(self.time)),
+            ("datacontenttype", json!("application/json")),
+            ("data", json!(data)),
+        ];
+        let trace = trace.map(|trace| ("traceparent", json!(trace)));
+        json!(envelope.into_iter().chain(trace).collect::<BTreeMap<_, _>>()).to_string()
     }
 }
 

@@ -7,6 +7,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+use std::error::Error;
 use std::sync::OnceLock;
 use tokio::sync::OnceCell;
 
@@ -36,4 +37,19 @@ pub fn http_client(tls: TlsContext) -> SharedHttpClient {
         let builder = || builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone());
         connector.get_or_init(|| SharedHttpConnector::new(builder().build())).clone()
     })
+}
+
+/// The texts of an error and its causes, for logs: without the raw answer that the SDK's `DisplayErrorContext` adds.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let cause_text = error.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        cause = error.source();
+    }
+    text
 }

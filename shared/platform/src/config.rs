@@ -223,6 +223,15 @@ pub fn function_memory() -> Option<usize> {
 /// Logs as JSON lines on standard output, as Lambda collects them. Call once, first of all.
 pub fn start_logging() {
     logs(&variable(LOG, "info"), std::io::stdout).init();
+    log_panics();
+}
+
+/// Panics are lines like all others: where, and not what was said, which may be anybody's data.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "panic");
+    }));
 }
 
 /// Logs as JSON lines. Nothing below `info` is ever written, whatever the directives say: that is where libraries

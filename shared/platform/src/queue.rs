@@ -1,5 +1,6 @@
 //! SQS: sends messages to the queues of events and of commands.
 
+use crate::aws::causes;
 use crate::{aws, clock, config};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
@@ -43,21 +44,6 @@ impl QueueError {
             Some(_) | None => Self::Unavailable(text),
         }
     }
-}
-
-/// The texts of an error and its causes, without the raw answer that `DisplayErrorContext` would add.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let cause_text = error.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// A queue, for sending: a client with its time limits.

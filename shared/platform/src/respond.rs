@@ -43,6 +43,13 @@ pub fn trace(request: &Request) -> Option<TraceParent> {
     xray.and_then(TraceParent::from_xray).or_else(|| TraceParent::parse(sent()?))
 }
 
+/// The log's line of a request to which anybody gets the same answer.
+pub fn log(request: &Request, action: &str, response: &Response<Body>, request_id: &str) {
+    let trace = trace(request);
+    let trace_id = trace.as_ref().map(TraceParent::trace_id);
+    tracing::info!(request_id, trace_id, action, status = response.status().as_u16());
+}
+
 /// An answer of JSON with the headers that every answer carries and those of its own.
 pub fn json(
     status: StatusCode,

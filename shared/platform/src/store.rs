@@ -17,7 +17,7 @@ use crate::aws;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 pub use generation::{Generation, Generations, Pointer};
 pub use reader::TableReader;
@@ -52,7 +52,7 @@ impl StoreError {
         E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
     {
         let code = error.as_service_error().and_then(|e| e.code().map(str::to_owned));
-        let text = DisplayErrorContext(&error).to_string();
+        let text = aws::causes(&error);
         match code.as_deref() {
             Some(
                 "ValidationException"

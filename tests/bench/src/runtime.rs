@@ -40,7 +40,7 @@ pub struct RuntimeApi {
 struct Seen {
     run: Mutex<Run>,
     done: Notify,
-    share: Option<Share>,
+    share: Option<Arc<Share>>,
 }
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ struct Run {
 
 impl RuntimeApi {
     /// On a port of its own. With a share of a CPU, a process has no more from its first poll on.
-    pub async fn start(share: Option<Share>) -> Self {
+    pub async fn start(share: Option<Arc<Share>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let api = Self {
             port: listener.local_addr().unwrap().port(),
@@ -87,7 +87,7 @@ impl RuntimeApi {
         let seen = self.seen.clone();
         // A thread of its own: what it starts is in its control group.
         let starting = std::thread::spawn(move || {
-            seen.share.iter().for_each(Share::enter);
+            seen.share.iter().for_each(|share| share.enter());
             (Instant::now(), command.spawn().unwrap())
         });
         let (started, mut child) = starting.join().unwrap();
@@ -107,7 +107,7 @@ async fn next(State(seen): State<Arc<Seen>>) -> (HeaderMap, String) {
         let first = run.polled.is_none();
         run.polled.get_or_insert_with(Instant::now);
         if first {
-            seen.share.iter().for_each(Share::limit);
+            seen.share.iter().for_each(|share| share.limit());
         }
         first.then(|| run.payload.clone())
     };

@@ -3,8 +3,9 @@
 //!
 //! Needs the CPU controller of control groups in version 1, and the right to make a group.
 
-use std::fs::{create_dir, write};
+use std::fs::{create_dir, remove_dir, write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Megabytes that buy one CPU, by Lambda's documentation.
 const MEGABYTES_A_CPU: i64 = 1769;
@@ -16,16 +17,21 @@ const GROUPS: &str = "/sys/fs/cgroup/cpu";
 #[derive(Debug)]
 pub struct Share {
     folder: PathBuf,
-    quota: i64,
+    quota: AtomicI64,
 }
 
 impl Share {
-    /// Of a function with some megabytes.
-    pub fn of(megabytes: i64) -> Self {
+    /// A group of this process' own.
+    pub fn create() -> Self {
         let folder = Path::new(GROUPS).join(format!("torale-bench-{}", std::process::id()));
         create_dir(&folder).unwrap_or_else(|e| panic!("no control group in {GROUPS}: {e}"));
         write(folder.join("cpu.cfs_period_us"), PERIOD.to_string()).unwrap();
-        Self { folder, quota: PERIOD * megabytes / MEGABYTES_A_CPU }
+        Self { folder, quota: AtomicI64::new(-1) }
+    }
+
+    /// What [`Share::limit`] leaves: as much as a function with some megabytes has.
+    pub fn set(&self, megabytes: i64) {
+        self.quota.store(PERIOD * megabytes / MEGABYTES_A_CPU, Ordering::SeqCst);
     }
 
     /// Lets the calling thread, and what it starts, have all it wants until [`Share::limit`].
@@ -37,15 +43,11 @@ impl Share {
 
     /// From now on there is the share and no more.
     pub fn limit(&self) {
-        write(self.folder.join("cpu.cfs_quota_us"), self.quota.to_string()).unwrap();
+        write(self.folder.join("cpu.cfs_quota_us"), self.quota.load(Ordering::SeqCst).to_string()).unwrap();
     }
-}
 
-impl Drop for Share {
-    fn drop(&mut self) {
-        // The group of a thread that has just ended may be busy for a moment.
-        if let Err(error) = std::fs::remove_dir(&self.folder) {
-            println!("{} is left behind: {error}", self.folder.display());
-        }
+    /// Leaves nothing behind.
+    pub fn remove(&self) {
+        remove_dir(&self.folder).unwrap();
     }
 }

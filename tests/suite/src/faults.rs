@@ -5,6 +5,8 @@ use aws_sdk_dynamodb::config::interceptors::{
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -62,5 +64,68 @@ impl Intercept for Faults {
             return Err("injected after the call".into());
         }
         Ok(())
+    }
+}
+
+/// Marks a call whose answer is not the store's.
+#[derive(Debug)]
+struct Mine;
+
+impl Storable for Mine {
+    type Storer = StoreReplace<Self>;
+}
+
+/// Answers calls of one operation with a text of one's own.
+#[derive(Debug, Clone)]
+pub struct Answers(pub &'static str, pub &'static str);
+
+impl Intercept for Answers {
+    fn name(&self) -> &'static str {
+        "answers"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        if target.ends_with(self.0) {
+            config.interceptor_state().store_put(Mine);
+        }
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if config.load::<Mine>().is_some() {
+            *context.response_mut().body_mut() = SdkBody::from(self.1);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses calls of one operation, as the policy of a table does.
+#[derive(Debug, Clone)]
+pub struct Without(pub &'static str);
+
+impl Intercept for Without {
+    fn name(&self) -> &'static str {
+        "without"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let target = context.request().headers().get("x-amz-target").unwrap_or_default();
+        if target.ends_with(self.0) { Err("refused".into()) } else { Ok(()) }
     }
 }

@@ -22,7 +22,7 @@ use torale_platform::outbox::Relay;
 use torale_platform::queue::Queue;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Usage, log};
-use torale_tests::faults::Faults;
+use torale_tests::faults::{Answers, Faults};
 use torale_tests::generate::{self, event};
 use torale_tests::sqs::{Fate, Sqs, URL};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
@@ -176,6 +176,51 @@ async fn a_requests_line_tells_who_what_when_and_at_what_price() {
     );
     assert!(line["duration_ms"].is_u64());
     assert!(line["read_units"].as_f64() > Some(0.0) && line["write_units"].as_f64() > Some(0.0), "{line}");
+    log.is_clean();
+}
+
+#[tokio::test]
+async fn what_anybody_may_ask_has_its_line_too() {
+    let log = Log::listen().await;
+    for (path, action, status) in [("/admin/nowhere", "none", 404), ("/admin/openapi.json", "openapi", 200)] {
+        let mut request = stack::request(Method::GET, path, "", None);
+        request.headers_mut().insert("traceparent", TRACE.parse().unwrap());
+        let response =
+            if status == 200 { openapi::answer("{}", &request) } else { fallback::answer(&request) };
+        let line = log.line("request_id", response.headers()["x-request-id"].to_str().unwrap());
+        assert_eq!(
+            (&line["action"], &line["status"], &line["trace_id"]),
+            (&json!(action), &json!(status), &json!(TRACE_ID))
+        );
+    }
+}
+
+/// The SDK's own text of such an error has all bytes of the answer in it.
+#[tokio::test]
+async fn an_answer_of_the_store_that_cannot_be_read_is_not_printed() {
+    let log = Log::listen().await;
+    let stack = Stack::start().await;
+    stack.consume(&generate::admin()).await;
+    let store = stack.store_with(Answers("Query", r#"{"Items":[{"email":{"S":"ann@example.com"}}"#));
+    let app = App::new(store, stack::keys_only(), stack::LIMITS, stack::temporal_ui(), || NOW);
+    let request = stack::request(Method::GET, "/admin/users", "", Some(&format!("Bearer {ADMIN_KEY}")));
+    let response = stack::answer(&app, request).await;
+    assert_eq!(response.status(), 503);
+    let line = log.line("request_id", response.headers()["x-request-id"].to_str().unwrap());
+    assert!(line["error"].as_str().unwrap().contains("failed to parse JSON"), "{line}");
+    log.is_clean();
+}
+
+#[tokio::test]
+async fn a_panic_is_a_line_without_its_message() {
+    let log = Log::listen().await;
+    let usual = std::panic::take_hook();
+    config::log_panics();
+    let panicked = std::panic::catch_unwind(|| panic!("ann@example.com"));
+    std::panic::set_hook(usual);
+    assert!(panicked.is_err());
+    let line = log.line("message", "panic");
+    assert!(line["at"].as_str().unwrap().contains("logs.rs:"), "{line}");
     log.is_clean();
 }
 

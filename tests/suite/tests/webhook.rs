@@ -98,6 +98,15 @@ async fn what_svix_has_signed_is_accepted_and_sent() {
 }
 
 #[tokio::test]
+async fn its_event_carries_the_requests_trace() {
+    let mut request = signed("msg_1", &created());
+    let trace = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+    request.headers_mut().insert("traceparent", trace.parse().unwrap());
+    let (_, sent) = ask(SECRET, request).await;
+    assert_eq!(sent[0]["traceparent"], trace);
+}
+
+#[tokio::test]
 async fn each_type_becomes_its_event() {
     let mut admin = user("user_bob", None);
     admin["public_metadata"] = json!({ "role": "admin" });

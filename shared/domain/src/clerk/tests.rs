@@ -42,7 +42,7 @@ fn notice(payload: &Value) -> Notice {
 
 /// The one event of a payload, after our own intake has taken it.
 fn event(payload: &Value, known: &[UserId]) -> Value {
-    let events = notice(payload).events("msg_1", known, NOW).unwrap();
+    let events = notice(payload).events("msg_1", None, known, NOW).unwrap();
     let [message] = events.as_slice() else { panic!("{events:?}") };
     assert!(matches!(events::parse(message, Some(NOW)), Ok(Received::Known(_))), "{message}");
     serde_json::from_str(message).unwrap()
@@ -145,7 +145,7 @@ fn a_user_without_an_external_id_is_looked_up_unless_it_is_new() {
 #[test]
 fn several_users_with_one_clerk_id_all_go() {
     let known = [UserId(Uuid::nil()), UserId::parse(OURS).unwrap()];
-    let events = notice(&payload("user.deleted", deleted())).events("msg_1", &known, NOW).unwrap();
+    let events = notice(&payload("user.deleted", deleted())).events("msg_1", None, &known, NOW).unwrap();
     let told: Vec<Value> = events.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
     let told: Vec<_> = told.iter().map(|event| (&event["id"], &event["data"]["user_id"])).collect();
     let expected = [(json!("msg_1"), json!(Uuid::nil())), (json!("msg_1.1"), json!(OURS))];
@@ -193,7 +193,7 @@ fn what_our_intake_would_set_aside_is_refused() {
     let refused = |created_at: i64, id: &str| {
         let mut user = user();
         user["created_at"] = json!(created_at);
-        notice(&payload("user.created", user)).events(id, &[], NOW).unwrap_err()
+        notice(&payload("user.created", user)).events(id, None, &[], NOW).unwrap_err()
     };
     assert_eq!(refused(1_420_070_399_999, "msg_1"), Fault::Refused(SetAside::TimeOutOfRange));
     assert_eq!(refused(NOW.millis() + 86_400_001, "msg_1"), Fault::Refused(SetAside::TimeOutOfRange));

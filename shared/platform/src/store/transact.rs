@@ -1,7 +1,7 @@
 //! Executes a planned transaction.
 
 use super::{CAPACITY, Store, StoreError, Usage, convert};
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use crate::aws;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ impl Store {
             }
             Err(error) if error.as_service_error().is_some_and(is_race) => Err(Lost::Race),
             Err(error) if error.as_service_error().is_some_and(is_wrong) => {
-                Err(Lost::Failed(StoreError::Refused(DisplayErrorContext(&error).to_string())))
+                Err(Lost::Failed(StoreError::Refused(aws::causes(&error))))
             }
             Err(error) => Err(Lost::Failed(StoreError::from_sdk(error))),
         }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use torale_bench::report::{Report, Table, Target, root};
 use torale_bench::runtime::{RuntimeApi, Start};
 use torale_bench::share::Share;
@@ -145,8 +146,8 @@ struct Around {
 }
 
 impl Around {
-    async fn of(stack: &Stack, memory: Option<i64>) -> Self {
-        let (api, front) = (RuntimeApi::start(memory.map(Share::of)).await, Front::of(stack.port).await);
+    async fn of(stack: &Stack, share: Option<Arc<Share>>) -> Self {
+        let (api, front) = (RuntimeApi::start(share).await, Front::of(stack.port).await);
         let (machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
         let key = data::audit_key(None, &root().join("target/local")).unwrap();
         let machine = machine.into_iter().find(|file| file.exists()).expect("a file of TLS roots");
@@ -214,8 +215,10 @@ async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) 
     );
     let mut table =
         Table::new("First answer by memory", note, &["memory, MB", "first poll, ms", "first answer, ms"]);
+    let share = Arc::new(Share::create());
+    let around = Around::of(stack, Some(share.clone())).await;
     for memory in memories {
-        let around = Around::of(stack, Some(*memory)).await;
+        share.set(*memory);
         let mut starts = Vec::new();
         for _ in 0..runs {
             starts.push(around.start(folder, SAMPLE).await);
@@ -223,6 +226,7 @@ async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) 
         let times = [median(&starts, |s| s.polled), median(&starts, |s| s.answered)].map(short);
         table.rows.push([vec![memory.to_string()], times.to_vec()].concat());
     }
+    share.remove();
     table
 }
 
