@@ -21,10 +21,11 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = ROOT / "infra/template.yaml"
-# sam takes any key without a word, known or not.
+# sam takes any key without a word, known or not. With a template named for it, deploy would upload what was not built.
 SAMCONFIG = {
-    "global": {"stack_name", "template_file"},
-    "build": {"beta_features"},
+    "global": {"stack_name"},
+    "build": {"template_file", "beta_features"},
+    "validate": {"template_file"},
     "deploy": {"capabilities", "confirm_changeset", "resolve_s3"},
 }
 
