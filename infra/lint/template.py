@@ -14,6 +14,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 sys.path.append(str(Path(__file__).parent.parent))
 
 import costs  # noqa: E402
+import deployment  # noqa: E402
+import machine  # noqa: E402
 import observability  # noqa: E402
 import permissions  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
@@ -64,21 +66,26 @@ def samconfig() -> list[str]:
     return [f"samconfig.toml: is {key} a setting of {command}?" for command, key in sorted(found - known)]
 
 
+def checked(template: dict) -> list[str]:
+    """What is wrong with permissions, alarms, settings and the state machine."""
+    checks = [permissions.faults(template), observability.faults(template, ROOT)]
+    return sum(checks, []) + deployment.faults(template) + machine.faults(template)
+
+
 def unnoticed(template: dict) -> list[str]:
-    """Changes for the worse that the checks of permissions and alarms would let through: there must be none."""
+    """Changes for the worse that these checks would let through: there must be none."""
     faults = []
-    for name, worsen in [*permissions.WORSE, *observability.WORSE]:
+    for name, worsen in [*permissions.WORSE, *observability.WORSE, *deployment.WORSE, *machine.WORSE]:
         worse = copy.deepcopy(template)
         worsen(worse["Resources"])
-        if not permissions.faults(worse) and not observability.faults(worse, ROOT):
+        if not checked(worse):
             faults.append(f"nobody notices: {name}")
     return faults
 
 
 def main() -> int:
     template = expanded()
-    checks = [linted(template), samconfig(), permissions.faults(template), observability.faults(template, ROOT)]
-    faults = sum(checks, []) + unnoticed(template) + costs.faults()
+    faults = linted(template) + samconfig() + checked(template) + unnoticed(template) + costs.faults()
     print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
     return 1 if faults else 0
 
