@@ -22,6 +22,7 @@ LAMBDA_REQUEST = 0.20e-6
 API_REQUEST = 1.00e-6
 SQS_REQUEST = 0.40e-6
 METRIC_MONTH = 0.30
+METRICS_CALL = 0.01 / 1_000
 ALARM_METRIC_MONTH = 0.10
 LOG_GB = 0.50
 KMS_KEY_MONTH = 1.00
@@ -41,6 +42,8 @@ LOG_LINE_BYTES = 700
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
+# Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are told only when events come.
+ALWAYS_TOLD, TOLD_WITH_EVENTS = 12, 7 + 25
 
 Row = tuple[str, str, float]
 
@@ -84,11 +87,13 @@ def per_million_requests(endpoint: str) -> list[Row]:
 def idle_month() -> list[Row]:
     jobs, units = len(IDLE_READ_UNITS), sum(IDLE_READ_UNITS.values())
     runs = jobs * RUNS_A_MONTH
-    own, watched = 12 + 7 + 25, 12 + 40
+    # Each metric that an alarm names, and the query about all tables.
+    watched = (ROOT / "infra/template.yaml").read_text().count("MetricName: ") + 1
     polls = 2 * 5 * 3 * RUNS_A_MONTH
     seals = 6 * 24 * 30
     return [
-        ("metrics of our own", f"{own} x $0.30", own * METRIC_MONTH),
+        ("metrics of our own", f"{ALWAYS_TOLD} x $0.30", ALWAYS_TOLD * METRIC_MONTH),
+        ("telling them, every minute", f"{RUNS_A_MONTH:,} calls x $0.01/1,000", RUNS_A_MONTH * METRICS_CALL),
         ("alarms", f"{watched} metrics x $0.10", watched * ALARM_METRIC_MONTH),
         ("dashboard", "1 x $3.00", DASHBOARD_MONTH),
         ("key that seals, confirmed every ten minutes", f"$1 + {seals:,} signatures",
@@ -99,6 +104,14 @@ def idle_month() -> list[Row]:
          units * RUNS_A_MONTH * READ_UNIT),
         ("queues polled by five pollers each, every 20 s", f"{polls / 1e6:.2f}M x $0.40/M", polls * SQS_REQUEST),
         ("log lines", f"{runs:,} x 0.7 KB", runs * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+    ]
+
+
+def month_with_events() -> list[Row]:
+    told = TOLD_WITH_EVENTS
+    return [
+        ("metrics of the consumer and of the types of events", f"{told} x $0.30", told * METRIC_MONTH),
+        ("asking how long the oldest event has waited", f"{RUNS_A_MONTH:,} calls x $0.01/1,000", RUNS_A_MONTH * METRICS_CALL),
     ]
 
 
@@ -116,6 +129,7 @@ def page() -> str:
         markdown("A million requests for `/admin/stats`, a million executions stored", per_million_requests("stats")),
         markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions")),
         markdown("A month in which nothing happens", idle_month()),
+        markdown("Besides, a month in which events of all types come in every hour and wait in every minute", month_with_events()),
     ])
 
 

@@ -4,15 +4,52 @@ import json
 import re
 from pathlib import Path
 
-# The thresholds that the product documents, and the alarms about the machinery.
-THRESHOLDS = {
-    "ErrorRate": 5,
-    "AvgDurationMs": 10_000,
-    "FailedExecutionsPerHour": 1_000,
-    "NewErrorsPerHour": 100,
-    "OutboxAgeSeconds": 300,
-    "SetAside": 0,
+READERS = ["Stats", "Queries", "Executions", "Errors", "Users", "TemporalWorkflows", "TemporalSchedules", "Audit"]
+CHANGERS = ["DeactivateUser", "ReactivateUser", "DeactivateUsers", "ClerkWebhook", "Fallback", "OpenApi"]
+JOBS = ["Consumer", "CommandExecutor", "OutboxRelay", "AuditSeal", "Metrics", "Replay"]
+SCHEDULES = ["OutboxRelayEveryMinute", "AuditSealEveryMinute", "MetricsEveryMinute"]
+
+
+def queue(name: str) -> list[dict]:
+    return [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
+
+
+def of(name: str, resource: str) -> list[dict]:
+    return [{"Name": name, "Value": {"Ref": resource}}]
+
+
+LAG = {"Ref": "LagAlarmSeconds"}
+# Every alarm about one metric: what it looks at, how often it must be over which threshold, and what no data means.
+ALARMS = {
+    # name: (namespace, metric, dimensions, statistic, period, periods, threshold, without data)
+    "ErrorRate": ("Torale/Admin", "ErrorRate", None, "Maximum", 60, 3, 5, "notBreaching"),
+    "AvgDuration": ("Torale/Admin", "AvgDurationMs", None, "Maximum", 60, 3, 10_000, "notBreaching"),
+    "FailedExecutions": ("Torale/Admin", "FailedExecutionsPerHour", None, "Maximum", 60, 1, 1_000, "notBreaching"),
+    "NewErrors": ("Torale/Admin", "NewErrorsPerHour", None, "Maximum", 60, 1, 100, "notBreaching"),
+    "OutboxAge": ("Torale/Admin", "OutboxAgeSeconds", None, "Maximum", 60, 3, 300, "breaching"),
+    "AuditSealAge": ("Torale/Admin", "AuditSealAgeSeconds", None, "Maximum", 60, 3, 1_200, "breaching"),
+    "SetAside": ("Torale/Consumer", "SetAside", None, "Sum", 300, 1, 0, "notBreaching"),
+    "HandedBack": ("Torale/Consumer", "HandedBack", None, "Sum", 900, 4, 0, "notBreaching"),
+    "ProjectionLag": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue("EventsQueue"), "Maximum", 60, 3, LAG, "notBreaching"),
+    "EventsDeadLetters": (
+        "AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("EventsDeadLetters"), "Maximum", 60, 1, 0, "notBreaching"),
+    "CommandsDeadLetters": (
+        "AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("CommandsDeadLetters"), "Maximum", 60, 1, 0, "notBreaching"),
+    "ReplayFailed": ("AWS/States", "ExecutionsFailed", of("StateMachineArn", "ReplayMachine"), "Sum", 300, 1, 0, "notBreaching"),
+    "ApiFaults": ("AWS/ApiGateway", "5xx", of("ApiId", "Api"), "Sum", 300, 1, 5, "notBreaching"),
 }
+# Alarms about the sum of one metric of several resources: any of it at all within five minutes.
+SUMS = {
+    # name: (namespace, metric, dimension, of which resources)
+    "ReadersErrors": ("AWS/Lambda", "Errors", "FunctionName", READERS),
+    "ChangersErrors": ("AWS/Lambda", "Errors", "FunctionName", CHANGERS),
+    "JobsErrors": ("AWS/Lambda", "Errors", "FunctionName", JOBS),
+    "ReadersThrottles": ("AWS/Lambda", "Throttles", "FunctionName", READERS),
+    "ChangersThrottles": ("AWS/Lambda", "Throttles", "FunctionName", CHANGERS),
+    "JobsThrottles": ("AWS/Lambda", "Throttles", "FunctionName", JOBS),
+    "Schedules": ("AWS/Events", "FailedInvocations", "RuleName", SCHEDULES),
+}
+TABLE_THROTTLES = 'SELECT SUM(ThrottledRequests) FROM SCHEMA("AWS/DynamoDB", TableName, Operation)'
 # A metric of ours in the code: its name is the first thing that is said of it.
 TOLD = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 
@@ -29,14 +66,37 @@ def of_type(resources: dict, kind: str) -> dict[str, dict]:
     return {name: r.get("Properties", {}) for name, r in resources.items() if r["Type"] == kind}
 
 
-def single(alarm: dict) -> str | None:
-    return alarm.get("MetricName")
+def over(threshold, periods: int, without_data: str, what: dict) -> dict:
+    """All of an alarm's properties but its description."""
+    topic = [{"Ref": "AlarmTopic"}]
+    return {
+        **what,
+        "AlarmActions": topic,
+        "OKActions": topic,
+        "EvaluationPeriods": periods,
+        "Threshold": threshold,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": without_data,
+    }
 
 
-def watched(alarms: dict[str, dict], metric: str) -> list[str]:
-    """The functions whose metric some alarm adds up."""
-    stats = [query["MetricStat"]["Metric"] for a in alarms.values() for query in a.get("Metrics", []) if "MetricStat" in query]
-    return sorted(m["Dimensions"][0]["Value"]["Ref"] for m in stats if m["MetricName"] == metric)
+def expected() -> dict[str, dict]:
+    """What each alarm must be, by its name in the template."""
+    alarms = {}
+    for name, (namespace, metric, dimensions, statistic, period, periods, threshold, without_data) in ALARMS.items():
+        what = {"Namespace": namespace, "MetricName": metric, "Statistic": statistic, "Period": period}
+        if dimensions:
+            what["Dimensions"] = dimensions
+        alarms[f"{name}Alarm"] = over(threshold, periods, without_data, what)
+    for name, (namespace, metric, dimension, resources) in SUMS.items():
+        queries = [{"Id": "all", "ReturnData": True, "Expression": "SUM(METRICS())"}]
+        for n, resource in enumerate(resources):
+            stat = {"Namespace": namespace, "MetricName": metric, "Dimensions": of(dimension, resource)}
+            queries.insert(n, {"Id": f"m{n}", "ReturnData": False, "MetricStat": {"Metric": stat, "Period": 300, "Stat": "Sum"}})
+        alarms[f"{name}Alarm"] = over(0, 1, "notBreaching", {"Metrics": queries})
+    tables = {"Id": "all", "ReturnData": True, "Period": 300, "Expression": TABLE_THROTTLES}
+    alarms["TableThrottlesAlarm"] = over(0, 1, "notBreaching", {"Metrics": [tables]})
+    return alarms
 
 
 def named(resources: dict) -> set[tuple[str, str]]:
@@ -52,36 +112,34 @@ def named(resources: dict) -> set[tuple[str, str]]:
 def faults(template: dict, root: Path) -> list[str]:
     """Alarms that are missing, wrong or silent, and metrics that nobody tells."""
     resources = template["Resources"]
-    alarms, code = of_type(resources, "AWS::CloudWatch::Alarm"), told(root)
+    code = told(root)
     found = [
         f"{namespace}/{name}: no function tells it"
         for namespace, name in sorted(named(resources)) if name not in code.get(namespace, set())
     ]
     shown = {name for namespace, name in named(resources) if namespace == "Torale/Admin"}
     found += [f"Torale/Admin/{name}: in no alarm and on no dashboard" for name in sorted(code["Torale/Admin"] - shown)]
-    topics = list(of_type(resources, "AWS::SNS::Topic"))
-    for name, alarm in alarms.items():
-        if alarm.get("AlarmActions") != [{"Ref": topics[0]}] or len(topics) != 1:
-            found.append(f"{name} does not go to the one topic")
-    for metric, threshold in THRESHOLDS.items():
-        if not any(single(a) == metric and a["Threshold"] == threshold
-                   and a["ComparisonOperator"] == "GreaterThanThreshold" for a in alarms.values()):
-            found.append(f"no alarm about {metric} over {threshold}")
-    functions = sorted(of_type(resources, "AWS::Lambda::Function"))
-    for metric in ["Errors", "Throttles"]:
-        if watched(alarms, metric) != functions:
-            found.append(f"{metric} of {set(functions) ^ set(watched(alarms, metric))}: not watched, or twice")
-    for queue, properties in of_type(resources, "AWS::SQS::Queue").items():
-        waiting = {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
-        about = [a for a in alarms.values() if a.get("Dimensions") == [waiting]]
-        if "RedrivePolicy" not in properties and not any(a["Threshold"] == 0 for a in about):
-            found.append(f"{queue}: dead letters that nobody hears of")
-    return found
+    should, alarms = expected(), of_type(resources, "AWS::CloudWatch::Alarm")
+    for name in sorted(should.keys() | alarms.keys()):
+        alarm = {key: value for key, value in alarms.get(name, {}).items() if key != "AlarmDescription"}
+        known = should.get(name, {})
+        differing = [key for key in sorted(known.keys() | alarm.keys()) if known.get(key) != alarm.get(key)]
+        found += [f"{name}: {key} is {alarm.get(key)}, not {known.get(key)} as in the table" for key in differing]
+    # A topic that is encrypted with a key of AWS's own takes nothing from CloudWatch.
+    if of_type(resources, "AWS::SNS::Topic") != {"AlarmTopic": {}}:
+        found.append("there must be one topic, AlarmTopic, as it comes")
+    if template["Parameters"]["LagAlarmSeconds"]["Default"] != 300:
+        found.append("LagAlarmSeconds: the lag that is documented is five minutes")
+    for kind, watched in [("AWS::Lambda::Function", READERS + CHANGERS + JOBS), ("AWS::Events::Rule", SCHEDULES)]:
+        found += [f"{name}: no alarm watches it" for name in sorted(of_type(resources, kind).keys() ^ set(watched))]
+    dead = [q for q, properties in of_type(resources, "AWS::SQS::Queue").items() if "RedrivePolicy" not in properties]
+    heard = [alarm["Dimensions"] for alarm in should.values() if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"]
+    return found + [f"{name}: dead letters that nobody hears of" for name in dead if queue(name) not in heard]
 
 
 def _set(alarm: str, key: str, value):
     def worsen(resources: dict) -> None:
-        resources[alarm]["Properties"][key] = value
+        resources[alarm].setdefault("Properties", {})[key] = value
 
     return worsen
 
@@ -101,4 +159,13 @@ WORSE = [
     ("dead letters", _remove("EventsDeadLettersAlarm")),
     ("a job that fails unseen", _remove("JobsErrorsAlarm")),
     ("no dashboard", _remove("Dashboard")),
+    ("lag of a day", _set("ProjectionLagAlarm", "Threshold", 86_400)),
+    ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", queue("CommandsQueue"))),
+    ("the least of it", _set("OutboxAgeAlarm", "Statistic", "Minimum")),
+    ("an hour of it", _set("OutboxAgeAlarm", "EvaluationPeriods", 60)),
+    ("a dimension that nobody tells", _set("SetAsideAlarm", "Dimensions", of("FunctionName", "Consumer"))),
+    ("an alarm that is switched off", _set("ApiFaultsAlarm", "ActionsEnabled", False)),
+    ("one function for all", _set("JobsErrorsAlarm", "Metrics", [{"Id": "all", "ReturnData": True, "Expression": "m0"}])),
+    ("silence about the outbox", _set("OutboxAgeAlarm", "TreatMissingData", "notBreaching")),
+    ("a topic that CloudWatch can't write to", _set("AlarmTopic", "KmsMasterKeyId", "alias/aws/sns")),
 ]

@@ -3,7 +3,8 @@
 import json
 
 TRACE = ["* xray: PutTraceSegments PutTelemetryRecords"]
-READ = ["projections dynamodb: GetItem BatchGetItem Query", "ControlTable[generation] dynamodb: GetItem"]
+POINTER = "ControlTable[generation] dynamodb: GetItem"
+READ = [POINTER, "projections dynamodb: GetItem BatchGetItem Query"]
 SERVE = [
     *TRACE,
     *READ,
@@ -16,7 +17,12 @@ CHANGE = [
     "projections dynamodb: PutItem UpdateItem DeleteItem ConditionCheckItem",
     "EventsTable dynamodb: PutItem",
     "ControlTable[generation] dynamodb: ConditionCheckItem",
-    "ControlTable[outbox deactivation#*] dynamodb: GetItem PutItem UpdateItem DeleteItem",
+    "ControlTable[outbox deactivation#*] dynamodb: GetItem",
+]
+ORDER = [
+    *CHANGE,
+    "ControlTable[outbox] dynamodb: PutItem UpdateItem DeleteItem",
+    "ControlTable[deactivation#*] dynamodb: PutItem",
     "CommandsQueue sqs: SendMessage",
 ]
 RECEIVE = "sqs: ReceiveMessage DeleteMessage GetQueueAttributes"
@@ -31,14 +37,15 @@ MAY = {
     "TemporalWorkflows": SERVE,
     "TemporalSchedules": SERVE,
     "Audit": [*SERVE, "AuditTable dynamodb: BatchGetItem Query", "AuditIndexTable dynamodb: BatchGetItem Query"],
-    "DeactivateUser": CHANGE,
+    "DeactivateUser": ORDER,
     "ReactivateUser": CHANGE,
-    "DeactivateUsers": CHANGE,
+    "DeactivateUsers": ORDER,
     "OpenApi": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
     "Fallback": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
     "ClerkWebhook": [
         *TRACE,
-        *READ,
+        POINTER,
+        "projections[l#*] dynamodb: Query",
         "EventsQueue sqs: SendMessage",
         "ApiLogs logs: CreateLogStream PutLogEvents",
     ],
@@ -58,12 +65,13 @@ MAY = {
         *TRACE,
         f"CommandsQueue {RECEIVE}",
         "EventsQueue sqs: SendMessage",
-        "${CommandsForwardQueue} sqs: SendMessage",
+        "CommandsForwardQueue sqs: SendMessage",
         "JobLogs logs: CreateLogStream PutLogEvents",
     ],
     "OutboxRelay": [
         *TRACE,
-        *READ,
+        POINTER,
+        "projections[o#*] dynamodb: Query",
         "ControlTable[outbox] dynamodb: Query UpdateItem DeleteItem",
         "ControlTable/stream dynamodb: DescribeStream GetRecords GetShardIterator ListStreams",
         "CommandsQueue sqs: SendMessage",
@@ -79,7 +87,8 @@ MAY = {
     ],
     "Metrics": [
         *TRACE,
-        *READ,
+        POINTER,
+        "projections[c#*] dynamodb: BatchGetItem Query",
         "ControlTable[outbox] dynamodb: Query",
         "AuditTable dynamodb: Query",
         "QuarantineTable dynamodb: Query",
@@ -98,13 +107,57 @@ MAY = {
         "ControlTable[generation log rebuild#* runs#*] dynamodb: BatchWriteItem ConditionCheckItem",
         "JobLogs logs: CreateLogStream PutLogEvents",
     ],
-    "ReplayMachine": [*TRACE, "Replay lambda: InvokeFunction"],
+    "ReplayMachine": [*TRACE, "* xray: GetSamplingRules GetSamplingTargets", "Replay lambda: InvokeFunction"],
+}
+
+# Who else may start a function, by what: the API its endpoints, a rule its job.
+STARTED_BY = {"apigateway.amazonaws.com": "execute-api", "events.amazonaws.com": "EveryMinute"}
+
+# Everything that the stack may consist of. What is not here may grant something of its own (queue and topic policies,
+# policies of IAM, function URLs): whoever adds a type looks at that first, and has it checked below if it does.
+TYPES = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::KMS::Key",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::Route53::RecordSet",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::StepFunctions::StateMachine",
+}
+# Of those that grant: every property that is understood here.
+UNDERSTOOD = {
+    "AWS::IAM::ManagedPolicy": {"PolicyDocument"},
+    "AWS::IAM::Role": {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"},
+    "AWS::Lambda::Permission": {"Action", "FunctionName", "Principal", "SourceArn"},
+}
+
+ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
+# The places that statements spell out: these and no others.
+PLACES = {
+    ARN % ("dynamodb", "table/torale-projections-*"): "projections",
+    ARN % ("sqs", "${CommandsForwardQueue}"): "CommandsForwardQueue",
+    "${ControlTable.Arn}/stream/*": "ControlTable/stream",
 }
 
 # Where AWS has nothing finer than everything.
 EVERYTHING = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "cloudwatch:PutMetricData",
     "cloudwatch:GetMetricStatistics",
     "dynamodb:ListTables",
@@ -116,8 +169,6 @@ DENIED = {
     f"dynamodb:{action}"
     for action in ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"]
 }
-# Resources that grant something by policies of their own.
-GRANTING = {"AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::IAM::Policy", "AWS::IAM::UserPolicy"}
 
 
 def several(value) -> list:
@@ -129,12 +180,8 @@ def place(resource) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return name
-        case {"Fn::Sub": text} if text.endswith(":table/torale-projections-*"):
-            return "projections"
-        case {"Fn::Sub": "${ControlTable.Arn}/stream/*"}:
-            return "ControlTable/stream"
-        case {"Fn::Sub": text} if "*" not in text:
-            return text.rsplit(":", 1)[1]
+        case {"Fn::Sub": str(text)} if text in PLACES:
+            return PLACES[text]
         case _:
             return resource if isinstance(resource, str) else json.dumps(resource)
 
@@ -209,28 +256,71 @@ def of_keys(resources: dict) -> tuple[dict[str, set], list[str]]:
             match statement["Principal"]:
                 case {"AWS": {"Fn::GetAtt": [role, "Arn"]}}:
                     given.setdefault(role, set()).update((name, action) for action in actions)
-                case _:
+                case {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}:
                     used = [a for a in actions if "*" in a or a.split(":")[1] in ("Sign", "CreateGrant")]
                     faults += [f"{name}: {action} for more than a role" for action in used]
+                case other:
+                    faults.append(f"{name}: something for {other}")
     return given, faults
 
 
-def kept_insert_only(resources: dict, found: dict[str, set]) -> list[str]:
+def of_tables(resources: dict) -> list[str]:
+    """Tables' own policies only ever deny, and deny changes of what is only inserted."""
     faults = []
-    for role, may in found.items():
-        for where, action in may:
-            if where.split("[")[0] in INSERT_ONLY and action not in HARMLESS:
-                faults.append(f"{role} may {action} in {where}, which is insert only")
-    for name, table in INSERT_ONLY.items():
-        policy = resources[name]["Properties"].get("ResourcePolicy", {"PolicyDocument": {"Statement": []}})
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::DynamoDB::Table":
+            continue
+        policy = resource["Properties"].get("ResourcePolicy", {}).get("PolicyDocument", {"Statement": []})
+        if any(statement["Effect"] != "Deny" for statement in policy["Statement"]):
+            faults.append(f"{name}: its own policy allows something")
         denied = {
             action
-            for statement in policy["PolicyDocument"]["Statement"]
-            if statement["Effect"] == "Deny" and statement["Principal"] == "*" and "Condition" not in statement
-            and statement["Resource"]["Fn::Sub"].endswith(f":table/{table}")
+            for statement in policy["Statement"]
+            if statement["Principal"] == "*" and "Condition" not in statement
+            and statement["Resource"] == {"Fn::Sub": ARN % ("dynamodb", f"table/{INSERT_ONLY.get(name)}")}
             for action in several(statement["Action"])
         }
-        faults += [f"{name} does not deny {action} to everyone" for action in sorted(DENIED - denied)]
+        missing = DENIED - denied if name in INSERT_ONLY else set()
+        faults += [f"{name} does not deny {action} to everyone" for action in sorted(missing)]
+    return faults
+
+
+def of_starters(resources: dict) -> list[str]:
+    """Functions are started by what belongs to this stack, under the name of who may do so."""
+    faults = []
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Lambda::Permission":
+            properties = resource["Properties"]
+            by, source = STARTED_BY.get(json.dumps(properties["Principal"]).strip('"')), properties.get("SourceArn")
+            match source:
+                case {"Fn::Sub": [str(arn), {"__ApiId__": {"Ref": "Api"}, "__Stage__": "*"}]}:
+                    known = by == "execute-api" and arn.startswith(ARN % (by, "${__ApiId__}/${__Stage__}/"))
+                case {"Fn::GetAtt": [rule, "Arn"]}:
+                    known = by is not None and rule.endswith(by) and rule in resources
+                case _:
+                    known = False
+            if not known or properties["Action"] != "lambda:InvokeFunction":
+                faults.append(f"{name}: {properties['Action']} for {properties['Principal']} by {json.dumps(source)}")
+    return faults
+
+
+def kept_insert_only(found: dict[str, set]) -> list[str]:
+    return [
+        f"{role} may {action} in {where}, which is insert only"
+        for role, may in found.items() for where, action in may
+        if where.split("[")[0] in INSERT_ONLY and action not in HARMLESS
+    ]
+
+
+def unknown(resources: dict) -> list[str]:
+    """What this check does not know, and so can't answer for."""
+    faults = []
+    for name, resource in resources.items():
+        kind, properties = resource["Type"], resource.get("Properties", {}).keys()
+        if kind not in TYPES:
+            faults.append(f"{name}: a {kind} that this check does not know")
+        more = properties - UNDERSTOOD.get(kind, properties)
+        faults += [f"{name}: {key} of a {kind} that this check does not know" for key in sorted(more)]
     return faults
 
 
@@ -267,11 +357,8 @@ def faults(template: dict) -> list[str]:
         for where, action in sorted(may):
             if "*" in action or (where.split("[")[0] == "*" and action not in EVERYTHING):
                 found_faults.append(f"{name}: {action} on {where} is too wide")
-    found_faults += [
-        f"{name}: a {resource['Type']} that this check does not know" for name, resource in resources.items()
-        if resource["Type"] in GRANTING
-    ]
-    return found_faults + kept_insert_only(resources, found) + roles_of_functions(resources)
+    checks = [unknown(resources), of_tables(resources), of_starters(resources), kept_insert_only(found)]
+    return found_faults + sum(checks, []) + roles_of_functions(resources)
 
 
 def _grant(role: str, action: str, resource):
@@ -310,8 +397,47 @@ def _outsider(resources: dict) -> None:
     trust["Statement"].append({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
 
 
+def _add(kind: str, **properties):
+    def worsen(resources: dict) -> None:
+        resources["More"] = {"Type": kind, "Properties": properties}
+
+    return worsen
+
+
+def _allow(resources: dict) -> None:
+    everything = {"Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*"}
+    resources["EventsTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"].append(everything)
+
+
+def _elsewhere(resources: dict) -> None:
+    for statement in resources["ReadProjections"]["Properties"]["PolicyDocument"]["Statement"]:
+        statement["Resource"] = {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:*:*:table/torale-projections-*"}
+
+
+def _attach(resources: dict) -> None:
+    resources["ReadProjections"]["Properties"]["Roles"] = [{"Ref": "ClerkWebhookRole"}]
+
+
+def _bystander(resources: dict) -> None:
+    resources["StatsRoutePermission"]["Properties"]["Principal"] = "*"
+
+
+def _passerby(resources: dict) -> None:
+    del resources["StatsRoutePermission"]["Properties"]["SourceArn"]
+
+
+EVERYTHING_TO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
+
 # Each of these must be found out.
 WORSE = [
+    ("a policy beside the role", _add("AWS::IAM::RolePolicy", RoleName={"Ref": "StatsRole"}, PolicyDocument=EVERYTHING_TO_ALL)),
+    ("a queue with a policy", _add("AWS::SQS::QueueInlinePolicy", Queue={"Ref": "EventsQueue"}, PolicyDocument=EVERYTHING_TO_ALL)),
+    ("a function with an address", _add("AWS::Lambda::Url", AuthType="NONE", TargetFunctionArn={"Ref": "Replay"})),
+    ("a policy that attaches itself", _attach),
+    ("a table that allows", _allow),
+    ("tables of every region and account", _elsewhere),
+    ("a function for anybody", _bystander),
+    ("a function for every API", _passerby),
     ("the consumer updates events", _grant("ConsumerRole", "dynamodb:UpdateItem", {"Fn::GetAtt": ["EventsTable", "Arn"]})),
     ("an endpoint deletes records", _grant("StatsRole", "dynamodb:DeleteItem", {"Fn::GetAtt": ["AuditTable", "Arn"]})),
     ("an endpoint signs", _grant("StatsRole", "kms:Sign", {"Fn::GetAtt": ["AuditKey", "Arn"]})),

@@ -14,6 +14,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 sys.path.append(str(Path(__file__).parent.parent))
 
 import costs  # noqa: E402
+import deployment  # noqa: E402
+import machine  # noqa: E402
 import observability  # noqa: E402
 import permissions  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
@@ -21,10 +23,11 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = ROOT / "infra/template.yaml"
-# sam takes any key without a word, known or not.
+# sam takes any key without a word, known or not. With a template named for it, deploy would upload what was not built.
 SAMCONFIG = {
-    "global": {"stack_name", "template_file"},
-    "build": {"beta_features"},
+    "global": {"stack_name"},
+    "build": {"template_file", "beta_features"},
+    "validate": {"template_file"},
     "deploy": {"capabilities", "confirm_changeset", "resolve_s3"},
 }
 
@@ -63,21 +66,26 @@ def samconfig() -> list[str]:
     return [f"samconfig.toml: is {key} a setting of {command}?" for command, key in sorted(found - known)]
 
 
+def checked(template: dict) -> list[str]:
+    """What is wrong with permissions, alarms, settings and the state machine."""
+    checks = [permissions.faults(template), observability.faults(template, ROOT)]
+    return sum(checks, []) + deployment.faults(template) + machine.faults(template)
+
+
 def unnoticed(template: dict) -> list[str]:
-    """Changes for the worse that the checks of permissions and alarms would let through: there must be none."""
+    """Changes for the worse that these checks would let through: there must be none."""
     faults = []
-    for name, worsen in [*permissions.WORSE, *observability.WORSE]:
+    for name, worsen in [*permissions.WORSE, *observability.WORSE, *deployment.WORSE, *machine.WORSE]:
         worse = copy.deepcopy(template)
         worsen(worse["Resources"])
-        if not permissions.faults(worse) and not observability.faults(worse, ROOT):
+        if not checked(worse):
             faults.append(f"nobody notices: {name}")
     return faults
 
 
 def main() -> int:
     template = expanded()
-    checks = [linted(template), samconfig(), permissions.faults(template), observability.faults(template, ROOT)]
-    faults = sum(checks, []) + unnoticed(template) + costs.faults()
+    faults = linted(template) + samconfig() + checked(template) + unnoticed(template) + costs.faults()
     print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
     return 1 if faults else 0
 

@@ -1,0 +1,138 @@
+"""The state machine of rebuilds, tried with every input that matters: a small interpreter of what it uses of the language."""
+
+import json
+import re
+
+# Input, what the comparison finds (None: it can't be made), and where the machine must end.
+CASES = [
+    ({}, True, "Built"),
+    ({}, False, "Built"),
+    ({"lanes": 4}, None, "Built"),
+    ({"promote": False, "accept_differences": True}, False, "Built"),
+    ({"promote": True}, True, "Live"),
+    ({"promote": True}, False, "Differs"),
+    ({"promote": True}, None, "Differs"),
+    ({"promote": True, "accept_differences": True}, False, "Live"),
+    ({"lanes": 4, "promote": True, "accept_differences": True}, None, "Live"),
+]
+STEPS = ["begin", "build", "catch_up", "compare", "promote"]
+MERGE = re.compile(r"States\.JsonMerge\((\S+), (\S+), false\)")
+
+
+class Failure(Exception):
+    """A task failed, as it may."""
+
+
+class Worker:
+    """Answers as functions/replay does: all but the first step fail once, and are not done at once."""
+
+    def __init__(self, equal: bool | None):
+        self.equal, self.calls = equal, []
+
+    def __call__(self, payload: dict) -> dict:
+        step, before = payload["step"], len([call for call in self.calls if call["step"] == payload["step"]])
+        self.calls.append(payload)
+        if step != "begin" and (payload["generation"] != "g2" or before == 0 or (step == "compare" and self.equal is None)):
+            raise Failure(step)
+        return {"generation": "g2", "done": step in ("begin", "compare") or before > 1, "wait_seconds": 1, "equal": self.equal}
+
+
+class Run:
+    """One execution."""
+
+    def __init__(self, given: dict, worker: Worker):
+        self.given, self.worker = given, worker
+
+    def look(self, path: str, data):
+        if merged := MERGE.fullmatch(path):
+            return self.look(merged[1], data) | self.look(merged[2], data)
+        if path == "$$.Execution.Input":
+            return self.given
+        if not re.fullmatch(r"\$(\.\w+)*", path):
+            raise ValueError(f"{path}: not a path that this check can follow")
+        for key in path.split(".")[1:]:
+            data = data[key]
+        return data
+
+    def payload(self, template: dict | None, data):
+        if template is None:
+            return data
+        return {k.removesuffix(".$"): self.look(v, data) if k.endswith(".$") else v for k, v in template.items()}
+
+    def task(self, state: dict, data) -> dict:
+        retries = sum(retry["MaxAttempts"] for retry in state.get("Retry", []))
+        for left in range(retries, -1, -1):
+            try:
+                return self.worker(self.payload(state.get("Parameters"), data))
+            except Failure:
+                if left == 0:
+                    raise
+        raise AssertionError
+
+    def end(self, machine: dict, data) -> str:
+        """Where it ends."""
+        name = machine["StartAt"]
+        for _ in range(100):
+            state, result = machine["States"][name], data
+            name = state.get("Next")
+            match state["Type"]:
+                case "Succeed" | "Fail":
+                    return next(n for n, s in machine["States"].items() if s is state)
+                case "Choice":
+                    met = [c["Next"] for c in state["Choices"] if self.look(c["Variable"], data) is c["BooleanEquals"]]
+                    name = met[0] if met else state["Default"]
+                case "Wait":
+                    self.look(state["SecondsPath"], data)
+                case "Pass":
+                    result = state.get("Result") or self.payload(state.get("Parameters"), data)
+                case "Map":
+                    for item in self.look(state["ItemsPath"], data):
+                        self.end(state["ItemProcessor"], self.payload(state["ItemSelector"], data) | {"item": item})
+                case "Task":
+                    try:
+                        result = self.task(state, data)
+                    except Failure:
+                        if "Catch" not in state:
+                            raise
+                        state, name, result = state["Catch"][0], state["Catch"][0]["Next"], {}
+            into = state.get("ResultPath", "$")
+            data = result if into == "$" else data if into is None else data | {into.removeprefix("$."): result}
+        raise ValueError("it never ends")
+
+
+def faults(template: dict) -> list[str]:
+    """Inputs with which the machine does something else than it should."""
+    properties, found = template["Resources"]["ReplayMachine"]["Properties"], []
+    machine = json.loads("\n".join(properties["DefinitionString"]["Fn::Join"][1]))
+    for given, equal, should in CASES:
+        worker = Worker(equal)
+        try:
+            end = Run(given, worker).end(machine, dict(given))
+        except (Failure, KeyError, ValueError) as error:
+            end = repr(error)
+        steps = list(dict.fromkeys(call["step"] for call in worker.calls))
+        lanes = worker.calls[0].get("lanes") if worker.calls else None
+        if (end, steps, lanes) != (should, STEPS if should == "Live" else STEPS[:-1], given.get("lanes")):
+            found.append(f"ReplayMachine with {given}, equal {equal}: {end} by {steps} with {lanes} lanes, not {should}")
+    return found
+
+
+def _replace(old: str, new: str):
+    def worsen(resources: dict) -> None:
+        lines = resources["ReplayMachine"]["Properties"]["DefinitionString"]["Fn::Join"][1]
+        text = "\n".join(lines)
+        worse = re.sub(old, new, text, count=1)
+        assert worse != text, old
+        lines[:] = worse.split("\n")
+
+    return worsen
+
+
+# Each of these must be found out.
+WORSE = [
+    ("it promotes unasked", _replace(r'"BooleanEquals": false', '"BooleanEquals": true')),
+    ("it promotes what differs", _replace(r'"Default": "Differs"', '"Default": "Promote"')),
+    ("a state that is not there", _replace(r'"Next": "HasCaughtUp"', '"Next": "CaughtUp"')),
+    ("a failure ends it", _replace(r'"MaxAttempts": 10', '"MaxAttempts": 0')),
+    ("input that is not heard", _replace(r"\$\$\.Execution\.Input", "$.defaults")),
+]
