@@ -78,10 +78,11 @@ fn functions() -> Vec<String> {
     names
 }
 
+/// As `sam build` does: by binary, so with the features that all packages of the workspace ask for together.
 fn build(functions: &[String]) -> PathBuf {
-    let packages = functions.iter().map(String::as_str).chain([HELLO]).flat_map(|name| ["-p", name]);
+    let binaries = functions.iter().map(String::as_str).chain([HELLO]).flat_map(|name| ["--bin", name]);
     let mut cargo = std::process::Command::new("cargo");
-    let built = cargo.args(["build", "--release"]).args(packages).current_dir(root()).status();
+    let built = cargo.args(["build", "--release"]).args(binaries).current_dir(root()).status();
     assert!(built.unwrap().success(), "the functions can't be built");
     root().join("target/release")
 }
