@@ -5,6 +5,7 @@ pub mod clerk;
 pub mod cloudwatch;
 pub mod faults;
 pub mod generate;
+pub mod partitions;
 pub mod rebuild;
 pub mod sqs;
 pub mod stack;

@@ -10,6 +10,7 @@ use torale_domain::time::Timestamp;
 use torale_platform::store::Store;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
+use torale_tests::partitions::Partitions;
 use torale_tests::sqs::{Fate, Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
 
@@ -317,6 +318,15 @@ async fn a_store_that_cannot_say_who_it_is_is_a_503_too() {
         assert_eq!(detail(response), answer(503, "Service temporarily unavailable"));
     }
     assert_eq!(sqs.calls(), [""; 0]);
+}
+
+/// The template lets this function, which everybody can reach, read nothing else of the projections.
+#[tokio::test]
+async fn only_logins_are_looked_up() {
+    let (stack, partitions) = (Stack::start().await, Partitions::default());
+    let webhook = webhook(SECRET, stack.store_with(partitions.clone()), &Sqs::default());
+    webhook.handle(&signed("msg_1", &session("user_bob"))).await;
+    assert_eq!(partitions.seen(), ["l#"]);
 }
 
 /// Sends payloads through the webhook, and what it sent through the consumer.
