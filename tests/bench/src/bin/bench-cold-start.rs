@@ -149,9 +149,9 @@ struct Around {
 impl Around {
     async fn of(stack: &Stack, share: Option<Arc<Share>>) -> Self {
         let (api, front) = (RuntimeApi::start(share).await, Front::of(stack.port).await);
-        let (machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
+        let (mut machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
         let key = data::audit_key(None, &root().join("target/local")).unwrap();
-        let machine = machine.into_iter().find(|file| file.exists()).expect("a file of TLS roots");
+        let machine = machine.find(|file| file.exists()).unwrap();
         std::fs::write(&roots, std::fs::read_to_string(machine).unwrap() + &front.authority).unwrap();
         Self { api, store: front.url, roots, key, routes: routes() }
     }
