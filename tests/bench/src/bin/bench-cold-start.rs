@@ -173,7 +173,7 @@ impl Around {
             ("CLERK_ISSUER", "https://clerk.example.com"),
             ("CLERK_JWKS_URL", "https://clerk.example.com/.well-known/jwks.json"),
             ("CLERK_SECRET_KEY", "sk_test_bench"),
-            ("CLERK_WEBHOOK_SECRET", "whsec_YmVuY2g="),
+            ("CLERK_WEBHOOK_SECRET", "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u"),
             ("AUDIT_KEY_FILE", &self.key.to_string_lossy()),
             ("SSL_CERT_FILE", &self.roots.to_string_lossy()),
         ]
