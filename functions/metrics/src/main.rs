@@ -5,18 +5,20 @@ use metrics::Sources;
 use metrics::cloudwatch::CloudWatch;
 use serde_json::Value;
 use torale_platform::queue::Queue;
+use torale_platform::start::Parts;
 use torale_platform::store::{Generations, Store};
 use torale_platform::{aws, clock, config};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let (store, events, shared) = tokio::join!(Store::connect(), Queue::connect(), aws::shared());
-    let cloudwatch = CloudWatch::new(shared.into());
-    let sources =
-        &Sources { store, generations: Generations::default(), events, cloudwatch, clock: clock::system };
+    let sources = &Parts::build(|| async {
+        let (store, events) = (Store::connect().await, Queue::connect().await);
+        let cloudwatch = CloudWatch::new(aws::shared().await.into());
+        Ok(Sources { store, generations: Generations::default(), events, cloudwatch, clock: clock::system })
+    });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
-        metrics::handle(sources).await.map_err(Error::from)
+        metrics::handle(sources.get().await).await.map_err(Error::from)
     }))
     .await
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::queue::Queue;
+use torale_platform::start::Parts;
 use torale_platform::store::Store;
 use torale_platform::{clock, config};
 
@@ -15,9 +16,10 @@ const TIME: Duration = Duration::from_secs(45);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let (store, queue) = &tokio::join!(Store::connect(), Queue::connect_commands());
+    let parts = &Parts::build(|| async { Ok((Store::connect().await, Queue::connect_commands().await)) });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;
+        let (store, queue) = parts.get().await;
         outbox_relay::handle(store, queue, clock::system, deadline).await.map_err(Error::from)
     }))
     .await

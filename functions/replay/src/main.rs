@@ -3,6 +3,7 @@
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use replay::Request;
 use torale_platform::batch::time_left;
+use torale_platform::start::Parts;
 use torale_platform::store::Store;
 use torale_platform::{clock, config};
 use torale_replay::Replay;
@@ -10,12 +11,16 @@ use torale_replay::Replay;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let replay = Replay::new(Store::connect().await, clock::system);
-    // The rest is for what is read, packed and sent.
-    let memory = config::function_memory().map_or(replay.memory, |memory| memory / 2);
-    let replay = &Replay { memory, ..replay };
+    let replay = &Parts::build(|| async {
+        let replay = Replay::new(Store::connect().await, clock::system);
+        // The rest is for what is read, packed and sent.
+        let memory = config::function_memory().map_or(replay.memory, |memory| memory / 2);
+        Ok(Replay { memory, ..replay })
+    });
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
-        replay::handle(replay, event.payload, time_left(event.context.deadline)).await.map_err(Error::from)
+        replay::handle(replay.get().await, event.payload, time_left(event.context.deadline))
+            .await
+            .map_err(Error::from)
     }))
     .await
 }

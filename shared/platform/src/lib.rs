@@ -12,6 +12,7 @@
 //! | [`batch`] | a batch of messages in, and which of them come again |
 //! | [`queue`] | SQS: sending to the queue of events |
 //! | [`respond`], [`routes`] | what every answer has, and which paths there are |
+//! | [`start`] | puts a function's parts together beside its first poll |
 //! | [`config`] | the only reader of the environment |
 //! | [`aws`] | what all AWS clients of a process share |
 //! | [`clock`] | the only reader of the clock and of randomness |
@@ -35,4 +36,5 @@ pub mod queue;
 pub mod respond;
 pub mod routes;
 pub mod serve;
+pub mod start;
 pub mod store;

@@ -11,6 +11,7 @@ use crate::identity::{Asked, Identity};
 use crate::key_use::KeyUse;
 use crate::limit::Limiter;
 use crate::respond;
+use crate::start::Parts;
 use crate::store::{Generations, Store, TableReader, Usage};
 pub use change::{Change, Changing, run_change};
 use futures::FutureExt;
@@ -370,9 +371,9 @@ fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) ->
 /// Runs an endpoint as a Lambda function.
 pub async fn run<H: Handler>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let app = &App::connect().await?;
+    let app = &Parts::build(App::connect);
     lambda_http::run(service_fn(|request: Request| async move {
-        Ok::<_, lambda_http::Error>(app.answer::<H>(&request).await)
+        Ok::<_, lambda_http::Error>(app.get().await.answer::<H>(&request).await)
     }))
     .await
 }

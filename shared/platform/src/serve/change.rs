@@ -7,6 +7,7 @@ use crate::error::AdminError;
 use crate::outbox::{Relay, Relayed};
 use crate::queue::Queue;
 use crate::routes;
+use crate::start::Parts;
 use crate::store::Usage;
 use futures::FutureExt;
 use lambda_http::http::StatusCode;
@@ -260,9 +261,10 @@ const TIME_FOR_ONE: Duration = Duration::from_secs(3);
 /// Runs an endpoint that changes something as a Lambda function.
 pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
     config::start_logging();
-    let (app, commands) = futures::join!(App::connect(), Queue::connect_commands());
-    let (app, commands) = (&app?, &commands);
+    let build = || async { Ok((App::connect().await?, Queue::connect_commands().await)) };
+    let parts = &Parts::build(build);
     lambda_http::run(service_fn(|request: Request| async move {
+        let (app, commands) = parts.get().await;
         Ok::<_, lambda_http::Error>(app.change::<C>(commands, &request).await)
     }))
     .await
