@@ -37,6 +37,8 @@ BATCH_SECONDS = 0.5  # and 1 ms an event
 CONSUMER_GB = 0.5
 JOB_SECONDS = 0.2
 LOG_LINE_BYTES = 700
+# Of an invocation: Lambda's own lines START, END and REPORT.
+PLATFORM_BYTES = 400
 
 # Measured by tests/suite/tests/idle.rs: units of one run of each job while nothing happens, and of indexing a record.
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
@@ -53,6 +55,12 @@ def table(name: str, title: str) -> list[dict]:
     return next(t["rows"] for t in tables if t["title"].startswith(title))
 
 
+def log_lines(invocations: int, lines: int) -> Row:
+    size = lines * LOG_LINE_BYTES + PLATFORM_BYTES
+    how = f"{invocations:,} x {size / 1000} KB x ${LOG_GB:.2f}/GB"
+    return "log lines, Lambda's own among them", how, invocations * size * SHARE_OF_GB * LOG_GB
+
+
 def per_million_events(batch: int) -> list[Row]:
     rows = table("write", "Units by type and batch size")
     mix = next(r for r in rows if r["event"] == "realistic mix" and r["batch"] == batch)
@@ -64,7 +72,7 @@ def per_million_events(batch: int) -> list[Row]:
         ("sent one by one, received and deleted in tens", "1.2M x $0.40/M", 1.2e6 * SQS_REQUEST),
         ("consumer", f"{seconds:,.0f} s x {CONSUMER_GB} GB, {1_000_000 // batch:,} invocations",
          seconds * CONSUMER_GB * LAMBDA_GB_SECOND + 1e6 / batch * LAMBDA_REQUEST),
-        ("log lines", f"{2 * 1_000_000 // batch:,} x 0.7 KB", 2e6 / batch * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+        log_lines(1_000_000 // batch, 2),
     ]
 
 
@@ -80,7 +88,7 @@ def per_million_requests(endpoint: str) -> list[Row]:
         (f"{indexed} write units (index of the trail)", f"{indexed}M x $0.625/M", indexed * 1e6 * WRITE_UNIT),
         ("function", f"{REQUEST_SECONDS} s x {REQUEST_GB} GB",
          1e6 * (REQUEST_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
-        ("log lines", "1M x 0.7 KB", 1e6 * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+        log_lines(1_000_000, 1),
     ]
 
 
@@ -103,7 +111,7 @@ def idle_month() -> list[Row]:
         (f"their reads, {units} units a minute", f"{units * RUNS_A_MONTH / 1e6:.2f}M x $0.125/M",
          units * RUNS_A_MONTH * READ_UNIT),
         ("queues polled by five pollers each, every 20 s", f"{polls / 1e6:.2f}M x $0.40/M", polls * SQS_REQUEST),
-        ("log lines", f"{runs:,} x 0.7 KB", runs * LOG_LINE_BYTES * SHARE_OF_GB * LOG_GB),
+        log_lines(runs, 1),
     ]
 
 

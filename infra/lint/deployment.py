@@ -45,7 +45,7 @@ OWN = {
         "COMMANDS_FORWARD_QUEUE_URL": {"Fn::If": ["WithForwarding", FORWARD, ""]},
     } | EVENTS,
     "OutboxRelay": COMMANDS,
-    "AuditSeal": {"AUDIT_KMS_KEY_ID": {"Fn::GetAtt": ["AuditKey", "Arn"]}},
+    "AuditSeal": {"AUDIT_KMS_KEY_ID": {"Fn::GetAtt": ["AuditKey", "Arn"]}, "RUST_LOG": "info"},
     "Metrics": EVENTS,
     "Replay": {},
 }
@@ -56,7 +56,7 @@ KEPT = {"EventsTable", "ControlTable", "AuditTable", "QuarantineTable", "AuditKe
 DAY = 24 * 60 * 60
 # Name, seconds until a message is seen again, days that it is kept, where it goes after how many receives.
 QUEUES = {
-    "EventsQueue": ("torale-events", 365, 7, ("EventsDeadLetters", 60)),
+    "EventsQueue": ("torale-events", 380, 7, ("EventsDeadLetters", 60)),
     "CommandsQueue": ("torale-commands", 180, 7, ("CommandsDeadLetters", 480)),
     "EventsDeadLetters": ("torale-events-dlq", None, 14, None),
     "CommandsDeadLetters": ("torale-commands-dlq", None, 14, None),
@@ -137,6 +137,7 @@ WORSE = [
     ("no consumer", _set("ConsumerQueue", "Properties", "Enabled", value=False)),
     ("no traces", _set("Consumer", "Properties", "TracingConfig", value={"Mode": "PassThrough"})),
     ("commands among events", _set("DeactivateUser", *VARIABLES, "TORALE_COMMANDS_QUEUE_URL", value={"Ref": "EventsQueue"})),
+    ("no witness", _set("AuditSeal", *VARIABLES, "RUST_LOG", value={"Ref": "LogLevel"})),
     ("another key", _set("AuditSeal", *VARIABLES, "AUDIT_KMS_KEY_ID", value="alias/other")),
     ("a secret for everybody", _set("OpenApi", *VARIABLES, "CLERK_SECRET_KEY", value={"Ref": "ClerkSecretKey"})),
     ("dead letters for a minute", _set("EventsDeadLetters", "Properties", "MessageRetentionPeriod", value=60)),

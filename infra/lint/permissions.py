@@ -1,114 +1,10 @@
-"""Who may do what: this table, against the policies of the expanded template."""
+"""Who may do what: infra/rights.toml, against the policies of the expanded template."""
 
 import json
+import tomllib
+from pathlib import Path
 
-TRACE = ["* xray: PutTraceSegments PutTelemetryRecords"]
-POINTER = "ControlTable[generation] dynamodb: GetItem"
-READ = [POINTER, "projections dynamodb: GetItem BatchGetItem Query"]
-SERVE = [
-    *TRACE,
-    *READ,
-    "ControlTable[limit#* key#*] dynamodb: UpdateItem",
-    "AuditTable[r#*] dynamodb: PutItem",
-    "ApiLogs logs: CreateLogStream PutLogEvents",
-]
-CHANGE = [
-    *SERVE,
-    "projections dynamodb: PutItem UpdateItem DeleteItem ConditionCheckItem",
-    "EventsTable dynamodb: PutItem",
-    "ControlTable[generation] dynamodb: ConditionCheckItem",
-    "ControlTable[outbox deactivation#*] dynamodb: GetItem",
-]
-ORDER = [
-    *CHANGE,
-    "ControlTable[outbox] dynamodb: PutItem UpdateItem DeleteItem",
-    "ControlTable[deactivation#*] dynamodb: PutItem",
-    "CommandsQueue sqs: SendMessage",
-]
-RECEIVE = "sqs: ReceiveMessage DeleteMessage GetQueueAttributes"
-
-# One row for each role; a function's is named as the function is. Another function is another row.
-MAY = {
-    "Stats": SERVE,
-    "Queries": SERVE,
-    "Executions": SERVE,
-    "Errors": SERVE,
-    "Users": SERVE,
-    "TemporalWorkflows": SERVE,
-    "TemporalSchedules": SERVE,
-    "Audit": [*SERVE, "AuditTable dynamodb: BatchGetItem Query", "AuditIndexTable dynamodb: BatchGetItem Query"],
-    "DeactivateUser": ORDER,
-    "ReactivateUser": CHANGE,
-    "DeactivateUsers": ORDER,
-    "OpenApi": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
-    "Fallback": [*TRACE, "ApiLogs logs: CreateLogStream PutLogEvents"],
-    "ClerkWebhook": [
-        *TRACE,
-        POINTER,
-        "projections[l#*] dynamodb: Query",
-        "EventsQueue sqs: SendMessage",
-        "ApiLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "Consumer": [
-        *TRACE,
-        *READ,
-        "projections dynamodb: PutItem UpdateItem DeleteItem",
-        "EventsTable dynamodb: PutItem",
-        "QuarantineTable dynamodb: PutItem",
-        "ControlTable[log] dynamodb: UpdateItem",
-        "ControlTable[deactivation#*] dynamodb: BatchGetItem",
-        "ControlTable[outbox] dynamodb: PutItem",
-        f"EventsQueue {RECEIVE}",
-        "ConsumerLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "CommandExecutor": [
-        *TRACE,
-        f"CommandsQueue {RECEIVE}",
-        "EventsQueue sqs: SendMessage",
-        "CommandsForwardQueue sqs: SendMessage",
-        "JobLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "OutboxRelay": [
-        *TRACE,
-        POINTER,
-        "projections[o#*] dynamodb: Query",
-        "ControlTable[outbox] dynamodb: Query UpdateItem DeleteItem",
-        "ControlTable/stream dynamodb: DescribeStream GetRecords GetShardIterator ListStreams",
-        "CommandsQueue sqs: SendMessage",
-        "JobLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "AuditSeal": [
-        *TRACE,
-        "AuditTable dynamodb: Query Scan",
-        "AuditTable[seals] dynamodb: PutItem",
-        "AuditIndexTable dynamodb: PutItem UpdateItem BatchGetItem",
-        "AuditKey kms: Sign GetPublicKey",
-        "SealLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "Metrics": [
-        *TRACE,
-        POINTER,
-        "projections[c#*] dynamodb: BatchGetItem Query",
-        "ControlTable[outbox] dynamodb: Query",
-        "AuditTable dynamodb: Query",
-        "QuarantineTable dynamodb: Query",
-        "EventsQueue sqs: GetQueueAttributes",
-        "*[Torale/Admin] cloudwatch: PutMetricData",
-        "* cloudwatch: GetMetricStatistics",
-        "JobLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "Replay": [
-        *TRACE,
-        "projections dynamodb: GetItem BatchGetItem Query Scan PutItem UpdateItem DeleteItem BatchWriteItem",
-        "projections dynamodb: CreateTable DescribeTable",
-        "* dynamodb: ListTables",
-        "EventsTable dynamodb: Query Scan",
-        "ControlTable[generation log rebuild#* runs#*] dynamodb: GetItem Query PutItem UpdateItem DeleteItem",
-        "ControlTable[generation log rebuild#* runs#*] dynamodb: BatchWriteItem ConditionCheckItem",
-        "JobLogs logs: CreateLogStream PutLogEvents",
-    ],
-    "ReplayMachine": [*TRACE, "* xray: GetSamplingRules GetSamplingTargets", "Replay lambda: InvokeFunction"],
-}
+RIGHTS = tomllib.loads((Path(__file__).parent.parent / "rights.toml").read_text())
 
 # Who else may start a function, by what: the API its endpoints, a rule its job.
 STARTED_BY = {"apigateway.amazonaws.com": "execute-api", "events.amazonaws.com": "EveryMinute"}
@@ -187,7 +83,7 @@ def place(resource) -> str:
 
 
 def condition(statement: dict) -> str:
-    """The keys, or the namespace, that a statement is held to."""
+    """The keys, the way of reading, or the namespace that a statement is held to."""
     match statement.get("Condition"):
         case None:
             return ""
@@ -195,6 +91,8 @@ def condition(statement: dict) -> str:
             "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}
         }:
             return f"[{' '.join(keys)}]"
+        case {"StringEquals": {"dynamodb:Select": "COUNT"}}:
+            return "(count)"
         case {"StringEquals": {"cloudwatch:namespace": namespace}}:
             return f"[{namespace}]"
         case other:
@@ -226,6 +124,9 @@ def grants(document: dict) -> set[tuple[str, str]]:
 def allowed(rows: list[str]) -> set[tuple[str, str]]:
     found = set()
     for row in rows:
+        if row in RIGHTS["groups"]:
+            found |= allowed(RIGHTS["groups"][row])
+            continue
         where, actions = row.rsplit(": ", 1)
         where, service = where.rsplit(" ", 1)
         found |= {(where, f"{service}:{action}") for action in actions.split()}
@@ -350,13 +251,16 @@ def faults(template: dict) -> list[str]:
         for name, resource in resources.items()
         if resource["Type"] == "AWS::IAM::Role"
     }
-    for name in sorted(found.keys() | MAY.keys()):
-        may, should = found.get(name, set()), allowed(MAY.get(name, []))
+    roles = RIGHTS["roles"]
+    for name in sorted(found.keys() | roles.keys()):
+        may, should = found.get(name, set()), allowed(roles.get(name, []))
         found_faults += [f"{name} may {action} on {where}: not in the table" for where, action in sorted(may - should)]
         found_faults += [f"{name} may not {action} on {where}: the table says so" for where, action in sorted(should - may)]
         for where, action in sorted(may):
             if "*" in action or (where.split("[")[0] == "*" and action not in EVERYTHING):
                 found_faults.append(f"{name}: {action} on {where} is too wide")
+            if action == "dynamodb:Scan" and "[" in where:
+                found_faults.append(f"{name}: a scan names no keys, and a condition on all of none is met: {where}")
     checks = [unknown(resources), of_tables(resources), of_starters(resources), kept_insert_only(found)]
     return found_faults + sum(checks, []) + roles_of_functions(resources)
 

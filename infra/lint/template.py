@@ -28,7 +28,7 @@ SAMCONFIG = {
     "global": {"stack_name"},
     "build": {"template_file", "beta_features"},
     "validate": {"template_file"},
-    "deploy": {"capabilities", "confirm_changeset", "resolve_s3"},
+    "deploy": {"capabilities", "confirm_changeset", "resolve_s3", "region", "profile", "parameter_overrides"},
 }
 
 

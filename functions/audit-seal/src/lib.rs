@@ -6,15 +6,11 @@ use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use kms::KmsKey;
 use serde::Serialize;
-use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::audit::seal::{LocalKey, SealError, Sealer, Signer};
 use torale_platform::clock::Clock;
 use torale_platform::config::AuditKey;
 use torale_platform::store::{Store, Usage};
-
-/// How long a run goes on: ten seconds less than the function may take.
-const TIME: Duration = Duration::from_secs(45);
 
 /// The key to seal with.
 #[derive(Debug)]
@@ -68,13 +64,13 @@ pub struct Answer {
     broken_chains: usize,
 }
 
-/// One run. That another was faster is no failure.
+/// One run, until the deadline at the latest. That another was faster is no failure.
 ///
 /// # Errors
 /// If store or key failed; the next run does what this one could not.
-pub async fn handle(store: &Store, key: &Key, clock: Clock) -> Result<Answer, SealError> {
+pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -> Result<Answer, SealError> {
     let usage = Usage::default();
-    let done = match Sealer::new(store, key, clock, &usage).run(Instant::now() + TIME).await {
+    let done = match Sealer::new(store, key, clock, &usage).run(deadline).await {
         Err(SealError::Overtaken) => {
             tracing::info!("another run was faster");
             return Ok(Answer { seals: 0, records: 0, broken_chains: 0 });

@@ -3,9 +3,14 @@
 use audit_seal::Key;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
 use torale_platform::{clock, config};
+
+/// How long a run goes on, asking for the key included: ten seconds less than the function may take.
+const TIME: Duration = Duration::from_secs(45);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,8 +18,9 @@ async fn main() -> Result<(), Error> {
     let build = || async { Ok((Store::connect().await, Key::load(config::audit_key()).await?)) };
     let parts = &Parts::build(build);
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
+        let deadline = Instant::now() + TIME;
         let (store, key) = parts.get().await;
-        audit_seal::handle(store, key, clock::system).await.map_err(Error::from)
+        audit_seal::handle(store, key, clock::system, deadline).await.map_err(Error::from)
     }))
     .await
 }

@@ -1,6 +1,7 @@
 //! The system over an embedded store: tables, consumers, endpoints.
 
 use crate::faults::Faults;
+use crate::rights::Rights;
 use crate::sqs::Sqs;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
@@ -95,6 +96,11 @@ impl Stack {
         Store::new(config(self.port).interceptor(interceptor))
     }
 
+    /// A store client that may do what the template lets this role do.
+    pub fn store_as(&self, role: &str) -> Store {
+        self.store_with(Rights::of(role))
+    }
+
     /// A store client with faults.
     pub fn faulty_store(&self, faults: Faults) -> Store {
         self.store_with(faults)
@@ -102,7 +108,7 @@ impl Stack {
 
     /// A consumer of its own.
     pub fn consumer(&self) -> Consumer {
-        Consumer::new(self.store(), || NOW)
+        Consumer::new(self.store_as("Consumer"), || NOW)
     }
 
     /// Sends messages through one consumer in one batch; nothing may fail.
@@ -121,12 +127,18 @@ impl Stack {
 
     /// Asks with any credentials.
     pub async fn ask(&self, path: &str, query: &str, authorization: Option<&str>) -> Response<Body> {
-        answer(&self.app(), request(Method::GET, path, query, authorization)).await
+        let app = self.app_over(self.store_as(&role(path)));
+        answer(&app, request(Method::GET, path, query, authorization)).await
     }
 
     /// What the endpoints share.
     pub fn app(&self) -> App {
-        App::new(self.store(), keys_only(), LIMITS, temporal_ui(), || NOW)
+        self.app_over(self.store())
+    }
+
+    /// The same over a store client of one's own.
+    pub fn app_over(&self, store: Store) -> App {
+        App::new(store, keys_only(), LIMITS, temporal_ui(), || NOW)
     }
 
     /// Every item of the first generation's projections, by key, printed.
@@ -165,7 +177,7 @@ impl Stack {
 
     /// Seals and indexes what has been recorded.
     pub async fn seal(&self) -> Done {
-        self.seal_with(&self.store()).await.unwrap()
+        self.seal_with(&self.store_as("AuditSeal")).await.unwrap()
     }
 
     /// One run of the sealing job over a store client of one's own.
@@ -233,11 +245,24 @@ pub async fn consume_within(consumer: &Consumer, messages: &[Message], time: Dur
     consumer.consume(messages, Instant::now() + time, &Usage::default()).await
 }
 
+/// A function as the template names it, by its crate.
+fn logical_id(krate: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    krate.split('_').map(capital).collect()
+}
+
 macro_rules! endpoints {
     (reads: $($handler:ty),*; changes: $($change:ty),* $(,)?) => {
         /// Every endpoint that the workspace declares.
         pub fn endpoints() -> Vec<Endpoint> {
             vec![$(<$handler>::ENDPOINT,)* $(<$change>::ENDPOINT),*]
+        }
+
+        /// The role of the function on a path.
+        pub fn role(path: &str) -> String {
+            let roles = [$((<$handler>::ENDPOINT, stringify!($handler)),)* $((<$change>::ENDPOINT, stringify!($change))),*];
+            let (_, handler) = roles.into_iter().find(|(endpoint, _)| routes::fits(endpoint.path, path)).unwrap();
+            logical_id(handler.split(':').next().unwrap())
         }
 
         /// Routes a request to the handler of its path; commands go to this queue.

@@ -108,7 +108,9 @@ async fn logged(stack: &Stack, kind: &str) -> Vec<Value> {
 
 async fn relay(stack: &Stack, sqs: &Sqs) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    outbox_relay::handle(&stack.store(), &sqs.queue(Some(sqs::URL)), || NOW, deadline).await.unwrap();
+    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -372,7 +374,8 @@ async fn the_relay_tells_how_long_the_oldest_order_waits_and_one_that_fails_keep
     let run = async |sqs: &Sqs| {
         let deadline = Instant::now() + Duration::from_secs(30);
         let queue = sqs.queue(Some(sqs::URL));
-        let answer = outbox_relay::handle(&stack.store(), &queue, later, deadline).await.unwrap();
+        let answer =
+            outbox_relay::handle(&stack.store_as("OutboxRelay"), &queue, later, deadline).await.unwrap();
         serde_json::to_value(answer).unwrap()
     };
     assert_eq!(

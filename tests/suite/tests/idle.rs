@@ -12,8 +12,7 @@ use torale_platform::serve::App;
 use torale_platform::store::{Generations, Usage};
 use torale_tests::cloudwatch::Stub;
 use torale_tests::generate::{self, Generator};
-use torale_tests::partitions::Partitions;
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
 
 /// A figure of the cost table.
@@ -61,33 +60,6 @@ async fn a_run_of_each_job_costs_what_the_table_says() {
     let cloudwatch = Stub::default().client();
     let sources = Sources { store, generations, events: queue, cloudwatch, clock: later };
     assert_eq!(metrics::handle(&sources).await.unwrap().read_units, figure("\"metrics\":"));
-}
-
-/// The template lets the jobs read nothing else of the projections.
-#[tokio::test]
-async fn jobs_read_what_a_user_owns_and_counters() {
-    let stack = Stack::start().await;
-    stack.consume(&[generate::admin(), Generator::new(1).messages(200)].concat()).await;
-    let users = stack::json(
-        stack.ask("/admin/users", "limit=100", Some(&format!("Bearer {}", stack::ADMIN_KEY))).await,
-    );
-    let user =
-        users["users"].as_array().unwrap().iter().find(|user| user["email"] != "admin@example.com").unwrap();
-    let path = format!("/admin/users/{}/deactivate", user["id"].as_str().unwrap());
-    let request = stack::request(Method::PATCH, &path, "", Some(&format!("Bearer {}", stack::ADMIN_KEY)));
-    let nowhere = Sqs::always(Fate::Unreachable).queue(Some(URL));
-    assert_eq!(stack::answer_with(&stack.app(), &nowhere, request).await.status(), 200);
-
-    let partitions = Partitions::default();
-    let (store, generations) = (stack.store_with(partitions.clone()), Generations::default());
-    let (queue, usage) = (Sqs::default().queue(Some(URL)), Usage::default());
-    Relay::new(&store, &generations, &queue, &usage).run(|| NOW, Instant::now() + stack::LONG).await.unwrap();
-    assert_eq!(partitions.seen(), ["o#"]);
-
-    let partitions = Partitions::default();
-    let (store, cloudwatch) = (stack.store_with(partitions.clone()), Stub::default().client());
-    metrics::handle(&Sources { store, generations, events: queue, cloudwatch, clock: || NOW }).await.unwrap();
-    assert_eq!(partitions.seen(), ["c#"]);
 }
 
 #[tokio::test]

@@ -128,8 +128,8 @@ fn functions_are_those_of_the_workspace() {
 fn whoever_writes_ends_well_before_a_rebuild_counts_on_it() {
     let template = template();
     let functions = functions(&template);
-    let longest = number(&template, &functions["consumer"]["Timeout"]);
-    let request = number(&template, &template["Globals"]["Function"]["Timeout"]);
+    let longest = functions["consumer"]["Timeout"].as_i64().unwrap();
+    let request = template["Globals"]["Function"]["Timeout"].as_i64().unwrap();
     let writing = i64::try_from(config::WRITING_TIME.as_secs()).unwrap();
     let settled = i64::try_from(config::SETTLED.as_secs()).unwrap();
     assert!(longest <= writing && request <= writing && 2 * writing <= settled);
@@ -157,9 +157,9 @@ fn the_environment_is_what_the_configuration_reads() {
     assert_eq!(&all | &NOT_OURS.map(str::to_owned).into(), read_ones);
 }
 
-/// Seconds, or a parameter's default.
-fn number(template: &Yaml, value: &Yaml) -> i64 {
-    let parameter = || template["Parameters"][value.as_str().unwrap()]["Default"].as_i64();
+/// A number, or what a parameter says of it: its `Default`, `MinValue` or `MaxValue`.
+fn number(template: &Yaml, value: &Yaml, which: &str) -> i64 {
+    let parameter = || template["Parameters"][value.as_str().unwrap()][which].as_i64();
     value.as_i64().or_else(parameter).unwrap()
 }
 
@@ -178,8 +178,9 @@ fn queues_are_those_of_the_local_stack_and_give_their_functions_time() {
         assert_eq!(source["Queue"].as_str(), Some(format!("{name}.Arn").as_str()));
         assert_eq!(source["FunctionResponseTypes"][0].as_str(), Some("ReportBatchItemFailures"));
         assert!(!source["ScalingConfig"].is_badvalue());
-        assert!(number(&template, &source["BatchSize"]) >= 10);
-        let window = source["MaximumBatchingWindowInSeconds"].as_i64().unwrap_or(0);
+        assert!(number(&template, &source["BatchSize"], "MinValue") >= 10);
+        let window = &source["MaximumBatchingWindowInSeconds"];
+        let window = if window.is_badvalue() { 0 } else { number(&template, window, "MaxValue") };
         let takes = function["Timeout"].as_i64().unwrap();
         assert_eq!(u64::try_from(takes).unwrap(), timeout.as_secs());
         assert!(deployed["VisibilityTimeout"].as_i64().unwrap() >= 6 * takes + window, "{queue}");

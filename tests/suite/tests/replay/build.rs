@@ -25,7 +25,7 @@ use torale_tests::stack::{NOW, Stack};
 async fn a_rebuilt_generation_is_the_live_one_item_by_item() {
     for seed in 3000..3008 {
         let (stack, _) = filled(seed, 120).await;
-        let replay = quiet(stack.store());
+        let replay = quiet(stack.store_as("Operator"));
         let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
         assert_same(&stack, &generation.name, "g1").await;
         assert_eq!(replay.pointer().await.unwrap().live, Generation::first());
@@ -35,7 +35,7 @@ async fn a_rebuilt_generation_is_the_live_one_item_by_item() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_into_memory_is_split() {
     let (stack, _) = filled(3100, 150).await;
-    let replay = Replay { memory: 12 * 1024, ..quiet(stack.store()) };
+    let replay = Replay { memory: 12 * 1024, ..quiet(stack.store_as("Operator")) };
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let board = replay.board(&generation.name).await.unwrap().unwrap();
     assert!(board.units.len() > 20, "{} units", board.units.len());
@@ -47,7 +47,7 @@ async fn what_does_not_fit_into_memory_is_split() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_split_any_more_is_an_error_that_says_so() {
     let (stack, _) = filled(3101, 20).await;
-    let replay = Replay { memory: 16, ..quiet(stack.store()) };
+    let replay = Replay { memory: 16, ..quiet(stack.store_as("Operator")) };
     let failed = rebuild(&replay, Lanes::DEFAULT).await;
     assert!(matches!(failed, Err(Failure::TooLarge(_))), "{failed:?}");
 }
@@ -66,7 +66,7 @@ async fn whoever_dies_at_any_call_another_goes_on() {
         let dying = quiet(stack.faulty_store(Faults::new(at, at % 2 == 0, true)));
         died += u64::from(rebuild(&dying, Lanes::DEFAULT).await.is_err());
         time_passes();
-        let replay = quiet(stack.store());
+        let replay = quiet(stack.store_as("Operator"));
         let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
         assert!(stack.generation(&generation.name).await == live, "died at call {at}");
         let runs = stack.scan(CONTROL_TABLE).await.into_iter();
@@ -95,7 +95,7 @@ async fn what_is_written_is_not_written_again() {
     dying.begin(&generation).await.unwrap();
     assert!(dying.build(&generation.name, 1, &Stop::default()).await.is_err());
     time_passes();
-    let rest = quiet(stack.store());
+    let rest = quiet(stack.store_as("Operator"));
     rest.build(&generation.name, 1, &Stop::default()).await.unwrap();
     let (before, after) = (dying.meter.items(), rest.meter.items());
     assert!(
@@ -117,11 +117,11 @@ async fn what_becomes_known_is_projected_with_the_rest() {
         let lane = if number % 2 == 0 { of } else { keys::UNKNOWN_LANE };
         store.append(&[Logged { lane, body }], NOW, &format!("w{number}"), &usage).await.unwrap();
         if number % 10 == 0 {
-            let found = quiet(stack.store()).events_of(&event.entity()).await.unwrap();
+            let found = quiet(stack.store_as("Operator")).events_of(&event.entity()).await.unwrap();
             assert!(found.iter().any(|logged| logged.message == *body));
         }
     }
-    let generation = rebuild(&quiet(stack.store()), Lanes::DEFAULT).await.unwrap();
+    let generation = rebuild(&quiet(stack.store_as("Operator")), Lanes::DEFAULT).await.unwrap();
     assert!(stack.generation(&generation.name).await == known.projections().await);
 }
 
@@ -132,7 +132,7 @@ async fn a_log_without_a_noted_beginning_is_built_from_its_first_part() {
     let key = keys::log_beginning();
     let delete = stack.client.delete_item().table_name(CONTROL_TABLE).key("pk", AttributeValue::S(key.pk));
     delete.key("sk", AttributeValue::S(key.sk)).send().await.unwrap();
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     assert!(replay.beginning().await.unwrap() <= NOW.hour());
     assert!(ticking() > NOW);
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_rebuild_is_silent() {
     for table in others {
         before.push(stack.scan(table).await);
     }
-    rebuild(&quiet(stack.store()), Lanes::DEFAULT).await.unwrap();
+    rebuild(&quiet(stack.store_as("Operator")), Lanes::DEFAULT).await.unwrap();
     for (table, before) in others.iter().zip(before) {
         assert!(stack.scan(table).await == before, "{table}");
     }
@@ -162,7 +162,7 @@ async fn a_rebuild_is_silent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_that_is_up_again_and_again_is_enough() {
     let (stack, _) = filled(3400, 100).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
     replay.begin(&generation).await.unwrap();
     let told = Stop::default();
@@ -196,7 +196,7 @@ async fn what_cannot_be_read_is_reported_and_counted_and_the_rest_is_built() {
     put_record(&stack, "nothing", None, 3).await;
     let messages = zstd::bulk::compress(b"\x1e{\"id\":\"no event\"}\n\x1e{}\n", 3).unwrap();
     put_record(&stack, "no-events", Some(&messages), 2).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let tally = replay.board(&generation.name).await.unwrap().unwrap().tally();
     assert_eq!(tally.undecodable, 4, "two records, two messages");
@@ -211,7 +211,7 @@ async fn what_cannot_be_read_is_reported_and_counted_and_the_rest_is_built() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_share_the_work_and_no_unit_is_done_twice() {
     let (stack, _) = filled(3600, 120).await;
-    let patient = || Replay { claim: Duration::from_secs(36_000_000), ..quiet(stack.store()) };
+    let patient = || Replay { claim: Duration::from_secs(36_000_000), ..quiet(stack.store_as("Operator")) };
     let (one, two) = (patient(), patient());
     let generation = one.next_generation(Lanes::DEFAULT).await.unwrap();
     let begun = futures::join!(one.begin(&generation), two.begin(&generation));
@@ -231,7 +231,7 @@ async fn workers_share_the_work_and_no_unit_is_done_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_that_was_taken_over_is_left_alone() {
     let (stack, _) = filled(3700, 40).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
     let board = replay.begin(&generation).await.unwrap();
     let unit = board.units.keys().next().unwrap();
@@ -259,7 +259,7 @@ async fn the_log_of_one_entity_is_shown_newest_last() {
         [told("c", 1, "user.logged_in"), told("a", 3, "user.deactivated"), told("b", 2, "user.reactivated")];
     stack.consume(&[&messages[..], &generate::admin()].concat()).await;
     let entity = EntityKey::User(UserId::parse(user).unwrap());
-    let found = quiet(stack.store()).events_of(&entity).await.unwrap();
+    let found = quiet(stack.store_as("Operator")).events_of(&entity).await.unwrap();
     let found: Vec<&String> = found.iter().map(|logged| &logged.message).collect();
     assert_eq!(found, [&messages[1], &messages[2], &messages[0]]);
 }

@@ -73,7 +73,7 @@ async fn tamper(stack: &Stack) -> BTreeSet<Key> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_tampered_with_is_found_named_and_mended() {
     let (stack, _) = filled(4000, 150).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let good = stack.projections().await;
     let clean = verify(&replay).await;
     assert!(clean.is_equal() && clean.in_motion == 0);
@@ -96,7 +96,7 @@ async fn what_was_tampered_with_is_found_named_and_mended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_only_the_log_knows_is_mended() {
     let (stack, _) = filled(4100, 100).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let good = stack.projections().await;
     let table = keys::projections_table(FIRST_GENERATION);
     for item in stack.scan(&table).await.into_iter().step_by(2) {
@@ -114,7 +114,7 @@ async fn what_only_the_log_knows_is_mended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entities_without_events_are_deleted_only_on_demand() {
     let (stack, _) = filled(4150, 30).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let good = stack.projections().await;
     let live = replay.pointer().await.unwrap().live;
     let put =
@@ -130,7 +130,7 @@ async fn entities_without_events_are_deleted_only_on_demand() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_counter_that_moves_is_found_wrong() {
     let (stack, _) = filled(4160, 60).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let live = replay.pointer().await.unwrap().live;
     let numbers = std::sync::atomic::AtomicU64::new(1);
     // In one hour and one lane, so that it is always the same counter.
@@ -158,7 +158,7 @@ async fn a_counter_that_moves_is_found_wrong() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changes_all_the_time_is_in_motion_and_no_difference() {
     let (stack, _) = filled(4200, 60).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let live = replay.pointer().await.unwrap().live;
     let item =
         stack.scan(&live.table()).await.into_iter().find(|item| item["pk"] == text("c#queries")).unwrap();
@@ -180,7 +180,7 @@ async fn what_changes_all_the_time_is_in_motion_and_no_difference() {
 async fn counters_that_hold_too_little_keep_nothing_back() {
     for seed in 4300..4304 {
         let (stack, messages) = filled(seed, 80).await;
-        let live = quiet(stack.store()).pointer().await.unwrap().live;
+        let live = quiet(stack.store_as("Operator")).pointer().await.unwrap().live;
         for item in stack.scan(&live.table()).await {
             let pk = item["pk"].as_s().unwrap();
             let counter = pk.starts_with("c#") || pk.starts_with("q#") || item["sk"].as_s().unwrap() == "t";
@@ -192,7 +192,7 @@ async fn counters_that_hold_too_little_keep_nothing_back() {
         // All that can be taken away: users go, tasks go, executions end otherwise.
         let more = Generator::new(seed + 100).messages(150);
         stack.consume(&more).await;
-        let replay = quiet(stack.store());
+        let replay = quiet(stack.store_as("Operator"));
         replay.repair(&live, Duration::ZERO, false).await.unwrap();
         let model = world::model(&[messages, more].concat());
         for (path, query) in world::PLAIN {

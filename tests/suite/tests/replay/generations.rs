@@ -37,7 +37,7 @@ fn user(id: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_and_back_with_every_event_in_both() {
     let (stack, _) = filled(5000, 80).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
     assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Live), (second.clone(), Role::Built)]);
 
@@ -68,7 +68,7 @@ async fn there_and_back_with_every_event_in_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_harm_is_refused() {
     let (stack, _) = filled(5100, 30).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let refused = |done: Result<(), Failure>| assert!(matches!(done, Err(Failure::Refused(_))), "{done:?}");
     refused(replay.rollback().await.map(drop));
     refused(replay.drop_generation(FIRST_GENERATION).await.map(drop));
@@ -90,7 +90,7 @@ async fn what_would_harm_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_generation_that_was_left_behind_catches_up() {
     let (stack, _) = filled(5200, 40).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
     promote(&replay, &second).await;
     let third = rebuild(&replay, Lanes::new(5).unwrap()).await.unwrap().name;
@@ -108,7 +108,7 @@ async fn a_deactivation_is_in_both_generations_when_it_answers() {
     let stack = Stack::start().await;
     let id = "11111111-0000-4000-8000-0000000000c1";
     stack.consume(&[torale_tests::generate::admin(), vec![user(id)]].concat()).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::new(3).unwrap()).await.unwrap().name;
     promote(&replay, &second).await;
     let path = format!("/admin/users/{id}/deactivate");
@@ -127,7 +127,7 @@ async fn a_deactivation_is_in_both_generations_when_it_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_was_idle_through_a_flip_and_a_drop_is_answered() {
     let (stack, _) = filled(5300, 30).await;
-    let (app, replay) = (stack.app(), quiet(stack.store()));
+    let (app, replay) = (stack.app(), quiet(stack.store_as("Operator")));
     let ask = || stack::request(Method::GET, "/admin/stats", "", Some("Bearer sk_test_0123456789abcdefghij"));
     assert_eq!(stack::answer(&app, ask()).await.status().as_u16(), 200);
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
@@ -140,7 +140,7 @@ async fn a_reader_that_was_idle_through_a_flip_and_a_drop_is_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_dropped_is_not_promoted_any_more() {
     let (stack, _) = filled(5400, 30).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let mut promotion = Promotion::new(&replay, &second.name);
     assert!(matches!(promotion.step().await.unwrap(), Step::Wait(_)), "joined");
@@ -159,7 +159,7 @@ async fn what_is_dropped_is_not_promoted_any_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drop_that_was_interrupted_goes_on() {
     let (stack, _) = filled(5500, 20).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let calls = Faults::new(usize::MAX, false, true);
     assert!(quiet(stack.faulty_store(calls.clone())).drop_generation("g7").await.is_ok());

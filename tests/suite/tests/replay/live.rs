@@ -143,7 +143,7 @@ async fn operate(stack: &Stack, answers: &AtomicU64) -> String {
     let at_first_flip = answers.load(Ordering::Relaxed);
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        replay(stack.store()).rollback().await.unwrap();
+        replay(stack.store_as("Operator")).rollback().await.unwrap();
     }
     dying(stack, &mut generator, |replay| promote(replay, second.clone())).await;
     while answers.load(Ordering::Relaxed) < at_first_flip + 24 {
@@ -168,7 +168,7 @@ async fn rebuilt_and_flipped_under_load_nothing_fails_and_nothing_is_missing() {
     let messages = [admin, one, two].concat();
     println!("{} messages, {} answers", messages.len(), answers.load(Ordering::Relaxed));
 
-    let replay = replay(stack.store());
+    let replay = replay(stack.store_as("Operator"));
     let pointer = replay.pointer().await.unwrap();
     assert_eq!((pointer.live.name.as_str(), pointer.written().count()), (second.as_str(), 2));
     for generation in pointer.written() {

@@ -22,7 +22,7 @@ fn early() -> String {
 async fn what_has_become_valid_is_sent_again_and_only_then_leaves() {
     let stack = Stack::start().await;
     stack.consume(&[generate::admin(), vec![early(), "{ no event".to_owned()]].concat()).await;
-    let replay = Replay::new(stack.store(), ticking);
+    let replay = Replay::new(stack.store_as("Operator"), ticking);
     let aside = replay.quarantined().await.unwrap();
     let codes: Vec<_> = aside.iter().map(|one| (one.code.as_str(), one.complete)).collect();
     assert_eq!(codes.len(), 2);
@@ -48,7 +48,7 @@ async fn what_has_become_valid_is_sent_again_and_only_then_leaves() {
 async fn what_is_set_aside_again_meanwhile_is_not_lost() {
     let stack = Stack::start().await;
     stack.consume(&[early()]).await;
-    let replay = Replay::new(stack.store(), ticking);
+    let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
     let reason = torale_domain::events::SetAside::TimeOutOfRange;
     stack.store().set_aside(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
@@ -62,7 +62,7 @@ async fn what_is_set_aside_again_meanwhile_is_not_lost() {
 async fn a_message_with_a_missing_part_is_incomplete() {
     let stack = Stack::start().await;
     stack.consume(&["x".repeat(700_000)]).await;
-    let replay = Replay::new(stack.store(), ticking);
+    let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
     assert!(one.complete && one.bytes == 700_000);
     let last = stack.scan(torale_domain::keys::QUARANTINE_TABLE).await.into_iter();

@@ -8,7 +8,7 @@ use torale_tests::stack::LONG;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_steps_of_the_state_machine_lead_to_a_live_generation() {
     let (stack, _) = filled(6000, 80).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Replay"));
     let step = |json: &str| serde_json::from_str::<Request>(json).unwrap();
     let begun = handle(&replay, step(r#"{"step":"begin","lanes":null}"#), LONG).await.unwrap();
     assert_eq!((begun.generation.as_str(), begun.done), ("g2", true));
@@ -30,7 +30,7 @@ async fn the_steps_of_the_state_machine_lead_to_a_live_generation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_that_make_no_sense_fail() {
     let (stack, _) = filled(6100, 20).await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Replay"));
     let lanes = handle(&replay, Request::Begin { lanes: Some(0) }, LONG).await;
     assert!(matches!(lanes, Err(StepError::Lanes)));
     for step in ["build", "catch_up", "compare", "promote"] {

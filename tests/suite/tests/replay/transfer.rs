@@ -39,7 +39,7 @@ fn sorted(items: Vec<HashMap<String, AttributeValue>>) -> Vec<String> {
 async fn an_installation_moves_with_everything_that_was_set_aside() {
     let (from, _) = filled(7000, 150).await;
     let folder = Folder::new();
-    let manifest = quiet(from.store()).export(&folder.0, None).await.unwrap();
+    let manifest = quiet(from.store_as("Operator")).export(&folder.0, None).await.unwrap();
     assert!(manifest.messages > 100 && manifest.quarantined > 0 && manifest.undecodable == 0);
     let to = Stack::start().await;
     // Interrupted after some calls, and then again from the beginning.
@@ -50,7 +50,7 @@ async fn an_installation_moves_with_everything_that_was_set_aside() {
     for _ in 0..2 {
         assert_eq!(replay.import(&folder.0).await.unwrap(), manifest);
     }
-    let replay = quiet(to.store());
+    let replay = quiet(to.store_as("Operator"));
     assert_eq!(to.scan(QUARANTINE_TABLE).await.len(), from.scan(QUARANTINE_TABLE).await.len());
     assert!(sorted(to.scan(EVENTS_TABLE).await) == sorted(from.scan(EVENTS_TABLE).await));
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
@@ -62,7 +62,7 @@ async fn scrubbed_it_counts_the_same_and_names_nobody() {
     let (from, _) = filled(7100, 200).await;
     let folder = Folder::new();
     let scrub = Scrub { salt: b"pepper".to_vec() };
-    let manifest = quiet(from.store()).export(&folder.0, Some(&scrub)).await.unwrap();
+    let manifest = quiet(from.store_as("Operator")).export(&folder.0, Some(&scrub)).await.unwrap();
     assert!(manifest.scrubbed);
     let mut text = String::new();
     for file in &manifest.files {
@@ -82,7 +82,7 @@ async fn scrubbed_it_counts_the_same_and_names_nobody() {
         assert!(query.len() < 4 || !text.contains(query), "{query}");
     }
     let to = Stack::start().await;
-    let replay = quiet(to.store());
+    let replay = quiet(to.store_as("Operator"));
     replay.import(&folder.0).await.unwrap();
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     super::generations::promote(&replay, &generation.name).await;
@@ -101,7 +101,7 @@ async fn scrubbed_it_counts_the_same_and_names_nobody() {
 async fn what_is_not_what_the_manifest_says_is_refused_and_so_is_a_log_that_holds_anything() {
     let (from, _) = filled(7200, 60).await;
     let folder = Folder::new();
-    let replay = quiet(from.store());
+    let replay = quiet(from.store_as("Operator"));
     let manifest = replay.export(&folder.0, None).await.unwrap();
     assert!(
         matches!(replay.export(&folder.0, None).await, Err(Failure::Refused(_))),
@@ -109,7 +109,7 @@ async fn what_is_not_what_the_manifest_says_is_refused_and_so_is_a_log_that_hold
     );
     assert!(matches!(replay.import(&folder.0).await, Err(Failure::Refused(_))), "the log is not empty");
     let to = Stack::start().await;
-    let empty = quiet(to.store());
+    let empty = quiet(to.store_as("Operator"));
     let file = folder.0.join(&manifest.files[0].name);
     let mut bytes = fs::read(&file).unwrap();
     bytes.pop();
@@ -132,8 +132,8 @@ async fn what_cannot_be_read_is_exported_as_it_is() {
     let n = AttributeValue::N("2".to_owned());
     put.item("events", broken).item("n", n).send().await.unwrap();
     let folder = Folder::new();
-    assert_eq!(quiet(from.store()).export(&folder.0, None).await.unwrap().undecodable, 1);
+    assert_eq!(quiet(from.store_as("Operator")).export(&folder.0, None).await.unwrap().undecodable, 1);
     let to = Stack::start().await;
-    quiet(to.store()).import(&folder.0).await.unwrap();
+    quiet(to.store_as("Operator")).import(&folder.0).await.unwrap();
     assert!(sorted(to.scan(EVENTS_TABLE).await) == sorted(from.scan(EVENTS_TABLE).await));
 }
