@@ -67,6 +67,10 @@ struct Arguments {
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
+    /// Binaries of another build, to be started in turns with these: one build after the other can't be told from one
+    /// quarter of an hour after the other.
+    #[arg(long)]
+    against: Option<PathBuf>,
 }
 
 /// The functions' names: of their folders, packages and binaries.
@@ -231,11 +235,41 @@ async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) 
     table
 }
 
+/// Two builds of some functions, started in turns, with the share of a CPU that some memories buy.
+async fn beside(stack: &Stack, functions: &[String], folders: [&Path; 2], arguments: &Arguments) -> Table {
+    let note = format!("This build and that in {}. {} starts of each.", folders[1].display(), arguments.runs);
+    let columns = [
+        "function",
+        "memory, MB",
+        "first poll, ms",
+        "first poll of the other, ms",
+        "first answer, ms",
+        "first answer of the other, ms",
+    ];
+    let mut table = Table::new("Beside another build", note, &columns);
+    let share = Arc::new(Share::create());
+    let around = Around::of(stack, Some(share.clone())).await;
+    for (function, memory) in functions.iter().flat_map(|f| arguments.memories.iter().map(move |m| (f, *m))) {
+        share.set(memory);
+        let mut starts = [Vec::new(), Vec::new()];
+        for _ in 0..arguments.runs {
+            for (starts, folder) in starts.iter_mut().zip(folders) {
+                starts.push(around.start(folder, function).await);
+            }
+        }
+        let of = |of: fn(&Start) -> f64| starts.each_ref().map(|starts| short(median(starts, of)));
+        let times = [of(|s| s.polled), of(|s| s.answered)].concat();
+        table.rows.push([vec![function.clone(), memory.to_string()], times].concat());
+    }
+    share.remove();
+    table
+}
+
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    let all = if arguments.functions.is_empty() { functions() } else { arguments.functions };
-    let folder = arguments.folder.unwrap_or_else(|| build(&all));
+    let all = if arguments.functions.is_empty() { functions() } else { arguments.functions.clone() };
+    let folder = arguments.folder.clone().unwrap_or_else(|| build(&all));
     let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
     let around = Around::of(&stack, None).await;
     let mut report = Report::new("cold-start", ABOUT);
@@ -255,6 +289,9 @@ async fn main() {
     report.add(table);
     if !arguments.memories.is_empty() {
         report.add(by_memory(&stack, &folder, arguments.runs, &arguments.memories).await);
+    }
+    if let Some(other) = &arguments.against {
+        report.add(beside(&stack, &all, [&folder, other], &arguments).await);
     }
     report.targets.push(Target {
         what: format!("first poll at most {MOST_TIMES} times hello-world's"),
