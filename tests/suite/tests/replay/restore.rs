@@ -145,18 +145,18 @@ async fn a_look_tells_the_same_and_changes_nothing() {
 async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() {
     let (stack, copy, whole) = log().await;
     let mend = async |store| quiet(store).restore(Mendable::Events, &copy, Mend::Everything, MOST).await;
-    damage(&stack, &copy).await;
-    let probe = Faults::new(usize::MAX, false, false);
-    mend(stack.faulty_store(probe.clone())).await.unwrap();
-    assert!(probe.calls() >= 2 + 4 + 1 + 1 + 3, "tables, copy, keys, beginning, items: {}", probe.calls());
-    for at in 0..probe.calls() {
-        for after in [false, true] {
+    for at in 0.. {
+        let mut died = false;
+        for after in [true, false] {
             damage(&stack, &copy).await;
-            let died = mend(stack.faulty_store(Faults::new(at, after, true))).await;
-            // Calls overlap: a fault after the last one may hit nobody.
-            assert!(died.is_err() || after, "call {at}");
+            died = mend(stack.faulty_store(Faults::new(at, after, true))).await.is_err();
             mend(stack.store()).await.unwrap();
             assert!(items(&stack, EVENTS_TABLE).await == whole, "call {at}, after: {after}");
+        }
+        // Parts of the copy are read beside each other: which call is the last shows when a fault there hits nobody.
+        if !died {
+            assert!(at >= 2 + 4 + 1 + 1 + 3, "tables, copy, keys, beginning, items: {at}");
+            return;
         }
     }
 }
@@ -375,6 +375,8 @@ async fn what_of_control_has_changed_since_stays() {
     let stack = controlled().await;
     let copy = copy(&stack, CONTROL_TABLE).await;
     quiet(stack.store()).rollback().await.unwrap();
+    // As after restoring an older part of the log: an hour that is earlier than the copy's is right, too.
+    stack.store().note_beginning(NOW.plus(-5 * HOUR), &Usage::default()).await.unwrap();
     let since = items(&stack, CONTROL_TABLE).await;
     let restored = restore(&stack, Mendable::Control, &copy, Mend::Missing).await;
     assert_eq!((counts(&restored), named(&restored)), ((4, 0, 1), vec![keys::live_generation()]));
