@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use torale_domain::audit::verify::{Report, Span, Verifier};
 use torale_domain::ids::Digest;
 use torale_domain::time::{Hour, Timestamp};
+use torale_platform::audit::index::{Index, Listed};
 use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
 use torale_tools::audit::{self, Failure};
@@ -37,6 +38,11 @@ struct Arguments {
 enum Command {
     /// Write every item of the table to standard output, one a line, to be checked elsewhere with --export
     Export,
+    /// Put every sealed record that is not there into the index of the list (GET /admin/audit): after its table was lost or emptied
+    ///
+    /// May be interrupted and called again, and may run beside the sealing job, to which it leaves what is not sealed yet.
+    /// Check the trail first: a list that is made from a damaged trail lacks what was removed and shows what was changed.
+    Reindex,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +79,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Export) => export(arguments.endpoint).await,
+        Some(Command::Reindex) => reindex(arguments.endpoint).await,
         None => check(&arguments.check, arguments.endpoint).await,
     };
     done.unwrap_or_else(|failure| {
@@ -91,6 +98,16 @@ async fn connect(endpoint: Option<String>) -> Store {
 async fn export(endpoint: Option<String>) -> Result<ExitCode, Failure> {
     let store = connect(endpoint).await;
     audit::export(&store, &Usage::default(), &mut std::io::stdout().lock()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reindex(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+    let (store, usage) = (connect(endpoint).await, Usage::default());
+    let Listed { looked_at, listed, unsealed } = Index::new(&store, &usage).anew().await?;
+    println!(
+        "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
+    );
+    println!("for {} read units and {} write units", usage.read_units(), usage.write_units());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,7 +35,7 @@
 //! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
 //! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
-//! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal alone; can be made anew |
+//! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal, and by `cargo audit-verify reindex` anew |
 
 mod audit;
 mod control;

@@ -35,6 +35,7 @@ pub mod pages;
 pub mod params;
 pub mod read;
 pub mod rebuild;
+pub mod restore;
 pub mod scrub;
 pub mod session;
 pub mod time;

@@ -1,5 +1,6 @@
 //! The audit trail as an instance writes it: one chain at a time, one record after the other.
 
+pub mod index;
 pub mod seal;
 
 use crate::clock;

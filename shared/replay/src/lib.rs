@@ -7,6 +7,7 @@
 //! | [`tail`] | how does it keep up with what arrives? |
 //! | [`flip`] | how does it become live, how does one go back, how is it dropped? |
 //! | [`compare`] | is it what it should be, and how is it mended? |
+//! | [`restore`] | how does a table get back what was taken from it? |
 //! | [`status`] | how do things stand? |
 //! | [`transfer`] | how does the log get out, and into another installation? |
 //! | [`quarantine`] | what was set aside, and how is it tried again? |
@@ -19,6 +20,7 @@ pub mod compare;
 pub mod flip;
 pub mod log;
 pub mod quarantine;
+pub mod restore;
 pub mod status;
 pub mod tail;
 pub mod transfer;

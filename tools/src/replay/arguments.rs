@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use torale_domain::fold::EntityKey;
 use torale_domain::ids::{ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId};
+use torale_domain::restore::Mendable;
 
 /// Rebuilds projections from the log of events while the system serves; compares, mends and moves them.
 ///
@@ -83,6 +84,13 @@ pub(crate) enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Mend a table in place from a copy of it: insert what it lacks; what it has received since stays
+    ///
+    /// The copy is a table that DynamoDB has restored to a point in time under another name. May be interrupted and called
+    /// again. Items that differ stay as they are unless --overwrite says otherwise. Of torale-control only the pointer, the
+    /// beginning of the log and deactivations come back. Messages of torale-quarantine that were redriven since come
+    /// back too, which is harmless: redriving one twice changes nothing.
+    Restore(Restore),
     /// Messages that were set aside
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -149,6 +157,24 @@ pub(crate) struct Show {
     /// Most differences to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// torale-events, torale-audit, torale-quarantine or torale-control
+    #[arg(value_parser = Mendable::parse)]
+    pub(crate) table: Mendable,
+    /// The name of the copy
+    #[arg(long, value_name = "COPY")]
+    pub(crate) from: String,
+    /// Say what is missing or differs, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Put what differs as the copy has it; not of torale-control, where it has changed since
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +262,17 @@ mod tests {
         assert!(parse(&["run", "w", "r"]).is_ok() && parse(&["key", "k"]).is_ok());
         assert_eq!(entity(Kind::User, "no-uuid", None), None);
         assert!(entity(Kind::Run, "w", Some("r")).is_some());
+    }
+
+    #[test]
+    fn only_what_cannot_be_made_anew_is_restored() {
+        let parse =
+            |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "restore"], words].concat());
+        assert!(parse(&["torale-events", "--from", "x"]).is_ok());
+        assert!(parse(&["torale-events"]).is_err(), "from what?");
+        assert!(parse(&["torale-events", "--from", "x", "--dry-run", "--overwrite"]).is_err());
+        let refused = parse(&["torale-audit-index", "--from", "x"]).unwrap_err().to_string();
+        assert!(refused.contains("cargo audit-verify reindex"), "{refused}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod building;
 mod looking;
+mod restoring;
 
 use crate::Answer;
 use crate::arguments::{Arguments, Command, Options};
@@ -81,6 +82,7 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
         Command::Drop { generation } => run.drop(&generation).await,
         Command::Verify(one) => run.verify(&one).await,
         Command::Repair { one, delete } => run.repair(&one, delete).await,
+        Command::Restore(restore) => run.restore(&restore).await,
         Command::Quarantine(quarantine) => run.quarantine(quarantine).await,
         Command::Events { kind, id, run: run_id } => run.events(kind, &id, run_id.as_deref()).await,
         Command::Export { folder, scrub, salt } => run.export(&folder, scrub, salt).await,

@@ -6,6 +6,7 @@ use torale_domain::compare::Difference;
 use torale_domain::item::{Attributes, Value};
 use torale_domain::rebuild::Tally;
 use torale_replay::compare::Comparison;
+use torale_replay::restore::Restored;
 use torale_replay::status::{GenerationStatus, Role, Status};
 
 /// Prints an answer as JSON, or by `text`.
@@ -35,12 +36,11 @@ pub(crate) fn status(status: &Status) {
 }
 
 fn row(one: &GenerationStatus) -> [String; 8] {
-    let role = serde_json::to_value(one.role).ok().and_then(|role| role.as_str().map(str::to_owned));
     let lag = one.lag_events.zip(one.lag_seconds);
     let none = || "-".to_owned();
     [
         one.name.clone(),
-        role.unwrap_or_default(),
+        name(&one.role),
         one.lanes.map_or_else(none, |lanes| lanes.to_string()),
         one.items.to_string(),
         one.bytes.to_string(),
@@ -65,11 +65,7 @@ pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
     println!("expected: {} items, digest {}", expected.0, expected.1);
     println!("found:    {} items, digest {}", found.0, found.1);
     tally(found_in_log);
-    for Difference { key, expected, found } in differences.iter().take(limit) {
-        println!("{} / {}", key.pk, key.sk);
-        println!("  expected {}", shown(expected.as_ref()));
-        println!("  found    {}", shown(found.as_ref()));
-    }
+    differences.iter().take(limit).for_each(difference);
     if *in_motion > 0 {
         println!("{in_motion} items were changing all the time and could not be compared");
     }
@@ -78,6 +74,30 @@ pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
         (count, false) => println!("{count} items differ"),
         (count, true) => println!("{count} items differ, and there are more"),
     }
+}
+
+fn difference(Difference { key, expected, found }: &Difference) {
+    println!("{} / {}", key.pk, key.sk);
+    println!("  expected {}", shown(expected.as_ref()));
+    println!("  found    {}", shown(found.as_ref()));
+}
+
+/// What a copy has and a table has not: `expected` is the copy's.
+pub(crate) fn restored(restored: &Restored) {
+    let Restored { compared, missing, different, differences, left_out, foreign } = restored;
+    differences.iter().for_each(difference);
+    println!("{compared} items of the copy compared: {missing} missing, {different} different");
+    for (kind, count) in left_out {
+        println!("left out: {count} {}s", name(kind).replace('_', " "));
+    }
+    if *foreign > 0 {
+        println!("left out: {foreign} items that are NONE OF THIS TABLE'S, or hold what nobody of us writes");
+    }
+}
+
+/// The name that a value has in JSON.
+fn name(of: &impl Serialize) -> String {
+    serde_json::to_value(of).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn shown(attributes: Option<&Attributes>) -> String {
@@ -98,11 +118,16 @@ fn json_of(attributes: &Attributes) -> Json {
 /// A comparison for machines.
 pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
     let Comparison { expected, found, differences, in_motion, more, tally } = comparison;
+    json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
+        "found": { "items": found.0, "digest": found.1 }, "differing": differences.len(), "more": more,
+        "in_motion": in_motion, "differences": differences_json(differences, limit), "log": tally })
+}
+
+/// The first of some differences for machines.
+pub(crate) fn differences_json(differences: &[Difference], limit: usize) -> Json {
     let shown = differences.iter().take(limit).map(|one| {
         json!({ "pk": one.key.pk, "sk": one.key.sk, "expected": one.expected.as_ref().map(json_of),
             "found": one.found.as_ref().map(json_of) })
     });
-    json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
-        "found": { "items": found.0, "digest": found.1 }, "differing": differences.len(), "more": more,
-        "in_motion": in_motion, "differences": shown.collect::<Vec<_>>(), "log": tally })
+    Json::Array(shown.collect())
 }

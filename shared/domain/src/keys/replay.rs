@@ -1,5 +1,6 @@
 //! Keys of rebuilds in the control table, and the order-free place of any key.
 
+use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS};
 use super::{ENTITY, Key, LOG_LANES, QUERY, digest, escaped, key, parse_hour, row_time, yyyymmddhh};
 use crate::time::{Hour, Timestamp};
 
@@ -16,7 +17,7 @@ pub fn is_entity(key: &Key) -> bool {
 
 /// The partition of everything about the building of a generation, but for its runs.
 pub fn rebuild(generation: &str) -> String {
-    format!("rebuild#{}", escaped(generation))
+    format!("{REBUILD}#{}", escaped(generation))
 }
 
 /// The plan of a rebuild.
@@ -39,7 +40,7 @@ pub fn position(generation: &str) -> Key {
 
 /// The partition of the subtotals that one unit has put aside.
 pub fn runs(generation: &str, unit: &str) -> String {
-    format!("runs#{}#{unit}", escaped(generation))
+    format!("{RUNS}#{}#{unit}", escaped(generation))
 }
 
 /// One piece of these subtotals.
@@ -54,17 +55,17 @@ pub fn dropping(generation: &str) -> Key {
 
 /// The greatest number that a generation was named by.
 pub fn last_generation() -> Key {
-    key("generation".to_owned(), "last")
+    key(GENERATION.to_owned(), "last")
 }
 
 /// The hour in which the log begins.
 pub fn log_beginning() -> Key {
-    key("log".to_owned(), "beginning")
+    key(LOG.to_owned(), "beginning")
 }
 
 /// An import that has begun, by the digest of its manifest.
 pub fn import(digest: &str) -> Key {
-    key(format!("import#{digest}"), "begun")
+    key(format!("{IMPORT}#{digest}"), "begun")
 }
 
 /// A partition of the log.

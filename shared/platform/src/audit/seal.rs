@@ -3,27 +3,22 @@
 //! It needs no notes of its own: what is not sealed yet follows from the seals, and indexing a record twice changes
 //! nothing. So it may die at any point, stay away for a day, or run twice at once.
 
-use crate::clock::{self, Clock};
-use crate::store::{Lost, Store, StoreError, TableReader, Usage};
+use super::index::Index;
+use crate::clock::Clock;
+use crate::store::{Lost, Store, StoreError, Usage};
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
-use torale_domain::audit::facets::{self, RECORDS_AT_ONCE};
+use torale_domain::audit::Link;
 use torale_domain::audit::record::ChainId;
 use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
-use torale_domain::audit::{Link, Record};
 use torale_domain::item::Item;
-use torale_domain::keys::{self, AUDIT_INDEX_TABLE};
-use torale_domain::read::{Corrupt, Reader, Reads};
+use torale_domain::keys;
+use torale_domain::read::Corrupt;
 use torale_domain::time::{Hour, Timestamp};
 
 /// Records that are read at once; a seal covers fewer than twice as many, and so has fewer heads.
 const PAGE: usize = 400;
-/// Records that are looked up in the index at once.
-const MARKS_AT_ONCE: usize = 100;
-/// How often a transaction that lost a race with another run is tried again.
-const MAX_ATTEMPTS: u32 = 8;
 
 /// Why nothing could be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -255,7 +250,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         done: &mut Done,
     ) -> Result<(), SealError> {
         let Buffer { links, heads } = std::mem::take(buffer);
-        self.index(&links).await?;
+        Index::new(self.store, self.usage).list(&links).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
         let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
         let heads: Vec<Head> = heads.into_values().collect();
@@ -272,42 +267,5 @@ impl<'a, S: Signer> Sealer<'a, S> {
         done.seals += 1;
         done.records += records;
         Ok(())
-    }
-
-    /// Puts records into the index, each once.
-    async fn index(&self, links: &[Link]) -> Result<(), SealError> {
-        for some in links.chunks(MARKS_AT_ONCE) {
-            let mut records: Vec<&Record> = some.iter().map(|link| &link.record).collect();
-            self.leave_out_indexed(&mut records).await?;
-            for few in records.chunks(RECORDS_AT_ONCE) {
-                self.index_some(few.to_vec()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn leave_out_indexed(&self, records: &mut Vec<&Record>) -> Result<(), SealError> {
-        let marks = Reads::gets(records.iter().map(|record| facets::mark(record))).consistent();
-        let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
-        let indexed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
-        records.retain(|record| !indexed.contains(&facets::mark(record)));
-        Ok(())
-    }
-
-    async fn index_some(&self, mut records: Vec<&Record>) -> Result<(), SealError> {
-        for attempt in 0..MAX_ATTEMPTS {
-            if records.is_empty() {
-                return Ok(());
-            }
-            match self.store.transact(AUDIT_INDEX_TABLE, facets::plan(&records), self.usage).await {
-                Ok(()) => return Ok(()),
-                Err(Lost::Failed(error)) => return Err(error.into()),
-                Err(Lost::Race) => {
-                    tokio::time::sleep(clock::backoff(attempt)).await;
-                    self.leave_out_indexed(&mut records).await?;
-                }
-            }
-        }
-        Err(StoreError::Unavailable("records could not be indexed".to_owned()).into())
     }
 }

@@ -38,6 +38,17 @@ impl Store {
         stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
     }
 
+    /// Puts items, whatever is there, one a call for the same reason.
+    pub async fn overwrite_all(
+        &self,
+        table: &str,
+        items: Vec<Item>,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let calls = items.into_iter().map(|item| self.put(table, item, usage));
+        stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
+    }
+
     /// Deletes items, whether they are there or not; no key may come twice.
     pub async fn delete_all(&self, table: &str, keys: Vec<Key>, usage: &Usage) -> Result<(), StoreError> {
         let requests = keys.iter().map(|key| {

@@ -76,8 +76,7 @@ impl Store {
 
     /// The hour in which the log begins; `None` while it is empty.
     pub async fn log_beginning(&self, usage: &Usage) -> Result<Option<Hour>, StoreError> {
-        let item = self.control(&keys::log_beginning(), usage).await?;
-        Ok(item.and_then(|item| i64::try_from(item.number(HOUR)).ok()).map(Hour))
+        Ok(self.control(&keys::log_beginning(), usage).await?.as_ref().and_then(beginning))
     }
 
     /// Sets a message aside with its reason: in one place, however often it comes.
@@ -104,11 +103,17 @@ impl Store {
         }
         // Over one that is there: it has come again, and who has sent it again must see that.
         for item in items {
-            let item = convert::full(&item.key, item.attributes);
-            let call = self.client.put_item().table_name(QUARANTINE_TABLE).set_item(Some(item));
-            let answer = call.return_consumed_capacity(CAPACITY).send().await;
-            usage.wrote(answer.map_err(StoreError::from_sdk)?.consumed_capacity.as_slice());
+            self.put(QUARANTINE_TABLE, item, usage).await?;
         }
+        Ok(())
+    }
+
+    /// Puts an item, whatever is there.
+    pub(super) async fn put(&self, table: &str, item: Item, usage: &Usage) -> Result<(), StoreError> {
+        let item = convert::full(&item.key, item.attributes);
+        let call = self.client.put_item().table_name(table).set_item(Some(item));
+        let answer = call.return_consumed_capacity(CAPACITY).send().await;
+        usage.wrote(answer.map_err(StoreError::from_sdk)?.consumed_capacity.as_slice());
         Ok(())
     }
 
@@ -131,6 +136,12 @@ impl Store {
             Err(error) => Err(StoreError::from_sdk(error)),
         }
     }
+}
+
+/// The hour that the item of the log's beginning tells.
+pub fn beginning(item: &Item) -> Option<Hour> {
+    let noted = item.attributes.contains_key(HOUR).then(|| i64::try_from(item.number(HOUR)));
+    noted?.ok().map(Hour)
 }
 
 fn parts<'a>(messages: &[Logged<'a>]) -> Vec<(u32, Vec<&'a str>)> {

@@ -23,24 +23,43 @@ pub struct TableReader<'a> {
     store: &'a Store,
     table: String,
     lanes: Lanes,
-    /// Whether an attribute of another kind than those we write is an error.
-    strict: bool,
+    foreign: Foreign,
     usage: &'a Usage,
+}
+
+/// What becomes of attributes of other kinds than those that we write.
+#[derive(Debug, Clone, Copy)]
+enum Foreign {
+    /// They are an error: nobody else writes there.
+    Refused,
+    /// They are left out.
+    LeftOut,
+    /// They are texts that differ from all of ours.
+    Shown,
 }
 
 impl<'a> TableReader<'a> {
     /// Reads from this generation of projections; costs are added to `usage`.
     pub fn of(store: &'a Store, generation: &Generation, usage: &'a Usage) -> Self {
-        Self { store, table: generation.table(), lanes: generation.lanes, strict: true, usage }
+        Self { store, table: generation.table(), lanes: generation.lanes, foreign: Foreign::Refused, usage }
     }
 
     /// Reads from a table whose items are not spread over lanes, and where others may have put anything.
     pub fn new(store: &'a Store, table: &str, usage: &'a Usage) -> Self {
-        Self { store, table: table.to_owned(), lanes: Lanes::ONE, strict: false, usage }
+        Self { store, table: table.to_owned(), lanes: Lanes::ONE, foreign: Foreign::LeftOut, usage }
+    }
+
+    /// The same, to compare items: what others have put shows.
+    pub fn whole(store: &'a Store, table: &str, usage: &'a Usage) -> Self {
+        Self { foreign: Foreign::Shown, ..Self::new(store, table, usage) }
     }
 
     fn item(&self, stored: HashMap<String, AttributeValue>) -> Result<Item, StoreError> {
-        if self.strict { Ok(convert::item(stored)?) } else { Ok(convert::readable(stored)) }
+        Ok(match self.foreign {
+            Foreign::Refused => convert::item(stored)?,
+            Foreign::LeftOut => convert::readable(stored),
+            Foreign::Shown => convert::any(stored),
+        })
     }
 
     /// The items of some keys, and the round trips it took.

@@ -41,9 +41,7 @@ pub async fn create(client: &Client, table: &TableSpec) -> Result<(), StoreError
         Ok(_) | Err(_) => {}
     }
     for _ in 0..POLLS {
-        let described = client.describe_table().table_name(&table.name).send().await;
-        let described = described.map_err(StoreError::from_sdk)?;
-        if described.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) {
+        if status(client, &table.name).await? == Some(TableStatus::Active) {
             return Ok(());
         }
         tokio::time::sleep(POLL).await;
@@ -51,10 +49,27 @@ pub async fn create(client: &Client, table: &TableSpec) -> Result<(), StoreError
     Err(StoreError::Unavailable(format!("table {} does not become active", table.name)))
 }
 
+/// `None` if there is no such table.
+async fn status(client: &Client, table: &str) -> Result<Option<TableStatus>, StoreError> {
+    match client.describe_table().table_name(table).send().await {
+        Ok(described) => Ok(described.table.and_then(|table| table.table_status)),
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+            Ok(None)
+        }
+        Err(error) => Err(StoreError::from_sdk(error)),
+    }
+}
+
 impl Store {
     /// Creates a table, paid by request; one that is there stays as it is. Returns when it can be used.
     pub async fn create_table(&self, table: &TableSpec) -> Result<(), StoreError> {
         create(&self.client, table).await
+    }
+
+    /// Whether there is a table and it can be used: one that is being restored can't be yet.
+    pub async fn has_table(&self, table: &str) -> Result<bool, StoreError> {
+        let status = status(&self.client, table).await?;
+        Ok(matches!(status, Some(TableStatus::Active | TableStatus::Updating)))
     }
 
     /// Drops a table; true if there was one.

@@ -18,7 +18,7 @@ async fn nothing() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn verify(replay: &Replay) -> Comparison {
+pub(super) async fn verify(replay: &Replay) -> Comparison {
     let live = replay.pointer().await.unwrap().live;
     replay.compare(Expected::Log(live.lanes), &live, Duration::ZERO, nothing).await.unwrap()
 }

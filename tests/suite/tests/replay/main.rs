@@ -5,6 +5,7 @@ mod compare;
 mod generations;
 mod live;
 mod quarantine;
+mod restore;
 mod steps;
 mod transfer;
 

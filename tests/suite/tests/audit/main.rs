@@ -1,5 +1,7 @@
 //! The audit trail end to end: what is recorded, sealed, checked and listed, whatever crashes in between.
 
+mod index;
+
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use serde_json::{Value, json};
@@ -343,9 +345,13 @@ fn put_text(link: &Link, text: String) -> Item {
 }
 
 async fn delete(stack: &Stack, item: &Item) {
+    delete_from(stack, AUDIT_TABLE, &item.key.pk, &item.key.sk).await;
+}
+
+async fn delete_from(stack: &Stack, table: &str, pk: &str, sk: &str) {
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-    let call = stack.client.delete_item().table_name(AUDIT_TABLE);
-    call.key("pk", text(&item.key.pk)).key("sk", text(&item.key.sk)).send().await.unwrap();
+    let call = stack.client.delete_item().table_name(table);
+    call.key("pk", text(pk)).key("sk", text(sk)).send().await.unwrap();
 }
 
 async fn forge(stack: &Stack) {

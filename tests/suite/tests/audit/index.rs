@@ -1,0 +1,128 @@
+//! The index is made anew from the trail: the list says what it said before, whatever dies on the way.
+
+use super::{chain, delete_from, history, index, listed, stack_with_admin};
+use serde_json::Value;
+use torale_domain::audit::seal::SETTLED;
+use torale_domain::keys::AUDIT_INDEX_TABLE;
+use torale_domain::time::{HOUR, MINUTE};
+use torale_platform::audit::index::{Index, Listed};
+use torale_platform::store::{Store, StoreError, Usage};
+use torale_tests::faults::Faults;
+use torale_tests::stack::{NOW, Stack};
+
+async fn anew(store: &Store) -> Result<Listed, StoreError> {
+    Index::new(store, &Usage::default()).anew().await
+}
+
+async fn empty(stack: &Stack) {
+    for item in stack.scan(AUDIT_INDEX_TABLE).await {
+        delete_from(stack, AUDIT_INDEX_TABLE, item["pk"].as_s().unwrap(), item["sk"].as_s().unwrap()).await;
+    }
+}
+
+/// What the list answers to some questions, page by page.
+async fn answers(stack: &Stack) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for query in ["hours=8760", "hours=2", "hours=8760&action=stats.read", "action=nothing.else"] {
+        for page in 1..=4 {
+            let answer = listed(stack, &format!("{query}&limit=10&page={page}")).await;
+            assert!(answer["total"].is_u64() && answer["records"].is_array());
+            answers.push(answer);
+        }
+    }
+    answers
+}
+
+#[tokio::test]
+async fn the_list_says_what_it_said_before() {
+    let stack = stack_with_admin().await;
+    history(&stack).await;
+    // One more chain, sealed in two steps.
+    let times: Vec<_> = (0..4).map(|n| NOW.plus(-2 * MINUTE).plus(n * 1_000)).collect();
+    for sealed in [2, 4] {
+        chain(&stack, "growing", &times[..sealed]).await;
+        stack.seal().await;
+    }
+    let (before, items) = (answers(&stack).await, index(&stack).await);
+    let unsealed = u64::try_from(stack.records().await.len()).unwrap() - 34;
+    assert!(before[0]["total"] == 34 && unsealed > 0, "{unsealed}");
+    empty(&stack).await;
+    assert_eq!(listed(&stack, "hours=8760").await["total"], 0);
+    let unsealed = unsealed + 1;
+    let looked_at = 34 + unsealed;
+    assert_eq!(anew(&stack.store()).await.unwrap(), Listed { looked_at, listed: 34, unsealed });
+    assert_eq!(index(&stack).await, items, "each item as it was");
+    assert_eq!(anew(&stack.store()).await.unwrap(), Listed { looked_at, listed: 0, unsealed });
+    assert_eq!(index(&stack).await, items, "nothing twice");
+    assert_eq!(answers(&stack).await, before);
+}
+
+#[tokio::test]
+async fn interrupted_at_any_call_it_goes_on_when_it_is_started_again() {
+    let stack = Stack::start().await;
+    history(&stack).await;
+    stack.seal().await;
+    let expected = index(&stack).await;
+    empty(&stack).await;
+    let probe = Faults::new(usize::MAX, false, false);
+    anew(&stack.faulty_store(probe.clone())).await.unwrap();
+    assert!(probe.calls() >= 7, "seals, the trail, what is there, 30 records by eights: {}", probe.calls());
+    for at in 0..probe.calls() {
+        for after in [false, true] {
+            empty(&stack).await;
+            let died = anew(&stack.faulty_store(Faults::new(at, after, true))).await;
+            assert!(died.is_err(), "call {at}: {died:?}");
+            anew(&stack.store()).await.unwrap();
+            assert_eq!(index(&stack).await, expected, "call {at}, after: {after}");
+        }
+    }
+}
+
+/// Several at once, and the sealing job, which has new records to list: each is listed once.
+#[tokio::test]
+async fn beside_the_sealing_job_each_record_is_listed_once() {
+    let stack = Stack::start().await;
+    history(&stack).await;
+    stack.seal().await;
+    empty(&stack).await;
+    chain(&stack, "new", &[NOW.plus(-MINUTE), NOW.plus(-1_000)]).await;
+    let store = stack.store();
+    let again = futures::future::join_all((0..4).map(|_| anew(&store)));
+    let (again, sealed) = futures::join!(again, stack.seal_with(&store));
+    assert_eq!(sealed.unwrap().records, 2);
+    let listed: u64 = again.into_iter().map(|listed| listed.unwrap().listed).sum();
+    assert!((30..=32).contains(&listed), "{listed}");
+    let whole = Stack::start().await;
+    history(&whole).await;
+    chain(&whole, "new", &[NOW.plus(-MINUTE), NOW.plus(-1_000)]).await;
+    whole.seal().await;
+    assert_eq!(index(&stack).await, index(&whole).await);
+}
+
+#[tokio::test]
+async fn what_was_slipped_in_after_the_seals_is_not_listed() {
+    let stack = Stack::start().await;
+    history(&stack).await;
+    stack.seal().await;
+    let expected = index(&stack).await;
+    // A chain that never was, and a longer one in place of a chain that is sealed up to its tenth record.
+    chain(&stack, "forged", &[NOW.plus(-SETTLED - HOUR)]).await;
+    let times: Vec<_> = (0..12).map(|n| NOW.plus(-HOUR).plus(n * 1_000)).collect();
+    chain(&stack, "instance1", &times).await;
+    empty(&stack).await;
+    let done = anew(&stack.store()).await.unwrap();
+    assert_eq!(done, Listed { looked_at: 33, listed: 30, unsealed: 3 });
+    assert_eq!(index(&stack).await, expected);
+}
+
+/// What stands where a seal should be says nothing about what is sealed: the trail must be checked first.
+#[tokio::test]
+async fn nonsense_among_the_seals_is_an_error() {
+    let stack = Stack::start().await;
+    history(&stack).await;
+    stack.seal().await;
+    let mut seal = stack.audit_items().await.into_iter().next_back().unwrap();
+    seal.key.sk.push('x');
+    super::put(&stack, &seal).await;
+    assert!(matches!(anew(&stack.store()).await, Err(StoreError::Corrupt(_))));
+}

@@ -1,0 +1,384 @@
+//! A damaged table is mended in place from a copy of it, and what it has received since stays.
+
+use super::compare::verify;
+use super::{consume, filled, generations, quiet, rebuild};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use deactivate_user::DeactivateUser;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use torale_domain::audit::verify::{Report, Span, Verifier};
+use torale_domain::events::SetAside;
+use torale_domain::item::Key;
+use torale_domain::keys::{
+    self, AUDIT_TABLE, CONTROL_TABLE, Control, EVENTS_TABLE, Lanes, PK, QUARANTINE_TABLE, SK, TableSpec,
+};
+use torale_domain::restore::Mendable;
+use torale_domain::time::{HOUR, MINUTE};
+use torale_platform::audit::seal::Signer;
+use torale_platform::serve::Change;
+use torale_platform::store::{Usage, tables};
+use torale_replay::Failure;
+use torale_replay::restore::{Mend, Restored};
+use torale_tests::faults::{Faults, Without};
+use torale_tests::generate::{self, Generator, event};
+use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::stack::{self, NOW, Stack};
+
+type Stored = HashMap<String, AttributeValue>;
+
+const USER: &str = "11111111-0000-4000-8000-000000000001";
+/// Differences that are named at most.
+const MOST: usize = 20;
+
+fn key(item: &Stored) -> Key {
+    Key { pk: item[PK].as_s().unwrap().clone(), sk: item[SK].as_s().unwrap().clone() }
+}
+
+/// Every item of a table.
+async fn items(stack: &Stack, table: &str) -> BTreeMap<Key, Stored> {
+    stack.scan(table).await.into_iter().map(|item| (key(&item), item)).collect()
+}
+
+async fn put(stack: &Stack, table: &str, item: Stored) {
+    stack.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+}
+
+async fn delete(stack: &Stack, table: &str, key: &Key) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let call = stack.client.delete_item().table_name(table);
+    call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap();
+}
+
+async fn change(stack: &Stack, table: &str, item: &Stored, name: &str, value: AttributeValue) {
+    let mut item = item.clone();
+    item.insert(name.to_owned(), value);
+    put(stack, table, item).await;
+}
+
+/// What DynamoDB restores beside a table: its items as they are now, under another name.
+async fn copy(stack: &Stack, table: &str) -> String {
+    let name = format!("{table}-{}", torale_platform::clock::unique());
+    let spec = TableSpec { name: name.clone(), hash_key: PK, range_key: Some(SK), ttl: None };
+    tables::create(&stack.client, &spec).await.unwrap();
+    for item in stack.scan(table).await {
+        put(stack, &name, item).await;
+    }
+    name
+}
+
+async fn restore(stack: &Stack, table: Mendable, copy: &str, mend: Mend) -> Restored {
+    // The policies of the log and the trail refuse batches, in which something could be deleted.
+    let store = stack.store_with(Without("BatchWriteItem"));
+    quiet(store).restore(table, copy, mend, MOST).await.unwrap()
+}
+
+/// Compared, missing, different.
+fn counts(restored: &Restored) -> (usize, u64, u64) {
+    (usize::try_from(restored.compared).unwrap(), restored.missing, restored.different)
+}
+
+fn named(restored: &Restored) -> Vec<Key> {
+    restored.differences.iter().map(|difference| difference.key.clone()).collect()
+}
+
+/// A log with a copy, and what it received after it.
+async fn log() -> (Stack, String, BTreeMap<Key, Stored>) {
+    let (stack, _) = filled(9000, 60).await;
+    let copy = copy(&stack, EVENTS_TABLE).await;
+    consume(&stack, &Generator::new(9001).messages(30)).await;
+    let whole = items(&stack, EVENTS_TABLE).await;
+    assert!(whole.len() > items(&stack, &copy).await.len());
+    (stack, copy, whole)
+}
+
+/// Takes two parts of the log away, and changes one; returns the changed one's key.
+async fn damage(stack: &Stack, copy: &str) -> Key {
+    let before: Vec<_> = items(stack, copy).await.into_iter().collect();
+    for (key, _) in &before[..2] {
+        delete(stack, EVENTS_TABLE, key).await;
+    }
+    let (key, item) = &before[4];
+    change(stack, EVENTS_TABLE, item, "events", AttributeValue::B(Blob::new(*b"broken"))).await;
+    key.clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_from_the_log_comes_back_and_what_came_since_stays() {
+    let (stack, copy, whole) = log().await;
+    let all = items(&stack, &copy).await.len();
+    let changed = damage(&stack, &copy).await;
+    let broken = items(&stack, EVENTS_TABLE).await[&changed].clone();
+
+    let restored = restore(&stack, Mendable::Events, &copy, Mend::Missing).await;
+    assert_eq!((counts(&restored), restored.foreign), ((all, 2, 1), 0));
+    assert_eq!(named(&restored), std::slice::from_ref(&changed));
+    let mut expected = whole.clone();
+    expected.insert(changed, broken);
+    assert!(items(&stack, EVENTS_TABLE).await == expected, "what differs is not overwritten");
+
+    let restored = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+    assert_eq!(counts(&restored), (all, 0, 1));
+    assert!(items(&stack, EVENTS_TABLE).await == whole);
+    let verified = verify(&quiet(stack.store())).await;
+    assert!(verified.is_equal() && verified.tally.undecodable == 0);
+    let again = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+    assert_eq!(counts(&again), (all, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_tells_the_same_and_changes_nothing() {
+    let (stack, copy, _) = log().await;
+    let changed = damage(&stack, &copy).await;
+    let tables = async || (items(&stack, EVENTS_TABLE).await, items(&stack, CONTROL_TABLE).await);
+    let damaged = tables().await;
+    let looking = quiet(stack.store_with(Without("PutItem")));
+    let looked = looking.restore(Mendable::Events, &copy, Mend::Nothing, MOST).await.unwrap();
+    assert_eq!((looked.missing, looked.different, named(&looked)), (2, 1, vec![changed]));
+    assert!(tables().await == damaged);
+    let unnamed = looking.restore(Mendable::Events, &copy, Mend::Nothing, 0).await.unwrap();
+    assert_eq!((unnamed.different, unnamed.differences), (1, vec![]));
+    assert_eq!(restore(&stack, Mendable::Events, &copy, Mend::Everything).await, looked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() {
+    let (stack, copy, whole) = log().await;
+    let mend = async |store| quiet(store).restore(Mendable::Events, &copy, Mend::Everything, MOST).await;
+    for at in 0.. {
+        let mut died = false;
+        for after in [true, false] {
+            damage(&stack, &copy).await;
+            died = mend(stack.faulty_store(Faults::new(at, after, true))).await.is_err();
+            mend(stack.store()).await.unwrap();
+            assert!(items(&stack, EVENTS_TABLE).await == whole, "call {at}, after: {after}");
+        }
+        // Parts of the copy are read beside each other: which call is the last shows when a fault there hits nobody.
+        if !died {
+            assert!(at >= 2 + 4 + 1 + 1 + 3, "tables, copy, keys, beginning, items: {at}");
+            return;
+        }
+    }
+}
+
+/// Whatever happens to whichever items of a copy: with what came since, the table is as if it had not happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_damage_is_mended() {
+    let (stack, _) = filled(9100, 40).await;
+    let mut generator = Generator::new(9101);
+    for round in 0..25 {
+        consume(&stack, &generator.messages(6)).await;
+        let copy = copy(&stack, EVENTS_TABLE).await;
+        consume(&stack, &generator.messages(6)).await;
+        let mut expected = items(&stack, EVENTS_TABLE).await;
+        let everything = generator.chance(70);
+        let percent = generator.pick(&[3, 30, 100]);
+        let (mut missing, mut different) = (0, 0);
+        for (key, item) in items(&stack, &copy).await {
+            if !generator.chance(percent) {
+                continue;
+            }
+            if generator.chance(50) {
+                delete(&stack, EVENTS_TABLE, &key).await;
+                missing += 1;
+                continue;
+            }
+            let (name, value) = match generator.below(3) {
+                0 => ("events", AttributeValue::B(Blob::new(*b"x"))),
+                1 => ("n", AttributeValue::N("7000".to_owned())),
+                _ => ("of nobody's kind", AttributeValue::Bool(true)),
+            };
+            change(&stack, EVENTS_TABLE, &item, name, value.clone()).await;
+            different += 1;
+            if !everything {
+                expected.get_mut(&key).unwrap().insert(name.to_owned(), value);
+            }
+        }
+        let mend = if everything { Mend::Everything } else { Mend::Missing };
+        let restored = restore(&stack, Mendable::Events, &copy, mend).await;
+        assert_eq!((restored.missing, restored.different), (missing, different), "round {round}");
+        assert!(items(&stack, EVENTS_TABLE).await == expected, "round {round}");
+        // For the next round, which begins with a whole one.
+        restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+    }
+    assert!(verify(&quiet(stack.store())).await.is_equal());
+}
+
+/// What is restored would not be read if the log were held to begin later, where the first one appended after the loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_begins_again_where_it_began() {
+    for table in [Mendable::Events, Mendable::Control] {
+        let (stack, _) = filled(9200, 30).await;
+        let copy = copy(&stack, table.table()).await;
+        let begins = async || stack.store().log_beginning(&Usage::default()).await.unwrap();
+        let beginning = begins().await;
+        delete(&stack, CONTROL_TABLE, &keys::log_beginning()).await;
+        if table == Mendable::Events {
+            for key in items(&stack, EVENTS_TABLE).await.keys() {
+                delete(&stack, EVENTS_TABLE, key).await;
+            }
+        }
+        consume(&stack, &Generator::new(9201).messages(10)).await;
+        assert!(begins().await > beginning);
+        let restored = restore(&stack, table, &copy, Mend::Missing).await;
+        assert!(restored.missing > 0 && restored.different == 0, "{restored:?}");
+        assert_eq!(begins().await, beginning);
+        assert!(verify(&quiet(stack.store())).await.is_equal());
+        assert_eq!(restore(&stack, table, &copy, Mend::Missing).await.missing, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_makes_no_sense_is_refused() {
+    let stack = Stack::start().await;
+    let replay = quiet(stack.store());
+    let copy = copy(&stack, CONTROL_TABLE).await;
+    let refused = async |table, copy: &str, mend| match replay.restore(table, copy, mend, MOST).await {
+        Err(Failure::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let why = refused(Mendable::Events, "torale-events-restored", Mend::Missing).await;
+    assert!(why.contains("no table torale-events-restored"), "{why}");
+    let why = refused(Mendable::Events, EVENTS_TABLE, Mend::Missing).await;
+    assert!(why.contains("no copy of itself"), "{why}");
+    let why = refused(Mendable::Control, &copy, Mend::Everything).await;
+    assert!(why.contains("nothing of torale-control is overwritten"), "{why}");
+    stack.client.delete_table().table_name(EVENTS_TABLE).send().await.unwrap();
+    let why = refused(Mendable::Events, &copy, Mend::Missing).await;
+    assert!(why.contains("no table torale-events,"), "{why}");
+}
+
+/// Nothing could be taken out of the log again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_copy_of_another_table_nothing_is_restored() {
+    let (stack, _) = filled(9300, 60).await;
+    stack.get("/admin/stats", "").await;
+    stack.seal().await;
+    let tables = [Mendable::Events, Mendable::Audit, Mendable::Quarantine, Mendable::Control];
+    for of in tables {
+        let copy = copy(&stack, of.table()).await;
+        let expected = items(&stack, of.table()).await.len();
+        assert!(expected > 0, "{of:?}");
+        for table in tables.into_iter().filter(|table| *table != of) {
+            let before = items(&stack, table.table()).await;
+            let restored = restore(&stack, table, &copy, Mend::Missing).await;
+            assert_eq!((counts(&restored), restored.foreign), ((0, 0, 0), u64::try_from(expected).unwrap()));
+            assert!(items(&stack, table.table()).await == before, "{of:?} into {table:?}");
+        }
+    }
+}
+
+async fn check_trail(stack: &Stack) -> Report {
+    let mut verifier = Verifier::new(Span::default());
+    stack.audit_items().await.iter().for_each(|item| verifier.add(item));
+    verifier.finish(&[*stack::audit_key().key()], None, None)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_trail_is_intact_again_with_what_was_recorded_since() {
+    let stack = Stack::start().await;
+    stack.consume(&generate::admin()).await;
+    let app = stack.app();
+    let ask = async |count: usize| {
+        for _ in 0..count {
+            let bearer = format!("Bearer {}", stack::ADMIN_KEY);
+            let request = stack::request(lambda_http::http::Method::GET, "/admin/stats", "", Some(&bearer));
+            assert_eq!(stack::answer(&app, request).await.status(), 200);
+        }
+    };
+    // One chain, a part of which is in the copy.
+    ask(6).await;
+    stack.seal().await;
+    let copy = copy(&stack, AUDIT_TABLE).await;
+    ask(4).await;
+    stack.seal().await;
+    let whole = items(&stack, AUDIT_TABLE).await;
+
+    let records: Vec<Stored> = items(&stack, &copy).await.into_values().collect();
+    let text = records[3]["record"].as_s().unwrap().replace("\"status\":200", "\"status\":403");
+    delete(&stack, AUDIT_TABLE, &key(&records[1])).await;
+    change(&stack, AUDIT_TABLE, &records[3], "record", AttributeValue::S(text)).await;
+    delete(&stack, AUDIT_TABLE, &keys::audit_seal(0)).await;
+    assert!(check_trail(&stack).await.faults.len() >= 3);
+
+    let restored = restore(&stack, Mendable::Audit, &copy, Mend::Everything).await;
+    assert_eq!((counts(&restored), named(&restored)), ((7, 2, 1), vec![key(&records[3])]));
+    assert!(items(&stack, AUDIT_TABLE).await == whole);
+    let report = check_trail(&stack).await;
+    assert_eq!((report.faults.as_slice(), report.records, report.unsealed), (&[][..], 10, 0));
+}
+
+/// A message that came again since stays as it came again; one that was redriven since is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
+    let stack = Stack::start().await;
+    stack.consume(&["{ no event".to_owned(), "{ nor this".to_owned()]).await;
+    let copy = copy(&stack, QUARANTINE_TABLE).await;
+    let whole = items(&stack, QUARANTINE_TABLE).await;
+    delete(&stack, QUARANTINE_TABLE, &keys::quarantine(b"{ no event", 0)).await;
+    let again = NOW.plus(MINUTE);
+    stack.store().set_aside("{ nor this", &SetAside::TimeOutOfRange, again, &Usage::default()).await.unwrap();
+    let restored = restore(&stack, Mendable::Quarantine, &copy, Mend::Missing).await;
+    assert_eq!(counts(&restored), (2, 1, 1));
+    let replay = quiet(stack.store());
+    let times = replay.quarantined().await.unwrap().into_iter().map(|one| (one.complete, one.received_at));
+    assert_eq!(times.collect::<Vec<_>>(), [(true, NOW.to_string()), (true, again.to_string())]);
+    restore(&stack, Mendable::Quarantine, &copy, Mend::Everything).await;
+    assert!(items(&stack, QUARANTINE_TABLE).await == whole);
+}
+
+/// A user whose deactivation waits in the outbox, and a generation that was built and made live.
+async fn controlled() -> Stack {
+    let stack = Stack::start().await;
+    let data = json!({ "user_id": USER, "clerk_user_id": "user_x", "email": "x@example.com" });
+    let user = event("x", NOW.plus(-HOUR), "user.created", data);
+    stack.consume(&[generate::admin(), vec![user]].concat()).await;
+    let unreachable = Sqs::always(Fate::Unreachable).queue(Some(URL));
+    let request = stack::good_request(&DeactivateUser::ENDPOINT, USER);
+    assert_eq!(stack::answer_with(&stack.app(), &unreachable, request).await.status(), 200);
+    let replay = quiet(stack.store());
+    let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    generations::promote(&replay, &generation.name).await;
+    stack
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_control_comes_back_what_nothing_else_tells() {
+    let stack = controlled().await;
+    let copy = copy(&stack, CONTROL_TABLE).await;
+    let whole = items(&stack, CONTROL_TABLE).await;
+    for key in whole.keys() {
+        delete(&stack, CONTROL_TABLE, key).await;
+    }
+    let restored = restore(&stack, Mendable::Control, &copy, Mend::Missing).await;
+    let user = torale_domain::ids::UserId::parse(USER).unwrap();
+    let mut expected = vec![
+        keys::deactivation(user),
+        keys::last_generation(),
+        keys::live_generation(),
+        keys::log_beginning(),
+    ];
+    expected.sort();
+    assert_eq!((counts(&restored), restored.foreign), ((4, 4, 0), 0));
+    assert_eq!(
+        restored.left_out.keys().copied().collect::<Vec<_>>(),
+        [Control::Order, Control::Limit, Control::KeyUse, Control::Rebuild]
+    );
+    assert_eq!(restored.left_out[&Control::Order], 1);
+    let found = items(&stack, CONTROL_TABLE).await;
+    assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
+    assert!(found.iter().all(|(key, item)| whole[key] == *item));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_of_control_has_changed_since_stays() {
+    let stack = controlled().await;
+    let copy = copy(&stack, CONTROL_TABLE).await;
+    quiet(stack.store()).rollback().await.unwrap();
+    // As after restoring an older part of the log: an hour that is earlier than the copy's is right, too.
+    stack.store().note_beginning(NOW.plus(-5 * HOUR), &Usage::default()).await.unwrap();
+    let since = items(&stack, CONTROL_TABLE).await;
+    let restored = restore(&stack, Mendable::Control, &copy, Mend::Missing).await;
+    assert_eq!((counts(&restored), named(&restored)), ((4, 0, 1), vec![keys::live_generation()]));
+    assert!(items(&stack, CONTROL_TABLE).await == since);
+}

@@ -1,0 +1,57 @@
+//! The command that mends a table from a copy of it.
+
+use super::{Done, Run};
+use crate::arguments::Restore;
+use crate::bar::watch;
+use crate::{Answer, print};
+use serde_json::json;
+use torale_domain::restore::Mendable;
+use torale_replay::restore::{Mend, Restored};
+
+impl Run {
+    pub(super) async fn restore(&self, restore: &Restore) -> Done {
+        let Restore { table, from, dry_run, overwrite, show } = restore;
+        let mend = match (dry_run, overwrite) {
+            (true, _) => Mend::Nothing,
+            (false, true) => Mend::Everything,
+            (false, false) => Mend::Missing,
+        };
+        let restoring = self.replay.restore(*table, from, mend, show.limit);
+        let restored = watch("restore", &self.replay.meter, 0, self.options.json, restoring).await?;
+        let Restored { missing, different, .. } = restored;
+        let (inserted, overwritten) = match mend {
+            Mend::Nothing => (0, 0),
+            Mend::Missing => (missing, 0),
+            Mend::Everything => (missing, different),
+        };
+        let (read, written) = (self.replay.usage.read_units(), self.replay.usage.write_units());
+        let answer = json!({
+            "table": table.table(), "copy": from, "compared": restored.compared, "missing": missing,
+            "inserted": inserted, "different": different, "overwritten": overwritten,
+            "differences": print::differences_json(&restored.differences, show.limit),
+            "left_out": restored.left_out, "foreign": restored.foreign,
+            "read_units": read, "write_units": written,
+        });
+        print::answer(self.options.json, &answer, || {
+            print::restored(&restored);
+            println!(
+                "{inserted} inserted, {overwritten} overwritten, for {read} read and {written} write units"
+            );
+            if inserted + overwritten > 0 {
+                println!("{}", next(*table));
+            }
+        });
+        let left = missing - inserted + different - overwritten + restored.foreign;
+        Ok(if left == 0 { Answer::Fine } else { Answer::Found })
+    }
+}
+
+/// What is to be done, or known, once something was mended.
+const fn next(table: Mendable) -> &'static str {
+    match table {
+        Mendable::Events => "next: cargo replay verify",
+        Mendable::Audit => "next: cargo audit-verify --key KEY.pem",
+        Mendable::Quarantine => "what was redriven since is back as well; redriving it again changes nothing",
+        Mendable::Control => "next: cargo replay status, then cargo replay verify",
+    }
+}
