@@ -1,6 +1,7 @@
 """Who may do what: infra/rights.toml, against the policies of the expanded template."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -184,6 +185,12 @@ def of_tables(resources: dict) -> list[str]:
         missing = DENIED - denied if name in INSERT_ONLY else set()
         faults += [f"{name} does not deny {action} to everyone" for action in sorted(missing)]
     return faults
+
+
+def documented(page: str) -> list[str]:
+    """What a table that was brought back is to deny, as an operator types it."""
+    typed = page.partition("put-resource-policy")[2].partition("```")[0]
+    return [] if set(re.findall(r"dynamodb:\w+", typed)) == DENIED else ["docs/operations.md: a table denies something else"]
 
 
 def of_starters(resources: dict) -> list[str]:

@@ -86,6 +86,7 @@ def unnoticed(template: dict) -> list[str]:
 def main() -> int:
     template = expanded()
     faults = linted(template) + samconfig() + checked(template) + unnoticed(template) + costs.faults()
+    faults += permissions.documented((ROOT / "docs/operations.md").read_text())
     print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
     return 1 if faults else 0
 

@@ -146,6 +146,13 @@ fn place(table: &Value) -> &'static str {
         Some(AUDIT_INDEX_TABLE) => "AuditIndexTable",
         Some(QUARANTINE_TABLE) => "QuarantineTable",
         Some(name) if name.starts_with(PROJECTIONS_TABLE_PREFIX) => "projections",
+        Some(name)
+            if [CONTROL_TABLE, EVENTS_TABLE, AUDIT_TABLE, QUARANTINE_TABLE]
+                .iter()
+                .any(|of| name.starts_with(of)) =>
+        {
+            "copies"
+        }
         Some(name) => panic!("unknown table {name}"),
     }
 }

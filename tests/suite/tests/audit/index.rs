@@ -50,9 +50,9 @@ async fn the_list_says_what_it_said_before() {
     assert_eq!(listed(&stack, "hours=8760").await["total"], 0);
     let unsealed = unsealed + 1;
     let looked_at = 34 + unsealed;
-    assert_eq!(anew(&stack.store()).await.unwrap(), Listed { looked_at, listed: 34, unsealed });
+    assert_eq!(anew(&stack.store_as("Operator")).await.unwrap(), Listed { looked_at, listed: 34, unsealed });
     assert_eq!(index(&stack).await, items, "each item as it was");
-    assert_eq!(anew(&stack.store()).await.unwrap(), Listed { looked_at, listed: 0, unsealed });
+    assert_eq!(anew(&stack.store_as("Operator")).await.unwrap(), Listed { looked_at, listed: 0, unsealed });
     assert_eq!(index(&stack).await, items, "nothing twice");
     assert_eq!(answers(&stack).await, before);
 }
@@ -72,7 +72,7 @@ async fn interrupted_at_any_call_it_goes_on_when_it_is_started_again() {
             empty(&stack).await;
             let died = anew(&stack.faulty_store(Faults::new(at, after, true))).await;
             assert!(died.is_err(), "call {at}: {died:?}");
-            anew(&stack.store()).await.unwrap();
+            anew(&stack.store_as("Operator")).await.unwrap();
             assert_eq!(index(&stack).await, expected, "call {at}, after: {after}");
         }
     }
@@ -110,7 +110,7 @@ async fn what_was_slipped_in_after_the_seals_is_not_listed() {
     let times: Vec<_> = (0..12).map(|n| NOW.plus(-HOUR).plus(n * 1_000)).collect();
     chain(&stack, "instance1", &times).await;
     empty(&stack).await;
-    let done = anew(&stack.store()).await.unwrap();
+    let done = anew(&stack.store_as("Operator")).await.unwrap();
     assert_eq!(done, Listed { looked_at: 33, listed: 30, unsealed: 3 });
     assert_eq!(index(&stack).await, expected);
 }
@@ -124,5 +124,5 @@ async fn nonsense_among_the_seals_is_an_error() {
     let mut seal = stack.audit_items().await.into_iter().next_back().unwrap();
     seal.key.sk.push('x');
     super::put(&stack, &seal).await;
-    assert!(matches!(anew(&stack.store()).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(anew(&stack.store_as("Operator")).await, Err(StoreError::Corrupt(_))));
 }

@@ -69,7 +69,7 @@ async fn copy(stack: &Stack, table: &str) -> String {
 
 async fn restore(stack: &Stack, table: Mendable, copy: &str, mend: Mend) -> Restored {
     // The policies of the log and the trail refuse batches, in which something could be deleted.
-    let store = stack.store_with(Without("BatchWriteItem"));
+    let store = stack.store_as("Operator");
     quiet(store).restore(table, copy, mend, MOST).await.unwrap()
 }
 
@@ -120,7 +120,7 @@ async fn what_was_taken_from_the_log_comes_back_and_what_came_since_stays() {
     let restored = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
     assert_eq!(counts(&restored), (all, 0, 1));
     assert!(items(&stack, EVENTS_TABLE).await == whole);
-    let verified = verify(&quiet(stack.store())).await;
+    let verified = verify(&quiet(stack.store_as("Operator"))).await;
     assert!(verified.is_equal() && verified.tally.undecodable == 0);
     let again = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
     assert_eq!(counts(&again), (all, 0, 0));
@@ -150,7 +150,7 @@ async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() 
         for after in [true, false] {
             damage(&stack, &copy).await;
             died = mend(stack.faulty_store(Faults::new(at, after, true))).await.is_err();
-            mend(stack.store()).await.unwrap();
+            mend(stack.store_as("Operator")).await.unwrap();
             assert!(items(&stack, EVENTS_TABLE).await == whole, "call {at}, after: {after}");
         }
         // Parts of the copy are read beside each other: which call is the last shows when a fault there hits nobody.
@@ -201,7 +201,7 @@ async fn any_damage_is_mended() {
         // For the next round, which begins with a whole one.
         restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
     }
-    assert!(verify(&quiet(stack.store())).await.is_equal());
+    assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
 }
 
 /// What is restored would not be read if the log were held to begin later, where the first one appended after the loss.
@@ -223,7 +223,7 @@ async fn the_log_begins_again_where_it_began() {
         let restored = restore(&stack, table, &copy, Mend::Missing).await;
         assert!(restored.missing > 0 && restored.different == 0, "{restored:?}");
         assert_eq!(begins().await, beginning);
-        assert!(verify(&quiet(stack.store())).await.is_equal());
+        assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
         assert_eq!(restore(&stack, table, &copy, Mend::Missing).await.missing, 0);
     }
 }
@@ -231,7 +231,7 @@ async fn the_log_begins_again_where_it_began() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_makes_no_sense_is_refused() {
     let stack = Stack::start().await;
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let copy = copy(&stack, CONTROL_TABLE).await;
     let refused = async |table, copy: &str, mend| match replay.restore(table, copy, mend, MOST).await {
         Err(Failure::Refused(why)) => why,
@@ -320,7 +320,7 @@ async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
     stack.store().set_aside("{ nor this", &SetAside::TimeOutOfRange, again, &Usage::default()).await.unwrap();
     let restored = restore(&stack, Mendable::Quarantine, &copy, Mend::Missing).await;
     assert_eq!(counts(&restored), (2, 1, 1));
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let times = replay.quarantined().await.unwrap().into_iter().map(|one| (one.complete, one.received_at));
     assert_eq!(times.collect::<Vec<_>>(), [(true, NOW.to_string()), (true, again.to_string())]);
     restore(&stack, Mendable::Quarantine, &copy, Mend::Everything).await;
@@ -336,7 +336,7 @@ async fn controlled() -> Stack {
     let unreachable = Sqs::always(Fate::Unreachable).queue(Some(URL));
     let request = stack::good_request(&DeactivateUser::ENDPOINT, USER);
     assert_eq!(stack::answer_with(&stack.app(), &unreachable, request).await.status(), 200);
-    let replay = quiet(stack.store());
+    let replay = quiet(stack.store_as("Operator"));
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     generations::promote(&replay, &generation.name).await;
     stack
@@ -374,7 +374,7 @@ async fn of_control_comes_back_what_nothing_else_tells() {
 async fn what_of_control_has_changed_since_stays() {
     let stack = controlled().await;
     let copy = copy(&stack, CONTROL_TABLE).await;
-    quiet(stack.store()).rollback().await.unwrap();
+    quiet(stack.store_as("Operator")).rollback().await.unwrap();
     // As after restoring an older part of the log: an hour that is earlier than the copy's is right, too.
     stack.store().note_beginning(NOW.plus(-5 * HOUR), &Usage::default()).await.unwrap();
     let since = items(&stack, CONTROL_TABLE).await;
