@@ -67,8 +67,8 @@ struct Arguments {
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
-    /// Binaries of another build, to be started in turns with these: one build after the other can't be told from one
-    /// quarter of an hour after the other.
+    /// Binaries of another build, to be started in turns with those of the same name: one build after the other can't be
+    /// told from one quarter of an hour after the other.
     #[arg(long)]
     against: Option<PathBuf>,
 }
@@ -249,7 +249,8 @@ async fn beside(stack: &Stack, functions: &[String], folders: [&Path; 2], argume
     let mut table = Table::new("Beside another build", note, &columns);
     let share = Arc::new(Share::create());
     let around = Around::of(stack, Some(share.clone())).await;
-    for (function, memory) in functions.iter().flat_map(|f| arguments.memories.iter().map(move |m| (f, *m))) {
+    let both = functions.iter().filter(|function| folders[1].join(function).exists());
+    for (function, memory) in both.flat_map(|f| arguments.memories.iter().map(move |m| (f, *m))) {
         share.set(memory);
         let mut starts = [Vec::new(), Vec::new()];
         for _ in 0..arguments.runs {
