@@ -3,6 +3,7 @@
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use replay::Request;
 use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
 use torale_platform::batch::time_left;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
@@ -13,17 +14,17 @@ use tracing::Instrument;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let parts = &Parts::build(|| async {
-        // A rebuild has use for each processor that Lambda gives; polling has not.
-        let threads = Runtime::new()?;
+    let replay = &Parts::build(|| async {
         let replay = Replay::new(Store::connect().await, clock::system);
         // The rest is for what is read, packed and sent.
         let memory = config::function_memory().map_or(replay.memory, |memory| memory / 2);
-        Ok((threads, Replay { memory, ..replay }))
+        Ok(Replay { memory, ..replay })
     });
+    // A rebuild has use for each processor that Lambda gives; polling has not.
+    let threads = &OnceCell::new();
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
-        let (threads, replay) = parts.get().await;
-        let step = replay::handle(replay, event.payload, time_left(event.context.deadline));
+        let threads: &Runtime = threads.get_or_try_init(|| async { Runtime::new() }).await?;
+        let step = replay::handle(replay.get().await, event.payload, time_left(event.context.deadline));
         threads.spawn(step.in_current_span()).await?.map_err(Error::from)
     }))
     .await
