@@ -85,19 +85,18 @@ def place(resource) -> str:
 
 def condition(statement: dict) -> str:
     """The keys, the way of reading, or the namespace that a statement is held to."""
-    match statement.get("Condition"):
-        case None:
-            return ""
-        case {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}} | {
-            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}
-        }:
-            return f"[{' '.join(keys)}]"
-        case {"StringEquals": {"dynamodb:Select": "COUNT"}}:
-            return "(count)"
-        case {"StringEquals": {"cloudwatch:namespace": namespace}}:
-            return f"[{namespace}]"
-        case other:
-            return f"[{json.dumps(other)}]"
+    found = statement.get("Condition", {})
+    for keys in found.values():
+        names = keys.get("dynamodb:LeadingKeys", [])
+        # An asterisk is a sign like others where texts must be equal.
+        compared = "StringLike" if any("*" in name for name in names) else "StringEquals"
+        if names and found == {f"ForAllValues:{compared}": {"dynamodb:LeadingKeys": names}}:
+            return f"[{' '.join(names)}]"
+    if found == {"StringEquals": {"dynamodb:Select": "COUNT"}}:
+        return "(count)"
+    if found == {"StringEquals": {"cloudwatch:namespace": "Torale/Admin"}}:
+        return "[Torale/Admin]"
+    return f"[{json.dumps(found)}]" if found else ""
 
 
 def statements(document: dict) -> list[dict]:
@@ -298,6 +297,17 @@ def _unheld(resources: dict) -> None:
         statement.pop("Condition", None)
 
 
+def _literally(resources: dict) -> None:
+    for statement in resources["ServeRequests"]["Properties"]["PolicyDocument"]["Statement"]:
+        if "Condition" in statement:
+            statement["Condition"] = {"ForAllValues:StringEquals": statement["Condition"]["ForAllValues:StringLike"]}
+
+
+def _from_there(resources: dict) -> None:
+    for statement in resources["ReadPointer"]["Properties"]["PolicyDocument"]["Statement"]:
+        statement["Condition"]["IpAddress"] = {"aws:SourceIp": "192.0.2.1"}
+
+
 def _basic(resources: dict) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     resources["StatsRole"]["Properties"]["ManagedPolicyArns"].append(arn)
@@ -358,6 +368,8 @@ WORSE = [
     ("a key for the whole account", _use_key),
     ("a trail that can be changed", _undeny),
     ("keys that hold nobody", _unheld),
+    ("keys that fit nothing", _literally),
+    ("a condition more", _from_there),
     ("a policy of AWS's own", _basic),
     ("a role for anybody", _outsider),
 ]

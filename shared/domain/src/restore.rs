@@ -1,5 +1,9 @@
 //! Mending a table in place from a copy of it: which tables, and what of a copy.
 
+pub mod seals;
+
+use crate::audit::Link;
+use crate::audit::seal::Seal;
 use crate::compare::FOREIGN;
 use crate::item::{Item, Value};
 use crate::keys::{
@@ -60,10 +64,10 @@ impl Mendable {
         }
     }
 
-    /// Whether an item of the table is never changed by us: then one that differs from a copy's was tampered with. Of the
-    /// control table it is the newer one.
+    /// Whether an item of the table is never changed by us: then one that differs from a copy's was tampered with. In the
+    /// other tables it is the newer one: of a message that came again, or of a pointer that was moved.
     pub const fn is_overwritable(self) -> bool {
-        !matches!(self, Self::Control)
+        matches!(self, Self::Events | Self::Audit)
     }
 
     /// What becomes of an item of a copy. A copy of another table holds none of this table's.
@@ -75,7 +79,8 @@ impl Mendable {
         }
         let ours = match self {
             Self::Events => keys::parse_log(key).is_some(),
-            Self::Audit => key.pk == AUDIT_SEALS || keys::parse_audit_records(&key.pk).is_some(),
+            Self::Audit if key.pk == AUDIT_SEALS => Seal::load(item).is_some(),
+            Self::Audit => Link::load(item).is_some(),
             Self::Quarantine => {
                 keys::quarantines().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
                     && keys::parse_quarantine(key).is_some()
@@ -118,22 +123,28 @@ mod tests {
         table.part(&Item { key, attributes: Attributes::new() })
     }
 
-    /// Of each table the keys of its items.
-    fn keys_of(table: Mendable) -> Vec<Key> {
+    fn bare(key: Key) -> Item {
+        Item { key, attributes: Attributes::new() }
+    }
+
+    /// Of each table some items.
+    fn items_of(table: Mendable) -> Vec<Item> {
         let user = UserId::parse("00000000-0000-0000-0000-0000000000ad").unwrap();
         match table {
-            Mendable::Events => vec![keys::log(AT, 1, "writer", 2)],
+            Mendable::Events => vec![bare(keys::log(AT, 1, "writer", 2))],
             Mendable::Audit => {
                 let link = Chain::start(AT, "abc").link(entry(AT, "stats.read")).unwrap();
-                vec![link.item().key, keys::audit_seal(3)]
+                vec![link.item(), seals::tests::seals(4, None, 0).remove(3).item().unwrap()]
             }
-            Mendable::Quarantine => vec![keys::quarantine(b"x", 0), keys::quarantine(b"y", 1)],
-            Mendable::Control => vec![
+            Mendable::Quarantine => [keys::quarantine(b"x", 0), keys::quarantine(b"y", 1)].map(bare).into(),
+            Mendable::Control => [
                 keys::live_generation(),
                 keys::last_generation(),
                 keys::log_beginning(),
                 keys::deactivation(user),
-            ],
+            ]
+            .map(bare)
+            .into(),
         }
     }
 
@@ -142,8 +153,8 @@ mod tests {
         for table in TABLES {
             for of in TABLES {
                 let expected = if table == of { Part::Compared } else { Part::Foreign };
-                for key in keys_of(of) {
-                    assert_eq!(part(table, key.clone()), expected, "{key:?} in {table:?}");
+                for item in items_of(of) {
+                    assert_eq!(table.part(&item), expected, "{item:?} in {table:?}");
                 }
             }
             let row = keys::rows(keys::Index::Audit, keys::Stream::All, keys::Lanes::ONE.of(&[]));
@@ -166,6 +177,20 @@ mod tests {
         ];
         for (key, kind) in left_out {
             assert_eq!(part(Mendable::Control, key), Part::LeftOut(kind));
+        }
+    }
+
+    /// Among the seals it would stop the sealing, and could not be taken away again.
+    #[test]
+    fn what_only_lies_where_items_of_the_table_lie_is_not_put_there() {
+        let nonsense = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() };
+        for key in [nonsense("seals", "nonsense"), keys::audit_seal(3), nonsense("r#2026033110#0", "x")] {
+            assert_eq!(part(Mendable::Audit, key), Part::Foreign);
+        }
+        for (pk, sk) in
+            [("generation", "x"), ("generation#x", "live"), ("log", "x"), ("deactivation#x", "patch")]
+        {
+            assert_eq!(part(Mendable::Control, nonsense(pk, sk)), Part::Foreign, "{pk} {sk}");
         }
     }
 

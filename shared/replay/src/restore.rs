@@ -5,11 +5,13 @@
 
 use crate::{Failure, Replay};
 use futures::future::try_join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use torale_domain::audit::seal::Seal;
 use torale_domain::compare::Difference;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, Control};
+use torale_domain::item::{Item, Key};
+use torale_domain::keys::{self, AUDIT_SEALS, Control};
 use torale_domain::read::{Reader, Reads};
+use torale_domain::restore::seals::{Fate, Seals};
 use torale_domain::restore::{Mendable, Part};
 use torale_domain::time::Hour;
 use torale_platform::store::{TableReader, log};
@@ -35,9 +37,15 @@ pub struct Restored {
     pub compared: u64,
     /// Those that were missing.
     pub missing: u64,
+    /// Those of them that were inserted.
+    pub inserted: u64,
     /// Those that differed.
     pub different: u64,
-    /// Some of those, by key: `expected` is the copy's.
+    /// Those of them that were put as the copy has them.
+    pub overwritten: u64,
+    /// Seals in whose place, or before which, the table has others: not restored.
+    pub superseded: u64,
+    /// Some of those that differed or were superseded, by key: `expected` is the copy's.
     pub differences: Vec<Difference>,
     /// Items of the copy that are not restored, by what they are.
     pub left_out: BTreeMap<Control, u64>,
@@ -49,7 +57,10 @@ impl Restored {
     fn add(&mut self, other: Self, most: usize) {
         self.compared += other.compared;
         self.missing += other.missing;
+        self.inserted += other.inserted;
         self.different += other.different;
+        self.overwritten += other.overwritten;
+        self.superseded += other.superseded;
         self.foreign += other.foreign;
         for (kind, count) in other.left_out {
             *self.left_out.entry(kind).or_default() += count;
@@ -64,7 +75,20 @@ impl Restored {
 #[derive(Default)]
 struct Lacking {
     missing: Vec<Item>,
+    /// Of those, in their order: each is inserted only after the one before it.
+    seals: Vec<Item>,
     different: Vec<Item>,
+}
+
+impl Lacking {
+    fn add(&mut self, fate: Fate, item: Item) {
+        match fate {
+            Fate::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
+            Fate::Missing => self.missing.push(item),
+            Fate::Changed => self.different.push(item),
+            Fate::There | Fate::Superseded => {}
+        }
+    }
 }
 
 impl Replay {
@@ -113,14 +137,14 @@ impl Replay {
         most: usize,
         segment: i32,
     ) -> Result<Restored, Failure> {
-        let (mut restored, mut after) = (Restored::default(), None);
+        let (mut restored, mut seals, mut after) = (Restored::default(), Seals::default(), None);
         loop {
             let (items, next) =
                 self.store.scan_page(copy, (segment, SEGMENTS), after.as_ref(), &self.usage).await?;
             self.meter.wrote(items.len());
-            let (part, lacking) = self.look(table, items).await?;
+            let (part, lacking) = self.look(table, items, &mut seals).await?;
             restored.add(part, most);
-            self.write(table, mend, lacking).await?;
+            restored.add(self.write(table, mend, lacking, &mut seals).await?, most);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(restored),
@@ -129,7 +153,12 @@ impl Replay {
     }
 
     /// What of a page the table has not.
-    async fn look(&self, table: Mendable, page: Vec<Item>) -> Result<(Restored, Lacking), Failure> {
+    async fn look(
+        &self,
+        table: Mendable,
+        page: Vec<Item>,
+        seals: &mut Seals,
+    ) -> Result<(Restored, Lacking), Failure> {
         let (mut restored, mut lacking, mut compared) = (Restored::default(), Lacking::default(), Vec::new());
         for item in page {
             match table.part(&item) {
@@ -138,34 +167,46 @@ impl Replay {
                 Part::Foreign => restored.foreign += 1,
             }
         }
-        let reads = Reads::gets(compared.iter().map(|item| item.key.clone())).consistent();
+        // A seal is looked at together with the one after it.
+        let after = |item: &Item| Seal::load(item).map(|seal| keys::audit_seal(seal.statement.seal + 1));
+        let wanted: BTreeSet<Key> =
+            compared.iter().flat_map(|item| after(item).into_iter().chain([item.key.clone()])).collect();
         let reader = TableReader::whole(&self.store, table.table(), &self.usage);
-        let mut there = reader.read(reads).await?.items;
+        let there = reader.read(Reads::gets(wanted).consistent()).await?.items;
         for item in compared {
             restored.compared += 1;
-            match there.remove(&item.key) {
-                Some(found) if found == item || begins_earlier(&found, &item) => {}
-                // Whoever received something after it was gone has noted a later hour.
-                Some(found) if begins_earlier(&item, &found) => lacking.missing.push(item),
-                Some(found) => {
-                    let Item { key, attributes } = item.clone();
-                    let (expected, found) = (Some(attributes), Some(found.attributes));
-                    restored.differences.push(Difference { key, expected, found });
-                    lacking.different.push(item);
-                }
-                None => lacking.missing.push(item),
+            let found = there.get(&item.key);
+            let fate = match after(&item) {
+                Some(after) => seals.next(&item, found, there.get(&after)),
+                None => fate(&item, found),
+            };
+            *match fate {
+                Fate::There => continue,
+                Fate::Missing => &mut restored.missing,
+                Fate::Changed => &mut restored.different,
+                Fate::Superseded => &mut restored.superseded,
+            } += 1;
+            if fate != Fate::Missing {
+                let Item { key, attributes } = item.clone();
+                let found = found.map(|found| found.attributes.clone());
+                restored.differences.push(Difference { key, expected: Some(attributes), found });
             }
+            lacking.add(fate, item);
         }
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        (restored.missing, restored.different) =
-            (count(lacking.missing.len()), count(lacking.different.len()));
         Ok((restored, lacking))
     }
 
-    async fn write(&self, table: Mendable, mend: Mend, lacking: Lacking) -> Result<(), Failure> {
-        let Lacking { missing, different } = lacking;
+    async fn write(
+        &self,
+        table: Mendable,
+        mend: Mend,
+        lacking: Lacking,
+        seals: &mut Seals,
+    ) -> Result<Restored, Failure> {
+        let mut done = Restored::default();
+        let Lacking { missing, seals: missing_seals, different } = lacking;
         let different = match mend {
-            Mend::Nothing => return Ok(()),
+            Mend::Nothing => return Ok(done),
             Mend::Missing => Vec::new(),
             Mend::Everything => different,
         };
@@ -174,8 +215,30 @@ impl Replay {
         if let Some(hour) = hours.min() {
             self.store.note_beginning(hour.start(), &self.usage).await?;
         }
-        self.store.insert_all(table.table(), missing, &self.usage).await?;
-        Ok(self.store.overwrite_all(table.table(), different, &self.usage).await?)
+        done.overwritten = u64::try_from(different.len()).unwrap_or(u64::MAX);
+        self.store.overwrite_all(table.table(), different, &self.usage).await?;
+        done.inserted = self.store.insert_all(table.table(), missing, &self.usage).await?;
+        for seal in missing_seals {
+            let inserted = self.store.insert_all(table.table(), vec![seal], &self.usage).await?;
+            done.inserted += inserted;
+            if inserted == 0 {
+                // The sealing job was faster, and goes on from its own.
+                seals.lost();
+                break;
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// What becomes of an item that is no seal.
+fn fate(copy: &Item, found: Option<&Item>) -> Fate {
+    match found {
+        Some(found) if found == copy || begins_earlier(found, copy) => Fate::There,
+        // Whoever received something after it was gone has noted a later hour.
+        Some(found) if begins_earlier(copy, found) => Fate::Missing,
+        Some(_) => Fate::Changed,
+        None => Fate::Missing,
     }
 }
 

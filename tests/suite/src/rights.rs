@@ -22,39 +22,48 @@ fn table() -> Table {
     toml::from_str(include_str!("../../../infra/rights.toml")).unwrap()
 }
 
-/// An action on a place: of these partitions or of all, or only to count.
+/// An action on a place: on all of it or on these partitions, or only to count. It is one statement of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
     place: String,
-    partitions: Option<String>,
+    partitions: Vec<String>,
     counting: bool,
     action: String,
 }
 
-/// What a call does at one place.
+/// What a call does at one place, and to which partitions. IAM is asked once for all of a batch's keys, and one statement
+/// must allow all of them; whether it is so for a transaction is not documented, so it is taken for granted here.
 #[derive(Debug)]
 struct Use {
     place: &'static str,
-    partition: Option<String>,
+    partitions: BTreeSet<String>,
     counting: bool,
     action: String,
 }
 
+fn fits(key: &str, pattern: &str) -> bool {
+    pattern.strip_suffix('*').map_or(key == pattern, |start| key.starts_with(start))
+}
+
 impl Right {
+    /// A condition on all keys is met where there is none: the lint of the template sees to that.
     fn covers(&self, used: &Use) -> bool {
-        let partition = match (&self.partitions, &used.partition) {
-            (None, _) => true,
-            // `ForAllValues` is met where there is no key at all.
-            (Some(_), None) => true,
-            (Some(pattern), Some(key)) => match pattern.strip_suffix('*') {
-                Some(start) => key.starts_with(start),
-                None => key == pattern,
-            },
-        };
+        let within = |key: &String| self.partitions.iter().any(|pattern| fits(key, pattern));
+        let partitions = self.partitions.is_empty() || used.partitions.iter().all(within);
         self.place == used.place
             && self.action == used.action
-            && partition
+            && partitions
             && (used.counting || !self.counting)
+    }
+
+    /// With each of its partitions by itself.
+    fn parts(&self) -> Vec<String> {
+        let counting = if self.counting { "(count)" } else { "" };
+        let show = |keys: String| format!("{} {}{keys}{counting}", self.action, self.place);
+        match self.partitions.as_slice() {
+            [] => vec![show(String::new())],
+            partitions => partitions.iter().map(|keys| show(format!("[{keys}]"))).collect(),
+        }
     }
 }
 
@@ -63,7 +72,7 @@ impl Right {
 pub struct Rights {
     role: String,
     rights: BTreeSet<Right>,
-    used: Arc<Mutex<BTreeSet<Right>>>,
+    used: Arc<Mutex<BTreeSet<String>>>,
     denied: Arc<Mutex<Vec<String>>>,
 }
 
@@ -86,11 +95,8 @@ impl Rights {
     pub fn assert_fit(&self, unused: &[&str]) {
         assert_eq!(*self.denied.lock().unwrap(), [""; 0]);
         let used = self.used.lock().unwrap();
-        let show = |Right { place, partitions, counting, action }: &Right| {
-            let keys = partitions.as_ref().map(|keys| format!("[{keys}]")).unwrap_or_default();
-            format!("{action} {place}{keys}{}", if *counting { "(count)" } else { "" })
-        };
-        let found: Vec<String> = self.rights.difference(&used).map(show).collect();
+        let found: Vec<String> =
+            self.rights.iter().flat_map(Right::parts).filter(|part| !used.contains(part)).collect();
         assert_eq!(found, unused, "{}", self.role);
     }
 
@@ -100,7 +106,10 @@ impl Rights {
             self.denied.lock().unwrap().push(denial.clone());
             return Err(denial.into());
         };
-        self.used.lock().unwrap().insert(right.clone());
+        let parts = right.parts().into_iter().enumerate();
+        let of_keys = |n: usize| used.partitions.iter().any(|key| fits(key, &right.partitions[n]));
+        let touched = parts.filter(|(n, _)| right.partitions.is_empty() || of_keys(*n)).map(|(_, part)| part);
+        self.used.lock().unwrap().extend(touched);
         Ok(())
     }
 }
@@ -120,19 +129,15 @@ fn add(rights: &mut BTreeSet<Right>, rows: &[String], groups: &BTreeMap<String, 
         }
         let (place, counting) = place.strip_suffix("(count)").map_or((place, false), |place| (place, true));
         let (place, partitions) = match place.strip_suffix(']').and_then(|place| place.split_once('[')) {
-            Some((place, partitions)) => {
-                (place, partitions.split(' ').map(|of| Some(of.to_owned())).collect())
-            }
-            None => (place, vec![None]),
+            Some((place, partitions)) => (place, partitions.split(' ').map(str::to_owned).collect()),
+            None => (place, Vec::new()),
         };
-        for partitions in partitions {
-            rights.extend(actions.split(' ').map(|action| Right {
-                place: place.to_owned(),
-                partitions: partitions.clone(),
-                counting,
-                action: action.to_owned(),
-            }));
-        }
+        rights.extend(actions.split(' ').map(|action| Right {
+            place: place.to_owned(),
+            partitions: partitions.clone(),
+            counting,
+            action: action.to_owned(),
+        }));
     }
 }
 
@@ -157,54 +162,49 @@ fn place(table: &Value) -> &'static str {
     }
 }
 
-/// What a call does, by the rules of IAM: a transaction does each of its writes, a batch of writes is one of its own.
+/// What a call does: a transaction does each of its writes, a batch of writes is an action of its own.
 fn uses(operation: &str, request: &Value) -> Vec<Use> {
-    let of = |action: &str, table: &Value, key: &Value| {
-        let partition = key["pk"]["S"].as_str().map(str::to_owned);
-        let counting = request["Select"] == "COUNT";
-        Use { place: place(table), partition, counting, action: action.to_owned() }
+    let mut by_place: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
+    let mut add = |action: &str, table: &Value, key: &Value| {
+        let partitions = by_place.entry((place(table), action.to_owned())).or_default();
+        partitions.extend(key["pk"]["S"].as_str().map(str::to_owned));
     };
-    let tables = || request["RequestItems"].as_object().into_iter().flatten();
+    let tables = request["RequestItems"].as_object().into_iter().flatten();
+    let table = &request["TableName"];
     match operation {
         "TransactWriteItems" => {
             let writes = request["TransactItems"].as_array().unwrap().iter();
-            writes
-                .flat_map(|write| write.as_object().unwrap())
-                .map(|(kind, write)| {
-                    let action = if kind == "ConditionCheck" {
-                        "ConditionCheckItem".to_owned()
-                    } else {
-                        format!("{kind}Item")
-                    };
-                    let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
-                    of(&action, &write["TableName"], key)
-                })
-                .collect()
+            for (kind, write) in writes.flat_map(|write| write.as_object().unwrap()) {
+                let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
+                add(&format!("{kind}Item"), &write["TableName"], key);
+            }
         }
-        "BatchGetItem" => tables()
-            .flat_map(|(table, asked)| {
-                asked["Keys"].as_array().unwrap().iter().map(move |key| (Value::from(table.as_str()), key))
-            })
-            .map(|(table, key)| of(operation, &table, key))
-            .collect(),
-        "BatchWriteItem" => tables()
-            .flat_map(|(table, writes)| {
-                writes.as_array().unwrap().iter().map(move |write| (Value::from(table.as_str()), write))
-            })
-            .map(|(table, write)| match &write["PutRequest"]["Item"] {
-                Value::Null => of(operation, &table, &write["DeleteRequest"]["Key"]),
-                item => of(operation, &table, item),
-            })
-            .collect(),
-        "PutItem" => vec![of(operation, &request["TableName"], &request["Item"])],
+        "BatchGetItem" => {
+            for (table, asked) in tables {
+                let keys = asked["Keys"].as_array().unwrap().iter();
+                keys.for_each(|key| add(operation, &Value::from(table.as_str()), key));
+            }
+        }
+        "BatchWriteItem" => {
+            for (table, writes) in tables {
+                for write in writes.as_array().unwrap() {
+                    let put = &write["PutRequest"]["Item"];
+                    let key = if put.is_null() { &write["DeleteRequest"]["Key"] } else { put };
+                    add(operation, &Value::from(table.as_str()), key);
+                }
+            }
+        }
+        "PutItem" => add(operation, table, &request["Item"]),
         "Query" => {
-            let mut query = of(operation, &request["TableName"], &Value::Null);
-            let partition = request["ExpressionAttributeValues"][":pk"]["S"].as_str();
-            query.partition = Some(partition.expect("a query names its partition :pk").to_owned());
-            vec![query]
+            let partition = &request["ExpressionAttributeValues"][":pk"];
+            assert!(partition.is_object(), "a query names its partition :pk");
+            add(operation, table, &serde_json::json!({ "pk": partition }));
         }
-        _ => vec![of(operation, &request["TableName"], &request["Key"])],
+        _ => add(operation, table, &request["Key"]),
     }
+    let counting = request["Select"] == "COUNT";
+    let of = |((place, action), partitions)| Use { place, partitions, counting, action };
+    by_place.into_iter().map(of).collect()
 }
 
 impl Intercept for Rights {

@@ -84,9 +84,12 @@ fn difference(Difference { key, expected, found }: &Difference) {
 
 /// What a copy has and a table has not: `expected` is the copy's.
 pub(crate) fn restored(restored: &Restored) {
-    let Restored { compared, missing, different, differences, left_out, foreign } = restored;
+    let Restored { compared, missing, different, superseded, differences, left_out, foreign, .. } = restored;
     differences.iter().for_each(difference);
     println!("{compared} items of the copy compared: {missing} missing, {different} different");
+    if *superseded > 0 {
+        println!("left out: {superseded} SEALS in whose place, or before which, others were made");
+    }
     for (kind, count) in left_out {
         println!("left out: {count} {}s", name(kind).replace('_', " "));
     }

@@ -1,6 +1,6 @@
 //! Keys of the control table, and what an item of it is by its key.
 
-use super::{Key, escaped, key, short_enough};
+use super::{Key, escaped, key, last_generation, log_beginning, short_enough};
 use crate::ids::{KeyId, UserId};
 use serde::Serialize;
 
@@ -40,12 +40,14 @@ pub enum Control {
     Import,
 }
 
-/// What an item of the control table is; `None` is one that nobody writes.
+/// What an item of the control table is; `None` is one that nobody writes. Of those that are never restored from a copy
+/// the kind of the partition is enough.
 pub fn parse_control(key: &Key) -> Option<Control> {
-    match key.pk.split('#').next()? {
-        GENERATION => Some(Control::Generation),
-        LOG => Some(Control::LogBeginning),
-        DEACTIVATION => Some(Control::Deactivation),
+    let (kind, rest) = key.pk.split_once('#').unwrap_or((&key.pk, ""));
+    match kind {
+        GENERATION => [live_generation(), last_generation()].contains(key).then_some(Control::Generation),
+        LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
+        DEACTIVATION => (*key == deactivation(UserId::parse(rest)?)).then_some(Control::Deactivation),
         OUTBOX => Some(Control::Order),
         LIMIT => Some(Control::Limit),
         KEY => Some(Control::KeyUse),

@@ -17,7 +17,7 @@ impl Store {
     /// Stores a record. One that is there already is the same: nobody else writes its chain.
     pub(crate) async fn insert_record(&self, link: &Link, usage: &Usage) -> Result<(), StoreError> {
         usage.waited(1);
-        self.insert(AUDIT_TABLE, link.item(), usage).await
+        self.insert(AUDIT_TABLE, link.item(), usage).await.map(drop)
     }
 
     /// The items of a partition at or after a sort key, the first ones up to a limit, strongly consistent.

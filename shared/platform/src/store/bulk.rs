@@ -32,10 +32,11 @@ impl Store {
     }
 
     /// Puts items that are not there yet, one a call: the tables that nothing may be taken from allow no batches, which
-    /// could delete.
-    pub async fn insert_all(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), StoreError> {
+    /// could delete. Returns how many were put.
+    pub async fn insert_all(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<u64, StoreError> {
         let calls = items.into_iter().map(|item| self.insert(table, item, usage));
-        stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
+        let put = stream::iter(calls).buffer_unordered(PARALLEL);
+        put.try_fold(0, |count, put| async move { Ok(count + u64::from(put)) }).await
     }
 
     /// Puts items, whatever is there, one a call for the same reason.

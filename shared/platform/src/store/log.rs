@@ -47,7 +47,7 @@ impl Store {
         self.note_beginning(received_at, usage).await?;
         let puts = parts(messages).into_iter().enumerate().map(|(part, (lane, bodies))| {
             let item = item(keys::log(received_at, lane, writer, part), &bodies);
-            async move { self.insert(EVENTS_TABLE, item?, usage).await }
+            async move { self.insert(EVENTS_TABLE, item?, usage).await.map(drop) }
         });
         stream::iter(puts).buffer_unordered(PARALLEL).try_collect().await
     }
@@ -117,8 +117,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts an item that is not there yet; one that is there stays as it is.
-    pub(super) async fn insert(&self, table: &str, item: Item, usage: &Usage) -> Result<(), StoreError> {
+    /// Puts an item that is not there yet; one that is there stays as it is. Returns whether it was put.
+    pub(super) async fn insert(&self, table: &str, item: Item, usage: &Usage) -> Result<bool, StoreError> {
         let item = convert::full(&item.key, item.attributes);
         let call = self.client.put_item().table_name(table).set_item(Some(item));
         let call =
@@ -126,12 +126,12 @@ impl Store {
         match call.return_consumed_capacity(CAPACITY).send().await {
             Ok(answer) => {
                 usage.wrote(answer.consumed_capacity.as_slice());
-                Ok(())
+                Ok(true)
             }
             Err(error)
                 if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
             {
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(StoreError::from_sdk(error)),
         }

@@ -28,7 +28,7 @@ impl Store {
     /// Puts an order into the outbox; one that is there already stays as it is.
     pub(crate) async fn put_order(&self, order: &Order, usage: &Usage) -> Result<(), StoreError> {
         let item = order.item().map_err(|e| StoreError::Refused(e.to_string()))?;
-        self.insert(CONTROL_TABLE, item, usage).await
+        self.insert(CONTROL_TABLE, item, usage).await.map(drop)
     }
 
     /// Moves an order's cursor on, or takes the order out of the outbox; a lost race if another has done so.

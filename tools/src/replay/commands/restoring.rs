@@ -18,18 +18,13 @@ impl Run {
         };
         let restoring = self.replay.restore(*table, from, mend, show.limit);
         let restored = watch("restore", &self.replay.meter, 0, self.options.json, restoring).await?;
-        let Restored { missing, different, .. } = restored;
-        let (inserted, overwritten) = match mend {
-            Mend::Nothing => (0, 0),
-            Mend::Missing => (missing, 0),
-            Mend::Everything => (missing, different),
-        };
+        let Restored { missing, inserted, different, overwritten, superseded, foreign, .. } = restored;
         let (read, written) = (self.replay.usage.read_units(), self.replay.usage.write_units());
         let answer = json!({
             "table": table.table(), "copy": from, "compared": restored.compared, "missing": missing,
-            "inserted": inserted, "different": different, "overwritten": overwritten,
+            "inserted": inserted, "different": different, "overwritten": overwritten, "superseded": superseded,
             "differences": print::differences_json(&restored.differences, show.limit),
-            "left_out": restored.left_out, "foreign": restored.foreign,
+            "left_out": restored.left_out, "foreign": foreign,
             "read_units": read, "write_units": written,
         });
         print::answer(self.options.json, &answer, || {
@@ -41,7 +36,7 @@ impl Run {
                 println!("{}", next(*table));
             }
         });
-        let left = missing - inserted + different - overwritten + restored.foreign;
+        let left = missing - inserted + different - overwritten + superseded + foreign;
         Ok(if left == 0 { Answer::Fine } else { Answer::Found })
     }
 }
