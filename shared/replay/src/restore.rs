@@ -168,7 +168,9 @@ impl Replay {
             }
         }
         // A seal is looked at together with the one after it.
-        let after = |item: &Item| Seal::load(item).map(|seal| keys::audit_seal(seal.statement.seal + 1));
+        let after = |item: &Item| {
+            Seal::load(item).map(|seal| keys::audit_seal(seal.statement.seal.saturating_add(1)))
+        };
         let wanted: BTreeSet<Key> =
             compared.iter().flat_map(|item| after(item).into_iter().chain([item.key.clone()])).collect();
         let reader = TableReader::whole(&self.store, table.table(), &self.usage);
@@ -204,7 +206,7 @@ impl Replay {
         seals: &mut Seals,
     ) -> Result<Restored, Failure> {
         let mut done = Restored::default();
-        let Lacking { missing, seals: missing_seals, different } = lacking;
+        let Lacking { mut missing, seals: missing_seals, different } = lacking;
         let different = match mend {
             Mend::Nothing => return Ok(done),
             Mend::Missing => Vec::new(),
@@ -215,9 +217,12 @@ impl Replay {
         if let Some(hour) = hours.min() {
             self.store.note_beginning(hour.start(), &self.usage).await?;
         }
+        // Where it is noted, it is not to be inserted any more.
+        let beginning = missing.extract_if(.., |item| item.key == keys::log_beginning()).count();
         done.overwritten = u64::try_from(different.len()).unwrap_or(u64::MAX);
         self.store.overwrite_all(table.table(), different, &self.usage).await?;
-        done.inserted = self.store.insert_all(table.table(), missing, &self.usage).await?;
+        done.inserted = u64::try_from(beginning).unwrap_or(u64::MAX);
+        done.inserted += self.store.insert_all(table.table(), missing, &self.usage).await?;
         for seal in missing_seals {
             let inserted = self.store.insert_all(table.table(), vec![seal], &self.usage).await?;
             done.inserted += inserted;

@@ -170,7 +170,7 @@ pub(crate) struct Restore {
     /// Say what is missing or differs, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Put what differs as the copy has it; not of torale-control, where it has changed since
+    /// Put what differs as the copy has it; of torale-events and torale-audit only, whose items never change
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) overwrite: bool,
     #[command(flatten)]

@@ -223,6 +223,7 @@ async fn the_log_begins_again_where_it_began() {
         assert!(begins().await > beginning);
         let restored = restore(&stack, table, &copy, Mend::Missing).await;
         assert!(restored.missing > 0 && restored.different == 0, "{restored:?}");
+        assert_eq!(restored.inserted, restored.missing);
         assert_eq!(begins().await, beginning);
         assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
         assert_eq!(restore(&stack, table, &copy, Mend::Missing).await.missing, 0);
@@ -383,7 +384,7 @@ async fn of_control_comes_back_what_nothing_else_tells() {
         keys::log_beginning(),
     ];
     expected.sort();
-    assert_eq!((counts(&restored), restored.foreign), ((4, 4, 0), 0));
+    assert_eq!((counts(&restored), restored.inserted, restored.foreign), ((4, 4, 0), 4, 0));
     assert_eq!(
         restored.left_out.keys().copied().collect::<Vec<_>>(),
         [Control::Order, Control::Limit, Control::KeyUse, Control::Rebuild]
