@@ -1,39 +1,38 @@
 //! When a schedule fires next, as Temporal reads cron expressions.
 
 use crate::time::Timestamp;
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
-use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use std::collections::BTreeSet;
 
-/// How many skipped local times are passed over before giving up; a clock change skips a few hours at most.
-const MAX_SKIPPED: usize = 1000;
+/// How many skipped or repeated local times are passed over before giving up; no clock change was of more than a day.
+const MAX_PASSED_OVER: usize = 24 * 60;
 
 /// The first time after `now` at which `expression` fires in `zone`; `None` if it never does or either can't be read.
 pub fn next_run(expression: &str, zone: &str, now: Timestamp) -> Option<Timestamp> {
-    let zone: Tz = zone.parse().ok()?;
+    let zone = time_zone(zone)?;
     let cron = read(expression)?;
-    let now = now.to_chrono()?;
-    let mut local = now.with_timezone(&zone).naive_local();
-    for _ in 0..MAX_SKIPPED {
-        local = next_local(&cron, local)?;
-        let fires = match zone.from_local_datetime(&local) {
-            // A local time that comes twice fires the first time; one that a clock change skips does not.
-            LocalResult::Single(fires) | LocalResult::Ambiguous(fires, _) => fires.with_timezone(&Utc),
-            LocalResult::None => continue,
-        };
+    let now = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
+    let mut local = zone.to_datetime(now);
+    for _ in 0..=MAX_PASSED_OVER {
+        local = cron.find_next_occurrence(&local, false).ok()?;
+        let fires = zone.to_ambiguous_timestamp(local);
+        // A local time that comes twice fires the first time; one that a clock change skips does not.
+        if matches!(fires.offset(), AmbiguousOffset::Gap { .. }) {
+            continue;
+        }
+        let fires = fires.earlier().ok()?;
         if fires > now {
-            return Some(Timestamp::from_millis(fires.timestamp_millis()));
+            return Some(Timestamp::from_millis(fires.as_millisecond()));
         }
     }
     None
 }
 
-/// Local times follow each other as UTC's do, so the expression is searched as if the zone were UTC.
-fn next_local(cron: &Cron, after: NaiveDateTime) -> Option<NaiveDateTime> {
-    let after: DateTime<Utc> = after.and_utc();
-    cron.find_next_occurrence(&after, false).ok().map(|found| found.naive_utc())
+/// A zone of the database in the binary, by its exact name: the library would take `europe/berlin` too.
+fn time_zone(name: &str) -> Option<TimeZone> {
+    TimeZoneDatabase::bundled().get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
 /// Five fields, each of `*`, `?` (days only), numbers, names, ranges and steps, in lists. Every field is written out
@@ -164,6 +163,19 @@ mod tests {
         check("45 * * * *", "Europe/Berlin", "2024-10-27T00:50:00Z", Some("2024-10-27T02:45:00Z"));
     }
 
+    /// The database that was used first ended with 2025b and had these an hour off.
+    #[test]
+    fn zones_that_changed_in_2026_fire_by_their_new_rules() {
+        check("0 9 * * *", "America/Vancouver", "2026-11-23T00:00:00Z", Some("2026-11-23T16:00:00Z"));
+        check("0 9 * * *", "Africa/Casablanca", "2026-11-23T00:00:00Z", Some("2026-11-23T09:00:00Z"));
+    }
+
+    #[test]
+    fn a_whole_day_may_be_skipped() {
+        check("* * * * *", "Pacific/Apia", "2011-12-30T09:59:00Z", Some("2011-12-30T10:00:00Z"));
+        check("0 12 30 * *", "Pacific/Apia", "2011-12-01T00:00:00Z", Some("2012-01-29T22:00:00Z"));
+    }
+
     #[test]
     fn what_cannot_be_read_or_never_comes_has_no_next_time() {
         for expression in
@@ -171,7 +183,9 @@ mod tests {
         {
             check(expression, "UTC", "2024-01-15T00:00:00Z", None);
         }
-        check("0 9 * * *", "Mars/Olympus", "2024-01-15T00:00:00Z", None);
+        for zone in ["Mars/Olympus", "europe/berlin", "utc", "Etc/Unknown", "Local", "+01:00", ""] {
+            check("0 9 * * *", zone, "2024-01-15T00:00:00Z", None);
+        }
         check("0 0 29 2 *", "UTC", "2024-03-01T00:00:00Z", Some("2028-02-29T00:00:00Z"));
         check("0 0 29 2 1", "UTC", "2024-03-01T00:00:00Z", Some("2044-02-29T00:00:00Z"));
         check("0 0 * * 5-3", "UTC", "2024-03-01T00:00:00Z", None);

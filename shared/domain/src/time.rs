@@ -74,7 +74,7 @@ impl Timestamp {
     }
 
     /// As a date and time of the `chrono` crate; `None` outside its range of years.
-    pub fn to_chrono(self) -> Option<DateTime<Utc>> {
+    fn to_chrono(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
 }

@@ -49,10 +49,10 @@ fn the_core_has_no_dependency_that_could_reach_outside() {
     let pure = [
         "base64",
         "chrono",
-        "chrono-tz",
         "croner",
         "ed25519-dalek",
         "form_urlencoded",
+        "jiff",
         "percent-encoding",
         "schemars",
         "serde",
