@@ -135,6 +135,8 @@ const WEEKDAYS: [&str; 7] = ["SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSD
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
 
     #[track_caller]
     fn check(expression: &str, zone: &str, now: &str, expected: Option<&str>) {
@@ -161,6 +163,38 @@ mod tests {
         check("30 2 * * *", "Europe/Berlin", "2024-10-26T22:00:00Z", Some("2024-10-27T00:30:00Z"));
         check("30 2 * * *", "Europe/Berlin", "2024-10-27T00:30:00Z", Some("2024-10-28T01:30:00Z"));
         check("45 * * * *", "Europe/Berlin", "2024-10-27T00:50:00Z", Some("2024-10-27T02:45:00Z"));
+    }
+
+    const OFTEN: [&str; 9] = [
+        "0 9 * * *",
+        "*/15 * * * *",
+        "30 1,2,3 * * *",
+        "45 23 * * 6,0",
+        "59 23 * 3,4,9,10,11 sun",
+        "0 0 13 * 5",
+        "0 0 1 * *",
+        "5 0 31 * *",
+        "30 2 29 2 *",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Each of these fires within two years, and so before 2026, from when on the model's zones are out of date.
+        #[test]
+        fn every_zone_is_read_as_the_model_reads_it(
+            zone in any::<Index>(),
+            expression in select(&OFTEN[..]),
+            now in Timestamp::EARLIEST.millis()..1_704_067_200_000,
+        ) {
+            let zones: Vec<String> =
+                TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect();
+            let zone = zone.get(&zones);
+            let fires = next_run(expression, zone, Timestamp::from_millis(now)).map(Timestamp::millis);
+            // A placeholder of the database's own, which the model's leaves out.
+            let expected = if zone == "Factory" { "UTC" } else { zone };
+            prop_assert_eq!(fires, torale_model::cron::next_fire(expression, expected, now), "{} {}", expression, zone);
+        }
     }
 
     /// The database that was used first ended with 2025b and had these an hour off.

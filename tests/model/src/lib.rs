@@ -12,7 +12,7 @@
 )]
 
 mod answer;
-mod cron;
+pub mod cron;
 mod event;
 mod facts;
 mod fields;
