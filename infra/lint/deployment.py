@@ -80,6 +80,12 @@ def rule(function: str) -> dict:
     return {"ScheduleExpression": "rate(1 minute)", "Targets": [target]}
 
 
+def once(function: str) -> dict:
+    """All properties of how a job is started: what fails, or waits, is done by the next minute's run."""
+    limits = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60, "DestinationConfig": {}}
+    return {"FunctionName": {"Ref": function}, "Qualifier": "$LATEST", **limits}
+
+
 def differing(kind: str, should: dict[str, dict], resources: dict) -> list[str]:
     """Resources of a type that are not exactly those."""
     found = {name: r["Properties"] for name, r in resources.items() if r["Type"] == kind}
@@ -106,6 +112,8 @@ def faults(template: dict) -> list[str]:
     resources = template["Resources"]
     found = functions(resources)
     found += differing("AWS::Events::Rule", {f"{name}EveryMinute": rule(name) for name in EVERY_MINUTE}, resources)
+    starts = {f"{name}EventInvokeConfig": once(name) for name in EVERY_MINUTE}
+    found += differing("AWS::Lambda::EventInvokeConfig", starts, resources)
     found += differing("AWS::SQS::Queue", {name: queue(*row) for name, row in QUEUES.items()}, resources)
     for name, resource in resources.items():
         policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
@@ -134,6 +142,7 @@ WORSE = [
     ("a name that stays taken", _set("EventsTable", "DeletionPolicy", value="Retain")),
     ("metrics once a day", _set("MetricsEveryMinute", "Properties", "ScheduleExpression", value="rate(1 day)")),
     ("no seals", _set("AuditSealEveryMinute", "Properties", "State", value="DISABLED")),
+    ("stale runs", _set("MetricsEventInvokeConfig", "Properties", "MaximumEventAgeInSeconds", value=21_600)),
     ("no consumer", _set("ConsumerQueue", "Properties", "Enabled", value=False)),
     ("no traces", _set("Consumer", "Properties", "TracingConfig", value={"Mode": "PassThrough"})),
     ("commands among events", _set("DeactivateUser", *VARIABLES, "TORALE_COMMANDS_QUEUE_URL", value={"Ref": "EventsQueue"})),

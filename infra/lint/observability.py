@@ -29,8 +29,11 @@ ALARMS = {
     "OutboxAge": ("Torale/Admin", "OutboxAgeSeconds", None, "Maximum", 60, 3, 300, "breaching"),
     "AuditSealAge": ("Torale/Admin", "AuditSealAgeSeconds", None, "Maximum", 60, 3, 1_200, "breaching"),
     "SetAside": ("Torale/Consumer", "SetAside", None, "Sum", 300, 1, 0, "notBreaching"),
-    "HandedBack": ("Torale/Consumer", "HandedBack", None, "Sum", 900, 4, 0, "notBreaching"),
-    "ProjectionLag": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue("EventsQueue"), "Maximum", 60, 3, LAG, "notBreaching"),
+    "HandedBack": ("Torale/Consumer", "HandedBackAge", None, "Maximum", 600, 1, 1_800, "notBreaching"),
+    "CommandsHandedBack": ("Torale/Commands", "HandedBackAge", None, "Maximum", 600, 1, 900, "notBreaching"),
+    "AuditBroken": ("Torale/Audit", "BrokenChains", None, "Maximum", 120, 3, 0, "notBreaching"),
+    "AuditForeignSeal": ("Torale/Audit", "ForeignSeals", None, "Sum", 300, 1, 0, "notBreaching"),
+    "ProjectionLag": ("Torale/Admin", "ProjectionLagSeconds", None, "Maximum", 60, 3, LAG, "notBreaching"),
     "EventsDeadLetters": (
         "AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("EventsDeadLetters"), "Maximum", 60, 1, 0, "notBreaching"),
     "CommandsDeadLetters": (
@@ -57,8 +60,9 @@ TOLD = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 def told(root: Path) -> dict[str, set[str]]:
     """The metrics that the code tells, by namespace."""
     names = {}
-    for namespace, source in [("Torale/Admin", "metrics"), ("Torale/Consumer", "consumer")]:
-        names[namespace] = set(TOLD.findall((root / f"functions/{source}/src/lib.rs").read_text()))
+    sources = {"Admin": "metrics", "Consumer": "consumer", "Commands": "command-executor", "Audit": "audit-seal"}
+    for namespace, source in sources.items():
+        names[f"Torale/{namespace}"] = set(TOLD.findall((root / f"functions/{source}/src/lib.rs").read_text()))
     return names
 
 
@@ -160,7 +164,9 @@ WORSE = [
     ("a job that fails unseen", _remove("JobsErrorsAlarm")),
     ("no dashboard", _remove("Dashboard")),
     ("lag of a day", _set("ProjectionLagAlarm", "Threshold", 86_400)),
-    ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", queue("CommandsQueue"))),
+    ("lag of a queue", _set("ProjectionLagAlarm", "Dimensions", queue("CommandsQueue"))),
+    ("commands that fail unseen", _remove("CommandsHandedBackAlarm")),
+    ("a broken chain for a day", _set("AuditBrokenAlarm", "Period", 86_400)),
     ("the least of it", _set("OutboxAgeAlarm", "Statistic", "Minimum")),
     ("an hour of it", _set("OutboxAgeAlarm", "EvaluationPeriods", 60)),
     ("a dimension that nobody tells", _set("SetAsideAlarm", "Dimensions", of("FunctionName", "Consumer"))),

@@ -21,6 +21,7 @@ TYPES = {
     "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::KMS::Key",

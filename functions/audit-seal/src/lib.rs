@@ -7,9 +7,10 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use kms::KmsKey;
 use serde::Serialize;
 use tokio::time::Instant;
-use torale_platform::audit::seal::{LocalKey, SealError, Sealer, Signer};
+use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer, Signer};
 use torale_platform::clock::Clock;
 use torale_platform::config::AuditKey;
+use torale_platform::metrics::{self, Set};
 use torale_platform::store::{Store, Usage};
 
 /// The key to seal with.
@@ -80,10 +81,22 @@ pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -
     for chain in &done.broken {
         tracing::warn!(%chain, "a record of the audit trail is on its way, or missing: the next run will tell");
     }
+    let doubts = doubts(&done);
+    if !doubts.metrics.is_empty() {
+        metrics::emit(&[doubts], clock());
+    }
     // The log is a witness: who cuts off the end of the trail together with its seals can't change it.
     let (seal, digest) = done.last.unzip();
     let (write_units, read_units) = (usage.write_units(), usage.read_units());
     let (seals, records) = (done.seals, done.records);
     tracing::info!(seals, records, seal, digest, write_units, read_units, "sealed");
     Ok(Answer { seals, records, broken_chains: done.broken.len() })
+}
+
+/// What an alarm is to ring for, if anything: the trail was changed, unless a record is only on its way or the key was
+/// changed by those who may.
+pub fn doubts(done: &Done) -> Set {
+    let broken = u64::try_from(done.broken.len()).unwrap_or(u64::MAX);
+    let found = [("BrokenChains", "Count", broken), ("ForeignSeals", "Count", u64::from(done.foreign))];
+    Set { namespace: "Torale/Audit", metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect() }
 }

@@ -17,9 +17,11 @@ use std::collections::BTreeMap;
 use temporal::{Pause, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
 use torale_domain::commands::{Command, NoCommand, Received, schedule_of};
+use torale_domain::time::Timestamp;
 use torale_domain::trace::TraceParent;
 use torale_platform::batch::{self, Message};
 use torale_platform::clock::Clock;
+use torale_platform::metrics::{self, Set};
 use torale_platform::queue::QueueError;
 
 /// Commands that are carried out at once.
@@ -94,14 +96,24 @@ pub async fn handle(
     for (_, outcome) in &outcomes {
         *counts.entry(outcome.as_ref().map_or_else(Failure::name, Done::name)).or_default() += 1;
     }
-    let failed: Vec<String> = outcomes
-        .into_iter()
-        .filter(|(_, outcome)| outcome.is_err())
-        .map(|(message, _)| message.id.clone())
-        .collect();
+    let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).map(|(message, _)| *message);
+    let failed: Vec<&Message> = failed.collect();
+    let now = (executor.clock)();
+    metrics::emit(&[counters(messages.len(), &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
-    batch::hand_back(failed)
+    batch::hand_back(failed.into_iter().map(|message| message.id.clone()))
+}
+
+/// What CloudWatch counts of a batch. A command that fails is silent for a day otherwise: Lambda counts no error.
+pub fn counters(commands: usize, failed: &[&Message], now: Timestamp) -> Set {
+    let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    let metrics = vec![
+        ("Commands", "Count", number(commands)),
+        ("HandedBack", "Count", number(failed.len())),
+        ("HandedBackAge", "Seconds", batch::age(failed.iter().copied(), now)),
+    ];
+    Set { namespace: "Torale/Commands", metrics }
 }
 
 impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {

@@ -2,8 +2,10 @@
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
+use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_platform::batch;
+use torale_domain::time::Timestamp;
+use torale_platform::batch::{self, Message};
 use torale_platform::consume::{Consumer, Outcome};
 use torale_platform::metrics::{self, Set};
 use torale_platform::store::Usage;
@@ -16,7 +18,8 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
     let usage = Usage::default();
     let outcome = consumer.consume(&messages, started + left, &usage).await;
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    metrics::emit(&counters(&outcome, messages.len(), batch_ms), consumer.now());
+    let now = consumer.now();
+    metrics::emit(&counters(&outcome, &messages, batch_ms, now), now);
     tracing::info!(
         messages = messages.len(),
         failed = outcome.failed.len(),
@@ -36,10 +39,10 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
 }
 
 /// What CloudWatch counts of a batch; `Torale/Events` has a metric for each type.
-pub fn counters(outcome: &Outcome, messages: usize, batch_ms: u64) -> [Set; 2] {
+pub fn counters(outcome: &Outcome, messages: &[Message], batch_ms: u64, now: Timestamp) -> [Set; 2] {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let counted = [
-        ("Messages", number(messages)),
+        ("Messages", number(messages.len())),
         ("HandedBack", number(outcome.failed.len())),
         ("SetAside", outcome.set_aside.values().sum()),
         // Events that changed nothing: they had been here before, or a later one had.
@@ -49,7 +52,11 @@ pub fn counters(outcome: &Outcome, messages: usize, batch_ms: u64) -> [Set; 2] {
         ("Transactions", outcome.transactions),
     ];
     let counted = counted.map(|(name, count)| (name, "Count", count)).into_iter();
-    let metrics = counted.chain([("BatchTime", "Milliseconds", batch_ms)]).collect();
+    let failed: BTreeSet<&String> = outcome.failed.iter().collect();
+    let handed_back = messages.iter().filter(|message| failed.contains(&message.id));
+    // SQS leaves what it has handed out three times out of the age that it tells.
+    let age = ("HandedBackAge", "Seconds", batch::age(handed_back, now));
+    let metrics = counted.chain([age, ("BatchTime", "Milliseconds", batch_ms)]).collect();
     let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
     [Set { namespace: "Torale/Consumer", metrics }, Set { namespace: "Torale/Events", metrics: events }]
 }

@@ -5,7 +5,7 @@ use aws_sdk_cloudwatch::config::Builder;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, Statistic};
+use aws_sdk_cloudwatch::types::{Datapoint, Dimension, MetricDatum, StandardUnit, Statistic};
 use std::time::Duration;
 use torale_domain::time::{MINUTE, Timestamp};
 use torale_platform::aws::causes;
@@ -18,6 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How far back the age of a queue's oldest message is looked for: SQS tells it a minute or two late.
 const LOOK_BACK: i64 = 5 * MINUTE;
+/// How far back it is looked for what the consumer hands back: it comes again after `VisibilityTimeout`, 380 s.
+const HANDED_BACK: i64 = 10 * MINUTE;
 
 /// CloudWatch has not done as asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,18 +75,40 @@ impl CloudWatch {
         call.send().await.map_err(|e| failed(&e)).map(drop)
     }
 
-    /// How old the oldest message of a queue was when SQS last told, in seconds.
+    /// How old the oldest message of a queue was when SQS last told, in seconds. SQS leaves out what it has handed out
+    /// three times and more.
     ///
     /// # Errors
     /// If CloudWatch does not answer, or not in time.
     pub async fn oldest_message(&self, queue: &str, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
-        let call = self.client.get_metric_statistics().namespace("AWS/SQS");
-        let call = call.metric_name("ApproximateAgeOfOldestMessage").statistics(Statistic::Maximum);
-        let call = call.dimensions(Dimension::builder().name("QueueName").value(queue).build());
-        let call = call.start_time(time(now.plus(-LOOK_BACK))).end_time(time(now)).period(60);
-        let answer = call.send().await.map_err(|e| failed(&e))?;
-        let points = answer.datapoints.unwrap_or_default();
+        let dimension = Dimension::builder().name("QueueName").value(queue).build();
+        let of = ("AWS/SQS", "ApproximateAgeOfOldestMessage");
+        let points = self.maxima(of, Some(dimension), now.plus(-LOOK_BACK), now).await?;
         let last = points.into_iter().max_by_key(|point| point.timestamp.map(|at| at.secs()));
         Ok(last.and_then(|point| point.maximum))
+    }
+
+    /// The greatest age of a message that the consumer handed back lately, in seconds.
+    ///
+    /// # Errors
+    /// If CloudWatch does not answer, or not in time.
+    pub async fn handed_back(&self, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
+        let of = ("Torale/Consumer", "HandedBackAge");
+        let points = self.maxima(of, None, now.plus(-HANDED_BACK), now).await?;
+        Ok(points.into_iter().filter_map(|point| point.maximum).reduce(f64::max))
+    }
+
+    /// A metric's maximum in each minute.
+    async fn maxima(
+        &self,
+        (namespace, name): (&str, &str),
+        dimension: Option<Dimension>,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Datapoint>, CloudWatchError> {
+        let call = self.client.get_metric_statistics().namespace(namespace).metric_name(name);
+        let call = call.statistics(Statistic::Maximum).set_dimensions(dimension.map(|one| vec![one]));
+        let call = call.start_time(time(from)).end_time(time(now)).period(60);
+        Ok(call.send().await.map_err(|e| failed(&e))?.datapoints.unwrap_or_default())
     }
 }

@@ -125,12 +125,17 @@ impl Sources {
         ])
     }
 
-    /// The log and the projections are written together, so what they lag behind by is what waits in the queue.
+    /// The log and the projections are written together, so what they lag behind by is what waits in the queue: for
+    /// the first time, or handed back.
     async fn lag(&self, now: Timestamp) -> Found {
         let waiting = self.events.waiting().await?;
         let oldest = match waiting {
             0 => Some(0.0),
-            _ => self.cloudwatch.oldest_message(config::EVENTS_QUEUE, now).await?,
+            _ => {
+                let waits = self.cloudwatch.oldest_message(config::EVENTS_QUEUE, now);
+                let (waits, comes_again) = futures::try_join!(waits, self.cloudwatch.handed_back(now))?;
+                waits.into_iter().chain(comes_again).reduce(f64::max)
+            }
         };
         let seconds = oldest.map(|age| of("ProjectionLagSeconds", StandardUnit::Seconds, age));
         Ok([count("ProjectionLagEvents", waiting)].into_iter().chain(seconds).collect())

@@ -38,6 +38,8 @@ pub struct Relayed {
     pub orders: u64,
     /// Orders that failed and stay.
     pub failed: u64,
+    /// Those of them that can't be read: no age can tell of them.
+    pub unreadable: u64,
     /// How long the oldest order that is left has waited, in milliseconds; 0 if none is left.
     pub lag_ms: u64,
 }
@@ -75,6 +77,7 @@ impl<'a> Relay<'a> {
                     Err(error) => {
                         tracing::error!(%error, "an order of the outbox can't be read");
                         relayed.failed += 1;
+                        relayed.unreadable += 1;
                         after = Some(Key { pk: error.pk, sk: error.sk });
                         continue;
                     }

@@ -27,6 +27,7 @@ struct State {
     put: BTreeMap<String, (f64, String)>,
     namespaces: Vec<String>,
     ages: Vec<(f64, f64)>,
+    handed_back: Vec<(f64, f64)>,
 }
 
 impl Stub {
@@ -44,6 +45,11 @@ impl Stub {
     /// What SQS has told of the age of its oldest message: seconds since 1970, and the age.
     pub fn has_ages(&self, ages: &[(f64, f64)]) {
         self.state.lock().unwrap().ages = ages.to_vec();
+    }
+
+    /// What the consumer has told of the age of what it handed back: seconds since 1970, and the age.
+    pub fn has_handed_back(&self, ages: &[(f64, f64)]) {
+        self.state.lock().unwrap().handed_back = ages.to_vec();
     }
 
     /// The function's client.
@@ -108,16 +114,28 @@ impl State {
     }
 
     fn statistics(&self, body: &Value) -> HttpResponse {
-        assert_eq!(field(body, "MetricName").as_text(), Some("ApproximateAgeOfOldestMessage"));
-        assert_eq!(
-            field(&field(body, "Dimensions").as_array().unwrap()[0], "Value").as_text(),
-            Some("torale-events")
-        );
+        let asked = ["Namespace", "MetricName"].map(|name| field(body, name).as_text().unwrap());
+        let dimensions = body.as_map().unwrap().iter().any(|(key, _)| key.as_text() == Some("Dimensions"));
+        let ages = match (asked, dimensions) {
+            (["AWS/SQS", "ApproximateAgeOfOldestMessage"], true) => {
+                let queue = &field(body, "Dimensions").as_array().unwrap()[0];
+                assert_eq!(field(queue, "Value").as_text(), Some("torale-events"));
+                &self.ages
+            }
+            (["Torale/Consumer", "HandedBackAge"], false) => &self.handed_back,
+            other => panic!("nobody tells {other:?}"),
+        };
+        // Only what lies in the time that was asked for, as CloudWatch has it.
+        let time = |name| match field(body, name) {
+            Value::Tag(1, seconds) => seconds.as_float().or(seconds.as_integer().map(i128::from).map(|s| s as f64)),
+            _ => None,
+        };
+        let (from, to) = (time("StartTime").unwrap(), time("EndTime").unwrap());
         let point = |(at, age): &(f64, f64)| {
             let at = Value::Tag(1, Box::new(Value::Float(*at)));
             Value::Map(vec![(text("Timestamp"), at), (text("Maximum"), Value::Float(*age))])
         };
-        let points = Value::Array(self.ages.iter().map(point).collect());
+        let points = Value::Array(ages.iter().filter(|(at, _)| (from..=to).contains(at)).map(point).collect());
         response(200, &Value::Map(vec![(text("Datapoints"), points)]))
     }
 }

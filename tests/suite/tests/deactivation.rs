@@ -106,11 +106,13 @@ async fn logged(stack: &Stack, kind: &str) -> Vec<Value> {
     events.filter(|event| event["type"] == format!("ai.torale.{kind}")).collect()
 }
 
-async fn relay(stack: &Stack, sqs: &Sqs) {
+async fn try_relay(stack: &Stack, sqs: &Sqs) -> Result<outbox_relay::Answer, outbox_relay::Failure> {
     let deadline = Instant::now() + Duration::from_secs(30);
-    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline)
-        .await
-        .unwrap();
+    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline).await
+}
+
+async fn relay(stack: &Stack, sqs: &Sqs) {
+    try_relay(stack, sqs).await.unwrap();
 }
 
 #[tokio::test]
@@ -259,7 +261,8 @@ async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
         put.item("sk", text(&format!("!{n}"))).item("order", text("{}")).send().await.unwrap();
     }
     let sqs = Sqs::default();
-    relay(&stack, &sqs).await;
+    let failure = try_relay(&stack, &sqs).await.unwrap_err();
+    assert_eq!(failure.to_string(), "60 orders can't be read");
     assert_eq!(commands(&sqs).0, expected(1, 0));
     assert_eq!(outbox(&stack).await, 60);
 }

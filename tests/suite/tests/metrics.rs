@@ -6,9 +6,10 @@ use metrics::{Failure, Sources, handle};
 use serde_json::json;
 use std::collections::BTreeMap;
 use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_platform::consume::{Consumer, Outcome};
 use torale_platform::metrics::line;
 use torale_platform::serve::App;
-use torale_platform::store::{Generations, Store};
+use torale_platform::store::{Generations, Store, Usage};
 use torale_tests::cloudwatch::Stub;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
@@ -97,7 +98,7 @@ async fn everything_is_told_with_its_unit() {
     let expected = expected.map(|(name, value, unit)| (name.to_owned(), (value, unit.to_owned())));
     assert_eq!(cloudwatch.put(), BTreeMap::from(expected));
     assert_eq!(cloudwatch.namespaces(), ["Torale/Admin"]);
-    assert_eq!(cloudwatch.calls(), ["GetMetricStatistics", "PutMetricData"]);
+    assert_eq!(cloudwatch.calls(), ["GetMetricStatistics", "GetMetricStatistics", "PutMetricData"]);
 }
 
 #[tokio::test]
@@ -106,9 +107,9 @@ async fn the_consumer_counts_events_by_type_duplicates_and_what_became_of_a_batc
     let twice = [story(), story()].concat();
     stack.consume(&story()).await;
     let outcome = stack.consume(&twice).await;
-    let sets = consumer::counters(&outcome, twice.len(), 7);
+    let sets = consumer::counters(&outcome, &stack::messages(&twice), 7, NOW);
     let line: serde_json::Value = serde_json::from_str(&line(&sets, NOW)).unwrap();
-    let counted = json!({ "Messages": 20, "Duplicates": 16, "SetAside": 4, "HandedBack": 0, "Conflicts": 0,
+    let counted = json!({ "Messages": 20, "Duplicates": 16, "SetAside": 4, "HandedBack": 0, "HandedBackAge": 0, "Conflicts": 0,
         "Transactions": 0, "BatchTime": 7, "user.created": 2, "task.created": 2, "execution.succeeded": 6,
         "execution.failed": 6 });
     let mut found = line.clone();
@@ -121,6 +122,53 @@ async fn the_consumer_counts_events_by_type_duplicates_and_what_became_of_a_batc
     );
     let names = named.iter().flat_map(|set| set["Metrics"].as_array().unwrap()).count();
     assert_eq!(names, counted.as_object().unwrap().len());
+}
+
+/// The same event twice in a batch is a duplicate, too, though the entity is new.
+#[tokio::test]
+async fn duplicates_of_one_batch_are_counted() {
+    let stack = Stack::start().await;
+    let outcome = stack.consume(&[story(), story()].concat()).await;
+    let sets = consumer::counters(&outcome, &[], 7, NOW);
+    assert!(sets[0].metrics.contains(&("Duplicates", "Count", 8)), "{sets:?}");
+}
+
+/// SQS forgets the age of what was handed out three times, which is just what can't be taken in.
+#[tokio::test]
+async fn what_is_handed_back_again_and_again_goes_on_ageing() {
+    let (stack, sqs, cloudwatch) = (Stack::start().await, Sqs::default(), Stub::default());
+    sqs.queue(Some(URL)).send(&["stuck".to_owned()]).await.unwrap();
+    let at = |minutes: i64| f64::from(i32::try_from(NOW.plus(-minutes * MINUTE).millis() / 1000).unwrap());
+    cloudwatch.has_ages(&[(at(1), 10.0)]);
+    cloudwatch.has_handed_back(&[(at(11), 9_000.0), (at(8), 4_000.0), (at(2), 0.0)]);
+    handle(&sources(stack.store(), &sqs, &cloudwatch)).await.unwrap();
+    assert_eq!(value(&cloudwatch.put(), "ProjectionLagSeconds"), Some(4_000.0));
+}
+
+#[tokio::test]
+async fn the_consumer_tells_how_old_is_what_it_hands_back() {
+    let stack = Stack::start().await;
+    let broken = Consumer::new(stack.faulty_store(Faults::new(0, false, true)), || NOW);
+    let mut messages = stack::messages(&story());
+    for (age, message) in (0..).zip(&mut messages) {
+        message.sent_at = Some(NOW.plus(-age * MINUTE));
+    }
+    let until = tokio::time::Instant::now() + stack::LONG;
+    let outcome = broken.consume(&messages, until, &Usage::default()).await;
+    assert_eq!(outcome.failed.len(), messages.len());
+    let sets = consumer::counters(&outcome, &messages, 7, NOW);
+    assert!(sets[0].metrics.contains(&("HandedBackAge", "Seconds", 9 * 60)), "{sets:?}");
+    let others = consumer::counters(&Outcome::default(), &messages, 7, NOW);
+    assert!(others[0].metrics.contains(&("HandedBackAge", "Seconds", 0)), "{others:?}");
+}
+
+#[test]
+fn the_executor_tells_what_it_hands_back() {
+    let mut messages = stack::messages(&["one".to_owned(), "other".to_owned()]);
+    messages[1].sent_at = Some(NOW.plus(-HOUR));
+    let failed: Vec<_> = messages.iter().collect();
+    let told = command_executor::counters(3, &failed, NOW).metrics;
+    assert_eq!(told, [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("HandedBackAge", "Seconds", 3600)]);
 }
 
 #[tokio::test]

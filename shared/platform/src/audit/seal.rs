@@ -76,6 +76,8 @@ pub struct Done {
     pub records: u64,
     /// Chains whose next record is missing or does not continue them: on its way, or tampered with.
     pub broken: Vec<ChainId>,
+    /// The last seal that was there before was made with another key: the key was changed, or the seal is forged.
+    pub foreign: bool,
     /// The number and the digest of the last seal: to be noted elsewhere.
     pub last: Option<(u64, String)>,
 }
@@ -124,6 +126,8 @@ fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
 struct Progress {
     last: Option<Seal>,
     sealed: Sealed,
+    /// The last one was made with another key.
+    foreign: bool,
 }
 
 impl<'a, S: Signer> Sealer<'a, S> {
@@ -137,7 +141,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
     pub async fn run(&self, deadline: Instant) -> Result<Done, SealError> {
         let now = (self.clock)();
         let mut progress = self.progress(now).await?;
-        let mut done = Done::default();
+        let mut done = Done { foreign: progress.foreign, ..Done::default() };
         let from = match &progress.last {
             Some(last) => last.statement.at.min(now).plus(-SETTLED),
             None => match self.first_hour().await? {
@@ -216,6 +220,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                     progress.sealed.entry(head.chain.clone()).or_insert_with(|| head.clone());
                 }
                 if progress.last.is_none() && !seal.is_signed_by(&[*self.signer.key()]) {
+                    progress.foreign = true;
                     tracing::error!(
                         seal = seal.statement.seal,
                         "the last seal is of another key: changed, or forged"

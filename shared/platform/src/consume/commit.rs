@@ -4,7 +4,7 @@ use super::Unit;
 use crate::clock;
 use crate::plan::{self, PlanFailure};
 use crate::store::{Generation, Lost, Store, StoreError, TableReader, Usage};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
 use torale_domain::commit::{Entities, Write};
 use torale_domain::fold::EntityKey;
@@ -117,7 +117,7 @@ impl<'a> Committer<'a> {
         let effective: usize = chunk
             .iter()
             .filter(|unit| planned.changed.contains(&unit.entity))
-            .map(|unit| unit.events.len())
+            .map(|unit| unit.events.iter().collect::<BTreeSet<_>>().len())
             .sum();
         let without_effect = u64::try_from(events().count() - effective).unwrap_or(0);
         let writes = planned.writes;

@@ -16,7 +16,7 @@ use torale_domain::item::Item;
 use torale_domain::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
 use torale_domain::limits::Limits;
 use torale_domain::time::{HOUR, MINUTE, Timestamp};
-use torale_platform::audit::seal::{SealError, Sealer, Signer};
+use torale_platform::audit::seal::{LocalKey, SealError, Sealer, Signer};
 use torale_platform::serve::App;
 use torale_platform::store::Usage;
 use torale_tests::faults::Faults;
@@ -283,6 +283,25 @@ async fn a_record_that_comes_late_is_sealed_with_the_next_run() {
     intact(&report(&stack).await, 4);
 }
 
+/// Somebody has changed the key, or a forger had one of his own: told until a seal of the present key is the last one.
+#[tokio::test]
+async fn a_seal_of_another_key_is_told() {
+    let stack = Stack::start().await;
+    chain(&stack, "one", &[NOW.plus(-HOUR)]).await;
+    let other = LocalKey::new(ed25519_dalek::SigningKey::from_bytes(&[8; 32]));
+    let (store, usage, until) = (stack.store(), Usage::default(), Instant::now() + stack::LONG);
+    let forged = Sealer::new(&store, &other, || NOW, &usage).run(until).await.unwrap();
+    assert_eq!(audit_seal::doubts(&forged).metrics, []);
+    let key = stack::audit_key();
+    let mut told = Vec::new();
+    for clock in [|| NOW.plus(MINUTE), || NOW.plus(10 * MINUTE), || NOW.plus(11 * MINUTE)] {
+        let done = Sealer::new(&store, &key, clock, &usage).run(until).await.unwrap();
+        told.push(audit_seal::doubts(&done).metrics);
+    }
+    let foreign = vec![("ForeignSeals", "Count", 1)];
+    assert_eq!(told, [foreign.clone(), foreign, vec![]]);
+}
+
 #[tokio::test]
 async fn a_trail_without_traffic_is_confirmed_now_and_then() {
     let stack = Stack::start().await;
@@ -369,6 +388,8 @@ async fn a_chain_that_was_broken_is_reported_and_not_sealed() {
     delete(&stack, &gone).await;
     let done = stack.seal().await;
     assert_eq!((done.records, done.broken.len()), (1, 1));
+    assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
+    assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
     let faults = report(&stack).await.faults;
     assert!(matches!(faults[0].what, What::RecordMissing(_, 1)), "{faults:?}");
 }

@@ -3,9 +3,11 @@
 use super::{assert_same, consume, filled, quiet, rebuild};
 use lambda_http::http::Method;
 use serde_json::json;
+use std::time::Duration;
 use torale_domain::generation::Generation;
 use torale_domain::keys::{self, FIRST_GENERATION, Lanes};
 use torale_platform::store::Usage;
+use torale_replay::compare::Expected;
 use torale_replay::flip::{Promotion, Step};
 use torale_replay::status::Role;
 use torale_replay::tail::Tail;
@@ -63,6 +65,31 @@ async fn there_and_back_with_every_event_in_both() {
     assert!(
         status == 200 && (1..=4).all(|n| body.contains(&format!("11111111-0000-4000-8000-0000000000a{n}")))
     );
+}
+
+/// As in docs/operations.md, Restore, D: an empty table under the name of the one that is gone, and another beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_generation_whose_table_is_gone_is_rebuilt() {
+    let (stack, _) = filled(5050, 60).await;
+    let table = keys::projections_table(FIRST_GENERATION);
+    stack.client.delete_table().table_name(&table).send().await.unwrap();
+    let lost = stack::consume(&stack.consumer(), &stack::messages(&[user("11111111-0000-4000-8000-0000000000a2")])).await;
+    assert_eq!(lost.failed, ["0"], "what comes meanwhile comes again");
+    let spec = keys::tables().into_iter().find(|spec| spec.name == table).unwrap();
+    stack.store().create_table(&spec).await.unwrap();
+    assert_eq!(stack.get("/admin/users", "").await.0, 401);
+    let meanwhile = user("11111111-0000-4000-8000-0000000000a1");
+    consume(&stack, &[meanwhile]).await;
+
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    promote(&replay, &second.name).await;
+    assert!(replay.drop_generation(FIRST_GENERATION).await.unwrap());
+    let (status, body) = stack.get("/admin/users", "limit=100").await;
+    assert!(status == 200 && body.contains("11111111-0000-4000-8000-0000000000a1"), "{status}: {body}");
+    let (pause, nothing) = (Duration::ZERO, || async { Ok(()) });
+    let compared = replay.compare(Expected::Log(Lanes::DEFAULT), &second, pause, nothing).await.unwrap();
+    assert!(compared.is_equal(), "{compared:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
