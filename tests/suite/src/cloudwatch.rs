@@ -127,7 +127,9 @@ impl State {
         };
         // Only what lies in the time that was asked for, as CloudWatch has it.
         let time = |name| match field(body, name) {
-            Value::Tag(1, seconds) => seconds.as_float().or(seconds.as_integer().map(i128::from).map(|s| s as f64)),
+            Value::Tag(1, seconds) => {
+                seconds.as_float().or(seconds.as_integer().map(i128::from).map(|s| s as f64))
+            }
             _ => None,
         };
         let (from, to) = (time("StartTime").unwrap(), time("EndTime").unwrap());
@@ -135,7 +137,8 @@ impl State {
             let at = Value::Tag(1, Box::new(Value::Float(*at)));
             Value::Map(vec![(text("Timestamp"), at), (text("Maximum"), Value::Float(*age))])
         };
-        let points = Value::Array(ages.iter().filter(|(at, _)| (from..=to).contains(at)).map(point).collect());
+        let points =
+            Value::Array(ages.iter().filter(|(at, _)| (from..=to).contains(at)).map(point).collect());
         response(200, &Value::Map(vec![(text("Datapoints"), points)]))
     }
 }

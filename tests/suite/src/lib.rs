@@ -9,5 +9,6 @@ pub mod rebuild;
 pub mod rights;
 pub mod sqs;
 pub mod stack;
+pub mod svix;
 pub mod tls;
 pub mod world;

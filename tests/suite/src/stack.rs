@@ -227,7 +227,11 @@ pub fn request(method: Method, path: &str, query: &str, authorization: Option<&s
 
 /// Messages with ids by position.
 pub fn messages(bodies: &[String]) -> Vec<Message> {
-    bodies.iter().enumerate().map(|(i, body)| Message { id: i.to_string(), body: body.clone(), sent_at: None }).collect()
+    bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| Message { id: i.to_string(), body: body.clone(), sent_at: None })
+        .collect()
 }
 
 /// Time enough for any batch of the tests.

@@ -201,7 +201,8 @@ impl<'a> Story<'a> {
         self.rng.shuffle(&mut bodies);
         let again: Vec<String> = bodies.iter().filter(|_| self.rng.u8(0..5) == 0).cloned().collect();
         let all = bodies.into_iter().chain(again).enumerate();
-        let mut waiting: Vec<Message> = all.map(|(i, body)| Message { id: i.to_string(), body, sent_at: None }).collect();
+        let mut waiting: Vec<Message> =
+            all.map(|(i, body)| Message { id: i.to_string(), body, sent_at: None }).collect();
         while !waiting.is_empty() {
             let executor = Executor {
                 clerk: &self.outside,

@@ -8,6 +8,7 @@ use command_executor::temporal::{Pause, TemporalError};
 use lambda_http::http::{Method, Request};
 use lambda_http::{Body, RequestExt};
 use lambda_runtime::{Context, LambdaEvent};
+use metrics::Sources;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -22,10 +23,13 @@ use torale_platform::outbox::Relay;
 use torale_platform::queue::Queue;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Usage, log};
+use torale_replay::Replay;
+use torale_tests::cloudwatch::Stub;
 use torale_tests::faults::{Answers, Faults};
 use torale_tests::generate::{self, event};
 use torale_tests::sqs::{Fate, Sqs, URL};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
+use torale_tests::svix;
 
 const TRACE: &str = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
 const TRACE_ID: &str = "5759e988bd862e3fe1be46a994272793";
@@ -41,7 +45,7 @@ const PRIVATE: [&str; 7] = [
     "my secret query",
     "a message of an error",
     "eyJhbGciOiJSUzI1NiJ9",
-    "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u",
+    svix::SECRET,
 ];
 
 /// All lines of this process. It listens from the first test on: a log statement that has found nobody listening stays
@@ -305,6 +309,62 @@ async fn a_late_task_is_stopped_under_the_trace_of_its_event() {
     log.is_clean();
 }
 
+/// The webhook and the executor, handed what they can't use.
+async fn outside(stack: &Stack, events: &[String]) {
+    let webhook = Webhook::new(PRIVATE[6], stack.store(), Sqs::default().queue(Some(URL)), || NOW);
+    let request = Request::builder().method("POST").uri("https://localhost/webhooks/clerk");
+    let request = request.header("svix-id", "msg_1").header("svix-timestamp", "1774953030");
+    let request = request.header("svix-signature", format!("v1,{}", PRIVATE[5]));
+    webhook.handle(&request.body(Body::Text(events[2].clone())).unwrap()).await;
+    let executor = Executor {
+        clerk: Yes,
+        temporal: Yes,
+        events: Sqs::always(Fate::Unreachable).queue(Some(URL)),
+        forward: None::<Queue>,
+        handled: Command::KINDS.to_vec(),
+        clock: || NOW,
+    };
+    command_executor::handle(&executor, batch(events)).await;
+    unusable_payloads(&webhook).await;
+}
+
+/// What Clerk has signed, and is no event.
+async fn unusable_payloads(webhook: &Webhook) {
+    let user = |field: &str| json!({ "type": "user.created", "data": { field: "ann@example.com" } });
+    let fields = ["id", "email_addresses", "created_at", "public_metadata", "private_metadata"];
+    let whole = [json!("my secret query"), json!({ "type": "user.updated", "data": "ann@example.com" })];
+    for payload in fields.map(user).into_iter().chain(whole) {
+        let answer = webhook.handle(&svix::signed("msg_2", &payload)).await;
+        assert_eq!(answer.status(), 400, "{payload}");
+    }
+}
+
+/// Jobs that fail, or find something.
+async fn jobs(stack: &Stack) {
+    let until = || tokio::time::Instant::now() + stack::LONG;
+    let late = json!({ "task_id": LATE, "user_id": USER, "search_query": "my secret query" });
+    stack.consume(&[event("late", NOW, "task.created", late)]).await;
+    let (down, cloudwatch) = (Sqs::always(Fate::Unreachable), Stub::default());
+    outbox_relay::handle(&stack.store(), &down.queue(Some(URL)), || NOW, until()).await.unwrap();
+    let sources = Sources {
+        store: stack.store(),
+        generations: Generations::default(),
+        events: down.queue(Some(URL)),
+        cloudwatch: cloudwatch.client(),
+        clock: || NOW,
+    };
+    metrics::handle(&sources).await.unwrap_err();
+    let key = audit_seal::Key::Local(stack::audit_key());
+    audit_seal::handle(&stack.store(), &key, || NOW, until()).await.unwrap();
+    let broken = stack.faulty_store(Faults::new(0, false, true));
+    audit_seal::handle(&broken, &key, || NOW, until()).await.unwrap_err();
+    let replay = Replay::new(stack.store_as("Replay"), || NOW.plus(DAY));
+    let step = |step| replay::handle(&replay, serde_json::from_value(step).unwrap(), stack::LONG);
+    let begun = step(json!({ "step": "begin" })).await.unwrap();
+    step(json!({ "step": "build", "generation": begun.generation })).await.unwrap();
+    step(json!({ "step": "build", "generation": "ann" })).await.unwrap_err();
+}
+
 /// Every kind of line of every part, good and bad, with everything that libraries would print at their most talkative.
 #[tokio::test]
 async fn nothing_private_is_ever_logged() {
@@ -346,24 +406,20 @@ async fn nothing_private_is_ever_logged() {
         let commands = Sqs::always(fate);
         stack::answer_with(&stack.app(), &commands.queue(Some(URL)), patch()).await;
     }
-    let webhook = Webhook::new(PRIVATE[6], stack.store(), Sqs::default().queue(Some(URL)), || NOW);
-    let request = Request::builder().method("POST").uri("https://localhost/webhooks/clerk");
-    let request = request.header("svix-id", "msg_1").header("svix-timestamp", "1774953030");
-    let request = request.header("svix-signature", format!("v1,{}", PRIVATE[5]));
-    webhook.handle(&request.body(Body::Text(events[2].clone())).unwrap()).await;
-    let executor = Executor {
-        clerk: Yes,
-        temporal: Yes,
-        events: Sqs::always(Fate::Unreachable).queue(Some(URL)),
-        forward: None::<Queue>,
-        handled: Command::KINDS.to_vec(),
-        clock: || NOW,
-    };
-    command_executor::handle(&executor, batch(&events)).await;
+    outside(&stack, &events).await;
+    jobs(&stack).await;
     let lines = log.lines();
-    for message in
-        ["batch", "message set aside", "webhook", "handed back", "a message could not be made durable"]
-    {
+    for message in [
+        "batch",
+        "message set aside",
+        "webhook",
+        "handed back",
+        "a message could not be made durable",
+        "an order stays in the outbox",
+        "relayed",
+        "not known",
+        "sealed",
+    ] {
         assert!(lines.iter().any(|line| line["message"] == message), "no line {message}");
     }
     assert!(lines.iter().any(|line| line["status"] == 503) && lines.iter().any(|line| line["status"] == 422));

@@ -168,7 +168,10 @@ fn the_executor_tells_what_it_hands_back() {
     messages[1].sent_at = Some(NOW.plus(-HOUR));
     let failed: Vec<_> = messages.iter().collect();
     let told = command_executor::counters(3, &failed, NOW).metrics;
-    assert_eq!(told, [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("HandedBackAge", "Seconds", 3600)]);
+    assert_eq!(
+        told,
+        [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("HandedBackAge", "Seconds", 3600)]
+    );
 }
 
 #[tokio::test]

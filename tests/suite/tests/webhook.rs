@@ -1,50 +1,23 @@
 //! POST /webhooks/clerk: signatures, mappings and the way of an event from Clerk to the list of users.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
-use clerk_webhook::{MAX_BODY, ROUTE, TIMEOUT, Webhook};
+use clerk_webhook::{MAX_BODY, TIMEOUT, Webhook};
 use lambda_http::http::Request;
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use torale_domain::time::Timestamp;
 use torale_platform::store::Store;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::rights::Rights;
 use torale_tests::sqs::{Fate, Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
+use torale_tests::svix::{KEY, SECRET, request, signature, signed};
 
-const KEY: &[u8] = b"0123456789abcdefghijklmn";
-const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
 const OLD_KEY: &[u8] = b"nmlkjihgfedcba9876543210";
 const SECRETS: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u,whsec_bm1sa2ppaGdmZWRjYmE5ODc2NTQzMjEw";
 const ANN: &str = "660e8400-e29b-41d4-a716-446655440000";
 /// UUID v5 of the DNS namespace and `clerk:user_bob`.
 const BOB: &str = "b568ca2f-1f13-5f10-9b26-530af959a2f4";
-
-/// HMAC-SHA256 as RFC 2104 has it, for keys of up to 64 bytes.
-fn hmac(key: &[u8], text: &[u8]) -> String {
-    let pad = |fill: u8| -> Vec<u8> { (0..64).map(|i| key.get(i).unwrap_or(&0) ^ fill).collect() };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
-    aws_smithy_types::base64::encode(Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
-}
-
-fn signature(key: &[u8], id: &str, at: Timestamp, body: &str) -> String {
-    let seconds = at.millis() / 1000;
-    format!("v1,{}", hmac(key, format!("{id}.{seconds}.{body}").as_bytes()))
-}
-
-fn request(id: &str, at: Timestamp, signature: &str, body: &str) -> Request<Body> {
-    let request = Request::builder().method(ROUTE.0).uri(format!("https://localhost{}", ROUTE.1));
-    let request = request.header("svix-id", id).header("svix-timestamp", (at.millis() / 1000).to_string());
-    request.header("svix-signature", signature).body(Body::Text(body.to_owned())).unwrap()
-}
-
-/// A request as Svix would send it.
-fn signed(id: &str, body: &Value) -> Request<Body> {
-    let body = body.to_string();
-    request(id, NOW, &signature(KEY, id, NOW, &body), &body)
-}
 
 fn webhook(secrets: &str, store: Store, sqs: &Sqs) -> Webhook {
     Webhook::new(secrets, store, sqs.queue(None), || NOW)

@@ -73,7 +73,9 @@ async fn a_live_generation_whose_table_is_gone_is_rebuilt() {
     let (stack, _) = filled(5050, 60).await;
     let table = keys::projections_table(FIRST_GENERATION);
     stack.client.delete_table().table_name(&table).send().await.unwrap();
-    let lost = stack::consume(&stack.consumer(), &stack::messages(&[user("11111111-0000-4000-8000-0000000000a2")])).await;
+    let lost =
+        stack::consume(&stack.consumer(), &stack::messages(&[user("11111111-0000-4000-8000-0000000000a2")]))
+            .await;
     assert_eq!(lost.failed, ["0"], "what comes meanwhile comes again");
     let spec = keys::tables().into_iter().find(|spec| spec.name == table).unwrap();
     stack.store().create_table(&spec).await.unwrap();
