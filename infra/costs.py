@@ -44,8 +44,9 @@ PLATFORM_BYTES = 400
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
-# Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are told only when events come.
-ALWAYS_TOLD, TOLD_WITH_EVENTS = 12, 8 + 25
+# Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are told only when events come; those of
+# the executor. What tells of faults costs nothing while there are none.
+ALWAYS_TOLD, TOLD_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 25, 3
 
 Row = tuple[str, str, float]
 
@@ -119,6 +120,7 @@ def month_with_events() -> list[Row]:
     told = TOLD_WITH_EVENTS
     return [
         ("metrics of the consumer and of the types of events", f"{told} x $0.30", told * METRIC_MONTH),
+        ("metrics of the executor, if there are commands in every hour", f"{COMMAND_METRICS} x $0.30", COMMAND_METRICS * METRIC_MONTH),
         ("asking how long the oldest event has waited", f"{2 * RUNS_A_MONTH:,} calls x $0.01/1,000", 2 * RUNS_A_MONTH * METRICS_CALL),
     ]
 

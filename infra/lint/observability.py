@@ -29,11 +29,12 @@ ALARMS = {
     "OutboxAge": ("Torale/Admin", "OutboxAgeSeconds", None, "Maximum", 60, 3, 300, "breaching"),
     "AuditSealAge": ("Torale/Admin", "AuditSealAgeSeconds", None, "Maximum", 60, 3, 1_200, "breaching"),
     "SetAside": ("Torale/Consumer", "SetAside", None, "Sum", 300, 1, 0, "notBreaching"),
-    "HandedBack": ("Torale/Consumer", "HandedBackAge", None, "Maximum", 600, 1, 1_800, "notBreaching"),
-    "CommandsHandedBack": ("Torale/Commands", "HandedBackAge", None, "Maximum", 600, 1, 900, "notBreaching"),
+    "EventsStuck": ("Torale/Consumer", "StuckAge", None, "Maximum", 600, 1, 1_800, "notBreaching"),
+    "CommandsStuck": ("Torale/Commands", "StuckAge", None, "Maximum", 600, 1, 900, "notBreaching"),
+    "UnreadableOrders": ("Torale/Outbox", "UnreadableOrders", None, "Sum", 300, 1, 0, "notBreaching"),
     "AuditBroken": ("Torale/Audit", "BrokenChains", None, "Maximum", 120, 3, 0, "notBreaching"),
     "AuditForeignSeal": ("Torale/Audit", "ForeignSeals", None, "Sum", 300, 1, 0, "notBreaching"),
-    "ProjectionLag": ("Torale/Admin", "ProjectionLagSeconds", None, "Maximum", 60, 3, LAG, "notBreaching"),
+    "ProjectionLag": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue("EventsQueue"), "Maximum", 60, 3, LAG, "notBreaching"),
     "EventsDeadLetters": (
         "AWS/SQS", "ApproximateNumberOfMessagesVisible", queue("EventsDeadLetters"), "Maximum", 60, 1, 0, "notBreaching"),
     "CommandsDeadLetters": (
@@ -60,7 +61,9 @@ TOLD = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 def told(root: Path) -> dict[str, set[str]]:
     """The metrics that the code tells, by namespace."""
     names = {}
-    sources = {"Admin": "metrics", "Consumer": "consumer", "Commands": "command-executor", "Audit": "audit-seal"}
+    sources = {
+        "Admin": "metrics", "Consumer": "consumer", "Commands": "command-executor", "Outbox": "outbox-relay", "Audit": "audit-seal",
+    }
     for namespace, source in sources.items():
         names[f"Torale/{namespace}"] = set(TOLD.findall((root / f"functions/{source}/src/lib.rs").read_text()))
     return names
@@ -164,8 +167,8 @@ WORSE = [
     ("a job that fails unseen", _remove("JobsErrorsAlarm")),
     ("no dashboard", _remove("Dashboard")),
     ("lag of a day", _set("ProjectionLagAlarm", "Threshold", 86_400)),
-    ("lag of a queue", _set("ProjectionLagAlarm", "Dimensions", queue("CommandsQueue"))),
-    ("commands that fail unseen", _remove("CommandsHandedBackAlarm")),
+    ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", queue("CommandsQueue"))),
+    ("commands that fail unseen", _remove("CommandsStuckAlarm")),
     ("a broken chain for a day", _set("AuditBrokenAlarm", "Period", 86_400)),
     ("the least of it", _set("OutboxAgeAlarm", "Statistic", "Minimum")),
     ("an hour of it", _set("OutboxAgeAlarm", "EvaluationPeriods", 60)),

@@ -71,19 +71,17 @@ pub struct Answer {
 /// If store or key failed; the next run does what this one could not.
 pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -> Result<Answer, SealError> {
     let usage = Usage::default();
-    let done = match Sealer::new(store, key, clock, &usage).run(deadline).await {
-        Err(SealError::Overtaken) => {
-            tracing::info!("another run was faster");
-            return Ok(Answer { seals: 0, records: 0, broken_chains: 0 });
-        }
-        done => done?,
-    };
+    let (done, run) = Sealer::new(store, key, clock, &usage).run(deadline).await;
     for chain in &done.broken {
         tracing::warn!(%chain, "a record of the audit trail is on its way, or missing: the next run will tell");
     }
     let doubts = doubts(&done);
     if !doubts.metrics.is_empty() {
         metrics::emit(&[doubts], clock());
+    }
+    match run {
+        Err(SealError::Overtaken) => tracing::info!("another run was faster"),
+        run => run?,
     }
     // The log is a witness: who cuts off the end of the trail together with its seals can't change it.
     let (seal, digest) = done.last.unzip();

@@ -111,7 +111,7 @@ pub fn counters(commands: usize, failed: &[&Message], now: Timestamp) -> Set {
     let metrics = vec![
         ("Commands", "Count", number(commands)),
         ("HandedBack", "Count", number(failed.len())),
-        ("HandedBackAge", "Seconds", batch::age(failed.iter().copied(), now)),
+        ("StuckAge", "Seconds", batch::stuck(failed.iter().copied(), now)),
     ];
     Set { namespace: "Torale/Commands", metrics }
 }

@@ -54,8 +54,7 @@ pub fn counters(outcome: &Outcome, messages: &[Message], batch_ms: u64, now: Tim
     let counted = counted.map(|(name, count)| (name, "Count", count)).into_iter();
     let failed: BTreeSet<&String> = outcome.failed.iter().collect();
     let handed_back = messages.iter().filter(|message| failed.contains(&message.id));
-    // SQS leaves what it has handed out three times out of the age that it tells.
-    let age = ("HandedBackAge", "Seconds", batch::age(handed_back, now));
+    let age = ("StuckAge", "Seconds", batch::stuck(handed_back, now));
     let metrics = counted.chain([age, ("BatchTime", "Milliseconds", batch_ms)]).collect();
     let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
     [Set { namespace: "Torale/Consumer", metrics }, Set { namespace: "Torale/Events", metrics: events }]

@@ -19,7 +19,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How far back the age of a queue's oldest message is looked for: SQS tells it a minute or two late.
 const LOOK_BACK: i64 = 5 * MINUTE;
 /// How far back it is looked for what the consumer hands back: it comes again after `VisibilityTimeout`, 380 s.
-const HANDED_BACK: i64 = 10 * MINUTE;
+const STUCK: i64 = 10 * MINUTE;
 
 /// CloudWatch has not done as asked.
 #[derive(Debug, thiserror::Error)]
@@ -88,14 +88,15 @@ impl CloudWatch {
         Ok(last.and_then(|point| point.maximum))
     }
 
-    /// The greatest age of a message that the consumer handed back lately, in seconds.
+    /// The greatest age of a message that the consumer has lately handed back again and again, in seconds; `None` if
+    /// there was none.
     ///
     /// # Errors
     /// If CloudWatch does not answer, or not in time.
-    pub async fn handed_back(&self, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
-        let of = ("Torale/Consumer", "HandedBackAge");
-        let points = self.maxima(of, None, now.plus(-HANDED_BACK), now).await?;
-        Ok(points.into_iter().filter_map(|point| point.maximum).reduce(f64::max))
+    pub async fn stuck(&self, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
+        let of = ("Torale/Consumer", "StuckAge");
+        let points = self.maxima(of, None, now.plus(-STUCK), now).await?;
+        Ok(points.into_iter().filter_map(|point| point.maximum).filter(|age| *age > 0.0).reduce(f64::max))
     }
 
     /// A metric's maximum in each minute.

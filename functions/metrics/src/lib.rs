@@ -9,7 +9,7 @@ use aws_sdk_cloudwatch::types::StandardUnit;
 use cloudwatch::{CloudWatch, CloudWatchError, Value};
 use serde::Serialize;
 use std::future::Future;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 use torale_domain::pages::metrics;
 use torale_domain::time::Timestamp;
 use torale_platform::clock::Clock;
@@ -76,17 +76,19 @@ type Found = Result<Vec<Value>, Unknown>;
 /// If something could not be found out, or CloudWatch has not taken what was.
 pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
     let (now, usage) = ((sources.clock)(), Usage::default());
-    let (platform, lag, outbox, quarantine, audit) = futures::join!(
-        in_time(sources.platform(now, &usage)),
-        in_time(sources.lag(now)),
-        in_time(sources.outbox(now, &usage)),
-        in_time(sources.quarantine(&usage)),
-        in_time(sources.audit(now, &usage)),
+    let until = Instant::now() + FINDING;
+    let (platform, [lag, age], outbox, quarantine, audit) = futures::join!(
+        in_time(until, sources.platform(now, &usage)),
+        sources.lag(now, until),
+        in_time(until, sources.outbox(now, &usage)),
+        in_time(until, sources.quarantine(&usage)),
+        in_time(until, sources.audit(now, &usage)),
     );
     let (mut values, mut unknown) = (Vec::new(), Vec::new());
     for (what, found) in [
         ("platform", platform),
         ("lag", lag),
+        ("lag in seconds", age),
         ("outbox", outbox),
         ("quarantine", quarantine),
         ("audit", audit),
@@ -107,8 +109,13 @@ pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
     if unknown.is_empty() { Ok(answer) } else { Err(Failure::Incomplete(unknown)) }
 }
 
-async fn in_time(finding: impl Future<Output = Found>) -> Found {
-    tokio::time::timeout(FINDING, finding).await.unwrap_or(Err(Unknown::OutOfTime))
+async fn in_time<T>(
+    until: Instant,
+    finding: impl Future<Output = Result<T, impl Into<Unknown>>>,
+) -> Result<T, Unknown> {
+    tokio::time::timeout_at(until, finding)
+        .await
+        .map_or(Err(Unknown::OutOfTime), |found| found.map_err(Into::into))
 }
 
 impl Sources {
@@ -127,18 +134,27 @@ impl Sources {
 
     /// The log and the projections are written together, so what they lag behind by is what waits in the queue: for
     /// the first time, or handed back.
-    async fn lag(&self, now: Timestamp) -> Found {
-        let waiting = self.events.waiting().await?;
+    async fn lag(&self, now: Timestamp, until: Instant) -> [Found; 2] {
+        match in_time(until, self.events.waiting()).await {
+            Ok(waiting) => {
+                let age = in_time(until, self.age(waiting, now)).await;
+                [Ok(vec![count("ProjectionLagEvents", waiting)]), age]
+            }
+            Err(error) => [Err(error), Ok(Vec::new())],
+        }
+    }
+
+    async fn age(&self, waiting: u64, now: Timestamp) -> Found {
         let oldest = match waiting {
             0 => Some(0.0),
             _ => {
                 let waits = self.cloudwatch.oldest_message(config::EVENTS_QUEUE, now);
-                let (waits, comes_again) = futures::try_join!(waits, self.cloudwatch.handed_back(now))?;
-                waits.into_iter().chain(comes_again).reduce(f64::max)
+                let (waits, stuck) = futures::try_join!(waits, self.cloudwatch.stuck(now))?;
+                waits.into_iter().chain(stuck).reduce(f64::max)
             }
         };
         let seconds = oldest.map(|age| of("ProjectionLagSeconds", StandardUnit::Seconds, age));
-        Ok([count("ProjectionLagEvents", waiting)].into_iter().chain(seconds).collect())
+        Ok(seconds.into_iter().collect())
     }
 
     async fn outbox(&self, now: Timestamp, usage: &Usage) -> Found {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tokio::time::Instant;
 use torale_platform::clock::Clock;
+use torale_platform::metrics::{self, Set};
 use torale_platform::outbox::{Relay, Relayed};
 use torale_platform::queue::Queue;
 use torale_platform::store::{Generations, Store, StoreError, Usage};
@@ -16,34 +17,34 @@ pub struct Answer {
     lag_ms: u64,
 }
 
-/// Why a run failed. Everything else was worked off even so.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The outbox can't be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Some orders can't be read: nothing but this failure tells of them.
-    #[error("{0} orders can't be read")]
-    Unreadable(u64),
-}
-
 /// One run, until the deadline at the latest.
 ///
 /// # Errors
-/// If the outbox, or an order in it, can't be read. An order that can't be worked off stays, and is counted.
+/// If the outbox can't be read. An order that can't be worked off stays, and is counted.
 pub async fn handle(
     store: &Store,
     queue: &Queue,
     clock: Clock,
     deadline: Instant,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, StoreError> {
     let (usage, generations) = (Usage::default(), Generations::default());
     let relayed = Relay::new(store, &generations, queue, &usage).run(clock, deadline).await?;
-    let Relayed { commands, orders, failed, unreadable, lag_ms } = relayed;
+    let unreadable = unreadable(&relayed);
+    if !unreadable.metrics.is_empty() {
+        metrics::emit(&[unreadable], clock());
+    }
+    let Relayed { commands, orders, failed, lag_ms, .. } = relayed;
     let (read_units, write_units) = (usage.read_units(), usage.write_units());
     tracing::info!(commands, orders, failed, lag_ms, read_units, write_units, "relayed");
-    if unreadable > 0 {
-        return Err(Failure::Unreadable(unreadable));
-    }
     Ok(Answer { commands, orders, failed, lag_ms })
+}
+
+/// What an alarm is to ring for, if anything: an order that can't be read has no age either, and its commands are not
+/// sent.
+pub fn unreadable(relayed: &Relayed) -> Set {
+    let found = [("UnreadableOrders", "Count", relayed.unreadable)];
+    Set {
+        namespace: "Torale/Outbox",
+        metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect(),
+    }
 }

@@ -164,6 +164,8 @@ impl Replay {
             Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
             None => self.begin_drop(&pointer, name).await?,
         };
+        // Its table may have been lost.
+        let known = pointer.written().any(|written| written.name == name);
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
         for unit in self.units(name).await? {
@@ -175,7 +177,7 @@ impl Replay {
         self.store.delete_all(CONTROL_TABLE, keys, &self.usage).await?;
         let dropped = self.store.drop_table(&keys::projections_table(name)).await?;
         self.store.delete_all(CONTROL_TABLE, vec![marker], &self.usage).await?;
-        Ok(dropped)
+        Ok(dropped || known)
     }
 
     /// From here on nobody writes it, builds it or promotes it.

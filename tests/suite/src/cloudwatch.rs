@@ -27,7 +27,7 @@ struct State {
     put: BTreeMap<String, (f64, String)>,
     namespaces: Vec<String>,
     ages: Vec<(f64, f64)>,
-    handed_back: Vec<(f64, f64)>,
+    stuck: Vec<(f64, f64)>,
 }
 
 impl Stub {
@@ -47,9 +47,9 @@ impl Stub {
         self.state.lock().unwrap().ages = ages.to_vec();
     }
 
-    /// What the consumer has told of the age of what it handed back: seconds since 1970, and the age.
-    pub fn has_handed_back(&self, ages: &[(f64, f64)]) {
-        self.state.lock().unwrap().handed_back = ages.to_vec();
+    /// What the consumer has told of the age of what it hands back again and again: seconds since 1970, and the age.
+    pub fn has_stuck(&self, ages: &[(f64, f64)]) {
+        self.state.lock().unwrap().stuck = ages.to_vec();
     }
 
     /// The function's client.
@@ -122,7 +122,7 @@ impl State {
                 assert_eq!(field(queue, "Value").as_text(), Some("torale-events"));
                 &self.ages
             }
-            (["Torale/Consumer", "HandedBackAge"], false) => &self.handed_back,
+            (["Torale/Consumer", "StuckAge"], false) => &self.stuck,
             other => panic!("nobody tells {other:?}"),
         };
         // Only what lies in the time that was asked for, as CloudWatch has it.

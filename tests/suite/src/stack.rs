@@ -23,7 +23,7 @@ use torale_domain::pages::TemporalUi;
 use torale_domain::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
-use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer};
+use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer, Signer};
 use torale_platform::consume::{Consumer, Message, Outcome};
 use torale_platform::identity::{Identity, Settings};
 use torale_platform::queue::Queue;
@@ -182,7 +182,7 @@ impl Stack {
 
     /// One run of the sealing job over a store client of one's own.
     pub async fn seal_with(&self, store: &Store) -> Result<Done, SealError> {
-        Sealer::new(store, &audit_key(), || NOW, &Usage::default()).run(Instant::now() + LONG).await
+        sealed(&Sealer::new(store, &audit_key(), || NOW, &Usage::default())).await
     }
 
     /// Every item of a table.
@@ -190,6 +190,12 @@ impl Stack {
         let pages = self.client.scan().table_name(table).into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.unwrap()
     }
+}
+
+/// One run of the sealing job, which must have done all that it found to do.
+pub async fn sealed<S: Signer>(sealer: &Sealer<'_, S>) -> Result<Done, SealError> {
+    let (done, run) = sealer.run(Instant::now() + LONG).await;
+    run.map(|()| done)
 }
 
 fn show(value: &AttributeValue) -> String {
@@ -230,7 +236,7 @@ pub fn messages(bodies: &[String]) -> Vec<Message> {
     bodies
         .iter()
         .enumerate()
-        .map(|(i, body)| Message { id: i.to_string(), body: body.clone(), sent_at: None })
+        .map(|(i, body)| Message { id: i.to_string(), body: body.clone(), sent_at: None, received: 1 })
         .collect()
 }
 

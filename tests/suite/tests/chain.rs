@@ -202,7 +202,7 @@ impl<'a> Story<'a> {
         let again: Vec<String> = bodies.iter().filter(|_| self.rng.u8(0..5) == 0).cloned().collect();
         let all = bodies.into_iter().chain(again).enumerate();
         let mut waiting: Vec<Message> =
-            all.map(|(i, body)| Message { id: i.to_string(), body, sent_at: None }).collect();
+            all.map(|(i, body)| Message { id: i.to_string(), body, sent_at: None, received: 1 }).collect();
         while !waiting.is_empty() {
             let executor = Executor {
                 clerk: &self.outside,

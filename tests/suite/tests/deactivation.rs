@@ -10,8 +10,9 @@ use torale_domain::commands::Command;
 use torale_domain::keys;
 use torale_domain::time::DAY;
 use torale_platform::consume::Consumer;
+use torale_platform::outbox::Relay;
 use torale_platform::serve::App;
-use torale_platform::store::log;
+use torale_platform::store::{Generations, Usage, log};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::sqs::{self, Fate, Sqs};
@@ -106,13 +107,11 @@ async fn logged(stack: &Stack, kind: &str) -> Vec<Value> {
     events.filter(|event| event["type"] == format!("ai.torale.{kind}")).collect()
 }
 
-async fn try_relay(stack: &Stack, sqs: &Sqs) -> Result<outbox_relay::Answer, outbox_relay::Failure> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline).await
-}
-
 async fn relay(stack: &Stack, sqs: &Sqs) {
-    try_relay(stack, sqs).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -261,10 +260,14 @@ async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
         put.item("sk", text(&format!("!{n}"))).item("order", text("{}")).send().await.unwrap();
     }
     let sqs = Sqs::default();
-    let failure = try_relay(&stack, &sqs).await.unwrap_err();
-    assert_eq!(failure.to_string(), "60 orders can't be read");
+    relay(&stack, &sqs).await;
     assert_eq!(commands(&sqs).0, expected(1, 0));
     assert_eq!(outbox(&stack).await, 60);
+    let (store, queue, usage) = (stack.store(), sqs.queue(Some(sqs::URL)), Usage::default());
+    let until = Instant::now() + Duration::from_secs(30);
+    let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
+    assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
+    assert_eq!(outbox_relay::unreadable(&Default::default()).metrics, []);
 }
 
 /// SQS refuses two characters that an id may have.

@@ -374,7 +374,8 @@ async fn kinds_that_others_carry_out_are_passed_on_as_they_came_or_handed_back()
 async fn after_the_deadline_nothing_is_begun() {
     let world = World::start().await;
     let executor = world.executor();
-    let message = |command: &Command| Message { id: "m".to_owned(), body: body(command), sent_at: None };
+    let message =
+        |command: &Command| Message { id: "m".to_owned(), body: body(command), sent_at: None, received: 1 };
     let messages = [message(&pause()), message(&revoke()), message(&ban("user_2abc"))];
     let outcomes = executor.carry_out(&messages, Instant::now()).await;
     assert_eq!(outcomes.len(), 3);

@@ -52,8 +52,7 @@ async fn a_run_of_each_job_costs_what_the_table_says() {
 
     let usage = Usage::default();
     let later = || NOW.plus(5 * MINUTE);
-    let done =
-        Sealer::new(&store, &stack::audit_key(), later, &usage).run(Instant::now() + stack::LONG).await;
+    let done = stack::sealed(&Sealer::new(&store, &stack::audit_key(), later, &usage)).await;
     assert_eq!(done.unwrap().seals, 0);
     assert_eq!((usage.read_units(), usage.write_units()), (figure("\"audit-seal\":"), 0.0));
 
@@ -68,8 +67,7 @@ async fn a_record_is_indexed_for_what_the_table_says() {
     stack.consume(&generate::admin()).await;
     ask(&stack, 100).await;
     let (store, usage) = (stack.store(), Usage::default());
-    let done =
-        Sealer::new(&store, &stack::audit_key(), || NOW, &usage).run(Instant::now() + stack::LONG).await;
+    let done = stack::sealed(&Sealer::new(&store, &stack::audit_key(), || NOW, &usage)).await;
     assert_eq!(done.unwrap().records, 100);
     assert_eq!((usage.write_units() / 100.0).round(), figure("INDEXED_RECORD_WRITE_UNITS ="));
 }

@@ -109,7 +109,7 @@ async fn the_consumer_counts_events_by_type_duplicates_and_what_became_of_a_batc
     let outcome = stack.consume(&twice).await;
     let sets = consumer::counters(&outcome, &stack::messages(&twice), 7, NOW);
     let line: serde_json::Value = serde_json::from_str(&line(&sets, NOW)).unwrap();
-    let counted = json!({ "Messages": 20, "Duplicates": 16, "SetAside": 4, "HandedBack": 0, "HandedBackAge": 0, "Conflicts": 0,
+    let counted = json!({ "Messages": 20, "Duplicates": 16, "SetAside": 4, "HandedBack": 0, "StuckAge": 0, "Conflicts": 0,
         "Transactions": 0, "BatchTime": 7, "user.created": 2, "task.created": 2, "execution.succeeded": 6,
         "execution.failed": 6 });
     let mut found = line.clone();
@@ -140,7 +140,7 @@ async fn what_is_handed_back_again_and_again_goes_on_ageing() {
     sqs.queue(Some(URL)).send(&["stuck".to_owned()]).await.unwrap();
     let at = |minutes: i64| f64::from(i32::try_from(NOW.plus(-minutes * MINUTE).millis() / 1000).unwrap());
     cloudwatch.has_ages(&[(at(1), 10.0)]);
-    cloudwatch.has_handed_back(&[(at(11), 9_000.0), (at(8), 4_000.0), (at(2), 0.0)]);
+    cloudwatch.has_stuck(&[(at(11), 9_000.0), (at(8), 4_000.0), (at(2), 0.0)]);
     handle(&sources(stack.store(), &sqs, &cloudwatch)).await.unwrap();
     assert_eq!(value(&cloudwatch.put(), "ProjectionLagSeconds"), Some(4_000.0));
 }
@@ -152,32 +152,32 @@ async fn the_consumer_tells_how_old_is_what_it_hands_back() {
     let mut messages = stack::messages(&story());
     for (age, message) in (0..).zip(&mut messages) {
         message.sent_at = Some(NOW.plus(-age * MINUTE));
+        message.received = 3;
     }
     let until = tokio::time::Instant::now() + stack::LONG;
     let outcome = broken.consume(&messages, until, &Usage::default()).await;
     assert_eq!(outcome.failed.len(), messages.len());
     let sets = consumer::counters(&outcome, &messages, 7, NOW);
-    assert!(sets[0].metrics.contains(&("HandedBackAge", "Seconds", 9 * 60)), "{sets:?}");
+    assert!(sets[0].metrics.contains(&("StuckAge", "Seconds", 9 * 60)), "{sets:?}");
     let others = consumer::counters(&Outcome::default(), &messages, 7, NOW);
-    assert!(others[0].metrics.contains(&("HandedBackAge", "Seconds", 0)), "{others:?}");
+    assert!(others[0].metrics.contains(&("StuckAge", "Seconds", 0)), "{others:?}");
 }
 
 #[test]
 fn the_executor_tells_what_it_hands_back() {
     let mut messages = stack::messages(&["one".to_owned(), "other".to_owned()]);
-    messages[1].sent_at = Some(NOW.plus(-HOUR));
+    (messages[1].sent_at, messages[1].received) = (Some(NOW.plus(-HOUR)), 3);
     let failed: Vec<_> = messages.iter().collect();
     let told = command_executor::counters(3, &failed, NOW).metrics;
-    assert_eq!(
-        told,
-        [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("HandedBackAge", "Seconds", 3600)]
-    );
+    assert_eq!(told, [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("StuckAge", "Seconds", 3600)]);
 }
 
 #[tokio::test]
 async fn an_age_that_nobody_has_told_yet_is_not_made_up() {
     let (stack, sqs, cloudwatch) = (Stack::start().await, Sqs::default(), Stub::default());
     sqs.queue(Some(URL)).send(&["waiting".to_owned()]).await.unwrap();
+    let seconds = i32::try_from(NOW.millis() / 1000 - 60).unwrap();
+    cloudwatch.has_stuck(&[(seconds.into(), 0.0)]);
     handle(&sources(stack.store(), &sqs, &cloudwatch)).await.unwrap();
     let put = cloudwatch.put();
     assert_eq!(value(&put, "ProjectionLagEvents"), Some(2.0));
@@ -195,6 +195,14 @@ async fn what_cannot_be_found_out_takes_nothing_else_with_it_and_is_a_failure() 
     assert_eq!(failure.to_string(), "not known: lag");
     let put = cloudwatch.put();
     assert_eq!((value(&put, "ProjectionLagEvents"), value(&put, "ActiveTasks")), (None, Some(1.0)));
+
+    let waiting = Sqs::default();
+    waiting.queue(Some(URL)).send(&["waiting".to_owned()]).await.unwrap();
+    let cloudwatch = Stub::with([Fate::Fails(400, "InvalidParameterValue")]);
+    let failure = handle(&sources(stack.store(), &waiting, &cloudwatch)).await.unwrap_err();
+    assert_eq!(failure.to_string(), "not known: lag in seconds");
+    let put = cloudwatch.put();
+    assert_eq!((value(&put, "ProjectionLagEvents"), value(&put, "ProjectionLagSeconds")), (Some(2.0), None));
 
     let cloudwatch = Stub::default();
     let store = stack.faulty_store(Faults::new(0, false, true));

@@ -81,10 +81,7 @@ async fn a_trail_sealed_with_a_key_in_kms_is_intact() {
     assert_eq!(stack.get("/admin/stats", "").await.0, 200);
     // Two of its answers may fail: the client tries again.
     kms.lock().unwrap().failures = 2;
-    let done = Sealer::new(&stack.store(), &key, || NOW, &Usage::default())
-        .run(Instant::now() + stack::LONG)
-        .await
-        .unwrap();
+    let done = stack::sealed(&Sealer::new(&stack.store(), &key, || NOW, &Usage::default())).await.unwrap();
     assert_eq!((done.seals, done.records), (1, 1));
     let mut verifier = Verifier::new(Span::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
@@ -103,12 +100,26 @@ async fn without_its_key_nothing_is_sealed_and_nothing_lost() {
     let (stack, key) = (Stack::start().await, key.unwrap());
     stack.consume(&generate::admin()).await;
     assert_eq!(stack.get("/admin/stats", "").await.0, 200);
-    let run = async || {
-        Sealer::new(&stack.store(), &key, || NOW, &Usage::default()).run(Instant::now() + stack::LONG).await
-    };
+    let run = async || stack::sealed(&Sealer::new(&stack.store(), &key, || NOW, &Usage::default())).await;
     kms.lock().unwrap().failures = 3;
     assert!(matches!(run().await, Err(SealError::Signing(_))));
     assert_eq!(run().await.unwrap().records, 1);
+}
+
+/// A seal of somebody else's stands there, and the key does nothing: the one must not hide the other.
+#[tokio::test]
+async fn what_was_found_is_told_even_if_the_key_fails() {
+    let (kms, key) = start(Kms::default()).await;
+    let (stack, key) = (Stack::start().await, key.unwrap());
+    stack.consume(&generate::admin()).await;
+    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
+    stack.seal().await;
+    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
+    kms.lock().unwrap().failures = 3;
+    let (store, usage) = (stack.store(), Usage::default());
+    let (done, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
+    assert!(matches!(run, Err(SealError::Signing(_))), "{run:?}");
+    assert_eq!(audit_seal::doubts(&done).metrics, [("ForeignSeals", "Count", 1)]);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::index::Index;
 use crate::clock::Clock;
 use crate::store::{Lost, Store, StoreError, Usage};
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::audit::Link;
@@ -75,7 +76,7 @@ pub struct Done {
     /// Records that they cover.
     pub records: u64,
     /// Chains whose next record is missing or does not continue them: on its way, or tampered with.
-    pub broken: Vec<ChainId>,
+    pub broken: BTreeSet<ChainId>,
     /// The last seal that was there before was made with another key: the key was changed, or the seal is forged.
     pub foreign: bool,
     /// The number and the digest of the last seal: to be noted elsewhere.
@@ -137,29 +138,36 @@ impl<'a, S: Signer> Sealer<'a, S> {
     }
 
     /// One run, until the deadline at the latest: page by page, each sealed before much more is read, so that neither
-    /// its memory nor what a crash costs grows with what there is to seal.
-    pub async fn run(&self, deadline: Instant) -> Result<Done, SealError> {
+    /// its memory nor what a crash costs grows with what there is to seal. What was found on the way is told even if
+    /// it failed in the end.
+    pub async fn run(&self, deadline: Instant) -> (Done, Result<(), SealError>) {
+        let mut done = Done::default();
+        let run = self.run_into(&mut done, deadline).await;
+        (done, run)
+    }
+
+    async fn run_into(&self, done: &mut Done, deadline: Instant) -> Result<(), SealError> {
         let now = (self.clock)();
         let mut progress = self.progress(now).await?;
-        let mut done = Done { foreign: progress.foreign, ..Done::default() };
+        done.foreign = progress.foreign;
         let from = match &progress.last {
             Some(last) => last.statement.at.min(now).plus(-SETTLED),
             None => match self.first_hour().await? {
                 Some(hour) => hour.start(),
-                None => return Ok(done),
+                None => return Ok(()),
             },
         };
         for hour in (from.hour().0..=now.hour().0).map(Hour) {
-            self.seal_hour(hour, from, now, deadline, &mut progress, &mut done).await?;
+            self.seal_hour(hour, from, now, deadline, &mut progress, done).await?;
             if Instant::now() >= deadline {
-                return Ok(done);
+                return Ok(());
             }
         }
         if progress.last.as_ref().is_some_and(|last| now >= last.statement.at.plus(HEARTBEAT)) {
-            self.seal(&mut progress, &mut Buffer::default(), now, &mut done).await?;
+            self.seal(&mut progress, &mut Buffer::default(), now, done).await?;
         }
         done.last = progress.last.map(|last| (last.statement.seal, last.digest().as_str().to_owned()));
-        Ok(done)
+        Ok(())
     }
 
     /// The seals on the way through an hour don't move the time up to which everything is sealed; the last one does.

@@ -94,6 +94,29 @@ async fn a_live_generation_whose_table_is_gone_is_rebuilt() {
     assert!(compared.is_equal(), "{compared:?}");
 }
 
+/// Where another one is written beside it, one write is enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_table_is_left_for_the_one_beside_it() {
+    let (stack, _) = filled(5060, 40).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    promote(&replay, &second).await;
+    let table = keys::projections_table(&second);
+    stack.client.delete_table().table_name(&table).send().await.unwrap();
+    assert_eq!(stack.get("/admin/users", "").await.0, 500);
+    assert_eq!(replay.rollback().await.unwrap().live.name, FIRST_GENERATION);
+    let coming = stack::messages(&[user("11111111-0000-4000-8000-0000000000a3")]);
+    let lost = stack::consume(&stack.consumer(), &coming).await;
+    assert_eq!(lost.failed, ["0"], "it is written beside the live one still");
+    assert!(replay.drop_generation(&second).await.unwrap());
+    assert_eq!(roles(&replay).await, [(FIRST_GENERATION.to_owned(), Role::Live)]);
+    assert!(!replay.drop_generation("g9").await.unwrap(), "there never was one");
+    let taken = stack::consume(&stack.consumer(), &coming).await;
+    assert_eq!(taken.failed, Vec::<String>::new());
+    let (status, body) = stack.get("/admin/users", "limit=100").await;
+    assert!(status == 200 && body.contains("11111111-0000-4000-8000-0000000000a3"), "{status}: {body}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_harm_is_refused() {
     let (stack, _) = filled(5100, 30).await;
