@@ -21,7 +21,7 @@ pub enum WebhookRefusal {
     Payload(#[from] WebhookFault),
     /// SQS has not taken the events.
     #[error(transparent)]
-    MessageQueue(#[from] QueueError),
+    Queue(#[from] QueueError),
     /// What any endpoint may say.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -43,7 +43,7 @@ impl WebhookRefusal {
                 HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
             }
             // Whatever SQS has against them, Svix keeps them and comes again.
-            Self::MessageQueue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
+            Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)
             }
             Self::Admin(error) => HttpError::from(error),

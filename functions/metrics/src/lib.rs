@@ -52,7 +52,7 @@ enum Unknown {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    MessageQueue(#[from] QueueError),
+    Queue(#[from] QueueError),
     #[error(transparent)]
     CloudWatch(#[from] CloudWatchError),
     #[error("out of time")]

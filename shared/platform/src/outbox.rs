@@ -23,7 +23,7 @@ pub enum RelayError {
     Store(#[from] StoreError),
     /// The queue failed.
     #[error(transparent)]
-    MessageQueue(#[from] QueueError),
+    Queue(#[from] QueueError),
     /// There was no time left.
     #[error("out of time")]
     OutOfTime,

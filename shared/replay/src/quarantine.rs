@@ -61,7 +61,7 @@ pub enum RedriveError {
     Replay(#[from] ReplayError),
     /// The queue did not take it; it is still set aside.
     #[error(transparent)]
-    MessageQueue(#[from] QueueError),
+    Queue(#[from] QueueError),
 }
 
 impl Replay {

@@ -26,13 +26,13 @@ pub enum GenerationRole {
     /// It answers requests.
     Live,
     /// It is written with every event, and one write away from being live.
-    ShadowGeneration,
+    Beside,
     /// It is written with every event, and about to become live.
     Joining,
     /// Its items are being written.
     Building,
     /// It is built, and falls behind until it is promoted.
-    BuildOutcome,
+    Built,
     /// Nothing is known of it but its table.
     Unknown,
 }
@@ -86,13 +86,13 @@ impl Replay {
         let beside = pointer.beside.as_ref().filter(|beside| beside.generation.name == name);
         let role = match (beside, &board, position) {
             _ if pointer.live.name == name => GenerationRole::Live,
-            (Some(beside), ..) if beside.complete => GenerationRole::ShadowGeneration,
+            (Some(beside), ..) if beside.complete => GenerationRole::Beside,
             (Some(_), ..) => GenerationRole::Joining,
-            (None, _, Some(_)) => GenerationRole::BuildOutcome,
+            (None, _, Some(_)) => GenerationRole::Built,
             (None, Some(_), None) => GenerationRole::Building,
             (None, None, None) => GenerationRole::Unknown,
         };
-        let current = matches!(role, GenerationRole::Live | GenerationRole::ShadowGeneration);
+        let current = matches!(role, GenerationRole::Live | GenerationRole::Beside);
         let through = if current { Some(self.now()) } else { position };
         let lag_events = match through {
             // It is written as events come; what waits is on the queue.

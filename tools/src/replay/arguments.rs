@@ -51,7 +51,7 @@ const LOCAL_SETTLE: Duration = Duration::from_secs(10);
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReplayCommand {
     /// Show generations, the log and the quarantine
-    ReplayStatus,
+    Status,
     /// Build a new generation beside the live one: read, fold, write, catch up, compare; goes on where it was interrupted
     Rebuild(Rebuild),
     /// Compare a generation with the live one, item by item

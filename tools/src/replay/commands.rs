@@ -21,7 +21,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
-    MessageQueue(#[from] QueueError),
+    Queue(#[from] QueueError),
     #[error(transparent)]
     Redrive(#[from] RedriveError),
     #[error("{0}")]
@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
     interrupt.listen();
     let run = Run { replay, options, interrupt };
     match command {
-        ReplayCommand::ReplayStatus => run.status().await,
+        ReplayCommand::Status => run.status().await,
         ReplayCommand::Rebuild(rebuild) => run.rebuild(&rebuild).await,
         ReplayCommand::Diff { generation, show } => run.diff(&generation, show.limit).await,
         ReplayCommand::Promote { generation } => run.promote(&generation).await,

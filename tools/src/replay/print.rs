@@ -30,7 +30,7 @@ pub(crate) fn status(status: &ReplayStatus) {
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     println!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
-    if status.generations.iter().any(|one| one.role == GenerationRole::ShadowGeneration) {
+    if status.generations.iter().any(|one| one.role == GenerationRole::Beside) {
         println!("every event is written twice until the generation beside the live one is dropped");
     }
 }

@@ -192,7 +192,7 @@ pub struct UserResult {
 #[schemars(inline)]
 pub enum UserOutcome {
     /// The user is deactivated now.
-    DeactivateUserAnswer,
+    Deactivated,
     /// The user was deactivated before.
     Already,
     /// There is no such user.

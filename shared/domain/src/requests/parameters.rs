@@ -38,6 +38,7 @@ impl QueryParameters for NoParameters {
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Fault")]
 pub struct ParameterFault {
     /// Where: `query`, `path` or `body`, then the name.
     pub loc: [String; 2],

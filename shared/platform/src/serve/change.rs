@@ -257,7 +257,7 @@ impl ChangeContext<'_> {
             Ok(Deactivating::Already { tasks }) => result(id, UserOutcome::Already, Some(tasks), None),
             Ok(Deactivating::Done { tasks, pending }) => {
                 orders.push(*pending);
-                result(id, UserOutcome::DeactivateUserAnswer, Some(tasks), None)
+                result(id, UserOutcome::Deactivated, Some(tasks), None)
             }
             Err(AdminError::UserNotFound) => result(id, UserOutcome::NotFound, None, Some("User not found")),
             Err(refused @ AdminError::Refused(_)) => return Err(refused),

@@ -43,7 +43,7 @@ async fn there_and_back_with_every_event_in_both() {
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
     assert_eq!(
         roles(&replay).await,
-        [("g1".to_owned(), GenerationRole::Live), (second.clone(), GenerationRole::BuildOutcome)]
+        [("g1".to_owned(), GenerationRole::Live), (second.clone(), GenerationRole::Built)]
     );
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a1")]).await;
@@ -52,7 +52,7 @@ async fn there_and_back_with_every_event_in_both() {
     promote(&replay, &second).await;
     assert_eq!(
         roles(&replay).await,
-        [("g1".to_owned(), GenerationRole::ShadowGeneration), (second.clone(), GenerationRole::Live)]
+        [("g1".to_owned(), GenerationRole::Beside), (second.clone(), GenerationRole::Live)]
     );
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
     assert_same(&stack, "g1", &second).await;

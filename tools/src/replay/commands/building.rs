@@ -73,7 +73,7 @@ impl Run {
         let begun = status.generations.iter().find(|one| match &rebuild.generation {
             Some(name) => {
                 *name == one.name
-                    && matches!(one.role, GenerationRole::Building | GenerationRole::BuildOutcome)
+                    && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
             }
             None => one.role == GenerationRole::Building,
         });
