@@ -1,4 +1,4 @@
-//! The tables in `docs/contract` that repeat what code and schemas know are generated from them, and current.
+//! Documents that repeat what code and schemas know are current; the tables in `docs/contract` are generated.
 //!
 //! `UPDATE_DOCUMENTS=1 cargo test -p torale-tests --test documents` writes them anew. A table stands between
 //! `<!-- generated: NAME -->` and `<!-- end -->`; [`TABLES`] has the names.
@@ -87,6 +87,19 @@ fn event_contract_describes_the_effect_of_every_type() {
         let rows = text.lines().filter(|line| line.starts_with(&row)).count();
         assert_eq!(rows, 1, "lines of docs/contract/events.md that begin with {row}");
     }
+}
+
+#[test]
+fn configuration_page_lists_exactly_the_variables_that_are_read() {
+    let is_variable =
+        |text: &&str| text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let source = read("shared/platform/src/config.rs");
+    let read_by_code: BTreeSet<&str> = source.split('"').skip(1).step_by(2).filter(is_variable).collect();
+    let page = read("docs/configuration.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let described: BTreeSet<&str> = rows.map(|(name, _)| name).collect();
+    assert!(!described.is_empty());
+    assert_eq!(described, read_by_code);
 }
 
 /// A table in Markdown.
