@@ -125,7 +125,7 @@ fn text(of: &Value, name: &str) -> String {
     of[name].as_str().unwrap_or_default().replace('|', "\\|")
 }
 
-fn needed<'a>(of: &'a Value) -> Vec<&'a str> {
+fn required<'a>(of: &'a Value) -> Vec<&'a str> {
     of["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
 }
 
@@ -134,11 +134,11 @@ fn members(object: &Value) -> BTreeMap<&str, &Value> {
     object.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value)).collect()
 }
 
-/// The properties of a schema: needed ones in the schema's own order, then the others by name.
+/// The properties of a schema: required ones in the schema's own order, then the others by name.
 fn properties(schema: &Value) -> Vec<(&str, &Value, bool)> {
-    let (all, needed) = (members(&schema["properties"]), needed(schema));
-    let first = needed.iter().map(|&name| (name, all[name], true));
-    let then = all.iter().filter(|(name, _)| !needed.contains(name)).map(|(&name, &of)| (name, of, false));
+    let (all, required) = (members(&schema["properties"]), required(schema));
+    let first = required.iter().map(|&name| (name, all[name], true));
+    let then = all.iter().filter(|(name, _)| !required.contains(name)).map(|(&name, &of)| (name, of, false));
     first.chain(then).collect()
 }
 
@@ -268,11 +268,11 @@ fn body(example: &Value) -> String {
 
 fn envelope() -> String {
     let schema = json("events/schemas/envelope.json");
-    let row = |(name, of, needed): (&str, &Value, bool)| {
-        let needed = if needed { "yes" } else { "" };
-        vec![format!("`{name}`"), needed.to_owned(), value(of), text(of, "description")]
+    let row = |(name, of, required): (&str, &Value, bool)| {
+        let required = if required { "yes" } else { "" };
+        vec![format!("`{name}`"), required.to_owned(), value(of), text(of, "description")]
     };
-    table(&["field", "needed", "value", "meaning"], properties(&schema).into_iter().map(row).collect())
+    table(&["field", "required", "value", "meaning"], properties(&schema).into_iter().map(row).collect())
 }
 
 fn kinds() -> String {
@@ -298,8 +298,8 @@ fn type_of(file: &str) -> (&str, Option<&str>) {
 /// A row of a table of types: the fields of `data` with their values and defaults.
 fn fields(file: &str) -> Vec<String> {
     let schema = json(&format!("events/schemas/{file}.json"));
-    let field = |(name, of, needed): (&str, &Value, bool)| {
-        let mark = if needed { "" } else { "?" };
+    let field = |(name, of, required): (&str, &Value, bool)| {
+        let mark = if required { "" } else { "?" };
         let default =
             of.get("default").map_or_else(String::new, |default| format!(" (default {})", code(default)));
         format!("`{name}`{mark} {}{default}", value(of))
