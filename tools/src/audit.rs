@@ -7,15 +7,15 @@ use serde_json::{Map, Value as Json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use torale_domain::audit::verify::Span;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{self, AUDIT_SEALS, PK, SK};
-use torale_domain::time::Hour;
+use torale_domain::audit::verify::HourSpan;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{self, AUDIT_SEALS, PK, SK};
+use torale_domain::values::time::Hour;
 use torale_platform::store::{Store, StoreError, Usage};
 
 /// Why the trail could not be checked.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum AuditToolError {
     /// A file can't be read or written.
     #[error("{0}: {1}")]
     File(String, io::Error),
@@ -41,11 +41,11 @@ pub fn local_store(url: &str) -> Store {
 ///
 /// # Errors
 /// If the file can't be read, or holds no key.
-pub fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
+pub fn read_key(path: &Path) -> Result<VerifyingKey, AuditToolError> {
     let name = || path.display().to_string();
-    let pem = std::fs::read_to_string(path).map_err(|e| Failure::File(name(), e))?;
+    let pem = std::fs::read_to_string(path).map_err(|e| AuditToolError::File(name(), e))?;
     let private = || SigningKey::from_pkcs8_pem(&pem).map(|key| key.verifying_key());
-    VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| Failure::Key(name()))
+    VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| AuditToolError::Key(name()))
 }
 
 /// Hands over the items of a table: all seals, then the records, of a span with both ends only its hours. In this
@@ -55,10 +55,10 @@ pub fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
 /// If the store fails.
 pub async fn read_table(
     store: &Store,
-    span: Span,
+    span: HourSpan,
     usage: &Usage,
     mut add: impl FnMut(&Item),
-) -> Result<(), Failure> {
+) -> Result<(), AuditToolError> {
     let mut before = None;
     while before != Some(0) {
         let seals = store.audit_seals(before, usage).await?;
@@ -88,15 +88,15 @@ pub async fn read_table(
 ///
 /// # Errors
 /// If the store fails, or nobody takes the lines.
-pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), Failure> {
+pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), AuditToolError> {
     let mut written = Ok(());
-    read_table(store, Span::default(), usage, |item| {
+    read_table(store, HourSpan::default(), usage, |item| {
         if written.is_ok() {
             written = writeln!(to, "{}", line(item));
         }
     })
     .await?;
-    written.and_then(|()| to.flush()).map_err(|e| Failure::File("standard output".to_owned(), e))
+    written.and_then(|()| to.flush()).map_err(|e| AuditToolError::File("standard output".to_owned(), e))
 }
 
 fn line(item: &Item) -> Json {
@@ -124,16 +124,16 @@ fn item(line: &str) -> Option<Item> {
 ///
 /// # Errors
 /// If the file can't be read, or a line is no item.
-pub fn read_export(path: &Path, mut add: impl FnMut(&Item)) -> Result<(), Failure> {
+pub fn read_export(path: &Path, mut add: impl FnMut(&Item)) -> Result<(), AuditToolError> {
     let name = || path.display().to_string();
     let input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(path).map_err(|e| Failure::File(name(), e))?))
+        Box::new(BufReader::new(File::open(path).map_err(|e| AuditToolError::File(name(), e))?))
     };
     for (number, line) in input.lines().enumerate() {
-        let line = line.map_err(|e| Failure::File(name(), e))?;
-        add(&item(&line).ok_or_else(|| Failure::Line(name(), number + 1))?);
+        let line = line.map_err(|e| AuditToolError::File(name(), e))?;
+        add(&item(&line).ok_or_else(|| AuditToolError::Line(name(), number + 1))?);
     }
     Ok(())
 }

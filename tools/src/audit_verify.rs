@@ -6,13 +6,13 @@ use ed25519_dalek::VerifyingKey;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torale_domain::audit::verify::{Report, Span, Verifier};
-use torale_domain::ids::Digest;
-use torale_domain::time::{Hour, Timestamp};
-use torale_platform::audit::index::{Index, Listed};
+use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
+use torale_domain::values::ids::Digest;
+use torale_domain::values::time::{Hour, Timestamp};
+use torale_platform::audit::index::{AuditIndex, ReindexReport};
 use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
-use torale_tools::audit::{self, Failure};
+use torale_tools::audit::{self, AuditToolError};
 
 /// Checks the audit trail: of the account's or a local table, or of an export, offline.
 ///
@@ -24,9 +24,9 @@ use torale_tools::audit::{self, Failure};
     version,
     subcommand_negates_reqs = true
 )]
-struct Arguments {
+struct AuditArguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AuditCommand>,
     #[command(flatten)]
     check: Check,
     /// Of a local DynamoDB instead of the account's, such as http://127.0.0.1:8000
@@ -35,7 +35,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AuditCommand {
     /// Write every item of the table to standard output, one a line, to be checked elsewhere with --export
     Export,
     /// Put every sealed record that is not there into the index of the list (GET /admin/audit): after its table was lost or emptied
@@ -76,10 +76,10 @@ fn expected(text: &str) -> Result<(u64, Digest), String> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = AuditArguments::parse();
     let done = match arguments.command {
-        Some(Command::Export) => export(arguments.endpoint).await,
-        Some(Command::Reindex) => reindex(arguments.endpoint).await,
+        Some(AuditCommand::Export) => export(arguments.endpoint).await,
+        Some(AuditCommand::Reindex) => reindex(arguments.endpoint).await,
         None => check(&arguments.check, arguments.endpoint).await,
     };
     done.unwrap_or_else(|failure| {
@@ -95,15 +95,15 @@ async fn connect(endpoint: Option<String>) -> Store {
     }
 }
 
-async fn export(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let store = connect(endpoint).await;
     audit::export(&store, &Usage::default(), &mut std::io::stdout().lock()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reindex(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let (store, usage) = (connect(endpoint).await, Usage::default());
-    let Listed { looked_at, listed, unsealed } = Index::new(&store, &usage).anew().await?;
+    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).anew().await?;
     println!(
         "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
     );
@@ -111,11 +111,11 @@ async fn reindex(endpoint: Option<String>) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let keys =
         check.key.iter().map(|path| audit::read_key(path)).collect::<Result<Vec<VerifyingKey>, _>>()?;
-    let span = Span { from: check.from, to: check.to };
-    let mut verifier = Verifier::new(span);
+    let span = HourSpan { from: check.from, to: check.to };
+    let mut verifier = TrailVerifier::new(span);
     let mut now = None;
     match &check.export {
         Some(path) => audit::read_export(path, |item| verifier.add(item))?,
@@ -130,8 +130,8 @@ async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Fail
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(report: &Report) {
-    let Report { records, seals, unsealed, .. } = report;
+fn print(report: &TrailReport) {
+    let TrailReport { records, seals, unsealed, .. } = report;
     println!("{records} records, {unsealed} of them not sealed yet; {seals} seals");
     if let Some((at, number, digest)) = &report.last {
         println!("last seal: {number}:{} at {at}", digest.as_str());

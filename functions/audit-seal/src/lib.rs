@@ -7,22 +7,22 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use kms::KmsKey;
 use serde::Serialize;
 use tokio::time::Instant;
-use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer, Signer};
+use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
 use torale_platform::clock::Clock;
 use torale_platform::config::AuditKey;
-use torale_platform::metrics::{self, Set};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::store::{Store, Usage};
 
 /// The key to seal with.
 #[derive(Debug)]
-pub enum Key {
+pub enum SealingKey {
     /// In a file.
     Local(LocalKey),
     /// In KMS.
     Kms(KmsKey),
 }
 
-impl Key {
+impl SealingKey {
     /// The key that the environment names.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-impl Signer for Key {
+impl Signer for SealingKey {
     fn key(&self) -> &VerifyingKey {
         match self {
             Self::Local(key) => key.key(),
@@ -59,7 +59,7 @@ impl Signer for Key {
 
 /// What a run answers.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct SealAnswer {
     seals: u64,
     records: u64,
     broken_chains: usize,
@@ -69,7 +69,12 @@ pub struct Answer {
 ///
 /// # Errors
 /// If store or key failed; the next run does what this one could not.
-pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -> Result<Answer, SealError> {
+pub async fn handle(
+    store: &Store,
+    key: &SealingKey,
+    clock: Clock,
+    deadline: Instant,
+) -> Result<SealAnswer, SealError> {
     let usage = Usage::default();
     let (done, run) = Sealer::new(store, key, clock, &usage).run(deadline).await;
     for chain in &done.broken {
@@ -88,13 +93,16 @@ pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -
     let (write_units, read_units) = (usage.write_units(), usage.read_units());
     let (seals, records) = (done.seals, done.records);
     tracing::info!(seals, records, seal, digest, write_units, read_units, "sealed");
-    Ok(Answer { seals, records, broken_chains: done.broken.len() })
+    Ok(SealAnswer { seals, records, broken_chains: done.broken.len() })
 }
 
 /// What an alarm is to ring for, if anything: the trail was changed, unless a record is only on its way or the key was
 /// changed by those who may.
-pub fn doubts(done: &Done) -> Set {
+pub fn doubts(done: &SealReport) -> MetricSet {
     let broken = u64::try_from(done.broken.len()).unwrap_or(u64::MAX);
     let found = [("BrokenChains", "Count", broken), ("ForeignSeals", "Count", u64::from(done.foreign))];
-    Set { namespace: "Torale/Audit", metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect() }
+    MetricSet {
+        namespace: "Torale/Audit",
+        metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect(),
+    }
 }

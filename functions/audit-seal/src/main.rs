@@ -1,6 +1,6 @@
 //! Wires the sealing of the audit trail to Lambda.
 
-use audit_seal::Key;
+use audit_seal::SealingKey;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const TIME: Duration = Duration::from_secs(45);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     config::start_logging();
-    let build = || async { Ok((Store::connect().await, Key::load(config::audit_key()).await?)) };
+    let build = || async { Ok((Store::connect().await, SealingKey::load(config::audit_key()).await?)) };
     let parts = &Parts::build(build);
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;

@@ -1,7 +1,7 @@
 //! POST /webhooks/clerk: what Clerk tells becomes events on `torale-events`.
 //!
 //! Everything is in order before Clerk hears 200: the signature is right, the payload is mapped
-//! ([`torale_domain::clerk`]) and SQS has taken the events. Whatever else happens, Svix shows the answer and comes
+//! ([`torale_domain::events::clerk`]) and SQS has taken the events. Whatever else happens, Svix shows the answer and comes
 //! again; an event that is sent twice changes nothing.
 
 mod refusal;
@@ -10,19 +10,19 @@ mod signature;
 use futures::FutureExt;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
-pub use refusal::Refusal;
+pub use refusal::WebhookRefusal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-pub use signature::{BadSecret, BadSignature, HEADERS, Verifier};
+pub use signature::{BadSecret, BadSignature, HEADERS, SignatureVerifier};
 use std::panic::AssertUnwindSafe;
 use tokio::time::{Duration, Instant};
-use torale_domain::clerk::{self, Notice, Payload};
-use torale_domain::ids::UserId;
-use torale_domain::trace::TraceParent;
+use torale_domain::events::clerk::{self, Notice, Payload};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::trace::TraceParent;
 use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::respond;
 use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
 
@@ -36,17 +36,17 @@ pub const TIMEOUT: Duration = Duration::from_secs(12);
 /// What all requests of an instance share.
 #[derive(Debug)]
 pub struct Webhook {
-    verifier: Result<Verifier, BadSecret>,
+    verifier: Result<SignatureVerifier, BadSecret>,
     store: Store,
     generations: Generations,
-    queue: Queue,
+    queue: MessageQueue,
     clock: Clock,
 }
 
 /// What became of a webhook that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub enum Done {
+pub enum WebhookResult {
     /// Its events are on the queue.
     Accepted,
     /// It has no event of ours.
@@ -57,12 +57,12 @@ pub enum Done {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WebhookTaken {
     /// What became of it.
-    pub detail: Done,
+    pub detail: WebhookResult,
 }
 
 /// What the log says of a webhook, once its signature is known to be right.
 #[derive(Debug, Default)]
-struct Seen {
+struct WebhookContext {
     svix_id: Option<String>,
     kind: Option<String>,
     usage: Usage,
@@ -70,15 +70,15 @@ struct Seen {
 
 impl Webhook {
     /// With the secrets as they were set: without a good one every request is refused, and nothing is lost.
-    pub fn new(secrets: &str, store: Store, queue: Queue, clock: Clock) -> Self {
-        let verifier = Verifier::new(secrets);
+    pub fn new(secrets: &str, store: Store, queue: MessageQueue, clock: Clock) -> Self {
+        let verifier = SignatureVerifier::new(secrets);
         Self { verifier, store, generations: Generations::default(), queue, clock }
     }
 
     /// Answers a request.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
         let started = Instant::now();
-        let mut seen = Seen::default();
+        let mut seen = WebhookContext::default();
         let work = AssertUnwindSafe(self.take(request, &mut seen)).catch_unwind();
         let result = match tokio::time::timeout(TIMEOUT, work).await {
             Ok(Ok(result)) => result,
@@ -92,13 +92,17 @@ impl Webhook {
         response
     }
 
-    async fn take(&self, request: &Request, seen: &mut Seen) -> Result<Done, Refusal> {
+    async fn take(
+        &self,
+        request: &Request,
+        seen: &mut WebhookContext,
+    ) -> Result<WebhookResult, WebhookRefusal> {
         if request.method() != Method::POST {
             return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY {
-            return Err(Refusal::TooLarge);
+            return Err(WebhookRefusal::TooLarge);
         }
         let now = (self.clock)();
         let verifier = self.verifier.as_ref().map_err(|bad| AdminError::Internal(bad.to_string()))?;
@@ -106,11 +110,11 @@ impl Webhook {
         seen.svix_id = Some(svix_id.to_owned());
         let Payload { kind, notice } = Payload::parse(text)?;
         seen.kind = Some(kind);
-        let Some(notice) = notice else { return Ok(Done::Ignored) };
+        let Some(notice) = notice else { return Ok(WebhookResult::Ignored) };
         let known = self.known(&notice, &seen.usage).await?;
         let trace = respond::trace(request);
         self.queue.send(&notice.events(svix_id, trace.as_ref(), &known, now)?).await?;
-        Ok(Done::Accepted)
+        Ok(WebhookResult::Accepted)
     }
 
     /// The users that a payload may mean which names none of ours.
@@ -121,7 +125,7 @@ impl Webhook {
     }
 }
 
-fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
+fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<Body> {
     match result {
         Ok(detail) => {
             let taken = WebhookTaken { detail: *detail };
@@ -136,12 +140,12 @@ struct Line {
     status: u16,
     request_id: String,
     trace: Option<TraceParent>,
-    seen: Seen,
+    seen: WebhookContext,
     started: Instant,
 }
 
 /// Type and `svix-id`, never more of a payload: it is full of personal data.
-fn log(result: &Result<Done, Refusal>, line: Line) {
+fn log(result: &Result<WebhookResult, WebhookRefusal>, line: Line) {
     let Line { status, request_id, trace, seen, started } = line;
     let (svix_id, kind) = (seen.svix_id.as_deref(), seen.kind.as_deref());
     let trace_id = trace.as_ref().map(TraceParent::trace_id);

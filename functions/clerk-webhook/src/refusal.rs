@@ -2,14 +2,14 @@
 
 use crate::signature::BadSignature;
 use lambda_http::http::StatusCode;
-use torale_domain::clerk::Fault;
+use torale_domain::events::clerk::WebhookFault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
 use torale_platform::store::StoreError;
 
 /// Why a webhook is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum WebhookRefusal {
     /// The body is over the limit.
     #[error("payload too large")]
     TooLarge,
@@ -18,22 +18,22 @@ pub enum Refusal {
     Signature(#[from] BadSignature),
     /// It can't become an event.
     #[error(transparent)]
-    Payload(#[from] Fault),
+    Payload(#[from] WebhookFault),
     /// SQS has not taken the events.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    MessageQueue(#[from] QueueError),
     /// What any endpoint may say.
     #[error(transparent)]
     Admin(#[from] AdminError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for WebhookRefusal {
     fn from(error: StoreError) -> Self {
         Self::Admin(error.into())
     }
 }
 
-impl Refusal {
+impl WebhookRefusal {
     /// The HTTP form.
     pub fn http(&self) -> HttpError {
         match self {
@@ -43,7 +43,7 @@ impl Refusal {
                 HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
             }
             // Whatever SQS has against them, Svix keeps them and comes again.
-            Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
+            Self::MessageQueue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)
             }
             Self::Admin(error) => HttpError::from(error),

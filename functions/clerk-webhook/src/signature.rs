@@ -7,7 +7,7 @@ use lambda_http::http::HeaderMap;
 use standardwebhooks::Webhook as Signer;
 use std::fmt;
 use subtle::ConstantTimeEq;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// The headers that prove who sent a request: the message's id, when it was signed, its signatures.
 pub const HEADERS: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
@@ -39,17 +39,17 @@ pub enum BadSignature {
 }
 
 /// Knows the secrets.
-pub struct Verifier {
+pub struct SignatureVerifier {
     signers: Vec<Signer>,
 }
 
-impl fmt::Debug for Verifier {
+impl fmt::Debug for SignatureVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Verifier of {} secrets", self.signers.len())
     }
 }
 
-impl Verifier {
+impl SignatureVerifier {
     /// Reads secrets with commas in between. One that is wrong spoils all: a rotation must not half work unseen.
     pub fn new(secrets: &str) -> Result<Self, BadSecret> {
         let signer = |secret: &str| {
@@ -112,12 +112,12 @@ mod tests {
 
     fn verify(secrets: &str, signature: &str, body: &[u8], seconds_later: i64) -> Result<(), BadSignature> {
         let now = Timestamp::from_millis((AT + seconds_later) * 1000 + 999);
-        Verifier::new(secrets).unwrap().verify(&signed(signature), body, now).map(|_| ())
+        SignatureVerifier::new(secrets).unwrap().verify(&signed(signature), body, now).map(|_| ())
     }
 
     #[test]
     fn svixs_own_example_is_right_and_tells_id_and_text() {
-        let verifier = Verifier::new(SECRET).unwrap();
+        let verifier = SignatureVerifier::new(SECRET).unwrap();
         let headers = signed(SIGNATURE);
         let found = verifier.verify(&headers, BODY, Timestamp::from_millis(AT * 1000));
         assert_eq!(found, Ok(("msg_p5jXN8AQM9LWM0D4loKWxJek", r#"{"test": 2432232314}"#)));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn headers_are_needed_and_a_timestamp_is_a_number() {
-        let verifier = Verifier::new(SECRET).unwrap();
+        let verifier = SignatureVerifier::new(SECRET).unwrap();
         let now = Timestamp::from_millis(AT * 1000);
         for name in ["svix-id", "svix-timestamp", "svix-signature"] {
             let mut without = signed(SIGNATURE);
@@ -178,8 +178,8 @@ mod tests {
         for secrets in
             ["", "whsec_", &short, &trailing, &SECRET[6..], "whsec_*fKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
         {
-            assert_eq!(Verifier::new(secrets).err(), Some(BadSecret), "{secrets}");
+            assert_eq!(SignatureVerifier::new(secrets).err(), Some(BadSecret), "{secrets}");
         }
-        assert!(!format!("{:?}", Verifier::new(SECRET)).contains("MfKQ"));
+        assert!(!format!("{:?}", SignatureVerifier::new(SECRET)).contains("MfKQ"));
     }
 }

@@ -1,15 +1,15 @@
 //! Sending on what was done, or what somebody else is to do.
 
 use std::future::Future;
-use torale_platform::queue::{Queue, QueueError};
+use torale_platform::queue::{MessageQueue, QueueError};
 
 /// Takes messages.
-pub trait Outlet: Sync {
+pub trait ConfirmationSink: Sync {
     /// Sends messages; good once every one of them is taken.
     fn send(&self, messages: &[String]) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
-impl Outlet for Queue {
+impl ConfirmationSink for MessageQueue {
     async fn send(&self, messages: &[String]) -> Result<(), QueueError> {
         Self::send(self, messages).await
     }

@@ -9,19 +9,19 @@ pub mod confirm;
 pub mod temporal;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use clerk::{Ban, ClerkError};
-use confirm::Outlet;
+use clerk::{BanUsers, ClerkError};
+use confirm::ConfirmationSink;
 use futures::stream::{self, StreamExt};
 use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
-use temporal::{Pause, TemporalError};
+use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::commands::{Command, NoCommand, Received, schedule_of};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
-use torale_platform::batch::{self, Message};
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, schedule_of};
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
+use torale_platform::batch::{self, QueueMessage};
 use torale_platform::clock::Clock;
-use torale_platform::metrics::{self, Set};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::queue::QueueError;
 
 /// Commands that are carried out at once.
@@ -48,7 +48,7 @@ pub struct Executor<B, P, Q> {
 
 /// What became of a command that need not come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum CommandOutcome {
     /// It is carried out.
     CarriedOut,
     /// There was nothing outside to act on.
@@ -59,19 +59,19 @@ pub enum Done {
 
 /// Why a message is handed back.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandFailure {
     /// It is no command.
     #[error(transparent)]
-    NoCommand(#[from] NoCommand),
+    InvalidCommand(#[from] InvalidCommand),
     /// It is of a kind that is neither carried out here nor passed on.
     #[error("not handled here, and there is no queue to pass it on to")]
     NotHandled,
     /// Clerk has not confirmed it.
     #[error(transparent)]
-    Clerk(#[from] ClerkError),
+    ClerkBans(#[from] ClerkError),
     /// Temporal has not confirmed it.
     #[error(transparent)]
-    Temporal(#[from] TemporalError),
+    TemporalPauses(#[from] TemporalError),
     /// It is done, but the queue of events has not taken that.
     #[error("done but not told: {0}")]
     NotTold(QueueError),
@@ -85,7 +85,7 @@ pub enum Failure {
 
 /// Carries out one batch; answers with the messages that must come again.
 pub async fn handle(
-    executor: &Executor<impl Ban, impl Pause, impl Outlet>,
+    executor: &Executor<impl BanUsers, impl PauseSchedules, impl ConfirmationSink>,
     event: LambdaEvent<SqsEvent>,
 ) -> SqsBatchResponse {
     let started = Instant::now();
@@ -94,10 +94,12 @@ pub async fn handle(
     let outcomes = executor.carry_out(&messages, started + left.saturating_sub(RESERVE)).await;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, outcome) in &outcomes {
-        *counts.entry(outcome.as_ref().map_or_else(Failure::name, Done::name)).or_default() += 1;
+        *counts
+            .entry(outcome.as_ref().map_or_else(CommandFailure::name, CommandOutcome::name))
+            .or_default() += 1;
     }
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).map(|(message, _)| *message);
-    let failed: Vec<&Message> = failed.collect();
+    let failed: Vec<&QueueMessage> = failed.collect();
     let now = (executor.clock)();
     metrics::emit(&[counters(messages.len(), &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -106,28 +108,28 @@ pub async fn handle(
 }
 
 /// What CloudWatch counts of a batch. A command that fails is silent for a day otherwise: Lambda counts no error.
-pub fn counters(commands: usize, failed: &[&Message], now: Timestamp) -> Set {
+pub fn counters(commands: usize, failed: &[&QueueMessage], now: Timestamp) -> MetricSet {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let metrics = vec![
         ("Commands", "Count", number(commands)),
         ("HandedBack", "Count", number(failed.len())),
         ("StuckAge", "Seconds", batch::stuck(failed.iter().copied(), now)),
     ];
-    Set { namespace: "Torale/Commands", metrics }
+    MetricSet { namespace: "Torale/Commands", metrics }
 }
 
-impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
+impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
     /// What became of each message by that time, in any order. Work that is under way then is given up.
     pub async fn carry_out<'a>(
         &self,
-        messages: &'a [Message],
+        messages: &'a [QueueMessage],
         until: Instant,
-    ) -> Vec<(&'a Message, Result<Done, Failure>)> {
+    ) -> Vec<(&'a QueueMessage, Result<CommandOutcome, CommandFailure>)> {
         let work = messages.iter().map(|message| async move {
             let in_time = Instant::now() < until;
             let outcome = match in_time {
-                true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(Failure::Late)),
-                false => Err(Failure::Late),
+                true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(CommandFailure::Late)),
+                false => Err(CommandFailure::Late),
             };
             log(message, &outcome);
             (message, outcome)
@@ -135,17 +137,17 @@ impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
         stream::iter(work).buffer_unordered(PARALLEL).collect().await
     }
 
-    async fn receive(&self, message: &Message) -> Result<Done, Failure> {
+    async fn receive(&self, message: &QueueMessage) -> Result<CommandOutcome, CommandFailure> {
         let received = Command::receive(&message.body)?;
         if self.handled.contains(&received.command.kind()) {
             return self.execute(&received).await;
         }
-        let forward = self.forward.as_ref().ok_or(Failure::NotHandled)?;
-        forward.send(std::slice::from_ref(&message.body)).await.map_err(Failure::NotForwarded)?;
-        Ok(Done::Forwarded)
+        let forward = self.forward.as_ref().ok_or(CommandFailure::NotHandled)?;
+        forward.send(std::slice::from_ref(&message.body)).await.map_err(CommandFailure::NotForwarded)?;
+        Ok(CommandOutcome::Forwarded)
     }
 
-    async fn execute(&self, received: &Received) -> Result<Done, Failure> {
+    async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
         let existed = match &received.command {
             Command::PauseTask { task_id, .. } => {
                 self.temporal.pause(&schedule_of(task_id), &received.note()).await?
@@ -155,12 +157,12 @@ impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
             Command::RevokeKey { .. } => true,
         };
         let events = received.confirmed(existed, (self.clock)());
-        self.events.send(&events).await.map_err(Failure::NotTold)?;
-        Ok(if existed { Done::CarriedOut } else { Done::NothingThere })
+        self.events.send(&events).await.map_err(CommandFailure::NotTold)?;
+        Ok(if existed { CommandOutcome::CarriedOut } else { CommandOutcome::NothingThere })
     }
 }
 
-impl Done {
+impl CommandOutcome {
     /// As it is counted.
     const fn name(&self) -> &'static str {
         match self {
@@ -171,14 +173,14 @@ impl Done {
     }
 }
 
-impl Failure {
+impl CommandFailure {
     /// As it is counted.
     const fn name(&self) -> &'static str {
         match self {
-            Self::NoCommand(_) => "no_command",
+            Self::InvalidCommand(_) => "no_command",
             Self::NotHandled => "not_handled",
-            Self::Clerk(_) => "clerk",
-            Self::Temporal(_) => "temporal",
+            Self::ClerkBans(_) => "clerk",
+            Self::TemporalPauses(_) => "temporal",
             Self::NotTold(_) => "not_told",
             Self::NotForwarded(_) => "not_forwarded",
             Self::Late => "late",
@@ -187,7 +189,7 @@ impl Failure {
 }
 
 /// Which command it is and what became of it, never a body: it names people.
-fn log(message: &Message, outcome: &Result<Done, Failure>) {
+fn log(message: &QueueMessage, outcome: &Result<CommandOutcome, CommandFailure>) {
     let received = Command::receive(&message.body).ok();
     let command = received.as_ref().map(|received| received.id.to_string());
     let kind = received.as_ref().map(|received| received.command.kind());

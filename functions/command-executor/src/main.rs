@@ -1,11 +1,11 @@
 //! Wires the executor to Lambda.
 
 use command_executor::Executor;
-use command_executor::clerk::Clerk;
-use command_executor::temporal::Temporal;
+use command_executor::clerk::ClerkBans;
+use command_executor::temporal::TemporalPauses;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use torale_platform::identity::Settings;
-use torale_platform::queue::Queue;
+use torale_platform::identity::IdentitySettings;
+use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::{clock, config};
 
@@ -19,16 +19,16 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn executor() -> Result<Executor<Clerk, Temporal, Queue>, Error> {
-    let clerk = Clerk::new(&Settings { timeout: config::COMMAND_TIMEOUT, ..config::identity() });
+async fn executor() -> Result<Executor<ClerkBans, TemporalPauses, MessageQueue>, Error> {
+    let clerk = ClerkBans::new(&IdentitySettings { timeout: config::COMMAND_TIMEOUT, ..config::identity() });
     let forward = match config::commands_forward_queue_url() {
-        Some(url) => Some(Queue::connect_to(url).await),
+        Some(url) => Some(MessageQueue::connect_to(url).await),
         None => None,
     };
     Ok(Executor {
         clerk,
-        temporal: Temporal::new(config::temporal()),
-        events: Queue::connect().await,
+        temporal: TemporalPauses::new(config::temporal()),
+        events: MessageQueue::connect().await,
         forward,
         handled: config::commands_handled()?,
         clock: clock::system,

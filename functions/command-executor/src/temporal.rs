@@ -21,7 +21,7 @@ pub enum TemporalError {
     #[error(
         "TEMPORAL_ADDRESS is no address of Temporal's frontend, or an unencrypted one beside TEMPORAL_API_KEY"
     )]
-    Misconfigured,
+    IdentityMisconfigured,
     /// No answer in time.
     #[error("Temporal timed out")]
     TimedOut,
@@ -34,21 +34,21 @@ pub enum TemporalError {
 }
 
 /// Pauses schedules.
-pub trait Pause: Sync {
+pub trait PauseSchedules: Sync {
     /// Pauses a schedule and leaves a note for people, however often it is called; `false` if there is no such
     /// schedule.
     fn pause(&self, schedule: &str, note: &str) -> impl Future<Output = Result<bool, TemporalError>> + Send;
 }
 
 /// Temporal itself, connected to when it is first needed, and anew after trouble.
-pub struct Temporal {
-    settings: config::Temporal,
+pub struct TemporalPauses {
+    settings: config::TemporalSettings,
     connected: Mutex<Option<Client>>,
 }
 
-impl Temporal {
+impl TemporalPauses {
     /// As the settings say; connects to nothing yet.
-    pub fn new(settings: config::Temporal) -> Self {
+    pub fn new(settings: config::TemporalSettings) -> Self {
         Self { settings, connected: Mutex::default() }
     }
 
@@ -80,7 +80,7 @@ impl Temporal {
     }
 }
 
-impl Pause for Temporal {
+impl PauseSchedules for TemporalPauses {
     async fn pause(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
         let asked = timeout(self.settings.timeout, self.pause_within_limit(schedule, note)).await;
         let asked = asked.unwrap_or(Err(TemporalError::TimedOut));
@@ -119,8 +119,8 @@ fn unconnected(error: ClientConnectError) -> TemporalError {
 }
 
 /// One attempt each: what fails comes again from the queue. Requests are too small to be worth compressing.
-fn connection(settings: &config::Temporal) -> Result<ConnectionOptions, TemporalError> {
-    let target = target(settings).ok_or(TemporalError::Misconfigured)?;
+fn connection(settings: &config::TemporalSettings) -> Result<ConnectionOptions, TemporalError> {
+    let target = target(settings).ok_or(TemporalError::IdentityMisconfigured)?;
     let tls = (target.scheme() == "https").then(TlsOptions::default);
     Ok(ConnectionOptions::new(target)
         .identity("torale-admin")
@@ -134,7 +134,7 @@ fn connection(settings: &config::Temporal) -> Result<ConnectionOptions, Temporal
 }
 
 /// The address with its scheme. A key goes over an encrypted connection, or stays on this machine.
-fn target(settings: &config::Temporal) -> Option<Url> {
+fn target(settings: &config::TemporalSettings) -> Option<Url> {
     let address = &settings.address;
     let scheme = if settings.api_key.is_some() { "https" } else { "http" };
     let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
@@ -153,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     fn target_of(address: &str, api_key: Option<&str>) -> Option<String> {
-        let settings = config::Temporal {
+        let settings = config::TemporalSettings {
             address: address.to_owned(),
             namespace: "default".to_owned(),
             api_key: api_key.map(str::to_owned),

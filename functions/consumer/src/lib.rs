@@ -4,10 +4,10 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_domain::time::Timestamp;
-use torale_platform::batch::{self, Message};
-use torale_platform::consume::{Consumer, Outcome};
-use torale_platform::metrics::{self, Set};
+use torale_domain::values::time::Timestamp;
+use torale_platform::batch::{self, QueueMessage};
+use torale_platform::consume::{BatchOutcome, Consumer};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::store::Usage;
 
 /// Takes in one batch; answers with the messages that must come again.
@@ -39,7 +39,12 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
 }
 
 /// What CloudWatch counts of a batch; `Torale/Events` has a metric for each type.
-pub fn counters(outcome: &Outcome, messages: &[Message], batch_ms: u64, now: Timestamp) -> [Set; 2] {
+pub fn counters(
+    outcome: &BatchOutcome,
+    messages: &[QueueMessage],
+    batch_ms: u64,
+    now: Timestamp,
+) -> [MetricSet; 2] {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let counted = [
         ("Messages", number(messages.len())),
@@ -57,5 +62,8 @@ pub fn counters(outcome: &Outcome, messages: &[Message], batch_ms: u64, now: Tim
     let age = ("StuckAge", "Seconds", batch::stuck(handed_back, now));
     let metrics = counted.chain([age, ("BatchTime", "Milliseconds", batch_ms)]).collect();
     let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
-    [Set { namespace: "Torale/Consumer", metrics }, Set { namespace: "Torale/Events", metrics: events }]
+    [
+        MetricSet { namespace: "Torale/Consumer", metrics },
+        MetricSet { namespace: "Torale/Events", metrics: events },
+    ]
 }

@@ -1,8 +1,8 @@
 //! PATCH /admin/users/{id}/deactivate: bars a user, and orders that its tasks, keys and login stop.
 
-use torale_domain::changes::{Deactivated, OneUser};
+use torale_domain::requests::changes::{DeactivateUserAnswer, UserIdRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, Changing, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -14,10 +14,13 @@ impl Change for DeactivateUser {
         path: "/admin/users/{id}/deactivate",
         action: "users.deactivate",
     };
-    type Input = OneUser;
-    type Answer = Deactivated;
+    type Request = UserIdRequest;
+    type Answer = DeactivateUserAnswer;
 
-    async fn handle(changing: &Changing<'_>, user: OneUser) -> Result<Deactivated, AdminError> {
+    async fn handle(
+        changing: &ChangeContext<'_>,
+        user: UserIdRequest,
+    ) -> Result<DeactivateUserAnswer, AdminError> {
         changing.deactivate(user).await
     }
 }

@@ -1,8 +1,8 @@
 //! POST /admin/users/deactivate: bars several users, each by itself.
 
-use torale_domain::changes::{AllDeactivated, SomeUsers};
+use torale_domain::requests::changes::{DeactivateUsersAnswer, UserIdsRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, Changing, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -14,10 +14,13 @@ impl Change for DeactivateUsers {
         path: "/admin/users/deactivate",
         action: "users.deactivate_many",
     };
-    type Input = SomeUsers;
-    type Answer = AllDeactivated;
+    type Request = UserIdsRequest;
+    type Answer = DeactivateUsersAnswer;
 
-    async fn handle(changing: &Changing<'_>, users: SomeUsers) -> Result<AllDeactivated, AdminError> {
+    async fn handle(
+        changing: &ChangeContext<'_>,
+        users: UserIdsRequest,
+    ) -> Result<DeactivateUsersAnswer, AdminError> {
         changing.deactivate_all(users).await
     }
 }

@@ -2,7 +2,7 @@
 
 use torale_domain::pages::executions;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,10 @@ pub struct Executions;
 impl Handler for Executions {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/executions", action: "executions.list" };
-    type Query = executions::ExecutionsQuery;
+    type Parameters = executions::ExecutionsQuery;
     type Answer = executions::ExecutionsPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
+    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
         Ok(executions::answer(call.reader, query, call.now).await?)
     }
 }

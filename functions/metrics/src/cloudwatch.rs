@@ -7,7 +7,7 @@ use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Datapoint, Dimension, MetricDatum, StandardUnit, Statistic};
 use std::time::Duration;
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::values::time::{MINUTE, Timestamp};
 use torale_platform::aws::causes;
 
 /// The namespace of what the function tells.
@@ -32,7 +32,7 @@ fn failed<E: std::error::Error>(error: &E) -> CloudWatchError {
 
 /// One value of a metric.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Value {
+pub struct MetricValue {
     /// The metric.
     pub name: &'static str,
     /// Its unit.
@@ -65,8 +65,8 @@ impl CloudWatch {
     ///
     /// # Errors
     /// If CloudWatch has not taken them, or not in time.
-    pub async fn put(&self, values: &[Value], now: Timestamp) -> Result<(), CloudWatchError> {
-        let datum = |value: &Value| {
+    pub async fn put(&self, values: &[MetricValue], now: Timestamp) -> Result<(), CloudWatchError> {
+        let datum = |value: &MetricValue| {
             let datum = MetricDatum::builder().metric_name(value.name).unit(value.unit.clone());
             datum.value(value.value).timestamp(time(now)).build()
         };

@@ -6,15 +6,15 @@
 pub mod cloudwatch;
 
 use aws_sdk_cloudwatch::types::StandardUnit;
-use cloudwatch::{CloudWatch, CloudWatchError, Value};
+use cloudwatch::{CloudWatch, CloudWatchError, MetricValue};
 use serde::Serialize;
 use std::future::Future;
 use tokio::time::{Duration, Instant};
 use torale_domain::pages::metrics;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::config;
-use torale_platform::queue::{Queue, QueueError};
+use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
 
 /// Longest time to find something out.
@@ -22,13 +22,13 @@ const FINDING: Duration = Duration::from_secs(10);
 
 /// Where the values come from, and where they go.
 #[derive(Debug)]
-pub struct Sources {
+pub struct MetricSources {
     /// The tables.
     pub store: Store,
     /// Which projections are live.
     pub generations: Generations,
     /// The queue of events.
-    pub events: Queue,
+    pub events: MessageQueue,
     /// CloudWatch.
     pub cloudwatch: CloudWatch,
     /// The present time.
@@ -37,7 +37,7 @@ pub struct Sources {
 
 /// Why a run failed. All that could be found out was told even so, but for the last of these.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum MetricsError {
     /// Some values are not known.
     #[error("not known: {}", .0.join(", "))]
     Incomplete(Vec<&'static str>),
@@ -52,7 +52,7 @@ enum Unknown {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    MessageQueue(#[from] QueueError),
     #[error(transparent)]
     CloudWatch(#[from] CloudWatchError),
     #[error("out of time")]
@@ -61,20 +61,20 @@ enum Unknown {
 
 /// What a run answers.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct MetricsAnswer {
     /// Values that were told.
     pub values: usize,
     /// What finding them out has cost.
     pub read_units: f64,
 }
 
-type Found = Result<Vec<Value>, Unknown>;
+type MetricValues = Result<Vec<MetricValue>, Unknown>;
 
 /// One run.
 ///
 /// # Errors
 /// If something could not be found out, or CloudWatch has not taken what was.
-pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
+pub async fn handle(sources: &MetricSources) -> Result<MetricsAnswer, MetricsError> {
     let (now, usage) = ((sources.clock)(), Usage::default());
     let until = Instant::now() + FINDING;
     let (platform, [lag, age], outbox, quarantine, audit) = futures::join!(
@@ -104,9 +104,9 @@ pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
     if !values.is_empty() {
         sources.cloudwatch.put(&values, now).await?;
     }
-    let answer = Answer { values: values.len(), read_units: usage.read_units() };
+    let answer = MetricsAnswer { values: values.len(), read_units: usage.read_units() };
     tracing::info!(values = answer.values, ?unknown, read_units = answer.read_units, "told");
-    if unknown.is_empty() { Ok(answer) } else { Err(Failure::Incomplete(unknown)) }
+    if unknown.is_empty() { Ok(answer) } else { Err(MetricsError::Incomplete(unknown)) }
 }
 
 async fn in_time<T>(
@@ -118,8 +118,8 @@ async fn in_time<T>(
         .map_or(Err(Unknown::OutOfTime), |found| found.map_err(Into::into))
 }
 
-impl Sources {
-    async fn platform(&self, now: Timestamp, usage: &Usage) -> Found {
+impl MetricSources {
+    async fn platform(&self, now: Timestamp, usage: &Usage) -> MetricValues {
         let live = self.generations.read(&self.store, usage).await?;
         let found = metrics::answer(&TableReader::of(&self.store, &live, usage), now).await?;
         Ok(vec![
@@ -134,7 +134,7 @@ impl Sources {
 
     /// The log and the projections are written together, so what they lag behind by is what waits in the queue: for
     /// the first time, or handed back.
-    async fn lag(&self, now: Timestamp, until: Instant) -> [Found; 2] {
+    async fn lag(&self, now: Timestamp, until: Instant) -> [MetricValues; 2] {
         match in_time(until, self.events.waiting()).await {
             Ok(waiting) => {
                 let age = in_time(until, self.age(waiting, now)).await;
@@ -144,7 +144,7 @@ impl Sources {
         }
     }
 
-    async fn age(&self, waiting: u64, now: Timestamp) -> Found {
+    async fn age(&self, waiting: u64, now: Timestamp) -> MetricValues {
         let oldest = match waiting {
             0 => Some(0.0),
             _ => {
@@ -157,27 +157,27 @@ impl Sources {
         Ok(seconds.into_iter().collect())
     }
 
-    async fn outbox(&self, now: Timestamp, usage: &Usage) -> Found {
+    async fn outbox(&self, now: Timestamp, usage: &Usage) -> MetricValues {
         let oldest = self.store.oldest_order(usage).await?;
         Ok(vec![of("OutboxAgeSeconds", StandardUnit::Seconds, oldest.map_or(0.0, |at| seconds(at, now)))])
     }
 
-    async fn quarantine(&self, usage: &Usage) -> Found {
+    async fn quarantine(&self, usage: &Usage) -> MetricValues {
         Ok(vec![count("QuarantinedMessages", self.store.quarantined(usage).await?)])
     }
 
-    async fn audit(&self, now: Timestamp, usage: &Usage) -> Found {
+    async fn audit(&self, now: Timestamp, usage: &Usage) -> MetricValues {
         let sealing = self.store.sealing(now, usage).await?;
         let age = sealing.last.map(|at| of("AuditSealAgeSeconds", StandardUnit::Seconds, seconds(at, now)));
         Ok([count("AuditUnsealedRecords", sealing.unsealed)].into_iter().chain(age).collect())
     }
 }
 
-const fn of(name: &'static str, unit: StandardUnit, value: f64) -> Value {
-    Value { name, unit, value }
+const fn of(name: &'static str, unit: StandardUnit, value: f64) -> MetricValue {
+    MetricValue { name, unit, value }
 }
 
-fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> Value {
+fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> MetricValue {
     of(name, StandardUnit::Count, number(value))
 }
 

@@ -1,13 +1,13 @@
 //! From an endpoint's types to its operation in the document.
 
-use crate::responses::{self, Limits};
+use crate::responses::{self, LimitHeaders};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use torale_domain::auth::Refusal;
-use torale_domain::changes::{Input, Unreadable};
-use torale_domain::params::{Parameter, Query};
+use torale_domain::access::credentials::AccessRefusal;
+use torale_domain::requests::changes::{ChangeRequest, InvalidChangeRequest};
+use torale_domain::requests::parameters::{Parameter, QueryParameters};
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::serve::{Change, Endpoint, Handler};
 
@@ -64,11 +64,11 @@ impl Describer {
     where
         H::Answer: JsonSchema,
     {
-        let parameters = H::Query::parameters();
+        let parameters = H::Parameters::parameters();
         let malformed: Vec<String> =
             parameters.iter().map(|parameter| format!("{}=", parameter.name)).collect();
         let mut errors = Vec::new();
-        errors.extend(H::Query::parse(&malformed.join("&")).err().map(AdminError::Invalid));
+        errors.extend(H::Parameters::parse(&malformed.join("&")).err().map(AdminError::Invalid));
         let parameters: Vec<Value> = parameters.iter().map(query_parameter).collect();
         let own = json!({ "parameters": parameters });
         self.authenticated::<H::Answer>(&H::ENDPOINT, summary, own, &errors, example);
@@ -80,15 +80,15 @@ impl Describer {
         C::Answer: JsonSchema,
     {
         let mut errors = vec![AdminError::TooLarge];
-        if let Err(Unreadable::Faults(faults)) = C::Input::parse("", b"{}") {
+        if let Err(InvalidChangeRequest::Faults(faults)) = C::Request::parse("", b"{}") {
             errors.push(AdminError::Invalid(faults));
         }
         errors.extend(refusals);
-        let id = C::Input::path().map(|schema| {
+        let id = C::Request::path().map(|schema| {
             json!({ "name": "id", "in": "path", "required": true, "description": "The user.", "schema": schema })
         });
-        let size = format!("At most {} bytes.", C::Input::MAX_BODY);
-        let own = match C::Input::body() {
+        let size = format!("At most {} bytes.", C::Request::MAX_BODY);
+        let own = match C::Request::body() {
             Some(schema) => json!({ "requestBody": request_body(&size, schema) }),
             None => {
                 json!({ "description": format!("No body is needed; one that is sent is ignored. {size}") })
@@ -109,7 +109,7 @@ impl Describer {
         let errors: Vec<HttpError> = errors.iter().map(HttpError::from).collect();
         let refusals = responses::refusals(&mut self.generator, &errors, responses::limits);
         let schema = responses::body_of::<A>(&mut self.generator);
-        let good = responses::good(schema, json!({ "example": { "value": example } }), Limits::Always);
+        let good = responses::good(schema, json!({ "example": { "value": example } }), LimitHeaders::Always);
         let security = SCHEMES.map(|scheme| json!({ scheme: [] }));
         let anywhere = self
             .shared
@@ -161,11 +161,11 @@ fn query_parameter(Parameter { name, about, kind }: &Parameter) -> Value {
 /// What any authenticated endpoint may answer.
 fn admission() -> Vec<AdminError> {
     vec![
-        AdminError::Refused(Refusal::Missing),
-        AdminError::Refused(Refusal::InvalidKey),
-        AdminError::Refused(Refusal::Expired),
-        AdminError::Refused(Refusal::InvalidToken),
-        AdminError::Refused(Refusal::NotAdmin),
+        AdminError::Refused(AccessRefusal::Missing),
+        AdminError::Refused(AccessRefusal::InvalidKey),
+        AdminError::Refused(AccessRefusal::Expired),
+        AdminError::Refused(AccessRefusal::InvalidToken),
+        AdminError::Refused(AccessRefusal::NotAdmin),
         AdminError::RateLimited { retry_after: 17 },
         AdminError::Internal(String::new()),
         AdminError::TimedOut,

@@ -1,11 +1,11 @@
 //! Every operation of the API, and the document that they make.
 
 use crate::describe::{Describer, SCHEMES, merged, request_body};
-use crate::responses::{self, Limits};
+use crate::responses::{self, LimitHeaders};
 use crate::{ROUTE, examples};
 use clerk_webhook::{BadSignature, MAX_BODY, WebhookTaken};
 use serde_json::{Map, Value, json};
-use torale_domain::clerk::{Fault, Payload};
+use torale_domain::events::clerk::{Payload, WebhookFault};
 use torale_platform::error::{AdminError, Conflict, HttpError};
 
 /// The document.
@@ -70,26 +70,26 @@ fn own() -> Value {
     let examples = json!({ "example": { "summary": "Its beginning.", "value": { "openapi": "3.1.0" } } });
     json!({
         "operationId": "openapi.read", "summary": "This document.", "tags": ["public"], "security": [],
-        "responses": { "200": responses::good(schema, examples, Limits::Never) },
+        "responses": { "200": responses::good(schema, examples, LimitHeaders::Never) },
     })
 }
 
 fn webhook(all: &mut Describer) -> Value {
-    use clerk_webhook::Refusal;
+    use clerk_webhook::WebhookRefusal;
     let refusals = [
-        Refusal::Signature(BadSignature::Missing),
-        Refusal::Signature(BadSignature::Timestamp),
-        Refusal::Signature(BadSignature::Wrong),
-        Refusal::Payload(Fault::NotJson),
-        Refusal::TooLarge,
-        Refusal::Admin(AdminError::Internal(String::new())),
-        Refusal::Admin(AdminError::TimedOut),
+        WebhookRefusal::Signature(BadSignature::Missing),
+        WebhookRefusal::Signature(BadSignature::Timestamp),
+        WebhookRefusal::Signature(BadSignature::Wrong),
+        WebhookRefusal::Payload(WebhookFault::NotJson),
+        WebhookRefusal::TooLarge,
+        WebhookRefusal::Admin(AdminError::Internal(String::new())),
+        WebhookRefusal::Admin(AdminError::TimedOut),
     ];
-    let errors: Vec<HttpError> = refusals.iter().map(Refusal::http).collect();
-    let refusals = responses::refusals(&mut all.generator, &errors, |_| Limits::Never);
+    let errors: Vec<HttpError> = refusals.iter().map(WebhookRefusal::http).collect();
+    let refusals = responses::refusals(&mut all.generator, &errors, |_| LimitHeaders::Never);
     let taken = responses::body_of::<WebhookTaken>(&mut all.generator);
     let examples = json!({ "example": { "value": { "detail": "Accepted" } } });
-    let good = json!({ "200": responses::good(taken, examples, Limits::Never) });
+    let good = json!({ "200": responses::good(taken, examples, LimitHeaders::Never) });
     let header = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": schema });
     let [id, timestamp, signature] = clerk_webhook::HEADERS;
     json!({

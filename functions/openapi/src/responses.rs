@@ -10,7 +10,7 @@ use torale_platform::serve::RATE_LIMIT_HEADERS;
 
 /// Whether answers tell how the user stands with its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limits {
+pub(crate) enum LimitHeaders {
     /// Nobody is counted.
     Never,
     /// Depends on how far the request came.
@@ -20,11 +20,11 @@ pub(crate) enum Limits {
 }
 
 /// How the user stands with its limits after an answer of this status.
-pub(crate) const fn limits(status: StatusCode) -> Limits {
+pub(crate) const fn limits(status: StatusCode) -> LimitHeaders {
     match status {
-        StatusCode::UNAUTHORIZED => Limits::Never,
-        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => Limits::Sometimes,
-        _ => Limits::Always,
+        StatusCode::UNAUTHORIZED => LimitHeaders::Never,
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => LimitHeaders::Sometimes,
+        _ => LimitHeaders::Always,
     }
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn body_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 }
 
 /// A good answer.
-pub(crate) fn good(schema: Value, examples: Value, limits: Limits) -> Value {
+pub(crate) fn good(schema: Value, examples: Value, limits: LimitHeaders) -> Value {
     response("As asked.", headers(&[], limits), schema, examples)
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn good(schema: Value, examples: Value, limits: Limits) -> Value {
 pub(crate) fn refusals(
     generator: &mut SchemaGenerator,
     errors: &[HttpError],
-    limits: impl Fn(StatusCode) -> Limits,
+    limits: impl Fn(StatusCode) -> LimitHeaders,
 ) -> Map<String, Value> {
     let mut by_status: BTreeMap<StatusCode, Vec<&HttpError>> = BTreeMap::new();
     for error in errors {
@@ -81,13 +81,13 @@ fn response(about: &str, headers: Map<String, Value>, schema: Value, examples: V
     json!({ "description": about, "headers": headers, "content": content })
 }
 
-fn headers(own: &[&str], limits: Limits) -> Map<String, Value> {
+fn headers(own: &[&str], limits: LimitHeaders) -> Map<String, Value> {
     let always = respond::ALWAYS.iter().map(|(name, _)| *name).chain([respond::REQUEST_ID]);
     let mut headers: Map<String, Value> = always.chain(own.iter().copied()).map(reference).collect();
     match limits {
-        Limits::Never => {}
-        Limits::Sometimes => headers.extend(limit_headers(false)),
-        Limits::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
+        LimitHeaders::Never => {}
+        LimitHeaders::Sometimes => headers.extend(limit_headers(false)),
+        LimitHeaders::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
     }
     headers
 }

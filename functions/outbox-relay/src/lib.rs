@@ -3,14 +3,14 @@
 use serde::Serialize;
 use tokio::time::Instant;
 use torale_platform::clock::Clock;
-use torale_platform::metrics::{self, Set};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::outbox::{Relay, Relayed};
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::store::{Generations, Store, StoreError, Usage};
 
 /// What a run answers.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct RelayAnswer {
     commands: u64,
     orders: u64,
     failed: u64,
@@ -23,10 +23,10 @@ pub struct Answer {
 /// If the outbox can't be read. An order that can't be worked off stays, and is counted.
 pub async fn handle(
     store: &Store,
-    queue: &Queue,
+    queue: &MessageQueue,
     clock: Clock,
     deadline: Instant,
-) -> Result<Answer, StoreError> {
+) -> Result<RelayAnswer, StoreError> {
     let (usage, generations) = (Usage::default(), Generations::default());
     let relayed = Relay::new(store, &generations, queue, &usage).run(clock, deadline).await?;
     let unreadable = unreadable(&relayed);
@@ -36,14 +36,14 @@ pub async fn handle(
     let Relayed { commands, orders, failed, lag_ms, .. } = relayed;
     let (read_units, write_units) = (usage.read_units(), usage.write_units());
     tracing::info!(commands, orders, failed, lag_ms, read_units, write_units, "relayed");
-    Ok(Answer { commands, orders, failed, lag_ms })
+    Ok(RelayAnswer { commands, orders, failed, lag_ms })
 }
 
 /// What an alarm is to ring for, if anything: an order that can't be read has no age either, and its commands are not
 /// sent.
-pub fn unreadable(relayed: &Relayed) -> Set {
+pub fn unreadable(relayed: &Relayed) -> MetricSet {
     let found = [("UnreadableOrders", "Count", relayed.unreadable)];
-    Set {
+    MetricSet {
         namespace: "Torale/Outbox",
         metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect(),
     }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use torale_domain::keys::Lanes;
-use torale_replay::build::Built;
+use torale_domain::storage::keys::Lanes;
+use torale_replay::build::BuildOutcome;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, Step};
+use torale_replay::flip::{Promotion, PromotionStep};
 use torale_replay::tail::Tail;
-use torale_replay::{Failure, Replay, Stop};
+use torale_replay::{Replay, ReplayError, StopSignal};
 
 /// What is left of an invocation's time when a step stops: a checkpoint and an answer.
 const RESERVE: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// One step.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub enum Request {
+pub enum ReplayRequest {
     /// Begin to build the next generation.
     Begin {
         /// How many lanes it has; as many as the live one without it.
@@ -53,7 +53,7 @@ pub enum Request {
 
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct ReplayAnswer {
     /// The generation.
     pub generation: String,
     /// Whether the step is done, and the next may follow; else it is to be called again, after `wait_seconds`.
@@ -70,7 +70,7 @@ pub struct Answer {
 pub enum StepError {
     /// The replay failed.
     #[error(transparent)]
-    Replay(#[from] Failure),
+    Replay(#[from] ReplayError),
     /// The number of lanes is none.
     #[error("a generation has 1 to {} lanes", Lanes::MAX)]
     Lanes,
@@ -83,18 +83,22 @@ pub enum StepError {
 ///
 /// # Errors
 /// If it failed; the same step may be tried again.
-pub async fn handle(replay: &Replay, request: Request, time: Duration) -> Result<Answer, StepError> {
+pub async fn handle(
+    replay: &Replay,
+    request: ReplayRequest,
+    time: Duration,
+) -> Result<ReplayAnswer, StepError> {
     let deadline = Instant::now() + time.saturating_sub(RESERVE);
     let answer = match request {
-        Request::Begin { lanes } => begin(replay, lanes).await?,
-        Request::Build { generation } => {
-            let built = replay.build(&generation, WORKERS, &Stop::at(deadline)).await?;
-            if let Built::Finished(tally) = &built {
+        ReplayRequest::Begin { lanes } => begin(replay, lanes).await?,
+        ReplayRequest::Build { generation } => {
+            let built = replay.build(&generation, WORKERS, &StopSignal::at(deadline)).await?;
+            if let BuildOutcome::Finished(tally) = &built {
                 tracing::info!(generation, ?tally, "built");
             }
-            answer(generation, built != Built::OutOfTime, 0)
+            answer(generation, built != BuildOutcome::OutOfTime, 0)
         }
-        Request::CatchUp { generation } => {
+        ReplayRequest::CatchUp { generation } => {
             let built = replay.generation(&generation).await?;
             let mut tail = Tail::resume(replay, &built).await?;
             // What is folded when time is up stays folded, and every pass that ended is noted.
@@ -104,7 +108,7 @@ pub async fn handle(replay: &Replay, request: Request, time: Duration) -> Result
             };
             answer(generation, done, 0)
         }
-        Request::Compare { generation } => {
+        ReplayRequest::Compare { generation } => {
             let (live, other) = (replay.pointer().await?.live, replay.generation(&generation).await?);
             let expected =
                 if live.lanes == other.lanes { Expected::Table(&live) } else { Expected::Log(other.lanes) };
@@ -115,22 +119,22 @@ pub async fn handle(replay: &Replay, request: Request, time: Duration) -> Result
             let compared = compared.map_err(|_elapsed| StepError::OutOfTime)??;
             let (differing, in_motion) = (compared.differences.len(), compared.in_motion);
             tracing::info!(generation, differing, in_motion, more = compared.more, "compared");
-            Answer { equal: Some(compared.is_equal()), ..answer(generation, true, 0) }
+            ReplayAnswer { equal: Some(compared.is_equal()), ..answer(generation, true, 0) }
         }
-        Request::Promote { generation } => match Promotion::new(replay, &generation).step().await? {
-            Step::Live(_) => answer(generation, true, 0),
-            Step::Wait(left) => answer(generation, false, left.as_secs() + 1),
+        ReplayRequest::Promote { generation } => match Promotion::new(replay, &generation).step().await? {
+            PromotionStep::Live(_) => answer(generation, true, 0),
+            PromotionStep::Wait(left) => answer(generation, false, left.as_secs() + 1),
         },
     };
     tracing::info!(?answer, "step");
     Ok(answer)
 }
 
-const fn answer(generation: String, done: bool, wait_seconds: u64) -> Answer {
-    Answer { generation, done, wait_seconds, equal: None }
+const fn answer(generation: String, done: bool, wait_seconds: u64) -> ReplayAnswer {
+    ReplayAnswer { generation, done, wait_seconds, equal: None }
 }
 
-async fn begin(replay: &Replay, lanes: Option<u32>) -> Result<Answer, StepError> {
+async fn begin(replay: &Replay, lanes: Option<u32>) -> Result<ReplayAnswer, StepError> {
     let live = replay.pointer().await?.live;
     let lanes = match lanes {
         Some(lanes) => Lanes::new(lanes).ok_or(StepError::Lanes)?,

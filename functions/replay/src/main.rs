@@ -1,7 +1,7 @@
 //! Wires rebuilds to Lambda: the state machine of `infra/template.yaml (ReplayMachine)` calls it step by step.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use replay::Request;
+use replay::ReplayRequest;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use torale_platform::batch::time_left;
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Error> {
     });
     // A rebuild has use for each processor that Lambda gives; polling has not.
     let threads = &OnceCell::new();
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ReplayRequest>| async move {
         let threads: &Runtime = threads.get_or_try_init(|| async { Runtime::new() }).await?;
         let step = replay::handle(replay.get().await, event.payload, time_left(event.context.deadline));
         threads.spawn(step.in_current_span()).await?.map_err(Error::from)

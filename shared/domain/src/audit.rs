@@ -17,4 +17,4 @@ pub mod record;
 pub mod seal;
 pub mod verify;
 
-pub use record::{Chain, ChainId, Entry, Link, Method, Principal, Record};
+pub use record::{AuditEntry, AuthMethod, Chain, Link, Principal, Record};

@@ -1,6 +1,6 @@
 //! When a schedule fires next, as Temporal reads cron expressions.
 
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};

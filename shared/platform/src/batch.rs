@@ -3,7 +3,7 @@
 use crate::clock;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use tokio::time::Duration;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// Without a deadline that lies ahead (`cargo lambda watch` tells a constant one) a batch gets this long.
 const DEFAULT_TIME: Duration = Duration::from_secs(25);
@@ -17,7 +17,7 @@ const FORGOTTEN: u32 = 3;
 
 /// A message of the queue.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub struct QueueMessage {
     /// The queue's id of the message.
     pub id: String,
     /// Its text.
@@ -29,10 +29,10 @@ pub struct Message {
 }
 
 /// The messages of an invocation.
-pub fn messages(event: SqsEvent) -> Vec<Message> {
+pub fn messages(event: SqsEvent) -> Vec<QueueMessage> {
     let records = event.records.into_iter();
     records
-        .map(|record| Message {
+        .map(|record| QueueMessage {
             id: record.message_id.unwrap_or_default(),
             body: record.body.unwrap_or_default(),
             sent_at: record.attributes.get(SENT).and_then(|at| at.parse().ok()).map(Timestamp::from_millis),
@@ -49,7 +49,7 @@ pub fn time_left(deadline: u64) -> Duration {
 
 /// How long ago the queue took the oldest of those messages that were handed out three times or more, in seconds; 0 if
 /// none was. What was held up once or twice goes through with its next try, and SQS knows its age.
-pub fn stuck<'a>(messages: impl IntoIterator<Item = &'a Message>, now: Timestamp) -> u64 {
+pub fn stuck<'a>(messages: impl IntoIterator<Item = &'a QueueMessage>, now: Timestamp) -> u64 {
     let again = messages.into_iter().filter(|message| message.received >= FORGOTTEN);
     let oldest = again.filter_map(|message| message.sent_at).min();
     oldest.map_or(0, |at| u64::try_from((now.millis() - at.millis()) / 1000).unwrap_or(0))

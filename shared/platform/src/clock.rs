@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the one place that may")]
 
 use std::time::Duration;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// A source of the present time; tests bring their own.
 pub type Clock = fn() -> Timestamp;

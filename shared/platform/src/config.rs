@@ -2,10 +2,10 @@
 //!
 //! The AWS SDK reads its own (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, credentials, ...), the Lambda runtime its own.
 
-use crate::identity::Settings;
+use crate::identity::IdentitySettings;
 use std::time::Duration;
-use torale_domain::commands::Command;
-use torale_domain::limits::Limits;
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::deactivation::commands::Command;
 use torale_domain::pages::TemporalUi;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -32,7 +32,7 @@ pub const COMMANDS_QUEUE_URL: &str = "TORALE_COMMANDS_QUEUE_URL";
 pub const EVENTS_QUEUE_URL: &str = "TORALE_EVENTS_QUEUE_URL";
 /// How to reach Temporal.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Temporal {
+pub struct TemporalSettings {
     /// Where its frontend is, as it was set; empty where it was not.
     pub address: String,
     /// The namespace of the platform's schedules.
@@ -44,8 +44,8 @@ pub struct Temporal {
 }
 
 /// How to reach Temporal.
-pub fn temporal() -> Temporal {
-    Temporal {
+pub fn temporal() -> TemporalSettings {
+    TemporalSettings {
         address: variable(TEMPORAL_ADDRESS, ""),
         namespace: variable(TEMPORAL_NAMESPACE, "default"),
         api_key: optional(TEMPORAL_API_KEY),
@@ -56,17 +56,17 @@ pub fn temporal() -> Temporal {
 /// A name in [`COMMANDS_HANDLED`] that no kind of command has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("COMMANDS_HANDLED: there is no command {0}")]
-pub struct UnknownKind(pub String);
+pub struct UnknownCommandKind(pub String);
 
 /// The kinds of commands that the executor carries out.
-pub fn commands_handled() -> Result<Vec<&'static str>, UnknownKind> {
+pub fn commands_handled() -> Result<Vec<&'static str>, UnknownCommandKind> {
     kinds(&variable(COMMANDS_HANDLED, &Command::KINDS.join(",")))
 }
 
-fn kinds(list: &str) -> Result<Vec<&'static str>, UnknownKind> {
+fn kinds(list: &str) -> Result<Vec<&'static str>, UnknownCommandKind> {
     let known = |name: &str| Command::KINDS.into_iter().find(|kind| *kind == name);
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| known(name).ok_or_else(|| UnknownKind(name.to_owned()))).collect()
+    names.map(|name| known(name).ok_or_else(|| UnknownCommandKind(name.to_owned()))).collect()
 }
 
 /// The queue that commands are passed on to which the executor does not carry out, if there is one.
@@ -158,8 +158,8 @@ pub fn temporal_ui() -> TemporalUi {
 }
 
 /// The limits of every user.
-pub fn limits() -> Result<Limits, std::num::ParseIntError> {
-    Ok(Limits::new(
+pub fn limits() -> Result<RateLimits, std::num::ParseIntError> {
+    Ok(RateLimits::new(
         variable(RATE_LIMIT_PER_MINUTE, "1000").parse()?,
         variable(RATE_LIMIT_PER_HOUR, "10000").parse()?,
     ))
@@ -198,12 +198,12 @@ pub fn audit_key() -> AuditKey {
 }
 
 /// How to identify who asks.
-pub fn identity() -> Settings {
-    let default = Settings::default();
+pub fn identity() -> IdentitySettings {
+    let default = IdentitySettings::default();
     let list = |text: String| {
         text.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect()
     };
-    Settings {
+    IdentitySettings {
         issuer: optional(CLERK_ISSUER),
         jwks_url: optional(CLERK_JWKS_URL),
         jwt_key: optional(CLERK_JWT_KEY),
@@ -254,6 +254,6 @@ mod tests {
     fn kinds_of_commands_are_named_or_refused() {
         assert_eq!(kinds("task.pause, user.ban,"), Ok(vec!["task.pause", "user.ban"]));
         assert_eq!(kinds(" , "), Ok(vec![]));
-        assert_eq!(kinds("user.ban,task.paused"), Err(UnknownKind("task.paused".to_owned())));
+        assert_eq!(kinds("user.ban,task.paused"), Err(UnknownCommandKind("task.paused".to_owned())));
     }
 }

@@ -7,25 +7,25 @@
 mod commit;
 mod late;
 
-pub use crate::batch::Message;
+pub use crate::batch::QueueMessage;
 use crate::clock::{self, Clock};
 use crate::config::WRITING_TIME;
-use crate::store::log::Logged;
+use crate::store::log::LogEntry;
 use crate::store::{Generation, Generations, Store, StoreError, Usage};
-use commit::{Committer, Done};
+use commit::{CommitReport, Committer};
 use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use tokio::time::{Duration, Instant};
-use torale_domain::events::{self, Event, Received, SetAside};
-use torale_domain::fold::EntityKey;
-use torale_domain::keys::{self, Lane, Lanes, UNKNOWN_LANE};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
+use torale_domain::events::{self, Event, QuarantineReason, ReceivedMessage};
+use torale_domain::storage::keys::{self, Lane, Lanes, UNKNOWN_LANE};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct BatchOutcome {
     /// The messages that must come again.
     pub failed: Vec<String>,
     /// Events by type, those of unknown types under `unknown`.
@@ -54,7 +54,7 @@ pub struct Consumer {
 
 /// The events of one entity in a batch, with the messages that brought them.
 #[derive(Debug, Clone)]
-struct Unit {
+struct EntityBatch {
     entity: EntityKey,
     events: Vec<Event>,
     messages: Vec<usize>,
@@ -63,9 +63,9 @@ struct Unit {
 /// A batch, read: what each message is.
 #[derive(Debug, Default)]
 struct Batch<'a> {
-    units: BTreeMap<EntityKey, Unit>,
-    logged: Vec<(usize, Logged<'a>)>,
-    aside: Vec<(usize, &'a Message, SetAside)>,
+    units: BTreeMap<EntityKey, EntityBatch>,
+    logged: Vec<(usize, LogEntry<'a>)>,
+    aside: Vec<(usize, &'a QueueMessage, QuarantineReason)>,
     traces: BTreeMap<usize, TraceParent>,
 }
 
@@ -88,15 +88,15 @@ impl Consumer {
     }
 
     /// Takes in a batch. Until `deadline` everything is done or handed back.
-    pub async fn consume(&self, messages: &[Message], deadline: Instant, usage: &Usage) -> Outcome {
+    pub async fn consume(&self, messages: &[QueueMessage], deadline: Instant, usage: &Usage) -> BatchOutcome {
         let deadline = deadline.min(Instant::now() + WRITING_TIME);
         let deadline = deadline.checked_sub(RESERVE).unwrap_or(deadline);
         let now = self.now();
-        let mut outcome = Outcome::default();
+        let mut outcome = BatchOutcome::default();
         let batch = Batch::read(messages, now, &mut outcome);
         let mut failed = self.keep(&batch, now, deadline, usage).await;
         let units = batch.units.into_values();
-        let units: Vec<Unit> =
+        let units: Vec<EntityBatch> =
             units.filter(|unit| unit.messages.iter().all(|i| !failed.contains(i))).collect();
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
@@ -142,7 +142,7 @@ impl Consumer {
         deadline: Instant,
         usage: &Usage,
     ) -> BTreeSet<usize> {
-        let (indexes, logged): (Vec<usize>, Vec<Logged<'_>>) = batch.logged.iter().copied().unzip();
+        let (indexes, logged): (Vec<usize>, Vec<LogEntry<'_>>) = batch.logged.iter().copied().unzip();
         let writer = clock::unique();
         let append = in_time(deadline, self.store.append(&logged, now, &writer, usage));
         let aside: Vec<_> = batch
@@ -169,14 +169,14 @@ impl Consumer {
 async fn project(
     store: &Store,
     generation: &Generation,
-    units: Vec<Unit>,
+    units: Vec<EntityBatch>,
     deadline: Instant,
     usage: &Usage,
-) -> Done {
+) -> CommitReport {
     let committer = Committer::new(store, generation, usage, deadline);
     let lanes = by_lane(units, generation.lanes);
     let lanes = lanes.into_values().map(|units| committer.commit(units));
-    let mut all = Done::default();
+    let mut all = CommitReport::default();
     for done in futures::future::join_all(lanes).await {
         all.failed.extend(done.failed);
         all.without_effect += done.without_effect;
@@ -194,10 +194,10 @@ pub async fn catch_up(
     deadline: Instant,
     usage: &Usage,
 ) -> bool {
-    let mut units: BTreeMap<EntityKey, Unit> = BTreeMap::new();
+    let mut units: BTreeMap<EntityKey, EntityBatch> = BTreeMap::new();
     for (index, event) in events.into_iter().enumerate() {
         let entity = event.entity();
-        let unit = units.entry(entity.clone()).or_insert_with(|| Unit {
+        let unit = units.entry(entity.clone()).or_insert_with(|| EntityBatch {
             entity,
             events: Vec::new(),
             messages: Vec::new(),
@@ -218,23 +218,26 @@ async fn in_time<T>(
 }
 
 impl<'a> Batch<'a> {
-    fn read(messages: &'a [Message], now: Timestamp, outcome: &mut Outcome) -> Self {
+    fn read(messages: &'a [QueueMessage], now: Timestamp, outcome: &mut BatchOutcome) -> Self {
         let mut batch = Self::default();
         for (index, message) in messages.iter().enumerate() {
             batch.traces.extend(TraceParent::of_message(&message.body).map(|trace| (index, trace)));
             match events::parse(&message.body, Some(now)) {
-                Ok(Received::Known(event)) => {
+                Ok(ReceivedMessage::Known(event)) => {
                     count(&mut outcome.events, event.event_type().name());
                     let entity = event.entity();
-                    batch.logged.push((index, Logged { lane: keys::log_lane(&entity), body: &message.body }));
-                    let unit = Unit { entity: entity.clone(), events: Vec::new(), messages: Vec::new() };
+                    batch
+                        .logged
+                        .push((index, LogEntry { lane: keys::log_lane(&entity), body: &message.body }));
+                    let unit =
+                        EntityBatch { entity: entity.clone(), events: Vec::new(), messages: Vec::new() };
                     let unit = batch.units.entry(entity).or_insert(unit);
                     unit.events.push(*event);
                     unit.messages.push(index);
                 }
-                Ok(Received::Unknown { .. }) => {
+                Ok(ReceivedMessage::Unknown { .. }) => {
                     count(&mut outcome.events, "unknown");
-                    batch.logged.push((index, Logged { lane: UNKNOWN_LANE, body: &message.body }));
+                    batch.logged.push((index, LogEntry { lane: UNKNOWN_LANE, body: &message.body }));
                 }
                 Err(reason) => {
                     count(&mut outcome.set_aside, reason.code());
@@ -253,8 +256,8 @@ fn count(counts: &mut BTreeMap<&'static str, u64>, name: &'static str) {
 }
 
 /// Units by lane, those of one task beside each other: a lane's transactions follow one another, lanes run in parallel.
-fn by_lane(units: Vec<Unit>, lanes: Lanes) -> BTreeMap<Lane, Vec<Unit>> {
-    let mut by_lane: BTreeMap<Lane, Vec<(String, Unit)>> = BTreeMap::new();
+fn by_lane(units: Vec<EntityBatch>, lanes: Lanes) -> BTreeMap<Lane, Vec<EntityBatch>> {
+    let mut by_lane: BTreeMap<Lane, Vec<(String, EntityBatch)>> = BTreeMap::new();
     for unit in units {
         let near = neighbour(&unit);
         by_lane.entry(lanes.of(near.as_bytes())).or_default().push((near, unit));
@@ -267,7 +270,7 @@ fn by_lane(units: Vec<Unit>, lanes: Lanes) -> BTreeMap<Lane, Vec<Unit>> {
 }
 
 /// What an entity's writes have in common with others': its task or its user, else itself.
-fn neighbour(unit: &Unit) -> String {
+fn neighbour(unit: &EntityBatch) -> String {
     match &unit.entity {
         EntityKey::Task(id) => id.to_string(),
         EntityKey::User(id) => id.to_string(),

@@ -1,44 +1,48 @@
 //! Deactivating and reactivating users: one transaction holds the event, the user's new state with its diff, the order
 //! for the outbox and the audit record.
 
-use crate::audit::Trail;
+use crate::audit::AuditTrail;
 use crate::clock;
 use crate::error::{AdminError, Conflict};
 use crate::plan::{self, PlanFailure};
-use crate::store::{Generation, Generations, Lost, Pointer, Store, StoreError, TableReader, Usage, log};
+use crate::store::{
+    Generation, GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage, log,
+};
 use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::audit::Entry;
-use torale_domain::auth::{self, Refusal};
-use torale_domain::commands::{self, Cause, SOURCE};
-use torale_domain::commit::{self, Action, Condition, Entities, Entity, Write, unchanged};
-use torale_domain::entities::User;
-use torale_domain::events::{self, Event, EventType, Received, TYPE_PREFIX};
-use torale_domain::fold::EntityKey;
-use torale_domain::ids::{ClerkUserId, UserId};
-use torale_domain::item::{Item, Key};
-use torale_domain::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
-use torale_domain::outbox::{Deactivation, Order, Pending, What};
-use torale_domain::read::{Range, Reader, Reads};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
+use torale_domain::access::credentials::{self, AccessRefusal};
+use torale_domain::audit::AuditEntry;
+use torale_domain::deactivation::commands::{self, Cause, SOURCE};
+use torale_domain::deactivation::outbox::{Deactivation, OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::entities::readings::User;
+use torale_domain::events::{self, Event, EventType, ReceivedMessage, TYPE_PREFIX};
+use torale_domain::projections::entity;
+use torale_domain::projections::entity::{Entities, Entity};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
+use torale_domain::storage::read::{Range, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Condition, Write, unchanged};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::{ClerkUserId, UserId};
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
 
 /// How long lost races are tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is needed to change users.
-pub(crate) struct Changes<'a> {
+pub(crate) struct UserStatusWriter<'a> {
     pub(crate) store: &'a Store,
     pub(crate) generations: &'a Generations,
-    pub(crate) trail: &'a Trail,
+    pub(crate) trail: &'a AuditTrail,
     pub(crate) usage: &'a Usage,
     pub(crate) now: Timestamp,
     /// The admin who asks: must still be active when the change takes place.
     pub(crate) caller: UserId,
     /// How it is refused if it is not.
-    pub(crate) refusal: Refusal,
+    pub(crate) refusal: AccessRefusal,
     /// The trace of the request.
     pub(crate) trace: Option<TraceParent>,
     /// Whether its role is the one in the projections: then it must still be an admin's, too.
@@ -49,14 +53,14 @@ pub(crate) struct Changes<'a> {
 #[derive(Debug)]
 pub(crate) enum Deactivating {
     /// It took effect; this order is in the outbox.
-    Done { tasks: i128, pending: Box<Pending> },
+    Done { tasks: i128, pending: Box<StoredOutboxEntry> },
     /// An earlier one still holds.
     Already { tasks: i128 },
 }
 
 /// Why a try did not succeed.
 #[derive(Debug)]
-enum Failed {
+enum StatusChangeError {
     /// Someone else wrote first: read and plan again.
     Race,
     /// For good.
@@ -64,53 +68,53 @@ enum Failed {
 }
 
 /// Lost races so far, and until when there may be more.
-struct Tries {
+struct RetryBudget {
     lost: u32,
     until: Instant,
 }
 
-impl Tries {
+impl RetryBudget {
     /// Waits for another try; an error if there is none.
-    async fn after(&mut self, failed: Failed) -> Result<(), AdminError> {
+    async fn after(&mut self, failed: StatusChangeError) -> Result<(), AdminError> {
         match failed {
-            Failed::For(error) => return Err(error),
-            Failed::Race if Instant::now() >= self.until => {
+            StatusChangeError::For(error) => return Err(error),
+            StatusChangeError::Race if Instant::now() >= self.until => {
                 let reason = "the user is being changed all the time".to_owned();
                 return Err(StoreError::Unavailable(reason).into());
             }
-            Failed::Race => tokio::time::sleep(clock::backoff(self.lost)).await,
+            StatusChangeError::Race => tokio::time::sleep(clock::backoff(self.lost)).await,
         }
         self.lost += 1;
         Ok(())
     }
 }
 
-impl From<AdminError> for Failed {
+impl From<AdminError> for StatusChangeError {
     fn from(error: AdminError) -> Self {
         Self::For(error)
     }
 }
 
-impl From<StoreError> for Failed {
+impl From<StoreError> for StatusChangeError {
     fn from(error: StoreError) -> Self {
         Self::For(error.into())
     }
 }
 
-impl From<Lost> for Failed {
-    fn from(lost: Lost) -> Self {
+impl From<TransactError> for StatusChangeError {
+    fn from(lost: TransactError) -> Self {
         match lost {
-            Lost::Race => Self::Race,
-            Lost::Failed(error) => error.into(),
+            TransactError::Race => Self::Race,
+            TransactError::Failed(error) => error.into(),
         }
     }
 }
 
-impl From<PlanFailure> for Failed {
+impl From<PlanFailure> for StatusChangeError {
     fn from(failure: PlanFailure) -> Self {
         match failure {
             PlanFailure::Store(error) => error.into(),
-            PlanFailure::Unreadable(error) => unwritable(&error).into(),
+            PlanFailure::UnreadableEvent(error) => unwritable(&error).into(),
         }
     }
 }
@@ -120,8 +124,8 @@ fn unwritable(fault: &dyn std::fmt::Display) -> AdminError {
 }
 
 /// What a try is based on: all of it is guarded by the transaction.
-struct Found {
-    pointer: Pointer,
+struct UserSnapshot {
+    pointer: GenerationPointer,
     target: UserId,
     entities: Entities,
     /// The item with the user's numbers of tasks.
@@ -130,25 +134,25 @@ struct Found {
     deactivation: Option<Item>,
 }
 
-impl Found {
+impl UserSnapshot {
     fn entity(&self, user: UserId) -> Entity {
         self.entities.get(&EntityKey::User(user)).cloned().unwrap_or_default()
     }
 }
 
 /// An event of ours, and its message for the log.
-struct Own {
+struct OutgoingEvent {
     event: Event,
     message: String,
 }
 
-impl Own {
+impl OutgoingEvent {
     /// Dated now, or 1 ms after whatever says whether the user is active, if that is later.
     fn new(
         kind: EventType,
         target: UserId,
         user: &User<'_>,
-        changes: &Changes<'_>,
+        changes: &UserStatusWriter<'_>,
     ) -> Result<Self, AdminError> {
         let at = user.state_at.map_or(changes.now, |at| changes.now.max(at.plus(1)));
         let message = json!({
@@ -159,24 +163,24 @@ impl Own {
         });
         let message = commands::traced(message, changes.trace.as_ref()).to_string();
         match events::parse(&message, None) {
-            Ok(Received::Known(event)) => Ok(Self { event: *event, message }),
-            Ok(Received::Unknown { .. }) => Err(unwritable(&"an event of ours is unknown")),
+            Ok(ReceivedMessage::Known(event)) => Ok(Self { event: *event, message }),
+            Ok(ReceivedMessage::Unknown { .. }) => Err(unwritable(&"an event of ours is unknown")),
             Err(reason) => Err(unwritable(&reason)),
         }
     }
 }
 
-impl Changes<'_> {
+impl UserStatusWriter<'_> {
     /// Deactivates a user, unless an earlier deactivation of an admin's still holds. `entry` makes the audit record.
     pub(crate) async fn deactivate(
         &self,
         target: UserId,
-        entry: impl Fn() -> Entry + Sync,
+        entry: impl Fn() -> AuditEntry + Sync,
     ) -> Result<Deactivating, AdminError> {
         if target == self.caller {
             return Err(AdminError::Conflict(Conflict::OwnId));
         }
-        let mut tries = Tries { lost: 0, until: Instant::now() + PATIENCE };
+        let mut tries = RetryBudget { lost: 0, until: Instant::now() + PATIENCE };
         loop {
             match self.try_to_deactivate(target, &entry).await {
                 Ok(done) => return Ok(done),
@@ -188,8 +192,8 @@ impl Changes<'_> {
     async fn try_to_deactivate(
         &self,
         target: UserId,
-        entry: &(impl Fn() -> Entry + Sync),
-    ) -> Result<Deactivating, Failed> {
+        entry: &(impl Fn() -> AuditEntry + Sync),
+    ) -> Result<Deactivating, StatusChangeError> {
         let found = self.find(target).await?;
         let entity = found.entity(target);
         let user = User::of(&entity.state);
@@ -199,7 +203,7 @@ impl Changes<'_> {
         if let Some(last) = last.filter(|last| last.holds(&user)) {
             return Ok(Deactivating::Already { tasks: last.tasks });
         }
-        let own = Own::new(EventType::UserDeactivated, target, &user, self)?;
+        let own = OutgoingEvent::new(EventType::UserDeactivated, target, &user, self)?;
         let tasks = found.totals.as_ref().map_or(0, |totals| totals.number("active"));
         let (event, at) = (own.event.id.clone(), own.event.time);
         let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
@@ -214,9 +218,9 @@ impl Changes<'_> {
     pub(crate) async fn reactivate(
         &self,
         target: UserId,
-        entry: impl Fn() -> Entry + Sync,
+        entry: impl Fn() -> AuditEntry + Sync,
     ) -> Result<bool, AdminError> {
-        let mut tries = Tries { lost: 0, until: Instant::now() + PATIENCE };
+        let mut tries = RetryBudget { lost: 0, until: Instant::now() + PATIENCE };
         loop {
             match self.try_to_reactivate(target, &entry).await {
                 Ok(done) => return Ok(done),
@@ -228,8 +232,8 @@ impl Changes<'_> {
     async fn try_to_reactivate(
         &self,
         target: UserId,
-        entry: &(impl Fn() -> Entry + Sync),
-    ) -> Result<bool, Failed> {
+        entry: &(impl Fn() -> AuditEntry + Sync),
+    ) -> Result<bool, StatusChangeError> {
         let found = self.find(target).await?;
         let entity = found.entity(target);
         let user = User::of(&entity.state);
@@ -238,14 +242,14 @@ impl Changes<'_> {
             return Ok(false);
         }
         self.is_carried_out(&found, &user).await?;
-        let own = Own::new(EventType::UserReactivated, target, &user, self)?;
+        let own = OutgoingEvent::new(EventType::UserReactivated, target, &user, self)?;
         self.commit(&found, own, Vec::new(), entry()).await?;
         Ok(true)
     }
 
     /// A deactivation of an admin's is carried out before it can be taken back: its commands are on the queue and its
     /// keys are dead, so that neither reaches what the user gets afterwards.
-    async fn is_carried_out(&self, found: &Found, user: &User<'_>) -> Result<(), AdminError> {
+    async fn is_carried_out(&self, found: &UserSnapshot, user: &User<'_>) -> Result<(), AdminError> {
         let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
         let last = last.map_err(StoreError::from)?.filter(|last| last.holds(user));
         let Some(last) = last else { return Ok(()) };
@@ -258,7 +262,7 @@ impl Changes<'_> {
             ..Range::default()
         };
         let reader = TableReader::of(self.store, &found.pointer.live, self.usage);
-        let keys = reader.read(Reads::ranges(vec![live_keys]).consistent());
+        let keys = reader.read(ReadPlan::ranges(vec![live_keys]).consistent());
         let (order, keys) = futures::try_join!(self.store.control(&order, self.usage), keys)?;
         if order.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
             return Err(AdminError::Conflict(Conflict::StillCarriedOut));
@@ -267,7 +271,7 @@ impl Changes<'_> {
     }
 
     /// Reads what a try is based on: one round trip, while the generation is the one that was live last.
-    async fn find(&self, target: UserId) -> Result<Found, AdminError> {
+    async fn find(&self, target: UserId) -> Result<UserSnapshot, AdminError> {
         let key = keys::deactivation(target);
         let deactivation = self.store.control(&key, self.usage);
         let items =
@@ -280,17 +284,17 @@ impl Changes<'_> {
     async fn items(&self, generation: Generation, target: UserId) -> Result<HashMap<Key, Item>, StoreError> {
         let keys = [keys::user(target), keys::user(self.caller), keys::user_totals(target)];
         let reader = TableReader::of(self.store, &generation, self.usage);
-        Ok(reader.read(Reads::gets(keys).consistent()).await?.items)
+        Ok(reader.read(ReadPlan::gets(keys).consistent()).await?.items)
     }
 
     /// Who asks must still be active.
     fn found(
         &self,
-        pointer: Pointer,
+        pointer: GenerationPointer,
         target: UserId,
         deactivation: Option<Item>,
         mut items: HashMap<Key, Item>,
-    ) -> Result<Found, AdminError> {
+    ) -> Result<UserSnapshot, AdminError> {
         let mut entities = Entities::new();
         for user in [target, self.caller] {
             let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
@@ -299,27 +303,27 @@ impl Changes<'_> {
                 return Err(AdminError::Refused(self.refusal));
             }
             if user == self.caller && self.by_projected_role {
-                auth::admit(known.role).map_err(AdminError::Refused)?;
+                credentials::admit(known.role).map_err(AdminError::Refused)?;
             }
             entities.insert(EntityKey::User(user), entity);
         }
         let totals = items.remove(&keys::user_totals(target));
-        Ok(Found { pointer, target, entities, totals, deactivation })
+        Ok(UserSnapshot { pointer, target, entities, totals, deactivation })
     }
 
     /// The order of a deactivation, as its item and as it will be found there.
     fn order(
         &self,
-        found: &Found,
+        found: &UserSnapshot,
         clerk_user_id: &ClerkUserId,
         deactivation: &Deactivation,
-    ) -> Result<(Item, Pending), AdminError> {
-        let what = What::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
+    ) -> Result<(Item, StoredOutboxEntry), AdminError> {
+        let what = OutboxAction::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
         let generation = found.pointer.live.name.clone();
         let cause = Cause { trace: self.trace.clone(), ..deactivation.cause() };
-        let order = Order { cause, at: self.now, generation, what };
+        let order = OutboxEntry { cause, at: self.now, generation, what };
         let item = order.item().map_err(|e| unwritable(&e))?;
-        let pending = Pending { key: item.key.clone(), order, cursor: None };
+        let pending = StoredOutboxEntry { key: item.key.clone(), order, cursor: None };
         Ok((item, pending))
     }
 
@@ -327,12 +331,12 @@ impl Changes<'_> {
     /// asks is as it was read and the same generations are written.
     async fn commit(
         &self,
-        found: &Found,
-        own: Own,
+        found: &UserSnapshot,
+        own: OutgoingEvent,
         more: Vec<(String, Write)>,
-        entry: Entry,
-    ) -> Result<(), Failed> {
-        let Found { pointer, target, entities, .. } = found;
+        entry: AuditEntry,
+    ) -> Result<(), StatusChangeError> {
+        let UserSnapshot { pointer, target, entities, .. } = found;
         let mut writes = more;
         for generation in pointer.written() {
             // What was read is the live generation's.
@@ -342,7 +346,7 @@ impl Changes<'_> {
             writes.extend(planned.writes.into_iter().map(|write| (generation.table(), write)));
         }
         let caller = EntityKey::User(self.caller);
-        let asking = commit::untouched(&caller, &found.entity(self.caller)).map_err(|e| unwritable(&e))?;
+        let asking = entity::untouched(&caller, &found.entity(self.caller)).map_err(|e| unwritable(&e))?;
         let lane = keys::log_lane(&EntityKey::User(*target));
         let logged = log::item(keys::log(self.now, lane, &clock::unique(), 0), &[&own.message])?;
         // Who reactivates itself is the user that changes, and guarded by that.
@@ -355,7 +359,7 @@ impl Changes<'_> {
         self.trail
             .append(entry, |link| async move {
                 writes.push((AUDIT_TABLE.to_owned(), new(link.item())));
-                store.transact_across(writes, usage).await.map_err(Failed::from)
+                store.transact_across(writes, usage).await.map_err(StatusChangeError::from)
             })
             .await
     }

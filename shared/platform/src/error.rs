@@ -1,14 +1,14 @@
 //! What can go wrong, and the one map from there to HTTP. Client text never holds internal context.
 
-use crate::identity::Trouble;
+use crate::identity::IdentityProviderError;
 use crate::store::StoreError;
 use lambda_http::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt;
-use torale_domain::auth::Refusal;
-use torale_domain::params::Fault;
+use torale_domain::access::credentials::AccessRefusal;
+use torale_domain::requests::parameters::ParameterFault;
 
 /// Seconds after which a client should try again when the store is out of reach.
 const RETRY_AFTER: u32 = 2;
@@ -18,10 +18,10 @@ const RETRY_AFTER: u32 = 2;
 pub enum AdminError {
     /// Who asks may not.
     #[error("refused: {0:?}")]
-    Refused(Refusal),
+    Refused(AccessRefusal),
     /// Parameters that can't be read.
     #[error("invalid parameters")]
-    Invalid(Vec<Fault>),
+    Invalid(Vec<ParameterFault>),
     /// A body over its limit.
     #[error("payload too large")]
     TooLarge,
@@ -48,7 +48,7 @@ pub enum AdminError {
     Unrecorded(StoreError),
     /// The identity provider failed.
     #[error(transparent)]
-    Identity(#[from] Trouble),
+    Identity(#[from] IdentityProviderError),
     /// Over a limit.
     #[error("rate limit exceeded")]
     RateLimited {
@@ -74,8 +74,8 @@ pub enum Conflict {
     StillCarriedOut,
 }
 
-impl From<Vec<Fault>> for AdminError {
-    fn from(faults: Vec<Fault>) -> Self {
+impl From<Vec<ParameterFault>> for AdminError {
+    fn from(faults: Vec<ParameterFault>) -> Self {
         Self::Invalid(faults)
     }
 }
@@ -106,7 +106,7 @@ pub struct ErrorDetail {
 pub struct InvalidDetail {
     /// Every fault.
     #[schemars(length(min = 1))]
-    pub detail: Vec<Fault>,
+    pub detail: Vec<ParameterFault>,
 }
 
 /// Over the limit.
@@ -157,11 +157,13 @@ impl From<&AdminError> for HttpError {
             error.with("retry-after", RETRY_AFTER)
         };
         match error {
-            AdminError::Refused(Refusal::Missing) => unauthorized("Authorization header missing"),
-            AdminError::Refused(Refusal::InvalidKey) => unauthorized("Invalid API key"),
-            AdminError::Refused(Refusal::InvalidToken) => unauthorized("Could not validate credentials"),
-            AdminError::Refused(Refusal::Expired) => unauthorized("Token has expired"),
-            AdminError::Refused(Refusal::NotAdmin) => {
+            AdminError::Refused(AccessRefusal::Missing) => unauthorized("Authorization header missing"),
+            AdminError::Refused(AccessRefusal::InvalidKey) => unauthorized("Invalid API key"),
+            AdminError::Refused(AccessRefusal::InvalidToken) => {
+                unauthorized("Could not validate credentials")
+            }
+            AdminError::Refused(AccessRefusal::Expired) => unauthorized("Token has expired"),
+            AdminError::Refused(AccessRefusal::NotAdmin) => {
                 Self::new(StatusCode::FORBIDDEN, "Admin access required")
             }
             AdminError::Invalid(faults) => {

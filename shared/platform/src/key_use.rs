@@ -4,8 +4,8 @@ use crate::store::{Store, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use torale_domain::ids::KeyId;
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::values::ids::KeyId;
+use torale_domain::values::time::{MINUTE, Timestamp};
 
 /// Keys that an instance remembers at most; past that it starts to remember anew.
 const REMEMBERED: usize = 1000;

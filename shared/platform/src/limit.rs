@@ -3,9 +3,9 @@
 use crate::store::{Store, StoreError, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use torale_domain::ids::UserId;
-use torale_domain::limits::{Judged, Limits, Standing};
-use torale_domain::time::Timestamp;
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::Timestamp;
 
 /// Users that an instance remembers at most; past that it starts to remember anew.
 const REMEMBERED: usize = 1000;
@@ -13,21 +13,21 @@ const REMEMBERED: usize = 1000;
 /// The limits, and what this instance has learned of its users.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    limits: Limits,
+    limits: RateLimits,
     learned: Mutex<HashMap<UserId, Learned>>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Learned {
     /// A refusal and how long it holds: until then a flood costs the store nothing.
-    refused: Option<(Standing, Timestamp)>,
+    refused: Option<(RateLimitStatus, Timestamp)>,
     /// Marks that the next write can take away.
     stale: Vec<String>,
 }
 
 impl Learned {
     /// How the user stands and in how many seconds the window opens, while a refusal holds.
-    fn closed(&self, now: Timestamp) -> Option<(Standing, i64)> {
+    fn closed(&self, now: Timestamp) -> Option<(RateLimitStatus, i64)> {
         let (standing, until) = self.refused.filter(|(_, until)| now < *until)?;
         Some((standing, (until.millis() - now.millis() + 999).div_euclid(1000)))
     }
@@ -35,7 +35,7 @@ impl Learned {
 
 impl Limiter {
     /// With these limits for everyone.
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: RateLimits) -> Self {
         Self { limits, learned: Mutex::default() }
     }
 
@@ -51,17 +51,19 @@ impl Limiter {
         user: UserId,
         now: Timestamp,
         usage: &Usage,
-    ) -> Result<Judged, StoreError> {
+    ) -> Result<RateLimitDecision, StoreError> {
         let known = self.learned().get(&user).cloned().unwrap_or_default();
         if let Some((standing, retry_after)) = known.closed(now) {
-            return Ok(Judged::Full { standing, retry_after });
+            return Ok(RateLimitDecision::Full { standing, retry_after });
         }
         // Taken out first: if the write fails, nothing is remembered that could make the next one fail too.
         self.learned().remove(&user);
         let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
         let refused = match counted.judged {
-            Judged::Full { standing, retry_after } => Some((standing, now.plus(retry_after * 1000))),
-            Judged::Open(_) | Judged::Unprepared => None,
+            RateLimitDecision::Full { standing, retry_after } => {
+                Some((standing, now.plus(retry_after * 1000)))
+            }
+            RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => None,
         };
         let mut learned = self.learned();
         if learned.len() >= REMEMBERED {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// Metrics of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
+pub struct MetricSet {
     /// As CloudWatch lists it.
     pub namespace: &'static str,
     /// Name, unit as CloudWatch names it, and value. No name may stand in two sets of a line.
@@ -14,8 +14,8 @@ pub struct Set {
 }
 
 /// The line that tells some metrics; it has a size of a few KB at most.
-pub fn line(sets: &[Set], now: Timestamp) -> String {
-    let directive = |set: &Set| {
+pub fn line(sets: &[MetricSet], now: Timestamp) -> String {
+    let directive = |set: &MetricSet| {
         let name = |(name, unit, _): &(&str, &str, u64)| json!({ "Name": name, "Unit": unit });
         let names: Vec<Value> = set.metrics.iter().map(name).collect();
         json!({ "Namespace": set.namespace, "Dimensions": [[]], "Metrics": names })
@@ -30,7 +30,7 @@ pub fn line(sets: &[Set], now: Timestamp) -> String {
 }
 
 /// Tells some metrics.
-pub fn emit(sets: &[Set], now: Timestamp) {
+pub fn emit(sets: &[MetricSet], now: Timestamp) {
     // Whoever can't write to its own output has nobody to tell.
     drop(writeln!(std::io::stdout(), "{}", line(sets, now)));
 }
@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn a_line_is_as_cloudwatch_reads_it() {
         let sets = [
-            Set { namespace: "Torale/Consumer", metrics: vec![("BatchTime", "Milliseconds", 5)] },
-            Set { namespace: "Torale/Events", metrics: vec![] },
+            MetricSet { namespace: "Torale/Consumer", metrics: vec![("BatchTime", "Milliseconds", 5)] },
+            MetricSet { namespace: "Torale/Events", metrics: vec![] },
         ];
         let expected = concat!(
             r#"{"BatchTime":5,"_aws":{"CloudWatchMetrics":[{"Dimensions":[[]],"Metrics":[{"Name":"BatchTime","#,

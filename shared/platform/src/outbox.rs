@@ -2,15 +2,15 @@
 //! has sent some of them, which are sent again under the same ids.
 
 use crate::clock::Clock;
-use crate::queue::{Queue, QueueError};
-use crate::store::{Generations, Lost, Store, StoreError, TableReader, Usage};
+use crate::queue::{MessageQueue, QueueError};
+use crate::store::{Generations, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys;
-use torale_domain::outbox::{PAGE, Pending};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::time::Timestamp;
+use torale_domain::deactivation::outbox::{PAGE, StoredOutboxEntry};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::time::Timestamp;
 
 /// Orders that are looked at, at once.
 const ORDERS: usize = 50;
@@ -23,7 +23,7 @@ pub enum RelayError {
     Store(#[from] StoreError),
     /// The queue failed.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    MessageQueue(#[from] QueueError),
     /// There was no time left.
     #[error("out of time")]
     OutOfTime,
@@ -49,7 +49,7 @@ pub struct Relayed {
 pub struct Relay<'a> {
     store: &'a Store,
     generations: &'a Generations,
-    queue: &'a Queue,
+    queue: &'a MessageQueue,
     usage: &'a Usage,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Relay<'a> {
     pub const fn new(
         store: &'a Store,
         generations: &'a Generations,
-        queue: &'a Queue,
+        queue: &'a MessageQueue,
         usage: &'a Usage,
     ) -> Self {
         Self { store, generations, queue, usage }
@@ -104,7 +104,7 @@ impl<'a> Relay<'a> {
     /// Sends the commands of one order, step by step, and takes it out of the outbox.
     pub async fn work_off(
         &self,
-        mut pending: Pending,
+        mut pending: StoredOutboxEntry,
         deadline: Instant,
         relayed: &mut Relayed,
     ) -> Result<(), RelayError> {
@@ -119,7 +119,11 @@ impl<'a> Relay<'a> {
     }
 
     /// One step; the cursor to go on from, if it was not the last.
-    async fn step(&self, pending: &Pending, relayed: &mut Relayed) -> Result<Option<String>, RelayError> {
+    async fn step(
+        &self,
+        pending: &StoredOutboxEntry,
+        relayed: &mut Relayed,
+    ) -> Result<Option<String>, RelayError> {
         let rows = self.rows(pending).await?;
         let step = pending.step(&rows).map_err(StoreError::from)?;
         self.queue.send(&step.messages).await?;
@@ -127,14 +131,14 @@ impl<'a> Relay<'a> {
         match self.store.settle_order(pending, step.cursor.as_deref(), self.usage).await {
             Ok(()) => Ok(step.cursor),
             // Another relay is at this order, and further: it goes on from there.
-            Err(Lost::Race) => Ok(None),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Err(TransactError::Race) => Ok(None),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
     /// The next rows of an order. After a flip they are looked for in the generation that it was made in, too: what was
     /// written there last may not have reached the one that is live.
-    async fn rows(&self, pending: &Pending) -> Result<Vec<Item>, RelayError> {
+    async fn rows(&self, pending: &StoredOutboxEntry) -> Result<Vec<Item>, RelayError> {
         let Some(range) = pending.range() else { return Ok(Vec::new()) };
         let live = self.generations.read(self.store, self.usage).await?;
         let mut tables = vec![live.table()];
@@ -143,7 +147,7 @@ impl<'a> Relay<'a> {
         }
         let mut rows = BTreeMap::new();
         for (place, table) in tables.iter().enumerate() {
-            let reads = Reads::ranges(vec![range.clone()]).consistent();
+            let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
             let found = match TableReader::new(self.store, table, self.usage).read(reads).await {
                 // The former generation was dropped.
                 Err(StoreError::Refused(_)) if place > 0 => continue,

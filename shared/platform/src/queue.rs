@@ -48,25 +48,25 @@ impl QueueError {
 
 /// A queue, for sending: a client with its time limits.
 #[derive(Debug)]
-pub struct Queue {
+pub struct MessageQueue {
     client: Client,
     name: &'static str,
     url: OnceCell<String>,
 }
 
-impl Queue {
+impl MessageQueue {
     /// With the account's or the local stack's SQS, as the environment says.
     pub async fn connect() -> Self {
         Self::new(aws::shared().await.into(), config::events_queue_url())
     }
 
-    /// Like [`Queue::connect`], but for the queue of commands.
+    /// Like [`MessageQueue::connect`], but for the queue of commands.
     pub async fn connect_commands() -> Self {
         let queue = Self::new(aws::shared().await.into(), config::commands_queue_url());
         Self { name: config::COMMANDS_QUEUE, ..queue }
     }
 
-    /// Like [`Queue::connect`], but for the queue of that URL.
+    /// Like [`MessageQueue::connect`], but for the queue of that URL.
     pub async fn connect_to(url: String) -> Self {
         Self::new(aws::shared().await.into(), Some(url))
     }

@@ -6,7 +6,7 @@ use lambda_http::http::header::HeaderValue;
 use lambda_http::http::{HeaderName, StatusCode};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response};
-use torale_domain::trace::TraceParent;
+use torale_domain::values::trace::TraceParent;
 
 /// Headers that every answer carries, beside its type and [`REQUEST_ID`].
 pub const ALWAYS: [(&str, &str); 2] = [("cache-control", "no-store"), ("x-content-type-options", "nosniff")];

@@ -3,17 +3,17 @@
 
 mod change;
 
-use crate::audit::Trail;
+use crate::audit::AuditTrail;
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::error::{AdminError, HttpError};
-use crate::identity::{Asked, Identity};
+use crate::identity::{AuthRequest, Identity};
 use crate::key_use::KeyUse;
 use crate::limit::Limiter;
 use crate::respond;
 use crate::start::Parts;
 use crate::store::{Generations, Store, TableReader, Usage};
-pub use change::{Change, Changing, run_change};
+pub use change::{Change, ChangeContext, run_change};
 use futures::FutureExt;
 use futures::future::{Either, select};
 pub use lambda_http::http::Method as HttpMethod;
@@ -27,15 +27,15 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits};
 use torale_domain::audit::record::harmless;
-use torale_domain::audit::{Entry, Method, Principal};
-use torale_domain::ids::{ClerkUserId, KeyId};
-use torale_domain::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
-use torale_domain::limits::{Judged, Limits, Standing};
+use torale_domain::audit::{AuditEntry, AuthMethod, Principal};
 use torale_domain::pages::TemporalUi;
-use torale_domain::params::{Fault, Query};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
+use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
+use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
+use torale_domain::values::ids::{ClerkUserId, KeyId};
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
 
 /// How much longer than its record an answer waits for the use of its key to be noted.
 const NOTING_GRACE: Duration = Duration::from_millis(20);
@@ -56,7 +56,7 @@ pub struct Endpoint {
 
 /// One request, as a handler sees it.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct RequestContext<'a> {
     /// When the request came in.
     pub now: Timestamp,
     /// The live projections, one generation for the whole request.
@@ -73,14 +73,14 @@ pub trait Handler: 'static {
     /// The declaration.
     const ENDPOINT: Endpoint;
     /// The parameters.
-    type Query: Query;
+    type Parameters: QueryParameters;
     /// The body of a good answer.
     type Answer: Serialize + Send;
 
     /// Answers a request whose parameters are good.
     fn handle(
-        call: &Call<'_>,
-        query: &Self::Query,
+        call: &RequestContext<'_>,
+        query: &Self::Parameters,
     ) -> impl Future<Output = Result<Self::Answer, AdminError>> + Send;
 }
 
@@ -91,7 +91,7 @@ pub struct App {
     generations: Generations,
     identity: Identity,
     limiter: Limiter,
-    trail: Trail,
+    trail: AuditTrail,
     key_use: KeyUse,
     temporal_ui: TemporalUi,
     clock: Clock,
@@ -99,20 +99,20 @@ pub struct App {
 
 /// What is known of a request by the time its answer is made, however it ended.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct AuthContext {
     /// Who presents which credentials, once they are found to be someone's.
-    who: Option<(Method, Principal)>,
+    who: Option<(AuthMethod, Principal)>,
     /// How the user stands with its limits, once the credentials are good.
-    standing: Option<Standing>,
+    standing: Option<RateLimitStatus>,
     /// Whether the credentials are good.
     authenticated: bool,
     /// The generation of projections that was live.
     generation: Option<String>,
 }
 
-impl Seen {
+impl AuthContext {
     /// The credentials are someone's, and may still be refused.
-    pub(crate) fn presented(&mut self, method: Method, principal: Principal) {
+    pub(crate) fn presented(&mut self, method: AuthMethod, principal: Principal) {
         self.who = Some((method, principal));
     }
 
@@ -124,11 +124,11 @@ impl Seen {
     }
 
     /// The credentials are good.
-    pub(crate) const fn authenticated(&mut self, judged: &Judged) {
+    pub(crate) const fn authenticated(&mut self, judged: &RateLimitDecision) {
         self.authenticated = true;
         self.standing = match judged {
-            Judged::Open(standing) | Judged::Full { standing, .. } => Some(*standing),
-            Judged::Unprepared => None,
+            RateLimitDecision::Open(standing) | RateLimitDecision::Full { standing, .. } => Some(*standing),
+            RateLimitDecision::Unprepared => None,
         };
     }
 
@@ -138,7 +138,7 @@ impl Seen {
 }
 
 /// A request and what every step of answering it needs.
-struct Exchange<'a> {
+struct RequestScope<'a> {
     endpoint: Endpoint,
     request: &'a Request,
     request_id: String,
@@ -153,7 +153,7 @@ impl App {
     pub fn new(
         store: Store,
         identity: Identity,
-        limits: Limits,
+        limits: RateLimits,
         temporal_ui: TemporalUi,
         clock: Clock,
     ) -> Self {
@@ -162,7 +162,7 @@ impl App {
             generations: Generations::default(),
             identity,
             limiter: Limiter::new(limits),
-            trail: Trail::default(),
+            trail: AuditTrail::default(),
             key_use: KeyUse::default(),
             temporal_ui,
             clock,
@@ -178,10 +178,10 @@ impl App {
 
     /// Answers a request; whatever happens, there is an answer in the form that the contract gives it.
     pub async fn answer<H: Handler>(&self, request: &Request) -> Response<Body> {
-        let exchange = Exchange::new(H::ENDPOINT, request, (self.clock)());
-        let query = H::Query::parse(request.uri().query().unwrap_or_default());
+        let exchange = RequestScope::new(H::ENDPOINT, request, (self.clock)());
+        let query = H::Parameters::parse(request.uri().query().unwrap_or_default());
         let parameters = parameters(&query);
-        let mut seen = Seen::default();
+        let mut seen = AuthContext::default();
         let work = AssertUnwindSafe(self.handled::<H>(&exchange, query, &mut seen)).catch_unwind();
         let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
             Ok(Ok(result)) => result,
@@ -196,9 +196,9 @@ impl App {
     /// an answer that is refused is thrown away.
     async fn handled<H: Handler>(
         &self,
-        exchange: &Exchange<'_>,
-        query: Result<H::Query, Vec<Fault>>,
-        seen: &mut Seen,
+        exchange: &RequestScope<'_>,
+        query: Result<H::Parameters, Vec<ParameterFault>>,
+        seen: &mut AuthContext,
     ) -> Result<String, AdminError> {
         if exchange.request.method() != exchange.endpoint.method {
             return Err(AdminError::MethodNotAllowed { allowed: exchange.endpoint.method.to_string() });
@@ -210,7 +210,12 @@ impl App {
         let (store, usage) = (&self.store, &reading);
         let reader = TableReader::of(store, &found.generation, usage);
         let audit = [AUDIT_INDEX_TABLE, AUDIT_TABLE].map(|table| TableReader::new(store, table, usage));
-        let call = Call { now: exchange.now, reader: &reader, audit: &audit, temporal_ui: &self.temporal_ui };
+        let call = RequestContext {
+            now: exchange.now,
+            reader: &reader,
+            audit: &audit,
+            temporal_ui: &self.temporal_ui,
+        };
         // A flood that is refused from memory starts no reading.
         let closed = self.limiter.closed(found.user_id, exchange.now);
         let answer = async {
@@ -231,16 +236,16 @@ impl App {
         serde_json::to_string(&answer?).map_err(|e| AdminError::Internal(e.to_string()))
     }
 
-    const fn asked<'a>(&'a self, exchange: &Exchange<'_>, usage: &'a Usage) -> Asked<'a> {
+    const fn asked<'a>(&'a self, exchange: &RequestScope<'_>, usage: &'a Usage) -> AuthRequest<'a> {
         let (store, generations, limiter) = (&self.store, &self.generations, &self.limiter);
-        Asked { store, generations, limiter, now: exchange.now, usage }
+        AuthRequest { store, generations, limiter, now: exchange.now, usage }
     }
 
     /// Writes the audit record of a request whose credentials are someone's; without it there is no answer.
     async fn recorded(
         &self,
-        exchange: &Exchange<'_>,
-        seen: &Seen,
+        exchange: &RequestScope<'_>,
+        seen: &AuthContext,
         target: Option<String>,
         parameters: Value,
         result: Result<String, AdminError>,
@@ -267,7 +272,7 @@ impl App {
 
 impl App {
     /// Notes the use of a good API key.
-    async fn note_key_use(&self, exchange: &Exchange<'_>, seen: &Seen) {
+    async fn note_key_use(&self, exchange: &RequestScope<'_>, seen: &AuthContext) {
         let key = seen.principal().and_then(|principal| principal.key_id.as_ref());
         if let Some(key) = key.filter(|_| seen.authenticated) {
             self.key_use.note(&self.store, key, exchange.now, &exchange.usage).await;
@@ -276,21 +281,21 @@ impl App {
 }
 
 /// What the server understood of the parameters, for the audit trail; of malformed ones the names.
-fn parameters<Q: Query>(query: &Result<Q, Vec<Fault>>) -> Value {
+fn parameters<Q: QueryParameters>(query: &Result<Q, Vec<ParameterFault>>) -> Value {
     match query {
         Ok(query) => serde_json::to_value(query).unwrap_or_default(),
         Err(faults) => json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }),
     }
 }
 
-impl<'a> Exchange<'a> {
+impl<'a> RequestScope<'a> {
     fn new(endpoint: Endpoint, request: &'a Request, now: Timestamp) -> Self {
         let (request_id, trace) = (respond::request_id(request), respond::trace(request));
         Self { endpoint, request, request_id, trace, now, started: Instant::now(), usage: Usage::default() }
     }
 
     /// The answer, logged.
-    fn answer(&self, result: &Result<String, AdminError>, seen: &Seen) -> Response<Body> {
+    fn answer(&self, result: &Result<String, AdminError>, seen: &AuthContext) -> Response<Body> {
         let response = render(result, seen, &self.request_id);
         self.log(&response, result, seen);
         response
@@ -299,15 +304,15 @@ impl<'a> Exchange<'a> {
     fn entry(
         &self,
         at: Timestamp,
-        method: Method,
+        method: AuthMethod,
         principal: Principal,
         target: Option<String>,
         parameters: Value,
         status: StatusCode,
-    ) -> Entry {
+    ) -> AuditEntry {
         let headers = self.request.headers();
         let user_agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
-        Entry {
+        AuditEntry {
             at,
             principal,
             method,
@@ -326,7 +331,7 @@ impl<'a> Exchange<'a> {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn log(&self, response: &Response<Body>, result: &Result<String, AdminError>, seen: &Seen) {
+    fn log(&self, response: &Response<Body>, result: &Result<String, AdminError>, seen: &AuthContext) {
         let (request_id, action) = (&self.request_id, self.endpoint.action);
         let status = response.status().as_u16();
         let principal = seen.principal();
@@ -353,7 +358,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) -> Response<Body> {
+fn render(result: &Result<String, AdminError>, seen: &AuthContext, request_id: &str) -> Response<Body> {
     let (status, body, mut headers) = match result {
         Ok(body) => (StatusCode::OK, body.clone(), Vec::new()),
         Err(error) => {
@@ -361,7 +366,7 @@ fn render(result: &Result<String, AdminError>, seen: &Seen, request_id: &str) ->
             (status, body.to_string(), headers)
         }
     };
-    if let Some(Standing { limit, remaining, reset }) = seen.standing {
+    if let Some(RateLimitStatus { limit, remaining, reset }) = seen.standing {
         let values = [limit.to_string(), remaining.to_string(), reset.to_string()];
         headers.extend(RATE_LIMIT_HEADERS.into_iter().zip(values));
     }

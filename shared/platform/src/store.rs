@@ -19,13 +19,13 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
-pub use generation::{Generation, Generations, Pointer};
+pub use generation::{Generation, GenerationPointer, Generations};
 pub use reader::TableReader;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use torale_domain::read::Corrupt;
-use torale_domain::time::Hour;
-pub use transact::Lost;
+use torale_domain::storage::read::Corrupt;
+use torale_domain::values::time::Hour;
+pub use transact::TransactError;
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]

@@ -4,27 +4,29 @@ mod memory;
 mod place;
 mod unit;
 
-use crate::{Failure, Replay, Stop};
+use crate::{Replay, ReplayError, StopSignal};
 pub use memory::build_in_memory;
-use place::InStore;
+use place::StoreSink;
 use std::time::Duration;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::generation::Generation;
-use torale_domain::item::{Attributes, Item, Key, Value};
-pub(crate) use torale_domain::keys::Lanes;
-use torale_domain::keys::{self, CONTROL_TABLE, PK, TableSpec};
-use torale_domain::rebuild::{Board, Next, PLAN, Plan, Progress, Tally, Unit};
-use torale_domain::time::Timestamp;
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::{
+    NextUnit, PLAN, RebuildBoard, RebuildPlan, RebuildUnit, Tally, UnitProgress,
+};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+pub(crate) use torale_domain::storage::keys::Lanes;
+use torale_domain::storage::keys::{self, CONTROL_TABLE, PK, TableSpec};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
-use torale_platform::store::Lost;
-pub(crate) use unit::{Worked, Worker};
+use torale_platform::store::TransactError;
+pub(crate) use unit::{UnitOutcome, UnitWorker};
 
 /// How often a worker looks whether others are done.
 const POLL: Duration = Duration::from_millis(100);
 
 /// What a call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Built {
+pub enum BuildOutcome {
     /// All items are written: this is what was found and done.
     Finished(Tally),
     /// Time is up; what is done is done.
@@ -36,13 +38,16 @@ impl Replay {
     ///
     /// # Errors
     /// If the generation is live or written beside the live one, or the store fails.
-    pub async fn begin(&self, generation: &Generation) -> Result<Board, Failure> {
+    pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
         if pointer.written().any(|written| written.name == generation.name) {
-            return Err(Failure::Refused(format!("{} is in use and can't be built anew", generation.name)));
+            return Err(ReplayError::Refused(format!(
+                "{} is in use and can't be built anew",
+                generation.name
+            )));
         }
         if self.store.control(&keys::dropping(&generation.name), &self.usage).await?.is_some() {
-            return Err(Failure::Refused(format!(
+            return Err(ReplayError::Refused(format!(
                 "{} is being dropped; drop it again to the end",
                 generation.name
             )));
@@ -50,7 +55,7 @@ impl Replay {
         if let Some(board) = self.board(&generation.name).await? {
             if board.plan.lanes != generation.lanes.count() {
                 let (name, lanes) = (&generation.name, board.plan.lanes);
-                return Err(Failure::Refused(format!(
+                return Err(ReplayError::Refused(format!(
                     "{name} is being built with {lanes} lanes; drop it first"
                 )));
             }
@@ -58,13 +63,14 @@ impl Replay {
         }
         self.use_name(&generation.name).await?;
         let spec = keys::tables().into_iter().find(|spec| spec.name == Generation::first().table());
-        let spec = spec.ok_or_else(|| Failure::Refused("no table of projections is declared".to_owned()))?;
+        let spec =
+            spec.ok_or_else(|| ReplayError::Refused("no table of projections is declared".to_owned()))?;
         self.store.create_table(&TableSpec { name: generation.table(), ..spec }).await?;
         if !self.store.is_empty(&generation.table()).await? {
             let name = &generation.name;
-            return Err(Failure::Refused(format!("{name} holds items but has no plan; drop it first")));
+            return Err(ReplayError::Refused(format!("{name} holds items but has no plan; drop it first")));
         }
-        let board = Board::new(Plan {
+        let board = RebuildBoard::new(RebuildPlan {
             generation: generation.name.clone(),
             lanes: generation.lanes.count(),
             since: self.beginning().await?.0,
@@ -78,8 +84,8 @@ impl Replay {
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
             Ok(()) => Ok(board),
             // Somebody else begins, too.
-            Err(Lost::Race) => self.board(&generation.name).await?.ok_or(Failure::TakenOver),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Err(TransactError::Race) => self.board(&generation.name).await?.ok_or(ReplayError::TakenOver),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
@@ -87,20 +93,20 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn board(&self, generation: &str) -> Result<Option<Board>, Failure> {
+    pub async fn board(&self, generation: &str) -> Result<Option<RebuildBoard>, ReplayError> {
         let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
-        Ok(Board::load(&items)?)
+        Ok(RebuildBoard::load(&items)?)
     }
 
     /// The units of a build whose plan may be gone.
-    pub(crate) async fn units(&self, generation: &str) -> Result<Vec<Unit>, Failure> {
+    pub(crate) async fn units(&self, generation: &str) -> Result<Vec<RebuildUnit>, ReplayError> {
         let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
         let names = items.iter().filter_map(|item| item.key.sk.strip_prefix(keys::UNITS));
-        Ok(names.filter_map(Unit::parse).collect())
+        Ok(names.filter_map(RebuildUnit::parse).collect())
     }
 
     /// All items of a partition.
-    pub(crate) async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, Failure> {
+    pub(crate) async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, ReplayError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let (items, next) =
@@ -117,16 +123,21 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails, or something does not fit into memory.
-    pub async fn build(&self, generation: &str, workers: usize, stop: &Stop) -> Result<Built, Failure> {
+    pub async fn build(
+        &self,
+        generation: &str,
+        workers: usize,
+        stop: &StopSignal,
+    ) -> Result<BuildOutcome, ReplayError> {
         let each = Self { memory: self.memory / workers.max(1), ..self.clone() };
         let mut running = tokio::task::JoinSet::new();
         for _ in 0..workers.max(1) {
             let (replay, generation, stop) = (each.clone(), generation.to_owned(), stop.clone());
             running.spawn(async move { replay.work(&generation, &stop).await });
         }
-        let mut built = Built::OutOfTime;
+        let mut built = BuildOutcome::OutOfTime;
         while let Some(done) = running.join_next().await {
-            if let done @ Built::Finished(_) = done?? {
+            if let done @ BuildOutcome::Finished(_) = done?? {
                 built = done;
             }
         }
@@ -134,28 +145,28 @@ impl Replay {
     }
 
     /// One worker.
-    async fn work(&self, generation: &str, stop: &Stop) -> Result<Built, Failure> {
+    async fn work(&self, generation: &str, stop: &StopSignal) -> Result<BuildOutcome, ReplayError> {
         let holder = clock::unique();
         loop {
             let board = self.board(generation).await?;
-            let none = || Failure::Refused(format!("{generation} is not being built"));
+            let none = || ReplayError::Refused(format!("{generation} is not being built"));
             let board = board.ok_or_else(none)?;
             if stop.is_due() {
-                return Ok(Built::OutOfTime);
+                return Ok(BuildOutcome::OutOfTime);
             }
             match board.next(self.now()) {
-                Next::Finished => {
+                NextUnit::Finished => {
                     self.finish(&board).await?;
-                    return Ok(Built::Finished(board.tally()));
+                    return Ok(BuildOutcome::Finished(board.tally()));
                 }
-                Next::Wait => tokio::time::sleep(POLL).await,
-                Next::Work(unit, progress) => {
+                NextUnit::Wait => tokio::time::sleep(POLL).await,
+                NextUnit::Work(unit, progress) => {
                     let claimed = self.claim(&board.plan, unit, progress, &holder).await?;
                     let Some((place, progress)) = claimed else { continue };
-                    let worker = Worker::new(self, &board, &place, stop)?;
+                    let worker = UnitWorker::new(self, &board, &place, stop)?;
                     match worker.work(unit, progress).await {
-                        Ok(Worked::Split(halves)) => place.split(unit, halves).await?,
-                        Ok(Worked::Done | Worked::OutOfTime) | Err(Failure::TakenOver) => {}
+                        Ok(UnitOutcome::Split(halves)) => place.split(unit, halves).await?,
+                        Ok(UnitOutcome::Done | UnitOutcome::OutOfTime) | Err(ReplayError::TakenOver) => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -166,22 +177,22 @@ impl Replay {
     /// Claims a unit; `None` if someone else was first.
     async fn claim(
         &self,
-        plan: &Plan,
-        unit: Unit,
-        read: Progress,
+        plan: &RebuildPlan,
+        unit: RebuildUnit,
+        read: UnitProgress,
         holder: &str,
-    ) -> Result<Option<(InStore, Progress)>, Failure> {
-        let place = InStore::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
+    ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
+        let place = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
         match place.renew(unit, read).await {
             Ok(progress) => Ok(Some((place, progress))),
-            Err(Failure::TakenOver) => Ok(None),
+            Err(ReplayError::TakenOver) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Removes what was put aside, and notes how far the generation reaches into the log: now it is built.
-    async fn finish(&self, board: &Board) -> Result<(), Failure> {
-        let Plan { generation, cut, .. } = &board.plan;
+    async fn finish(&self, board: &RebuildBoard) -> Result<(), ReplayError> {
+        let RebuildPlan { generation, cut, .. } = &board.plan;
         for (unit, progress) in &board.units {
             let runs = (0..progress.tally.runs).map(|number| keys::run(generation, &unit.name(), number));
             self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
@@ -193,8 +204,8 @@ impl Replay {
         ];
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
             // Someone else was first with the one, or dropped the other.
-            Ok(()) | Err(Lost::Race) => Ok(()),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Ok(()) | Err(TransactError::Race) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
@@ -202,20 +213,24 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, Failure> {
+    pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
         let at = item.and_then(|item| i64::try_from(item.number(THROUGH)).ok());
         Ok(at.map(Timestamp::from_millis))
     }
 
     /// The lanes of a generation, as they stand beside its position.
-    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, Failure> {
+    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
         Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
     }
 
     /// Notes up to which moment a generation holds the log, if it is still there.
-    pub(crate) async fn moved_to(&self, generation: &Generation, through: Timestamp) -> Result<(), Failure> {
+    pub(crate) async fn moved_to(
+        &self,
+        generation: &Generation,
+        through: Timestamp,
+    ) -> Result<(), ReplayError> {
         let write = moved(generation, through, vec![Condition::Present(PK.to_owned())]);
         Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
     }
@@ -231,7 +246,7 @@ pub(crate) fn moved(generation: &Generation, through: Timestamp, conditions: Vec
     Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
 }
 
-fn plan(plan: &Plan) -> Result<Attributes, Failure> {
+fn plan(plan: &RebuildPlan) -> Result<Attributes, ReplayError> {
     Ok(Attributes::from([(PLAN.to_owned(), Value::Text(serde_json::to_string(plan)?))]))
 }
 

@@ -4,16 +4,17 @@
 //! times, is a difference; what has changed meanwhile is in motion, and said to be no more than that.
 
 use crate::build::build_in_memory;
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use torale_domain::compare::{BUCKETS, Difference, Fingerprint, bucket};
-use torale_domain::generation::Generation;
-use torale_domain::item::{Attributes, Item, Key};
-use torale_domain::keys::{self, Lanes};
-use torale_domain::rebuild::Tally;
-use torale_platform::store::{Lost, StoreError};
+use torale_domain::projections::compare::{BUCKETS, Fingerprint, bucket};
+use torale_domain::projections::generation::Generation;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::{Attributes, Item, Key};
+use torale_domain::storage::keys::{self, Lanes};
+use torale_platform::store::{StoreError, TransactError};
 
 /// Parts of a table that are read at once.
 const SEGMENTS: i32 = 4;
@@ -61,7 +62,7 @@ type Differences = BTreeMap<Key, Difference>;
 
 /// What a look at the items has found.
 #[derive(Debug, Default)]
-struct Looked {
+struct ComparisonPass {
     all: Differences,
     /// Those that were the same the last time: nothing has changed, or a counter has moved and is wrong by as much as before.
     standing: BTreeSet<Key>,
@@ -69,7 +70,7 @@ struct Looked {
     certain: bool,
 }
 
-impl Looked {
+impl ComparisonPass {
     fn then(&self, all: Differences) -> Self {
         let stands = |key: &&Key| {
             let pair = all.get(*key).zip(self.all.get(*key));
@@ -89,13 +90,13 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn compare<M: Future<Output = Result<(), Failure>>>(
+    pub async fn compare<M: Future<Output = Result<(), ReplayError>>>(
         &self,
         expected: Expected<'_>,
         found: &Generation,
         pause: Duration,
         mut meanwhile: impl FnMut() -> M,
-    ) -> Result<Comparison, Failure> {
+    ) -> Result<Comparison, ReplayError> {
         let (mut buckets, mut comparison) = self.buckets(expected, found).await?;
         let fitting = u64::from(BUCKETS) * ITEMS / comparison.expected.0.max(comparison.found.0).max(1);
         let fitting = usize::try_from(fitting.max(1)).unwrap_or(1);
@@ -107,7 +108,7 @@ impl Replay {
         }
         comparison.more = buckets.len() > fitting;
         buckets = buckets.into_iter().take(fitting).collect();
-        let mut before = Looked::default();
+        let mut before = ComparisonPass::default();
         for round in 0..=ROUNDS {
             if buckets.is_empty() {
                 break;
@@ -139,7 +140,7 @@ impl Replay {
         &self,
         expected: Expected<'_>,
         found: &Generation,
-    ) -> Result<(BTreeSet<u32>, Comparison), Failure> {
+    ) -> Result<(BTreeSet<u32>, Comparison), ReplayError> {
         let (is, _) = self.fingerprint(Expected::Table(found)).await?;
         let (should, tally) = self.fingerprint(expected).await?;
         let comparison = Comparison {
@@ -162,7 +163,7 @@ impl Replay {
         generation: &Generation,
         pause: Duration,
         delete: bool,
-    ) -> Result<(u64, Comparison), Failure> {
+    ) -> Result<(u64, Comparison), ReplayError> {
         let mut mended = 0;
         let expected = Expected::Log(generation.lanes);
         let mut comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
@@ -174,7 +175,7 @@ impl Replay {
             if let Some(one) = comparison.differences.iter().find(|one| ghost(one)).filter(|_| !delete) {
                 let text =
                     format!("the log knows nothing of {}, among others; nothing was deleted", one.key.pk);
-                return Err(Failure::Refused(text));
+                return Err(ReplayError::Refused(text));
             }
             // Entities first: whoever is about to add to what depends on one finds it changed, and plans again.
             let (first, then): (Vec<_>, Vec<_>) =
@@ -188,15 +189,15 @@ impl Replay {
     }
 
     /// True unless someone else has changed the item.
-    async fn mend(&self, generation: &Generation, difference: &Difference) -> Result<bool, Failure> {
+    async fn mend(&self, generation: &Generation, difference: &Difference) -> Result<bool, ReplayError> {
         match self.store.transact(&generation.table(), vec![difference.mend()], &self.usage).await {
             Ok(()) => Ok(true),
-            Err(Lost::Race) => Ok(false),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Err(TransactError::Race) => Ok(false),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), Failure> {
+    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), ReplayError> {
         let all = Mutex::new(Fingerprint::default());
         let tally = self
             .each(of, |items| {
@@ -213,7 +214,7 @@ impl Replay {
         &self,
         of: Expected<'_>,
         buckets: &BTreeSet<u32>,
-    ) -> Result<BTreeMap<Key, Attributes>, Failure> {
+    ) -> Result<BTreeMap<Key, Attributes>, ReplayError> {
         let all = Mutex::new(BTreeMap::new());
         let wanted = |item: &Item| buckets.contains(&bucket(&item.key));
         self.each(of, |items| {
@@ -226,7 +227,11 @@ impl Replay {
     }
 
     /// Hands over every item.
-    async fn each(&self, of: Expected<'_>, each: impl Fn(Vec<Item>) + Send + Sync) -> Result<Tally, Failure> {
+    async fn each(
+        &self,
+        of: Expected<'_>,
+        each: impl Fn(Vec<Item>) + Send + Sync,
+    ) -> Result<Tally, ReplayError> {
         let each = |items: Vec<Item>| {
             self.meter.wrote(items.len());
             each(items);

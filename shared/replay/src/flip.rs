@@ -9,22 +9,22 @@
 
 use crate::build::{Lanes, delete, moved, there};
 use crate::tail::Tail;
-use crate::{Failure, Replay, millis};
+use crate::{Replay, ReplayError, millis};
 use std::time::Duration;
-use torale_domain::commit::Write;
-use torale_domain::generation::{Generation, Pointer};
-use torale_domain::item::{Attributes, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::time::Timestamp;
+use torale_domain::projections::generation::{Generation, GenerationPointer};
+use torale_domain::storage::item::{Attributes, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::write::Write;
+use torale_domain::values::time::Timestamp;
 use torale_platform::store::Generations;
 
 /// Where a promotion stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum PromotionStep {
     /// Writers that don't know of it yet may be at work for so long.
     Wait(Duration),
     /// It is live.
-    Live(Pointer),
+    Live(GenerationPointer),
 }
 
 /// A generation that is being made live.
@@ -45,10 +45,10 @@ impl Promotion {
     ///
     /// # Errors
     /// If it is not built, if someone else moves the pointer at the same time, or if the store fails.
-    pub async fn step(&mut self) -> Result<Step, Failure> {
+    pub async fn step(&mut self) -> Result<PromotionStep, ReplayError> {
         let mut pointer = self.replay.pointer().await?;
         if pointer.live.name == self.name {
-            return Ok(Step::Live(pointer));
+            return Ok(PromotionStep::Live(pointer));
         }
         let Some(beside) = pointer.beside.clone().filter(|beside| beside.generation.name == self.name) else {
             return self.join(&pointer).await;
@@ -57,27 +57,27 @@ impl Promotion {
             let left = self.replay.until_settled(beside.since);
             self.catch_up(&beside.generation).await?;
             if !left.is_zero() {
-                return Ok(Step::Wait(left));
+                return Ok(PromotionStep::Wait(left));
             }
             let completed = pointer.completed();
             self.replay.point(&pointer, &completed, Vec::new()).await?;
             pointer = completed;
         }
-        self.replay.flip(&pointer).await.map(Step::Live)
+        self.replay.flip(&pointer).await.map(PromotionStep::Live)
     }
 
     /// Catches up, and has every event written to it from now on.
-    async fn join(&mut self, pointer: &Pointer) -> Result<Step, Failure> {
+    async fn join(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
         let generation = self.replay.generation(&self.name).await?;
         self.catch_up(&generation).await?;
         // It must not have been dropped meanwhile.
         let mut more = vec![there(keys::position(&self.name))];
         more.extend(self.replay.released(pointer));
         self.replay.point(pointer, &pointer.with(generation, self.replay.now()), more).await?;
-        Ok(Step::Wait(self.replay.settle))
+        Ok(PromotionStep::Wait(self.replay.settle))
     }
 
-    async fn catch_up(&mut self, generation: &Generation) -> Result<(), Failure> {
+    async fn catch_up(&mut self, generation: &Generation) -> Result<(), ReplayError> {
         let tail = match self.tail.take() {
             Some(tail) => tail,
             None => Tail::resume(&self.replay, generation).await?,
@@ -94,7 +94,7 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn pointer(&self) -> Result<Pointer, Failure> {
+    pub async fn pointer(&self) -> Result<GenerationPointer, ReplayError> {
         Ok(Generations::default().pointer(&self.store, &self.usage).await?)
     }
 
@@ -102,7 +102,7 @@ impl Replay {
     ///
     /// # Errors
     /// If there is none, or the store fails.
-    pub async fn generation(&self, name: &str) -> Result<Generation, Failure> {
+    pub async fn generation(&self, name: &str) -> Result<Generation, ReplayError> {
         let pointer = self.pointer().await?;
         if let Some(known) = pointer.written().find(|generation| generation.name == name) {
             return Ok(known.clone());
@@ -112,12 +112,17 @@ impl Replay {
             (None, Some(board)) => Some(board.plan.lanes()?),
             (None, None) => None,
         };
-        let unknown = || Failure::Refused(format!("there is no generation {name}"));
+        let unknown = || ReplayError::Refused(format!("there is no generation {name}"));
         Ok(Generation { name: name.to_owned(), lanes: lanes.ok_or_else(unknown)? })
     }
 
     /// Moves the pointer, if it still is the one that was read, together with more.
-    async fn point(&self, from: &Pointer, to: &Pointer, more: Vec<Write>) -> Result<(), Failure> {
+    async fn point(
+        &self,
+        from: &GenerationPointer,
+        to: &GenerationPointer,
+        more: Vec<Write>,
+    ) -> Result<(), ReplayError> {
         let writes = std::iter::once(from.replace(to)).chain(more).collect();
         Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
     }
@@ -129,7 +134,7 @@ impl Replay {
     }
 
     /// The note up to when the generation beside the live one was written, once it no longer is.
-    fn released(&self, pointer: &Pointer) -> Option<Write> {
+    fn released(&self, pointer: &GenerationPointer) -> Option<Write> {
         let beside = pointer.beside.as_ref().filter(|beside| beside.complete)?;
         Some(moved(&beside.generation, self.now(), Vec::new()))
     }
@@ -138,14 +143,14 @@ impl Replay {
     ///
     /// # Errors
     /// If there is none, if someone else moves the pointer at the same time, or if the store fails.
-    pub async fn rollback(&self) -> Result<Pointer, Failure> {
+    pub async fn rollback(&self) -> Result<GenerationPointer, ReplayError> {
         let pointer = self.pointer().await?;
         self.flip(&pointer).await
     }
 
-    async fn flip(&self, pointer: &Pointer) -> Result<Pointer, Failure> {
+    async fn flip(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
         let none = "no generation is written beside the live one that holds everything; promote one";
-        let flipped = pointer.flipped().ok_or_else(|| Failure::Refused(none.to_owned()))?;
+        let flipped = pointer.flipped().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
         self.point(pointer, &flipped, Vec::new()).await?;
         Ok(flipped)
     }
@@ -155,10 +160,10 @@ impl Replay {
     ///
     /// # Errors
     /// If it is live, if someone else moves the pointer at the same time, or if the store fails.
-    pub async fn drop_generation(&self, name: &str) -> Result<bool, Failure> {
+    pub async fn drop_generation(&self, name: &str) -> Result<bool, ReplayError> {
         let pointer = self.pointer().await?;
         if pointer.live.name == name {
-            return Err(Failure::Refused(format!("{name} is live")));
+            return Err(ReplayError::Refused(format!("{name} is live")));
         }
         let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
             Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
@@ -181,7 +186,7 @@ impl Replay {
     }
 
     /// From here on nobody writes it, builds it or promotes it.
-    async fn begin_drop(&self, pointer: &Pointer, name: &str) -> Result<Timestamp, Failure> {
+    async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
         let beside = pointer.beside.as_ref().is_some_and(|beside| beside.generation.name == name);
         // What was never written with every event has no writers to wait for.
         let written = beside || self.position(name).await?.is_some();
@@ -201,7 +206,7 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn next_generation(&self, lanes: Lanes) -> Result<Generation, Failure> {
+    pub async fn next_generation(&self, lanes: Lanes) -> Result<Generation, ReplayError> {
         let names = self.store.generations().await?;
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
         let last = last.and_then(|item| u64::try_from(item.number(NUMBER)).ok());
@@ -210,7 +215,7 @@ impl Replay {
     }
 
     /// Notes that a name was used, so that it never is again.
-    pub(crate) async fn use_name(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) async fn use_name(&self, name: &str) -> Result<(), ReplayError> {
         let Some(number) = number(name) else { return Ok(()) };
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
         if last.is_none_or(|item| item.number(NUMBER) < i128::from(number)) {

@@ -29,12 +29,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::events::Unreadable;
-use torale_domain::read::Corrupt;
-use torale_domain::time::Timestamp;
+use torale_domain::events::UnreadableEvent;
+use torale_domain::storage::read::Corrupt;
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::config::SETTLED;
-use torale_platform::store::{Lost, Store, StoreError, Usage};
+use torale_platform::store::{Store, StoreError, TransactError, Usage};
 
 /// What every part of a replay works with.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub struct Replay {
     /// What the calls cost.
     pub usage: Arc<Usage>,
     /// How far the work is.
-    pub meter: Arc<Meter>,
+    pub meter: Arc<ProgressMeter>,
 }
 
 /// Claims last so long unless told otherwise: ten checkpoints.
@@ -99,12 +99,12 @@ fn millis(time: Duration) -> i64 {
 
 /// When to stop: at a deadline, or when told to. What is done by then stays done.
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub struct StopSignal {
     deadline: Option<Instant>,
     told: Arc<AtomicBool>,
 }
 
-impl Stop {
+impl StopSignal {
     /// At a deadline.
     pub fn at(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), told: Arc::default() }
@@ -123,12 +123,12 @@ impl Stop {
 
 /// How far the work is, for whoever watches.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct ProgressMeter {
     events: AtomicU64,
     items: AtomicU64,
 }
 
-impl Meter {
+impl ProgressMeter {
     /// Events read from the log so far.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
@@ -150,13 +150,13 @@ impl Meter {
 
 /// Why a replay cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum ReplayError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A state can't be read or written.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    UnreadableEvent(#[from] UnreadableEvent),
     /// What was asked for does not go with how things are.
     #[error("{0}")]
     Refused(String),
@@ -180,28 +180,28 @@ pub enum Failure {
     Died(String),
 }
 
-impl From<Corrupt> for Failure {
+impl From<Corrupt> for ReplayError {
     fn from(corrupt: Corrupt) -> Self {
         Self::Store(corrupt.into())
     }
 }
 
-impl From<Lost> for Failure {
-    fn from(lost: Lost) -> Self {
+impl From<TransactError> for ReplayError {
+    fn from(lost: TransactError) -> Self {
         match lost {
-            Lost::Race => Self::TakenOver,
-            Lost::Failed(error) => Self::Store(error),
+            TransactError::Race => Self::TakenOver,
+            TransactError::Failed(error) => Self::Store(error),
         }
     }
 }
 
-impl From<serde_json::Error> for Failure {
+impl From<serde_json::Error> for ReplayError {
     fn from(error: serde_json::Error) -> Self {
         Self::Store(StoreError::Refused(error.to_string()))
     }
 }
 
-impl From<tokio::task::JoinError> for Failure {
+impl From<tokio::task::JoinError> for ReplayError {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::Died(error.to_string())
     }

@@ -1,18 +1,19 @@
 //! Messages that were set aside: looking at them, and trying them again.
 
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::events;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, QUARANTINE_TABLE};
-use torale_platform::queue::{Queue, QueueError};
-use torale_platform::store::Lost;
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, QUARANTINE_TABLE};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::digest;
+use torale_platform::queue::{MessageQueue, QueueError};
+use torale_platform::store::TransactError;
 
 /// A message that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Quarantined {
+pub struct QuarantinedMessage {
     /// The SHA-256 of its text.
     pub id: String,
     /// Why, in short.
@@ -31,7 +32,7 @@ pub struct Quarantined {
     keys: Vec<Key>,
 }
 
-impl Quarantined {
+impl QuarantinedMessage {
     /// Its text.
     pub fn body(&self) -> &str {
         &self.body
@@ -41,7 +42,7 @@ impl Quarantined {
 /// What became of a message that was to be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Redriven {
+pub enum RedriveOutcome {
     /// It is on the queue of events again, and no longer set aside.
     Sent,
     /// It is on the queue of events again, and was set aside again, or is being redriven by someone else.
@@ -57,10 +58,10 @@ pub enum Redriven {
 pub enum RedriveError {
     /// The store failed.
     #[error(transparent)]
-    Replay(#[from] Failure),
+    Replay(#[from] ReplayError),
     /// The queue did not take it; it is still set aside.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    MessageQueue(#[from] QueueError),
 }
 
 impl Replay {
@@ -68,7 +69,7 @@ impl Replay {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn quarantined(&self) -> Result<Vec<Quarantined>, Failure> {
+    pub async fn quarantined(&self) -> Result<Vec<QuarantinedMessage>, ReplayError> {
         let mut parts: BTreeMap<String, BTreeMap<usize, Item>> = BTreeMap::new();
         for partition in keys::quarantines() {
             for item in self.partition(QUARANTINE_TABLE, &partition).await? {
@@ -77,7 +78,8 @@ impl Replay {
                 }
             }
         }
-        let mut all: Vec<Quarantined> = parts.into_iter().map(|(id, parts)| quarantined(id, parts)).collect();
+        let mut all: Vec<QuarantinedMessage> =
+            parts.into_iter().map(|(id, parts)| quarantined(id, parts)).collect();
         all.sort_by(|a, b| (&a.received_at, &a.id).cmp(&(&b.received_at, &b.id)));
         Ok(all)
     }
@@ -87,12 +89,16 @@ impl Replay {
     ///
     /// # Errors
     /// If the store or the queue fails; then it is still set aside.
-    pub async fn redrive(&self, message: &Quarantined, queue: &Queue) -> Result<Redriven, RedriveError> {
+    pub async fn redrive(
+        &self,
+        message: &QuarantinedMessage,
+        queue: &MessageQueue,
+    ) -> Result<RedriveOutcome, RedriveError> {
         if !message.complete {
-            return Ok(Redriven::Incomplete);
+            return Ok(RedriveOutcome::Incomplete);
         }
         if let Err(reason) = events::parse(&message.body, Some(self.now())) {
-            return Ok(Redriven::StillInvalid(reason.to_string()));
+            return Ok(RedriveOutcome::StillInvalid(reason.to_string()));
         }
         queue.send(std::slice::from_ref(&message.body)).await?;
         // If a consumer has set it aside again by now, it stays: then it was received later than what was read here.
@@ -102,23 +108,23 @@ impl Replay {
             |key: &Key| Write { key: key.clone(), action: Action::Delete, conditions: unchanged.clone() };
         let deletes = message.keys.iter().map(delete).collect();
         match self.store.transact(QUARANTINE_TABLE, deletes, &self.usage).await {
-            Ok(()) => Ok(Redriven::Sent),
-            Err(Lost::Race) => Ok(Redriven::SetAsideAgain),
-            Err(Lost::Failed(error)) => Err(Failure::from(error).into()),
+            Ok(()) => Ok(RedriveOutcome::Sent),
+            Err(TransactError::Race) => Ok(RedriveOutcome::SetAsideAgain),
+            Err(TransactError::Failed(error)) => Err(ReplayError::from(error).into()),
         }
     }
 }
 
-fn quarantined(id: String, parts: BTreeMap<usize, Item>) -> Quarantined {
+fn quarantined(id: String, parts: BTreeMap<usize, Item>) -> QuarantinedMessage {
     let text =
         |name: &str| parts.values().next().and_then(|item| item.text(name)).unwrap_or_default().to_owned();
     let body: String = parts.values().filter_map(|item| item.text("body")).collect();
-    Quarantined {
+    QuarantinedMessage {
         code: text("code"),
         reason: text("reason"),
         received_at: text("received_at"),
         bytes: body.len(),
-        complete: keys::sha256_hex(&[body.as_bytes()]) == id,
+        complete: digest::sha256_hex(&[body.as_bytes()]) == id,
         keys: parts.into_values().map(|item| item.key).collect(),
         body,
         id,

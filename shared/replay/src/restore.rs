@@ -3,17 +3,17 @@
 //! Items of these tables are inserted once. So what the copy has and the table lacks was taken away, and is inserted
 //! again; what only the table has is newer. Whoever dies on the way begins again: what is there by then is the same.
 
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::seal::Seal;
-use torale_domain::compare::Difference;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys::{self, AUDIT_SEALS, Control};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::restore::seals::{Fate, Seals};
-use torale_domain::restore::{Mendable, Part};
-use torale_domain::time::Hour;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::restore::seals::{SealVerdict, Seals};
+use torale_domain::replay::restore::{Part, RestorableTable};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{self, AUDIT_SEALS, Control};
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::time::Hour;
 use torale_platform::store::{TableReader, log};
 
 /// Parts of a copy that are read at once.
@@ -21,7 +21,7 @@ const SEGMENTS: i32 = 4;
 
 /// What is done about what is missing or differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mend {
+pub enum RestoreMode {
     /// Nothing: a look.
     Nothing,
     /// What is missing is inserted; what differs stays.
@@ -32,7 +32,7 @@ pub enum Mend {
 
 /// What a copy has and the table has not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoreReport {
     /// Items of the copy that were compared with the table's.
     pub compared: u64,
     /// Those that were missing.
@@ -53,7 +53,7 @@ pub struct Restored {
     pub foreign: u64,
 }
 
-impl Restored {
+impl RestoreReport {
     fn add(&mut self, other: Self, most: usize) {
         self.compared += other.compared;
         self.missing += other.missing;
@@ -81,12 +81,12 @@ struct Lacking {
 }
 
 impl Lacking {
-    fn add(&mut self, fate: Fate, item: Item) {
+    fn add(&mut self, fate: SealVerdict, item: Item) {
         match fate {
-            Fate::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
-            Fate::Missing => self.missing.push(item),
-            Fate::Changed => self.different.push(item),
-            Fate::There | Fate::Superseded => {}
+            SealVerdict::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
+            SealVerdict::Missing => self.missing.push(item),
+            SealVerdict::Changed => self.different.push(item),
+            SealVerdict::There | SealVerdict::Superseded => {}
         }
     }
 }
@@ -98,32 +98,36 @@ impl Replay {
     /// If there is no such copy or table, if this table's items are not overwritten, or if the store fails.
     pub async fn restore(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         copy: &str,
-        mend: Mend,
+        mend: RestoreMode,
         most: usize,
-    ) -> Result<Restored, Failure> {
+    ) -> Result<RestoreReport, ReplayError> {
         self.check(table, copy, mend).await?;
         let segments = (0..SEGMENTS).map(|segment| self.restore_segment(table, copy, mend, most, segment));
-        let mut restored = Restored::default();
+        let mut restored = RestoreReport::default();
         for part in try_join_all(segments).await? {
             restored.add(part, most);
         }
         Ok(restored)
     }
 
-    async fn check(&self, table: Mendable, copy: &str, mend: Mend) -> Result<(), Failure> {
+    async fn check(&self, table: RestorableTable, copy: &str, mend: RestoreMode) -> Result<(), ReplayError> {
         let name = table.table();
-        if mend == Mend::Everything && !table.is_overwritable() {
+        if mend == RestoreMode::Everything && !table.is_overwritable() {
             let why = "is the newer one, as it has changed since the copy was made";
-            return Err(Failure::Refused(format!("nothing of {name} is overwritten: what differs {why}")));
+            return Err(ReplayError::Refused(format!(
+                "nothing of {name} is overwritten: what differs {why}"
+            )));
         }
         if copy == name {
-            return Err(Failure::Refused(format!("{copy} is no copy of itself")));
+            return Err(ReplayError::Refused(format!("{copy} is no copy of itself")));
         }
         for wanted in [name, copy] {
             if !self.store.has_table(wanted).await? {
-                return Err(Failure::Refused(format!("there is no table {wanted}, or it is not ready yet")));
+                return Err(ReplayError::Refused(format!(
+                    "there is no table {wanted}, or it is not ready yet"
+                )));
             }
         }
         Ok(())
@@ -131,13 +135,13 @@ impl Replay {
 
     async fn restore_segment(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         copy: &str,
-        mend: Mend,
+        mend: RestoreMode,
         most: usize,
         segment: i32,
-    ) -> Result<Restored, Failure> {
-        let (mut restored, mut seals, mut after) = (Restored::default(), Seals::default(), None);
+    ) -> Result<RestoreReport, ReplayError> {
+        let (mut restored, mut seals, mut after) = (RestoreReport::default(), Seals::default(), None);
         loop {
             let (items, next) =
                 self.store.scan_page(copy, (segment, SEGMENTS), after.as_ref(), &self.usage).await?;
@@ -155,11 +159,12 @@ impl Replay {
     /// What of a page the table has not.
     async fn look(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         page: Vec<Item>,
         seals: &mut Seals,
-    ) -> Result<(Restored, Lacking), Failure> {
-        let (mut restored, mut lacking, mut compared) = (Restored::default(), Lacking::default(), Vec::new());
+    ) -> Result<(RestoreReport, Lacking), ReplayError> {
+        let (mut restored, mut lacking, mut compared) =
+            (RestoreReport::default(), Lacking::default(), Vec::new());
         for item in page {
             match table.part(&item) {
                 Part::Compared => compared.push(item),
@@ -174,7 +179,7 @@ impl Replay {
         let wanted: BTreeSet<Key> =
             compared.iter().flat_map(|item| after(item).into_iter().chain([item.key.clone()])).collect();
         let reader = TableReader::whole(&self.store, table.table(), &self.usage);
-        let there = reader.read(Reads::gets(wanted).consistent()).await?.items;
+        let there = reader.read(ReadPlan::gets(wanted).consistent()).await?.items;
         for item in compared {
             restored.compared += 1;
             let found = there.get(&item.key);
@@ -183,12 +188,12 @@ impl Replay {
                 None => fate(&item, found),
             };
             *match fate {
-                Fate::There => continue,
-                Fate::Missing => &mut restored.missing,
-                Fate::Changed => &mut restored.different,
-                Fate::Superseded => &mut restored.superseded,
+                SealVerdict::There => continue,
+                SealVerdict::Missing => &mut restored.missing,
+                SealVerdict::Changed => &mut restored.different,
+                SealVerdict::Superseded => &mut restored.superseded,
             } += 1;
-            if fate != Fate::Missing {
+            if fate != SealVerdict::Missing {
                 let Item { key, attributes } = item.clone();
                 let found = found.map(|found| found.attributes.clone());
                 restored.differences.push(Difference { key, expected: Some(attributes), found });
@@ -200,17 +205,17 @@ impl Replay {
 
     async fn write(
         &self,
-        table: Mendable,
-        mend: Mend,
+        table: RestorableTable,
+        mend: RestoreMode,
         lacking: Lacking,
         seals: &mut Seals,
-    ) -> Result<Restored, Failure> {
-        let mut done = Restored::default();
+    ) -> Result<RestoreReport, ReplayError> {
+        let mut done = RestoreReport::default();
         let Lacking { mut missing, seals: missing_seals, different } = lacking;
         let different = match mend {
-            Mend::Nothing => return Ok(done),
-            Mend::Missing => Vec::new(),
-            Mend::Everything => different,
+            RestoreMode::Nothing => return Ok(done),
+            RestoreMode::Missing => Vec::new(),
+            RestoreMode::Everything => different,
         };
         // First of all, as it is with what is received: what lies before the noted beginning is never read.
         let hours = missing.iter().chain(&different).filter_map(|item| begins(table, item));
@@ -237,27 +242,27 @@ impl Replay {
 }
 
 /// What becomes of an item that is no seal.
-fn fate(copy: &Item, found: Option<&Item>) -> Fate {
+fn fate(copy: &Item, found: Option<&Item>) -> SealVerdict {
     match found {
-        Some(found) if found == copy || begins_earlier(found, copy) => Fate::There,
+        Some(found) if found == copy || begins_earlier(found, copy) => SealVerdict::There,
         // Whoever received something after it was gone has noted a later hour.
-        Some(found) if begins_earlier(copy, found) => Fate::Missing,
-        Some(_) => Fate::Changed,
-        None => Fate::Missing,
+        Some(found) if begins_earlier(copy, found) => SealVerdict::Missing,
+        Some(_) => SealVerdict::Changed,
+        None => SealVerdict::Missing,
     }
 }
 
 /// The hour in which the log begins, or before, if it has this item.
-fn begins(table: Mendable, item: &Item) -> Option<Hour> {
+fn begins(table: RestorableTable, item: &Item) -> Option<Hour> {
     match table {
-        Mendable::Events => keys::parse_log(&item.key).map(|(hour, ..)| hour),
-        Mendable::Control if item.key == keys::log_beginning() => log::beginning(item),
-        Mendable::Control | Mendable::Audit | Mendable::Quarantine => None,
+        RestorableTable::Events => keys::parse_log(&item.key).map(|(hour, ..)| hour),
+        RestorableTable::Control if item.key == keys::log_beginning() => log::beginning(item),
+        RestorableTable::Control | RestorableTable::Audit | RestorableTable::Quarantine => None,
     }
 }
 
 /// Of two items of the log's beginning, whether the first tells the earlier hour: then it is the right one.
 fn begins_earlier(one: &Item, other: &Item) -> bool {
-    let hour = |item| begins(Mendable::Control, item);
+    let hour = |item| begins(RestorableTable::Control, item);
     hour(one).zip(hour(other)).is_some_and(|(one, other)| one < other)
 }

@@ -3,17 +3,17 @@
 //! Folding an event again changes nothing, so a pass begins well before the end of the last one: what was received
 //! earlier but written later is found, too.
 
-use crate::log::{self, Span};
-use crate::{Failure, Replay, millis};
+use crate::log::{self, LogSpan};
+use crate::{Replay, ReplayError, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::events::Event;
-use torale_domain::generation::Generation;
-use torale_domain::item::Key;
-use torale_domain::keys;
-use torale_domain::rebuild::Tally;
-use torale_domain::time::{HOUR, Timestamp};
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys;
+use torale_domain::values::time::{HOUR, Timestamp};
 use torale_platform::config::WRITING_TIME;
 use torale_platform::consume::catch_up;
 use torale_platform::store::Usage;
@@ -25,7 +25,7 @@ const CLOSE: Duration = Duration::from_secs(1);
 
 /// What a pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pass {
+pub struct CatchUpPass {
     /// Events that were folded, some of them for the second time.
     pub events: u64,
     /// What can't be read, and what isn't known.
@@ -49,10 +49,10 @@ impl Tail {
     ///
     /// # Errors
     /// If it is not built yet, or the store fails.
-    pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, Failure> {
+    pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, ReplayError> {
         let through = replay.position(&generation.name).await?;
         let through =
-            through.ok_or_else(|| Failure::Refused(format!("{} is not built yet", generation.name)))?;
+            through.ok_or_else(|| ReplayError::Refused(format!("{} is not built yet", generation.name)))?;
         Ok(Self { replay: replay.clone(), generation: generation.clone(), through, seen: BTreeMap::new() })
     }
 
@@ -60,8 +60,8 @@ impl Tail {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn catch_up(&mut self) -> Result<Pass, Failure> {
-        let mut all = Pass::default();
+    pub async fn catch_up(&mut self) -> Result<CatchUpPass, ReplayError> {
+        let mut all = CatchUpPass::default();
         let mut before = Duration::MAX;
         loop {
             let began = Instant::now();
@@ -71,7 +71,7 @@ impl Tail {
             // While events keep coming, a pass never finds nothing: passes that get no shorter are as close as it gets.
             let took = began.elapsed();
             if pass.to_the_end && (pass.events == 0 || took < CLOSE || took >= before) {
-                return Ok(Pass { to_the_end: true, ..all });
+                return Ok(CatchUpPass { to_the_end: true, ..all });
             }
             before = took;
         }
@@ -81,11 +81,11 @@ impl Tail {
     ///
     /// # Errors
     /// If the store fails, or something could not be folded in time.
-    pub async fn pass(&mut self) -> Result<Pass, Failure> {
+    pub async fn pass(&mut self) -> Result<CatchUpPass, ReplayError> {
         let began = self.replay.now();
         let to = Some(self.through.plus(HOUR)).filter(|to| *to < began);
         let lanes = keys::log_lanes().map(|lane| self.lane(lane, began, to));
-        let mut pass = Pass { to_the_end: to.is_none(), ..Pass::default() };
+        let mut pass = CatchUpPass { to_the_end: to.is_none(), ..CatchUpPass::default() };
         let mut seen = Vec::new();
         for done in futures::future::join_all(lanes).await {
             let (lane, keys) = done?;
@@ -113,11 +113,11 @@ impl Tail {
         lane: u32,
         began: Timestamp,
         before: Option<Timestamp>,
-    ) -> Result<(Pass, Vec<Key>), Failure> {
+    ) -> Result<(CatchUpPass, Vec<Key>), ReplayError> {
         // Who received it may have a clock that is ahead.
         let last = before.unwrap_or_else(|| began.plus(millis(self.replay.settle))).hour();
-        let mut pages = self.replay.read(Span { lane, from: self.from(), before, last });
-        let (mut pass, mut keys, mut events) = (Pass::default(), Vec::new(), Vec::new());
+        let mut pages = self.replay.read(LogSpan { lane, from: self.from(), before, last });
+        let (mut pass, mut keys, mut events) = (CatchUpPass::default(), Vec::new(), Vec::new());
         while let Some(page) = pages.recv().await {
             for item in page? {
                 let at = keys::parse_log(&item.key).map_or(began, |(_, _, at)| at);
@@ -135,7 +135,7 @@ impl Tail {
         Ok((pass, keys))
     }
 
-    async fn fold(&self, events: Vec<Event>, pass: &mut Pass) -> Result<(), Failure> {
+    async fn fold(&self, events: Vec<Event>, pass: &mut CatchUpPass) -> Result<(), ReplayError> {
         let (usage, count) = (Usage::default(), events.len());
         if count == 0 {
             return Ok(());
@@ -145,6 +145,6 @@ impl Tail {
         self.replay.usage.add_parallel(&[&usage]);
         self.replay.meter.read(count);
         pass.events += u64::try_from(count).unwrap_or(0);
-        if done { Ok(()) } else { Err(Failure::NotFolded(self.generation.name.clone())) }
+        if done { Ok(()) } else { Err(ReplayError::NotFolded(self.generation.name.clone())) }
     }
 }

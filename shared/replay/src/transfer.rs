@@ -4,15 +4,15 @@
 mod export;
 mod import;
 
-pub use export::Scrub;
+pub use export::Pseudonyms;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
-use crate::Failure;
+use crate::ReplayError;
 
 /// The name of the manifest within its folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -79,11 +79,11 @@ struct AsidePart {
     parts: i64,
 }
 
-fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Failure + use<'_> {
-    move |error| Failure::File(path.display().to_string(), error)
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> ReplayError + use<'_> {
+    move |error| ReplayError::File(path.display().to_string(), error)
 }
 
-fn sha256(path: &Path) -> Result<String, Failure> {
+fn sha256(path: &Path) -> Result<String, ReplayError> {
     let mut file = File::open(path).map_err(file_error(path))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {

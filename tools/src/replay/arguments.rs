@@ -3,9 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
-use torale_domain::fold::EntityKey;
-use torale_domain::ids::{ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId};
-use torale_domain::restore::Mendable;
+use torale_domain::replay::restore::RestorableTable;
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::{
+    ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
+};
 
 /// Rebuilds projections from the log of events while the system serves; compares, mends and moves them.
 ///
@@ -13,9 +15,9 @@ use torale_domain::restore::Mendable;
 /// again to go on).
 #[derive(Debug, Parser)]
 #[command(name = "torale-replay", bin_name = "cargo replay", version)]
-pub(crate) struct Arguments {
+pub(crate) struct ReplayArguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: ReplayCommand,
     #[command(flatten)]
     pub(crate) options: Options,
 }
@@ -47,9 +49,9 @@ impl Options {
 const LOCAL_SETTLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ReplayCommand {
     /// Show generations, the log and the quarantine
-    Status,
+    ReplayStatus,
     /// Build a new generation beside the live one: read, fold, write, catch up, compare; goes on where it was interrupted
     Rebuild(Rebuild),
     /// Compare a generation with the live one, item by item
@@ -97,7 +99,7 @@ pub(crate) enum Command {
     /// Show what the log holds of one entity, the newest last
     Events {
         /// user, key, task, execution, notification, run or schedule
-        kind: Kind,
+        kind: EntityKind,
         /// Its id; of a run, the workflow's
         id: String,
         /// The run's id
@@ -162,8 +164,8 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// torale-events, torale-audit, torale-quarantine or torale-control
-    #[arg(value_parser = Mendable::parse)]
-    pub(crate) table: Mendable,
+    #[arg(value_parser = RestorableTable::parse)]
+    pub(crate) table: RestorableTable,
     /// The name of the copy
     #[arg(long, value_name = "COPY")]
     pub(crate) from: String,
@@ -201,7 +203,7 @@ pub(crate) enum Quarantine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum EntityKind {
     User,
     Key,
     Task,
@@ -212,15 +214,15 @@ pub(crate) enum Kind {
 }
 
 /// The entity that kind and ids name.
-pub(crate) fn entity(kind: Kind, id: &str, run: Option<&str>) -> Option<EntityKey> {
+pub(crate) fn entity(kind: EntityKind, id: &str, run: Option<&str>) -> Option<EntityKey> {
     Some(match kind {
-        Kind::User => EntityKey::User(UserId::parse(id)?),
-        Kind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
-        Kind::Task => EntityKey::Task(TaskId::parse(id)?),
-        Kind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
-        Kind::Notification => EntityKey::Notification(NotificationId::parse(id)?),
-        Kind::Run => EntityKey::Run(WorkflowId::parse(id)?, RunId::parse(run?)?),
-        Kind::Schedule => EntityKey::Schedule(ScheduleId::parse(id)?),
+        EntityKind::User => EntityKey::User(UserId::parse(id)?),
+        EntityKind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
+        EntityKind::Task => EntityKey::Task(TaskId::parse(id)?),
+        EntityKind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
+        EntityKind::Notification => EntityKey::Notification(NotificationId::parse(id)?),
+        EntityKind::Run => EntityKey::Run(WorkflowId::parse(id)?, RunId::parse(run?)?),
+        EntityKind::Schedule => EntityKey::Schedule(ScheduleId::parse(id)?),
     })
 }
 
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Arguments::command().debug_assert();
+        ReplayArguments::command().debug_assert();
     }
 
     #[test]
@@ -257,17 +259,18 @@ mod tests {
 
     #[test]
     fn a_run_needs_both_of_its_ids() {
-        let parse = |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "events"], words].concat());
+        let parse =
+            |words: &[&str]| ReplayArguments::try_parse_from([&["cargo replay", "events"], words].concat());
         assert!(parse(&["run", "w"]).is_err());
         assert!(parse(&["run", "w", "r"]).is_ok() && parse(&["key", "k"]).is_ok());
-        assert_eq!(entity(Kind::User, "no-uuid", None), None);
-        assert!(entity(Kind::Run, "w", Some("r")).is_some());
+        assert_eq!(entity(EntityKind::User, "no-uuid", None), None);
+        assert!(entity(EntityKind::Run, "w", Some("r")).is_some());
     }
 
     #[test]
     fn only_what_cannot_be_made_anew_is_restored() {
         let parse =
-            |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "restore"], words].concat());
+            |words: &[&str]| ReplayArguments::try_parse_from([&["cargo replay", "restore"], words].concat());
         assert!(parse(&["torale-events", "--from", "x"]).is_ok());
         assert!(parse(&["torale-events"]).is_err(), "from what?");
         assert!(parse(&["torale-events", "--from", "x", "--dry-run", "--overwrite"]).is_err());
@@ -279,7 +282,7 @@ mod tests {
     fn time_to_settle_is_short_on_one_machine_only() {
         let settle = |words: &[&str]| {
             let all = [&["cargo replay", "status"], words].concat();
-            Arguments::parse_from(all).options.settle().as_secs()
+            ReplayArguments::parse_from(all).options.settle().as_secs()
         };
         assert_eq!(settle(&[]), 120);
         assert_eq!(settle(&["--endpoint", "http://127.0.0.1:8000"]), 10);

@@ -4,14 +4,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_replay::Meter;
+use torale_replay::ProgressMeter;
 
 const TICK: Duration = Duration::from_millis(250);
 
 /// Shows how far some work is while it goes on.
 pub(crate) async fn watch<T>(
     title: &'static str,
-    meter: &Arc<Meter>,
+    meter: &Arc<ProgressMeter>,
     items: u64,
     quiet: bool,
     work: impl Future<Output = T>,

@@ -6,7 +6,7 @@ mod bar;
 mod commands;
 mod print;
 
-use arguments::Arguments;
+use arguments::ReplayArguments;
 use clap::Parser;
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ enum Answer {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = ReplayArguments::parse();
     match commands::run(arguments).await {
         Ok(Answer::Fine) => ExitCode::SUCCESS,
         Ok(Answer::Found) => ExitCode::from(1),

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
-use torale_domain::compare::Difference;
-use torale_domain::item::{Attributes, Value};
-use torale_domain::rebuild::Tally;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::{Attributes, Value};
 use torale_replay::compare::Comparison;
-use torale_replay::restore::Restored;
-use torale_replay::status::{GenerationStatus, Role, Status};
+use torale_replay::restore::RestoreReport;
+use torale_replay::status::{GenerationRole, GenerationStatus, ReplayStatus};
 
 /// Prints an answer as JSON, or by `text`.
 pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
@@ -18,7 +18,7 @@ pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
     }
 }
 
-pub(crate) fn status(status: &Status) {
+pub(crate) fn status(status: &ReplayStatus) {
     let columns = ["generation", "role", "lanes", "items", "bytes", "through", "lag", "units"];
     let mut table = vec![columns.map(str::to_owned)];
     table.extend(status.generations.iter().map(row));
@@ -30,7 +30,7 @@ pub(crate) fn status(status: &Status) {
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     println!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
-    if status.generations.iter().any(|one| one.role == Role::Beside) {
+    if status.generations.iter().any(|one| one.role == GenerationRole::ShadowGeneration) {
         println!("every event is written twice until the generation beside the live one is dropped");
     }
 }
@@ -83,8 +83,9 @@ fn difference(Difference { key, expected, found }: &Difference) {
 }
 
 /// What a copy has and a table has not: `expected` is the copy's.
-pub(crate) fn restored(restored: &Restored) {
-    let Restored { compared, missing, different, superseded, differences, left_out, foreign, .. } = restored;
+pub(crate) fn restored(restored: &RestoreReport) {
+    let RestoreReport { compared, missing, different, superseded, differences, left_out, foreign, .. } =
+        restored;
     differences.iter().for_each(difference);
     println!("{compared} items of the copy compared: {missing} missing, {different} different");
     if *superseded > 0 {

@@ -1,11 +1,11 @@
 //! The index over sealed records: one counted index for every way in which the trail can be asked.
 
 use super::record::Record;
-use crate::commit::{Action, Condition, Write};
-use crate::ids::UserId;
-use crate::index::{self, Measure};
-use crate::item::{Attributes, Key};
-use crate::keys::{self, Index, Lane, Lanes, PK, Stream};
+use crate::projections::index::{self, Measure};
+use crate::storage::item::{Attributes, Key};
+use crate::storage::keys::{self, Index, Lane, Lanes, PK, StatusPartition};
+use crate::storage::write::{Action, Condition, Write};
+use crate::values::ids::UserId;
 use std::collections::BTreeMap;
 
 /// Records of one transaction: 4 rows and at most 8 counters each, of at most 100 items.
@@ -37,7 +37,10 @@ fn lane() -> Lane {
 
 /// The row of a record in a facet.
 fn row(record: &Record, facet: &str) -> Key {
-    Key { pk: keys::in_facet(facet, &keys::rows(Index::Audit, Stream::All, lane())), sk: record.key().sk }
+    Key {
+        pk: keys::in_facet(facet, &keys::rows(Index::Audit, StatusPartition::All, lane())),
+        sk: record.key().sk,
+    }
 }
 
 /// The row that exists once a record is indexed: a transaction writes all or none.
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
     use crate::audit::record::Chain;
     use crate::audit::record::tests::{AT, entry};
-    use crate::time::DAY;
+    use crate::values::time::DAY;
 
     #[test]
     fn a_transaction_holds_at_most_a_hundred_items() {

@@ -1,12 +1,11 @@
 //! Records and the chains that they form.
 
-use crate::ids::{ClerkUserId, Digest, KeyId, UserId};
-use crate::item::{Attributes, Item, Key, Value};
-use crate::keys;
-use crate::time::{Hour, MINUTE, Timestamp};
+use crate::storage::item::{Attributes, Item, Key, Value};
+use crate::storage::keys;
+use crate::values::ids::{ChainId, ClerkUserId, Digest, KeyId, UserId};
+use crate::values::time::{MINUTE, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// The attribute that holds a record's text.
 const RECORD: &str = "record";
@@ -30,7 +29,7 @@ pub struct Principal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub enum Method {
+pub enum AuthMethod {
     /// An API key.
     ApiKey,
     /// A session token.
@@ -39,13 +38,13 @@ pub enum Method {
 
 /// What is recorded of one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When the record was made.
     pub at: Timestamp,
     /// Who asked.
     pub principal: Principal,
     /// With what.
-    pub method: Method,
+    pub method: AuthMethod,
     /// For what: an endpoint's action, such as `stats.read`.
     pub action: String,
     /// Upon whom or what, if the action has a target: its id.
@@ -74,52 +73,6 @@ pub fn harmless(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A chain's name: the hour in which it began, then what makes it unique.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChainId {
-    hour: Hour,
-    unique: String,
-}
-
-impl ChainId {
-    /// `unique` must be like no other: 1 to 64 letters and digits.
-    pub fn new(hour: Hour, unique: &str) -> Self {
-        Self { hour, unique: unique.to_owned() }
-    }
-
-    /// Reads the printed form.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (hour, unique) = text.split_once('-')?;
-        let plain = (1..=64).contains(&unique.len()) && unique.bytes().all(|b| b.is_ascii_alphanumeric());
-        let id = Self::new(keys::parse_hour(hour)?, unique);
-        (plain && id.to_string() == text).then_some(id)
-    }
-
-    /// The hour in which it began; all its records lie in that hour.
-    pub const fn hour(&self) -> Hour {
-        self.hour
-    }
-}
-
-impl fmt::Display for ChainId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", keys::yyyymmddhh(self.hour), self.unique)
-    }
-}
-
-impl Serialize for ChainId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ChainId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("not the name of a chain"))
-    }
-}
-
 /// A record: an entry in its place in a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -131,7 +84,7 @@ pub struct Record {
     pub previous: Digest,
     /// What is recorded.
     #[serde(flatten)]
-    pub entry: Entry,
+    pub entry: AuditEntry,
 }
 
 impl Record {
@@ -199,12 +152,12 @@ impl Chain {
     /// Whether a record made at this time belongs to it; else a new one must be started. A clock that was set back
     /// by more than a minute starts one too: times within a chain never run backwards.
     pub fn takes(&self, at: Timestamp) -> bool {
-        at.hour() <= self.id.hour && at.plus(MINUTE) >= self.last
+        at.hour() <= self.id.hour() && at.plus(MINUTE) >= self.last
     }
 
     /// The next link. Times never run backwards within a chain.
-    pub fn link(&self, entry: Entry) -> Result<Link, serde_json::Error> {
-        let entry = Entry { at: entry.at.max(self.last), ..entry };
+    pub fn link(&self, entry: AuditEntry) -> Result<Link, serde_json::Error> {
+        let entry = AuditEntry { at: entry.at.max(self.last), ..entry };
         Link::new(Record { chain: self.id.clone(), seq: self.next, previous: self.previous.clone(), entry })
     }
 
@@ -223,14 +176,14 @@ pub(crate) mod tests {
 
     pub(crate) const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
-    pub(crate) fn entry(at: Timestamp, action: &str) -> Entry {
-        Entry {
+    pub(crate) fn entry(at: Timestamp, action: &str) -> AuditEntry {
+        AuditEntry {
             at,
             principal: Principal {
                 user_id: UserId::parse("00000000-0000-0000-0000-0000000000ad"),
                 ..Principal::default()
             },
-            method: Method::ApiKey,
+            method: AuthMethod::ApiKey,
             action: action.to_owned(),
             target: None,
             parameters: json!({ "hours": 24 }),

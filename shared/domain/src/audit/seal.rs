@@ -1,10 +1,10 @@
 //! Seals: a signed statement about the heads of all chains, each naming the one before it.
 
-use super::record::{ChainId, Link};
-use crate::ids::Digest;
-use crate::item::{Attributes, Item, Value};
-use crate::keys;
-use crate::time::{MINUTE, Timestamp};
+use super::record::Link;
+use crate::storage::item::{Attributes, Item, Value};
+use crate::storage::keys;
+use crate::values::ids::{ChainId, Digest};
+use crate::values::time::{MINUTE, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};

@@ -1,29 +1,29 @@
 //! The offline check: is the trail whole, in order and unchanged?
 
-use super::record::{ChainId, Link};
+use super::record::Link;
 use super::seal::{HEARTBEAT, Head, SETTLED, Seal, Sealed, merkle_root};
-use crate::ids::Digest;
-use crate::item::Item;
-use crate::keys::{self, AUDIT_SEALS};
-use crate::time::{Hour, Timestamp};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, AUDIT_SEALS};
+use crate::values::ids::{ChainId, Digest};
+use crate::values::time::{Hour, Timestamp};
 use ed25519_dalek::VerifyingKey;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// One thing that is wrong, and the time to which it belongs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
+pub struct TrailFault {
     /// When: of a record its time, of a seal when it was made, of what is missing when it must have been.
     pub at: Timestamp,
     /// What.
-    pub what: What,
+    pub what: TrailFaultKind,
 }
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
+pub enum TrailFaultKind {
     /// An item is neither record nor seal, or not the one that its key says.
-    Unreadable(String),
+    UnreadableEvent(String),
     /// So many seals are missing, from this number on.
     SealsMissing(u64, u64),
     /// Nothing was sealed any more, although there are later records or it is later by now.
@@ -46,35 +46,43 @@ pub enum What {
     RecordUnsealed(ChainId, u64),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for TrailFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.at)?;
         match &self.what {
-            What::Unreadable(key) => write!(f, "item {key} is no record or seal, or lies in the wrong place"),
-            What::SealsMissing(number, 1) => write!(f, "seal {number} is missing"),
-            What::SealsMissing(number, count) => {
+            TrailFaultKind::UnreadableEvent(key) => {
+                write!(f, "item {key} is no record or seal, or lies in the wrong place")
+            }
+            TrailFaultKind::SealsMissing(number, 1) => write!(f, "seal {number} is missing"),
+            TrailFaultKind::SealsMissing(number, count) => {
                 write!(f, "{count} seals are missing from number {number} on")
             }
-            What::SealingStopped => write!(f, "nothing was sealed from here on"),
-            What::RecordTwice(chain, seq) => write!(f, "record {chain}-{seq} is there twice"),
-            What::SealForged(number) => write!(f, "seal {number} is not signed by a key that was given"),
-            What::SealOutOfPlace(number) => write!(f, "seal {number} does not follow the seal before it"),
-            What::HeadsChanged(number) => {
+            TrailFaultKind::SealingStopped => write!(f, "nothing was sealed from here on"),
+            TrailFaultKind::RecordTwice(chain, seq) => write!(f, "record {chain}-{seq} is there twice"),
+            TrailFaultKind::SealForged(number) => {
+                write!(f, "seal {number} is not signed by a key that was given")
+            }
+            TrailFaultKind::SealOutOfPlace(number) => {
+                write!(f, "seal {number} does not follow the seal before it")
+            }
+            TrailFaultKind::HeadsChanged(number) => {
                 write!(f, "seal {number}: its heads are not those that were signed")
             }
-            What::SealNotFound(number) => write!(f, "seal {number} is not the one that was expected"),
-            What::RecordMissing(chain, seq) => write!(f, "record {chain}-{seq} is missing"),
-            What::RecordChanged(chain, seq) => {
+            TrailFaultKind::SealNotFound(number) => {
+                write!(f, "seal {number} is not the one that was expected")
+            }
+            TrailFaultKind::RecordMissing(chain, seq) => write!(f, "record {chain}-{seq} is missing"),
+            TrailFaultKind::RecordChanged(chain, seq) => {
                 write!(f, "record {chain}-{seq}, or one before it in its chain, was changed")
             }
-            What::RecordUnsealed(chain, seq) => write!(f, "record {chain}-{seq} is in no seal"),
+            TrailFaultKind::RecordUnsealed(chain, seq) => write!(f, "record {chain}-{seq} is in no seal"),
         }
     }
 }
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct TrailReport {
     /// Records that were checked.
     pub records: u64,
     /// Of those, the ones that are too new to be sealed.
@@ -84,19 +92,19 @@ pub struct Report {
     /// When the last seal was made, with its number and digest.
     pub last: Option<(Timestamp, u64, Digest)>,
     /// What is wrong, the earliest first.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<TrailFault>,
 }
 
 /// Which part of the trail to check: the chains that began in these hours. Seals are always checked from the first.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Span {
+pub struct HourSpan {
     /// From this hour on.
     pub from: Option<Hour>,
     /// Up to this hour, not included.
     pub to: Option<Hour>,
 }
 
-impl Span {
+impl HourSpan {
     /// Whether an hour lies in it.
     pub fn holds(&self, hour: Hour) -> bool {
         self.from.is_none_or(|from| hour >= from) && self.to.is_none_or(|to| hour < to)
@@ -113,23 +121,25 @@ struct Kept {
 
 /// Takes in the items of the audit table in any order.
 #[derive(Debug, Default)]
-pub struct Verifier {
-    span: Span,
+pub struct TrailVerifier {
+    span: HourSpan,
     records: BTreeMap<ChainId, BTreeMap<u64, Kept>>,
     seals: BTreeMap<u64, Seal>,
-    faults: Vec<Fault>,
+    faults: Vec<TrailFault>,
 }
 
-impl Verifier {
+impl TrailVerifier {
     /// Checks a part of the trail.
-    pub fn new(span: Span) -> Self {
+    pub fn new(span: HourSpan) -> Self {
         Self { span, ..Self::default() }
     }
 
     /// Takes in an item.
     pub fn add(&mut self, item: &Item) {
-        let unreadable =
-            |at| Fault { at, what: What::Unreadable(format!("{} / {}", item.key.pk, item.key.sk)) };
+        let unreadable = |at| TrailFault {
+            at,
+            what: TrailFaultKind::UnreadableEvent(format!("{} / {}", item.key.pk, item.key.sk)),
+        };
         if item.key.pk == AUDIT_SEALS {
             match Seal::load(item) {
                 Some(seal) => drop(self.seals.insert(seal.statement.seal, seal)),
@@ -150,7 +160,7 @@ impl Verifier {
                 // The same line twice, as of two exports put together, is no fault.
                 if let Some(other) = records.get(&seq).filter(|other| other.digest != kept.digest) {
                     let at = other.at.min(kept.at);
-                    self.faults.push(Fault { at, what: What::RecordTwice(chain, seq) });
+                    self.faults.push(TrailFault { at, what: TrailFaultKind::RecordTwice(chain, seq) });
                 } else {
                     records.insert(seq, kept);
                 }
@@ -166,7 +176,7 @@ impl Verifier {
         keys: &[VerifyingKey],
         expected: Option<(u64, &Digest)>,
         now: Option<Timestamp>,
-    ) -> Report {
+    ) -> TrailReport {
         let sealed = self.check_seals(keys);
         self.check_links();
         self.check_sealed(&sealed);
@@ -180,13 +190,13 @@ impl Verifier {
             && self.seals.get(&number).is_none_or(|seal| seal.digest() != *digest)
         {
             let at = last.as_ref().map_or(Timestamp::EARLIEST, |(at, ..)| *at);
-            self.faults.push(Fault { at, what: What::SealNotFound(number) });
+            self.faults.push(TrailFault { at, what: TrailFaultKind::SealNotFound(number) });
         }
         self.check_sealing(last.as_ref().map(|(at, ..)| *at), now);
         self.faults.sort();
         self.faults.dedup();
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        Report {
+        TrailReport {
             records: count(self.records.values().map(BTreeMap::len).sum()),
             unsealed,
             seals: count(self.seals.len()),
@@ -201,15 +211,15 @@ impl Verifier {
         let (mut heads, mut sealed) = (Vec::new(), Sealed::new());
         for seal in self.seals.values() {
             let (number, at) = (seal.statement.seal, seal.statement.at);
-            let mut fault = |what| self.faults.push(Fault { at, what });
+            let mut fault = |what| self.faults.push(TrailFault { at, what });
             if number > expected {
-                fault(What::SealsMissing(expected, number - expected));
+                fault(TrailFaultKind::SealsMissing(expected, number - expected));
             }
             if expected == number && seal.statement.previous != previous {
-                fault(What::SealOutOfPlace(number));
+                fault(TrailFaultKind::SealOutOfPlace(number));
             }
             if !seal.is_signed_by(keys) {
-                fault(What::SealForged(number));
+                fault(TrailFaultKind::SealForged(number));
             }
             let grown = |head| grown(&mut sealed, head);
             let records = seal.heads.iter().map(grown).try_fold(0_u64, |sum, of| sum.checked_add(of?));
@@ -217,7 +227,7 @@ impl Verifier {
             if root != Some(seal.statement.root.clone())
                 || (expected == number && records != Some(seal.statement.records))
             {
-                fault(What::HeadsChanged(number));
+                fault(TrailFaultKind::HeadsChanged(number));
             }
             heads.extend(seal.heads.iter().map(|head| (at, head.clone())));
             (expected, previous) = (number.saturating_add(1), seal.digest());
@@ -231,11 +241,14 @@ impl Verifier {
             let (mut next, mut before, mut previous) = (0, chain.hour().start(), Digest::none());
             for (seq, record) in records {
                 if *seq > next {
-                    let what = What::RecordMissing(chain.clone(), next);
-                    self.faults.push(Fault { at: before, what });
+                    let what = TrailFaultKind::RecordMissing(chain.clone(), next);
+                    self.faults.push(TrailFault { at: before, what });
                 } else if record.previous != previous {
                     let changed = seq.saturating_sub(1);
-                    self.faults.push(Fault { at: before, what: What::RecordChanged(chain.clone(), changed) });
+                    self.faults.push(TrailFault {
+                        at: before,
+                        what: TrailFaultKind::RecordChanged(chain.clone(), changed),
+                    });
                 }
                 (next, before, previous) = (seq.saturating_add(1), record.at, record.digest.clone());
             }
@@ -251,14 +264,16 @@ impl Verifier {
             let records = self.records.get(chain);
             let fault = match records.and_then(|records| records.get(seq)) {
                 Some(record) if record.digest == *digest => continue,
-                Some(record) => Fault { at: record.at, what: What::RecordChanged(chain.clone(), *seq) },
+                Some(record) => {
+                    TrailFault { at: record.at, what: TrailFaultKind::RecordChanged(chain.clone(), *seq) }
+                }
                 None => {
                     // The first that is missing of those up to the head.
                     let first =
                         (0..*seq).find(|seq| records.is_none_or(|records| !records.contains_key(seq)));
-                    let what = What::RecordMissing(chain.clone(), first.unwrap_or(*seq));
+                    let what = TrailFaultKind::RecordMissing(chain.clone(), first.unwrap_or(*seq));
                     let known = records.and_then(|records| records.values().next_back());
-                    Fault { at: known.map_or(chain.hour().start(), |record| record.at).min(*at), what }
+                    TrailFault { at: known.map_or(chain.hour().start(), |record| record.at).min(*at), what }
                 }
             };
             self.faults.push(fault);
@@ -271,7 +286,7 @@ impl Verifier {
         let Some(since) = last.or_else(|| times().min()) else { return };
         let latest = times().chain(now).max().unwrap_or(since);
         if latest > since.plus(HEARTBEAT + SETTLED) {
-            self.faults.push(Fault { at: since, what: What::SealingStopped });
+            self.faults.push(TrailFault { at: since, what: TrailFaultKind::SealingStopped });
         }
     }
 
@@ -287,8 +302,8 @@ impl Verifier {
             for (seq, record) in records.range(sealed.get(chain).copied().unwrap_or(0)..) {
                 unsealed += 1;
                 if last.is_some_and(|last| record.at < last.plus(-SETTLED)) {
-                    let what = What::RecordUnsealed(chain.clone(), *seq);
-                    self.faults.push(Fault { at: record.at, what });
+                    let what = TrailFaultKind::RecordUnsealed(chain.clone(), *seq);
+                    self.faults.push(TrailFault { at: record.at, what });
                 }
             }
         }

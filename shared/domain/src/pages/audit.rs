@@ -3,15 +3,15 @@
 //! The index holds what is sealed, so a request is listed within a minute or so. Every filter is a facet: a counted
 //! index of its own.
 
-use super::listing::Listing;
-use super::{HOURS, LIMIT, last_hours};
-use crate::audit::{Entry, Link, facets};
-use crate::ids::UserId;
-use crate::item::Key;
-use crate::keys::{self, Index, Lanes, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Found, Range, Reader, Reads};
-use crate::time::Timestamp;
+use super::listing::ListRequest;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::audit::{AuditEntry, Link, facets};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Key;
+use crate::storage::keys::{self, Index, Lanes, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, ReadResult, Reader};
+use crate::values::ids::UserId;
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -24,11 +24,11 @@ pub struct AuditQuery {
     action: Option<String>,
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for AuditQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for AuditQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let principal = params.user("principal", "Only requests of this user.");
         let action = params.action("action", "Only requests for this action, such as `stats.read`.");
         let hours = params.integer(&HOURS);
@@ -60,7 +60,7 @@ pub enum AuditRow {
         id: String,
         /// What is recorded.
         #[serde(flatten)]
-        entry: Box<Entry>,
+        entry: Box<AuditEntry>,
     },
     /// A record that was there once, by its place: someone has tampered with the trail.
     Missing {
@@ -85,10 +85,10 @@ impl<R: Reader> Reader for Facet<'_, R> {
         self.index.lanes()
     }
 
-    async fn read(&self, reads: Reads) -> Result<Found, Self::Error> {
+    async fn read(&self, reads: ReadPlan) -> Result<ReadResult, Self::Error> {
         let within = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
         let ranges = reads.ranges.into_iter().map(within).collect();
-        self.index.read(Reads { ranges, ..reads }).await
+        self.index.read(ReadPlan { ranges, ..reads }).await
     }
 }
 
@@ -99,9 +99,9 @@ pub async fn answer<R: Reader>(
     query: &AuditQuery,
     now: Timestamp,
 ) -> Result<AuditPage, R::Error> {
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Audit,
-        streams: &[Stream::All],
+        streams: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
         offset: query.page.offset(),
         rows: query.page.rows(),
@@ -110,9 +110,9 @@ pub async fn answer<R: Reader>(
     let facet = Facet { index, name: facets::facet(query.principal, query.action.as_deref()) };
     let listed = listed.read(&facet).await?;
     let keys: Vec<Key> = listed.rows.iter().filter_map(|row| keys::audit_row_record(&row.key)).collect();
-    let mut found = Found::default();
+    let mut found = ReadResult::default();
     if !keys.is_empty() {
-        found = records.read(Reads::gets(keys.iter().cloned()).consistent()).await?;
+        found = records.read(ReadPlan::gets(keys.iter().cloned()).consistent()).await?;
     }
     let row = |key: &Key| match found.items.get(key).and_then(Link::load) {
         Some(link) => AuditRow::Recorded { id: link.record.id(), entry: Box::new(link.record.entry) },

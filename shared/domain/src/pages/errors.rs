@@ -1,14 +1,15 @@
 //! GET /admin/errors: the executions that failed in the last hours, newest failure first, and their kinds.
 
+use super::entities::DisplayNames;
 use super::executions::read_executions;
-use super::listing::Listing;
-use super::{HOURS, LIMIT, Names, last_hours};
-use crate::entities::{Execution, Status};
-use crate::ids::{ExecutionId, TaskId};
-use crate::keys::{Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::Reader;
-use crate::time::Timestamp;
+use super::listing::ListRequest;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::entities::readings::{Execution, ExecutionState};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::Reader;
+use crate::values::ids::{ExecutionId, TaskId};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -18,11 +19,11 @@ use std::collections::BTreeMap;
 pub struct ErrorsQuery {
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for ErrorsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for ErrorsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
         Self { hours, page }
@@ -76,9 +77,9 @@ pub async fn answer<R: Reader>(
     query: &ErrorsQuery,
     now: Timestamp,
 ) -> Result<ErrorsPage, R::Error> {
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Errors,
-        streams: &[Stream::All],
+        streams: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
         offset: query.page.offset(),
         rows: query.page.rows(),
@@ -88,7 +89,7 @@ pub async fn answer<R: Reader>(
     let entities = read_executions(reader, &listed.rows).await?;
     let executions: Vec<_> =
         entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
-    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    let names = DisplayNames::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
     Ok(ErrorsPage {
         errors: executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect(),
         total: listed.total,
@@ -104,8 +105,9 @@ fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
 }
 
 /// `None` for an execution that was retried between the reads.
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> Option<ErrorRow> {
-    let (Status::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at) else {
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> Option<ErrorRow> {
+    let (ExecutionState::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at)
+    else {
         return None;
     };
     Some(ErrorRow {

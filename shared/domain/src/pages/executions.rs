@@ -1,15 +1,16 @@
 //! GET /admin/executions: the executions that began in the last hours, newest first.
 
-use super::listing::Listing;
-use super::{HOURS, LIMIT, Names, last_hours, read_entities};
-use crate::commit::Entity;
-use crate::entities::{Execution, Status};
-use crate::ids::{ExecutionId, TaskId};
-use crate::item::{Item, Key};
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Reader};
-use crate::time::Timestamp;
+use super::entities::{DisplayNames, read_entities};
+use super::listing::ListRequest;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::entities::readings::{Execution, ExecutionState};
+use crate::projections::entity::Entity;
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::{Item, Key};
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Corrupt, Reader};
+use crate::values::ids::{ExecutionId, TaskId};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -18,17 +19,20 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ExecutionsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Stream>,
+    status: Option<StatusPartition>,
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-const STATUSES: [(&str, Stream); 3] =
-    [("success", Stream::Success), ("failed", Stream::Failed), ("running", Stream::Running)];
+const STATUSES: [(&str, StatusPartition); 3] = [
+    ("success", StatusPartition::Success),
+    ("failed", StatusPartition::Failed),
+    ("running", StatusPartition::Running),
+];
 
-impl Query for ExecutionsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for ExecutionsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let status = params.choice("status", "Only executions with this status.", &STATUSES);
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
@@ -92,7 +96,7 @@ pub async fn answer<R: Reader>(
     now: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
     let all = STATUSES.map(|(_, stream)| stream);
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Executions,
         streams: query.status.as_ref().map_or(&all, std::slice::from_ref),
         since: Some(last_hours(now, query.hours)),
@@ -104,7 +108,7 @@ pub async fn answer<R: Reader>(
     let entities = read_executions(reader, &listed.rows).await?;
     let executions: Vec<_> =
         entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
-    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    let names = DisplayNames::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
     Ok(ExecutionsPage {
         executions: executions.iter().map(|(id, execution)| row(*id, execution, &names)).collect(),
         total: listed.total,
@@ -128,11 +132,11 @@ pub(super) async fn read_executions<R: Reader>(
     Ok(entities.filter_map(|(key, entity)| Some((*ids.get(&key)?, entity))).collect())
 }
 
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> ExecutionRow {
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
     let (status, condition_met) = match execution.status {
-        Status::Running => (ExecutionStatus::Running, None),
-        Status::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
-        Status::Failed(_) => (ExecutionStatus::Failed, None),
+        ExecutionState::Running => (ExecutionStatus::Running, None),
+        ExecutionState::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
+        ExecutionState::Failed(_) => (ExecutionStatus::Failed, None),
     };
     ExecutionRow {
         id,

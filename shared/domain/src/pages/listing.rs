@@ -1,22 +1,22 @@
 //! Lists by time: the rows of one page and the exact totals of the window, at a cost that does not depend on
 //! how much there is or on which page is asked for.
 
-use crate::index::{self, Timeline};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::read::{Range, Reader, Reads};
-use crate::time::{MINUTE, Timestamp};
+use crate::projections::index::{self, Timeline};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, Reader};
+use crate::values::time::{MINUTE, Timestamp};
 
 /// A page that begins within this many rows from the top is read straight, without walking the counted index.
 const STRAIGHT: usize = 150;
 
 /// What to list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listing<'a> {
+pub(super) struct ListRequest<'a> {
     /// The list.
     pub(super) index: Index,
     /// Its rows in any of these states.
-    pub(super) streams: &'a [Stream],
+    pub(super) streams: &'a [StatusPartition],
     /// Only rows at or after this minute.
     pub(super) since: Option<Timestamp>,
     /// Rows to pass over.
@@ -29,7 +29,7 @@ pub(super) struct Listing<'a> {
 
 /// A page of rows, newest first, and the window it is cut from.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListResult {
     /// The page.
     pub(super) rows: Vec<Item>,
     /// All rows of the listed states.
@@ -38,9 +38,9 @@ pub(super) struct Listed {
     pub(super) timeline: Timeline,
 }
 
-impl Listing<'_> {
+impl ListRequest<'_> {
     /// One round trip near the top, at most three anywhere else.
-    pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<Listed, R::Error> {
+    pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let straight = self.offset <= STRAIGHT;
         let mut ranges = index::window_ranges(self.index, reader.lanes(), self.since);
         let nodes = ranges.len();
@@ -56,7 +56,7 @@ impl Listing<'_> {
         } else {
             self.rows_far_down(reader, &mut timeline).await?
         };
-        Ok(Listed { rows, total, timeline })
+        Ok(ListResult { rows, total, timeline })
     }
 
     async fn rows_far_down<R: Reader>(
@@ -94,8 +94,8 @@ impl Listing<'_> {
         Ok(oldest.into_iter().rev().chain(older).take(self.rows).collect())
     }
 
-    fn reads(&self, ranges: Vec<Range>) -> Reads {
-        Reads { consistent: self.consistent, ..Reads::ranges(ranges) }
+    fn reads(&self, ranges: Vec<Range>) -> ReadPlan {
+        ReadPlan { consistent: self.consistent, ..ReadPlan::ranges(ranges) }
     }
 
     /// The newest rows up to a sort key, from every lane and state: any of them may hold all of the page.

@@ -1,10 +1,10 @@
 //! The platform's numbers for alarms and the dashboard: no endpoint, but read like one.
 
-use super::{average, last_hours, window};
-use crate::index::{self, Measure};
-use crate::keys::{self, Index, Stream};
-use crate::read::{Reader, Reads};
-use crate::time::Timestamp;
+use super::window::{average, last_hours, window};
+use crate::projections::index::{self, Measure};
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{ReadPlan, Reader};
+use crate::values::time::Timestamp;
 
 /// What the platform does, each over the window that its alarm is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Metrics, R:
     let nodes = [(Index::Executions, hour), (Index::Errors, hour), (Index::Users, week)]
         .map(|(index, since)| index::window_ranges(index, lanes, since));
     let counts = nodes.each_ref().map(Vec::len);
-    let mut reads = Reads::gets(lanes.all().map(keys::task_states));
+    let mut reads = ReadPlan::gets(lanes.all().map(keys::task_states));
     reads.ranges = nodes.into_iter().flatten().collect();
     let mut found = reader.read(reads).await?;
     let [executions, errors, users] = counts.map(|count| found.take_ranges(count));
@@ -40,9 +40,9 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Metrics, R:
     Ok(Metrics {
         error_rate: average(failed * 10_000, finished),
         avg_duration_ms: average(executions.get(Measure::Duration), finished),
-        failed_executions: errors.rows_of(Stream::All),
+        failed_executions: errors.rows_of(StatusPartition::All),
         new_errors: errors.get(Measure::FirstTry),
-        new_users_7d: window(&users, week).rows_of(Stream::All),
+        new_users_7d: window(&users, week).rows_of(StatusPartition::All),
         active_tasks: found.items.values().map(|item| item.number("active")).sum(),
     })
 }

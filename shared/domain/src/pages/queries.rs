@@ -1,11 +1,11 @@
 //! GET /admin/queries: every distinct query with what its tasks add up to, most tasks first.
 
-use super::{LIMIT, average};
-use crate::index;
-use crate::item::Item;
-use crate::keys;
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Range, Reader, Reads};
+use super::window::{LIMIT, average};
+use crate::projections::index;
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Item;
+use crate::storage::keys;
+use crate::storage::read::{Range, ReadPlan, Reader};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -13,11 +13,11 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct QueriesQuery {
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for QueriesQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for QueriesQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
     }
@@ -80,7 +80,7 @@ pub async fn answer<R: Reader>(reader: &R, query: &QueriesQuery) -> Result<Queri
         ..Range::default()
     };
     let top = straight.then(|| Range { limit: Some(offset + rows), ..ranking() });
-    let mut found = reader.read(Reads::ranges([blocks].into_iter().chain(top).collect())).await?;
+    let mut found = reader.read(ReadPlan::ranges([blocks].into_iter().chain(top).collect())).await?;
     let blocks: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
     let ranked = if straight {
         found.take_ranges(1).into_iter().flatten().skip(offset).collect()
@@ -106,7 +106,7 @@ async fn rows_far_down<R: Reader>(
     counts.sort_by_key(|(tasks, _)| std::cmp::Reverse(*tasks));
     let Some((tasks, within)) = descend(counts, offset) else { return Ok(Vec::new()) };
     let node = keys::ranking_digits(tasks);
-    let found = reader.read(Reads::gets([node.clone()])).await?;
+    let found = reader.read(ReadPlan::gets([node.clone()])).await?;
     let digits = found.items.get(&node).into_iter().flat_map(|item| {
         let slots = item.attributes.keys().filter(|name| *name != index::POPULATION);
         slots.map(|digits| (digits.clone(), item.number(digits)))
@@ -114,7 +114,7 @@ async fn rows_far_down<R: Reader>(
     let Some((digits, skip)) = descend(digits.collect(), within) else { return Ok(Vec::new()) };
     let from = Some(keys::ranking_from(tasks, &digits));
     let range = Range { from, limit: Some(skip + rows), ..ranking() };
-    let found = reader.read(Reads::ranges(vec![range])).await?;
+    let found = reader.read(ReadPlan::ranges(vec![range])).await?;
     Ok(found.ranges.into_iter().flatten().skip(skip).collect())
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<Q
     }
     let keys: Vec<_> =
         ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).map(keys::query).collect();
-    let found = reader.read(Reads::gets(keys.iter().cloned())).await?;
+    let found = reader.read(ReadPlan::gets(keys.iter().cloned())).await?;
     // A query whose last task went between the two reads is no longer there.
     Ok(keys.iter().filter_map(|key| found.items.get(key)).map(query_row).collect())
 }

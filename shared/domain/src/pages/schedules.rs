@@ -1,16 +1,17 @@
 //! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next.
 
-use super::listing::Listing;
-use super::{Names, TemporalUi, read_entities};
+use super::entities::{DisplayNames, read_entities};
+use super::listing::ListRequest;
+use super::temporal_ui::TemporalUi;
 use crate::cron;
-use crate::entities::Schedule;
-use crate::fold::EntityKey;
-use crate::ids::TaskId;
-use crate::keys::{self, Index, Stream};
-use crate::params::{Integer, PageOf, Params, Query};
-use crate::read::Reader;
-use crate::time::{Day, Timestamp};
-use crate::views;
+use crate::entities::readings::Schedule;
+use crate::projections::views;
+use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::Reader;
+use crate::values::ids::EntityKey;
+use crate::values::ids::TaskId;
+use crate::values::time::{Day, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ use serde::Serialize;
 pub struct SchedulesQuery {
     include_paused: bool,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
 /// Rows a page.
@@ -35,8 +36,8 @@ const UNPAGED_ROWS: usize = 10_000;
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
 
-impl Query for SchedulesQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for SchedulesQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let page = params.page_if_asked(&PAGE_LIMIT);
         let include_paused = params.flag("include_paused", "Whether paused ones are listed too.");
         Self { include_paused, page }
@@ -82,9 +83,13 @@ pub async fn answer<R: Reader>(
 ) -> Result<SchedulesPage, R::Error> {
     let (offset, rows) =
         if query.page.asked { (query.page.offset(), query.page.rows()) } else { (0, UNPAGED_ROWS) };
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Schedules,
-        streams: if query.include_paused { &[Stream::Active, Stream::Inactive] } else { &[Stream::Active] },
+        streams: if query.include_paused {
+            &[StatusPartition::Active, StatusPartition::Inactive]
+        } else {
+            &[StatusPartition::Active]
+        },
         since: None,
         offset,
         rows,
@@ -98,12 +103,17 @@ pub async fn answer<R: Reader>(
     let owners = schedules
         .iter()
         .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
-    let names = Names::read(reader, owners).await?;
+    let names = DisplayNames::read(reader, owners).await?;
     let schedules = schedules.iter().filter_map(|schedule| row(schedule, &names, now, ui)).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
 }
 
-fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) -> Option<ScheduleRow> {
+fn row(
+    schedule: &Schedule<'_>,
+    names: &DisplayNames,
+    now: Timestamp,
+    ui: &TemporalUi,
+) -> Option<ScheduleRow> {
     let (created, _) = schedule.created?;
     let (cron, zone) = (schedule.cron?, schedule.timezone?);
     let today = now.day();

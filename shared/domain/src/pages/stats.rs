@@ -1,32 +1,35 @@
 //! GET /admin/stats: the platform's numbers.
 
-use super::{average, last_hours, queries, window};
-use crate::index::{self, Measure};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::read::{Range, Reader, Reads};
-use crate::time::Timestamp;
+use super::queries;
+use super::window::{average, last_hours, window};
+use crate::projections::index::{self, Measure};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, Reader};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Stats {
+#[schemars(rename = "Stats")]
+pub struct StatsPage {
     /// Users.
-    pub users: Users,
+    pub users: UserStats,
     /// Tasks.
-    pub tasks: Tasks,
+    pub tasks: TaskStats,
     /// Executions.
-    pub executions: Executions,
+    pub executions: ExecutionStats,
     /// Notifications.
-    pub notifications: Notifications,
+    pub notifications: NotificationStats,
     /// The 10 queries with the most tasks.
     pub popular_queries: Vec<PopularQuery>,
 }
 
 /// Users that a `user.created` event made known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Users {
+#[schemars(rename = "Users")]
+pub struct UserStats {
     /// All of them, whatever their state.
     pub total: i128,
     /// Those that are active and logged in within the last 30 days.
@@ -37,7 +40,8 @@ pub struct Users {
 
 /// Tasks that are not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Tasks {
+#[schemars(rename = "Tasks")]
+pub struct TaskStats {
     /// All of them.
     pub total: i128,
     /// Those that run.
@@ -48,7 +52,8 @@ pub struct Tasks {
 
 /// Executions of the last 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Executions {
+#[schemars(rename = "Executions")]
+pub struct ExecutionStats {
     /// Those that began in the last 24 hours.
     pub total_24h: i128,
     /// Those of them that succeeded.
@@ -61,7 +66,8 @@ pub struct Executions {
 
 /// Notifications that were sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Notifications {
+#[schemars(rename = "Notifications")]
+pub struct NotificationStats {
     /// In the last 24 hours.
     pub sent_24h: i128,
     /// In the last 7 days.
@@ -83,7 +89,7 @@ const WEEK_HOURS: u64 = 7 * 24;
 const MONTH_HOURS: u64 = 30 * 24;
 
 /// Two round trips.
-pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::Error> {
+pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, R::Error> {
     let (day, week) = (last_hours(now, DAY_HOURS), last_hours(now, WEEK_HOURS));
     // The contract cuts this one at the hour.
     let month = last_hours(now, MONTH_HOURS).floor_to_hour();
@@ -104,7 +110,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::E
     ];
     let counts = nodes.each_ref().map(Vec::len);
     let popular = Range { limit: Some(POPULAR), ..queries::ranking() };
-    let mut reads = Reads::gets(lanes.all().map(keys::task_states));
+    let mut reads = ReadPlan::gets(lanes.all().map(keys::task_states));
     reads.ranges = nodes.into_iter().flatten().chain([popular]).collect();
     let mut found = reader.read(reads).await?;
 
@@ -113,22 +119,22 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::E
     let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));
     let ranked: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
     let states = |name: &str| found.items.values().map(|item| item.number(name)).sum();
-    Ok(Stats {
-        users: Users {
-            total: window(&users, None).rows_of(Stream::All),
-            active_30d: window(&logins, Some(month)).rows_of(Stream::All),
-            new_7d: window(&users, Some(week)).rows_of(Stream::All),
+    Ok(StatsPage {
+        users: UserStats {
+            total: window(&users, None).rows_of(StatusPartition::All),
+            active_30d: window(&logins, Some(month)).rows_of(StatusPartition::All),
+            new_7d: window(&users, Some(week)).rows_of(StatusPartition::All),
         },
-        tasks: Tasks { total: states("total"), active: states("active"), paused: states("paused") },
-        executions: Executions {
-            total_24h: executions.rows_of(Stream::All),
+        tasks: TaskStats { total: states("total"), active: states("active"), paused: states("paused") },
+        executions: ExecutionStats {
+            total_24h: executions.rows_of(StatusPartition::All),
             success_24h: success,
             failed_24h: failed,
             avg_duration_ms: average(executions.get(Measure::Duration), success + failed),
         },
-        notifications: Notifications {
-            sent_24h: window(&notifications, Some(day)).rows_of(Stream::All),
-            sent_7d: window(&notifications, Some(week)).rows_of(Stream::All),
+        notifications: NotificationStats {
+            sent_24h: window(&notifications, Some(day)).rows_of(StatusPartition::All),
+            sent_7d: window(&notifications, Some(week)).rows_of(StatusPartition::All),
         },
         popular_queries: queries::rows(reader, &ranked)
             .await?

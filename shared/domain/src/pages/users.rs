@@ -1,16 +1,16 @@
 //! GET /admin/users: one page of users with their activity.
 
-use super::LIMIT;
-use super::listing::Listing;
-use crate::commit::Entity;
-use crate::entities::User;
-use crate::ids::UserId;
-use crate::index::{self, Measure};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Range, Reader, Reads};
-use crate::time::{DAY, HOUR, Timestamp};
+use super::listing::ListRequest;
+use super::window::LIMIT;
+use crate::entities::readings::User;
+use crate::projections::entity::Entity;
+use crate::projections::index::{self, Measure};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use crate::values::ids::UserId;
+use crate::values::time::{DAY, HOUR, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,11 +19,11 @@ use serde::Serialize;
 pub struct UsersQuery {
     active_only: bool,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for UsersQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for UsersQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let active_only = params.flag("active_only", "Whether only active users are listed.");
         let page = params.page(&LIMIT);
         Self { active_only, page }
@@ -86,9 +86,13 @@ pub async fn answer<R: Reader>(
     query: &UsersQuery,
     now: Timestamp,
 ) -> Result<UsersPage, R::Error> {
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Users,
-        streams: if query.active_only { &[Stream::Active] } else { &[Stream::Active, Stream::Inactive] },
+        streams: if query.active_only {
+            &[StatusPartition::Active]
+        } else {
+            &[StatusPartition::Active, StatusPartition::Inactive]
+        },
         since: None,
         offset: query.page.offset(),
         rows: query.page.rows(),
@@ -109,7 +113,7 @@ pub async fn answer<R: Reader>(
         let since = |id: &UserId| keys::user_since(*id, cuts.notifications.day());
         let ranges =
             ids.iter().map(since).map(|(pk, from)| Range { pk, from: Some(from), ..Range::default() });
-        let found = reader.read(Reads::ranges(ranges.collect()).consistent()).await?;
+        let found = reader.read(ReadPlan::ranges(ranges.collect()).consistent()).await?;
         let rows = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, &cuts));
         users = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     }

@@ -1,15 +1,17 @@
 //! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first.
 
-use super::listing::Listing;
-use super::{LIMIT, TemporalUi, last_hours, read_entities};
-use crate::commit::Entity;
-use crate::entities::Run;
-use crate::item::Key;
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Reader};
-use crate::time::Timestamp;
-use crate::views;
+use super::entities::read_entities;
+use super::listing::ListRequest;
+use super::temporal_ui::TemporalUi;
+use super::window::{LIMIT, last_hours};
+use crate::entities::readings::Run;
+use crate::projections::entity::Entity;
+use crate::projections::views;
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Key;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Corrupt, Reader};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,11 +19,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct WorkflowsQuery {
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for WorkflowsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for WorkflowsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
     }
@@ -64,9 +66,9 @@ pub async fn answer<R: Reader>(
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<WorkflowsPage, R::Error> {
-    let listed = Listing {
+    let listed = ListRequest {
         index: Index::Workflows,
-        streams: &[Stream::All],
+        streams: &[StatusPartition::All],
         since: Some(last_hours(now, WINDOW_HOURS)),
         offset: query.page.offset(),
         rows: query.page.rows(),

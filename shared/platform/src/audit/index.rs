@@ -4,13 +4,13 @@
 //! it may die at any point, do it again, and do it beside others.
 
 use crate::clock;
-use crate::store::{Lost, Store, StoreError, TableReader, Usage};
+use crate::store::{Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::BTreeSet;
 use torale_domain::audit::facets::{self, RECORDS_AT_ONCE};
 use torale_domain::audit::seal::{Seal, Sealed};
 use torale_domain::audit::{Link, Record};
-use torale_domain::keys::{AUDIT_INDEX_TABLE, AUDIT_SEALS};
-use torale_domain::read::{Corrupt, Reader, Reads};
+use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_SEALS};
+use torale_domain::storage::read::{Corrupt, ReadPlan, Reader};
 
 /// Records that are looked up in the index at once.
 const MARKS_AT_ONCE: usize = 100;
@@ -19,14 +19,14 @@ const MAX_ATTEMPTS: u32 = 8;
 
 /// The index of a store.
 #[derive(Debug, Clone, Copy)]
-pub struct Index<'a> {
+pub struct AuditIndex<'a> {
     store: &'a Store,
     usage: &'a Usage,
 }
 
 /// What came of making the index anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct ReindexReport {
     /// Items of the trail that were looked at, without the seals.
     pub looked_at: u64,
     /// Records that were put into the index; the other sealed ones were there.
@@ -35,7 +35,7 @@ pub struct Listed {
     pub unsealed: u64,
 }
 
-impl<'a> Index<'a> {
+impl<'a> AuditIndex<'a> {
     /// Of this store.
     pub const fn new(store: &'a Store, usage: &'a Usage) -> Self {
         Self { store, usage }
@@ -46,11 +46,11 @@ impl<'a> Index<'a> {
     ///
     /// # Errors
     /// If the store fails, or what lies among the seals is no seal.
-    pub async fn anew(&self) -> Result<Listed, StoreError> {
+    pub async fn anew(&self) -> Result<ReindexReport, StoreError> {
         let sealed = self.sealed().await?;
         let covered =
             |link: &Link| sealed.get(&link.record.chain).is_some_and(|head| link.record.seq <= head.seq);
-        let (mut done, mut after) = (Listed::default(), None);
+        let (mut done, mut after) = (ReindexReport::default(), None);
         loop {
             let (mut items, next) = self.store.audit_page(after, self.usage).await?;
             items.retain(|item| item.key.pk != AUDIT_SEALS);
@@ -98,7 +98,7 @@ impl<'a> Index<'a> {
     }
 
     async fn leave_out_listed(&self, records: &mut Vec<&Record>) -> Result<(), StoreError> {
-        let marks = Reads::gets(records.iter().map(|record| facets::mark(record))).consistent();
+        let marks = ReadPlan::gets(records.iter().map(|record| facets::mark(record))).consistent();
         let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
         let listed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
         records.retain(|record| !listed.contains(&facets::mark(record)));
@@ -112,8 +112,8 @@ impl<'a> Index<'a> {
             }
             match self.store.transact(AUDIT_INDEX_TABLE, facets::plan(&records), self.usage).await {
                 Ok(()) => return Ok(count(records.len())),
-                Err(Lost::Failed(error)) => return Err(error),
-                Err(Lost::Race) => {
+                Err(TransactError::Failed(error)) => return Err(error),
+                Err(TransactError::Race) => {
                     tokio::time::sleep(clock::backoff(attempt)).await;
                     self.leave_out_listed(&mut records).await?;
                 }

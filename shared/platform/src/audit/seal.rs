@@ -3,20 +3,20 @@
 //! It needs no notes of its own: what is not sealed yet follows from the seals, and indexing a record twice changes
 //! nothing. So it may die at any point, stay away for a day, or run twice at once.
 
-use super::index::Index;
+use super::index::AuditIndex;
 use crate::clock::Clock;
-use crate::store::{Lost, Store, StoreError, Usage};
+use crate::store::{Store, StoreError, TransactError, Usage};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::audit::Link;
-use torale_domain::audit::record::ChainId;
 use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
-use torale_domain::item::Item;
-use torale_domain::keys;
-use torale_domain::read::Corrupt;
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys;
+use torale_domain::storage::read::Corrupt;
+use torale_domain::values::ids::ChainId;
+use torale_domain::values::time::{Hour, Timestamp};
 
 /// Records that are read at once; a seal covers fewer than twice as many, and so has fewer heads.
 const PAGE: usize = 400;
@@ -70,7 +70,7 @@ impl Signer for LocalKey {
 
 /// What a run did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct SealReport {
     /// Seals that were made.
     pub seals: u64,
     /// Records that they cover.
@@ -100,7 +100,7 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn add(&mut self, fresh: Fresh, progress: &mut Progress, done: &mut Done) {
+    fn add(&mut self, fresh: Fresh, progress: &mut Progress, done: &mut SealReport) {
         for head in fresh.heads {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
@@ -140,13 +140,13 @@ impl<'a, S: Signer> Sealer<'a, S> {
     /// One run, until the deadline at the latest: page by page, each sealed before much more is read, so that neither
     /// its memory nor what a crash costs grows with what there is to seal. What was found on the way is told even if
     /// it failed in the end.
-    pub async fn run(&self, deadline: Instant) -> (Done, Result<(), SealError>) {
-        let mut done = Done::default();
+    pub async fn run(&self, deadline: Instant) -> (SealReport, Result<(), SealError>) {
+        let mut done = SealReport::default();
         let run = self.run_into(&mut done, deadline).await;
         (done, run)
     }
 
-    async fn run_into(&self, done: &mut Done, deadline: Instant) -> Result<(), SealError> {
+    async fn run_into(&self, done: &mut SealReport, deadline: Instant) -> Result<(), SealError> {
         let now = (self.clock)();
         let mut progress = self.progress(now).await?;
         done.foreign = progress.foreign;
@@ -178,7 +178,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         now: Timestamp,
         deadline: Instant,
         progress: &mut Progress,
-        done: &mut Done,
+        done: &mut SealReport,
     ) -> Result<(), SealError> {
         let unmoved = now.min(from.plus(SETTLED));
         let (mut buffer, seals) = (Buffer::default(), done.seals);
@@ -260,10 +260,10 @@ impl<'a, S: Signer> Sealer<'a, S> {
         progress: &mut Progress,
         buffer: &mut Buffer,
         at: Timestamp,
-        done: &mut Done,
+        done: &mut SealReport,
     ) -> Result<(), SealError> {
         let Buffer { links, heads } = std::mem::take(buffer);
-        Index::new(self.store, self.usage).list(&links).await?;
+        AuditIndex::new(self.store, self.usage).list(&links).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
         let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
         let heads: Vec<Head> = heads.into_values().collect();
@@ -273,8 +273,8 @@ impl<'a, S: Signer> Sealer<'a, S> {
         let seal = Seal::new(text, heads, signature).map_err(unreadable)?;
         match self.store.put_seal(&seal, self.usage).await {
             Ok(()) => {}
-            Err(Lost::Race) => return Err(SealError::Overtaken),
-            Err(Lost::Failed(error)) => return Err(error.into()),
+            Err(TransactError::Race) => return Err(SealError::Overtaken),
+            Err(TransactError::Failed(error)) => return Err(error.into()),
         }
         progress.last = Some(seal);
         done.seals += 1;

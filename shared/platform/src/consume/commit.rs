@@ -1,13 +1,14 @@
 //! Commits the units of one lane: read, fold, diff, write; and again where someone else was first.
 
-use super::Unit;
+use super::EntityBatch;
 use crate::clock;
 use crate::plan::{self, PlanFailure};
-use crate::store::{Generation, Lost, Store, StoreError, TableReader, Usage};
+use crate::store::{Generation, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
-use torale_domain::commit::{Entities, Write};
-use torale_domain::fold::EntityKey;
+use torale_domain::projections::entity::Entities;
+use torale_domain::storage::write::Write;
+use torale_domain::values::ids::EntityKey;
 
 /// Entities of one transaction, before it is known how many items they touch.
 const UNITS: usize = 16;
@@ -28,7 +29,7 @@ pub(super) struct Committer<'a> {
 
 /// What became of some units.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(super) struct CommitReport {
     pub(super) failed: Vec<usize>,
     pub(super) without_effect: u64,
     pub(super) transactions: u64,
@@ -36,7 +37,7 @@ pub(super) struct Done {
 }
 
 /// One try.
-enum Tried {
+enum CommitAttempt {
     /// Written, or nothing to write. How many of the events changed nothing.
     Committed { without_effect: u64, wrote: bool },
     /// Too much for one transaction.
@@ -73,21 +74,24 @@ impl<'a> Committer<'a> {
     }
 
     /// Commits units in transactions that follow one another. What fails alone does not take others with it.
-    pub(super) async fn commit(&self, units: Vec<Unit>) -> Done {
-        let mut done = Done::default();
-        let mut waiting: VecDeque<Vec<Unit>> = units.chunks(UNITS).map(<[Unit]>::to_vec).collect();
+    pub(super) async fn commit(&self, units: Vec<EntityBatch>) -> CommitReport {
+        let mut done = CommitReport::default();
+        let mut waiting: VecDeque<Vec<EntityBatch>> =
+            units.chunks(UNITS).map(<[EntityBatch]>::to_vec).collect();
         while let Some(chunk) = waiting.pop_front() {
             match self.persist(&chunk, &mut done).await {
-                Ok(Tried::Committed { without_effect, wrote }) => {
+                Ok(CommitAttempt::Committed { without_effect, wrote }) => {
                     done.without_effect += without_effect;
                     done.transactions += u64::from(wrote);
                 }
-                Ok(Tried::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
+                Ok(CommitAttempt::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
                 Err(error) if chunk.len() > 1 && !error.may_pass() => {
                     tracing::warn!(%error, units = chunk.len(), "transaction refused; its units are tried apart");
                     split(chunk, &mut waiting);
                 }
-                Ok(Tried::TooLarge) => hand_back(&chunk, &"one entity needs too many writes", &mut done),
+                Ok(CommitAttempt::TooLarge) => {
+                    hand_back(&chunk, &"one entity needs too many writes", &mut done)
+                }
                 Err(error) => hand_back(&chunk, &error, &mut done),
             }
         }
@@ -96,7 +100,11 @@ impl<'a> Committer<'a> {
 
     /// Tries until it is done or the deadline has come. A try that is cut off may have taken effect: when its events
     /// come again nothing is left to do.
-    async fn persist(&self, chunk: &[Unit], done: &mut Done) -> Result<Tried, CommitError> {
+    async fn persist(
+        &self,
+        chunk: &[EntityBatch],
+        done: &mut CommitReport,
+    ) -> Result<CommitAttempt, CommitError> {
         let mut tries = 0;
         loop {
             let tried = tokio::time::timeout_at(self.deadline, self.attempt(chunk)).await;
@@ -110,7 +118,7 @@ impl<'a> Committer<'a> {
         }
     }
 
-    async fn attempt(&self, chunk: &[Unit]) -> Result<Tried, CommitError> {
+    async fn attempt(&self, chunk: &[EntityBatch]) -> Result<CommitAttempt, CommitError> {
         let events = || chunk.iter().flat_map(|unit| unit.events.iter().cloned());
         let named: Vec<EntityKey> = chunk.iter().map(|unit| unit.entity.clone()).collect();
         let planned = plan::plan(&self.reader, Entities::new(), named, events().collect()).await?;
@@ -122,15 +130,15 @@ impl<'a> Committer<'a> {
         let without_effect = u64::try_from(events().count() - effective).unwrap_or(0);
         let writes = planned.writes;
         if writes.is_empty() {
-            return Ok(Tried::Committed { without_effect, wrote: false });
+            return Ok(CommitAttempt::Committed { without_effect, wrote: false });
         }
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
-            return Ok(Tried::TooLarge);
+            return Ok(CommitAttempt::TooLarge);
         }
         match self.store.transact(&self.generation.table(), writes, self.usage).await {
-            Ok(()) => Ok(Tried::Committed { without_effect, wrote: true }),
-            Err(Lost::Race) => Err(CommitError::Race),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Ok(()) => Ok(CommitAttempt::Committed { without_effect, wrote: true }),
+            Err(TransactError::Race) => Err(CommitError::Race),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 }
@@ -139,13 +147,13 @@ fn no_time_left() -> CommitError {
     CommitError::Store(StoreError::Unavailable("no time left".to_owned()))
 }
 
-fn split(mut chunk: Vec<Unit>, waiting: &mut VecDeque<Vec<Unit>>) {
+fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) {
     let rest = chunk.split_off(chunk.len() / 2);
     waiting.push_front(rest);
     waiting.push_front(chunk);
 }
 
-fn hand_back(chunk: &[Unit], reason: &dyn std::fmt::Display, done: &mut Done) {
+fn hand_back(chunk: &[EntityBatch], reason: &dyn std::fmt::Display, done: &mut CommitReport) {
     tracing::warn!(%reason, units = chunk.len(), "events handed back to the queue");
     done.failed.extend(chunk.iter().flat_map(|unit| unit.messages.iter().copied()));
 }

@@ -4,42 +4,42 @@
 //! Looked at after the commit, and for events without effect too: either the deactivation's own order finds the row,
 //! which was written before it was read, or this finds the deactivation, which was written before the row was.
 
-use super::Unit;
-use crate::store::{Generations, Pointer, Store, StoreError, TableReader, Usage};
+use super::EntityBatch;
+use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
-use torale_domain::commands::Cause;
-use torale_domain::commit::Entity;
-use torale_domain::entities::{ApiKey, Task, User};
+use torale_domain::deactivation::commands::Cause;
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stopping};
+use torale_domain::entities::readings::{ApiKey, Task, User};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
-use torale_domain::fold::EntityKey;
-use torale_domain::ids::UserId;
-use torale_domain::item::Key;
-use torale_domain::keys::{self, Owned};
-use torale_domain::outbox::{Order, What, stopping};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
+use torale_domain::projections::entity::Entity;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{self, Owned};
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
 
 /// Orders that are put at once.
 const PARALLEL: usize = 16;
 
 /// Something that may have come to life, with the messages that say so.
 #[derive(Debug, Clone)]
-pub(super) struct Awakened {
+pub(super) struct ResumedResource {
     entity: EntityKey,
     pub(super) messages: Vec<usize>,
     trace: Option<TraceParent>,
 }
 
 /// Those of some units that hold an event which can bring something to life.
-pub(super) fn awakened(units: &[Unit], traces: &BTreeMap<usize, TraceParent>) -> Vec<Awakened> {
+pub(super) fn awakened(units: &[EntityBatch], traces: &BTreeMap<usize, TraceParent>) -> Vec<ResumedResource> {
     let wakes =
         |kind| matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
     let woken = units.iter().filter(|unit| unit.events.iter().any(|event| wakes(event.event_type())));
     woken
-        .map(|unit| Awakened {
+        .map(|unit| ResumedResource {
             entity: unit.entity.clone(),
             messages: unit.messages.clone(),
             trace: unit.messages.iter().find_map(|message| traces.get(message)).cloned(),
@@ -52,8 +52,8 @@ pub(super) fn awakened(units: &[Unit], traces: &BTreeMap<usize, TraceParent>) ->
 pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
-    pointer: &Pointer,
-    awakened: &[Awakened],
+    pointer: &GenerationPointer,
+    awakened: &[ResumedResource],
     now: Timestamp,
     usage: &Usage,
 ) -> Result<u64, StoreError> {
@@ -70,16 +70,16 @@ pub(super) async fn stop(
         return Ok(0);
     }
     let users: BTreeMap<Key, UserId> = deactivations.keys().map(|user| (keys::user(*user), *user)).collect();
-    let found = reader.read(Reads::gets(users.keys().cloned()).consistent()).await?.items;
+    let found = reader.read(ReadPlan::gets(users.keys().cloned()).consistent()).await?.items;
     let mut orders = Vec::new();
-    for Alive { user, owned, since, trace } in owned {
+    for ResourceToStop { user, owned, since, trace } in owned {
         let Some(deactivation) = deactivations.get(&user) else { continue };
         let entity = Entity::load(found.get(&keys::user(user)))?;
         if deactivation.holds(&User::of(&entity.state)) {
-            let what = What::Late { command: stopping(owned, user), since };
+            let what = OutboxAction::Late { command: stopping(owned, user), since };
             let generation = pointer.live.name.clone();
             let cause = Cause { trace, ..deactivation.cause() };
-            orders.push(Order { cause, at: now, generation, what });
+            orders.push(OutboxEntry { cause, at: now, generation, what });
         }
     }
     let puts: Vec<_> = orders.iter().map(|order| store.put_order(order, usage)).collect();
@@ -88,7 +88,7 @@ pub(super) async fn stop(
 }
 
 /// Something that is alive.
-struct Alive {
+struct ResourceToStop {
     user: UserId,
     owned: Owned,
     since: Timestamp,
@@ -96,26 +96,35 @@ struct Alive {
 }
 
 /// What is alive by now, with its user.
-async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<Alive>, StoreError> {
-    let keys: BTreeMap<Key, &Awakened> =
+async fn owned(
+    reader: &TableReader<'_>,
+    awakened: &[ResumedResource],
+) -> Result<Vec<ResourceToStop>, StoreError> {
+    let keys: BTreeMap<Key, &ResumedResource> =
         awakened.iter().map(|one| (keys::entity(&one.entity), one)).collect();
-    let found = reader.read(Reads::gets(keys.keys().cloned()).consistent()).await?.items;
+    let found = reader.read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
     let mut owned = Vec::new();
-    for (key, Awakened { entity, trace, .. }) in keys {
+    for (key, ResumedResource { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
         match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let active = !task.deleted && task.state == TaskState::Active;
                 let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
-                let alive = |user| Alive { user, owned: Owned::Task(*id), since, trace: trace.clone() };
+                let alive =
+                    |user| ResourceToStop { user, owned: Owned::Task(*id), since, trace: trace.clone() };
                 owned.extend(task.user_id.filter(|_| active).map(alive));
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
                 let live = key.created.filter(|_| !key.revoked);
                 let since = Timestamp::EARLIEST;
-                let alive = |user| Alive { user, owned: Owned::Key(id.clone()), since, trace: trace.clone() };
+                let alive = |user| ResourceToStop {
+                    user,
+                    owned: Owned::Key(id.clone()),
+                    since,
+                    trace: trace.clone(),
+                };
                 owned.extend(live.map(|created| alive(created.user_id)));
             }
             _other_entities => {}

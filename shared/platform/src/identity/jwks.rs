@@ -1,13 +1,13 @@
 //! The instance's key set, cached: fetched rarely, one fetch at a time, and kept through an outage.
 
-use super::provider::{Provider, Trouble};
+use super::provider::{IdentityProviderError, ProviderClient};
 use jsonwebtoken::DecodingKey;
 use lambda_http::http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::session::jwks;
+use torale_domain::access::session::jwks;
 
 /// How long a key set is used without asking again.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -20,7 +20,7 @@ const COLD_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct KeyCache {
-    provider: Provider,
+    provider: ProviderClient,
     url: String,
     known: Mutex<Known>,
     fetching: tokio::sync::Mutex<()>,
@@ -49,12 +49,12 @@ impl Known {
 }
 
 impl KeyCache {
-    pub(super) fn new(provider: Provider, url: String) -> Self {
+    pub(super) fn new(provider: ProviderClient, url: String) -> Self {
         Self { provider, url, known: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
     /// The key of a name, or `None` if the set has none.
-    pub(super) async fn key(&self, name: &str) -> Result<Option<Arc<DecodingKey>>, Trouble> {
+    pub(super) async fn key(&self, name: &str) -> Result<Option<Arc<DecodingKey>>, IdentityProviderError> {
         if let Some(key) = self.known().key(name, FRESH) {
             return Ok(Some(key));
         }
@@ -66,23 +66,23 @@ impl KeyCache {
         let trouble = if wanted { self.fetch().await.err() } else { None };
         match (self.known().keys(USABLE), trouble) {
             (Some(keys), _) => Ok(keys.get(name).cloned()),
-            (None, trouble) => Err(trouble.unwrap_or(Trouble::NoKeys)),
+            (None, trouble) => Err(trouble.unwrap_or(IdentityProviderError::NoKeys)),
         }
     }
 
-    async fn fetch(&self) -> Result<(), Trouble> {
+    async fn fetch(&self) -> Result<(), IdentityProviderError> {
         self.known().asked_at = Some(Instant::now());
         let keys = self.ask().await.inspect_err(|trouble| tracing::warn!(%trouble, "no new key set"))?;
         self.known().keys = Some((keys, Instant::now()));
         Ok(())
     }
 
-    async fn ask(&self) -> Result<HashMap<String, Arc<DecodingKey>>, Trouble> {
+    async fn ask(&self) -> Result<HashMap<String, Arc<DecodingKey>>, IdentityProviderError> {
         let (status, body) = self.provider.send(Method::GET, &self.url, None).await?;
         if status != StatusCode::OK {
-            return Err(Trouble::Status(status));
+            return Err(IdentityProviderError::Status(status));
         }
-        let keys = jwks::select(&body).ok_or(Trouble::Unreadable)?;
+        let keys = jwks::select(&body).ok_or(IdentityProviderError::UnreadableEvent)?;
         let decoding = |key: jwks::RsaKey| Arc::new(DecodingKey::from_rsa_raw_components(&key.n, &key.e));
         Ok(keys.into_iter().map(|(name, key)| (name, decoding(key))).collect())
     }

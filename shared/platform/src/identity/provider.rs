@@ -15,7 +15,7 @@ const MAX_ANSWER: usize = 256 * 1024;
 
 /// Why the identity provider gave no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum IdentityProviderError {
     /// None in time.
     #[error("identity provider timed out")]
     TimedOut,
@@ -27,7 +27,7 @@ pub enum Trouble {
     Status(StatusCode),
     /// One that says something else than was asked.
     #[error("identity provider's answer can't be read")]
-    Unreadable,
+    UnreadableEvent,
     /// None, a moment ago; it was not asked again.
     #[error("identity provider had no keys a moment ago")]
     NoKeys,
@@ -36,12 +36,12 @@ pub enum Trouble {
 /// A client that shares its TLS library with the AWS SDK; its connector is built with the first call. It follows no
 /// redirection and goes through no proxy.
 #[derive(Debug, Clone)]
-pub(super) struct Provider {
+pub(super) struct ProviderClient {
     connector: OnceLock<SharedHttpConnector>,
     timeout: Duration,
 }
 
-impl Provider {
+impl ProviderClient {
     pub(super) const fn new(timeout: Duration) -> Self {
         Self { connector: OnceLock::new(), timeout }
     }
@@ -57,9 +57,9 @@ impl Provider {
         method: Method,
         url: &str,
         authorization: Option<&HeaderValue>,
-    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    ) -> Result<(StatusCode, Vec<u8>), IdentityProviderError> {
         let asked = self.ask(method, url, authorization);
-        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(Trouble::TimedOut))
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or(Err(IdentityProviderError::TimedOut))
     }
 
     async fn ask(
@@ -67,8 +67,8 @@ impl Provider {
         method: Method,
         url: &str,
         authorization: Option<&HeaderValue>,
-    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
-        let unreachable = |e: &dyn std::error::Error| Trouble::Unreachable(e.to_string());
+    ) -> Result<(StatusCode, Vec<u8>), IdentityProviderError> {
+        let unreachable = |e: &dyn std::error::Error| IdentityProviderError::Unreachable(e.to_string());
         let mut request = http::Request::builder()
             .method(method)
             .uri(url)
@@ -80,9 +80,9 @@ impl Provider {
         let request = request.body(SdkBody::empty()).map_err(|e| unreachable(&e))?;
         let request = request.try_into().map_err(|e| unreachable(&e))?;
         let response = self.connector().call(request).await.map_err(|e| unreachable(&e))?;
-        let status =
-            StatusCode::from_u16(response.status().as_u16()).map_err(|_invalid| Trouble::Unreadable)?;
+        let status = StatusCode::from_u16(response.status().as_u16())
+            .map_err(|_invalid| IdentityProviderError::UnreadableEvent)?;
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        Ok((status, body.map_err(|e| Trouble::Unreachable(e.to_string()))?.to_bytes().into()))
+        Ok((status, body.map_err(|e| IdentityProviderError::Unreachable(e.to_string()))?.to_bytes().into()))
     }
 }

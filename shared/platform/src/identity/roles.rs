@@ -1,24 +1,24 @@
 //! Where a user's role comes from.
 
-use super::backend::Backend;
-use super::provider::Trouble;
-use torale_domain::auth::Asker;
+use super::backend::ClerkBackend;
+use super::provider::IdentityProviderError;
+use torale_domain::access::credentials::Caller;
 
 /// The one authority on roles.
 #[derive(Debug)]
-pub(super) enum Roles {
+pub(super) enum RoleSource {
     /// The projections.
     Projection,
     /// The identity provider, asked on every request.
-    Clerk(Backend),
+    Clerk(ClerkBackend),
 }
 
-impl Roles {
+impl RoleSource {
     /// The role that counts now.
-    pub(super) async fn role(&self, asker: &Asker) -> Result<Option<String>, Trouble> {
+    pub(super) async fn role(&self, caller: &Caller) -> Result<Option<String>, IdentityProviderError> {
         match self {
-            Self::Projection => Ok(asker.role.clone()),
-            Self::Clerk(backend) => backend.role(&asker.clerk_user_id).await,
+            Self::Projection => Ok(caller.role.clone()),
+            Self::Clerk(backend) => backend.role(&caller.clerk_user_id).await,
         }
     }
 }

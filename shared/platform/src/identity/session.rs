@@ -1,15 +1,15 @@
 //! Session tokens: the core reads them, `jsonwebtoken` checks their signatures, the key set is the instance's.
 
 use super::jwks::KeyCache;
-use super::provider::Trouble;
+use super::provider::IdentityProviderError;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use std::sync::Arc;
-use torale_domain::session::{Fault, Refused, Rules, Session, Token};
-use torale_domain::time::Timestamp;
+use torale_domain::access::session::{Refused, Rules, Session, Token, TokenFault};
+use torale_domain::values::time::Timestamp;
 
 /// Where keys come from.
 #[derive(Debug)]
-pub(super) enum Keys {
+pub(super) enum SessionKeys {
     /// One key, given: nothing is asked.
     Given(Arc<DecodingKey>),
     /// The instance's key set.
@@ -18,18 +18,18 @@ pub(super) enum Keys {
 
 /// What verifies session tokens.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct SessionVerifier {
     pub(super) rules: Rules,
-    pub(super) keys: Keys,
+    pub(super) keys: SessionKeys,
 }
 
-impl Verifier {
+impl SessionVerifier {
     /// The session that a token stands for. Keys are asked for only if nothing else is wrong with the token.
     pub(super) async fn verify(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Result<Session, Refused>, Trouble> {
+    ) -> Result<Result<Session, Refused>, IdentityProviderError> {
         let token = match Token::read(token) {
             Ok(token) => token,
             Err(fault) => return Ok(Err(fault.into())),
@@ -38,16 +38,16 @@ impl Verifier {
         if let Err(Refused::Invalid(_)) = checked {
             return Ok(checked);
         }
-        let Some(key) = self.key(&token).await? else { return Ok(Err(Fault::UnknownKey.into())) };
+        let Some(key) = self.key(&token).await? else { return Ok(Err(TokenFault::UnknownKey.into())) };
         let signed = crypto::verify(token.signature, token.message.as_bytes(), &key, Algorithm::RS256);
-        Ok(if signed.unwrap_or(false) { checked } else { Err(Fault::Signature.into()) })
+        Ok(if signed.unwrap_or(false) { checked } else { Err(TokenFault::Signature.into()) })
     }
 
-    async fn key(&self, token: &Token<'_>) -> Result<Option<Arc<DecodingKey>>, Trouble> {
+    async fn key(&self, token: &Token<'_>) -> Result<Option<Arc<DecodingKey>>, IdentityProviderError> {
         match (&self.keys, &token.key_id) {
-            (Keys::Given(key), _) => Ok(Some(Arc::clone(key))),
-            (Keys::Fetched(cache), Some(name)) => cache.key(name).await,
-            (Keys::Fetched(_), None) => Ok(None),
+            (SessionKeys::Given(key), _) => Ok(Some(Arc::clone(key))),
+            (SessionKeys::Fetched(cache), Some(name)) => cache.key(name).await,
+            (SessionKeys::Fetched(_), None) => Ok(None),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The audit table: records and seals go in, and nothing is ever changed.
 
-use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
+use super::{CAPACITY, Store, StoreError, TableReader, TransactError, Usage, convert};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 use torale_domain::audit::Link;
 use torale_domain::audit::seal::Seal;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::item::Item;
-use torale_domain::keys::{self, AUDIT_TABLE, PK};
-use torale_domain::read::{Range, Reader, Reads};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, AUDIT_TABLE, PK};
+use torale_domain::storage::read::{Range, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Condition, Write};
 
 /// Seals that are read at once.
 const SEALS: usize = 100;
@@ -45,13 +45,13 @@ impl Store {
 
     async fn audit_range(&self, range: Range, usage: &Usage) -> Result<Vec<Item>, StoreError> {
         let reader = TableReader::new(self, AUDIT_TABLE, usage);
-        let mut found = reader.read(Reads::ranges(vec![range]).consistent()).await?;
+        let mut found = reader.read(ReadPlan::ranges(vec![range]).consistent()).await?;
         Ok(found.take_ranges(1).into_iter().flatten().collect())
     }
 
     /// Stores a seal; a lost race if there is one with its number.
-    pub async fn put_seal(&self, seal: &Seal, usage: &Usage) -> Result<(), Lost> {
-        let refused = |e: serde_json::Error| Lost::Failed(StoreError::Refused(e.to_string()));
+    pub async fn put_seal(&self, seal: &Seal, usage: &Usage) -> Result<(), TransactError> {
+        let refused = |e: serde_json::Error| TransactError::Failed(StoreError::Refused(e.to_string()));
         let Item { key, attributes } = seal.item().map_err(refused)?;
         let conditions = vec![Condition::Absent(PK.to_owned())];
         let write = Write { key, action: Action::Put(attributes), conditions };

@@ -5,8 +5,8 @@ use crate::clock;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::HashMap;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys::{PK, SK};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{PK, SK};
 
 /// Writes of one `BatchWriteItem`.
 const BATCH: usize = 25;
@@ -18,7 +18,7 @@ const PARALLEL: usize = 16;
 const MAX_ATTEMPTS: u32 = 16;
 
 /// What a read gave, and where to go on.
-pub type Page = (Vec<Item>, Option<Key>);
+pub type ItemPage = (Vec<Item>, Option<Key>);
 
 impl Store {
     /// Puts items, whatever is there; no key may come twice.
@@ -105,7 +105,7 @@ impl Store {
         from: &str,
         after: Option<&Key>,
         usage: &Usage,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ItemPage, StoreError> {
         let call = self.client.query().table_name(table).consistent_read(true);
         let call = call.key_condition_expression("#pk = :pk AND #sk >= :from");
         let call = call.expression_attribute_names("#pk", PK).expression_attribute_names("#sk", SK);
@@ -126,7 +126,7 @@ impl Store {
         (segment, segments): (i32, i32),
         after: Option<&Key>,
         usage: &Usage,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ItemPage, StoreError> {
         let call = self.client.scan().table_name(table).consistent_read(true);
         let call = call.segment(segment).total_segments(segments);
         let call = call.set_exclusive_start_key(after.map(convert::key));
@@ -145,7 +145,7 @@ impl Store {
 fn page(
     items: Option<Vec<HashMap<String, AttributeValue>>>,
     last: Option<HashMap<String, AttributeValue>>,
-) -> Page {
+) -> ItemPage {
     let items = items.unwrap_or_default().into_iter().map(convert::any).collect();
     (items, last.map(|last| convert::readable(last).key))
 }

@@ -3,10 +3,10 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
-use torale_domain::compare::FOREIGN;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{PK, SK};
-use torale_domain::read::Corrupt;
+use torale_domain::projections::compare::FOREIGN;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{PK, SK};
+use torale_domain::storage::read::Corrupt;
 
 pub(super) fn key(key: &Key) -> HashMap<String, AttributeValue> {
     HashMap::from([

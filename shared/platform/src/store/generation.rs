@@ -3,8 +3,8 @@
 use super::{CAPACITY, Store, StoreError, Usage, convert};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
-pub use torale_domain::generation::{Generation, Pointer};
-use torale_domain::keys::{self, CONTROL_TABLE};
+pub use torale_domain::projections::generation::{Generation, GenerationPointer};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
 
 /// The live generation as this instance saw it last.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Generations {
         store: &Store,
         usage: &Usage,
         read: impl Fn(Generation) -> F,
-    ) -> Result<(Pointer, T), StoreError>
+    ) -> Result<(GenerationPointer, T), StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -52,13 +52,13 @@ impl Generations {
     }
 
     /// Reads the pointer, strongly consistent: one round trip.
-    pub async fn pointer(&self, store: &Store, usage: &Usage) -> Result<Pointer, StoreError> {
+    pub async fn pointer(&self, store: &Store, usage: &Usage) -> Result<GenerationPointer, StoreError> {
         let key = keys::live_generation();
         let call = store.client.get_item().table_name(CONTROL_TABLE).set_key(Some(convert::key(&key)));
         let call = call.consistent_read(true).return_consumed_capacity(CAPACITY);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.read(answer.consumed_capacity());
-        let pointer = Pointer::load(answer.item.map(convert::item).transpose()?.as_ref())?;
+        let pointer = GenerationPointer::load(answer.item.map(convert::item).transpose()?.as_ref())?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(pointer.live.clone());
         Ok(pointer)
     }

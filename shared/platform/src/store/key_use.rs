@@ -2,9 +2,9 @@
 
 use super::{CAPACITY, Store, StoreError, Usage, convert};
 use aws_sdk_dynamodb::types::AttributeValue;
-use torale_domain::ids::KeyId;
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::values::ids::KeyId;
+use torale_domain::values::time::{MINUTE, Timestamp};
 
 /// The attribute with the time of the last use, in milliseconds of unix time.
 const AT: &str = "at";

@@ -3,11 +3,11 @@
 use super::{CAPACITY, Store, StoreError, Usage, convert};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use std::collections::HashMap;
-use torale_domain::ids::UserId;
-use torale_domain::item::Attributes;
-use torale_domain::keys::{self, CONTROL_TABLE, PK};
-use torale_domain::limits::{COUNT, Judged, Limits};
-use torale_domain::time::{HOUR, Timestamp};
+use torale_domain::access::rate_limits::{COUNT, RateLimitDecision, RateLimits};
+use torale_domain::storage::item::Attributes;
+use torale_domain::storage::keys::{self, CONTROL_TABLE, PK};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::{HOUR, Timestamp};
 
 /// An item that no request has touched for this long may go.
 const KEPT: i64 = 3 * HOUR;
@@ -16,8 +16,8 @@ const MAX_ATTEMPTS: u32 = 4;
 
 /// What became of a request, and marks that the next write of this instance can take away.
 #[derive(Debug)]
-pub(crate) struct Counted {
-    pub(crate) judged: Judged,
+pub(crate) struct RequestCount {
+    pub(crate) judged: RateLimitDecision,
     pub(crate) stale: Vec<String>,
 }
 
@@ -25,24 +25,26 @@ impl Store {
     /// Admits a request or refuses it. `stale` are marks that this instance has seen to be of no use any more.
     pub(crate) async fn count_request(
         &self,
-        limits: &Limits,
+        limits: &RateLimits,
         user: UserId,
         now: Timestamp,
         stale: &[String],
         usage: &Usage,
-    ) -> Result<Counted, StoreError> {
+    ) -> Result<RequestCount, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
             let (item, admitted) = self.try_count(limits, user, now, stale, usage).await?;
             let stale = limits.stale(&item, now).into_iter().map(str::to_owned).collect();
             match limits.judge(&item, now) {
-                Judged::Unprepared => self.prepare(limits, user, &item, usage).await?,
+                RateLimitDecision::Unprepared => self.prepare(limits, user, &item, usage).await?,
                 // The write that was admitted may have been the last: what counts is that it took place.
-                Judged::Full { standing, .. } if admitted => {
-                    return Ok(Counted { judged: Judged::Open(standing), stale });
+                RateLimitDecision::Full { standing, .. } if admitted => {
+                    return Ok(RequestCount { judged: RateLimitDecision::Open(standing), stale });
                 }
                 // Refused by a write that came between; by now it would be admitted.
-                Judged::Open(_) if !admitted => {}
-                judged @ (Judged::Open(_) | Judged::Full { .. }) => return Ok(Counted { judged, stale }),
+                RateLimitDecision::Open(_) if !admitted => {}
+                judged @ (RateLimitDecision::Open(_) | RateLimitDecision::Full { .. }) => {
+                    return Ok(RequestCount { judged, stale });
+                }
             }
         }
         Err(StoreError::Unavailable("the limits could not be prepared".to_owned()))
@@ -51,7 +53,7 @@ impl Store {
     /// The item after the write, or as it stood when the write was refused.
     async fn try_count(
         &self,
-        limits: &Limits,
+        limits: &RateLimits,
         user: UserId,
         now: Timestamp,
         stale: &[String],
@@ -112,7 +114,7 @@ impl Store {
     /// Makes the item count under these limits: a new one from 0, one of other limits from where it stands.
     async fn prepare(
         &self,
-        limits: &Limits,
+        limits: &RateLimits,
         user: UserId,
         seen: &Attributes,
         usage: &Usage,

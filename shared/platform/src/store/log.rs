@@ -9,10 +9,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::PoisonError;
-use torale_domain::events::SetAside;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, PK, QUARANTINE_TABLE};
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::events::QuarantineReason;
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, PK, QUARANTINE_TABLE};
+use torale_domain::values::time::{Hour, Timestamp};
 
 /// A part of the log is closed once it holds this much text: far below an item's 400 KB even if nothing can be compressed.
 const PART_BYTES: usize = 64 * 1024;
@@ -25,7 +25,7 @@ const PARALLEL: usize = 16;
 
 /// A message for the log.
 #[derive(Debug, Clone, Copy)]
-pub struct Logged<'a> {
+pub struct LogEntry<'a> {
     /// The lane of its entity.
     pub lane: u32,
     /// The message as received.
@@ -36,7 +36,7 @@ impl Store {
     /// Appends messages; returns when all of them are durable. `writer` is unique to this call.
     pub async fn append(
         &self,
-        messages: &[Logged<'_>],
+        messages: &[LogEntry<'_>],
         received_at: Timestamp,
         writer: &str,
         usage: &Usage,
@@ -83,7 +83,7 @@ impl Store {
     pub async fn set_aside(
         &self,
         body: &str,
-        reason: &SetAside,
+        reason: &QuarantineReason,
         received_at: Timestamp,
         usage: &Usage,
     ) -> Result<(), StoreError> {
@@ -144,7 +144,7 @@ pub fn beginning(item: &Item) -> Option<Hour> {
     noted?.ok().map(Hour)
 }
 
-fn parts<'a>(messages: &[Logged<'a>]) -> Vec<(u32, Vec<&'a str>)> {
+fn parts<'a>(messages: &[LogEntry<'a>]) -> Vec<(u32, Vec<&'a str>)> {
     let mut lanes: BTreeMap<u32, Vec<Vec<&str>>> = BTreeMap::new();
     for message in messages {
         let parts = lanes.entry(message.lane).or_default();
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_part_ends_before_it_outgrows_an_item() {
         let body = "x".repeat(PART_BYTES / 2);
-        let messages: Vec<_> = (0..5).map(|i| Logged { lane: i % 2, body: &body }).collect();
+        let messages: Vec<_> = (0..5).map(|i| LogEntry { lane: i % 2, body: &body }).collect();
         let sizes: Vec<_> = parts(&messages).iter().map(|(lane, part)| (*lane, part.len())).collect();
         assert_eq!(sizes, [(0, 2), (0, 1), (1, 2)]);
     }

@@ -3,9 +3,9 @@
 use super::{Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use torale_domain::audit::seal::{SETTLED, Seal};
-use torale_domain::keys::{self, AUDIT_TABLE, QUARANTINE_TABLE};
-use torale_domain::read::{Corrupt, Range, Reader, Reads};
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::storage::keys::{self, AUDIT_TABLE, QUARANTINE_TABLE};
+use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use torale_domain::values::time::{Hour, Timestamp};
 
 /// Items that are counted at most in one partition.
 const COUNTED: usize = 1000;
@@ -42,7 +42,7 @@ impl Store {
     pub async fn sealing(&self, now: Timestamp, usage: &Usage) -> Result<Sealing, StoreError> {
         let pk = keys::AUDIT_SEALS.to_owned();
         let newest = Range { pk, descending: true, limit: Some(1), ..Range::default() };
-        let found = TableReader::new(self, AUDIT_TABLE, usage).read(Reads::ranges(vec![newest])).await?;
+        let found = TableReader::new(self, AUDIT_TABLE, usage).read(ReadPlan::ranges(vec![newest])).await?;
         let load = |item| Seal::load(item).ok_or_else(|| Corrupt::new(&item.key, "not a seal"));
         let last = found.ranges.iter().flatten().map(load).next().transpose()?.map(|seal| seal.statement.at);
         let since = last.unwrap_or(Timestamp::EARLIEST);

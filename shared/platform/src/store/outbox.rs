@@ -1,13 +1,13 @@
 //! The outbox and the deactivations, in the control table.
 
-use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
+use super::{CAPACITY, Store, StoreError, TableReader, TransactError, Usage, convert};
 use std::collections::BTreeMap;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::ids::UserId;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::outbox::{CURSOR, Deactivation, Order, Pending};
-use torale_domain::read::{Corrupt, Range, Reader, Reads};
+use torale_domain::deactivation::outbox::{CURSOR, Deactivation, OutboxEntry, StoredOutboxEntry};
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::ids::UserId;
 
 impl Store {
     /// Orders of the outbox after one of them, at most so many; each by itself, should one be unreadable.
@@ -16,17 +16,17 @@ impl Store {
         after: Option<&Key>,
         most: usize,
         usage: &Usage,
-    ) -> Result<Vec<Result<Pending, Corrupt>>, StoreError> {
+    ) -> Result<Vec<Result<StoredOutboxEntry, Corrupt>>, StoreError> {
         let from = after.map(|key| keys::next(&key.sk));
         let range = Range { pk: keys::OUTBOX.to_owned(), from, limit: Some(most), ..Range::default() };
-        let reads = Reads::ranges(vec![range]).consistent();
+        let reads = ReadPlan::ranges(vec![range]).consistent();
         let mut found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let items = found.take_ranges(1).into_iter().flatten();
-        Ok(items.map(|item| Pending::load(&item)).collect())
+        Ok(items.map(|item| StoredOutboxEntry::load(&item)).collect())
     }
 
     /// Puts an order into the outbox; one that is there already stays as it is.
-    pub(crate) async fn put_order(&self, order: &Order, usage: &Usage) -> Result<(), StoreError> {
+    pub(crate) async fn put_order(&self, order: &OutboxEntry, usage: &Usage) -> Result<(), StoreError> {
         let item = order.item().map_err(|e| StoreError::Refused(e.to_string()))?;
         self.insert(CONTROL_TABLE, item, usage).await.map(drop)
     }
@@ -34,10 +34,10 @@ impl Store {
     /// Moves an order's cursor on, or takes the order out of the outbox; a lost race if another has done so.
     pub(crate) async fn settle_order(
         &self,
-        pending: &Pending,
+        pending: &StoredOutboxEntry,
         cursor: Option<&str>,
         usage: &Usage,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), TransactError> {
         let unmoved = match &pending.cursor {
             Some(cursor) => Condition::Equals(CURSOR.to_owned(), Value::Text(cursor.clone())),
             None => Condition::Absent(CURSOR.to_owned()),
@@ -71,7 +71,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<BTreeMap<UserId, Deactivation>, StoreError> {
         let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::deactivation(user), user)).collect();
-        let reads = Reads::gets(keys.keys().cloned()).consistent();
+        let reads = ReadPlan::gets(keys.keys().cloned()).consistent();
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
         known.map(|(user, item)| Ok((user, Deactivation::load(item)?))).collect()

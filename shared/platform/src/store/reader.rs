@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
-use torale_domain::item::{Item, Key};
-use torale_domain::keys::{Lanes, PK, SK};
-use torale_domain::read::{Found, Range, Reader, Reads};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{Lanes, PK, SK};
+use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
 
 /// Most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -167,7 +167,7 @@ impl Reader for TableReader<'_> {
         self.lanes
     }
 
-    async fn read(&self, reads: Reads) -> Result<Found, StoreError> {
+    async fn read(&self, reads: ReadPlan) -> Result<ReadResult, StoreError> {
         let unique: Vec<Key> = BTreeSet::from_iter(reads.gets).into_iter().collect();
         let batches: Vec<_> =
             unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), reads.consistent)).collect();
@@ -179,7 +179,7 @@ impl Reader for TableReader<'_> {
         let longest = batches.iter().chain(&ranges).map(|(_, round_trips)| *round_trips).max().unwrap_or(0);
         self.usage.waited(longest.max(waves(batches.len())).max(waves(ranges.len())));
         let items = batches.into_iter().flat_map(|(items, _)| items);
-        Ok(Found {
+        Ok(ReadResult {
             items: items.map(|item| (item.key.clone(), item)).collect(),
             ranges: ranges.into_iter().map(|(items, _)| items).collect(),
         })

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
 use std::time::Duration;
-use torale_domain::keys::{PROJECTIONS_TABLE_PREFIX, TableSpec};
+use torale_domain::storage::keys::{PROJECTIONS_TABLE_PREFIX, TableSpec};
 
 /// How often, and how often at most, a new table is looked at until it can be used: two minutes.
 const POLL: Duration = Duration::from_millis(500);

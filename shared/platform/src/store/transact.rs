@@ -5,12 +5,12 @@ use crate::aws;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use std::collections::HashMap;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::item::Value;
+use torale_domain::storage::item::Value;
+use torale_domain::storage::write::{Action, Condition, Write};
 
 /// Why a transaction did not take place.
 #[derive(Debug)]
-pub enum Lost {
+pub enum TransactError {
     /// Someone else wrote first: read again, plan again.
     Race,
     /// The store failed.
@@ -19,15 +19,24 @@ pub enum Lost {
 
 impl Store {
     /// Writes all or nothing. A call whose answer is lost may have taken effect: plan again and nothing is left to do.
-    pub async fn transact(&self, table: &str, writes: Vec<Write>, usage: &Usage) -> Result<(), Lost> {
+    pub async fn transact(
+        &self,
+        table: &str,
+        writes: Vec<Write>,
+        usage: &Usage,
+    ) -> Result<(), TransactError> {
         let writes = writes.into_iter().map(|write| (table.to_owned(), write)).collect();
         self.transact_across(writes, usage).await
     }
 
     /// The same over several tables: each write with its table.
-    pub async fn transact_across(&self, writes: Vec<(String, Write)>, usage: &Usage) -> Result<(), Lost> {
+    pub async fn transact_across(
+        &self,
+        writes: Vec<(String, Write)>,
+        usage: &Usage,
+    ) -> Result<(), TransactError> {
         let items: Result<Vec<_>, _> = writes.into_iter().map(|(table, write)| item(&table, write)).collect();
-        let items = items.map_err(Lost::Failed)?;
+        let items = items.map_err(TransactError::Failed)?;
         let call = self
             .client
             .transact_write_items()
@@ -39,11 +48,11 @@ impl Store {
                 usage.wrote(answer.consumed_capacity());
                 Ok(())
             }
-            Err(error) if error.as_service_error().is_some_and(is_race) => Err(Lost::Race),
+            Err(error) if error.as_service_error().is_some_and(is_race) => Err(TransactError::Race),
             Err(error) if error.as_service_error().is_some_and(is_wrong) => {
-                Err(Lost::Failed(StoreError::Refused(aws::causes(&error))))
+                Err(TransactError::Failed(StoreError::Refused(aws::causes(&error))))
             }
-            Err(error) => Err(Lost::Failed(StoreError::from_sdk(error))),
+            Err(error) => Err(TransactError::Failed(StoreError::from_sdk(error))),
         }
     }
 }

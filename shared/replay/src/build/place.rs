@@ -1,31 +1,39 @@
 //! Where the results of units go: into the store, or anywhere else.
 
 use super::insert;
-use crate::{Failure, Replay, millis};
+use crate::{Replay, ReplayError, millis};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::item::{Attributes, Item, Value};
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::rebuild::{Plan, Progress, State, Unit};
+use torale_domain::replay::rebuild::{RebuildPlan, RebuildUnit, UnitProgress, UnitState};
+use torale_domain::storage::item::{Attributes, Item, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::{StoreError, Usage};
 
 /// Takes what a unit makes.
-pub(crate) trait Place: Send + Sync {
+pub(crate) trait RebuildSink: Send + Sync {
     /// Takes items; writes to a store are counted.
-    fn write(&self, items: Vec<Item>, usage: &Usage) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn write(&self, items: Vec<Item>, usage: &Usage) -> impl Future<Output = Result<(), ReplayError>> + Send;
     /// Keeps a piece of subtotals for later stages.
     fn put_aside(
         &self,
-        unit: Unit,
+        unit: RebuildUnit,
         number: u32,
         piece: &str,
         usage: &Usage,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<(), ReplayError>> + Send;
     /// A piece that was put aside.
-    fn piece(&self, unit: Unit, number: u32) -> impl Future<Output = Result<String, Failure>> + Send;
+    fn piece(
+        &self,
+        unit: RebuildUnit,
+        number: u32,
+    ) -> impl Future<Output = Result<String, ReplayError>> + Send;
     /// Notes how far a unit is; fails if another worker has taken it over.
-    fn keep(&self, unit: Unit, progress: Progress) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn keep(
+        &self,
+        unit: RebuildUnit,
+        progress: UnitProgress,
+    ) -> impl Future<Output = Result<(), ReplayError>> + Send;
 }
 
 const LINES: &str = "lines";
@@ -33,9 +41,9 @@ const LEVEL: i32 = 3;
 
 /// The store, for one worker that has claimed one unit.
 #[derive(Debug)]
-pub(crate) struct InStore {
+pub(crate) struct StoreSink {
     replay: Replay,
-    plan: Plan,
+    plan: RebuildPlan,
     holder: String,
     /// The unit's item as this worker knows it: every write is bound to it.
     known: Mutex<Attributes>,
@@ -43,8 +51,13 @@ pub(crate) struct InStore {
     until: AtomicI64,
 }
 
-impl InStore {
-    pub(super) fn new(replay: Replay, plan: Plan, holder: String, read: &Progress) -> Result<Self, Failure> {
+impl StoreSink {
+    pub(super) fn new(
+        replay: Replay,
+        plan: RebuildPlan,
+        holder: String,
+        read: &UnitProgress,
+    ) -> Result<Self, ReplayError> {
         Ok(Self { replay, plan, holder, known: Mutex::new(read.store()?), until: AtomicI64::new(i64::MAX) })
     }
 
@@ -53,7 +66,11 @@ impl InStore {
     }
 
     /// The write of a unit's item over the one that is known.
-    fn replace(&self, unit: Unit, progress: &Progress) -> Result<(Write, Attributes), Failure> {
+    fn replace(
+        &self,
+        unit: RebuildUnit,
+        progress: &UnitProgress,
+    ) -> Result<(Write, Attributes), ReplayError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let new = progress.store()?;
         let conditions = known.into_iter().map(|(name, value)| Condition::Equals(name, value)).collect();
@@ -61,7 +78,12 @@ impl InStore {
         Ok((Write { key, action: Action::Put(new.clone()), conditions }, new))
     }
 
-    async fn store(&self, unit: Unit, progress: &Progress, more: Vec<Write>) -> Result<(), Failure> {
+    async fn store(
+        &self,
+        unit: RebuildUnit,
+        progress: &UnitProgress,
+        more: Vec<Write>,
+    ) -> Result<(), ReplayError> {
         let (write, new) = self.replace(unit, progress)?;
         let writes = std::iter::once(write).chain(more).collect();
         self.replay.store.transact(CONTROL_TABLE, writes, &self.replay.usage).await?;
@@ -78,44 +100,54 @@ impl InStore {
     }
 
     /// Claims the unit, for the first time or again.
-    pub(super) async fn renew(&self, unit: Unit, progress: Progress) -> Result<Progress, Failure> {
-        let progress = Progress { claim: self.claim(), ..progress };
+    pub(super) async fn renew(
+        &self,
+        unit: RebuildUnit,
+        progress: UnitProgress,
+    ) -> Result<UnitProgress, ReplayError> {
+        let progress = UnitProgress { claim: self.claim(), ..progress };
         self.store(unit, &progress, Vec::new()).await?;
         Ok(progress)
     }
 
     /// Puts the halves in the unit's place.
-    pub(super) async fn split(&self, unit: Unit, halves: [Unit; 2]) -> Result<(), Failure> {
+    pub(super) async fn split(&self, unit: RebuildUnit, halves: [RebuildUnit; 2]) -> Result<(), ReplayError> {
         let mut more = Vec::new();
         for half in halves {
             let key = keys::rebuild_unit(&self.plan.generation, &half.name());
-            more.push(insert(key, Progress::default().store()?));
+            more.push(insert(key, UnitProgress::default().store()?));
         }
-        let progress = Progress { state: State::Split, ..Progress::default() };
+        let progress = UnitProgress { state: UnitState::Split, ..UnitProgress::default() };
         match self.store(unit, &progress, more).await {
-            Err(Failure::TakenOver) => Ok(()),
+            Err(ReplayError::TakenOver) => Ok(()),
             done => done,
         }
     }
 }
 
-impl Place for InStore {
-    async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), Failure> {
+impl RebuildSink for StoreSink {
+    async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), ReplayError> {
         // By the clock on the wall: whoever slept may have been taken for dead.
         if self.replay.now().millis() > self.until.load(Ordering::Relaxed) {
-            return Err(Failure::TakenOver);
+            return Err(ReplayError::TakenOver);
         }
         Ok(self.replay.store.put_all(&self.table(), items, usage).await?)
     }
 
-    async fn put_aside(&self, unit: Unit, number: u32, piece: &str, usage: &Usage) -> Result<(), Failure> {
+    async fn put_aside(
+        &self,
+        unit: RebuildUnit,
+        number: u32,
+        piece: &str,
+        usage: &Usage,
+    ) -> Result<(), ReplayError> {
         let packed = zstd::bulk::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
         let key = keys::run(&self.plan.generation, &unit.name(), number);
         let item = Item { key, attributes: [(LINES.to_owned(), Value::Bytes(packed))].into() };
         Ok(self.replay.store.put_all(CONTROL_TABLE, vec![item], usage).await?)
     }
 
-    async fn piece(&self, unit: Unit, number: u32) -> Result<String, Failure> {
+    async fn piece(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
         let key = keys::run(&self.plan.generation, &unit.name(), number);
         let item = self.replay.store.control(&key, &self.replay.usage).await?;
         let packed = item.as_ref().and_then(|item| item.attributes.get(LINES));
@@ -126,13 +158,13 @@ impl Place for InStore {
         String::from_utf8(text).map_err(|e| unreadable(&e))
     }
 
-    async fn keep(&self, unit: Unit, progress: Progress) -> Result<(), Failure> {
+    async fn keep(&self, unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
         // Whoever goes on working says so; whoever is done, or gives it back, has no claim.
         let claim = if progress.claim.is_some() { self.claim() } else { None };
-        self.store(unit, &Progress { claim, ..progress }, Vec::new()).await
+        self.store(unit, &UnitProgress { claim, ..progress }, Vec::new()).await
     }
 }
 
-fn unreadable(fault: &dyn std::fmt::Display) -> Failure {
+fn unreadable(fault: &dyn std::fmt::Display) -> ReplayError {
     StoreError::Refused(fault.to_string()).into()
 }

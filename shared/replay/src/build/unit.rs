@@ -1,37 +1,39 @@
 //! One unit of a build: gather its entities, queries or counters, then hand out their items in a fixed order.
 
-use super::place::Place;
-use crate::log::{self, Span};
-use crate::{Failure, Replay, Stop};
+use super::place::RebuildSink;
+use crate::log::{self, LogSpan};
+use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
-use torale_domain::commit::{Subtotals, counter};
-use torale_domain::events::Unreadable;
-use torale_domain::fold::EntityKey;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, Lanes, UNKNOWN_LANE};
-use torale_domain::rebuild::fold::Folding;
-use torale_domain::rebuild::{Board, Progress, Stage, State, Tally, Unit, runs};
-use torale_domain::time::Hour;
+use torale_domain::events::UnreadableEvent;
+use torale_domain::projections::build::{Subtotals, counter};
+use torale_domain::replay::rebuild::fold::Folding;
+use torale_domain::replay::rebuild::{
+    RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, runs,
+};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, Lanes, UNKNOWN_LANE};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::time::Hour;
 use torale_platform::store::Usage;
 
 /// What became of a unit.
 #[derive(Debug)]
-pub(crate) enum Worked {
+pub(crate) enum UnitOutcome {
     /// It is done.
     Done,
     /// It does not fit into memory.
-    Split([Unit; 2]),
+    Split([RebuildUnit; 2]),
     /// Time is up; the unit was given back.
     OutOfTime,
 }
 
 /// Works on units of one board.
-pub(crate) struct Worker<'a, P> {
+pub(crate) struct UnitWorker<'a, P> {
     replay: &'a Replay,
-    board: &'a Board,
+    board: &'a RebuildBoard,
     lanes: Lanes,
     place: &'a P,
-    stop: &'a Stop,
+    stop: &'a StopSignal,
 }
 
 /// What was gathered, or why not.
@@ -40,18 +42,22 @@ enum Gathered<T> {
     TooMuch,
 }
 
-impl<'a, P: Place> Worker<'a, P> {
+impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     pub(crate) fn new(
         replay: &'a Replay,
-        board: &'a Board,
+        board: &'a RebuildBoard,
         place: &'a P,
-        stop: &'a Stop,
-    ) -> Result<Self, Failure> {
+        stop: &'a StopSignal,
+    ) -> Result<Self, ReplayError> {
         Ok(Self { replay, board, lanes: board.plan.lanes()?, place, stop })
     }
 
     /// Works on a unit that was claimed.
-    pub(crate) async fn work(&self, unit: Unit, progress: Progress) -> Result<Worked, Failure> {
+    pub(crate) async fn work(
+        &self,
+        unit: RebuildUnit,
+        progress: UnitProgress,
+    ) -> Result<UnitOutcome, ReplayError> {
         let mut emission = Emission::new(self, unit, progress);
         match unit.stage {
             Stage::Entities => self.entities(unit, emission).await,
@@ -88,12 +94,16 @@ impl<'a, P: Place> Worker<'a, P> {
         }
     }
 
-    fn split(&self, unit: Unit) -> Result<Worked, Failure> {
-        unit.halves().map(Worked::Split).ok_or(Failure::TooLarge(self.replay.memory))
+    fn split(&self, unit: RebuildUnit) -> Result<UnitOutcome, ReplayError> {
+        unit.halves().map(UnitOutcome::Split).ok_or(ReplayError::TooLarge(self.replay.memory))
     }
 
     /// Folds the lane's events, then hands out entities; tasks wait for the next stage.
-    async fn entities(&self, unit: Unit, mut emission: Emission<'a, '_, P>) -> Result<Worked, Failure> {
+    async fn entities(
+        &self,
+        unit: RebuildUnit,
+        mut emission: Emission<'a, '_, P>,
+    ) -> Result<UnitOutcome, ReplayError> {
         let own = unit.lane.unwrap_or_default();
         let mut folding = Folding::new(unit.slice);
         for lane in [own, UNKNOWN_LANE] {
@@ -128,13 +138,13 @@ impl<'a, P: Place> Worker<'a, P> {
         emission.emit(folding.into_sorted(), make).await
     }
 
-    fn span(&self, lane: u32) -> Span {
+    fn span(&self, lane: u32) -> LogSpan {
         let plan = &self.board.plan;
-        Span { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
+        LogSpan { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
     }
 
     /// Adds up what earlier stages have put aside for this unit.
-    async fn gather(&self, emission: &mut Emission<'a, '_, P>) -> Result<Gathered<Subtotals>, Failure> {
+    async fn gather(&self, emission: &mut Emission<'a, '_, P>) -> Result<Gathered<Subtotals>, ReplayError> {
         let (stage, slice) = (emission.unit.stage, emission.unit.slice);
         let mut gathered = Subtotals::default();
         for (from, pieces) in self.board.runs_for(stage) {
@@ -165,9 +175,9 @@ impl<'a, P: Place> Worker<'a, P> {
 
 /// Hands out the items of a unit, with checkpoints.
 struct Emission<'a, 'w, P> {
-    worker: &'w Worker<'a, P>,
-    unit: Unit,
-    progress: Progress,
+    worker: &'w UnitWorker<'a, P>,
+    unit: RebuildUnit,
+    progress: UnitProgress,
     /// What was found this time; items and units add to what is in `progress`.
     tally: Tally,
     usage: Usage,
@@ -175,8 +185,8 @@ struct Emission<'a, 'w, P> {
     checkpoint: Instant,
 }
 
-impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
-    fn new(worker: &'w Worker<'a, P>, unit: Unit, progress: Progress) -> Self {
+impl<'a, 'w, P: RebuildSink> Emission<'a, 'w, P> {
+    fn new(worker: &'w UnitWorker<'a, P>, unit: RebuildUnit, progress: UnitProgress) -> Self {
         let tally = Tally {
             items: progress.tally.items,
             write_halves: progress.tally.write_halves,
@@ -187,10 +197,10 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
     }
 
     /// Leaves the unit as it is at the last checkpoint, for whoever goes on.
-    async fn give_back(self) -> Result<Worked, Failure> {
-        let progress = Progress { claim: None, ..self.progress };
+    async fn give_back(self) -> Result<UnitOutcome, ReplayError> {
+        let progress = UnitProgress { claim: None, ..self.progress };
         self.worker.place.keep(self.unit, progress).await?;
-        Ok(Worked::OutOfTime)
+        Ok(UnitOutcome::OutOfTime)
     }
 
     fn found(&mut self, found: Tally) {
@@ -198,7 +208,7 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
     }
 
     /// Keeps the claim while nothing is written yet.
-    async fn heartbeat(&mut self) -> Result<(), Failure> {
+    async fn heartbeat(&mut self) -> Result<(), ReplayError> {
         if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
             self.worker.place.keep(self.unit, self.progress.clone()).await?;
             self.checkpoint = Instant::now();
@@ -210,8 +220,8 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
     async fn emit<T>(
         mut self,
         things: Vec<T>,
-        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, Unreadable>,
-    ) -> Result<Worked, Failure> {
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, UnreadableEvent>,
+    ) -> Result<UnitOutcome, ReplayError> {
         let mut batch = Vec::new();
         let mut index: u64 = 0;
         for thing in things {
@@ -233,13 +243,14 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         self.write(batch, index).await?;
         self.put_aside().await?;
         self.account();
-        let progress = Progress { state: State::Done, written: index, claim: None, tally: self.tally };
+        let progress =
+            UnitProgress { state: UnitState::Done, written: index, claim: None, tally: self.tally };
         self.worker.place.keep(self.unit, progress).await?;
-        Ok(Worked::Done)
+        Ok(UnitOutcome::Done)
     }
 
     /// Writes, and notes from time to time that everything up to `written` is durable.
-    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), Failure> {
+    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), ReplayError> {
         let count = items.len();
         self.worker.place.write(items, &self.usage).await?;
         self.tally.items += u64::try_from(count).unwrap_or(0);
@@ -255,7 +266,7 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         Ok(())
     }
 
-    async fn put_aside(&mut self) -> Result<(), Failure> {
+    async fn put_aside(&mut self) -> Result<(), ReplayError> {
         for piece in runs::write(std::mem::take(&mut self.subtotals))? {
             self.worker.place.put_aside(self.unit, self.tally.runs, &piece, &self.usage).await?;
             self.tally.runs += 1;

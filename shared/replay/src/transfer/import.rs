@@ -2,15 +2,16 @@
 
 use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, sha256, unhex};
 use crate::build::insert;
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
-use torale_domain::time::Timestamp;
-use torale_platform::store::{Lost, log};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
+use torale_domain::values::digest;
+use torale_domain::values::time::Timestamp;
+use torale_platform::store::{TransactError, log};
 
 /// Items that are written together.
 const ITEMS: usize = 400;
@@ -21,10 +22,10 @@ impl Replay {
     ///
     /// # Errors
     /// If the log holds anything else, if a file is not what the manifest says, or if the store fails.
-    pub async fn import(&self, folder: &Path) -> Result<Manifest, Failure> {
+    pub async fn import(&self, folder: &Path) -> Result<Manifest, ReplayError> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(file_error(&path))?;
-        let broken = |fault: String| Failure::Broken(path.display().to_string(), fault);
+        let broken = |fault: String| ReplayError::Broken(path.display().to_string(), fault);
         let manifest: Manifest = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
         if manifest.format != FORMAT {
             return Err(broken(format!("format {} is not {FORMAT}", manifest.format)));
@@ -32,13 +33,13 @@ impl Replay {
         for entry in &manifest.files {
             let path = folder.join(&entry.name);
             if sha256(&path)? != entry.sha256 {
-                return Err(Failure::Broken(
+                return Err(ReplayError::Broken(
                     path.display().to_string(),
                     "is not the file that was exported".to_owned(),
                 ));
             }
         }
-        self.begin_import(&keys::sha256_hex(&[text.as_bytes()])).await?;
+        self.begin_import(&digest::sha256_hex(&[text.as_bytes()])).await?;
         for entry in &manifest.files {
             self.import_file(&folder.join(&entry.name), entry).await?;
         }
@@ -46,23 +47,23 @@ impl Replay {
     }
 
     /// Into an empty log, or one that holds what this very import has put there before.
-    async fn begin_import(&self, digest: &str) -> Result<(), Failure> {
+    async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
         let key = keys::import(digest);
         if self.store.control(&key, &self.usage).await?.is_some() {
             return Ok(());
         }
         if !self.store.is_empty(EVENTS_TABLE).await? || !self.store.is_empty(QUARANTINE_TABLE).await? {
-            return Err(Failure::Refused(
+            return Err(ReplayError::Refused(
                 "the log is not empty: an import must be all that it holds".to_owned(),
             ));
         }
         match self.store.transact(CONTROL_TABLE, vec![insert(key, Attributes::new())], &self.usage).await {
-            Ok(()) | Err(Lost::Race) => Ok(()),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Ok(()) | Err(TransactError::Race) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), Failure> {
+    async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), ReplayError> {
         let aside = entry.name == QUARANTINE;
         let table = if aside { QUARANTINE_TABLE } else { EVENTS_TABLE };
         let file = File::open(path).map_err(file_error(path))?;
@@ -84,15 +85,15 @@ impl Replay {
         if count == entry.lines {
             return Ok(());
         }
-        Err(Failure::Broken(path.display().to_string(), format!("{count} lines, not {}", entry.lines)))
+        Err(ReplayError::Broken(path.display().to_string(), format!("{count} lines, not {}", entry.lines)))
     }
 
-    async fn log_item(&self, path: &Path, line: &str) -> Result<Item, Failure> {
+    async fn log_item(&self, path: &Path, line: &str) -> Result<Item, ReplayError> {
         let Part { pk, sk, messages, packed } = read(path, line)?;
         let key = Key { pk, sk };
         let at = keys::parse_log(&key).map(|(hour, _, _)| hour.start());
         let at: Timestamp = at.ok_or_else(|| {
-            Failure::Broken(path.display().to_string(), format!("{} is no hour and lane", key.pk))
+            ReplayError::Broken(path.display().to_string(), format!("{} is no hour and lane", key.pk))
         })?;
         self.store.note_beginning(at, &self.usage).await?;
         self.meter.read(messages.len());
@@ -100,15 +101,15 @@ impl Replay {
             let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
             return Ok(log::item(key, &messages)?);
         };
-        let broken = || Failure::Broken(path.display().to_string(), "not hexadecimal".to_owned());
+        let broken = || ReplayError::Broken(path.display().to_string(), "not hexadecimal".to_owned());
         let packed = unhex(&packed).ok_or_else(broken)?;
         let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(says.into()))];
         Ok(Item { key, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, Failure> {
-    serde_json::from_str(line).map_err(|e| Failure::Broken(path.display().to_string(), e.to_string()))
+fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, ReplayError> {
+    serde_json::from_str(line).map_err(|e| ReplayError::Broken(path.display().to_string(), e.to_string()))
 }
 
 fn aside_item(part: AsidePart) -> Item {

@@ -7,15 +7,15 @@ use lambda_http::http::{Method, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_domain::audit::record::{Method as Credential, harmless};
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::audit::record::{AuthMethod as Credential, harmless};
 use torale_domain::audit::seal::{SETTLED, Seal};
-use torale_domain::audit::verify::{Report, Span, Verifier, What};
-use torale_domain::audit::{Chain, Entry, Link, Principal};
-use torale_domain::ids::UserId;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
-use torale_domain::limits::Limits;
-use torale_domain::time::{HOUR, MINUTE, Timestamp};
+use torale_domain::audit::verify::{HourSpan, TrailFaultKind, TrailReport, TrailVerifier};
+use torale_domain::audit::{AuditEntry, Chain, Link, Principal};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::{HOUR, MINUTE, Timestamp};
 use torale_platform::audit::seal::{LocalKey, SealError, Sealer, Signer};
 use torale_platform::serve::App;
 use torale_platform::store::Usage;
@@ -35,21 +35,21 @@ fn request(path: &str, query: &str) -> Request<Body> {
     stack::request(Method::GET, path, query, Some(&format!("Bearer {ADMIN_KEY}")))
 }
 
-async fn report(stack: &Stack) -> Report {
-    let mut verifier = Verifier::new(Span::default());
+async fn report(stack: &Stack) -> TrailReport {
+    let mut verifier = TrailVerifier::new(HourSpan::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[*stack::audit_key().key()], None, None)
 }
 
 /// The trail is whole, and so many of its records are sealed.
 #[track_caller]
-fn intact(report: &Report, sealed: u64) {
+fn intact(report: &TrailReport, sealed: u64) {
     assert_eq!(report.faults, []);
     assert_eq!(report.records - report.unsealed, sealed);
 }
 
-fn entry(at: Timestamp, action: &str, user: Option<&str>) -> Entry {
-    Entry {
+fn entry(at: Timestamp, action: &str, user: Option<&str>) -> AuditEntry {
+    AuditEntry {
         at,
         principal: Principal { user_id: user.and_then(UserId::parse), ..Principal::default() },
         method: Credential::Session,
@@ -278,7 +278,7 @@ async fn a_record_that_comes_late_is_sealed_with_the_next_run() {
     assert_eq!(stack.seal().await.records, 2);
     assert_eq!(
         stack.seal().await,
-        torale_platform::audit::seal::Done { last: stack.seal().await.last, ..Default::default() }
+        torale_platform::audit::seal::SealReport { last: stack.seal().await.last, ..Default::default() }
     );
     intact(&report(&stack).await, 4);
 }
@@ -353,7 +353,7 @@ async fn tampering_with_the_table_is_found() {
 
 fn put_text(link: &Link, text: String) -> Item {
     let mut item = link.item();
-    item.attributes.insert("record".to_owned(), torale_domain::item::Value::Text(text));
+    item.attributes.insert("record".to_owned(), torale_domain::storage::item::Value::Text(text));
     item
 }
 
@@ -385,7 +385,7 @@ async fn a_chain_that_was_broken_is_reported_and_not_sealed() {
     assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
     assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
     let faults = report(&stack).await.faults;
-    assert!(matches!(faults[0].what, What::RecordMissing(_, 1)), "{faults:?}");
+    assert!(matches!(faults[0].what, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
 
 async fn listed(stack: &Stack, query: &str) -> Value {
@@ -469,7 +469,8 @@ async fn a_record_that_someone_deleted_is_listed_as_missing() {
 #[tokio::test]
 async fn a_refusal_for_the_limit_is_recorded_too() {
     let stack = stack_with_admin().await;
-    let app = App::new(stack.store(), stack::keys_only(), Limits::new(1, 100), stack::temporal_ui(), || NOW);
+    let app =
+        App::new(stack.store(), stack::keys_only(), RateLimits::new(1, 100), stack::temporal_ui(), || NOW);
     for status in [200, 429, 429] {
         assert_eq!(stack::answer(&app, request("/admin/stats", "")).await.status(), status);
     }
@@ -480,7 +481,7 @@ async fn a_refusal_for_the_limit_is_recorded_too() {
 
 /// The time of a key's last use, as it is kept.
 async fn last_used(stack: &Stack) -> Option<i64> {
-    let key = keys::key_used(&torale_domain::ids::KeyId::parse("key_admin").unwrap());
+    let key = keys::key_used(&torale_domain::values::ids::KeyId::parse("key_admin").unwrap());
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let call = stack.client.get_item().table_name(keys::CONTROL_TABLE);
     let item = call.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.unwrap().item;
@@ -550,7 +551,10 @@ async fn nonsense_in_the_table_stops_nothing() {
     put.item("x", aws_sdk_dynamodb::types::AttributeValue::Bool(true)).send().await.unwrap();
     assert_eq!(stack.seal().await.records, 1);
     let faults = report(&stack).await.faults;
-    assert!(matches!(&faults[..], [fault] if matches!(fault.what, What::Unreadable(_))), "{faults:?}");
+    assert!(
+        matches!(&faults[..], [fault] if matches!(fault.what, TrailFaultKind::UnreadableEvent(_))),
+        "{faults:?}"
+    );
 }
 
 /// Of a chain that was sealed on the way through a long hour it is known later in that hour how far.

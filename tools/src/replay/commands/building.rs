@@ -1,6 +1,6 @@
 //! Commands that change which generations there are, and which one is live.
 
-use super::{CommandError, Done, Run};
+use super::{CommandError, CommandResult, Run};
 use crate::arguments::Rebuild;
 use crate::bar::watch;
 use crate::{Answer, print};
@@ -8,14 +8,14 @@ use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use torale_domain::generation::Generation;
-use torale_domain::keys::Lanes;
-use torale_domain::rebuild::Tally;
-use torale_replay::Failure;
-use torale_replay::build::Built;
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::keys::Lanes;
+use torale_replay::ReplayError;
+use torale_replay::build::BuildOutcome;
 use torale_replay::compare::{Comparison, Expected};
-use torale_replay::flip::{Promotion, Step};
-use torale_replay::status::Role;
+use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::status::GenerationRole;
 use torale_replay::tail::Tail;
 
 /// Between looking twice at what differs, while events arrive.
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_secs(1);
 
 impl Run {
-    pub(super) async fn rebuild(&self, rebuild: &Rebuild) -> Done {
+    pub(super) async fn rebuild(&self, rebuild: &Rebuild) -> CommandResult {
         let generation = self.to_build(rebuild).await?;
         self.note(&format!("building {} with {} lanes", generation.name, generation.lanes.count()));
         self.replay.begin(&generation).await?;
@@ -71,8 +71,11 @@ impl Run {
         let lanes = rebuild.lanes.and_then(Lanes::new);
         let status = self.replay.status().await?;
         let begun = status.generations.iter().find(|one| match &rebuild.generation {
-            Some(name) => *name == one.name && matches!(one.role, Role::Building | Role::Built),
-            None => one.role == Role::Building,
+            Some(name) => {
+                *name == one.name
+                    && matches!(one.role, GenerationRole::Building | GenerationRole::BuildOutcome)
+            }
+            None => one.role == GenerationRole::Building,
         });
         if let Some(one) = begun {
             let generation = self.replay.generation(&one.name).await?;
@@ -94,8 +97,8 @@ impl Run {
         let built = watch("rebuild", &self.replay.meter, items, self.options.json, building).await;
         interrupt.patient.store(false, Ordering::Relaxed);
         match built? {
-            Built::Finished(tally) => Ok(Some(tally)),
-            Built::OutOfTime => Ok(None),
+            BuildOutcome::Finished(tally) => Ok(Some(tally)),
+            BuildOutcome::OutOfTime => Ok(None),
         }
     }
 
@@ -119,7 +122,7 @@ impl Run {
         Ok(watch("compare", &self.replay.meter, items, self.options.json, comparing).await?)
     }
 
-    pub(super) async fn promote(&self, name: &str) -> Done {
+    pub(super) async fn promote(&self, name: &str) -> CommandResult {
         self.go_live(name).await?;
         self.say(&format!("{name} is live"), &json!({ "live": name }));
         Ok(Answer::Fine)
@@ -128,7 +131,7 @@ impl Run {
     async fn go_live(&self, name: &str) -> Result<(), CommandError> {
         let mut promotion = Promotion::new(&self.replay, name);
         let mut told = false;
-        while let Step::Wait(left) = promotion.step().await? {
+        while let PromotionStep::Wait(left) = promotion.step().await? {
             if !std::mem::replace(&mut told, true) {
                 let seconds = left.as_secs() + 1;
                 self.note(&format!("{name} is written beside the live generation; live in {seconds} s"));
@@ -138,7 +141,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) async fn rollback(&self, to: Option<&str>) -> Done {
+    pub(super) async fn rollback(&self, to: Option<&str>) -> CommandResult {
         let mut pointer = self.replay.pointer().await?;
         let there = to.is_some_and(|to| to == pointer.live.name);
         let beside = pointer.beside.as_ref().map(|beside| beside.generation.name.as_str());
@@ -153,10 +156,10 @@ impl Run {
         Ok(Answer::Fine)
     }
 
-    pub(super) async fn drop(&self, name: &str) -> Done {
+    pub(super) async fn drop(&self, name: &str) -> CommandResult {
         self.note(&format!("dropping {name}, once nobody writes it any more"));
         if !self.replay.drop_generation(name).await? {
-            return Err(Failure::Refused(format!("there is no generation {name}")).into());
+            return Err(ReplayError::Refused(format!("there is no generation {name}")).into());
         }
         self.say(&format!("{name} is dropped"), &json!({ "dropped": name }));
         Ok(Answer::Fine)

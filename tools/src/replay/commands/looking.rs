@@ -1,34 +1,34 @@
 //! Commands that look at things, mend them or move them.
 
-use super::{CommandError, Done, Run};
-use crate::arguments::{Kind, One, Quarantine, entity};
+use super::{CommandError, CommandResult, Run};
+use crate::arguments::{EntityKind, One, Quarantine, entity};
 use crate::bar::watch;
 use crate::{Answer, print};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use torale_domain::generation::Generation;
+use torale_domain::projections::generation::Generation;
 use torale_platform::clock;
-use torale_platform::queue::Queue;
-use torale_replay::Failure;
+use torale_platform::queue::MessageQueue;
+use torale_replay::ReplayError;
 use torale_replay::compare::{Comparison, Expected};
-use torale_replay::quarantine::{Quarantined, Redriven};
+use torale_replay::quarantine::{QuarantinedMessage, RedriveOutcome};
 use torale_replay::tail::Tail;
-use torale_replay::transfer::Scrub;
+use torale_replay::transfer::Pseudonyms;
 use torale_tools::queue::local_queue;
 
 /// Between looking twice at what differs, while events arrive.
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Run {
-    pub(super) async fn status(&self) -> Done {
+    pub(super) async fn status(&self) -> CommandResult {
         let status = self.replay.status().await?;
         print::answer(self.options.json, &status, || print::status(&status));
         Ok(Answer::Fine)
     }
 
-    pub(super) async fn diff(&self, name: &str, limit: usize) -> Done {
+    pub(super) async fn diff(&self, name: &str, limit: usize) -> CommandResult {
         let (live, generation) = (self.replay.pointer().await?.live, self.replay.generation(name).await?);
         if live.lanes != generation.lanes {
             let text =
@@ -38,19 +38,19 @@ impl Run {
         self.compare(Expected::Table(&live), &generation, limit).await
     }
 
-    pub(super) async fn verify(&self, one: &One) -> Done {
+    pub(super) async fn verify(&self, one: &One) -> CommandResult {
         let generation = self.one(one).await?;
         self.compare(Expected::Log(generation.lanes), &generation, one.show.limit).await
     }
 
-    async fn one(&self, one: &One) -> Result<Generation, Failure> {
+    async fn one(&self, one: &One) -> Result<Generation, ReplayError> {
         match &one.generation {
             Some(name) => self.replay.generation(name).await,
             None => Ok(self.replay.pointer().await?.live),
         }
     }
 
-    async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> Done {
+    async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> CommandResult {
         // One that is not written with every event must keep up while it is compared.
         let written = self.replay.pointer().await?.written().any(|written| written == generation);
         let tail = match written {
@@ -73,7 +73,7 @@ impl Run {
         Ok(found(&comparison))
     }
 
-    pub(super) async fn repair(&self, one: &One, delete: bool) -> Done {
+    pub(super) async fn repair(&self, one: &One, delete: bool) -> CommandResult {
         let generation = self.one(one).await?;
         let repairing = self.replay.repair(&generation, self.replay.settle, delete);
         let items = 2 * self.live_items().await?;
@@ -87,12 +87,12 @@ impl Run {
         Ok(found(&left))
     }
 
-    pub(super) async fn quarantine(&self, command: Quarantine) -> Done {
+    pub(super) async fn quarantine(&self, command: Quarantine) -> CommandResult {
         let all = self.replay.quarantined().await?;
         match command {
             Quarantine::List => {
                 print::answer(self.options.json, &all, || {
-                    for Quarantined { id, code, received_at, bytes, .. } in &all {
+                    for QuarantinedMessage { id, code, received_at, bytes, .. } in &all {
                         println!("{}  {received_at}  {code:17}  {bytes} bytes", id.get(..16).unwrap_or(id));
                     }
                     println!("{} messages in quarantine", all.len());
@@ -109,29 +109,34 @@ impl Run {
                 Ok(Answer::Fine)
             }
             Quarantine::Redrive { ids, all: every, sqs_endpoint } => {
-                let named: Result<Vec<&Quarantined>, _> = ids.iter().map(|id| named(&all, id)).collect();
+                let named: Result<Vec<&QuarantinedMessage>, _> =
+                    ids.iter().map(|id| named(&all, id)).collect();
                 let wanted = if every { all.iter().collect() } else { named? };
                 let queue = match sqs_endpoint {
                     Some(url) => local_queue(&url),
-                    None => Queue::connect().await,
+                    None => MessageQueue::connect().await,
                 };
                 self.redrive(&wanted, &queue).await
             }
         }
     }
 
-    async fn redrive(&self, wanted: &[&Quarantined], queue: &Queue) -> Done {
+    async fn redrive(&self, wanted: &[&QuarantinedMessage], queue: &MessageQueue) -> CommandResult {
         let mut results: Vec<Value> = Vec::new();
         let mut left = 0;
         for one in wanted {
             let result = self.replay.redrive(one, queue).await?;
-            left += usize::from(result != Redriven::Sent);
+            left += usize::from(result != RedriveOutcome::Sent);
             results.push(json!({ "id": one.id, "result": &result }));
             match result {
-                Redriven::Sent => {}
-                Redriven::StillInvalid(reason) => self.note(&format!("{} stays: {reason}", one.id)),
-                Redriven::SetAsideAgain => self.note(&format!("{} was sent, and set aside again", one.id)),
-                Redriven::Incomplete => self.note(&format!("{} stays: a part of it is missing", one.id)),
+                RedriveOutcome::Sent => {}
+                RedriveOutcome::StillInvalid(reason) => self.note(&format!("{} stays: {reason}", one.id)),
+                RedriveOutcome::SetAsideAgain => {
+                    self.note(&format!("{} was sent, and set aside again", one.id))
+                }
+                RedriveOutcome::Incomplete => {
+                    self.note(&format!("{} stays: a part of it is missing", one.id))
+                }
             }
         }
         let text = format!("{} messages sent again, {left} stay", wanted.len() - left);
@@ -139,7 +144,7 @@ impl Run {
         Ok(if left == 0 { Answer::Fine } else { Answer::Found })
     }
 
-    pub(super) async fn events(&self, kind: Kind, id: &str, run: Option<&str>) -> Done {
+    pub(super) async fn events(&self, kind: EntityKind, id: &str, run: Option<&str>) -> CommandResult {
         let wrong = || CommandError::Input(format!("{id} is no id of such an entity"));
         let entity = entity(kind, id, run).ok_or_else(wrong)?;
         let events = self.replay.events_of(&entity).await?;
@@ -156,9 +161,9 @@ impl Run {
         Ok(Answer::Fine)
     }
 
-    pub(super) async fn export(&self, folder: &Path, scrub: bool, salt: Option<String>) -> Done {
+    pub(super) async fn export(&self, folder: &Path, scrub: bool, salt: Option<String>) -> CommandResult {
         let salt = salt.unwrap_or_else(clock::unique).into_bytes();
-        let scrub = scrub.then_some(Scrub { salt });
+        let scrub = scrub.then_some(Pseudonyms { salt });
         let exporting = self.replay.export(folder, scrub.as_ref());
         let manifest = watch("export", &self.replay.meter, 0, self.options.json, exporting).await?;
         let text = format!(
@@ -173,7 +178,7 @@ impl Run {
         Ok(if manifest.undecodable == 0 { Answer::Fine } else { Answer::Found })
     }
 
-    pub(super) async fn import(&self, folder: &Path) -> Done {
+    pub(super) async fn import(&self, folder: &Path) -> CommandResult {
         let importing = self.replay.import(folder);
         let manifest = watch("import", &self.replay.meter, 0, self.options.json, importing).await?;
         let text = format!(
@@ -191,7 +196,7 @@ fn found(comparison: &Comparison) -> Answer {
 }
 
 /// The one whose id begins so.
-fn named<'a>(all: &'a [Quarantined], id: &str) -> Result<&'a Quarantined, CommandError> {
+fn named<'a>(all: &'a [QuarantinedMessage], id: &str) -> Result<&'a QuarantinedMessage, CommandError> {
     let mut found = all.iter().filter(|one| one.id.starts_with(id));
     let one = found.next().ok_or_else(|| CommandError::Input(format!("no message {id} in quarantine")))?;
     match found.next() {

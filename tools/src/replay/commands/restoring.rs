@@ -1,24 +1,24 @@
 //! The command that mends a table from a copy of it.
 
-use super::{Done, Run};
+use super::{CommandResult, Run};
 use crate::arguments::Restore;
 use crate::bar::watch;
 use crate::{Answer, print};
 use serde_json::json;
-use torale_domain::restore::Mendable;
-use torale_replay::restore::{Mend, Restored};
+use torale_domain::replay::restore::RestorableTable;
+use torale_replay::restore::{RestoreMode, RestoreReport};
 
 impl Run {
-    pub(super) async fn restore(&self, restore: &Restore) -> Done {
+    pub(super) async fn restore(&self, restore: &Restore) -> CommandResult {
         let Restore { table, from, dry_run, overwrite, show } = restore;
         let mend = match (dry_run, overwrite) {
-            (true, _) => Mend::Nothing,
-            (false, true) => Mend::Everything,
-            (false, false) => Mend::Missing,
+            (true, _) => RestoreMode::Nothing,
+            (false, true) => RestoreMode::Everything,
+            (false, false) => RestoreMode::Missing,
         };
         let restoring = self.replay.restore(*table, from, mend, show.limit);
         let restored = watch("restore", &self.replay.meter, 0, self.options.json, restoring).await?;
-        let Restored { missing, inserted, different, overwritten, superseded, foreign, .. } = restored;
+        let RestoreReport { missing, inserted, different, overwritten, superseded, foreign, .. } = restored;
         let (read, written) = (self.replay.usage.read_units(), self.replay.usage.write_units());
         let answer = json!({
             "table": table.table(), "copy": from, "compared": restored.compared, "missing": missing,
@@ -42,11 +42,13 @@ impl Run {
 }
 
 /// What is to be done, or known, once something was mended.
-const fn next(table: Mendable) -> &'static str {
+const fn next(table: RestorableTable) -> &'static str {
     match table {
-        Mendable::Events => "next: cargo replay verify",
-        Mendable::Audit => "next: cargo audit-verify --key KEY.pem",
-        Mendable::Quarantine => "what was redriven since is back as well; redriving it again changes nothing",
-        Mendable::Control => "next: cargo replay status, then cargo replay verify",
+        RestorableTable::Events => "next: cargo replay verify",
+        RestorableTable::Audit => "next: cargo audit-verify --key KEY.pem",
+        RestorableTable::Quarantine => {
+            "what was redriven since is back as well; redriving it again changes nothing"
+        }
+        RestorableTable::Control => "next: cargo replay status, then cargo replay verify",
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::audit::record::tests::{AT, entry};
 use crate::audit::record::{Chain, Record};
 use crate::audit::seal::{Statement, fresh};
-use crate::item::Value;
-use crate::time::MINUTE;
+use crate::storage::item::Value;
+use crate::values::time::MINUTE;
 use ed25519_dalek::{Signer, SigningKey};
 
 fn key() -> SigningKey {
@@ -49,8 +49,8 @@ fn sealing(
     Seal::new(text, fresh.heads, signature).unwrap()
 }
 
-fn report(items: &[Item]) -> Report {
-    let mut verifier = Verifier::default();
+fn report(items: &[Item]) -> TrailReport {
+    let mut verifier = TrailVerifier::default();
     items.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[key().verifying_key()], None, None)
 }
@@ -152,10 +152,10 @@ fn a_tail_that_was_cut_together_with_its_seals_is_found_if_a_later_seal_is_known
     items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
     items.retain(|item| item.key != keys::audit_seal(2));
     assert_eq!(report(&items).faults, [], "nothing in the table tells");
-    let mut verifier = Verifier::default();
+    let mut verifier = TrailVerifier::default();
     items.iter().for_each(|item| verifier.add(item));
     let found = verifier.finish(&[key().verifying_key()], Some((last.1, &last.2)), None);
-    assert_eq!(found.faults[0].what, What::SealNotFound(2));
+    assert_eq!(found.faults[0].what, TrailFaultKind::SealNotFound(2));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_forged_seal_is_found() {
     // With other heads under a good signature.
     let mut items = trail();
     edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":2");
-    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+    assert!(report(&items).faults.iter().any(|fault| fault.what == TrailFaultKind::HeadsChanged(1)));
 }
 
 #[test]
@@ -204,7 +204,8 @@ fn a_missing_seal_is_found() {
     for number in [0, 1] {
         let mut items = trail();
         items.retain(|item| item.key != keys::audit_seal(number));
-        let missing = report(&items).faults.iter().any(|fault| fault.what == What::SealsMissing(number, 1));
+        let missing =
+            report(&items).faults.iter().any(|fault| fault.what == TrailFaultKind::SealsMissing(number, 1));
         assert!(missing, "{:?}", report(&items).faults);
     }
 }
@@ -214,7 +215,7 @@ fn hours_can_be_checked_by_themselves() {
     let mut items = trail();
     let hour = AT.hour();
     let span = |from, to| {
-        let mut verifier = Verifier::new(Span { from: Some(Hour(from)), to: Some(Hour(to)) });
+        let mut verifier = TrailVerifier::new(HourSpan { from: Some(Hour(from)), to: Some(Hour(to)) });
         items.iter().for_each(|item| verifier.add(item));
         verifier.finish(&[key().verifying_key()], None, None)
     };
@@ -229,10 +230,10 @@ fn hours_can_be_checked_by_themselves() {
 fn a_trail_that_is_not_sealed_any_more_is_not_intact() {
     let items = trail();
     let stopped = |items: &[Item], now| {
-        let mut verifier = Verifier::default();
+        let mut verifier = TrailVerifier::default();
         items.iter().for_each(|item| verifier.add(item));
         let faults = verifier.finish(&[key().verifying_key()], None, now).faults;
-        faults.iter().any(|fault| fault.what == What::SealingStopped)
+        faults.iter().any(|fault| fault.what == TrailFaultKind::SealingStopped)
     };
     assert!(!stopped(&items, Some(AT.plus(20 * MINUTE))));
     assert!(stopped(&items, Some(AT.plus(24 * MINUTE))), "the last seal was made at 3 minutes");
@@ -273,13 +274,13 @@ fn a_record_outside_of_its_chains_hour_is_out_of_place() {
 fn absurd_numbers_are_faults_and_nothing_worse() {
     let mut items = trail();
     edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":18446744073709551615");
-    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+    assert!(report(&items).faults.iter().any(|fault| fault.what == TrailFaultKind::HeadsChanged(1)));
     let mut items = trail();
     let mut far = Seal::load(seal(&mut items, 2)).unwrap();
     far.text = far.text.replace("\"seal\":2", "\"seal\":18446744073709551615");
     far.statement.seal = u64::MAX;
     items.push(far.item().unwrap());
-    let missing = What::SealsMissing(3, u64::MAX - 3);
+    let missing = TrailFaultKind::SealsMissing(3, u64::MAX - 3);
     assert!(report(&items).faults.iter().any(|fault| fault.what == missing));
 }
 

@@ -1,0 +1,364 @@
+//! Commands: what a deactivation asks the outside world to do, as CloudEvents 1.0 on `torale-commands`.
+
+use crate::events;
+use crate::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use crate::values::time::Timestamp;
+use crate::values::trace::TraceParent;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Prefix of every command type on the wire.
+pub const TYPE_PREFIX: &str = "ai.torale.command.";
+/// The source of every command.
+pub const SOURCE: &str = "/torale/admin";
+/// Most characters of the reason in a note.
+const NOTE_CHARS: usize = 500;
+/// The namespace of the ids of commands: UUID v5 of the DNS namespace and `commands.torale.ai`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b05);
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// Pause a task and its Temporal schedule.
+    PauseTask {
+        /// The task.
+        task_id: TaskId,
+        /// Its owner.
+        user_id: UserId,
+    },
+    /// Revoke an API key.
+    RevokeKey {
+        /// The key.
+        key_id: KeyId,
+        /// Its owner.
+        user_id: UserId,
+    },
+    /// Bar a user's login and end its sessions.
+    BanUser {
+        /// The user.
+        user_id: UserId,
+        /// The user at the identity provider.
+        clerk_user_id: ClerkUserId,
+    },
+}
+
+/// Why it is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The id of the `user.deactivated` event that caused it.
+    pub event: String,
+    /// The admin who asked for it.
+    pub requested_by: UserId,
+    /// For people.
+    pub reason: String,
+    /// The trace of the request, or of the event, that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
+}
+
+/// A command as it came from the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedCommand {
+    /// Its id: the same however often it is sent.
+    pub id: Uuid,
+    /// When it was made; later than everything that it is to undo.
+    pub at: Timestamp,
+    /// What is to be done.
+    pub command: Command,
+    /// Why, for people.
+    pub reason: String,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+/// Why a message is no command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCommand {
+    /// It is no CloudEvent, or a needed field is missing or of the wrong kind.
+    #[error("not a command: {0}")]
+    Malformed(String),
+    /// It is of a type that this release does not know.
+    #[error("unknown type {0}")]
+    Unknown(String),
+}
+
+impl Command {
+    /// Every kind of command: its type without the prefix.
+    pub const KINDS: [&'static str; 3] = ["task.pause", "api_key.revoke", "user.ban"];
+
+    /// Its type without the prefix.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::PauseTask { .. } => "task.pause",
+            Self::RevokeKey { .. } => "api_key.revoke",
+            Self::BanUser { .. } => "user.ban",
+        }
+    }
+
+    /// The id of what it is to be done to.
+    pub fn target(&self) -> String {
+        match self {
+            Self::PauseTask { task_id, .. } => task_id.to_string(),
+            Self::RevokeKey { key_id, .. } => key_id.as_str().to_owned(),
+            Self::BanUser { user_id, .. } => user_id.to_string(),
+        }
+    }
+
+    /// The id under which it is sent for this cause, however often.
+    pub fn id(&self, cause: &Cause) -> Uuid {
+        let name = [self.kind(), &self.target(), &cause.event].join("\n");
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    }
+
+    /// The message for the queue.
+    pub fn message(&self, cause: &Cause, at: Timestamp) -> String {
+        let mut data = json!(self);
+        if let Value::Object(fields) = &mut data {
+            fields.insert("reason".to_owned(), json!(cause.reason));
+            fields.insert("requested_by".to_owned(), json!(cause.requested_by));
+        }
+        let message = json!({
+            "specversion": "1.0", "id": self.id(cause), "source": SOURCE,
+            "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
+            "datacontenttype": "application/json", "data": data,
+        });
+        for_queue(traced(message, cause.trace.as_ref()))
+    }
+
+    /// Reads a message from the queue.
+    pub fn receive(body: &str) -> Result<ReceivedCommand, InvalidCommand> {
+        let malformed = |fault: &dyn std::fmt::Display| InvalidCommand::Malformed(fault.to_string());
+        let message: Value = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+        let text = |name: &str| message.get(name).and_then(Value::as_str).ok_or_else(|| malformed(&name));
+        let (id, kind) = (Uuid::try_parse(text("id")?).map_err(|e| malformed(&e))?, text("type")?);
+        let data = message.get("data").unwrap_or(&Value::Null);
+        fn field<T: serde::de::DeserializeOwned>(data: &Value, name: &str) -> Result<T, InvalidCommand> {
+            T::deserialize(data.get(name).unwrap_or(&Value::Null))
+                .map_err(|e| InvalidCommand::Malformed(format!("{name}: {e}")))
+        }
+        let user_id = || field(data, "user_id");
+        let command = match kind.strip_prefix(TYPE_PREFIX) {
+            Some("task.pause") => Self::PauseTask { task_id: field(data, "task_id")?, user_id: user_id()? },
+            Some("api_key.revoke") => Self::RevokeKey { key_id: field(data, "key_id")?, user_id: user_id()? },
+            Some("user.ban") => {
+                Self::BanUser { user_id: user_id()?, clerk_user_id: field(data, "clerk_user_id")? }
+            }
+            Some(_) | None => return Err(InvalidCommand::Unknown(kind.to_owned())),
+        };
+        let at = text("time").and_then(|time| Timestamp::parse(time).ok_or_else(|| malformed(&"time")));
+        Ok(ReceivedCommand {
+            id,
+            at: at?,
+            command,
+            reason: field(data, "reason")?,
+            requested_by: field(data, "requested_by")?,
+            trace: text("traceparent").ok().and_then(TraceParent::parse),
+        })
+    }
+}
+
+/// An event with the extension that names its trace, if there is one.
+pub fn traced(mut event: Value, trace: Option<&TraceParent>) -> Value {
+    if let (Value::Object(fields), Some(trace)) = (&mut event, trace) {
+        fields.insert("traceparent".to_owned(), json!(trace));
+    }
+    event
+}
+
+/// JSON as SQS takes it: the two characters that it refuses are escaped.
+fn for_queue(message: Value) -> String {
+    message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// The id of a task's Temporal schedule.
+pub fn schedule_of(task: &TaskId) -> String {
+    format!("task-{task}")
+}
+
+impl ReceivedCommand {
+    /// What is left beside the thing that it changes elsewhere, for people.
+    pub fn note(&self) -> String {
+        let reason: String = self.reason.chars().take(NOTE_CHARS).collect();
+        format!("{reason} (requested by {}, command {})", self.requested_by, self.id)
+    }
+
+    /// The platform's own events once it has been carried out, for `torale-events`; none where nothing of ours
+    /// changes. `existed` says whether there was something outside to act on. Their ids are the same at every
+    /// redelivery. They are dated now, or as the command if that is later: it undoes what may be dated ahead of us.
+    pub fn confirmed(&self, existed: bool, now: Timestamp) -> Vec<String> {
+        let at = now.max(self.at);
+        let event = |kind: &str, subject: &str, data: Value| {
+            let kind = format!("{}{kind}", events::TYPE_PREFIX);
+            let id = Uuid::new_v5(&self.id, kind.as_bytes());
+            let message = json!({
+                "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
+                "datacontenttype": "application/json", "data": data,
+            });
+            for_queue(traced(message, self.trace.as_ref()))
+        };
+        match &self.command {
+            Command::PauseTask { task_id, .. } => {
+                let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
+                let schedule = schedule_of(task_id);
+                let paused =
+                    || event("temporal.schedule.paused", &schedule, json!({ "schedule_id": schedule }));
+                std::iter::once(task).chain(existed.then(paused)).collect()
+            }
+            Command::RevokeKey { key_id, user_id } => {
+                let data = json!({ "key_id": key_id, "user_id": user_id });
+                vec![event("api_key.revoked", key_id.as_str(), data)]
+            }
+            Command::BanUser { .. } => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: &str = "00000000-0000-0000-0000-0000000000ad";
+    const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+    fn commands() -> [Command; 3] {
+        let user_id = UserId::parse(USER).unwrap();
+        [
+            Command::PauseTask {
+                task_id: TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap(),
+                user_id,
+            },
+            Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
+            Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
+        ]
+    }
+
+    fn cause(event: &str) -> Cause {
+        Cause {
+            event: event.to_owned(),
+            requested_by: UserId::parse(USER).unwrap(),
+            reason: "deactivated".to_owned(),
+            trace: None,
+        }
+    }
+
+    #[test]
+    fn a_trace_goes_through_a_command_to_the_events_that_confirm_it_and_changes_nothing_else() {
+        let text = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
+        let traced = Cause { trace: TraceParent::parse(text), ..cause("e1") };
+        let [pause, ..] = commands();
+        let received = Command::receive(&pause.message(&traced, AT)).unwrap();
+        assert_eq!(received.trace, traced.trace);
+        for (event, plain) in
+            received.confirmed(true, AT).iter().zip(super::tests::received(&pause).confirmed(true, AT))
+        {
+            let mut event: Value = serde_json::from_str(event).unwrap();
+            assert_eq!(event.as_object_mut().unwrap().remove("traceparent"), Some(json!(text)));
+            assert_eq!(event, serde_json::from_str::<Value>(&plain).unwrap());
+        }
+        let wrong = pause.message(&traced, AT).replace(text, "ann@example.com");
+        assert_eq!(Command::receive(&wrong).unwrap().trace, None);
+    }
+
+    #[test]
+    fn a_command_comes_back_as_it_was_sent() {
+        for command in commands() {
+            let message = command.message(&cause("e1"), AT);
+            let received = Command::receive(&message).unwrap();
+            assert_eq!(received.id, command.id(&cause("e1")));
+            assert_eq!(received.command, command);
+            assert!(Command::KINDS.contains(&command.kind()));
+        }
+    }
+
+    fn received(command: &Command) -> ReceivedCommand {
+        Command::receive(&command.message(&cause("e1"), AT)).unwrap()
+    }
+
+    /// Types and data of the events that confirm a command.
+    fn confirmed(command: &Command, existed: bool) -> Vec<(String, Value)> {
+        let messages = received(command).confirmed(existed, AT);
+        assert_eq!(messages, received(command).confirmed(existed, AT));
+        let read = |message: &String| {
+            assert!(
+                matches!(events::parse(message, Some(AT)), Ok(events::ReceivedMessage::Known(_))),
+                "{message}"
+            );
+            let event: Value = serde_json::from_str(message).unwrap();
+            assert_eq!((&event["source"], &event["time"]), (&json!(SOURCE), &json!(AT)));
+            (event["type"].as_str().unwrap().to_owned(), event["data"].clone())
+        };
+        messages.iter().map(read).collect()
+    }
+
+    #[test]
+    fn what_was_done_is_told_as_events_that_we_take_in() {
+        let [pause, revoke, ban] = commands();
+        let task = "22222222-0000-4000-8000-000000000001";
+        let paused = ("ai.torale.task.paused".to_owned(), json!({ "task_id": task }));
+        let schedule = json!({ "schedule_id": format!("task-{task}") });
+        let schedule = ("ai.torale.temporal.schedule.paused".to_owned(), schedule);
+        assert_eq!(confirmed(&pause, true), [paused.clone(), schedule]);
+        assert_eq!(confirmed(&pause, false), [paused]);
+        let revoked = json!({ "key_id": "key_1", "user_id": USER });
+        assert_eq!(confirmed(&revoke, true), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
+        assert_eq!(confirmed(&ban, true), []);
+    }
+
+    #[test]
+    fn the_events_ids_follow_from_the_commands_and_their_types() {
+        let [pause, ..] = commands();
+        let ids = |at| -> Vec<String> {
+            let messages = received(&pause).confirmed(true, at);
+            let events = messages.iter().map(|message| serde_json::from_str::<Value>(message).unwrap());
+            events.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(ids(AT), ids(AT.plus(1)));
+        // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type).
+        assert_eq!(ids(AT), ["82d37c7a-2256-5e52-894e-b0d2029d9f6c", "9b77c100-a0b1-5f44-a5a0-9671113dcb10"]);
+    }
+
+    #[test]
+    fn a_note_says_why_who_and_which_command_and_has_an_end() {
+        let [pause, ..] = commands();
+        let note = "deactivated (requested by 00000000-0000-0000-0000-0000000000ad, command \
+                    d894aab6-0126-598f-ac9c-392538316029)";
+        assert_eq!(received(&pause).note(), note);
+        let long = ReceivedCommand { reason: "é".repeat(10_000), ..received(&pause) };
+        assert!(long.note().chars().count() < 700);
+    }
+
+    #[test]
+    fn the_id_tells_action_target_and_cause_apart() {
+        let ids = |event| commands().map(|command| command.id(&cause(event)));
+        assert_eq!(ids("e1"), ids("e1"));
+        assert!(ids("e1").iter().all(|id| !ids("e2").contains(id)));
+        // Computed with another program: uuid5(namespace, "task.pause\n22222222-0000-4000-8000-000000000001\ne1").
+        assert_eq!(ids("e1")[0].to_string(), "d894aab6-0126-598f-ac9c-392538316029");
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_with_a_reason() {
+        let [.., ban] = commands();
+        let without_reason = ban.message(&cause("e1"), AT).replace("\"reason\"", "\"raisin\"");
+        for (body, reason) in [
+            ("{", "not a command"),
+            ("{}", "not a command: id"),
+            (
+                r#"{"id":"00000000-0000-0000-0000-0000000000ad","type":"ai.torale.command.user.ban","data":{}}"#,
+                "user_id",
+            ),
+            (
+                r#"{"id":"00000000-0000-0000-0000-0000000000ad","type":"ai.torale.command.dance"}"#,
+                "unknown type",
+            ),
+            (&without_reason, "reason"),
+        ] {
+            let refused = Command::receive(body).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{body}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Items of a generation from final states: each is made once, nothing is read.
+//!
+//! Entities hand out their own items and rows at once; what they add up to gathers in [`Subtotals`], which add to each other,
+//! so that a generation can be built in parts. The items are those that the same events lead to one by one; a test holds
+//! the two together.
+
+use crate::entities::fold::State;
+use crate::events::UnreadableEvent;
+use crate::projections::entity::Entity;
+use crate::projections::ranking;
+use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
+use crate::storage::item::{Attributes, Item, Key, Value};
+use crate::storage::keys::{self, Lanes};
+use crate::values::ids::EntityKey;
+use crate::values::ids::TaskId;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+/// Amounts by attribute.
+pub type Amounts = BTreeMap<String, i128>;
+
+/// What some entities add up to, before it is written.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Subtotals {
+    /// Counters.
+    pub counters: HashMap<Key, Amounts>,
+    /// Totals of tasks.
+    pub tasks: HashMap<TaskId, TaskTotals>,
+    /// Tasks whose items can't be made before all of their executions are counted.
+    pub waiting: HashMap<TaskId, State>,
+    /// Totals of queries.
+    pub queries: HashMap<String, QueryTotals>,
+    /// About how many bytes all of them take in memory.
+    weight: usize,
+}
+
+/// Bytes of an entry beside its texts, of one of a task's days, and of one of a counter's attributes.
+const ENTRY: usize = 160;
+const DAY: usize = 48;
+const ATTRIBUTE: usize = 72;
+
+impl Subtotals {
+    /// True if nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.counters.is_empty()
+            && self.tasks.is_empty()
+            && self.waiting.is_empty()
+            && self.queries.is_empty()
+    }
+
+    /// About how many bytes they take in memory.
+    pub const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Adds to one counter.
+    pub fn count(&mut self, counter: Key, amounts: impl IntoIterator<Item = (String, i128)>) {
+        let bytes = ENTRY + counter.pk.len() + counter.sk.len();
+        let sums = self.counters.entry(counter).or_insert_with(|| {
+            self.weight += bytes;
+            Amounts::new()
+        });
+        let before = sums.len();
+        for (attribute, amount) in amounts {
+            *sums.entry(attribute).or_default() += amount;
+        }
+        self.weight += (sums.len() - before) * ATTRIBUTE;
+    }
+
+    /// Adds to the totals of a task.
+    pub fn add_task(&mut self, id: TaskId, totals: &TaskTotals) {
+        let sum = self.tasks.entry(id).or_insert_with(|| {
+            self.weight += ENTRY;
+            TaskTotals::default()
+        });
+        let before = sum.days();
+        sum.add(totals, 1);
+        self.weight += sum.days().saturating_sub(before) * DAY;
+    }
+
+    /// Has a task wait for its totals. What is known of it from elsewhere is merged.
+    pub fn wait(&mut self, id: TaskId, state: State) {
+        self.weight += ENTRY + state.weight();
+        match self.waiting.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(state);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().merge(state),
+        }
+    }
+
+    /// Adds to the totals of a query.
+    pub fn add_query(&mut self, query: String, totals: &QueryTotals) {
+        self.weight += if self.queries.contains_key(&query) { 0 } else { ENTRY + query.len() };
+        self.queries.entry(query).or_default().add(totals, 1);
+    }
+
+    /// The items of an entity: its own and its rows. `totals` are a task's, empty for every other entity.
+    pub fn entity(
+        &mut self,
+        key: &EntityKey,
+        state: State,
+        totals: TaskTotals,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, UnreadableEvent> {
+        let Contributions { rows, sums, task, queries } = views::contributions(key, &state, &totals, lanes);
+        let attributes = Entity { state, totals }.store()?;
+        for ((counter, attribute), amount) in sums {
+            self.count(counter, [(attribute, amount)]);
+        }
+        for (id, totals) in task {
+            self.add_task(id, &totals);
+        }
+        for (query, totals) in queries {
+            self.add_query(query, &totals);
+        }
+        let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
+        let own = Item { key: keys::entity(key), attributes };
+        Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
+    }
+
+    /// The items of an entity that is no task; a task waits for the totals of its executions.
+    pub fn entity_or_wait(
+        &mut self,
+        key: &EntityKey,
+        state: State,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, UnreadableEvent> {
+        let task = match Some(key) {
+            Some(EntityKey::Task(id)) => *id,
+            _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
+        };
+        self.wait(task, state);
+        Ok(Vec::new())
+    }
+
+    /// Every task of which anything is known, with its totals, in the order of the ids.
+    pub fn take_tasks(&mut self) -> Vec<(TaskId, State, TaskTotals)> {
+        let mut tasks: BTreeMap<TaskId, (State, TaskTotals)> = BTreeMap::new();
+        for (id, state) in self.waiting.drain() {
+            tasks.entry(id).or_default().0 = state;
+        }
+        for (id, totals) in self.tasks.drain() {
+            tasks.entry(id).or_default().1 = totals;
+        }
+        tasks.into_iter().map(|(id, (state, totals))| (id, state, totals)).collect()
+    }
+
+    /// The items of a query: its totals and its row in the ranking. All of its tasks must be in `totals`.
+    pub fn query(&mut self, query: &str, totals: &QueryTotals) -> Vec<Item> {
+        let mut items = Vec::new();
+        let hash = keys::query_hash(query);
+        if let Some(place) = ranking::place(totals.tasks, &hash) {
+            items.push(Item { key: place.row, attributes: Attributes::new() });
+            for (counter, attribute) in place.counted {
+                self.count(counter, [(attribute, 1)]);
+            }
+        }
+        let mut attributes = numbers(totals.attributes().map(|(name, amount)| (name.to_owned(), amount)));
+        if !attributes.is_empty() {
+            attributes.insert("query".to_owned(), Value::Text(query.to_owned()));
+            items.push(Item { key: keys::query(&hash), attributes });
+        }
+        items
+    }
+}
+
+/// The item of a counter, unless all of it came to nothing.
+pub fn counter(key: Key, amounts: Amounts) -> Option<Item> {
+    let attributes = numbers(amounts);
+    (!attributes.is_empty()).then_some(Item { key, attributes })
+}
+
+/// Counters keep no zeros.
+fn numbers(amounts: impl IntoIterator<Item = (String, i128)>) -> Attributes {
+    let amounts = amounts.into_iter().filter(|(_, amount)| *amount != 0);
+    amounts.map(|(name, amount)| (name, Value::Number(amount))).collect()
+}
+
+/// A whole generation in the making, in memory.
+#[derive(Debug)]
+pub struct Build {
+    lanes: Lanes,
+    subtotals: Subtotals,
+}
+
+impl Build {
+    /// Of a generation with these lanes.
+    pub fn new(lanes: Lanes) -> Self {
+        Self { lanes, subtotals: Subtotals::default() }
+    }
+
+    /// The item and the rows of an entity, once for each; those of tasks come at the end.
+    pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, UnreadableEvent> {
+        self.subtotals.entity_or_wait(key, state, self.lanes)
+    }
+
+    /// What is left once all entities have been handed in: tasks, queries with their ranking, counters.
+    pub fn finish(mut self) -> Result<Vec<Item>, UnreadableEvent> {
+        let mut items = Vec::new();
+        for (id, state, totals) in self.subtotals.take_tasks() {
+            items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);
+        }
+        for (query, totals) in std::mem::take(&mut self.subtotals.queries) {
+            items.extend(self.subtotals.query(&query, &totals));
+        }
+        items.extend(self.subtotals.counters.into_iter().filter_map(|(key, amounts)| counter(key, amounts)));
+        Ok(items)
+    }
+}

@@ -1,0 +1,111 @@
+//! Keys of rebuilds in the control table, and the order-free place of any key.
+
+use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS};
+use super::{ENTITY, Key, LOG_LANES, QUERY, escaped, key, row_time};
+use crate::values::digest::sha256;
+use crate::values::time::{Hour, Timestamp};
+
+/// A number that spreads keys evenly, the same wherever it is computed.
+pub fn place(pk: &str, sk: &str) -> u32 {
+    let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = sha256(&[pk.as_bytes(), sk.as_bytes()]);
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// Whether an item is an entity's own: every change of what the entity contributes is bound to it.
+pub fn is_entity(key: &Key) -> bool {
+    key.sk == ENTITY && !key.pk.starts_with(QUERY)
+}
+
+/// The partition of everything about the building of a generation, but for its runs.
+pub fn rebuild(generation: &str) -> String {
+    format!("{REBUILD}#{}", escaped(generation))
+}
+
+/// The plan of a rebuild.
+pub fn rebuild_plan(generation: &str) -> Key {
+    key(rebuild(generation), "plan")
+}
+
+/// How sort keys of units begin.
+pub const UNITS: &str = "unit#";
+
+/// One unit of a rebuild, by its name.
+pub fn rebuild_unit(generation: &str, unit: &str) -> Key {
+    key(rebuild(generation), format!("{UNITS}{unit}"))
+}
+
+/// The moment up to which a generation holds all that the log held.
+pub fn position(generation: &str) -> Key {
+    key(rebuild(generation), "position")
+}
+
+/// The partition of the subtotals that one unit has put aside.
+pub fn runs(generation: &str, unit: &str) -> String {
+    format!("{RUNS}#{}#{unit}", escaped(generation))
+}
+
+/// One piece of these subtotals.
+pub fn run(generation: &str, unit: &str, number: u32) -> Key {
+    key(runs(generation, unit), format!("{number:06}"))
+}
+
+/// That a generation is being dropped.
+pub fn dropping(generation: &str) -> Key {
+    key(rebuild(generation), "dropping")
+}
+
+/// The greatest number that a generation was named by.
+pub fn last_generation() -> Key {
+    key(GENERATION.to_owned(), "last")
+}
+
+/// The hour in which the log begins.
+pub fn log_beginning() -> Key {
+    key(LOG.to_owned(), "beginning")
+}
+
+/// An import that has begun, by the digest of its manifest.
+pub fn import(digest: &str) -> Key {
+    key(format!("{IMPORT}#{digest}"), "begun")
+}
+
+/// A partition of the log.
+pub fn log_partition(hour: Hour, lane: u32) -> String {
+    format!("{}#{lane:02}", hour.digits())
+}
+
+/// The lanes of the log that hold entities, each all of its events.
+pub fn entity_lanes() -> impl Iterator<Item = u32> {
+    0..LOG_LANES
+}
+
+/// The lane of what is of no known type when it is received: a later release may know of which entity it is.
+pub const UNKNOWN_LANE: u32 = LOG_LANES;
+
+/// All lanes of the log.
+pub fn log_lanes() -> impl Iterator<Item = u32> {
+    entity_lanes().chain([UNKNOWN_LANE])
+}
+
+/// The least sort key of what the log received at a time or later.
+pub fn log_from(received_at: Timestamp) -> String {
+    row_time(received_at)
+}
+
+/// Hour, lane and time of receipt of a part of the log.
+pub fn parse_log(key: &Key) -> Option<(Hour, u32, Timestamp)> {
+    let (hour, lane) = key.pk.split_once('#')?;
+    let at = key.sk.split('#').next()?.parse().ok()?;
+    Some((Hour::parse(hour)?, lane.parse().ok()?, Timestamp::from_millis(at)))
+}
+
+/// The partitions of the quarantine.
+pub fn quarantines() -> impl Iterator<Item = String> {
+    (0..16).map(|digit| format!("{digit:x}"))
+}
+
+/// The message and the part that an item of the quarantine holds: the SHA-256 of the body, and a number from 0.
+pub fn parse_quarantine(key: &Key) -> Option<(&str, usize)> {
+    let (message, part) = key.sk.split_once('#')?;
+    Some((message, part.parse().ok()?))
+}
