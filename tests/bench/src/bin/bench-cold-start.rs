@@ -34,9 +34,10 @@ const HELLO: &str = "hello-world";
 const SAMPLE: &str = "stats";
 /// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
 const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
-const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, beside a function \
-    that does nothing, started in turns with it: medians. Each function's clients are built beside its first poll; the store \
-    is reached over TLS. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch is not asked. \
+const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, compared with a \
+    function that does nothing and is started in turns with it; medians. Each function's clients are built in parallel with \
+    its first poll; the store is reached over TLS. Store and Runtime API are on the same machine; a real KMS, queue or \
+    CloudWatch is not called. \
     Lambda adds the start of its sandbox and the download of the code.";
 const COLUMNS: [&str; 8] = [
     "function",

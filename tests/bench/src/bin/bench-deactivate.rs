@@ -85,7 +85,7 @@ async fn main() {
     let stack = Stack::start().await;
     stack.consume(&generate::admin()).await;
     let around = cost::around_handlers(&stack.app()).await;
-    let note = "What authentication, limit and audit record together add to a request, beside what its handler reads.";
+    let note = "What authentication, limit and audit record together add to a request, on top of what its handler reads.";
     let columns = ["sequential round trips", "read units", "write units"];
     let mut table = Table::new("Around every handler", note, &columns);
     table.rows.push(vec![around.trips.to_string(), short(around.units), short(around.written)]);

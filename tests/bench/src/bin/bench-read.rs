@@ -137,7 +137,7 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
     let mut table = Table::new(format!("{size} executions"), note, &COLUMNS);
     let mut deep = Table::new(
         format!("{size} executions: 20 pages spread evenly from the second to the last full one"),
-        "After authentication; shows that the page at 90% is no lucky one.",
+        "After authentication; shows that the page at 90% is typical.",
         &["endpoint", "pages", "least units", "greatest units", "at page", "greatest round trips"],
     );
     one(&asked, size, ("stats", "/admin/stats", ""), 1, (arguments, found, &mut table)).await;

@@ -235,8 +235,8 @@ impl Measured {
 
     fn stages(&self, workers: usize) -> Table {
         let note = format!(
-            "All but the rebuild on one core; that with {workers} workers. Of its time, the store alone takes {:.0} %: it takes \
-             {:.0} items a second from someone who puts items of that size and does nothing else.",
+            "All but the rebuild on one core; that with {workers} workers. Of its time, the store alone takes {:.0} %: it \
+             accepts {:.0} items a second from a client that does nothing but put items of that size.",
             100.0 * self.tally.items as f64 / self.raw / self.rebuilt,
             self.raw
         );

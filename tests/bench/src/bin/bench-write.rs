@@ -173,7 +173,7 @@ const BY_TYPE: [&str; 9] = [
 async fn by_type(stack: &BenchStack, batches: &mut Batches<'_>, report: &mut BenchReport) {
     let (store, consumer) = (stack.store(), Consumer::new(stack.store(), || NOW));
     let note = "One consumer. Every batch is then sent again: its projection units must be 0. \
-                The mix is of the order in which a platform sends.";
+                The mix has the order in which a platform sends.";
     let mut table = Table::new("Units by type and batch size", note, &BY_TYPE);
     let (mut executions, mut again) = (Vec::new(), 0.0);
     let types = TYPES.iter().map(|(name, make)| (*name, Some(*make))).chain([("realistic mix", None)]);
