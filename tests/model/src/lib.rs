@@ -3,6 +3,10 @@
 //! Given the messages as they were received it answers a request by brute force: sort all events
 //! by the merge order, apply them one after the other (the last write wins), filter and count. It
 //! shares no code with the product; both follow `contract/http.md` and `contract/events.md`.
+//!
+//! What no answer shows but the contract decides has functions of its own: whom a session or an
+//! API key logs in, roles, what a deactivation revokes and bars ([`World::session`],
+//! [`World::key`] and beside them), and firings ([`cron`]).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -28,6 +28,10 @@ fn durations_are_read_as_go_reads_them() {
     check("@every 4m59s999999µs1000ns", "", NOW, "2026-11-28T03:40:00Z");
     check("@every 0.5d", "", NOW, "2026-11-28T12:00:00Z");
     check("@every 0d12h", "", NOW, "2026-11-28T12:00:00Z");
+    // Days become hours of six decimals: 0.00001157 days are 0.999648 seconds, but 0.000278 hours
+    // are 1.0008.
+    check("@every 0.00001157d", "", NOW, "2026-11-28T03:37:01Z");
+    refused("@every 0.00001156d", "");
     // What is behind the second is cut: each second.
     check("@every 1.5s", "", NOW, "2026-11-28T03:37:01Z");
     check("@every 1.5s/999ms", "", NOW, "2026-11-28T03:37:01Z");
