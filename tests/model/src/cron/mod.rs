@@ -5,10 +5,10 @@
 //! of a running one. Where Temporal does something odd, so does this module; the odd points have a
 //! test each.
 //!
-//! - [`mod@expression`] reads a cron string: zone prefix, comment, macros, `@every`, five to seven
+//! - `expression` reads a cron string: zone prefix, comment, macros, `@every`, five to seven
 //!   fields;
-//! - [`mod@field`] reads one field; [`mod@interval`] the durations of `@every`;
-//! - [`mod@calendar`] searches the next matching wall clock time; [`mod@zone`] maps it to an
+//! - `field` reads one field; `interval` the durations of `@every`;
+//! - `calendar` searches the next matching wall clock time; `zone` maps it to an
 //!   instant.
 
 mod calendar;
