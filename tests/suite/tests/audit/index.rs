@@ -11,7 +11,7 @@ use torale_tests::faults::Faults;
 use torale_tests::stack::{NOW, Stack};
 
 async fn anew(store: &Store) -> Result<ReindexReport, StoreError> {
-    AuditIndex::new(store, &Usage::default()).anew().await
+    AuditIndex::new(store, &Usage::default()).rebuild().await
 }
 
 async fn empty(stack: &Stack) {

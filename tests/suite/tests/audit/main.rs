@@ -291,12 +291,12 @@ async fn a_seal_of_another_key_is_told() {
     let other = LocalKey::new(ed25519_dalek::SigningKey::from_bytes(&[8; 32]));
     let (store, usage) = (stack.store(), Usage::default());
     let forged = stack::sealed(&Sealer::new(&store, &other, || NOW, &usage)).await.unwrap();
-    assert_eq!(audit_seal::doubts(&forged).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&forged).metrics, []);
     let key = stack::audit_key();
     let mut told = Vec::new();
     for clock in [|| NOW.plus(MINUTE), || NOW.plus(10 * MINUTE), || NOW.plus(11 * MINUTE)] {
         let done = stack::sealed(&Sealer::new(&store, &key, clock, &usage)).await.unwrap();
-        told.push(audit_seal::doubts(&done).metrics);
+        told.push(audit_seal::alarm_metrics(&done).metrics);
     }
     let foreign = vec![("ForeignSeals", "Count", 1)];
     assert_eq!(told, [foreign.clone(), foreign, vec![]]);
@@ -382,8 +382,8 @@ async fn a_chain_that_was_broken_is_reported_and_not_sealed() {
     delete(&stack, &gone).await;
     let done = stack.seal().await;
     assert_eq!((done.records, done.broken.len()), (1, 1));
-    assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
-    assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("BrokenChains", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&Default::default()).metrics, []);
     let faults = report(&stack).await.faults;
     assert!(matches!(faults[0].what, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
