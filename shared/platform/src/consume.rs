@@ -103,7 +103,7 @@ impl Consumer {
                 let awakened = late::awakened(&units, &batch.traces);
                 // The one beside first: what was to be seen in the live one is there after a flip. It gets half of the
                 // time, and what fails there comes again; the live one is written all the same.
-                if let Some(beside) = &pointer.beside {
+                if let Some(beside) = &pointer.shadow {
                     let half = deadline.saturating_duration_since(Instant::now()) / 2;
                     let half = Instant::now() + half;
                     let done = project(&self.store, &beside.generation, units.clone(), half, usage).await;

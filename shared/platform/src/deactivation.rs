@@ -338,7 +338,7 @@ impl UserStatusWriter<'_> {
     ) -> Result<(), StatusChangeError> {
         let UserSnapshot { pointer, target, entities, .. } = found;
         let mut writes = more;
-        for generation in pointer.written() {
+        for generation in pointer.written_generations() {
             // What was read is the live generation's.
             let known = if *generation == pointer.live { entities.clone() } else { Entities::new() };
             let reader = TableReader::of(self.store, generation, self.usage);

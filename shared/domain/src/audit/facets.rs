@@ -1,7 +1,7 @@
 //! The index over sealed records: one counted index for every way in which the trail can be asked.
 
 use super::record::Record;
-use crate::projections::index::{self, Measure};
+use crate::projections::index::{self, Sums};
 use crate::storage::item::{Attributes, Key};
 use crate::storage::keys::{self, Index, Lane, Lanes, PK, StatusPartition};
 use crate::storage::write::{Action, Condition, Write};
@@ -61,7 +61,7 @@ pub fn plan(records: &[&Record]) -> Vec<Write> {
                 conditions,
             });
             let counted =
-                index::contributions(Index::Audit, lane(), record.entry.at, None, &[(Measure::All, 1)]);
+                index::node_amounts(Index::Audit, lane(), record.entry.at, None, &Sums::population(1));
             for (key, attribute, amount) in counted {
                 let key = Key { pk: keys::in_facet(&facet, &key.pk), ..key };
                 *counters.entry(key).or_default().entry(attribute).or_default() += amount;

@@ -239,7 +239,7 @@ impl ParameterReader {
     }
 
     /// The page asked for, if one was: the defaults hold where the request names the other of the two.
-    pub fn page_if_asked(&mut self, limit: &Integer) -> PageRequest {
+    pub fn optional_page(&mut self, limit: &Integer) -> PageRequest {
         self.page_of(limit, |_| None)
     }
 
@@ -247,7 +247,7 @@ impl ParameterReader {
         let page = self.given_integer(&PAGE, default(&PAGE));
         let limit = self.given_integer(limit_of, default(limit_of));
         PageRequest {
-            asked: page.is_some() || limit.is_some(),
+            requested: page.is_some() || limit.is_some(),
             page: page.unwrap_or(PAGE.default),
             limit: limit.unwrap_or(limit_of.default),
         }
@@ -264,7 +264,7 @@ impl ParameterReader {
 pub struct PageRequest {
     /// Whether the request named a page or a limit.
     #[serde(skip)]
-    pub asked: bool,
+    pub requested: bool,
     /// From 1.
     pub page: u64,
     /// Rows a page.
