@@ -29,11 +29,11 @@ impl AuditTrail {
         E: From<StoreError>,
     {
         let mut own = self.chain.lock().await;
-        let chain = own.take().filter(|chain| chain.takes(entry.at));
+        let chain = own.take().filter(|chain| chain.accepts(entry.at));
         let mut chain = chain.unwrap_or_else(|| Chain::start(entry.at, &clock::unique()));
         let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
         let written = write(link.clone()).await?;
-        chain.follow(&link);
+        chain.advance(&link);
         *own = Some(chain);
         Ok(written)
     }

@@ -161,7 +161,7 @@ impl OutgoingEvent {
             "datacontenttype": "application/json",
             "data": { "user_id": target, "by": changes.caller.to_string() },
         });
-        let message = commands::traced(message, changes.trace.as_ref()).to_string();
+        let message = commands::with_trace(message, changes.trace.as_ref()).to_string();
         match events::parse(&message, None) {
             Ok(ReceivedMessage::Known(event)) => Ok(Self { event: *event, message }),
             Ok(ReceivedMessage::Unknown { .. }) => Err(unwritable(&"an event of ours is unknown")),
@@ -200,7 +200,7 @@ impl UserStatusWriter<'_> {
         let created = user.created.ok_or(AdminError::UserNotFound)?;
         let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
         let last = last.map_err(StoreError::from)?;
-        if let Some(last) = last.filter(|last| last.holds(&user)) {
+        if let Some(last) = last.filter(|last| last.is_in_effect(&user)) {
             return Ok(Deactivating::Already { tasks: last.tasks });
         }
         let own = OutgoingEvent::new(EventType::UserDeactivated, target, &user, self)?;
@@ -251,7 +251,7 @@ impl UserStatusWriter<'_> {
     /// keys are dead, so that neither reaches what the user gets afterwards.
     async fn is_carried_out(&self, found: &UserSnapshot, user: &User<'_>) -> Result<(), AdminError> {
         let last = found.deactivation.as_ref().map(Deactivation::load).transpose();
-        let last = last.map_err(StoreError::from)?.filter(|last| last.holds(user));
+        let last = last.map_err(StoreError::from)?.filter(|last| last.is_in_effect(user));
         let Some(last) = last else { return Ok(()) };
         let order = keys::outbox(&last.event, "");
         let live_keys = Range {
@@ -303,7 +303,7 @@ impl UserStatusWriter<'_> {
                 return Err(AdminError::Refused(self.refusal));
             }
             if user == self.caller && self.by_projected_role {
-                credentials::admit(known.role).map_err(AdminError::Refused)?;
+                credentials::require_admin(known.role).map_err(AdminError::Refused)?;
             }
             entities.insert(EntityKey::User(user), entity);
         }
@@ -318,12 +318,12 @@ impl UserStatusWriter<'_> {
         clerk_user_id: &ClerkUserId,
         deactivation: &Deactivation,
     ) -> Result<(Item, StoredOutboxEntry), AdminError> {
-        let what = OutboxAction::Everything { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
+        let what = OutboxAction::StopUser { user_id: found.target, clerk_user_id: clerk_user_id.clone() };
         let generation = found.pointer.live.name.clone();
         let cause = Cause { trace: self.trace.clone(), ..deactivation.cause() };
-        let order = OutboxEntry { cause, at: self.now, generation, what };
+        let order = OutboxEntry { cause, at: self.now, generation, action: what };
         let item = order.item().map_err(|e| unwritable(&e))?;
-        let pending = StoredOutboxEntry { key: item.key.clone(), order, cursor: None };
+        let pending = StoredOutboxEntry { key: item.key.clone(), entry: order, cursor: None };
         Ok((item, pending))
     }
 

@@ -18,7 +18,7 @@ use session::SessionVerifier;
 pub use settings::{IdentityMisconfigured, IdentitySettings};
 use torale_domain::access::credentials::{self, AccessRefusal, Credentials};
 use torale_domain::access::rate_limits::RateLimitDecision;
-use torale_domain::access::session::{Refused, Session};
+use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
 use torale_domain::events::clerk;
 use torale_domain::projections::entity::Entity;
@@ -154,7 +154,7 @@ impl Identity {
         if presented.contradicts(&caller.clerk_user_id) {
             return Err(refused(AccessRefusal::NotAdmin));
         }
-        credentials::admit(self.roles.role(&caller).await?.as_deref()).map_err(refused)?;
+        credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(refused)?;
         match judged {
             RateLimitDecision::Full { retry_after, .. } => Err(AdminError::RateLimited { retry_after }),
             RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => Ok(()),
@@ -178,8 +178,8 @@ impl Identity {
         sessions.verify(&token, now).await?.map(Presented::Session).map_err(|reason| {
             tracing::info!(%reason, "session token refused");
             refused(match reason {
-                Refused::Expired => AccessRefusal::Expired,
-                Refused::Invalid(_) => AccessRefusal::InvalidToken,
+                TokenRefusal::Expired => AccessRefusal::Expired,
+                TokenRefusal::Invalid(_) => AccessRefusal::InvalidToken,
             })
         })
     }

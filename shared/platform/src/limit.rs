@@ -54,13 +54,13 @@ impl Limiter {
     ) -> Result<RateLimitDecision, StoreError> {
         let known = self.learned().get(&user).cloned().unwrap_or_default();
         if let Some((standing, retry_after)) = known.closed(now) {
-            return Ok(RateLimitDecision::Full { standing, retry_after });
+            return Ok(RateLimitDecision::Full { status: standing, retry_after });
         }
         // Taken out first: if the write fails, nothing is remembered that could make the next one fail too.
         self.learned().remove(&user);
         let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
         let refused = match counted.judged {
-            RateLimitDecision::Full { standing, retry_after } => {
+            RateLimitDecision::Full { status: standing, retry_after } => {
                 Some((standing, now.plus(retry_after * 1000)))
             }
             RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => None,

@@ -83,7 +83,7 @@ impl<'a> Relay<'a> {
                     }
                 };
                 after = Some(pending.key.clone());
-                let at = pending.order.at;
+                let at = pending.entry.at;
                 match Box::pin(self.work_off(pending, deadline, &mut relayed)).await {
                     Ok(()) => relayed.orders += 1,
                     Err(error) => {
@@ -142,8 +142,8 @@ impl<'a> Relay<'a> {
         let Some(range) = pending.range() else { return Ok(Vec::new()) };
         let live = self.generations.read(self.store, self.usage).await?;
         let mut tables = vec![live.table()];
-        if live.name != pending.order.generation {
-            tables.push(keys::projections_table(&pending.order.generation));
+        if live.name != pending.entry.generation {
+            tables.push(keys::projections_table(&pending.entry.generation));
         }
         let mut rows = BTreeMap::new();
         for (place, table) in tables.iter().enumerate() {

@@ -28,7 +28,7 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits};
-use torale_domain::audit::record::harmless;
+use torale_domain::audit::record::redacted;
 use torale_domain::audit::{AuditEntry, AuthMethod, Principal};
 use torale_domain::pages::TemporalUi;
 use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
@@ -127,7 +127,9 @@ impl AuthContext {
     pub(crate) const fn authenticated(&mut self, judged: &RateLimitDecision) {
         self.authenticated = true;
         self.standing = match judged {
-            RateLimitDecision::Open(standing) | RateLimitDecision::Full { standing, .. } => Some(*standing),
+            RateLimitDecision::Open(standing) | RateLimitDecision::Full { status: standing, .. } => {
+                Some(*standing)
+            }
             RateLimitDecision::Unprepared => None,
         };
     }
@@ -322,7 +324,7 @@ impl<'a> RequestScope<'a> {
             status: status.as_u16(),
             request_id: self.request_id.clone(),
             source: respond::source_address(self.request),
-            user_agent: user_agent.map(|agent| harmless(&agent)),
+            user_agent: user_agent.map(|agent| redacted(&agent)),
             duration_ms: self.elapsed_ms(),
         }
     }

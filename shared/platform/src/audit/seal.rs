@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::audit::Link;
-use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
+use torale_domain::audit::seal::{
+    self, HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealableRecords, SealedHeads, Statement,
+};
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::Corrupt;
@@ -96,11 +98,11 @@ pub struct Sealer<'a, S> {
 #[derive(Default)]
 struct Buffer {
     links: Vec<Link>,
-    heads: Sealed,
+    heads: SealedHeads,
 }
 
 impl Buffer {
-    fn add(&mut self, fresh: Fresh, progress: &mut Progress, done: &mut SealReport) {
+    fn add(&mut self, fresh: SealableRecords, progress: &mut Progress, done: &mut SealReport) {
         for head in fresh.heads {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
@@ -111,7 +113,7 @@ impl Buffer {
 }
 
 /// The records of a page that continue what is sealed or about to be.
-fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
+fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
     let links = page.iter().filter_map(|item| {
         let link = Link::load(item);
         if link.is_none() {
@@ -119,14 +121,14 @@ fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
         }
         link
     });
-    seal::fresh(&progress.sealed, links.collect())
+    seal::sealable(&progress.sealed, links.collect())
 }
 
 /// The seals so far: the last one, and how far the chains are sealed that may still grow.
 #[derive(Default)]
 struct Progress {
     last: Option<Seal>,
-    sealed: Sealed,
+    sealed: SealedHeads,
     /// The last one was made with another key.
     foreign: bool,
 }
@@ -151,7 +153,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         let mut progress = self.progress(now).await?;
         done.foreign = progress.foreign;
         let from = match &progress.last {
-            Some(last) => last.statement.at.min(now).plus(-SETTLED),
+            Some(last) => last.statement.at.min(now).plus(-MAX_RECORD_DELAY),
             None => match self.first_hour().await? {
                 Some(hour) => hour.start(),
                 None => return Ok(()),
@@ -180,7 +182,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         progress: &mut Progress,
         done: &mut SealReport,
     ) -> Result<(), SealError> {
-        let unmoved = now.min(from.plus(SETTLED));
+        let unmoved = now.min(from.plus(MAX_RECORD_DELAY));
         let (mut buffer, seals) = (Buffer::default(), done.seals);
         for partition in keys::audit_records(hour) {
             let mut next = Some(keys::row_time(from));
@@ -198,7 +200,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         }
         if done.seals > seals || !buffer.links.is_empty() {
             // Nothing more can come into an hour that is over for so long.
-            let settled = Hour(hour.0 + 1).start().plus(SETTLED);
+            let settled = Hour(hour.0 + 1).start().plus(MAX_RECORD_DELAY);
             self.seal(progress, &mut buffer, now.min(settled), done).await?;
         }
         Ok(())
@@ -217,7 +219,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 let seal = seal.map_err(StoreError::from)?;
                 // Chains of earlier hours than this are closed.
                 let last = progress.last.as_ref().unwrap_or(&seal);
-                let open = last.statement.at.min(now).plus(-SETTLED).hour();
+                let open = last.statement.at.min(now).plus(-MAX_RECORD_DELAY).hour();
                 // Seals on the way through an hour bear the time of the one before them, so all of that time are needed.
                 let at = seal.statement.at;
                 if at < open.start() && at < *closed.get_or_insert(at) {

@@ -4,7 +4,7 @@ use super::jwks::KeyCache;
 use super::provider::IdentityProviderError;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use std::sync::Arc;
-use torale_domain::access::session::{Refused, Rules, Session, Token, TokenFault};
+use torale_domain::access::session::{Session, SessionRules, Token, TokenFault, TokenRefusal};
 use torale_domain::values::time::Timestamp;
 
 /// Where keys come from.
@@ -19,7 +19,7 @@ pub(super) enum SessionKeys {
 /// What verifies session tokens.
 #[derive(Debug)]
 pub(super) struct SessionVerifier {
-    pub(super) rules: Rules,
+    pub(super) rules: SessionRules,
     pub(super) keys: SessionKeys,
 }
 
@@ -29,13 +29,13 @@ impl SessionVerifier {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Result<Session, Refused>, IdentityProviderError> {
+    ) -> Result<Result<Session, TokenRefusal>, IdentityProviderError> {
         let token = match Token::read(token) {
             Ok(token) => token,
             Err(fault) => return Ok(Err(fault.into())),
         };
         let checked = token.check(&self.rules, now);
-        if let Err(Refused::Invalid(_)) = checked {
+        if let Err(TokenRefusal::Invalid(_)) = checked {
             return Ok(checked);
         }
         let Some(key) = self.key(&token).await? else { return Ok(Err(TokenFault::UnknownKey.into())) };

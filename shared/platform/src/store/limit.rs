@@ -34,10 +34,10 @@ impl Store {
         for _ in 0..MAX_ATTEMPTS {
             let (item, admitted) = self.try_count(limits, user, now, stale, usage).await?;
             let stale = limits.stale(&item, now).into_iter().map(str::to_owned).collect();
-            match limits.judge(&item, now) {
+            match limits.decide(&item, now) {
                 RateLimitDecision::Unprepared => self.prepare(limits, user, &item, usage).await?,
                 // The write that was admitted may have been the last: what counts is that it took place.
-                RateLimitDecision::Full { standing, .. } if admitted => {
+                RateLimitDecision::Full { status: standing, .. } if admitted => {
                     return Ok(RequestCount { judged: RateLimitDecision::Open(standing), stale });
                 }
                 // Refused by a write that came between; by now it would be admitted.

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use torale_domain::audit::seal::{SETTLED, Seal};
+use torale_domain::audit::seal::{MAX_RECORD_DELAY, Seal};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
 use torale_domain::values::time::{Hour, Timestamp};
@@ -29,7 +29,7 @@ impl Store {
     pub async fn oldest_order(&self, usage: &Usage) -> Result<Option<Timestamp>, StoreError> {
         let orders = self.pending_orders(None, ORDERS, usage).await?;
         // One that can't be read is the relay's to tell.
-        Ok(orders.into_iter().flatten().map(|pending| pending.order.at).min())
+        Ok(orders.into_iter().flatten().map(|pending| pending.entry.at).min())
     }
 
     /// Items in the quarantine, up to a thousand for each first digit of their digests. Almost every message is one item.
@@ -47,7 +47,7 @@ impl Store {
         let last = found.ranges.iter().flatten().map(load).next().transpose()?.map(|seal| seal.statement.at);
         let since = last.unwrap_or(Timestamp::EARLIEST);
         // A record lies in the hour of its chain, which may have ended a moment before.
-        let first = since.plus(-SETTLED).hour().0.max(now.hour().0 - HOURS);
+        let first = since.plus(-MAX_RECORD_DELAY).hour().0.max(now.hour().0 - HOURS);
         let partitions = (first..=now.hour().0).map(Hour).flat_map(keys::audit_records);
         let ranges =
             partitions.map(|pk| Range { pk, from: Some(keys::row_time(since.plus(1))), ..Range::default() });

@@ -72,8 +72,7 @@ impl Run {
         let status = self.replay.status().await?;
         let begun = status.generations.iter().find(|one| match &rebuild.generation {
             Some(name) => {
-                *name == one.name
-                    && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
+                *name == one.name && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
             }
             None => one.role == GenerationRole::Building,
         });
