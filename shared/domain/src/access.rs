@@ -6,8 +6,9 @@
 //! | [`session`] | session tokens of the identity provider, and the keys that sign them |
 //! | [`rate_limits`] | how many requests a user may make in a minute and in an hour |
 //!
-//! These are the rules alone: `shared/platform` reads what they need. May use: [`values`](crate::values),
-//! [`storage`](crate::storage), [`entities`](crate::entities), [`projections`](crate::projections).
+//! These are the rules alone: `shared/platform` reads what they need. May use:
+//! [`values`](crate::values), [`storage`](crate::storage), [`entities`](crate::entities),
+//! [`projections`](crate::projections).
 
 pub mod credentials;
 pub mod rate_limits;

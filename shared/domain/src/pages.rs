@@ -1,11 +1,13 @@
 //! Pages: which items answer a request, and what the answer is. One file for each endpoint.
 //!
-//! A page has the parameters of its endpoint, the types of its answer, and a function `answer`, which plans the
-//! reads and renders the result. An `answer` awaits its [`Reader`](crate::storage::read::Reader) once for each
-//! round trip, so its cost is visible in the code (docs/adr/0005-pages-await-a-reader.md).
+//! A page has the parameters of its endpoint, the types of its answer, and a function `answer`,
+//! which plans the reads and renders the result. An `answer` awaits its
+//! [`Reader`](crate::storage::read::Reader) once for each round trip, so its cost is visible in
+//! the code (docs/adr/0005-pages-await-a-reader.md).
 //!
-//! Shared by the pages: `window` (the last N hours), `listing` (one page of a list by time), `entities` (what
-//! the rows stand for, and the names shown with them), `recent` (lists of executions).
+//! Shared by the pages: `window` (the last N hours), `listing` (one page of a list by
+//! time), `entities` (what the rows stand for, and the names shown with them), `recent`
+//! (lists of executions).
 //!
 //! May use: [`values`](crate::values), [`storage`](crate::storage), [`entities`](crate::entities),
 //! [`projections`](crate::projections), [`requests`](crate::requests), [`audit`](crate::audit),

@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | views | [`views`] | which rows and sums does an entity contribute? |
 //! | diff | [`diff`] | what changes between the contributions before and after? |
-//! | plan | [`plan`] | what must be read, in which order, to write that change in one transaction? |
+//! | plan | [`plan`] | what must be read, in which order, to write it in one transaction? |
 //!
 //! Also here:
 //!
-//! - what lists and windows read: the counted [`index`], the [`ranking`] of queries, and the `user_day`;
-//!   all three are counters (`counter`) with slots (`slot`), and a page is found in them by a [`descent`]
+//! - what lists and windows read: the counted [`index`], the [`ranking`] of queries, and `user_day`.
+//!   All three are counters (`counter`) with slots (`slot`); a [`descent`] finds a page in them
 //! - [`build`], which makes a whole generation at once, and the pointer to the live [`generation`]
 //! - [`compare`] and [`repair`], which find and correct stored items that are wrong
 //!

@@ -1,8 +1,9 @@
-//! Layers: each folder of the crate uses only what its page says it may use, and no two folders use each other.
+//! Layers: each folder of the crate uses only what its page says it may use, and no two folders
+//! use each other.
 //!
-//! The page of a folder (`src/pages.rs` for `src/pages/`) ends with a sentence that begins with "May use".
-//! This test compares it with the paths that begin with `crate::` in the folder's code. A module of a single
-//! file need not say so; it may use [`values`](torale_domain::values).
+//! The page of a folder (`src/pages.rs` for `src/pages/`) ends with a sentence that begins with
+//! "May use". This test compares it with the paths that begin with `crate::` in the folder's code.
+//! A module of a single file need not say so; it may use [`values`](torale_domain::values).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,8 @@ fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// The top-level modules that some code names: the word after each `crate::`. Comments do not count.
+/// The top-level modules that some code names: the word after each `crate::`.
+/// Comments do not count.
 fn used(code: &str) -> BTreeSet<String> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| line.split("crate::").skip(1)).map(first_word).collect()

@@ -1,5 +1,6 @@
-//! Credentials: what a request presents, whom it stands for, and whether they may use the admin API
-//! (docs/contract/http.md, "Authentication"). The reads that these rules need are done by `shared/platform`.
+//! Credentials: what a request presents, whom it stands for, and whether they may use the admin
+//! API (docs/contract/http.md, "Authentication"). The reads that these rules need are done by
+//! `shared/platform`.
 
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
@@ -15,8 +16,8 @@ pub const ADMIN: &str = "admin";
 /// The beginning of every API key.
 pub const KEY_PREFIX: &str = "sk_";
 
-/// Why a request is denied access. The variants stand in the order of the checks. Which status and text
-/// answer each: docs/contract/http.md, "Errors".
+/// Why a request is denied access. The variants stand in the order of the checks. Which status and
+/// text answer each: docs/contract/http.md, "Errors".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessRefusal {
     /// There is no `Authorization` header, or it does not have the form `Bearer <token>`.
@@ -34,7 +35,8 @@ pub enum AccessRefusal {
 /// The credentials that a request presents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// An API key, as the SHA-256 of its text; `None` for a text that does not have the form of a key.
+    /// An API key, as the SHA-256 of its text; `None` for a text that does not have the
+    /// form of a key.
     ApiKey(Option<KeyHash>),
     /// A session token of the identity provider, not checked yet.
     Session(String),
@@ -44,7 +46,8 @@ impl Credentials {
     /// Reads the value of the `Authorization` header. The scheme may be in any letter case.
     ///
     /// # Errors
-    /// [`AccessRefusal::Missing`] if there is no header, or it does not have the form `Bearer <token>`.
+    /// [`AccessRefusal::Missing`] if there is no header, or it does not have the form
+    /// `Bearer <token>`.
     pub fn read(header: Option<&[u8]>) -> Result<Self, AccessRefusal> {
         let header =
             header.and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(AccessRefusal::Missing)?;
@@ -61,8 +64,8 @@ impl Credentials {
     }
 }
 
-/// Whether a text has the form of an API key: `sk_` and 20 to 197 more printable ASCII characters. Any other
-/// text is refused without a look-up.
+/// Whether a text has the form of an API key: `sk_` and 20 to 197 more printable ASCII characters.
+/// Any other text is refused without a look-up.
 pub fn has_key_format(token: &str) -> bool {
     (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -78,8 +81,8 @@ pub struct KeyOwner {
     pub user_id: UserId,
 }
 
-/// The API key that a look-up by hash found; `None` if it found none. If several keys have the same text, a
-/// live one wins over revoked ones, and then the one with the least id.
+/// The API key that a look-up by hash found; `None` if it found none. If several keys have the
+/// same text, a live one wins over revoked ones, and then the one with the least id.
 ///
 /// # Errors
 /// If the stored look-up cannot be interpreted.
@@ -93,8 +96,8 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     }
 }
 
-/// The user that a look-up by login found; `None` if it found none. If several users have the same login, the
-/// one with the least id wins.
+/// The user that a look-up by login found; `None` if it found none. If several users have the same
+/// login, the one with the least id wins.
 ///
 /// # Errors
 /// If the stored look-up cannot be interpreted.
@@ -115,11 +118,12 @@ pub struct Caller {
     pub role: Option<String>,
 }
 
-/// The caller, from the user that the credentials belong to. `deactivated` is the refusal for a deactivated
-/// user, which depends on the kind of credentials.
+/// The caller, from the user that the credentials belong to. `deactivated` is the refusal for a
+/// deactivated user, which depends on the kind of credentials.
 ///
 /// # Errors
-/// `deactivated` if the user is deactivated; [`AccessRefusal::NotAdmin`] if no event has created the user yet.
+/// `deactivated` if the user is deactivated; [`AccessRefusal::NotAdmin`] if no event has
+/// created the user yet.
 pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, AccessRefusal> {
     let user = User::of(&user.state);
     if !user.active {

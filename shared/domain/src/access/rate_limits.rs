@@ -1,14 +1,14 @@
-//! Rate limits: two rolling windows for each user, exact to a bucket of time, in one conditional write
-//! (docs/contract/http.md, "Rate limits"; docs/adr/0007-limits-compare-counts.md).
+//! Rate limits: two rolling windows for each user, exact to a bucket of time, in one conditional
+//! write (docs/contract/http.md, "Rate limits"; docs/adr/0007-limits-compare-counts.md).
 //!
-//! The item of a user holds the number of admitted requests, `n`. For each bucket of time in which a request
-//! was admitted it also holds a *mark*: what `n` was when the bucket began. A request is admitted if fewer
-//! than `limit` requests have been admitted since the oldest mark in the window.
+//! The item of a user holds the number of admitted requests, `n`. For each bucket of time in which
+//! a request was admitted it also holds a *mark*: what `n` was when the bucket began. A request is
+//! admitted if fewer than `limit` requests have been admitted since the oldest mark in the window.
 //!
-//! A condition of the store can compare attributes but not calculate. So the item also holds `n - limit`, one
-//! *headroom* for each window, and a request is admitted if the headroom is below every mark in the window. No
-//! window ever admits more requests than its limit. A request counts for at most one bucket longer than the
-//! window.
+//! A condition of the store can compare attributes but not calculate. So the item also holds `n -
+//! limit`, one *headroom* for each window, and a request is admitted if the headroom is below
+//! every mark in the window. No window ever admits more requests than its limit. A request counts
+//! for at most one bucket longer than the window.
 
 use crate::storage::item::{Attributes, Value};
 use crate::values::time::{HOUR, MINUTE, Timestamp};
@@ -23,7 +23,8 @@ pub struct RateLimitWindow {
     pub limit: u32,
     /// Its length in milliseconds.
     pub length: i64,
-    /// The length of a bucket in milliseconds; a request may count for this much longer than the window.
+    /// The length of a bucket in milliseconds; a request may count for this much longer
+    /// than the window.
     pub bucket: i64,
     /// The first character of its attributes.
     prefix: char,
@@ -77,7 +78,8 @@ impl RateLimits {
     /// Decides about a request from a user's item, as a write returned it.
     pub fn decide(&self, item: &Attributes, now: Timestamp) -> RateLimitDecision {
         let Some(count) = number(item, COUNT) else { return RateLimitDecision::Unprepared };
-        // An instance with other limits adds to the count, but not to the headroom of these limits.
+        // An instance with other limits adds to the count, but not to the headroom
+        // of these limits.
         let prepared = |window: &RateLimitWindow| {
             number(item, &window.headroom()) == Some(count - i128::from(window.limit))
         };
@@ -121,15 +123,15 @@ impl RateLimitWindow {
         format!("{}-{}", self.prefix, self.limit)
     }
 
-    /// The attributes with the marks of the buckets that overlap the window ending now, oldest first. The last
-    /// one is that of the bucket in which `now` lies.
+    /// The attributes with the marks of the buckets that overlap the window ending now, oldest
+    /// first. The last one is that of the bucket in which `now` lies.
     pub fn marks(&self, now: Timestamp) -> Vec<String> {
         let last = now.millis().div_euclid(self.bucket);
         (last - self.length / self.bucket..=last).map(|bucket| format!("{}{bucket}", self.prefix)).collect()
     }
 
-    /// True for a mark that left the window more than a bucket ago. Later marks are kept, because the clock of
-    /// another instance may be behind.
+    /// True for a mark that left the window more than a bucket ago. Later marks are kept, because
+    /// the clock of another instance may be behind.
     fn is_stale(&self, name: &str, now: Timestamp) -> bool {
         let oldest = (now.millis() - self.length).div_euclid(self.bucket) - 1;
         let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
@@ -246,7 +248,8 @@ mod tests {
         }
     }
 
-    /// A request that began before the end of a bucket may be counted after one that began in the next bucket.
+    /// A request that began before the end of a bucket may be counted after one that began in
+    /// the next bucket.
     #[test]
     fn a_mark_of_a_later_bucket_is_not_stale() {
         let (limits, mut item) = (RateLimits::new(5, 50), Attributes::new());

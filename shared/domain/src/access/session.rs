@@ -1,8 +1,8 @@
 //! Session tokens of the identity provider: every check but that of the signature
 //! (docs/contract/http.md, "Authentication").
 //!
-//! A token is parsed once, here, and strictly. The check of the signature in `shared/platform` sees only bytes.
-//! So there are no two parsers that could disagree about a token.
+//! A token is parsed once, here, and strictly. The check of the signature in `shared/platform`
+//! sees only bytes. So there are no two parsers that could disagree about a token.
 
 mod json;
 pub mod jwks;
@@ -20,9 +20,10 @@ pub const MAX_BYTES: usize = 8 * 1024;
 /// By how much the clocks of the provider and of this system may differ, in milliseconds.
 pub const LEEWAY: i64 = 5_000;
 
-/// The accepted values of the header `cat`: that of session tokens, and that of instances which do not state the
-/// kind. Clerk signs tokens of all kinds with the same keys and tells the kinds apart by this header. Tokens
-/// of machines and of templates are no sessions and are refused. The header may be missing.
+/// The accepted values of the header `cat`: that of session tokens, and that of instances which do
+/// not state the kind. Clerk signs tokens of all kinds with the same keys and tells the kinds
+/// apart by this header. Tokens of machines and of templates are no sessions and are refused. The
+/// header may be missing.
 const SESSION_CATEGORIES: [&str; 2] = ["cl_B7d4PD111AAA", "cl_I7d4PD111III"];
 
 /// Why a token is refused.
@@ -97,7 +98,8 @@ pub struct Session {
     pub subject: ClerkUserId,
     /// The id of the person who acts in the user's name, if someone does.
     pub impersonator: Option<String>,
-    /// Whether the token itself states a role other than admin. A token can take rights away, but give none.
+    /// Whether the token itself states a role other than admin. A token can take rights away,
+    /// but give none.
     pub demoted: bool,
 }
 
@@ -130,8 +132,8 @@ impl<'a> Token<'a> {
         Ok(Self { message, signature, key_id: check_header(&header)?, claims })
     }
 
-    /// Checks the claims. The signature must be checked as well: a token with a wrong signature is invalid, even if
-    /// it has also expired.
+    /// Checks the claims. The signature must be checked as well: a token with a wrong signature is
+    /// invalid, even if it has also expired.
     ///
     /// # Errors
     /// The first fault of the claims, or [`TokenRefusal::Expired`] if there is no other.
@@ -140,7 +142,8 @@ impl<'a> Token<'a> {
             return Err(TokenFault::Issuer.into());
         }
         self.check_party(&rules.authorized_parties)?;
-        // A pending session is not complete: the user must still do something, such as choose an organisation.
+        // A pending session is not complete: the user must still do something, such as choose
+        // an organisation.
         if self.claims.get("sts").is_some_and(|status| status != "active") {
             return Err(TokenFault::Pending.into());
         }
@@ -193,8 +196,8 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Encoding)
 }
 
-/// Checks the header and returns the id of the key. Other fields are ignored, among them those that carry keys or
-/// addresses of keys.
+/// Checks the header and returns the id of the key. Other fields are ignored, among them those
+/// that carry keys or addresses of keys.
 fn check_header(header: &Map<String, Value>) -> Result<Option<String>, TokenFault> {
     if header.get("alg").is_none_or(|alg| alg != ALGORITHM) {
         return Err(TokenFault::Algorithm);

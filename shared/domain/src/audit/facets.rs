@@ -1,7 +1,9 @@
-//! Facets: the counted indexes over sealed records, one for each combination of filters of `GET /admin/audit`.
+//! Facets: the counted indexes over sealed records, one for each combination of filters of `GET
+//! /admin/audit`.
 //!
-//! This is the one place outside of the diff of projections that adds amounts to counters. A record never
-//! changes, so nothing is ever subtracted; and a record is added once, because its rows must not exist yet.
+//! This is the one place outside of the diff of projections that adds amounts to counters. A
+//! record never changes, so nothing is ever subtracted; and a record is added once, because its
+//! rows must not exist yet.
 
 use super::record::Record;
 use crate::projections::index::{self, Sums};
@@ -11,11 +13,12 @@ use crate::storage::write::{Action, Condition, Write};
 use crate::values::ids::UserId;
 use std::collections::BTreeMap;
 
-/// The most records that one transaction indexes: each has 4 rows and at most 8 counters, and a transaction holds
-/// at most 100 items.
+/// The most records that one transaction indexes: each has 4 rows and at most 8 counters, and a
+/// transaction holds at most 100 items.
 pub const RECORDS_AT_ONCE: usize = 8;
 
-/// The name of the facet for these filters: the requests of a user, for an action, both, or all requests.
+/// The name of the facet for these filters: the requests of a user, for an action, both,
+/// or all requests.
 pub fn facet(user: Option<UserId>, action: Option<&str>) -> String {
     match (user, action) {
         (None, None) => "all".to_owned(),
@@ -49,12 +52,14 @@ fn row(record: &Record, facet: &str) -> Key {
     }
 }
 
-/// The row that exists if and only if a record is indexed, because a transaction writes all of its items or none.
+/// The row that exists if and only if a record is indexed, because a transaction writes all of its
+/// items or none.
 pub fn indexed_row(record: &Record) -> Key {
     row(record, &facet(None, None))
 }
 
-/// The transaction that indexes some records, at most [`RECORDS_AT_ONCE`]. It fails if one of them is indexed already.
+/// The transaction that indexes some records, at most [`RECORDS_AT_ONCE`]. It fails if one of them
+/// is indexed already.
 pub fn index_writes(records: &[&Record]) -> Vec<Write> {
     let mut writes = Vec::new();
     let mut counters: BTreeMap<Key, BTreeMap<String, i128>> = BTreeMap::new();

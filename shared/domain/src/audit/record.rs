@@ -12,7 +12,7 @@ const RECORD: &str = "record";
 /// The most characters of a text that is recorded as the client sent it.
 const MAX_CHARS: usize = 256;
 
-/// Who asked: what is known of it by the time it is refused or answered.
+/// The caller, as far as they are known when the request is refused or answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Principal {
     /// The user.
@@ -21,11 +21,11 @@ pub struct Principal {
     pub clerk_user_id: Option<ClerkUserId>,
     /// The API key.
     pub key_id: Option<KeyId>,
-    /// Who acts in the user's name, if another does: an id at the identity provider.
+    /// The id at the identity provider of a person who acts in the name of the user.
     pub impersonator: Option<String>,
 }
 
-/// What a principal asks with.
+/// The kind of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -36,20 +36,20 @@ pub enum AuthMethod {
     Session,
 }
 
-/// What is recorded of one request.
+/// What is recorded of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEntry {
     /// When the record was made.
     pub at: Timestamp,
-    /// Who asked.
+    /// The caller.
     pub principal: Principal,
-    /// With what.
+    /// The kind of the caller's credentials.
     pub method: AuthMethod,
-    /// For what: an endpoint's action, such as `stats.read`.
+    /// The action of the endpoint, such as `stats.read`.
     pub action: String,
-    /// Upon whom or what, if the action has a target: its id.
+    /// The id of the target user, for requests about a single user.
     pub target: Option<String>,
-    /// The parameters as the server understood them; of malformed ones only the names, as `invalid`.
+    /// The parameters as the server understood them; the names of malformed ones as `invalid`.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub parameters: serde_json::Value,
     /// The status of the answer.
@@ -59,14 +59,14 @@ pub struct AuditEntry {
     pub request_id: String,
     /// The client's address.
     pub source: Option<String>,
-    /// The client's name for itself, without what looks like a credential or an email address.
+    /// The client's `User-Agent`, without words that look like a credential or an email address.
     pub user_agent: Option<String>,
-    /// How long it took, in milliseconds.
+    /// How long the request took, in milliseconds.
     pub duration_ms: u64,
 }
 
-/// A text of the client in the form in which it is recorded: cut to 256 characters, and each word replaced by
-/// `[redacted]` that looks like an API key, a token or an email address.
+/// A text of the client in the form in which it is recorded: cut to 256 characters, and each word
+/// replaced by `[redacted]` that looks like an API key, a token or an email address.
 pub fn redacted(text: &str) -> String {
     let cut: String = text.chars().take(MAX_CHARS).collect();
     let is_secret = |word: &str| word.contains('@') || word.contains("sk_") || word.contains("eyJ");
@@ -100,8 +100,8 @@ impl Record {
     }
 }
 
-/// A link of a chain: a record with its text. The stored text is what is hashed, so no canonical form has to be
-/// agreed on.
+/// A link of a chain: a record with its text. The stored text is what is hashed, so no canonical
+/// form has to be agreed on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// The record.
@@ -115,8 +115,8 @@ impl Link {
         Ok(Self { text: serde_json::to_string(&record)?, record })
     }
 
-    /// Reads a stored item. `None` if it is no record, does not lie under the key of its record, or lies outside of
-    /// the hour of its chain.
+    /// Reads a stored item. `None` if it is no record, does not lie under the key of its record,
+    /// or lies outside of the hour of its chain.
     pub fn load(item: &Item) -> Option<Self> {
         let text = item.text(RECORD)?;
         let record: Record = serde_json::from_str(text).ok()?;
@@ -146,14 +146,15 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Begins a chain in the hour of `at`. `unique` must differ from that of every other chain of the hour.
+    /// Begins a chain in the hour of `at`. `unique` must differ from that of every other
+    /// chain of the hour.
     pub fn start(at: Timestamp, unique: &str) -> Self {
         let id = ChainId::new(at.hour(), unique);
         Self { id, next: 0, previous: Digest::none(), last: at }
     }
 
-    /// Whether a record of this time may be added; otherwise a new chain must be begun. That is so from the next
-    /// hour on, and if the clock was set back by more than a minute.
+    /// Whether a record of this time may be added; otherwise a new chain must be begun. That is so
+    /// from the next hour on, and if the clock was set back by more than a minute.
     pub fn accepts(&self, at: Timestamp) -> bool {
         at.hour() <= self.id.hour() && at.plus(MINUTE) >= self.last
     }

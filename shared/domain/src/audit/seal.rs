@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// The longest time between the time of a record and its storing, in milliseconds. A record that is older and in
-/// no seal is a fault.
+/// The longest time between the time of a record and its storing, in milliseconds. A record that
+/// is older and in no seal is a fault.
 pub const MAX_RECORD_DELAY: i64 = 10 * MINUTE;
-/// The time after which an empty seal confirms the last one if there are no new records, in milliseconds.
+/// The time after which an empty seal confirms the last one if there are no new records,
+/// in milliseconds.
 pub const HEARTBEAT: i64 = 10 * MINUTE;
 
 const STATEMENT: &str = "statement";
@@ -99,7 +100,8 @@ fn root_of(leaves: &[[u8; 32]]) -> [u8; 32] {
 }
 
 impl Statement {
-    /// The statement that follows the seal `last`; the first one without it. Its time is at least that of `last`.
+    /// The statement that follows the seal `last`; the first one without it. Its time is at least
+    /// that of `last`.
     ///
     /// # Errors
     /// If a head cannot be written as JSON.
@@ -181,8 +183,9 @@ pub struct SealableRecords {
     pub broken: Vec<ChainId>,
 }
 
-/// Which of some stored records can be sealed next. A record that does not continue its chain is left out with all
-/// that follow it: the record before it may still be on its way, or was tampered with.
+/// Which of some stored records can be sealed next. A record that does not continue its chain is
+/// left out with all that follow it: the record before it may still be on its way, or was
+/// tampered with.
 pub fn sealable(sealed: &SealedHeads, records: Vec<Link>) -> SealableRecords {
     let mut chains: BTreeMap<ChainId, Vec<Link>> = BTreeMap::new();
     for link in records {
@@ -217,7 +220,8 @@ mod tests {
 
     #[test]
     fn the_merkle_root_is_that_of_rfc_6962() {
-        // Computed with another program, from the leaves "", 00, 10, 2021, 3031, 40414243 and more of RFC 6962's test vectors.
+        // Computed with another program, from the leaves "", 00, 10, 2021, 3031, 40414243 and more
+        // of RFC 6962's test vectors.
         let leaf = |bytes: &[u8]| -> [u8; 32] {
             Sha256::new().chain_update([0]).chain_update(bytes).finalize().into()
         };

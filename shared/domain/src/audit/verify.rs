@@ -29,8 +29,8 @@ pub struct TrailReport {
     pub faults: Vec<TrailFault>,
 }
 
-/// Which part of the trail to verify: the chains that began in these hours. Seals are verified from the first one on
-/// in any case.
+/// Which part of the trail to verify: the chains that began in these hours. Seals are verified
+/// from the first one on in any case.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HourSpan {
     /// From this hour on.
@@ -108,9 +108,10 @@ impl TrailVerifier {
 
     /// Verifies what was added.
     ///
-    /// `expected` is a seal by number and digest that was noted outside of the table. It is the only way to detect
-    /// that the end of a trail was removed together with its seals. `now` is the present time, for a trail that is
-    /// still being written: with it, sealing that has stopped is a fault.
+    /// `expected` is a seal by number and digest that was noted outside of the table. It is the
+    /// only way to detect that the end of a trail was removed together with its seals. `now` is
+    /// the present time, for a trail that is still being written: with it, sealing that has
+    /// stopped is a fault.
     pub fn finish(
         mut self,
         keys: &[VerifyingKey],
@@ -145,8 +146,8 @@ impl TrailVerifier {
         }
     }
 
-    /// Checks each seal, and that it follows the one before it. Returns the heads of all seals, with the times of the
-    /// seals.
+    /// Checks each seal, and that it follows the one before it. Returns the heads of all seals,
+    /// with the times of the seals.
     fn check_seals(&mut self, keys: &[VerifyingKey]) -> Vec<(Timestamp, Head)> {
         let (mut expected, mut previous) = (0, Digest::none());
         let (mut heads, mut sealed) = (Vec::new(), SealedHeads::new());
@@ -217,7 +218,8 @@ impl TrailVerifier {
         }
     }
 
-    /// Checks that sealing has not stopped: without new records an empty seal confirms the last one.
+    /// Checks that sealing has not stopped: without new records an empty seal
+    /// confirms the last one.
     fn check_sealing(&mut self, last: Option<Timestamp>, now: Option<Timestamp>) {
         let times = || self.records.values().flat_map(BTreeMap::values).map(|record| record.at);
         let Some(since) = last.or_else(|| times().min()) else { return };
@@ -227,8 +229,8 @@ impl TrailVerifier {
         }
     }
 
-    /// Counts the records that come after the last seal of their chain. One that the last seal should have covered is a
-    /// fault.
+    /// Counts the records that come after the last seal of their chain. One that the last seal
+    /// should have covered is a fault.
     fn count_unsealed(&mut self, heads: &[(Timestamp, Head)], last: Option<Timestamp>) -> u64 {
         let mut sealed: BTreeMap<&ChainId, u64> = BTreeMap::new();
         for (_, head) in heads {

@@ -1,5 +1,5 @@
-//! Commands: what other systems must do after a deactivation, as CloudEvents 1.0 on the queue `torale-commands`
-//! (docs/contract/events.md, "Commands").
+//! Commands: what other systems must do after a deactivation, as CloudEvents 1.0 on the queue
+//! `torale-commands` (docs/contract/events.md, "Commands").
 
 #[cfg(test)]
 mod tests;
@@ -112,8 +112,8 @@ impl Command {
         }
     }
 
-    /// The id of the command. It follows from kind, target and cause, so it is the same for each time that the command
-    /// is sent.
+    /// The id of the command. It follows from kind, target and cause, so it is the same for each
+    /// time that the command is sent.
     pub fn id(&self, cause: &Cause) -> Uuid {
         let name = [self.kind(), &self.target(), &cause.event].join("\n");
         Uuid::new_v5(&NAMESPACE, name.as_bytes())
@@ -194,11 +194,13 @@ impl ReceivedCommand {
         format!("{reason} (requested by {}, command {})", self.requested_by, self.id)
     }
 
-    /// The events that confirm the command once it has been carried out, for the queue `torale-events`; none if it
-    /// changes no projection. `existed` says whether the other system had what the command concerns.
+    /// The events that confirm the command once it has been carried out, for the queue
+    /// `torale-events`; none if it changes no projection. `existed` says whether the other system
+    /// had what the command concerns.
     ///
-    /// The ids of the events are the same at every delivery of the command. Their time is `now`, or that of the
-    /// command if it is later, because the event whose effect it undoes may be ahead of this system's clock.
+    /// The ids of the events are the same at every delivery of the command. Their time is `now`,
+    /// or that of the command if it is later, because the event whose effect it undoes may be
+    /// ahead of this system's clock.
     pub fn confirming_events(&self, existed: bool, now: Timestamp) -> Vec<String> {
         let at = now.max(self.at);
         let event = |kind: &str, subject: &str, data: Value| {

@@ -1,8 +1,9 @@
 //! The outbox: which commands a deactivation must still send.
 //!
-//! The transaction that deactivates a user also writes an outbox entry. The entry is deleted only after the queue
-//! has accepted every command that follows from it. It names neither tasks nor keys: these are read page by page
-//! when the commands are sent, so that the transaction does not grow with what the user has.
+//! The transaction that deactivates a user also writes an outbox entry. The entry is deleted only
+//! after the queue has accepted every command that follows from it. It names neither tasks nor
+//! keys: these are read page by page when the commands are sent, so that the transaction does not
+//! grow with what the user has.
 
 use crate::deactivation::commands::{Cause, Command};
 use crate::entities::readings::User;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The attribute with the text of an outbox entry.
 const ENTRY: &str = "order";
-/// The attribute with the progress of an outbox entry: the sort key of the last row whose command was sent.
+/// The attribute with the progress of an outbox entry: the sort key of the last row whose
+/// command was sent.
 pub const CURSOR: &str = "cursor";
 /// The most rows that become commands in one step.
 pub const PAGE: usize = 100;
@@ -28,7 +30,8 @@ pub struct OutboxEntry {
     pub cause: Cause,
     /// When it was written.
     pub at: Timestamp,
-    /// The generation that was live at that time, in which the rows of the user's tasks and keys are found.
+    /// The generation that was live at that time, in which the rows of the user's tasks and
+    /// keys are found.
     pub generation: String,
     /// Which commands follow from it.
     #[serde(rename = "what")]
@@ -46,7 +49,8 @@ pub enum OutboxAction {
         /// The user at the identity provider.
         clerk_user_id: ClerkUserId,
     },
-    /// The one that stops a task or key that was created or resumed after the deactivation of its user.
+    /// The one that stops a task or key that was created or resumed after the
+    /// deactivation of its user.
     #[serde(rename = "late")]
     StopResumed {
         /// The command.
@@ -68,7 +72,8 @@ pub struct StoredOutboxEntry {
 }
 
 impl OutboxEntry {
-    /// The item to put into the outbox. An entry that is made again for the same event has the same key.
+    /// The item to put into the outbox. An entry that is made again for the same event
+    /// has the same key.
     ///
     /// # Errors
     /// If the entry cannot be written as JSON.
@@ -118,8 +123,8 @@ impl StoredOutboxEntry {
         }
     }
 
-    /// The next step, from the rows of [`StoredOutboxEntry::range`]. The ban of the login is sent first, so that no
-    /// other command can delay it.
+    /// The next step, from the rows of [`StoredOutboxEntry::range`]. The ban of the login is sent
+    /// first, so that no other command can delay it.
     ///
     /// # Errors
     /// If a row stands for neither a task nor a key.
@@ -149,8 +154,8 @@ impl StoredOutboxEntry {
     }
 }
 
-/// The time of a command: later than that of the event whose effect it undoes, which may be ahead of this system's
-/// clock.
+/// The time of a command: later than that of the event whose effect it undoes, which may be ahead
+/// of this system's clock.
 fn command_time(at: Timestamp, since: Timestamp) -> Timestamp {
     at.max(since.plus(1))
 }
@@ -201,8 +206,8 @@ impl Deactivation {
         .into()
     }
 
-    /// Whether it is still in effect: no event has reactivated the user since. If both have the same time, the
-    /// reactivation counts as the later one.
+    /// Whether it is still in effect: no event has reactivated the user since. If both have the
+    /// same time, the reactivation counts as the later one.
     pub fn is_in_effect(&self, user: &User<'_>) -> bool {
         !user.active && user.reactivated_at.is_none_or(|at| at < self.at)
     }

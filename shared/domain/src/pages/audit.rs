@@ -1,7 +1,8 @@
-//! GET /admin/audit: the requests of the last hours, newest first (docs/contract/http.md, "GET /admin/audit").
+//! GET /admin/audit: the requests of the last hours, newest first (docs/contract/http.md, "GET
+//! /admin/audit").
 //!
-//! The index holds the sealed records, so a request is listed within about a minute. Each combination of
-//! filters has a counted index of its own, a *facet*.
+//! The index holds the sealed records, so a request is listed within about a minute. Each
+//! combination of filters has a counted index of its own, a *facet*.
 
 use super::listing::ListRequest;
 use super::window::{HOURS, LIMIT, last_hours};
@@ -40,13 +41,13 @@ impl QueryParameters for AuditQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditPage {
-    /// The page, newest first.
+    /// The requests on the page, newest first.
     pub records: Vec<AuditRow>,
     /// Requests on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
@@ -54,7 +55,7 @@ pub struct AuditPage {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AuditRow {
-    /// Its record, without its place in the chain, which the id tells.
+    /// The record of the request. Its place in the chain follows from the id.
     Recorded {
         /// Its place in the trail.
         id: String,
@@ -62,7 +63,7 @@ pub enum AuditRow {
         #[serde(flatten)]
         entry: Box<AuditEntry>,
     },
-    /// A record that was there once, by its place: someone has tampered with the trail.
+    /// A record that was indexed and no longer exists: someone has tampered with the trail.
     Missing {
         /// Its place in the trail.
         id: String,
@@ -92,8 +93,8 @@ impl<R: Reader> Reader for FacetReader<'_, R> {
     }
 }
 
-/// `index` reads the audit index, `records` the audit trail itself. Two round trips near the top, at most four
-/// anywhere else; strongly consistent.
+/// `index` reads the audit index, `records` the audit trail itself. Two round trips near the top,
+/// at most four anywhere else; strongly consistent.
 ///
 /// # Errors
 /// If the store does not answer.

@@ -60,9 +60,9 @@ pub(super) async fn read_entities_of<R: Reader>(
     read_entities(reader, &keys).await
 }
 
-/// The entities with these keys, in their order: one round trip; none without keys. An entity that a lagging
-/// replica does not have yet costs another round trip, strongly consistent. One that is missing even then is
-/// left out: its row was removed between the two reads.
+/// The entities with these keys, in their order: one round trip; none without keys. An entity that
+/// a lagging replica does not have yet costs another round trip, strongly consistent. One that is
+/// missing even then is left out: its row was removed between the two reads.
 pub(super) async fn read_entities<R: Reader>(
     reader: &R,
     keys: &[Key],

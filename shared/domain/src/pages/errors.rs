@@ -1,5 +1,5 @@
-//! GET /admin/errors: the executions that failed in the last hours, newest failure first, and their types
-//! (docs/contract/http.md, "GET /admin/errors").
+//! GET /admin/errors: the executions that failed in the last hours, newest failure first, and
+//! their types (docs/contract/http.md, "GET /admin/errors").
 
 use super::entities::DisplayNames;
 use super::listing::ListRequest;
@@ -34,11 +34,11 @@ impl QueryParameters for ErrorsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorsPage {
-    /// The page, newest failure first.
+    /// The failures on the page, newest first.
     pub errors: Vec<ErrorRow>,
     /// Failed executions on all pages.
     pub total: i128,
-    /// How many of them are of which type, most first.
+    /// The number of them by error type, the greatest number first.
     #[serde(serialize_with = "in_order")]
     #[schemars(with = "BTreeMap<String, i128>")]
     pub error_types: Vec<(String, i128)>,
@@ -47,21 +47,21 @@ pub struct ErrorsPage {
 /// One failure.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorRow {
-    /// The execution.
+    /// The id of the execution.
     pub execution_id: ExecutionId,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// The query of its task today; null while no event has told it.
+    /// The query of its task today; null while no event has stated it.
     pub search_query: Option<String>,
-    /// What went wrong: the first 2,000 characters.
+    /// The first 2,000 characters of the error message.
     pub error_message: String,
-    /// The class of the error.
+    /// The type of the error.
     pub error_type: String,
-    /// How often it has been tried again.
+    /// How often the execution has been retried.
     pub retry_count: u64,
-    /// Whether it will be tried again.
+    /// Whether the execution will be retried.
     pub will_retry: bool,
     /// When it failed.
     pub occurred_at: Timestamp,

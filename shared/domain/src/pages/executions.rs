@@ -42,28 +42,28 @@ impl QueryParameters for ExecutionsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionsPage {
-    /// The page, newest first.
+    /// The executions on the page, newest first.
     pub executions: Vec<ExecutionRow>,
     /// Executions on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One execution.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionRow {
-    /// The execution.
+    /// The id of the execution.
     pub id: ExecutionId,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// The query of its task today; null while no event has told it.
+    /// The query of its task today; null while no event has stated it.
     pub search_query: Option<String>,
-    /// How it stands.
+    /// Its status.
     pub status: ExecutionStatus,
     /// Whether what is searched for was found; null unless it succeeded.
     pub condition_met: Option<bool>,
@@ -75,7 +75,7 @@ pub struct ExecutionRow {
     pub completed_at: Option<Timestamp>,
 }
 
-/// How an execution stands.
+/// The status of an execution.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]

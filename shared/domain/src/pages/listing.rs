@@ -1,5 +1,6 @@
-//! Lists by time: the rows of one page and the exact totals of the window, at a cost that depends neither on
-//! how many rows there are nor on which page is requested (docs/promises.md, "P2 Flat reads").
+//! Lists by time: the rows of one page and the exact totals of the window, at a cost that
+//! depends neither on how many rows there are nor on which page is requested (docs/promises.md,
+//! "P2 Flat reads").
 
 use crate::projections::index::{self, PagePosition, Timeline};
 use crate::requests::parameters::PageRequest;
@@ -8,8 +9,8 @@ use crate::storage::keys::{self, Index, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader};
 use crate::values::time::{MINUTE, Timestamp};
 
-/// A page that begins within this many rows from the newest is read from there, without a descent through
-/// the counted index.
+/// A page that begins within this many rows from the newest is read from there, without a descent
+/// through the counted index.
 pub(super) const NEAR_TOP: usize = 150;
 
 /// Which rows to list.
@@ -39,7 +40,8 @@ pub(super) struct ListResult {
 }
 
 impl ListRequest<'_> {
-    /// Reads the page and the totals of its window: one round trip near the top, at most three anywhere else.
+    /// Reads the page and the totals of its window: one round trip near the top, at most three
+    /// anywhere else.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= NEAR_TOP;
@@ -60,7 +62,8 @@ impl ListRequest<'_> {
         Ok(ListResult { rows, total, timeline })
     }
 
-    /// Descends from the day to the minute in which the page begins, and reads its rows from there.
+    /// Descends from the day to the minute in which the page begins, and reads its
+    /// rows from there.
     async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
@@ -94,8 +97,8 @@ impl ListRequest<'_> {
         Ok(newest_first(found.ranges, position.skip, self.page.rows()))
     }
 
-    /// Reads from the start of the minute in both directions: up to the first row of the page, which is nearer
-    /// than from the minute's end, and down to the last.
+    /// Reads from the start of the minute in both directions: up to the first row of the page,
+    /// which is nearer than from the minute's end, and down to the last.
     async fn read_around_page<R: Reader>(
         &self,
         reader: &R,
@@ -123,8 +126,8 @@ impl ListRequest<'_> {
         ReadPlan { consistent: self.consistent, ..ReadPlan::ranges(ranges) }
     }
 
-    /// The newest rows up to the sort key `to`, at most `limit` from each lane and status partition: any one
-    /// of them may hold the whole page.
+    /// The newest rows up to the sort key `to`, at most `limit` from each lane and status
+    /// partition: any one of them may hold the whole page.
     fn newest_rows<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
         let partitions = self.partitions.iter().flat_map(|partition| {
             let lanes = reader.lanes().all();

@@ -1,5 +1,5 @@
-//! The platform's metrics for alarms and the dashboard. No endpoint answers them: the function `metrics`
-//! publishes them every minute.
+//! The platform's metrics for alarms and the dashboard. No endpoint answers them: the function
+//! `metrics` publishes them every minute.
 
 use super::window::{average, last_hours, window};
 use crate::projections::index::{self, Measure};
@@ -10,8 +10,8 @@ use crate::values::time::Timestamp;
 /// The platform's metrics, each over the window of its alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metrics {
-    /// The share of failed executions among the finished ones that began in the last hour, in hundredths of a
-    /// percent (0 to 10,000); 0 if none finished.
+    /// The share of failed executions among the finished ones that began in the last hour, in
+    /// hundredths of a percent (0 to 10,000); 0 if none finished.
     pub error_rate: i128,
     /// The mean duration of those finished executions, in milliseconds; 0 if none finished.
     pub avg_duration_ms: i128,

@@ -28,32 +28,32 @@ impl QueryParameters for QueriesQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueriesPage {
-    /// The page, most tasks first.
+    /// The queries on the page, most tasks first.
     pub queries: Vec<QueryRow>,
     /// Distinct queries on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One query.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueryRow {
-    /// The query, by which tasks are brought together.
+    /// The query: the exact text that its tasks share.
     pub search_query: String,
-    /// Its tasks that are not deleted.
+    /// The number of its tasks that are not deleted.
     pub total_tasks: i128,
-    /// Those of them that are active.
+    /// The number of its active tasks.
     pub active_tasks: i128,
-    /// Executions of these tasks, of all time.
+    /// The number of executions of these tasks, of all time.
     pub total_executions: i128,
-    /// Successful ones among those that ended, to two decimals; 0 if none did.
+    /// The share of successes among finished executions, to two decimals; 0 if none finished.
     #[serde(serialize_with = "hundredths")]
     #[schemars(with = "f64", range(min = 0, max = 1))]
     pub success_rate: i128,
-    /// Mean duration of those that ended, in milliseconds; 0 if none did.
+    /// The mean duration of the finished executions, in milliseconds; 0 if none finished.
     pub avg_duration_ms: i128,
 }
 
@@ -87,7 +87,8 @@ pub async fn answer<R: Reader>(reader: &R, query: &QueriesQuery) -> Result<Queri
     })
 }
 
-/// Descends from the number of tasks to the first digits of the hash, and reads the ranking's rows from there.
+/// Descends from the number of tasks to the first digits of the hash, and reads the ranking's
+/// rows from there.
 async fn read_by_descent<R: Reader>(
     reader: &R,
     blocks: &[Item],
@@ -105,7 +106,8 @@ async fn read_by_descent<R: Reader>(
     Ok(found.ranges.into_iter().flatten().skip(digits.skip).collect())
 }
 
-/// The queries that some rows of the ranking stand for, in their order: one round trip; none without rows.
+/// The queries that some rows of the ranking stand for, in their order: one round trip;
+/// none without rows.
 pub(super) async fn read_rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<QueryRow>, R::Error> {
     if ranked.is_empty() {
         return Ok(Vec::new());

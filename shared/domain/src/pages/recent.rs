@@ -21,8 +21,8 @@ pub(super) struct RecentExecutions<T> {
     pub(super) timeline: Timeline,
 }
 
-/// Reads the page, its executions, and the names of their users and tasks: three round trips near the top,
-/// at most five anywhere else. `row` renders an execution; `None` leaves it out.
+/// Reads the page, its executions, and the names of their users and tasks: three round trips near
+/// the top, at most five anywhere else. `row` renders an execution; `None` leaves it out.
 pub(super) async fn read<R: Reader, T>(
     reader: &R,
     request: &ListRequest<'_>,

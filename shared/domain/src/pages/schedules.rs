@@ -30,7 +30,8 @@ const PAGE_LIMIT: Integer = Integer {
     max: 1000,
     default: 50,
 };
-/// The page of an answer that is not paged: at most 10,000 rows, so that it stays under Lambda's 6 MB.
+/// The page of an answer that is not paged: at most 10,000 rows, so that it stays under
+/// Lambda's 6 MB.
 const UNPAGED: PageRequest = PageRequest { requested: false, page: 1, limit: 10_000 };
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
@@ -46,7 +47,7 @@ impl QueryParameters for SchedulesQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SchedulesPage {
-    /// The page, or all, newest first.
+    /// The schedules on the page, or all of them, newest first.
     pub schedules: Vec<ScheduleRow>,
     /// Schedules on all pages.
     pub total: i128,
@@ -57,15 +58,15 @@ pub struct SchedulesPage {
 pub struct ScheduleRow {
     /// The schedule's id in Temporal.
     pub schedule_id: String,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// When it fires.
+    /// The cron expression by which it fires.
     pub cron: String,
-    /// Whether it does not fire for now.
+    /// Whether it is paused.
     pub is_paused: bool,
-    /// Executions of its task today and on the 29 days before, in UTC.
+    /// The number of executions of its task today and on the 29 days before, in UTC.
     pub recent_executions: i128,
     /// When it fires next; null if it is paused, never fires again or cannot be read.
     pub next_run_time: Option<Timestamp>,

@@ -27,11 +27,11 @@ pub struct StatsPage {
     pub popular_queries: Vec<PopularQuery>,
 }
 
-/// Users that a `user.created` event made known.
+/// Users with a `user.created` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Users")]
 pub struct UserStats {
-    /// All of them, whatever their state.
+    /// All of them, in any state.
     pub total: i128,
     /// Those that are active and logged in within the last 30 days.
     pub active_30d: i128,
@@ -45,7 +45,7 @@ pub struct UserStats {
 pub struct TaskStats {
     /// All of them.
     pub total: i128,
-    /// Those that run.
+    /// Those that are active.
     pub active: i128,
     /// Those that are paused.
     pub paused: i128,
@@ -61,7 +61,7 @@ pub struct ExecutionStats {
     pub success_24h: i128,
     /// Those of them that failed.
     pub failed_24h: i128,
-    /// Mean duration of those that ended, in milliseconds; 0 if none did.
+    /// The mean duration of the finished ones, in milliseconds; 0 if none finished.
     pub avg_duration_ms: i128,
 }
 
@@ -80,7 +80,7 @@ pub struct NotificationStats {
 pub struct PopularQuery {
     /// The query.
     pub query: String,
-    /// Its tasks that are not deleted.
+    /// The number of its tasks that are not deleted.
     pub count: i128,
 }
 

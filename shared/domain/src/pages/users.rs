@@ -1,4 +1,5 @@
-//! GET /admin/users: one page of users with their activity (docs/contract/http.md, "GET /admin/users").
+//! GET /admin/users: one page of users with their activity (docs/contract/http.md, "GET
+//! /admin/users").
 
 use super::listing::ListRequest;
 use super::window::LIMIT;
@@ -33,38 +34,38 @@ impl QueryParameters for UsersQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsersPage {
-    /// The page, newest first.
+    /// The users on the page, newest first.
     pub users: Vec<UserRow>,
     /// Users on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One user.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UserRow {
-    /// The user.
+    /// The id of the user.
     pub id: UserId,
-    /// Its email.
+    /// Their email.
     pub email: String,
-    /// The user at the identity provider.
+    /// The id of the user at the identity provider.
     pub clerk_user_id: String,
-    /// Whether it may use the platform.
+    /// Whether they may use the platform.
     pub state: UserState,
-    /// Its tasks that are not deleted.
+    /// The number of their tasks that are not deleted.
     pub tasks_count: i128,
-    /// Those of them that are active.
+    /// The number of their active tasks.
     pub active_tasks_count: i128,
-    /// Its executions in the last 24 hours, from the start of that hour.
+    /// The number of their executions in the last 24 hours, from the start of that hour.
     pub executions_24h: i128,
-    /// Notifications to it in the last 7 days, from the start of that hour.
+    /// The number of notifications to them in the last 7 days, from the start of that hour.
     pub notifications_7d: i128,
-    /// When it was created.
+    /// When the user was created.
     pub created_at: Timestamp,
-    /// When it logged in last; null before the first time.
+    /// When they logged in last; null before the first login.
     pub last_login: Option<Timestamp>,
 }
 
@@ -73,14 +74,14 @@ pub struct UserRow {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum UserState {
-    /// It may.
+    /// The user may use the platform.
     Active,
-    /// It is barred.
+    /// The user may not use the platform.
     Deactivated,
 }
 
-/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a deactivation shows
-/// as soon as it was answered.
+/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a
+/// deactivation shows as soon as it was answered.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -115,7 +116,8 @@ struct ActivityCuts {
     notifications: Timestamp,
 }
 
-/// Reads the partition of each user, from the first day that is counted on: one round trip; none without rows.
+/// Reads the partition of each user, from the first day that is counted on: one round trip;
+/// none without rows.
 async fn read_users<R: Reader>(
     reader: &R,
     rows: &[Item],
@@ -136,7 +138,8 @@ async fn read_users<R: Reader>(
     Ok(users.filter_map(Result::transpose).collect::<Result<_, _>>()?)
 }
 
-/// The row of a user from the items of their partition; `None` if the user was removed since the list was read.
+/// The row of a user from the items of their partition; `None` if the user was removed since the
+/// list was read.
 fn row(id: UserId, items: &[Item], cuts: &ActivityCuts) -> Result<Option<UserRow>, Corrupt> {
     let item = |key| items.iter().find(|item| item.key == key);
     let entity = Entity::load(item(keys::user(id)))?;

@@ -32,7 +32,7 @@ impl QueryParameters for WorkflowsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowsPage {
-    /// The page, newest first.
+    /// The runs on the page, newest first.
     pub workflows: Vec<WorkflowRow>,
     /// Runs on all pages.
     pub total: i128,
@@ -41,11 +41,11 @@ pub struct WorkflowsPage {
 /// One run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowRow {
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow_id: String,
-    /// What kind of workflow it is.
+    /// The type of the workflow.
     pub workflow_type: String,
-    /// How the run stands: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
+    /// The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
     pub status: String,
     /// When it began.
     pub start_time: Timestamp,

@@ -1,8 +1,10 @@
-//! Build: all items of a generation from the final states of its entities, without reading any item.
+//! Build: all items of a generation from the final states of its entities, without
+//! reading any item.
 //!
-//! The items and rows of an entity are made at once. Amounts are summed up in [`Subtotals`], which can be
-//! merged, so that a generation can be built in parts. The result is the same, item by item, as when the
-//! events are projected one at a time; tests of convergence hold the two together.
+//! The items and rows of an entity are made at once. Amounts are summed up in [`Subtotals`],
+//! which can be merged, so that a generation can be built in parts. The result is the same,
+//! item by item, as when the events are projected one at a time; tests of convergence hold
+//! the two together.
 
 use crate::entities::fold::State;
 use crate::events::UnreadableEvent;
@@ -26,8 +28,8 @@ pub struct Subtotals {
     pub counters: HashMap<Key, Amounts>,
     /// The totals of tasks.
     pub tasks: HashMap<TaskId, TaskTotals>,
-    /// The states of tasks that wait for their totals: their items cannot be made before all of their
-    /// executions are counted.
+    /// The states of tasks that wait for their totals: their items cannot be made before all of
+    /// their executions are counted.
     pub waiting: HashMap<TaskId, State>,
     /// The totals of queries.
     pub queries: HashMap<String, QueryTotals>,
@@ -81,7 +83,8 @@ impl Subtotals {
         self.weight += sum.days().saturating_sub(before) * DAY;
     }
 
-    /// Keeps the state of a task until its totals are known; merges it with a state that is kept already.
+    /// Keeps the state of a task until its totals are known; merges it with a state that
+    /// is kept already.
     pub fn wait(&mut self, id: TaskId, state: State) {
         self.weight += ENTRY + state.weight();
         match self.waiting.entry(id) {
@@ -98,8 +101,8 @@ impl Subtotals {
         self.queries.entry(query).or_default().add(totals, 1);
     }
 
-    /// The items of an entity, its own and its rows; adds its amounts to the subtotals. `totals` are those of
-    /// a task; empty for any other entity.
+    /// The items of an entity, its own and its rows; adds its amounts to the subtotals. `totals`
+    /// are those of a task; empty for any other entity.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -126,7 +129,8 @@ impl Subtotals {
         Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
     }
 
-    /// The items of an entity. Those of a task are not made yet: it waits for the totals of its executions.
+    /// The items of an entity. Those of a task are not made yet: it waits for the totals of
+    /// its executions.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -144,7 +148,8 @@ impl Subtotals {
         Ok(Vec::new())
     }
 
-    /// Removes and returns every task of which a state or totals are known, in the order of the ids.
+    /// Removes and returns every task of which a state or totals are known, in the
+    /// order of the ids.
     pub fn take_tasks(&mut self) -> Vec<(TaskId, State, TaskTotals)> {
         let mut tasks: BTreeMap<TaskId, (State, TaskTotals)> = BTreeMap::new();
         for (id, state) in self.waiting.drain() {
@@ -156,7 +161,8 @@ impl Subtotals {
         tasks.into_iter().map(|(id, (state, totals))| (id, state, totals)).collect()
     }
 
-    /// The items of a query: its totals and its row in the ranking. `totals` must hold all of its tasks.
+    /// The items of a query: its totals and its row in the ranking. `totals` must hold
+    /// all of its tasks.
     pub fn query(&mut self, query: &str, totals: &QueryTotals) -> Vec<Item> {
         let mut items = Vec::new();
         let hash = keys::query_hash(query);
@@ -209,7 +215,8 @@ impl Build {
         self.subtotals.entity_or_wait(key, state, self.lanes)
     }
 
-    /// The remaining items, after the last entity: tasks, queries with their ranking, and counters.
+    /// The remaining items, after the last entity: tasks, queries with their
+    /// ranking, and counters.
     ///
     /// # Errors
     /// If the state of a task cannot be written.

@@ -1,8 +1,9 @@
-//! Comparison: whether two sets of items are equal, by digests that do not depend on the order of the items.
+//! Comparison: whether two sets of items are equal, by digests that do not depend on the
+//! order of the items.
 //!
-//! Keys are hashed into buckets, and the digest of a bucket is the sum of the digests of its items. So two
-//! tables of any size are compared by 64 KiB of digests each, and only the buckets that differ are compared
-//! item by item (docs/adr/0011-replay.md).
+//! Keys are hashed into buckets, and the digest of a bucket is the sum of the digests of its
+//! items. So two tables of any size are compared by 64 KiB of digests each, and only the buckets
+//! that differ are compared item by item (docs/adr/0011-replay.md).
 
 use crate::storage::item::{Item, Key, Value};
 use crate::storage::keys;
@@ -11,8 +12,8 @@ use crate::values::digest;
 /// The number of buckets.
 pub const BUCKETS: u32 = 4096;
 
-/// The beginning of a text that stands for a value of a type that this system never writes. No stored text
-/// begins so, and thus it differs from every expected value.
+/// The beginning of a text that stands for a value of a type that this system never writes. No
+/// stored text begins so, and thus it differs from every expected value.
 pub const FOREIGN: &str = "\u{0}foreign ";
 
 /// The bucket of a key.

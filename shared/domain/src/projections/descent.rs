@@ -11,9 +11,9 @@ pub struct Descent<K> {
     pub rows: usize,
 }
 
-/// Walks slots in the order of their rows and subtracts their numbers of rows from the offset until a
-/// slot holds it. `None` if the offset is past the last row. A slot with a negative number of rows, which
-/// only a counter in repair can have, counts as empty.
+/// Walks slots in the order of their rows and subtracts their numbers of rows from the offset
+/// until a slot holds it. `None` if the offset is past the last row. A slot with a negative number
+/// of rows, which only a counter in repair can have, counts as empty.
 pub fn descend<K>(slots: impl IntoIterator<Item = (K, i128)>, offset: usize) -> Option<Descent<K>> {
     let mut skip = offset;
     for (slot, rows) in slots {

@@ -1,8 +1,9 @@
-//! Generations: complete sets of projections, each in a table of its own, and the pointer to the live one.
+//! Generations: complete sets of projections, each in a table of its own, and the pointer
+//! to the live one.
 //!
-//! A rebuild makes a new generation (docs/adr/0011-replay.md). Before it is promoted, and after another one
-//! has been, it is a *shadow generation*: it is written with every event but not read. So promoting it and
-//! rolling back are one write of the pointer.
+//! A rebuild makes a new generation (docs/adr/0011-replay.md). Before it is promoted, and after
+//! another one has been, it is a *shadow generation*: it is written with every event but not read.
+//! So promoting it and rolling back are one write of the pointer.
 
 use crate::storage::item::{Attributes, Item, Value};
 use crate::storage::keys::{self, FIRST_GENERATION, Lanes};
@@ -42,7 +43,8 @@ pub struct ShadowGeneration {
     pub complete: bool,
 }
 
-/// Which generations are in use: one item of `torale-control`, read with every request and every batch.
+/// Which generations are in use: one item of `torale-control`, read with every request
+/// and every batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationPointer {
     /// The generation that answers requests. It is written with every event.
@@ -106,21 +108,22 @@ impl GenerationPointer {
         std::iter::once(&self.live).chain(self.shadow.iter().map(|shadow| &shadow.generation))
     }
 
-    /// A write that changes nothing and fails if other generations are in use than this pointer says.
+    /// A write that changes nothing and fails if other generations are in use than
+    /// this pointer says.
     pub fn unchanged(&self) -> Write {
         Write { key: keys::live_generation(), action: Action::Check, conditions: self.conditions(None) }
     }
 
-    /// The write that replaces this pointer, as it was read, with another one. It fails if the stored pointer
-    /// is no longer this one.
+    /// The write that replaces this pointer, as it was read, with another one. It fails if the
+    /// stored pointer is no longer this one.
     pub fn replace(&self, replacement: &Self) -> Write {
         let complete = self.shadow.as_ref().map(|shadow| shadow.complete);
         let (key, action) = (keys::live_generation(), Action::Put(replacement.store()));
         Write { key, action, conditions: self.conditions(complete) }
     }
 
-    /// The conditions that the stored pointer names these generations, and that its shadow generation is
-    /// complete or not, if that is given.
+    /// The conditions that the stored pointer names these generations, and that its shadow
+    /// generation is complete or not, if that is given.
     fn conditions(&self, complete: Option<bool>) -> Vec<Condition> {
         let text = |text: &str| Value::Text(text.to_owned());
         let live = text(&self.live.name);
@@ -157,8 +160,9 @@ impl GenerationPointer {
         Self { live: self.live.clone(), shadow }
     }
 
-    /// The pointer with live and shadow generation exchanged: the step that promotes a generation, and the
-    /// one that rolls back. `None` if there is no shadow generation, or it is not complete.
+    /// The pointer with live and shadow generation exchanged: the step that promotes a
+    /// generation, and the one that rolls back. `None` if there is no shadow generation, or it
+    /// is not complete.
     pub fn promoted(&self) -> Option<Self> {
         let ShadowGeneration { generation, since, complete } = self.shadow.clone()?;
         let shadow = ShadowGeneration { generation: self.live.clone(), since, complete };

@@ -1,9 +1,10 @@
-//! The counted index: for every minute and every day, how many rows lie there and what they add up to.
+//! The counted index: for every minute and every day, how many rows lie there and what
+//! they add up to.
 //!
-//! The rows of a list are items of their own, sorted by time, in one partition for each status and lane.
-//! Beside them stand *nodes*: one item for each hour, with a slot for each minute, and one item for each
-//! month, with a slot for each day. So an execution that began on 2026-03-31 at 10:30 and failed is
-//! counted twice, by the minute and by the day:
+//! The rows of a list are items of their own, sorted by time, in one partition for each status and
+//! lane. Beside them stand *nodes*: one item for each hour, with a slot for each minute, and one
+//! item for each month, with a slot for each day. So an execution that began on 2026-03-31 at
+//! 10:30 and failed is counted twice, by the minute and by the day:
 //!
 //! ```text
 //! partition                 sort key           attributes
@@ -12,12 +13,13 @@
 //! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  p 1   day 31 is slot U as well
 //! ```
 //!
-//! `n`, `f` and `d` are the letters of a [`Measure`]; `p` is the population of the whole node. Amounts that
-//! would be 0 are not stored. The errors have a node for each error type, its *tag*: `h#2026033110#Timeout`.
+//! `n`, `f` and `d` are the letters of a [`Measure`]; `p` is the population of the whole node.
+//! Amounts that would be 0 are not stored. The errors have a node for each error type, its *tag*:
+//! `h#2026033110#Timeout`.
 //!
-//! The total of a window is the sum of the day slots after the cut and of the minute slots on the cut's own
-//! day. A page at an offset is found by a descent from the newest day to its minutes, and then reads the
-//! rows of that minute alone. Both cost the same however many rows there are
+//! The total of a window is the sum of the day slots after the cut and of the minute slots on the
+//! cut's own day. A page at an offset is found by a descent from the newest day to its minutes,
+//! and then reads the rows of that minute alone. Both cost the same however many rows there are
 //! (docs/adr/0003-rows-are-items-not-index-entries.md).
 
 mod measure;
@@ -32,8 +34,8 @@ use crate::values::time::{Hour, Timestamp};
 pub use measure::{Measure, Sums};
 pub use timeline::{PagePosition, Timeline};
 
-/// What rows at one time add to the two nodes that count them: counter, attribute and amount. `tag` is the
-/// error type, of an error.
+/// What rows at one time add to the two nodes that count them: counter, attribute and amount.
+/// `tag` is the error type, of an error.
 pub fn node_amounts(
     index: Index,
     lane: Lane,
@@ -57,8 +59,9 @@ pub fn node_amounts(
     amounts
 }
 
-/// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the months from the
-/// cut's on, and those of the hours of the cut's day. Without a cut the months of all time.
+/// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the
+/// months from the cut's on, and those of the hours of the cut's day. Without a cut the
+/// months of all time.
 pub fn window_ranges(index: Index, lanes: Lanes, cut: Option<Timestamp>) -> Vec<Range> {
     let first_month = cut.unwrap_or(Timestamp::EARLIEST).day().month();
     let months = lanes.all().map(|lane| Range {

@@ -1,9 +1,9 @@
 //! The ranking of queries: most tasks first, ties by the hash of the query.
 //!
-//! It is counted as the index over time is, so that a deep page costs what the first one costs. A *block*
-//! counts the queries by their number of tasks, 60 numbers to an item. For each number of tasks another item
-//! counts its queries by the first two digits of their hashes. A page at an offset descends from the blocks
-//! to the digits, and then reads the rows from there.
+//! It is counted as the index over time is, so that a deep page costs what the first one costs. A
+//! *block* counts the queries by their number of tasks, 60 numbers to an item. For each number of
+//! tasks another item counts its queries by the first two digits of their hashes. A page at an
+//! offset descends from the blocks to the digits, and then reads the rows from there.
 
 use crate::projections::counter::{self, POPULATION};
 use crate::projections::descent::{self, Descent};
@@ -38,8 +38,9 @@ pub(crate) fn entry(tasks: i128, hash: &str) -> Option<RankingEntry> {
     Some(RankingEntry { row: keys::ranking_row(tasks, hash), counted })
 }
 
-/// The write that adds to a query's totals. If its number of tasks changes, the write is conditional on the
-/// number that was read, because the query's entry in the ranking was made from that number.
+/// The write that adds to a query's totals. If its number of tasks changes, the write is
+/// conditional on the number that was read, because the query's entry in the ranking was made
+/// from that number.
 pub(crate) fn write(key: Key, query: String, totals: &QueryTotals, stored: Option<&Item>) -> Write {
     let stored_amount = |name: &str| stored.map_or(0, |item| item.number(name));
     let unchanged = match stored {
@@ -71,7 +72,8 @@ pub(crate) fn blocks() -> Range {
     }
 }
 
-/// At most `limit` rows of the ranking, from the sort key `from` on; from the first row without it.
+/// At most `limit` rows of the ranking, from the sort key `from` on; from the first
+/// row without it.
 pub(crate) fn rows(from: Option<String>, limit: usize) -> Range {
     Range { pk: keys::RANKING_ROWS.to_owned(), from, limit: Some(limit), ..Range::default() }
 }
@@ -97,7 +99,8 @@ fn queries_by_tasks(block: &Item) -> impl Iterator<Item = (u32, i128)> {
     })
 }
 
-/// The first two digits of the hash of the query at `offset`, among those with one number of tasks.
+/// The first two digits of the hash of the query at `offset`, among those with one
+/// number of tasks.
 pub(crate) fn digits_at(by_digits: Option<&Item>, offset: usize) -> Option<Descent<String>> {
     let item = by_digits?;
     let digits = item.attributes.keys().filter(|attribute| *attribute != POPULATION);

@@ -20,9 +20,9 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// The write that corrects the stored item. To a counter it adds what is missing, so that no amount is
-    /// lost that a consumer adds meanwhile. Any other item is replaced, on condition that it is still as it
-    /// was found.
+    /// The write that corrects the stored item. To a counter it adds what is missing, so that no
+    /// amount is lost that a consumer adds meanwhile. Any other item is replaced, on condition
+    /// that it is still as it was found.
     pub fn repair(&self) -> Write {
         let none = Attributes::new();
         let (expected, found) = (self.expected.as_ref(), self.found.as_ref().unwrap_or(&none));
@@ -44,16 +44,16 @@ impl Difference {
         Write { key: self.key.clone(), action, conditions }
     }
 
-    /// By how much each amount of a counter differs: expected less found. `None` if the items differ in more
-    /// than amounts. A counter that consumers change during a comparison may differ for a moment, but a
-    /// difference that stays the same in two passes is an error.
+    /// By how much each amount of a counter differs: expected less found. `None` if the items
+    /// differ in more than amounts. A counter that consumers change during a comparison may differ
+    /// for a moment, but a difference that stays the same in two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
         drift(self.expected.as_ref()?, self.found.as_ref()?)
     }
 }
 
-/// A value of a type that this system never writes cannot be compared in a condition; that the attribute
-/// exists can.
+/// A value of a type that this system never writes cannot be compared in a condition; that the
+/// attribute exists can.
 fn comparable(condition: Condition) -> Condition {
     let foreign = match &condition {
         Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => Some(name.clone()),
@@ -78,8 +78,8 @@ fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i
     Some(amounts)
 }
 
-/// The write that adds to a counter what it lacks; `None` if the item is no counter, or the two differ in
-/// more than amounts.
+/// The write that adds to a counter what it lacks; `None` if the item is no counter, or the two
+/// differ in more than amounts.
 fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
     if expected.is_empty() || keys::is_entity(key) {
         return None;

@@ -1,9 +1,10 @@
 //! Slot attributes: how a counter holds one amount for each of up to 60 slots.
 //!
-//! The name of such an attribute is two characters: the slot, then the letter of what is counted. In
-//! the node of an hour `Us` is what minute 30 (`U`) holds of the measure with the letter `s`.
+//! The name of such an attribute is two characters: the slot, then the letter of what is counted.
+//! In the node of an hour `Us` is what minute 30 (`U`) holds of the measure with the letter `s`.
 
-/// The characters that stand for the slots 0 to 59; one each, so that the node of an hour stays small.
+/// The characters that stand for the slots 0 to 59; one each, so that the node of an
+/// hour stays small.
 const SLOTS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx";
 
 /// The attribute of a slot (0 to 59) and a letter.
@@ -36,12 +37,13 @@ pub(crate) const fn all_distinct(letters: &[char]) -> bool {
     true
 }
 
-/// Declares what a family of counters counts in its slots, with the letters that stand for it in stored
-/// attributes.
+/// Declares what a family of counters counts in its slots, with the letters that stand for it in
+/// stored attributes.
 ///
-/// Writing and reading come from this one table, so a letter cannot be known to only one of them. A
-/// letter that occurs twice, or that stands in `retired`, fails the compilation. To remove a variant,
-/// move its letter to `retired`: generations and backups written before may still hold it.
+/// Writing and reading come from this one table, so a letter cannot be known to only one of
+/// them. A letter that occurs twice, or that stands in `retired`, fails the compilation. To
+/// remove a variant, move its letter to `retired`: generations and backups written before may
+/// still hold it.
 macro_rules! slot_letters {
     (
         $(#[$meta:meta])*

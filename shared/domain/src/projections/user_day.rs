@@ -25,8 +25,8 @@ pub(crate) fn amounts(user: UserId, at: Timestamp, activity: UserActivity) -> [(
     [(day.clone(), slot::attribute(hour, activity.letter()), 1), (day, POPULATION.to_owned(), 1)]
 }
 
-/// How often an activity happened in the hours at or after `cut`, among the items of one user. Items that
-/// are no days are ignored.
+/// How often an activity happened in the hours at or after `cut`, among the items of one user.
+/// Items that are no days are ignored.
 pub(crate) fn count_since(items: &[Item], activity: UserActivity, cut: Timestamp) -> i128 {
     let mut count = 0;
     for item in items {

@@ -1,9 +1,9 @@
 //! Views: what an entity contributes to the projections.
 //!
-//! One file for each kind of entity says which rows, amounts and totals follow from an entity's state.
-//! Nobody adds or subtracts by hand: the [diff](super::diff) writes the difference between an entity's
-//! contributions after and before an event, and a rebuild adds up the contributions of all entities.
-//! How to change a view: docs/changing-a-projection.md.
+//! One file for each kind of entity says which rows, amounts and totals follow from an entity's
+//! state. Nobody adds or subtracts by hand: the [diff](super::diff) writes the difference between
+//! an entity's contributions after and before an event, and a rebuild adds up the contributions of
+//! all entities. How to change a view: docs/changing-a-projection.md.
 
 mod api_key;
 pub(crate) use api_key::OWNER;
@@ -25,7 +25,8 @@ use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
 pub use task::{QueryTotals, TaskTotals};
 
-/// The attribute of a row with the partition key of its entity, where the sort key does not tell it.
+/// The attribute of a row with the partition key of its entity, where the sort key
+/// does not tell it.
 pub(crate) const OF: &str = "of";
 
 /// The rows, amounts and totals that follow from the state of an entity.
@@ -60,8 +61,8 @@ impl Contributions {
         self
     }
 
-    /// With amounts added to the nodes of an index that count the hour and the month of a time. `tag` is
-    /// the error type, of an error.
+    /// With amounts added to the nodes of an index that count the hour and the month of a time.
+    /// `tag` is the error type, of an error.
     fn counted(self, (index, lane): (Index, Lane), at: Timestamp, tag: Option<&str>, sums: &Sums) -> Self {
         self.sums(index::node_amounts(index, lane, at, tag, sums))
     }
@@ -77,8 +78,9 @@ impl Contributions {
     }
 }
 
-/// What an entity in this state contributes. `totals` are those of a task; empty for any other entity.
-/// Nothing, as long as the state lacks what the view needs (docs/contract/events.md, "How events merge").
+/// What an entity in this state contributes. `totals` are those of a task; empty for any other
+/// entity. Nothing, as long as the state lacks what the view needs (docs/contract/events.md, "How
+/// events merge").
 pub fn contributions(entity: &EntityKey, state: &State, totals: &TaskTotals, lanes: Lanes) -> Contributions {
     match entity {
         EntityKey::User(id) => user::contributions(*id, state, lanes),

@@ -1,5 +1,6 @@
-//! Requests that change something: their path and body (docs/contract/http.md, "PATCH /admin/users/{id}/deactivate",
-//! "POST /admin/users/deactivate", "PATCH /admin/users/{id}/reactivate").
+//! Requests that change something: their path and body (docs/contract/http.md, "PATCH
+//! /admin/users/{id}/deactivate", "POST /admin/users/deactivate", "PATCH
+//! /admin/users/{id}/reactivate").
 
 use crate::requests::parameters::{ParameterFault, ParameterKind};
 use crate::values::ids::UserId;
@@ -80,8 +81,8 @@ impl ChangeRequest for UserIdRequest {
     }
 }
 
-/// A request about the users that the body names: `{"user_ids":[...]}`, 1 to 100. A malformed id is kept as it was sent,
-/// so that it alone is refused.
+/// A request about the users that the body names: `{"user_ids":[...]}`, 1 to 100. A malformed id
+/// is kept as it was sent, so that it alone is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserIdsRequest {
     /// The ids in the order of the request; `Err` holds the text of one that is no UUID.
@@ -146,11 +147,11 @@ impl ChangeRequest for UserIdsRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Deactivated")]
 pub struct DeactivateUserAnswer {
-    /// That it is done.
+    /// A confirmation, for people.
     pub message: &'static str,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Its tasks that were active at that moment.
+    /// The number of their tasks that were active at that moment.
     pub tasks_paused: i128,
 }
 
@@ -158,39 +159,39 @@ pub struct DeactivateUserAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Reactivated")]
 pub struct ReactivateUserAnswer {
-    /// That it is done.
+    /// A confirmation, for people.
     pub message: &'static str,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
 }
 
-/// The answer of a deactivation of several users: one result for each id, in the order of the request.
+/// The answer of a deactivation of several users: a result for each id, in the order of the ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "AllDeactivated")]
 pub struct DeactivateUsersAnswer {
-    /// What became of each id.
+    /// The result for each id.
     pub results: Vec<UserResult>,
 }
 
-/// What became of one id.
+/// The result for one id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "OneResult")]
 pub struct UserResult {
-    /// The id; one that is no UUID as it was sent.
+    /// The id of the user, or the text as it was sent if it is no UUID.
     pub user_id: String,
-    /// What became of it.
+    /// The result.
     pub result: UserOutcome,
-    /// The tasks that were active at that moment, if it is deactivated.
+    /// The number of their tasks that were active at that moment, if the user is deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i128")]
     pub tasks_paused: Option<i128>,
-    /// Why it is not deactivated.
+    /// Why the user is not deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub detail: Option<String>,
 }
 
-/// What became of one id.
+/// The result for one id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]

@@ -1,8 +1,8 @@
 //! Query parameters (docs/contract/http.md, "Parameters").
 //!
-//! An endpoint declares its parameters by reading them: [`QueryParameters::read`] asks a [`ParameterReader`] for each
-//! one by name, type and bounds. The parser, the OpenAPI document and the tables of the contract all come from
-//! this one declaration.
+//! An endpoint declares its parameters by reading them: [`QueryParameters::read`] asks a
+//! [`ParameterReader`] for each one by name, type and bounds. The parser, the OpenAPI document and
+//! the tables of the contract all come from this one declaration.
 
 mod kind;
 mod reader;
@@ -11,8 +11,8 @@ pub use kind::{Integer, Parameter, ParameterKind};
 pub use reader::{PageRequest, ParameterFault, ParameterReader};
 use serde::Serialize;
 
-/// The parameters of an endpoint. Serialised they are what the audit trail records: the values as the server understood
-/// them, and nothing else of the query string.
+/// The parameters of an endpoint. Serialised they are what the audit trail records: the values as
+/// the server understood them, and nothing else of the query string.
 pub trait QueryParameters: Serialize + Sized + Send + Sync {
     /// Reads every parameter of the endpoint. The result only counts if the reader found no fault.
     fn read(params: &mut ParameterReader) -> Self;

@@ -1,4 +1,5 @@
-//! Stored items as the pure core sees them: a key, and attributes that are texts, integers or bytes.
+//! Stored items as the pure core sees them: a key, and attributes that are texts,
+//! integers or bytes.
 
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
@@ -74,8 +75,8 @@ impl Item {
         }
     }
 
-    /// The value of a number attribute. 0 if it does not exist or is no number, because counters store
-    /// no zeros.
+    /// The value of a number attribute. 0 if it does not exist or is no number, because counters
+    /// store no zeros.
     pub fn number(&self, name: &str) -> i128 {
         match self.attributes.get(name) {
             Some(Value::Number(number)) => *number,

@@ -1,4 +1,5 @@
-//! The port through which pages read: keys and ranges in, items out (docs/adr/0005-pages-await-a-reader.md).
+//! The port through which pages read: keys and ranges in, items out
+//! (docs/adr/0005-pages-await-a-reader.md).
 //!
 //! A page builds a [`ReadPlan`] and awaits a [`Reader`]; the store only executes the plan.
 
@@ -29,8 +30,8 @@ pub struct ReadPlan {
     pub gets: Vec<Key>,
     /// Ranges of items.
     pub ranges: Vec<Range>,
-    /// Whether the reads are strongly consistent: they see every write acknowledged before, and cost
-    /// twice the read units.
+    /// Whether the reads are strongly consistent: they see every write acknowledged before, and
+    /// cost twice the read units.
     pub consistent: bool,
 }
 
@@ -62,7 +63,8 @@ impl ReadPlan {
 }
 
 impl ReadResult {
-    /// Removes and returns the first `count` ranges, in the order of the plan; fewer if fewer are left.
+    /// Removes and returns the first `count` ranges, in the order of the plan; fewer if
+    /// fewer are left.
     pub fn take_ranges(&mut self, count: usize) -> Vec<Vec<Item>> {
         self.ranges.drain(..count.min(self.ranges.len())).collect()
     }
@@ -83,8 +85,8 @@ pub trait Reader: Sync {
     fn read(&self, reads: ReadPlan) -> impl Future<Output = Result<ReadResult, Self::Error>> + Send;
 }
 
-/// A stored item that does not have the form that its key implies: a defect of this system, never the
-/// caller's fault. It is answered with a 500.
+/// A stored item that does not have the form that its key implies: a defect of this system, never
+/// the caller's fault. It is answered with a 500.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("stored item {pk} / {sk}: {fault}")]
 pub struct Corrupt {

@@ -4,8 +4,8 @@
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::PK;
 
-/// A condition on the item that a write changes. If any condition of a transaction fails, none of its
-/// writes happens.
+/// A condition on the item that a write changes. If any condition of a transaction fails, none of
+/// its writes happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
     /// The attribute has this value.
@@ -59,7 +59,8 @@ pub struct Write {
 }
 
 impl Write {
-    /// Its approximate size in a request, in bytes. An amount to add or an attribute to remove counts 40.
+    /// Its approximate size in a request, in bytes. An amount to add or an attribute to
+    /// remove counts 40.
     pub fn size(&self) -> usize {
         let action = match &self.action {
             Action::Put(attributes) => attributes.iter().map(|(name, value)| name.len() + value.size()).sum(),
@@ -79,8 +80,8 @@ impl Write {
     }
 }
 
-/// The conditions that an item is as it was read, compared by these attributes. If it was not found, it
-/// must still not exist.
+/// The conditions that an item is as it was read, compared by these attributes. If it was not
+/// found, it must still not exist.
 pub fn unchanged(old: &Attributes, names: &[&str]) -> Vec<Condition> {
     if old.is_empty() {
         return vec![Condition::Absent(PK.to_owned())];

@@ -1,5 +1,5 @@
-//! JSON that is refused if a name occurs twice in an object, at any depth. Parsers differ in which of the two values
-//! they take, so such a text could mean two things.
+//! JSON that is refused if a name occurs twice in an object, at any depth. Parsers differ in which
+//! of the two values they take, so such a text could mean two things.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};

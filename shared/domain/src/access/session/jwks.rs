@@ -18,8 +18,9 @@ pub struct RsaKey {
     pub e: Vec<u8>,
 }
 
-/// The usable keys of a key set by their ids (`kid`). An id that several keys share is left out, because it does
-/// not say which of them is meant. `None` for a document that is no key set, or has no usable key.
+/// The usable keys of a key set by their ids (`kid`). An id that several keys share is left out,
+/// because it does not say which of them is meant. `None` for a document that is no key set, or
+/// has no usable key.
 pub fn select(document: &[u8]) -> Option<BTreeMap<String, RsaKey>> {
     let document = json::object(document)?;
     let entries: Vec<_> = document.get("keys")?.as_array()?.iter().filter_map(Value::as_object).collect();

@@ -7,13 +7,15 @@ use std::fmt;
 /// A fault of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TrailFault {
-    /// The time that it concerns: that of the record or the seal, or when a missing one must have been made.
+    /// The time that it concerns: that of the record or the seal, or when a missing one must
+    /// have been made.
     pub at: Timestamp,
     /// What is wrong.
     pub kind: TrailFaultKind,
 }
 
-/// What is wrong with the audit trail. Chains and seals are named with the number of the record or seal.
+/// What is wrong with the audit trail. Chains and seals are named with the number of the
+/// record or seal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TrailFaultKind {
     /// The item under this key is neither a record nor a seal, or does not belong under this key.
@@ -34,7 +36,8 @@ pub enum TrailFaultKind {
     RecordTwice(ChainId, u64),
     /// The record is missing.
     RecordMissing(ChainId, u64),
-    /// The record, or one before it in its chain, is not what was sealed, or not what the next record names.
+    /// The record, or one before it in its chain, is not what was sealed, or not what the
+    /// next record names.
     RecordChanged(ChainId, u64),
     /// The record is old enough to be sealed, and is in no seal.
     RecordUnsealed(ChainId, u64),

@@ -117,7 +117,8 @@ fn the_id_of_a_command_depends_on_kind_target_and_cause() {
     let ids = |event| commands().map(|command| command.id(&cause(event)));
     assert_eq!(ids("e1"), ids("e1"));
     assert!(ids("e1").iter().all(|id| !ids("e2").contains(id)));
-    // Computed with another program: uuid5(namespace, "task.pause\n22222222-0000-4000-8000-000000000001\ne1").
+    // Computed with another program: uuid5(namespace,
+    // "task.pause\n22222222-0000-4000-8000-000000000001\ne1").
     assert_eq!(ids("e1")[0].to_string(), "d894aab6-0126-598f-ac9c-392538316029");
 }
 

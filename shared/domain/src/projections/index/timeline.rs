@@ -29,12 +29,14 @@ pub struct PagePosition {
 }
 
 impl Timeline {
-    /// An empty timeline of the window that begins with the minute of `cut`; of all time without it.
+    /// An empty timeline of the window that begins with the minute of `cut`; of all
+    /// time without it.
     pub fn since(cut: Option<Timestamp>) -> Self {
         Self { cut: cut.map(Timestamp::floor_to_minute), ..Self::default() }
     }
 
-    /// Adds the slots of some nodes. Slots before the cut, and items that are no nodes, are ignored.
+    /// Adds the slots of some nodes. Slots before the cut, and items that are no
+    /// nodes, are ignored.
     pub fn add<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Item>) {
         for item in nodes {
             let Some((node, tag)) = keys::parse_node(&item.key) else { continue };
@@ -52,8 +54,8 @@ impl Timeline {
         }
     }
 
-    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies before the
-    /// cut, and not if it is the cut's own day, which is counted by its minutes.
+    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies
+    /// before the cut, and not if it is the cut's own day, which is counted by its minutes.
     fn add_day(&mut self, month: Month, slot: i64, measure: Measure, amount: i128) -> bool {
         let day = u32::try_from(slot).ok().and_then(|index| month.day(index));
         let Some(day) = day.filter(|day| self.cut.is_none_or(|cut| *day > cut.day())) else { return false };
@@ -61,8 +63,8 @@ impl Timeline {
         true
     }
 
-    /// Adds the slot of a minute. Returns whether it counts towards the total: only on the cut's own day,
-    /// because every later day is counted by the slot of the day.
+    /// Adds the slot of a minute. Returns whether it counts towards the total: only on the cut's
+    /// own day, because every later day is counted by the slot of the day.
     fn add_minute(&mut self, minute: Timestamp, measure: Measure, amount: i128) -> bool {
         if self.cut.is_some_and(|cut| minute < cut) {
             return false;
@@ -93,8 +95,8 @@ impl Timeline {
         days
     }
 
-    /// The day that holds the row at `offset`, newest first, and the row's offset within that day. `None`
-    /// past the last row.
+    /// The day that holds the row at `offset`, newest first, and the row's offset within that day.
+    /// `None` past the last row.
     pub fn day_of(&self, partitions: &[StatusPartition], offset: usize) -> Option<(Day, usize)> {
         newest_first(self.days().iter(), partitions, offset).map(|found| (found.slot, found.skip))
     }
@@ -104,8 +106,8 @@ impl Timeline {
         self.cut.is_some_and(|cut| cut.day() == day)
     }
 
-    /// The minute that holds the row at `offset` within a day, newest first. The hours of that day must
-    /// have been added. `None` past the last row of the day.
+    /// The minute that holds the row at `offset` within a day, newest first. The hours of that day
+    /// must have been added. `None` past the last row of the day.
     pub fn minute_of(&self, partitions: &[StatusPartition], day: Day, offset: usize) -> Option<PagePosition> {
         let minutes = self.minutes.range(day.start()..day.start().plus(DAY));
         let Descent { slot: minute, skip, rows } = newest_first(minutes, partitions, offset)?;

@@ -1,5 +1,6 @@
-//! Executions: a row in the list of their status and start, sums for the windows over their start, a row
-//! among the errors if they failed, an hour of their user's day, and the totals of their task.
+//! Executions: a row in the list of their status and start, sums for the windows over their
+//! start, a row among the errors if they failed, an hour of their user's day, and the totals
+//! of their task.
 
 use super::{Contributions, TaskTotals};
 use crate::entities::fold::State;

@@ -1,4 +1,5 @@
-//! Notifications: counted in the windows over the time they were sent, and in the hours of their user's day.
+//! Notifications: counted in the windows over the time they were sent, and in the hours of
+//! their user's day.
 
 use super::Contributions;
 use crate::entities::fold::State;

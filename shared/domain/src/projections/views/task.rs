@@ -1,5 +1,6 @@
-//! Tasks: counted by state, in their user's totals, and with the totals of all their executions in those of
-//! their query. An active task also has a row among what is stopped when its user is deactivated.
+//! Tasks: counted by state, in their user's totals, and with the totals of all their executions
+//! in those of their query. An active task also has a row among what is stopped when its user
+//! is deactivated.
 
 use super::Contributions;
 use crate::entities::fold::State;
@@ -74,8 +75,8 @@ pub struct TaskTotals {
 }
 
 impl TaskTotals {
-    /// The totals of one execution. `success` and `failed` are 0 or 1; `duration` is in milliseconds, 0
-    /// while the execution runs.
+    /// The totals of one execution. `success` and `failed` are 0 or 1; `duration` is in
+    /// milliseconds, 0 while the execution runs.
     pub fn of(day: Day, success: i128, failed: i128, duration: i128) -> Self {
         Self {
             sums: ExecutionSums { n: 1, s: success, f: failed, d: duration },
@@ -110,9 +111,9 @@ impl TaskTotals {
         self.days.range(first..=last).map(|(_, count)| count).sum()
     }
 
-    /// The text that is stored: `[[n,s,f,d],[[gap,days,count],...]]`. Consecutive days with the same count
-    /// are one run, written as the days since the run before it, its length in days, and the count. So a
-    /// task that runs daily stays small for years.
+    /// The text that is stored: `[[n,s,f,d],[[gap,days,count],...]]`. Consecutive days with the
+    /// same count are one run, written as the days since the run before it, its length in days,
+    /// and the count. So a task that runs daily stays small for years.
     pub fn store(&self) -> String {
         let mut runs: Vec<(i64, i64, i128)> = Vec::new();
         let mut next = 0;

@@ -47,7 +47,8 @@ pub enum ParameterKind {
         min: u64,
         /// The greatest value, inclusive.
         max: u64,
-        /// The value if the request does not have the parameter; `None` if that depends on other parameters.
+        /// The value if the request does not have the parameter; `None` if that depends on
+        /// other parameters.
         default: Option<u64>,
     },
     /// A boolean; false if the request does not have the parameter.

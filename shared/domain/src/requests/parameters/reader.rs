@@ -1,4 +1,5 @@
-//! The reader of a query string: the values of the parameters, their declarations, and every fault.
+//! The reader of a query string: the values of the parameters, their declarations,
+//! and every fault.
 
 use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind};
 use crate::access::credentials::KEY_PREFIX;
@@ -7,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One thing that is wrong with a request.
+/// A fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Fault")]
 pub struct ParameterFault {
-    /// Where: `query`, `path` or `body`, then the name.
+    /// Where the fault is: `query`, `path` or `body`, then the name.
     pub loc: [String; 2],
     /// What is wrong, for people.
     pub msg: String,
@@ -20,8 +21,8 @@ pub struct ParameterFault {
     pub kind: &'static str,
 }
 
-/// Reads the parameters of an endpoint from a query string. It collects the declarations of the parameters that were
-/// read and the faults that were found.
+/// Reads the parameters of an endpoint from a query string. It collects the declarations of the
+/// parameters that were read and the faults that were found.
 #[derive(Debug)]
 pub struct ParameterReader {
     values: BTreeMap<String, Vec<String>>,
@@ -48,7 +49,8 @@ impl ParameterReader {
         self.faults.push(ParameterFault { loc: ["query".to_owned(), name.to_owned()], msg, kind });
     }
 
-    /// Declares a parameter and returns its value, if the request has it once. A repeated parameter is a fault.
+    /// Declares a parameter and returns its value, if the request has it once. A repeated
+    /// parameter is a fault.
     fn single(&mut self, name: &'static str, about: &'static str, kind: ParameterKind) -> Option<String> {
         self.declared.push(Parameter { name, about, kind });
         let mut values = self.values.remove(name)?;
@@ -103,8 +105,8 @@ impl ParameterReader {
         user
     }
 
-    /// The name of an action, such as `stats.read`; `None` if the request does not have it. A text that could contain an
-    /// API key is refused, because the audit trail records it.
+    /// The name of an action, such as `stats.read`; `None` if the request does not have it. A text
+    /// that could contain an API key is refused, because the audit trail records it.
     pub fn action(&mut self, name: &'static str, about: &'static str) -> Option<String> {
         let text = self.single(name, about, ParameterKind::Action)?;
         let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
@@ -137,8 +139,8 @@ impl ParameterReader {
         self.read_page(limit, |declaration| Some(declaration.default))
     }
 
-    /// The requested page of a list that need not be paged: the defaults of `page` and `limit` only apply if the request
-    /// has the other of the two, and are not declared.
+    /// The requested page of a list that need not be paged: the defaults of `page` and `limit`
+    /// only apply if the request has the other of the two, and are not declared.
     pub fn optional_page(&mut self, limit: &Integer) -> PageRequest {
         self.read_page(limit, |_| None)
     }
