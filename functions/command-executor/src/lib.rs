@@ -16,7 +16,7 @@ use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
 use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, schedule_of};
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, temporal_schedule_id};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 use torale_platform::batch::{self, QueueMessage};
@@ -153,13 +153,13 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
     async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
         let existed = match &received.command {
             Command::PauseTask { task_id, .. } => {
-                self.temporal.pause(&schedule_of(task_id), &received.note()).await?
+                self.temporal.pause(&temporal_schedule_id(task_id), &received.note()).await?
             }
             Command::BanUser { clerk_user_id, .. } => self.clerk.ban(clerk_user_id).await?,
             // The confirming event is the revocation.
             Command::RevokeKey { .. } => true,
         };
-        let events = received.confirmed(existed, (self.clock)());
+        let events = received.confirming_events(existed, (self.clock)());
         self.events.send(&events).await.map_err(CommandFailure::NotConfirmed)?;
         Ok(if existed { CommandOutcome::CarriedOut } else { CommandOutcome::NothingThere })
     }

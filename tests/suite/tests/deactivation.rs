@@ -450,7 +450,7 @@ async fn a_task_that_comes_to_life_again_while_its_order_waits_is_stopped_later_
     let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
     let last = received.iter().filter(|r| r.command.target() == task(50)).max_by_key(|r| r.at).unwrap();
     assert!(last.at > ahead);
-    stack.consume(&last.confirmed(true, NOW)).await;
+    stack.consume(&last.confirming_events(true, NOW)).await;
     let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
 }

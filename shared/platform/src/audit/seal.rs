@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::audit::Link;
-use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
+use torale_domain::audit::seal::{
+    self, HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealableRecords, SealedHeads, Statement,
+};
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::Corrupt;
@@ -97,11 +99,15 @@ pub struct Sealer<'a, S> {
 #[derive(Default)]
 struct Buffer {
     links: Vec<Link>,
-    heads: Sealed,
+    heads: SealedHeads,
 }
 
 impl Buffer {
+<<<<<<< HEAD
     fn add(&mut self, fresh: Fresh, progress: &mut Progress, report: &mut SealReport) {
+=======
+    fn add(&mut self, fresh: SealableRecords, progress: &mut Progress, done: &mut SealReport) {
+>>>>>>> domain
         for head in fresh.heads {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
@@ -111,8 +117,13 @@ impl Buffer {
     }
 }
 
+<<<<<<< HEAD
 /// The records of a page that continue the chains as they are sealed or buffered.
 fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
+=======
+/// The records of a page that continue what is sealed or about to be.
+fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
+>>>>>>> domain
     let links = page.iter().filter_map(|item| {
         let link = Link::load(item);
         if link.is_none() {
@@ -120,16 +131,21 @@ fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
         }
         link
     });
-    seal::fresh(&progress.sealed, links.collect())
+    seal::sealable(&progress.sealed, links.collect())
 }
 
 /// The seals so far.
 #[derive(Default)]
 struct Progress {
     last: Option<Seal>,
+<<<<<<< HEAD
     /// The last sealed record of each chain that may still grow.
     sealed: Sealed,
     /// Whether the last seal was signed with another key.
+=======
+    sealed: SealedHeads,
+    /// The last one was made with another key.
+>>>>>>> domain
     foreign: bool,
 }
 
@@ -153,7 +169,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         let mut progress = self.progress(now).await?;
         report.foreign = progress.foreign;
         let from = match &progress.last {
-            Some(last) => last.statement.at.min(now).plus(-SETTLED),
+            Some(last) => last.statement.at.min(now).plus(-MAX_RECORD_DELAY),
             None => match self.first_hour().await? {
                 Some(hour) => hour.start(),
                 None => return Ok(()),
@@ -183,8 +199,13 @@ impl<'a, S: Signer> Sealer<'a, S> {
         progress: &mut Progress,
         report: &mut SealReport,
     ) -> Result<(), SealError> {
+<<<<<<< HEAD
         let unmoved = now.min(from.plus(SETTLED));
         let (mut buffer, seals) = (Buffer::default(), report.seals);
+=======
+        let unmoved = now.min(from.plus(MAX_RECORD_DELAY));
+        let (mut buffer, seals) = (Buffer::default(), done.seals);
+>>>>>>> domain
         for partition in keys::audit_records(hour) {
             let mut next = Some(keys::row_time(from));
             while let Some(start) = next {
@@ -199,10 +220,17 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 }
             }
         }
+<<<<<<< HEAD
         if report.seals > seals || !buffer.links.is_empty() {
             // No record is written to an hour that ended this long ago.
             let settled = Hour(hour.0 + 1).start().plus(SETTLED);
             self.seal(progress, &mut buffer, now.min(settled), report).await?;
+=======
+        if done.seals > seals || !buffer.links.is_empty() {
+            // Nothing more can come into an hour that is over for so long.
+            let settled = Hour(hour.0 + 1).start().plus(MAX_RECORD_DELAY);
+            self.seal(progress, &mut buffer, now.min(settled), done).await?;
+>>>>>>> domain
         }
         Ok(())
     }
@@ -221,8 +249,13 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 let seal = seal.map_err(StoreError::from)?;
                 // Chains of hours before this one can't grow any more.
                 let last = progress.last.as_ref().unwrap_or(&seal);
+<<<<<<< HEAD
                 let open = last.statement.at.min(now).plus(-SETTLED).hour();
                 // Seals within an hour carry the time of the seal before them, so all seals of one time are read.
+=======
+                let open = last.statement.at.min(now).plus(-MAX_RECORD_DELAY).hour();
+                // Seals on the way through an hour bear the time of the one before them, so all of that time are needed.
+>>>>>>> domain
                 let at = seal.statement.at;
                 if at < open.start() && at < *closed.get_or_insert(at) {
                     return Ok(progress);

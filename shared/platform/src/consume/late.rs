@@ -10,7 +10,7 @@ use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReade
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use torale_domain::deactivation::commands::Cause;
-use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stopping};
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stop_command};
 use torale_domain::entities::readings::{ApiKey, Task, User};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
@@ -82,11 +82,15 @@ pub(super) async fn stop(
     for ResourceToStop { user, owned, since, trace } in active {
         let Some(deactivation) = deactivations.get(&user) else { continue };
         let entity = Entity::load(found.get(&keys::user(user)))?;
-        if deactivation.holds(&User::of(&entity.state)) {
-            let what = OutboxAction::Late { command: stopping(owned, user), since };
+        if deactivation.is_in_effect(&User::of(&entity.state)) {
+            let what = OutboxAction::StopResumed { command: stop_command(owned, user), since };
             let generation = pointer.live.name.clone();
             let cause = Cause { trace, ..deactivation.cause() };
+<<<<<<< HEAD
             entries.push(OutboxEntry { cause, at: now, generation, what });
+=======
+            orders.push(OutboxEntry { cause, at: now, generation, action: what });
+>>>>>>> domain
         }
     }
     let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();

@@ -7,7 +7,7 @@ use crate::config::{self, IdentitySettings};
 use crate::error::IdentityProviderError;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use std::sync::Arc;
-use torale_domain::access::session::{Refused, Rules, Session, Token, TokenFault};
+use torale_domain::access::session::{Session, SessionRules, Token, TokenFault, TokenRefusal};
 use torale_domain::values::time::Timestamp;
 
 /// Verifies session tokens of one Clerk instance.
@@ -26,6 +26,16 @@ enum SessionKeys {
     Fetched(KeyCache),
 }
 
+<<<<<<< HEAD
+=======
+/// What verifies session tokens.
+#[derive(Debug)]
+pub(super) struct SessionVerifier {
+    pub(super) rules: SessionRules,
+    pub(super) keys: SessionKeys,
+}
+
+>>>>>>> domain
 impl SessionVerifier {
     /// A verifier with these settings; `None` if they name no issuer.
     pub(super) fn new(settings: &IdentitySettings) -> Result<Option<Self>, IdentityMisconfigured> {
@@ -51,13 +61,13 @@ impl SessionVerifier {
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Result<Session, Refused>, IdentityProviderError> {
+    ) -> Result<Result<Session, TokenRefusal>, IdentityProviderError> {
         let token = match Token::read(token) {
             Ok(token) => token,
             Err(fault) => return Ok(Err(fault.into())),
         };
         let checked = token.check(&self.rules, now);
-        if let Err(Refused::Invalid(_)) = checked {
+        if let Err(TokenRefusal::Invalid(_)) = checked {
             return Ok(checked);
         }
         let Some(key) = self.key(&token).await? else { return Ok(Err(TokenFault::UnknownKey.into())) };

@@ -143,7 +143,7 @@ impl Run {
     pub(super) async fn rollback(&self, to: Option<&str>) -> CommandResult {
         let mut pointer = self.replay.pointer().await?;
         let there = to.is_some_and(|to| to == pointer.live.name);
-        let beside = pointer.beside.as_ref().map(|beside| beside.generation.name.as_str());
+        let beside = pointer.shadow.as_ref().map(|beside| beside.generation.name.as_str());
         if let Some(to) = to.filter(|to| !there && beside != Some(*to)) {
             return Err(CommandError::Input(format!("{to} is not written beside the live one; promote it")));
         }
