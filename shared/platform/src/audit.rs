@@ -31,23 +31,13 @@ impl AuditTrail {
         F: Future<Output = Result<T, E>>,
         E: From<StoreError>,
     {
-<<<<<<< HEAD
         let mut current = self.chain.lock().await;
-        let chain = current.take().filter(|chain| chain.takes(entry.at));
-        let mut chain = chain.unwrap_or_else(|| Chain::start(entry.at, &clock::unique()));
-        let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
-        let written = write(link.clone()).await?;
-        chain.follow(&link);
-        *current = Some(chain);
-=======
-        let mut own = self.chain.lock().await;
-        let chain = own.take().filter(|chain| chain.accepts(entry.at));
+        let chain = current.take().filter(|chain| chain.accepts(entry.at));
         let mut chain = chain.unwrap_or_else(|| Chain::start(entry.at, &clock::unique()));
         let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
         let written = write(link.clone()).await?;
         chain.advance(&link);
-        *own = Some(chain);
->>>>>>> domain
+        *current = Some(chain);
         Ok(written)
     }
 }

@@ -96,33 +96,8 @@ impl Consumer {
         let entities: Vec<EntityBatch> = batch.entities.into_values().filter(durable).collect();
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
-<<<<<<< HEAD
                 let step = Projection { pointer, entities, traces: &batch.traces, deadline, usage };
                 failed.extend(self.project(step, now, &mut outcome).await);
-=======
-                let awakened = late::awakened(&units, &batch.traces);
-                // The one beside first: what was to be seen in the live one is there after a flip. It gets half of the
-                // time, and what fails there comes again; the live one is written all the same.
-                if let Some(beside) = &pointer.shadow {
-                    let half = deadline.saturating_duration_since(Instant::now()) / 2;
-                    let half = Instant::now() + half;
-                    let done = project(&self.store, &beside.generation, units.clone(), half, usage).await;
-                    failed.extend(done.failed);
-                }
-                let done = project(&self.store, &pointer.live, units, deadline, usage).await;
-                failed.extend(done.failed);
-                outcome.without_effect = done.without_effect;
-                outcome.transactions = done.transactions;
-                outcome.lost_races = done.lost_races;
-                let stopped = late::stop(&self.store, &self.generations, &pointer, &awakened, now, usage);
-                match in_time(deadline, stopped).await {
-                    Ok(orders) => outcome.late_orders = orders,
-                    Err(error) => {
-                        tracing::error!(%error, "what came to life can't be looked at");
-                        failed.extend(awakened.iter().flat_map(|one| one.messages.iter().copied()));
-                    }
-                }
->>>>>>> domain
             }
             Err(error) => {
                 tracing::error!(%error, "the live generation can't be read");
@@ -178,7 +153,7 @@ impl Consumer {
         let mut failed = BTreeSet::new();
         // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of the
         // time. What fails there comes again, and the live generation is written all the same.
-        if let Some(shadow) = &pointer.beside {
+        if let Some(shadow) = &pointer.shadow {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let report = project(&self.store, &shadow.generation, entities.clone(), half, usage).await;
             failed.extend(report.failed);

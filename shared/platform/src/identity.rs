@@ -27,17 +27,10 @@ use crate::limit::Limiter;
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
 use roles::RoleSource;
 use session::SessionVerifier;
-<<<<<<< HEAD
 use tokio::time::Instant;
 use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus};
-use torale_domain::access::session::{Refused, Session};
-=======
-pub use settings::{IdentityMisconfigured, IdentitySettings};
-use torale_domain::access::credentials::{self, AccessRefusal, Credentials};
-use torale_domain::access::rate_limits::RateLimitDecision;
 use torale_domain::access::session::{Session, TokenRefusal};
->>>>>>> domain
 use torale_domain::audit::{AuthMethod, Principal};
 use torale_domain::events::clerk;
 use torale_domain::projections::entity::Entity;
@@ -203,45 +196,8 @@ impl Identity {
         Ok(Self { sessions: SessionVerifier::new(settings)?, roles: RoleSource::new(settings)? })
     }
 
-<<<<<<< HEAD
     /// Whether a user's role is the one in the projections.
     pub(crate) const fn uses_projected_roles(&self) -> bool {
-=======
-    /// Finds out whether who asks may at all, and may now: one round trip. The limit is counted beside the reading
-    /// of the user.
-    pub(crate) async fn admit(
-        &self,
-        asked: &AuthRequest<'_>,
-        found: CredentialLookup,
-        seen: &mut AuthContext,
-    ) -> Result<(), AdminError> {
-        let refused = AdminError::Refused;
-        let CredentialLookup { presented, user_id, generation } = found;
-        let reader = TableReader::of(asked.store, &generation, asked.usage);
-        let key = keys::user(user_id);
-        let user = reader.read(ReadPlan::gets([key.clone()]).consistent());
-        let counting = asked.limiter.count(asked.store, user_id, asked.now, asked.usage);
-        let (found, judged) = futures::try_join!(user, counting)?;
-        let user = Entity::load(found.items.get(&key)).map_err(StoreError::from)?;
-        let caller = credentials::caller(&user, presented.of_deactivated());
-        if !matches!(caller, Err(AccessRefusal::InvalidKey | AccessRefusal::InvalidToken)) {
-            seen.authenticated(&judged);
-        }
-        let caller = caller.map_err(refused)?;
-        seen.is_user(&caller.clerk_user_id);
-        if presented.contradicts(&caller.clerk_user_id) {
-            return Err(refused(AccessRefusal::NotAdmin));
-        }
-        credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(refused)?;
-        match judged {
-            RateLimitDecision::Full { retry_after, .. } => Err(AdminError::RateLimited { retry_after }),
-            RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => Ok(()),
-        }
-    }
-
-    /// Whether roles are those of the projections.
-    pub(crate) const fn has_projected_roles(&self) -> bool {
->>>>>>> domain
         matches!(self.roles, RoleSource::Projection)
     }
 
@@ -300,9 +256,7 @@ impl Identity {
             identity.principal.clerk_user_id = Some(caller.clerk_user_id.clone());
         }
         let rate_limit = match &decision {
-            RateLimitDecision::Open(status) | RateLimitDecision::Full { standing: status, .. } => {
-                Some(*status)
-            }
+            RateLimitDecision::Open(status) | RateLimitDecision::Full { status, .. } => Some(*status),
             RateLimitDecision::Unprepared => None,
         };
         let authorised = self.authorise(&lookup.credentials, caller);
@@ -326,7 +280,7 @@ impl Identity {
         if credentials.contradicts(&caller.clerk_user_id) {
             return Err(AdminError::Refused(AccessRefusal::NotAdmin));
         }
-        credentials::admit(self.roles.role(&caller).await?.as_deref()).map_err(AdminError::Refused)
+        credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(AdminError::Refused)
     }
 }
 

@@ -53,29 +53,15 @@ impl Limiter {
         now: Timestamp,
         usage: &Usage,
     ) -> Result<RateLimitDecision, StoreError> {
-<<<<<<< HEAD
         let memory = self.users().get(&user).cloned().unwrap_or_default();
         if let Some((standing, retry_after)) = memory.refusal(now) {
-            return Ok(RateLimitDecision::Full { standing, retry_after });
+            return Ok(RateLimitDecision::Full { status: standing, retry_after });
         }
         // Forgotten first: if the write fails, nothing is remembered that could make the next one fail too.
         self.users().remove(&user);
         let counted = store.count_request(&self.limits, user, now, &memory.stale, usage).await?;
         let refused = match counted.decision {
-            RateLimitDecision::Full { standing, retry_after } => {
-=======
-        let known = self.learned().get(&user).cloned().unwrap_or_default();
-        if let Some((standing, retry_after)) = known.closed(now) {
-            return Ok(RateLimitDecision::Full { status: standing, retry_after });
-        }
-        // Taken out first: if the write fails, nothing is remembered that could make the next one fail too.
-        self.learned().remove(&user);
-        let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
-        let refused = match counted.judged {
-            RateLimitDecision::Full { status: standing, retry_after } => {
->>>>>>> domain
-                Some((standing, now.plus(retry_after * 1000)))
-            }
+            RateLimitDecision::Full { status, retry_after } => Some((status, now.plus(retry_after * 1000))),
             RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => None,
         };
         let mut users = self.users();

@@ -87,17 +87,10 @@ impl<'a> Relay<'a> {
                         continue;
                     }
                 };
-<<<<<<< HEAD
                 after = Some(entry.key.clone());
-                let at = entry.order.at;
+                let at = entry.entry.at;
                 match Box::pin(self.process(entry, deadline, &mut report)).await {
                     Ok(()) => report.completed += 1,
-=======
-                after = Some(pending.key.clone());
-                let at = pending.entry.at;
-                match Box::pin(self.work_off(pending, deadline, &mut relayed)).await {
-                    Ok(()) => relayed.orders += 1,
->>>>>>> domain
                     Err(error) => {
                         tracing::warn!(%error, since = %at, "an order stays in the outbox");
                         report.failed += 1;
@@ -157,13 +150,8 @@ impl<'a> Relay<'a> {
         let Some(range) = entry.range() else { return Ok(Vec::new()) };
         let live = self.generations.read(self.store, self.usage).await?;
         let mut tables = vec![live.table()];
-<<<<<<< HEAD
-        if live.name != entry.order.generation {
-            tables.push(keys::projections_table(&entry.order.generation));
-=======
-        if live.name != pending.entry.generation {
-            tables.push(keys::projections_table(&pending.entry.generation));
->>>>>>> domain
+        if live.name != entry.entry.generation {
+            tables.push(keys::projections_table(&entry.entry.generation));
         }
         let mut rows = BTreeMap::new();
         for (position, table) in tables.iter().enumerate() {

@@ -64,15 +64,9 @@ impl<'a> AuditIndex<'a> {
         }
     }
 
-<<<<<<< HEAD
     /// The last sealed record of each chain.
-    async fn sealed(&self) -> Result<Sealed, StoreError> {
-        let (mut sealed, mut before) = (Sealed::new(), None);
-=======
-    /// How far each chain is sealed.
     async fn sealed(&self) -> Result<SealedHeads, StoreError> {
         let (mut sealed, mut before) = (SealedHeads::new(), None);
->>>>>>> domain
         loop {
             let items = self.store.audit_seals(before, self.usage).await?;
             for item in &items {
@@ -102,35 +96,18 @@ impl<'a> AuditIndex<'a> {
         Ok(added)
     }
 
-<<<<<<< HEAD
     async fn remove_indexed(&self, records: &mut Vec<&Record>) -> Result<(), StoreError> {
-        let marks = ReadPlan::gets(records.iter().map(|record| facets::mark(record))).consistent();
+        let marks = ReadPlan::gets(records.iter().map(|record| facets::indexed_row(record))).consistent();
         let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
         let indexed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
-        records.retain(|record| !indexed.contains(&facets::mark(record)));
+        records.retain(|record| !indexed.contains(&facets::indexed_row(record)));
         Ok(())
     }
 
     async fn add_in_one_transaction(&self, mut records: Vec<&Record>) -> Result<u64, StoreError> {
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         while !records.is_empty() {
-            match self.store.transact(AUDIT_INDEX_TABLE, facets::plan(&records), self.usage).await {
-=======
-    async fn leave_out_listed(&self, records: &mut Vec<&Record>) -> Result<(), StoreError> {
-        let marks = ReadPlan::gets(records.iter().map(|record| facets::indexed_row(record))).consistent();
-        let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
-        let listed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
-        records.retain(|record| !listed.contains(&facets::indexed_row(record)));
-        Ok(())
-    }
-
-    async fn list_some(&self, mut records: Vec<&Record>) -> Result<u64, StoreError> {
-        for attempt in 0..MAX_ATTEMPTS {
-            if records.is_empty() {
-                return Ok(0);
-            }
             match self.store.transact(AUDIT_INDEX_TABLE, facets::index_writes(&records), self.usage).await {
->>>>>>> domain
                 Ok(()) => return Ok(count(records.len())),
                 Err(TransactError::Failed(error)) => return Err(error),
                 Err(TransactError::Race) => {}

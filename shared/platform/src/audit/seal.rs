@@ -103,11 +103,7 @@ struct Buffer {
 }
 
 impl Buffer {
-<<<<<<< HEAD
-    fn add(&mut self, fresh: Fresh, progress: &mut Progress, report: &mut SealReport) {
-=======
-    fn add(&mut self, fresh: SealableRecords, progress: &mut Progress, done: &mut SealReport) {
->>>>>>> domain
+    fn add(&mut self, fresh: SealableRecords, progress: &mut Progress, report: &mut SealReport) {
         for head in fresh.heads {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
@@ -117,13 +113,8 @@ impl Buffer {
     }
 }
 
-<<<<<<< HEAD
 /// The records of a page that continue the chains as they are sealed or buffered.
-fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
-=======
-/// The records of a page that continue what is sealed or about to be.
 fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
->>>>>>> domain
     let links = page.iter().filter_map(|item| {
         let link = Link::load(item);
         if link.is_none() {
@@ -138,14 +129,9 @@ fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
 #[derive(Default)]
 struct Progress {
     last: Option<Seal>,
-<<<<<<< HEAD
     /// The last sealed record of each chain that may still grow.
-    sealed: Sealed,
-    /// Whether the last seal was signed with another key.
-=======
     sealed: SealedHeads,
-    /// The last one was made with another key.
->>>>>>> domain
+    /// Whether the last seal was signed with another key.
     foreign: bool,
 }
 
@@ -199,13 +185,8 @@ impl<'a, S: Signer> Sealer<'a, S> {
         progress: &mut Progress,
         report: &mut SealReport,
     ) -> Result<(), SealError> {
-<<<<<<< HEAD
-        let unmoved = now.min(from.plus(SETTLED));
-        let (mut buffer, seals) = (Buffer::default(), report.seals);
-=======
         let unmoved = now.min(from.plus(MAX_RECORD_DELAY));
-        let (mut buffer, seals) = (Buffer::default(), done.seals);
->>>>>>> domain
+        let (mut buffer, seals) = (Buffer::default(), report.seals);
         for partition in keys::audit_records(hour) {
             let mut next = Some(keys::row_time(from));
             while let Some(start) = next {
@@ -220,17 +201,10 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 }
             }
         }
-<<<<<<< HEAD
         if report.seals > seals || !buffer.links.is_empty() {
             // No record is written to an hour that ended this long ago.
-            let settled = Hour(hour.0 + 1).start().plus(SETTLED);
-            self.seal(progress, &mut buffer, now.min(settled), report).await?;
-=======
-        if done.seals > seals || !buffer.links.is_empty() {
-            // Nothing more can come into an hour that is over for so long.
             let settled = Hour(hour.0 + 1).start().plus(MAX_RECORD_DELAY);
-            self.seal(progress, &mut buffer, now.min(settled), done).await?;
->>>>>>> domain
+            self.seal(progress, &mut buffer, now.min(settled), report).await?;
         }
         Ok(())
     }
@@ -249,13 +223,8 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 let seal = seal.map_err(StoreError::from)?;
                 // Chains of hours before this one can't grow any more.
                 let last = progress.last.as_ref().unwrap_or(&seal);
-<<<<<<< HEAD
-                let open = last.statement.at.min(now).plus(-SETTLED).hour();
-                // Seals within an hour carry the time of the seal before them, so all seals of one time are read.
-=======
                 let open = last.statement.at.min(now).plus(-MAX_RECORD_DELAY).hour();
-                // Seals on the way through an hour bear the time of the one before them, so all of that time are needed.
->>>>>>> domain
+                // Seals within an hour carry the time of the seal before them, so all seals of one time are read.
                 let at = seal.statement.at;
                 if at < open.start() && at < *closed.get_or_insert(at) {
                     return Ok(progress);

@@ -86,11 +86,7 @@ pub(super) async fn stop(
             let what = OutboxAction::StopResumed { command: stop_command(owned, user), since };
             let generation = pointer.live.name.clone();
             let cause = Cause { trace, ..deactivation.cause() };
-<<<<<<< HEAD
-            entries.push(OutboxEntry { cause, at: now, generation, what });
-=======
-            orders.push(OutboxEntry { cause, at: now, generation, action: what });
->>>>>>> domain
+            entries.push(OutboxEntry { cause, at: now, generation, action: what });
         }
     }
     let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();

@@ -34,7 +34,7 @@ impl OutgoingEvent {
             "datacontenttype": "application/json",
             "data": { "user_id": target, "by": caller.to_string() },
         });
-        let message = commands::traced(message, trace).to_string();
+        let message = commands::with_trace(message, trace).to_string();
         match events::parse(&message, None) {
             Ok(ReceivedMessage::Known(event)) => Ok(Self { event: *event, message }),
             Ok(ReceivedMessage::Unknown { .. }) => {

@@ -57,7 +57,7 @@ impl UserSnapshot {
             return Err(AdminError::Refused(writer.refusal));
         }
         if writer.uses_projected_roles {
-            credentials::admit(caller.role).map_err(AdminError::Refused)?;
+            credentials::require_admin(caller.role).map_err(AdminError::Refused)?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl UserSnapshot {
     /// The user's last deactivation, if no event has reactivated the user since.
     pub(super) fn current_deactivation(&self, user: &User<'_>) -> Result<Option<Deactivation>, StoreError> {
         let last = self.deactivation.as_ref().map(Deactivation::load).transpose()?;
-        Ok(last.filter(|last| last.holds(user)))
+        Ok(last.filter(|last| last.is_in_effect(user)))
     }
 
     /// The number of the user's active tasks.

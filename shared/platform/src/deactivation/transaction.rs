@@ -63,7 +63,7 @@ async fn projection_writes(
     outgoing: &OutgoingEvent,
 ) -> Result<TableWrites, StatusChangeError> {
     let mut writes = Vec::new();
-    for generation in snapshot.pointer.written() {
+    for generation in snapshot.pointer.written_generations() {
         // The snapshot was read from the live generation.
         let is_live = *generation == snapshot.pointer.live;
         let known = if is_live { snapshot.entities.clone() } else { Entities::new() };

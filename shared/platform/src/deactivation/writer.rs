@@ -146,10 +146,10 @@ impl UserStatusWriter<'_> {
             cause: Cause { trace: self.trace.clone(), ..deactivation.cause() },
             at: self.now,
             generation: snapshot.pointer.live.name.clone(),
-            what: OutboxAction::Everything { user_id, clerk_user_id },
+            action: OutboxAction::StopUser { user_id, clerk_user_id },
         };
         let item = entry.item().map_err(|e| internal(&e))?;
-        let stored = StoredOutboxEntry { key: item.key.clone(), order: entry, cursor: None };
+        let stored = StoredOutboxEntry { key: item.key.clone(), entry, cursor: None };
         Ok((item, stored))
     }
 }

@@ -13,7 +13,7 @@ use torale_domain::values::time::Timestamp;
 /// Verifies session tokens of one Clerk instance.
 #[derive(Debug)]
 pub(super) struct SessionVerifier {
-    rules: Rules,
+    rules: SessionRules,
     keys: SessionKeys,
 }
 
@@ -26,16 +26,6 @@ enum SessionKeys {
     Fetched(KeyCache),
 }
 
-<<<<<<< HEAD
-=======
-/// What verifies session tokens.
-#[derive(Debug)]
-pub(super) struct SessionVerifier {
-    pub(super) rules: SessionRules,
-    pub(super) keys: SessionKeys,
-}
-
->>>>>>> domain
 impl SessionVerifier {
     /// A verifier with these settings; `None` if they name no issuer.
     pub(super) fn new(settings: &IdentitySettings) -> Result<Option<Self>, IdentityMisconfigured> {
@@ -52,7 +42,7 @@ impl SessionVerifier {
             (None, None) => return Err(IdentityMisconfigured::NoKeys),
         };
         let authorized_parties = settings.authorized_parties.clone().unwrap_or_default();
-        Ok(Some(Self { rules: Rules { issuer, authorized_parties }, keys }))
+        Ok(Some(Self { rules: SessionRules { issuer, authorized_parties }, keys }))
     }
 
     /// The session that a token stands for, or why the token is refused. A key is fetched only if nothing but the

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::pin::pin;
 use std::time::Duration;
 use torale_domain::audit::AuditEntry;
-use torale_domain::audit::record::harmless;
+use torale_domain::audit::record::redacted;
 use torale_domain::values::time::Timestamp;
 
 /// How much longer than for its audit record an answer waits for the use of its key to be stored.
@@ -90,7 +90,7 @@ impl RequestScope<'_> {
             status: status.as_u16(),
             request_id: self.request_id.clone(),
             source: request::source_address(self.request),
-            user_agent: user_agent.map(|agent| harmless(&agent)),
+            user_agent: user_agent.map(|agent| redacted(&agent)),
             duration_ms: self.elapsed_ms(),
         }
     }

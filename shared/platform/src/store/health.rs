@@ -28,19 +28,11 @@ pub struct Sealing {
 }
 
 impl Store {
-<<<<<<< HEAD:shared/platform/src/store/health.rs
     /// When the oldest entry of the outbox was created; `None` if the outbox is empty. It reads 1,000 entries at most.
     pub async fn oldest_outbox_entry(&self, usage: &Usage) -> Result<Option<Timestamp>, StoreError> {
         let entries = self.outbox_entries(None, OUTBOX_ENTRIES, usage).await?;
         // The relay reports an unreadable entry by a metric of its own.
-        Ok(entries.into_iter().flatten().map(|stored| stored.order.at).min())
-=======
-    /// When the oldest order of the outbox was made, if there is one; of the first thousand, should there be more.
-    pub async fn oldest_order(&self, usage: &Usage) -> Result<Option<Timestamp>, StoreError> {
-        let orders = self.pending_orders(None, ORDERS, usage).await?;
-        // One that can't be read is the relay's to tell.
-        Ok(orders.into_iter().flatten().map(|pending| pending.entry.at).min())
->>>>>>> domain:shared/platform/src/store/machinery.rs
+        Ok(entries.into_iter().flatten().map(|stored| stored.entry.at).min())
     }
 
     /// The number of items in the quarantine: at most 1,000 for each first digit of their digests. Almost every message
@@ -59,13 +51,8 @@ impl Store {
         let load = |item| Seal::load(item).ok_or_else(|| Corrupt::new(&item.key, "not a seal"));
         let last = found.ranges.iter().flatten().map(load).next().transpose()?.map(|seal| seal.statement.at);
         let since = last.unwrap_or(Timestamp::EARLIEST);
-<<<<<<< HEAD:shared/platform/src/store/health.rs
         // A record is stored in the hour of its chain, which may have ended a moment before.
-        let first = since.plus(-SETTLED).hour().0.max(now.hour().0 - HOURS);
-=======
-        // A record lies in the hour of its chain, which may have ended a moment before.
         let first = since.plus(-MAX_RECORD_DELAY).hour().0.max(now.hour().0 - HOURS);
->>>>>>> domain:shared/platform/src/store/machinery.rs
         let partitions = (first..=now.hour().0).map(Hour).flat_map(keys::audit_records);
         let ranges =
             partitions.map(|pk| Range { pk, from: Some(keys::row_time(since.plus(1))), ..Range::default() });

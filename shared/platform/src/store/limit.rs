@@ -46,23 +46,13 @@ impl Store {
         usage: &Usage,
     ) -> Result<RequestCount, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-<<<<<<< HEAD
             let CountedItem { attributes, counted } = self.try_count(limits, user, now, stale, usage).await?;
             let stale = limits.stale(&attributes, now).into_iter().map(str::to_owned).collect();
-            match limits.judge(&attributes, now) {
+            match limits.decide(&attributes, now) {
                 RateLimitDecision::Unprepared => self.prepare(limits, user, &attributes, usage).await?,
                 // This request was counted, so it is within the limits; the next one is not.
-                RateLimitDecision::Full { standing, .. } if counted => {
-                    return Ok(RequestCount { decision: RateLimitDecision::Open(standing), stale });
-=======
-            let (item, admitted) = self.try_count(limits, user, now, stale, usage).await?;
-            let stale = limits.stale(&item, now).into_iter().map(str::to_owned).collect();
-            match limits.decide(&item, now) {
-                RateLimitDecision::Unprepared => self.prepare(limits, user, &item, usage).await?,
-                // The write that was admitted may have been the last: what counts is that it took place.
-                RateLimitDecision::Full { status: standing, .. } if admitted => {
-                    return Ok(RequestCount { judged: RateLimitDecision::Open(standing), stale });
->>>>>>> domain
+                RateLimitDecision::Full { status, .. } if counted => {
+                    return Ok(RequestCount { decision: RateLimitDecision::Open(status), stale });
                 }
                 // The limits have been changed or a window has opened since: it would be counted by now.
                 RateLimitDecision::Open(_) if !counted => {}
