@@ -15,12 +15,12 @@
 
 pub mod audit;
 pub mod auth;
+pub mod calendar;
 pub mod changes;
 pub mod clerk;
 pub mod commands;
 pub mod commit;
 pub mod compare;
-pub mod cron;
 pub mod entities;
 pub mod events;
 pub mod fold;

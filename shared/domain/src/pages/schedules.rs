@@ -2,7 +2,7 @@
 
 use super::listing::Listing;
 use super::{Names, TemporalUi, read_entities};
-use crate::cron;
+use crate::calendar;
 use crate::entities::Schedule;
 use crate::fold::EntityKey;
 use crate::ids::TaskId;
@@ -116,7 +116,7 @@ fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) 
         cron: cron.to_owned(),
         is_paused: schedule.paused,
         recent_executions: recent.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
-        next_run_time: if schedule.paused { None } else { cron::next_run(cron, zone, now) },
+        next_run_time: if schedule.paused { None } else { calendar::next_run(cron, zone, now) },
         temporal_ui_url: ui.page(&["schedules", id]),
     })
 }
