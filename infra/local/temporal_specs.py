@@ -39,7 +39,7 @@ NAMED = MACROS + """
 @every -6h|@every +6h|@every 1h30m10s|@every 1h/2h|@everything 5m|@every  5m|@every 5m|@every 5m x|@every 5m # x
 @every\t5m|CRON_TZ=Nowhere @every 1h|@every 1500ms/1200ms|@every 2562047h|@every 2562048h|@every 900000h/899999h
 @every 1us|@every 1000000us|@every 1000000\u00b5s|@every 1000000\u03bcs|@every 1.h|@every .5h|@every .h|@every 1..5h|@every 1h1
-@every 0.500000000000000h|@every 9223372036854775808ns9223372036854775808ns1h|@every 1e3s|@every 0.00000001d1s|@every 1D
+@every 0.50000000000000h|@every 9223372036854775808ns9223372036854775808ns1h|@every 1e3s|@every 0.00000001d1s|@every 1D
 @every 0.0009765625d|@every 5days|@every 0|@every 00s|@every 9223372036854775807ns|@every 1h-1m|@every 3h/2h/1h
 CRON_TZ=America/New_York 0 9 * * *|TZ=America/New_York 0 9 * * *|CRON_TZ= 0 9 * * *|CRON_TZ=America/New_York
 CRON_TZ=Nowhere 0 9 * * *|CRON_TZ=America/New_York @daily|CRON_TZ=UTC\t0 9 * * *|CRON_TZ=UTC  0 9 * * *|TZ==UTC 0 9 * * *

@@ -69,7 +69,8 @@ impl Calendar {
             Times::Fields(fields) => search::next_after(fields, &self.zone, now),
             Times::Interval(interval) => interval.next_after(now),
         };
-        next.filter(|next| *next < END).map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
+        next.filter(|next| (now + 1..END).contains(next))
+            .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)))
     }
 
     /// All times it fires after `now`, one after the other.

@@ -98,8 +98,7 @@ impl Place {
             if date != self.date {
                 *self = Self::midnight(date)?;
             }
-            let (_, shown) = zone.instant(self.reading());
-            if fields.weekdays.contains(weekday(shown)) {
+            if matches_weekday(fields, zone, self.reading()) {
                 return Some(());
             }
             *self = Self::midnight(date.tomorrow().ok()?)?;
@@ -124,6 +123,17 @@ impl Place {
         }
         self.second = fields.seconds.at_or_after(self.second).unwrap_or(60);
         self.second < 60
+    }
+}
+
+/// Whether the weekday that the clock shows is one of the fields', where a skipped reading shows as another one.
+fn matches_weekday(fields: &Fields, zone: &Zone, reading: i64) -> bool {
+    let allowed = |days: i64| fields.weekdays.contains(weekday(reading + days * DAY));
+    // No clock change was of more than a day: the zone has to be asked only if the days around do not agree.
+    match (allowed(-1), allowed(0), allowed(1)) {
+        (true, true, true) => true,
+        (false, false, false) => false,
+        _mixed => fields.weekdays.contains(weekday(zone.instant(reading).1)),
     }
 }
 

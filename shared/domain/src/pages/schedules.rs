@@ -67,7 +67,7 @@ pub struct ScheduleRow {
     pub is_paused: bool,
     /// Executions of its task today and on the 29 days before, in UTC.
     pub recent_executions: i128,
-    /// When it fires next; null if it is paused, never fires again or cannot be read.
+    /// When Temporal fires it next; null if it is paused, never fires again or Temporal refuses it.
     pub next_run_time: Option<Timestamp>,
     /// Its page in Temporal's web interface.
     pub temporal_ui_url: String,
