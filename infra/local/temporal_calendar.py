@@ -191,10 +191,11 @@ def main():
     version = subprocess.run([options.server, "--version"], capture_output=True, text=True, check=True)
     refused = sum(answer is None for answer in own)
     times = [times for answer in own if answer is not None for times in answer]
+    ended = sum(len(firings) < FIRINGS for firings in times)
     print(
-        f"{version.stdout.strip()}: {len(specs)} schedules compared, {len(specs) - refused} accepted and {refused} refused; "
-        f"{sum(map(len, times))} firings after {len(times)} points in time, {sum(len(t) < FIRINGS for t in times)} "
-        f"of them followed by fewer than {FIRINGS}; {failed} schedules differ"
+        f"{version.stdout.strip()}, seed {options.seed}: {len(specs)} schedules compared, "
+        f"{len(specs) - refused} accepted and {refused} refused; {sum(map(len, times))} firings after {len(times)} "
+        f"points in time, after {ended} of which there are fewer than {FIRINGS}; {failed} schedules differ"
     )
     sys.exit(failed > 0)
 

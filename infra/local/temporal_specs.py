@@ -1,6 +1,7 @@
 """Schedules for infra/local/temporal-calendar: what the contract names, and random ones around clock changes."""
 
 import zoneinfo
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -34,29 +35,34 @@ MACROS = "@hourly @daily @midnight @weekly @monthly @yearly @annually".split()
 
 # Accepted or not, the server knows.
 NAMED = MACROS + """
-@reboot|@DAILY|@daily |\t@daily\u00a0|@daily x|@every|@every |@every 6h|@every 6h/2h|@every 90s|@every 1.5s|@every 999ms
-@every 0.9999999999s|@every 2d|@every 1d12h|@every 1.5d/0.5d|@every 6h/6h|@every 6h/-1h|@every 6h/|@every 6h/0
-@every -6h|@every +6h|@every 1h30m10s|@every 1h/2h|@everything 5m|@every  5m|@every 5m|@every 5m x|@every 5m # x
-@every\t5m|CRON_TZ=Nowhere @every 1h|@every 1500ms/1200ms|@every 2562047h|@every 2562048h|@every 900000h/899999h
-@every 1us|@every 1000000us|@every 1000000\u00b5s|@every 1000000\u03bcs|@every 1.h|@every .5h|@every .h|@every 1..5h|@every 1h1
-@every 0.50000000000000h|@every 9223372036854775808ns9223372036854775808ns1h|@every 1e3s|@every 0.00000001d1s|@every 1D
-@every 0.0009765625d|@every 5days|@every 0|@every 00s|@every 9223372036854775807ns|@every 1h-1m|@every 3h/2h/1h
-CRON_TZ=America/New_York 0 9 * * *|TZ=America/New_York 0 9 * * *|CRON_TZ= 0 9 * * *|CRON_TZ=America/New_York
-CRON_TZ=Nowhere 0 9 * * *|CRON_TZ=America/New_York @daily|CRON_TZ=UTC\t0 9 * * *|CRON_TZ=UTC  0 9 * * *|TZ==UTC 0 9 * * *
-cron_tz=UTC 0 9 * * *| CRON_TZ=UTC 0 9 * * *|CRON_TZ=#UTC 0 9 * * *|CRON_TZ=Local 0 9 * * *|0 9 * * * CRON_TZ=UTC
-0 9 * * * 2027|0 9 * * * 1999|0 9 * * * 2101|0 9 31 12 * 2100|0 9 * * * 2000-2014|0 9 * * * */4|0 9 * * * 2020/7
-30 0 9 * * * *|*/20 59 23 31 12 * 2099|60 * * * * * *|* * * * * * * *|* * * *||#|# 0 9 * * *|0 9 * * * # words # more
-0 9 * * MON#2|0 9 * * MONDAY|0 9 * * mo|0 9 * * m|0 9 * * mond-frid|0 9 * * Sundays|0 9 1 sept *|0 9 1 Se *|0 9 1 jan-MAR *
-0 9 * * 7|0 9 * * 0-7|0 9 * * 1-7|0 9 * * 2-7|0 9 * * 5-7/2|0 9 * * 6-7|0 9 * * 1/1|0 9 * * 1/2|0 9 * * */7|0 9 * * 7/3
-0 9 * * 7-7|0 9 * * 8|0 9 * * sun-sat|0 9 * * sat-sun|0 9 * * fri-7|0 9 * * FR\u0130|0 9 1 APR\u0130L *|0 9 * * \u017fun
-? * * * *|0 9 ? * *|0 9 * * ?|0 9 L * *|0 9 15W * *|0 9 * * 5L|H * * * *|5-3 * * * *|0 22-4 * * *|0 9 31-1 * *
-0,30 * * * *|0,,30 * * * *|,0 * * * *|0, * * * *|0-59/7 * * * *|0/7 * * * *|*/0 * * * *|*/-1 * * * *|*/+2 * * * *|*/ * * * *
-/5 * * * *|1/2/3 * * * *|1-2-3 * * * *|--1 * * * *|0--0 * * * *|-0 * * * *|0-+9 * * * *|+5 * * * *|05 * * * *|0x5 * * * *|1_0 * * * *
-*/99 * * * *|*/2147483647 * * * *|*/2147483648 * * * *|*/4294967296 * * * *|*/4294967297 * * * *|*/4294967299 * * * *
-*/9223372036854775807 * * * *|*/9223372036854775808 * * * *|0 9 * * */4294967303|0 9 * * 7/4294967295|** * * * *|*-5 * * * *
-60 * * * *|* 24 * * *|0 9 0 * *|0 9 32 * *|0 9 * 0 *|0 9 * 13 *|0 9 31 2 *|0 9 30 2 *|0 9 29 2 *|0 9 29 2 1|0 9 31 4,6,9,11 *
-0 0 13 * 5|0 0 13 * FRI|0 0 1-7 * MON|0\u00a09 * *\u3000*|0\u200b9 * * *|0\u00859 * * * *|0 9 * * *\u2028|0 9 * * \uff11
-30 2 31 10 *|0,30 1-3 31 10 *|30 1 7 11 *|0 0 30 4 *|30 2 8-14 3 SUN|* 2 8-14 3 SUN|0 0 2-8 9 SUN|0 12 2-8 9 SUN|0 12 2-8 9 SAT
+@reboot|@DAILY|@daily |\t@daily\u00a0|@daily x|@every|@every |@every 6h|@every 6h/2h|@every 90s
+@every 1.5s|@every 999ms|@every 0.9999999999s|@every 2d|@every 1d12h|@every 1.5d/0.5d|@every 6h/6h
+@every 6h/-1h|@every 6h/|@every 6h/0|@every -6h|@every +6h|@every 1h30m10s|@every 1h/2h|@everything 5m
+@every  5m|@every 5m|@every 5m x|@every 5m # x|@every\t5m|CRON_TZ=Nowhere @every 1h|@every 1500ms/1200ms
+@every 2562047h|@every 2562048h|@every 900000h/899999h|@every 1us|@every 1000000us|@every 1000000\u00b5s
+@every 1000000\u03bcs|@every 1.h|@every .5h|@every .h|@every 1..5h|@every 1h1|@every 0.50000000000000h
+@every 9223372036854775808ns9223372036854775808ns1h|@every 1e3s|@every 0.00000001d1s|@every 1D
+@every 0.0009765625d|@every 5days|@every 0|@every 00s|@every 9223372036854775807ns|@every 1h-1m
+@every 3h/2h/1h|CRON_TZ=America/New_York 0 9 * * *|TZ=America/New_York 0 9 * * *|CRON_TZ= 0 9 * * *
+CRON_TZ=America/New_York|CRON_TZ=Nowhere 0 9 * * *|CRON_TZ=America/New_York @daily|CRON_TZ=UTC\t0 9 * * *
+CRON_TZ=UTC  0 9 * * *|TZ==UTC 0 9 * * *|cron_tz=UTC 0 9 * * *| CRON_TZ=UTC 0 9 * * *
+CRON_TZ=#UTC 0 9 * * *|CRON_TZ=Local 0 9 * * *|0 9 * * * CRON_TZ=UTC|0 9 * * * 2027|0 9 * * * 1999
+0 9 * * * 2101|0 9 31 12 * 2100|0 9 * * * 2000-2014|0 9 * * * */4|0 9 * * * 2020/7|30 0 9 * * * *
+*/20 59 23 31 12 * 2099|60 * * * * * *|* * * * * * * *|* * * *||#|# 0 9 * * *|0 9 * * * # words # more
+0 9 * * MON#2|0 9 * * MONDAY|0 9 * * mo|0 9 * * m|0 9 * * mond-frid|0 9 * * Sundays|0 9 1 sept *
+0 9 1 Se *|0 9 1 jan-MAR *|0 9 * * 7|0 9 * * 0-7|0 9 * * 1-7|0 9 * * 2-7|0 9 * * 5-7/2|0 9 * * 6-7
+0 9 * * 1/1|0 9 * * 1/2|0 9 * * */7|0 9 * * 7/3|0 9 * * 7-7|0 9 * * 8|0 9 * * sun-sat|0 9 * * sat-sun
+0 9 * * fri-7|0 9 * * FR\u0130|0 9 1 APR\u0130L *|0 9 * * \u017fun|? * * * *|0 9 ? * *|0 9 * * ?|0 9 L * *
+0 9 15W * *|0 9 * * 5L|H * * * *|5-3 * * * *|0 22-4 * * *|0 9 31-1 * *|0,30 * * * *|0,,30 * * * *
+,0 * * * *|0, * * * *|0-59/7 * * * *|0/7 * * * *|*/0 * * * *|*/-1 * * * *|*/+2 * * * *|*/ * * * *
+/5 * * * *|1/2/3 * * * *|1-2-3 * * * *|--1 * * * *|0--0 * * * *|-0 * * * *|0-+9 * * * *|+5 * * * *
+05 * * * *|0x5 * * * *|1_0 * * * *|*/99 * * * *|*/2147483647 * * * *|*/2147483648 * * * *
+*/4294967296 * * * *|*/4294967297 * * * *|*/4294967299 * * * *|*/9223372036854775807 * * * *
+*/9223372036854775808 * * * *|0 9 * * */4294967303|0 9 * * 7/4294967295|** * * * *|*-5 * * * *|60 * * * *
+* 24 * * *|0 9 0 * *|0 9 32 * *|0 9 * 0 *|0 9 * 13 *|0 9 31 2 *|0 9 30 2 *|0 9 29 2 *|0 9 29 2 1
+0 9 31 4,6,9,11 *|0 0 13 * 5|0 0 13 * FRI|0 0 1-7 * MON|0\u00a09 * *\u3000*|0\u200b9 * * *
+0\u00859 * * * *|0 9 * * *\u2028|0 9 * * \uff11|30 2 31 10 *|0,30 1-3 31 10 *|30 1 7 11 *|0 0 30 4 *
+30 2 8-14 3 SUN|* 2 8-14 3 SUN|0 0 2-8 9 SUN|0 12 2-8 9 SUN|0 12 2-8 9 SAT
 """.strip("\n").replace("\n", "|").split("|") + [f"0 9 * * * #{'x' * length}" for length in (199, 200, 201)] + [
     "0 9 * * * # " + "\u00e9" * 100,
     "0 9 * * * # " + "\u00e9" * 101,
@@ -149,7 +155,8 @@ def around_a_change(random: Random, clocks: Clocks) -> Spec:
     hour = random.choice([some(random, near.hour, 0, 23), str(near.hour), "*", "0", "0-3"])
     day = random.choice([some(random, near.day, 1, 31), str(near.day), "*", "*", "*"])
     month = random.choice([some(random, near.month, 1, 12, MONTHS, 1), str(near.month), "*"])
-    days = random.choice([some(random, weekday, 0, 6, WEEKDAYS, 0), str(weekday), str((weekday + 6) % 7), "*", "*", "*"])
+    day_before = str((weekday + 6) % 7)
+    days = random.choice([some(random, weekday, 0, 6, WEEKDAYS, 0), str(weekday), day_before, "*", "*", "*"])
     fields = [minute, hour, day, month, days]
     if random.random() < 0.3:
         fields.append(random.choice([str(near.year), f"{near.year}-{LAST_YEAR}", "*"]))
@@ -176,9 +183,12 @@ def any_fields(random: Random, clocks: Clocks) -> Spec:
 def any_interval(random: Random, clocks: Clocks) -> Spec:
     """Intervals with and without a phase, some of which are refused."""
 
+    def number() -> str:
+        return random.choice([str(random.randrange(100)), f"{random.uniform(0, 50):.{random.randrange(8)}f}"])
+
     def duration() -> str:
-        number = lambda: random.choice([str(random.randrange(100)), f"{random.uniform(0, 50):.{random.randrange(8)}f}"])
-        units = random.choices(["s", "m", "h", "d", "ms", "us", "ns"], weights=[5, 5, 5, 5, 1, 1, 1], k=random.randint(1, 3))
+        kinds = ["s", "m", "h", "d", "ms", "us", "ns"]
+        units = random.choices(kinds, weights=[5, 5, 5, 5, 1, 1, 1], k=random.randint(1, 3))
         return "".join(number() + unit for unit in units)
 
     text = f"@every {duration()}" + (f"/{duration()}" if random.random() < 0.6 else "")
@@ -190,19 +200,11 @@ def any_text(random: Random, clocks: Clocks) -> Spec:
     spec = random.choice([around_a_change, any_fields, any_interval])(random, clocks)
     if random.random() < 0.2:
         spec.cron = random.choice(NAMED)
-    letters = list(spec.cron)
     for _ in range(random.randint(1, 2)):
-        place = random.randint(0, len(letters))
+        place = random.randint(0, len(spec.cron))
+        before, here, behind = spec.cron[:place], spec.cron[place : place + 1], spec.cron[place + 1 :]
         new = random.choice("0123456789*/-,+#?LW .@=TZhdmsu\t\u00a0\u0130\u212a\u3000x")
-        random.choice(
-            [
-                lambda: letters.insert(place, new),
-                lambda: letters.__setitem__(slice(place, place + 1), [new]),
-                lambda: letters.__setitem__(slice(place, place + 1), []),
-                lambda: letters.__setitem__(slice(place, place + 1), [letters[place].swapcase()] if letters[place:] else []),
-            ]
-        )()
-    spec.cron = "".join(letters)
+        spec.cron = before + random.choice([new + here, new, "", here.swapcase()]) + behind
     return spec
 
 
@@ -221,7 +223,7 @@ def dressed(random: Random, clocks: Clocks, cron: str, zone: str, after: list[in
     return Spec(cron, zone, after)
 
 
-def some(random: Random, wanted: int, least: int, greatest: int, names: list[str] = [], first: int = 0) -> str:
+def some(random: Random, wanted: int, least: int, greatest: int, names: Sequence[str] = (), first: int = 0) -> str:
     """A list of ranges, one of which has the number that is wanted, mostly."""
 
     def spelled(number: int) -> str:

@@ -63,6 +63,13 @@ fn quarters_of_the_repeated_hours_fire_once_or_not_at_all_in_berlin() {
     fires("*/15 * * * *", "Europe/Berlin", "2027-10-30T23:30:00Z", &quarters);
 }
 
+/// The hour before the repeated ones is the long one, so its matches are taken twice.
+#[test]
+fn a_time_in_the_hour_before_the_repeated_ones_fires_twice_in_berlin() {
+    let both = ["2027-10-30T23:30:00Z", "2027-10-31T00:30:00Z", "2027-11-01T00:30:00Z"];
+    fires("30 1 * * *", "Europe/Berlin", "2027-10-30T12:00:00Z", &both);
+}
+
 /// In the second of two equal hours the search looks an hour ahead: it fires what the clock no longer shows.
 #[test]
 fn a_search_that_begins_in_the_repeated_hour_goes_through_it_once_more() {
