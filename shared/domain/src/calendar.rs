@@ -2,11 +2,11 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | split the cron string into zone, comment and fields | [`expression`] |
-//! | read the fields into sets of numbers | [`fields`] |
-//! | read the interval of `@every` | [`interval`] |
-//! | find the zone, turn clock readings into instants | [`zone`] |
-//! | find the next reading of the clock that matches | [`search`] |
+//! | split the cron string into zone, comment and fields | `expression` |
+//! | read the fields into sets of numbers | `fields` |
+//! | read the interval of `@every` | `interval` |
+//! | find the zone, turn clock readings into instants | `zone` |
+//! | find the next reading of the clock that matches | `search` |
 
 mod expression;
 mod fields;
