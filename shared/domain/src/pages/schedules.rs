@@ -4,7 +4,7 @@
 use super::entities::{DisplayNames, read_entities_of};
 use super::listing::ListRequest;
 use super::temporal_ui::TemporalUi;
-use crate::cron;
+use crate::calendar;
 use crate::entities::readings::Schedule;
 use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
 use crate::storage::keys::{Index, StatusPartition};
@@ -68,7 +68,7 @@ pub struct ScheduleRow {
     pub is_paused: bool,
     /// The number of executions of its task today and on the 29 days before, in UTC.
     pub recent_executions: i128,
-    /// When it fires next; null if it is paused, never fires again or cannot be read.
+    /// When Temporal fires it next; null if it is paused, never fires again or Temporal refuses it.
     pub next_run_time: Option<Timestamp>,
     /// Its page in Temporal's web interface.
     pub temporal_ui_url: String,
@@ -125,7 +125,7 @@ fn row(
         cron: cron.to_owned(),
         is_paused: schedule.paused,
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
-        next_run_time: if schedule.paused { None } else { cron::next_run(cron, zone, now) },
+        next_run_time: if schedule.paused { None } else { calendar::next_run(cron, zone, now) },
         temporal_ui_url: ui.page(&["schedules", id]),
     })
 }
