@@ -1,4 +1,5 @@
-//! Items of the store as the pure core sees them: a key and attributes that are texts, integers or bytes.
+//! Items of the store as the pure core sees them: a key and attributes that are texts, integers or
+//! bytes.
 
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ impl From<Timestamp> for Value {
     }
 }
 
-/// The attributes of an item beside its key.
+/// The attributes of an item apart from its key.
 pub type Attributes = BTreeMap<String, Value>;
 
 /// A stored item.

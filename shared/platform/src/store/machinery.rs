@@ -34,7 +34,7 @@ impl Store {
 
     /// Items in the quarantine, up to a thousand for each first digit of their digests. Almost every message is one item.
     pub async fn quarantined(&self, usage: &Usage) -> Result<u64, StoreError> {
-        let ranges = keys::quarantines().map(|pk| Range { pk, ..Range::default() });
+        let ranges = keys::quarantine_partitions().map(|pk| Range { pk, ..Range::default() });
         self.count(QUARANTINE_TABLE, ranges, usage).await
     }
 
