@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use torale_domain::storage::keys::Lanes;
 use torale_replay::build::BuildOutcome;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::tail::Tail;
 use torale_replay::{Replay, ReplayError, StopSignal};
 

@@ -18,7 +18,7 @@ pub const FOREIGN: &str = "\u{0}foreign ";
 
 /// The bucket of a key.
 pub fn bucket(key: &Key) -> u32 {
-    keys::place(&key.pk, &key.sk) % BUCKETS
+    keys::spread_hash(&key.pk, &key.sk) % BUCKETS
 }
 
 /// The digests of a set of items, one for each bucket.

@@ -38,7 +38,7 @@ impl Store {
     /// The number of items in the quarantine: at most 1,000 for each first digit of their digests. Almost every message
     /// is one item.
     pub async fn quarantined_items(&self, usage: &Usage) -> Result<u64, StoreError> {
-        let ranges = keys::quarantines().map(|pk| Range { pk, ..Range::default() });
+        let ranges = keys::quarantine_partitions().map(|pk| Range { pk, ..Range::default() });
         self.count(QUARANTINE_TABLE, ranges, usage).await
     }
 

@@ -16,7 +16,7 @@ use torale_platform::consume::Consumer;
 use torale_platform::serve::App;
 use torale_platform::store::Store;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::{Replay, ReplayError};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, Generator};

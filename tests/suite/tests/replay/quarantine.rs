@@ -53,7 +53,7 @@ async fn what_is_set_aside_again_meanwhile_is_not_lost() {
     let reason = torale_domain::events::QuarantineReason::TimeOutOfRange;
     stack.store().quarantine(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
     let redriven = replay.redrive(&one, &Sqs::default().queue(Some(URL))).await.unwrap();
-    assert_eq!(redriven, RedriveOutcome::SetAsideAgain);
+    assert_eq!(redriven, RedriveOutcome::QuarantinedAgain);
     assert_eq!(replay.quarantined().await.unwrap().len(), 1);
 }
 

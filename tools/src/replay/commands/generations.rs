@@ -1,9 +1,9 @@
-//! Commands that change which generations there are, and which one is live.
+//! Commands that build, promote, roll back and drop generations.
 
-use super::{CommandError, CommandResult, Run};
+use super::{CommandContext, CommandError, CommandResult};
 use crate::arguments::Rebuild;
-use crate::bar::watch;
-use crate::{Answer, print};
+use crate::progress::watch;
+use crate::{CommandOutcome, print};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use torale_domain::storage::keys::Lanes;
 use torale_replay::ReplayError;
 use torale_replay::build::BuildOutcome;
 use torale_replay::compare::{Comparison, Expected};
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::status::GenerationRole;
 use torale_replay::tail::Tail;
 
-/// Between looking twice at what differs, while events arrive.
+/// The pause between two passes of a comparison, while events arrive.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often a promotion looks whether it may go on.
+/// How often a promotion checks whether it may continue.
 const POLL: Duration = Duration::from_secs(1);
 
-impl Run {
+impl CommandContext {
     pub(super) async fn rebuild(&self, rebuild: &Rebuild) -> CommandResult {
         let generation = self.to_build(rebuild).await?;
         self.note(&format!("building {} with {} lanes", generation.name, generation.lanes.count()));
         self.replay.begin(&generation).await?;
         let Some(mut found) = self.build(&generation, rebuild.workers).await? else {
             self.say("interrupted; the same command goes on", &json!({ "interrupted": generation.name }));
-            return Ok(Answer::Interrupted);
+            return Ok(CommandOutcome::Interrupted);
         };
         let mut tail = Tail::resume(&self.replay, &generation).await?;
         let caught_up = tail.catch_up().await?;
@@ -62,10 +62,10 @@ impl Run {
         let compared = print::comparison_json(&comparison, limit);
         self.say(&text, &json!({ "generation": name, "live": promoted, "log": found, "compared": compared }));
         let well = accepted && found.undecodable == 0;
-        Ok(if well { Answer::Fine } else { Answer::Found })
+        Ok(if well { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 
-    /// The one that was named, the one that is being built, or the next.
+    /// The generation that was named, the one that is being built, or the next one.
     async fn to_build(&self, rebuild: &Rebuild) -> Result<Generation, CommandError> {
         let live = self.replay.pointer().await?.live;
         let lanes = rebuild.lanes.and_then(Lanes::new);
@@ -78,7 +78,7 @@ impl Run {
         });
         if let Some(one) = begun {
             let generation = self.replay.generation(&one.name).await?;
-            // Other lanes than it has are refused when it is begun.
+            // `begin` refuses another number of lanes than the generation has.
             return Ok(Generation { lanes: lanes.unwrap_or(generation.lanes), ..generation });
         }
         let lanes = lanes.unwrap_or(live.lanes);
@@ -88,7 +88,7 @@ impl Run {
         }
     }
 
-    /// `None` if it was interrupted.
+    /// Builds a generation; `None` if it was interrupted.
     async fn build(&self, generation: &Generation, workers: u8) -> Result<Option<Tally>, CommandError> {
         let (interrupt, items) = (&self.interrupt, self.live_items().await?);
         interrupt.patient.store(true, Ordering::Relaxed);
@@ -101,7 +101,8 @@ impl Run {
         }
     }
 
-    /// Item by item; with other lanes than the live one, whose lists and counters are in other items, by the log.
+    /// Compares a generation with the live one; if they have different lanes, and so different
+    /// items, with the log.
     async fn compare_with_live(
         &self,
         generation: &Generation,
@@ -124,16 +125,16 @@ impl Run {
     pub(super) async fn promote(&self, name: &str) -> CommandResult {
         self.go_live(name).await?;
         self.say(&format!("{name} is live"), &json!({ "live": name }));
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 
     async fn go_live(&self, name: &str) -> Result<(), CommandError> {
         let mut promotion = Promotion::new(&self.replay, name);
-        let mut told = false;
+        let mut noted = false;
         while let PromotionStep::Wait(left) = promotion.step().await? {
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut noted, true) {
                 let seconds = left.as_secs() + 1;
-                self.note(&format!("{name} is written beside the live generation; live in {seconds} s"));
+                self.note(&format!("{name} is the shadow generation now; live in {seconds} s"));
             }
             tokio::time::sleep(left.min(POLL)).await;
         }
@@ -142,25 +143,25 @@ impl Run {
 
     pub(super) async fn rollback(&self, to: Option<&str>) -> CommandResult {
         let mut pointer = self.replay.pointer().await?;
-        let there = to.is_some_and(|to| to == pointer.live.name);
-        let beside = pointer.shadow.as_ref().map(|beside| beside.generation.name.as_str());
-        if let Some(to) = to.filter(|to| !there && beside != Some(*to)) {
-            return Err(CommandError::Input(format!("{to} is not written beside the live one; promote it")));
+        let is_live = to.is_some_and(|to| to == pointer.live.name);
+        let shadow = pointer.shadow.as_ref().map(|shadow| shadow.generation.name.as_str());
+        if let Some(to) = to.filter(|to| !is_live && shadow != Some(*to)) {
+            return Err(CommandError::Input(format!("{to} is not the shadow generation; promote it")));
         }
-        if !there {
+        if !is_live {
             pointer = self.replay.rollback().await?;
         }
         let name = pointer.live.name;
         self.say(&format!("{name} is live"), &json!({ "live": name }));
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 
     pub(super) async fn drop(&self, name: &str) -> CommandResult {
-        self.note(&format!("dropping {name}, once nobody writes it any more"));
+        self.note(&format!("dropping {name}, once no consumer writes it any more"));
         if !self.replay.drop_generation(name).await? {
             return Err(ReplayError::Refused(format!("there is no generation {name}")).into());
         }
         self.say(&format!("{name} is dropped"), &json!({ "dropped": name }));
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 }

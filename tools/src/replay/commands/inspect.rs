@@ -1,9 +1,9 @@
-//! Commands that look at things, mend them or move them.
+//! Commands that show, compare, repair, export and import.
 
-use super::{CommandError, CommandResult, Run};
-use crate::arguments::{EntityKind, One, Quarantine, entity};
-use crate::bar::watch;
-use crate::{Answer, print};
+use super::{CommandContext, CommandError, CommandResult};
+use crate::arguments::{EntityKind, GenerationChoice, Quarantine, entity};
+use crate::progress::watch;
+use crate::{CommandOutcome, print};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use torale_replay::tail::Tail;
 use torale_replay::transfer::Pseudonyms;
 use torale_tools::queue::local_queue;
 
-/// Between looking twice at what differs, while events arrive.
+/// The pause between two passes of a comparison, while events arrive.
 const PAUSE: Duration = Duration::from_secs(2);
 
-impl Run {
+impl CommandContext {
     pub(super) async fn status(&self) -> CommandResult {
         let status = self.replay.status().await?;
         print::answer(self.options.json, &status, || print::status(&status));
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 
     pub(super) async fn diff(&self, name: &str, limit: usize) -> CommandResult {
@@ -38,12 +38,12 @@ impl Run {
         self.compare(Expected::Table(&live), &generation, limit).await
     }
 
-    pub(super) async fn verify(&self, one: &One) -> CommandResult {
+    pub(super) async fn verify(&self, one: &GenerationChoice) -> CommandResult {
         let generation = self.one(one).await?;
         self.compare(Expected::Log(generation.lanes), &generation, one.show.limit).await
     }
 
-    async fn one(&self, one: &One) -> Result<Generation, ReplayError> {
+    async fn one(&self, one: &GenerationChoice) -> Result<Generation, ReplayError> {
         match &one.generation {
             Some(name) => self.replay.generation(name).await,
             None => Ok(self.replay.pointer().await?.live),
@@ -51,7 +51,7 @@ impl Run {
     }
 
     async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> CommandResult {
-        // One that is not written with every event must keep up while it is compared.
+        // A generation that is neither live nor the shadow must catch up while it is compared.
         let written = self.replay.pointer().await?.written_generations().any(|written| written == generation);
         let tail = match written {
             true => None,
@@ -73,15 +73,15 @@ impl Run {
         Ok(found(&comparison))
     }
 
-    pub(super) async fn repair(&self, one: &One, delete: bool) -> CommandResult {
+    pub(super) async fn repair(&self, one: &GenerationChoice, delete: bool) -> CommandResult {
         let generation = self.one(one).await?;
         let repairing = self.replay.repair(&generation, self.replay.settle, delete);
         let items = 2 * self.live_items().await?;
         let repaired = watch("repair", &self.replay.meter, items, self.options.json, repairing).await;
-        let (mended, left) = repaired?;
-        let json = json!({ "mended": mended, "left": print::comparison_json(&left, one.show.limit) });
+        let (repaired, left) = repaired?;
+        let json = json!({ "mended": repaired, "left": print::comparison_json(&left, one.show.limit) });
         print::answer(self.options.json, &json, || {
-            println!("{mended} items mended; then:");
+            println!("{repaired} items repaired; then:");
             print::comparison(&left, one.show.limit);
         });
         Ok(found(&left))
@@ -97,16 +97,16 @@ impl Run {
                     }
                     println!("{} messages in quarantine", all.len());
                 });
-                Ok(Answer::Fine)
+                Ok(CommandOutcome::Success)
             }
             Quarantine::Show { id } => {
                 let one = named(&all, &id)?;
                 let json = json!({ "message": one, "body": one.body() });
                 print::answer(self.options.json, &json, || {
-                    println!("{}, set aside at {}: {}", one.id, one.received_at, one.reason);
+                    println!("{}, quarantined at {}: {}", one.id, one.received_at, one.reason);
                     println!("{}", one.body());
                 });
-                Ok(Answer::Fine)
+                Ok(CommandOutcome::Success)
             }
             Quarantine::Redrive { ids, all: every, sqs_endpoint } => {
                 let named: Result<Vec<&QuarantinedMessage>, _> =
@@ -131,8 +131,8 @@ impl Run {
             match result {
                 RedriveOutcome::Sent => {}
                 RedriveOutcome::StillInvalid(reason) => self.note(&format!("{} stays: {reason}", one.id)),
-                RedriveOutcome::SetAsideAgain => {
-                    self.note(&format!("{} was sent, and set aside again", one.id))
+                RedriveOutcome::QuarantinedAgain => {
+                    self.note(&format!("{} was sent, and quarantined again", one.id))
                 }
                 RedriveOutcome::Incomplete => {
                     self.note(&format!("{} stays: a part of it is missing", one.id))
@@ -141,11 +141,11 @@ impl Run {
         }
         let text = format!("{} messages sent again, {left} stay", wanted.len() - left);
         self.say(&text, &json!({ "sent": wanted.len() - left, "left": left, "messages": results }));
-        Ok(if left == 0 { Answer::Fine } else { Answer::Found })
+        Ok(if left == 0 { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 
     pub(super) async fn events(&self, kind: EntityKind, id: &str, run: Option<&str>) -> CommandResult {
-        let wrong = || CommandError::Input(format!("{id} is no id of such an entity"));
+        let wrong = || CommandError::Input(format!("{id} is not an id of such an entity"));
         let entity = entity(kind, id, run).ok_or_else(wrong)?;
         let events = self.replay.events_of(&entity).await?;
         let json: Vec<Value> = events
@@ -158,7 +158,7 @@ impl Run {
             }
             println!("{} events", events.len());
         });
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 
     pub(super) async fn export(&self, folder: &Path, scrub: bool, salt: Option<String>) -> CommandResult {
@@ -175,7 +175,7 @@ impl Run {
             manifest.quarantined
         );
         self.say(&text, &json!(manifest));
-        Ok(if manifest.undecodable == 0 { Answer::Fine } else { Answer::Found })
+        Ok(if manifest.undecodable == 0 { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 
     pub(super) async fn import(&self, folder: &Path) -> CommandResult {
@@ -186,21 +186,21 @@ impl Run {
             manifest.messages
         );
         self.say(&text, &json!(manifest));
-        Ok(Answer::Fine)
+        Ok(CommandOutcome::Success)
     }
 }
 
-fn found(comparison: &Comparison) -> Answer {
+fn found(comparison: &Comparison) -> CommandOutcome {
     let well = comparison.is_equal() && comparison.tally.undecodable == 0;
-    if well { Answer::Fine } else { Answer::Found }
+    if well { CommandOutcome::Success } else { CommandOutcome::ProblemsFound }
 }
 
-/// The one whose id begins so.
+/// The message whose id has this prefix.
 fn named<'a>(all: &'a [QuarantinedMessage], id: &str) -> Result<&'a QuarantinedMessage, CommandError> {
     let mut found = all.iter().filter(|one| one.id.starts_with(id));
     let one = found.next().ok_or_else(|| CommandError::Input(format!("no message {id} in quarantine")))?;
     match found.next() {
-        Some(_) => Err(CommandError::Input(format!("{id} is the beginning of several ids"))),
+        Some(_) => Err(CommandError::Input(format!("{id} is a prefix of several ids"))),
         None => Ok(one),
     }
 }

@@ -1,4 +1,4 @@
-//! Subtotals as text, one a line, in pieces that fit into an item of the store whatever they hold.
+//! Subtotals as text, one a line, in pieces that each fit into one item of the store.
 
 use super::{Slice, Stage};
 use crate::entities::fold::State;
@@ -16,14 +16,14 @@ const PIECE_BYTES: usize = 384 * 1024;
 
 /// One subtotal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Line {
+pub enum SubtotalLine {
     /// Of a counter.
     #[serde(rename = "c")]
     Counter(String, String, Amounts),
     /// Of a task's executions, as [`TaskTotals::store`] writes it.
     #[serde(rename = "t")]
     Task(TaskId, String),
-    /// A task that waits for them, as [`State::store`] writes it.
+    /// A task that waits for its executions' totals, as [`State::store`] writes it.
     #[serde(rename = "w")]
     Waiting(TaskId, String),
     /// Of a query.
@@ -31,7 +31,7 @@ pub enum Line {
     Query(String, QueryTotals),
 }
 
-impl Line {
+impl SubtotalLine {
     /// Whether a unit of this stage and slice is to read it.
     pub fn is_for(&self, stage: Stage, slice: Slice) -> bool {
         match (self, stage) {
@@ -41,7 +41,7 @@ impl Line {
             (Self::Query(query, _), Stage::Queries) => {
                 slice.holds_key(&keys::query(&keys::query_hash(query)))
             }
-            (Self::Counter(pk, sk, _), Stage::Counters) => slice.holds(keys::place(pk, sk)),
+            (Self::Counter(pk, sk, _), Stage::Counters) => slice.holds(keys::spread_hash(pk, sk)),
             (Self::Task(..) | Self::Waiting(..) | Self::Query(..) | Self::Counter(..), _) => false,
         }
     }
@@ -63,10 +63,10 @@ impl Line {
 /// Writes subtotals as pieces of text, in an order that depends on them alone.
 pub fn write(subtotals: Subtotals) -> Result<Vec<String>, UnreadableEvent> {
     let Subtotals { counters, tasks, waiting, queries, .. } = subtotals;
-    let counters = counters.into_iter().map(|(key, amounts)| Line::Counter(key.pk, key.sk, amounts));
-    let tasks = tasks.into_iter().map(|(id, totals)| Line::Task(id, totals.store()));
-    let queries = queries.into_iter().map(|(query, totals)| Line::Query(query, totals));
-    let waiting = waiting.into_iter().map(|(id, state)| Ok(Line::Waiting(id, state.store()?)));
+    let counters = counters.into_iter().map(|(key, amounts)| SubtotalLine::Counter(key.pk, key.sk, amounts));
+    let tasks = tasks.into_iter().map(|(id, totals)| SubtotalLine::Task(id, totals.store()));
+    let queries = queries.into_iter().map(|(query, totals)| SubtotalLine::Query(query, totals));
+    let waiting = waiting.into_iter().map(|(id, state)| Ok(SubtotalLine::Waiting(id, state.store()?)));
     let lines = counters.chain(tasks).chain(queries).map(Ok).chain(waiting);
     let lines = lines.map(|line| serde_json::to_string(&line?).map_err(|e| UnreadableEvent::new(&e)));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
@@ -85,7 +85,7 @@ pub fn write(subtotals: Subtotals) -> Result<Vec<String>, UnreadableEvent> {
 }
 
 /// Reads a piece.
-pub fn read(piece: &str) -> impl Iterator<Item = Result<Line, UnreadableEvent>> {
+pub fn read(piece: &str) -> impl Iterator<Item = Result<SubtotalLine, UnreadableEvent>> {
     piece.lines().map(|line| serde_json::from_str(line).map_err(|e| UnreadableEvent::new(&e)))
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_aside_comes_back_and_adds_up() {
+    fn subtotals_that_were_stored_are_read_back_and_add_up() {
         let mut all = Subtotals::default();
         for piece in (0..2).flat_map(|_again| write(some(7)).unwrap()) {
             read(&piece).for_each(|line| line.unwrap().add_to(&mut all).unwrap());

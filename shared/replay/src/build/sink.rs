@@ -1,4 +1,4 @@
-//! Where the results of units go: into the store, or anywhere else.
+//! Sinks: where the results of units go, the store or elsewhere.
 
 use super::insert;
 use crate::{Replay, ReplayError, millis};
@@ -10,26 +10,26 @@ use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::{StoreError, Usage};
 
-/// Takes what a unit makes.
+/// Takes what a unit produces.
 pub(crate) trait RebuildSink: Send + Sync {
     /// Takes items; writes to a store are counted.
     fn write(&self, items: Vec<Item>, usage: &Usage) -> impl Future<Output = Result<(), ReplayError>> + Send;
-    /// Keeps a piece of subtotals for later stages.
-    fn put_aside(
+    /// Stores a piece of subtotals for later stages.
+    fn save_subtotals(
         &self,
         unit: RebuildUnit,
         number: u32,
         piece: &str,
         usage: &Usage,
     ) -> impl Future<Output = Result<(), ReplayError>> + Send;
-    /// A piece that was put aside.
-    fn piece(
+    /// Reads a piece of subtotals.
+    fn load_subtotals(
         &self,
         unit: RebuildUnit,
         number: u32,
     ) -> impl Future<Output = Result<String, ReplayError>> + Send;
-    /// Notes how far a unit is; fails if another worker has taken it over.
-    fn keep(
+    /// Stores the progress of a unit; fails if another worker has taken it over.
+    fn checkpoint(
         &self,
         unit: RebuildUnit,
         progress: UnitProgress,
@@ -47,7 +47,7 @@ pub(crate) struct StoreSink {
     holder: String,
     /// The unit's item as this worker knows it: every write is bound to it.
     known: Mutex<Attributes>,
-    /// When the claim runs out, in milliseconds of unix time.
+    /// When the claim expires, in milliseconds of unix time.
     until: AtomicI64,
 }
 
@@ -110,7 +110,7 @@ impl StoreSink {
         Ok(progress)
     }
 
-    /// Puts the halves in the unit's place.
+    /// Replaces the unit by its halves.
     pub(super) async fn split(&self, unit: RebuildUnit, halves: [RebuildUnit; 2]) -> Result<(), ReplayError> {
         let mut more = Vec::new();
         for half in halves {
@@ -127,14 +127,14 @@ impl StoreSink {
 
 impl RebuildSink for StoreSink {
     async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), ReplayError> {
-        // By the clock on the wall: whoever slept may have been taken for dead.
+        // By the wall clock: a worker whose process slept may have lost its claim.
         if self.replay.now().millis() > self.until.load(Ordering::Relaxed) {
             return Err(ReplayError::TakenOver);
         }
         Ok(self.replay.store.put_all(&self.table(), items, usage).await?)
     }
 
-    async fn put_aside(
+    async fn save_subtotals(
         &self,
         unit: RebuildUnit,
         number: u32,
@@ -142,13 +142,13 @@ impl RebuildSink for StoreSink {
         usage: &Usage,
     ) -> Result<(), ReplayError> {
         let packed = zstd::bulk::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
-        let key = keys::run(&self.plan.generation, &unit.name(), number);
+        let key = keys::subtotals_piece(&self.plan.generation, &unit.name(), number);
         let item = Item { key, attributes: [(LINES.to_owned(), Value::Bytes(packed))].into() };
         Ok(self.replay.store.put_all(CONTROL_TABLE, vec![item], usage).await?)
     }
 
-    async fn piece(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
-        let key = keys::run(&self.plan.generation, &unit.name(), number);
+    async fn load_subtotals(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
+        let key = keys::subtotals_piece(&self.plan.generation, &unit.name(), number);
         let item = self.replay.store.control(&key, &self.replay.usage).await?;
         let packed = item.as_ref().and_then(|item| item.attributes.get(LINES));
         let Some(Value::Bytes(packed)) = packed else {
@@ -158,8 +158,9 @@ impl RebuildSink for StoreSink {
         String::from_utf8(text).map_err(|e| unreadable(&e))
     }
 
-    async fn keep(&self, unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
-        // Whoever goes on working says so; whoever is done, or gives it back, has no claim.
+    async fn checkpoint(&self, unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
+        // A worker that continues renews its claim; one that is done, or releases the unit, has
+        // none.
         let claim = if progress.claim.is_some() { self.claim() } else { None };
         self.store(unit, &UnitProgress { claim, ..progress }, Vec::new()).await
     }

@@ -1,22 +1,22 @@
-//! The command that mends a table from a copy of it.
+//! The command that restores a table from a copy of it.
 
-use super::{CommandResult, Run};
+use super::{CommandContext, CommandResult};
 use crate::arguments::Restore;
-use crate::bar::watch;
-use crate::{Answer, print};
+use crate::progress::watch;
+use crate::{CommandOutcome, print};
 use serde_json::json;
 use torale_domain::replay::restore::RestorableTable;
 use torale_replay::restore::{RestoreMode, RestoreReport};
 
-impl Run {
+impl CommandContext {
     pub(super) async fn restore(&self, restore: &Restore) -> CommandResult {
         let Restore { table, from, dry_run, overwrite, show } = restore;
-        let mend = match (dry_run, overwrite) {
+        let mode = match (dry_run, overwrite) {
             (true, _) => RestoreMode::Nothing,
             (false, true) => RestoreMode::Everything,
             (false, false) => RestoreMode::Missing,
         };
-        let restoring = self.replay.restore(*table, from, mend, show.limit);
+        let restoring = self.replay.restore(*table, from, mode, show.limit);
         let restored = watch("restore", &self.replay.meter, 0, self.options.json, restoring).await?;
         let RestoreReport { missing, inserted, different, overwritten, superseded, foreign, .. } = restored;
         let (read, written) = (self.replay.usage.read_units(), self.replay.usage.write_units());
@@ -37,11 +37,11 @@ impl Run {
             }
         });
         let left = missing - inserted + different - overwritten + superseded + foreign;
-        Ok(if left == 0 { Answer::Fine } else { Answer::Found })
+        Ok(if left == 0 { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 }
 
-/// What is to be done, or known, once something was mended.
+/// What the operator should do, or know, after items were restored.
 const fn next(table: RestorableTable) -> &'static str {
     match table {
         RestorableTable::Events => "next: cargo replay verify",

@@ -8,7 +8,7 @@ use torale_replay::ProgressMeter;
 
 const TICK: Duration = Duration::from_millis(250);
 
-/// Shows how far some work is while it goes on.
+/// Shows the progress of some work while it runs.
 pub(crate) async fn watch<T>(
     title: &'static str,
     meter: &Arc<ProgressMeter>,

@@ -1,13 +1,14 @@
-//! Making a generation live, going back, and dropping one.
+//! Promoting a generation, rolling back, and dropping one.
 //!
-//! A generation becomes live in steps, each of which may be done again: it catches up; from then on every event is
-//! written to it beside the live one; once no writer is left that does not know of that, one more pass makes it complete;
-//! then one write makes it live. The former one goes on being written beside it, so that one write leads back.
+//! A promotion has four steps, each of which may be repeated: the generation catches up; it
+//! becomes the shadow generation, so that every event is written to it as well; once every writer
+//! knows that, one more pass makes it complete; then one write cuts over. The former live
+//! generation becomes the shadow, so that one write rolls back.
 //!
-//! Whatever moves the pointer is bound to the pointer that was read, and notes in the same transaction up to when a
-//! generation was written that no longer is.
+//! Every move of the pointer is bound to the pointer that was read. A generation that stops being
+//! the shadow gets the time up to which it was written in the same transaction.
 
-use crate::build::{Lanes, delete, moved, there};
+use crate::build::{Lanes, delete, must_exist, position_write};
 use crate::tail::Tail;
 use crate::{Replay, ReplayError, millis};
 use std::time::Duration;
@@ -18,16 +19,16 @@ use torale_domain::storage::write::Write;
 use torale_domain::values::time::Timestamp;
 use torale_platform::store::Generations;
 
-/// Where a promotion stands.
+/// The state of a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromotionStep {
-    /// Writers that don't know of it yet may be at work for so long.
+    /// Writers that read the pointer before may still write for this long: call again then.
     Wait(Duration),
-    /// It is live.
+    /// The generation is live.
     Live(GenerationPointer),
 }
 
-/// A generation that is being made live.
+/// The promotion of one generation.
 #[derive(Debug)]
 pub struct Promotion {
     replay: Replay,
@@ -36,26 +37,27 @@ pub struct Promotion {
 }
 
 impl Promotion {
-    /// Of a generation that is built.
+    /// The promotion of a built generation.
     pub fn new(replay: &Replay, name: &str) -> Self {
         Self { replay: replay.clone(), name: name.to_owned(), tail: None }
     }
 
-    /// The next step; to be called until the generation is live.
+    /// Takes the next step; to be called until the generation is live.
     ///
     /// # Errors
-    /// If it is not built, if someone else moves the pointer at the same time, or if the store fails.
+    /// If it is not built, if another process moves the pointer at the same time, or if the store
+    /// fails.
     pub async fn step(&mut self) -> Result<PromotionStep, ReplayError> {
         let mut pointer = self.replay.pointer().await?;
         if pointer.live.name == self.name {
             return Ok(PromotionStep::Live(pointer));
         }
-        let Some(beside) = pointer.shadow.clone().filter(|beside| beside.generation.name == self.name) else {
-            return self.join(&pointer).await;
+        let Some(shadow) = pointer.shadow.clone().filter(|shadow| shadow.generation.name == self.name) else {
+            return self.become_shadow(&pointer).await;
         };
-        if !beside.complete {
-            let left = self.replay.until_settled(beside.since);
-            self.catch_up(&beside.generation).await?;
+        if !shadow.complete {
+            let left = self.replay.until_settled(shadow.since);
+            self.catch_up(&shadow.generation).await?;
             if !left.is_zero() {
                 return Ok(PromotionStep::Wait(left));
             }
@@ -63,16 +65,16 @@ impl Promotion {
             self.replay.point(&pointer, &completed, Vec::new()).await?;
             pointer = completed;
         }
-        self.replay.flip(&pointer).await.map(PromotionStep::Live)
+        self.replay.swap_live(&pointer).await.map(PromotionStep::Live)
     }
 
-    /// Catches up, and has every event written to it from now on.
-    async fn join(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
+    /// Catches up, and makes it the shadow generation, to which every event is written from now on.
+    async fn become_shadow(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
         let generation = self.replay.generation(&self.name).await?;
         self.catch_up(&generation).await?;
         // It must not have been dropped meanwhile.
-        let mut more = vec![there(keys::position(&self.name))];
-        more.extend(self.replay.released(pointer));
+        let mut more = vec![must_exist(keys::position(&self.name))];
+        more.extend(self.replay.shadow_position(pointer));
         self.replay.point(pointer, &pointer.with_shadow(generation, self.replay.now()), more).await?;
         Ok(PromotionStep::Wait(self.replay.settle))
     }
@@ -90,7 +92,7 @@ const NUMBER: &str = "number";
 const AT: &str = "at";
 
 impl Replay {
-    /// Which generations are live and written.
+    /// The pointer to the live and the shadow generation.
     ///
     /// # Errors
     /// If the store fails.
@@ -116,7 +118,7 @@ impl Replay {
         Ok(Generation { name: name.to_owned(), lanes: lanes.ok_or_else(unknown)? })
     }
 
-    /// Moves the pointer, if it still is the one that was read, together with more.
+    /// Moves the pointer, if it still is the one that was read, together with other writes.
     async fn point(
         &self,
         from: &GenerationPointer,
@@ -127,39 +129,41 @@ impl Replay {
         Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
     }
 
-    /// How long it takes until nothing is being written any more that was begun at a moment.
+    /// How long it takes until every write that was begun at a time has ended.
     fn until_settled(&self, moment: Timestamp) -> Duration {
         let left = millis(self.settle) - (self.now().millis() - moment.millis());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     }
 
-    /// The note up to when the generation beside the live one was written, once it no longer is.
-    fn released(&self, pointer: &GenerationPointer) -> Option<Write> {
-        let beside = pointer.shadow.as_ref().filter(|beside| beside.complete)?;
-        Some(moved(&beside.generation, self.now(), Vec::new()))
+    /// The write that notes the time up to which the shadow generation was written, when another
+    /// replaces it.
+    fn shadow_position(&self, pointer: &GenerationPointer) -> Option<Write> {
+        let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.complete)?;
+        Some(position_write(&shadow.generation, self.now(), Vec::new()))
     }
 
-    /// Makes the generation live that is written beside the live one and holds everything: one write, there and back.
+    /// Makes the shadow generation live, if it is complete: one write. The same write leads back.
     ///
     /// # Errors
-    /// If there is none, if someone else moves the pointer at the same time, or if the store fails.
+    /// If there is none, if another process moves the pointer at the same time, or if the store
+    /// fails.
     pub async fn rollback(&self) -> Result<GenerationPointer, ReplayError> {
         let pointer = self.pointer().await?;
-        self.flip(&pointer).await
+        self.swap_live(&pointer).await
     }
 
-    async fn flip(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
-        let none = "no generation is written beside the live one that holds everything; promote one";
-        let flipped = pointer.promoted().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
-        self.point(pointer, &flipped, Vec::new()).await?;
-        Ok(flipped)
+    async fn swap_live(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
+        let none = "there is no complete shadow generation to make live; promote one";
+        let swapped = pointer.promoted().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
+        self.point(pointer, &swapped, Vec::new()).await?;
+        Ok(swapped)
     }
 
-    /// Drops a generation: its table, and all that is known of it. It is not written from then on and can't be promoted
-    /// any more; its table goes when no writer is left that does not know of that. True if there was one.
+    /// Drops a generation: first its metadata, so that nothing writes or promotes it any more,
+    /// then its table, once every writer knows that. True if there was one.
     ///
     /// # Errors
-    /// If it is live, if someone else moves the pointer at the same time, or if the store fails.
+    /// If it is live, if another process moves the pointer at the same time, or if the store fails.
     pub async fn drop_generation(&self, name: &str) -> Result<bool, ReplayError> {
         let pointer = self.pointer().await?;
         if pointer.live.name == name {
@@ -169,14 +173,15 @@ impl Replay {
             Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
             None => self.begin_drop(&pointer, name).await?,
         };
-        // Its table may have been lost.
+        // Its table may have been deleted already.
         let known = pointer.written_generations().any(|written| written.name == name);
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
         for unit in self.units(name).await? {
-            items.extend(self.partition(CONTROL_TABLE, &keys::runs(name, &unit.name())).await?);
+            items
+                .extend(self.partition(CONTROL_TABLE, &keys::subtotals_partition(name, &unit.name())).await?);
         }
-        items.extend(self.partition(CONTROL_TABLE, &keys::rebuild(name)).await?);
+        items.extend(self.partition(CONTROL_TABLE, &keys::rebuild_partition(name)).await?);
         let marker = keys::dropping(name);
         let keys: Vec<Key> = items.into_iter().map(|item| item.key).filter(|key| *key != marker).collect();
         self.store.delete_all(CONTROL_TABLE, keys, &self.usage).await?;
@@ -185,15 +190,15 @@ impl Replay {
         Ok(dropped || known)
     }
 
-    /// From here on nobody writes it, builds it or promotes it.
+    /// Removes the metadata: from here on nothing writes, builds or promotes the generation.
     async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
-        let beside = pointer.shadow.as_ref().is_some_and(|beside| beside.generation.name == name);
-        // What was never written with every event has no writers to wait for.
-        let written = beside || self.position(name).await?.is_some();
+        let shadow = pointer.shadow.as_ref().is_some_and(|shadow| shadow.generation.name == name);
+        // A generation that was never built or a shadow has no writers to wait for.
+        let written = shadow || self.position(name).await?.is_some();
         let at = if written { self.now() } else { Timestamp::from_millis(0) };
         let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
         let writes = vec![
-            if beside { pointer.replace(&pointer.without_shadow()) } else { pointer.unchanged() },
+            if shadow { pointer.replace(&pointer.without_shadow()) } else { pointer.unchanged() },
             crate::build::put(keys::dropping(name), marker),
             delete(keys::position(name)),
             delete(keys::rebuild_plan(name)),
@@ -214,7 +219,7 @@ impl Replay {
         Ok(Generation { name: format!("g{}", greatest + 1), lanes })
     }
 
-    /// Notes that a name was used, so that it never is again.
+    /// Notes that a name is used, so that it is never used again.
     pub(crate) async fn use_name(&self, name: &str) -> Result<(), ReplayError> {
         let Some(number) = number(name) else { return Ok(()) };
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
