@@ -1,35 +1,34 @@
 //! The system over an embedded store: tables, consumers, endpoints.
 
 use crate::faults::Faults;
+use crate::interceptor::Interceptor;
+use crate::request::ApiRequest;
 use crate::rights::Rights;
-use crate::sqs::Sqs;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Intercept, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use ed25519_dalek::SigningKey;
-use lambda_http::http::{Method, Request};
-use lambda_http::{Body, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::audit::Link;
-use torale_domain::audit::verify::HourSpan;
+use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
 use torale_domain::pages::TemporalUi;
-use torale_domain::storage::item::{self as domain, Item};
-use torale_domain::storage::keys;
+use torale_domain::storage::item::{self as domain, Item, Key};
+use torale_domain::storage::keys::{self, PK, SK};
 use torale_domain::values::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
+use torale_platform::clock::Clock;
 use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
 use torale_platform::identity::{Identity, IdentitySettings};
-use torale_platform::queue::MessageQueue;
-use torale_platform::routes;
-use torale_platform::serve::{App, Change, Endpoint, Handler};
-use torale_platform::store::{Store, Usage};
+use torale_platform::serve::App;
+use torale_platform::store::{Store, Usage, log};
 
 /// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
 pub const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -92,18 +91,18 @@ impl Stack {
     }
 
     /// A store client whose calls something looks at.
-    pub fn store_with(&self, interceptor: impl Intercept + 'static) -> Store {
+    pub fn store_with(&self, interceptor: Interceptor) -> Store {
         Store::new(config(self.port).interceptor(interceptor))
     }
 
     /// A store client that may do what the template lets this role do.
     pub fn store_as(&self, role: &str) -> Store {
-        self.store_with(Rights::of(role))
+        self.store_with(Rights::of(role).interceptor())
     }
 
     /// A store client with faults.
-    pub fn faulty_store(&self, faults: Faults) -> Store {
-        self.store_with(faults)
+    pub fn faulty_store(&self, faults: &Faults) -> Store {
+        self.store_with(faults.interceptor())
     }
 
     /// A consumer of its own.
@@ -118,27 +117,30 @@ impl Stack {
         outcome
     }
 
-    /// Asks as the admin.
-    pub async fn get(&self, path: &str, query: &str) -> (u16, String) {
-        let response = self.ask(path, query, Some(&format!("Bearer {ADMIN_KEY}"))).await;
-        let status = response.status().as_u16();
-        (status, text(response))
+    /// The JSON that an endpoint answers with 200, from an instance of its own with the function's permissions.
+    pub async fn read(&self, request: &ApiRequest) -> Value {
+        let answer = request.send(&self.app_over(self.store_as(&request.endpoint.role))).await;
+        answer.with_status(200).json()
     }
 
-    /// Asks with any credentials.
-    pub async fn ask(&self, path: &str, query: &str, authorization: Option<&str>) -> Response<Body> {
-        let app = self.app_over(self.store_as(&role(path)));
-        answer(&app, request(Method::GET, path, query, authorization)).await
-    }
-
-    /// What the endpoints share.
+    /// An instance that admits API keys, with limits that are far away.
     pub fn app(&self) -> App {
         self.app_over(self.store())
     }
 
     /// The same over a store client of one's own.
     pub fn app_over(&self, store: Store) -> App {
-        App::new(store, keys_only(), LIMITS, temporal_ui(), || NOW)
+        Instance::over(store).start()
+    }
+
+    /// An instance over a store that fails.
+    pub fn faulty_app(&self, faults: &Faults) -> App {
+        self.app_over(self.faulty_store(faults))
+    }
+
+    /// An instance that differs from the usual one.
+    pub fn instance(&self) -> Instance {
+        Instance::over(self.store())
     }
 
     /// Every item of the first generation's projections, by key, printed.
@@ -175,6 +177,13 @@ impl Stack {
         items
     }
 
+    /// The report of a check of the whole audit trail with the tests' key.
+    pub async fn check_trail(&self) -> TrailReport {
+        let mut verifier = TrailVerifier::new(HourSpan::default());
+        self.audit_items().await.iter().for_each(|item| verifier.add(item));
+        verifier.finish(&[*audit_key().key()], None, None)
+    }
+
     /// Seals and indexes what has been recorded.
     pub async fn seal(&self) -> SealReport {
         self.seal_with(&self.store_as("AuditSeal")).await.unwrap()
@@ -186,9 +195,110 @@ impl Stack {
     }
 
     /// Every item of a table.
-    pub async fn scan(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+    pub async fn scan(&self, table: &str) -> Vec<StoredItem> {
         let pages = self.client.scan().table_name(table).into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.unwrap()
+    }
+
+    /// An item of a table.
+    pub async fn item(&self, table: &str, key: &Key) -> Option<StoredItem> {
+        let call = self.client.get_item().table_name(table);
+        call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap().item
+    }
+
+    /// Puts an item into a table, past everything that looks after it.
+    pub async fn put(
+        &self,
+        table: &str,
+        key: &Key,
+        attributes: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) {
+        let call = self.client.put_item().table_name(table).item(PK, text(&key.pk)).item(SK, text(&key.sk));
+        let call = attributes.into_iter().fold(call, |call, (name, value)| call.item(name, value));
+        call.send().await.unwrap();
+    }
+
+    /// Deletes an item from a table, past everything that looks after it.
+    pub async fn delete(&self, table: &str, key: &Key) {
+        let call = self.client.delete_item().table_name(table);
+        call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap();
+    }
+
+    /// Every message in the event log.
+    pub async fn logged(&self) -> Vec<String> {
+        let items = self.scan(keys::EVENTS_TABLE).await;
+        let packed = items.iter().map(|item| item["events"].as_b().unwrap());
+        packed.flat_map(|packed| log::unpack(packed.as_ref()).unwrap()).collect()
+    }
+
+    /// The events of a type in the log.
+    pub async fn logged_events(&self, kind: &str) -> Vec<Value> {
+        let events =
+            self.logged().await.into_iter().map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        events.filter(|event| event["type"] == format!("ai.torale.{kind}")).collect()
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stack on port {}", self.port)
+    }
+}
+
+/// An item as the store has it.
+pub type StoredItem = HashMap<String, AttributeValue>;
+
+/// A text as the store has it.
+pub fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// A number as the store has it.
+pub fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// The key of an item as the store has it.
+pub fn key_of(item: &StoredItem) -> Key {
+    Key { pk: item[PK].as_s().unwrap().clone(), sk: item[SK].as_s().unwrap().clone() }
+}
+
+/// An instance of the endpoints that is being put together.
+#[derive(Debug)]
+pub struct Instance {
+    store: Store,
+    identity: Identity,
+    limits: RateLimits,
+    clock: Clock,
+}
+
+impl Instance {
+    /// One that admits API keys only, with limits that are far away, at [`NOW`].
+    pub fn over(store: Store) -> Self {
+        Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW }
+    }
+
+    /// That admits what these settings say.
+    #[must_use]
+    pub fn identity(self, settings: &IdentitySettings) -> Self {
+        Self { identity: Identity::new(settings).unwrap(), ..self }
+    }
+
+    /// With so many requests a minute and an hour.
+    #[must_use]
+    pub fn limits(self, minute: u32, hour: u32) -> Self {
+        Self { limits: RateLimits::new(minute, hour), ..self }
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The instance.
+    pub fn start(self) -> App {
+        App::new(self.store, self.identity, self.limits, temporal_ui(), self.clock)
     }
 }
 
@@ -205,7 +315,7 @@ fn show(value: &AttributeValue) -> String {
     }
 }
 
-fn print(item: &HashMap<String, AttributeValue>) -> String {
+fn print(item: &StoredItem) -> String {
     let sorted: BTreeMap<_, _> = item.iter().map(|(name, value)| (name, show(value))).collect();
     format!("{sorted:?}")
 }
@@ -222,15 +332,6 @@ pub fn print_item(item: &Item) -> (String, String) {
     (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
 }
 
-/// A request as API Gateway would hand it over.
-pub fn request(method: Method, path: &str, query: &str, authorization: Option<&str>) -> Request<Body> {
-    let mut request = Request::builder().method(method).uri(format!("https://localhost{path}?{query}"));
-    if let Some(authorization) = authorization {
-        request = request.header("authorization", authorization);
-    }
-    request.body(Body::Empty).unwrap()
-}
-
 /// Messages with ids by position.
 pub fn messages(bodies: &[String]) -> Vec<QueueMessage> {
     bodies
@@ -240,9 +341,9 @@ pub fn messages(bodies: &[String]) -> Vec<QueueMessage> {
         .collect()
 }
 
-/// Time enough for any batch of the tests.
+/// Enough time for any batch of the tests.
 pub const LONG: Duration = Duration::from_secs(60);
-/// Little more than the consumer's reserve, so that a store which never comes back is given up soon.
+/// Little more than the consumer's reserve, so that a store that stays away is given up soon.
 pub const SHORT: Duration = Duration::from_millis(1_250);
 
 /// One batch with a minute of time.
@@ -253,84 +354,4 @@ pub async fn consume(consumer: &Consumer, messages: &[QueueMessage]) -> BatchOut
 /// One batch.
 pub async fn consume_within(consumer: &Consumer, messages: &[QueueMessage], time: Duration) -> BatchOutcome {
     consumer.consume(messages, Instant::now() + time, &Usage::default()).await
-}
-
-/// A function as the template names it, by its crate.
-fn logical_id(krate: &str) -> String {
-    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
-    krate.split('_').map(capital).collect()
-}
-
-macro_rules! endpoints {
-    (reads: $($handler:ty),*; changes: $($change:ty),* $(,)?) => {
-        /// Every endpoint that the workspace declares.
-        pub fn endpoints() -> Vec<Endpoint> {
-            vec![$(<$handler>::ENDPOINT,)* $(<$change>::ENDPOINT),*]
-        }
-
-        /// The role of the function on a path.
-        pub fn role(path: &str) -> String {
-            let roles = [$((<$handler>::ENDPOINT, stringify!($handler)),)* $((<$change>::ENDPOINT, stringify!($change))),*];
-            let (_, handler) = roles.into_iter().find(|(endpoint, _)| routes::fits(endpoint.path, path)).unwrap();
-            logical_id(handler.split(':').next().unwrap())
-        }
-
-        /// Routes a request to the handler of its path; commands go to this queue.
-        pub async fn answer_with(app: &App, commands: &MessageQueue, request: Request<Body>) -> Response<Body> {
-            $(if routes::fits(<$handler>::ENDPOINT.path, request.uri().path()) {
-                return app.answer::<$handler>(&request).await;
-            })*
-            $(if routes::fits(<$change>::ENDPOINT.path, request.uri().path()) {
-                return app.change::<$change>(commands, &request).await;
-            })*
-            panic!("no handler for {}", request.uri())
-        }
-    };
-}
-
-/// Routes a request to the handler of its path; nobody looks at commands.
-pub async fn answer(app: &App, request: Request<Body>) -> Response<Body> {
-    answer_with(app, &Sqs::default().queue(Some(crate::sqs::URL)), request).await
-}
-
-/// A good request of the admin's for an endpoint: one that changes something changes this user.
-pub fn good_request(endpoint: &Endpoint, user: &str) -> Request<Body> {
-    let path = endpoint.path.replace("{id}", user);
-    let mut good = request(endpoint.method.clone(), &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
-    if endpoint.method == Method::POST {
-        *good.body_mut() = Body::Text(json!({ "user_ids": [user] }).to_string());
-    }
-    good
-}
-
-endpoints!(
-    reads:
-    stats::Stats,
-    queries::Queries,
-    executions::Executions,
-    errors::Errors,
-    users::Users,
-    temporal_workflows::Workflows,
-    temporal_schedules::Schedules,
-    audit::Audit;
-    changes:
-    deactivate_user::DeactivateUser,
-    reactivate_user::ReactivateUser,
-    deactivate_users::DeactivateUsers,
-);
-
-/// The routes that admit by no admin's credentials: Clerk's webhooks are signed, the document is for anyone.
-pub const OTHERS: [(&str, &str); 2] = [clerk_webhook::ROUTE, openapi::ROUTE];
-
-/// The text of an answer.
-pub fn text(response: Response<Body>) -> String {
-    match response.into_body() {
-        Body::Text(text) => text,
-        other => panic!("not a text: {other:?}"),
-    }
-}
-
-/// The JSON of an answer.
-pub fn json(response: Response<Body>) -> Value {
-    serde_json::from_str(&text(response)).unwrap()
 }

@@ -1,7 +1,6 @@
 //! Webhooks as Svix sends them.
 
 use crate::stack::NOW;
-use clerk_webhook::ROUTE;
 use lambda_http::Body;
 use lambda_http::http::Request;
 use serde_json::Value;
@@ -12,6 +11,9 @@ use torale_domain::values::time::Timestamp;
 pub const KEY: &[u8] = b"0123456789abcdefghijklmn";
 /// A signing secret as Clerk shows it.
 pub const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+
+/// Where Clerk sends its webhooks.
+const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
 
 /// HMAC-SHA256 as RFC 2104 has it, for keys of up to 64 bytes.
 fn hmac(key: &[u8], text: &[u8]) -> String {

@@ -1,27 +1,11 @@
-//! Random sets of messages: few entities and few times, so that ties, stubs, late parents and disagreements abound.
+//! Random sets of messages about few entities at few times, so that ties, missing parents, late parents and
+//! contradictions are frequent.
 
-use crate::stack::{ADMIN_KEY, NOW};
+use crate::stack::NOW;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use uuid::Uuid;
-
-/// The admin whose key the tests use, created long ago.
-pub fn admin() -> Vec<String> {
-    let user = Uuid::from_u128(0xAD);
-    let created = json!({ "user_id": user, "clerk_user_id": "user_admin", "email": "admin@example.com", "role": "admin" });
-    let hash = torale_domain::values::digest::sha256_hex(&[ADMIN_KEY.as_bytes()]);
-    let key = json!({ "key_id": "key_admin", "user_id": user, "key_hash": hash, "key_prefix": "sk_test" });
-    let at = NOW.plus(-400 * DAY);
-    vec![event("admin-1", at, "user.created", created), event("admin-2", at, "api_key.created", key)]
-}
-
-/// An event as a message.
-pub fn event(id: &str, time: Timestamp, kind: &str, data: Value) -> String {
-    json!({ "specversion": "1.0", "id": id, "source": "/torale/test", "type": format!("ai.torale.{kind}"),
-            "time": time.to_string(), "data": data })
-    .to_string()
-}
 
 /// Makes messages from a seed.
 pub struct Generator {
@@ -246,7 +230,7 @@ impl Generator {
                 self.optional(data, "state", json!(state));
             }
             "task.updated" => self.optional(data, "search_query", json!(query)),
-            // Deletions last for ever: too many would leave nothing to look at.
+            // A deletion is final: too many would leave nothing to list.
             "task.deleted" if self.chance(60) => return self.task_event("task.paused", data),
             _ => {}
         }
@@ -350,7 +334,7 @@ impl Generator {
         }
     }
 
-    /// A message that must be set aside.
+    /// A message that must be quarantined.
     fn broken(&mut self) -> String {
         let valid = self.valid();
         let mut value: Value = serde_json::from_str(&valid).unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use torale_domain::deactivation::commands::{Cause, Command};
 use torale_domain::events::{self, EventType, ReceivedMessage, TYPE_PREFIX};
 use torale_domain::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
-use torale_tests::stack::NOW;
+use torale_testkit::stack::NOW;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name)
@@ -51,8 +51,9 @@ fn schema_of<'a>(schemas: &'a BTreeMap<String, Validator>, message: &Value) -> &
 }
 
 #[test]
-fn every_type_has_a_schema_and_samples_that_both_accept() {
+fn event_types_have_a_schema_and_samples_that_schema_and_code_accept() {
     let schemas = schemas();
+
     for kind in EventType::ALL {
         assert!(schemas.contains_key(kind.name()), "no schema for {}", kind.name());
         let samples = files(&folder("samples").join(kind.name()));
@@ -72,8 +73,9 @@ fn every_type_has_a_schema_and_samples_that_both_accept() {
 }
 
 #[test]
-fn there_is_no_schema_without_a_type() {
+fn event_schemas_each_have_a_type() {
     let known: BTreeSet<&str> = EventType::ALL.iter().map(|kind| kind.name()).collect();
+
     for name in schemas().keys() {
         let event = name.strip_suffix(".v0").unwrap_or(name);
         assert!(known.contains(event) || name == "envelope" || name.starts_with("command."), "{name}");
@@ -81,12 +83,14 @@ fn there_is_no_schema_without_a_type() {
 }
 
 #[test]
-fn samples_of_commands_are_accepted_by_their_schemas() {
+fn command_samples_are_accepted_by_their_schemas_and_the_code() {
     let schemas = schemas();
     let commands =
         files(&folder("samples")).into_iter().filter(|path| path.to_str().unwrap().contains("/command."));
     let samples: Vec<PathBuf> = commands.flat_map(|path| files(&path)).collect();
+
     assert!(samples.len() >= 3);
+
     for path in samples {
         let sample = read(&path);
         let name = sample["type"].as_str().unwrap().strip_prefix(TYPE_PREFIX).unwrap();
@@ -97,7 +101,7 @@ fn samples_of_commands_are_accepted_by_their_schemas() {
 }
 
 #[test]
-fn commands_are_sent_as_their_schemas_say() {
+fn commands_that_are_sent_are_accepted_by_their_schemas() {
     let schemas = schemas();
     let user_id = UserId::parse("660e8400-e29b-41d4-a716-446655440000").unwrap();
     let cause = Cause {
@@ -112,7 +116,9 @@ fn commands_are_sent_as_their_schemas_say() {
         Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
     ];
     let described = schemas.keys().filter_map(|name| name.strip_prefix("command."));
+
     assert_eq!(described.collect::<BTreeSet<_>>(), BTreeSet::from(Command::KINDS));
+
     for command in commands {
         let message: Value = serde_json::from_str(&command.message(&cause, NOW)).unwrap();
         let schema = &schemas[&format!("command.{}", command.kind())];
@@ -121,11 +127,12 @@ fn commands_are_sent_as_their_schemas_say() {
 }
 
 #[test]
-fn what_must_be_set_aside_is_refused_by_the_code_and_where_it_can_see_it_by_the_schema() {
+fn invalid_samples_are_quarantined_by_the_code_and_refused_by_the_schema_where_the_table_says_so() {
     let schemas = schemas();
     let table = fs::read_to_string(folder("invalid/README.md")).unwrap();
     let listed = files(&folder("invalid")).into_iter().filter(|path| !path.ends_with("README.md"));
     let mut seen = 0;
+
     for path in listed {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let row = table
@@ -133,21 +140,22 @@ fn what_must_be_set_aside_is_refused_by_the_code_and_where_it_can_see_it_by_the_
             .find(|line| line.contains(&format!("[`{name}`]")))
             .unwrap_or_else(|| panic!("{name}"));
         let text = fs::read_to_string(&path).unwrap();
-        assert!(events::parse(&text, Some(NOW)).is_err(), "{name} must be set aside");
+        assert!(events::parse(&text, Some(NOW)).is_err(), "{name} must be quarantined");
         let valid = serde_json::from_str(&text)
             .is_ok_and(|message: Value| schema_of(&schemas, &message).is_valid(&message));
-        let said_to_see = row.trim_end_matches([' ', '|']).ends_with("yes");
+        let schema_refuses = row.trim_end_matches([' ', '|']).ends_with("yes");
         assert!(
-            said_to_see != valid || path.extension().unwrap() == "txt",
+            schema_refuses != valid || path.extension().unwrap() == "txt",
             "{name}: the table says otherwise"
         );
         seen += 1;
     }
+
     assert!(seen > 80);
 }
 
 #[test]
-fn unknown_types_and_versions_are_kept_and_have_no_effect() {
+fn unknown_types_and_versions_are_kept_without_effect() {
     for path in files(&folder("unknown")) {
         let text = fs::read_to_string(&path).unwrap();
         let received = events::parse(&text, Some(NOW));
@@ -156,20 +164,24 @@ fn unknown_types_and_versions_are_kept_and_have_no_effect() {
 }
 
 #[test]
-fn a_message_over_256_kib_is_set_aside() {
+fn messages_over_256_kib_are_quarantined() {
     let fits = format!("{{\"x\":\"{}\"}}", "x".repeat(events::intake::MAX_MESSAGE_BYTES - 8));
+
     assert_eq!(fits.len(), events::intake::MAX_MESSAGE_BYTES);
+
     let refused = |text: &str| events::parse(text, Some(NOW)).unwrap_err().code();
+
     assert_eq!(refused(&fits), "envelope");
     assert_eq!(refused(&format!("{fits} ")), "too_large");
 }
 
 #[test]
-fn a_replay_does_not_judge_the_future_again() {
+fn events_too_far_ahead_are_quarantined_by_the_intake_and_taken_by_a_replay() {
     let path = folder("samples/task.paused/minimal.json");
     let text = fs::read_to_string(path).unwrap();
     let time = read(&folder("samples/task.paused/minimal.json"))["time"].as_str().unwrap().to_owned();
     let future = text.replace(&time, &NOW.plus(25 * torale_domain::values::time::HOUR).to_string());
+
     assert_eq!(events::parse(&future, Some(NOW)).unwrap_err().code(), "time_out_of_range");
     assert!(events::parse(&future, None).is_ok());
 }

@@ -1,18 +1,20 @@
 //! P2: every page of every list, each row once and in order, at a cost that does not grow.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use torale_domain::pages::{errors, executions, queries, schedules, stats, users, workflows};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_platform::store::{Generation, StoreError, TableReader, Usage};
-use torale_tests::generate::{self, event};
-use torale_tests::stack::{self, NOW, Stack};
+use torale_testkit::events::{EventBuilder, execution, schedule_created, task, user, workflow_run};
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::stack::{self, NOW, Stack};
+use torale_tests::endpoints;
 use uuid::Uuid;
 
 const EXECUTIONS: i64 = 600;
 
-fn id(kind: u128, n: i64) -> Uuid {
-    Uuid::from_u128((kind << 64) | u128::from(n.unsigned_abs()))
+fn id(kind: u128, n: i64) -> String {
+    Uuid::from_u128((kind << 64) | u128::from(n.unsigned_abs())).to_string()
 }
 
 /// Starts that crowd around the edges of minutes, hours and days, several to a millisecond.
@@ -22,41 +24,33 @@ fn started(n: i64) -> Timestamp {
     NOW.plus(-edge).floor_to_hour().plus([-1, 0, 1, 59_999, 60_000][usize::try_from(n / 5 % 5).unwrap()])
 }
 
-fn history() -> Vec<String> {
-    let mut all = generate::admin();
-    for n in 0..EXECUTIONS {
-        let mut run = json!({ "execution_id": id(3, n), "task_id": id(2, n % 220), "user_id": id(1, n % 210), "started_at": started(n).to_string() });
-        let kind = match n % 3 {
-            0 => "execution.started",
-            1 => {
-                run["condition_met"] = json!(false);
-                "execution.succeeded"
-            }
-            _ => {
-                run["error_type"] = json!(["A", "B"][usize::try_from(n / 3 % 2).unwrap()]);
-                run["error_message"] = json!("x");
-                "execution.failed"
-            }
-        };
-        all.push(event(&format!("x{n}"), started(n).plus(5), kind, run));
-    }
-    for n in 0..220 {
-        let query = format!("query {}", n % 190);
-        all.push(event(
-            "t",
-            NOW.plus(-40 * DAY),
-            "task.created",
-            json!({ "task_id": id(2, n), "user_id": id(1, n % 210), "search_query": query }),
-        ));
-        let user = json!({ "user_id": id(1, n % 210), "clerk_user_id": format!("u{n}"), "email": format!("{n}@example.com") });
-        all.push(event("u", started(n % 210), "user.created", user));
-        let schedule = json!({ "schedule_id": format!("s{n}"), "task_id": id(2, n), "user_id": id(1, n % 210), "cron": "0 9 * * *" });
-        all.push(event("s", started(n), "temporal.schedule.created", schedule));
-        let run =
-            json!({ "workflow_id": format!("w{}", n % 9), "run_id": format!("r{n}"), "workflow_type": "m" });
-        all.push(event("w", NOW.plus(-(n % 7) * HOUR), "temporal.workflow.started", run));
-    }
-    all
+/// The n-th execution: running, succeeded or failed, in turns.
+fn nth_execution(n: i64) -> EventBuilder {
+    let run = execution(&id(3, n), &id(2, n % 220), &id(1, n % 210)).started_at(started(n));
+    let event = match n % 3 {
+        0 => run.started(),
+        1 => run.succeeded(false),
+        _ => run.failed(["A", "B"][usize::try_from(n / 3 % 2).unwrap()], "x"),
+    };
+    event.at(started(n).plus(5))
+}
+
+/// A task, its user, its schedule and a run of a workflow.
+fn nth_task(n: i64) -> [EventBuilder; 4] {
+    let (task_id, user_id) = (id(2, n), id(1, n % 210));
+    let created = user(&user_id).created().with("clerk_user_id", format!("u{n}"));
+    [
+        task(&task_id).created(&user_id, &format!("query {}", n % 190)).at(NOW.plus(-40 * DAY)),
+        created.with("email", format!("{n}@example.com")).at(started(n % 210)).id("u"),
+        schedule_created(&format!("s{n}"), &task_id, &user_id, "0 9 * * *").at(started(n)),
+        workflow_run(&format!("w{}", n % 9), &format!("r{n}")).started().at(NOW.plus(-(n % 7) * HOUR)),
+    ]
+}
+
+async fn scenario() -> Scenario {
+    let executions: Vec<_> = (0..EXECUTIONS).map(nth_execution).collect();
+    let tasks: Vec<_> = (0..220).map(nth_task).collect();
+    given((executions, tasks)).start().await
 }
 
 struct List {
@@ -100,15 +94,14 @@ const LISTS: [List; 9] = [
 ];
 
 async fn page(stack: &Stack, list: &List, page: usize, limit: usize) -> Value {
-    let (status, body) = stack.get(list.path, &format!("{}&page={page}&limit={limit}", list.query)).await;
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str(&body).unwrap()
+    let query = format!("{}&page={page}&limit={limit}", list.query);
+    endpoints::answer(stack, list.path, &query).await.with_status(200).json()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn walking_all_pages_returns_each_row_once_and_in_order() {
-    let stack = Stack::start().await;
-    stack.consume(&history()).await;
+async fn lists_return_each_row_once_and_in_order_over_all_pages() {
+    let stack = scenario().await;
+
     for list in &LISTS {
         for limit in [37, 100] {
             let mut rows: Vec<Value> = Vec::new();
@@ -136,7 +129,7 @@ async fn walking_all_pages_returns_each_row_once_and_in_order() {
     }
 }
 
-/// Times without a fraction are shorter texts: fill them up.
+/// Times without a fraction are shorter texts: they are filled up.
 fn sortable(value: &Value) -> String {
     match value {
         Value::String(text) if text.ends_with('Z') && text.len() == 20 => text.replace('Z', ".000Z"),
@@ -181,13 +174,17 @@ async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn round_trips_and_units_stay_within_their_bounds() {
-    let stack = Stack::start().await;
-    stack.consume(&history()).await;
+async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
+    let stack = scenario().await;
+
     let (trips, units) = cost(&stack, "/admin/stats", "").await;
+
     assert!(trips <= 3 && units <= 40.0, "stats: {trips} round trips, {units} units");
+
     let (trips, _) = cost(&stack, "/admin/temporal/schedules", "").await;
+
     assert!(trips <= 3, "all schedules at once: {trips} round trips");
+
     for list in &LISTS {
         let (first, first_units) = cost(&stack, list.path, &format!("{}&limit=50", list.query)).await;
         assert!(first <= 3, "{}?{}: {first} round trips for page 1", list.path, list.query);

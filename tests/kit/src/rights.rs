@@ -1,7 +1,6 @@
 //! A store client that may do what `infra/rights.toml` gives to a role and nothing else, as IAM would have it.
 
-use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use crate::interceptor::{Interceptor, StoreCall};
 use aws_smithy_runtime_api::box_error::BoxError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,6 +99,12 @@ impl Rights {
         assert_eq!(found, unused, "{}", self.role);
     }
 
+    /// What refuses every call that the role may not make.
+    pub fn interceptor(&self) -> Interceptor {
+        let rights = self.clone();
+        Interceptor::before(move |call| uses(call).iter().try_for_each(|used| rights.check(used)))
+    }
+
     fn check(&self, used: &Use) -> Result<(), BoxError> {
         let Some(right) = self.rights.iter().find(|right| right.covers(used)) else {
             let denial = format!("{} may not {used:?}", self.role);
@@ -163,7 +168,8 @@ fn place(table: &Value) -> &'static str {
 }
 
 /// What a call does: a transaction does each of its writes, a batch of writes is an action of its own.
-fn uses(operation: &str, request: &Value) -> Vec<Use> {
+fn uses(call: &StoreCall<'_>) -> Vec<Use> {
+    let (operation, request) = (call.operation, call.json());
     let mut by_place: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     let mut add = |action: &str, table: &Value, key: &Value| {
         let partitions = by_place.entry((place(table), action.to_owned())).or_default();
@@ -205,23 +211,4 @@ fn uses(operation: &str, request: &Value) -> Vec<Use> {
     let counting = request["Select"] == "COUNT";
     let of = |((place, action), partitions)| Use { place, partitions, counting, action };
     by_place.into_iter().map(of).collect()
-}
-
-impl Intercept for Rights {
-    fn name(&self) -> &'static str {
-        "rights"
-    }
-
-    fn modify_before_transmit(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request();
-        let (_, operation) =
-            request.headers().get("x-amz-target").unwrap_or_default().rsplit_once('.').unwrap();
-        let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default())?;
-        uses(operation, &body).iter().try_for_each(|used| self.check(used))
-    }
 }

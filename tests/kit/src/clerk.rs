@@ -1,4 +1,4 @@
-//! A stand-in for Clerk: key set, Backend API, and tokens as it signs them.
+//! A fake of Clerk: its key set, its Backend API, and tokens as it signs them.
 
 use crate::stack::NOW;
 use axum::Router;
@@ -19,7 +19,7 @@ use torale_platform::identity::IdentitySettings;
 pub const ISSUER: &str = "https://clerk.example.com";
 /// The one origin that tokens are made for.
 pub const PARTY: &str = "https://app.example.com";
-/// The admin of `generate::admin`, as the instance knows it.
+/// The admin of [`crate::events::admin`], as the instance knows it.
 pub const ADMIN: &str = "user_admin";
 /// The secret key of the Backend API.
 pub const SECRET: &str = "sk_test_backend";
@@ -98,31 +98,31 @@ pub fn token(user: &str) -> String {
     TestKey::A.sign(&header("a").to_string(), &claims(user).to_string())
 }
 
-/// How the stand-in answers.
+/// How the fake answers.
 #[derive(Clone)]
-pub enum Mood {
+pub enum ClerkBehaviour {
     /// As Clerk does.
-    Well,
+    Normal,
     /// With a status.
     Status(u16),
     /// With a text.
     Text(String),
-    /// With a redirection to the right answer, which it also holds.
+    /// With a redirection to the right answer, which is also its body.
     Redirect,
     /// Never.
     Silent,
 }
 
-struct Stub {
-    mood: Mutex<Mood>,
+struct ClerkState {
+    behaviour: Mutex<ClerkBehaviour>,
     keys: Mutex<Vec<Value>>,
     users: Mutex<Vec<Value>>,
-    asked: Mutex<Vec<(String, Option<String>)>>,
+    requests: Mutex<Vec<(String, Option<String>)>>,
 }
 
-/// The stand-in, served for as long as this lives.
+/// A fake of Clerk, served for as long as this lives.
 pub struct FakeClerk {
-    stub: Arc<Stub>,
+    stub: Arc<ClerkState>,
     address: String,
     _stop: DropGuard,
 }
@@ -130,11 +130,11 @@ pub struct FakeClerk {
 impl FakeClerk {
     /// Starts with key A in its set and no users.
     pub async fn start() -> Self {
-        let stub = Arc::new(Stub {
-            mood: Mutex::new(Mood::Well),
+        let stub = Arc::new(ClerkState {
+            behaviour: Mutex::new(ClerkBehaviour::Normal),
             keys: Mutex::new(vec![TestKey::A.jwk("a")]),
             users: Mutex::default(),
-            asked: Mutex::default(),
+            requests: Mutex::default(),
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -159,14 +159,14 @@ impl FakeClerk {
         }
     }
 
-    /// With so little time for an answer that a silent instance is soon given up.
-    pub fn hasty_settings(&self) -> IdentitySettings {
+    /// With so little time for an answer that a silent instance is given up soon.
+    pub fn impatient_settings(&self) -> IdentitySettings {
         IdentitySettings { timeout: Duration::from_millis(300), ..self.settings() }
     }
 
     /// Changes how it answers.
-    pub fn feels(&self, mood: Mood) {
-        *self.stub.mood.lock().unwrap() = mood;
+    pub fn behaves(&self, behaviour: ClerkBehaviour) {
+        *self.stub.behaviour.lock().unwrap() = behaviour;
     }
 
     /// Changes its key set.
@@ -179,37 +179,39 @@ impl FakeClerk {
         *self.stub.users.lock().unwrap() = users.into_iter().collect();
     }
 
-    /// The paths it was asked for, with the credentials shown.
-    pub fn asked(&self) -> Vec<(String, Option<String>)> {
-        self.stub.asked.lock().unwrap().clone()
+    /// The paths that were requested, with the credentials shown.
+    pub fn requests(&self) -> Vec<(String, Option<String>)> {
+        self.stub.requests.lock().unwrap().clone()
     }
 
-    /// How often it was asked at all.
+    /// How many requests there were.
     pub fn count(&self) -> usize {
-        self.stub.asked.lock().unwrap().len()
+        self.stub.requests.lock().unwrap().len()
     }
 }
 
-async fn answer(State(stub): State<Arc<Stub>>, request: Request) -> Response {
+async fn answer(State(stub): State<Arc<ClerkState>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let credentials = request.headers().get(header::AUTHORIZATION);
     let credentials = credentials.map(|value| value.to_str().unwrap().to_owned());
-    stub.asked.lock().unwrap().push((path.clone(), credentials));
-    let mood = stub.mood.lock().unwrap().clone();
-    match mood {
-        Mood::Well => well(&stub, &path),
-        Mood::Redirect if path.starts_with("/moved") => well(&stub, path.trim_start_matches("/moved")),
-        Mood::Redirect => {
-            let location = [(header::LOCATION, format!("/moved{path}"))];
-            (StatusCode::FOUND, location, well(&stub, &path)).into_response()
+    stub.requests.lock().unwrap().push((path.clone(), credentials));
+    let behaviour = stub.behaviour.lock().unwrap().clone();
+    match behaviour {
+        ClerkBehaviour::Normal => normal(&stub, &path),
+        ClerkBehaviour::Redirect if path.starts_with("/moved") => {
+            normal(&stub, path.trim_start_matches("/moved"))
         }
-        Mood::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Mood::Text(text) => text.into_response(),
-        Mood::Silent => std::future::pending().await,
+        ClerkBehaviour::Redirect => {
+            let location = [(header::LOCATION, format!("/moved{path}"))];
+            (StatusCode::FOUND, location, normal(&stub, &path)).into_response()
+        }
+        ClerkBehaviour::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        ClerkBehaviour::Text(text) => text.into_response(),
+        ClerkBehaviour::Silent => std::future::pending().await,
     }
 }
 
-fn well(stub: &Stub, path: &str) -> Response {
+fn normal(stub: &ClerkState, path: &str) -> Response {
     let user = path.strip_prefix("/v1/users/");
     let user = user.and_then(|id| stub.users.lock().unwrap().iter().find(|user| user["id"] == id).cloned());
     match user {

@@ -1,7 +1,6 @@
 //! Compares the system with the independent model.
 
-use crate::generate::Generator;
-use crate::stack::{NOW, Stack, temporal_ui};
+use crate::endpoints;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
@@ -10,6 +9,8 @@ use torale_domain::pages::metrics::{self, Metrics};
 use torale_domain::values::time::Timestamp;
 use torale_model::{Message, TemporalUi, World};
 use torale_platform::store::{Generation, TableReader, Usage};
+use torale_testkit::generator::Generator;
+use torale_testkit::stack::{NOW, Stack, temporal_ui};
 
 /// The model of some messages, received at the present of the tests.
 pub fn model(messages: &[String]) -> World {
@@ -22,23 +23,23 @@ pub fn model_at(messages: &[String], received_at: Timestamp) -> World {
     World::of(&messages.iter().map(|body| Message { body: body.clone(), received_at_ms }).collect::<Vec<_>>())
 }
 
-/// Asks both; they must agree.
+/// The system and the model must give the same answer.
 pub async fn check(stack: &Stack, model: &World, path: &str, query: &str) {
     let ui = temporal_ui();
     let ui = TemporalUi { url: ui.url, namespace: ui.namespace };
-    let (status, text) = stack.get(path, query).await;
+    let answer = endpoints::answer(stack, path, query).await;
     let expected = model.get(path, query, NOW.millis(), &ui);
-    let found = (status, comparable(path, status, &text));
+    let found = (answer.status, comparable(path, answer.status, &answer.text));
     assert_eq!(found, expected, "GET {path}?{query}\n found: {}\nexpected: {}", found.1, expected.1);
 }
 
-/// Computes the metrics of the platform with both; they must agree. Returns them.
+/// The system and the model must compute the same metrics of the platform, which are returned.
 pub async fn check_metrics(stack: &Stack, model: &World) -> Metrics {
     let (store, usage) = (stack.store(), Usage::default());
     let reader = TableReader::of(&store, &Generation::first(), &usage);
     let found = metrics::answer(&reader, NOW).await.unwrap();
     assert_eq!(usage.round_trips(), 1);
-    let told = json!({
+    let computed = json!({
         "error_rate": i64::try_from(found.error_rate).unwrap(),
         "avg_duration_ms": i64::try_from(found.avg_duration_ms).unwrap(),
         "failed_executions": i64::try_from(found.failed_executions).unwrap(),
@@ -46,7 +47,7 @@ pub async fn check_metrics(stack: &Stack, model: &World) -> Metrics {
         "new_users_7d": i64::try_from(found.new_users_7d).unwrap(),
         "active_tasks": i64::try_from(found.active_tasks).unwrap(),
     });
-    assert_eq!(told, model.metrics(NOW.millis()));
+    assert_eq!(computed, model.metrics(NOW.millis()));
     found
 }
 
@@ -95,7 +96,7 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-/// Every endpoint as it is asked most often.
+/// The commonest requests to every endpoint that reads.
 pub const PLAIN: [(&str, &str); 12] = [
     ("/admin/stats", ""),
     ("/admin/queries", ""),

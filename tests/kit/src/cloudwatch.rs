@@ -1,28 +1,22 @@
 //! CloudWatch in process, as its clients talk to it (Smithy RPC v2 over CBOR): keeps what `PutMetricData` brings.
 
-use crate::sqs::MessageFate;
-use aws_sdk_cloudwatch::config::{BehaviorVersion, Builder, Credentials, Region, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use crate::fake_aws::{self, CallFate, CallResult, Fates, Shared};
+use aws_sdk_cloudwatch::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use ciborium::Value;
-use metrics::cloudwatch::CloudWatch;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// What was put, and what is known of a queue.
+/// Metrics that were put, and what it knows of a queue; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Stub {
-    state: Arc<Mutex<State>>,
+pub struct FakeCloudWatch {
+    state: Shared<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    fates: VecDeque<MessageFate>,
-    always: Option<MessageFate>,
+    fates: Fates,
     calls: Vec<String>,
     put: BTreeMap<String, (f64, String)>,
     namespaces: Vec<String>,
@@ -30,36 +24,39 @@ struct State {
     stuck: Vec<(f64, f64)>,
 }
 
-impl Stub {
-    /// The next calls go so; after them all is well.
-    pub fn with(fates: impl IntoIterator<Item = MessageFate>) -> Self {
-        let state = State { fates: fates.into_iter().collect(), ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)) }
+impl FakeCloudWatch {
+    /// The next calls have these fates; after them all is well.
+    pub fn with(fates: impl IntoIterator<Item = CallFate>) -> Self {
+        Self::of(Fates::of(fates))
     }
 
-    /// Every call goes so.
-    pub fn always(fate: MessageFate) -> Self {
-        Self { state: Arc::new(Mutex::new(State { always: Some(fate), ..State::default() })) }
+    /// Every call has this fate.
+    pub fn always(fate: CallFate) -> Self {
+        Self::of(Fates::always(fate))
     }
 
-    /// What SQS has told of the age of its oldest message: seconds since 1970, and the age.
+    fn of(fates: Fates) -> Self {
+        Self { state: Arc::new(Mutex::new(State { fates, ..State::default() })) }
+    }
+
+    /// What SQS has reported as the age of its oldest message: seconds since 1970, and the age.
     pub fn has_ages(&self, ages: &[(f64, f64)]) {
         self.state.lock().unwrap().ages = ages.to_vec();
     }
 
-    /// What the consumer has told of the age of what it hands back again and again: seconds since 1970, and the age.
+    /// What the consumer has reported as the age of messages that always fail: seconds since 1970, and the age.
     pub fn has_stuck(&self, ages: &[(f64, f64)]) {
         self.state.lock().unwrap().stuck = ages.to_vec();
     }
 
-    /// The function's client.
-    pub fn client(&self) -> CloudWatch {
-        let config = Builder::default()
+    /// What a client of it is made of.
+    pub fn config(&self) -> Builder {
+        let state = Arc::clone(&self.state);
+        Builder::default()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(self.clone());
-        CloudWatch::new(config)
+            .http_client(fake_aws::http_client(move |request| state.lock().unwrap().answer(request)))
     }
 
     /// Value and unit of each metric that was put last.
@@ -72,7 +69,7 @@ impl Stub {
         self.state.lock().unwrap().namespaces.clone()
     }
 
-    /// The operations that were asked for, in order.
+    /// The operations that were called, in order.
     pub fn calls(&self) -> Vec<String> {
         self.state.lock().unwrap().calls.clone()
     }
@@ -88,18 +85,18 @@ fn text(value: &str) -> Value {
 }
 
 impl State {
-    fn answer(&mut self, request: &HttpRequest) -> Result<Option<HttpResponse>, ConnectorError> {
+    fn answer(&mut self, request: &HttpRequest) -> CallResult {
         let operation = request.uri().rsplit('/').next().unwrap().to_owned();
         self.calls.push(operation.clone());
         let body: Value = ciborium::from_reader(request.body().bytes().unwrap()).unwrap();
-        match self.fates.pop_front().or(self.always) {
-            Some(MessageFate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
-            Some(MessageFate::Hangs) => Ok(None),
-            Some(MessageFate::Fails(status, code)) => {
+        match self.fates.next() {
+            Some(CallFate::Unreachable) => fake_aws::unreachable(),
+            Some(CallFate::Hangs) => Ok(None),
+            Some(CallFate::Fails(status, code)) => {
                 let fault = vec![(text("__type"), text(code)), (text("message"), text("no"))];
                 Ok(Some(response(status, &Value::Map(fault))))
             }
-            Some(MessageFate::Halves { .. } | MessageFate::Silent) => panic!("CloudWatch does no such thing"),
+            Some(CallFate::Halves { .. } | CallFate::Silent) => panic!("CloudWatch does no such thing"),
             None if operation == "PutMetricData" => {
                 self.namespaces.push(field(&body, "Namespace").as_text().unwrap().to_owned());
                 for datum in field(&body, "MetricData").as_array().unwrap() {
@@ -114,18 +111,18 @@ impl State {
     }
 
     fn statistics(&self, body: &Value) -> HttpResponse {
-        let asked = ["Namespace", "MetricName"].map(|name| field(body, name).as_text().unwrap());
+        let metric = ["Namespace", "MetricName"].map(|name| field(body, name).as_text().unwrap());
         let dimensions = body.as_map().unwrap().iter().any(|(key, _)| key.as_text() == Some("Dimensions"));
-        let ages = match (asked, dimensions) {
+        let ages = match (metric, dimensions) {
             (["AWS/SQS", "ApproximateAgeOfOldestMessage"], true) => {
                 let queue = &field(body, "Dimensions").as_array().unwrap()[0];
                 assert_eq!(field(queue, "Value").as_text(), Some("torale-events"));
                 &self.ages
             }
             (["Torale/Consumer", "StuckAge"], false) => &self.stuck,
-            other => panic!("nobody tells {other:?}"),
+            other => panic!("no such metric: {other:?}"),
         };
-        // Only what lies in the time that was asked for, as CloudWatch has it.
+        // Only what lies between the two times, both included.
         let time = |name| match field(body, name) {
             Value::Tag(1, seconds) => {
                 seconds.as_float().or(seconds.as_integer().map(i128::from).map(|s| s as f64))
@@ -150,20 +147,4 @@ fn response(status: u16, body: &Value) -> HttpResponse {
     response.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
     response.headers_mut().insert("content-type", "application/cbor");
     response
-}
-
-impl HttpConnector for Stub {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.state.lock().unwrap().answer(&request) {
-            Ok(Some(answer)) => HttpConnectorFuture::ready(Ok(answer)),
-            Ok(None) => HttpConnectorFuture::new(std::future::pending()),
-            Err(error) => HttpConnectorFuture::ready(Err(error)),
-        }
-    }
-}
-
-impl HttpClient for Stub {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
 }

@@ -1,9 +1,9 @@
-//! P4: whatever crashes when, after redelivery the items are the same and nothing is lost.
+//! P4: whatever crashes when, after redelivery the projections are the same and nothing is lost.
 
 use torale_platform::consume::Consumer;
-use torale_tests::faults::Faults;
-use torale_tests::generate::Generator;
-use torale_tests::stack::{self, NOW, Stack};
+use torale_testkit::faults::Faults;
+use torale_testkit::generator::Generator;
+use torale_testkit::stack::{self, NOW, Stack};
 
 const BATCH: usize = 12;
 
@@ -12,7 +12,7 @@ fn batches() -> Vec<Vec<String>> {
     Generator::new(77).messages(4 * BATCH).chunks(BATCH).map(<[String]>::to_vec).collect()
 }
 
-async fn undisturbed(batches: &[Vec<String>]) -> std::collections::BTreeMap<String, String> {
+async fn without_faults(batches: &[Vec<String>]) -> std::collections::BTreeMap<String, String> {
     let stack = Stack::start().await;
     for batch in batches {
         stack.consume(batch).await;
@@ -20,11 +20,11 @@ async fn undisturbed(batches: &[Vec<String>]) -> std::collections::BTreeMap<Stri
     stack.projections().await
 }
 
-/// Runs all batches with a store that fails once; what is handed back, or was in the hands of a process that
-/// died, comes again to a healthy consumer. Returns the stack and how many calls were tried.
-async fn disturbed(batches: &[Vec<String>], faults: Faults) -> (Stack, usize) {
+/// Runs all batches with a store that fails once. Messages that failed, or that a process had when it died, are
+/// delivered again, to a healthy consumer. Returns the stack and how many calls were tried.
+async fn with_faults(batches: &[Vec<String>], faults: Faults) -> (Stack, usize) {
     let stack = Stack::start().await;
-    let faulty = Consumer::new(stack.faulty_store(faults.clone()), || NOW);
+    let faulty = Consumer::new(stack.faulty_store(&faults), || NOW);
     let healthy = stack.consumer();
     for batch in batches {
         let messages = stack::messages(batch);
@@ -35,46 +35,46 @@ async fn disturbed(batches: &[Vec<String>], faults: Faults) -> (Stack, usize) {
         let struck = before <= faults.at && faults.at < faults.calls();
         let again: Vec<_> =
             messages.into_iter().filter(|message| died || outcome.failed.contains(&message.id)).collect();
-        // With little time a busy machine does, too.
-        assert!(struck || faults.dies || again.is_empty(), "only a fault hands messages back");
+        // With little time a busy machine may fail messages, too.
+        assert!(struck || faults.dies || again.is_empty(), "only a fault fails messages");
         let outcome = stack::consume(&healthy, &again).await;
         assert_eq!(outcome.failed, Vec::<String>::new());
     }
     (stack, faults.calls())
 }
 
-async fn every_call_may_fail(after: bool, dies: bool) {
+async fn check_every_call(after: bool, dies: bool) {
     let batches = batches();
-    let expected = undisturbed(&batches).await;
+    let expected = without_faults(&batches).await;
     assert!(expected.len() > 50, "the batches fill the projections");
     let mut at = 0;
     loop {
-        let (stack, calls) = disturbed(&batches, Faults::new(at, after, dies)).await;
+        let (stack, calls) = with_faults(&batches, Faults::new(at, after, dies)).await;
         assert_eq!(stack.projections().await, expected, "a fault at call {at}");
         if at >= calls {
             break;
         }
         at += 1;
     }
-    assert!(at > 20, "all calls of the run were struck, {at} in all");
+    assert!(at > 20, "every call of the run failed once, {at} in all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_fails_before_it_took_effect() {
-    every_call_may_fail(false, false).await;
+async fn redelivery_mends_a_store_call_that_fails_before_it_took_effect() {
+    check_every_call(false, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_took_effect_but_whose_answer_is_lost() {
-    every_call_may_fail(true, false).await;
+async fn redelivery_mends_a_store_call_that_took_effect_but_whose_answer_is_lost() {
+    check_every_call(true, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_dies_before_a_call() {
-    every_call_may_fail(false, true).await;
+async fn redelivery_mends_a_consumer_that_dies_before_a_store_call() {
+    check_every_call(false, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_dies_after_a_call() {
-    every_call_may_fail(true, true).await;
+async fn redelivery_mends_a_consumer_that_dies_after_a_store_call() {
+    check_every_call(true, true).await;
 }

@@ -1,14 +1,13 @@
 //! P1: the answers depend on the set of events alone, and they are the answers of the independent model.
 
-use torale_tests::generate::{self, Generator};
-use torale_tests::rebuild;
-use torale_tests::stack::{self, Stack};
-use torale_tests::world;
+use torale_testkit::generator::Generator;
+use torale_testkit::stack::{self, Stack};
+use torale_testkit::{events, rebuild, switches};
+use torale_tests::model;
 
 /// Cases of the ordinary run; `TORALE_CASES` asks for more.
-#[allow(clippy::disallowed_methods, reason = "a switch of the tests, not of the product")]
 fn cases() -> u64 {
-    std::env::var("TORALE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
+    switches::number("TORALE_CASES", 120)
 }
 
 /// Delivers in random order with duplicates, in random batches, to several consumers at once.
@@ -18,7 +17,7 @@ async fn deliver(stack: &Stack, generator: &mut Generator, messages: &[String]) 
     for at_once in batches.chunks(consumers.len()) {
         let runs = consumers.iter().zip(at_once).map(|(consumer, batch)| async move {
             let mut waiting = stack::messages(batch);
-            // What loses every race is handed back, as the queue would redeliver it.
+            // A message that loses every race fails, and the queue delivers it again.
             while !waiting.is_empty() {
                 let failed = stack::consume(consumer, &waiting).await.failed;
                 waiting.retain(|message| failed.contains(&message.id));
@@ -29,30 +28,32 @@ async fn deliver(stack: &Stack, generator: &mut Generator, messages: &[String]) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_endpoint_equals_the_independent_model() {
+async fn endpoints_answer_as_the_independent_model_for_random_events_in_random_order() {
     let mut seen_new_errors = false;
+
     for seed in 0..cases() {
         let mut generator = Generator::new(seed);
         let count = 20 + usize::try_from(generator.below(120)).unwrap();
-        let messages = [generate::admin(), generator.messages(count)].concat();
+        let messages = [events::admin(), generator.messages(count)].concat();
         let stack = Stack::start().await;
         deliver(&stack, &mut generator, &messages).await;
-        let model = world::model(&messages);
+        let expected = model::model(&messages);
         println!("seed {seed}, {count} messages");
-        seen_new_errors |= world::check_metrics(&stack, &model).await.new_errors > 0;
-        for (path, query) in world::PLAIN {
-            world::check(&stack, &model, path, query).await;
+        seen_new_errors |= model::check_metrics(&stack, &expected).await.new_errors > 0;
+        for (path, query) in model::PLAIN {
+            model::check(&stack, &expected, path, query).await;
         }
         for _ in 0..12 {
-            let (path, query) = world::request(&mut generator);
-            world::check(&stack, &model, path, &query).await;
+            let (path, query) = model::request(&mut generator);
+            model::check(&stack, &expected, path, &query).await;
         }
     }
+
     assert!(seen_new_errors, "no case had a failure of a first try in the last hour");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_order_duplication_and_cut_leads_to_the_same_items() {
+async fn projections_are_the_same_for_any_order_duplication_and_batching() {
     for seed in 1000..1000 + cases() / 2 {
         let mut generator = Generator::new(seed);
         let messages = generator.messages(80);
@@ -67,7 +68,7 @@ async fn any_order_duplication_and_cut_leads_to_the_same_items() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn building_all_items_at_once_leads_to_the_items_of_one_by_one() {
+async fn projections_built_all_at_once_are_those_built_event_by_event() {
     for seed in 2000..2000 + cases() / 2 {
         let mut generator = Generator::new(seed);
         let messages = generator.messages(100);

@@ -1,71 +1,62 @@
 //! SQS in process: takes what `SendMessageBatch` brings, or does what a test says instead.
 
-use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region, RuntimeComponents};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use crate::fake_aws::{self, CallFate, CallResult, Fates, Shared};
+use aws_sdk_sqs::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use torale_platform::queue::MessageQueue;
 
 /// The URL that this SQS gives its one queue.
 pub const URL: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/torale-events";
 
-/// What happens to one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageFate {
-    /// An answer of this status and error code.
-    Fails(u16, &'static str),
-    /// No connection.
-    Unreachable,
-    /// No answer, ever.
-    Hangs,
-    /// The messages at even places of the batch are taken, the others handed back; if it is the sender's fault, for good.
-    Halves {
-        /// Whether a message will never be taken.
-        sender_fault: bool,
-    },
-    /// All is well, but the answer names no message.
-    Silent,
-}
-
-/// A queue of events in memory.
+/// SQS with one queue in memory; clones are the same queue.
 #[derive(Debug, Clone, Default)]
-pub struct Sqs {
-    state: Arc<Mutex<State>>,
+pub struct FakeSqs {
+    state: Shared<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    fates: VecDeque<MessageFate>,
-    always: Option<MessageFate>,
+    fates: Fates,
     calls: Vec<String>,
     taken: Vec<String>,
 }
 
-impl Sqs {
-    /// The next calls go so; after them all is well.
-    pub fn with(fates: impl IntoIterator<Item = MessageFate>) -> Self {
-        let state = State { fates: fates.into_iter().collect(), ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)) }
+impl FakeSqs {
+    /// The next calls have these fates; after them all is well.
+    pub fn with(fates: impl IntoIterator<Item = CallFate>) -> Self {
+        Self::of(Fates::of(fates))
     }
 
-    /// Every call goes so.
-    pub fn always(fate: MessageFate) -> Self {
-        Self { state: Arc::new(Mutex::new(State { always: Some(fate), ..State::default() })) }
+    /// Every call has this fate.
+    pub fn always(fate: CallFate) -> Self {
+        Self::of(Fates::always(fate))
     }
 
-    /// The platform's client of this SQS; without a URL it has to ask.
+    /// Nobody can reach it.
+    pub fn unreachable() -> Self {
+        Self::always(CallFate::Unreachable)
+    }
+
+    fn of(fates: Fates) -> Self {
+        Self { state: Arc::new(Mutex::new(State { fates, ..State::default() })) }
+    }
+
+    /// The platform's client, which knows the queue's URL.
+    pub fn client(&self) -> MessageQueue {
+        self.queue(Some(URL))
+    }
+
+    /// The platform's client with or without the queue's URL; without one it has to look it up.
     pub fn queue(&self, url: Option<&str>) -> MessageQueue {
+        let state = Arc::clone(&self.state);
         let config = Builder::default()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(self.clone());
+            .http_client(fake_aws::http_client(move |request| state.lock().unwrap().answer(request)));
         MessageQueue::new(config, url.map(str::to_owned))
     }
 
@@ -74,25 +65,24 @@ impl Sqs {
         self.state.lock().unwrap().taken.clone()
     }
 
-    /// The operations that were asked for, in order.
+    /// The operations that were called, in order.
     pub fn calls(&self) -> Vec<String> {
         self.state.lock().unwrap().calls.clone()
     }
 }
 
 impl State {
-    fn answer(&mut self, request: &HttpRequest) -> Result<Option<HttpResponse>, ConnectorError> {
+    fn answer(&mut self, request: &HttpRequest) -> CallResult {
         let operation = request.headers().get("x-amz-target").unwrap().rsplit_once('.').unwrap().1.to_owned();
         self.calls.push(operation.clone());
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let fate = self.fates.pop_front().or(self.always);
-        match fate {
-            Some(MessageFate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
-            Some(MessageFate::Hangs) => Ok(None),
-            Some(MessageFate::Fails(status, code)) => {
+        match self.fates.next() {
+            Some(CallFate::Unreachable) => fake_aws::unreachable(),
+            Some(CallFate::Hangs) => Ok(None),
+            Some(CallFate::Fails(status, code)) => {
                 Ok(Some(response(status, &json!({ "__type": code, "message": "no" }))))
             }
-            Some(MessageFate::Halves { .. } | MessageFate::Silent) | None if operation == "GetQueueUrl" => {
+            Some(CallFate::Halves { .. } | CallFate::Silent) | None if operation == "GetQueueUrl" => {
                 assert_eq!(body, json!({ "QueueName": "torale-events" }));
                 Ok(Some(response(200, &json!({ "QueueUrl": URL }))))
             }
@@ -102,21 +92,21 @@ impl State {
                     "ApproximateNumberOfMessagesNotVisible": "1" });
                 Ok(Some(response(200, &json!({ "Attributes": numbers }))))
             }
-            Some(MessageFate::Silent) => Ok(Some(response(200, &json!({ "Successful": [], "Failed": [] })))),
-            Some(MessageFate::Halves { sender_fault }) => Ok(Some(self.take(&body, Some(sender_fault)))),
+            Some(CallFate::Silent) => Ok(Some(response(200, &json!({ "Successful": [], "Failed": [] })))),
+            Some(CallFate::Halves { sender_fault }) => Ok(Some(self.take(&body, Some(sender_fault)))),
             None => Ok(Some(self.take(&body, None))),
         }
     }
 
-    /// Takes a batch as SQS would, with its limits; of a half one the entries at even places.
+    /// Takes a batch as SQS would, with its limits; of a halved one the entries at even positions.
     fn take(&mut self, body: &Value, half: Option<bool>) -> HttpResponse {
         assert_eq!(body["QueueUrl"], URL);
         let entries = body["Entries"].as_array().unwrap();
         assert!((1..=10).contains(&entries.len()));
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
-        for (place, entry) in entries.iter().enumerate() {
+        for (position, entry) in entries.iter().enumerate() {
             match half {
-                Some(sender_fault) if place % 2 == 1 => {
+                Some(sender_fault) if position % 2 == 1 => {
                     failed.push(
                         json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": sender_fault }),
                     );
@@ -133,20 +123,4 @@ impl State {
 
 fn response(status: u16, body: &Value) -> HttpResponse {
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()))
-}
-
-impl HttpConnector for Sqs {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.state.lock().unwrap().answer(&request) {
-            Ok(Some(answer)) => HttpConnectorFuture::ready(Ok(answer)),
-            Ok(None) => HttpConnectorFuture::new(std::future::pending()),
-            Err(error) => HttpConnectorFuture::ready(Err(error)),
-        }
-    }
-}
-
-impl HttpClient for Sqs {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
 }
