@@ -1,36 +1,37 @@
-//! What every endpoint owes: refusals in their order, headers, and a route of its own.
+//! What every endpoint does around its handler: it refuses in the order of the contract, limits, records, and answers
+//! with the headers that all answers have.
 
+use executions::Executions;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::path::Path;
-use torale_domain::access::rate_limits::RateLimits;
-use torale_domain::audit::Link;
+use stats::Stats;
 use torale_domain::values::time::DAY;
-use torale_platform::consume::Consumer;
-use torale_platform::routes;
-use torale_platform::serve::{App, Endpoint};
-use torale_tests::faults::Faults;
-use torale_tests::generate::{self, event};
-use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
+use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, EventBuilder, admin, api_key, user};
+use torale_testkit::faults::Faults;
+use torale_testkit::request::get;
+use torale_testkit::scenario::{Scenario, given, given_an_admin, given_only};
+use torale_testkit::stack::{ADMIN_KEY, NOW, Stack};
+use torale_tests::endpoints::{self, good_request};
 
-async fn stack_with_admin() -> Stack {
-    let stack = Stack::start().await;
-    let other = json!({ "user_id": OTHER, "clerk_user_id": "user_other", "email": "other@example.com" });
-    let other = event("other", NOW.plus(-DAY), "user.created", other);
-    stack.consume(&[generate::admin(), vec![other]].concat()).await;
-    stack
-}
-
-/// Someone whom endpoints may deactivate.
+/// A user whom endpoints may deactivate.
 const OTHER: &str = "00000000-0000-0000-0000-0000000000b0";
 
-const USER: &str = "00000000-0000-0000-0000-0000000000ad";
+async fn scenario() -> Scenario {
+    given(user(OTHER).created().at(NOW.plus(-DAY))).start().await
+}
+
+/// How many requests were recorded with this action and this status.
+async fn recorded(stack: &Stack, action: &str, status: u16) -> usize {
+    let records = stack.records().await;
+    let entries = records.iter().map(|link| &link.record.entry);
+    entries.filter(|entry| entry.action == action && entry.status == status).count()
+}
 
 #[tokio::test]
-async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers() {
-    let stack = stack_with_admin().await;
-    for endpoint in stack::endpoints() {
+async fn endpoints_refuse_strangers_whatever_else_is_wrong() {
+    let scenario = scenario().await;
+
+    for of in endpoints::all() {
         for (authorization, detail) in [
             (None, "Authorization header missing"),
             (Some("Basic abc"), "Authorization header missing"),
@@ -38,251 +39,173 @@ async fn every_endpoint_refuses_strangers_and_answers_the_admin_with_all_headers
             (Some("Bearer sk_short"), "Invalid API key"),
             (Some("Bearer not.a.token"), "Could not validate credentials"),
         ] {
-            // Even with a malformed parameter: without credentials that is no one's business.
-            let path = endpoint.path.replace("{id}", "x");
-            let request = stack::request(endpoint.method.clone(), &path, "limit=x&hours=x", authorization);
-            let response = stack::answer(&stack.app(), request).await;
-            assert_eq!(response.status(), 401, "{} {authorization:?}", endpoint.path);
-            assert_eq!(response.headers()["www-authenticate"], "Bearer");
-            assert_eq!(stack::json(response), json!({ "detail": detail }));
+            // Malformed parameters, too: without credentials nobody learns of that.
+            let malformed = of.request("limit=x&hours=x").about("x");
+            let refused = malformed.authorized(authorization).send(&scenario.app()).await;
+
+            refused.then(401, &json!({ "detail": detail }));
+            assert_eq!(refused.header("www-authenticate"), Some("Bearer"), "{}", of.endpoint.path);
         }
-        let response = stack::answer(&stack.app(), stack::good_request(&endpoint, OTHER)).await;
-        assert_eq!(response.status(), 200, "{}", endpoint.path);
+    }
+}
+
+#[tokio::test]
+async fn endpoints_answer_an_admin_with_the_headers_of_all_answers() {
+    let scenario = scenario().await;
+
+    for of in endpoints::all() {
+        let answer = good_request(&of, OTHER).send(&scenario.app()).await.with_status(200);
+
         for (name, value) in [
             ("content-type", "application/json"),
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
         ] {
-            assert_eq!(response.headers()[name], value, "{}", endpoint.path);
+            assert_eq!(answer.header(name), Some(value), "{}", of.endpoint.path);
         }
-        assert!(!response.headers()["x-request-id"].is_empty());
+        assert_ne!(answer.header("x-request-id").unwrap(), "");
     }
 }
 
-/// Whoever is known is recorded, however it ends; headers tell everyone who is let in how it stands with its limits.
+/// Whoever is known is recorded, however the request ends, and learns how it stands with the limits.
 #[tokio::test]
-async fn every_endpoint_keeps_to_limits_and_leaves_a_record() {
-    let stack = stack_with_admin().await;
-    let request = |endpoint: &Endpoint| stack::good_request(endpoint, OTHER);
-    let recorded = async |action: &str, status: u16| {
-        let records = stack.records().await;
-        let fits = |link: &&Link| link.record.entry.action == action && link.record.entry.status == status;
-        records.iter().filter(fits).count()
-    };
-    let limited = |limit| {
-        let limits = RateLimits::new(limit, 100_000);
-        App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || NOW)
-    };
-    let (open, full) = (stack.app(), limited(0));
-    for endpoint in stack::endpoints() {
+async fn endpoints_report_limits_and_leave_a_record_whether_they_grant_or_limit() {
+    let scenario = scenario().await;
+    let (open, full) = (scenario.app(), scenario.instance().limits(0, 100_000).start());
+
+    for of in endpoints::all() {
         for (app, status) in [(&open, 200), (&full, 429)] {
-            let before = recorded(endpoint.action, status).await;
-            let response = stack::answer(app, request(&endpoint)).await;
-            assert_eq!(response.status(), status, "{}", endpoint.path);
+            let before = recorded(&scenario, of.endpoint.action, status).await;
+
+            let answer = good_request(&of, OTHER).send(app).await.with_status(status);
+
             for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
-                assert!(response.headers()[header].to_str().unwrap().parse::<i64>().is_ok());
+                assert!(answer.header(header).unwrap().parse::<i64>().is_ok());
             }
-            assert_eq!(response.headers().contains_key("retry-after"), status == 429);
-            assert_eq!(recorded(endpoint.action, status).await, before + 1, "{}", endpoint.path);
+            assert_eq!(answer.header("retry-after").is_some(), status == 429);
+            let after = recorded(&scenario, of.endpoint.action, status).await;
+            assert_eq!(after, before + 1, "{}", of.endpoint.path);
         }
     }
-    stack.consume(&[event("e1", NOW, "user.updated", json!({ "user_id": USER, "role": "user" }))]).await;
-    for endpoint in stack::endpoints() {
-        let response = stack::answer(&open, request(&endpoint)).await;
-        assert_eq!(response.status(), 403, "{}", endpoint.path);
-        assert!(response.headers().contains_key("x-ratelimit-limit"));
-        assert_eq!(stack::json(response), json!({ "detail": "Admin access required" }));
-        assert_eq!(recorded(endpoint.action, 403).await, 1, "{}", endpoint.path);
+}
+
+#[tokio::test]
+async fn endpoints_refuse_a_user_who_is_no_admin_and_leave_a_record() {
+    let scenario = scenario().await;
+    let app = scenario.app();
+    scenario.receives(user(ADMIN).updated().with("role", "user")).await;
+
+    for of in endpoints::all() {
+        let refused = good_request(&of, OTHER).send(&app).await;
+
+        refused.then(403, &json!({ "detail": "Admin access required" }));
+        assert!(refused.header("x-ratelimit-limit").is_some());
+        assert_eq!(recorded(&scenario, of.endpoint.action, 403).await, 1, "{}", of.endpoint.path);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_refused_before_anything_else() {
-    let stack = stack_with_admin().await;
-    for endpoint in stack::endpoints() {
-        let response =
-            stack::answer(&stack.app(), stack::request(Method::DELETE, endpoint.path, "", None)).await;
-        assert_eq!(response.status(), 405, "{}", endpoint.path);
-        assert_eq!(response.headers()["allow"], endpoint.method.as_str());
-        assert_eq!(stack::json(response), json!({ "detail": "Method Not Allowed" }));
+async fn endpoints_refuse_a_wrong_method_before_anything_else() {
+    let scenario = scenario().await;
+
+    for of in endpoints::all() {
+        let request = of.request("").method(Method::DELETE).authorized(None);
+        let refused = request.send(&scenario.app()).await;
+
+        refused.then(405, &json!({ "detail": "Method Not Allowed" }));
+        assert_eq!(refused.header("allow"), Some(of.endpoint.method.as_str()));
     }
 }
 
-async fn status(stack: &Stack) -> (u16, Value) {
-    let response = stack.ask("/admin/stats", "", Some(&format!("bearer {ADMIN_KEY}"))).await;
-    (response.status().as_u16(), stack::json(response)["detail"].clone())
+/// The answer of one instance to its admin, after it has admitted them once and this event was received.
+async fn refusal_after(event: EventBuilder) -> (u16, Value) {
+    let scenario = scenario().await;
+    let app = scenario.app();
+    let admitted = get::<Stats>("").send(&app).await;
+    assert_eq!(admitted.status, 200);
+
+    scenario.receives(event).await;
+
+    let refused = get::<Stats>("").send(&app).await;
+    (refused.status, refused.detail())
 }
 
-/// P8: what an event takes away is refused on the very next request, by an instance that has just admitted it.
+/// P8: what an event takes away is refused on the very next request, by an instance that has just admitted the caller.
 #[tokio::test]
-async fn revocation_is_immediate() {
-    let taken_away = [
-        ("user.deactivated", json!({ "user_id": USER }), (401, json!("Invalid API key"))),
-        ("user.updated", json!({ "user_id": USER, "role": null }), (403, json!("Admin access required"))),
-        ("user.updated", json!({ "user_id": USER, "role": "Admin" }), (403, json!("Admin access required"))),
-        (
-            "api_key.revoked",
-            json!({ "key_id": "key_admin", "user_id": USER }),
-            (401, json!("Invalid API key")),
-        ),
-    ];
-    for (kind, data, refusal) in taken_away {
-        let stack = stack_with_admin().await;
-        let app = stack.app();
-        let ask = || stack::request(Method::GET, "/admin/stats", "", Some(&format!("Bearer {ADMIN_KEY}")));
-        assert_eq!(stack::answer(&app, ask()).await.status(), 200);
-        stack.consume(&[event("e1", NOW, kind, data)]).await;
-        let response = stack::answer(&app, ask()).await;
-        assert_eq!((response.status().as_u16(), stack::json(response)["detail"].clone()), refusal, "{kind}");
+async fn deactivated_admin_is_refused_on_the_next_request() {
+    assert_eq!(refusal_after(user(ADMIN).deactivated()).await, (401, json!("Invalid API key")));
+}
+
+#[tokio::test]
+async fn demoted_admin_is_refused_on_the_next_request() {
+    for role in [Value::Null, json!("Admin")] {
+        let demoted = user(ADMIN).updated().with("role", role);
+        assert_eq!(refusal_after(demoted).await, (403, json!("Admin access required")));
     }
 }
 
 #[tokio::test]
-async fn a_key_whose_user_no_event_has_created_yet_is_forbidden() {
-    let stack = Stack::start().await;
-    stack.consume(&generate::admin()[1..]).await;
-    assert_eq!(status(&stack).await, (403, json!("Admin access required")));
-    stack.consume(&[event("r", NOW, "user.updated", json!({ "user_id": USER, "role": "admin" }))]).await;
-    assert_eq!(status(&stack).await.0, 403, "a role alone creates no user");
-    stack.consume(&generate::admin()[..1]).await;
-    assert_eq!(status(&stack).await.0, 200);
+async fn revoked_key_is_refused_on_the_next_request() {
+    let revoked = api_key(ADMIN_KEY_ID).revoked(ADMIN);
+
+    assert_eq!(refusal_after(revoked).await, (401, json!("Invalid API key")));
 }
 
 #[tokio::test]
-async fn a_key_that_was_revoked_before_it_was_created_never_lives() {
-    let stack = Stack::start().await;
-    let revoked = json!({ "key_id": "key_admin", "user_id": USER });
-    stack.consume(&[event("r", NOW.plus(-401 * DAY), "api_key.revoked", revoked)]).await;
-    stack.consume(&generate::admin()).await;
-    assert_eq!(status(&stack).await, (401, json!("Invalid API key")));
+async fn key_of_a_user_whom_no_event_has_created_is_forbidden_until_one_does() {
+    let [created, key]: [String; 2] = admin().try_into().unwrap();
+    let scenario = given_only(key).start().await;
+    let forbidden = json!({ "detail": "Admin access required" });
+
+    scenario.when(get::<Stats>("")).await.then(403, &forbidden);
+
+    scenario.receives(user(ADMIN).updated().with("role", "admin")).await;
+    scenario.when(get::<Stats>("")).await.then(403, &forbidden);
+
+    scenario.receives(created).await;
+
+    assert_eq!(scenario.when(get::<Stats>("")).await.status, 200);
 }
 
 #[tokio::test]
-async fn every_fault_of_a_request_is_listed() {
-    let stack = stack_with_admin().await;
-    let (status, body) =
-        stack.get("/admin/executions", "hours=0&hours=1&limit=101&status=done&page=one").await;
-    assert_eq!(status, 422);
-    let body: Value = serde_json::from_str(&body).unwrap();
+async fn key_that_is_revoked_before_it_is_created_never_works() {
+    let revoked = api_key(ADMIN_KEY_ID).revoked(ADMIN).at(NOW.plus(-401 * DAY));
+
+    let refused = given_only((revoked, admin())).when(get::<Stats>("")).await;
+
+    refused.then(401, &json!({ "detail": "Invalid API key" }));
+}
+
+#[tokio::test]
+async fn authorization_scheme_is_known_in_any_case() {
+    let request = get::<Stats>("").authorized(Some(&format!("bearer {ADMIN_KEY}")));
+
+    assert_eq!(given_an_admin().when(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn faults_of_all_parameters_are_listed_together() {
     let faults = json!([
         { "loc": ["query", "status"], "msg": "Input should be 'success', 'failed', 'running'", "type": "enum" },
         { "loc": ["query", "hours"], "msg": "The parameter may be given only once", "type": "repeated" },
         { "loc": ["query", "page"], "msg": "Input should be a valid integer", "type": "int_parsing" },
         { "loc": ["query", "limit"], "msg": "Input should be less than or equal to 100", "type": "less_than_equal" },
     ]);
-    assert_eq!(body, json!({ "detail": faults }));
+
+    let request = get::<Executions>("hours=0&hours=1&limit=101&status=done&page=one");
+
+    given_an_admin().when(request).await.then(422, &json!({ "detail": faults }));
 }
 
 #[tokio::test]
-async fn a_store_out_of_reach_is_a_503_that_says_when_to_come_again() {
-    let stack = stack_with_admin().await;
+async fn store_out_of_reach_is_a_503_that_says_when_to_retry() {
+    let scenario = given_an_admin().start().await;
+
     for at in 0..4 {
-        let store = stack.faulty_store(Faults::new(at, false, true));
-        let app = App::new(store, stack::keys_only(), stack::LIMITS, stack::temporal_ui(), || NOW);
-        let request = stack::request(Method::GET, "/admin/stats", "", Some(&format!("Bearer {ADMIN_KEY}")));
-        let response = stack::answer(&app, request).await;
-        assert_eq!(response.status(), 503, "call {at}");
-        assert_eq!(response.headers()["retry-after"], "2");
-        assert_eq!(stack::json(response), json!({ "detail": "Service temporarily unavailable" }));
-    }
-}
+        let app = scenario.faulty_app(&Faults::new(at, false, true));
+        let refused = get::<Stats>("").send(&app).await;
 
-#[test]
-fn router_and_fallback_know_the_declared_endpoints() {
-    let manifest =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
-    let routes = router.iter().flat_map(|(path, routes)| {
-        routes
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(move |route| (path.clone(), route["method"].as_str().unwrap().to_owned()))
-    });
-    let declared = stack::endpoints().into_iter().map(|e| (e.path.to_owned(), e.method.to_string()));
-    let others = stack::OTHERS.map(|(method, path)| (path.to_owned(), method.to_owned()));
-    let declared: BTreeSet<_> = declared.chain(others).collect();
-    assert_eq!(routes.collect::<BTreeSet<_>>(), declared);
-    let known = routes::ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned()));
-    assert_eq!(known.collect::<BTreeSet<_>>(), declared);
-}
-
-#[tokio::test]
-async fn poison_is_set_aside_once_and_blocks_nobody() {
-    let stack = Stack::start().await;
-    let poison = "{\"specversion\":\"1.0\"".to_owned();
-    let large = format!("\"{}\"", "é".repeat(400_000));
-    let good = generate::admin();
-    let batch =
-        [&good[..1], std::slice::from_ref(&poison), std::slice::from_ref(&large), &good[1..]].concat();
-    for _ in 0..2 {
-        let outcome = stack.consume(&batch).await;
-        assert_eq!(outcome.set_aside.values().sum::<u64>(), 2);
-    }
-    assert_eq!(status(&stack).await.0, 200);
-    let mut kept: Vec<(String, String)> = Vec::new();
-    for item in stack.scan("torale-quarantine").await {
-        let text = |name: &str| item[name].as_s().unwrap().clone();
-        kept.push((text("sk"), text("body")));
-    }
-    kept.sort();
-    let bodies: BTreeSet<String> =
-        kept.iter().fold(Default::default(), |mut bodies: BTreeSet<String>, (sk, body)| {
-            let whole: String =
-                kept.iter().filter(|(other, _)| other[..64] == sk[..64]).map(|(_, b)| b.as_str()).collect();
-            assert!(whole.contains(body.as_str()));
-            bodies.insert(whole);
-            bodies
-        });
-    assert_eq!(bodies, BTreeSet::from([poison, large]));
-}
-
-#[tokio::test]
-async fn a_duplicate_writes_nothing_but_the_log() {
-    let stack = Stack::start().await;
-    let batch = generate::Generator::new(5).messages(60);
-    stack.consume(&batch).await;
-    let (before, logged) = (stack.projections().await, stack.scan("torale-events").await.len());
-    let outcome = stack.consume(&batch).await;
-    assert_eq!(outcome.transactions, 0);
-    assert_eq!(stack.projections().await, before);
-    assert!(stack.scan("torale-events").await.len() > logged);
-}
-
-#[tokio::test]
-async fn a_batch_without_time_is_handed_back_whole_and_in_the_log() {
-    let stack = Stack::start().await;
-    let batch = generate::admin();
-    let outcome =
-        stack::consume_within(&stack.consumer(), &stack::messages(&batch), std::time::Duration::ZERO).await;
-    assert_eq!(outcome.failed, ["0", "1"]);
-    assert!(stack.projections().await.is_empty());
-    stack.consume(&batch).await;
-    assert_eq!(status(&stack).await.0, 200);
-}
-
-#[tokio::test]
-async fn a_store_that_is_down_hands_everything_back() {
-    let stack = Stack::start().await;
-    let consumer = Consumer::new(stack.faulty_store(Faults::new(0, false, true)), || NOW);
-    let batch = [generate::admin(), vec!["poison".to_owned()]].concat();
-    let outcome = stack::consume_within(&consumer, &stack::messages(&batch), stack::SHORT).await;
-    assert_eq!(outcome.failed, ["0", "1", "2"]);
-}
-
-#[test]
-fn what_is_no_route_is_a_404_and_a_wrong_method_a_405() {
-    for (method, path, status, detail) in [
-        (Method::GET, "/admin/nothing", 404, "Not Found"),
-        (Method::POST, "/admin/stats", 405, "Method Not Allowed"),
-        (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
-        (Method::POST, "/admin/openapi.json", 405, "Method Not Allowed"),
-    ] {
-        let response = fallback::answer(&stack::request(method, path, "", None));
-        assert_eq!(response.status(), status, "{path}");
-        assert_eq!(response.headers().contains_key("allow"), status == 405);
-        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(stack::json(response), json!({ "detail": detail }));
+        refused.then(503, &json!({ "detail": "Service temporarily unavailable" }));
+        assert_eq!(refused.header("retry-after"), Some("2"), "call {at}");
     }
 }

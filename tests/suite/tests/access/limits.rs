@@ -1,40 +1,32 @@
-//! Rate limits: exact under many workers, told in headers, and cheap to refuse.
+//! Rate limits: exact under many workers, reported in headers, and cheap to refuse.
 
-use lambda_http::http::Method;
+use queries::Queries;
 use serde_json::json;
 use std::sync::atomic::{AtomicI64, Ordering};
-use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::serve::App;
-use torale_tests::faults::Faults;
-use torale_tests::generate::{self, event};
-use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
-
-fn app(stack: &Stack, limits: RateLimits) -> App {
-    App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || NOW)
-}
-
-async fn status(app: &App, key: &str) -> u16 {
-    let request = stack::request(Method::GET, "/admin/queries", "", Some(&format!("Bearer {key}")));
-    stack::answer(app, request).await.status().as_u16()
-}
+use torale_testkit::events::{ADMIN, api_key};
+use torale_testkit::faults::Faults;
+use torale_testkit::request::get;
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::stack::{ADMIN_KEY, Instance, NOW};
 
 const OTHER_KEY: &str = "sk_test_another_key_of_the_same_admin";
 
-async fn stack_with_two_keys() -> Stack {
-    let stack = Stack::start().await;
-    stack.consume(&generate::admin()).await;
-    let hash = torale_domain::values::digest::sha256_hex(&[OTHER_KEY.as_bytes()]);
-    let user = "00000000-0000-0000-0000-0000000000ad";
-    let key = json!({ "key_id": "key_other", "user_id": user, "key_hash": hash, "key_prefix": "sk_test" });
-    stack.consume(&[event("other", NOW.plus(-DAY), "api_key.created", key)]).await;
-    stack
+/// An admin with two keys.
+async fn scenario() -> Scenario {
+    given(api_key("key_other").created(ADMIN, OTHER_KEY).at(NOW.plus(-DAY))).start().await
+}
+
+async fn status(app: &App, key: &str) -> u16 {
+    get::<Queries>("").by(key).send(app).await.status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_workers_with_two_keys_get_exactly_the_limit() {
-    let stack = stack_with_two_keys().await;
-    let apps: Vec<App> = (0..64).map(|_| app(&stack, RateLimits::new(100, 10_000))).collect();
+async fn rate_limit_is_exact_for_one_user_with_two_keys_on_sixty_four_instances() {
+    let scenario = scenario().await;
+    let apps: Vec<App> = (0..64).map(|_| scenario.instance().limits(100, 10_000).start()).collect();
+
     let workers = apps.iter().enumerate().map(|(i, app)| async move {
         let key = if i % 2 == 0 { ADMIN_KEY } else { OTHER_KEY };
         let mut admitted = 0;
@@ -47,25 +39,26 @@ async fn sixty_four_workers_with_two_keys_get_exactly_the_limit() {
         admitted
     });
     let admitted: u32 = futures::future::join_all(workers).await.into_iter().sum();
+
     assert_eq!(admitted, 100, "of 192 requests");
 }
 
 #[tokio::test]
-async fn headers_count_down_and_a_refusal_says_when_to_come_again() {
-    let stack = stack_with_two_keys().await;
-    let app = app(&stack, RateLimits::new(2, 10_000));
+async fn rate_limit_headers_count_down_and_a_refusal_says_when_to_retry() {
+    let scenario = scenario().await;
+    let app = scenario.instance().limits(2, 10_000).start();
     // The present is at :30.5, in the bucket that ends at :35; it leaves the minute at :35 of the next.
     let reset = (NOW.millis() / 1000 + 65).to_string();
-    for (remaining, expected) in [("1", 200), ("0", 200), ("0", 429)] {
-        let request = stack::request(Method::GET, "/admin/queries", "", Some(&format!("Bearer {ADMIN_KEY}")));
-        let response = stack::answer(&app, request).await;
-        assert_eq!(response.status(), expected);
-        assert_eq!(response.headers()["x-ratelimit-limit"], "2");
-        assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
-        assert_eq!(response.headers()["x-ratelimit-reset"], reset.as_str());
-        if expected == 429 {
-            assert_eq!(response.headers()["retry-after"], "65");
-            assert_eq!(stack::json(response), json!({ "detail": "Rate limit exceeded", "retry_after": 65 }));
+
+    for (remaining, status) in [("1", 200), ("0", 200), ("0", 429)] {
+        let answer = get::<Queries>("").send(&app).await.with_status(status);
+
+        assert_eq!(answer.header("x-ratelimit-limit"), Some("2"));
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(remaining));
+        assert_eq!(answer.header("x-ratelimit-reset"), Some(reset.as_str()));
+        if status == 429 {
+            assert_eq!(answer.header("retry-after"), Some("65"));
+            assert_eq!(answer.json(), json!({ "detail": "Rate limit exceeded", "retry_after": 65 }));
         }
     }
 }
@@ -78,36 +71,45 @@ fn later() -> Timestamp {
 
 /// A flood is refused from memory: the store sees no write, and the window opens again in time.
 #[tokio::test]
-async fn refusals_are_remembered_until_the_window_opens() {
-    let stack = stack_with_two_keys().await;
-    let counted = Faults::new(usize::MAX, false, false);
-    let store = stack.faulty_store(counted.clone());
-    let app = App::new(store, stack::keys_only(), RateLimits::new(1, 10), stack::temporal_ui(), later);
+async fn rate_limit_refusals_come_from_memory_until_the_window_opens() {
+    let scenario = scenario().await;
+    let counted = Faults::none();
+    let app = Instance::over(scenario.faulty_store(&counted)).limits(1, 10).clock(later).start();
+
     assert_eq!(status(&app, ADMIN_KEY).await, 200);
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
+
     let before = counted.calls();
+
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
-    assert_eq!(
-        counted.calls() - before,
-        4,
-        "the pointer, the key, the user and the record: the limit is not touched"
-    );
+
+    let calls = counted.calls() - before;
+
+    assert_eq!(calls, 4, "the pointer, the key, the user and the record: not the limit");
+
     LATER.store(64_499, Ordering::SeqCst);
+
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
+
     LATER.store(65_000, Ordering::SeqCst);
+
     assert_eq!(status(&app, ADMIN_KEY).await, 200);
 }
 
 #[tokio::test]
-async fn other_limits_count_on_from_where_the_old_ones_stood() {
-    let stack = stack_with_two_keys().await;
-    let strict = app(&stack, RateLimits::new(2, 10));
-    assert_eq!(status(&strict, ADMIN_KEY).await, 200);
-    let generous = app(&stack, RateLimits::new(4, 10));
+async fn rate_limits_that_change_count_on_from_where_the_old_ones_stood() {
+    let scenario = scenario().await;
+    let with_limit = |minute| scenario.instance().limits(minute, 10).start();
+
+    assert_eq!(status(&with_limit(2), ADMIN_KEY).await, 200);
+
+    let generous = with_limit(4);
+
     for expected in [200, 200, 200, 429] {
         assert_eq!(status(&generous, ADMIN_KEY).await, expected);
     }
-    assert_eq!(status(&app(&stack, RateLimits::new(2, 10)), ADMIN_KEY).await, 429);
+
+    assert_eq!(status(&with_limit(2), ADMIN_KEY).await, 429);
 }
 
 static ONE: AtomicI64 = AtomicI64::new(0);
@@ -115,15 +117,12 @@ static TWO: AtomicI64 = AtomicI64::new(0);
 
 /// A request that began before a bucket's end is counted after one that began in the next bucket, at another instance.
 #[tokio::test]
-async fn instances_at_both_sides_of_a_buckets_end_do_not_hurt_each_other() {
-    let stack = stack_with_two_keys().await;
-    let limits = RateLimits::new(1_000, 10_000);
-    let one = App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || {
-        NOW.plus(ONE.load(Ordering::SeqCst))
-    });
-    let two = App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || {
-        NOW.plus(TWO.load(Ordering::SeqCst))
-    });
+async fn rate_limit_admits_requests_of_instances_on_both_sides_of_a_buckets_end() {
+    let scenario = scenario().await;
+    let limited = || scenario.instance().limits(1_000, 10_000);
+    let one = limited().clock(|| NOW.plus(ONE.load(Ordering::SeqCst))).start();
+    let two = limited().clock(|| NOW.plus(TWO.load(Ordering::SeqCst))).start();
+
     for (at_one, at_two) in
         [(4_490, 4_510), (4_495, 4_520), (4_600, 4_620), (69_000, 69_600), (69_510, 69_610)]
     {

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::EncodePublicKey;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
+use stats::Stats;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -19,13 +20,14 @@ use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_platform::audit::seal::{SealError, Sealer, Signer};
 use torale_platform::config::AuditKey;
 use torale_platform::store::Usage;
-use torale_tests::generate;
-use torale_tests::stack::{self, NOW, Stack};
+use torale_testkit::request::get;
+use torale_testkit::scenario::{Scenario, given_an_admin};
+use torale_testkit::stack::{self, NOW};
 
-/// What KMS is asked, and how many of its next answers are failures.
+/// The requests to KMS, and how many of its next answers are failures.
 #[derive(Default)]
 struct Kms {
-    asked: Vec<(String, Value)>,
+    requests: Vec<(String, Value)>,
     failures: usize,
     key: Option<Vec<u8>>,
 }
@@ -42,7 +44,7 @@ async fn answer(
     let mut kms = kms.lock().unwrap();
     let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     let body: Value = serde_json::from_str(&body).unwrap();
-    kms.asked.push((operation.clone(), body.clone()));
+    kms.requests.push((operation.clone(), body.clone()));
     if kms.failures > 0 {
         kms.failures -= 1;
         return (StatusCode::INTERNAL_SERVER_ERROR, json!({ "__type": "KMSInternalException" }).to_string());
@@ -74,60 +76,79 @@ async fn start(kms: Kms) -> (Arc<Mutex<Kms>>, Result<KmsKey, SealError>) {
 }
 
 #[tokio::test]
-async fn a_trail_sealed_with_a_key_in_kms_is_intact() {
+async fn trail_sealed_with_a_key_in_kms_is_intact_even_if_two_answers_fail() {
     let (kms, key) = start(Kms::default()).await;
-    let (stack, key) = (Stack::start().await, SealingKey::Kms(key.unwrap()));
-    stack.consume(&generate::admin()).await;
-    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
-    // Two of its answers may fail: the client tries again.
+    let (scenario, key) = (with_one_record().await, SealingKey::Kms(key.unwrap()));
     kms.lock().unwrap().failures = 2;
-    let done = stack::sealed(&Sealer::new(&stack.store(), &key, || NOW, &Usage::default())).await.unwrap();
-    assert_eq!((done.seals, done.records), (1, 1));
+
+    let (store, usage) = (scenario.store(), Usage::default());
+    let report = stack::sealed(&Sealer::new(&store, &key, || NOW, &usage)).await.unwrap();
+
+    assert_eq!((report.seals, report.records), (1, 1));
+
     let mut verifier = TrailVerifier::new(HourSpan::default());
-    stack.audit_items().await.iter().for_each(|item| verifier.add(item));
+    scenario.audit_items().await.iter().for_each(|item| verifier.add(item));
+
     assert_eq!(verifier.finish(&[*key.key()], None, None).faults, []);
-    let asked = kms.lock().unwrap().asked.clone();
-    let operations: Vec<_> = asked.iter().map(|(operation, _)| operation.as_str()).collect();
+
+    let requests = kms.lock().unwrap().requests.clone();
+    let operations: Vec<_> = requests.iter().map(|(operation, _)| operation.as_str()).collect();
+
     assert_eq!(operations, ["GetPublicKey", "Sign", "Sign", "Sign"]);
-    assert_eq!(asked[1].1["KeyId"], "alias/audit");
-    assert_eq!(asked[1].1["MessageType"], "RAW");
-    assert_eq!(asked[1].1["SigningAlgorithm"], "ED25519_SHA_512");
+    assert_eq!(requests[1].1["KeyId"], "alias/audit");
+    assert_eq!(requests[1].1["MessageType"], "RAW");
+    assert_eq!(requests[1].1["SigningAlgorithm"], "ED25519_SHA_512");
+}
+
+/// One request was recorded, and nothing is sealed.
+async fn with_one_record() -> Scenario {
+    let scenario = given_an_admin().start().await;
+    assert_eq!(scenario.when(get::<Stats>("")).await.status, 200);
+    scenario
 }
 
 #[tokio::test]
-async fn without_its_key_nothing_is_sealed_and_nothing_lost() {
+async fn seal_without_its_key_is_an_error_and_the_next_run_seals_everything() {
     let (kms, key) = start(Kms::default()).await;
-    let (stack, key) = (Stack::start().await, key.unwrap());
-    stack.consume(&generate::admin()).await;
-    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
-    let run = async || stack::sealed(&Sealer::new(&stack.store(), &key, || NOW, &Usage::default())).await;
+    let (scenario, key) = (with_one_record().await, key.unwrap());
+    let run = async || stack::sealed(&Sealer::new(&scenario.store(), &key, || NOW, &Usage::default())).await;
+
     kms.lock().unwrap().failures = 3;
+
     assert!(matches!(run().await, Err(SealError::Signing(_))));
+
     assert_eq!(run().await.unwrap().records, 1);
 }
 
-/// A seal of somebody else's stands there, and the key does nothing: the one must not hide the other.
+/// The last seal is of another key, and this key fails: the one must not hide the other.
 #[tokio::test]
-async fn what_was_found_is_told_even_if_the_key_fails() {
+async fn seal_of_another_key_is_reported_even_if_the_own_key_fails() {
     let (kms, key) = start(Kms::default()).await;
-    let (stack, key) = (Stack::start().await, key.unwrap());
-    stack.consume(&generate::admin()).await;
-    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
-    stack.seal().await;
-    assert_eq!(stack.get("/admin/stats", "").await.0, 200);
+    let (scenario, key) = (with_one_record().await, key.unwrap());
+    scenario.seal().await;
+
+    assert_eq!(scenario.when(get::<Stats>("")).await.status, 200);
+
     kms.lock().unwrap().failures = 3;
-    let (store, usage) = (stack.store(), Usage::default());
-    let (done, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
+
+    let (store, usage) = (scenario.store(), Usage::default());
+    let (report, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
+
     assert!(matches!(run, Err(SealError::Signing(_))), "{run:?}");
-    assert_eq!(audit_seal::doubts(&done).metrics, [("ForeignSeals", "Count", 1)]);
+    assert_eq!(audit_seal::doubts(&report).metrics, [("ForeignSeals", "Count", 1)]);
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_seal_is_refused_at_the_start() {
+async fn sealing_key_that_cannot_seal_is_refused_at_the_start() {
     let failing = start(Kms { failures: 3, ..Kms::default() }).await.1;
-    assert!(matches!(failing, Err(SealError::Signing(_))));
     let other_kind = start(Kms { key: Some(vec![0x30, 0x00]), ..Kms::default() }).await.1;
+
+    assert!(matches!(failing, Err(SealError::Signing(_))));
     assert!(matches!(other_kind, Err(SealError::Signing(_))));
+}
+
+#[tokio::test]
+async fn sealing_key_that_is_not_configured_is_an_error_with_the_reason() {
     for (setting, reason) in [
         (AuditKey::Missing, "no key is set"),
         (AuditKey::File("no/such/file.pem".to_owned()), "the key's file"),

@@ -1,11 +1,11 @@
-//! Tokens that someone made up, and good ones put to a wrong use.
+//! Tokens that someone made up, and good ones in a wrong use.
 
 use super::{EXPIRED, GOOD, INVALID, World, claiming, claims, headed, is, signed_by, with, without};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 use torale_domain::access::session::{Rules, Token};
-use torale_tests::clerk::{self, FakeClerk, TestKey};
-use torale_tests::stack::NOW;
+use torale_testkit::clerk::{self, FakeClerk, TestKey};
+use torale_testkit::stack::NOW;
 
 fn forgeries() -> Vec<(&'static str, String)> {
     let unsigned = |alg: &str| {
@@ -26,7 +26,7 @@ fn forgeries() -> Vec<(&'static str, String)> {
         ("nOnE, with a signature", format!("{}.{}", unsigned("nOnE"), parts[2])),
         ("HS256 with the public key", symmetric(TestKey::A.public())),
         ("HS256 with the trimmed public key", symmetric(TestKey::A.public().trim())),
-        ("HS256 with the modulus", symmetric(include_str!("../../keys/a.modulus"))),
+        ("HS256 with the modulus", symmetric(include_str!("../../../../kit/keys/a.modulus"))),
         ("HS256 with nothing", symmetric("")),
         ("a stranger's key under our name", signed_by(TestKey::B, &clerk::header("a"))),
         ("embedded jwk", signed_by(TestKey::B, &with(clerk::header("a"), "jwk", TestKey::B.jwk("a")))),
@@ -39,7 +39,7 @@ fn forgeries() -> Vec<(&'static str, String)> {
         ("signature of one", format!("{message}.{}Q", "A".repeat(341))),
         ("short signature of zeros", format!("{message}.AAAA")),
         ("another token's claims", format!("{}.{other_claims}.{}", parts[0], parts[2])),
-        ("weak RSA", include_str!("../../keys/weak.token").to_owned()),
+        ("weak RSA", include_str!("../../../../kit/keys/weak.token").to_owned()),
         ("two parts", format!("{}.{}", parts[0], parts[1])),
         ("four parts", format!("{good}.{}", parts[2])),
         ("padding", format!("{good}==")),
@@ -97,50 +97,57 @@ fn well_signed_but_wrong() -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn no_forgery_is_let_in() {
+async fn session_that_is_forged_in_any_way_is_refused() {
     let world = World::start().await;
-    let weak = clerk::jwk("weak", include_str!("../../keys/weak.modulus"));
+    let weak = clerk::jwk("weak", include_str!("../../../../kit/keys/weak.modulus"));
     world.clerk.has_keys([TestKey::A.jwk("a"), weak, TestKey::B.jwk("twice"), TestKey::A.jwk("twice")]);
-    assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
+
+    assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
+
     for (name, token) in forgeries().into_iter().chain(well_signed_but_wrong()) {
-        assert_eq!(world.ask(&token).await, is(INVALID), "{name}");
+        assert_eq!(world.admits(&token).await, is(INVALID), "{name}");
     }
     for key in [TestKey::A, TestKey::B] {
         assert_eq!(
-            world.ask(&signed_by(key, &clerk::header("twice"))).await,
+            world.admits(&signed_by(key, &clerk::header("twice"))).await,
             is(INVALID),
             "an ambiguous name"
         );
     }
+
     assert_eq!(world.clerk.count(), 1);
 }
 
 #[test]
-fn nothing_but_its_key_is_wrong_with_the_weak_token() {
+fn session_with_a_weak_key_has_no_other_fault() {
     let rules = Rules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
-    let token = Token::read(include_str!("../../keys/weak.token")).unwrap();
+    let token = Token::read(include_str!("../../../../kit/keys/weak.token")).unwrap();
+
     assert_eq!(token.check(&rules, NOW).unwrap().subject.as_str(), clerk::ADMIN);
 }
 
-/// `jku` and `x5u` are addresses that a server would have to fetch: nobody may make it.
+/// `jku` and `x5u` are addresses that a server would fetch: no caller may make it.
 #[tokio::test]
-async fn addresses_in_a_token_are_never_followed() {
+async fn session_addresses_are_never_followed() {
     let (world, trap) = (World::start().await, FakeClerk::start().await);
     trap.has_keys([TestKey::B.jwk("b")]);
     let trapped = trap.settings().jwks_url;
+
     for name in ["jku", "x5u"] {
         for kid in ["a", "b"] {
             let token = signed_by(TestKey::B, &with(clerk::header(kid), name, json!(trapped)));
-            assert_eq!(world.ask(&token).await, is(INVALID), "{name} {kid}");
+            assert_eq!(world.admits(&token).await, is(INVALID), "{name} {kid}");
         }
     }
+
     assert_eq!(trap.count(), 0);
 }
 
 #[tokio::test]
-async fn clocks_may_differ_by_five_seconds() {
+async fn session_times_may_differ_by_five_seconds() {
     let world = World::start().await;
     let now = NOW.millis() / 1000;
+
     for (claim, seconds, expected) in [
         ("exp", -6, EXPIRED),
         ("exp", -4, GOOD),
@@ -156,12 +163,21 @@ async fn clocks_may_differ_by_five_seconds() {
         ("iat", 6, INVALID),
     ] {
         let token = claiming(claim, json!(now + seconds));
-        assert_eq!(world.ask(&token).await, is(expected), "{claim} {seconds}");
+        assert_eq!(world.admits(&token).await, is(expected), "{claim} {seconds}");
     }
+}
+
+#[tokio::test]
+async fn session_expiry_is_reported_only_for_a_token_that_is_good_otherwise() {
+    let world = World::start().await;
+    let now = NOW.millis() / 1000;
     let expired = with(claims(), "exp", json!(now - 6));
     let forged = TestKey::B.sign(&clerk::header("a").to_string(), &expired.to_string());
-    assert_eq!(world.ask(&forged).await, is(INVALID), "only a well-signed token has expired");
+
+    assert_eq!(world.admits(&forged).await, is(INVALID));
+
     let elsewhere = with(expired, "azp", json!("https://elsewhere.example"));
     let elsewhere = TestKey::A.sign(&clerk::header("a").to_string(), &elsewhere.to_string());
-    assert_eq!(world.ask(&elsewhere).await, is(INVALID));
+
+    assert_eq!(world.admits(&elsewhere).await, is(INVALID));
 }

@@ -1,72 +1,60 @@
-//! What the log tells of who asked.
+//! What logs, tables and records say of a caller, and that no credential is in any of them.
 
-use super::{GOOD, USER, World, claiming};
+use super::{GOOD, World, claiming, request};
+use audit::Audit;
 use aws_sdk_dynamodb::types::AttributeValue;
-use lambda_http::http::Method;
+use executions::Executions;
+use queries::Queries;
 use serde_json::{Value, json};
-use std::io::Write;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use torale_domain::storage::keys;
 use torale_platform::store::log;
-use torale_tests::clerk;
-use torale_tests::generate::event;
-use torale_tests::stack::{self, ADMIN_KEY, NOW};
+use torale_testkit::clerk;
+use torale_testkit::events::{ADMIN, user};
+use torale_testkit::faults::Faults;
+use torale_testkit::logs::LogBuffer;
+use torale_testkit::request::{get, reading};
+use torale_testkit::stack::{ADMIN_KEY, Instance};
+use users::Users;
 
 /// Everything that the tests of this process have logged.
-static LOG: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Lines).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    Mutex::default()
+static LOG: LazyLock<LogBuffer> = LazyLock::new(|| {
+    let log = LogBuffer::new();
+    tracing::subscriber::set_global_default(log.subscriber()).unwrap();
+    log
 });
 
-/// To be called before anything is logged: a log statement that has found nobody listening stays silent.
+/// To be called before anything is logged.
 pub(super) fn listen() {
     LazyLock::force(&LOG);
 }
 
-struct Lines;
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The fields of a request's log line that tell who asked, with what, and who acted: user, key, impersonator.
+/// The fields of a request's log line that say who the caller is, with which key, and who impersonates them.
 async fn logged(world: &World, token: &str) -> [Value; 3] {
-    let authorization = format!("Bearer {token}");
-    let request = stack::request(Method::GET, "/admin/temporal/schedules", "", Some(&authorization));
-    let response = stack::answer(&world.app, request).await;
-    assert_eq!(response.status(), GOOD.0);
-    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    assert!(!log.contains(token));
-    let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let id = response.headers()["x-request-id"].to_str().unwrap();
-    let line = lines.find(|line| line["request_id"] == id).unwrap();
+    let answer = request(token).send(&world.app).await.with_status(GOOD.0);
+    assert!(!LOG.text().contains(token));
+    let line = LOG.line("request_id", answer.header("x-request-id").unwrap());
     ["user", "key", "impersonator"].map(|name| line[name].clone())
 }
 
 #[tokio::test]
-async fn it_is_recorded_who_asked_with_what_and_who_acted() {
+async fn log_line_names_the_caller_the_key_and_the_impersonator() {
     let world = World::start().await;
     let act = json!({ "iss": "https://dashboard.clerk.com", "sid": "sess_2", "sub": "user_support" });
+
     for (token, key, impersonator) in [
         (clerk::token(clerk::ADMIN), json!(null), json!(null)),
         (claiming("act", act), json!(null), json!("user_support")),
         (ADMIN_KEY.to_owned(), json!("key_admin"), json!(null)),
     ] {
-        assert_eq!(logged(&world, &token).await, [json!(USER), key, impersonator]);
+        assert_eq!(logged(&world, &token).await, [json!(ADMIN), key, impersonator]);
     }
 }
 
 /// Everything that a table holds, as text; what is packed, unpacked.
 async fn contents(world: &World, table: &str) -> String {
     let mut all = String::new();
-    for item in world.stack.scan(table).await {
+    for item in world.system.scan(table).await {
         for (name, value) in item {
             match value {
                 AttributeValue::B(packed) => all.push_str(&log::unpack(packed.as_ref()).unwrap().join("\n")),
@@ -77,7 +65,7 @@ async fn contents(world: &World, table: &str) -> String {
     all
 }
 
-/// What clients present, and what may never be found of it: whole tokens, whole keys, and their tails.
+/// Credentials that callers present, of which neither the whole nor the tail may ever be found.
 fn presented() -> Vec<String> {
     let claims = |sub: &str| clerk::claims(sub);
     let expired = super::with(claims(clerk::ADMIN), "exp", json!(1_600_000_000));
@@ -93,35 +81,40 @@ fn presented() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_log_and_no_table_holds_a_credential_and_emails_stay_in_projections_and_events() {
+async fn credentials_are_in_no_log_and_no_table_and_emails_only_in_projections_events_and_quarantine() {
     let world = World::start().await;
     let email = "somebody@scan.example";
-    let data = json!({ "user_id": "00000000-0000-0000-0000-0000000000b0", "clerk_user_id": "user_b", "email": email });
-    let created = event("scan-1", NOW, "user.created", data.clone());
-    let mut poison = data;
-    poison["email"] = json!([email]);
-    world.stack.consume(&[created, event("scan-2", NOW, "user.created", poison)]).await;
+    let created = user("00000000-0000-0000-0000-0000000000b0").created().with("email", email);
+    let invalid = created.clone().id("invalid").with("email", json!([email]));
+    world.system.receives([created, invalid]).await;
+
     for credential in presented() {
-        for path in ["/admin/users", "/admin/executions", "/admin/audit"] {
-            let query = format!("limit={credential}&status={email}&token={credential}&action={email}");
+        let query = format!("limit={credential}&status={email}&token={credential}&action={email}");
+        for of in [reading::<Users>(), reading::<Executions>(), reading::<Audit>()] {
             for query in [query.as_str(), ""] {
-                let authorization = format!("Bearer {credential}");
-                let mut request = stack::request(Method::GET, path, query, Some(&authorization));
                 let agent = format!("client/1 {credential} ({email})");
-                request.headers_mut().insert("user-agent", agent.parse().unwrap());
-                request.headers_mut().insert("x-forwarded-for", credential.parse().unwrap());
-                stack::answer(&world.app, request).await;
+                let request = of.request(query).by(&credential);
+                request
+                    .header("user-agent", &agent)
+                    .header("x-forwarded-for", &credential)
+                    .send(&world.app)
+                    .await;
             }
         }
     }
-    world.stack.seal().await;
+
+    world.system.seal().await;
+
     let tables = keys::tables().into_iter().map(|table| table.name);
-    let mut places = vec![("the log".to_owned(), String::from_utf8(LOG.lock().unwrap().clone()).unwrap())];
+    let mut places = vec![("the log".to_owned(), LOG.text())];
+
     for table in tables {
         let text = contents(&world, &table).await;
         places.push((table, text));
     }
+
     assert!(places.iter().all(|(place, text)| !text.is_empty() || place == keys::QUARANTINE_TABLE));
+
     for (place, text) in &places {
         for credential in presented() {
             let tail = &credential[credential.len() * 2 / 3..];
@@ -136,33 +129,39 @@ async fn no_log_and_no_table_holds_a_credential_and_emails_stay_in_projections_a
 
 /// A session is known by its signature: it is recorded even if the store can't say whose it is.
 #[tokio::test]
-async fn a_session_whose_user_cannot_be_looked_up_leaves_a_record() {
+async fn session_whose_user_cannot_be_looked_up_leaves_a_record() {
     let world = World::start().await;
-    let before = world.stack.records().await.len();
-    // The first call of a cold instance asks for the pointer; nothing else fails.
-    let store = world.stack.store_with(torale_tests::faults::Faults::new(0, false, false));
-    let identity = torale_platform::identity::Identity::new(&world.clerk.settings()).unwrap();
-    let app = torale_platform::serve::App::new(store, identity, stack::LIMITS, stack::temporal_ui(), || NOW);
-    let authorization = format!("Bearer {}", clerk::token(clerk::ADMIN));
-    let request = stack::request(Method::GET, "/admin/queries", "", Some(&authorization));
-    assert_eq!(stack::answer(&app, request).await.status(), 503);
-    let records = world.stack.records().await;
+    let before = world.system.records().await.len();
+    // The first call of a cold instance reads the pointer; nothing else fails.
+    let store = world.system.faulty_store(&Faults::new(0, false, false));
+    let app = Instance::over(store).identity(&world.clerk.settings()).start();
+
+    let refused = get::<Queries>("").by(&clerk::token(clerk::ADMIN)).send(&app).await;
+
+    assert_eq!(refused.status, 503);
+
+    let records = world.system.records().await;
+
     assert_eq!(records.len(), before + 1);
+
     let entry = &records.last().unwrap().record.entry;
+
     assert_eq!(entry.status, 503);
     assert_eq!(entry.principal.clerk_user_id.as_ref().unwrap().as_str(), clerk::ADMIN);
 }
 
 #[tokio::test]
-async fn sessions_of_nobody_are_counted_and_recorded() {
+async fn session_of_an_unknown_user_is_limited_and_recorded() {
     let world = World::start().await;
-    let authorization = format!("Bearer {}", clerk::token("user_unknown"));
-    let request = stack::request(Method::GET, "/admin/queries", "", Some(&authorization));
-    let response = stack::answer(&world.app, request).await;
-    assert_eq!(response.status(), 403);
-    assert!(response.headers().contains_key("x-ratelimit-remaining"));
-    let records = world.stack.records().await;
+
+    let refused = get::<Queries>("").by(&clerk::token("user_unknown")).send(&world.app).await;
+
+    assert_eq!(refused.status, 403);
+    assert!(refused.header("x-ratelimit-remaining").is_some());
+
+    let records = world.system.records().await;
     let principal = &records.last().unwrap().record.entry.principal;
+
     assert_eq!(principal.clerk_user_id.as_ref().unwrap().as_str(), "user_unknown");
     assert_eq!(principal.user_id, None);
 }

@@ -1,48 +1,52 @@
-//! What an instance can be told, and what it can't.
+//! How an instance can be configured, and which configurations are invalid.
 
 use super::roles::roles_of_clerk;
 use super::{GOOD, INVALID, World, claiming, claims, is, signed_by, without};
 use serde_json::json;
 use torale_platform::identity::{Identity, IdentityMisconfigured, IdentitySettings};
-use torale_tests::clerk::{self, FakeClerk, TestKey};
-use torale_tests::stack::ADMIN_KEY;
+use torale_testkit::clerk::{self, FakeClerk, TestKey};
+use torale_testkit::stack::ADMIN_KEY;
 
 #[tokio::test]
-async fn without_authorized_parties_a_token_needs_none() {
+async fn session_needs_no_party_where_no_parties_are_configured() {
     let world = World::with(|clerk| IdentitySettings { authorized_parties: None, ..clerk.settings() }).await;
     let nobody = without(claims(), "azp").to_string();
-    assert_eq!(world.ask(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
-    assert_eq!(world.ask(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
+
+    assert_eq!(world.admits(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
+    assert_eq!(world.admits(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
 }
 
 #[tokio::test]
-async fn without_an_issuer_there_are_no_sessions() {
+async fn session_is_refused_where_no_issuer_is_configured() {
     let world = World::with(|clerk| IdentitySettings { issuer: None, ..clerk.settings() }).await;
-    assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(INVALID));
-    assert_eq!(world.ask(ADMIN_KEY).await, is(GOOD));
+
+    assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(INVALID));
+    assert_eq!(world.admits(ADMIN_KEY).await, is(GOOD));
     assert_eq!(world.clerk.count(), 0);
 }
 
 #[tokio::test]
-async fn a_given_key_makes_fetching_needless() {
+async fn session_is_checked_with_a_configured_key_without_fetching_any() {
     let escaped = TestKey::A.public().replace('\n', "\\n");
+
     for pem in [TestKey::A.public().to_owned(), escaped] {
         let world =
             World::with(|clerk| IdentitySettings { jwt_key: Some(pem.clone()), ..clerk.settings() }).await;
-        assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
-        assert_eq!(world.ask(&signed_by(TestKey::B, &clerk::header("a"))).await, is(INVALID));
+        assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
+        assert_eq!(world.admits(&signed_by(TestKey::B, &clerk::header("a"))).await, is(INVALID));
         assert_eq!(world.clerk.count(), 0);
     }
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_meant_are_refused_at_the_start() {
+async fn identity_settings_that_are_invalid_are_refused_at_the_start() {
     let clerk = FakeClerk::start().await;
     let settings = || clerk.settings();
     let text = |text: &str| Some(text.to_owned());
     let clerks = || "clerk".to_owned();
-    let weak = include_str!("../../keys/weak.public.pem");
-    let private = include_str!("../../keys/a.test-key.pem");
+    let weak = include_str!("../../../../kit/keys/weak.public.pem");
+    let private = include_str!("../../../../kit/keys/a.test-key.pem");
+
     for (settings, fault) in [
         (IdentitySettings { jwks_url: None, ..settings() }, IdentityMisconfigured::NoKeys),
         (IdentitySettings { jwt_key: text("no PEM"), ..settings() }, IdentityMisconfigured::Key),
@@ -82,8 +86,9 @@ async fn settings_that_cannot_be_meant_are_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn secrets_are_in_no_debug_output() {
+async fn identity_debug_output_has_no_secret() {
     let clerk = FakeClerk::start().await;
     let identity = Identity::new(&roles_of_clerk(&clerk)).unwrap();
+
     assert!(!format!("{identity:?}").contains(clerk::SECRET));
 }
