@@ -1,270 +1,328 @@
-//! Deactivating users: what it does at once, what it commands, and that it is done once.
+//! What deactivating and reactivating users does at once, what it commands, and that each is done once.
 
-use lambda_http::Body;
-use lambda_http::http::{Method, Request};
+use deactivate_user::DeactivateUser;
+use deactivate_users::DeactivateUsers;
+use futures::future::join_all;
+use reactivate_user::ReactivateUser;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::deactivation::commands::Command;
-use torale_domain::storage::keys;
-use torale_domain::values::digest;
-use torale_domain::values::time::DAY;
+use torale_domain::deactivation::commands::{Command, ReceivedCommand};
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::values::time::{DAY, HOUR, MINUTE};
+use torale_platform::clock::Clock;
 use torale_platform::consume::Consumer;
 use torale_platform::outbox::Relay;
 use torale_platform::serve::App;
-use torale_platform::store::{Generations, Usage, log};
-use torale_tests::faults::Faults;
-use torale_tests::generate::{self, event};
-use torale_tests::sqs::{self, MessageFate, Sqs};
-use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
+use torale_platform::store::{Generations, Usage};
+use torale_testkit::events::{ADMIN, EventBuilder, IntoMessages, api_key, task, user};
+use torale_testkit::fake_aws::CallFate;
+use torale_testkit::faults::Faults;
+use torale_testkit::request::{ApiAnswer, get, patch, post};
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::sqs::FakeSqs;
+use torale_testkit::stack::{self, NOW, Stack, number, text};
+use users::Users;
 use uuid::Uuid;
 
-const ADMIN: &str = "00000000-0000-0000-0000-0000000000ad";
 const USER: &str = "00000000-0000-0000-0000-0000000000b0";
 const USER_KEY: &str = "sk_user_0123456789abcdefghij";
+const NOBODY: &str = "00000000-0000-0000-0000-0000000000ff";
 
-fn task(n: u128) -> String {
+fn task_id(n: u128) -> String {
     Uuid::from_u128(0x7a50_0000 + n).to_string()
 }
 
-/// A user with so many active tasks and live keys, one paused task and one revoked key.
-fn user(tasks: u128, live_keys: u128) -> Vec<String> {
-    let at = NOW.plus(-10 * DAY);
-    let created =
-        json!({ "user_id": USER, "clerk_user_id": "user_b", "email": "b@example.com", "role": "admin" });
-    let mut events = vec![event("b", at, "user.created", created)];
-    for n in 0..=tasks {
-        let data = json!({ "task_id": task(n), "user_id": USER, "search_query": "q" });
-        events.push(event(&format!("t{n}"), at, "task.created", data));
-    }
-    events.push(event("p", at, "task.paused", json!({ "task_id": task(tasks) })));
-    for n in 0..=live_keys {
+fn key_id(n: u128) -> String {
+    format!("k{n}")
+}
+
+/// A second admin with so many active tasks and live keys, and a paused task and a revoked key besides. The first live
+/// key is [`USER_KEY`].
+async fn user_with(tasks: u128, keys: u128) -> Scenario {
+    let created = |n: u128| task(&task_id(n)).created(USER, "q");
+    let key = |n: u128| {
         let text = if n == 0 { USER_KEY.to_owned() } else { format!("{USER_KEY}{n}") };
-        let hash = digest::sha256_hex(&[text.as_bytes()]);
-        let data =
-            json!({ "key_id": format!("k{n}"), "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
-        events.push(event(&format!("k{n}"), at, "api_key.created", data));
-    }
-    let revoked = json!({ "key_id": format!("k{live_keys}"), "user_id": USER });
-    events.push(event("r", at, "api_key.revoked", revoked));
-    events
+        api_key(&key_id(n)).created(USER, &text)
+    };
+    let mut events = vec![user(USER).created().with("clerk_user_id", "user_b").with("role", "admin")];
+    events.extend((0..=tasks).map(created));
+    events.push(task(&task_id(tasks)).paused());
+    events.extend((0..=keys).map(key));
+    events.push(api_key(&key_id(keys)).revoked(USER));
+    given(events.into_iter().map(|event| event.at(NOW.plus(-10 * DAY))).collect::<Vec<_>>()).start().await
 }
 
-async fn stack_with(tasks: u128, live_keys: u128) -> Stack {
-    let stack = Stack::start().await;
-    for some in [generate::admin(), user(tasks, live_keys)].concat().chunks(1000) {
-        stack.consume(some).await;
-    }
-    stack
+/// The admin deactivates the user; the commands go to this queue.
+async fn deactivate(stack: &Stack, commands: &FakeSqs) -> ApiAnswer {
+    patch::<DeactivateUser>(USER).send_with(&stack.app(), &commands.client()).await
 }
 
-fn patch(id: &str, what: &str, key: &str) -> Request<Body> {
-    stack::request(Method::PATCH, &format!("/admin/users/{id}/{what}"), "", Some(&format!("Bearer {key}")))
+/// The admin reactivates the user.
+async fn reactivate(scenario: &Scenario) -> ApiAnswer {
+    scenario.when(patch::<ReactivateUser>(USER)).await
 }
 
-async fn ask(app: &App, sqs: &Sqs, request: Request<Body>) -> (u16, Value) {
-    let response = stack::answer_with(app, &sqs.queue(Some(sqs::URL)), request).await;
-    (response.status().as_u16(), stack::json(response))
+/// The answer to a deactivation that takes effect.
+fn deactivated(tasks: u64) -> Value {
+    json!({ "message": "User deactivated successfully", "user_id": USER, "tasks_paused": tasks })
 }
 
-async fn deactivate(stack: &Stack, sqs: &Sqs) -> (u16, Value) {
-    ask(&stack.app(), sqs, patch(USER, "deactivate", ADMIN_KEY)).await
+fn received(commands: &FakeSqs) -> Vec<ReceivedCommand> {
+    commands.taken().iter().map(|body| Command::receive(body).unwrap()).collect()
 }
 
-fn deactivated(tasks: u64) -> (u16, Value) {
-    (200, json!({ "message": "User deactivated successfully", "user_id": USER, "tasks_paused": tasks }))
+/// The commands that were sent, as kind and target, sorted.
+fn sent(commands: &FakeSqs) -> Vec<(String, String)> {
+    let kind_and_target = |one: ReceivedCommand| (one.command.kind().to_owned(), one.command.target());
+    let mut sent: Vec<_> = received(commands).into_iter().map(kind_and_target).collect();
+    sent.sort();
+    sent
 }
 
-/// The commands that were sent, as kind and target, sorted; and how many different ids they have.
-fn commands(sqs: &Sqs) -> (Vec<(String, String)>, usize) {
-    let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
-    let mut commands: Vec<_> =
-        received.iter().map(|r| (r.command.kind().to_owned(), r.command.target())).collect();
-    commands.sort();
-    (commands, received.iter().map(|r| r.id).collect::<BTreeSet<_>>().len())
+/// How many ids the commands have that were sent.
+fn distinct_ids(commands: &FakeSqs) -> usize {
+    received(commands).iter().map(|one| one.id).collect::<BTreeSet<_>>().len()
 }
 
+/// The commands of a deactivation of a user with so many tasks and keys, sorted.
 fn expected(tasks: u128, keys: u128) -> Vec<(String, String)> {
-    let keys = (0..keys).map(|n| ("api_key.revoke".to_owned(), format!("k{n}")));
-    let tasks = (0..tasks).map(|n| ("task.pause".to_owned(), task(n)));
+    let keys = (0..keys).map(|n| ("api_key.revoke".to_owned(), key_id(n)));
+    let tasks = (0..tasks).map(|n| ("task.pause".to_owned(), task_id(n)));
     let mut all: Vec<_> = keys.chain(tasks).chain([("user.ban".to_owned(), USER.to_owned())]).collect();
     all.sort();
     all
 }
 
+fn set(commands: Vec<(String, String)>) -> BTreeSet<(String, String)> {
+    commands.into_iter().collect()
+}
+
+/// How many entries wait in the outbox.
 async fn outbox(stack: &Stack) -> usize {
-    let items = stack.scan(keys::CONTROL_TABLE).await;
+    let items = stack.scan(CONTROL_TABLE).await;
     items.iter().filter(|item| item["pk"].as_s().unwrap() == keys::OUTBOX).count()
 }
 
-/// The events of a type in the log.
-async fn logged(stack: &Stack, kind: &str) -> Vec<Value> {
-    let mut events = Vec::new();
-    for item in stack.scan(keys::EVENTS_TABLE).await {
-        events.extend(log::unpack(item["events"].as_b().unwrap().as_ref()).unwrap());
-    }
-    let events = events.iter().map(|body| serde_json::from_str::<Value>(body).unwrap());
-    events.filter(|event| event["type"] == format!("ai.torale.{kind}")).collect()
+/// One run of the relay.
+async fn relay(stack: &Stack, commands: &FakeSqs) -> Value {
+    relay_at(stack, commands, || NOW).await
 }
 
-async fn relay(stack: &Stack, sqs: &Sqs) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    outbox_relay::handle(&stack.store_as("OutboxRelay"), &sqs.queue(Some(sqs::URL)), || NOW, deadline)
-        .await
-        .unwrap();
+async fn relay_at(stack: &Stack, commands: &FakeSqs, clock: Clock) -> Value {
+    let (store, deadline) = (stack.store_as("OutboxRelay"), Instant::now() + Duration::from_secs(30));
+    let answer = outbox_relay::handle(&store, &commands.client(), clock, deadline).await.unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
+/// The events that confirm the revocation of the first keys.
+fn keys_revoked(keys: u128) -> Vec<EventBuilder> {
+    (0..keys).map(|n| api_key(&key_id(n)).revoked(USER)).collect()
 }
 
 #[tokio::test]
-async fn a_deactivation_takes_effect_at_once_and_commands_the_rest() {
-    let (stack, sqs) = (stack_with(8, 2).await, Sqs::default());
-    assert_eq!(ask(&stack.app(), &sqs, patch(ADMIN, "reactivate", USER_KEY)).await.0, 200, "an admin so far");
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(8));
-    assert_eq!(commands(&sqs), (expected(8, 2), 11));
-    assert_eq!(outbox(&stack).await, 0);
-    let (status, refused) = ask(&stack.app(), &sqs, patch(ADMIN, "deactivate", USER_KEY)).await;
-    assert_eq!((status, &refused["detail"]), (401, &json!("Invalid API key")));
-    let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
-    assert_eq!(users["users"][0]["state"], "deactivated");
-    assert_eq!((users["users"][0]["tasks_count"].clone(), users["total"].clone()), (json!(9), json!(2)));
+async fn deactivate_user_answers_with_the_paused_tasks_and_commands_everything_once() {
+    let scenario = user_with(8, 2).await;
 
-    let written = logged(&stack, "user.deactivated").await;
-    assert_eq!(written.len(), 1);
-    assert_eq!(
-        (&written[0]["time"], &written[0]["source"]),
-        (&json!("2026-03-31T10:30:30.500Z"), &json!("/torale/admin"))
-    );
-    assert_eq!(written[0]["data"], json!({ "user_id": USER, "by": ADMIN }));
-    let command: Value = serde_json::from_str(&sqs.taken()[0]).unwrap();
+    let answer = scenario.when(patch::<DeactivateUser>(USER)).await;
+
+    answer.then(200, &deactivated(8));
+    assert_eq!(sent(&scenario.commands), expected(8, 2));
+    assert_eq!(distinct_ids(&scenario.commands), 11);
+    assert_eq!(outbox(&scenario).await, 0);
+    let command: Value = serde_json::from_str(&scenario.commands.taken()[0]).unwrap();
     assert_eq!(command["data"]["requested_by"], ADMIN);
-    let records = stack.records().await;
-    let done: Vec<_> = records.iter().filter(|r| r.record.entry.action == "users.deactivate").collect();
-    assert_eq!(done.len(), 2, "one with the change, one of the refusal");
-    let entry = &done.iter().find(|r| r.record.entry.status == 200).unwrap().record.entry;
-    assert_eq!(entry.target.as_deref(), Some(USER));
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused_and_changes_nothing() {
-    let (stack, sqs) = (stack_with(1, 1).await, Sqs::default());
-    let nobody = "00000000-0000-0000-0000-0000000000ff";
-    stack.consume(&[event("s", NOW, "user.logged_in", json!({ "user_id": nobody }))]).await;
-    let large = Body::Text("x".repeat(1025));
+async fn deactivate_user_refuses_the_users_next_request() {
+    let scenario = user_with(8, 2).await;
+    let by_user = scenario.when(patch::<ReactivateUser>(ADMIN).by(USER_KEY)).await;
+    assert_eq!(by_user.status, 200, "an admin so far");
+
+    deactivate(&scenario, &scenario.commands).await;
+
+    let refused = scenario.when(patch::<DeactivateUser>(ADMIN).by(USER_KEY)).await;
+    refused.then(401, &json!({ "detail": "Invalid API key" }));
+}
+
+#[tokio::test]
+async fn deactivate_user_shows_at_once_in_the_list_of_users() {
+    let scenario = user_with(8, 2).await;
+
+    deactivate(&scenario, &scenario.commands).await;
+
+    let users = scenario.when(get::<Users>("")).await.json();
+    assert_eq!(users["users"][0]["state"], "deactivated");
+    assert_eq!((&users["users"][0]["tasks_count"], &users["total"]), (&json!(9), &json!(2)));
+}
+
+#[tokio::test]
+async fn deactivate_user_logs_the_event_with_who_did_it() {
+    let scenario = user_with(8, 2).await;
+
+    deactivate(&scenario, &scenario.commands).await;
+
+    let events = scenario.logged_events("user.deactivated").await;
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(event["time"], "2026-03-31T10:30:30.500Z");
+    assert_eq!(event["source"], "/torale/admin");
+    assert_eq!(event["data"], json!({ "user_id": USER, "by": ADMIN }));
+}
+
+#[tokio::test]
+async fn deactivate_user_leaves_one_record_with_the_target() {
+    let scenario = user_with(8, 2).await;
+
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.when(patch::<DeactivateUser>(ADMIN).by(USER_KEY)).await;
+
+    let records = scenario.records().await;
+    let entries = records.iter().map(|link| &link.record.entry);
+    let entries: Vec<_> = entries.filter(|entry| entry.action == "users.deactivate").collect();
+    assert_eq!(entries.len(), 2, "one with the change, one of the refusal");
+    let change = entries.iter().find(|entry| entry.status == 200).unwrap();
+    assert_eq!(change.target.as_deref(), Some(USER));
+}
+
+#[tokio::test]
+async fn deactivate_user_that_is_refused_changes_nothing_and_is_recorded() {
+    let scenario = user_with(1, 1).await;
+    scenario.receives(user(NOBODY).logged_in()).await;
+    let large = "x".repeat(1025);
+
     for (id, body, status, detail) in [
-        (nobody, Body::Empty, 404, json!("User not found")),
-        (ADMIN, Body::Empty, 409, json!("Administrators cannot deactivate themselves")),
-        (USER, large.clone(), 413, json!("Payload too large")),
-        ("me", large, 413, json!("Payload too large")),
+        (NOBODY, "", 404, "User not found"),
+        (ADMIN, "", 409, "Administrators cannot deactivate themselves"),
+        (USER, &large, 413, "Payload too large"),
+        ("me", &large, 413, "Payload too large"),
     ] {
-        let mut request = patch(id, "deactivate", ADMIN_KEY);
-        *request.body_mut() = body;
-        assert_eq!(ask(&stack.app(), &sqs, request).await, (status, json!({ "detail": detail })), "{id}");
+        let refused = scenario.when(patch::<DeactivateUser>(id).body(body)).await;
+        refused.then(status, &json!({ "detail": detail }));
     }
-    let (status, body) = ask(&stack.app(), &sqs, patch("me", "deactivate", ADMIN_KEY)).await;
-    assert_eq!((status, &body["detail"][0]["loc"]), (422, &json!(["path", "id"])));
-    assert_eq!(sqs.taken(), Vec::<String>::new());
-    assert_eq!(logged(&stack, "user.deactivated").await.len(), 0);
-    let statuses: Vec<_> = stack.records().await.iter().map(|r| r.record.entry.status).collect();
+    let malformed = scenario.when(patch::<DeactivateUser>("me")).await.with_status(422);
+    assert_eq!(malformed.detail()[0]["loc"], json!(["path", "id"]));
+
+    assert_eq!(scenario.commands.taken(), [""; 0]);
+    assert_eq!(scenario.logged_events("user.deactivated").await, [Value::Null; 0]);
+    let statuses: Vec<_> = scenario.records().await.iter().map(|link| link.record.entry.status).collect();
     assert_eq!(statuses.len(), 5, "each refusal has its record: {statuses:?}");
 }
 
 #[tokio::test]
-async fn a_repeated_call_answers_the_same_and_commands_nothing_more() {
-    let (stack, sqs) = (stack_with(3, 1).await, Sqs::default());
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(3));
+async fn deactivate_user_again_answers_the_same_and_commands_nothing_more() {
+    let scenario = user_with(3, 1).await;
+    deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(3));
     // By now the tasks are paused, and someone else has deactivated the user too.
-    let paused = (0..3).map(|n| event(&format!("p{n}"), NOW, "task.paused", json!({ "task_id": task(n) })));
-    let again = event("d2", NOW.plus(60_000), "user.deactivated", json!({ "user_id": USER }));
-    stack.consume(&paused.chain([again]).collect::<Vec<_>>()).await;
-    let before = sqs.taken().len();
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(3));
-    assert_eq!(sqs.taken().len(), before);
-    assert_eq!(logged(&stack, "user.deactivated").await.len(), 2);
+    let paused: Vec<_> = (0..3).map(|n| task(&task_id(n)).paused()).collect();
+    scenario.receives((paused, user(USER).deactivated().at(NOW.plus(MINUTE)))).await;
+    let before = scenario.commands.taken().len();
+
+    deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(3));
+
+    assert_eq!(scenario.commands.taken().len(), before);
+    assert_eq!(scenario.logged_events("user.deactivated").await.len(), 2);
 }
 
 #[tokio::test]
-async fn after_a_reactivation_it_takes_effect_anew() {
-    let (stack, sqs) = (stack_with(3, 1).await, Sqs::default());
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(3));
-    revoke_keys(&stack, 1).await;
-    let reactivated = json!({ "message": "User reactivated successfully", "user_id": USER });
+async fn reactivate_user_again_answers_the_same_and_logs_one_event() {
+    let scenario = user_with(3, 1).await;
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.receives(keys_revoked(1)).await;
+
     for _ in 0..2 {
-        let answer = ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await;
-        assert_eq!(answer, (200, reactivated.clone()));
+        let reactivated = json!({ "message": "User reactivated successfully", "user_id": USER });
+        reactivate(&scenario).await.then(200, &reactivated);
     }
-    let written = logged(&stack, "user.reactivated").await;
-    assert_eq!(written.len(), 1);
-    assert_eq!(
-        written[0]["time"], "2026-03-31T10:30:30.501Z",
-        "1 ms after the deactivation, whose clock stands still"
-    );
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(3));
-    let (all, ids) = commands(&sqs);
-    assert_eq!((all.len(), ids), (9, 9), "the tasks and the ban again, under ids of their own");
-    let nobody = patch("00000000-0000-0000-0000-0000000000ff", "reactivate", ADMIN_KEY);
-    assert_eq!(ask(&stack.app(), &sqs, nobody).await.0, 404);
+
+    let events = scenario.logged_events("user.reactivated").await;
+    assert_eq!(events.len(), 1);
+    // 1 ms after the deactivation, as the clock of the tests stands still.
+    assert_eq!(events[0]["time"], "2026-03-31T10:30:30.501Z");
 }
 
-async fn revoke_keys(stack: &Stack, live_keys: u128) {
-    let revoked = (0..live_keys).map(|n| {
-        let data = json!({ "key_id": format!("k{n}"), "user_id": USER });
-        event(&format!("revoked-{n}"), NOW, "api_key.revoked", data)
-    });
-    stack.consume(&revoked.collect::<Vec<_>>()).await;
-}
-
-/// Nothing that is still on its way may reach what the user gets after it was reactivated.
 #[tokio::test]
-async fn a_deactivation_is_carried_out_before_it_can_be_taken_back() {
-    let stack = stack_with(1, 1).await;
-    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
-    let sqs = Sqs::default();
-    let conflict = (409, json!({ "detail": "The user's deactivation is still being carried out" }));
-    let reactivate = async || ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await;
-    assert_eq!(reactivate().await, conflict, "its commands are not on the queue");
-    relay(&stack, &sqs).await;
-    assert_eq!(reactivate().await, conflict, "its key is not dead");
-    revoke_keys(&stack, 1).await;
-    assert_eq!(reactivate().await.0, 200);
-    // Of a later deactivation that is not an admin's nothing is to be carried out.
-    let hash = digest::sha256_hex(&[b"sk_new_0123456789abcdefghij"]);
-    let key = json!({ "key_id": "new", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
-    let deactivated = event("d2", NOW.plus(60_000), "user.deactivated", json!({ "user_id": USER }));
-    stack.consume(&[event("n", NOW, "api_key.created", key), deactivated]).await;
-    assert_eq!(reactivate().await.0, 200);
+async fn reactivate_user_that_does_not_exist_is_a_404() {
+    let refused = user_with(3, 1).await.when(patch::<ReactivateUser>(NOBODY)).await;
+
+    assert_eq!(refused.status, 404);
 }
 
-/// A generation that was flipped to after the deactivation may lag: what the former one has is stopped, too.
 #[tokio::test]
-async fn after_a_flip_both_generations_are_looked_through() {
-    let stack = stack_with(2, 0).await;
-    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-    let flip = stack.client.put_item().table_name(keys::CONTROL_TABLE);
-    let flip = flip.item("pk", text("generation")).item("sk", text("live")).item("generation", text("g2"));
-    let lanes = aws_sdk_dynamodb::types::AttributeValue::N("2".to_owned());
-    flip.item("lanes", lanes).send().await.unwrap();
+async fn deactivate_user_after_a_reactivation_takes_effect_anew() {
+    let scenario = user_with(3, 1).await;
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.receives(keys_revoked(1)).await;
+    assert_eq!(reactivate(&scenario).await.status, 200);
+
+    deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(3));
+
+    // The tasks and the ban again, under ids of their own.
+    assert_eq!(sent(&scenario.commands).len(), 9);
+    assert_eq!(distinct_ids(&scenario.commands), 9);
+}
+
+/// Nothing that is still on its way may reach what the user gets after the reactivation.
+#[tokio::test]
+async fn reactivate_user_is_a_409_until_the_deactivation_is_carried_out() {
+    let scenario = user_with(1, 1).await;
+    deactivate(&scenario, &FakeSqs::unreachable()).await;
+    let conflict = json!({ "detail": "The user's deactivation is still being carried out" });
+
+    // Its commands are not on the queue.
+    reactivate(&scenario).await.then(409, &conflict);
+
+    // The key is not revoked yet.
+    relay(&scenario, &scenario.commands).await;
+    reactivate(&scenario).await.then(409, &conflict);
+
+    scenario.receives(keys_revoked(1)).await;
+    assert_eq!(reactivate(&scenario).await.status, 200);
+}
+
+#[tokio::test]
+async fn reactivate_user_whom_an_event_has_deactivated_waits_for_no_commands() {
+    let scenario = user_with(1, 1).await;
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.receives(keys_revoked(1)).await;
+    assert_eq!(reactivate(&scenario).await.status, 200);
+    let new_key = api_key("new").created(USER, "sk_new_0123456789abcdefghij");
+    scenario.receives((new_key, user(USER).deactivated().at(NOW.plus(MINUTE)))).await;
+
+    assert_eq!(reactivate(&scenario).await.status, 200);
+}
+
+/// The generation that was promoted after the deactivation may lag: what the former one lists is stopped, too.
+#[tokio::test]
+async fn relay_after_a_promotion_looks_through_both_generations() {
+    let scenario = user_with(2, 0).await;
+    deactivate(&scenario, &FakeSqs::unreachable()).await;
+    let pointer = Key { pk: "generation".to_owned(), sk: "live".to_owned() };
+    scenario.put(CONTROL_TABLE, &pointer, [("generation", text("g2")), ("lanes", number(2))]).await;
     let spec = keys::TableSpec { name: keys::projections_table("g2"), ..keys::tables().remove(1) };
-    stack.store().create_table(&spec).await.unwrap();
-    let sqs = Sqs::default();
-    relay(&stack, &sqs).await;
-    assert_eq!(commands(&sqs).0, expected(2, 0));
+    scenario.store().create_table(&spec).await.unwrap();
+
+    relay(&scenario, &scenario.commands).await;
+
+    assert_eq!(sent(&scenario.commands), expected(2, 0));
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
-    let stack = stack_with(1, 0).await;
-    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+async fn relay_with_unreadable_outbox_entries_reports_them_and_sends_the_others() {
+    let scenario = user_with(1, 0).await;
+    deactivate(&scenario, &FakeSqs::unreachable()).await;
     for n in 0..60 {
-        let put = stack.client.put_item().table_name(keys::CONTROL_TABLE).item("pk", text(keys::OUTBOX));
-        put.item("sk", text(&format!("!{n}"))).item("order", text("{}")).send().await.unwrap();
+        let key = Key { pk: keys::OUTBOX.to_owned(), sk: format!("!{n}") };
+        scenario.put(CONTROL_TABLE, &key, [("order", text("{}"))]).await;
     }
-    let sqs = Sqs::default();
-    relay(&stack, &sqs).await;
-    assert_eq!(commands(&sqs).0, expected(1, 0));
-    assert_eq!(outbox(&stack).await, 60);
-    let (store, queue, usage) = (stack.store(), sqs.queue(Some(sqs::URL)), Usage::default());
+
+    relay(&scenario, &scenario.commands).await;
+
+    assert_eq!(sent(&scenario.commands), expected(1, 0));
+    assert_eq!(outbox(&scenario).await, 60);
+    let (store, queue, usage) = (scenario.store(), scenario.commands.client(), Usage::default());
     let until = Instant::now() + Duration::from_secs(30);
     let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
     assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
@@ -273,271 +331,263 @@ async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
 
 /// SQS refuses two characters that an id may have.
 #[tokio::test]
-async fn ids_that_sqs_would_refuse_are_escaped() {
-    let (stack, sqs) = (stack_with(1, 0).await, Sqs::default());
-    let hash = digest::sha256_hex(&[b"sk_odd_0123456789abcdefghij"]);
-    let key = json!({ "key_id": "k\u{ffff}\u{fffe}", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
-    stack.consume(&[event("odd", NOW.plus(-DAY), "api_key.created", key)]).await;
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(1));
-    assert!(sqs.taken().iter().all(|body| !body.contains(['\u{ffff}', '\u{fffe}'])));
-    assert!(commands(&sqs).0.iter().any(|(_, target)| target == "k\u{ffff}\u{fffe}"));
+async fn deactivate_user_escapes_ids_that_sqs_would_refuse() {
+    let scenario = user_with(1, 0).await;
+    let odd = "k\u{ffff}\u{fffe}";
+    let key = api_key(odd).created(USER, "sk_odd_0123456789abcdefghij").at(NOW.plus(-DAY));
+    scenario.receives(key.id("odd")).await;
+
+    deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(1));
+
+    assert!(scenario.commands.taken().iter().all(|body| !body.contains(['\u{ffff}', '\u{fffe}'])));
+    assert!(sent(&scenario.commands).iter().any(|(_, target)| target == odd));
 }
 
-/// Who asks must be an admin when the change takes place, not only when the request came in.
+/// The caller must be an admin when the change takes place, not only when the request came in.
 #[tokio::test]
-async fn an_admin_that_is_none_any_more_changes_nothing() {
-    let stack = stack_with(1, 0).await;
-    for (kind, data, status) in [
-        ("user.updated", json!({ "user_id": ADMIN, "role": null }), 403),
-        ("user.deactivated", json!({ "user_id": ADMIN }), 401),
-    ] {
-        stack.consume(&[event(kind, NOW, kind, data)]).await;
-        assert_eq!(deactivate(&stack, &Sqs::default()).await.0, status);
+async fn deactivate_user_by_a_former_admin_changes_nothing() {
+    let scenario = user_with(1, 0).await;
+
+    for (event, status) in
+        [(user(ADMIN).updated().with("role", Value::Null), 403), (user(ADMIN).deactivated(), 401)]
+    {
+        scenario.receives(event).await;
+        assert_eq!(deactivate(&scenario, &scenario.commands).await.status, status);
     }
-    assert_eq!(logged(&stack, "user.deactivated").await.len(), 1);
+
+    // The admin's own.
+    assert_eq!(scenario.logged_events("user.deactivated").await.len(), 1);
+    assert_eq!(scenario.commands.taken(), [""; 0]);
 }
 
 #[tokio::test]
-async fn of_a_user_that_an_event_has_deactivated_the_first_call_counts_and_commands() {
-    let (stack, sqs) = (stack_with(2, 0).await, Sqs::default());
-    let deactivation = event("d", NOW.plus(3_600_000), "user.deactivated", json!({ "user_id": USER }));
-    stack.consume(&[deactivation]).await;
+async fn deactivate_user_whom_an_event_has_deactivated_commands_once_and_is_dated_later() {
+    let scenario = user_with(2, 0).await;
+    scenario.receives(user(USER).deactivated().at(NOW.plus(HOUR))).await;
+
     for _ in 0..2 {
-        assert_eq!(deactivate(&stack, &sqs).await, deactivated(2));
+        deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(2));
     }
-    assert_eq!(commands(&sqs).0, expected(2, 0));
-    let times: Vec<_> = logged(&stack, "user.deactivated").await.iter().map(|e| e["time"].clone()).collect();
-    assert!(
-        times.contains(&json!("2026-03-31T11:30:30.501Z")),
-        "1 ms after the state's greatest time: {times:?}"
-    );
+
+    assert_eq!(sent(&scenario.commands), expected(2, 0));
+    let events = scenario.logged_events("user.deactivated").await;
+    let times: Vec<_> = events.iter().map(|event| &event["time"]).collect();
+    // 1 ms after the latest event of the user.
+    assert!(times.contains(&&json!("2026-03-31T11:30:30.501Z")), "{times:?}");
 }
 
 #[tokio::test]
-async fn of_fifty_calls_at_once_one_takes_effect_and_all_answer_the_same() {
-    let (stack, sqs) = (stack_with(4, 1).await, Sqs::default());
-    let apps: Vec<App> = (0..50).map(|_| stack.app()).collect();
-    let calls = apps.iter().map(|app| ask(app, &sqs, patch(USER, "deactivate", ADMIN_KEY)));
-    for answer in futures::future::join_all(calls).await {
-        assert_eq!(answer, deactivated(4));
-    }
-    assert_eq!(commands(&sqs), (expected(4, 1), 6));
-    assert_eq!(logged(&stack, "user.deactivated").await.len(), 1);
-    let records = stack.records().await;
-    assert_eq!(records.len(), 50);
-    stack.seal().await;
+async fn deactivate_user_fifty_times_at_once_takes_effect_once_and_answers_all_the_same() {
+    let scenario = user_with(4, 1).await;
+    let apps: Vec<App> = (0..50).map(|_| scenario.app()).collect();
+    let commands = scenario.commands.client();
+    let request = patch::<DeactivateUser>(USER);
+
+    let answers = join_all(apps.iter().map(|app| request.send_with(app, &commands))).await;
+
+    answers.iter().for_each(|answer| answer.then(200, &deactivated(4)));
+    assert_eq!(sent(&scenario.commands), expected(4, 1));
+    assert_eq!(distinct_ids(&scenario.commands), 6);
+    assert_eq!(scenario.logged_events("user.deactivated").await.len(), 1);
+    assert_eq!(scenario.records().await.len(), 50);
+    scenario.seal().await;
 }
 
 #[tokio::test]
-async fn two_admins_cannot_deactivate_each_other() {
+async fn deactivate_user_by_two_admins_at_each_other_leaves_one_of_them() {
     for _ in 0..10 {
-        let (stack, sqs) = (stack_with(1, 1).await, Sqs::default());
-        let (one, two) = (stack.app(), stack.app());
-        let (a, b) = futures::join!(
-            ask(&one, &sqs, patch(USER, "deactivate", ADMIN_KEY)),
-            ask(&two, &sqs, patch(ADMIN, "deactivate", USER_KEY)),
-        );
-        let statuses = BTreeSet::from([a.0, b.0]);
-        assert_eq!(statuses, BTreeSet::from([200, 401]), "the one who was faster stays");
+        let scenario = user_with(1, 1).await;
+        let (one, two) = (scenario.app(), scenario.app());
+        let (of_user, of_admin) =
+            (patch::<DeactivateUser>(USER), patch::<DeactivateUser>(ADMIN).by(USER_KEY));
+
+        let (first, second) = futures::join!(of_user.send(&one), of_admin.send(&two));
+
+        assert_eq!(BTreeSet::from([first.status, second.status]), BTreeSet::from([200, 401]));
     }
 }
 
 #[tokio::test]
-async fn five_thousand_tasks_and_five_hundred_keys_are_commanded_once_each() {
-    let (stack, sqs) = (stack_with(5_000, 500).await, Sqs::default());
-    assert_eq!(deactivate(&stack, &sqs).await, deactivated(5_000));
-    while outbox(&stack).await > 0 {
-        relay(&stack, &sqs).await;
+async fn deactivate_user_with_five_thousand_tasks_and_five_hundred_keys_commands_each_once() {
+    let scenario = user_with(5_000, 500).await;
+
+    deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(5_000));
+    while outbox(&scenario).await > 0 {
+        relay(&scenario, &scenario.commands).await;
     }
-    let (all, ids) = commands(&sqs);
-    assert_eq!(ids, 5_501);
-    assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected(5_000, 500).into_iter().collect());
+
+    assert_eq!(distinct_ids(&scenario.commands), 5_501);
+    assert_eq!(set(sent(&scenario.commands)), set(expected(5_000, 500)));
 }
 
 #[tokio::test]
-async fn commands_that_the_queue_does_not_take_wait_in_the_outbox() {
-    let stack = stack_with(2, 1).await;
+async fn commands_that_the_queue_does_not_take_wait_in_the_outbox_for_the_relay() {
+    let scenario = user_with(2, 1).await;
     for fate in [
-        MessageFate::Unreachable,
-        MessageFate::Fails(503, "ServiceUnavailable"),
-        MessageFate::Fails(400, "QueueDoesNotExist"),
+        CallFate::Unreachable,
+        CallFate::Fails(503, "ServiceUnavailable"),
+        CallFate::Fails(400, "QueueDoesNotExist"),
     ] {
-        let down = Sqs::always(fate);
-        let answer = deactivate(&stack, &down).await;
-        assert_eq!(answer, deactivated(2), "{fate:?}");
-        assert_eq!(outbox(&stack).await, 1);
+        deactivate(&scenario, &FakeSqs::always(fate)).await.then(200, &deactivated(2));
+        assert_eq!(outbox(&scenario).await, 1, "{fate:?}");
     }
-    let sqs = Sqs::default();
-    relay(&stack, &sqs).await;
-    assert_eq!(commands(&sqs), (expected(2, 1), 4));
-    assert_eq!(outbox(&stack).await, 0);
-    relay(&stack, &sqs).await;
-    assert_eq!(sqs.taken().len(), 4, "an empty outbox sends nothing");
+
+    relay(&scenario, &scenario.commands).await;
+
+    assert_eq!(sent(&scenario.commands), expected(2, 1));
+    assert_eq!(distinct_ids(&scenario.commands), 4);
+    assert_eq!(outbox(&scenario).await, 0);
+    relay(&scenario, &scenario.commands).await;
+    assert_eq!(scenario.commands.taken().len(), 4, "an empty outbox sends nothing");
 }
 
 #[tokio::test]
-async fn the_relay_tells_how_long_the_oldest_order_waits_and_one_that_fails_keeps_no_other_back() {
-    let stack = stack_with(1, 0).await;
-    assert_eq!(deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await.0, 200);
+async fn relay_reports_the_age_of_the_oldest_entry_and_what_it_sent() {
+    let scenario = user_with(1, 0).await;
+    deactivate(&scenario, &FakeSqs::unreachable()).await;
     let later = || NOW.plus(90_000);
-    let run = async |sqs: &Sqs| {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let queue = sqs.queue(Some(sqs::URL));
-        let answer =
-            outbox_relay::handle(&stack.store_as("OutboxRelay"), &queue, later, deadline).await.unwrap();
-        serde_json::to_value(answer).unwrap()
-    };
-    assert_eq!(
-        run(&Sqs::always(MessageFate::Unreachable)).await,
-        json!({ "commands": 0, "orders": 0, "failed": 1, "lag_ms": 90_000 })
-    );
-    assert_eq!(run(&Sqs::default()).await, json!({ "commands": 2, "orders": 1, "failed": 0, "lag_ms": 0 }));
+
+    let failed = relay_at(&scenario, &FakeSqs::unreachable(), later).await;
+    let relayed = relay_at(&scenario, &FakeSqs::default(), later).await;
+
+    assert_eq!(failed, json!({ "commands": 0, "orders": 0, "failed": 1, "lag_ms": 90_000 }));
+    assert_eq!(relayed, json!({ "commands": 2, "orders": 1, "failed": 0, "lag_ms": 0 }));
 }
 
-/// What the README says of tasks and keys that appear after the deactivation.
+/// A task and a key that are created, and a task that is resumed, after the user was deactivated.
+fn resumed_later() -> [EventBuilder; 4] {
+    [
+        task(&task_id(50)).created(USER, "late"),
+        task(&task_id(1)).resumed(),
+        api_key("late").created(USER, "sk_late_0123456789abcdefghij"),
+        task(&task_id(51)).created(USER, "q").with("state", "paused"),
+    ]
+}
+
+/// A duplicate is looked at again: the consumer that took the first one in may have died before it looked.
 #[tokio::test]
-async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
-    let (stack, sqs) = (stack_with(1, 0).await, Sqs::default());
-    deactivate(&stack, &sqs).await;
-    let before = sqs.taken().len();
-    let created = json!({ "task_id": task(50), "user_id": USER, "search_query": "late" });
-    let hash = digest::sha256_hex(&[b"sk_late_0123456789abcdefghij"]);
-    let key = json!({ "key_id": "late", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
-    let late = [
-        event("l1", NOW, "task.created", created.clone()),
-        event("l2", NOW, "task.resumed", json!({ "task_id": task(1) })),
-        event("l3", NOW, "api_key.created", key),
-        event(
-            "l4",
-            NOW,
-            "task.created",
-            json!({ "task_id": task(51), "user_id": USER, "search_query": "q", "state": "paused" }),
-        ),
-    ];
-    // A duplicate is looked at again: whoever took the first one in may have died before it looked.
+async fn deactivate_user_stops_tasks_and_revokes_keys_that_are_created_or_resumed_later() {
+    let scenario = user_with(1, 0).await;
+    deactivate(&scenario, &scenario.commands).await;
+    let before = scenario.commands.taken().len();
+
     for _ in 0..2 {
-        assert_eq!(stack.consume(&late).await.late_orders, 3);
+        assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 3);
     }
-    assert_eq!(outbox(&stack).await, 3, "one order for each, however often it is made");
-    relay(&stack, &sqs).await;
-    let sent: BTreeSet<_> = commands(&sqs).0.into_iter().collect();
+    assert_eq!(outbox(&scenario).await, 3, "one entry for each, however often it is made");
+    relay(&scenario, &scenario.commands).await;
+
+    let sent = set(sent(&scenario.commands));
     for (kind, target) in
-        [("task.pause", task(50)), ("task.pause", task(1)), ("api_key.revoke", "late".to_owned())]
+        [("task.pause", task_id(50)), ("task.pause", task_id(1)), ("api_key.revoke", "late".to_owned())]
     {
         assert!(sent.contains(&(kind.to_owned(), target.clone())), "{kind} {target}");
     }
-    let new: BTreeSet<_> =
-        sqs.taken()[before..].iter().map(|body| Command::receive(body).unwrap().id).collect();
+    let new: BTreeSet<_> = received(&scenario.commands)[before..].iter().map(|one| one.id).collect();
     assert_eq!(new.len(), 3);
-    // Once reactivated, a user's new tasks run.
-    stack
-        .consume(&[event("rev", NOW, "api_key.revoked", json!({ "key_id": "late", "user_id": USER }))])
-        .await;
-    assert_eq!(ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await.0, 200);
-    assert_eq!(stack.consume(&late).await.late_orders, 0);
 }
 
-/// Found by story 5206 of `chain.rs`: an order that waited kept the time of the first awakening.
 #[tokio::test]
-async fn a_task_that_comes_to_life_again_while_its_order_waits_is_stopped_later_than_that() {
-    let (stack, sqs) = (stack_with(0, 0).await, Sqs::default());
-    deactivate(&stack, &sqs).await;
-    let created = json!({ "task_id": task(50), "user_id": USER, "search_query": "late" });
-    stack.consume(&[event("l1", NOW, "task.created", created)]).await;
-    let ahead = NOW.plus(600_000);
-    stack.consume(&[event("l2", ahead, "task.resumed", json!({ "task_id": task(50) }))]).await;
-    relay(&stack, &sqs).await;
-    let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
-    let last = received.iter().filter(|r| r.command.target() == task(50)).max_by_key(|r| r.at).unwrap();
+async fn reactivate_user_lets_tasks_run_that_are_created_later() {
+    let scenario = user_with(1, 0).await;
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.receives(resumed_later()).await;
+    relay(&scenario, &scenario.commands).await;
+    scenario.receives(api_key("late").revoked(USER)).await;
+    assert_eq!(reactivate(&scenario).await.status, 200);
+
+    assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 0);
+}
+
+/// Found by scenario 5206 of `faults.rs`: an entry that waited kept the time of the first resumption.
+#[tokio::test]
+async fn task_that_is_resumed_again_while_its_entry_waits_is_paused_later_than_that() {
+    let scenario = user_with(0, 0).await;
+    deactivate(&scenario, &scenario.commands).await;
+    scenario.receives(task(&task_id(50)).created(USER, "late")).await;
+    let ahead = NOW.plus(10 * MINUTE);
+    scenario.receives(task(&task_id(50)).resumed().at(ahead)).await;
+
+    relay(&scenario, &scenario.commands).await;
+
+    let received = received(&scenario.commands);
+    let of_task = received.iter().filter(|one| one.command.target() == task_id(50));
+    let last = of_task.max_by_key(|one| one.at).unwrap();
     assert!(last.at > ahead);
-    stack.consume(&last.confirmed(true, NOW)).await;
-    let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
+    scenario.receives(last.confirmed(true, NOW)).await;
+    let users = scenario.when(get::<Users>("")).await.json();
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
 }
 
 #[tokio::test]
-async fn a_consumer_that_cannot_look_hands_the_messages_back() {
-    let stack = stack_with(1, 0).await;
-    deactivate(&stack, &Sqs::default()).await;
-    let late = |n: u128| {
-        let created = json!({ "task_id": task(n), "user_id": USER, "search_query": "late" });
-        stack::messages(&[event(&format!("l{n}"), NOW, "task.created", created)])
-    };
-    let probe = Faults::new(usize::MAX, false, false);
-    let consumer = Consumer::new(stack.faulty_store(probe.clone()), || NOW);
+async fn consumer_that_cannot_write_the_outbox_entry_returns_the_message() {
+    let scenario = user_with(1, 0).await;
+    deactivate(&scenario, &scenario.commands).await;
+    let late = |n: u128| stack::messages(&task(&task_id(n)).created(USER, "late").into_messages());
+    let probe = Faults::none();
+    let consumer = Consumer::new(scenario.faulty_store(&probe), || NOW);
     assert_eq!(stack::consume(&consumer, &late(50)).await.late_orders, 1);
-    // Its last call puts the order into the outbox.
+
+    // Its last call puts the entry into the outbox.
     let faults = Faults::new(probe.calls() - 1, false, true);
-    let consumer = Consumer::new(stack.faulty_store(faults), || NOW);
+    let consumer = Consumer::new(scenario.faulty_store(&faults), || NOW);
     let failed = stack::consume_within(&consumer, &late(51), stack::SHORT).await.failed;
+
     assert_eq!(failed, ["0"]);
 }
 
 #[tokio::test]
-async fn several_users_are_deactivated_each_by_itself() {
-    let (stack, sqs) = (stack_with(2, 1).await, Sqs::default());
-    let nobody = "00000000-0000-0000-0000-0000000000ff";
-    let ids = json!({ "user_ids": [USER, nobody, ADMIN, "sk_0123456789", USER.to_uppercase()] });
-    let mut request =
-        stack::request(Method::POST, "/admin/users/deactivate", "", Some(&format!("Bearer {ADMIN_KEY}")));
-    *request.body_mut() = Body::Text(ids.to_string());
-    let (status, body) = ask(&stack.app(), &sqs, request).await;
-    assert_eq!(status, 200);
-    assert_eq!(
-        body["results"],
-        json!([
-            { "user_id": USER, "result": "deactivated", "tasks_paused": 2 },
-            { "user_id": nobody, "result": "not_found", "detail": "User not found" },
-            { "user_id": ADMIN, "result": "refused", "detail": "Administrators cannot deactivate themselves" },
-            { "user_id": "sk_0123456789", "result": "refused", "detail": "Input should be a UUID with hyphens" },
-            { "user_id": USER, "result": "already", "tasks_paused": 2 },
-        ])
-    );
-    assert_eq!(commands(&sqs).0, expected(2, 1));
-    let records = stack.records().await;
+async fn deactivate_users_answers_for_each_and_leaves_a_record_of_each_change() {
+    let scenario = user_with(2, 1).await;
+    let ids = [USER, NOBODY, ADMIN, "sk_0123456789", &USER.to_uppercase()];
+
+    let answer = scenario.when(post::<DeactivateUsers>(&json!({ "user_ids": ids }))).await.with_status(200);
+
+    let expected_results = json!([
+        { "user_id": USER, "result": "deactivated", "tasks_paused": 2 },
+        { "user_id": NOBODY, "result": "not_found", "detail": "User not found" },
+        { "user_id": ADMIN, "result": "refused", "detail": "Administrators cannot deactivate themselves" },
+        { "user_id": "sk_0123456789", "result": "refused", "detail": "Input should be a UUID with hyphens" },
+        { "user_id": USER, "result": "already", "tasks_paused": 2 },
+    ]);
+    assert_eq!(answer.json()["results"], expected_results);
+    assert_eq!(sent(&scenario.commands), expected(2, 1));
+    let records = scenario.records().await;
+    let entries: Vec<_> = records.iter().map(|link| &link.record.entry).collect();
     let actions: Vec<_> =
-        records.iter().map(|r| (r.record.entry.action.as_str(), r.record.entry.target.clone())).collect();
-    assert_eq!(actions, [("users.deactivate", Some(USER.to_owned())), ("users.deactivate_many", None)]);
-    assert_eq!(records[1].record.entry.parameters["malformed"], 1);
+        entries.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
+    assert_eq!(actions, [("users.deactivate", Some(USER)), ("users.deactivate_many", None)]);
+    assert_eq!(entries[1].parameters["malformed"], 1);
 }
 
 /// Whichever call of the store fails: either nothing has happened, or all of it.
 #[tokio::test]
-async fn a_change_without_its_record_has_not_happened() {
-    let stack = stack_with(2, 1).await;
-    let probe = Faults::new(usize::MAX, false, false);
-    let app = |faults| {
-        App::new(stack.faulty_store(faults), stack::keys_only(), stack::LIMITS, stack::temporal_ui(), || NOW)
-    };
-    let sqs = Sqs::default();
-    ask(&app(probe.clone()), &sqs, patch(USER, "deactivate", ADMIN_KEY)).await;
-    for (at, after) in (0..probe.calls()).flat_map(|at| [(at, false), (at, true)]) {
-        let stack = stack_with(2, 1).await;
-        let (faults, sqs) = (Faults::new(at, after, true), Sqs::default());
-        let app = App::new(
-            stack.faulty_store(faults),
-            stack::keys_only(),
-            stack::LIMITS,
-            stack::temporal_ui(),
-            || NOW,
-        );
-        let (status, _) = ask(&app, &sqs, patch(USER, "deactivate", ADMIN_KEY)).await;
-        let (written, records) =
-            (logged(&stack, "user.deactivated").await.len(), stack.records().await.len());
+async fn deactivate_user_without_its_record_has_not_happened() {
+    let probe = Faults::none();
+    let request = patch::<DeactivateUser>(USER);
+    request.send(&user_with(2, 1).await.faulty_app(&probe)).await;
+
+    for faults in Faults::everywhere(probe.calls()) {
+        let scenario = user_with(2, 1).await;
+        let (app, commands) = (scenario.faulty_app(&faults), scenario.commands.client());
+
+        let status = request.send_with(&app, &commands).await.status;
+
+        let written = scenario.logged_events("user.deactivated").await.len();
+        let records = scenario.records().await.len();
         if status == 200 {
-            assert_eq!((written, records), (1, 1), "call {at}, after: {after}");
+            assert_eq!((written, records), (1, 1), "{faults:?}");
         } else {
-            // If the transaction's answer is lost, all of it may have happened; then its order waits.
+            // If the transaction's answer is lost, all of it may have happened; then its outbox entry waits.
             assert_eq!(status, 503);
-            let happened = (written, records, outbox(&stack).await, sqs.taken().len());
+            let happened = (written, records, outbox(&scenario).await, scenario.commands.taken().len());
             assert!(
-                happened == (0, 0, 0, 0) || (after && happened == (1, 1, 1, 0)),
-                "call {at}: {happened:?}"
+                happened == (0, 0, 0, 0) || (faults.after && happened == (1, 1, 1, 0)),
+                "{faults:?}: {happened:?}"
             );
         }
-        assert_eq!(deactivate(&stack, &sqs).await, deactivated(2), "call {at}");
-        relay(&stack, &sqs).await;
-        let sent: BTreeSet<_> = commands(&sqs).0.into_iter().collect();
-        assert_eq!(sent, expected(2, 1).into_iter().collect(), "call {at}");
+        deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(2));
+        relay(&scenario, &scenario.commands).await;
+        assert_eq!(set(sent(&scenario.commands)), set(expected(2, 1)), "{faults:?}");
     }
 }
