@@ -52,7 +52,7 @@ impl Promotion {
         if pointer.live.name == self.name {
             return Ok(PromotionStep::Live(pointer));
         }
-        let Some(shadow) = pointer.beside.clone().filter(|shadow| shadow.generation.name == self.name) else {
+        let Some(shadow) = pointer.shadow.clone().filter(|shadow| shadow.generation.name == self.name) else {
             return self.become_shadow(&pointer).await;
         };
         if !shadow.complete {
@@ -61,7 +61,7 @@ impl Promotion {
             if !left.is_zero() {
                 return Ok(PromotionStep::Wait(left));
             }
-            let completed = pointer.completed();
+            let completed = pointer.with_complete_shadow();
             self.replay.point(&pointer, &completed, Vec::new()).await?;
             pointer = completed;
         }
@@ -75,7 +75,7 @@ impl Promotion {
         // It must not have been dropped meanwhile.
         let mut more = vec![must_exist(keys::position(&self.name))];
         more.extend(self.replay.shadow_position(pointer));
-        self.replay.point(pointer, &pointer.with(generation, self.replay.now()), more).await?;
+        self.replay.point(pointer, &pointer.with_shadow(generation, self.replay.now()), more).await?;
         Ok(PromotionStep::Wait(self.replay.settle))
     }
 
@@ -106,7 +106,7 @@ impl Replay {
     /// If there is none, or the store fails.
     pub async fn generation(&self, name: &str) -> Result<Generation, ReplayError> {
         let pointer = self.pointer().await?;
-        if let Some(known) = pointer.written().find(|generation| generation.name == name) {
+        if let Some(known) = pointer.written_generations().find(|generation| generation.name == name) {
             return Ok(known.clone());
         }
         let lanes = match (self.lanes_at_position(name).await?, self.board(name).await?) {
@@ -138,7 +138,7 @@ impl Replay {
     /// The write that notes the time up to which the shadow generation was written, when another
     /// replaces it.
     fn shadow_position(&self, pointer: &GenerationPointer) -> Option<Write> {
-        let shadow = pointer.beside.as_ref().filter(|shadow| shadow.complete)?;
+        let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.complete)?;
         Some(position_write(&shadow.generation, self.now(), Vec::new()))
     }
 
@@ -154,7 +154,7 @@ impl Replay {
 
     async fn swap_live(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
         let none = "there is no complete shadow generation to make live; promote one";
-        let swapped = pointer.flipped().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
+        let swapped = pointer.promoted().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
         self.point(pointer, &swapped, Vec::new()).await?;
         Ok(swapped)
     }
@@ -174,7 +174,7 @@ impl Replay {
             None => self.begin_drop(&pointer, name).await?,
         };
         // Its table may have been deleted already.
-        let known = pointer.written().any(|written| written.name == name);
+        let known = pointer.written_generations().any(|written| written.name == name);
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
         for unit in self.units(name).await? {
@@ -192,13 +192,13 @@ impl Replay {
 
     /// Removes the metadata: from here on nothing writes, builds or promotes the generation.
     async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
-        let shadow = pointer.beside.as_ref().is_some_and(|shadow| shadow.generation.name == name);
+        let shadow = pointer.shadow.as_ref().is_some_and(|shadow| shadow.generation.name == name);
         // A generation that was never built or a shadow has no writers to wait for.
         let written = shadow || self.position(name).await?.is_some();
         let at = if written { self.now() } else { Timestamp::from_millis(0) };
         let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
         let writes = vec![
-            if shadow { pointer.replace(&pointer.alone()) } else { pointer.unchanged() },
+            if shadow { pointer.replace(&pointer.without_shadow()) } else { pointer.unchanged() },
             crate::build::put(keys::dropping(name), marker),
             delete(keys::position(name)),
             delete(keys::rebuild_plan(name)),

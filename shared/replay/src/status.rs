@@ -84,7 +84,7 @@ impl Replay {
         name: String,
     ) -> Result<GenerationStatus, ReplayError> {
         let (board, position) = (self.board(&name).await?, self.position(&name).await?);
-        let shadow = pointer.beside.as_ref().filter(|shadow| shadow.generation.name == name);
+        let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.generation.name == name);
         let role = match (shadow, &board, position) {
             _ if pointer.live.name == name => GenerationRole::Live,
             (Some(shadow), ..) if shadow.complete => GenerationRole::Shadow,
@@ -107,7 +107,7 @@ impl Replay {
             let done = board.units.values().filter(|progress| done(progress.state)).count();
             (done, board.units.len())
         });
-        let lanes = match pointer.written().find(|generation| generation.name == name) {
+        let lanes = match pointer.written_generations().find(|generation| generation.name == name) {
             Some(generation) => Some(generation.lanes),
             None => self.lanes_at_position(&name).await?,
         };

@@ -144,7 +144,7 @@ impl CommandContext {
     pub(super) async fn rollback(&self, to: Option<&str>) -> CommandResult {
         let mut pointer = self.replay.pointer().await?;
         let is_live = to.is_some_and(|to| to == pointer.live.name);
-        let shadow = pointer.beside.as_ref().map(|shadow| shadow.generation.name.as_str());
+        let shadow = pointer.shadow.as_ref().map(|shadow| shadow.generation.name.as_str());
         if let Some(to) = to.filter(|to| !is_live && shadow != Some(*to)) {
             return Err(CommandError::Input(format!("{to} is not the shadow generation; promote it")));
         }
