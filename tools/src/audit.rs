@@ -115,7 +115,7 @@ fn line(item: &Item) -> Json {
 fn item(line: &str) -> Option<Item> {
     let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
-    let key = Key { pk: key(PK)?, sk: key(SK)? };
+    let key = Key::stored(key(PK)?, key(SK)?);
     // An attribute that is no text is not one of ours; verification reports the item.
     let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
     Some(Item { key, attributes: texts.into_iter().filter_map(attribute).collect::<Attributes>() })

@@ -7,6 +7,7 @@
 use crate::deactivation::commands::SOURCE;
 use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
 use crate::values::digest;
+use crate::values::text::without_mark;
 use serde_json::{Map, Value, json};
 
 /// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
@@ -62,7 +63,7 @@ enum Rule {
 /// A message with pseudonyms; `None` if it is no event. Without the salt nobody can find a text by
 /// trying.
 pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
-    let envelope: Map<String, Value> = serde_json::from_str(message).ok()?;
+    let envelope: Map<String, Value> = serde_json::from_str(without_mark(message)).ok()?;
     let mut kept: Map<String, Value> = ["specversion", "id", "source", "type", "time"]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), envelope.get(name)?.clone())))

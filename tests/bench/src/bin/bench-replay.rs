@@ -303,7 +303,7 @@ impl Measured {
 async fn raw_speed(store: &Store) -> f64 {
     let text = Value::Text("x".repeat(ITEM_BYTES));
     let item = |n: usize| Item {
-        key: Key { pk: format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), sk: "e".to_owned() },
+        key: Key::stored(format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), "e".to_owned()),
         attributes: [("state".to_owned(), text.clone())].into(),
     };
     let items: Vec<Item> = (0..RAW_ITEMS).map(item).collect();

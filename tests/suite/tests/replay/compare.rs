@@ -35,9 +35,8 @@ fn text(text: &str) -> AttributeValue {
 async fn tamper(stack: &Stack) -> BTreeSet<Key> {
     let table = keys::projections_table(FIRST_GENERATION);
     let items = stack.scan(&table).await;
-    let key = |item: &std::collections::HashMap<String, AttributeValue>| Key {
-        pk: item["pk"].as_s().unwrap().clone(),
-        sk: item["sk"].as_s().unwrap().clone(),
+    let key = |item: &std::collections::HashMap<String, AttributeValue>| {
+        Key::stored(item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone())
     };
     let first = |prefix: &str, sk: &str| {
         let found =
@@ -63,7 +62,7 @@ async fn tamper(stack: &Stack) -> BTreeSet<Key> {
     let row = key(&first("r#executions", ""));
     let delete = stack.client.delete_item().table_name(&table).key("pk", text(&row.pk));
     delete.key("sk", text(&row.sk)).send().await.unwrap();
-    let ghost = Key { sk: "9999999999999ghost".to_owned(), ..row.clone() };
+    let ghost = Key::stored(row.pk.clone(), "9999999999999ghost".to_owned());
     let put = stack.client.put_item().table_name(&table).item("pk", text(&ghost.pk));
     put.item("sk", text(&ghost.sk)).send().await.unwrap();
     tampered.extend([row, ghost]);

@@ -32,7 +32,7 @@ const USER: &str = "11111111-0000-4000-8000-000000000001";
 const MOST: usize = 20;
 
 fn key(item: &Stored) -> Key {
-    Key { pk: item[PK].as_s().unwrap().clone(), sk: item[SK].as_s().unwrap().clone() }
+    Key::stored(item[PK].as_s().unwrap().clone(), item[SK].as_s().unwrap().clone())
 }
 
 /// Every item of a table.
