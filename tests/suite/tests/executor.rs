@@ -83,7 +83,7 @@ impl World {
         let (noted, says) = (Arc::clone(&bans), Arc::clone(&clerk_says));
         let clerk = clerk::ClerkStandin::start(move |asked| {
             noted.lock().unwrap().push(asked.clone());
-            says.lock().unwrap().pop().unwrap_or_else(|| clerk::willing(asked).1)
+            says.lock().unwrap().pop().unwrap_or_else(|| clerk::accept_bans(asked).1)
         });
         let (noted, says) = (Arc::clone(&pauses), Arc::clone(&temporal_says));
         let temporal = temporal::TemporalStandin::start(move |pause| {
