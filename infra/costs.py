@@ -143,7 +143,7 @@ def page() -> str:
     ])
 
 
-def faults() -> list[str]:
+def findings() -> list[str]:
     """Whether the page has other figures than these."""
     found = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
     return [] if found == page() else ["docs/operations.md: the costs are not those of infra/costs.py"]
@@ -151,8 +151,8 @@ def faults() -> list[str]:
 
 def main() -> int:
     if "--check" in sys.argv:
-        print("\n".join(faults()), file=sys.stderr)
-        return 1 if faults() else 0
+        print("\n".join(findings()), file=sys.stderr)
+        return 1 if findings() else 0
     before, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(before + BEGIN + page() + END + rest.partition(END)[2])
     return 0

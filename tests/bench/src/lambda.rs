@@ -6,9 +6,9 @@ use std::process::Stdio;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use torale_local::console::Console;
+use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::Gateway;
 use torale_local::process::{self, Child};
-use torale_local::runtime::Runtimes;
 
 /// Longest time of one invocation.
 const PATIENCE: Duration = Duration::from_secs(900);

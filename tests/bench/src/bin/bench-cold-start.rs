@@ -24,7 +24,7 @@ use torale_bench::stack::BenchStack;
 use torale_bench::world::BenchWorld;
 use torale_bench::{lambda, percentile, short};
 use torale_domain::storage::keys::Lanes;
-use torale_local::data;
+use torale_local::data::folder;
 use torale_platform::routes::ROUTES;
 use torale_tests::stack::ADMIN_KEY;
 use torale_tests::tls::Front;
@@ -155,7 +155,7 @@ impl Around {
     async fn of(stack: &BenchStack, share: Option<Arc<Share>>) -> Self {
         let (api, front) = (RuntimeApi::start(share).await, Front::of(stack.port).await);
         let (mut machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
-        let key = data::audit_key(None, &root().join("target/local")).unwrap();
+        let key = folder::audit_key(None, &root().join("target/local")).unwrap();
         let machine = machine.find(|file| file.exists()).unwrap();
         std::fs::write(&roots, std::fs::read_to_string(machine).unwrap() + &front.authority).unwrap();
         Self { api, store: front.url, roots, key, routes: routes() }

@@ -85,7 +85,7 @@ impl World {
         let (noted, says) = (Arc::clone(&bans), Arc::clone(&clerk_says));
         let clerk = clerk::ClerkStandin::start(move |request| {
             noted.lock().unwrap().push(request.clone());
-            says.lock().unwrap().pop().unwrap_or_else(|| clerk::willing(request).1)
+            says.lock().unwrap().pop().unwrap_or_else(|| clerk::accept_bans(request).1)
         });
         let (noted, says) = (Arc::clone(&pauses), Arc::clone(&temporal_says));
         let temporal = temporal::TemporalStandin::start(move |pause| {

@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::values::time::Timestamp;
@@ -31,7 +32,7 @@ fn every_event_is_valid() {
 }
 
 #[test]
-fn every_type_occurs_and_no_event_twice() {
+fn every_event_type_occurs_and_ids_are_unique() {
     let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
     let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
     assert_eq!(kinds.len(), 24, "{kinds:?}");
@@ -40,13 +41,13 @@ fn every_type_occurs_and_no_event_twice() {
 }
 
 #[test]
-fn the_same_plan_tells_the_same_history() {
+fn same_plan_gives_the_same_history() {
     assert_eq!(history(&plan()), history(&plan()));
     assert_ne!(history(&plan()), history(&SeedPlan { seed: 2, ..plan() }));
 }
 
 #[test]
-fn later_the_same_day_only_adds_events() {
+fn later_on_the_same_day_events_are_only_added() {
     let morning = history(&SeedPlan { until: plan().until - Duration::hours(6), ..plan() });
     let evening = history(&plan());
     assert!(morning.len() < evening.len());
@@ -54,17 +55,17 @@ fn later_the_same_day_only_adds_events() {
 }
 
 #[test]
-fn times_are_in_the_order_of_life() {
+fn executions_begin_after_their_task_and_end_after_they_began() {
     let events = parsed(&history(&plan()));
-    let mut since = BTreeMap::new();
+    let mut created = BTreeMap::new();
     for event in events.iter().filter(|event| event["type"] == "ai.torale.task.created") {
-        since.insert(event["data"]["task_id"].to_string(), time(&event["time"]));
+        created.insert(event["data"]["task_id"].to_string(), time(&event["time"]));
     }
     let mut outcomes = [0, 0];
     for event in events {
         let (kind, data) = (event["type"].as_str().unwrap(), &event["data"]);
         if kind.starts_with("ai.torale.execution.") {
-            assert!(time(&data["started_at"]) >= since[&data["task_id"].to_string()], "{event}");
+            assert!(time(&data["started_at"]) >= created[&data["task_id"].to_string()], "{event}");
             assert!(
                 data["completed_at"].is_null() || time(&data["completed_at"]) >= time(&data["started_at"])
             );
@@ -77,7 +78,7 @@ fn times_are_in_the_order_of_life() {
 }
 
 #[test]
-fn the_admin_key_is_known_by_its_hash_only() {
+fn admin_key_appears_only_as_its_hash() {
     let events = admin("sk_test_0123456789");
     assert_eq!(events, admin("sk_test_0123456789"));
     assert!(events.iter().all(|event| !event.contains("sk_test_0123456789")), "{events:?}");

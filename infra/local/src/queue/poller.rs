@@ -1,5 +1,5 @@
-//! Lambda's event source mapping: receives messages, gathers batches, invokes the function, and settles
-//! each message by what the function said.
+//! Lambda's event source mapping: receives messages, collects batches, invokes the function, and
+//! deletes or releases each message by the function's answer.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::client::{self, LocalQueue, MAX_BATCH};
 use crate::console::Console;
-use crate::failure::LocalError;
-use crate::queue::{self, LocalQueue};
+use crate::error::LocalError;
+use crate::functions::invoke::InvokeFunction;
 
-/// An invocation's event may not exceed 6 MB; bodies grow when they are escaped into JSON.
+/// Stops collecting. An invocation's event is at most 6 MB, and escaping into JSON makes bodies
+/// longer.
 const BATCH_BYTES: usize = 3 * 1024 * 1024;
 const LONG_POLL: Duration = Duration::from_secs(20);
-/// A queue that fails is asked again after this long.
-const PAUSE: Duration = Duration::from_secs(1);
-/// SQS settles this many messages in one call.
-const CHUNK: usize = 10;
+/// How long to wait after an error of the queue.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where messages come from.
-pub trait Source: Send + Sync {
+/// A queue, as the poller uses it.
+pub trait MessageSource: Send + Sync {
     /// Receives up to `most` messages (10 at most), waiting for the first.
     fn receive(
         &self,
@@ -32,15 +32,15 @@ pub trait Source: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Message>, LocalError>> + Send;
     /// Deletes up to 10 messages.
     fn delete(&self, handles: &[String]) -> impl Future<Output = Result<(), LocalError>> + Send;
-    /// Makes up to 10 messages visible again after a pause.
+    /// Makes up to 10 messages visible again after a delay.
     fn release(
         &self,
         handles: &[String],
-        pause: Duration,
+        delay: Duration,
     ) -> impl Future<Output = Result<(), LocalError>> + Send;
 }
 
-impl Source for LocalQueue {
+impl MessageSource for LocalQueue {
     async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, LocalError> {
         LocalQueue::receive(self, most, wait).await
     }
@@ -49,25 +49,19 @@ impl Source for LocalQueue {
         LocalQueue::delete(self, handles).await
     }
 
-    async fn release(&self, handles: &[String], pause: Duration) -> Result<(), LocalError> {
-        LocalQueue::release(self, handles, pause).await
+    async fn release(&self, handles: &[String], delay: Duration) -> Result<(), LocalError> {
+        LocalQueue::release(self, handles, delay).await
     }
 }
 
-/// The function that a batch is given to.
-pub trait InvokeTarget: Send + Sync {
-    /// Invokes it with an SQS event: its result, or `None` when it failed.
-    fn invoke(&self, event: Bytes) -> impl Future<Output = Option<Bytes>> + Send;
-}
-
-/// How batches are cut.
+/// How large batches are, and when failed messages are received again.
 #[derive(Debug, Clone)]
 pub struct Batching {
-    /// Messages at most.
+    /// The most messages of one batch.
     pub size: usize,
-    /// How long to gather after the first message.
+    /// How long to collect after the first message.
     pub window: Duration,
-    /// When a failed message is received again.
+    /// How long a failed message stays invisible.
     pub retry_after: Duration,
 }
 
@@ -79,61 +73,61 @@ pub struct Poller<S, T> {
     pub source: S,
     /// The function.
     pub target: T,
-    /// How batches are cut.
+    /// How large batches are.
     pub batching: Batching,
-    /// Where trouble is reported.
+    /// Where errors are reported.
     pub console: Console,
 }
 
-impl<S: Source, T: InvokeTarget> Poller<S, T> {
-    /// Works until the future is dropped.
+impl<S: MessageSource, T: InvokeFunction> Poller<S, T> {
+    /// Polls until the future is dropped.
     pub async fn run(&self) {
         loop {
-            if let Err(error) = self.turn(LONG_POLL).await {
+            if let Err(error) = self.poll_once(LONG_POLL).await {
                 self.console.note(format!("{}: {error}", self.name));
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(ERROR_PAUSE).await;
             }
         }
     }
 
-    /// One batch, if there is one within `wait`: how many messages it had.
+    /// Handles one batch, if a message comes within `wait`: the number of its messages.
     ///
     /// # Errors
-    /// When the queue cannot be used.
-    pub async fn turn(&self, wait: Duration) -> Result<usize, LocalError> {
-        let first = self.source.receive(self.batching.size.clamp(1, CHUNK), wait).await?;
+    /// If the queue cannot be used.
+    pub async fn poll_once(&self, wait: Duration) -> Result<usize, LocalError> {
+        let first = self.source.receive(self.batching.size.clamp(1, MAX_BATCH), wait).await?;
         if first.is_empty() {
             return Ok(0);
         }
-        let batch = self.gather(first).await?;
+        let batch = self.collect(first).await?;
         let event = Bytes::from(event(self.name, &batch).to_string());
         let result = self.target.invoke(event).await;
         let failed = result.and_then(|result| failures(&result, &batch));
         let failed = failed.unwrap_or_else(|| vec![true; batch.len()]);
         let failures = failed.iter().filter(|failed| **failed).count();
         if failures > 0 {
-            let (of, pause) = (batch.len(), self.batching.retry_after);
+            let (of, delay) = (batch.len(), self.batching.retry_after);
             self.console
-                .note(format!("{}: {failures} of {of} messages failed, again in {pause:?}", self.name));
+                .note(format!("{}: {failures} of {of} messages failed, retried in {delay:?}", self.name));
         }
-        self.settle(&batch, &failed).await?;
+        self.acknowledge(&batch, &failed).await?;
         Ok(batch.len())
     }
 
-    /// Receives until the batch is full or the window has passed. No receive is ever cut short: what it
-    /// had received would stay invisible.
-    async fn gather(&self, first: Vec<Message>) -> Result<Vec<Message>, LocalError> {
+    /// Receives until the batch is full or the window has passed. No receive is cancelled: the
+    /// messages of a cancelled one would stay invisible.
+    async fn collect(&self, first: Vec<Message>) -> Result<Vec<Message>, LocalError> {
         let end = Instant::now() + self.batching.window;
         let mut batch = first;
         let mut bytes: usize = batch.iter().map(size).sum();
         while batch.len() < self.batching.size && bytes < BATCH_BYTES {
-            let most = CHUNK.min(self.batching.size - batch.len());
+            let most = MAX_BATCH.min(self.batching.size - batch.len());
             let left = end.saturating_duration_since(Instant::now());
             let more = self.source.receive(most, Duration::from_secs(left.as_secs())).await?;
-            let came = more.len();
+            let received = more.len();
             bytes += more.iter().map(size).sum::<usize>();
             batch.extend(more);
-            if came < most {
+            if received < most {
                 if end <= Instant::now() {
                     break;
                 }
@@ -143,15 +137,16 @@ impl<S: Source, T: InvokeTarget> Poller<S, T> {
         Ok(batch)
     }
 
-    async fn settle(&self, batch: &[Message], failed: &[bool]) -> Result<(), LocalError> {
+    /// Deletes the messages that succeeded and releases the others.
+    async fn acknowledge(&self, batch: &[Message], failed: &[bool]) -> Result<(), LocalError> {
         let handles = |wanted: bool| -> Vec<String> {
             let chosen = batch.iter().zip(failed).filter(|(_, failed)| **failed == wanted);
             chosen.filter_map(|(message, _)| message.receipt_handle().map(str::to_owned)).collect()
         };
-        for handles in handles(false).chunks(CHUNK) {
+        for handles in handles(false).chunks(MAX_BATCH) {
             self.source.delete(handles).await?;
         }
-        for handles in handles(true).chunks(CHUNK) {
+        for handles in handles(true).chunks(MAX_BATCH) {
             self.source.release(handles, self.batching.retry_after).await?;
         }
         Ok(())
@@ -162,7 +157,7 @@ fn size(message: &Message) -> usize {
     message.body().map_or(0, str::len)
 }
 
-/// The event that Lambda makes of received messages.
+/// The event of Lambda's SQS trigger.
 fn event(queue: &str, batch: &[Message]) -> Value {
     let records: Vec<Value> = batch.iter().map(|message| record(queue, message)).collect();
     json!({ "Records": records })
@@ -183,7 +178,7 @@ fn record(queue: &str, message: &Message) -> Value {
         "messageAttributes": {},
         "md5OfBody": message.md5_of_body(),
         "eventSource": "aws:sqs",
-        "eventSourceARN": queue::arn(queue),
+        "eventSourceARN": client::arn(queue),
         "awsRegion": "us-east-1",
     })
 }
@@ -201,8 +196,8 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// Which messages failed, or `None` when the whole batch did: Lambda takes a response that it cannot read,
-/// or that names a message it did not send, as a failure of all.
+/// Which messages failed, or `None` if the whole batch did: to Lambda a response that it cannot
+/// read, or that names a message outside the batch, is a failure of all.
 fn failures(result: &Bytes, batch: &[Message]) -> Option<Vec<bool>> {
     let response: Option<BatchResponse> =
         if result.is_empty() { None } else { serde_json::from_slice(result).ok()? };
@@ -242,44 +237,46 @@ mod tests {
         }
     }
 
-    impl Source for &FakeQueue {
+    impl MessageSource for &FakeQueue {
         async fn receive(&self, most: usize, _wait: Duration) -> Result<Vec<Message>, LocalError> {
-            assert!((1..=CHUNK).contains(&most));
+            assert!((1..=MAX_BATCH).contains(&most));
             let mut waiting = self.waiting.lock().unwrap();
             let count = waiting.len().min(most);
             Ok(waiting.drain(..count).collect())
         }
 
         async fn delete(&self, handles: &[String]) -> Result<(), LocalError> {
-            assert!(handles.len() <= CHUNK);
+            assert!(handles.len() <= MAX_BATCH);
             self.deleted.lock().unwrap().extend_from_slice(handles);
             Ok(())
         }
 
-        async fn release(&self, handles: &[String], pause: Duration) -> Result<(), LocalError> {
-            assert!(handles.len() <= CHUNK);
-            assert_eq!(pause, Duration::from_secs(3));
+        async fn release(&self, handles: &[String], delay: Duration) -> Result<(), LocalError> {
+            assert!(handles.len() <= MAX_BATCH);
+            assert_eq!(delay, Duration::from_secs(3));
             self.released.lock().unwrap().extend_from_slice(handles);
             Ok(())
         }
     }
 
-    /// Its answer, and the sizes of the batches that it got.
-    struct FakeFunction(Option<&'static str>, Mutex<Vec<usize>>);
+    struct FakeFunction {
+        answer: Option<&'static str>,
+        batch_sizes: Mutex<Vec<usize>>,
+    }
 
     impl FakeFunction {
         fn answering(answer: Option<&'static str>) -> Self {
-            Self(answer, Mutex::default())
+            Self { answer, batch_sizes: Mutex::default() }
         }
     }
 
-    impl InvokeTarget for &FakeFunction {
+    impl InvokeFunction for &FakeFunction {
         async fn invoke(&self, event: Bytes) -> Option<Bytes> {
             let event: Value = serde_json::from_slice(&event).unwrap();
             let records = event["Records"].as_array().unwrap();
             assert!(records.iter().all(|record| record["eventSource"] == "aws:sqs"));
-            self.1.lock().unwrap().push(records.len());
-            self.0.map(|answer| Bytes::from_static(answer.as_bytes()))
+            self.batch_sizes.lock().unwrap().push(records.len());
+            self.answer.map(|answer| Bytes::from_static(answer.as_bytes()))
         }
     }
 
@@ -292,29 +289,33 @@ mod tests {
         Poller { name: "torale-events", source, target, batching, console: Console::default() }
     }
 
-    /// Sends `count` messages in one batch to a function with that answer: what was deleted, what released.
-    async fn settled(count: usize, answer: Option<&'static str>) -> (usize, Vec<String>) {
+    /// Polls `count` messages in one batch for a function with that answer: how many messages were
+    /// deleted, and which were released.
+    async fn deleted_and_released(count: usize, answer: Option<&'static str>) -> (usize, Vec<String>) {
         let (queue, function) = (FakeQueue::with(count), FakeFunction::answering(answer));
-        let turned = poller(&queue, &function, 1000).turn(Duration::ZERO).await.unwrap();
-        assert_eq!(turned, count);
+        let polled = poller(&queue, &function, 1000).poll_once(Duration::ZERO).await.unwrap();
+        assert_eq!(polled, count);
         (queue.deleted.lock().unwrap().len(), queue.released.lock().unwrap().clone())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_without_failures_is_deleted() {
+    async fn batch_without_failures_is_deleted() {
         for answer in ["", "null", "{}", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#] {
-            assert_eq!(settled(25, Some(answer)).await, (25, vec![]), "{answer}");
+            assert_eq!(deleted_and_released(25, Some(answer)).await, (25, vec![]), "{answer}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failed_messages_come_again_and_the_others_do_not() {
+    async fn only_failed_messages_are_released() {
         let answer = r#"{"batchItemFailures":[{"itemIdentifier":"m3"},{"itemIdentifier":"m12"}]}"#;
-        assert_eq!(settled(25, Some(answer)).await, (23, vec!["h3".to_owned(), "h12".to_owned()]));
+        assert_eq!(
+            deleted_and_released(25, Some(answer)).await,
+            (23, vec!["h3".to_owned(), "h12".to_owned()])
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_unreadable_answer_or_an_unknown_message_fails_the_whole_batch() {
+    async fn unreadable_answer_or_unknown_message_fails_the_whole_batch() {
         let whole = [
             Some("no json"),
             Some(r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#),
@@ -323,25 +324,25 @@ mod tests {
             None,
         ];
         for answer in whole {
-            let (deleted, released) = settled(12, answer).await;
+            let (deleted, released) = deleted_and_released(12, answer).await;
             assert_eq!((deleted, released.len()), (0, 12), "{answer:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn batches_are_cut_at_their_size() {
+    async fn batches_hold_at_most_their_size() {
         let (queue, function) = (FakeQueue::with(95), FakeFunction::answering(Some("")));
         let poller = poller(&queue, &function, 44);
-        while poller.turn(Duration::ZERO).await.unwrap() > 0 {}
-        assert_eq!(*function.1.lock().unwrap(), [44, 44, 7]);
+        while poller.poll_once(Duration::ZERO).await.unwrap() > 0 {}
+        assert_eq!(*function.batch_sizes.lock().unwrap(), [44, 44, 7]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_window_ends_a_batch_that_is_not_full() {
+    async fn batch_that_is_not_full_ends_with_the_window() {
         let (queue, function) = (FakeQueue::with(3), FakeFunction::answering(Some("")));
         let start = Instant::now();
-        poller(&queue, &function, 1000).turn(Duration::ZERO).await.unwrap();
+        poller(&queue, &function, 1000).poll_once(Duration::ZERO).await.unwrap();
         assert!(start.elapsed() >= Duration::from_secs(1));
-        assert_eq!(*function.1.lock().unwrap(), [3]);
+        assert_eq!(*function.batch_sizes.lock().unwrap(), [3]);
     }
 }

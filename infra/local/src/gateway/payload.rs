@@ -1,6 +1,8 @@
-//! API Gateway's payload format 2.0 of HTTP APIs: HTTP requests become events, results become answers.
+//! API Gateway's payload format 2.0 for HTTP APIs: HTTP requests become events, results become HTTP
+//! responses.
 //!
-//! Source: "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway", payload format version 2.0.
+//! Source: "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway", payload format
+//! version 2.0.
 
 use aws_smithy_types::base64;
 use axum::body::{Body, Bytes};
@@ -13,17 +15,17 @@ use std::net::SocketAddr;
 
 use crate::clock;
 
-/// An HTTP request that has been matched to a route.
+/// An HTTP request with its route.
 pub struct GatewayRequest<'a> {
-    /// Made by the gateway.
+    /// The gateway's id of the request.
     pub request_id: &'a str,
-    /// `GET /admin/stats`: method and path template of the route.
+    /// Method and path template of the route: `GET /admin/stats`.
     pub route_key: &'a str,
-    /// Values of the template's parameters, percent-decoded.
+    /// The template's parameters, percent-decoded.
     pub path_parameters: &'a [(String, String)],
     /// The request line and headers.
     pub parts: &'a axum::http::request::Parts,
-    /// The caller's address.
+    /// The client's address.
     pub peer: SocketAddr,
     /// The whole body.
     pub body: &'a Bytes,
@@ -31,31 +33,31 @@ pub struct GatewayRequest<'a> {
 
 /// The event that the function receives.
 #[must_use]
-pub fn event(call: &GatewayRequest<'_>) -> Value {
-    let path = call.parts.uri.path();
-    let query = call.parts.uri.query().unwrap_or_default();
+pub fn event(request: &GatewayRequest<'_>) -> Value {
+    let path = request.parts.uri.path();
+    let query = request.parts.uri.query().unwrap_or_default();
     let now = clock::now();
-    let user_agent = call.parts.headers.get(header::USER_AGENT).map(text).unwrap_or_default();
+    let user_agent = request.parts.headers.get(header::USER_AGENT).map(text).unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
-        "routeKey": call.route_key,
+        "routeKey": request.route_key,
         "rawPath": path,
         "rawQueryString": query,
-        "headers": headers(&call.parts.headers, call.peer),
+        "headers": headers(&request.parts.headers, request.peer),
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
             "domainName": "127.0.0.1",
             "domainPrefix": "local",
             "http": {
-                "method": call.parts.method.as_str(),
+                "method": request.parts.method.as_str(),
                 "path": path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": call.peer.ip().to_string(),
+                "sourceIp": request.peer.ip().to_string(),
                 "userAgent": user_agent,
             },
-            "requestId": call.request_id,
-            "routeKey": call.route_key,
+            "requestId": request.request_id,
+            "routeKey": request.route_key,
             "stage": "$default",
             "time": now.format("%d/%b/%Y:%H:%M:%S +0000").to_string(),
             "timeEpoch": now.timestamp_millis(),
@@ -67,19 +69,19 @@ pub fn event(call: &GatewayRequest<'_>) -> Value {
             fields.insert(name.to_owned(), value);
         }
     };
-    let cookies: Vec<String> = cookies(&call.parts.headers);
+    let cookies: Vec<String> = cookies(&request.parts.headers);
     if !cookies.is_empty() {
         add("cookies", json!(cookies));
     }
     if !query.is_empty() {
         add("queryStringParameters", Value::Object(query_parameters(query)));
     }
-    if !call.path_parameters.is_empty() {
-        let values: BTreeMap<_, _> = call.path_parameters.iter().cloned().collect();
+    if !request.path_parameters.is_empty() {
+        let values: BTreeMap<_, _> = request.path_parameters.iter().cloned().collect();
         add("pathParameters", json!(values));
     }
-    if !call.body.is_empty() {
-        let (body, encoded) = body_text(&call.parts.headers, call.body);
+    if !request.body.is_empty() {
+        let (body, encoded) = body_text(&request.parts.headers, request.body);
         add("body", Value::String(body));
         add("isBase64Encoded", Value::Bool(encoded));
     }
@@ -90,7 +92,8 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// Names in lower case, several values of one name joined by commas, cookies left to their own field.
+/// Names in lower case, the values of a repeated name joined by commas; cookies have a field of
+/// their own.
 fn headers(headers: &HeaderMap, peer: SocketAddr) -> Map<String, Value> {
     let mut joined: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, value) in headers.iter().filter(|(name, _)| *name != header::COOKIE) {
@@ -108,7 +111,7 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Decoded, several values of one name joined by commas.
+/// Decoded, the values of a repeated name joined by commas.
 fn query_parameters(query: &str) -> Map<String, Value> {
     let mut joined: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -122,7 +125,7 @@ fn form_decode(part: &str) -> String {
     percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// Text as it is, anything else in Base64.
+/// The body, and whether it is in Base64: text stays as it is.
 fn body_text(headers: &HeaderMap, body: &Bytes) -> (String, bool) {
     let kind = headers.get(header::CONTENT_TYPE).map(text).unwrap_or_default().to_lowercase();
     let is_text = kind.is_empty()
@@ -134,10 +137,10 @@ fn body_text(headers: &HeaderMap, body: &Bytes) -> (String, bool) {
     }
 }
 
-/// What a function answers in format 2.0.
+/// A function's result in format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct FunctionResult {
     status_code: u16,
     #[serde(default)]
     headers: Option<BTreeMap<String, Value>>,
@@ -151,33 +154,33 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// The HTTP answer to a function's result; `None` when the result cannot be read as one.
+/// The HTTP response of a function's result; `None` if the result is not in format 2.0.
 ///
-/// A result without `statusCode` is a 200 with that JSON, as API Gateway infers it.
+/// A result without `statusCode` becomes a 200 with that JSON, as API Gateway infers it.
 #[must_use]
-pub fn answer(result: &Bytes) -> Option<Response<Body>> {
+pub fn response(result: &Bytes) -> Option<Response<Body>> {
     let value: Value = serde_json::from_slice(result).ok()?;
     if value.get("statusCode").is_none() {
-        let answer = Response::builder().header(header::CONTENT_TYPE, "application/json");
-        return answer.body(Body::from(result.clone())).ok();
+        let inferred = Response::builder().header(header::CONTENT_TYPE, "application/json");
+        return inferred.body(Body::from(result.clone())).ok();
     }
-    let answer: Answer = serde_json::from_value(value).ok()?;
-    let status = StatusCode::from_u16(answer.status_code).ok()?;
-    let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded { base64::decode(body).ok()? } else { body.into_bytes() };
+    let result: FunctionResult = serde_json::from_value(value).ok()?;
+    let status = StatusCode::from_u16(result.status_code).ok()?;
+    let body = result.body.unwrap_or_default();
+    let body = if result.is_base64_encoded { base64::decode(body).ok()? } else { body.into_bytes() };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    let single = answer.headers.unwrap_or_default().into_iter().map(|(name, value)| {
+    let single = result.headers.unwrap_or_default().into_iter().map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         (name, vec![value])
     });
-    let multiple = answer.multi_value_headers.unwrap_or_default().into_iter();
-    let cookies = std::iter::once((header::SET_COOKIE.to_string(), answer.cookies.unwrap_or_default()));
+    let multiple = result.multi_value_headers.unwrap_or_default().into_iter();
+    let cookies = std::iter::once((header::SET_COOKIE.to_string(), result.cookies.unwrap_or_default()));
     for (name, values) in multiple.chain(single).chain(cookies) {
         let name = HeaderName::try_from(name).ok()?;
         for (position, value) in values.into_iter().enumerate() {
             let value = HeaderValue::try_from(value).ok()?;
-            // The first value replaces what another field said about the same header.
+            // The first value replaces values of the same header from another field.
             if position == 0 && name != header::SET_COOKIE {
                 response.headers_mut().insert(name.clone(), value);
             } else {
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_becomes_a_version_2_event() {
+    fn request_becomes_a_version_2_event() {
         let request = Request::builder()
             .uri("/admin/users/a%20b?limit=1&limit=2&q=x%2By+z&flag")
             .header("Authorization", "Bearer sk_1")
@@ -251,23 +254,24 @@ mod tests {
     }
 
     #[test]
-    fn a_result_becomes_an_answer() {
+    fn result_becomes_a_response() {
         let result = json!({"statusCode": 422, "headers": {"X-Request-Id": "r1", "x-count": 3},
             "cookies": ["a=1", "b=2"], "body": "e30=", "isBase64Encoded": true});
-        let answer = answer(&Bytes::from(result.to_string())).unwrap();
-        assert_eq!(answer.status(), 422);
-        assert_eq!(answer.headers()["x-request-id"], "r1");
-        assert_eq!(answer.headers()["x-count"], "3");
-        assert_eq!(answer.headers().get_all("set-cookie").iter().count(), 2);
+        let response = response(&Bytes::from(result.to_string())).unwrap();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()["x-request-id"], "r1");
+        assert_eq!(response.headers()["x-count"], "3");
+        assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
     }
 
     #[test]
-    fn a_bare_result_is_a_200_and_garbage_is_none() {
-        assert_eq!(answer(&Bytes::from_static(b"[1]")).unwrap().status(), 200);
-        assert!(answer(&Bytes::from_static(b"not json")).is_none());
-        assert!(answer(&Bytes::from_static(br#"{"statusCode":"200"}"#)).is_none());
+    fn bare_json_is_a_200_and_anything_else_is_none() {
+        assert_eq!(response(&Bytes::from_static(b"[1]")).unwrap().status(), 200);
+        assert!(response(&Bytes::from_static(b"not json")).is_none());
+        assert!(response(&Bytes::from_static(br#"{"statusCode":"200"}"#)).is_none());
         assert!(
-            answer(&Bytes::from_static(br#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#)).is_none()
+            response(&Bytes::from_static(br#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#))
+                .is_none()
         );
     }
 }

@@ -1,24 +1,23 @@
-//! What the user needs to know once everything runs.
+//! The text that ends the start: what the user needs to know once everything runs.
 
 use std::path::Path;
 
 use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL};
 
 use crate::args::Ports;
-use crate::functions::EVENTS;
-use crate::gateway::Route;
-use crate::queue;
+use crate::event_sources::EVENTS;
+use crate::project::Route;
+use crate::queue::client;
 
-/// The text that ends the start: addresses, the key, and a line to try each endpoint.
-#[must_use]
-pub fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: bool) -> String {
+/// Addresses, the key, and a line to try each endpoint.
+pub(super) fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: bool) -> String {
     let base = format!("http://127.0.0.1:{}", ports.http_port);
     let mut text = format!(
         "\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
          DynamoDB       http://127.0.0.1:{} (region us-east-1, any credentials)\n\nTry it:\n",
         ports.sqs_port, EVENTS.queue, ports.dynamodb_port
     );
-    // The others are for callers with signatures of their own.
+    // Webhooks need a signature.
     for route in routes.iter().filter(|route| route.path.starts_with("/admin")) {
         let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
         let path = route.path.replace("{id}", "USER_ID");
@@ -36,9 +35,8 @@ pub fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: 
     text
 }
 
-/// How to serve the functions with `cargo lambda watch` on top of this stack's store and queue.
-#[must_use]
-pub fn lambda_watch(ports: &Ports, audit_key: &Path, standins: &[(&'static str, String)]) -> String {
+/// How to serve the functions with `cargo lambda watch` over this stack's store and queue.
+pub(super) fn lambda_watch(ports: &Ports, audit_key: &Path, standins: &[(&'static str, String)]) -> String {
     let standins: Vec<String> = standins.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!(
         "\nStore and queue are up. Waiting for the functions on port {http}; in another terminal:\n  \
@@ -47,7 +45,7 @@ pub fn lambda_watch(ports: &Ports, audit_key: &Path, standins: &[(&'static str, 
          export {EVENTS_QUEUE_URL}={events} {AUDIT_KEY_FILE}={key}\n  \
          export {standins}\n  \
          cargo lambda watch -A 127.0.0.1 -P {http} --disable-cors\n",
-        events = queue::url(ports.sqs_port, EVENTS.queue),
+        events = client::url(ports.sqs_port, EVENTS.queue),
         key = audit_key.display(),
         standins = standins.join(" "),
         http = ports.http_port,
@@ -56,7 +54,7 @@ pub fn lambda_watch(ports: &Ports, audit_key: &Path, standins: &[(&'static str, 
     )
 }
 
-/// The flags that another command needs to find this stack.
+/// The flags with which another command finds this stack.
 fn port_flags(ports: &Ports) -> String {
     let mut flags = String::new();
     if ports.sqs_port != 4566 {
@@ -73,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_has_the_key_and_a_line_for_each_route() {
+    fn summary_has_the_key_and_a_line_for_each_route() {
         let ports = Ports { http_port: 9001, sqs_port: 4567, dynamodb_port: 8000 };
         let routes = [
             Route::new("GET", "/admin/stats", "stats"),
@@ -87,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_served_by_another_program_are_led_to_store_queue_and_stand_ins() {
+    fn lambda_watch_lists_the_variables_of_store_queue_and_stand_ins() {
         let ports = Ports { http_port: 9001, sqs_port: 4567, dynamodb_port: 8001 };
         let standins =
             [("TEMPORAL_ADDRESS", "127.0.0.1:5".to_owned()), ("CLERK_SECRET_KEY", "sk".to_owned())];

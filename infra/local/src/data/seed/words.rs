@@ -1,4 +1,4 @@
-//! What people are called, ask for, and run into.
+//! Names, questions, schedules and errors to choose from.
 
 pub(super) const FIRST_NAMES: &[&str] = &[
     "ada", "ben", "chloe", "dmitri", "elena", "farid", "grace", "hiro", "ines", "jonas", "kemi", "liam",
@@ -10,7 +10,7 @@ pub(super) const LAST_NAMES: &[&str] = &[
     "lopez", "mbeki", "novak", "okafor", "patel", "rossi", "silva", "tanaka", "weber",
 ];
 pub(super) const DOMAINS: &[&str] = &["example.com", "example.org", "example.net"];
-/// What many people want to know, the most wanted first.
+/// Questions of many users, the most frequent first.
 pub(super) const QUESTIONS: &[&str] = &[
     "When is the next iPhone being released?",
     "Is the PlayStation 5 Pro in stock near me?",
@@ -29,7 +29,7 @@ pub(super) const QUESTIONS: &[&str] = &[
     "When is the next total solar eclipse visible from Spain?",
     "Are cherry blossoms in bloom in Kyoto?",
 ];
-/// What one person wants to know.
+/// What the questions of a single user are about.
 pub(super) const THINGS: &[&str] = &[
     "Leica Q3",
     "Nintendo Switch 2",
