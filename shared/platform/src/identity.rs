@@ -259,13 +259,11 @@ impl Identity {
             RateLimitDecision::Open(status) | RateLimitDecision::Full { status, .. } => Some(*status),
             RateLimitDecision::Unprepared => None,
         };
-        let authorised = self.authorise(&lookup.credentials, caller);
-        let verdict = match (guarded(auth.deadline, authorised).await, decision) {
-            (Err(error), _) => Err(error),
-            (Ok(()), RateLimitDecision::Full { retry_after, .. }) => {
-                Err(AdminError::RateLimited { retry_after })
-            }
-            (Ok(()), RateLimitDecision::Open(_) | RateLimitDecision::Unprepared) => Ok(()),
+        // Whoever is authenticated is limited, an admin or not: 429 comes before 403.
+        let verdict = if let RateLimitDecision::Full { retry_after, .. } = decision {
+            Err(AdminError::RateLimited { retry_after })
+        } else {
+            guarded(auth.deadline, self.authorise(&lookup.credentials, caller)).await
         };
         Admission { caller: identity, authenticated: true, rate_limit, verdict }
     }
