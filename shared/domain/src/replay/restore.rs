@@ -81,8 +81,10 @@ impl RestorableTable {
         }
         let ours = match self {
             Self::Events => keys::parse_log(key).is_some(),
-            Self::Audit if key.pk == AUDIT_SEALS => Seal::load(item).is_some(),
-            Self::Audit => Link::load(item).is_some(),
+            Self::Audit if key.pk == AUDIT_SEALS => {
+                Seal::load(item).is_some_and(|seal| seal.is_stored_as(item))
+            }
+            Self::Audit => Link::load(item).is_some_and(|link| link.is_stored_as(item)),
             Self::Quarantine => {
                 keys::quarantine_partitions().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
                     && keys::parse_quarantine(key).is_some()
