@@ -18,8 +18,8 @@ use torale_domain::deactivation::commands::Command;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
-use torale_platform::config;
 use torale_platform::consume::Consumer;
+use torale_platform::logging;
 use torale_platform::outbox::Relay;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::{Generations, Usage};
@@ -60,7 +60,7 @@ const PRIVATE: [&str; 7] = [
 static LINES: LazyLock<LogBuffer> = LazyLock::new(|| {
     let lines = LogBuffer::new();
     let writer = lines.clone();
-    tracing::subscriber::set_global_default(config::logs("trace", move || writer.clone())).unwrap();
+    tracing::subscriber::set_global_default(logging::subscriber("trace", move || writer.clone())).unwrap();
     lines
 });
 
@@ -221,7 +221,7 @@ async fn log_line_of_an_unreadable_answer_of_the_store_does_not_quote_it() {
 async fn log_line_of_a_panic_has_its_place_and_not_its_message() {
     let log = Log::listen().await;
     let usual = std::panic::take_hook();
-    config::log_panics();
+    logging::log_panics();
     let panicked = std::panic::catch_unwind(|| panic!("ann@example.com"));
     std::panic::set_hook(usual);
 
@@ -306,7 +306,7 @@ async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pause
 
     let late = late_task().with_attribute("traceparent", TRACE);
 
-    assert_eq!(scenario.consume(&late.into_messages()).await.late_orders, 1);
+    assert_eq!(scenario.consume(&late.into_messages()).await.late_entries, 1);
 
     let (store, generations, usage) = (scenario.store(), Generations::default(), Usage::default());
     let queue = scenario.commands.client();

@@ -135,7 +135,7 @@ async fn seal_of_another_key_is_reported_even_if_the_own_key_fails() {
     let (report, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
 
     assert!(matches!(run, Err(SealError::Signing(_))), "{run:?}");
-    assert_eq!(audit_seal::doubts(&report).metrics, [("ForeignSeals", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&report).metrics, [("ForeignSeals", "Count", 1)]);
 }
 
 #[tokio::test]

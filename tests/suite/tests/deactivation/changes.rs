@@ -346,8 +346,8 @@ async fn relay_with_unreadable_outbox_entries_reports_them_and_sends_the_others(
     let until = Instant::now() + Duration::from_secs(30);
     let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
 
-    assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
-    assert_eq!(outbox_relay::unreadable(&Default::default()).metrics, []);
+    assert_eq!(outbox_relay::alarm_metrics(&again).metrics, [("UnreadableOrders", "Count", 60)]);
+    assert_eq!(outbox_relay::alarm_metrics(&Default::default()).metrics, []);
 }
 
 /// SQS refuses two characters that an id may have.
@@ -501,7 +501,7 @@ async fn deactivate_user_stops_tasks_and_revokes_keys_that_are_created_or_resume
     let before = scenario.commands.taken().len();
 
     for _ in 0..2 {
-        assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 3);
+        assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_entries, 3);
     }
 
     assert_eq!(outbox(&scenario).await, 3, "one entry for each, however often it is made");
@@ -530,7 +530,7 @@ async fn reactivate_user_lets_tasks_run_that_are_created_later() {
 
     assert_eq!(reactivate(&scenario).await.status, 200);
 
-    assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 0);
+    assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_entries, 0);
 }
 
 /// Found by scenario 5206 of `faults.rs`: an entry that waited kept the time of the first resumption.
@@ -550,7 +550,7 @@ async fn task_that_is_resumed_again_while_its_entry_waits_is_paused_later_than_t
 
     assert!(last.at > ahead);
 
-    scenario.receives(last.confirmed(true, NOW)).await;
+    scenario.receives(last.confirming_events(true, NOW)).await;
     let users = scenario.when(get::<Users>("")).await.json();
 
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
@@ -564,7 +564,7 @@ async fn consumer_that_cannot_write_the_outbox_entry_returns_the_message() {
     let probe = Faults::none();
     let consumer = Consumer::new(scenario.faulty_store(&probe), || NOW);
 
-    assert_eq!(stack::consume(&consumer, &late(50)).await.late_orders, 1);
+    assert_eq!(stack::consume(&consumer, &late(50)).await.late_entries, 1);
 
     // Its last call puts the entry into the outbox.
     let faults = Faults::new(probe.calls() - 1, false, true);

@@ -415,7 +415,7 @@ async fn executor_begins_nothing_after_the_deadline() {
         received: 1,
     };
     let messages = [message(&pause()), message(&revoke()), message(&ban("user_2abc"))];
-    let outcomes = executor.carry_out(&messages, Instant::now()).await;
+    let outcomes = executor.execute_all(&messages, Instant::now()).await;
 
     assert_eq!(outcomes.len(), 3);
     assert!(outcomes.iter().all(|(_, outcome)| outcome.is_err()));

@@ -259,7 +259,7 @@ async fn metrics_job_fails_when_cloudwatch_refuses_the_values() {
 
     let failure = handle(&sources(stack.store(), &FakeSqs::default(), &cloudwatch)).await.unwrap_err();
 
-    assert!(matches!(failure, MetricsError::Untold(_)), "{failure}");
+    assert!(matches!(failure, MetricsError::Unpublished(_)), "{failure}");
 }
 
 /// Time is virtual.

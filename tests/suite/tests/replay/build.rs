@@ -183,7 +183,7 @@ async fn rebuild_that_is_stopped_early_is_completed_by_the_next_runs() {
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
     replay.begin(&generation).await.unwrap();
     let stop = StopSignal::default();
-    stop.tell();
+    stop.request();
 
     assert_eq!(replay.build(&generation.name, 2, &stop).await.unwrap(), BuildOutcome::OutOfTime);
 

@@ -8,7 +8,7 @@ use torale_domain::projections::generation::Generation;
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
 use torale_platform::store::Usage;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::status::GenerationRole;
 use torale_replay::tail::Tail;
 use torale_replay::{Replay, ReplayError};
@@ -67,7 +67,7 @@ async fn promotion_and_rollback_keep_every_event_in_both_generations() {
 
     assert_eq!(
         roles(&replay).await,
-        [("g1".to_owned(), GenerationRole::Beside), (second.clone(), GenerationRole::Live)]
+        [("g1".to_owned(), GenerationRole::Shadow), (second.clone(), GenerationRole::Live)]
     );
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
@@ -256,7 +256,7 @@ async fn promotion_of_a_generation_that_is_dropped_meanwhile_fails() {
 
     let pointer = replay.pointer().await.unwrap();
 
-    assert!(pointer.live == Generation::first() && pointer.beside.is_none());
+    assert!(pointer.live == Generation::first() && pointer.shadow.is_none());
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
 

@@ -10,7 +10,7 @@ use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_platform::store::Store;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::{Replay, ReplayError};
 use torale_testkit::events;
 use torale_testkit::faults::Faults;
@@ -148,9 +148,9 @@ async fn rebuild_and_promotion_under_load_fail_no_request_and_lose_no_event() {
     let replay = replay(stack.store_as("Operator"));
     let pointer = replay.pointer().await.unwrap();
 
-    assert_eq!((pointer.live.name.as_str(), pointer.written().count()), (second.as_str(), 2));
+    assert_eq!((pointer.live.name.as_str(), pointer.written_generations().count()), (second.as_str(), 2));
 
-    for generation in pointer.written() {
+    for generation in pointer.written_generations() {
         let nothing = || async { Ok(()) };
         let expected = Expected::Log(generation.lanes);
         let compared = replay.compare(expected, generation, Duration::ZERO, nothing).await.unwrap();

@@ -56,10 +56,10 @@ async fn redrive_keeps_a_message_that_is_quarantined_again_meanwhile() {
     let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
     let reason = QuarantineReason::TimeOutOfRange;
-    stack.store().set_aside(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
+    stack.store().quarantine(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
     let redriven = replay.redrive(&one, &FakeSqs::default().client()).await.unwrap();
 
-    assert_eq!(redriven, RedriveOutcome::SetAsideAgain);
+    assert_eq!(redriven, RedriveOutcome::QuarantinedAgain);
     assert_eq!(replay.quarantined().await.unwrap().len(), 1);
 }
 

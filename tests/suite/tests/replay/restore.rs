@@ -366,7 +366,7 @@ async fn restore_brings_missing_messages_back_into_quarantine_and_keeps_newer_on
     let again = NOW.plus(MINUTE);
     stack
         .store()
-        .set_aside("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
+        .quarantine("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
         .await
         .unwrap();
     let restored = restore(&stack, RestorableTable::Quarantine, &copy, RestoreMode::Missing).await;
@@ -414,9 +414,9 @@ async fn restore_brings_back_control_items_that_cannot_be_derived_and_leaves_the
     assert_eq!((counts(&restored), restored.inserted, restored.foreign), ((4, 4, 0), 4, 0));
     assert_eq!(
         restored.left_out.keys().copied().collect::<Vec<_>>(),
-        [Control::Order, Control::Limit, Control::KeyUse, Control::Rebuild]
+        [Control::OutboxEntry, Control::Limit, Control::KeyUse, Control::Rebuild]
     );
-    assert_eq!(restored.left_out[&Control::Order], 1);
+    assert_eq!(restored.left_out[&Control::OutboxEntry], 1);
 
     let found = items(&stack, CONTROL_TABLE).await;
 

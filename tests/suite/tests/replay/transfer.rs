@@ -137,12 +137,12 @@ async fn import_refuses_files_that_differ_from_the_manifest_and_a_log_that_is_no
     bytes.pop();
     fs::write(&file, bytes).unwrap();
 
-    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
     assert_eq!(to.scan(EVENTS_TABLE).await.len(), 0, "nothing was begun");
 
     fs::write(folder.0.join(MANIFEST), "{}").unwrap();
 
-    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use super::{chain, history, index, listed};
 use serde_json::Value;
-use torale_domain::audit::seal::SETTLED;
+use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::storage::keys::AUDIT_INDEX_TABLE;
 use torale_domain::values::time::{HOUR, MINUTE};
 use torale_platform::audit::index::{AuditIndex, ReindexReport};
@@ -12,7 +12,7 @@ use torale_testkit::scenario::given_an_admin;
 use torale_testkit::stack::{NOW, Stack, key_of};
 
 async fn reindex(store: &Store) -> Result<ReindexReport, StoreError> {
-    AuditIndex::new(store, &Usage::default()).anew().await
+    AuditIndex::new(store, &Usage::default()).rebuild().await
 }
 
 async fn empty(stack: &Stack) {
@@ -125,7 +125,7 @@ async fn reindex_lists_no_record_that_was_inserted_behind_the_seals() {
     stack.seal().await;
     let expected = index(&stack).await;
     // A chain that never was, and a longer one in place of a chain that is sealed up to its tenth record.
-    chain(&stack, "forged", &[NOW.plus(-SETTLED - HOUR)]).await;
+    chain(&stack, "forged", &[NOW.plus(-MAX_RECORD_DELAY - HOUR)]).await;
     let times: Vec<_> = (0..12).map(|n| NOW.plus(-HOUR).plus(n * 1_000)).collect();
     chain(&stack, "instance1", &times).await;
     empty(&stack).await;

@@ -3,7 +3,7 @@
 use super::{EXPIRED, GOOD, INVALID, World, claiming, claims, headed, is, signed_by, with, without};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
-use torale_domain::access::session::{Rules, Token};
+use torale_domain::access::session::{SessionRules, Token};
 use torale_testkit::clerk::{self, FakeClerk, TestKey};
 use torale_testkit::stack::NOW;
 
@@ -120,7 +120,8 @@ async fn session_that_is_forged_in_any_way_is_refused() {
 
 #[test]
 fn session_with_a_weak_key_has_no_other_fault() {
-    let rules = Rules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
+    let rules =
+        SessionRules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
     let token = Token::read(include_str!("../../../../kit/keys/weak.token")).unwrap();
 
     assert_eq!(token.check(&rules, NOW).unwrap().subject.as_str(), clerk::ADMIN);
