@@ -8,6 +8,7 @@ use crate::request::{ApiAnswer, ApiRequest};
 use crate::sqs::FakeSqs;
 use crate::stack::Stack;
 use std::ops::Deref;
+use torale_platform::queue::MessageQueue;
 
 /// What has happened before the scenario begins.
 #[derive(Debug)]
@@ -31,7 +32,9 @@ pub fn given_only(events: impl IntoMessages) -> Given {
 impl Given {
     /// Lets it happen.
     pub async fn start(self) -> Scenario {
-        let scenario = Scenario { stack: Stack::start().await, commands: FakeSqs::default() };
+        let commands = FakeSqs::default();
+        let commands_client = commands.client();
+        let scenario = Scenario { stack: Stack::start().await, commands, commands_client };
         for some in self.0.chunks(1000) {
             scenario.stack.consume(some).await;
         }
@@ -50,13 +53,14 @@ pub struct Scenario {
     stack: Stack,
     /// The queue of commands.
     pub commands: FakeSqs,
+    commands_client: MessageQueue,
 }
 
 impl Scenario {
     /// A request is made.
     pub async fn when(&self, request: ApiRequest) -> ApiAnswer {
         let app = self.stack.app_over(self.stack.store_as(&request.endpoint.role));
-        request.send_with(&app, &self.commands.client()).await
+        request.send_with(&app, &self.commands_client).await
     }
 
     /// These events are received.

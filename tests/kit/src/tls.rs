@@ -10,7 +10,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// A proxy in front of a port of this machine; its own certificate authority signs for it.
-pub struct Front {
+pub struct TlsProxy {
     /// Where it is: `https://localhost:...`.
     pub url: String,
     /// The authority's certificate as PEM.
@@ -18,9 +18,9 @@ pub struct Front {
     connections: Arc<AtomicUsize>,
 }
 
-impl Front {
-    /// For as long as the process lives.
-    pub async fn of(port: u16) -> Self {
+impl TlsProxy {
+    /// To a port, for as long as the process lives.
+    pub async fn to(port: u16) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

@@ -173,9 +173,11 @@ async fn log_line_of_a_request_has_caller_action_outcome_trace_and_cost() {
     let found = ["action", "status", "user", "key", "generation", "trace_id"].map(|name| line[name].clone());
     let expected =
         [json!("users.list"), json!(200), json!(ADMIN), json!("key_admin"), json!("g1"), json!(TRACE_ID)];
+
     assert_eq!(found, expected);
     assert!(line["duration_ms"].is_u64());
     assert!(line["read_units"].as_f64() > Some(0.0) && line["write_units"].as_f64() > Some(0.0), "{line}");
+
     log.is_clean();
 }
 
@@ -207,8 +209,11 @@ async fn log_line_of_an_unreadable_answer_of_the_store_does_not_quote_it() {
     let answer = get::<Users>("").send(&scenario.app_over(scenario.store_with(broken))).await;
 
     assert_eq!(answer.status, 503);
+
     let line = log.line_of(&answer);
+
     assert!(line["error"].as_str().unwrap().contains("failed to parse JSON"), "{line}");
+
     log.is_clean();
 }
 
@@ -221,8 +226,11 @@ async fn log_line_of_a_panic_has_its_place_and_not_its_message() {
     std::panic::set_hook(usual);
 
     assert!(panicked.is_err());
+
     let line = log.line("message", "panic");
+
     assert!(line["at"].as_str().unwrap().contains("logs.rs:"), "{line}");
+
     log.is_clean();
 }
 
@@ -239,6 +247,7 @@ async fn log_line_has_x_rays_trace_rather_than_the_one_that_was_sent() {
     let answer = request.endpoint.answer(&scenario.app(), &scenario.commands.client(), &built).await;
 
     let line = log.line_of(&ApiAnswer::of(answer));
+
     assert_eq!(line["trace_id"], "11111111222222222222222222222222");
 }
 
@@ -248,22 +257,28 @@ async fn trace_runs_from_a_request_to_the_projections() {
     let log = Log::listen().await;
     let scenario = given(ann()).start().await;
     let request = deactivation().header("traceparent", TRACE);
+
     assert_eq!(scenario.when(request).await.status, 200);
 
     let commands = scenario.commands.taken();
+
     assert_eq!(commands.len(), 3);
     assert!(commands.iter().all(|command| trace_of(command).as_deref() == Some(TRACE)), "{commands:?}");
 
     // The event in the log carries it, the projections don't.
     let logged = scenario.logged().await;
     let deactivated = logged.iter().filter(|body| body.contains("user.deactivated"));
+
     assert_eq!(deactivated.map(|body| trace_of(body)).collect::<Vec<_>>(), [Some(TRACE.to_owned())]);
     assert!(scenario.projections().await.values().all(|item| !item.contains(TRACE_ID)));
 
     let events = FakeSqs::default();
     let returned = command_executor::handle(&executor(&events), batch(&commands)).await;
+
     assert_eq!(returned.batch_item_failures.len(), 0);
+
     let lines = LINES.lines_with("message", "command");
+
     assert_eq!(lines.len(), 3);
     assert!(
         lines.iter().all(|line| line["trace_id"] == TRACE_ID && line["command"].is_string()),
@@ -271,10 +286,14 @@ async fn trace_runs_from_a_request_to_the_projections() {
     );
 
     let confirmed = events.taken();
+
     assert!(confirmed.iter().all(|event| trace_of(event).as_deref() == Some(TRACE)), "{confirmed:?}");
+
     consumer::handle(&scenario.consumer(), batch(&confirmed)).await;
+
     assert_eq!(log.line("traces", TRACE_ID)["failed"], 0);
     assert!(scenario.projections().await.values().all(|item| !item.contains(TRACE_ID)));
+
     log.is_clean();
 }
 
@@ -282,8 +301,11 @@ async fn trace_runs_from_a_request_to_the_projections() {
 async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pauses_it() {
     let log = Log::listen().await;
     let scenario = given(ann()).start().await;
+
     assert_eq!(deactivation().send(&scenario.app()).await.status, 200);
+
     let late = late_task().with_attribute("traceparent", TRACE);
+
     assert_eq!(scenario.consume(&late.into_messages()).await.late_entries, 1);
 
     let (store, generations, usage) = (scenario.store(), Generations::default(), Usage::default());
@@ -293,8 +315,10 @@ async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pause
 
     let sent = scenario.commands.taken();
     let [command] = &sent[..] else { panic!("{sent:?}") };
+
     assert_eq!(Command::receive(command).unwrap().command.target(), LATE);
     assert_eq!(trace_of(command).as_deref(), Some(TRACE));
+
     log.is_clean();
 }
 
@@ -377,16 +401,19 @@ async fn log_never_has_keys_tokens_emails_queries_or_bodies() {
     let messages = messages();
 
     consumer::handle(&stack.consumer(), batch(&messages)).await;
+
     for at in 0..6 {
         let broken = Consumer::new(stack.faulty_store(&Faults::new(at, false, false)), || NOW);
         consumer::handle(&broken, batch(&messages)).await;
         deactivation().send(&stack.faulty_app(&Faults::new(at, false, true))).await;
     }
+
     requests(&stack).await;
     wrong_messages(&stack, &messages).await;
     jobs(&stack).await;
 
     let lines = log.lines();
+
     for message in [
         "batch",
         "message set aside",
@@ -400,6 +427,8 @@ async fn log_never_has_keys_tokens_emails_queries_or_bodies() {
     ] {
         assert!(lines.iter().any(|line| line["message"] == message), "no line {message}");
     }
+
     assert!(lines.iter().any(|line| line["status"] == 503) && lines.iter().any(|line| line["status"] == 422));
+
     log.is_clean();
 }

@@ -129,10 +129,13 @@ async fn deactivate_user_answers_with_the_paused_tasks_and_commands_everything_o
     let answer = scenario.when(patch::<DeactivateUser>(USER)).await;
 
     answer.then(200, &deactivated(8));
+
     assert_eq!(sent(&scenario.commands), expected(8, 2));
     assert_eq!(distinct_ids(&scenario.commands), 11);
     assert_eq!(outbox(&scenario).await, 0);
+
     let command: Value = serde_json::from_str(&scenario.commands.taken()[0]).unwrap();
+
     assert_eq!(command["data"]["requested_by"], ADMIN);
 }
 
@@ -140,6 +143,7 @@ async fn deactivate_user_answers_with_the_paused_tasks_and_commands_everything_o
 async fn deactivate_user_refuses_the_users_next_request() {
     let scenario = user_with(8, 2).await;
     let by_user = scenario.when(patch::<ReactivateUser>(ADMIN).by(USER_KEY)).await;
+
     assert_eq!(by_user.status, 200, "an admin so far");
 
     deactivate(&scenario, &scenario.commands).await;
@@ -155,6 +159,7 @@ async fn deactivate_user_shows_at_once_in_the_list_of_users() {
     deactivate(&scenario, &scenario.commands).await;
 
     let users = scenario.when(get::<Users>("")).await.json();
+
     assert_eq!(users["users"][0]["state"], "deactivated");
     assert_eq!((&users["users"][0]["tasks_count"], &users["total"]), (&json!(9), &json!(2)));
 }
@@ -167,6 +172,7 @@ async fn deactivate_user_logs_the_event_with_who_did_it() {
 
     let events = scenario.logged_events("user.deactivated").await;
     let [event] = events.as_slice() else { panic!("{events:?}") };
+
     assert_eq!(event["time"], "2026-03-31T10:30:30.500Z");
     assert_eq!(event["source"], "/torale/admin");
     assert_eq!(event["data"], json!({ "user_id": USER, "by": ADMIN }));
@@ -182,8 +188,11 @@ async fn deactivate_user_leaves_one_record_with_the_target() {
     let records = scenario.records().await;
     let entries = records.iter().map(|link| &link.record.entry);
     let entries: Vec<_> = entries.filter(|entry| entry.action == "users.deactivate").collect();
+
     assert_eq!(entries.len(), 2, "one with the change, one of the refusal");
+
     let change = entries.iter().find(|entry| entry.status == 200).unwrap();
+
     assert_eq!(change.target.as_deref(), Some(USER));
 }
 
@@ -202,12 +211,16 @@ async fn deactivate_user_that_is_refused_changes_nothing_and_is_recorded() {
         let refused = scenario.when(patch::<DeactivateUser>(id).body(body)).await;
         refused.then(status, &json!({ "detail": detail }));
     }
+
     let malformed = scenario.when(patch::<DeactivateUser>("me")).await.with_status(422);
+
     assert_eq!(malformed.detail()[0]["loc"], json!(["path", "id"]));
 
     assert_eq!(scenario.commands.taken(), [""; 0]);
     assert_eq!(scenario.logged_events("user.deactivated").await, [Value::Null; 0]);
+
     let statuses: Vec<_> = scenario.records().await.iter().map(|link| link.record.entry.status).collect();
+
     assert_eq!(statuses.len(), 5, "each refusal has its record: {statuses:?}");
 }
 
@@ -238,6 +251,7 @@ async fn reactivate_user_again_answers_the_same_and_logs_one_event() {
     }
 
     let events = scenario.logged_events("user.reactivated").await;
+
     assert_eq!(events.len(), 1);
     // 1 ms after the deactivation, as the clock of the tests stands still.
     assert_eq!(events[0]["time"], "2026-03-31T10:30:30.501Z");
@@ -255,6 +269,7 @@ async fn deactivate_user_after_a_reactivation_takes_effect_anew() {
     let scenario = user_with(3, 1).await;
     deactivate(&scenario, &scenario.commands).await;
     scenario.receives(keys_revoked(1)).await;
+
     assert_eq!(reactivate(&scenario).await.status, 200);
 
     deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(3));
@@ -279,6 +294,7 @@ async fn reactivate_user_is_a_409_until_the_deactivation_is_carried_out() {
     reactivate(&scenario).await.then(409, &conflict);
 
     scenario.receives(keys_revoked(1)).await;
+
     assert_eq!(reactivate(&scenario).await.status, 200);
 }
 
@@ -287,7 +303,9 @@ async fn reactivate_user_whom_an_event_has_deactivated_waits_for_no_commands() {
     let scenario = user_with(1, 1).await;
     deactivate(&scenario, &scenario.commands).await;
     scenario.receives(keys_revoked(1)).await;
+
     assert_eq!(reactivate(&scenario).await.status, 200);
+
     let new_key = api_key("new").created(USER, "sk_new_0123456789abcdefghij");
     scenario.receives((new_key, user(USER).deactivated().at(NOW.plus(MINUTE)))).await;
 
@@ -313,6 +331,7 @@ async fn relay_after_a_promotion_looks_through_both_generations() {
 async fn relay_with_unreadable_outbox_entries_reports_them_and_sends_the_others() {
     let scenario = user_with(1, 0).await;
     deactivate(&scenario, &FakeSqs::unreachable()).await;
+
     for n in 0..60 {
         let key = Key { pk: keys::OUTBOX.to_owned(), sk: format!("!{n}") };
         scenario.put(CONTROL_TABLE, &key, [("order", text("{}"))]).await;
@@ -322,11 +341,13 @@ async fn relay_with_unreadable_outbox_entries_reports_them_and_sends_the_others(
 
     assert_eq!(sent(&scenario.commands), expected(1, 0));
     assert_eq!(outbox(&scenario).await, 60);
+
     let (store, queue, usage) = (scenario.store(), scenario.commands.client(), Usage::default());
     let until = Instant::now() + Duration::from_secs(30);
     let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
-    assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
-    assert_eq!(outbox_relay::unreadable(&Default::default()).metrics, []);
+
+    assert_eq!(outbox_relay::alarm_metrics(&again).metrics, [("UnreadableOrders", "Count", 60)]);
+    assert_eq!(outbox_relay::alarm_metrics(&Default::default()).metrics, []);
 }
 
 /// SQS refuses two characters that an id may have.
@@ -370,8 +391,10 @@ async fn deactivate_user_whom_an_event_has_deactivated_commands_once_and_is_date
     }
 
     assert_eq!(sent(&scenario.commands), expected(2, 0));
+
     let events = scenario.logged_events("user.deactivated").await;
     let times: Vec<_> = events.iter().map(|event| &event["time"]).collect();
+
     // 1 ms after the latest event of the user.
     assert!(times.contains(&&json!("2026-03-31T11:30:30.501Z")), "{times:?}");
 }
@@ -386,10 +409,12 @@ async fn deactivate_user_fifty_times_at_once_takes_effect_once_and_answers_all_t
     let answers = join_all(apps.iter().map(|app| request.send_with(app, &commands))).await;
 
     answers.iter().for_each(|answer| answer.then(200, &deactivated(4)));
+
     assert_eq!(sent(&scenario.commands), expected(4, 1));
     assert_eq!(distinct_ids(&scenario.commands), 6);
     assert_eq!(scenario.logged_events("user.deactivated").await.len(), 1);
     assert_eq!(scenario.records().await.len(), 50);
+
     scenario.seal().await;
 }
 
@@ -412,6 +437,7 @@ async fn deactivate_user_with_five_thousand_tasks_and_five_hundred_keys_commands
     let scenario = user_with(5_000, 500).await;
 
     deactivate(&scenario, &scenario.commands).await.then(200, &deactivated(5_000));
+
     while outbox(&scenario).await > 0 {
         relay(&scenario, &scenario.commands).await;
     }
@@ -423,6 +449,7 @@ async fn deactivate_user_with_five_thousand_tasks_and_five_hundred_keys_commands
 #[tokio::test]
 async fn commands_that_the_queue_does_not_take_wait_in_the_outbox_for_the_relay() {
     let scenario = user_with(2, 1).await;
+
     for fate in [
         CallFate::Unreachable,
         CallFate::Fails(503, "ServiceUnavailable"),
@@ -437,7 +464,9 @@ async fn commands_that_the_queue_does_not_take_wait_in_the_outbox_for_the_relay(
     assert_eq!(sent(&scenario.commands), expected(2, 1));
     assert_eq!(distinct_ids(&scenario.commands), 4);
     assert_eq!(outbox(&scenario).await, 0);
+
     relay(&scenario, &scenario.commands).await;
+
     assert_eq!(scenario.commands.taken().len(), 4, "an empty outbox sends nothing");
 }
 
@@ -472,18 +501,22 @@ async fn deactivate_user_stops_tasks_and_revokes_keys_that_are_created_or_resume
     let before = scenario.commands.taken().len();
 
     for _ in 0..2 {
-        assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 3);
+        assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_entries, 3);
     }
+
     assert_eq!(outbox(&scenario).await, 3, "one entry for each, however often it is made");
+
     relay(&scenario, &scenario.commands).await;
 
     let sent = set(sent(&scenario.commands));
+
     for (kind, target) in
         [("task.pause", task_id(50)), ("task.pause", task_id(1)), ("api_key.revoke", "late".to_owned())]
     {
         assert!(sent.contains(&(kind.to_owned(), target.clone())), "{kind} {target}");
     }
     let new: BTreeSet<_> = received(&scenario.commands)[before..].iter().map(|one| one.id).collect();
+
     assert_eq!(new.len(), 3);
 }
 
@@ -494,9 +527,10 @@ async fn reactivate_user_lets_tasks_run_that_are_created_later() {
     scenario.receives(resumed_later()).await;
     relay(&scenario, &scenario.commands).await;
     scenario.receives(api_key("late").revoked(USER)).await;
+
     assert_eq!(reactivate(&scenario).await.status, 200);
 
-    assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_orders, 0);
+    assert_eq!(scenario.consume(&resumed_later().into_messages()).await.late_entries, 0);
 }
 
 /// Found by scenario 5206 of `faults.rs`: an entry that waited kept the time of the first resumption.
@@ -513,9 +547,12 @@ async fn task_that_is_resumed_again_while_its_entry_waits_is_paused_later_than_t
     let received = received(&scenario.commands);
     let of_task = received.iter().filter(|one| one.command.target() == task_id(50));
     let last = of_task.max_by_key(|one| one.at).unwrap();
+
     assert!(last.at > ahead);
-    scenario.receives(last.confirmed(true, NOW)).await;
+
+    scenario.receives(last.confirming_events(true, NOW)).await;
     let users = scenario.when(get::<Users>("")).await.json();
+
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
 }
 
@@ -526,7 +563,8 @@ async fn consumer_that_cannot_write_the_outbox_entry_returns_the_message() {
     let late = |n: u128| stack::messages(&task(&task_id(n)).created(USER, "late").into_messages());
     let probe = Faults::none();
     let consumer = Consumer::new(scenario.faulty_store(&probe), || NOW);
-    assert_eq!(stack::consume(&consumer, &late(50)).await.late_orders, 1);
+
+    assert_eq!(stack::consume(&consumer, &late(50)).await.late_entries, 1);
 
     // Its last call puts the entry into the outbox.
     let faults = Faults::new(probe.calls() - 1, false, true);
@@ -550,12 +588,15 @@ async fn deactivate_users_answers_for_each_and_leaves_a_record_of_each_change() 
         { "user_id": "sk_0123456789", "result": "refused", "detail": "Input should be a UUID with hyphens" },
         { "user_id": USER, "result": "already", "tasks_paused": 2 },
     ]);
+
     assert_eq!(answer.json()["results"], expected_results);
     assert_eq!(sent(&scenario.commands), expected(2, 1));
+
     let records = scenario.records().await;
     let entries: Vec<_> = records.iter().map(|link| &link.record.entry).collect();
     let actions: Vec<_> =
         entries.iter().map(|entry| (entry.action.as_str(), entry.target.as_deref())).collect();
+
     assert_eq!(actions, [("users.deactivate", Some(USER)), ("users.deactivate_many", None)]);
     assert_eq!(entries[1].parameters["malformed"], 1);
 }

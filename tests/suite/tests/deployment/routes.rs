@@ -1,8 +1,8 @@
 //! The routes: declared by the functions, listed for the local gateway and in the platform, and nothing besides.
 
+use lambda_http::Body;
 use lambda_http::http::Method;
 use lambda_http::http::Request;
-use lambda_http::Body;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! The template against what it deploys: tables, routes, environment, queues, schedules each have one source.
-#![allow(clippy::disallowed_methods, reason = "tests read files of the workspace")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -47,9 +46,10 @@ fn events<'a>(function: &'a Yaml, kind: &'a str) -> impl Iterator<Item = &'a Yam
 }
 
 #[test]
-fn tables_are_those_of_the_keys() {
+fn template_tables_are_those_of_the_keys() {
     let template = template();
     let mut found = BTreeMap::new();
+
     for (resource, table) in resources(&template, "AWS::DynamoDB::Table") {
         let key = |n: usize, kind: &str| {
             let element = &table["KeySchema"][n];
@@ -71,14 +71,16 @@ fn tables_are_those_of_the_keys() {
         let ttl = ttl["AttributeName"].as_str().map(str::to_owned);
         found.insert(name, (key(0, "HASH"), Some(key(1, "RANGE")), ttl));
     }
+
     let text = |text: &str| text.to_owned();
     let tables = keys::tables().into_iter();
     let known = tables.map(|t| (t.name, (text(t.hash_key), t.range_key.map(text), t.ttl.map(text))));
+
     assert_eq!(found, known.collect());
 }
 
 #[test]
-fn routes_are_those_that_are_declared_each_at_its_function() {
+fn template_routes_are_those_that_are_declared_each_at_its_function() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
     let route = |path: &str, method: &str, function: &str| [path, method, function].map(str::to_owned);
@@ -88,6 +90,7 @@ fn routes_are_those_that_are_declared_each_at_its_function() {
         .map(|(path, to)| route(path, to["method"].as_str().unwrap(), to["function"].as_str().unwrap()))
         .collect();
     let (template, mut deployed, mut rest) = (template(), BTreeSet::new(), Vec::new());
+
     for (function, properties) in functions(&template) {
         for event in events(&properties, "HttpApi") {
             match (event["Path"].as_str(), event["Method"].as_str()) {
@@ -96,9 +99,12 @@ fn routes_are_those_that_are_declared_each_at_its_function() {
             }
         }
     }
+
     assert_eq!(deployed, local);
-    assert_eq!(rest, ["fallback"], "what takes whatever has no route");
+    assert_eq!(rest, ["fallback"], "what answers to everything that has no route");
+
     let known: BTreeSet<_> = ROUTES.iter().map(|(method, path)| (*path, *method)).collect();
+
     assert_eq!(
         deployed.iter().map(|[path, method, _]| (path.as_str(), method.as_str())).collect::<BTreeSet<_>>(),
         known
@@ -107,31 +113,36 @@ fn routes_are_those_that_are_declared_each_at_its_function() {
 
 /// Every function is deployed, under the role that bears its name, with its log and its traces.
 #[test]
-fn functions_are_those_of_the_workspace() {
+fn template_functions_are_those_of_the_workspace_with_logs_and_traces() {
     let template = template();
     let folders = std::fs::read_dir(root().join("functions")).unwrap();
     let folders: BTreeSet<String> =
         folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+
     assert_eq!(functions(&template).into_keys().collect::<BTreeSet<_>>(), folders);
+
     let globals = &template["Globals"]["Function"];
+
     assert_eq!(globals["Runtime"].as_str(), Some("provided.al2023"));
     assert_eq!(globals["Tracing"].as_str(), Some("Active"));
     assert!(globals["LoggingConfig"]["LogGroup"].as_str().is_some());
     assert_eq!(template["Parameters"]["Architecture"]["Default"].as_str(), Some("arm64"));
+
     for (group, log) in resources(&template, "AWS::Logs::LogGroup") {
-        assert!(!log["RetentionInDays"].is_badvalue(), "{group} keeps everything for ever");
+        assert!(!log["RetentionInDays"].is_badvalue(), "{group} keeps everything");
     }
 }
 
-/// A rebuild takes for granted that nothing is being written any more after a time: no writer may live longer than half of it.
+/// A rebuild assumes that nothing is being written any more after a time: no writer may live longer than half of it.
 #[test]
-fn whoever_writes_ends_well_before_a_rebuild_counts_on_it() {
+fn template_timeouts_of_writers_end_well_before_a_rebuild_assumes_it() {
     let template = template();
     let functions = functions(&template);
     let longest = functions["consumer"]["Timeout"].as_i64().unwrap();
     let request = template["Globals"]["Function"]["Timeout"].as_i64().unwrap();
     let writing = i64::try_from(config::WRITING_TIME.as_secs()).unwrap();
     let settled = i64::try_from(config::SETTLED.as_secs()).unwrap();
+
     assert!(longest <= writing && request <= writing && 2 * writing <= settled);
 }
 
@@ -139,14 +150,16 @@ fn whoever_writes_ends_well_before_a_rebuild_counts_on_it() {
 const NOT_OURS: [&str; 2] = ["AUDIT_KEY_FILE", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"];
 
 #[test]
-fn the_environment_is_what_the_configuration_reads() {
+fn template_environment_is_what_the_configuration_reads() {
     let read_ones: BTreeSet<String> = read("shared/platform/src/config.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""))
         .map(|(_, value)| value.trim_end_matches("\";").to_owned())
         .filter(|value| value.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
         .collect();
+
     assert!(read_ones.len() > 15, "{read_ones:?}");
+
     let template = template();
     let of = |function: &Yaml| -> BTreeSet<String> {
         let variables = function["Environment"]["Variables"].as_hash();
@@ -154,6 +167,7 @@ fn the_environment_is_what_the_configuration_reads() {
     };
     let global = of(&template["Globals"]["Function"]);
     let all = functions(&template).values().map(of).fold(global, |all, some| &all | &some);
+
     assert_eq!(&all | &NOT_OURS.map(str::to_owned).into(), read_ones);
 }
 
@@ -164,12 +178,13 @@ fn number(template: &Yaml, value: &Yaml, which: &str) -> i64 {
 }
 
 #[test]
-fn queues_are_those_of_the_local_stack_and_give_their_functions_time() {
+fn template_queues_are_those_of_the_local_stack_and_give_their_functions_time() {
     let template = template();
     let queues: BTreeMap<String, Yaml> = resources(&template, "AWS::SQS::Queue").into_iter().collect();
     let functions = functions(&template);
     let mut left: BTreeSet<String> =
         queues.values().map(|q| q["QueueName"].as_str().unwrap().to_owned()).collect();
+
     for EventSource { queue, dead_letters, function, timeout, .. } in EVENT_SOURCES {
         let (name, deployed) =
             queues.iter().find(|(_, properties)| properties["QueueName"].as_str() == Some(queue)).unwrap();
@@ -190,17 +205,19 @@ fn queues_are_those_of_the_local_stack_and_give_their_functions_time() {
         assert_eq!(target["QueueName"].as_str(), Some(*dead_letters));
         assert!(left.remove(*queue) && left.remove(*dead_letters));
     }
+
     assert_eq!(left, BTreeSet::new());
 }
 
 #[test]
-fn schedules_are_those_of_the_local_stack() {
+fn template_schedules_are_those_of_the_local_stack() {
     let template = template();
     let mut deployed: BTreeSet<String> = functions(&template)
         .into_iter()
         .filter(|(_, properties)| events(properties, "Schedule").count() > 0)
         .map(|(name, _)| name)
         .collect();
+
     // There is no CloudWatch locally.
     assert!(deployed.remove("metrics"));
     assert_eq!(deployed, SCHEDULES.iter().map(|schedule| schedule.function.to_owned()).collect());

@@ -37,7 +37,7 @@ async fn consumer_quarantines_an_unreadable_message_once_and_takes_the_others() 
 
     for _ in 0..2 {
         let outcome = stack.consume(&batch).await;
-        assert_eq!(outcome.set_aside.values().sum::<u64>(), 2);
+        assert_eq!(outcome.quarantined.values().sum::<u64>(), 2);
     }
 
     let (mut found, mut expected) = (quarantined(&stack).await, vec![unreadable, large]);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use stats::Stats;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_domain::audit::record::{AuthMethod as Credential, harmless};
-use torale_domain::audit::seal::{SETTLED, Seal};
+use torale_domain::audit::record::{AuthMethod as Credential, redacted};
+use torale_domain::audit::seal::{MAX_RECORD_DELAY, Seal};
 use torale_domain::audit::verify::{TrailFaultKind, TrailReport};
 use torale_domain::audit::{AuditEntry, Chain, Link, Principal};
 use torale_domain::storage::item::{Item, Key};
@@ -61,7 +61,7 @@ async fn chain(stack: &Stack, name: &str, times: &[Timestamp]) {
     let mut chain = Chain::start(times[0], name);
     for at in times {
         let link = chain.link(entry(*at, "stats.read", Some(ADMIN))).unwrap();
-        chain.follow(&link);
+        chain.advance(&link);
         put(stack, &link.item()).await;
     }
 }
@@ -95,7 +95,7 @@ async fn audit_record_holds_caller_action_parameters_and_outcome_and_no_secret()
         "method": "api_key", "action": "executions.list", "target": null,
         "parameters": { "status": "failed", "hours": 3, "page": 1, "limit": 50 },
         "status": 200, "request_id": answer.header("x-request-id").unwrap(), "source": null,
-        "user_agent": harmless(agent), "duration_ms": null,
+        "user_agent": redacted(agent), "duration_ms": null,
     });
 
     assert_eq!(found, expected);
@@ -301,7 +301,7 @@ async fn sealing_takes_a_late_record_with_the_next_run() {
 
     assert_eq!(stack.seal().await.records, 2);
 
-    chain(&stack, "late", &[NOW.plus(-SETTLED + 1_000), NOW.plus(-MINUTE)]).await;
+    chain(&stack, "late", &[NOW.plus(-MAX_RECORD_DELAY + 1_000), NOW.plus(-MINUTE)]).await;
 
     assert_eq!(stack.seal().await.records, 2);
     assert_eq!(stack.seal().await, SealReport { last: stack.seal().await.last, ..SealReport::default() });
@@ -317,14 +317,14 @@ async fn seal_of_another_key_is_reported_until_the_present_key_seals() {
     let (store, usage) = (stack.store(), Usage::default());
     let forged = stack::sealed(&Sealer::new(&store, &other, || NOW, &usage)).await.unwrap();
 
-    assert_eq!(audit_seal::doubts(&forged).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&forged).metrics, []);
 
     let key = stack::audit_key();
     let mut reported = Vec::new();
 
     for clock in [|| NOW.plus(MINUTE), || NOW.plus(10 * MINUTE), || NOW.plus(11 * MINUTE)] {
         let report = stack::sealed(&Sealer::new(&store, &key, clock, &usage)).await.unwrap();
-        reported.push(audit_seal::doubts(&report).metrics);
+        reported.push(audit_seal::alarm_metrics(&report).metrics);
     }
 
     let foreign = vec![("ForeignSeals", "Count", 1)];
@@ -403,12 +403,12 @@ async fn sealing_reports_a_broken_chain_and_seals_it_up_to_the_gap() {
     let done = stack.seal().await;
 
     assert_eq!((done.records, done.broken.len()), (1, 1));
-    assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
-    assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("BrokenChains", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&Default::default()).metrics, []);
 
     let faults = stack.check_trail().await.faults;
 
-    assert!(matches!(faults[0].what, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
+    assert!(matches!(faults[0].kind, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
 
 async fn listed(stack: &Stack, query: &str) -> Value {
@@ -595,7 +595,7 @@ async fn sealing_is_not_stopped_by_nonsense_in_the_table() {
     let faults = stack.check_trail().await.faults;
 
     assert!(
-        matches!(&faults[..], [fault] if matches!(fault.what, TrailFaultKind::UnreadableEvent(_))),
+        matches!(&faults[..], [fault] if matches!(fault.kind, TrailFaultKind::UnreadableItem(_))),
         "{faults:?}"
     );
 }
@@ -610,7 +610,7 @@ async fn sealing_continues_a_chain_that_was_sealed_in_the_middle_of_its_hour() {
     let next_hour = NOW.plus(30 * MINUTE);
     let mut long = Chain::start(next_hour, "long");
     let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
-    long.follow(&first);
+    long.advance(&first);
     put(&stack, &first.item()).await;
 
     for n in 0..450 {

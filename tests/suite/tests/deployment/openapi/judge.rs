@@ -1,12 +1,11 @@
 //! The API's document as a judge of answers.
 
 use jsonschema::{Resource, Validator};
-use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use torale_tests::stack;
+use torale_testkit::request::ApiAnswer;
 
 /// What the document is called while its parts are looked up.
 const NAME: &str = "urn:torale:openapi";
@@ -47,7 +46,7 @@ impl Document {
         self.made.borrow_mut().entry(pointer.to_owned()).or_insert_with(make).clone()
     }
 
-    /// Where the description of an answer stands.
+    /// The pointer to the description of an answer.
     fn answer(&self, method: &str, route: &str, status: u16) -> String {
         let operation = format!("/paths/{}/{}", escaped(route), method.to_lowercase());
         let pointer = format!("{operation}/responses/{status}");
@@ -57,32 +56,30 @@ impl Document {
     }
 
     /// An answer must be described: its status, each of its headers, each field of its body.
-    pub fn judge(&self, method: &str, route: &str, response: Response<Body>) {
-        let status = response.status().as_u16();
-        let answer = self.answer(method, route, status);
-        self.judge_headers(&answer, &response);
-        let body = stack::json(response);
-        self.judge_body(&answer, &body, &format!("{method} {route} {status}"));
+    pub fn judge(&self, method: &str, route: &str, answer: &ApiAnswer) {
+        let description = self.answer(method, route, answer.status);
+        self.judge_headers(&description, answer);
+        self.judge_body(&description, &answer.json(), &format!("{method} {route} {}", answer.status));
     }
 
-    fn judge_headers(&self, answer: &str, response: &Response<Body>) {
+    fn judge_headers(&self, answer: &str, response: &ApiAnswer) {
         let described = self.open.pointer(answer).unwrap()["headers"].as_object().unwrap();
         for (name, header) in described {
             let pointer = header["$ref"].as_str().map(|reference| &reference[1..]);
             let header = pointer.map_or(header, |pointer| self.open.pointer(pointer).unwrap());
-            let value = response.headers().get(name).map(|value| value.to_str().unwrap());
+            let value = response.header(name);
             assert!(value.is_some() || header["required"] == false, "{answer}: {name} is missing");
             let value = value.map(|value| value.parse::<u64>().map_or_else(|_| json!(value), |n| json!(n)));
             let fits = |value: &Value| jsonschema::is_valid(&header["schema"], value);
             assert!(value.as_ref().is_none_or(fits), "{answer}: {name} is {value:?}");
         }
         let unknown = response
-            .headers()
+            .headers
             .keys()
             .map(|name| name.as_str())
             .find(|name| *name != "content-type" && !described.contains_key(*name));
         assert_eq!(unknown, None, "{answer}");
-        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers["content-type"], "application/json");
     }
 
     fn judge_body(&self, answer: &str, body: &Value, what: &str) {

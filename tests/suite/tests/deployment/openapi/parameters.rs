@@ -1,6 +1,6 @@
-//! What the document says of parameters and bodies is what the parsers take, at every edge.
+//! The parsers take exactly the parameters and bodies that the document describes, at every edge.
 
-use crate::judge::Document;
+use super::judge::Document;
 use serde_json::{Value, json};
 use torale_domain::requests::changes::{ChangeRequest, UserIdRequest, UserIdsRequest};
 use torale_domain::requests::parameters::QueryParameters;
@@ -77,7 +77,7 @@ fn read<H: Handler>(document: &Document) -> usize {
 }
 
 #[test]
-fn parameters_are_taken_as_they_are_described() {
+fn query_parameters_are_taken_as_described() {
     let document = &Document::new();
     let seen = [
         read::<stats::Stats>(document),
@@ -89,12 +89,14 @@ fn parameters_are_taken_as_they_are_described() {
         read::<temporal_schedules::Schedules>(document),
         read::<audit::Audit>(document),
     ];
+
     assert_eq!(seen, [0, 2, 4, 3, 3, 2, 3, 5]);
 }
 
 #[test]
-fn ids_in_paths_are_taken_as_they_are_described() {
+fn path_ids_are_taken_as_described() {
     let document = Document::new();
+
     for path in ["/admin/users/{id}/deactivate", "/admin/users/{id}/reactivate"] {
         let parameter = &document.operation("PATCH", path)["parameters"][0];
         assert_eq!((&parameter["name"], &parameter["in"]), (&json!("id"), &json!("path")));
@@ -106,12 +108,14 @@ fn ids_in_paths_are_taken_as_they_are_described() {
 }
 
 #[test]
-fn lists_of_ids_are_taken_as_they_are_described() {
+fn body_lists_of_ids_are_taken_as_described() {
     let document = Document::new();
     let body = &document.operation("POST", "/admin/users/deactivate")["requestBody"];
     let schema = &body["content"]["application/json"]["schema"];
+
     assert_eq!(body["required"], true);
     assert!(body["description"].as_str().unwrap().contains(&UserIdsRequest::MAX_BODY.to_string()));
+
     let most = usize::try_from(schema["properties"]["user_ids"]["maxItems"].as_u64().unwrap()).unwrap();
     let lists = [0, 1, most, most + 1].map(|length| json!({ "user_ids": vec![ID; length] }));
     let odd = [
@@ -124,6 +128,7 @@ fn lists_of_ids_are_taken_as_they_are_described() {
         json!(null),
         json!("x"),
     ];
+
     for body in lists.into_iter().chain(odd) {
         let taken = UserIdsRequest::parse("", body.to_string().as_bytes());
         assert_eq!(taken.is_ok(), jsonschema::is_valid(schema, &body), "{body}");

@@ -1,6 +1,6 @@
 //! The description of the queues: every type of event and command has its message, every reference leads somewhere.
 
-use crate::events;
+use super::events;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,14 +17,18 @@ fn names(value: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_event_and_command_has_a_message_with_its_schema() {
+fn queues_document_has_a_message_with_its_schema_for_every_event_and_command() {
     let document = described();
+
     assert_eq!(document["asyncapi"], "3.0.0");
+
     let schemas = fs::read_dir(events().join("schemas")).unwrap().map(|file| file.unwrap().path());
     let schemas = schemas.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
     let schemas: BTreeSet<String> = schemas.filter(|name| name != "envelope").collect();
     let messages = &document["components"]["messages"];
+
     assert_eq!(names(messages), schemas);
+
     for (name, message) in messages.as_object().unwrap() {
         let payload = &message["payload"];
         assert_eq!(payload["schemaFormat"], "application/schema+json;version=draft-2020-12", "{name}");
@@ -37,7 +41,7 @@ fn every_event_and_command_has_a_message_with_its_schema() {
 }
 
 #[test]
-fn each_queue_carries_its_messages() {
+fn queues_document_lists_the_messages_of_each_queue() {
     let document = described();
     let of = |channel: &str| {
         let channel = &document["channels"][channel];
@@ -49,17 +53,21 @@ fn each_queue_carries_its_messages() {
         (channel["address"].as_str().unwrap().to_owned(), named.collect::<BTreeSet<String>>())
     };
     let kinds = EventType::ALL.iter().map(|kind| format!("{TYPE_PREFIX}{}", kind.name()));
+
     assert_eq!(of("events"), ("torale-events".to_owned(), kinds.collect()));
+
     let kinds = Command::KINDS.iter().map(|kind| format!("{}{kind}", commands::TYPE_PREFIX));
+
     assert_eq!(of("commands"), ("torale-commands".to_owned(), kinds.collect()));
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn queues_document_references_lead_somewhere() {
     let document = described();
     let mut left = references(&document, &events().join("asyncapi.yaml"));
     let mut files = BTreeMap::new();
     let mut seen = 0;
+
     while let Some((from, reference)) = left.pop() {
         seen += 1;
         let (file, pointer) = reference.split_once('#').unwrap_or((&reference, ""));
@@ -76,6 +84,7 @@ fn every_reference_leads_somewhere() {
         });
         assert!(schema.pointer(pointer).is_some(), "{}: {reference}", path.display());
     }
+
     assert_eq!(
         files.len(),
         names(&document["components"]["messages"]).len() + 1,
