@@ -260,7 +260,7 @@ pub fn number(number: i64) -> AttributeValue {
 
 /// The key of an item as the store has it.
 pub fn key_of(item: &StoredItem) -> Key {
-    Key { pk: item[PK].as_s().unwrap().clone(), sk: item[SK].as_s().unwrap().clone() }
+    Key::stored(item[PK].as_s().unwrap().clone(), item[SK].as_s().unwrap().clone())
 }
 
 /// An instance of the endpoints that is being put together.

@@ -317,7 +317,7 @@ async fn reactivate_user_whom_an_event_has_deactivated_waits_for_no_commands() {
 async fn relay_after_a_promotion_looks_through_both_generations() {
     let scenario = user_with(2, 0).await;
     deactivate(&scenario, &FakeSqs::unreachable()).await;
-    let pointer = Key { pk: "generation".to_owned(), sk: "live".to_owned() };
+    let pointer = Key::stored("generation".to_owned(), "live".to_owned());
     scenario.put(CONTROL_TABLE, &pointer, [("generation", text("g2")), ("lanes", number(2))]).await;
     let spec = keys::TableSpec { name: keys::projections_table("g2"), ..keys::tables().remove(1) };
     scenario.store().create_table(&spec).await.unwrap();
@@ -333,7 +333,7 @@ async fn relay_with_unreadable_outbox_entries_reports_them_and_sends_the_others(
     deactivate(&scenario, &FakeSqs::unreachable()).await;
 
     for n in 0..60 {
-        let key = Key { pk: keys::OUTBOX.to_owned(), sk: format!("!{n}") };
+        let key = Key::stored(keys::OUTBOX.to_owned(), format!("!{n}"));
         scenario.put(CONTROL_TABLE, &key, [("order", text("{}"))]).await;
     }
 

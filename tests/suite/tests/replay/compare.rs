@@ -116,7 +116,7 @@ async fn repair_deletes_entities_without_events_only_on_demand() {
     let replay = quiet(stack.store_as("Operator"));
     let good = stack.projections().await;
     let live = replay.pointer().await.unwrap().live;
-    let unknown = Key { pk: "x#unknown".to_owned(), sk: "e".to_owned() };
+    let unknown = Key::stored("x#unknown".to_owned(), "e".to_owned());
     stack.put(&live.table(), &unknown, [("state", text("[]"))]).await;
     let refused = replay.repair(&live, Duration::ZERO, false).await;
 

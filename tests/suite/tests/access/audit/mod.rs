@@ -587,7 +587,7 @@ async fn sealing_works_through_a_backlog_page_by_page() {
 async fn sealing_is_not_stopped_by_nonsense_in_the_table() {
     let stack = Stack::start().await;
     chain(&stack, "one", &[NOW.plus(-2_000)]).await;
-    let nonsense = Key { pk: stack.records().await[0].item().key.pk, sk: "~".to_owned() };
+    let nonsense = Key::stored(stack.records().await[0].item().key.pk, "~".to_owned());
     stack.put(AUDIT_TABLE, &nonsense, [("x", AttributeValue::Bool(true))]).await;
 
     assert_eq!(stack.seal().await.records, 1);
