@@ -211,7 +211,6 @@ async fn log_line_of_an_unreadable_answer_of_the_store_does_not_quote_it() {
     assert_eq!(answer.status, 503);
 
     let line = log.line_of(&answer);
-
     assert!(line["error"].as_str().unwrap().contains("failed to parse JSON"), "{line}");
 
     log.is_clean();
@@ -228,7 +227,6 @@ async fn log_line_of_a_panic_has_its_place_and_not_its_message() {
     assert!(panicked.is_err());
 
     let line = log.line("message", "panic");
-
     assert!(line["at"].as_str().unwrap().contains("logs.rs:"), "{line}");
 
     log.is_clean();
@@ -261,7 +259,6 @@ async fn trace_runs_from_a_request_to_the_projections() {
     assert_eq!(scenario.when(request).await.status, 200);
 
     let commands = scenario.commands.taken();
-
     assert_eq!(commands.len(), 3);
     assert!(commands.iter().all(|command| trace_of(command).as_deref() == Some(TRACE)), "{commands:?}");
 
@@ -278,7 +275,6 @@ async fn trace_runs_from_a_request_to_the_projections() {
     assert_eq!(returned.batch_item_failures.len(), 0);
 
     let lines = LINES.lines_with("message", "command");
-
     assert_eq!(lines.len(), 3);
     assert!(
         lines.iter().all(|line| line["trace_id"] == TRACE_ID && line["command"].is_string()),
@@ -286,11 +282,9 @@ async fn trace_runs_from_a_request_to_the_projections() {
     );
 
     let confirmed = events.taken();
-
     assert!(confirmed.iter().all(|event| trace_of(event).as_deref() == Some(TRACE)), "{confirmed:?}");
 
     consumer::handle(&scenario.consumer(), batch(&confirmed)).await;
-
     assert_eq!(log.line("traces", TRACE_ID)["failed"], 0);
     assert!(scenario.projections().await.values().all(|item| !item.contains(TRACE_ID)));
 
@@ -305,7 +299,6 @@ async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pause
     assert_eq!(deactivation().send(&scenario.app()).await.status, 200);
 
     let late = late_task().with_attribute("traceparent", TRACE);
-
     assert_eq!(scenario.consume(&late.into_messages()).await.late_entries, 1);
 
     let (store, generations, usage) = (scenario.store(), Generations::default(), Usage::default());

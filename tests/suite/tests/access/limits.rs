@@ -80,19 +80,15 @@ async fn rate_limit_refusals_come_from_memory_until_the_window_opens() {
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
 
     let before = counted.calls();
-
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
 
     let calls = counted.calls() - before;
-
     assert_eq!(calls, 4, "the pointer, the key, the user and the record: not the limit");
 
     LATER.store(64_499, Ordering::SeqCst);
-
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
 
     LATER.store(65_000, Ordering::SeqCst);
-
     assert_eq!(status(&app, ADMIN_KEY).await, 200);
 }
 

@@ -205,7 +205,6 @@ async fn executor_carries_out_each_command_where_it_belongs_and_publishes_its_ev
         path: "/v1/users/user_2abc/ban".to_owned(),
         authorization: Some(format!("Bearer {SECRET}")),
     };
-
     assert_eq!(*world.bans.lock().unwrap(), [ban]);
 
     let id = Command::receive(&bodies[0]).unwrap().id;
@@ -341,12 +340,10 @@ async fn executor_returns_exactly_the_messages_of_a_batch_that_failed() {
     assert!(failed.contains("7") && failed.contains("13") && failed.len() == 4, "{failed:?}");
 
     let again: Vec<String> = failed.iter().map(|id| bodies[id.parse::<usize>().unwrap()].clone()).collect();
-
     assert_eq!(invoke(&executor, &again).await.len(), 2, "what is no command always fails");
 
     let banned: BTreeSet<String> =
         world.bans.lock().unwrap().iter().map(|request| request.path.clone()).collect();
-
     assert_eq!((banned.len(), world.bans.lock().unwrap().len()), (17, 19), "no other ban is repeated");
 }
 
@@ -362,7 +359,6 @@ async fn executor_publishes_events_on_redelivery_that_the_queue_did_not_take() {
     assert_eq!(world.published(), set(&[]));
 
     executor.events = world.events.client();
-
     assert_eq!(invoke(&executor, &bodies).await, set(&[]));
     assert_eq!(world.published(), set(&["api_key.revoked", "task.paused", "temporal.schedule.paused"]));
 }
@@ -398,7 +394,6 @@ async fn executor_forwards_commands_that_it_does_not_handle_or_returns_them() {
     assert_eq!(BTreeSet::from_iter(others.taken()), BTreeSet::from_iter(bodies[..2].to_vec()));
 
     executor.forward = Some(FakeSqs::always(CallFate::Fails(403, "AccessDenied")).client());
-
     assert_eq!(invoke(&executor, &bodies).await, set(&["0", "1", "3"]));
     assert_eq!(world.bans.lock().unwrap().len(), 0);
     assert_eq!(world.published(), set(&["task.paused", "temporal.schedule.paused"]));

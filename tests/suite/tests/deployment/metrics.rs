@@ -124,14 +124,12 @@ async fn consumer_metrics_count_events_by_type_duplicates_and_outcomes_of_a_batc
     assert_eq!(found, counted);
 
     let named: Vec<_> = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().iter().collect();
-
     assert_eq!(
         named.iter().map(|set| &set["Namespace"]).collect::<Vec<_>>(),
         ["Torale/Consumer", "Torale/Events"]
     );
 
     let names = named.iter().flat_map(|set| set["Metrics"].as_array().unwrap()).count();
-
     assert_eq!(names, counted.as_object().unwrap().len());
 }
 
@@ -175,11 +173,9 @@ async fn consumer_metrics_have_the_age_of_the_oldest_message_that_failed_again()
     assert_eq!(outcome.failed.len(), messages.len());
 
     let sets = consumer::counters(&outcome, &messages, 7, NOW);
-
     assert!(sets[0].metrics.contains(&("StuckAge", "Seconds", 9 * 60)), "{sets:?}");
 
     let none_failed = consumer::counters(&BatchOutcome::default(), &messages, 7, NOW);
-
     assert!(none_failed[0].metrics.contains(&("StuckAge", "Seconds", 0)), "{none_failed:?}");
 }
 
@@ -223,7 +219,6 @@ async fn metrics_job_without_the_queue_sends_the_others_and_fails() {
     assert_eq!(failure.to_string(), "not known: lag");
 
     let put = cloudwatch.put();
-
     assert_eq!((value(&put, "ProjectionLagEvents"), value(&put, "ActiveTasks")), (None, Some(1.0)));
 }
 
@@ -237,7 +232,6 @@ async fn metrics_job_without_the_age_of_messages_sends_the_others_and_fails() {
     assert_eq!(failure.to_string(), "not known: lag in seconds");
 
     let put = cloudwatch.put();
-
     assert_eq!((value(&put, "ProjectionLagEvents"), value(&put, "ProjectionLagSeconds")), (Some(2.0), None));
 }
 

@@ -104,7 +104,6 @@ fn template_routes_are_those_that_are_declared_each_at_its_function() {
     assert_eq!(rest, ["fallback"], "what answers to everything that has no route");
 
     let known: BTreeSet<_> = ROUTES.iter().map(|(method, path)| (*path, *method)).collect();
-
     assert_eq!(
         deployed.iter().map(|[path, method, _]| (path.as_str(), method.as_str())).collect::<BTreeSet<_>>(),
         known
@@ -122,7 +121,6 @@ fn template_functions_are_those_of_the_workspace_with_logs_and_traces() {
     assert_eq!(functions(&template).into_keys().collect::<BTreeSet<_>>(), folders);
 
     let globals = &template["Globals"]["Function"];
-
     assert_eq!(globals["Runtime"].as_str(), Some("provided.al2023"));
     assert_eq!(globals["Tracing"].as_str(), Some("Active"));
     assert!(globals["LoggingConfig"]["LogGroup"].as_str().is_some());

@@ -182,7 +182,6 @@ async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
     assert!(trips <= 3 && units <= 40.0, "stats: {trips} round trips, {units} units");
 
     let (trips, _) = cost(&stack, "/admin/temporal/schedules", "").await;
-
     assert!(trips <= 3, "all schedules at once: {trips} round trips");
 
     for list in &LISTS {

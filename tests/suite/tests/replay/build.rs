@@ -43,7 +43,6 @@ async fn rebuild_splits_a_unit_that_does_not_fit_into_memory() {
     assert_same(&stack, &generation.name, "g1").await;
 
     let live = stack.projections().await;
-
     assert_eq!(board.tally().items, u64::try_from(live.len()).unwrap());
 }
 
@@ -135,7 +134,6 @@ async fn rebuild_folds_events_whose_type_has_become_known_with_the_others() {
     }
 
     let generation = rebuild(&quiet(stack.store_as("Operator")), Lanes::DEFAULT).await.unwrap();
-
     assert!(stack.generation(&generation.name).await == known.projections().await);
 }
 
@@ -150,7 +148,6 @@ async fn rebuild_of_a_log_without_a_noted_beginning_starts_at_its_first_part() {
     assert!(ticking() > NOW);
 
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
-
     assert_same(&stack, &generation.name, "g1").await;
 }
 
@@ -217,11 +214,9 @@ async fn rebuild_reports_and_counts_what_it_cannot_read_and_builds_the_rest() {
     assert_eq!(tally.undecodable, 4, "two records, two messages");
 
     let named = |writer: &str| tally.undecodable_in.iter().any(|key| key.contains(writer));
-
     assert!(["not-zstd", "nothing", "no-events"].into_iter().all(named), "{:?}", tally.undecodable_in);
 
     let unknown = tally.unknown.iter().find(|(name, _)| name.ends_with("moon.rose"));
-
     assert_eq!(unknown.map(|(_, count)| *count), Some(2));
     assert_same(&stack, &generation.name, "g1").await;
 }

@@ -83,7 +83,6 @@ async fn compare_finds_and_names_tampered_items_and_repair_mends_them() {
     assert_ne!(diff.expected.1, diff.found.1);
 
     let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
-
     assert_eq!((mended, left.is_equal()), (u64::try_from(tampered.len()).unwrap(), true));
     assert!(stack.projections().await == good);
 }
@@ -150,7 +149,6 @@ async fn compare_finds_a_wrong_counter_that_changes_all_the_time() {
     assert!(named(&compared).contains(&day), "{:?}", compared.differences);
 
     let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
-
     assert_eq!((mended, left.is_equal()), (1, true));
 }
 

@@ -64,27 +64,22 @@ async fn promotion_and_rollback_keep_every_event_in_both_generations() {
     assert_eq!(status.generations[1].lag_events, Some(1));
 
     promote(&replay, &second).await;
-
     assert_eq!(
         roles(&replay).await,
         [("g1".to_owned(), GenerationRole::Shadow), (second.clone(), GenerationRole::Live)]
     );
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
-
     assert_same(&stack, "g1", &second).await;
 
     let before = replay.usage.write_halves();
-
     assert_eq!(replay.rollback().await.unwrap().live.name, FIRST_GENERATION);
     assert_eq!(replay.usage.write_halves() - before, 4, "one write of one item, in a transaction: two units");
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a3")]).await;
-
     assert_same(&stack, "g1", &second).await;
 
     promote(&replay, &second).await;
-
     assert!(replay.drop_generation(FIRST_GENERATION).await.unwrap());
     assert_eq!(roles(&replay).await, [(second.clone(), GenerationRole::Live)]);
 
@@ -121,7 +116,6 @@ async fn live_generation_whose_table_is_lost_is_rebuilt_from_the_log() {
     assert!(replay.drop_generation(FIRST_GENERATION).await.unwrap());
 
     let listed = listed_users(&stack).await;
-
     assert!(listed.contains("11111111-0000-4000-8000-0000000000a1"), "{listed}");
 
     let (pause, nothing) = (Duration::ZERO, || async { Ok(()) });
@@ -152,11 +146,9 @@ async fn live_generation_whose_table_is_lost_is_replaced_by_the_shadow_generatio
     assert!(!replay.drop_generation("g9").await.unwrap(), "there never was one");
 
     let taken = stack::consume(&stack.consumer(), &coming).await;
-
     assert_eq!(taken.failed, Vec::<String>::new());
 
     let listed = listed_users(&stack).await;
-
     assert!(listed.contains("11111111-0000-4000-8000-0000000000a3"), "{listed}");
 }
 
@@ -196,11 +188,9 @@ async fn promotion_of_a_generation_that_fell_behind_catches_up_first() {
     assert_eq!(replay.generation(FIRST_GENERATION).await.unwrap().lanes, Lanes::DEFAULT);
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000b1")]).await;
-
     assert!(stack.projections().await != stack.generation(&second).await);
 
     promote(&replay, FIRST_GENERATION).await;
-
     assert_same(&stack, "g1", &second).await;
 }
 
@@ -248,18 +238,15 @@ async fn promotion_of_a_generation_that_is_dropped_meanwhile_fails() {
     assert!(matches!(promotion.step().await.unwrap(), PromotionStep::Wait(_)), "joined");
 
     let mut tail = Tail::resume(&replay, &second).await.unwrap();
-
     assert!(replay.drop_generation(&second.name).await.unwrap());
     assert!(promotion.step().await.is_err());
     assert!(tail.pass().await.is_err(), "no position is noted of what is gone");
     assert_eq!(replay.position(&second.name).await.unwrap(), None);
 
     let pointer = replay.pointer().await.unwrap();
-
     assert!(pointer.live == Generation::first() && pointer.shadow.is_none());
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
-
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
 }
 
@@ -284,7 +271,6 @@ async fn drop_that_is_interrupted_at_any_call_is_completed_by_the_next() {
     }
 
     replay.drop_generation(&second.name).await.unwrap();
-
     assert_eq!(roles(&replay).await, [("g1".to_owned(), GenerationRole::Live)]);
     assert_eq!(replay.board(&second.name).await.unwrap(), None);
 }

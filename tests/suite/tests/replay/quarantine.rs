@@ -30,7 +30,6 @@ async fn redrive_sends_a_message_that_has_become_valid_and_only_then_deletes_it(
     assert!(codes.contains(&("time_out_of_range", true)) && codes.contains(&("not_json", true)));
 
     let early_one = quarantined.iter().find(|one| one.body() == early()).unwrap();
-
     assert!(replay.redrive(early_one, &FakeSqs::unreachable().client()).await.is_err());
     assert_eq!(replay.quarantined().await.unwrap().len(), 2, "still there");
 
@@ -44,7 +43,6 @@ async fn redrive_sends_a_message_that_has_become_valid_and_only_then_deletes_it(
     assert_eq!(sqs.taken(), [early()]);
 
     let left = replay.quarantined().await.unwrap();
-
     assert_eq!(left.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["not_json"]);
 }
 
@@ -78,11 +76,9 @@ async fn redrive_refuses_a_message_with_a_missing_part() {
     stack.delete(QUARANTINE_TABLE, &last).await;
 
     let one = replay.quarantined().await.unwrap().remove(0);
-
     assert!(!one.complete);
 
     let sqs = FakeSqs::default();
-
     assert_eq!(replay.redrive(&one, &sqs.client()).await.unwrap(), RedriveOutcome::Incomplete);
     assert_eq!((sqs.taken().len(), replay.quarantined().await.unwrap().len()), (0, 1));
 }

@@ -111,16 +111,13 @@ async fn restore_brings_missing_parts_of_the_log_back_and_keeps_what_came_since(
     assert!(items(&stack, EVENTS_TABLE).await == expected, "what differs is not overwritten");
 
     let restored = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
-
     assert_eq!(counts(&restored), (all, 0, 1));
     assert!(items(&stack, EVENTS_TABLE).await == whole);
 
     let verified = verify(&quiet(stack.store_as("Operator"))).await;
-
     assert!(verified.is_equal() && verified.tally.undecodable == 0);
 
     let again = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
-
     assert_eq!(counts(&again), (all, 0, 0));
 }
 
@@ -137,11 +134,9 @@ async fn restore_that_only_compares_reports_the_same_and_changes_nothing() {
     assert!(tables().await == damaged);
 
     let unnamed = looking.restore(RestorableTable::Events, &copy, RestoreMode::Nothing, 0).await.unwrap();
-
     assert_eq!((unnamed.different, unnamed.differences), (1, vec![]));
 
     let mended = RestoreReport { inserted: 2, overwritten: 1, ..looked };
-
     assert_eq!(restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await, mended);
 }
 
@@ -252,7 +247,6 @@ async fn what_makes_no_sense_is_refused() {
     assert!(why.contains("no table torale-events-restored"), "{why}");
 
     let why = refused(RestorableTable::Events, EVENTS_TABLE, RestoreMode::Missing).await;
-
     assert!(why.contains("no copy of itself"), "{why}");
 
     for table in [RestorableTable::Control, RestorableTable::Quarantine] {
@@ -318,12 +312,10 @@ async fn restore_makes_the_audit_trail_intact_with_what_was_recorded_since() {
     assert!(stack.check_trail().await.faults.len() >= 3);
 
     let restored = restore(&stack, RestorableTable::Audit, &copy, RestoreMode::Everything).await;
-
     assert_eq!((counts(&restored), named(&restored)), ((7, 2, 1), vec![key_of(&records[3])]));
     assert!(items(&stack, AUDIT_TABLE).await == whole);
 
     let report = stack.check_trail().await;
-
     assert_eq!((report.faults.as_slice(), report.records, report.unsealed), (&[][..], 10, 0));
 }
 
@@ -419,7 +411,6 @@ async fn restore_brings_back_control_items_that_cannot_be_derived_and_leaves_the
     assert_eq!(restored.left_out[&Control::OutboxEntry], 1);
 
     let found = items(&stack, CONTROL_TABLE).await;
-
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|(key, item)| whole[key] == *item));
 }

@@ -16,16 +16,13 @@ async fn replay_steps_of_the_state_machine_lead_to_a_live_generation() {
 
     // Without time nothing is done, and nothing is lost.
     let work = r#"{"step":"build","generation":"g2","built":{"done":false}}"#;
-
     assert!(!handle(&replay, step(work), Duration::ZERO).await.unwrap().done);
 
     let (one, two) = futures::join!(handle(&replay, step(work), LONG), handle(&replay, step(work), LONG));
-
     assert!(one.unwrap().done && two.unwrap().done);
     assert!(handle(&replay, step(r#"{"step":"catch_up","generation":"g2"}"#), LONG).await.unwrap().done);
 
     let compared = handle(&replay, step(r#"{"step":"compare","generation":"g2"}"#), LONG).await.unwrap();
-
     assert_eq!(compared.equal, Some(true));
 
     let promote = || handle(&replay, step(r#"{"step":"promote","generation":"g2"}"#), LONG);

@@ -62,12 +62,10 @@ async fn export_and_import_move_the_log_with_its_quarantine() {
     }
 
     let replay = quiet(to.store_as("Operator"));
-
     assert_eq!(to.scan(QUARANTINE_TABLE).await.len(), from.scan(QUARANTINE_TABLE).await.len());
     assert!(sorted(to.scan(EVENTS_TABLE).await) == sorted(from.scan(EVENTS_TABLE).await));
 
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
-
     assert!(to.generation(&generation.name).await == from.projections().await);
 }
 
@@ -113,7 +111,6 @@ async fn export_that_is_scrubbed_counts_the_same_and_has_no_personal_data() {
             .filter(|(key, _)| key.starts_with("c#") && !key.starts_with("c#queries"))
             .collect::<Vec<_>>()
     };
-
     assert_eq!(counters(to.generation(&generation.name).await), counters(from.projections().await));
 }
 
@@ -141,7 +138,6 @@ async fn import_refuses_files_that_differ_from_the_manifest_and_a_log_that_is_no
     assert_eq!(to.scan(EVENTS_TABLE).await.len(), 0, "nothing was begun");
 
     fs::write(folder.0.join(MANIFEST), "{}").unwrap();
-
     assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
 }
 

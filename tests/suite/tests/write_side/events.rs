@@ -170,7 +170,6 @@ fn messages_over_256_kib_are_quarantined() {
     assert_eq!(fits.len(), events::intake::MAX_MESSAGE_BYTES);
 
     let refused = |text: &str| events::parse(text, Some(NOW)).unwrap_err().code();
-
     assert_eq!(refused(&fits), "envelope");
     assert_eq!(refused(&format!("{fits} ")), "too_large");
 }

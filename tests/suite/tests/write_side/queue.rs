@@ -26,7 +26,6 @@ async fn queue_sends_messages_in_tens_and_looks_its_url_up_once() {
     assert_eq!(sqs.taken(), [bodies(21), bodies(1)].concat());
 
     let batch = "SendMessageBatch";
-
     assert_eq!(sqs.calls(), ["GetQueueUrl", batch, batch, batch, batch]);
 }
 

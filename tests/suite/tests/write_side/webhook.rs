@@ -79,7 +79,6 @@ async fn webhook_with_a_good_signature_is_accepted_and_sent_as_an_event() {
         "time": "2026-03-31T06:53:20Z", "datacontenttype": "application/json",
         "data": { "user_id": ANN, "clerk_user_id": "user_ann", "email": "user_ann@example.com" },
     });
-
     assert_eq!(sent, [expected]);
 }
 
@@ -191,7 +190,6 @@ async fn webhook_needs_one_good_signature_by_one_of_its_secrets() {
     }
 
     let (found, sent) = send(SECRETS, request("msg_1", NOW, &format!("{wrong} {wrong}"), &body)).await;
-
     assert_eq!((found, sent.len()), (expected(400, "Invalid webhook signature"), 0));
 }
 

@@ -52,7 +52,6 @@ async fn reindex_restores_every_item_of_the_index_and_lists_nothing_twice() {
     assert!(before[0]["total"] == 34 && unsealed > 0, "{unsealed}");
 
     empty(&stack).await;
-
     assert_eq!(listed(&stack, "hours=8760").await["total"], 0);
 
     let unsealed = unsealed + 1;
@@ -107,7 +106,6 @@ async fn reindex_in_parallel_with_the_sealing_job_lists_each_record_once() {
     assert_eq!(sealed.unwrap().records, 2);
 
     let listed: u64 = again.into_iter().map(|listed| listed.unwrap().listed).sum();
-
     assert!((30..=32).contains(&listed), "{listed}");
 
     let whole = Stack::start().await;

@@ -85,7 +85,6 @@ async fn audit_record_holds_caller_action_parameters_and_outcome_and_no_secret()
     assert_eq!(records.len(), 1);
 
     let mut found = serde_json::to_value(&records[0].record).unwrap();
-
     assert!(found["duration_ms"].take().is_u64());
 
     let expected = json!({
@@ -97,7 +96,6 @@ async fn audit_record_holds_caller_action_parameters_and_outcome_and_no_secret()
         "status": 200, "request_id": answer.header("x-request-id").unwrap(), "source": null,
         "user_agent": redacted(agent), "duration_ms": null,
     });
-
     assert_eq!(found, expected);
 }
 
@@ -181,7 +179,6 @@ async fn audit_trail_has_a_record_of_every_answer_whichever_call_fails() {
     assert!(unavailable >= calls, "{unavailable} of {calls}");
 
     scenario.seal().await;
-
     assert_eq!(scenario.check_trail().await.faults, []);
 }
 
@@ -219,11 +216,9 @@ async fn audit_trail_stays_intact_whichever_call_fails_once() {
     }
 
     let recorded = u64::try_from(scenario.records().await.len()).unwrap();
-
     assert!(recorded >= answered && answered >= 40, "{answered} answered, {recorded} recorded");
 
     scenario.seal().await;
-
     assert_intact(&scenario.check_trail().await, recorded);
 }
 
@@ -284,7 +279,6 @@ async fn sealing_by_many_jobs_at_once_seals_each_record_once() {
     assert!(runs.iter().all(|run| matches!(run, Ok(_) | Err(SealError::Overtaken))), "{runs:?}");
 
     stack.seal().await;
-
     assert_intact(&stack.check_trail().await, 30);
 
     let whole = Stack::start().await;
@@ -302,7 +296,6 @@ async fn sealing_takes_a_late_record_with_the_next_run() {
     assert_eq!(stack.seal().await.records, 2);
 
     chain(&stack, "late", &[NOW.plus(-MAX_RECORD_DELAY + 1_000), NOW.plus(-MINUTE)]).await;
-
     assert_eq!(stack.seal().await.records, 2);
     assert_eq!(stack.seal().await, SealReport { last: stack.seal().await.last, ..SealReport::default() });
     assert_intact(&stack.check_trail().await, 4);
@@ -328,7 +321,6 @@ async fn seal_of_another_key_is_reported_until_the_present_key_seals() {
     }
 
     let foreign = vec![("ForeignSeals", "Count", 1)];
-
     assert_eq!(reported, [foreign.clone(), foreign, vec![]]);
 }
 
@@ -407,7 +399,6 @@ async fn sealing_reports_a_broken_chain_and_seals_it_up_to_the_gap() {
     assert_eq!(audit_seal::alarm_metrics(&Default::default()).metrics, []);
 
     let faults = stack.check_trail().await.faults;
-
     assert!(matches!(faults[0].kind, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
 
@@ -472,7 +463,6 @@ async fn audit_list_shows_the_record_of_its_own_request() {
     );
 
     let row = &page["records"][0];
-
     assert_eq!(row["action"], "audit.list");
     assert_eq!(row["parameters"], json!({ "hours": 24, "page": 1, "limit": 50 }));
     assert_eq!(row["principal"]["key_id"], "key_admin");
@@ -575,7 +565,6 @@ async fn sealing_works_through_a_backlog_page_by_page() {
     assert!(cut_off.records < 1_200, "{cut_off:?}");
 
     let done = stack::sealed(&sealer).await.unwrap();
-
     assert_eq!(cut_off.records + done.records, 1_200);
     assert!(done.seals >= 2, "{done:?}");
     assert_intact(&stack.check_trail().await, 1_200);
@@ -593,7 +582,6 @@ async fn sealing_is_not_stopped_by_nonsense_in_the_table() {
     assert_eq!(stack.seal().await.records, 1);
 
     let faults = stack.check_trail().await.faults;
-
     assert!(
         matches!(&faults[..], [fault] if matches!(fault.kind, TrailFaultKind::UnreadableItem(_))),
         "{faults:?}"
@@ -623,7 +611,6 @@ async fn sealing_continues_a_chain_that_was_sealed_in_the_middle_of_its_hour() {
 
     // From here on the job looks back to this hour alone.
     chain(&stack, "other", &[NOW.plus(44 * MINUTE)]).await;
-
     assert_eq!(seal_at(&stack, || NOW.plus(45 * MINUTE)).await.records, 1);
 
     let later = long.link(entry(NOW.plus(46 * MINUTE), "stats.read", None)).unwrap();

@@ -25,7 +25,6 @@ async fn key_set_is_fetched_once_in_thirty_seconds_for_a_thousand_unknown_keys()
     assert_eq!(world.clerk.count(), 1);
 
     pass(Duration::from_secs(20)).await;
-
     assert_eq!(world.admits(&tokens[0]).await, is(INVALID));
     assert_eq!(world.clerk.count(), 1);
 
@@ -47,11 +46,9 @@ async fn key_set_takes_a_new_key_and_drops_an_old_one() {
     assert_eq!(world.admits(&old).await, is(GOOD));
 
     world.clerk.has_keys([TestKey::B.jwk("b")]);
-
     assert_eq!(world.admits(&new).await, is(INVALID), "fetched a moment ago");
 
     pass(Duration::from_secs(30)).await;
-
     assert_eq!(world.admits(&new).await, is(GOOD));
     assert_eq!(world.admits(&old).await, is(INVALID));
     assert_eq!(world.clerk.count(), 2);

@@ -157,7 +157,6 @@ async fn session_of_several_users_belongs_to_the_one_with_the_least_id() {
     assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
 
     world.system.receives(created(0x01, clerk::ADMIN, "user")).await;
-
     assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(FORBIDDEN));
 }
 

@@ -141,11 +141,9 @@ async fn session_whose_user_cannot_be_looked_up_leaves_a_record() {
     assert_eq!(refused.status, 503);
 
     let records = world.system.records().await;
-
     assert_eq!(records.len(), before + 1);
 
     let entry = &records.last().unwrap().record.entry;
-
     assert_eq!(entry.status, 503);
     assert_eq!(entry.principal.clerk_user_id.as_ref().unwrap().as_str(), clerk::ADMIN);
 }

@@ -57,7 +57,6 @@ async fn roles_from_clerk_do_not_admit_a_deactivated_user() {
     );
 
     world.system.receives(user(ADMIN).deactivated()).await;
-
     assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(INVALID));
     assert_eq!(world.admits(ADMIN_KEY).await, is((401, "Invalid API key")));
 }

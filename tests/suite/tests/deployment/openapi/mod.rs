@@ -75,7 +75,6 @@ fn api_document_demands_an_admin_for_every_operation_but_two() {
     }
 
     let schemes = &document.open["components"]["securitySchemes"];
-
     assert_eq!(schemes.as_object().unwrap().keys().collect::<Vec<_>>(), ["apiKey", "session"]);
 }
 

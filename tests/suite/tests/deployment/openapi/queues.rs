@@ -57,7 +57,6 @@ fn queues_document_lists_the_messages_of_each_queue() {
     assert_eq!(of("events"), ("torale-events".to_owned(), kinds.collect()));
 
     let kinds = Command::KINDS.iter().map(|kind| format!("{}{kind}", commands::TYPE_PREFIX));
-
     assert_eq!(of("commands"), ("torale-commands".to_owned(), kinds.collect()));
 }
 
