@@ -24,7 +24,8 @@ async fn main() -> Result<(), Error> {
         })
     });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
-        metrics::handle(sources.get().await).await.map_err(Error::from)
+        // Boxed: with the clients' own futures inside, the compiler would run into its limit of depth.
+        Box::pin(metrics::handle(sources.get().await)).await.map_err(Error::from)
     }))
     .await
 }
