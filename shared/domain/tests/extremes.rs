@@ -2,7 +2,12 @@
 //!
 //! Every entity is made of the events that hold its registers, each at every bound at once: the
 //! longest ids and texts, in the characters that take the most bytes, and data that is cut.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code fails by panicking"
+)]
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
