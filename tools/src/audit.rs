@@ -1,4 +1,4 @@
-//! The audit trail from a table or an export, and the keys to check it with.
+//! Reading the audit trail from a table or an export, and the keys that verify it.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
@@ -13,7 +13,7 @@ use torale_domain::storage::keys::{self, AUDIT_SEALS, PK, SK};
 use torale_domain::values::time::Hour;
 use torale_platform::store::{Store, StoreError, Usage};
 
-/// Why the trail could not be checked.
+/// Why the trail could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditToolError {
     /// A file can't be read or written.
@@ -30,14 +30,14 @@ pub enum AuditToolError {
     Store(#[from] StoreError),
 }
 
-/// A store on this machine, with any credentials.
+/// A local DynamoDB, with placeholder credentials.
 pub fn local_store(url: &str) -> Store {
     let credentials = Credentials::new("local", "local", None, None, "local");
     let config = Builder::new().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
     Store::new(config.region(Region::from_static("us-east-1")).credentials_provider(credentials))
 }
 
-/// Reads a key: of a private one, its public half.
+/// Reads a public key, or the public half of a private key.
 ///
 /// # Errors
 /// If the file can't be read, or holds no key.
@@ -48,8 +48,9 @@ pub fn read_key(path: &Path) -> Result<VerifyingKey, AuditToolError> {
     VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| AuditToolError::Key(name()))
 }
 
-/// Hands over the items of a table: all seals, then the records, of a span with both ends only its hours. In this
-/// order every record that a seal names is there: records that are written meanwhile are at most not sealed yet.
+/// Hands the items of the table to `add`: all seals, then the records; of a span with both ends,
+/// only its hours. In this order every record that a seal names is read: records that are written
+/// meanwhile are merely not sealed yet.
 ///
 /// # Errors
 /// If the store fails.
@@ -63,7 +64,7 @@ pub async fn read_table(
     while before != Some(0) {
         let seals = store.audit_seals(before, usage).await?;
         let Some(last) = seals.last() else { break };
-        // What has no number stands in the way of those before it.
+        // An item that is no number ends the reading of seals: those before it can't be found.
         before = Some(last.key.sk.parse().unwrap_or(0));
         seals.iter().for_each(&mut add);
     }
@@ -84,10 +85,10 @@ pub async fn read_table(
     }
 }
 
-/// Writes every item of the table, one a line.
+/// Writes every item of the table as one line of JSON.
 ///
 /// # Errors
-/// If the store fails, or nobody takes the lines.
+/// If the store fails, or the lines can't be written.
 pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), AuditToolError> {
     let mut written = Ok(());
     read_table(store, HourSpan::default(), usage, |item| {
@@ -115,12 +116,12 @@ fn item(line: &str) -> Option<Item> {
     let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
     let key = Key { pk: key(PK)?, sk: key(SK)? };
-    // What is no text is none of ours; the check will say that something is missing.
+    // An attribute that is no text is not one of ours; verification reports the item.
     let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
     Some(Item { key, attributes: texts.into_iter().filter_map(attribute).collect::<Attributes>() })
 }
 
-/// Hands over the items of an export; `-` is standard input.
+/// Hands the items of an export to `add`; `-` is standard input.
 ///
 /// # Errors
 /// If the file can't be read, or a line is no item.

@@ -1,4 +1,4 @@
-//! cargo audit-verify: is the audit trail whole, in order and unchanged?
+//! cargo audit-verify: checks that the audit trail is complete, in order and unchanged.
 #![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use clap::{Args, Parser, Subcommand};
@@ -14,9 +14,9 @@ use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
 use torale_tools::audit::{self, AuditToolError};
 
-/// Checks the audit trail: of the account's or a local table, or of an export, offline.
+/// Verifies the audit trail of the account's or a local table, or of an export (offline).
 ///
-/// Exit status: 0 the trail is intact, 1 it is not, 2 it could not be checked.
+/// Exit status: 0 the trail is intact, 1 it is not, 2 it could not be verified.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo audit-verify",
@@ -29,28 +29,31 @@ struct AuditArguments {
     command: Option<AuditCommand>,
     #[command(flatten)]
     check: Check,
-    /// Of a local DynamoDB instead of the account's, such as http://127.0.0.1:8000
+    /// A local DynamoDB instead of the account's, such as http://127.0.0.1:8000
     #[arg(long, value_name = "URL", global = true)]
     endpoint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Write every item of the table to standard output, one a line, to be checked elsewhere with --export
+    /// Write every item of the table to standard output, one a line, to be verified elsewhere with
+    /// --export
     Export,
-    /// Put every sealed record that is not there into the index of the list (GET /admin/audit): after its table was lost or emptied
+    /// Add missing sealed records to the index of GET /admin/audit, after its table was lost or
+    /// emptied
     ///
-    /// May be interrupted and called again, and may run beside the sealing job, to which it leaves what is not sealed yet.
-    /// Check the trail first: a list that is made from a damaged trail lacks what was removed and shows what was changed.
+    /// May be interrupted and called again, and may run at the same time as the sealing job, which
+    /// indexes new records. Verify the trail first: an index of a damaged trail lacks removed
+    /// records and shows changed ones.
     Reindex,
 }
 
 #[derive(Debug, Args)]
 struct Check {
-    /// Key that seals were signed with (PEM, public or private); may be repeated where keys were changed
+    /// A key that signed seals (PEM, public or private); repeat it if the key was changed
     #[arg(long, value_name = "FILE", required = true, num_args = 1)]
     key: Vec<PathBuf>,
-    /// Check this export; `-` is standard input
+    /// Verify this export; `-` is standard input
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Only records from this hour on, such as 2026-11-22T09:00:00Z
@@ -59,7 +62,8 @@ struct Check {
     /// Only records before this hour
     #[arg(long, value_name = "TIME", value_parser = hour)]
     to: Option<Hour>,
-    /// A seal that was noted elsewhere, as the log of audit-seal has it: its number, a colon, its digest
+    /// A seal that was noted elsewhere, as in the log of audit-seal: its number, a colon, its
+    /// digest
     #[arg(long, value_name = "NUMBER:DIGEST", value_parser = expected)]
     expect: Option<(u64, Digest)>,
 }
@@ -103,7 +107,7 @@ async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
 
 async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let (store, usage) = (connect(endpoint).await, Usage::default());
-    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).anew().await?;
+    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).rebuild().await?;
     println!(
         "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
     );

@@ -96,7 +96,7 @@ fn admin_key(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("the key is empty; is the variable set from which it comes?".to_owned());
     }
-    if torale_domain::access::credentials::can_be_key(text) {
+    if torale_domain::access::credentials::has_key_format(text) {
         Ok(text.to_owned())
     } else {
         Err("a key is sk_ and 20 to 197 visible characters".to_owned())

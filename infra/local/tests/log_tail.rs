@@ -55,8 +55,9 @@ async fn consume(store: &Store, user: &str) {
     let (id, body) = (user.to_owned(), user_created(user));
     let message = QueueMessage { id, body, sent_at: None, received: 1 };
     let deadline = Instant::now() + Duration::from_secs(60);
-    let outcome = Consumer::new(store.clone(), system).consume(&[message], deadline, &Usage::default());
-    assert_eq!(outcome.await.failed, Vec::<String>::new());
+    let (consumer, usage) = (Consumer::new(store.clone(), system), Usage::default());
+    let outcome = consumer.consume(&[message], deadline, &usage).await;
+    assert_eq!(outcome.failed, Vec::<String>::new());
 }
 
 /// What a consumer that is killed after its first step has done with a message.

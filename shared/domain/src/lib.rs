@@ -14,6 +14,7 @@
 //! | [`entities`] | what is known of an entity, given its events? |
 //! | [`projections`] | which writes turn the stored items into the new ones? |
 //! | [`requests`] | what does a caller ask for? |
+//! | [`calendar`] | when does a schedule fire next, by Temporal's rule? |
 //! | [`pages`] | which items answer a request, and what is the answer? |
 //! | [`access`] | who is the caller, and may they? |
 //! | [`audit`] | what is recorded of a request, and is the trail intact? |
@@ -23,7 +24,7 @@
 
 pub mod access;
 pub mod audit;
-pub mod cron;
+pub mod calendar;
 pub mod deactivation;
 pub mod entities;
 pub mod events;

@@ -1,12 +1,13 @@
-//! Building a generation: units of work from the board, one after another, by any number of workers.
+//! Building a generation: any number of workers take units of work from the board, one after
+//! another.
 
 mod memory;
-mod place;
+mod sink;
 mod unit;
 
 use crate::{Replay, ReplayError, StopSignal};
 pub use memory::build_in_memory;
-use place::StoreSink;
+use sink::StoreSink;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::{
@@ -21,26 +22,27 @@ use torale_platform::clock;
 use torale_platform::store::TransactError;
 pub(crate) use unit::{UnitOutcome, UnitWorker};
 
-/// How often a worker looks whether others are done.
+/// How often a worker checks whether others are done.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a call came to.
+/// The result of a call of [`Replay::build`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildOutcome {
-    /// All items are written: this is what was found and done.
+    /// All items are written; these are the counts.
     Finished(Tally),
-    /// Time is up; what is done is done.
+    /// The time is up; calling again continues.
     OutOfTime,
 }
 
 impl Replay {
-    /// Begins to build a generation: its table, its plan and its units. One that was begun stays as it is.
+    /// Begins to build a generation: creates its table, its plan and its units. One that was begun
+    /// before stays as it is.
     ///
     /// # Errors
-    /// If the generation is live or written beside the live one, or the store fails.
+    /// If the generation is live or the shadow generation, or the store fails.
     pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
-        if pointer.written().any(|written| written.name == generation.name) {
+        if pointer.written_generations().any(|written| written.name == generation.name) {
             return Err(ReplayError::Refused(format!(
                 "{} is in use and can't be built anew",
                 generation.name
@@ -83,24 +85,24 @@ impl Replay {
         }
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
             Ok(()) => Ok(board),
-            // Somebody else begins, too.
+            // Another process begins it, too.
             Err(TransactError::Race) => self.board(&generation.name).await?.ok_or(ReplayError::TakenOver),
             Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    /// How far the building of a generation is; `None` if it was not begun.
+    /// The state of the building of a generation; `None` if it was not begun.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn board(&self, generation: &str) -> Result<Option<RebuildBoard>, ReplayError> {
-        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild_partition(generation)).await?;
         Ok(RebuildBoard::load(&items)?)
     }
 
-    /// The units of a build whose plan may be gone.
+    /// The units of a build, even if its plan is gone already.
     pub(crate) async fn units(&self, generation: &str) -> Result<Vec<RebuildUnit>, ReplayError> {
-        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild_partition(generation)).await?;
         let names = items.iter().filter_map(|item| item.key.sk.strip_prefix(keys::UNITS));
         Ok(names.filter_map(RebuildUnit::parse).collect())
     }
@@ -119,7 +121,8 @@ impl Replay {
         }
     }
 
-    /// Works until nothing is left to do, or until it is to stop; `workers` share memory and work.
+    /// Works until all units are done, or until `stop` is due; `workers` share the memory and the
+    /// units.
     ///
     /// # Errors
     /// If the store fails, or something does not fit into memory.
@@ -144,7 +147,7 @@ impl Replay {
         Ok(built)
     }
 
-    /// One worker.
+    /// The loop of one worker.
     async fn work(&self, generation: &str, stop: &StopSignal) -> Result<BuildOutcome, ReplayError> {
         let holder = clock::unique();
         loop {
@@ -162,10 +165,10 @@ impl Replay {
                 NextUnit::Wait => tokio::time::sleep(POLL).await,
                 NextUnit::Work(unit, progress) => {
                     let claimed = self.claim(&board.plan, unit, progress, &holder).await?;
-                    let Some((place, progress)) = claimed else { continue };
-                    let worker = UnitWorker::new(self, &board, &place, stop)?;
+                    let Some((sink, progress)) = claimed else { continue };
+                    let worker = UnitWorker::new(self, &board, &sink, stop)?;
                     match worker.work(unit, progress).await {
-                        Ok(UnitOutcome::Split(halves)) => place.split(unit, halves).await?,
+                        Ok(UnitOutcome::Split(halves)) => sink.split(unit, halves).await?,
                         Ok(UnitOutcome::Done | UnitOutcome::OutOfTime) | Err(ReplayError::TakenOver) => {}
                         Err(error) => return Err(error),
                     }
@@ -174,7 +177,7 @@ impl Replay {
         }
     }
 
-    /// Claims a unit; `None` if someone else was first.
+    /// Claims a unit; `None` if another worker was first.
     async fn claim(
         &self,
         plan: &RebuildPlan,
@@ -182,34 +185,36 @@ impl Replay {
         read: UnitProgress,
         holder: &str,
     ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
-        let place = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
-        match place.renew(unit, read).await {
-            Ok(progress) => Ok(Some((place, progress))),
+        let sink = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
+        match sink.renew(unit, read).await {
+            Ok(progress) => Ok(Some((sink, progress))),
             Err(ReplayError::TakenOver) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Removes what was put aside, and notes how far the generation reaches into the log: now it is built.
+    /// Removes the subtotals and notes the generation's position in the log: now it is built.
     async fn finish(&self, board: &RebuildBoard) -> Result<(), ReplayError> {
         let RebuildPlan { generation, cut, .. } = &board.plan;
         for (unit, progress) in &board.units {
-            let runs = (0..progress.tally.runs).map(|number| keys::run(generation, &unit.name(), number));
-            self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
+            let pieces = (0..progress.tally.subtotal_pieces)
+                .map(|number| keys::subtotals_piece(generation, &unit.name(), number));
+            self.store.delete_all(CONTROL_TABLE, pieces.collect(), &self.usage).await?;
         }
         let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
         let writes = vec![
-            moved(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
-            there(keys::rebuild_plan(generation)),
+            position_write(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
+            must_exist(keys::rebuild_plan(generation)),
         ];
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
-            // Someone else was first with the one, or dropped the other.
+            // Another worker has noted the position, or an operator has dropped the generation.
             Ok(()) | Err(TransactError::Race) => Ok(()),
             Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    /// Up to which moment a generation holds the log; `None` while it is being built, or was never built here.
+    /// The time up to which a generation holds the log; `None` while it is being built, or was
+    /// never built here.
     ///
     /// # Errors
     /// If the store fails.
@@ -219,19 +224,19 @@ impl Replay {
         Ok(at.map(Timestamp::from_millis))
     }
 
-    /// The lanes of a generation, as they stand beside its position.
+    /// The lanes of a generation, as stored with its position.
     pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
         Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
     }
 
-    /// Notes up to which moment a generation holds the log, if it is still there.
-    pub(crate) async fn moved_to(
+    /// Notes the time up to which a generation holds the log, if the generation still exists.
+    pub(crate) async fn set_position(
         &self,
         generation: &Generation,
         through: Timestamp,
     ) -> Result<(), ReplayError> {
-        let write = moved(generation, through, vec![Condition::Present(PK.to_owned())]);
+        let write = position_write(generation, through, vec![Condition::Present(PK.to_owned())]);
         Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
     }
 }
@@ -239,8 +244,12 @@ impl Replay {
 const THROUGH: &str = "through";
 const LANES: &str = "lanes";
 
-/// The note up to which moment a generation holds the log.
-pub(crate) fn moved(generation: &Generation, through: Timestamp, conditions: Vec<Condition>) -> Write {
+/// The write that notes the time up to which a generation holds the log.
+pub(crate) fn position_write(
+    generation: &Generation,
+    through: Timestamp,
+    conditions: Vec<Condition>,
+) -> Write {
     let lanes = Value::Number(generation.lanes.count().into());
     let attributes = [(THROUGH.to_owned(), Value::from(through)), (LANES.to_owned(), lanes)];
     Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
@@ -250,8 +259,8 @@ fn plan(plan: &RebuildPlan) -> Result<Attributes, ReplayError> {
     Ok(Attributes::from([(PLAN.to_owned(), Value::Text(serde_json::to_string(plan)?))]))
 }
 
-/// The check that an item is there.
-pub(crate) fn there(key: Key) -> Write {
+/// The check that an item exists.
+pub(crate) fn must_exist(key: Key) -> Write {
     Write { key, action: Action::Check, conditions: vec![Condition::Present(PK.to_owned())] }
 }
 

@@ -13,30 +13,31 @@ use torale_platform::store::StoreError;
 use torale_platform::store::bulk::ItemPage;
 use torale_platform::store::log::unpack;
 
-/// Hours of a lane that are asked for at once.
+/// Hours of a lane that are read at once.
 const HOURS: usize = 16;
-/// Pages that wait for their reader.
+/// Pages that are buffered for the reader.
 const PAGES: usize = 4;
 
-/// What is read of a lane: from a time of receipt on, up to another or to the end.
+/// A part of a lane: from one time of receipt to another.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSpan {
     /// The lane.
     pub lane: u32,
     /// The first time of receipt.
     pub from: Timestamp,
-    /// The time of receipt that is too late; none for all up to now.
+    /// Only records received before this time; all without it.
     pub before: Option<Timestamp>,
     /// The last hour.
     pub last: Hour,
 }
 
 impl Replay {
-    /// The parts of the log in a span, in the order of their receipt: pages come as they are read.
+    /// The records of the log in a span, in the order of their receipt, page by page as they are
+    /// read.
     pub fn read(&self, span: LogSpan) -> mpsc::Receiver<Result<Vec<Item>, StoreError>> {
         let (send, receive) = mpsc::channel(PAGES);
         let replay = self.clone();
-        // It ends with the log, or as soon as nobody listens.
+        // It ends with the span, or when the receiver is dropped.
         tokio::spawn(async move {
             if let Err(error) = replay.send_pages(span, &send).await {
                 send.send(Err(error)).await.ok();
@@ -82,8 +83,8 @@ impl Replay {
         self.store.partition_page(EVENTS_TABLE, partition, from, after, &self.usage).await
     }
 
-    /// The hour in which the log begins. Where nobody has noted it, as in a table that was restored without the control
-    /// table, all keys are looked through, and it is noted.
+    /// The hour in which the log begins. If it is not noted, as in a table that was restored
+    /// without the control table, the table is scanned for it, and it is noted.
     ///
     /// # Errors
     /// If the store fails.
@@ -118,7 +119,8 @@ pub struct LoggedEvent {
 }
 
 impl Replay {
-    /// What the log holds of one entity, in the order in which registers prefer events: the greatest last.
+    /// The events of one entity in the log, in the order in which registers prefer events: the
+    /// greatest last.
     ///
     /// # Errors
     /// If the store fails.
@@ -147,7 +149,8 @@ impl Replay {
     }
 }
 
-/// The messages of a part of the log; counts it if it can't be read, or holds fewer than it says.
+/// The messages of a record of the log; counts the record as undecodable if it can't be read, or
+/// holds another number of messages than it says.
 pub fn messages(item: &Item, tally: &mut Tally) -> Vec<String> {
     let unpacked = match item.attributes.get("events") {
         Some(Value::Bytes(packed)) => unpack(packed).ok(),
@@ -160,7 +163,7 @@ pub fn messages(item: &Item, tally: &mut Tally) -> Vec<String> {
     messages
 }
 
-/// The events of a part of the log that this release knows; counts the others.
+/// The events of a record whose types this release knows; counts the others.
 pub fn known(item: &Item, tally: &mut Tally) -> Vec<Event> {
     let mut known = Vec::new();
     for message in messages(item, tally) {

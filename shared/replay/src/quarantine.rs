@@ -1,4 +1,4 @@
-//! Messages that were set aside: looking at them, and trying them again.
+//! Quarantined messages: listing them, and sending them again.
 
 use crate::{Replay, ReplayError};
 use serde::Serialize;
@@ -11,20 +11,20 @@ use torale_domain::values::digest;
 use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::store::TransactError;
 
-/// A message that was set aside.
+/// A quarantined message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuarantinedMessage {
-    /// The SHA-256 of its text.
+    /// The SHA-256 of its body.
     pub id: String,
-    /// Why, in short.
+    /// The code of the reason.
     pub code: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// When it was received last.
     pub received_at: String,
-    /// How large it is; less than it was if parts are missing.
+    /// The size of its body; less than it was if parts are missing.
     pub bytes: usize,
-    /// Whether all of its parts are there.
+    /// Whether all of its parts exist.
     pub complete: bool,
     #[serde(skip)]
     body: String,
@@ -33,45 +33,47 @@ pub struct QuarantinedMessage {
 }
 
 impl QuarantinedMessage {
-    /// Its text.
+    /// Its body.
     pub fn body(&self) -> &str {
         &self.body
     }
 }
 
-/// What became of a message that was to be tried again.
+/// The result of sending a message again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RedriveOutcome {
-    /// It is on the queue of events again, and no longer set aside.
+    /// It is on the queue of events again, and no longer in quarantine.
     Sent,
-    /// It is on the queue of events again, and was set aside again, or is being redriven by someone else.
-    SetAsideAgain,
-    /// It would be set aside again, for this reason; nothing was done.
+    /// It is on the queue of events again, and was quarantined again meanwhile, or another
+    /// operator redrives it.
+    #[serde(rename = "set_aside_again")]
+    QuarantinedAgain,
+    /// It would be quarantined again, for this reason; it was not sent.
     StillInvalid(String),
-    /// A part of it is missing; nothing was done.
+    /// A part of it is missing; it was not sent.
     Incomplete,
 }
 
-/// Why a message could not be tried again.
+/// Why a message could not be sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// The store failed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The queue did not take it; it is still set aside.
+    /// The queue did not take it; it is still in quarantine.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl Replay {
-    /// Every message that is set aside, the oldest first.
+    /// All quarantined messages, the oldest first.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn quarantined(&self) -> Result<Vec<QuarantinedMessage>, ReplayError> {
         let mut parts: BTreeMap<String, BTreeMap<usize, Item>> = BTreeMap::new();
-        for partition in keys::quarantines() {
+        for partition in keys::quarantine_partitions() {
             for item in self.partition(QUARANTINE_TABLE, &partition).await? {
                 if let Some((id, part)) = keys::parse_quarantine(&item.key) {
                     parts.entry(id.to_owned()).or_default().insert(part, item);
@@ -84,11 +86,11 @@ impl Replay {
         Ok(all)
     }
 
-    /// Sends a message to the queue of events again, unless it would be set aside again. It leaves the quarantine only
-    /// after the queue took it.
+    /// Sends a message to the queue of events again, unless it would be quarantined again. It
+    /// leaves the quarantine only after the queue took it.
     ///
     /// # Errors
-    /// If the store or the queue fails; then it is still set aside.
+    /// If the store or the queue fails; then it is still in quarantine.
     pub async fn redrive(
         &self,
         message: &QuarantinedMessage,
@@ -101,7 +103,8 @@ impl Replay {
             return Ok(RedriveOutcome::StillInvalid(reason.to_string()));
         }
         queue.send(std::slice::from_ref(&message.body)).await?;
-        // If a consumer has set it aside again by now, it stays: then it was received later than what was read here.
+        // If a consumer has quarantined it again by now, it stays: its time of receipt is later
+        // than what was read here.
         let received_at = Value::Text(message.received_at.clone());
         let unchanged = vec![Condition::Equals("received_at".to_owned(), received_at)];
         let delete =
@@ -109,7 +112,7 @@ impl Replay {
         let deletes = message.keys.iter().map(delete).collect();
         match self.store.transact(QUARANTINE_TABLE, deletes, &self.usage).await {
             Ok(()) => Ok(RedriveOutcome::Sent),
-            Err(TransactError::Race) => Ok(RedriveOutcome::SetAsideAgain),
+            Err(TransactError::Race) => Ok(RedriveOutcome::QuarantinedAgain),
             Err(TransactError::Failed(error)) => Err(ReplayError::from(error).into()),
         }
     }

@@ -49,7 +49,6 @@ fn the_core_has_no_dependency_that_could_reach_outside() {
     let pure = [
         "base64",
         "chrono",
-        "croner",
         "ed25519-dalek",
         "form_urlencoded",
         "jiff",

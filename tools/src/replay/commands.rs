@@ -1,10 +1,10 @@
 //! The commands.
 
-mod building;
-mod looking;
-mod restoring;
+mod generations;
+mod inspect;
+mod restore;
 
-use crate::Answer;
+use crate::CommandOutcome;
 use crate::arguments::{Options, ReplayArguments, ReplayCommand};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,17 +28,17 @@ pub(crate) enum CommandError {
     Input(String),
 }
 
-type CommandResult = Result<Answer, CommandError>;
+type CommandResult = Result<CommandOutcome, CommandError>;
 
-/// What a command works with.
-struct Run {
+/// The replay, the options and the interrupt handler of a command.
+struct CommandContext {
     replay: Replay,
     options: Options,
     interrupt: Interrupt,
 }
 
-/// Ctrl-C: while something is going on that can be given back, it is; else, or the second time, everything ends. Nothing
-/// that is done can be left half done.
+/// Ctrl-C: the first one asks a running build to release its units; in all other cases the process
+/// ends at once. Every command can be called again after that.
 #[derive(Debug, Clone, Default)]
 struct Interrupt {
     stop: StopSignal,
@@ -53,13 +53,13 @@ impl Interrupt {
                 if this.stop.is_due() || !this.patient.load(Ordering::Relaxed) {
                     std::process::exit(INTERRUPTED);
                 }
-                this.stop.tell();
+                this.stop.request();
             }
         });
     }
 }
 
-/// As shells name the end by an interrupt.
+/// The exit status by which shells report an interrupt.
 pub(crate) const INTERRUPTED: i32 = 130;
 
 pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
     let replay = Replay { settle, memory: options.memory, ..Replay::new(store, clock::system) };
     let interrupt = Interrupt::default();
     interrupt.listen();
-    let run = Run { replay, options, interrupt };
+    let run = CommandContext { replay, options, interrupt };
     match command {
         ReplayCommand::Status => run.status().await,
         ReplayCommand::Rebuild(rebuild) => run.rebuild(&rebuild).await,
@@ -90,8 +90,8 @@ pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
     }
 }
 
-impl Run {
-    /// Items of the live generation: about as many as there will be.
+impl CommandContext {
+    /// Items of the live generation: an estimate of how many a rebuild writes.
     async fn live_items(&self) -> Result<u64, ReplayError> {
         let live = self.replay.pointer().await?.live;
         Ok(self.replay.store.table_size(&live.table()).await?.items)
@@ -102,7 +102,7 @@ impl Run {
         crate::print::answer(self.options.json, json, || println!("{text}"));
     }
 
-    /// Something that goes on, for people only.
+    /// Prints a line about the progress, for people only.
     fn note(&self, text: &str) {
         if !self.options.json {
             println!("{text}");

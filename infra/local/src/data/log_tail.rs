@@ -70,7 +70,7 @@ pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport
     let usage = Usage::default();
     let pointer = Generations::default().pointer(&store, &usage).await.map_err(store_error)?;
     let mut generations = vec![pointer.live];
-    generations.extend(pointer.beside.map(|shadow| shadow.generation));
+    generations.extend(pointer.shadow.map(|shadow| shadow.generation));
 
     let replay = Replay::new(store, system);
     let settled = i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! From a message body to an event, or to the reason why it must be set aside.
+//! Intake: from a message body to an event, or to the reason why the message must be quarantined.
 
 use super::{Data, Event, EventType, TYPE_PREFIX, types, upcast};
 use crate::events::kinds::Body;
@@ -13,14 +13,16 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 pub enum ReceivedMessage {
     /// Of a type and version this release knows.
     Known(Box<Event>),
-    /// Of another type or version: kept in the log, counted, without effect until a release knows it.
+    /// Of another type or version: kept in the log, counted, without effect until a release knows
+    /// it.
     Unknown {
         /// The whole type, prefix included.
         event_type: String,
     },
 }
 
-/// Why a message can't be an event. The text may quote the message, so it belongs beside the message and into no log.
+/// Why a message can't be an event. The text may quote the message, so it is stored with the
+/// message and never logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuarantineReason {
     /// Over [`MAX_MESSAGE_BYTES`].
@@ -46,7 +48,7 @@ pub enum QuarantineReason {
 }
 
 impl QuarantineReason {
-    /// A short name of the reason, for counting.
+    /// The code of the reason, for counting.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
@@ -58,8 +60,8 @@ impl QuarantineReason {
     }
 }
 
-/// Reads a message. `received_at` judges how far ahead times may be; a replay passes `None`, since that was
-/// judged when the message came in.
+/// Reads a message. `received_at` limits how far ahead times may be; a replay passes `None`, since
+/// that limit was applied when the message was received.
 pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessage, QuarantineReason> {
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(QuarantineReason::TooLarge);
@@ -129,7 +131,8 @@ impl Envelope {
     }
 }
 
-/// The digits after the last colon; `None` where they are too many for a version that could be known.
+/// The digits after the last colon; `None` where they are too many for a version that could be
+/// known.
 fn schema_version(schema: &str) -> Result<Option<u32>, QuarantineReason> {
     match schema.rsplit_once(':') {
         Some((_, digits)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -141,7 +144,7 @@ fn schema_version(schema: &str) -> Result<Option<u32>, QuarantineReason> {
     }
 }
 
-/// The times among an event's listed fields, beside the envelope's.
+/// The times among an event's listed fields, apart from the envelope's.
 fn listed_times(body: &Body) -> Vec<Timestamp> {
     match body {
         Body::UserCreated(types::UserCreated { created_at, .. }) => created_at.iter().copied().collect(),

@@ -173,7 +173,7 @@ data! {
         task_id: TaskId,
         user_id: UserId,
         cron: Text,
-        #[serde(default = "utc")]
+        #[serde(default = "empty")]
         timezone: Text,
         #[serde(default)]
         paused: bool,
@@ -199,8 +199,9 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
-fn utc() -> Text {
-    Text("UTC".to_owned())
+/// A schedule without a zone: to Temporal it is UTC, but leaves the zone to the cron string.
+fn empty() -> Text {
+    Text(String::new())
 }
 
 /// A field whose value may be taken away by `null`.

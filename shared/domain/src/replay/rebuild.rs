@@ -1,21 +1,22 @@
-//! A rebuild: how the log is cut into units of work, how far each is, and what is to be done next.
+//! A rebuild: how the log is divided into work units, how far each unit is, and which one is next.
 //!
-//! Units of one stage may be worked on at once, by any number of workers on any number of machines; a stage begins when
-//! the one before it is done. A unit is done anew if its worker dies, from where its checkpoint says, and does the very
-//! same again: everything it reads lies before [`RebuildPlan::cut`] and does not change any more.
+//! Units of one stage may run at once, by any number of workers on any number of machines; a stage
+//! begins when the one before it is done. If a worker dies, another continues its unit from the
+//! last checkpoint and does the very same work: everything a unit reads lies before
+//! [`RebuildPlan::cut`] and does not change any more.
 //!
 //! | stage | one unit a | reads | writes |
 //! |---|---|---|---|
-//! | entities | lane of the log | the lane's events | items and rows of all entities but tasks; runs, with the states of tasks |
-//! | tasks | generation | runs of entities: states and totals of tasks | their items and rows; runs |
-//! | queries | generation | runs of tasks: totals of queries | their items and their ranking; runs |
-//! | counters | generation | all runs | the counters |
+//! | entities | lane of the log | the lane's events | items and rows of all entities but tasks; subtotals, with the states of tasks |
+//! | tasks | generation | subtotals of entities: states and totals of tasks | their items and rows; subtotals |
+//! | queries | generation | subtotals of tasks: totals of queries | their items and their ranking; subtotals |
+//! | counters | generation | all subtotals | the counters |
 //!
 //! A unit that does not fit into memory is split into the two halves of its keys ([`Slice`]).
 
 pub mod fold;
-pub mod runs;
 mod slice;
+pub mod subtotals;
 
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
@@ -34,7 +35,7 @@ pub struct RebuildPlan {
     pub lanes: u32,
     /// The hour in which the log begins, as hours since 1970.
     pub since: i64,
-    /// What the log received before this is built from; what came later is caught up with.
+    /// The rebuild reads what the log received before this time; catching up reads the rest.
     pub cut: Timestamp,
     /// When the rebuild began.
     pub started_at: Timestamp,
@@ -85,7 +86,7 @@ impl Stage {
         }
     }
 
-    /// The lanes of the log that it is divided by: none if it reads runs alone.
+    /// The lanes of the log that it is divided by: none if it reads subtotals alone.
     fn lanes(self) -> Vec<Option<u32>> {
         match self {
             Self::Entities => keys::entity_lanes().map(Some).collect(),
@@ -94,14 +95,14 @@ impl Stage {
     }
 }
 
-/// A piece of work.
+/// One work unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RebuildUnit {
     /// Its stage.
     pub stage: Stage,
-    /// Of which lane of the log, if of one.
+    /// The lane of the log that it reads, if it reads one.
     pub lane: Option<u32>,
-    /// Of which keys.
+    /// The part of all keys that it covers.
     pub slice: Slice,
 }
 
@@ -138,16 +139,16 @@ impl RebuildUnit {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnitState {
-    /// To be done, or being done.
+    /// Waiting for a worker, or in progress.
     #[default]
     Open,
-    /// Too large; its halves are done instead.
+    /// Too large; its two halves replace it.
     Split,
     /// Done.
     Done,
 }
 
-/// What a unit has found and done.
+/// Counts of what a unit has read and written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
@@ -157,21 +158,22 @@ pub struct Tally {
     pub unknown: BTreeMap<String, u64>,
     /// Parts of the log, or messages in them, that can't be read.
     pub undecodable: u64,
-    /// The keys of the first of them.
+    /// The keys of the first 50 of them.
     pub undecodable_in: Vec<String>,
     /// Items written.
     pub items: u64,
     /// Write units, in halves.
     pub write_halves: u64,
-    /// Pieces of subtotals put aside.
-    pub runs: u32,
+    /// Pieces of subtotals stored for later stages.
+    #[serde(rename = "runs")]
+    pub subtotal_pieces: u32,
 }
 
 /// Keys of undecodable records, and unknown types, that a tally names.
 const NAMED: usize = 50;
 /// Characters of the name of an unknown type that are kept.
 const TYPE_CHARS: usize = 80;
-/// What further unknown types are counted as.
+/// The name under which further unknown types are counted.
 const OTHERS: &str = "(others)";
 
 impl Tally {
@@ -181,7 +183,7 @@ impl Tally {
         self.undecodable += other.undecodable;
         self.items += other.items;
         self.write_halves += other.write_halves;
-        self.runs += other.runs;
+        self.subtotal_pieces += other.subtotal_pieces;
         for (event_type, count) in &other.unknown {
             self.unknown(event_type, *count);
         }
@@ -206,26 +208,27 @@ impl Tally {
     }
 }
 
-/// What the item of a unit says.
+/// The state of a unit, as its item stores it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitProgress {
     /// How far it is.
     pub state: UnitState,
-    /// Entities, queries or counters whose items are written, in their order.
+    /// How many of its entities, queries or counters are written, in their order.
     pub written: u64,
-    /// Who works on it, until when, in milliseconds of unix time.
+    /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
-    /// What it has found and done.
+    /// What it has read and written.
     pub tally: Tally,
 }
 
 impl UnitProgress {
-    /// True if nobody works on it.
+    /// True if no worker has a valid claim on it.
     pub fn is_free(&self, now: Timestamp) -> bool {
         self.state == UnitState::Open && self.claim.as_ref().is_none_or(|(_, until)| *until < now.millis())
     }
 
-    /// The attributes of its item: one text, by which a writer sees whether another was first.
+    /// The attributes of its item: one text, so that a conditional write notices any other
+    /// worker's write.
     pub fn store(&self) -> serde_json::Result<Attributes> {
         Ok(Attributes::from([(PROGRESS.to_owned(), Value::Text(serde_json::to_string(self)?))]))
     }
@@ -236,7 +239,7 @@ pub const PROGRESS: &str = "progress";
 /// The attribute of a plan's item.
 pub const PLAN: &str = "plan";
 
-/// A rebuild as it stands.
+/// The state of a rebuild: its plan and all of its units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RebuildBoard {
     /// What is built.
@@ -245,19 +248,19 @@ pub struct RebuildBoard {
     pub units: BTreeMap<RebuildUnit, UnitProgress>,
 }
 
-/// What is to be done next.
+/// The answer to a worker that looks for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextUnit {
-    /// This unit.
+    /// Work on this unit.
     Work(RebuildUnit, UnitProgress),
-    /// Nothing, until others are done with theirs.
+    /// Wait: other workers hold all open units of the stage.
     Wait,
-    /// Nothing: all items are written.
+    /// All items are written.
     Finished,
 }
 
 impl RebuildBoard {
-    /// A rebuild that begins.
+    /// A rebuild of which nothing is done yet.
     pub fn new(plan: RebuildPlan) -> Self {
         Self {
             plan,
@@ -265,7 +268,7 @@ impl RebuildBoard {
         }
     }
 
-    /// Reads the items of a rebuild; `None` if there is no plan among them.
+    /// Reads the items of a rebuild; `None` without a plan among them.
     pub fn load(items: &[Item]) -> Result<Option<Self>, Corrupt> {
         let mut plan = None;
         let mut units = BTreeMap::new();
@@ -282,7 +285,7 @@ impl RebuildBoard {
         Ok(plan.map(|plan| Self { plan, units }))
     }
 
-    /// What to do next, for a worker that is looking for work.
+    /// The next unit for a worker that looks for work.
     pub fn next(&self, now: Timestamp) -> NextUnit {
         let open = |stage| {
             self.units
@@ -296,19 +299,21 @@ impl RebuildBoard {
         free.map_or(NextUnit::Wait, |(unit, progress)| NextUnit::Work(*unit, progress.clone()))
     }
 
-    /// The units of earlier stages that have put something aside for one of a later stage, with their numbers of pieces.
-    pub fn runs_for(&self, stage: Stage) -> Vec<(RebuildUnit, u32)> {
+    /// The units of earlier stages whose subtotals a unit of this stage reads, with their numbers
+    /// of pieces.
+    pub fn subtotals_for(&self, stage: Stage) -> Vec<(RebuildUnit, u32)> {
         let reads = |from: Stage| match stage {
             Stage::Entities => false,
             Stage::Tasks => from == Stage::Entities,
             Stage::Queries => from == Stage::Tasks,
             Stage::Counters => from != Stage::Counters,
         };
-        let runs = self.units.iter().filter(|(unit, progress)| reads(unit.stage) && progress.tally.runs > 0);
-        runs.map(|(unit, progress)| (*unit, progress.tally.runs)).collect()
+        let pieces = |progress: &UnitProgress| progress.tally.subtotal_pieces;
+        let units = self.units.iter().filter(|(unit, progress)| reads(unit.stage) && pieces(progress) > 0);
+        units.map(|(unit, progress)| (*unit, pieces(progress))).collect()
     }
 
-    /// What all units have found and done so far.
+    /// The sum over all units so far.
     pub fn tally(&self) -> Tally {
         self.units.values().fold(Tally::default(), |mut sum, progress| {
             sum.add(&progress.tally);

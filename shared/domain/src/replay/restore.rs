@@ -1,4 +1,4 @@
-//! Mending a table in place from a copy of it: which tables, and what of a copy.
+//! Restoring a table in place from a copy of it: which tables, and which items of a copy.
 
 pub mod seals;
 
@@ -11,35 +11,35 @@ use crate::storage::keys::{
     PROJECTIONS_TABLE_PREFIX, QUARANTINE_TABLE,
 };
 
-/// A table whose items can't be made anew.
+/// A table whose items can't be recomputed from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestorableTable {
     /// The log.
     Events,
     /// The audit trail.
     Audit,
-    /// Messages set aside.
+    /// Quarantined messages.
     Quarantine,
     /// Pointers and other small shared state.
     Control,
 }
 
-/// What becomes of an item of a copy.
+/// What an item of a copy is to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// It is compared with the table's.
-    Compared,
-    /// It belongs to the table, and is left out all the same.
-    LeftOut(Control),
-    /// It is none of this table's, or holds what nobody of us writes.
+pub enum CopiedItem {
+    /// It is compared with the table's item.
+    Restorable,
+    /// It belongs to the table, but its kind is never restored.
+    NotRestored(Control),
+    /// It does not belong to this table, or holds a value that this system never writes.
     Foreign,
 }
 
 impl RestorableTable {
-    /// The table of this name; of others, what to do instead.
+    /// The table with this name.
     ///
     /// # Errors
-    /// If it is not mended from a copy.
+    /// For tables that are not restored from a copy: the text says what to do instead.
     pub fn parse(table: &str) -> Result<Self, &'static str> {
         match table {
             EVENTS_TABLE => Ok(Self::Events),
@@ -64,46 +64,49 @@ impl RestorableTable {
         }
     }
 
-    /// Whether an item of the table is never changed by us: then one that differs from a copy's was tampered with. In the
-    /// other tables it is the newer one: of a message that came again, or of a pointer that was moved.
+    /// Whether this system never changes an item of the table: then one that differs from the
+    /// copy's was tampered with. In the other tables it is the newer one: a message that was
+    /// received again, or a pointer that was moved.
     pub const fn is_overwritable(self) -> bool {
         matches!(self, Self::Events | Self::Audit)
     }
 
-    /// What becomes of an item of a copy. A copy of another table holds none of this table's.
-    pub fn part(self, item: &Item) -> Part {
+    /// Classifies an item of a copy. All items of a copy of another table are
+    /// [`CopiedItem::Foreign`].
+    pub fn classify(self, item: &Item) -> CopiedItem {
         let key = &item.key;
         let foreign = |value: &Value| matches!(value, Value::Text(text) if text.starts_with(FOREIGN));
         if item.attributes.values().any(foreign) {
-            return Part::Foreign;
+            return CopiedItem::Foreign;
         }
         let ours = match self {
             Self::Events => keys::parse_log(key).is_some(),
             Self::Audit if key.pk == AUDIT_SEALS => Seal::load(item).is_some(),
             Self::Audit => Link::load(item).is_some(),
             Self::Quarantine => {
-                keys::quarantines().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
+                keys::quarantine_partitions().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
                     && keys::parse_quarantine(key).is_some()
             }
             Self::Control => match keys::parse_control(key) {
-                Some(kind) if !is_restored(kind) => return Part::LeftOut(kind),
+                Some(kind) if !is_restored(kind) => return CopiedItem::NotRestored(kind),
                 kind => kind.is_some(),
             },
         };
-        if ours { Part::Compared } else { Part::Foreign }
+        if ours { CopiedItem::Restorable } else { CopiedItem::Foreign }
     }
 }
 
-/// What of the control table is restored: what nothing else tells. An order that is missing has mostly been sent since,
-/// and sent again it could undo what came later, such as a reactivation. The rest is of the moment, or of whoever is at it.
+/// Items of the control table are restored if nothing else records them. An outbox entry that is
+/// missing has most likely been sent since; sent again, it could undo what came later, such as a
+/// reactivation. All others are short-lived.
 const fn is_restored(kind: Control) -> bool {
     match kind {
         Control::Generation | Control::LogBeginning | Control::Deactivation => true,
-        Control::Order
+        Control::OutboxEntry
         | Control::Limit
         | Control::KeyUse
         | Control::Rebuild
-        | Control::Run
+        | Control::Subtotals
         | Control::Import => false,
     }
 }
@@ -123,8 +126,8 @@ mod tests {
         RestorableTable::Control,
     ];
 
-    fn part(table: RestorableTable, key: Key) -> Part {
-        table.part(&Item { key, attributes: Attributes::new() })
+    fn part(table: RestorableTable, key: Key) -> CopiedItem {
+        table.classify(&Item { key, attributes: Attributes::new() })
     }
 
     fn bare(key: Key) -> Item {
@@ -158,54 +161,54 @@ mod tests {
     fn a_copy_of_another_table_holds_nothing_that_is_restored() {
         for table in TABLES {
             for of in TABLES {
-                let expected = if table == of { Part::Compared } else { Part::Foreign };
+                let expected = if table == of { CopiedItem::Restorable } else { CopiedItem::Foreign };
                 for item in items_of(of) {
-                    assert_eq!(table.part(&item), expected, "{item:?} in {table:?}");
+                    assert_eq!(table.classify(&item), expected, "{item:?} in {table:?}");
                 }
             }
             let row = keys::rows(keys::Index::Audit, keys::StatusPartition::All, keys::Lanes::ONE.of(&[]));
             let foreign = Key { pk: keys::in_facet("all", &row), sk: keys::audit_seal(0).sk };
-            assert_eq!(part(table, foreign), Part::Foreign);
+            assert_eq!(part(table, foreign), CopiedItem::Foreign);
         }
     }
 
     #[test]
-    fn of_control_only_what_nothing_else_tells_is_restored() {
+    fn control_items_are_restored_only_if_nothing_else_records_them() {
         let user = UserId::parse("00000000-0000-0000-0000-0000000000ad").unwrap();
         let left_out = [
-            (keys::outbox("cause", ""), Control::Order),
+            (keys::outbox("cause", ""), Control::OutboxEntry),
             (keys::limit(user), Control::Limit),
             (keys::key_used(&KeyId::parse("key").unwrap()), Control::KeyUse),
             (keys::rebuild_plan("g2"), Control::Rebuild),
             (keys::position("g2"), Control::Rebuild),
-            (keys::run("g2", "tasks", 1), Control::Run),
+            (keys::subtotals_piece("g2", "tasks", 1), Control::Subtotals),
             (keys::import("digest"), Control::Import),
         ];
         for (key, kind) in left_out {
-            assert_eq!(part(RestorableTable::Control, key), Part::LeftOut(kind));
+            assert_eq!(part(RestorableTable::Control, key), CopiedItem::NotRestored(kind));
         }
     }
 
-    /// Among the seals it would stop the sealing, and could not be taken away again.
+    /// Among the seals such an item would stop the sealing, and could not be removed again.
     #[test]
-    fn what_only_lies_where_items_of_the_table_lie_is_not_put_there() {
+    fn items_with_valid_partitions_but_invalid_contents_are_foreign() {
         let nonsense = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() };
         for key in [nonsense("seals", "nonsense"), keys::audit_seal(3), nonsense("r#2026033110#0", "x")] {
-            assert_eq!(part(RestorableTable::Audit, key), Part::Foreign);
+            assert_eq!(part(RestorableTable::Audit, key), CopiedItem::Foreign);
         }
         for (pk, sk) in
             [("generation", "x"), ("generation#x", "live"), ("log", "x"), ("deactivation#x", "patch")]
         {
-            assert_eq!(part(RestorableTable::Control, nonsense(pk, sk)), Part::Foreign, "{pk} {sk}");
+            assert_eq!(part(RestorableTable::Control, nonsense(pk, sk)), CopiedItem::Foreign, "{pk} {sk}");
         }
     }
 
-    /// It would come out as a text that stands for it.
+    /// Such a value would be written as the text that stands for it.
     #[test]
-    fn what_nobody_of_us_writes_is_not_put_anywhere() {
+    fn items_with_values_of_foreign_kinds_are_foreign() {
         let attributes = Attributes::from([("x".to_owned(), Value::Text(format!("{FOREIGN}Bool(true)")))]);
         let item = Item { key: keys::log(AT, 1, "writer", 2), attributes };
-        assert_eq!(RestorableTable::Events.part(&item), Part::Foreign);
+        assert_eq!(RestorableTable::Events.classify(&item), CopiedItem::Foreign);
     }
 
     #[test]

@@ -1,24 +1,25 @@
-//! Events without what is personal: for filling a test environment from a real log.
+//! Events without personal data: for filling a test environment from a real log.
 //!
-//! Only what the event contract lists is kept. Of that, texts that may say something about a person, and what opens a
-//! door, become pseudonyms: the same text always the same one, so that everything that counts equal texts counts the same.
+//! Only fields that the event contract lists are kept. Of those, texts that may describe a person,
+//! and credentials, become pseudonyms. Equal texts get equal pseudonyms, so that whatever counts
+//! equal texts counts the same.
 
 use crate::deactivation::commands::SOURCE;
 use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
 use crate::values::digest;
 use serde_json::{Map, Value, json};
 
-/// Every field that the contract lists, and what becomes of it. One that is not named here is left out, so that a field
-/// which is listed one day leaks nothing; a test tells that it is missing.
+/// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
+/// a new one leaks nothing; a test reports the missing rule.
 const FIELDS: [(&str, Rule); 36] = [
     ("email", Rule::Email),
-    ("clerk_user_id", Rule::Named("user_")),
-    ("search_query", Rule::Named("query ")),
-    ("error_message", Rule::Named("message ")),
-    ("name", Rule::Named("name ")),
-    ("reason", Rule::Named("reason ")),
-    ("by", Rule::Named("by ")),
-    ("schedule", Rule::Named("schedule ")),
+    ("clerk_user_id", Rule::Pseudonym("user_")),
+    ("search_query", Rule::Pseudonym("query ")),
+    ("error_message", Rule::Pseudonym("message ")),
+    ("name", Rule::Pseudonym("name ")),
+    ("reason", Rule::Pseudonym("reason ")),
+    ("by", Rule::Pseudonym("by ")),
+    ("schedule", Rule::Pseudonym("schedule ")),
     ("key_hash", Rule::Hash),
     ("key_prefix", Rule::Fixed("sk_")),
     ("user_id", Rule::Keep),
@@ -53,12 +54,13 @@ const FIELDS: [(&str, Rule); 36] = [
 enum Rule {
     Keep,
     Email,
-    Named(&'static str),
+    Pseudonym(&'static str),
     Hash,
     Fixed(&'static str),
 }
 
-/// A message with pseudonyms; `None` if it is no event. Without the salt nobody can try texts out.
+/// A message with pseudonyms; `None` if it is no event. Without the salt nobody can find a text by
+/// trying.
 pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
     let envelope: Map<String, Value> = serde_json::from_str(message).ok()?;
     let mut kept: Map<String, Value> = ["specversion", "id", "source", "type", "time"]
@@ -72,10 +74,10 @@ pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
             kept.insert("dataschema".to_owned(), json!(schema));
             let mut data: Value = serde_json::from_str(&event.body.to_json().ok()?).ok()?;
             let fields = data.as_object_mut()?;
-            fields.retain(|name, value| replaced(name, value, salt));
+            fields.retain(|name, value| apply_rule(name, value, salt));
             data
         }
-        // Nothing is known of its fields.
+        // None of its fields are listed.
         ReceivedMessage::Unknown { .. } => {
             kept.extend(envelope.get("dataschema").map(|schema| ("dataschema".to_owned(), schema.clone())));
             json!({})
@@ -85,11 +87,11 @@ pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
     Some(Value::Object(kept).to_string())
 }
 
-/// False if the field must go.
-fn replaced(name: &str, value: &mut Value, salt: &[u8]) -> bool {
+/// Applies a field's rule; false if the field must be omitted.
+fn apply_rule(name: &str, value: &mut Value, salt: &[u8]) -> bool {
     let Some((_, rule)) = FIELDS.iter().find(|(field, _)| *field == name) else { return false };
     let Some(text) = value.as_str() else { return true };
-    // Who acts by a command of ours is no person.
+    // Our own commands act in the name of no person.
     if text == SOURCE {
         return true;
     }
@@ -98,7 +100,7 @@ fn replaced(name: &str, value: &mut Value, salt: &[u8]) -> bool {
     *value = match rule {
         Rule::Keep => return true,
         Rule::Email => json!(format!("{short}@example.invalid")),
-        Rule::Named(prefix) => json!(format!("{prefix}{short}")),
+        Rule::Pseudonym(prefix) => json!(format!("{prefix}{short}")),
         Rule::Hash => json!(hash),
         Rule::Fixed(text) => json!(text),
     };
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_personal_becomes_a_pseudonym_and_what_is_not_listed_goes() {
+    fn personal_texts_become_pseudonyms_and_unlisted_fields_are_omitted() {
         let data = json!({ "user_id": USER, "clerk_user_id": "user_ann", "email": "ann@example.com", "role": "admin",
             "phone": "secret" });
         let ann = scrubbed(&event("user.created", data), "salt");
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_is_an_event_of_the_same_entity_and_kind() {
+    fn a_scrubbed_event_has_the_same_entity_and_type() {
         let key =
             json!({ "key_id": "k", "user_id": USER, "key_hash": "ab".repeat(32), "key_prefix": "sk_live_x" });
         let failed = json!({ "execution_id": USER, "task_id": USER, "user_id": USER, "error": "no ann@example.com",
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_unknown_type_only_the_envelope_is_kept_and_no_event_is_none() {
+    fn unknown_types_keep_only_their_envelope_and_other_messages_are_none() {
         let unknown = scrubbed(&event("moon.rose", json!({ "email": "ann@example.com" })), "salt");
         assert_eq!((&unknown["type"], &unknown["data"]), (&json!("ai.torale.moon.rose"), &json!({})));
         assert_eq!(scrub("{}", b"salt"), None);

@@ -1,6 +1,8 @@
-//! Every key of every table is made and parsed here and in the files of this folder, and nowhere else.
+//! Every key of every table is made and parsed here and in the files of this folder, and nowhere
+//! else.
 //!
-//! **`torale-projections-<generation>`** (written by consumer, deactivation and replay; read by all):
+//! **`torale-projections-<generation>`** (written by consumer, deactivation and replay; read by
+//! all):
 //!
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
@@ -8,34 +10,34 @@
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
 //! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | of a task, `at`: since when |
-//! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
+//! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | login look-up | `l#<clerk user id>` | user id | |
-//! | row of a list | `r#<index>#<stream>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not tell |
+//! | row of a list | `r#<index>#<status>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not name it |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
 //! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>` or `m#<yyyymm>`, errors with `#<type>` | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
-//! `p` is a counter's population: when it reaches 0 the counter is empty and its item goes.
+//! `p` is a counter's population: when it reaches 0 the counter is empty and its item is deleted.
 //!
 //! | table | pk | sk | attributes | rule |
 //! |---|---|---|---|---|
 //! | `torale-events` | `<yyyymmddhh of receipt>#<lane>` | time of receipt, writer, part | `events` (zstd NDJSON), `n` | insert only |
-//! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | goes when it is redriven |
-//! | `torale-control` | `generation` | `live` | `generation`, `lanes`; `beside`, `beside_lanes`: one that is written as well | by replay alone |
-//! | `torale-control` | `log` | `beginning` | `hour` of the log's first part | by who appends, once an instance |
-//! | `torale-control` | `generation` | `last` | `number`: the greatest that a generation was named by | by replay alone |
-//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `rebuild.rs` | by replay alone, until the generation is dropped |
-//! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `rebuild/runs.rs` | by replay alone, until the generation is built |
+//! | `torale-quarantine` | `<first digit of sk>` | SHA-256 of the body, part | `reason`, `code`, `body`, `received_at`, `parts` | deleted when it is redriven |
+//! | `torale-control` | `generation` | `live` | `generation`, `lanes`; `beside`, `beside_lanes`: the shadow generation | by replay alone |
+//! | `torale-control` | `log` | `beginning` | `hour` of the log's first record | by whoever appends, once an instance |
+//! | `torale-control` | `generation` | `last` | `number`: the greatest in a name of a generation | by replay alone |
+//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `replay/rebuild.rs` | by replay alone, until the generation is dropped |
+//! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `replay/rebuild/subtotals.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
-//! | `torale-control` | `limit#<user>` | `requests` | see `limits.rs`, `expires_at` | one conditional write a request |
+//! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
-//! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin asked for | with its event |
-//! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `outbox.rs` | until its commands are sent |
-//! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit.rs` | insert only |
+//! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin requested | with its event |
+//! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `deactivation/outbox.rs` | until its commands are sent |
+//! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit/record.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |
-//! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal, and by `cargo audit-verify reindex` anew |
+//! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal, and again by `cargo audit-verify reindex` |
 
 mod audit;
 mod control;
@@ -55,7 +57,7 @@ pub use replay::*;
 
 /// The append-only log of events.
 pub const EVENTS_TABLE: &str = "torale-events";
-/// Messages set aside.
+/// Quarantined messages.
 pub const QUARANTINE_TABLE: &str = "torale-quarantine";
 /// Pointers and other small shared state.
 pub const CONTROL_TABLE: &str = "torale-control";
@@ -112,7 +114,7 @@ pub fn projections_table(generation: &str) -> String {
 pub struct Lanes(u32);
 
 impl Lanes {
-    /// Of what is not spread.
+    /// A single lane: items that are not spread.
     pub const ONE: Self = Self(1);
     /// The lanes of a new installation.
     pub const DEFAULT: Self = Self(2);
@@ -181,11 +183,12 @@ impl Index {
     }
 }
 
-/// The part of an index that holds the rows of one state, so that a filter reads only its own rows.
+/// The part of an index that holds the rows of one status, so that a filter reads only its own
+/// rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusPartition {
-    /// Indexes without states.
+    /// Indexes without statuses.
     All,
     /// Executions that have not ended.
     Running,
@@ -259,7 +262,8 @@ pub fn user_day(user: UserId, day: Day) -> Key {
     key(user_pk(user), format!("d#{}", day.digits()))
 }
 
-/// All that the list of users shows of one: its days from `day` on, then the entity and its totals.
+/// The items of a user that the list of users shows: the days from `day` on, then the entity and
+/// its totals.
 pub fn user_since(user: UserId, day: Day) -> (String, String) {
     (user_pk(user), format!("d#{}", day.digits()))
 }
@@ -303,12 +307,12 @@ pub fn parse_key_lookup(key: &Key) -> Option<(KeyId, bool)> {
     Some((KeyId::parse(&unescaped(id))?, revoked))
 }
 
-/// Look-up of a user by its name at the identity provider.
+/// Look-up of a user by their id at the identity provider.
 pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
     key(login_lookup_pk(clerk), user.to_string())
 }
 
-/// The partition that holds all users with one name at the identity provider.
+/// The partition that holds all users with one id at the identity provider.
 pub fn login_lookup_pk(clerk: &ClerkUserId) -> String {
     format!("l#{}", escaped(clerk.as_str()))
 }
@@ -318,25 +322,26 @@ pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
     UserId::parse(&key.sk)
 }
 
-/// The row of a task that is to be stopped when its user is deactivated.
+/// The row of an active task: it is paused when its user is deactivated.
 pub fn active_task(user: UserId, task: TaskId) -> Key {
     key(owned(user), format!("t#{task}"))
 }
 
-/// The row of an API key that is to be revoked when its user is deactivated.
+/// The row of a live API key: it is revoked when its user is deactivated.
 pub fn live_key(user: UserId, id: &KeyId) -> Key {
     key(owned(user), format!("{LIVE_KEYS}{}", escaped(id.as_str())))
 }
 
-/// How the sort keys of [`live_key`]s begin.
+/// The prefix of the sort keys of [`live_key`]s.
 pub const LIVE_KEYS: &str = "k#";
 
-/// The partition of what is to be stopped when a user is deactivated.
+/// The partition of a user's active tasks and live keys: they are stopped when the user is
+/// deactivated.
 pub fn owned(user: UserId) -> String {
     format!("o#{user}")
 }
 
-/// What a row of [`owned`] stands for.
+/// The resource that a row of [`owned`] stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owned {
     /// An active task.
@@ -345,7 +350,8 @@ pub enum Owned {
     Key(KeyId),
 }
 
-/// Reads a row of [`owned`]; `None` is a row that nobody writes, which its reader must report.
+/// Reads a row of [`owned`]; `None` for a row that this system never writes, which its reader must
+/// report.
 pub fn parse_owned(key: &Key) -> Option<Owned> {
     match key.sk.split_once('#')? {
         ("t", id) => TaskId::parse(id).map(Owned::Task),
@@ -364,15 +370,16 @@ pub fn task_states(lane: Lane) -> Key {
     key(format!("c#tasks#{}", lane.0), "t")
 }
 
-/// The partition with the rows of one stream in one lane, ordered by time, then id.
-pub fn rows(index: Index, stream: StatusPartition, lane: Lane) -> String {
-    format!("r#{}#{}#{}", index.name(), stream.name(), lane.0)
+/// The partition with the rows of one status in one lane, ordered by time, then id.
+pub fn rows(index: Index, status: StatusPartition, lane: Lane) -> String {
+    format!("r#{}#{}#{}", index.name(), status.name(), lane.0)
 }
 
-/// The row of an entity in the list of a time. Ids over 480 bytes are cut in the key and told apart by a hash.
-pub fn row(index: Index, stream: StatusPartition, lane: Lane, at: Timestamp, id: &[&str]) -> Key {
+/// The row of an entity in the list of a time. Ids over 480 bytes are cut in the key and told
+/// apart by a hash.
+pub fn row(index: Index, status: StatusPartition, lane: Lane, at: Timestamp, id: &[&str]) -> Key {
     let parts: Vec<String> = id.iter().map(|part| short_enough(part)).collect();
-    key(rows(index, stream, lane), format!("{}{}", row_time(at), parts.join(SEPARATOR)))
+    key(rows(index, status, lane), format!("{}{}", row_time(at), parts.join(SEPARATOR)))
 }
 
 /// The least sort key of a row at a time.
@@ -414,7 +421,8 @@ fn short_enough(id: &str) -> String {
 
 const SEPARATOR: &str = "\u{1}";
 
-/// Keeps the order of texts and frees the lowest characters, so that a separator sorts before every id.
+/// Keeps the order of texts and frees the lowest characters, so that a separator sorts before
+/// every id.
 fn escaped(id: &str) -> String {
     let mut text = String::with_capacity(id.len());
     for character in id.chars() {
@@ -507,7 +515,7 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
     Some((node, tag))
 }
 
-/// Where a part of a batch of received events lies in the log.
+/// The key of a record of the log: one part of a batch of received events.
 pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
     key(log_partition(received_at.hour(), lane), format!("{}#{writer}#{part:04}", row_time(received_at)))
 }
@@ -517,7 +525,7 @@ pub fn log_lane(of: &EntityKey) -> u32 {
     Lanes(LOG_LANES).of(entity(of).pk.as_bytes()).0
 }
 
-/// Where a part of a message that was set aside lies; the same message always in the same place.
+/// The key of a part of a quarantined message: the same message always has the same keys.
 pub fn quarantine(body: &[u8], part: usize) -> Key {
     let hash = sha256_hex(&[body]);
     key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))

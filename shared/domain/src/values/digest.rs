@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over parts, each preceded by its length (8 bytes, big-endian); of one part, over that part alone.
+/// SHA-256 over parts, each preceded by its length (8 bytes, big-endian); of one part, over that
+/// part alone.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -139,7 +139,7 @@ sha256_hex! {
 }
 
 impl Digest {
-    /// The digest of nothing that came before: 64 zeros.
+    /// The digest that the first record or seal names as its previous: 64 zeros.
     pub fn none() -> Self {
         Self("0".repeat(64))
     }
@@ -182,7 +182,7 @@ pub struct ChainId {
 }
 
 impl ChainId {
-    /// `unique` must be like no other: 1 to 64 letters and digits.
+    /// `unique` must differ from that of every other chain: 1 to 64 letters and digits.
     pub fn new(hour: Hour, unique: &str) -> Self {
         Self { hour, unique: unique.to_owned() }
     }

@@ -1,4 +1,4 @@
-//! One type for every time: whole milliseconds since 1970 in UTC, made at the edge or read from text.
+//! One type for every time: whole milliseconds since 1970 in UTC, from the clock or read from text.
 
 use crate::values::schema::described;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
@@ -30,8 +30,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T`, a leap second and what is no
-    /// year of four digits in UTC are refused.
+    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T`, a leap
+    /// second and what is no year of four digits in UTC are refused.
     pub fn parse(text: &str) -> Option<Self> {
         let separator = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
         let leap_second = text.get(17..19) == Some("60");

@@ -1,9 +1,11 @@
-//! W3C trace context: the one id that a request, its commands and the events that follow from them share in all logs.
+//! W3C trace context: the id that a request, its commands and the events that follow from them
+//! share in all logs.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The `traceparent` of a request, a command or an event: `00-<trace>-<span>-<flags>`, in lower-case hexadecimal.
+/// The `traceparent` of a request, a command or an event: `00-<trace>-<span>-<flags>`, in
+/// lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TraceParent(String);
@@ -12,7 +14,7 @@ pub struct TraceParent(String);
 const TRACE: std::ops::Range<usize> = 3..35;
 
 impl TraceParent {
-    /// Version 00 of the W3C's form; anything else is no trace.
+    /// Reads version 00 of the W3C's form; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('-').collect();
         let [version, trace, span, flags] = parts.as_slice() else { return None };
@@ -20,7 +22,8 @@ impl TraceParent {
         sound.then(|| Self(text.to_owned()))
     }
 
-    /// What X-Ray's header says: `Root=1-<8 digits>-<24 digits>;Parent=<16 digits>;Sampled=<0 or 1>` and more, in any order.
+    /// Reads X-Ray's header: `Root=1-<8 digits>-<24 digits>;Parent=<16 digits>;Sampled=<0 or 1>`,
+    /// in any order.
     pub fn from_xray(header: &str) -> Option<Self> {
         let field = |name| {
             let fields = header.split(';').filter_map(|field| field.trim().split_once('='));
@@ -36,14 +39,14 @@ impl TraceParent {
         Self::parse(&format!("00-{seconds}{rest}-{}-{flags}", field("Parent")?))
     }
 
-    /// Of a message, if it carries one. Whatever else is wrong with the message is no matter here.
+    /// The trace of a message, if it carries one. Other faults of the message are ignored here.
     pub fn of_message(body: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Extension<'a> {
             #[serde(borrow)]
             traceparent: Option<std::borrow::Cow<'a, str>>,
         }
-        // Most messages are spared a second parse.
+        // Saves most messages a second parse.
         if !body.contains("\"traceparent\"") {
             return None;
         }
@@ -56,7 +59,8 @@ impl TraceParent {
         &self.0
     }
 
-    /// The id of the trace: what logs name it by. X-Ray writes it as `1-`, 8 digits, `-`, 24 digits.
+    /// The id of the trace, as it stands in logs. X-Ray writes it as `1-`, 8 digits, `-`, 24
+    /// digits.
     pub fn trace_id(&self) -> &str {
         self.0.get(TRACE).unwrap_or_default()
     }
@@ -66,7 +70,7 @@ fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Ids of zeros alone are no ids.
+/// An id that is all zeros is invalid.
 fn is_id(text: &str, length: usize) -> bool {
     is_hex(text, length) && text.bytes().any(|b| b != b'0')
 }
@@ -85,7 +89,7 @@ impl From<TraceParent> for String {
     }
 }
 
-/// A text is no `traceparent`.
+/// The text is no `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidTraceParent;
 
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn x_rays_header_says_the_same() {
+    fn x_rays_header_gives_the_same_trace() {
         let root = "Root=1-5759e988-bd862e3fe1be46a994272793";
         let sampled = format!("{root};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a8:0");
         assert_eq!(TraceParent::from_xray(&sampled).unwrap().as_str(), GOOD);
@@ -133,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_tells_its_trace_if_it_has_one() {
+    fn the_trace_of_a_message_is_read_from_its_traceparent() {
         assert_eq!(
             TraceParent::of_message(&format!(r#"{{"traceparent":"{GOOD}","x":1}}"#)).unwrap().as_str(),
             GOOD

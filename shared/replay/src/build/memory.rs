@@ -1,6 +1,6 @@
-//! The same build without a store: the log's items as they should be, handed to whoever asks, for comparing.
+//! The same build without a store: the items that the log says should exist, for comparing.
 
-use super::place::RebuildSink;
+use super::sink::RebuildSink;
 use super::{UnitOutcome, UnitWorker};
 use crate::{Replay, ReplayError, StopSignal};
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::Lanes;
 use torale_platform::store::{StoreError, Usage};
 
-/// Hands items on; keeps subtotals in memory, compressed.
+/// Hands items to a callback; keeps subtotals in memory, compressed.
 struct InMemory<F> {
     each: F,
     pieces: Mutex<HashMap<(RebuildUnit, u32), Vec<u8>>>,
@@ -25,36 +25,36 @@ impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
         Ok(())
     }
 
-    async fn put_aside(
+    async fn save_subtotals(
         &self,
         unit: RebuildUnit,
         number: u32,
         piece: &str,
         _usage: &Usage,
     ) -> Result<(), ReplayError> {
-        let packed = zstd::bulk::compress(piece.as_bytes(), 1).map_err(|e| gone(&e))?;
+        let packed = zstd::bulk::compress(piece.as_bytes(), 1).map_err(|e| missing_piece(&e))?;
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner).insert((unit, number), packed);
         Ok(())
     }
 
-    async fn piece(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
+    async fn load_subtotals(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
         let packed = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).get(&(unit, number)).cloned();
-        let packed = packed.ok_or_else(|| gone(&"a piece was not put aside"))?;
-        let text = zstd::decode_all(packed.as_slice()).map_err(|e| gone(&e))?;
-        String::from_utf8(text).map_err(|e| gone(&e))
+        let packed = packed.ok_or_else(|| missing_piece(&"a piece of subtotals is missing"))?;
+        let text = zstd::decode_all(packed.as_slice()).map_err(|e| missing_piece(&e))?;
+        String::from_utf8(text).map_err(|e| missing_piece(&e))
     }
 
-    async fn keep(&self, _unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
+    async fn checkpoint(&self, _unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         Ok(())
     }
 }
 
-fn gone(fault: &dyn std::fmt::Display) -> ReplayError {
+fn missing_piece(fault: &dyn std::fmt::Display) -> ReplayError {
     StoreError::Refused(fault.to_string()).into()
 }
 
-/// Makes all items of a generation from all that the log holds now, and hands them over, each once.
+/// Makes all items of a generation from all that the log holds now, and hands each to `each`, once.
 ///
 /// # Errors
 /// If the store fails, or something does not fit into memory.
@@ -64,7 +64,7 @@ pub async fn build_in_memory(
     each: impl Fn(Vec<Item>) + Send + Sync,
 ) -> Result<Tally, ReplayError> {
     let (now, stop) = (replay.now(), StopSignal::default());
-    let place = InMemory { each, pieces: Mutex::default(), done: Mutex::default() };
+    let sink = InMemory { each, pieces: Mutex::default(), done: Mutex::default() };
     let mut board = RebuildBoard::new(RebuildPlan {
         generation: String::new(),
         lanes: lanes.count(),
@@ -74,14 +74,14 @@ pub async fn build_in_memory(
         started_at: now,
     });
     while let NextUnit::Work(unit, progress) = board.next(now) {
-        let worker = UnitWorker::new(replay, &board, &place, &stop)?;
+        let worker = UnitWorker::new(replay, &board, &sink, &stop)?;
         match worker.work(unit, progress).await? {
             UnitOutcome::Split(halves) => {
                 board.units.insert(unit, UnitProgress { state: UnitState::Split, ..UnitProgress::default() });
                 board.units.extend(halves.map(|half| (half, UnitProgress::default())));
             }
             UnitOutcome::Done | UnitOutcome::OutOfTime => {
-                let done = place.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let done = sink.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 board.units.insert(unit, done);
             }
         }

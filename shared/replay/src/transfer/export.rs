@@ -1,6 +1,6 @@
-//! Out of the store into files.
+//! Export: from the store into files.
 
-use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, hex, sha256};
+use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantinePart, file_error, sha256};
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError};
 use serde::Serialize;
@@ -15,10 +15,10 @@ use torale_domain::values::time::{Day, Hour};
 
 const LEVEL: i32 = 9;
 
-/// How to make pseudonyms: with the same salt, the same ones again.
+/// How pseudonyms are made: the same salt gives the same pseudonyms.
 #[derive(Debug, Clone)]
 pub struct Pseudonyms {
-    /// What nobody may guess.
+    /// A secret.
     pub salt: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// `None` if it has no lines: then there is no file.
+    /// `None` if it has no lines: then the file is removed.
     fn finish(self) -> Result<Option<FileEntry>, ReplayError> {
         let file = self.to.finish().map_err(file_error(self.path))?;
         file.sync_all().map_err(file_error(self.path))?;
@@ -58,8 +58,7 @@ impl<'a> Lines<'a> {
 }
 
 impl Replay {
-    /// Writes all that the log has received up to now, but for what may still be being written, into a folder that holds
-    /// no export yet.
+    /// Writes the log up to `settle` before now into a folder that holds no export yet.
     ///
     /// # Errors
     /// If the store or a file fails.
@@ -92,10 +91,10 @@ impl Replay {
                 manifest.files.extend(entry);
             }
         }
-        let aside = self.export_quarantine(&folder.join(QUARANTINE), &mut manifest).await?;
-        manifest.files.extend(aside);
+        let quarantine = self.export_quarantine(&folder.join(QUARANTINE), &mut manifest).await?;
+        manifest.files.extend(quarantine);
         manifest.messages = manifest.files.iter().map(|file| file.messages).sum::<u64>();
-        // Last of all: a folder without it is an export that was interrupted.
+        // Last: a folder without a manifest is an export that was interrupted.
         let text = serde_json::to_string_pretty(&manifest)?;
         fs::write(&manifest_path, text + "\n").map_err(file_error(&manifest_path))?;
         Ok(manifest)
@@ -135,10 +134,10 @@ impl Replay {
             return Ok(None);
         }
         let mut lines = Lines::create(path)?;
-        for partition in keys::quarantines() {
+        for partition in keys::quarantine_partitions() {
             for item in self.partition(QUARANTINE_TABLE, &partition).await? {
                 let text = |name| item.text(name).unwrap_or_default().to_owned();
-                let part = AsidePart {
+                let part = QuarantinePart {
                     body: text("body"),
                     code: text("code"),
                     reason: text("reason"),
@@ -154,7 +153,8 @@ impl Replay {
     }
 }
 
-/// A part of the log as it is exported; counts what can't be read, and `None` where it must be left out.
+/// A record of the log as it is exported; counts what can't be read, and `None` where it must be
+/// omitted.
 fn part(item: Item, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) -> Option<Part> {
     let mut tally = Tally::default();
     let messages = log::messages(&item, &mut tally);
@@ -163,7 +163,7 @@ fn part(item: Item, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) ->
     let (pk, sk) = (item.key.pk.clone(), item.key.sk.clone());
     let Some(Pseudonyms { salt }) = pseudonyms else {
         let packed = match item.attributes.get("events").filter(|_| broken) {
-            Some(Value::Bytes(bytes)) => hex(bytes),
+            Some(Value::Bytes(bytes)) => hex::encode(bytes),
             Some(Value::Text(_) | Value::Number(_)) | None => String::new(),
         };
         let says = i64::try_from(item.number("n")).unwrap_or(0);

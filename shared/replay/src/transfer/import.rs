@@ -1,6 +1,6 @@
-//! From files into the store.
+//! Import: from files into the store.
 
-use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, sha256, unhex};
+use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantinePart, file_error, sha256};
 use crate::build::insert;
 use crate::{Replay, ReplayError};
 use serde::de::DeserializeOwned;
@@ -17,15 +17,16 @@ use torale_platform::store::{TransactError, log};
 const ITEMS: usize = 400;
 
 impl Replay {
-    /// Puts an export into the log of an installation that has none yet. One that was interrupted goes on when it is
-    /// called again. The projections are not touched: build a generation from the log next.
+    /// Puts an export into the empty log of an installation. An interrupted import continues when
+    /// it is called again. The projections are not touched: build a generation from the log next.
     ///
     /// # Errors
-    /// If the log holds anything else, if a file is not what the manifest says, or if the store fails.
+    /// If the log holds anything else, if a file is not what the manifest says, or if the store
+    /// fails.
     pub async fn import(&self, folder: &Path) -> Result<Manifest, ReplayError> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(file_error(&path))?;
-        let broken = |fault: String| ReplayError::Broken(path.display().to_string(), fault);
+        let broken = |fault: String| ReplayError::InvalidFile(path.display().to_string(), fault);
         let manifest: Manifest = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
         if manifest.format != FORMAT {
             return Err(broken(format!("format {} is not {FORMAT}", manifest.format)));
@@ -33,7 +34,7 @@ impl Replay {
         for entry in &manifest.files {
             let path = folder.join(&entry.name);
             if sha256(&path)? != entry.sha256 {
-                return Err(ReplayError::Broken(
+                return Err(ReplayError::InvalidFile(
                     path.display().to_string(),
                     "is not the file that was exported".to_owned(),
                 ));
@@ -46,7 +47,7 @@ impl Replay {
         Ok(manifest)
     }
 
-    /// Into an empty log, or one that holds what this very import has put there before.
+    /// Allowed with an empty log, or one that this very import has begun to fill.
     async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
         let key = keys::import(digest);
         if self.store.control(&key, &self.usage).await?.is_some() {
@@ -64,16 +65,16 @@ impl Replay {
     }
 
     async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), ReplayError> {
-        let aside = entry.name == QUARANTINE;
-        let table = if aside { QUARANTINE_TABLE } else { EVENTS_TABLE };
+        let quarantine = entry.name == QUARANTINE;
+        let table = if quarantine { QUARANTINE_TABLE } else { EVENTS_TABLE };
         let file = File::open(path).map_err(file_error(path))?;
         let lines = BufReader::new(zstd::Decoder::new(file).map_err(file_error(path))?).lines();
         let (mut items, mut count) = (Vec::new(), 0);
         for line in lines {
             let line = line.map_err(file_error(path))?;
             count += 1;
-            items.push(if aside {
-                aside_item(read(path, &line)?)
+            items.push(if quarantine {
+                quarantine_item(read(path, &line)?)
             } else {
                 self.log_item(path, &line).await?
             });
@@ -85,7 +86,10 @@ impl Replay {
         if count == entry.lines {
             return Ok(());
         }
-        Err(ReplayError::Broken(path.display().to_string(), format!("{count} lines, not {}", entry.lines)))
+        Err(ReplayError::InvalidFile(
+            path.display().to_string(),
+            format!("{count} lines, not {}", entry.lines),
+        ))
     }
 
     async fn log_item(&self, path: &Path, line: &str) -> Result<Item, ReplayError> {
@@ -93,7 +97,7 @@ impl Replay {
         let key = Key { pk, sk };
         let at = keys::parse_log(&key).map(|(hour, _, _)| hour.start());
         let at: Timestamp = at.ok_or_else(|| {
-            ReplayError::Broken(path.display().to_string(), format!("{} is no hour and lane", key.pk))
+            ReplayError::InvalidFile(path.display().to_string(), format!("{} is no hour and lane", key.pk))
         })?;
         self.store.note_beginning(at, &self.usage).await?;
         self.meter.read(messages.len());
@@ -101,19 +105,20 @@ impl Replay {
             let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
             return Ok(log::item(key, &messages)?);
         };
-        let broken = || ReplayError::Broken(path.display().to_string(), "not hexadecimal".to_owned());
-        let packed = unhex(&packed).ok_or_else(broken)?;
+        let broken = || ReplayError::InvalidFile(path.display().to_string(), "not hexadecimal".to_owned());
+        let packed = hex::decode(&packed).map_err(|_| broken())?;
         let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(says.into()))];
         Ok(Item { key, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
     }
 }
 
 fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, ReplayError> {
-    serde_json::from_str(line).map_err(|e| ReplayError::Broken(path.display().to_string(), e.to_string()))
+    serde_json::from_str(line)
+        .map_err(|e| ReplayError::InvalidFile(path.display().to_string(), e.to_string()))
 }
 
-fn aside_item(part: AsidePart) -> Item {
-    let AsidePart { pk, sk, body, code, reason, received_at, parts } = part;
+fn quarantine_item(part: QuarantinePart) -> Item {
+    let QuarantinePart { pk, sk, body, code, reason, received_at, parts } = part;
     let texts = [("body", body), ("code", code), ("reason", reason), ("received_at", received_at)];
     let mut attributes: Attributes =
         texts.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text))).collect();

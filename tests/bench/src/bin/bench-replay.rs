@@ -21,7 +21,7 @@ use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::world::BenchWorld;
 use torale_domain::events::{self, Event, ReceivedMessage};
 use torale_domain::projections::generation::Generation;
-use torale_domain::replay::rebuild::fold::Folding;
+use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::{Slice, Tally};
 use torale_domain::storage::item::{Item, Key, Value};
 use torale_domain::storage::keys::{self, Lanes};
@@ -161,7 +161,7 @@ async fn read_and_fold(replay: &Replay, fold: bool) -> (usize, f64, f64) {
     let mut tally = Tally::default();
     let from = replay.beginning().await.unwrap().start();
     for lane in keys::log_lanes() {
-        let mut folding = Folding::new(Slice::ALL);
+        let mut folding = EntityFold::new(Slice::ALL);
         let mut pages = replay.read(LogSpan { lane, from, before: None, last: later().hour() });
         while let Some(page) = pages.recv().await {
             for item in page.unwrap() {

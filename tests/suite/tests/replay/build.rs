@@ -166,7 +166,7 @@ async fn time_that_is_up_again_and_again_is_enough() {
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
     replay.begin(&generation).await.unwrap();
     let told = StopSignal::default();
-    told.tell();
+    told.request();
     assert_eq!(replay.build(&generation.name, 2, &told).await.unwrap(), BuildOutcome::OutOfTime);
     let built = replay.build(&generation.name, 2, &StopSignal::default()).await.unwrap();
     let BuildOutcome::Finished(tally) = built else { panic!("not built") };

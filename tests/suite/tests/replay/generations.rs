@@ -8,7 +8,7 @@ use torale_domain::projections::generation::Generation;
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
 use torale_platform::store::Usage;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::status::GenerationRole;
 use torale_replay::tail::Tail;
 use torale_replay::{Replay, ReplayError};
@@ -52,7 +52,7 @@ async fn there_and_back_with_every_event_in_both() {
     promote(&replay, &second).await;
     assert_eq!(
         roles(&replay).await,
-        [("g1".to_owned(), GenerationRole::Beside), (second.clone(), GenerationRole::Live)]
+        [("g1".to_owned(), GenerationRole::Shadow), (second.clone(), GenerationRole::Live)]
     );
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
     assert_same(&stack, "g1", &second).await;
@@ -209,7 +209,7 @@ async fn what_is_dropped_is_not_promoted_any_more() {
     assert!(tail.pass().await.is_err(), "nobody notes a position of what is gone");
     assert_eq!(replay.position(&second.name).await.unwrap(), None);
     let pointer = replay.pointer().await.unwrap();
-    assert!(pointer.live == Generation::first() && pointer.beside.is_none());
+    assert!(pointer.live == Generation::first() && pointer.shadow.is_none());
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
 }

@@ -353,7 +353,7 @@ async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
     let again = NOW.plus(MINUTE);
     stack
         .store()
-        .set_aside("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
+        .quarantine("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
         .await
         .unwrap();
     let restored = restore(&stack, RestorableTable::Quarantine, &copy, RestoreMode::Missing).await;
@@ -398,9 +398,9 @@ async fn of_control_comes_back_what_nothing_else_tells() {
     assert_eq!((counts(&restored), restored.inserted, restored.foreign), ((4, 4, 0), 4, 0));
     assert_eq!(
         restored.left_out.keys().copied().collect::<Vec<_>>(),
-        [Control::Order, Control::Limit, Control::KeyUse, Control::Rebuild]
+        [Control::OutboxEntry, Control::Limit, Control::KeyUse, Control::Rebuild]
     );
-    assert_eq!(restored.left_out[&Control::Order], 1);
+    assert_eq!(restored.left_out[&Control::OutboxEntry], 1);
     let found = items(&stack, CONTROL_TABLE).await;
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|(key, item)| whole[key] == *item));

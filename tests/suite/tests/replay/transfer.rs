@@ -114,10 +114,10 @@ async fn what_is_not_what_the_manifest_says_is_refused_and_so_is_a_log_that_hold
     let mut bytes = fs::read(&file).unwrap();
     bytes.pop();
     fs::write(&file, bytes).unwrap();
-    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
     assert_eq!(to.scan(EVENTS_TABLE).await.len(), 0, "nothing was begun");
     fs::write(folder.0.join(MANIFEST), "{}").unwrap();
-    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
 }
 
 /// A part of the log that can't be read moves as it is.

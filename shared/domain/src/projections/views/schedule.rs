@@ -3,7 +3,7 @@
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::Schedule;
-use crate::projections::index::Measure;
+use crate::projections::index::{Measure, Sums};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::EntityKey;
 use crate::values::ids::ScheduleId;
@@ -26,6 +26,6 @@ pub(super) fn contributions(
         (Index::Schedules, lane),
         created_at,
         None,
-        &[(Measure::All, 1), (Measure::Active, active)],
+        &Sums::population(1).with(Measure::Active, active),
     )
 }

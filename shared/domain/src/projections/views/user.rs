@@ -3,7 +3,7 @@
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::User;
-use crate::projections::index::Measure;
+use crate::projections::index::{Measure, Sums};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::UserId;
 
@@ -22,11 +22,11 @@ pub(super) fn contributions(id: UserId, state: &State, lanes: Lanes) -> Contribu
             (Index::Users, lane),
             created_at,
             None,
-            &[(Measure::All, 1), (Measure::Active, i128::from(user.active))],
+            &Sums::population(1).with(Measure::Active, i128::from(user.active)),
         );
     match user.last_login {
         Some(login) if user.active => {
-            listed.counted((Index::Logins, lane), login, None, &[(Measure::All, 1)])
+            listed.counted((Index::Logins, lane), login, None, &Sums::population(1))
         }
         Some(_) | None => listed,
     }

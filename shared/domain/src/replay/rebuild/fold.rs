@@ -1,4 +1,4 @@
-//! The entities of one unit, folded in memory.
+//! Folding the entities of one work unit in memory.
 
 use super::Slice;
 use crate::entities::fold::State;
@@ -6,19 +6,19 @@ use crate::events::Event;
 use crate::values::ids::EntityKey;
 use std::collections::HashMap;
 
-/// Entities being folded, with about how much memory they take.
+/// Entities being folded, with an estimate of the memory they take.
 #[derive(Debug)]
-pub struct Folding {
+pub struct EntityFold {
     slice: Slice,
     states: HashMap<EntityKey, State>,
     weight: usize,
     events: u64,
 }
 
-/// Bytes that an entity takes beside its events.
+/// Bytes that an entity takes apart from its events.
 const ENTITY: usize = 150;
 
-impl Folding {
+impl EntityFold {
     /// The entities that lie in a slice.
     pub fn new(slice: Slice) -> Self {
         Self { slice, states: HashMap::new(), weight: 0, events: 0 }
@@ -45,7 +45,7 @@ impl Folding {
         self.weight
     }
 
-    /// How many events were theirs.
+    /// How many events belonged to these entities.
     pub const fn events(&self) -> u64 {
         self.events
     }

@@ -15,17 +15,17 @@ pub struct Slice {
 impl Slice {
     /// All keys.
     pub const ALL: Self = Self { prefix: 0, bits: 0 };
-    /// The most bits: a slice of a single one of some 65,000 parts is not halved any more.
+    /// The most bits: one of 65,536 parts is not halved any more.
     pub const MAX_BITS: u32 = 16;
 
     /// Whether it holds an entity.
     pub fn holds_entity(self, entity: &EntityKey) -> bool {
-        self.bits == 0 || self.holds(keys::place(&keys::entity(entity).pk, ""))
+        self.bits == 0 || self.holds(keys::spread_hash(&keys::entity(entity).pk, ""))
     }
 
     /// Whether it holds a key.
     pub fn holds_key(self, key: &Key) -> bool {
-        self.bits == 0 || self.holds(keys::place(&key.pk, &key.sk))
+        self.bits == 0 || self.holds(keys::spread_hash(&key.pk, &key.sk))
     }
 
     pub(super) const fn holds(self, place: u32) -> bool {
@@ -41,7 +41,8 @@ impl Slice {
         (self.bits < Self::MAX_BITS).then(|| [half(0), half(1)])
     }
 
-    /// True for one slice among all that cover the keys: what is counted once is counted there.
+    /// True for exactly one of the slices that cover all keys: counts of the whole lane are taken
+    /// there.
     pub const fn is_first(self) -> bool {
         self.prefix == 0
     }

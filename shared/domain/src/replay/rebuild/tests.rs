@@ -15,7 +15,11 @@ fn board() -> RebuildBoard {
 fn set(board: &mut RebuildBoard, name: &str, state: UnitState) {
     board.units.insert(
         RebuildUnit::parse(name).unwrap(),
-        UnitProgress { state, tally: Tally { runs: 1, ..Tally::default() }, ..UnitProgress::default() },
+        UnitProgress {
+            state,
+            tally: Tally { subtotal_pieces: 1, ..Tally::default() },
+            ..UnitProgress::default()
+        },
     );
 }
 
@@ -86,7 +90,8 @@ fn each_stage_reads_what_was_put_aside_for_it() {
     for unit in RebuildUnit::all() {
         set(&mut board, &unit.name(), UnitState::Done);
     }
-    let reads = |stage| board.runs_for(stage).into_iter().map(|(unit, _)| unit.stage).collect::<Vec<_>>();
+    let reads =
+        |stage| board.subtotals_for(stage).into_iter().map(|(unit, _)| unit.stage).collect::<Vec<_>>();
     assert_eq!(reads(Stage::Entities), []);
     assert_eq!(reads(Stage::Tasks), [Stage::Entities; 4]);
     assert_eq!(reads(Stage::Queries), [Stage::Tasks]);

@@ -1,27 +1,29 @@
-//! Seals of a copy of the trail. Each names the one before it, so where seals were removed and others were made in their
-//! place, those of the copy fit nowhere any more: put back, they would break the trail, and nothing can be taken from it.
+//! Seals of a copy of the audit trail. Each names the one before it. If seals were removed and the
+//! sealing job has made others in their place, those of the copy would break the trail, and
+//! nothing can be removed from it: they are omitted.
 
 use crate::audit::seal::Seal;
 use crate::storage::item::Item;
 use crate::values::ids::Digest;
 
-/// What becomes of a seal of a copy.
+/// The verdict on an item of a copy, compared with the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SealVerdict {
+pub enum RestoreVerdict {
     /// The table has it.
     There,
-    /// It is missing, and continues what the table has.
+    /// It is missing; a seal also continues the table's seals.
     Missing,
-    /// The table's own is changed: the one after it continues the copy's.
+    /// The table's item differs; of a seal, the table's next one continues the copy's.
     Changed,
-    /// It continues nothing that the table has.
+    /// A seal that does not continue the table's seals.
     Superseded,
 }
 
-/// Looks at the seals of a copy in their order.
+/// Compares the seals of a copy, in their order, with those of the table.
 #[derive(Debug)]
 pub struct Seals {
-    /// The digest of the seal before the next one, as the table has it once it is mended; `None` if nothing is there.
+    /// The digest of the seal before the next one, as the table has it after the restore; `None`
+    /// if it has none.
     before: Option<Digest>,
 }
 
@@ -32,30 +34,31 @@ impl Default for Seals {
 }
 
 impl Seals {
-    /// The next seal of the copy, with what the table has under its number and under the one after it.
-    pub fn next(&mut self, copy: &Item, found: Option<&Item>, after: Option<&Item>) -> SealVerdict {
+    /// The verdict on the next seal of the copy; `found` and `after` are the table's items of its
+    /// number and the next.
+    pub fn next(&mut self, copy: &Item, found: Option<&Item>, after: Option<&Item>) -> RestoreVerdict {
         let digest = |item| Seal::load(item).map(|seal| seal.digest());
-        let Some(seal) = Seal::load(copy) else { return SealVerdict::Superseded };
-        let fate = match found {
-            Some(found) if found == copy => SealVerdict::There,
+        let Some(seal) = Seal::load(copy) else { return RestoreVerdict::Superseded };
+        let verdict = match found {
+            Some(found) if found == copy => RestoreVerdict::There,
             Some(_)
                 if after
                     .and_then(Seal::load)
                     .is_some_and(|after| after.statement.previous == seal.digest()) =>
             {
-                SealVerdict::Changed
+                RestoreVerdict::Changed
             }
-            None if self.before.as_ref() == Some(&seal.statement.previous) => SealVerdict::Missing,
-            _ => SealVerdict::Superseded,
+            None if self.before.as_ref() == Some(&seal.statement.previous) => RestoreVerdict::Missing,
+            _ => RestoreVerdict::Superseded,
         };
-        self.before = match fate {
-            SealVerdict::Superseded => found.and_then(digest),
-            SealVerdict::There | SealVerdict::Missing | SealVerdict::Changed => Some(seal.digest()),
+        self.before = match verdict {
+            RestoreVerdict::Superseded => found.and_then(digest),
+            RestoreVerdict::There | RestoreVerdict::Missing | RestoreVerdict::Changed => Some(seal.digest()),
         };
-        fate
+        verdict
     }
 
-    /// What was to be put there was made by somebody else in between.
+    /// The sealing job has made a seal in the place of the one that was to be inserted.
     pub fn lost(&mut self) {
         self.before = None;
     }
@@ -82,7 +85,7 @@ pub(super) mod tests {
         (0..i64::try_from(count).unwrap()).map(&mut make).collect()
     }
 
-    fn fates(copy: &[Seal], table: &[Option<Item>]) -> Vec<SealVerdict> {
+    fn verdicts(copy: &[Seal], table: &[Option<Item>]) -> Vec<RestoreVerdict> {
         let mut seals = Seals::default();
         let at = |n: usize| table.get(n).and_then(Option::as_ref);
         let next = |(n, seal): (usize, &Seal)| seals.next(&seal.item().unwrap(), at(n), at(n + 1));
@@ -100,15 +103,15 @@ pub(super) mod tests {
         (table[0], table[3]) = (None, None);
         table[4].as_mut().unwrap().attributes.clear();
         let expected = [
-            SealVerdict::Missing,
-            SealVerdict::There,
-            SealVerdict::There,
-            SealVerdict::Missing,
-            SealVerdict::Changed,
-            SealVerdict::There,
+            RestoreVerdict::Missing,
+            RestoreVerdict::There,
+            RestoreVerdict::There,
+            RestoreVerdict::Missing,
+            RestoreVerdict::Changed,
+            RestoreVerdict::There,
         ];
-        assert_eq!(fates(&copy, &table), expected);
-        assert_eq!(fates(&copy, &[]), [SealVerdict::Missing; 6]);
+        assert_eq!(verdicts(&copy, &table), expected);
+        assert_eq!(verdicts(&copy, &[]), [RestoreVerdict::Missing; 6]);
     }
 
     #[test]
@@ -116,8 +119,8 @@ pub(super) mod tests {
         let copy = seals(6, None, 0);
         let again = seals(2, copy.get(1), 1_000);
         let table = [items(&copy[..2]), items(&again)].concat();
-        let (there, superseded) = (SealVerdict::There, SealVerdict::Superseded);
-        assert_eq!(fates(&copy, &table), [there, there, superseded, superseded, superseded, superseded]);
+        let (there, superseded) = (RestoreVerdict::There, RestoreVerdict::Superseded);
+        assert_eq!(verdicts(&copy, &table), [there, there, superseded, superseded, superseded, superseded]);
     }
 
     #[test]
@@ -125,6 +128,6 @@ pub(super) mod tests {
         let copy = seals(2, None, 0);
         let mut table = items(&copy);
         table[1].as_mut().unwrap().attributes.clear();
-        assert_eq!(fates(&copy, &table), [SealVerdict::There, SealVerdict::Superseded]);
+        assert_eq!(verdicts(&copy, &table), [RestoreVerdict::There, RestoreVerdict::Superseded]);
     }
 }

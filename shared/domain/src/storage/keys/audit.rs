@@ -30,7 +30,8 @@ pub fn parse_audit_records(pk: &str) -> Option<Hour> {
 /// How every partition of audit records begins.
 const AUDIT_RECORDS: &str = "r#";
 
-/// The record that a row of the audit trail's index stands for: rows have the sort keys of their records.
+/// The record that a row of the audit trail's index stands for: rows have the sort keys of their
+/// records.
 pub fn audit_row_record(row: &Key) -> Option<Key> {
     let chain = row.sk.get(ROW_TIME_DIGITS..)?.split('#').next()?;
     Some(key(audit_partition(&ChainId::parse(chain)?), row.sk.clone()))
@@ -44,7 +45,8 @@ pub fn audit_seal(number: u64) -> Key {
 /// The partition of all seals.
 pub const AUDIT_SEALS: &str = "seals";
 
-/// A partition of one facet of the audit trail's index; a facet has all partitions of an index of its own.
+/// A partition of one facet of the audit trail's index; a facet has all partitions of an index of
+/// its own.
 pub fn in_facet(facet: &str, pk: &str) -> String {
     format!("{facet}/{pk}")
 }

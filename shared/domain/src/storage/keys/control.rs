@@ -4,7 +4,8 @@ use super::{Key, escaped, key, last_generation, log_beginning, short_enough};
 use crate::values::ids::{KeyId, UserId};
 use serde::Serialize;
 
-/// How the partitions of each kind of item begin; the rest of one, where there is any, follows a `#`.
+/// How the partitions of each kind of item begin; the rest of one, where there is any, follows a
+/// `#`.
 pub(super) const GENERATION: &str = "generation";
 pub(super) const LOG: &str = "log";
 pub(super) const REBUILD: &str = "rebuild";
@@ -13,7 +14,7 @@ pub(super) const IMPORT: &str = "import";
 const LIMIT: &str = "limit";
 const KEY: &str = "key";
 const DEACTIVATION: &str = "deactivation";
-/// The partition of what is still to be commanded.
+/// The partition of outbox entries: commands that are still to be sent.
 pub const OUTBOX: &str = "outbox";
 
 /// What an item of the control table is.
@@ -26,8 +27,9 @@ pub enum Control {
     LogBeginning,
     /// A user's last deactivation that an admin asked for.
     Deactivation,
-    /// An order of the outbox.
-    Order,
+    /// An outbox entry.
+    #[serde(rename = "order")]
+    OutboxEntry,
     /// A principal's rate limits.
     Limit,
     /// The last use of an API key.
@@ -35,26 +37,27 @@ pub enum Control {
     /// Of the building of a generation.
     Rebuild,
     /// Subtotals of the building of a generation.
-    Run,
+    #[serde(rename = "run")]
+    Subtotals,
     /// An import that has begun.
     Import,
 }
 
-/// What an item of the control table is; `None` is one that nobody writes. Of those that are never restored from a copy
-/// the kind of the partition is enough.
+/// What an item of the control table is by its key; `None` for keys that this system never writes.
+/// For items that are never restored from a copy, the partition alone decides.
 pub fn parse_control(key: &Key) -> Option<Control> {
     let (kind, rest) = key.pk.split_once('#').unwrap_or((&key.pk, ""));
     match kind {
         GENERATION => [live_generation(), last_generation()].contains(key).then_some(Control::Generation),
         LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
         DEACTIVATION => (*key == deactivation(UserId::parse(rest)?)).then_some(Control::Deactivation),
-        OUTBOX => Some(Control::Order),
+        OUTBOX => Some(Control::OutboxEntry),
         LIMIT => Some(Control::Limit),
         KEY => Some(Control::KeyUse),
         REBUILD => Some(Control::Rebuild),
-        RUNS => Some(Control::Run),
+        RUNS => Some(Control::Subtotals),
         IMPORT => Some(Control::Import),
-        _nobodys => None,
+        _never_written => None,
     }
 }
 
@@ -68,7 +71,7 @@ pub fn deactivation(user: UserId) -> Key {
     key(format!("{DEACTIVATION}#{user}"), "patch")
 }
 
-/// An order of the outbox: of a whole deactivation, or of one thing (`target`) that appeared after it.
+/// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
 pub fn outbox(cause: &str, target: &str) -> Key {
     key(OUTBOX.to_owned(), format!("{}#{}", escaped(cause), short_enough(target)))
 }

@@ -29,7 +29,8 @@ pub fn ranking_block(tasks: u32) -> Key {
     key(RANKING_NODES.to_owned(), format!("b#{}", inverted(tasks / RANKING_BLOCK)))
 }
 
-/// The node that counts the queries with one number of tasks by the first two digits of their hashes.
+/// The node that counts the queries with one number of tasks by the first two digits of their
+/// hashes.
 pub fn ranking_digits(tasks: u32) -> Key {
     key(RANKING_NODES.to_owned(), format!("k#{}", inverted(tasks)))
 }

@@ -1,4 +1,5 @@
-//! Keys of rebuilds in the control table, and the order-free place of any key.
+//! Keys of rebuilds in the control table, of the log and of the quarantine, and the hash that
+//! spreads keys evenly.
 
 use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS};
 use super::{ENTITY, Key, LOG_LANES, QUERY, escaped, key, row_time};
@@ -6,7 +7,7 @@ use crate::values::digest::sha256;
 use crate::values::time::{Hour, Timestamp};
 
 /// A number that spreads keys evenly, the same wherever it is computed.
-pub fn place(pk: &str, sk: &str) -> u32 {
+pub fn spread_hash(pk: &str, sk: &str) -> u32 {
     let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = sha256(&[pk.as_bytes(), sk.as_bytes()]);
     u32::from_be_bytes([a, b, c, d])
 }
@@ -16,42 +17,42 @@ pub fn is_entity(key: &Key) -> bool {
     key.sk == ENTITY && !key.pk.starts_with(QUERY)
 }
 
-/// The partition of everything about the building of a generation, but for its runs.
-pub fn rebuild(generation: &str) -> String {
+/// The partition of everything about the building of a generation, but for its subtotals.
+pub fn rebuild_partition(generation: &str) -> String {
     format!("{REBUILD}#{}", escaped(generation))
 }
 
 /// The plan of a rebuild.
 pub fn rebuild_plan(generation: &str) -> Key {
-    key(rebuild(generation), "plan")
+    key(rebuild_partition(generation), "plan")
 }
 
-/// How sort keys of units begin.
+/// The prefix of the sort keys of units.
 pub const UNITS: &str = "unit#";
 
 /// One unit of a rebuild, by its name.
 pub fn rebuild_unit(generation: &str, unit: &str) -> Key {
-    key(rebuild(generation), format!("{UNITS}{unit}"))
+    key(rebuild_partition(generation), format!("{UNITS}{unit}"))
 }
 
 /// The moment up to which a generation holds all that the log held.
 pub fn position(generation: &str) -> Key {
-    key(rebuild(generation), "position")
+    key(rebuild_partition(generation), "position")
 }
 
-/// The partition of the subtotals that one unit has put aside.
-pub fn runs(generation: &str, unit: &str) -> String {
+/// The partition of the subtotals that one unit has stored for later stages.
+pub fn subtotals_partition(generation: &str, unit: &str) -> String {
     format!("{RUNS}#{}#{unit}", escaped(generation))
 }
 
 /// One piece of these subtotals.
-pub fn run(generation: &str, unit: &str, number: u32) -> Key {
-    key(runs(generation, unit), format!("{number:06}"))
+pub fn subtotals_piece(generation: &str, unit: &str, number: u32) -> Key {
+    key(subtotals_partition(generation, unit), format!("{number:06}"))
 }
 
 /// That a generation is being dropped.
 pub fn dropping(generation: &str) -> Key {
-    key(rebuild(generation), "dropping")
+    key(rebuild_partition(generation), "dropping")
 }
 
 /// The greatest number that a generation was named by.
@@ -79,7 +80,8 @@ pub fn entity_lanes() -> impl Iterator<Item = u32> {
     0..LOG_LANES
 }
 
-/// The lane of what is of no known type when it is received: a later release may know of which entity it is.
+/// The lane of events whose type is unknown when they are received: a later release may know their
+/// entity.
 pub const UNKNOWN_LANE: u32 = LOG_LANES;
 
 /// All lanes of the log.
@@ -87,7 +89,7 @@ pub fn log_lanes() -> impl Iterator<Item = u32> {
     entity_lanes().chain([UNKNOWN_LANE])
 }
 
-/// The least sort key of what the log received at a time or later.
+/// The least sort key of records that the log received at a time or later.
 pub fn log_from(received_at: Timestamp) -> String {
     row_time(received_at)
 }
@@ -100,11 +102,12 @@ pub fn parse_log(key: &Key) -> Option<(Hour, u32, Timestamp)> {
 }
 
 /// The partitions of the quarantine.
-pub fn quarantines() -> impl Iterator<Item = String> {
+pub fn quarantine_partitions() -> impl Iterator<Item = String> {
     (0..16).map(|digit| format!("{digit:x}"))
 }
 
-/// The message and the part that an item of the quarantine holds: the SHA-256 of the body, and a number from 0.
+/// The message and the part that an item of the quarantine holds: the SHA-256 of the body, and a
+/// number from 0.
 pub fn parse_quarantine(key: &Key) -> Option<(&str, usize)> {
     let (message, part) = key.sk.split_once('#')?;
     Some((message, part.parse().ok()?))
