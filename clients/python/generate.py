@@ -12,6 +12,7 @@ NAMES = {
     "AsyncAdmin": "Admin",
     "AsyncBaseTransport": "BaseTransport",
     "AsyncClient": "Client",
+    "AsyncHTTPTransport": "HTTPTransport",
     "AsyncToraleClient": "ToraleClient",
     "_async": "_sync",
     "aclose": "close",

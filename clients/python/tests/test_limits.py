@@ -19,8 +19,10 @@ from torale import (
     ConfigurationError,
     ToraleAPIError,
     ToraleClient,
+    ToraleConnectionError,
     ToraleTimeoutError,
 )
+from torale._http import environment_proxy
 
 KEY = "sk_secret_0123456789"
 URL = "https://api.example.com/base"
@@ -87,6 +89,49 @@ def test_unusable_network_settings_raise_configuration_error(kind: str, monkeypa
             with pytest.raises(ConfigurationError, match="network settings can't be used") as caught:
                 ToraleClient(KEY, URL) if kind == "sync" else AsyncToraleClient(KEY, URL)
             assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+PROXY, ANY = "http://proxy.example.com:3128", "https://api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "proxy"),
+    [
+        (ANY, {}, None),
+        (ANY, {"HTTPS_PROXY": PROXY}, PROXY),
+        (ANY, {"ALL_PROXY": PROXY}, PROXY),
+        (ANY, {"HTTP_PROXY": PROXY}, None),
+        (ANY, {"HTTPS_PROXY": "proxy.example.com:3128"}, PROXY),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, PROXY),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost, example.com"}, None),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, None),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,*"}, None),
+        ("https://[::1]:8443", {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, None),
+        ("https://[::1]", {"HTTPS_PROXY": PROXY, "NO_PROXY": "::1"}, None),
+        ("https://[::2]", {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, PROXY),
+    ],
+)
+@pytest.mark.usefixtures("no_proxies")
+def test_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], proxy: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert environment_proxy(url) == proxy
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_may_name_an_ipv6_address_in_brackets(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,[::1]")
+    with connect(kind, KEY, "https://[::1]:9") as admin, pytest.raises(ToraleConnectionError):
+        admin.get_stats()
 
 
 def test_closed_asynchronous_client_raises_configuration_error() -> None:

@@ -23,7 +23,7 @@ from stack import Stack
 from test_cli import Cli, cli, plain  # noqa: F401
 from torale import Admin
 from torale.cli import tables, watching
-from torale.cli.output import now, write
+from torale.cli.output import now, visible, write, write_json
 from torale.types import DeactivationResult
 
 PROGRAM = Path(sys.executable).with_name("torale-admin")
@@ -71,6 +71,55 @@ def test_terminal_shows_every_cell_whole_or_folded(
             assert whole in seen, (name, whole)
         if name in ("stats", "queries", "deactivations", "watch"):
             assert max(cell_len(each) for each in seen.splitlines()) <= width, name
+
+
+@pytest.mark.parametrize(
+    ("char", "shown"),
+    [
+        ("\u200b", r"\u200b"),  # zero width space
+        ("\u00ad", r"\xad"),  # soft hyphen
+        ("\u3164", r"\u3164"),  # Hangul filler
+        ("\U000e0061", r"\U000e0061"),  # tag small letter a
+        ("\u180e", r"\u180e"),  # Mongolian vowel separator
+        ("\u202e", r"\u202e"),  # right-to-left override
+        ("\u2066", r"\u2066"),  # left-to-right isolate
+        ("\u200d", r"\u200d"),  # zero width joiner
+        ("\ufe0f", r"\ufe0f"),  # variation selector
+        ("\u034f", r"\u034f"),  # combining grapheme joiner
+        ("\u2800", r"\u2800"),  # braille blank
+        ("\u00a0", r"\xa0"),  # no-break space
+        ("\x9b", r"\x9b"),  # C1 control
+        ("\x00", r"\x00"),
+        ("\\u200b", r"\\u200b"),  # the text of an escape
+    ],
+)
+def test_emails_that_differ_in_an_invisible_character_look_different(
+    capsys: pytest.CaptureFixture[str], char: str, shown: str
+) -> None:
+    """An email with such a character, and one that it could be taken for."""
+    row: Any = {"id": ADA, "clerk_user_id": "c", "state": "active", "last_login": None}
+    row |= dict.fromkeys(("tasks_count", "active_tasks_count", "executions_24h", "notifications_7d"), 0)
+    row["created_at"] = "2024-01-15T09:00:00Z"
+    emails = ("ada@example.com", f"ad{char}a@example.com")
+    rows: Any = [{**row, "email": email} for email in emails]
+
+    write(tables.users({"users": rows, "total": 2, "page": 1, "limit": 50}))
+
+    cells = [each.split("   ")[1] for each in capsys.readouterr().out.splitlines() if ADA in each]
+    assert cells == ["ada@example.com", f"ad{shown}a@example.com"]
+
+
+def test_blanks_at_the_end_of_a_text_are_shown() -> None:
+    assert visible("  a b ") == r"\x20\x20a b\x20"
+    assert visible(" ") == r"\x20"
+
+
+def test_json_escapes_invisible_characters_and_stays_the_same_json(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    answer = {"email": "ad\u202e\x9b\U000e0061\x7fa »Ω«"}
+    write_json(answer)
+    out = capsysbinary.readouterr().out.decode("utf-8")
+    assert out == '{"email": "ad\\u202e\\u009b\\udb40\\udc61\\u007fa »Ω«"}\n'
+    assert json.loads(out) == answer
 
 
 def letters(shown: str) -> Counter[str]:

@@ -59,7 +59,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub empty: bool,
     /// The admin's API key, instead of a random one
-    #[arg(long, value_name = "KEY", value_parser = admin_key)]
+    #[arg(long, value_name = "KEY", value_parser = admin_key, num_args = 0..=1, default_missing_value = "")]
     pub admin_key: Option<String>,
     /// Run store, queue and poller only, for functions that `cargo lambda watch` serves on the HTTP
     /// port
@@ -83,6 +83,9 @@ pub struct RunOptions {
     /// How many processes of the consumer run at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub consumers: u8,
+    /// Serve the API below /NAME, as a stage of API Gateway does
+    #[arg(long, value_name = "NAME", value_parser = stage, conflicts_with = "no_functions")]
+    pub stage: Option<String>,
     /// How many processes of each HTTP function run at once, so how many requests it can handle at
     /// once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -90,10 +93,23 @@ pub struct RunOptions {
 }
 
 fn admin_key(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("the key is empty; is the variable set from which it comes?".to_owned());
+    }
     if torale_domain::access::credentials::has_key_format(text) {
         Ok(text.to_owned())
     } else {
         Err("a key is sk_ and 20 to 197 visible characters".to_owned())
+    }
+}
+
+/// API Gateway's rule for names of stages.
+fn stage(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a stage has 1 to 128 letters, digits, hyphens and underscores".to_owned())
     }
 }
 
@@ -121,6 +137,18 @@ mod tests {
         assert!(
             LocalArguments::try_parse_from(["cargo dev", "--admin-key", "sk_test1234test1234test"]).is_ok()
         );
+    }
+
+    #[test]
+    fn empty_admin_key_names_the_unset_variable_as_the_cause() {
+        // `--admin-key "$KEY"`, `--admin-key=$KEY` and `--admin-key $KEY` of a shell without KEY.
+        for arguments in [&["--admin-key", ""][..], &["--admin-key="], &["--admin-key"]] {
+            let all = ["cargo dev"].iter().chain(arguments);
+
+            let error = LocalArguments::try_parse_from(all).unwrap_err().to_string();
+
+            assert!(error.contains("the key is empty; is the variable set from which it comes?"), "{error}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | [`folder`] | the folder of `--data`: keys, and how far seeding came |
 //! | [`seed`] | a random history of users, tasks and executions, as events |
 //! | [`load`] | puts messages on the queue and waits until they are consumed |
+//! | [`log_tail`] | projects what an earlier run received before it was killed |
 //! | [`send`] | `cargo dev send`: the same with a file, for a running stack |
 //!
 //! Uses [`queue`](crate::queue) and [`store`](crate::store): data comes in as events, like the
@@ -13,5 +14,6 @@
 
 pub mod folder;
 pub mod load;
+pub mod log_tail;
 pub mod seed;
 pub mod send;

@@ -30,7 +30,7 @@ use crate::console::Console;
 use crate::functions::runtime::{InvokeError, Runtimes};
 use crate::project::Route;
 use crate::request_id;
-use payload::GatewayRequest;
+use payload::{DEFAULT_STAGE, GatewayRequest};
 use routing::RouteMatch;
 use runtime_api::LAMBDA_LIMIT;
 
@@ -44,6 +44,7 @@ pub const API_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Gateway {
     runtimes: Runtimes,
     routes: Arc<RwLock<Vec<Route>>>,
+    stage: String,
     timeout: Duration,
     console: Console,
 }
@@ -52,7 +53,14 @@ impl Gateway {
     /// A gateway without routes whose requests may take `timeout`.
     #[must_use]
     pub fn new(runtimes: Runtimes, timeout: Duration, console: Console) -> Self {
-        Self { runtimes, routes: Arc::default(), timeout, console }
+        let stage = DEFAULT_STAGE.to_owned();
+        Self { runtimes, routes: Arc::default(), stage, timeout, console }
+    }
+
+    /// Serves the API as a stage of API Gateway: all its paths begin with `/NAME`.
+    #[must_use]
+    pub fn with_stage(self, name: &str) -> Self {
+        Self { stage: name.to_owned(), ..self }
     }
 
     /// Replaces the routes.
@@ -77,7 +85,16 @@ impl Gateway {
     }
 
     fn route(&self, method: &Method, path: &str) -> RouteMatch {
+        let Some(path) = self.without_stage(path) else { return RouteMatch::Unknown };
         routing::match_route(&self.routes.read().unwrap_or_else(PoisonError::into_inner), method, path)
+    }
+
+    /// A path of the API without the name of its stage; `None` if it does not begin with that.
+    fn without_stage<'a>(&self, path: &'a str) -> Option<&'a str> {
+        if self.stage == DEFAULT_STAGE {
+            return Some(path);
+        }
+        path.strip_prefix('/')?.strip_prefix(self.stage.as_str()).filter(|rest| rest.starts_with('/'))
     }
 }
 
@@ -95,6 +112,7 @@ async fn api(
                 Ok(body) => {
                     let request = GatewayRequest {
                         request_id: &request_id,
+                        stage: &gateway.stage,
                         route_key: &route_key,
                         path_parameters: &parameters,
                         parts: &parts,

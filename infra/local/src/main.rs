@@ -1,6 +1,5 @@
-//! `cargo dev`: the library has the documentation.
+//! The local stack, which `cargo dev` builds and starts: the library has the documentation.
 
-use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -33,10 +32,6 @@ fn main() -> ExitCode {
 
 async fn run(arguments: LocalArguments, console: &Console) -> Result<(), LocalError> {
     let LocalArguments { command, run, ports } = arguments;
-    if command.is_none() && run.release && cfg!(debug_assertions) {
-        stack::check_ports(&run, &ports).await?;
-        return Err(replace_by_optimised_build(console));
-    }
     let stop = CancellationToken::new();
     stop_on_signals(console, &stop)?;
     match command {
@@ -62,15 +57,4 @@ fn stop_on_signals(console: &Console, stop: &CancellationToken) -> Result<(), Lo
         });
     }
     Ok(())
-}
-
-/// Replaces this process by an optimised build of itself, since the store runs in it. Returns only
-/// an error.
-fn replace_by_optimised_build(console: &Console) -> LocalError {
-    console.note("building the optimised stack");
-    let error = std::process::Command::new("cargo")
-        .args(["run", "--profile", "fast", "--package", env!("CARGO_PKG_NAME"), "--"])
-        .args(std::env::args_os().skip(1))
-        .exec();
-    LocalError::Io { what: "cargo".to_owned(), source: error }
 }

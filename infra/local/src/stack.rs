@@ -65,14 +65,6 @@ pub async fn run(
     if was_stopped { Ok(()) } else { result }
 }
 
-/// Checks that the ports are free, before something long is done.
-///
-/// # Errors
-/// Names the first port that is taken.
-pub async fn check_ports(arguments: &RunOptions, ports: &Ports) -> Result<(), LocalError> {
-    Listeners::bind(arguments, ports).await.map(drop)
-}
-
 async fn serve(
     arguments: &RunOptions,
     ports: &Ports,
@@ -84,6 +76,10 @@ async fn serve(
     let project = Project::find().await?;
     let runtimes = Runtimes::default();
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
+    let gateway = match &arguments.stage {
+        Some(name) => gateway.with_stage(name),
+        None => gateway,
+    };
     let audit_key = folder::audit_key(arguments.data.as_deref(), &project.stack_files())?;
     let standins = Standins::start(console).await?;
     let addresses = Addresses {
@@ -94,7 +90,7 @@ async fn serve(
         audit_key: audit_key.clone(),
         standins: standins.environment(),
     };
-    let binaries = project.target.join(if arguments.release { "fast" } else { "debug" });
+    let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
     let fleet =
         Fleet::new(&binaries, addresses, runtimes.clone(), console.clone(), tracker.clone(), stop.clone());
     let parts = Parts { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
@@ -103,6 +99,7 @@ async fn serve(
     let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
     let routes = parts.project.routes().await?;
     parts.start_store(listeners.dynamodb).await?;
+    parts.fold_log_tail().await?;
     server::install(&parts.project, console, stop).await?;
     if rebuilds {
         parts.build(&routes).await?;
@@ -119,8 +116,7 @@ async fn serve(
     parts.start_schedules();
     tokio::select! {
         key = parts.seed(&events) => {
-            let kept = arguments.data.is_some();
-            console.print(&summary::text(ports, &routes, &key?, &audit_key, kept));
+            console.print(&summary::text(arguments, ports, &routes, &key?, &audit_key));
         }
         Some(failure) = queue_failure.recv() => return Err(failure),
         () = stop.cancelled() => return Ok(()),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::{Select, TimeToLiveSpecification};
 use dynoxide::Database;
 use tokio::net::TcpListener;
@@ -65,17 +65,21 @@ async fn remove_expired_items(database: Database, console: Console) {
     }
 }
 
-/// A client of the store on a loopback port. It takes any credentials.
+/// A client of the store on a loopback port.
 #[must_use]
 pub fn client(port: u16) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+    Client::from_conf(client_config(port).build())
+}
+
+/// The configuration of a client. The store takes any credentials.
+#[must_use]
+pub fn client_config(port: u16) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(format!("http://127.0.0.1:{port}"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
 }
 
 /// Creates the missing tables; returns `true` if there were none before.

@@ -22,10 +22,15 @@ struct RunningGateway {
 
 /// A gateway with some routes whose requests may take `timeout`.
 async fn gateway(timeout: Duration) -> RunningGateway {
+    gateway_with(timeout, |gateway| gateway).await
+}
+
+/// The same, after a change of its settings.
+async fn gateway_with(timeout: Duration, set: impl FnOnce(Gateway) -> Gateway) -> RunningGateway {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let runtimes = Runtimes::default();
-    let gateway = Gateway::new(runtimes.clone(), timeout, Console::default());
+    let gateway = set(Gateway::new(runtimes.clone(), timeout, Console::default()));
     gateway.set_routes(vec![
         Route::new("GET", "/admin/stats", "stats"),
         Route::new("GET", "/admin/users/{id}", "user"),
@@ -243,4 +248,63 @@ async fn function_is_invoked_directly() {
         (200, "Unhandled".parse().unwrap())
     );
     assert_eq!(gateway.call("POST", "/2015-03-31/functions/nobody/invocations").await.status(), 404);
+}
+
+/// The request that a function's HTTP library makes of an event.
+fn as_function_sees_it(event: &Value) -> lambda_http::Request {
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn host_header_has_no_effect_on_path_and_query() {
+    let gateway = gateway(TIMEOUT).await;
+    let hosts =
+        ["", " ", "a b", "[::1", "x:99999999", "x?limit=7&y=", "x/admin/users/other?", "\u{fc}", "x#", "@"];
+    for host in hosts {
+        let request = Request::get("/admin/users/me?limit=1").header("host", host.as_bytes());
+        let answer = gateway.send(request.body(Bytes::new()).unwrap());
+
+        let worker = gateway.handle_one("stats", |event, _| {
+            assert_eq!(event["headers"]["host"], event["requestContext"]["domainName"], "{host:?}");
+            let seen = as_function_sees_it(&event);
+            ok(&json!([seen.uri().path(), seen.uri().query()]))
+        });
+        let (answer, ()) = tokio::join!(answer, worker);
+
+        assert_eq!(
+            (answer.status().as_u16(), body(&answer)),
+            (200, json!(["/admin/users/me", "limit=1"])),
+            "{host:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn percent_encoded_user_id_reaches_the_function_decoded() {
+    let gateway = gateway(TIMEOUT).await;
+    let path = "/admin/users/22222222%2D0000-4000-8000%2d000000000001";
+
+    let worker =
+        gateway.handle_one("user", |event, _| ok(&json!([event["pathParameters"], event["rawPath"]])));
+    let (answer, ()) = tokio::join!(gateway.call("GET", path), worker);
+
+    let id = "22222222-0000-4000-8000-000000000001";
+    assert_eq!(body(&answer), json!([{ "id": id }, format!("/admin/users/{id}")]));
+}
+
+#[tokio::test]
+async fn stage_is_part_of_the_path_but_not_of_the_route() {
+    let gateway = gateway_with(TIMEOUT, |gateway| gateway.with_stage("prod")).await;
+
+    let worker = gateway.handle_one("user", |event, _| {
+        let context = &event["requestContext"];
+        ok(&json!([event["routeKey"], event["pathParameters"], event["rawPath"], context["stage"]]))
+    });
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/prod/admin/users/1"), worker);
+
+    let expected = json!(["GET /admin/users/{id}", { "id": "1" }, "/prod/admin/users/1", "prod"]);
+    assert_eq!(body(&answer), expected);
+    for path in ["/admin/users/1", "/prod", "/production/admin/users/1", "/test/admin/users/1"] {
+        assert_eq!(gateway.call("GET", path).await.status(), 404, "{path}");
+    }
 }

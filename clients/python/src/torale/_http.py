@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -29,6 +30,21 @@ class BearerKey(httpx.Auth):
 def user_agent() -> str:
     """The name of this client in the audit trail."""
     return f"torale-python/{__version__}"
+
+
+def environment_proxy(url: str) -> str | None:
+    """The proxy that the environment (or the system) sets for a URL; None if there is none.
+
+    The HTTP library does the same, but fails on entries of `NO_PROXY` that it can't parse, such as
+    an IPv6 address in brackets.
+    """
+    proxies, target = getproxies(), httpx.URL(url)
+    not_for = [entry.strip() for entry in proxies.get("no", "").split(",")]
+    # `NO_PROXY` may have an IPv6 address with or without brackets.
+    if "*" in not_for or proxy_bypass(target.netloc.decode()) or proxy_bypass(target.host):
+        return None
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 @contextmanager

@@ -39,20 +39,12 @@ pub fn all_functions(routes: &[Route], http_instances: usize, consumers: usize) 
 pub async fn build(
     project: &Project,
     functions: &[FunctionInstances],
-    release: bool,
+    optimised: bool,
     stop: &CancellationToken,
 ) -> Result<(), LocalError> {
     let mut cargo = process::command("cargo");
-    cargo.arg("build").current_dir(&project.root);
-    // Naming this package too makes cargo choose the features of shared dependencies as it did for
-    // `cargo dev` itself: what both use is compiled once.
-    cargo.args(["--package", env!("CARGO_PKG_NAME")]);
-    for function in functions {
-        cargo.args(["--package", &function.name, "--bin", &function.name]);
-    }
-    if release {
-        cargo.args(["--profile", "fast"]);
-    }
+    let binaries = functions.iter().map(|function| function.name.as_str());
+    cargo.args(torale_launcher::build_arguments(optimised, binaries)).current_dir(&project.root);
     let what = "building the functions";
     let status = process::run(what, cargo, stop).await?;
     if status.success() {

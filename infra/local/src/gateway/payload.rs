@@ -15,10 +15,18 @@ use std::net::SocketAddr;
 
 use crate::clock;
 
+/// The stage of an API without stages in its paths.
+pub const DEFAULT_STAGE: &str = "$default";
+/// The domain of the API. API Gateway chooses the API by the header `Host`, so a function never sees
+/// another one: what a client sends there has no effect.
+const DOMAIN: &str = "127.0.0.1";
+
 /// An HTTP request with its route.
 pub struct GatewayRequest<'a> {
     /// The gateway's id of the request.
     pub request_id: &'a str,
+    /// The stage; its name is part of the path unless it is [`DEFAULT_STAGE`].
+    pub stage: &'a str,
     /// Method and path template of the route: `GET /admin/stats`.
     pub route_key: &'a str,
     /// The template's parameters, percent-decoded.
@@ -31,10 +39,11 @@ pub struct GatewayRequest<'a> {
     pub body: &'a Bytes,
 }
 
-/// The event that the function receives.
+/// The event that the function receives. Path and query are those of the request line; like API
+/// Gateway's HTTP APIs it has the path percent-decoded.
 #[must_use]
 pub fn event(request: &GatewayRequest<'_>) -> Value {
-    let path = request.parts.uri.path();
+    let path = decode(request.parts.uri.path());
     let query = request.parts.uri.query().unwrap_or_default();
     let now = clock::now();
     let user_agent = request.parts.headers.get(header::USER_AGENT).map(text).unwrap_or_default();
@@ -47,7 +56,7 @@ pub fn event(request: &GatewayRequest<'_>) -> Value {
         "requestContext": {
             "accountId": "000000000000",
             "apiId": "local",
-            "domainName": "127.0.0.1",
+            "domainName": DOMAIN,
             "domainPrefix": "local",
             "http": {
                 "method": request.parts.method.as_str(),
@@ -58,7 +67,7 @@ pub fn event(request: &GatewayRequest<'_>) -> Value {
             },
             "requestId": request.request_id,
             "routeKey": request.route_key,
-            "stage": "$default",
+            "stage": request.stage,
             "time": now.format("%d/%b/%Y:%H:%M:%S +0000").to_string(),
             "timeEpoch": now.timestamp_millis(),
         },
@@ -99,6 +108,7 @@ fn headers(headers: &HeaderMap, peer: SocketAddr) -> Map<String, Value> {
     for (name, value) in headers.iter().filter(|(name, _)| *name != header::COOKIE) {
         joined.entry(name.as_str()).or_default().push(text(value));
     }
+    joined.insert(header::HOST.as_str(), vec![DOMAIN.to_owned()]);
     joined.entry("x-forwarded-for").or_default().push(peer.ip().to_string());
     joined.insert("x-forwarded-proto", vec!["http".to_owned()]);
     joined.into_iter().map(|(name, values)| (name.to_owned(), Value::String(values.join(",")))).collect()
@@ -122,7 +132,11 @@ fn query_parameters(query: &str) -> Map<String, Value> {
 }
 
 fn form_decode(part: &str) -> String {
-    percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned()
+    decode(&part.replace('+', " "))
+}
+
+fn decode(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// The body, and whether it is in Base64: text stays as it is.
@@ -200,6 +214,7 @@ mod tests {
         let (parts, body) = request.into_parts();
         event(&GatewayRequest {
             request_id: "r1",
+            stage: DEFAULT_STAGE,
             route_key: "GET /admin/users/{id}",
             path_parameters: parameters,
             parts: &parts,
@@ -222,7 +237,8 @@ mod tests {
         let event = event_of(request, &[("id".to_owned(), "a b".to_owned())]);
         assert_eq!(event["version"], "2.0");
         assert_eq!(event["routeKey"], "GET /admin/users/{id}");
-        assert_eq!(event["rawPath"], "/admin/users/a%20b");
+        assert_eq!(event["rawPath"], "/admin/users/a b");
+        assert_eq!(event["requestContext"]["http"]["path"], "/admin/users/a b");
         assert_eq!(event["rawQueryString"], "limit=1&limit=2&q=x%2By+z&flag");
         assert_eq!(event["queryStringParameters"], json!({"limit": "1,2", "q": "x+y z", "flag": ""}));
         assert_eq!(event["pathParameters"], json!({"id": "a b"}));
@@ -230,7 +246,7 @@ mod tests {
         assert_eq!(
             event["headers"],
             json!({"authorization": "Bearer sk_1", "x-many": "a,b", "user-agent": "curl/8",
-                "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http"})
+                "host": "127.0.0.1", "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http"})
         );
         let context = &event["requestContext"];
         assert_eq!(context["requestId"], "r1");

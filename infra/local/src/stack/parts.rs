@@ -14,6 +14,7 @@ use crate::args::{Ports, RunOptions};
 use crate::clock;
 use crate::console::Console;
 use crate::data::folder::{self, SeedProgress};
+use crate::data::log_tail::{self, ProjectedUntil};
 use crate::data::send::UndeliverableMessages;
 use crate::data::{load, seed};
 use crate::error::LocalError;
@@ -28,6 +29,7 @@ use crate::queue::client::{self, LocalQueue};
 use crate::queue::poller::{Batching, Poller};
 use crate::queue::server::QueueServer;
 use crate::store;
+use torale_platform::store::Store;
 
 /// The parts of the stack, and what starting one of them needs.
 pub(super) struct Parts<'a> {
@@ -62,6 +64,20 @@ impl Parts<'_> {
         let serving = store::serve(listener, database, self.console.clone(), self.stop.clone());
         self.tracker.spawn(serving);
         store::create_tables(&store::client(self.ports.dynamodb_port)).await?;
+        Ok(())
+    }
+
+    /// Projects the events that an earlier run received before it was killed.
+    pub(super) async fn fold_log_tail(&self) -> Result<(), LocalError> {
+        let Some(folder) = self.arguments.data.as_deref() else { return Ok(()) };
+        let store = Store::new(store::client_config(self.ports.dynamodb_port));
+        let report = log_tail::fold(store, &ProjectedUntil::new(folder)).await?;
+        if report.events > 0 {
+            self.console.note(format!("projected the tail of the log: {} events", report.events));
+        }
+        if report.failed > 0 {
+            self.console.note(format!("of these, up to {} could not be projected", report.failed));
+        }
         Ok(())
     }
 
@@ -174,7 +190,12 @@ impl Parts<'_> {
         if !self.arguments.empty && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
             self.seed_history(events, progress.as_ref()).await?;
         }
-        UndeliverableMessages::count(self.ports).await?.report(self.console);
+        let undeliverable = UndeliverableMessages::count(self.ports).await?;
+        undeliverable.report(self.console);
+        // The queue is empty now: each message is projected, quarantined or a dead letter.
+        if let (Some(folder), 0) = (data, undeliverable.dead_letters) {
+            ProjectedUntil::new(folder).record()?;
+        }
         Ok(key)
     }
 

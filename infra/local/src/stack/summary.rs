@@ -4,14 +4,21 @@ use std::path::Path;
 
 use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL};
 
-use crate::args::Ports;
+use crate::args::{Ports, RunOptions};
 use crate::event_sources::EVENTS;
 use crate::project::Route;
 use crate::queue::client;
 
 /// Addresses, the key, and a line to try each endpoint.
-pub(super) fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path, kept: bool) -> String {
-    let base = format!("http://127.0.0.1:{}", ports.http_port);
+pub(super) fn text(
+    arguments: &RunOptions,
+    ports: &Ports,
+    routes: &[Route],
+    key: &str,
+    audit_key: &Path,
+) -> String {
+    let stage = arguments.stage.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+    let base = format!("http://127.0.0.1:{}{stage}", ports.http_port);
     let mut text = format!(
         "\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
          DynamoDB       http://127.0.0.1:{} (region us-east-1, any credentials)\n\nTry it:\n",
@@ -23,10 +30,17 @@ pub(super) fn text(ports: &Ports, routes: &[Route], key: &str, audit_key: &Path,
         let path = route.path.replace("{id}", "USER_ID");
         text.push_str(&format!("  curl -s{method} -H 'Authorization: Bearer {key}' {base}{path}\n"));
     }
-    let data = if kept { "the store is kept, the queue is not" } else { "store and queue are in memory" };
+    let data = match arguments.data {
+        Some(_) => "the store is kept, the queue is not",
+        None => "store and queue are in memory",
+    };
+    let changes = match arguments.built {
+        true => "The functions run as they were last built; changes are not picked up.",
+        false => "Changes under shared/ and functions/ are picked up.",
+    };
     text.push_str(&format!(
         "\nSend events:  cargo dev send{} FILE.ndjson\nCheck the audit trail:  cargo audit-verify \
-         --endpoint http://127.0.0.1:{} --key {}\nChanges under shared/ and functions/ are picked up.\n\
+         --endpoint http://127.0.0.1:{} --key {}\n{changes}\n\
          Stop:         Ctrl-C ({data})\n",
         port_flags(ports),
         ports.dynamodb_port,
@@ -69,6 +83,23 @@ fn port_flags(ports: &Ports) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::LocalArguments;
+    use clap::Parser;
+
+    fn options(flags: &[&str]) -> RunOptions {
+        LocalArguments::parse_from(["cargo dev"].iter().chain(flags)).run
+    }
+
+    #[test]
+    fn summary_promises_to_pick_up_changes_only_if_the_source_is_watched() {
+        let ports = Ports { http_port: 9000, sqs_port: 4566, dynamodb_port: 8000 };
+        let text = |flags: &[&str]| text(&options(flags), &ports, &[], "sk_test", Path::new("key.pem"));
+
+        assert!(text(&[]).contains("\nChanges under shared/ and functions/ are picked up.\n"));
+        let built = text(&["--built"]);
+        assert!(built.contains("\nThe functions run as they were last built; changes are not picked up.\n"));
+        assert!(!built.contains("are picked up"), "{built}");
+    }
 
     #[test]
     fn summary_has_the_key_and_a_line_for_each_route() {
@@ -77,7 +108,7 @@ mod tests {
             Route::new("GET", "/admin/stats", "stats"),
             Route::new("PATCH", "/admin/users/{id}/deactivate", "deactivate-user"),
         ];
-        let text = text(&ports, &routes, "sk_test", Path::new("key.pem"), false);
+        let text = text(&options(&[]), &ports, &routes, "sk_test", Path::new("key.pem"));
         let get = "curl -s -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/stats\n";
         let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");

@@ -12,7 +12,7 @@ from torale._answers import RetryBudget
 from torale._async.admin import AsyncAdmin
 from torale._config import resolve
 from torale._endpoints import Call
-from torale._http import BearerKey, exchange_async, setting_up, user_agent
+from torale._http import BearerKey, environment_proxy, exchange_async, setting_up, user_agent
 from torale.exceptions import ConfigurationError, ValidationError
 
 T = TypeVar("T")
@@ -62,9 +62,13 @@ class AsyncToraleClient:
                 headers={"accept": "application/json", "user-agent": user_agent()},
                 timeout=timeout,
                 follow_redirects=False,
-                # A proxy would see an unencrypted key.
                 trust_env=settings.encrypted,
-                transport=transport,
+                transport=transport
+                or httpx.AsyncHTTPTransport(
+                    trust_env=settings.encrypted,
+                    # A proxy would see an unencrypted key.
+                    proxy=environment_proxy(settings.api_url) if settings.encrypted else None,
+                ),
             )
         self.admin = AsyncAdmin(self._send)
 

@@ -11,7 +11,7 @@ import httpx
 from torale._answers import RetryBudget
 from torale._config import resolve
 from torale._endpoints import Call
-from torale._http import BearerKey, exchange, setting_up, user_agent
+from torale._http import BearerKey, environment_proxy, exchange, setting_up, user_agent
 from torale._sync.admin import Admin
 from torale.exceptions import ConfigurationError, ValidationError
 
@@ -62,9 +62,13 @@ class ToraleClient:
                 headers={"accept": "application/json", "user-agent": user_agent()},
                 timeout=timeout,
                 follow_redirects=False,
-                # A proxy would see an unencrypted key.
                 trust_env=settings.encrypted,
-                transport=transport,
+                transport=transport
+                or httpx.HTTPTransport(
+                    trust_env=settings.encrypted,
+                    # A proxy would see an unencrypted key.
+                    proxy=environment_proxy(settings.api_url) if settings.encrypted else None,
+                ),
             )
         self.admin = Admin(self._send)
 

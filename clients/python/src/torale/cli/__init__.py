@@ -14,7 +14,7 @@ import typer
 
 from torale import Admin, ConfigurationError, ToraleAPIError, ToraleClient, __version__
 from torale.cli import tables, watching
-from torale.cli.output import note, one_line, show
+from torale.cli.output import note, show, visible
 from torale.types import DeactivationResults, ExecutionStatus
 
 app = typer.Typer(
@@ -186,7 +186,7 @@ def _confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if sys.stderr:
-        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.write(f"{visible(question)} [y/N] ")
         sys.stderr.flush()
     # Without standard input nobody can confirm.
     if not sys.stdin or sys.stdin.readline().strip().lower() not in ("y", "yes"):

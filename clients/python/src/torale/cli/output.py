@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import shutil
 import sys
 import unicodedata
@@ -21,8 +22,10 @@ WIDE = 100_000
 DAY = timedelta(days=1)
 SECOND, MINUTE = 1_000, 60_000
 UNITS = ((3_600, "h"), (60, "min"), (1, "s"))
-# Characters that change the direction of the text after them.
-BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Unicode categories of controls, format characters, line separators and code points without a glyph.
+HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors, a braille blank.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None:
@@ -34,8 +37,8 @@ def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None
 
 
 def write_json(value: object, *, indent: int | None = None) -> None:
-    """Write JSON in UTF-8, whatever the terminal's encoding is."""
-    text = jsonlib.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    """Write JSON in UTF-8, whatever the terminal's encoding; invisible characters are escaped."""
+    text = re.sub("[^\\x00-\\x7e]", _escaped_in_json, jsonlib.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
     sys.stdout.flush()
     # JSON may hold a lone surrogate as an escape; it has no UTF-8.
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
@@ -64,23 +67,44 @@ def _width(shown: RenderableType) -> int:
 def note(text: str) -> None:
     """Write one line to standard error."""
     if sys.stderr:
-        print(one_line(text), file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
-def one_line(text: str) -> str:
-    """A text without characters that control a terminal, break a line or change its direction."""
-    blanked = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text)
-    return "".join(char for char in blanked if char not in BIDI_CONTROLS)
+def visible(text: str) -> str:
+    r"""A text in which every character can be seen; different texts stay different.
+
+    Controls, invisible characters, unusual blanks, and blanks at either end are escaped as in Python
+    (`\x1b`, `\u200b`), and so is the backslash.
+    """
+    inner = text.strip(" ")
+    left = len(text) - len(text.lstrip(" "))
+    right = len(text) - len(inner) - left
+    shown = (_escaped(char) if char == "\\" or is_invisible(char) else char for char in inner)
+    return r"\x20" * left + "".join(shown) + r"\x20" * right
+
+
+def is_invisible(char: str) -> bool:
+    """Whether a character shows nothing, looks like a blank, or changes how others are shown."""
+    category = unicodedata.category(char)
+    return category in HIDDEN or (category == "Zs" and char != " ") or BLANK.match(char) is not None
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _escaped_in_json(char: re.Match[str]) -> str:
+    return jsonlib.dumps(char[0])[1:-1] if is_invisible(char[0]) else char[0]
 
 
 def cell(value: object, style: str | Style = "") -> Text:
     """A value as plain text, never interpreted as markup; a dash for None."""
-    return Text("-" if value is None else one_line(str(value)), style=style)
+    return Text("-" if value is None else visible(str(value)), style=style)
 
 
 def link(text: str, url: str) -> Text:
     """A text with a link to a page, in terminals that support links."""
-    return cell(text, Style(link=one_line(url)))
+    return cell(text, Style(link=visible(url)))
 
 
 def count(number: int) -> str:
