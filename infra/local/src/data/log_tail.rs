@@ -99,7 +99,7 @@ async fn fold_batch(store: &Store, generations: &[Generation], events: Vec<Event
     let (usage, deadline) = (Usage::default(), Instant::now() + WRITING_TIME);
     let mut done = true;
     for generation in generations {
-        done &= catch_up(store, generation, events.clone(), deadline, &usage).await;
+        done &= catch_up(store, generation, events.clone(), deadline, &usage).await.complete;
     }
     report.events += events.len();
     report.failed += if done { 0 } else { events.len() };
