@@ -40,7 +40,7 @@ LOG_LINE_BYTES = 700
 # Of an invocation: Lambda's own lines START, END and REPORT.
 PLATFORM_BYTES = 400
 
-# Measured by tests/suite/tests/idle.rs: units of one run of each job while nothing happens, and of indexing a record.
+# Measured by tests/suite/tests/deployment/job_costs.rs: units of one run of each job while nothing happens, and of indexing a record.
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30

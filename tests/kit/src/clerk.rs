@@ -1,6 +1,6 @@
 //! A fake of Clerk: its key set, its Backend API, and tokens as it signs them.
 
-use crate::stack::NOW;
+use crate::present::NOW;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};

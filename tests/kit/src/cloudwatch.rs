@@ -89,7 +89,7 @@ impl State {
         let operation = request.uri().rsplit('/').next().unwrap().to_owned();
         self.calls.push(operation.clone());
         let body: Value = ciborium::from_reader(request.body().bytes().unwrap()).unwrap();
-        match self.fates.next() {
+        match self.fates.of_next_call() {
             Some(CallFate::Unreachable) => fake_aws::unreachable(),
             Some(CallFate::Hangs) => Ok(None),
             Some(CallFate::Fails(status, code)) => {

@@ -3,7 +3,7 @@
 //! Every field that the contract requires has a value; a test writes down those that it is about. An event happens at
 //! [`NOW`] and has an id made of its type, its entity and its time, unless it is given another.
 
-use crate::stack::{ADMIN_KEY, NOW};
+use crate::present::{ADMIN_KEY, NOW};
 use serde_json::{Value, json};
 use torale_domain::values::digest;
 use torale_domain::values::time::{DAY, Timestamp};

@@ -49,7 +49,7 @@ impl Fates {
     }
 
     /// The next call's.
-    pub fn next(&mut self) -> Option<CallFate> {
+    pub fn of_next_call(&mut self) -> Option<CallFate> {
         self.next.pop_front().or(self.always)
     }
 }

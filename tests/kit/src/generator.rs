@@ -1,7 +1,7 @@
 //! Random sets of messages about few entities at few times, so that ties, missing parents, late parents and
 //! contradictions are frequent.
 
-use crate::stack::NOW;
+use crate::present::NOW;
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};

@@ -22,6 +22,7 @@ pub mod faults;
 pub mod generator;
 pub mod interceptor;
 pub mod logs;
+pub mod present;
 pub mod rebuild;
 pub mod request;
 pub mod rights;

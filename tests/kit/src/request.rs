@@ -1,7 +1,7 @@
 //! Requests to the endpoints, as API Gateway hands them over, and their answers.
 
+use crate::present::ADMIN_KEY;
 use crate::sqs::FakeSqs;
-use crate::stack::ADMIN_KEY;
 use futures::future::BoxFuture;
 use lambda_http::http::{HeaderMap, Method, Request};
 use lambda_http::{Body, Response};

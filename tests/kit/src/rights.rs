@@ -7,7 +7,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use torale_domain::storage::keys::{
-    AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PROJECTIONS_TABLE_PREFIX, QUARANTINE_TABLE,
+    AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK, PROJECTIONS_TABLE_PREFIX,
+    QUARANTINE_TABLE,
 };
 
 #[derive(Deserialize)]
@@ -167,6 +168,16 @@ fn place(table: &Value) -> &'static str {
     }
 }
 
+/// The value of the partition key of a query, whose condition begins with it.
+fn queried_partition(request: &Value) -> Value {
+    let condition = request["KeyConditionExpression"].as_str().unwrap();
+    let (name, rest) = condition.split_once(" = ").unwrap_or_else(|| panic!("{condition}: no partition"));
+    let name = request["ExpressionAttributeNames"][name].as_str().unwrap_or(name);
+    assert_eq!(name, PK, "{condition}: no partition");
+    let value = rest.split(' ').next().unwrap();
+    request["ExpressionAttributeValues"][value].clone()
+}
+
 /// What a call does: a transaction does each of its writes, a batch of writes is an action of its own.
 fn uses(call: &StoreCall<'_>) -> Vec<Use> {
     let (operation, request) = (call.operation, call.json());
@@ -202,9 +213,7 @@ fn uses(call: &StoreCall<'_>) -> Vec<Use> {
         }
         "PutItem" => add(operation, table, &request["Item"]),
         "Query" => {
-            let partition = &request["ExpressionAttributeValues"][":pk"];
-            assert!(partition.is_object(), "a query names its partition :pk");
-            add(operation, table, &serde_json::json!({ "pk": partition }));
+            add(operation, table, &serde_json::json!({ "pk": queried_partition(&request) }));
         }
         _ => add(operation, table, &request["Key"]),
     }

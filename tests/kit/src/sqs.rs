@@ -76,7 +76,7 @@ impl State {
         let operation = request.headers().get("x-amz-target").unwrap().rsplit_once('.').unwrap().1.to_owned();
         self.calls.push(operation.clone());
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        match self.fates.next() {
+        match self.fates.of_next_call() {
             Some(CallFate::Unreachable) => fake_aws::unreachable(),
             Some(CallFate::Hangs) => Ok(None),
             Some(CallFate::Fails(status, code)) => {

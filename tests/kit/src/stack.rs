@@ -20,7 +20,6 @@ use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
 use torale_domain::pages::TemporalUi;
 use torale_domain::storage::item::{self as domain, Item, Key};
 use torale_domain::storage::keys::{self, PK, SK};
-use torale_domain::values::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
@@ -30,14 +29,10 @@ use torale_platform::identity::{Identity, IdentitySettings};
 use torale_platform::serve::App;
 use torale_platform::store::{Store, Usage, log};
 
-/// The present of all tests: 2026-03-31T10:30:30.500Z, on the edge of a month.
-pub const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+pub use crate::present::{ADMIN_KEY, NOW};
 
 /// The limits of most tests: far away.
 pub const LIMITS: RateLimits = RateLimits::new(1_000_000, 1_000_000);
-
-/// The text of the admin's API key.
-pub const ADMIN_KEY: &str = "sk_test_0123456789abcdefghij";
 
 /// An embedded store with all tables, served for as long as this lives.
 pub struct Stack {
@@ -130,7 +125,7 @@ impl Stack {
 
     /// The same over a store client of one's own.
     pub fn app_over(&self, store: Store) -> App {
-        Instance::over(store).start()
+        InstanceBuilder::over(store).start()
     }
 
     /// An instance over a store that fails.
@@ -139,8 +134,8 @@ impl Stack {
     }
 
     /// An instance that differs from the usual one.
-    pub fn instance(&self) -> Instance {
-        Instance::over(self.store())
+    pub fn instance(&self) -> InstanceBuilder {
+        InstanceBuilder::over(self.store())
     }
 
     /// Every item of the first generation's projections, by key, printed.
@@ -195,13 +190,13 @@ impl Stack {
     }
 
     /// Every item of a table.
-    pub async fn scan(&self, table: &str) -> Vec<StoredItem> {
+    pub async fn scan(&self, table: &str) -> Vec<RawItem> {
         let pages = self.client.scan().table_name(table).into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.unwrap()
     }
 
     /// An item of a table.
-    pub async fn item(&self, table: &str, key: &Key) -> Option<StoredItem> {
+    pub async fn item(&self, table: &str, key: &Key) -> Option<RawItem> {
         let call = self.client.get_item().table_name(table);
         call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap().item
     }
@@ -246,7 +241,7 @@ impl fmt::Debug for Stack {
 }
 
 /// An item as the store has it.
-pub type StoredItem = HashMap<String, AttributeValue>;
+pub type RawItem = HashMap<String, AttributeValue>;
 
 /// A text as the store has it.
 pub fn text(text: &str) -> AttributeValue {
@@ -259,20 +254,20 @@ pub fn number(number: i64) -> AttributeValue {
 }
 
 /// The key of an item as the store has it.
-pub fn key_of(item: &StoredItem) -> Key {
+pub fn key_of(item: &RawItem) -> Key {
     Key::stored(item[PK].as_s().unwrap().clone(), item[SK].as_s().unwrap().clone())
 }
 
 /// An instance of the endpoints that is being put together.
 #[derive(Debug)]
-pub struct Instance {
+pub struct InstanceBuilder {
     store: Store,
     identity: Identity,
     limits: RateLimits,
     clock: Clock,
 }
 
-impl Instance {
+impl InstanceBuilder {
     /// One that admits API keys only, with limits that are far away, at [`NOW`].
     pub fn over(store: Store) -> Self {
         Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW }
@@ -315,7 +310,7 @@ fn show(value: &AttributeValue) -> String {
     }
 }
 
-fn print(item: &StoredItem) -> String {
+fn print(item: &RawItem) -> String {
     let sorted: BTreeMap<_, _> = item.iter().map(|(name, value)| (name, show(value))).collect();
     format!("{sorted:?}")
 }

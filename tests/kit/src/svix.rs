@@ -1,6 +1,6 @@
 //! Webhooks as Svix sends them.
 
-use crate::stack::NOW;
+use crate::present::NOW;
 use lambda_http::Body;
 use lambda_http::http::Request;
 use serde_json::Value;

@@ -21,7 +21,7 @@ use torale_domain::storage::keys::Lanes;
 use torale_platform::clock;
 use torale_platform::serve::App;
 use torale_testkit::request::{TestedEndpoint, reading};
-use torale_testkit::stack::{ADMIN_KEY, Instance};
+use torale_testkit::stack::{ADMIN_KEY, InstanceBuilder};
 
 #[derive(Parser)]
 struct Arguments {
@@ -70,7 +70,7 @@ struct MeasuredRequest {
 
 impl MeasuredInstance {
     async fn over(stack: &BenchStack) -> Self {
-        let app = Instance::over(stack.store()).start();
+        let app = InstanceBuilder::over(stack.store()).start();
         let authentication = cost::around_handlers(&app).await;
         Self { app, authentication }
     }

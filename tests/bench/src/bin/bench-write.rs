@@ -29,7 +29,7 @@ use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
 use torale_testkit::interceptor::{Interceptor, StoreCall};
-use torale_testkit::stack::{StoredItem, messages, text};
+use torale_testkit::stack::{RawItem, messages, text};
 
 #[derive(Parser)]
 struct Arguments {
@@ -277,7 +277,7 @@ fn kind(key: &Key) -> String {
 }
 
 /// Its size by DynamoDB's rules, near enough.
-fn size(item: &StoredItem) -> usize {
+fn size(item: &RawItem) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::N(number) => number.len().div_ceil(2) + 1,
         other => other.as_s().map_or(0, String::len),

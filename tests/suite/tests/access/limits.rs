@@ -9,7 +9,7 @@ use torale_testkit::events::{ADMIN, api_key};
 use torale_testkit::faults::Faults;
 use torale_testkit::request::get;
 use torale_testkit::scenario::{Scenario, given};
-use torale_testkit::stack::{ADMIN_KEY, Instance, NOW};
+use torale_testkit::stack::{ADMIN_KEY, InstanceBuilder, NOW};
 
 const OTHER_KEY: &str = "sk_test_another_key_of_the_same_admin";
 
@@ -22,7 +22,7 @@ async fn status(app: &App, key: &str) -> u16 {
     get::<Queries>("").by(key).send(app).await.status
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn rate_limit_is_exact_for_one_user_with_two_keys_on_sixty_four_instances() {
     let scenario = scenario().await;
     let apps: Vec<App> = (0..64).map(|_| scenario.instance().limits(100, 10_000).start()).collect();
@@ -74,7 +74,7 @@ fn later() -> Timestamp {
 async fn rate_limit_refusals_come_from_memory_until_the_window_opens() {
     let scenario = scenario().await;
     let counted = Faults::none();
-    let app = Instance::over(scenario.faulty_store(&counted)).limits(1, 10).clock(later).start();
+    let app = InstanceBuilder::over(scenario.faulty_store(&counted)).limits(1, 10).clock(later).start();
 
     assert_eq!(status(&app, ADMIN_KEY).await, 200);
     assert_eq!(status(&app, ADMIN_KEY).await, 429);

@@ -12,7 +12,7 @@ use torale_replay::compare::{Comparison, Expected};
 use torale_replay::{Replay, ReplayError};
 use torale_testkit::events::notification_sent;
 use torale_testkit::generator::Generator;
-use torale_testkit::stack::{NOW, Stack, StoredItem, key_of, number, text};
+use torale_testkit::stack::{NOW, RawItem, Stack, key_of, number, text};
 use torale_tests::model;
 
 async fn nothing() -> Result<(), ReplayError> {
@@ -32,7 +32,7 @@ fn named(comparison: &Comparison) -> BTreeSet<Key> {
 async fn tamper(stack: &Stack) -> BTreeSet<Key> {
     let table = keys::projections_table(FIRST_GENERATION);
     let items = stack.scan(&table).await;
-    let first = |pk: &str, sk: &str| -> StoredItem {
+    let first = |pk: &str, sk: &str| -> RawItem {
         let fits = |key: Key| key.pk.starts_with(pk) && key.sk.starts_with(sk);
         let found = items.iter().find(|item| fits(key_of(item)));
         found.unwrap_or_else(|| panic!("no {pk}")).clone()

@@ -25,22 +25,22 @@ use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::{get, patch};
 use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::sqs::FakeSqs;
-use torale_testkit::stack::{NOW, Stack, StoredItem, key_of};
+use torale_testkit::stack::{NOW, RawItem, Stack, key_of};
 
 const USER: &str = "11111111-0000-4000-8000-000000000001";
 /// Differences that are named at most.
 const MOST: usize = 20;
 
 /// Every item of a table.
-async fn items(stack: &Stack, table: &str) -> BTreeMap<Key, StoredItem> {
+async fn items(stack: &Stack, table: &str) -> BTreeMap<Key, RawItem> {
     stack.scan(table).await.into_iter().map(|item| (key_of(&item), item)).collect()
 }
 
-async fn put(stack: &Stack, table: &str, item: StoredItem) {
+async fn put(stack: &Stack, table: &str, item: RawItem) {
     stack.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
 }
 
-async fn change(stack: &Stack, table: &str, item: &StoredItem, name: &str, value: AttributeValue) {
+async fn change(stack: &Stack, table: &str, item: &RawItem, name: &str, value: AttributeValue) {
     let mut item = item.clone();
     item.insert(name.to_owned(), value);
     put(stack, table, item).await;
@@ -73,7 +73,7 @@ fn named(restored: &RestoreReport) -> Vec<Key> {
 }
 
 /// A log with a copy, and what it received after it.
-async fn log() -> (Stack, String, BTreeMap<Key, StoredItem>) {
+async fn log() -> (Stack, String, BTreeMap<Key, RawItem>) {
     let (stack, _) = filled(9000, 60).await;
     let copy = copy(&stack, EVENTS_TABLE).await;
     consume(&stack, &Generator::new(9001).messages(30)).await;
@@ -303,7 +303,7 @@ async fn restore_makes_the_audit_trail_intact_with_what_was_recorded_since() {
     stack.seal().await;
     let whole = items(&stack, AUDIT_TABLE).await;
 
-    let records: Vec<StoredItem> = items(&stack, &copy).await.into_values().collect();
+    let records: Vec<RawItem> = items(&stack, &copy).await.into_values().collect();
     let text = records[3]["record"].as_s().unwrap().replace("\"status\":200", "\"status\":403");
     stack.delete(AUDIT_TABLE, &key_of(&records[1])).await;
     change(&stack, AUDIT_TABLE, &records[3], "record", AttributeValue::S(text)).await;

@@ -15,7 +15,7 @@ use torale_replay::transfer::{MANIFEST, Pseudonyms};
 use torale_testkit::faults::Faults;
 use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::get;
-use torale_testkit::stack::{NOW, Stack, StoredItem, number};
+use torale_testkit::stack::{NOW, RawItem, Stack, number};
 use users::Users;
 
 /// A temporary folder that is removed with this.
@@ -33,8 +33,8 @@ impl Drop for Folder {
     }
 }
 
-fn sorted(items: Vec<StoredItem>) -> Vec<String> {
-    let print = |item: &StoredItem| format!("{:?}", item.iter().collect::<BTreeMap<_, _>>());
+fn sorted(items: Vec<RawItem>) -> Vec<String> {
+    let print = |item: &RawItem| format!("{:?}", item.iter().collect::<BTreeMap<_, _>>());
     let mut items: Vec<String> = items.iter().map(print).collect();
     items.sort();
     items

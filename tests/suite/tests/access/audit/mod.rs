@@ -182,7 +182,7 @@ async fn audit_trail_has_a_record_of_every_answer_whichever_call_fails() {
     assert_eq!(scenario.check_trail().await.faults, []);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn audit_records_of_sixty_four_requests_at_once_form_one_intact_chain() {
     let scenario = given_an_admin().start().await;
     let app = &scenario.app();

@@ -14,7 +14,7 @@ use torale_testkit::events::{ADMIN, user};
 use torale_testkit::faults::Faults;
 use torale_testkit::logs::LogBuffer;
 use torale_testkit::request::{get, reading};
-use torale_testkit::stack::{ADMIN_KEY, Instance};
+use torale_testkit::stack::{ADMIN_KEY, InstanceBuilder};
 use users::Users;
 
 /// Everything that the tests of this process have logged.
@@ -134,7 +134,7 @@ async fn session_whose_user_cannot_be_looked_up_leaves_a_record() {
     let before = world.system.records().await.len();
     // The first call of a cold instance reads the pointer; nothing else fails.
     let store = world.system.faulty_store(&Faults::new(0, false, false));
-    let app = Instance::over(store).identity(&world.clerk.settings()).start();
+    let app = InstanceBuilder::over(store).identity(&world.clerk.settings()).start();
 
     let refused = get::<Queries>("").by(&clerk::token(clerk::ADMIN)).send(&app).await;
 
