@@ -254,7 +254,7 @@ fn written(call: &StoreCall<'_>) -> Option<Vec<(Key, bool)>> {
         let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
         let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
         let text = |name: &str| key[name]["S"].as_str().unwrap().to_owned();
-        (Key { pk: text(PK), sk: text(SK) }, kind == "Delete")
+        (Key::stored(text(PK), text(SK)), kind == "Delete")
     };
     let request = (call.operation == "TransactWriteItems").then(|| call.json())?;
     Some(request["TransactItems"].as_array().unwrap().iter().map(written).collect())
