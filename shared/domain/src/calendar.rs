@@ -7,6 +7,8 @@
 //! | read the interval of `@every` | `interval` |
 //! | find the zone, turn clock readings into instants | `zone` |
 //! | find the next reading of the clock that matches | `search` |
+//!
+//! May use: [`values`](crate::values).
 
 mod expression;
 mod fields;
