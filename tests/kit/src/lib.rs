@@ -17,6 +17,7 @@
 pub mod clerk;
 pub mod cloudwatch;
 pub mod events;
+pub mod extremes;
 pub mod fake_aws;
 pub mod faults;
 pub mod generator;

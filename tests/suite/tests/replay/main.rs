@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod extremes;
 mod generations;
 mod live;
 mod quarantine;

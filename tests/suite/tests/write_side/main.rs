@@ -4,6 +4,7 @@ mod consumer;
 mod convergence;
 mod crashes;
 mod events;
+mod extremes;
 mod queue;
 mod races;
 
