@@ -29,7 +29,7 @@ use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
 use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
-use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus};
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
 use torale_domain::events::clerk;
@@ -265,8 +265,8 @@ impl Identity {
             RateLimitDecision::Unprepared => None,
         };
         // Whoever is authenticated is limited, an admin or not: 429 comes before 403.
-        let verdict = if let RateLimitDecision::Full { retry_after, .. } = decision {
-            Err(AdminError::RateLimited { retry_after })
+        let verdict = if let RateLimitDecision::Full { opens_at, .. } = decision {
+            Err(AdminError::RateLimited { retry_after: retry_after(opens_at, auth.now) })
         } else {
             guarded(auth.deadline, self.authorise(&lookup.credentials, caller)).await
         };

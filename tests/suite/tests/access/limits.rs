@@ -5,12 +5,14 @@ use serde_json::json;
 use std::sync::atomic::{AtomicI64, Ordering};
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::serve::App;
-use torale_testkit::events::{ADMIN, api_key};
+use torale_testkit::events::{ADMIN, api_key, user};
 use torale_testkit::faults::Faults;
 use torale_testkit::request::get;
 use torale_testkit::scenario::{Scenario, given};
 use torale_testkit::stack::{ADMIN_KEY, InstanceBuilder, NOW};
 
+const MEMBER: &str = "11111111-0000-4000-8000-000000000007";
+const MEMBER_KEY: &str = "sk_test_a_key_of_somebody_who_is_no_admin";
 const OTHER_KEY: &str = "sk_test_another_key_of_the_same_admin";
 
 /// An admin with two keys.
@@ -88,8 +90,24 @@ async fn rate_limit_refusals_come_from_memory_until_the_window_opens() {
     LATER.store(64_499, Ordering::SeqCst);
     assert_eq!(status(&app, ADMIN_KEY).await, 429);
 
-    LATER.store(65_000, Ordering::SeqCst);
+    // The very moment at which another instance would admit it.
+    LATER.store(64_500, Ordering::SeqCst);
     assert_eq!(status(&app, ADMIN_KEY).await, 200);
+}
+
+/// Whoever is authenticated is limited: the order of refusals is 401, 429, 403 (`docs/contract/http.md`, "Errors").
+#[tokio::test]
+async fn user_who_is_no_admin_is_limited_before_they_are_refused() {
+    let events = [user(MEMBER).created(), api_key("key_member").created(MEMBER, MEMBER_KEY)];
+    let scenario = given(events.map(String::from).to_vec()).start().await;
+    let app = scenario.instance().limits(2, 10_000).start();
+
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(status(&app, MEMBER_KEY).await);
+    }
+
+    assert_eq!(statuses, [403, 403, 429, 429]);
 }
 
 #[tokio::test]
