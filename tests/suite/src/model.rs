@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fmt;
 use torale_domain::pages::metrics::{self, Metrics};
 use torale_domain::values::time::Timestamp;
-use torale_model::{Message, TemporalUi, World};
+use torale_model::{Message, ModelTemporalUi, World};
 use torale_platform::store::{Generation, TableReader, Usage};
 use torale_testkit::generator::Generator;
 use torale_testkit::stack::{NOW, Stack, temporal_ui};
@@ -26,7 +26,7 @@ pub fn model_at(messages: &[String], received_at: Timestamp) -> World {
 /// The system and the model must give the same answer.
 pub async fn check(stack: &Stack, model: &World, path: &str, query: &str) {
     let ui = temporal_ui();
-    let ui = TemporalUi { url: ui.url, namespace: ui.namespace };
+    let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
     let answer = endpoints::answer(stack, path, query).await;
     let expected = model.get(path, query, NOW.millis(), &ui);
     let found = (answer.status, comparable(path, answer.status, &answer.text));

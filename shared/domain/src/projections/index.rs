@@ -2,7 +2,7 @@
 //! they add up to.
 //!
 //! The rows of a list are items of their own, sorted by time, in one partition for each status and
-//! lane. Beside them stand *nodes*: one item for each hour, with a slot for each minute, and one
+//! lane. Next to them stand *nodes*: one item for each hour, with a slot for each minute, and one
 //! item for each month, with a slot for each day. So an execution that began on 2026-03-31 at
 //! 10:30 and failed is counted twice, by the minute and by the day:
 //!

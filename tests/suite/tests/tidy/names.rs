@@ -7,27 +7,7 @@ use syn::visit::{self, Visit};
 use syn::{Ident, Item, Visibility};
 
 /// Names that still stand for several things.
-const ALLOWED: [&str; 16] = [
-    // tests/model
-    "ApiKey",
-    "Event",
-    "Execution",
-    "Fields",
-    "Identity",
-    "Interval",
-    "Notification",
-    "Run",
-    "Schedule",
-    "Task",
-    "TaskState",
-    "User",
-    "Zone",
-    // shared/domain and shared/platform
-    "Expression",
-    // shared/platform/src/identity/settings.rs, which no module names any more
-    "IdentityMisconfigured",
-    "IdentitySettings",
-];
+const ALLOWED: [&str; 0] = [];
 
 /// The types of a file that others may name.
 #[derive(Default)]
