@@ -4,9 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use torale_domain::calendar;
-use torale_domain::events::intake::MAX_MESSAGE_BYTES;
-use torale_domain::events::{Body, Event, EventType, MAX_KEPT_DATA, ReceivedMessage, QuarantineReason, TYPE_PREFIX, parse};
 use torale_domain::entities::fold::State;
+use torale_domain::events::intake::MAX_MESSAGE_BYTES;
+use torale_domain::events::{
+    Body, Event, EventType, MAX_KEPT_DATA, QuarantineReason, ReceivedMessage, TYPE_PREFIX, parse,
+};
 use torale_domain::values::time::{DAY, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -110,5 +112,8 @@ fn stored(event: &Event) {
 
 /// Any text is a schedule's expression and zone; one that can be read fires in the future.
 fn fires_later(expression: &str, zone: &str) {
-    assert!(calendar::next_run(expression, zone, NOW).is_none_or(|next| next > NOW), "{expression} in {zone}");
+    assert!(
+        calendar::next_run(expression, zone, NOW).is_none_or(|next| next > NOW),
+        "{expression} in {zone}"
+    );
 }

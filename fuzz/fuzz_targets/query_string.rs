@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use torale_domain::pages::{audit, errors, executions, queries, schedules, users, workflows};
-use torale_domain::requests::parameters::{ParameterFault, NoParameters, QueryParameters};
+use torale_domain::requests::parameters::{NoParameters, ParameterFault, QueryParameters};
 
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);

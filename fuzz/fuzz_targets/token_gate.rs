@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use torale_domain::access::session::jwks::{self, RsaKey};
-use torale_domain::access::session::{TokenFault, LEEWAY, MAX_BYTES, TokenRefusal, SessionRules, Session, Token};
+use torale_domain::access::session::{
+    LEEWAY, MAX_BYTES, Session, SessionRules, Token, TokenFault, TokenRefusal,
+};
 use torale_domain::values::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -105,7 +107,10 @@ fn judged(token: &Token<'_>, claims: &Map<String, Value>) {
     if claims.get("azp").is_some_and(|party| party == PARTY) {
         assert_eq!(strict, lax);
     } else if claims.get("azp").is_none_or(|party| party != "https://b.example.com") {
-        assert!(matches!(strict, Err(TokenRefusal::Invalid(TokenFault::Issuer | TokenFault::Party))), "{strict:?}");
+        assert!(
+            matches!(strict, Err(TokenRefusal::Invalid(TokenFault::Issuer | TokenFault::Party))),
+            "{strict:?}"
+        );
     }
     match lax {
         Ok(session) => {

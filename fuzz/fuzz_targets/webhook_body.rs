@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeSet;
-use torale_domain::events::clerk::{WebhookFault, Notice, Payload, SOURCE};
-use torale_domain::events::{Event, EventType, ReceivedMessage, QuarantineReason, parse};
+use torale_domain::events::clerk::{Notice, Payload, SOURCE, WebhookFault};
+use torale_domain::events::{Event, EventType, QuarantineReason, ReceivedMessage, parse};
 use torale_domain::values::ids::UserId;
 use torale_domain::values::time::{DAY, Timestamp};
 
@@ -84,9 +84,11 @@ fn refused(fault: &WebhookFault) {
         WebhookFault::Refused(QuarantineReason::TimeOutOfRange | QuarantineReason::TooLarge) => true,
         // Years of more than four digits.
         WebhookFault::Refused(QuarantineReason::Envelope(rule)) => rule.starts_with("time:"),
-        WebhookFault::Refused(QuarantineReason::Data { .. } | QuarantineReason::NotJson(_)) | WebhookFault::NotJson | WebhookFault::Needed(_) => {
-            false
-        }
+        WebhookFault::Refused(
+            QuarantineReason::Data { .. } | QuarantineReason::NotJson(_) | QuarantineReason::Unwritable(_),
+        )
+        | WebhookFault::NotJson
+        | WebhookFault::Needed(_) => false,
     };
     assert!(expected, "{fault}");
 }
