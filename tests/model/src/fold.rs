@@ -46,21 +46,21 @@ pub struct World {
     /// By `workflow_id` and `run_id`.
     pub(crate) runs: BTreeMap<(String, String), ModelRun>,
     pub(crate) schedules: BTreeMap<String, ModelSchedule>,
-    set_aside: usize,
+    quarantined: usize,
 }
 
 impl World {
     /// Folds the messages; those that must be quarantined are only counted.
     pub fn of(messages: &[Message]) -> World {
         let mut events: Vec<ModelEvent> = Vec::new();
-        let mut set_aside: BTreeSet<&str> = BTreeSet::new();
+        let mut quarantined: BTreeSet<&str> = BTreeSet::new();
         for message in messages {
             match event::read(message) {
                 Some(event) => events.push(event),
                 None => {
-                    // "set aside with its reason and its whole body, once": a body that came twice
+                    // A message is quarantined once for each body: one that came twice
                     // counts once.
-                    set_aside.insert(&message.body);
+                    quarantined.insert(&message.body);
                 }
             }
         }
@@ -69,7 +69,7 @@ impl World {
         events.sort_by(|a, b| a.key.cmp(&b.key));
         let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
         let (users, identities) = fold_people(&facts);
-        let mut world = World { users, identities, set_aside: set_aside.len(), ..World::default() };
+        let mut world = World { users, identities, quarantined: quarantined.len(), ..World::default() };
         for fact in facts {
             world.apply(fact);
         }
@@ -77,8 +77,8 @@ impl World {
     }
 
     /// Number of messages in quarantine; the same body received several times counts once.
-    pub fn set_aside(&self) -> usize {
-        self.set_aside
+    pub fn quarantined(&self) -> usize {
+        self.quarantined
     }
 
     fn apply(&mut self, fact: Fact) {

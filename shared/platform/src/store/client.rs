@@ -8,6 +8,9 @@ use crate::{aws, config};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use std::sync::{Arc, Mutex};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{CONTROL_TABLE, PK};
@@ -69,18 +72,8 @@ impl Store {
             .set_condition_expression(expression.conditions(vec![Condition::Absent(PK.to_owned())]))
             .set_expression_attribute_names(expression.names())
             .return_consumed_capacity(CAPACITY);
-        match call.send().await {
-            Ok(answer) => {
-                usage.add_write(answer.consumed_capacity.as_slice());
-                Ok(true)
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::from_sdk(error)),
-        }
+        let answer = call.send().await.map(|answer| usage.add_write(answer.consumed_capacity.as_slice()));
+        condition_held(answer, PutItemError::is_conditional_check_failed_exception)
     }
 
     /// Updates an item of the control table if its conditions hold. Returns whether they did.
@@ -102,17 +95,19 @@ impl Store {
             .set_expression_attribute_names(expression.names())
             .set_expression_attribute_values(expression.values())
             .return_consumed_capacity(CAPACITY);
-        match call.send().await {
-            Ok(answer) => {
-                usage.add_write(answer.consumed_capacity.as_slice());
-                Ok(true)
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::from_sdk(error)),
-        }
+        let answer = call.send().await.map(|answer| usage.add_write(answer.consumed_capacity.as_slice()));
+        condition_held(answer, UpdateItemError::is_conditional_check_failed_exception)
+    }
+}
+
+/// Whether a conditional write took place: a condition that does not hold is an answer, not a failure.
+fn condition_held<E>(written: Result<(), SdkError<E>>, has_failed: fn(&E) -> bool) -> Result<bool, StoreError>
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(has_failed) => Ok(false),
+        Err(error) => Err(StoreError::from_sdk(error)),
     }
 }

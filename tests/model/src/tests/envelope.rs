@@ -9,7 +9,7 @@ const T: &str = "2024-01-15T10:00:00Z";
 
 /// Whether this message alone is quarantined.
 pub(super) fn is_quarantined(message: &Message) -> bool {
-    World::of(std::slice::from_ref(message)).set_aside() == 1
+    World::of(std::slice::from_ref(message)).quarantined() == 1
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn not_an_event() {
         user(U1, "2014-01-01T00:00:00Z"),
         user(U1, "2013-01-01T00:00:00Z"),
     ];
-    assert_eq!(World::of(&twice).set_aside(), 2, "the same body counts once");
+    assert_eq!(World::of(&twice).quarantined(), 2, "the same body counts once");
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn what_cannot_be_mapped_is_refused_by_name_without_its_values() {
 }
 
 #[test]
-fn what_our_intake_would_set_aside_is_refused() {
+fn what_our_intake_would_quarantine_is_refused() {
     let refused = |created_at: i64, id: &str| {
         let mut user = user();
         user["created_at"] = json!(created_at);
