@@ -1,13 +1,15 @@
 //! Who may ask: the rules, without the reading.
 
+use crate::entities::linkage::Identity;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
+use crate::projections::links;
 use crate::projections::views;
 use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::values::digest;
-use crate::values::ids::{ClerkUserId, KeyHash, KeyId, UserId};
+use crate::values::ids::{ClerkUserId, EntityKey, KeyHash, KeyId, UserId};
 
 /// The only role that may use the admin API.
 pub const ADMIN: &str = "admin";
@@ -83,13 +85,28 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     }
 }
 
-/// The user that a look-up by login found; of several users with one login, the one with the least id.
-pub fn login_owner(lookups: &[Item]) -> Result<Option<UserId>, Corrupt> {
-    let Some(item) = lookups.first() else { return Ok(None) };
-    match keys::parse_login_lookup(&item.key) {
-        Some(user_id) => Ok(Some(user_id)),
-        None => Err(Corrupt::new(&item.key, "not a login's look-up")),
+/// Whom a session logs in as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// This user, or this stand-in.
+    As(UserId),
+    /// Nobody yet.
+    Nobody,
+    /// The identity was deleted: nobody, for ever.
+    Deleted,
+}
+
+/// Whom a session of an identity logs in as, by the identity's partition: of several users the one whose `user.created` is
+/// greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<Login, Corrupt> {
+    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
+    let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
+    if (Identity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
+        return Ok(Login::Deleted);
     }
+    let links = links::links_of(partition)?;
+    let greatest = links.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(greatest.map_or(Login::Nobody, |(user, _)| Login::As(user)))
 }
 
 /// What counts of a user who asks.
@@ -104,11 +121,11 @@ pub struct Caller {
 /// The user who asks, if it may at all; `deactivated` is how credentials of a deactivated user are refused.
 /// A user that no event has created yet has no role that counts.
 pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, AccessRefusal> {
-    let user = User::of(&user.state);
+    let user = User::of(&user.state, &user.linkage.linked);
     if !user.active {
         return Err(deactivated);
     }
-    let clerk_user_id = user.created.ok_or(AccessRefusal::NotAdmin)?.clerk_user_id.clone();
+    let clerk_user_id = user.clerk_user_id.ok_or(AccessRefusal::NotAdmin)?.clone();
     Ok(Caller { clerk_user_id, role: user.role.map(str::to_owned) })
 }
 

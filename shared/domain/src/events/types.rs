@@ -2,7 +2,8 @@
 //! refused except where a field is a [`Removable`].
 
 use crate::values::ids::{
-    ClerkUserId, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
+    ClerkUserId, ExecutionId, ExternalId, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId,
+    WorkflowId,
 };
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -59,6 +60,32 @@ data! {
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         by: Option<Text>,
     }
+    /// `identity.created`
+    IdentityCreated {
+        clerk_user_id: ClerkUserId,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        email: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        role: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        external_id: Option<ExternalId>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        created_at: Option<Timestamp>,
+    }
+    /// `identity.updated`
+    IdentityUpdated {
+        clerk_user_id: ClerkUserId,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        email: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        role: Option<Removable<Text>>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        external_id: Option<Removable<ExternalId>>,
+    }
+    /// `identity.deleted`
+    IdentityDeleted { clerk_user_id: ClerkUserId, }
+    /// `identity.logged_in`
+    IdentityLoggedIn { clerk_user_id: ClerkUserId, }
     /// `api_key.created`
     ApiKeyCreated {
         key_id: KeyId,
@@ -211,6 +238,16 @@ pub enum Removable<T> {
     Set(T),
     /// `null`: there is none any more.
     Removed(()),
+}
+
+impl<T> Removable<T> {
+    /// The value; `None` if it was removed.
+    pub const fn set(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Removed(()) => None,
+        }
+    }
 }
 
 /// The state of a task that is not deleted.

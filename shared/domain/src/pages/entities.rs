@@ -38,7 +38,7 @@ impl DisplayNames {
 
     pub(super) fn email(&self, user: UserId) -> Option<String> {
         let user = self.entity(&EntityKey::User(user))?;
-        User::of(&user.state).email.map(str::to_owned)
+        User::of(&user.state, &user.linkage.linked).email.map(str::to_owned)
     }
 
     pub(super) fn query(&self, task: TaskId) -> Option<String> {

@@ -48,8 +48,8 @@ pub struct UsersPage {
 pub struct UserRow {
     /// The user.
     pub id: UserId,
-    /// Its email.
-    pub email: String,
+    /// Its email; null where no event has told it.
+    pub email: Option<String>,
     /// The user at the identity provider.
     pub clerk_user_id: String,
     /// Whether it may use the platform.
@@ -128,14 +128,14 @@ struct Cuts {
 fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corrupt> {
     let of = |key| items.iter().find(|item| item.key == key);
     let entity = Entity::load(of(keys::user(id)))?;
-    let user = User::of(&entity.state);
-    let Some((created, created_at)) = user.created.zip(user.created_at) else { return Ok(None) };
+    let user = User::of(&entity.state, &entity.linkage.linked);
+    let Some((clerk, created_at)) = user.clerk_user_id.zip(user.created_at) else { return Ok(None) };
     let totals = of(keys::user_totals(id));
     let total = |name| totals.map_or(0, |item| item.number(name));
     Ok(Some(UserRow {
         id,
-        email: user.email.unwrap_or(created.email.as_str()).to_owned(),
-        clerk_user_id: created.clerk_user_id.as_str().to_owned(),
+        email: user.email.map(str::to_owned),
+        clerk_user_id: clerk.as_str().to_owned(),
         state: if user.active { UserState::Active } else { UserState::Deactivated },
         tasks_count: total("tasks"),
         active_tasks_count: total("active"),

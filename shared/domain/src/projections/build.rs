@@ -5,14 +5,16 @@
 //! the two together.
 
 use crate::entities::fold::State;
+use crate::entities::linkage::Linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
+use crate::projections::people::{IdentityGroup, People, Person, PersonPart};
 use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
 use crate::values::ids::EntityKey;
-use crate::values::ids::TaskId;
+use crate::values::ids::{TaskId, UserId};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
@@ -30,6 +32,8 @@ pub struct Subtotals {
     pub waiting: HashMap<TaskId, State>,
     /// Totals of queries.
     pub queries: HashMap<String, QueryTotals>,
+    /// Users and identities whose items can't be made before all of them are known.
+    pub people: People,
     /// About how many bytes all of them take in memory.
     weight: usize,
 }
@@ -46,11 +50,12 @@ impl Subtotals {
             && self.tasks.is_empty()
             && self.waiting.is_empty()
             && self.queries.is_empty()
+            && self.people.is_empty()
     }
 
     /// About how many bytes they take in memory.
     pub const fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.people.weight()
     }
 
     /// Adds to one counter.
@@ -103,8 +108,21 @@ impl Subtotals {
         totals: TaskTotals,
         lanes: Lanes,
     ) -> Result<Vec<Item>, UnreadableEvent> {
-        let Contributions { rows, sums, task, queries } = views::contributions(key, &state, &totals, lanes);
-        let attributes = Entity { state, totals }.store()?;
+        self.linked_entity(key, Entity { state, totals, linkage: Linkage::default() }, lanes)
+    }
+
+    /// The items of a user or an identity that is joined with all others.
+    fn linked_entity(
+        &mut self,
+        key: &EntityKey,
+        entity: Entity,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, UnreadableEvent> {
+        let Entity { state, totals, linkage } = &entity;
+        // The users that an identity is named by are counted when they are joined.
+        let Contributions { rows, sums, task, queries, names: _ } =
+            views::contributions(key, state, totals, linkage, lanes);
+        let attributes = entity.store()?;
         for ((counter, attribute), amount) in sums {
             self.count(counter, [(attribute, amount)]);
         }
@@ -119,18 +137,45 @@ impl Subtotals {
         Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
     }
 
-    /// The items of an entity that is no task; a task waits for the totals of its executions.
+    /// The items of an identity, and its links.
+    pub fn identity(&mut self, group: IdentityGroup, lanes: Lanes) -> Result<Vec<Item>, UnreadableEvent> {
+        let mut items = Vec::new();
+        for (clerk, state, users, links) in group.into_identities() {
+            links.into_iter().for_each(|link| self.people.add(link));
+            let linkage = Linkage { users, ..Linkage::default() };
+            let entity = Entity { state, totals: TaskTotals::default(), linkage };
+            items.extend(self.linked_entity(&EntityKey::Identity(clerk), entity, lanes)?);
+        }
+        Ok(items)
+    }
+
+    /// The items of a user, and of its links. All of its identities must have been handed in.
+    pub fn person(&mut self, id: UserId, person: Person, lanes: Lanes) -> Result<Vec<Item>, UnreadableEvent> {
+        let (state, linkage, mut items) = person.into_entity(id)?;
+        let entity = Entity { state, totals: TaskTotals::default(), linkage };
+        items.extend(self.linked_entity(&EntityKey::User(id), entity, lanes)?);
+        Ok(items)
+    }
+
+    /// The items of an entity that waits for no other; a task waits for the totals of its executions, users and
+    /// identities wait for each other.
     pub fn entity_or_wait(
         &mut self,
         key: &EntityKey,
         state: State,
         lanes: Lanes,
     ) -> Result<Vec<Item>, UnreadableEvent> {
-        let task = match Some(key) {
-            Some(EntityKey::Task(id)) => *id,
-            _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
-        };
-        self.wait(task, state);
+        match key {
+            EntityKey::Task(id) => self.wait(*id, state),
+            EntityKey::User(id) => self.people.add_user(*id, state),
+            EntityKey::Identity(clerk) => self.people.add(PersonPart::Identity(clerk.clone(), state)),
+            EntityKey::ApiKey(_) | EntityKey::Execution(_) | EntityKey::Notification(_) => {
+                return self.entity(key, state, TaskTotals::default(), lanes);
+            }
+            EntityKey::Run(..) | EntityKey::Schedule(_) => {
+                return self.entity(key, state, TaskTotals::default(), lanes);
+            }
+        }
         Ok(Vec::new())
     }
 
@@ -198,6 +243,12 @@ impl Build {
     /// What is left once all entities have been handed in: tasks, queries with their ranking, counters.
     pub fn finish(mut self) -> Result<Vec<Item>, UnreadableEvent> {
         let mut items = Vec::new();
+        for group in self.subtotals.people.take_identities() {
+            items.extend(self.subtotals.identity(group, self.lanes)?);
+        }
+        for (id, person) in self.subtotals.people.take_people() {
+            items.extend(self.subtotals.person(id, person, self.lanes)?);
+        }
         for (id, state, totals) in self.subtotals.take_tasks() {
             items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);
         }

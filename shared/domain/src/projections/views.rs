@@ -4,6 +4,7 @@
 mod api_key;
 pub(crate) use api_key::OWNER;
 mod execution;
+mod identity;
 mod notification;
 mod run;
 mod schedule;
@@ -12,12 +13,13 @@ pub(crate) use task::SINCE;
 mod user;
 
 use crate::entities::fold::State;
+use crate::entities::linkage::Linkage;
 use crate::projections::index;
 use crate::projections::index::Measure;
 use crate::storage::item::{Attributes, Key, Value};
 use crate::storage::keys::{Index, Lane, Lanes};
 use crate::values::ids::EntityKey;
-use crate::values::ids::TaskId;
+use crate::values::ids::{ClerkUserId, TaskId};
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
 pub use task::{QueryTotals, TaskTotals};
@@ -36,6 +38,8 @@ pub struct Contributions {
     pub task: BTreeMap<TaskId, TaskTotals>,
     /// What a task adds to its query.
     pub queries: BTreeMap<String, QueryTotals>,
+    /// The identity that a user names as its own.
+    pub names: Option<ClerkUserId>,
 }
 
 impl Contributions {
@@ -69,10 +73,18 @@ impl Contributions {
     }
 }
 
-/// What an entity contributes. `totals` are a task's own, empty for every other entity.
-pub fn contributions(entity: &EntityKey, state: &State, totals: &TaskTotals, lanes: Lanes) -> Contributions {
+/// What an entity contributes. `totals` are a task's own, `linkage` a user's or an identity's; both are empty for every
+/// other entity.
+pub fn contributions(
+    entity: &EntityKey,
+    state: &State,
+    totals: &TaskTotals,
+    linkage: &Linkage,
+    lanes: Lanes,
+) -> Contributions {
     match entity {
-        EntityKey::User(id) => user::contributions(*id, state, lanes),
+        EntityKey::User(id) => user::contributions(*id, state, &linkage.linked, lanes),
+        EntityKey::Identity(clerk) => identity::contributions(clerk, state, linkage.users),
         EntityKey::ApiKey(id) => api_key::contributions(id, state),
         EntityKey::Task(id) => task::contributions(*id, state, totals, lanes),
         EntityKey::Execution(id) => execution::contributions(*id, state, lanes),

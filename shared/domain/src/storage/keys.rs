@@ -4,13 +4,16 @@
 //!
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
-//! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals` |
+//! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals`, a linked user `linked` and `links` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
 //! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | of a task, `at`: since when |
 //! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
-//! | login look-up | `l#<clerk user id>` | user id | |
+//! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
+//! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
+//! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
+//! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
 //! | row of a list | `r#<index>#<stream>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not tell |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
 //! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>` or `m#<yyyymm>`, errors with `#<type>` | `<slot><measure>`, `p` |
@@ -39,17 +42,19 @@
 
 mod audit;
 mod control;
+mod identity;
 mod ranking;
 mod replay;
 
 use crate::storage::item::Key;
 use crate::values::digest::{sha256, sha256_hex};
-use crate::values::ids::{ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, TaskId, UserId};
+use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
 use serde::Serialize;
 
 pub use audit::*;
 pub use control::*;
+pub use identity::*;
 pub use ranking::*;
 pub use replay::*;
 
@@ -223,6 +228,7 @@ fn key(pk: String, sk: impl Into<String>) -> Key {
 pub fn entity(entity: &EntityKey) -> Key {
     let pk = match entity {
         EntityKey::User(id) => user_pk(*id),
+        EntityKey::Identity(clerk) => identity_pk(clerk),
         EntityKey::ApiKey(id) => format!("k#{}", escaped(id.as_str())),
         EntityKey::Task(id) => format!("t#{id}"),
         EntityKey::Execution(id) => format!("x#{id}"),
@@ -301,21 +307,6 @@ pub fn parse_key_lookup(key: &Key) -> Option<(KeyId, bool)> {
         None => (key.sk.strip_prefix(REVOKED)?, true),
     };
     Some((KeyId::parse(&unescaped(id))?, revoked))
-}
-
-/// Look-up of a user by its name at the identity provider.
-pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
-    key(login_lookup_pk(clerk), user.to_string())
-}
-
-/// The partition that holds all users with one name at the identity provider.
-pub fn login_lookup_pk(clerk: &ClerkUserId) -> String {
-    format!("l#{}", escaped(clerk.as_str()))
-}
-
-/// The user that a login's look-up stands for.
-pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
-    UserId::parse(&key.sk)
 }
 
 /// The row of a task that is to be stopped when its user is deactivated.

@@ -90,8 +90,10 @@ uuid_id! {
 text_id! {
     /// An API key (its id, never its text).
     KeyId,
-    /// A user as the identity provider knows it.
+    /// An identity at the identity provider.
     ClerkUserId,
+    /// What an identity says of its user: the id of a user of the platform, or any other text.
+    ExternalId,
     /// A notification that was sent.
     NotificationId,
     /// A Temporal workflow.
@@ -160,6 +162,8 @@ impl Digest {
 pub enum EntityKey {
     /// A user.
     User(UserId),
+    /// An identity at the identity provider.
+    Identity(ClerkUserId),
     /// An API key.
     ApiKey(KeyId),
     /// A task.

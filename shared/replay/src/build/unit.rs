@@ -61,6 +61,22 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         let mut emission = Emission::new(self, unit, progress);
         match unit.stage {
             Stage::Entities => self.entities(unit, emission).await,
+            Stage::Identities => {
+                let Gathered::All(mut gathered) = self.gather(&mut emission).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |group, subtotals: &mut Subtotals| subtotals.identity(group, lanes);
+                emission.emit(gathered.people.take_identities(), make).await
+            }
+            Stage::People => {
+                let Gathered::All(mut gathered) = self.gather(&mut emission).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |(id, person), subtotals: &mut Subtotals| subtotals.person(id, person, lanes);
+                emission.emit(gathered.people.take_people(), make).await
+            }
             Stage::Tasks => {
                 let Gathered::All(mut gathered) = self.gather(&mut emission).await? else {
                     return self.split(unit);
