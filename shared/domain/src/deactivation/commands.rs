@@ -1,7 +1,7 @@
 //! Commands: what a deactivation asks the outside world to do, as CloudEvents 1.0 on `torale-commands`.
 
 use crate::events;
-use crate::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub const TYPE_PREFIX: &str = "ai.torale.command.";
 /// The source of every command.
 pub const SOURCE: &str = "/torale/admin";
+/// Who asks for a deactivation by the deletion of an identity at the provider.
+pub const CLERK: &str = "clerk";
 /// Most characters of the reason in a note.
 const NOTE_CHARS: usize = 500;
 /// The namespace of the ids of commands: UUID v5 of the DNS namespace and `commands.torale.ai`.
@@ -21,12 +23,19 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b0
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Command {
-    /// Pause a task and its Temporal schedule.
+    /// Pause a task and its Temporal schedules.
     PauseTask {
         /// The task.
         task_id: TaskId,
         /// Its owner.
         user_id: UserId,
+        /// All schedules that are known of the task and not deleted, paused or not, by id; may be empty.
+        #[serde(default)]
+        schedule_ids: Vec<ScheduleId>,
+        /// The schedule that made this necessary, if it was not the task itself. It is the command's target; the message
+        /// does not carry it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because_of: Option<ScheduleId>,
     },
     /// Revoke an API key.
     RevokeKey {
@@ -35,11 +44,11 @@ pub enum Command {
         /// Its owner.
         user_id: UserId,
     },
-    /// Bar a user's login and end its sessions.
+    /// Block one login of a user and end its sessions.
     BanUser {
         /// The user.
         user_id: UserId,
-        /// The user at the identity provider.
+        /// The identity at the provider.
         clerk_user_id: ClerkUserId,
     },
 }
@@ -47,10 +56,10 @@ pub enum Command {
 /// Why it is to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// The id of the `user.deactivated` event that caused it.
+    /// The id of the event that deactivated the user.
     pub event: String,
-    /// The admin who asked for it.
-    pub requested_by: UserId,
+    /// The id of the admin who asked for it, or [`CLERK`] where the provider has deleted the identity.
+    pub requested_by: String,
     /// For people.
     pub reason: String,
     /// The trace of the request, or of the event, that led to it.
@@ -99,12 +108,27 @@ impl Command {
         }
     }
 
+    /// The same with the schedules that are known of its task; nothing changes for other commands.
+    #[must_use]
+    pub fn with_schedules(&self, schedule_ids: Vec<ScheduleId>) -> Self {
+        match self {
+            Self::PauseTask { task_id, user_id, because_of, .. } => Self::PauseTask {
+                task_id: *task_id,
+                user_id: *user_id,
+                schedule_ids,
+                because_of: because_of.clone(),
+            },
+            Self::RevokeKey { .. } | Self::BanUser { .. } => self.clone(),
+        }
+    }
+
     /// The id of what it is to be done to.
     pub fn target(&self) -> String {
         match self {
+            Self::PauseTask { because_of: Some(schedule), .. } => schedule.as_str().to_owned(),
             Self::PauseTask { task_id, .. } => task_id.to_string(),
             Self::RevokeKey { key_id, .. } => key_id.as_str().to_owned(),
-            Self::BanUser { user_id, .. } => user_id.to_string(),
+            Self::BanUser { clerk_user_id, .. } => clerk_user_id.as_str().to_owned(),
         }
     }
 
@@ -118,6 +142,7 @@ impl Command {
     pub fn message(&self, cause: &Cause, at: Timestamp) -> String {
         let mut data = json!(self);
         if let Value::Object(fields) = &mut data {
+            fields.remove("because_of");
             fields.insert("reason".to_owned(), json!(cause.reason));
             fields.insert("requested_by".to_owned(), json!(cause.requested_by));
         }
@@ -142,7 +167,13 @@ impl Command {
         }
         let user_id = || field(data, "user_id");
         let command = match kind.strip_prefix(TYPE_PREFIX) {
-            Some("task.pause") => Self::PauseTask { task_id: field(data, "task_id")?, user_id: user_id()? },
+            Some("task.pause") => Self::PauseTask {
+                task_id: field(data, "task_id")?,
+                user_id: user_id()?,
+                // Commands of an earlier release have none.
+                schedule_ids: field::<Option<Vec<ScheduleId>>>(data, "schedule_ids")?.unwrap_or_default(),
+                because_of: None,
+            },
             Some("api_key.revoke") => Self::RevokeKey { key_id: field(data, "key_id")?, user_id: user_id()? },
             Some("user.ban") => {
                 Self::BanUser { user_id: user_id()?, clerk_user_id: field(data, "clerk_user_id")? }
@@ -174,10 +205,13 @@ fn for_queue(message: Value) -> String {
     message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The id of a task's Temporal schedule.
-pub fn schedule_of(task: &TaskId) -> String {
-    format!("task-{task}")
+/// Where no event has named a task's schedule: the id that it has by a pattern.
+pub fn schedule_of(pattern: &str, task: &TaskId) -> Option<ScheduleId> {
+    ScheduleId::parse(&pattern.replace(TASK_IN_PATTERN, &task.to_string()))
 }
+
+/// What stands for the task's id in a pattern of schedule ids.
+pub const TASK_IN_PATTERN: &str = "{task_id}";
 
 impl ReceivedCommand {
     /// What is left beside the thing that it changes elsewhere, for people.
@@ -187,13 +221,13 @@ impl ReceivedCommand {
     }
 
     /// The platform's own events once it has been carried out, for `torale-events`; none where nothing of ours
-    /// changes. `existed` says whether there was something outside to act on. Their ids are the same at every
+    /// changes. `paused` are the schedules that were there and are paused now. Their ids are the same at every
     /// redelivery. They are dated now, or as the command if that is later: it undoes what may be dated ahead of us.
-    pub fn confirmed(&self, existed: bool, now: Timestamp) -> Vec<String> {
+    pub fn confirmed(&self, paused: &[ScheduleId], now: Timestamp) -> Vec<String> {
         let at = now.max(self.at);
         let event = |kind: &str, subject: &str, data: Value| {
             let kind = format!("{}{kind}", events::TYPE_PREFIX);
-            let id = Uuid::new_v5(&self.id, kind.as_bytes());
+            let id = Uuid::new_v5(&self.id, [&kind, subject].join("\n").as_bytes());
             let message = json!({
                 "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
                 "datacontenttype": "application/json", "data": data,
@@ -203,10 +237,10 @@ impl ReceivedCommand {
         match &self.command {
             Command::PauseTask { task_id, .. } => {
                 let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
-                let schedule = schedule_of(task_id);
-                let paused =
-                    || event("temporal.schedule.paused", &schedule, json!({ "schedule_id": schedule }));
-                std::iter::once(task).chain(existed.then(paused)).collect()
+                let schedules = paused.iter().map(|schedule| {
+                    event("temporal.schedule.paused", schedule.as_str(), json!({ "schedule_id": schedule }))
+                });
+                std::iter::once(task).chain(schedules).collect()
             }
             Command::RevokeKey { key_id, user_id } => {
                 let data = json!({ "key_id": key_id, "user_id": user_id });
@@ -230,16 +264,22 @@ mod tests {
             Command::PauseTask {
                 task_id: TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap(),
                 user_id,
+                schedule_ids: vec![schedule("schedule-22222222-0000-4000-8000-000000000001")],
+                because_of: None,
             },
             Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
             Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
         ]
     }
 
+    fn schedule(id: &str) -> ScheduleId {
+        ScheduleId::parse(id).unwrap()
+    }
+
     fn cause(event: &str) -> Cause {
         Cause {
             event: event.to_owned(),
-            requested_by: UserId::parse(USER).unwrap(),
+            requested_by: USER.to_owned(),
             reason: "deactivated".to_owned(),
             trace: None,
         }
@@ -252,9 +292,9 @@ mod tests {
         let [pause, ..] = commands();
         let received = Command::receive(&pause.message(&traced, AT)).unwrap();
         assert_eq!(received.trace, traced.trace);
-        for (event, plain) in
-            received.confirmed(true, AT).iter().zip(super::tests::received(&pause).confirmed(true, AT))
-        {
+        let paused = [schedule("s1")];
+        let plain = super::tests::received(&pause).confirmed(&paused, AT);
+        for (event, plain) in received.confirmed(&paused, AT).iter().zip(plain) {
             let mut event: Value = serde_json::from_str(event).unwrap();
             assert_eq!(event.as_object_mut().unwrap().remove("traceparent"), Some(json!(text)));
             assert_eq!(event, serde_json::from_str::<Value>(&plain).unwrap());
@@ -279,9 +319,9 @@ mod tests {
     }
 
     /// Types and data of the events that confirm a command.
-    fn confirmed(command: &Command, existed: bool) -> Vec<(String, Value)> {
-        let messages = received(command).confirmed(existed, AT);
-        assert_eq!(messages, received(command).confirmed(existed, AT));
+    fn confirmed(command: &Command, paused: &[ScheduleId]) -> Vec<(String, Value)> {
+        let messages = received(command).confirmed(paused, AT);
+        assert_eq!(messages, received(command).confirmed(paused, AT));
         let read = |message: &String| {
             assert!(
                 matches!(events::parse(message, Some(AT)), Ok(events::ReceivedMessage::Known(_))),
@@ -295,30 +335,62 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_is_told_as_events_that_we_take_in() {
+    fn what_was_done_is_published_as_events_that_we_take_in() {
         let [pause, revoke, ban] = commands();
         let task = "22222222-0000-4000-8000-000000000001";
         let paused = ("ai.torale.task.paused".to_owned(), json!({ "task_id": task }));
-        let schedule = json!({ "schedule_id": format!("task-{task}") });
-        let schedule = ("ai.torale.temporal.schedule.paused".to_owned(), schedule);
-        assert_eq!(confirmed(&pause, true), [paused.clone(), schedule]);
-        assert_eq!(confirmed(&pause, false), [paused]);
+        let of = |id: &str| ("ai.torale.temporal.schedule.paused".to_owned(), json!({ "schedule_id": id }));
+        assert_eq!(confirmed(&pause, &[schedule("a"), schedule("b")]), [paused.clone(), of("a"), of("b")]);
+        assert_eq!(confirmed(&pause, &[]), [paused], "a schedule that is not there was not paused");
         let revoked = json!({ "key_id": "key_1", "user_id": USER });
-        assert_eq!(confirmed(&revoke, true), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
-        assert_eq!(confirmed(&ban, true), []);
+        assert_eq!(confirmed(&revoke, &[]), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
+        assert_eq!(confirmed(&ban, &[]), []);
     }
 
     #[test]
-    fn the_events_ids_follow_from_the_commands_and_their_types() {
+    fn the_events_ids_follow_from_the_command_their_types_and_subjects() {
         let [pause, ..] = commands();
         let ids = |at| -> Vec<String> {
-            let messages = received(&pause).confirmed(true, at);
+            let paused = [schedule("schedule-22222222-0000-4000-8000-000000000001")];
+            let messages = received(&pause).confirmed(&paused, at);
             let events = messages.iter().map(|message| serde_json::from_str::<Value>(message).unwrap());
             events.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(ids(AT), ids(AT.plus(1)));
-        // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type).
-        assert_eq!(ids(AT), ["82d37c7a-2256-5e52-894e-b0d2029d9f6c", "9b77c100-a0b1-5f44-a5a0-9671113dcb10"]);
+        // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type + "\n" + subject).
+        assert_eq!(ids(AT), ["68983460-7598-528e-9d6d-ab448e6441c1", "1c66d2dd-c054-5ac7-97ff-686187e62f0f"]);
+    }
+
+    #[test]
+    fn a_late_schedule_is_the_target_of_its_command_which_the_message_does_not_name_otherwise() {
+        let [pause, ..] = commands();
+        let Command::PauseTask { task_id, user_id, schedule_ids, .. } = pause.clone() else { panic!() };
+        let id = schedule("schedule-22222222-0000-4000-8000-000000000001");
+        let late = Command::PauseTask { task_id, user_id, schedule_ids, because_of: Some(id.clone()) };
+        let message: Value = serde_json::from_str(&late.message(&cause("e1"), AT)).unwrap();
+        assert_eq!(message["subject"], id.as_str());
+        // Computed with another program, as the one of the task below.
+        assert_eq!(message["id"], "be0c31b3-cddd-5aab-9a66-cfe138e66398");
+        let received = Command::receive(&message.to_string()).unwrap();
+        assert_eq!(received.command, pause);
+    }
+
+    #[test]
+    fn a_command_of_an_earlier_release_names_no_schedules() {
+        let [pause, ..] = commands();
+        let mut message: Value = serde_json::from_str(&pause.message(&cause("e1"), AT)).unwrap();
+        message["data"].as_object_mut().unwrap().remove("schedule_ids");
+        let received = Command::receive(&message.to_string()).unwrap();
+        assert_eq!(received.command, pause.with_schedules(Vec::new()));
+    }
+
+    #[test]
+    fn a_schedule_that_nobody_named_has_its_id_by_a_pattern() {
+        let task = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
+        let of = |pattern| schedule_of(pattern, &task).map(|id| id.as_str().to_owned());
+        assert_eq!(of("task-{task_id}").as_deref(), Some("task-22222222-0000-4000-8000-000000000001"));
+        assert_eq!(of("everything").as_deref(), Some("everything"));
+        assert_eq!(of(""), None);
     }
 
     #[test]

@@ -295,6 +295,8 @@ pub struct Schedule<'a> {
     pub timezone: Option<&'a str>,
     /// Whether it does not fire for now.
     pub paused: bool,
+    /// The time of the event that says so.
+    pub state_at: Option<Timestamp>,
     /// Whether it is gone.
     pub deleted: bool,
 }
@@ -323,6 +325,7 @@ impl<'a> Schedule<'a> {
                 Some(Body::SchedulePaused(_)) => true,
                 _unpaused_or_none => false,
             },
+            state_at: state.winner(Register::State).map(|event| event.time),
             deleted: state.winner(Register::Deleted).is_some(),
         }
     }

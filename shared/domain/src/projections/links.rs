@@ -5,7 +5,7 @@
 //! So of two consumers that store a user and its identity at the same moment, the later one sees both
 //! (docs/adr/0017-one-person-one-row.md).
 
-use crate::entities::fold::State;
+use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, Identity, Linkage};
 use crate::entities::readings::User;
 use crate::events::{Body, Event, UnreadableEvent};
@@ -54,6 +54,11 @@ pub fn users_of(clerk: &ClerkUserId, partition: &[Item]) -> Result<BTreeSet<User
 fn clerk_of(row: &Item) -> Result<ClerkUserId, Corrupt> {
     let clerk = row.text(OF).and_then(ClerkUserId::parse);
     clerk.ok_or_else(|| Corrupt::new(&row.key, "no identity"))
+}
+
+/// The identity of a user's link, and whether the provider has deleted it.
+pub fn linked_identity(row: &Item) -> Result<(ClerkUserId, bool), Corrupt> {
+    Ok((clerk_of(row)?, said(row)?.winner(Register::Deleted).is_some()))
 }
 
 /// The users that an identity is linked to, each with the event that created it, if it exists.

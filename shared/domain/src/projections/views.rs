@@ -8,6 +8,7 @@ mod identity;
 mod notification;
 mod run;
 mod schedule;
+pub(crate) use schedule::TASK;
 pub mod task;
 pub(crate) use task::SINCE;
 mod user;

@@ -7,7 +7,8 @@
 //! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals`, a linked user `linked` and `links` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
-//! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | of a task, `at`: since when |
+//! | active task, live key, unpaused schedule | `o#<user>` | `t#<task>`, `k#<key>`, `s#<schedule>` | of a task and a schedule, `at`: since when; of a schedule, `of` and `task` |
+//! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id |
 //! | query | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
@@ -48,7 +49,7 @@ mod replay;
 
 use crate::storage::item::Key;
 use crate::values::digest::{sha256, sha256_hex};
-use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, TaskId, UserId};
+use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
 use serde::Serialize;
 
@@ -327,6 +328,21 @@ pub fn owned(user: UserId) -> String {
     format!("o#{user}")
 }
 
+/// The row of an unpaused schedule that is to be paused when its user is deactivated.
+pub fn unpaused_schedule(user: UserId, id: &ScheduleId) -> Key {
+    key(owned(user), format!("s#{}", short_enough(id.as_str())))
+}
+
+/// The row of a schedule of a task that is not deleted, paused or not.
+pub fn task_schedule(task: TaskId, id: &ScheduleId) -> Key {
+    key(task_schedules(task), short_enough(id.as_str()))
+}
+
+/// The partition of a task's schedules.
+pub fn task_schedules(task: TaskId) -> String {
+    format!("v#{task}")
+}
+
 /// What a row of [`owned`] stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owned {
@@ -334,6 +350,8 @@ pub enum Owned {
     Task(TaskId),
     /// A live API key.
     Key(KeyId),
+    /// An unpaused schedule; the row's attributes tell which.
+    Schedule,
 }
 
 /// Reads a row of [`owned`]; `None` is a row that nobody writes, which its reader must report.
@@ -341,7 +359,8 @@ pub fn parse_owned(key: &Key) -> Option<Owned> {
     match key.sk.split_once('#')? {
         ("t", id) => TaskId::parse(id).map(Owned::Task),
         ("k", id) => KeyId::parse(&unescaped(id)).map(Owned::Key),
-        (_neither_task_nor_key, _) => None,
+        ("s", _id) => Some(Owned::Schedule),
+        (_other, _) => None,
     }
 }
 
