@@ -337,7 +337,7 @@ fn an_identity_that_belongs_to_nobody_stands_in_for_a_user() {
 }
 
 #[test]
-fn the_deletion_of_an_identity_deactivates_its_user_and_says_so_once() {
+fn the_deletion_of_an_identity_deactivates_its_user_until_a_later_event() {
     let mut live = Table::default();
     live.take_in(event("user.created", 0, 1, created(A, "c1")));
     let deleted = event("identity.deleted", 1, 2, json!({ "clerk_user_id": "c1" }));
@@ -346,9 +346,14 @@ fn the_deletion_of_an_identity_deactivates_its_user_and_says_so_once() {
 
     let (user, clerk) = (UserId::parse(A).unwrap(), ClerkUserId::parse("c1").unwrap());
     let (writes, cause) = live.plan_link(user, &clerk);
-    assert_eq!(cause, Some(deleted));
+    assert_eq!(cause, Some(deleted.clone()));
     assert!(live.write(&writes));
     let entity = live.user(A);
     assert!(!User::of(&entity.state, &entity.linkage.linked).active);
-    assert_eq!(live.plan_link(user, &clerk), (Vec::new(), None), "nothing is left to do");
+    assert_eq!(live.plan_link(user, &clerk), (Vec::new(), Some(deleted)), "nothing is left to write");
+
+    live.take_in(event("user.reactivated", 2, 3, json!({ "user_id": A })));
+    let entity = live.user(A);
+    assert!(User::of(&entity.state, &entity.linkage.linked).active, "a later event takes it back");
+    assert_eq!(live.plan_link(user, &clerk).1, None);
 }

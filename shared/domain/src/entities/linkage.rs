@@ -89,10 +89,13 @@ impl Identity<'_> {
         }
     }
 
-    /// What it says: its own events, and those of users that name the id derived from it.
+    /// What it says: its own events, and those of a user that name the id derived from it. An identity that no event of
+    /// its own has made known says nothing, so that logs without identities keep their answers.
     pub fn says(&self, of_derived: &State) -> State {
         let mut all = self.state.clone();
-        all.merge(of_derived.clone());
+        if !all.is_empty() {
+            all.merge(of_derived.clone());
+        }
         all
     }
 }

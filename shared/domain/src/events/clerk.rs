@@ -12,8 +12,9 @@
 //! id a text of 1 to 256 characters in `external_id`; anything else is none. Whose the identity is follows in the
 //! projections (docs/contract/events.md, "Whose an identity is").
 
+use crate::events::types::ExternalId;
 use crate::events::{self, EventType, QuarantineReason, TYPE_PREFIX};
-use crate::values::ids::{ClerkUserId, ExternalId};
+use crate::values::ids::ClerkUserId;
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
 use serde_json::{Value, json};
@@ -84,7 +85,7 @@ impl Payload {
         let time = |pointer| payload.pointer(pointer).and_then(time);
         let role = || text("/data/public_metadata/role").map(str::to_owned);
         let email = || payload.get("data").and_then(primary_email);
-        let external = || text("/data/external_id").and_then(ExternalId::parse);
+        let external = || text("/data/external_id").map(str::to_owned).and_then(ExternalId::parse);
         let (created, updated) = ("/data/created_at", "/data/updated_at");
         let kind = text("/type").ok_or(WebhookFault::Needed("type"))?;
         let (change, user, at) = match kind {

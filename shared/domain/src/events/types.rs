@@ -2,8 +2,8 @@
 //! refused except where a field is a [`Removable`].
 
 use crate::values::ids::{
-    ClerkUserId, ExecutionId, ExternalId, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId,
-    WorkflowId,
+    ClerkUserId, ExecutionId, KeyHash, KeyId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
+    UserId, WorkflowId,
 };
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -320,6 +320,9 @@ checked_text! {
     /// What a task searches for: 1 to 500 characters.
     SearchQuery: |text| (1..=MAX_QUERY_CHARS).contains(&text.chars().count()).then_some(text),
         "not a query of 1 to 500 characters";
+    /// What an identity says of its user: the id of a user of the platform, or any other text of 1 to 256 characters.
+    ExternalId: |text| (1..=MAX_ID_CHARS).contains(&text.chars().count()).then_some(text),
+        "not a text of 1 to 256 characters";
     /// The kind of an error: 1 to 64 of letters, digits, `_`, `.`, `-`.
     ErrorType: |text| {
         let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));

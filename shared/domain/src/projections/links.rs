@@ -116,7 +116,7 @@ impl LinkReads {
             all.push((self.clerk.clone(), says));
         }
         let joined = join(&all, user.linkage.users)?;
-        let deactivated_by = newly_deleted(&user, &joined);
+        let deactivated_by = deletion(&user.state, &joined.linked);
 
         let before = Entities::from([(user_key.clone(), user.clone())]);
         let mut after = before.clone();
@@ -178,12 +178,11 @@ pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage
     Ok(joined)
 }
 
-/// The deletion of an identity that deactivates a user which it did not deactivate before.
-fn newly_deleted(user: &Entity, joined: &Linkage) -> Option<Event> {
-    let before = User::of(&user.state, &user.linkage.linked).state;
-    let after = User::of(&user.state, &joined.linked);
-    let deleted = after.state.filter(|event| matches!(event.body, Body::IdentityDeleted(_)));
-    deleted.filter(|event| after.exists() && before != Some(*event)).cloned()
+/// The deletion of an identity that holds the state of a user, who is deactivated by it.
+fn deletion(own: &State, linked: &State) -> Option<Event> {
+    let user = User::of(own, linked);
+    let deleted = user.state.filter(|event| matches!(event.body, Body::IdentityDeleted(_)));
+    deleted.filter(|_| user.exists()).cloned()
 }
 
 /// Step 2: read the counters from which something is taken.
@@ -191,7 +190,8 @@ fn newly_deleted(user: &Entity, joined: &Linkage) -> Option<Event> {
 pub struct LinkDiff {
     diff: ProjectionDiff,
     checks: Vec<Write>,
-    /// The deletion of the identity, if it deactivates the user: its commands are due in the same transaction.
+    /// The deletion of an identity that holds the user's state: its commands are due in the same transaction, unless an
+    /// earlier one has seen to them.
     pub deactivated_by: Option<Event>,
 }
 

@@ -92,8 +92,6 @@ text_id! {
     KeyId,
     /// An identity at the identity provider.
     ClerkUserId,
-    /// What an identity says of its user: the id of a user of the platform, or any other text.
-    ExternalId,
     /// A notification that was sent.
     NotificationId,
     /// A Temporal workflow.
