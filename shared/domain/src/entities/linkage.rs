@@ -77,15 +77,17 @@ impl Identity<'_> {
         self.state.winner(Register::Deleted).is_some()
     }
 
-    /// Whether what it says holds for a user id: it belongs to the user, or stands in for one that does not exist.
+    /// Whether what it says holds for a user id: it belongs to the user, or stands in under the id. A user that has come to
+    /// have the id of a stand-in without naming its identity shares the row.
     pub fn is_linked_to(&self, user: UserId, existence: Existence) -> bool {
+        let stands_in = || {
+            let exists = self.state.winner(Register::Created).is_some();
+            exists && self.users == 0 && self.stand_in() == user
+        };
         match existence {
             Existence::NamesIt => true,
-            Existence::NamesAnother => self.external() == Some(user),
-            Existence::NotCreated => {
-                let exists = self.state.winner(Register::Created).is_some();
-                exists && self.users == 0 && self.stand_in() == user
-            }
+            Existence::NamesAnother => self.external() == Some(user) || stands_in(),
+            Existence::NotCreated => stands_in(),
         }
     }
 
