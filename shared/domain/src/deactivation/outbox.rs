@@ -12,6 +12,7 @@ use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Owned};
 use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
+use crate::storage::write::{Action, Write, unchanged};
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -276,10 +277,11 @@ fn later(at: Timestamp, since: Timestamp) -> Timestamp {
     at.max(since.plus(1))
 }
 
-/// Why commands are sent for a user whose identity was deleted at the provider.
-pub fn deletion_cause(deleted: &Event) -> Cause {
+/// Why commands are sent for a user whose identity was deleted at the provider. One deletion may deactivate several users:
+/// the outbox entry of each has a name of its own.
+pub fn deletion_cause(user: UserId, deleted: &Event) -> Cause {
     Cause {
-        event: deleted.id.clone(),
+        event: format!("{}\n{user}", deleted.id),
         requested_by: CLERK.to_owned(),
         reason: DELETION_REASON.to_owned(),
         trace: None,
@@ -288,17 +290,61 @@ pub fn deletion_cause(deleted: &Event) -> Cause {
 
 /// Why commands are sent for what the user has or gets, if at all: a PATCH or the deletion of an identity that has
 /// deactivated the user and that no later event has taken back. Of both, the later one.
-pub fn standing_cause(patch: Option<&Deactivation>, user: &User<'_>, linked: &State) -> Option<Cause> {
+pub fn standing_cause(
+    id: UserId,
+    patch: Option<&Deactivation>,
+    user: &User<'_>,
+    linked: &State,
+) -> Option<Cause> {
     let patch = patch.filter(|patch| patch.holds(user));
     let deleted = linked
         .winner(Register::Deleted)
         .filter(|event| !user.active && user.reactivated_at.is_none_or(|at| at < event.time));
     match (patch, deleted) {
-        (Some(patch), Some(deleted)) if deleted.time > patch.at => Some(deletion_cause(deleted)),
+        (Some(patch), Some(deleted)) if deleted.time > patch.at => Some(deletion_cause(id, deleted)),
         (Some(patch), _) => Some(patch.cause()),
-        (None, deleted) => deleted.map(deletion_cause),
+        (None, deleted) => deleted.map(|deleted| deletion_cause(id, deleted)),
     }
 }
+
+/// That the commands of a deletion at the identity provider were asked for.
+#[derive(Debug)]
+pub struct RequestedDeletion<'a> {
+    user: UserId,
+    deleted: &'a Event,
+}
+
+impl<'a> RequestedDeletion<'a> {
+    /// Of a user whom the deletion of an identity deactivates.
+    pub const fn new(user: UserId, deleted: &'a Event) -> Self {
+        Self { user, deleted }
+    }
+
+    /// Where it is noted: in one place for a user, over what was noted of an earlier deletion.
+    pub fn key(&self) -> Key {
+        keys::requested_deletion(self.user)
+    }
+
+    /// Whether it is noted already.
+    pub fn is_noted(&self, item: Option<&Item>) -> bool {
+        item.and_then(|item| item.text(EVENT)) == Some(&self.text())
+    }
+
+    /// Notes it over what was read.
+    pub fn note(&self, item: Option<&Item>) -> Write {
+        let old = item.map(|item| item.attributes.clone()).unwrap_or_default();
+        let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(self.text()))]);
+        Write { key: self.key(), action: Action::Put(attributes), conditions: unchanged(&old, &[EVENT]) }
+    }
+
+    fn text(&self) -> String {
+        let Event { id, source, time, .. } = self.deleted;
+        format!("{} {id} {source}", time.millis())
+    }
+}
+
+/// The attribute with the event of a [`RequestedDeletion`].
+const EVENT: &str = "event";
 
 /// The last deactivation of a user that an admin asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
