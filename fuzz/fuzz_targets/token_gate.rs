@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use torale_domain::access::session::jwks::{self, RsaKey};
-use torale_domain::access::session::{TokenFault, LEEWAY, MAX_BYTES, Refused, Rules, Session, Token};
+use torale_domain::access::session::{TokenFault, LEEWAY, MAX_BYTES, TokenRefusal, SessionRules, Session, Token};
 use torale_domain::values::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -96,8 +96,8 @@ fn is_sessions(header: &Map<String, Value>) -> bool {
 
 /// Tokens whose form is good: what their claims must be, whether or not parties are told apart.
 fn judged(token: &Token<'_>, claims: &Map<String, Value>) {
-    let anyone = Rules { issuer: ISSUER.to_owned(), authorized_parties: Vec::new() };
-    let ours = Rules {
+    let anyone = SessionRules { issuer: ISSUER.to_owned(), authorized_parties: Vec::new() };
+    let ours = SessionRules {
         authorized_parties: vec!["https://b.example.com".to_owned(), PARTY.to_owned()],
         ..anyone.clone()
     };
@@ -105,25 +105,25 @@ fn judged(token: &Token<'_>, claims: &Map<String, Value>) {
     if claims.get("azp").is_some_and(|party| party == PARTY) {
         assert_eq!(strict, lax);
     } else if claims.get("azp").is_none_or(|party| party != "https://b.example.com") {
-        assert!(matches!(strict, Err(Refused::Invalid(TokenFault::Issuer | TokenFault::Party))), "{strict:?}");
+        assert!(matches!(strict, Err(TokenRefusal::Invalid(TokenFault::Issuer | TokenFault::Party))), "{strict:?}");
     }
     match lax {
         Ok(session) => {
             says(&session, claims);
             let seconds = |name| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
             in_time(token, &anyone, [seconds("exp"), seconds("nbf"), seconds("iat")]);
-            let elsewhere = Rules { issuer: format!("{ISSUER}/"), ..anyone };
+            let elsewhere = SessionRules { issuer: format!("{ISSUER}/"), ..anyone };
             assert_eq!(token.check(&elsewhere, NOW), Err(TokenFault::Issuer.into()));
         }
         // Nothing but the age is wrong: while it was young, it was good or not good yet.
-        Err(Refused::Expired) => {
+        Err(TokenRefusal::Expired) => {
             let earliest = token.check(&anyone, Timestamp::from_millis(i64::MIN));
             assert!(
-                !matches!(earliest, Err(Refused::Invalid(fault)) if fault != TokenFault::NotYet),
+                !matches!(earliest, Err(TokenRefusal::Invalid(fault)) if fault != TokenFault::NotYet),
                 "{earliest:?}"
             );
         }
-        Err(Refused::Invalid(_)) => {}
+        Err(TokenRefusal::Invalid(_)) => {}
     }
 }
 
@@ -140,13 +140,13 @@ fn says(session: &Session, claims: &Map<String, Value>) {
 }
 
 /// A good token was not good too early and will not be too late.
-fn in_time(token: &Token<'_>, rules: &Rules, [expires, not_before, issued]: [i64; 3]) {
+fn in_time(token: &Token<'_>, rules: &SessionRules, [expires, not_before, issued]: [i64; 3]) {
     let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
     assert!(at(expires) > NOW.plus(-LEEWAY) && at(not_before.max(issued)) <= NOW.plus(LEEWAY));
     // Where the sums reach the ends of time, early and late are the same.
     let ordinary = |seconds: i64| seconds.unsigned_abs() < 1 << 50;
     if ordinary(expires) {
-        assert_eq!(token.check(rules, at(expires).plus(LEEWAY)), Err(Refused::Expired));
+        assert_eq!(token.check(rules, at(expires).plus(LEEWAY)), Err(TokenRefusal::Expired));
     }
     if ordinary(not_before.max(issued)) {
         let early = at(not_before.max(issued)).plus(-LEEWAY - 1);

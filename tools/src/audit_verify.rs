@@ -103,7 +103,7 @@ async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
 
 async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let (store, usage) = (connect(endpoint).await, Usage::default());
-    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).anew().await?;
+    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).rebuild().await?;
     println!(
         "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
     );

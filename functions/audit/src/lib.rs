@@ -14,8 +14,11 @@ impl Handler for Audit {
     type Parameters = audit::AuditQuery;
     type Answer = audit::AuditPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        let [index, records] = call.audit;
-        Ok(audit::answer(index, records, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        let [index, records] = context.audit;
+        Ok(audit::answer(index, records, query, context.now).await?)
     }
 }

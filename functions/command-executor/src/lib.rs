@@ -1,8 +1,8 @@
-//! The executor of `torale-commands`: each command is carried out where it belongs, and what the outside has
-//! confirmed goes back onto `torale-events`.
+//! The executor of `torale-commands`: executes each command at Clerk or Temporal, and sends the events that confirm it to
+//! `torale-events` (`docs/contract/events.md`, "Commands out").
 //!
-//! Carrying a command out twice is like doing it once, so whatever is not known to be done is handed back and comes
-//! again, in the end to the dead-letter queue.
+//! Executing a command twice has the effect of executing it once. So a command that is not confirmed is returned to the
+//! queue and comes again, and after many attempts it goes to the dead-letter queue.
 
 pub mod clerk;
 pub mod confirm;
@@ -16,7 +16,7 @@ use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
 use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, schedule_of};
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, temporal_schedule_id};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 use torale_platform::batch::{self, QueueMessage};
@@ -24,66 +24,66 @@ use torale_platform::clock::Clock;
 use torale_platform::metrics::{self, MetricSet};
 use torale_platform::queue::QueueError;
 
-/// Commands that are carried out at once.
+/// Commands that are executed in parallel.
 const PARALLEL: usize = 8;
-/// So long before the deadline the batch ends, to be answered in time.
+/// The part of a batch's time that is reserved for the response.
 const RESERVE: Duration = Duration::from_secs(1);
 
 /// What all invocations of an instance share.
 #[derive(Debug)]
 pub struct Executor<B, P, Q> {
-    /// Where users are barred.
+    /// Where users are banned.
     pub clerk: B,
     /// Where schedules are paused.
     pub temporal: P,
-    /// Where it is told what was done.
+    /// Where the confirming events are sent.
     pub events: Q,
-    /// Where commands go that are not carried out here.
+    /// Where commands of other kinds are forwarded, if anywhere.
     pub forward: Option<Q>,
-    /// The kinds of commands that are.
+    /// The kinds of commands that are executed here.
     pub handled: Vec<&'static str>,
-    /// The present time.
+    /// The current time.
     pub clock: Clock,
 }
 
-/// What became of a command that need not come again.
+/// The result of a command that need not come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandOutcome {
-    /// It is carried out.
+    /// It was executed and confirmed.
     CarriedOut,
-    /// There was nothing outside to act on.
+    /// Its target does not exist at Clerk or Temporal.
     NothingThere,
-    /// Somebody else has it now.
+    /// It was forwarded to the other queue.
     Forwarded,
 }
 
-/// Why a message is handed back.
+/// Why a message is returned to the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailure {
-    /// It is no command.
+    /// It is not a command.
     #[error(transparent)]
     InvalidCommand(#[from] InvalidCommand),
-    /// It is of a kind that is neither carried out here nor passed on.
+    /// It is of a kind that is neither executed here nor forwarded.
     #[error("not handled here, and there is no queue to pass it on to")]
     NotHandled,
     /// Clerk has not confirmed it.
     #[error(transparent)]
-    ClerkBans(#[from] ClerkError),
+    Clerk(#[from] ClerkError),
     /// Temporal has not confirmed it.
     #[error(transparent)]
-    TemporalPauses(#[from] TemporalError),
-    /// It is done, but the queue of events has not taken that.
+    Temporal(#[from] TemporalError),
+    /// It was executed, but the event queue has not taken the confirming events.
     #[error("done but not told: {0}")]
-    NotTold(QueueError),
-    /// The queue for such commands has not taken it.
+    NotConfirmed(QueueError),
+    /// The other queue has not taken it.
     #[error("not forwarded: {0}")]
     NotForwarded(QueueError),
-    /// There was no time left.
+    /// The deadline has passed.
     #[error("no time left")]
-    Late,
+    OutOfTime,
 }
 
-/// Carries out one batch; answers with the messages that must come again.
+/// Executes the commands of one batch. The response names the messages that must come again.
 pub async fn handle(
     executor: &Executor<impl BanUsers, impl PauseSchedules, impl ConfirmationSink>,
     event: LambdaEvent<SqsEvent>,
@@ -91,7 +91,7 @@ pub async fn handle(
     let started = Instant::now();
     let left = batch::time_left(event.context.deadline);
     let messages = batch::messages(event.payload);
-    let outcomes = executor.carry_out(&messages, started + left.saturating_sub(RESERVE)).await;
+    let outcomes = executor.execute_all(&messages, started + left.saturating_sub(RESERVE)).await;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, outcome) in &outcomes {
         *counts
@@ -104,10 +104,10 @@ pub async fn handle(
     metrics::emit(&[counters(messages.len(), &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
-    batch::hand_back(failed.into_iter().map(|message| message.id.clone()))
+    batch::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
 }
 
-/// What CloudWatch counts of a batch. A command that fails is silent for a day otherwise: Lambda counts no error.
+/// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no errors.
 pub fn counters(commands: usize, failed: &[&QueueMessage], now: Timestamp) -> MetricSet {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let metrics = vec![
@@ -119,17 +119,20 @@ pub fn counters(commands: usize, failed: &[&QueueMessage], now: Timestamp) -> Me
 }
 
 impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
-    /// What became of each message by that time, in any order. Work that is under way then is given up.
-    pub async fn carry_out<'a>(
+    /// Executes commands until the deadline, and returns the result of each in any order. Commands that are being executed at
+    /// the deadline are abandoned.
+    pub async fn execute_all<'a>(
         &self,
         messages: &'a [QueueMessage],
-        until: Instant,
+        deadline: Instant,
     ) -> Vec<(&'a QueueMessage, Result<CommandOutcome, CommandFailure>)> {
         let work = messages.iter().map(|message| async move {
-            let in_time = Instant::now() < until;
+            let in_time = Instant::now() < deadline;
             let outcome = match in_time {
-                true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(CommandFailure::Late)),
-                false => Err(CommandFailure::Late),
+                true => timeout_at(deadline, self.receive(message))
+                    .await
+                    .unwrap_or(Err(CommandFailure::OutOfTime)),
+                false => Err(CommandFailure::OutOfTime),
             };
             log(message, &outcome);
             (message, outcome)
@@ -150,20 +153,20 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
     async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
         let existed = match &received.command {
             Command::PauseTask { task_id, .. } => {
-                self.temporal.pause(&schedule_of(task_id), &received.note()).await?
+                self.temporal.pause(&temporal_schedule_id(task_id), &received.note()).await?
             }
             Command::BanUser { clerk_user_id, .. } => self.clerk.ban(clerk_user_id).await?,
-            // The event is the revocation.
+            // The confirming event is the revocation.
             Command::RevokeKey { .. } => true,
         };
-        let events = received.confirmed(existed, (self.clock)());
-        self.events.send(&events).await.map_err(CommandFailure::NotTold)?;
+        let events = received.confirming_events(existed, (self.clock)());
+        self.events.send(&events).await.map_err(CommandFailure::NotConfirmed)?;
         Ok(if existed { CommandOutcome::CarriedOut } else { CommandOutcome::NothingThere })
     }
 }
 
 impl CommandOutcome {
-    /// As it is counted.
+    /// Its name in logs.
     const fn name(&self) -> &'static str {
         match self {
             Self::CarriedOut => "carried_out",
@@ -174,21 +177,21 @@ impl CommandOutcome {
 }
 
 impl CommandFailure {
-    /// As it is counted.
+    /// Its name in logs.
     const fn name(&self) -> &'static str {
         match self {
             Self::InvalidCommand(_) => "no_command",
             Self::NotHandled => "not_handled",
-            Self::ClerkBans(_) => "clerk",
-            Self::TemporalPauses(_) => "temporal",
-            Self::NotTold(_) => "not_told",
+            Self::Clerk(_) => "clerk",
+            Self::Temporal(_) => "temporal",
+            Self::NotConfirmed(_) => "not_told",
             Self::NotForwarded(_) => "not_forwarded",
-            Self::Late => "late",
+            Self::OutOfTime => "late",
         }
     }
 }
 
-/// Which command it is and what became of it, never a body: it names people.
+/// Logs the command and its result, but never its body, which contains personal data.
 fn log(message: &QueueMessage, outcome: &Result<CommandOutcome, CommandFailure>) {
     let received = Command::receive(&message.body).ok();
     let command = received.as_ref().map(|received| received.id.to_string());

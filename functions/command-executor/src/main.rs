@@ -1,4 +1,4 @@
-//! Wires the executor to Lambda.
+//! Runs the command executor as a Lambda function.
 
 use command_executor::Executor;
 use command_executor::clerk::ClerkBans;
@@ -7,11 +7,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use torale_platform::identity::IdentitySettings;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
-use torale_platform::{clock, config};
+use torale_platform::{clock, config, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    config::start_logging();
+    logging::start();
     let executor = &Parts::build(executor);
     lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
         Ok::<_, Error>(command_executor::handle(executor.get().await, event).await)

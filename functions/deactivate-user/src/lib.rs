@@ -1,8 +1,9 @@
-//! PATCH /admin/users/{id}/deactivate: bars a user, and orders that its tasks, keys and login stop.
+//! PATCH /admin/users/{id}/deactivate: deactivates a user and sends commands that pause their tasks, revoke their API
+//! keys and block their login.
 
 use torale_domain::requests::changes::{DeactivateUserAnswer, UserIdRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, ChangeContext, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -18,9 +19,9 @@ impl Change for DeactivateUser {
     type Answer = DeactivateUserAnswer;
 
     async fn handle(
-        changing: &ChangeContext<'_>,
+        context: &ChangeContext<'_>,
         user: UserIdRequest,
-    ) -> Result<DeactivateUserAnswer, AdminError> {
-        changing.deactivate(user).await
+    ) -> Result<ChangeOutcome<DeactivateUserAnswer>, AdminError> {
+        context.deactivate(user).await
     }
 }

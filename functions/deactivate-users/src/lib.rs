@@ -1,8 +1,8 @@
-//! POST /admin/users/deactivate: bars several users, each by itself.
+//! POST /admin/users/deactivate: deactivates several users, each independently of the others.
 
 use torale_domain::requests::changes::{DeactivateUsersAnswer, UserIdsRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, ChangeContext, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ impl Change for DeactivateUsers {
     type Answer = DeactivateUsersAnswer;
 
     async fn handle(
-        changing: &ChangeContext<'_>,
+        context: &ChangeContext<'_>,
         users: UserIdsRequest,
-    ) -> Result<DeactivateUsersAnswer, AdminError> {
-        changing.deactivate_all(users).await
+    ) -> Result<ChangeOutcome<DeactivateUsersAnswer>, AdminError> {
+        context.deactivate_all(users).await
     }
 }

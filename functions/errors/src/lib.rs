@@ -1,4 +1,4 @@
-//! GET /admin/errors: what failed in the last hours, and how.
+//! GET /admin/errors: the executions that failed in the last hours.
 
 use torale_domain::pages::errors;
 use torale_platform::error::AdminError;
@@ -14,7 +14,10 @@ impl Handler for Errors {
     type Parameters = errors::ErrorsQuery;
     type Answer = errors::ErrorsPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(errors::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(errors::answer(context.reader, query, context.now).await?)
     }
 }

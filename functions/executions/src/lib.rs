@@ -1,4 +1,4 @@
-//! GET /admin/executions: the executions of the last hours.
+//! GET /admin/executions: the executions that started in the last hours.
 
 use torale_domain::pages::executions;
 use torale_platform::error::AdminError;
@@ -14,7 +14,10 @@ impl Handler for Executions {
     type Parameters = executions::ExecutionsQuery;
     type Answer = executions::ExecutionsPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(executions::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(executions::answer(context.reader, query, context.now).await?)
     }
 }

@@ -1,7 +1,7 @@
-//! Tells CloudWatch how the platform and the machinery stand, every minute.
+//! Publishes metrics of the platform and of this system to CloudWatch, every minute.
 //!
-//! What can't be found out is left out, never made up; the rest is told all the same, and the run fails, so that
-//! someone hears of it.
+//! A value that can't be read is left out and never estimated. The others are published all the same, and the run fails,
+//! so that an alarm reports it.
 
 pub mod cloudwatch;
 
@@ -17,38 +17,38 @@ use torale_platform::config;
 use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
 
-/// Longest time to find something out.
-const FINDING: Duration = Duration::from_secs(10);
+/// Longest time to read a value.
+const READING: Duration = Duration::from_secs(10);
 
-/// Where the values come from, and where they go.
+/// Where the values are read from, and where they are published.
 #[derive(Debug)]
 pub struct MetricSources {
-    /// The tables.
+    /// The store.
     pub store: Store,
-    /// Which projections are live.
+    /// Which generation of projections is live.
     pub generations: Generations,
-    /// The queue of events.
+    /// The event queue.
     pub events: MessageQueue,
     /// CloudWatch.
     pub cloudwatch: CloudWatch,
-    /// The present time.
+    /// The current time.
     pub clock: Clock,
 }
 
-/// Why a run failed. All that could be found out was told even so, but for the last of these.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// Some values are not known.
+    /// Some values could not be read. The others were published.
     #[error("not known: {}", .0.join(", "))]
     Incomplete(Vec<&'static str>),
     /// CloudWatch has not taken the values.
     #[error(transparent)]
-    Untold(#[from] CloudWatchError),
+    Unpublished(#[from] CloudWatchError),
 }
 
-/// Why something is not known.
+/// Why a value could not be read.
 #[derive(Debug, thiserror::Error)]
-enum Unknown {
+enum MetricSourceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -59,24 +59,24 @@ enum Unknown {
     OutOfTime,
 }
 
-/// What a run answers.
+/// The response of a run.
 #[derive(Debug, Serialize)]
 pub struct MetricsAnswer {
-    /// Values that were told.
+    /// Values that were published.
     pub values: usize,
-    /// What finding them out has cost.
+    /// The read capacity units that reading them has consumed.
     pub read_units: f64,
 }
 
-type MetricValues = Result<Vec<MetricValue>, Unknown>;
+type MetricValues = Result<Vec<MetricValue>, MetricSourceError>;
 
-/// One run.
+/// Reads and publishes all values.
 ///
 /// # Errors
-/// If something could not be found out, or CloudWatch has not taken what was.
+/// If a value could not be read, or CloudWatch has not taken the others.
 pub async fn handle(sources: &MetricSources) -> Result<MetricsAnswer, MetricsError> {
     let (now, usage) = ((sources.clock)(), Usage::default());
-    let until = Instant::now() + FINDING;
+    let until = Instant::now() + READING;
     let (platform, [lag, age], outbox, quarantine, audit) = futures::join!(
         in_time(until, sources.platform(now, &usage)),
         sources.lag(now, until),
@@ -111,11 +111,11 @@ pub async fn handle(sources: &MetricSources) -> Result<MetricsAnswer, MetricsErr
 
 async fn in_time<T>(
     until: Instant,
-    finding: impl Future<Output = Result<T, impl Into<Unknown>>>,
-) -> Result<T, Unknown> {
-    tokio::time::timeout_at(until, finding)
+    value: impl Future<Output = Result<T, impl Into<MetricSourceError>>>,
+) -> Result<T, MetricSourceError> {
+    tokio::time::timeout_at(until, value)
         .await
-        .map_or(Err(Unknown::OutOfTime), |found| found.map_err(Into::into))
+        .map_or(Err(MetricSourceError::OutOfTime), |found| found.map_err(Into::into))
 }
 
 impl MetricSources {
@@ -132,8 +132,8 @@ impl MetricSources {
         ])
     }
 
-    /// The log and the projections are written together, so what they lag behind by is what waits in the queue: for
-    /// the first time, or handed back.
+    /// How far log and projections lag behind. Both are written together, so this is what waits in the queue: new messages
+    /// and returned ones.
     async fn lag(&self, now: Timestamp, until: Instant) -> [MetricValues; 2] {
         match in_time(until, self.events.waiting()).await {
             Ok(waiting) => {
@@ -158,12 +158,12 @@ impl MetricSources {
     }
 
     async fn outbox(&self, now: Timestamp, usage: &Usage) -> MetricValues {
-        let oldest = self.store.oldest_order(usage).await?;
+        let oldest = self.store.oldest_outbox_entry(usage).await?;
         Ok(vec![of("OutboxAgeSeconds", StandardUnit::Seconds, oldest.map_or(0.0, |at| seconds(at, now)))])
     }
 
     async fn quarantine(&self, usage: &Usage) -> MetricValues {
-        Ok(vec![count("QuarantinedMessages", self.store.quarantined(usage).await?)])
+        Ok(vec![count("QuarantinedMessages", self.store.quarantined_items(usage).await?)])
     }
 
     async fn audit(&self, now: Timestamp, usage: &Usage) -> MetricValues {
@@ -181,12 +181,13 @@ fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> Metri
     of(name, StandardUnit::Count, number(value))
 }
 
-/// Counts are far below 2^32. A generation that is older than a measure may have taken off what it never added.
+/// A count as a float. Counts are far below 2^32. A generation that is older than a measure may have subtracted what it
+/// never added, which counts as 0.
 fn number<N: TryInto<u32> + Ord + Default>(value: N) -> f64 {
     f64::from(value.max(N::default()).try_into().unwrap_or(u32::MAX))
 }
 
-/// The time that has passed, to the millisecond.
+/// The seconds that have passed, to the millisecond.
 fn seconds(since: Timestamp, now: Timestamp) -> f64 {
     number((now.millis() - since.millis()).max(0)) / 1000.0
 }
@@ -196,7 +197,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn less_than_nothing_is_nothing() {
+    fn number_is_never_negative() {
         assert_eq!([-1, 0, 7].map(number), [0.0, 0.0, 7.0]);
         assert_eq!(number(i128::MAX), f64::from(u32::MAX));
     }

@@ -1,4 +1,4 @@
-//! Wires the metrics to Lambda.
+//! Runs the metrics as a Lambda function.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use metrics::MetricSources;
@@ -7,11 +7,11 @@ use serde_json::Value;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::store::{Generations, Store};
-use torale_platform::{aws, clock, config};
+use torale_platform::{aws, clock, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    config::start_logging();
+    logging::start();
     let sources = &Parts::build(|| async {
         let (store, events) = (Store::connect().await, MessageQueue::connect().await);
         let cloudwatch = CloudWatch::new(aws::shared().await.into());

@@ -1,4 +1,4 @@
-//! GET /admin/queries: every distinct query with what its tasks add up to.
+//! GET /admin/queries: every distinct search query with the totals of its tasks.
 
 use torale_domain::pages::queries;
 use torale_platform::error::AdminError;
@@ -14,7 +14,10 @@ impl Handler for Queries {
     type Parameters = queries::QueriesQuery;
     type Answer = queries::QueriesPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(queries::answer(call.reader, query).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(queries::answer(context.reader, query).await?)
     }
 }

@@ -1,8 +1,8 @@
-//! PATCH /admin/users/{id}/reactivate: a user may use the platform again.
+//! PATCH /admin/users/{id}/reactivate: reactivates a user.
 
 use torale_domain::requests::changes::{ReactivateUserAnswer, UserIdRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, ChangeContext, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ impl Change for ReactivateUser {
     type Answer = ReactivateUserAnswer;
 
     async fn handle(
-        changing: &ChangeContext<'_>,
+        context: &ChangeContext<'_>,
         user: UserIdRequest,
-    ) -> Result<ReactivateUserAnswer, AdminError> {
-        changing.reactivate(user).await
+    ) -> Result<ChangeOutcome<ReactivateUserAnswer>, AdminError> {
+        context.reactivate(user).await
     }
 }

@@ -1,5 +1,6 @@
-//! Rebuilds in steps that each fit into the time of one invocation; the engine is `shared/replay`, the order of the steps
-//! is that of `infra/template.yaml (ReplayMachine)`. Any number of invocations may build at once.
+//! Rebuilds the projections in steps that each fit into one invocation. The work is done by `shared/replay`; the state
+//! machine `ReplayMachine` of `infra/template.yaml` calls the steps in their order. Any number of invocations may build in
+//! parallel (`docs/adr/0011-replay.md`).
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -12,77 +13,77 @@ use torale_replay::flip::{Promotion, PromotionStep};
 use torale_replay::tail::Tail;
 use torale_replay::{Replay, ReplayError, StopSignal};
 
-/// What is left of an invocation's time when a step stops: a checkpoint and an answer.
+/// The part of an invocation's time that is reserved for a checkpoint and the response.
 const RESERVE: Duration = Duration::from_secs(20);
-/// Units that one invocation works on at once.
+/// Units of work that one invocation builds in parallel.
 const WORKERS: usize = 2;
-/// Between looking twice at what differs.
+/// The pause between two comparisons of a difference.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// One step.
+/// One step of a rebuild.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum ReplayRequest {
-    /// Begin to build the next generation.
+    /// Start to build the next generation.
     Begin {
-        /// How many lanes it has; as many as the live one without it.
+        /// Its number of lanes. Default: that of the live generation.
         #[serde(default)]
         lanes: Option<u32>,
     },
-    /// Build, until it is built or time is up.
+    /// Build, until the generation is built or time is up.
     Build {
         /// Its name.
         generation: String,
     },
-    /// Catch up with the log.
+    /// Fold the events that were received since.
     CatchUp {
         /// Its name.
         generation: String,
     },
-    /// Compare it with the live one.
+    /// Compare the generation with the live one.
     Compare {
         /// Its name.
         generation: String,
     },
-    /// The next step of making it live.
+    /// Take the next step of making the generation live.
     Promote {
         /// Its name.
         generation: String,
     },
 }
 
-/// What a step came to.
+/// The response of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReplayAnswer {
     /// The generation.
     pub generation: String,
-    /// Whether the step is done, and the next may follow; else it is to be called again, after `wait_seconds`.
+    /// Whether the step is done and the next one may follow. If not, it must be called again after `wait_seconds`.
     pub done: bool,
-    /// How long to wait before.
+    /// Seconds to wait before that.
     pub wait_seconds: u64,
-    /// Of a comparison: whether nothing differs.
+    /// Of a comparison: whether the generations are equal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub equal: Option<bool>,
 }
 
-/// Why a step failed; Step Functions tries it again.
+/// Why a step failed. Step Functions retries it.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The replay failed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The number of lanes is none.
+    /// The number of lanes is out of range.
     #[error("a generation has 1 to {} lanes", Lanes::MAX)]
     Lanes,
-    /// A comparison takes longer than an invocation: `cargo replay diff` has all the time in the world.
+    /// A comparison takes longer than an invocation. `cargo replay diff` has no time limit.
     #[error("there is too much to compare within the time of one invocation")]
     OutOfTime,
 }
 
-/// Carries out a step.
+/// Executes a step within `time`.
 ///
 /// # Errors
-/// If it failed; the same step may be tried again.
+/// If it failed. The same step may be retried.
 pub async fn handle(
     replay: &Replay,
     request: ReplayRequest,
@@ -101,7 +102,7 @@ pub async fn handle(
         ReplayRequest::CatchUp { generation } => {
             let built = replay.generation(&generation).await?;
             let mut tail = Tail::resume(replay, &built).await?;
-            // What is folded when time is up stays folded, and every pass that ended is noted.
+            // Events that are folded when time is up stay folded, and every completed pass is stored.
             let done = match tokio::time::timeout_at(deadline, tail.catch_up()).await {
                 Ok(passes) => passes.map(|_| true)?,
                 Err(_elapsed) => false,

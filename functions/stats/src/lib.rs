@@ -1,4 +1,4 @@
-//! GET /admin/stats: the platform's numbers.
+//! GET /admin/stats: the platform's statistics.
 
 use torale_domain::pages::stats;
 use torale_domain::requests::parameters::NoParameters;
@@ -15,7 +15,7 @@ impl Handler for Stats {
     type Parameters = NoParameters;
     type Answer = stats::StatsPage;
 
-    async fn handle(call: &RequestContext<'_>, _query: &NoParameters) -> Result<Self::Answer, AdminError> {
-        Ok(stats::answer(call.reader, call.now).await?)
+    async fn handle(context: &RequestContext<'_>, _query: &NoParameters) -> Result<Self::Answer, AdminError> {
+        Ok(stats::answer(context.reader, context.now).await?)
     }
 }

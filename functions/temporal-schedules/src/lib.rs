@@ -1,4 +1,4 @@
-//! GET /admin/temporal/schedules: the active schedules and when each fires next.
+//! GET /admin/temporal/schedules: the active schedules, with the time at which each fires next.
 
 use torale_domain::pages::schedules;
 use torale_platform::error::AdminError;
@@ -14,7 +14,10 @@ impl Handler for Schedules {
     type Parameters = schedules::SchedulesQuery;
     type Answer = schedules::SchedulesPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(schedules::answer(call.reader, query, call.now, call.temporal_ui).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(schedules::answer(context.reader, query, context.now, context.temporal_ui).await?)
     }
 }

@@ -14,7 +14,10 @@ impl Handler for Workflows {
     type Parameters = workflows::WorkflowsQuery;
     type Answer = workflows::WorkflowsPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(workflows::answer(call.reader, query, call.now, call.temporal_ui).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(workflows::answer(context.reader, query, context.now, context.temporal_ui).await?)
     }
 }

@@ -14,7 +14,10 @@ impl Handler for Users {
     type Parameters = users::UsersQuery;
     type Answer = users::UsersPage;
 
-    async fn handle(call: &RequestContext<'_>, query: &Self::Parameters) -> Result<Self::Answer, AdminError> {
-        Ok(users::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(users::answer(context.reader, query, context.now).await?)
     }
 }

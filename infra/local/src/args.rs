@@ -88,7 +88,7 @@ pub struct RunOptions {
 }
 
 fn admin_key(text: &str) -> Result<String, String> {
-    if torale_domain::access::credentials::can_be_key(text) {
+    if torale_domain::access::credentials::has_key_format(text) {
         Ok(text.to_owned())
     } else {
         Err("a key is sk_ and 20 to 197 visible characters".to_owned())

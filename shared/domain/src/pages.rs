@@ -1,7 +1,17 @@
-//! Pages: which items answer a request, and what the answer is. One file an endpoint.
+//! Pages: which items answer a request, and what the answer is. One file for each endpoint.
 //!
-//! Each `answer` awaits its reader once a round trip, so its cost can be counted by eye. May use: everything but
-//! [`replay`](crate::replay) and [`deactivation`](crate::deactivation).
+//! A page has the parameters of its endpoint, the types of its answer, and a function `answer`,
+//! which plans the reads and renders the result. An `answer` awaits its
+//! [`Reader`](crate::storage::read::Reader) once for each round trip, so its cost is visible in
+//! the code (docs/adr/0005-pages-await-a-reader.md).
+//!
+//! Shared by the pages: `window` (the last N hours), `listing` (one page of a list by
+//! time), `entities` (what the rows stand for, and the names shown with them), `recent`
+//! (lists of executions).
+//!
+//! May use: [`values`](crate::values), [`storage`](crate::storage), [`entities`](crate::entities),
+//! [`projections`](crate::projections), [`requests`](crate::requests), [`audit`](crate::audit),
+//! [`cron`](crate::cron).
 
 pub mod audit;
 mod entities;
@@ -10,6 +20,7 @@ pub mod executions;
 mod listing;
 pub mod metrics;
 pub mod queries;
+mod recent;
 pub mod schedules;
 pub mod stats;
 mod temporal_ui;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, Event, ReceivedMessage};
-use torale_domain::projections::index::{Measure, PagePosition, Timeline, contributions};
+use torale_domain::projections::index::{PagePosition, Sums, Timeline, node_amounts};
 use torale_domain::projections::views::TaskTotals;
 use torale_domain::storage::item::{Attributes, Item, Value};
 use torale_domain::storage::keys::{self, Index, Lanes, StatusPartition};
@@ -115,7 +115,7 @@ proptest! {
         times.sort();
         let mut nodes: std::collections::BTreeMap<keys::Index, std::collections::BTreeMap<_, Attributes>> = Default::default();
         for time in &times {
-            for (key, name, amount) in contributions(Index::Workflows, lane, *time, None, &[(Measure::All, 1)]) {
+            for (key, name, amount) in node_amounts(Index::Workflows, lane, *time, None, &Sums::population(1)) {
                 let item = nodes.entry(Index::Workflows).or_default().entry(key).or_default();
                 let Value::Number(sum) = item.entry(name).or_insert(Value::Number(0)) else { unreachable!() };
                 *sum += amount;
@@ -126,7 +126,7 @@ proptest! {
         let window: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
         let mut timeline = Timeline::since(Some(since));
         timeline.add(&items);
-        prop_assert_eq!(timeline.total().rows_of(StatusPartition::All), i128::try_from(window.len()).unwrap());
+        prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(window.len()).unwrap());
         let day = timeline.day_of(&[StatusPartition::All], offset);
         let place = day.and_then(|(day, within)| timeline.minute_of(&[StatusPartition::All], day, within));
         let expected = window.get(offset).map(|time| {

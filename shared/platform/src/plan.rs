@@ -1,4 +1,4 @@
-//! Executes the reads of a plan (`domain/projections/plan.rs`). Nothing is decided or written here.
+//! Executes the reads of a commit plan (`shared/domain/src/projections/plan.rs`), and decides and writes nothing.
 
 use crate::store::{StoreError, TableReader};
 use torale_domain::events::{Event, UnreadableEvent};
@@ -8,13 +8,13 @@ use torale_domain::storage::item::Key;
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::values::ids::EntityKey;
 
-/// Why nothing could be planned.
+/// Why a commit could not be planned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanFailure {
-    /// The store failed, or an item there is not what its key says.
+    /// The store failed, or a stored item is not what its key says.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A state can't be written.
+    /// An entity's new state can't be serialised.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
 }
@@ -28,8 +28,8 @@ impl From<PlanError> for PlanFailure {
     }
 }
 
-/// Plans some events: at most four round trips. `before` holds entities that were read already; `named` are further
-/// entities to read beside those that the events are about.
+/// Plans how to commit events: at most four round trips. `before` holds entities that have been read already; `named`
+/// are entities to read in addition to those that the events are about.
 pub(crate) async fn plan(
     reader: &TableReader<'_>,
     before: Entities,
@@ -47,7 +47,7 @@ pub(crate) async fn plan(
     Ok(counters.plan(found))
 }
 
-/// Reads items, strongly consistent: one round trip, none if there are no keys.
+/// Reads items, strongly consistent: one round trip, or none if there are no keys.
 async fn read(reader: &TableReader<'_>, keys: Vec<Key>) -> Result<FoundItems, StoreError> {
     if keys.is_empty() {
         return Ok(FoundItems::new());

@@ -40,7 +40,7 @@ impl Replay {
     /// If the generation is live or written beside the live one, or the store fails.
     pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
-        if pointer.written().any(|written| written.name == generation.name) {
+        if pointer.written_generations().any(|written| written.name == generation.name) {
             return Err(ReplayError::Refused(format!(
                 "{} is in use and can't be built anew",
                 generation.name

@@ -190,7 +190,7 @@ impl Replay {
 
     /// True unless someone else has changed the item.
     async fn mend(&self, generation: &Generation, difference: &Difference) -> Result<bool, ReplayError> {
-        match self.store.transact(&generation.table(), vec![difference.mend()], &self.usage).await {
+        match self.store.transact(&generation.table(), vec![difference.repair()], &self.usage).await {
             Ok(()) => Ok(true),
             Err(TransactError::Race) => Ok(false),
             Err(TransactError::Failed(error)) => Err(error.into()),

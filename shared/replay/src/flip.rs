@@ -50,7 +50,7 @@ impl Promotion {
         if pointer.live.name == self.name {
             return Ok(PromotionStep::Live(pointer));
         }
-        let Some(beside) = pointer.beside.clone().filter(|beside| beside.generation.name == self.name) else {
+        let Some(beside) = pointer.shadow.clone().filter(|beside| beside.generation.name == self.name) else {
             return self.join(&pointer).await;
         };
         if !beside.complete {
@@ -59,7 +59,7 @@ impl Promotion {
             if !left.is_zero() {
                 return Ok(PromotionStep::Wait(left));
             }
-            let completed = pointer.completed();
+            let completed = pointer.with_complete_shadow();
             self.replay.point(&pointer, &completed, Vec::new()).await?;
             pointer = completed;
         }
@@ -73,7 +73,7 @@ impl Promotion {
         // It must not have been dropped meanwhile.
         let mut more = vec![there(keys::position(&self.name))];
         more.extend(self.replay.released(pointer));
-        self.replay.point(pointer, &pointer.with(generation, self.replay.now()), more).await?;
+        self.replay.point(pointer, &pointer.with_shadow(generation, self.replay.now()), more).await?;
         Ok(PromotionStep::Wait(self.replay.settle))
     }
 
@@ -104,7 +104,7 @@ impl Replay {
     /// If there is none, or the store fails.
     pub async fn generation(&self, name: &str) -> Result<Generation, ReplayError> {
         let pointer = self.pointer().await?;
-        if let Some(known) = pointer.written().find(|generation| generation.name == name) {
+        if let Some(known) = pointer.written_generations().find(|generation| generation.name == name) {
             return Ok(known.clone());
         }
         let lanes = match (self.lanes_at_position(name).await?, self.board(name).await?) {
@@ -135,7 +135,7 @@ impl Replay {
 
     /// The note up to when the generation beside the live one was written, once it no longer is.
     fn released(&self, pointer: &GenerationPointer) -> Option<Write> {
-        let beside = pointer.beside.as_ref().filter(|beside| beside.complete)?;
+        let beside = pointer.shadow.as_ref().filter(|beside| beside.complete)?;
         Some(moved(&beside.generation, self.now(), Vec::new()))
     }
 
@@ -150,7 +150,7 @@ impl Replay {
 
     async fn flip(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
         let none = "no generation is written beside the live one that holds everything; promote one";
-        let flipped = pointer.flipped().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
+        let flipped = pointer.promoted().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
         self.point(pointer, &flipped, Vec::new()).await?;
         Ok(flipped)
     }
@@ -170,7 +170,7 @@ impl Replay {
             None => self.begin_drop(&pointer, name).await?,
         };
         // Its table may have been lost.
-        let known = pointer.written().any(|written| written.name == name);
+        let known = pointer.written_generations().any(|written| written.name == name);
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
         for unit in self.units(name).await? {
@@ -187,13 +187,13 @@ impl Replay {
 
     /// From here on nobody writes it, builds it or promotes it.
     async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
-        let beside = pointer.beside.as_ref().is_some_and(|beside| beside.generation.name == name);
+        let beside = pointer.shadow.as_ref().is_some_and(|beside| beside.generation.name == name);
         // What was never written with every event has no writers to wait for.
         let written = beside || self.position(name).await?.is_some();
         let at = if written { self.now() } else { Timestamp::from_millis(0) };
         let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
         let writes = vec![
-            if beside { pointer.replace(&pointer.alone()) } else { pointer.unchanged() },
+            if beside { pointer.replace(&pointer.without_shadow()) } else { pointer.unchanged() },
             crate::build::put(keys::dropping(name), marker),
             delete(keys::position(name)),
             delete(keys::rebuild_plan(name)),

@@ -83,7 +83,7 @@ impl Replay {
         name: String,
     ) -> Result<GenerationStatus, ReplayError> {
         let (board, position) = (self.board(&name).await?, self.position(&name).await?);
-        let beside = pointer.beside.as_ref().filter(|beside| beside.generation.name == name);
+        let beside = pointer.shadow.as_ref().filter(|beside| beside.generation.name == name);
         let role = match (beside, &board, position) {
             _ if pointer.live.name == name => GenerationRole::Live,
             (Some(beside), ..) if beside.complete => GenerationRole::Beside,
@@ -106,7 +106,7 @@ impl Replay {
             let done = board.units.values().filter(|progress| done(progress.state)).count();
             (done, board.units.len())
         });
-        let lanes = match pointer.written().find(|generation| generation.name == name) {
+        let lanes = match pointer.written_generations().find(|generation| generation.name == name) {
             Some(generation) => Some(generation.lanes),
             None => self.lanes_at_position(&name).await?,
         };

@@ -215,7 +215,7 @@ impl<'a> Story<'a> {
                 clock: || NOW.plus(5),
             };
             let until = Instant::now() + Duration::from_secs(20);
-            let outcomes = executor.carry_out(&waiting, until).await;
+            let outcomes = executor.execute_all(&waiting, until).await;
             let failed: BTreeSet<String> = outcomes
                 .into_iter()
                 .filter(|(_, outcome)| outcome.is_err())
@@ -284,7 +284,7 @@ async fn tell(stack: &Stack, seed: u64) -> bool {
 }
 
 async fn stack_is_relayed(stack: &Stack) -> bool {
-    stack.store().pending_orders(None, 1, &Usage::default()).await.unwrap().is_empty()
+    stack.store().outbox_entries(None, 1, &Usage::default()).await.unwrap().is_empty()
 }
 
 async fn check(story: &Story<'_>, seed: u64, took_effect: bool) {

@@ -218,7 +218,7 @@ async fn poison_is_set_aside_once_and_blocks_nobody() {
         [&good[..1], std::slice::from_ref(&poison), std::slice::from_ref(&large), &good[1..]].concat();
     for _ in 0..2 {
         let outcome = stack.consume(&batch).await;
-        assert_eq!(outcome.set_aside.values().sum::<u64>(), 2);
+        assert_eq!(outcome.quarantined.values().sum::<u64>(), 2);
     }
     assert_eq!(status(&stack).await.0, 200);
     let mut kept: Vec<(String, String)> = Vec::new();

@@ -267,8 +267,8 @@ async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
     let (store, queue, usage) = (stack.store(), sqs.queue(Some(sqs::URL)), Usage::default());
     let until = Instant::now() + Duration::from_secs(30);
     let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
-    assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
-    assert_eq!(outbox_relay::unreadable(&Default::default()).metrics, []);
+    assert_eq!(outbox_relay::alarm_metrics(&again).metrics, [("UnreadableOrders", "Count", 60)]);
+    assert_eq!(outbox_relay::alarm_metrics(&Default::default()).metrics, []);
 }
 
 /// SQS refuses two characters that an id may have.
@@ -416,7 +416,7 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
     ];
     // A duplicate is looked at again: whoever took the first one in may have died before it looked.
     for _ in 0..2 {
-        assert_eq!(stack.consume(&late).await.late_orders, 3);
+        assert_eq!(stack.consume(&late).await.late_entries, 3);
     }
     assert_eq!(outbox(&stack).await, 3, "one order for each, however often it is made");
     relay(&stack, &sqs).await;
@@ -434,7 +434,7 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
         .consume(&[event("rev", NOW, "api_key.revoked", json!({ "key_id": "late", "user_id": USER }))])
         .await;
     assert_eq!(ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await.0, 200);
-    assert_eq!(stack.consume(&late).await.late_orders, 0);
+    assert_eq!(stack.consume(&late).await.late_entries, 0);
 }
 
 /// Found by story 5206 of `chain.rs`: an order that waited kept the time of the first awakening.
@@ -450,7 +450,7 @@ async fn a_task_that_comes_to_life_again_while_its_order_waits_is_stopped_later_
     let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
     let last = received.iter().filter(|r| r.command.target() == task(50)).max_by_key(|r| r.at).unwrap();
     assert!(last.at > ahead);
-    stack.consume(&last.confirmed(true, NOW)).await;
+    stack.consume(&last.confirming_events(true, NOW)).await;
     let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
 }
@@ -465,7 +465,7 @@ async fn a_consumer_that_cannot_look_hands_the_messages_back() {
     };
     let probe = Faults::new(usize::MAX, false, false);
     let consumer = Consumer::new(stack.faulty_store(probe.clone()), || NOW);
-    assert_eq!(stack::consume(&consumer, &late(50)).await.late_orders, 1);
+    assert_eq!(stack::consume(&consumer, &late(50)).await.late_entries, 1);
     // Its last call puts the order into the outbox.
     let faults = Faults::new(probe.calls() - 1, false, true);
     let consumer = Consumer::new(stack.faulty_store(faults), || NOW);

@@ -384,7 +384,7 @@ async fn after_the_deadline_nothing_is_begun() {
         received: 1,
     };
     let messages = [message(&pause()), message(&revoke()), message(&ban("user_2abc"))];
-    let outcomes = executor.carry_out(&messages, Instant::now()).await;
+    let outcomes = executor.execute_all(&messages, Instant::now()).await;
     assert_eq!(outcomes.len(), 3);
     assert!(outcomes.iter().all(|(_, outcome)| outcome.is_err()));
     assert_eq!((world.bans.lock().unwrap().len(), world.pauses.lock().unwrap().len()), (0, 0));

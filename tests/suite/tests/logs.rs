@@ -18,8 +18,8 @@ use torale_domain::values::digest;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
-use torale_platform::config;
 use torale_platform::consume::Consumer;
+use torale_platform::logging;
 use torale_platform::outbox::Relay;
 use torale_platform::queue::MessageQueue;
 use torale_platform::serve::App;
@@ -52,7 +52,7 @@ const PRIVATE: [&str; 7] = [
 /// All lines of this process. It listens from the first test on: a log statement that has found nobody listening stays
 /// silent. Libraries are asked for everything they can say.
 static LINES: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
-    tracing::subscriber::set_global_default(config::logs("trace", || Lines)).unwrap();
+    tracing::subscriber::set_global_default(logging::subscriber("trace", || Lines)).unwrap();
     Mutex::default()
 });
 
@@ -220,7 +220,7 @@ async fn an_answer_of_the_store_that_cannot_be_read_is_not_printed() {
 async fn a_panic_is_a_line_without_its_message() {
     let log = Log::listen().await;
     let usual = std::panic::take_hook();
-    config::log_panics();
+    logging::log_panics();
     let panicked = std::panic::catch_unwind(|| panic!("ann@example.com"));
     std::panic::set_hook(usual);
     assert!(panicked.is_err());
@@ -298,7 +298,7 @@ async fn a_late_task_is_stopped_under_the_trace_of_its_event() {
     let late = json!({ "task_id": LATE, "user_id": USER, "search_query": "my secret query" });
     let mut late: Value = serde_json::from_str(&event("late", NOW, "task.created", late)).unwrap();
     late["traceparent"] = json!(TRACE);
-    assert_eq!(stack.consume(&[late.to_string()]).await.late_orders, 1);
+    assert_eq!(stack.consume(&[late.to_string()]).await.late_entries, 1);
     let (store, generations, queue) = (stack.store(), Generations::default(), sqs.queue(Some(URL)));
     let usage = Usage::default();
     let until = tokio::time::Instant::now() + stack::LONG;

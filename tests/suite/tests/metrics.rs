@@ -216,7 +216,7 @@ async fn values_that_cloudwatch_does_not_take_are_a_failure() {
     let (stack, cloudwatch) =
         (Stack::start().await, Stub::always(MessageFate::Fails(400, "InvalidParameterValue")));
     let failure = handle(&sources(stack.store(), &Sqs::default(), &cloudwatch)).await.unwrap_err();
-    assert!(matches!(failure, MetricsError::Untold(_)), "{failure}");
+    assert!(matches!(failure, MetricsError::Unpublished(_)), "{failure}");
 }
 
 /// Time is virtual.

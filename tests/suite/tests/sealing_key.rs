@@ -119,7 +119,7 @@ async fn what_was_found_is_told_even_if_the_key_fails() {
     let (store, usage) = (stack.store(), Usage::default());
     let (done, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
     assert!(matches!(run, Err(SealError::Signing(_))), "{run:?}");
-    assert_eq!(audit_seal::doubts(&done).metrics, [("ForeignSeals", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("ForeignSeals", "Count", 1)]);
 }
 
 #[tokio::test]

@@ -312,7 +312,7 @@ async fn deliver(stack: &Stack, payloads: &[Value]) {
     }
     assert_eq!(sqs.taken().len(), payloads.len());
     let outcome = stack.consume(&sqs.taken()).await;
-    assert!(outcome.set_aside.is_empty());
+    assert!(outcome.quarantined.is_empty());
 }
 
 async fn users(stack: &Stack) -> Vec<Value> {

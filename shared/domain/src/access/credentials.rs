@@ -1,4 +1,6 @@
-//! Who may ask: the rules, without the reading.
+//! Credentials: what a request presents, whom it stands for, and whether they may use the admin
+//! API (docs/contract/http.md, "Authentication"). The reads that these rules need are done by
+//! `shared/platform`.
 
 use crate::entities::linkage::Identity;
 use crate::entities::readings::User;
@@ -13,35 +15,41 @@ use crate::values::ids::{ClerkUserId, EntityKey, KeyHash, KeyId, UserId};
 
 /// The only role that may use the admin API.
 pub const ADMIN: &str = "admin";
-/// How every API key begins.
+/// The beginning of every API key.
 pub const KEY_PREFIX: &str = "sk_";
 
-/// Why a request is refused. The order of the variants is the order of the checks.
+/// Why a request is denied access. The variants stand in the order of the checks. Which status and
+/// text answer each: docs/contract/http.md, "Errors".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessRefusal {
-    /// No `Authorization` header, or not of the form `Bearer <token>`.
+    /// There is no `Authorization` header, or it does not have the form `Bearer <token>`.
     Missing,
-    /// A key that is unknown, revoked, or whose user is deactivated.
+    /// The API key is unknown, revoked, or belongs to a deactivated user.
     InvalidKey,
-    /// Any other token.
+    /// The token is no valid session token, or belongs to a deactivated user.
     InvalidToken,
-    /// A session token that was good until it expired.
+    /// The session token has expired and is valid otherwise.
     Expired,
-    /// Authenticated, but not an admin.
+    /// The user is authenticated, but no admin.
     NotAdmin,
 }
 
-/// What a request presents.
+/// The credentials that a request presents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// An API key, by the SHA-256 of its text; `None` for a text that can't be a key.
+    /// An API key, as the SHA-256 of its text; `None` for a text that does not have the
+    /// form of a key.
     ApiKey(Option<KeyHash>),
-    /// A session token of the identity provider.
+    /// A session token of the identity provider, not checked yet.
     Session(String),
 }
 
 impl Credentials {
-    /// Reads the value of the `Authorization` header. The scheme is read in any case.
+    /// Reads the value of the `Authorization` header. The scheme may be in any letter case.
+    ///
+    /// # Errors
+    /// [`AccessRefusal::Missing`] if there is no header, or it does not have the form
+    /// `Bearer <token>`.
     pub fn read(header: Option<&[u8]>) -> Result<Self, AccessRefusal> {
         let header =
             header.and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(AccessRefusal::Missing)?;
@@ -51,30 +59,35 @@ impl Credentials {
             return Err(AccessRefusal::Missing);
         }
         if token.starts_with(KEY_PREFIX) {
-            let hash = can_be_key(token).then(|| digest::sha256_hex(&[token.as_bytes()]));
+            let hash = has_key_format(token).then(|| digest::sha256_hex(&[token.as_bytes()]));
             return Ok(Self::ApiKey(hash.and_then(|hash| KeyHash::parse(&hash))));
         }
         Ok(Self::Session(token.to_owned()))
     }
 }
 
-/// `sk_` and at least 20 more printable characters, 200 in all at most: anything else is refused unread.
-pub fn can_be_key(token: &str) -> bool {
+/// Whether a text has the form of an API key: `sk_` and 20 to 197 more printable ASCII characters.
+/// Any other text is refused without a look-up.
+pub fn has_key_format(token: &str) -> bool {
     (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// A key and its owner.
+/// An API key and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOwner {
     /// The key.
     pub key_id: KeyId,
     /// Whether it is revoked.
     pub revoked: bool,
-    /// Its owner.
+    /// The owner.
     pub user_id: UserId,
 }
 
-/// The key that a look-up found: of several keys with one text a live one, and of those the one with the least id.
+/// The API key that a look-up by hash found; `None` if it found none. If several keys have the
+/// same text, a live one wins over revoked ones, and then the one with the least id.
+///
+/// # Errors
+/// If the stored look-up cannot be interpreted.
 pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     let Some(item) = lookups.first() else { return Ok(None) };
     let key_id = keys::parse_key_lookup(&item.key);
@@ -109,17 +122,21 @@ pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<Login, Corrupt> 
     Ok(greatest.map_or(Login::Nobody, |(user, _)| Login::As(user)))
 }
 
-/// What counts of a user who asks.
+/// What authorisation needs to know of an authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Its name at the identity provider.
+    /// The caller's id at the identity provider.
     pub clerk_user_id: ClerkUserId,
-    /// Its role in the projections.
+    /// The caller's role according to the projections.
     pub role: Option<String>,
 }
 
-/// The user who asks, if it may at all; `deactivated` is how credentials of a deactivated user are refused.
-/// A user that no event has created yet has no role that counts.
+/// The caller, from the user that the credentials belong to. `deactivated` is the refusal for a
+/// deactivated user, which depends on the kind of credentials.
+///
+/// # Errors
+/// `deactivated` if the user is deactivated; [`AccessRefusal::NotAdmin`] if no event has
+/// created the user yet.
 pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, AccessRefusal> {
     let user = User::of(&user.state, &user.linkage.linked);
     if !user.active {
@@ -129,8 +146,11 @@ pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, Acces
     Ok(Caller { clerk_user_id, role: user.role.map(str::to_owned) })
 }
 
-/// Whether a role may use the admin API.
-pub fn admit(role: Option<&str>) -> Result<(), AccessRefusal> {
+/// Checks that a role may use the admin API.
+///
+/// # Errors
+/// [`AccessRefusal::NotAdmin`] for any other role and for none.
+pub fn require_admin(role: Option<&str>) -> Result<(), AccessRefusal> {
     if role == Some(ADMIN) { Ok(()) } else { Err(AccessRefusal::NotAdmin) }
 }
 
@@ -139,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_bearer_tokens_are_read() {
+    fn a_header_that_is_not_bearer_and_one_token_counts_as_missing() {
         for refused in ["", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "sk_abc"] {
             assert_eq!(Credentials::read(Some(refused.as_bytes())), Err(AccessRefusal::Missing), "{refused}");
         }
@@ -148,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_cannot_be_a_key_has_no_hash() {
-        let of = |token: &str| Credentials::read(Some(format!("Bearer {token}").as_bytes())).unwrap();
-        assert_eq!(of("sk_short"), Credentials::ApiKey(None));
-        assert_eq!(of(&format!("sk_{}", "é".repeat(20))), Credentials::ApiKey(None));
-        assert_eq!(of(&format!("sk_{}", "x".repeat(198))), Credentials::ApiKey(None));
+    fn a_text_without_the_form_of_a_key_has_no_hash() {
+        let read = |token: &str| Credentials::read(Some(format!("Bearer {token}").as_bytes())).unwrap();
+        assert_eq!(read("sk_short"), Credentials::ApiKey(None));
+        assert_eq!(read(&format!("sk_{}", "é".repeat(20))), Credentials::ApiKey(None));
+        assert_eq!(read(&format!("sk_{}", "x".repeat(198))), Credentials::ApiKey(None));
         // Computed with another program: SHA-256 of the whole key.
         let expected = KeyHash::parse("9061563bb6dd424f57277cb554c16cf0043f5b7f04fdde6921b792c4f753aa19");
-        assert_eq!(of(&format!("sk_{}", "x".repeat(20))), Credentials::ApiKey(expected));
+        assert_eq!(read(&format!("sk_{}", "x".repeat(20))), Credentials::ApiKey(expected));
     }
 }

@@ -1,64 +1,68 @@
-//! Rate limits: two rolling windows, exact to a bucket, in one conditional write.
+//! Rate limits: two rolling windows for each user, exact to a bucket of time, in one conditional
+//! write (docs/contract/http.md, "Rate limits"; docs/adr/0007-limits-compare-counts.md).
 //!
-//! A principal's item counts its admitted requests, `n`, and marks for each bucket of time how many there were when
-//! it began. A request is admitted while fewer than `limit` have been admitted since the oldest mark in its window. Conditions
-//! can compare attributes but not calculate, so beside `n` stands `n - limit`, one *headroom* a window: a request is
-//! admitted while the headroom is below every mark in the window. No window of its length ever admits more; a request counts
+//! The item of a user holds the number of admitted requests, `n`. For each bucket of time in which
+//! a request was admitted it also holds a *mark*: what `n` was when the bucket began. A request is
+//! admitted if fewer than `limit` requests have been admitted since the oldest mark in the window.
+//!
+//! A condition of the store can compare attributes but not calculate. So the item also holds `n -
+//! limit`, one *headroom* for each window, and a request is admitted if the headroom is below
+//! every mark in the window. No window ever admits more requests than its limit. A request counts
 //! for at most one bucket longer than the window.
 
-use crate::storage::item::Attributes;
-use crate::storage::item::Value;
+use crate::storage::item::{Attributes, Value};
 use crate::values::time::{HOUR, MINUTE, Timestamp};
 
-/// The attribute that counts admitted requests.
+/// The attribute with the number of admitted requests.
 pub const COUNT: &str = "n";
 
 /// One rolling window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitWindow {
-    /// Requests admitted in it at most.
+    /// The most requests that it admits.
     pub limit: u32,
     /// Its length in milliseconds.
     pub length: i64,
-    /// The length of a bucket: how much longer than the window a request may count.
+    /// The length of a bucket in milliseconds; a request may count for this much longer
+    /// than the window.
     pub bucket: i64,
-    /// What its attributes begin with.
+    /// The first character of its attributes.
     prefix: char,
 }
 
-/// The limits of every principal.
+/// The limits that hold for every user: a window of a minute and one of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits([RateLimitWindow; 2]);
 
-/// How a principal stands in the window that is nearest to its limit.
+/// What a user has left of the window that is nearest to its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// Requests that the window admits.
+    /// The most requests that the window admits.
     pub limit: u32,
-    /// Requests that it would still admit.
+    /// How many more requests it would admit now.
     pub remaining: u32,
-    /// When the oldest requests leave it, in unix seconds.
+    /// When the oldest requests leave the window, in Unix seconds.
     pub reset: i64,
 }
 
-/// A principal's item as it was returned by a write.
+/// What a user's item says about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RateLimitDecision {
-    /// The request was admitted, or would be by now.
+    /// No window is full: the request was admitted, or would be admitted if it were tried again.
     Open(RateLimitStatus),
-    /// The request is refused; the window opens in so many seconds, 1 at least.
+    /// A window is full: the request is refused.
     Full {
-        /// How it stands.
-        standing: RateLimitStatus,
-        /// Seconds until a request is admitted again.
+        /// What is left of the window that is nearest to its limit.
+        status: RateLimitStatus,
+        /// The number of seconds until a request is admitted again, at least 1.
         retry_after: i64,
     },
-    /// The item does not count under these limits yet.
+    /// The item does not exist, or counts under other limits: its headrooms must be written first.
     Unprepared,
 }
 
 impl RateLimits {
-    /// Buckets of 5 s in the minute and of 5 min in the hour.
+    /// Limits for a minute, with buckets of 5 seconds, and for an hour, with buckets of 5 minutes.
     pub const fn new(per_minute: u32, per_hour: u32) -> Self {
         Self([
             RateLimitWindow { limit: per_minute, length: MINUTE, bucket: MINUTE / 12, prefix: 'm' },
@@ -66,38 +70,38 @@ impl RateLimits {
         ])
     }
 
-    /// The windows.
+    /// Both windows.
     pub const fn windows(&self) -> &[RateLimitWindow; 2] {
         &self.0
     }
 
-    /// Judges a principal's item at a time.
-    pub fn judge(&self, item: &Attributes, now: Timestamp) -> RateLimitDecision {
+    /// Decides about a request from a user's item, as a write returned it.
+    pub fn decide(&self, item: &Attributes, now: Timestamp) -> RateLimitDecision {
         let Some(count) = number(item, COUNT) else { return RateLimitDecision::Unprepared };
-        // Instances with other limits count without moving this headroom.
-        if self
-            .0
-            .iter()
-            .any(|window| number(item, &window.headroom()) != Some(count - i128::from(window.limit)))
-        {
+        // An instance with other limits adds to the count, but not to the headroom
+        // of these limits.
+        let prepared = |window: &RateLimitWindow| {
+            number(item, &window.headroom()) == Some(count - i128::from(window.limit))
+        };
+        if !self.0.iter().all(prepared) {
             return RateLimitDecision::Unprepared;
         }
-        let opens = self.0.iter().filter_map(|window| window.opens(item, count, now)).max();
-        let standings = self.0.iter().map(|window| window.standing(item, count, now));
-        // The nearest to its limit, by share of the limit that is left.
-        let nearest =
-            standings.min_by_key(|s| u64::from(s.remaining) * 1_000_000 / u64::from(s.limit.max(1)));
-        match (nearest, opens) {
-            (Some(standing), Some(opens)) => {
-                let wait = opens.millis() - now.millis();
-                RateLimitDecision::Full { standing, retry_after: ((wait + 999).div_euclid(1000)).max(1) }
+        let opens_at = self.0.iter().filter_map(|window| window.opens_at(item, count, now)).max();
+        let statuses = self.0.iter().map(|window| window.status(item, count, now));
+        // The window nearest to its limit has the least share of the limit left.
+        let nearest = statuses
+            .min_by_key(|status| u64::from(status.remaining) * 1_000_000 / u64::from(status.limit.max(1)));
+        match (nearest, opens_at) {
+            (Some(status), Some(opens_at)) => {
+                let wait = opens_at.millis() - now.millis();
+                RateLimitDecision::Full { status, retry_after: ((wait + 999).div_euclid(1000)).max(1) }
             }
-            (Some(standing), None) => RateLimitDecision::Open(standing),
+            (Some(status), None) => RateLimitDecision::Open(status),
             (None, _) => RateLimitDecision::Unprepared,
         }
     }
 
-    /// Marks of an item that no window needs any more, whichever instance looks.
+    /// The marks of an item that no instance needs any more, so that they can be removed.
     pub fn stale<'a>(&self, item: &'a Attributes, now: Timestamp) -> Vec<&'a str> {
         item.keys()
             .filter(|name| self.0.iter().any(|window| window.is_stale(name, now)))
@@ -114,26 +118,28 @@ fn number(item: &Attributes, name: &str) -> Option<i128> {
 }
 
 impl RateLimitWindow {
-    /// The attribute that holds the count less the limit.
+    /// The attribute with the number of admitted requests less the limit.
     pub fn headroom(&self) -> String {
         format!("{}-{}", self.prefix, self.limit)
     }
 
-    /// The marks of the buckets that the window ending now touches, oldest first; the last is the present bucket's.
+    /// The attributes with the marks of the buckets that overlap the window ending now, oldest
+    /// first. The last one is that of the bucket in which `now` lies.
     pub fn marks(&self, now: Timestamp) -> Vec<String> {
         let last = now.millis().div_euclid(self.bucket);
         (last - self.length / self.bucket..=last).map(|bucket| format!("{}{bucket}", self.prefix)).collect()
     }
 
-    /// A mark that has left the window, and the one of a bucket ago: a later mark may be another instance's present.
+    /// True for a mark that left the window more than a bucket ago. Later marks are kept, because
+    /// the clock of another instance may be behind.
     fn is_stale(&self, name: &str, now: Timestamp) -> bool {
         let oldest = (now.millis() - self.length).div_euclid(self.bucket) - 1;
         let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
         bucket.is_some_and(|bucket| (0..oldest).contains(&bucket))
     }
 
-    /// Marks in the window, with the times at which their buckets leave it and the counts at their beginnings.
-    fn marked(&self, item: &Attributes, now: Timestamp) -> Vec<(Timestamp, i128)> {
+    /// The marks in the window: when their buckets leave it, and the counts at which they began.
+    fn marks_in_window(&self, item: &Attributes, now: Timestamp) -> Vec<(Timestamp, i128)> {
         let last = now.millis().div_euclid(self.bucket);
         let buckets = last - self.length / self.bucket..=last;
         let leaves = |bucket: i64| Timestamp::from_millis((bucket + 1) * self.bucket + self.length);
@@ -142,17 +148,17 @@ impl RateLimitWindow {
             .collect()
     }
 
-    /// When a full window admits again; `None` if it is not full.
-    fn opens(&self, item: &Attributes, count: i128, now: Timestamp) -> Option<Timestamp> {
-        let blocking = |(_, at): &&(Timestamp, i128)| count - at >= i128::from(self.limit);
-        self.marked(item, now).iter().filter(blocking).map(|(leaves, _)| *leaves).max()
+    /// When the window admits a request again; `None` if it is not full.
+    fn opens_at(&self, item: &Attributes, count: i128, now: Timestamp) -> Option<Timestamp> {
+        let full = |(_, mark): &&(Timestamp, i128)| count - mark >= i128::from(self.limit);
+        self.marks_in_window(item, now).iter().filter(full).map(|(leaves, _)| *leaves).max()
     }
 
-    fn standing(&self, item: &Attributes, count: i128, now: Timestamp) -> RateLimitStatus {
-        let marked = self.marked(item, now);
-        let used = marked.iter().map(|(_, at)| count - at).max().unwrap_or(0);
+    fn status(&self, item: &Attributes, count: i128, now: Timestamp) -> RateLimitStatus {
+        let marks = self.marks_in_window(item, now);
+        let used = marks.iter().map(|(_, mark)| count - mark).max().unwrap_or(0);
         let left = i128::from(self.limit) - used;
-        let reset = marked.first().map_or(now, |(leaves, _)| *leaves);
+        let reset = marks.first().map_or(now, |(leaves, _)| *leaves);
         RateLimitStatus {
             limit: self.limit,
             remaining: u32::try_from(left).unwrap_or(0),
@@ -166,9 +172,9 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    /// What the store does with an admitted or refused request.
+    /// Does what the store does with a request. Returns whether the request was admitted.
     fn request(limits: &RateLimits, item: &mut Attributes, now: Timestamp) -> bool {
-        if limits.judge(item, now) == RateLimitDecision::Unprepared {
+        if limits.decide(item, now) == RateLimitDecision::Unprepared {
             item.insert(COUNT.to_owned(), Value::Number(0));
             for window in limits.windows() {
                 item.insert(window.headroom(), Value::Number(-i128::from(window.limit)));
@@ -194,22 +200,20 @@ mod tests {
     fn a_burst_is_admitted_up_to_the_limit_and_again_when_its_window_has_passed() {
         let limits = RateLimits::new(5, 1000);
         let (mut item, start) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
+
         let admitted = (0..8).filter(|i| request(&limits, &mut item, start.plus(*i))).count();
+
         assert_eq!(admitted, 5);
-        let RateLimitDecision::Full { standing, retry_after } = limits.judge(&item, start.plus(10)) else {
-            panic!("not full")
-        };
-        // The bucket began at :30 and leaves with the minute after its end, at :35 + 60 s.
-        assert_eq!(
-            (standing, retry_after),
-            (RateLimitStatus { limit: 5, remaining: 0, reset: 1_774_953_095 }, 65)
-        );
+        // The bucket began at :30. It ends at :35 and leaves the window a minute later.
+        let status = RateLimitStatus { limit: 5, remaining: 0, reset: 1_774_953_095 };
+        let decision = limits.decide(&item, start.plus(10));
+        assert_eq!(decision, RateLimitDecision::Full { status, retry_after: 65 });
         assert!(!request(&limits, &mut item, start.plus(64_000)));
         assert!(request(&limits, &mut item, start.plus(64_500)));
     }
 
     #[test]
-    fn no_window_ever_admits_more_than_its_limit_and_nobody_is_refused_for_long() {
+    fn no_window_admits_more_than_its_limit_and_a_refused_request_is_admitted_after_retry_after() {
         let limits = RateLimits::new(20, 90);
         let mut rng = 7_u64;
         let mut random = |below: i64| {
@@ -222,7 +226,7 @@ mod tests {
             now = now.plus(random(if step % 500 < 250 { 900 } else { 12_000 }));
             let within =
                 |length: i64| admitted.iter().filter(|at| now.millis() - at.millis() < length).count();
-            // Requests that a bucket's granularity cannot keep in a window.
+            // True if no window can be full, even when requests count for a bucket longer.
             let free = within(MINUTE + MINUTE / 12) < 20 && within(HOUR + HOUR / 12) < 90;
             let full = within(MINUTE) >= 20 || within(HOUR) >= 90;
             let passed = request(&limits, &mut item, now);
@@ -230,7 +234,7 @@ mod tests {
             assert!(!free || passed, "step {step}: refused without need");
             if passed {
                 admitted.push_back(now);
-            } else if let RateLimitDecision::Full { retry_after, .. } = limits.judge(&item, now) {
+            } else if let RateLimitDecision::Full { retry_after, .. } = limits.decide(&item, now) {
                 let mut later = item.clone();
                 assert!(
                     request(&limits, &mut later, now.plus(retry_after * 1000)),
@@ -240,11 +244,12 @@ mod tests {
             for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
                 item.remove(&name);
             }
-            assert!(item.len() < 60, "stale marks are named");
+            assert!(item.len() < 60, "stale marks are found");
         }
     }
 
-    /// A request that began before a bucket's end may be counted after one that began in the next bucket.
+    /// A request that began before the end of a bucket may be counted after one that began in
+    /// the next bucket.
     #[test]
     fn a_mark_of_a_later_bucket_is_not_stale() {
         let (limits, mut item) = (RateLimits::new(5, 50), Attributes::new());
@@ -256,10 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_counts_under_other_limits_must_be_prepared() {
+    fn an_item_that_counts_under_other_limits_is_unprepared() {
         let (mut item, now) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
         request(&RateLimits::new(5, 50), &mut item, now);
-        assert!(matches!(RateLimits::new(5, 50).judge(&item, now), RateLimitDecision::Open(_)));
-        assert_eq!(RateLimits::new(6, 50).judge(&item, now), RateLimitDecision::Unprepared);
+
+        assert!(matches!(RateLimits::new(5, 50).decide(&item, now), RateLimitDecision::Open(_)));
+        assert_eq!(RateLimits::new(6, 50).decide(&item, now), RateLimitDecision::Unprepared);
     }
 }

@@ -1,7 +1,8 @@
-//! Session tokens of the identity provider: everything about them but the signature.
+//! Session tokens of the identity provider: every check but that of the signature
+//! (docs/contract/http.md, "Authentication").
 //!
-//! A token is read once and strictly, here; what checks the signature sees bytes only. So no two parsers can
-//! disagree about a token.
+//! A token is parsed once, here, and strictly. The check of the signature in `shared/platform`
+//! sees only bytes. So there are no two parsers that could disagree about a token.
 
 mod json;
 pub mod jwks;
@@ -12,24 +13,26 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-/// The one algorithm that tokens are signed with.
+/// The only accepted algorithm of signatures.
 pub const ALGORITHM: &str = "RS256";
-/// Longest token that is looked at, in bytes.
+/// The greatest length of a token, in bytes; a longer one is refused unread.
 pub const MAX_BYTES: usize = 8 * 1024;
-/// How far the provider's clock and ours may differ, in milliseconds.
+/// By how much the clocks of the provider and of this system may differ, in milliseconds.
 pub const LEEWAY: i64 = 5_000;
 
-/// Clerk signs tokens of all kinds with the same keys; the header `cat` tells them apart. Every kind but this one,
-/// and the mark of instances that don't tell, is refused: tokens of machines and of templates are no sessions.
+/// The accepted values of the header `cat`: that of session tokens, and that of instances which do
+/// not state the kind. Clerk signs tokens of all kinds with the same keys and tells the kinds
+/// apart by this header. Tokens of machines and of templates are no sessions and are refused. The
+/// header may be missing.
 const SESSION_CATEGORIES: [&str; 2] = ["cl_B7d4PD111AAA", "cl_I7d4PD111III"];
 
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Nothing is wrong with it but its age.
+pub enum TokenRefusal {
+    /// It has expired and is valid otherwise.
     #[error("expired")]
     Expired,
-    /// It is not a session token for this system.
+    /// It is no valid session token for this system.
     #[error("invalid: {0:?}")]
     Invalid(TokenFault),
 }
@@ -37,9 +40,9 @@ pub enum Refused {
 /// What makes a token invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFault {
-    /// Over [`MAX_BYTES`].
+    /// It is longer than [`MAX_BYTES`].
     TooLong,
-    /// Not three parts of base64url without padding.
+    /// It does not consist of three parts in base64url without padding.
     Encoding,
     /// Header or claims are not a JSON object, or a name occurs twice in one.
     Json,
@@ -47,72 +50,76 @@ pub enum TokenFault {
     Algorithm,
     /// The header's `typ` is another kind of token.
     Type,
-    /// The header demands extensions.
+    /// The header has `crit`: it demands extensions.
     Critical,
     /// The header's `cat` is another kind of token.
     Category,
-    /// The header's `kid` is not a text, or no key has it.
+    /// The header's `kid` is not a text, or no key has this id.
     UnknownKey,
-    /// The signature is not that key's.
+    /// The signature was not made with that key.
     Signature,
-    /// `iss` is not the instance.
+    /// `iss` is not the expected issuer.
     Issuer,
-    /// `azp` is none of the parties that may ask.
+    /// `azp` is none of the authorised parties.
     Party,
-    /// `sts` says that the session is not active yet.
+    /// `sts` is not `active`: the session is not complete.
     Pending,
-    /// `sub` is not a user's id.
+    /// `sub` is not the id of a user.
     Subject,
     /// `exp`, `nbf` or `iat` is missing or not a whole number of seconds.
     Time,
     /// `nbf` or `iat` lies in the future.
     NotYet,
-    /// `act` does not name who acts.
+    /// `act` does not name the impersonator.
     Actor,
     /// `public_metadata` is not an object.
     Metadata,
 }
 
-impl From<TokenFault> for Refused {
+impl From<TokenFault> for TokenRefusal {
     fn from(fault: TokenFault) -> Self {
         Self::Invalid(fault)
     }
 }
 
-/// Whose tokens count.
+/// Which tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// `iss`, exactly.
+pub struct SessionRules {
+    /// The expected `iss`, compared exactly.
     pub issuer: String,
-    /// `azp` is one of these; where there are none, any token's `azp` will do, and none too.
+    /// The accepted values of `azp`. If there are none, `azp` may be any text or be missing.
     pub authorized_parties: Vec<String>,
 }
 
-/// What a good token says.
+/// What a valid token states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Whose session it is.
+    /// The user at the identity provider.
     pub subject: ClerkUserId,
-    /// Who acts in that user's name, if another does.
+    /// The id of the person who acts in the user's name, if someone does.
     pub impersonator: Option<String>,
-    /// Whether the token itself says that the user is no admin.
+    /// Whether the token itself states a role other than admin. A token can take rights away,
+    /// but give none.
     pub demoted: bool,
 }
 
-/// A token that has the form of one.
+/// A parsed token with a valid header; claims and signature are not checked yet.
 #[derive(Debug)]
 pub struct Token<'a> {
-    /// What is signed.
+    /// The signed part: header and claims, in base64url with a dot in between.
     pub message: &'a str,
     /// The signature, in base64url.
     pub signature: &'a str,
-    /// The name of the key that it is signed with.
+    /// The id of the key that it is signed with (`kid`), if it states one.
     pub key_id: Option<String>,
     claims: Map<String, Value>,
 }
 
 impl<'a> Token<'a> {
-    /// Reads a token and checks its header.
+    /// Parses a token and checks its header.
+    ///
+    /// # Errors
+    /// The first fault of the token's form or of its header.
     pub fn read(text: &'a str) -> Result<Self, TokenFault> {
         if text.len() > MAX_BYTES {
             return Err(TokenFault::TooLong);
@@ -125,13 +132,18 @@ impl<'a> Token<'a> {
         Ok(Self { message, signature, key_id: check_header(&header)?, claims })
     }
 
-    /// Checks the claims. The signature must be checked beside, and an expired token is only one if it is good.
-    pub fn check(&self, rules: &Rules, now: Timestamp) -> Result<Session, Refused> {
+    /// Checks the claims. The signature must be checked as well: a token with a wrong signature is
+    /// invalid, even if it has also expired.
+    ///
+    /// # Errors
+    /// The first fault of the claims, or [`TokenRefusal::Expired`] if there is no other.
+    pub fn check(&self, rules: &SessionRules, now: Timestamp) -> Result<Session, TokenRefusal> {
         if self.text("iss") != Some(&rules.issuer) {
             return Err(TokenFault::Issuer.into());
         }
         self.check_party(&rules.authorized_parties)?;
-        // A session that still has something to do before it counts, such as choosing an organisation.
+        // A pending session is not complete: the user must still do something, such as choose
+        // an organisation.
         if self.claims.get("sts").is_some_and(|status| status != "active") {
             return Err(TokenFault::Pending.into());
         }
@@ -142,7 +154,7 @@ impl<'a> Token<'a> {
         if now.plus(LEEWAY).millis() < not_before.max(issued) {
             return Err(TokenFault::NotYet.into());
         }
-        if now.plus(-LEEWAY).millis() >= expires { Err(Refused::Expired) } else { Ok(session) }
+        if now.plus(-LEEWAY).millis() >= expires { Err(TokenRefusal::Expired) } else { Ok(session) }
     }
 
     fn text(&self, claim: &str) -> Option<&str> {
@@ -184,7 +196,8 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Encoding)
 }
 
-/// The name of the key. Fields of no meaning here are ignored, keys and addresses of keys among them.
+/// Checks the header and returns the id of the key. Other fields are ignored, among them those
+/// that carry keys or addresses of keys.
 fn check_header(header: &Map<String, Value>) -> Result<Option<String>, TokenFault> {
     if header.get("alg").is_none_or(|alg| alg != ALGORITHM) {
         return Err(TokenFault::Algorithm);

@@ -1,111 +1,120 @@
-//! The outbox: what a deactivation still has to command, and how an order becomes commands.
+//! The outbox: which commands a deactivation must still send.
 //!
-//! An order is put into the outbox in the transaction that deactivates, and leaves it only after the queue took every
-//! command. A deactivation's order names no task and no key: they are read when it is worked off, page by page, so
-//! that a user with thousands of them needs no larger transaction.
+//! The transaction that deactivates a user also writes an outbox entry. The entry is deleted only
+//! after the queue has accepted every command that follows from it. It names neither tasks nor
+//! keys: these are read page by page when the commands are sent, so that the transaction does not
+//! grow with what the user has.
 
-use crate::deactivation::commands::{CLERK, Cause, Command};
-use crate::entities::fold::{Register, State};
-use crate::entities::readings::User;
-use crate::events::Event;
+use crate::deactivation::commands::{Cause, Command};
 use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Owned};
 use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
-use crate::storage::write::{Action, Write, unchanged};
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const ORDER: &str = "order";
-/// The attribute that tells how far an order is worked off: the sort key of the last row whose command is sent.
+/// The attribute with the text of an outbox entry.
+const ENTRY: &str = "order";
+/// The attribute with the progress of an outbox entry: the sort key of the last row whose
+/// command was sent.
 pub const CURSOR: &str = "cursor";
-/// Rows that are turned into commands at once.
+/// The most rows that become commands in one step.
 pub const PAGE: usize = 100;
 
-/// An order.
+/// An entry of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEntry {
-    /// Why.
+    /// Why its commands are sent.
     pub cause: Cause,
-    /// When.
+    /// When it was written.
     pub at: Timestamp,
-    /// The generation of projections that was live then: what it asks for is to be found there.
+    /// The generation that was live at that time, in which the rows of the user's tasks and
+    /// keys are found.
     pub generation: String,
-    /// What.
-    pub what: OutboxAction,
+    /// Which commands follow from it.
+    #[serde(rename = "what")]
+    pub action: OutboxAction,
 }
 
-/// What an order asks for.
+/// Which commands follow from an outbox entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum OutboxAction {
-    /// Stop all that a user has: the active tasks, unpaused schedules, live keys and logins.
-    Everything {
+    /// Those that stop everything of a user: their active tasks, unpaused schedules, live API keys and logins.
+    #[serde(rename = "everything")]
+    StopUser {
         /// The user.
         user_id: UserId,
         /// The identity that the user named as theirs at that moment.
         clerk_user_id: ClerkUserId,
     },
-    /// One thing that appeared, or came to life again, after its user was deactivated.
-    Late {
-        /// How it is stopped.
+    /// The one that stops a task or key that was created or resumed after the
+    /// deactivation of its user.
+    #[serde(rename = "late")]
+    StopResumed {
+        /// The command.
         command: Command,
-        /// The time of the event that says it is alive, of a task.
+        /// The time of the event that created or resumed it.
         since: Timestamp,
     },
 }
 
-/// An order as stored.
+/// An outbox entry as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredOutboxEntry {
-    /// Where.
+    /// The key of its item.
     pub key: Key,
-    /// What.
-    pub order: OutboxEntry,
-    /// How far it is worked off.
+    /// The entry.
+    pub entry: OutboxEntry,
+    /// The sort key of the last row whose command was sent; `None` if none was.
     pub cursor: Option<String>,
 }
 
 impl OutboxEntry {
-    /// The item to put into the outbox.
+    /// The item to put into the outbox. An entry that is made again for the same event
+    /// has the same key.
+    ///
+    /// # Errors
+    /// If the entry cannot be written as JSON.
     pub fn item(&self) -> Result<Item, serde_json::Error> {
-        let target = match &self.what {
-            OutboxAction::Everything { .. } => String::new(),
-            OutboxAction::Late { command, since } => {
+        let target = match &self.action {
+            OutboxAction::StopUser { .. } => String::new(),
+            OutboxAction::StopResumed { command, since } => {
                 format!("{} {} {}", since.millis(), command.kind(), command.target())
             }
         };
-        // One order for each time that something came to life, however often it is made.
         let key = keys::outbox(&self.cause.event, &target);
-        let attributes = Attributes::from([(ORDER.to_owned(), Value::Text(serde_json::to_string(self)?))]);
+        let attributes = Attributes::from([(ENTRY.to_owned(), Value::Text(serde_json::to_string(self)?))]);
         Ok(Item { key, attributes })
     }
 }
 
-/// The next commands of an order.
+/// The next commands of an outbox entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxStep {
     /// The messages to send.
     pub messages: Vec<String>,
-    /// How far the order is worked off once they are sent; without it, all of it is.
+    /// The cursor of the entry once they are sent; `None` if the entry is then complete.
     pub cursor: Option<String>,
 }
 
 impl StoredOutboxEntry {
     /// Reads an item of the outbox.
+    ///
+    /// # Errors
+    /// If the item is no outbox entry.
     pub fn load(item: &Item) -> Result<Self, Corrupt> {
-        let text = item.text(ORDER).ok_or_else(|| Corrupt::new(&item.key, "not an order"))?;
-        let order = serde_json::from_str(text).map_err(|e| Corrupt::new(&item.key, e))?;
-        Ok(Self { key: item.key.clone(), order, cursor: item.text(CURSOR).map(str::to_owned) })
+        let text = item.text(ENTRY).ok_or_else(|| Corrupt::new(&item.key, "not an outbox entry"))?;
+        let entry = serde_json::from_str(text).map_err(|e| Corrupt::new(&item.key, e))?;
+        Ok(Self { key: item.key.clone(), entry, cursor: item.text(CURSOR).map(str::to_owned) })
     }
 
     /// What to read first for the next step; nothing for an entry that needs nothing.
     pub fn reads(&self) -> ReadPlan {
         let whole = |pk| Range { pk, ..Range::default() };
-        let ranges = match &self.order.what {
-            OutboxAction::Everything { user_id, .. } => {
+        let ranges = match &self.entry.action {
+            OutboxAction::StopUser { user_id, .. } => {
                 let page = Range {
                     pk: keys::owned(*user_id),
                     from: self.cursor.as_deref().map(keys::next),
@@ -116,10 +125,10 @@ impl StoredOutboxEntry {
                 let links = self.cursor.is_none().then(|| whole(keys::user_links(*user_id)));
                 [Some(page), links].into_iter().flatten().collect()
             }
-            OutboxAction::Late { command: Command::PauseTask { task_id, .. }, .. } => {
+            OutboxAction::StopResumed { command: Command::PauseTask { task_id, .. }, .. } => {
                 vec![whole(keys::task_schedules(*task_id))]
             }
-            OutboxAction::Late { .. } => Vec::new(),
+            OutboxAction::StopResumed { .. } => Vec::new(),
         };
         ReadPlan::ranges(ranges).consistent()
     }
@@ -127,7 +136,7 @@ impl StoredOutboxEntry {
     /// What to read then, in the order of [`OutboxRows::stoppable`]: the schedules of each task, and which tasks of
     /// schedules are active themselves.
     pub fn details(&self, rows: &OutboxRows) -> Result<ReadPlan, Corrupt> {
-        let (OutboxAction::Everything { user_id, .. }, stoppable) = (&self.order.what, rows.stoppable()?)
+        let (OutboxAction::StopUser { user_id, .. }, stoppable) = (&self.entry.action, rows.stoppable()?)
         else {
             return Ok(ReadPlan::default());
         };
@@ -139,18 +148,21 @@ impl StoredOutboxEntry {
         Ok(ReadPlan { gets, ranges, consistent: true })
     }
 
-    /// The next step. Blocking logins comes first: nothing else may keep it back.
+    /// The next step. Logins are blocked first, so that no other command can delay that.
+    ///
+    /// # Errors
+    /// If a row stands for nothing that can be stopped.
     pub fn step(&self, rows: &OutboxRows, details: ReadResult) -> Result<OutboxStep, Corrupt> {
-        let OutboxEntry { cause, at, what, .. } = &self.order;
-        let (user_id, clerk_user_id) = match what {
-            OutboxAction::Late { command, since } => {
+        let OutboxEntry { cause, at, action, .. } = &self.entry;
+        let (user_id, clerk_user_id) = match action {
+            OutboxAction::StopResumed { command, since } => {
                 let command = command.with_schedules(schedule_ids(&rows.owned)?);
                 return Ok(OutboxStep {
-                    messages: vec![command.message(cause, later(*at, *since))],
+                    messages: vec![command.message(cause, command_time(*at, *since))],
                     cursor: None,
                 });
             }
-            OutboxAction::Everything { user_id, clerk_user_id } => (*user_id, clerk_user_id),
+            OutboxAction::StopUser { user_id, clerk_user_id } => (*user_id, clerk_user_id),
         };
         let mut messages = Vec::with_capacity(rows.owned.len() + 1);
         if self.cursor.is_none() {
@@ -167,7 +179,7 @@ impl StoredOutboxEntry {
                 continue;
             }
             let since = i64::try_from(row.number(views::SINCE)).unwrap_or(0);
-            let at = later(*at, Timestamp::from_millis(since));
+            let at = command_time(*at, Timestamp::from_millis(since));
             let command = what.command(user_id).with_schedules(schedule_ids(&of_task)?);
             messages.push(command.message(cause, at));
         }
@@ -272,133 +284,182 @@ fn logins(named: &ClerkUserId, links: &[Item]) -> Result<BTreeSet<ClerkUserId>, 
     Ok(all.filter(|clerk| !is_deleted(clerk)).cloned().collect())
 }
 
-/// The time of a command: later than what it is to undo, whose time may be ahead of our clock.
-fn later(at: Timestamp, since: Timestamp) -> Timestamp {
+/// The time of a command: later than that of the event whose effect it undoes, which may be ahead
+/// of this system's clock.
+fn command_time(at: Timestamp, since: Timestamp) -> Timestamp {
     at.max(since.plus(1))
 }
 
-/// Why commands are sent for a user whose identity was deleted at the provider. One deletion may deactivate several users:
-/// the outbox entry of each has a name of its own.
-pub fn deletion_cause(user: UserId, deleted: &Event) -> Cause {
-    Cause {
-        event: format!("{}\n{user}", deleted.id),
-        requested_by: CLERK.to_owned(),
-        reason: DELETION_REASON.to_owned(),
-        trace: None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deactivation::causes::REASON;
+    use crate::entities::fold::State;
 
-/// Why commands are sent for what the user has or gets, if at all: a PATCH or the deletion of an identity that has
-/// deactivated the user and that no later event has taken back. Of both, the later one.
-pub fn standing_cause(
-    id: UserId,
-    patch: Option<&Deactivation>,
-    user: &User<'_>,
-    linked: &State,
-) -> Option<Cause> {
-    let patch = patch.filter(|patch| patch.holds(user));
-    let deleted = linked
-        .winner(Register::Deleted)
-        .filter(|event| !user.active && user.reactivated_at.is_none_or(|at| at < event.time));
-    match (patch, deleted) {
-        (Some(patch), Some(deleted)) if deleted.time > patch.at => Some(deletion_cause(id, deleted)),
-        (Some(patch), _) => Some(patch.cause()),
-        (None, deleted) => deleted.map(|deleted| deletion_cause(id, deleted)),
-    }
-}
+    const USER: &str = "00000000-0000-0000-0000-0000000000ad";
 
-/// That the commands of a deletion at the identity provider were asked for.
-#[derive(Debug)]
-pub struct RequestedDeletion<'a> {
-    user: UserId,
-    deleted: &'a Event,
-}
-
-impl<'a> RequestedDeletion<'a> {
-    /// Of a user whom the deletion of an identity deactivates.
-    pub const fn new(user: UserId, deleted: &'a Event) -> Self {
-        Self { user, deleted }
-    }
-
-    /// Where it is noted: in one place for a user, over what was noted of an earlier deletion.
-    pub fn key(&self) -> Key {
-        keys::requested_deletion(self.user)
-    }
-
-    /// Whether it is noted already.
-    pub fn is_noted(&self, item: Option<&Item>) -> bool {
-        item.and_then(|item| item.text(EVENT)) == Some(&self.text())
-    }
-
-    /// Notes it over what was read.
-    pub fn note(&self, item: Option<&Item>) -> Write {
-        let old = item.map(|item| item.attributes.clone()).unwrap_or_default();
-        let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(self.text()))]);
-        Write { key: self.key(), action: Action::Put(attributes), conditions: unchanged(&old, &[EVENT]) }
-    }
-
-    fn text(&self) -> String {
-        let Event { id, source, time, .. } = self.deleted;
-        format!("{} {id} {source}", time.millis())
-    }
-}
-
-/// The attribute with the event of a [`RequestedDeletion`].
-const EVENT: &str = "event";
-
-/// The last deactivation of a user that an admin asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deactivation {
-    /// Its event.
-    pub event: String,
-    /// The event's time.
-    pub at: Timestamp,
-    /// Active tasks of the user at that moment.
-    pub tasks: i128,
-    /// The admin who asked for it.
-    pub requested_by: UserId,
-}
-
-impl Deactivation {
-    /// Reads its item.
-    pub fn load(item: &Item) -> Result<Self, Corrupt> {
-        let event = item.text("event").zip(item.text("by").and_then(UserId::parse));
-        let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
-        let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
-        let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
-        Ok(Self { event, at, tasks: item.number("tasks"), requested_by })
-    }
-
-    /// The attributes of its item.
-    pub fn store(&self) -> Attributes {
-        [
-            ("event", Value::Text(self.event.clone())),
-            ("at", Value::Number(self.at.millis().into())),
-            ("tasks", Value::Number(self.tasks)),
-            ("by", Value::Text(self.requested_by.to_string())),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
-    }
-
-    /// Whether it still holds: until an event reactivates the user. Where times are equal the reactivation is later.
-    pub fn holds(&self, user: &User<'_>) -> bool {
-        !user.active && user.reactivated_at.is_none_or(|at| at < self.at)
-    }
-
-    /// Why its commands are sent.
-    pub fn cause(&self) -> Cause {
-        Cause {
-            event: self.event.clone(),
-            requested_by: self.requested_by.to_string(),
+    fn entry(action: OutboxAction) -> OutboxEntry {
+        let cause = Cause {
+            event: "e1".to_owned(),
+            requested_by: USER.to_owned(),
             reason: REASON.to_owned(),
             trace: None,
+        };
+        let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
+        OutboxEntry { cause, at, generation: "g1".to_owned(), action }
+    }
+
+    fn stop_user() -> OutboxEntry {
+        let clerk_user_id = ClerkUserId::parse("user_1").unwrap();
+        entry(OutboxAction::StopUser { user_id: UserId::parse(USER).unwrap(), clerk_user_id })
+    }
+
+    fn stored(entry: &OutboxEntry) -> StoredOutboxEntry {
+        StoredOutboxEntry::load(&entry.item().unwrap()).unwrap()
+    }
+
+    /// Entries that a release before has written must be read.
+    #[test]
+    fn the_stored_form_of_an_entry_stays_what_it_is() {
+        let cause = format!(
+            r#""cause":{{"event":"e1","requested_by":"{USER}","reason":"user deactivated by an administrator"}}"#
+        );
+        let at = r#""at":"2026-03-31T10:30:30.500Z","generation":"g1""#;
+        let user = format!(r#"{{"everything":{{"user_id":"{USER}","clerk_user_id":"user_1"}}}}"#);
+        let key = format!(
+            r#"{{"late":{{"command":{{"key_id":"key_1","user_id":"{USER}"}},"since":"2026-03-31T10:30:31Z"}}}}"#
+        );
+        let command = Command::RevokeKey {
+            key_id: KeyId::parse("key_1").unwrap(),
+            user_id: UserId::parse(USER).unwrap(),
+        };
+        let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
+
+        for (entry, action) in
+            [(stop_user(), user), (entry(OutboxAction::StopResumed { command, since }), key)]
+        {
+            let text = format!("{{{cause},{at},\"what\":{action}}}");
+            assert_eq!(entry.item().unwrap().text("order"), Some(text.as_str()));
+            assert_eq!(stored(&entry).entry, entry);
         }
     }
+
+    const TASK: &str = "22222222-0000-4000-8000-000000000001";
+
+    fn row(key: Key, attributes: &[(&str, &str)]) -> Item {
+        let texts = attributes.iter();
+        let texts = texts.map(|(name, text)| ((*name).to_owned(), Value::Text((*text).to_owned())));
+        Item { key, attributes: texts.collect() }
+    }
+
+    /// Kinds, targets and schedules of the commands of a step.
+    fn commands(step: &OutboxStep) -> Vec<(&'static str, String, Vec<String>)> {
+        let read = |message: &String| {
+            let subject = serde_json::from_str::<serde_json::Value>(message).unwrap()["subject"].clone();
+            let command = Command::receive(message).unwrap().command;
+            let schedules = match &command {
+                Command::PauseTask { schedule_ids, .. } => schedule_ids.clone(),
+                Command::RevokeKey { .. } | Command::BanUser { .. } => Vec::new(),
+            };
+            let schedules = schedules.iter().map(|id| id.as_str().to_owned()).collect();
+            (command.kind(), subject.as_str().unwrap().to_owned(), schedules)
+        };
+        step.messages.iter().map(read).collect()
+    }
+
+    fn ids() -> (UserId, TaskId) {
+        (UserId::parse(USER).unwrap(), TaskId::parse(TASK).unwrap())
+    }
+
+    fn schedule(id: &str) -> (ScheduleId, Item) {
+        let id = ScheduleId::parse(id).unwrap();
+        let item = row(keys::task_schedule(ids().1, &id), &[("of", id.as_str())]);
+        (id, item)
+    }
+
+    #[test]
+    fn the_first_step_of_a_user_blocks_the_logins_before_it_stops_tasks() {
+        let (user, task) = ids();
+        let entry = stored(&stop_user());
+        let rows = OutboxRows { owned: vec![row(keys::active_task(user, task), &[])], links: Vec::new() };
+        assert_eq!(entry.details(&rows).unwrap().ranges[0].pk, keys::task_schedules(task));
+        let details =
+            ReadResult { ranges: vec![vec![schedule("b").1, schedule("a").1]], ..ReadResult::default() };
+
+        let step = entry.step(&rows, details).unwrap();
+
+        let expected = [
+            ("user.ban", "user_1".to_owned(), vec![]),
+            ("task.pause", TASK.to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+        ];
+        assert_eq!((commands(&step), step.cursor), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn every_login_of_a_user_is_blocked_but_for_those_of_deleted_identities() {
+        let (user, _) = ids();
+        let link = |clerk: &str, state: &str| {
+            let clerk = ClerkUserId::parse(clerk).unwrap();
+            row(keys::user_link(user, &clerk), &[("of", clerk.as_str()), ("state", state)])
+        };
+        let deleted = stored_deletion("user_1");
+        let rows =
+            OutboxRows { owned: Vec::new(), links: vec![link("user_1", &deleted), link("user_2", "[]")] };
+
+        let step = stored(&stop_user()).step(&rows, ReadResult::default()).unwrap();
+
+        assert_eq!(commands(&step), [("user.ban", "user_2".to_owned(), vec![])]);
+    }
+
+    fn stored_deletion(clerk: &str) -> String {
+        let body = serde_json::json!({ "specversion": "1.0", "id": "e", "source": "/c", "time": "2026-03-31T10:30:30Z",
+            "type": "ai.torale.identity.deleted", "data": { "clerk_user_id": clerk } });
+        let mut state = State::default();
+        match crate::events::parse(&body.to_string(), None).unwrap() {
+            crate::events::ReceivedMessage::Known(event) => state.fold(*event),
+            crate::events::ReceivedMessage::Unknown { .. } => panic!("known"),
+        };
+        state.store().unwrap()
+    }
+
+    #[test]
+    fn an_unpaused_schedule_of_a_task_that_is_not_active_gets_a_command_of_its_own() {
+        let (user, task) = ids();
+        let (id, of_task) = schedule("nightly");
+        let unpaused = row(keys::unpaused_schedule(user, &id), &[("of", "nightly"), ("task", TASK)]);
+        let rows = OutboxRows { owned: vec![unpaused], links: Vec::new() };
+        let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
+        let found = |active: bool| {
+            let active = active.then(|| row(keys::active_task(user, task), &[]));
+            let items = active.map(|item| (item.key.clone(), item)).into_iter().collect();
+            ReadResult { items, ranges: vec![vec![of_task.clone()]] }
+        };
+
+        let own = entry.step(&rows, found(false)).unwrap();
+        let covered = entry.step(&rows, found(true)).unwrap();
+
+        assert_eq!(commands(&own), [("task.pause", "nightly".to_owned(), vec!["nightly".to_owned()])]);
+        assert_eq!(commands(&covered), [], "the command for its task pauses it");
+    }
+
+    #[test]
+    fn a_task_that_is_resumed_late_is_paused_with_its_schedules() {
+        let (user_id, task_id) = ids();
+        let command = Command::PauseTask { task_id, user_id, schedule_ids: Vec::new(), because_of: None };
+        let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
+        let entry = stored(&entry(OutboxAction::StopResumed { command, since }));
+        assert_eq!(entry.reads().ranges[0].pk, keys::task_schedules(task_id));
+        let rows = OutboxRows { owned: vec![schedule("a").1], links: Vec::new() };
+
+        let step = entry.step(&rows, ReadResult::default()).unwrap();
+
+        assert_eq!(commands(&step), [("task.pause", TASK.to_owned(), vec!["a".to_owned()])]);
+    }
+
+    #[test]
+    fn a_command_is_later_than_the_event_whose_effect_it_undoes() {
+        let at = Timestamp::from_millis(1_000);
+        assert_eq!(command_time(at, Timestamp::from_millis(999)), at);
+        assert_eq!(command_time(at, Timestamp::from_millis(5_000)), Timestamp::from_millis(5_001));
+    }
 }
-
-/// The reason that commands give.
-pub const REASON: &str = "user deactivated by an administrator";
-
-/// The reason that commands give where the identity provider has deleted the user.
-pub const DELETION_REASON: &str = "user deleted at the identity provider";

@@ -1,7 +1,8 @@
-//! GET /admin/audit: who asked for what in the last hours, newest first.
+//! GET /admin/audit: the requests of the last hours, newest first (docs/contract/http.md, "GET
+//! /admin/audit").
 //!
-//! The index holds what is sealed, so a request is listed within a minute or so. Every filter is a facet: a counted
-//! index of its own.
+//! The index holds the sealed records, so a request is listed within about a minute. Each
+//! combination of filters has a counted index of its own, a *facet*.
 
 use super::listing::ListRequest;
 use super::window::{HOURS, LIMIT, last_hours};
@@ -15,7 +16,7 @@ use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,13 +41,13 @@ impl QueryParameters for AuditQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditPage {
-    /// The page, newest first.
+    /// The requests on the page, newest first.
     pub records: Vec<AuditRow>,
     /// Requests on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
@@ -54,7 +55,7 @@ pub struct AuditPage {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AuditRow {
-    /// Its record, without its place in the chain, which the id tells.
+    /// The record of the request. Its place in the chain follows from the id.
     Recorded {
         /// Its place in the trail.
         id: String,
@@ -62,7 +63,7 @@ pub enum AuditRow {
         #[serde(flatten)]
         entry: Box<AuditEntry>,
     },
-    /// A record that was there once, by its place: someone has tampered with the trail.
+    /// A record that was indexed and no longer exists: someone has tampered with the trail.
     Missing {
         /// Its place in the trail.
         id: String,
@@ -72,43 +73,46 @@ pub enum AuditRow {
     },
 }
 
-/// Reads one facet of the index as if it were an index of its own.
-struct Facet<'a, R> {
+/// Reads one facet as if the table held no other.
+struct FacetReader<'a, R> {
     index: &'a R,
     name: String,
 }
 
-impl<R: Reader> Reader for Facet<'_, R> {
+impl<R: Reader> Reader for FacetReader<'_, R> {
     type Error = R::Error;
 
     fn lanes(&self) -> Lanes {
         self.index.lanes()
     }
 
-    async fn read(&self, reads: ReadPlan) -> Result<ReadResult, Self::Error> {
-        let within = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
-        let ranges = reads.ranges.into_iter().map(within).collect();
-        self.index.read(ReadPlan { ranges, ..reads }).await
+    async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Self::Error> {
+        let in_facet = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
+        let ranges = plan.ranges.into_iter().map(in_facet).collect();
+        self.index.read(ReadPlan { ranges, ..plan }).await
     }
 }
 
-/// Two round trips near the top, at most four anywhere else.
+/// `index` reads the audit index, `records` the audit trail itself. Two round trips near the top,
+/// at most four anywhere else; strongly consistent.
+///
+/// # Errors
+/// If the store does not answer.
 pub async fn answer<R: Reader>(
     index: &R,
     records: &R,
     query: &AuditQuery,
     now: Timestamp,
 ) -> Result<AuditPage, R::Error> {
-    let listed = ListRequest {
+    let request = ListRequest {
         index: Index::Audit,
-        streams: &[StatusPartition::All],
+        partitions: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: true,
     };
-    let facet = Facet { index, name: facets::facet(query.principal, query.action.as_deref()) };
-    let listed = listed.read(&facet).await?;
+    let facet = FacetReader { index, name: facets::facet(query.principal, query.action.as_deref()) };
+    let listed = request.read(&facet).await?;
     let keys: Vec<Key> = listed.rows.iter().filter_map(|row| keys::audit_row_record(&row.key)).collect();
     let mut found = ReadResult::default();
     if !keys.is_empty() {

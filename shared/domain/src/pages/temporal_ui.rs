@@ -2,19 +2,20 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Where Temporal's web pages are.
+/// The address of Temporal's web interface.
 #[derive(Debug, Clone)]
 pub struct TemporalUi {
-    /// Without a slash at its end.
+    /// Its URL, without a slash at the end.
     pub url: String,
     /// The namespace of the platform's workflows.
     pub namespace: String,
 }
 
-/// All but the unreserved characters of RFC 3986.
+/// The characters to percent-encode: all but the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl TemporalUi {
+    /// The URL of the page with these path segments, within the namespace.
     pub(super) fn page(&self, segments: &[&str]) -> String {
         let segments = segments
             .iter()

@@ -1,7 +1,9 @@
-//! Items of a generation from final states: each is made once, nothing is read.
+//! Build: all items of a generation from the final states of its entities, without
+//! reading any item.
 //!
-//! Entities hand out their own items and rows at once; what they add up to gathers in [`Subtotals`], which add to each other,
-//! so that a generation can be built in parts. The items are those that the same events lead to one by one; a test holds
+//! The items and rows of an entity are made at once. Amounts are summed up in [`Subtotals`],
+//! which can be merged, so that a generation can be built in parts. The result is the same,
+//! item by item, as when the events are projected one at a time; tests of convergence hold
 //! the two together.
 
 use crate::entities::fold::State;
@@ -21,30 +23,33 @@ use std::collections::{BTreeMap, HashMap};
 /// Amounts by attribute.
 pub type Amounts = BTreeMap<String, i128>;
 
-/// What some entities add up to, before it is written.
+/// What some entities add up to, before the items of it are made.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Subtotals {
-    /// Counters.
+    /// The amounts of counters.
     pub counters: HashMap<Key, Amounts>,
-    /// Totals of tasks.
+    /// The totals of tasks.
     pub tasks: HashMap<TaskId, TaskTotals>,
-    /// Tasks whose items can't be made before all of their executions are counted.
+    /// The states of tasks that wait for their totals: their items cannot be made before all of
+    /// their executions are counted.
     pub waiting: HashMap<TaskId, State>,
-    /// Totals of queries.
+    /// The totals of queries.
     pub queries: HashMap<String, QueryTotals>,
-    /// Users and identities whose items can't be made before all of them are known.
+    /// Users and identities whose items cannot be made before all of them are known.
     pub people: People,
-    /// About how many bytes all of them take in memory.
+    /// Their approximate size in memory, in bytes.
     weight: usize,
 }
 
-/// Bytes of an entry beside its texts, of one of a task's days, and of one of a counter's attributes.
+/// Approximate bytes of a map's entry without its texts.
 const ENTRY: usize = 160;
+/// Approximate bytes of one day of a task's totals.
 const DAY: usize = 48;
+/// Approximate bytes of one attribute of a counter.
 const ATTRIBUTE: usize = 72;
 
 impl Subtotals {
-    /// True if nothing is counted.
+    /// True if they hold neither an amount nor a waiting task.
     pub fn is_empty(&self) -> bool {
         self.counters.is_empty()
             && self.tasks.is_empty()
@@ -53,12 +58,12 @@ impl Subtotals {
             && self.people.is_empty()
     }
 
-    /// About how many bytes they take in memory.
+    /// Their approximate size in memory, in bytes.
     pub const fn weight(&self) -> usize {
         self.weight + self.people.weight()
     }
 
-    /// Adds to one counter.
+    /// Adds amounts to a counter.
     pub fn count(&mut self, counter: Key, amounts: impl IntoIterator<Item = (String, i128)>) {
         let bytes = ENTRY + counter.pk.len() + counter.sk.len();
         let sums = self.counters.entry(counter).or_insert_with(|| {
@@ -83,7 +88,8 @@ impl Subtotals {
         self.weight += sum.days().saturating_sub(before) * DAY;
     }
 
-    /// Has a task wait for its totals. What is known of it from elsewhere is merged.
+    /// Keeps the state of a task until its totals are known; merges it with a state that
+    /// is kept already.
     pub fn wait(&mut self, id: TaskId, state: State) {
         self.weight += ENTRY + state.weight();
         match self.waiting.entry(id) {
@@ -100,7 +106,11 @@ impl Subtotals {
         self.queries.entry(query).or_default().add(totals, 1);
     }
 
-    /// The items of an entity: its own and its rows. `totals` are a task's, empty for every other entity.
+    /// The items of an entity, its own and its rows; adds its amounts to the subtotals. `totals`
+    /// are those of a task; empty for any other entity.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
     pub fn entity(
         &mut self,
         key: &EntityKey,
@@ -137,7 +147,10 @@ impl Subtotals {
         Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
     }
 
-    /// The items of an identity, and its links.
+    /// The items of identities; their links wait for the users.
+    ///
+    /// # Errors
+    /// If a state cannot be written.
     pub fn identity(&mut self, group: IdentityGroup, lanes: Lanes) -> Result<Vec<Item>, UnreadableEvent> {
         let mut items = Vec::new();
         for (clerk, state, users, links) in group.into_identities() {
@@ -149,7 +162,10 @@ impl Subtotals {
         Ok(items)
     }
 
-    /// The items of a user, and of its links. All of its identities must have been handed in.
+    /// The items of a user and of their links. All identities must have been handed in.
+    ///
+    /// # Errors
+    /// If a state cannot be written.
     pub fn person(&mut self, id: UserId, person: Person, lanes: Lanes) -> Result<Vec<Item>, UnreadableEvent> {
         let (state, linkage, mut items) = person.into_entity(id)?;
         let entity = Entity { state, totals: TaskTotals::default(), linkage };
@@ -157,8 +173,11 @@ impl Subtotals {
         Ok(items)
     }
 
-    /// The items of an entity that waits for no other; a task waits for the totals of its executions, users and
+    /// The items of an entity that waits for no other: a task waits for the totals of its executions, users and
     /// identities wait for each other.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
     pub fn entity_or_wait(
         &mut self,
         key: &EntityKey,
@@ -179,7 +198,8 @@ impl Subtotals {
         Ok(Vec::new())
     }
 
-    /// Every task of which anything is known, with its totals, in the order of the ids.
+    /// Removes and returns every task of which a state or totals are known, in the
+    /// order of the ids.
     pub fn take_tasks(&mut self) -> Vec<(TaskId, State, TaskTotals)> {
         let mut tasks: BTreeMap<TaskId, (State, TaskTotals)> = BTreeMap::new();
         for (id, state) in self.waiting.drain() {
@@ -191,17 +211,18 @@ impl Subtotals {
         tasks.into_iter().map(|(id, (state, totals))| (id, state, totals)).collect()
     }
 
-    /// The items of a query: its totals and its row in the ranking. All of its tasks must be in `totals`.
+    /// The items of a query: its totals and its row in the ranking. `totals` must hold
+    /// all of its tasks.
     pub fn query(&mut self, query: &str, totals: &QueryTotals) -> Vec<Item> {
         let mut items = Vec::new();
         let hash = keys::query_hash(query);
-        if let Some(place) = ranking::place(totals.tasks, &hash) {
-            items.push(Item { key: place.row, attributes: Attributes::new() });
-            for (counter, attribute) in place.counted {
+        if let Some(entry) = ranking::entry(totals.tasks, &hash) {
+            items.push(Item { key: entry.row, attributes: Attributes::new() });
+            for (counter, attribute) in entry.counted {
                 self.count(counter, [(attribute, 1)]);
             }
         }
-        let mut attributes = numbers(totals.attributes().map(|(name, amount)| (name.to_owned(), amount)));
+        let mut attributes = non_zero(totals.attributes().map(|(name, amount)| (name.to_owned(), amount)));
         if !attributes.is_empty() {
             attributes.insert("query".to_owned(), Value::Text(query.to_owned()));
             items.push(Item { key: keys::query(&hash), attributes });
@@ -210,19 +231,19 @@ impl Subtotals {
     }
 }
 
-/// The item of a counter, unless all of it came to nothing.
+/// The item of a counter; `None` if all of its amounts are 0.
 pub fn counter(key: Key, amounts: Amounts) -> Option<Item> {
-    let attributes = numbers(amounts);
+    let attributes = non_zero(amounts);
     (!attributes.is_empty()).then_some(Item { key, attributes })
 }
 
-/// Counters keep no zeros.
-fn numbers(amounts: impl IntoIterator<Item = (String, i128)>) -> Attributes {
+/// The attributes of a counter's item, which stores no zeros.
+fn non_zero(amounts: impl IntoIterator<Item = (String, i128)>) -> Attributes {
     let amounts = amounts.into_iter().filter(|(_, amount)| *amount != 0);
     amounts.map(|(name, amount)| (name, Value::Number(amount))).collect()
 }
 
-/// A whole generation in the making, in memory.
+/// Builds a whole generation in memory.
 #[derive(Debug)]
 pub struct Build {
     lanes: Lanes,
@@ -230,17 +251,25 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of a generation with these lanes.
+    /// Begins a generation with these lanes.
     pub fn new(lanes: Lanes) -> Self {
         Self { lanes, subtotals: Subtotals::default() }
     }
 
-    /// The item and the rows of an entity, once for each; those of tasks come at the end.
+    /// The item and the rows of an entity; to be called once for each. Those of tasks come with
+    /// [`Build::finish`].
+    ///
+    /// # Errors
+    /// If the state cannot be written.
     pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, UnreadableEvent> {
         self.subtotals.entity_or_wait(key, state, self.lanes)
     }
 
-    /// What is left once all entities have been handed in: tasks, queries with their ranking, counters.
+    /// The remaining items, after the last entity: tasks, queries with their
+    /// ranking, and counters.
+    ///
+    /// # Errors
+    /// If the state of a task cannot be written.
     pub fn finish(mut self) -> Result<Vec<Item>, UnreadableEvent> {
         let mut items = Vec::new();
         for group in self.subtotals.people.take_identities() {

@@ -1,16 +1,19 @@
-//! Whether two sets of items are the same: digests that don't depend on the order in which items come.
+//! Comparison: whether two sets of items are equal, by digests that do not depend on the
+//! order of the items.
 //!
-//! Keys fall into buckets; a bucket's digest is the sum of the digests of its items. So two tables of any size are
-//! compared in a few kilobytes, and only buckets that differ are looked at item by item.
+//! Keys are hashed into buckets, and the digest of a bucket is the sum of the digests of its
+//! items. So two tables of any size are compared by 64 KiB of digests each, and only the buckets
+//! that differ are compared item by item (docs/adr/0011-replay.md).
 
 use crate::storage::item::{Item, Key, Value};
 use crate::storage::keys;
 use crate::values::digest;
 
-/// How many buckets there are.
+/// The number of buckets.
 pub const BUCKETS: u32 = 4096;
 
-/// How a text begins that stands for a value of a kind that we never write: it differs from all of ours.
+/// The beginning of a text that stands for a value of a type that this system never writes. No
+/// stored text begins so, and thus it differs from every expected value.
 pub const FOREIGN: &str = "\u{0}foreign ";
 
 /// The bucket of a key.
@@ -18,7 +21,7 @@ pub fn bucket(key: &Key) -> u32 {
     keys::place(&key.pk, &key.sk) % BUCKETS
 }
 
-/// The digests of a set of items.
+/// The digests of a set of items, one for each bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     buckets: Vec<u128>,
@@ -32,7 +35,7 @@ impl Default for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Adds an item; each must come once.
+    /// Adds an item; to be called once for each.
     pub fn add(&mut self, item: &Item) {
         let bucket = usize::try_from(bucket(&item.key)).ok().and_then(|bucket| self.buckets.get_mut(bucket));
         if let Some(sum) = bucket {
@@ -49,25 +52,25 @@ impl Fingerprint {
         self.items += other.items;
     }
 
-    /// How many items there are.
+    /// The number of items.
     pub const fn items(&self) -> u64 {
         self.items
     }
 
-    /// The buckets that are not the same.
+    /// The buckets whose digests differ.
     pub fn differing(&self, other: &Self) -> Vec<u32> {
         let pairs = (0..).zip(self.buckets.iter().zip(&other.buckets));
         pairs.filter(|(_, (a, b))| a != b).map(|(bucket, _)| bucket).collect()
     }
 
-    /// All buckets as one digest, in hexadecimal.
+    /// One digest over all buckets: 64 hexadecimal digits.
     pub fn digest(&self) -> String {
         let all: Vec<u8> = self.buckets.iter().flat_map(|digest| digest.to_be_bytes()).collect();
         digest::sha256_hex(&[&all])
     }
 }
 
-/// Of key and attributes, whatever their order.
+/// The digest of an item's key and attributes.
 fn item_digest(item: &Item) -> u128 {
     let mut parts: Vec<Vec<u8>> = vec![item.key.pk.clone().into_bytes(), item.key.sk.clone().into_bytes()];
     for (name, value) in &item.attributes {
@@ -92,29 +95,30 @@ mod tests {
         Item { key: Key { pk: format!("x#{n}"), sk: "e".to_owned() }, attributes: attributes.into() }
     }
 
-    fn of(items: &[Item]) -> Fingerprint {
+    fn fingerprint(items: &[Item]) -> Fingerprint {
         let mut fingerprint = Fingerprint::default();
         items.iter().for_each(|item| fingerprint.add(item));
         fingerprint
     }
 
     #[test]
-    fn order_and_division_do_not_matter() {
+    fn a_fingerprint_does_not_depend_on_order_or_division_of_the_items() {
         let items: Vec<Item> = (0..500).map(|n| item(n, "x")).collect();
-        let mut parts = of(&items[200..]);
-        parts.merge(&of(&items[..200]));
+        let mut parts = fingerprint(&items[200..]);
+        parts.merge(&fingerprint(&items[..200]));
         let reversed: Vec<Item> = items.iter().rev().cloned().collect();
-        assert_eq!((&of(&items), of(&items).digest()), (&parts, of(&reversed).digest()));
+        let whole = fingerprint(&items);
+        assert_eq!((&whole, whole.digest()), (&parts, fingerprint(&reversed).digest()));
         assert_eq!(parts.items(), 500);
     }
 
     #[test]
-    fn any_change_shows_in_the_bucket_of_its_key_alone() {
+    fn a_changed_added_or_removed_item_changes_the_bucket_of_its_key_alone() {
         let items: Vec<Item> = (0..500).map(|n| item(n, "x")).collect();
         let changed = |change: &dyn Fn(&mut Vec<Item>)| {
             let mut other = items.clone();
             change(&mut other);
-            of(&items).differing(&of(&other))
+            fingerprint(&items).differing(&fingerprint(&other))
         };
         let expected = [bucket(&items[9].key)];
         assert_eq!(changed(&|_| ()), [0_u32; 0]);

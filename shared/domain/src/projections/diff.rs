@@ -138,7 +138,7 @@ impl ProjectionDiff {
         for (hash, change) in moved {
             let tasks = found.get(&keys::query(&hash)).map_or(0, |item| item.number("tasks"));
             for (tasks, sign) in [(tasks, -1), (tasks + change, 1)] {
-                let Some(place) = ranking::place(tasks, &hash) else { continue };
+                let Some(place) = ranking::entry(tasks, &hash) else { continue };
                 self.row(place.row, Attributes::new(), sign);
                 for (counter, attribute) in place.counted {
                     *self.sums.entry(counter).or_default().entry(attribute).or_default() += sign;

@@ -1,4 +1,9 @@
-//! Generations of projections, and the pointer that everyone follows: which one is live, and which is written beside it.
+//! Generations: complete sets of projections, each in a table of its own, and the pointer
+//! to the live one.
+//!
+//! A rebuild makes a new generation (docs/adr/0011-replay.md). Before it is promoted, and after
+//! another one has been, it is a *shadow generation*: it is written with every event but not read.
+//! So promoting it and rolling back are one write of the pointer.
 
 use crate::storage::item::{Attributes, Item, Value};
 use crate::storage::keys::{self, FIRST_GENERATION, Lanes};
@@ -6,75 +11,80 @@ use crate::storage::read::Corrupt;
 use crate::storage::write::{Action, Condition, Write};
 use crate::values::time::Timestamp;
 
-/// A generation of projections: its name, which names its table, and its number of lanes.
+/// A generation of projections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
-    /// Its name, such as `g1`.
+    /// Its name, such as `g1`; the name of its table ends with it.
     pub name: String,
-    /// How many lanes its hot items are spread over.
+    /// The number of lanes over which its hot items are spread (docs/adr/0006-two-lanes.md).
     pub lanes: Lanes,
 }
 
 impl Generation {
-    /// The one that a new installation starts with, until a pointer says otherwise.
+    /// The generation with which a new installation begins, before any pointer is stored.
     pub fn first() -> Self {
         Self { name: FIRST_GENERATION.to_owned(), lanes: Lanes::DEFAULT }
     }
 
-    /// Its table.
+    /// The name of its table.
     pub fn table(&self) -> String {
         keys::projections_table(&self.name)
     }
 }
 
-/// A generation that is written with every event, as the live one is, but not read.
+/// A generation that is written with every event, as the live one is, but answers no request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowGeneration {
-    /// Which.
+    /// The generation.
     pub generation: Generation,
-    /// Since when.
+    /// Since when every event is written to it.
     pub since: Timestamp,
-    /// True once it holds all that the live one holds: then either may be live.
+    /// True once it holds everything that the live generation holds, so that it may be promoted.
     pub complete: bool,
 }
 
-/// What the pointer says.
+/// Which generations are in use: one item of `torale-control`, read with every request
+/// and every batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerationPointer {
-    /// The generation that is read and written.
+    /// The generation that answers requests. It is written with every event.
     pub live: Generation,
-    /// One that is written as well: before it becomes live, or to go back to.
-    pub beside: Option<ShadowGeneration>,
+    /// The generation that is written as well: before it is promoted, or to roll back to.
+    pub shadow: Option<ShadowGeneration>,
 }
 
-const GENERATION: &str = "generation";
-const LANES: &str = "lanes";
-const BESIDE: &str = "beside";
-const BESIDE_LANES: &str = "beside_lanes";
-const BESIDE_SINCE: &str = "beside_since";
-const BESIDE_COMPLETE: &str = "beside_complete";
+// Attributes of the pointer's item. A shadow generation is called `beside` there.
+const LIVE: &str = "generation";
+const LIVE_LANES: &str = "lanes";
+const SHADOW: &str = "beside";
+const SHADOW_LANES: &str = "beside_lanes";
+const SHADOW_SINCE: &str = "beside_since";
+const SHADOW_COMPLETE: &str = "beside_complete";
 
 impl GenerationPointer {
-    /// Reads its item; without one the first generation is live.
+    /// Reads the pointer's item. Without an item the first generation is live.
+    ///
+    /// # Errors
+    /// If the item names no generation, or one without a valid number of lanes.
     pub fn load(item: Option<&Item>) -> Result<Self, Corrupt> {
-        let Some(item) = item else { return Ok(Self { live: Generation::first(), beside: None }) };
+        let Some(item) = item else { return Ok(Self { live: Generation::first(), shadow: None }) };
         let named = |name: &str, lanes: &str| {
             let lanes = u32::try_from(item.number(lanes)).ok().and_then(Lanes::new);
             let generation = item.text(name).zip(lanes);
             generation.map(|(name, lanes)| Generation { name: name.to_owned(), lanes })
         };
         let corrupt = || Corrupt::new(&item.key, "not a generation");
-        let beside = match item.text(BESIDE) {
+        let shadow = match item.text(SHADOW) {
             None => None,
             Some(_) => Some(ShadowGeneration {
-                generation: named(BESIDE, BESIDE_LANES).ok_or_else(corrupt)?,
+                generation: named(SHADOW, SHADOW_LANES).ok_or_else(corrupt)?,
                 since: Timestamp::from_millis(
-                    i64::try_from(item.number(BESIDE_SINCE)).map_err(|_| corrupt())?,
+                    i64::try_from(item.number(SHADOW_SINCE)).map_err(|_| corrupt())?,
                 ),
-                complete: item.number(BESIDE_COMPLETE) == 1,
+                complete: item.number(SHADOW_COMPLETE) == 1,
             }),
         };
-        Ok(Self { live: named(GENERATION, LANES).ok_or_else(corrupt)?, beside })
+        Ok(Self { live: named(LIVE, LIVE_LANES).ok_or_else(corrupt)?, shadow })
     }
 
     fn store(&self) -> Attributes {
@@ -82,81 +92,86 @@ impl GenerationPointer {
             let count = Value::Number(generation.lanes.count().into());
             [(name.to_owned(), Value::Text(generation.name.clone())), (lanes.to_owned(), count)]
         };
-        let mut attributes = Attributes::from(named(GENERATION, LANES, &self.live));
-        if let Some(ShadowGeneration { generation, since, complete }) = &self.beside {
-            attributes.extend(named(BESIDE, BESIDE_LANES, generation));
-            attributes.insert(BESIDE_SINCE.to_owned(), Value::from(*since));
+        let mut attributes = Attributes::from(named(LIVE, LIVE_LANES, &self.live));
+        if let Some(ShadowGeneration { generation, since, complete }) = &self.shadow {
+            attributes.extend(named(SHADOW, SHADOW_LANES, generation));
+            attributes.insert(SHADOW_SINCE.to_owned(), Value::from(*since));
             if *complete {
-                attributes.insert(BESIDE_COMPLETE.to_owned(), Value::Number(1));
+                attributes.insert(SHADOW_COMPLETE.to_owned(), Value::Number(1));
             }
         }
         attributes
     }
 
-    /// Every generation that events must be written to; the live one first.
-    pub fn written(&self) -> impl Iterator<Item = &Generation> {
-        std::iter::once(&self.live).chain(self.beside.iter().map(|beside| &beside.generation))
+    /// Every generation to which events are written; the live one first.
+    pub fn written_generations(&self) -> impl Iterator<Item = &Generation> {
+        std::iter::once(&self.live).chain(self.shadow.iter().map(|shadow| &shadow.generation))
     }
 
-    /// The check that the same generations are written as when this was read.
+    /// A write that changes nothing and fails if other generations are in use than
+    /// this pointer says.
     pub fn unchanged(&self) -> Write {
         Write { key: keys::live_generation(), action: Action::Check, conditions: self.conditions(None) }
     }
 
-    /// Replaces what was read with this.
-    pub fn replace(&self, by: &Self) -> Write {
-        let complete = self.beside.as_ref().map(|beside| beside.complete);
-        let (key, action) = (keys::live_generation(), Action::Put(by.store()));
+    /// The write that replaces this pointer, as it was read, with another one. It fails if the
+    /// stored pointer is no longer this one.
+    pub fn replace(&self, replacement: &Self) -> Write {
+        let complete = self.shadow.as_ref().map(|shadow| shadow.complete);
+        let (key, action) = (keys::live_generation(), Action::Put(replacement.store()));
         Write { key, action, conditions: self.conditions(complete) }
     }
 
+    /// The conditions that the stored pointer names these generations, and that its shadow
+    /// generation is complete or not, if that is given.
     fn conditions(&self, complete: Option<bool>) -> Vec<Condition> {
         let text = |text: &str| Value::Text(text.to_owned());
         let live = text(&self.live.name);
         let live = if self.live == Generation::first() {
-            Condition::EqualsOrAbsent(GENERATION.to_owned(), live)
+            Condition::EqualsOrAbsent(LIVE.to_owned(), live)
         } else {
-            Condition::Equals(GENERATION.to_owned(), live)
+            Condition::Equals(LIVE.to_owned(), live)
         };
-        let beside = match &self.beside {
-            Some(beside) => vec![
-                Condition::Equals(BESIDE.to_owned(), text(&beside.generation.name)),
-                Condition::Equals(BESIDE_SINCE.to_owned(), Value::from(beside.since)),
+        let shadow = match &self.shadow {
+            Some(shadow) => vec![
+                Condition::Equals(SHADOW.to_owned(), text(&shadow.generation.name)),
+                Condition::Equals(SHADOW_SINCE.to_owned(), Value::from(shadow.since)),
             ],
-            None => vec![Condition::Absent(BESIDE.to_owned())],
+            None => vec![Condition::Absent(SHADOW.to_owned())],
         };
         let complete = complete.map(|complete| match complete {
-            true => Condition::Present(BESIDE_COMPLETE.to_owned()),
-            false => Condition::Absent(BESIDE_COMPLETE.to_owned()),
+            true => Condition::Present(SHADOW_COMPLETE.to_owned()),
+            false => Condition::Absent(SHADOW_COMPLETE.to_owned()),
         });
-        std::iter::once(live).chain(beside).chain(complete).collect()
+        std::iter::once(live).chain(shadow).chain(complete).collect()
     }
 
-    /// With another generation written beside the live one.
-    pub fn with(&self, generation: Generation, since: Timestamp) -> Self {
+    /// The pointer with this generation as its shadow, not complete yet.
+    pub fn with_shadow(&self, generation: Generation, since: Timestamp) -> Self {
         Self {
             live: self.live.clone(),
-            beside: Some(ShadowGeneration { generation, since, complete: false }),
+            shadow: Some(ShadowGeneration { generation, since, complete: false }),
         }
     }
 
-    /// With the one beside known to hold all that the live one holds.
-    pub fn completed(&self) -> Self {
-        let beside = self.beside.clone().map(|beside| ShadowGeneration { complete: true, ..beside });
-        Self { live: self.live.clone(), beside }
+    /// The pointer with its shadow generation marked as complete.
+    pub fn with_complete_shadow(&self) -> Self {
+        let shadow = self.shadow.clone().map(|shadow| ShadowGeneration { complete: true, ..shadow });
+        Self { live: self.live.clone(), shadow }
     }
 
-    /// With the one beside live, and the live one beside it: there and back by the same step. `None` while there is none
-    /// that holds everything.
-    pub fn flipped(&self) -> Option<Self> {
-        let ShadowGeneration { generation, since, complete } = self.beside.clone()?;
-        let beside = ShadowGeneration { generation: self.live.clone(), since, complete };
-        complete.then_some(Self { live: generation, beside: Some(beside) })
+    /// The pointer with live and shadow generation exchanged: the step that promotes a
+    /// generation, and the one that rolls back. `None` if there is no shadow generation, or it
+    /// is not complete.
+    pub fn promoted(&self) -> Option<Self> {
+        let ShadowGeneration { generation, since, complete } = self.shadow.clone()?;
+        let shadow = ShadowGeneration { generation: self.live.clone(), since, complete };
+        complete.then_some(Self { live: generation, shadow: Some(shadow) })
     }
 
-    /// With nothing written beside the live one.
-    pub fn alone(&self) -> Self {
-        Self { live: self.live.clone(), beside: None }
+    /// The pointer without a shadow generation.
+    pub fn without_shadow(&self) -> Self {
+        Self { live: self.live.clone(), shadow: None }
     }
 }
 
@@ -175,30 +190,42 @@ mod tests {
     #[test]
     fn without_an_item_the_first_generation_is_live() {
         let pointer = GenerationPointer::load(None).unwrap();
-        assert_eq!((pointer.live.name.as_str(), pointer.beside.is_none()), ("g1", true));
+        assert_eq!((pointer.live.name.as_str(), pointer.shadow.is_none()), ("g1", true));
     }
 
     #[test]
-    fn it_reads_back_as_it_was_written() {
-        let alone = GenerationPointer::load(None).unwrap();
-        let beside = alone.with(second(), Timestamp::from_millis(5));
-        for pointer in [alone, beside.clone(), beside.completed()] {
+    fn a_stored_pointer_reads_back_as_it_was_written() {
+        let live_only = GenerationPointer::load(None).unwrap();
+        let with_shadow = live_only.with_shadow(second(), Timestamp::from_millis(5));
+
+        for pointer in [live_only, with_shadow.clone(), with_shadow.with_complete_shadow()] {
             assert_eq!(GenerationPointer::load(Some(&item(&pointer))), Ok(pointer));
         }
-        let mut broken = item(&beside);
-        broken.attributes.remove(BESIDE_LANES);
+    }
+
+    #[test]
+    fn a_pointer_to_a_generation_without_lanes_is_corrupt() {
+        let with_shadow =
+            GenerationPointer::load(None).unwrap().with_shadow(second(), Timestamp::from_millis(5));
+        let mut broken = item(&with_shadow);
+        broken.attributes.remove(SHADOW_LANES);
+
         assert!(GenerationPointer::load(Some(&broken)).is_err());
     }
 
     #[test]
-    fn only_what_is_complete_becomes_live_and_the_way_back_is_the_same_step() {
-        let beside = GenerationPointer::load(None).unwrap().with(second(), Timestamp::from_millis(5));
-        assert_eq!(beside.flipped(), None);
-        let there = beside.completed().flipped().unwrap();
-        assert_eq!(there.live, second());
-        assert_eq!(there.flipped(), Some(beside.completed()));
-        assert_eq!(there.alone().flipped(), None);
-        let written: Vec<_> = there.written().map(|generation| generation.name.as_str()).collect();
+    fn only_a_complete_shadow_generation_is_promoted_and_the_same_step_rolls_back() {
+        let incomplete =
+            GenerationPointer::load(None).unwrap().with_shadow(second(), Timestamp::from_millis(5));
+        let complete = incomplete.with_complete_shadow();
+
+        let promoted = complete.promoted().unwrap();
+
+        assert_eq!(incomplete.promoted(), None);
+        assert_eq!(promoted.live, second());
+        assert_eq!(promoted.promoted(), Some(complete));
+        assert_eq!(promoted.without_shadow().promoted(), None);
+        let written: Vec<_> = promoted.written_generations().map(|written| written.name.as_str()).collect();
         assert_eq!(written, ["g2", "g1"]);
     }
 }

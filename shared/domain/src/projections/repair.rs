@@ -1,4 +1,4 @@
-//! Repair: the write that puts one stored item right.
+//! Repair: the write that corrects one stored item.
 
 use crate::projections::compare::FOREIGN;
 use crate::projections::counter;
@@ -8,24 +8,25 @@ use crate::storage::keys;
 use crate::storage::write::{Action, Condition, Write, unchanged};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One key whose items are not the same, or only one of which is there.
+/// A key under which the expected item and the stored one differ, or only one of them exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The key.
     pub key: Key,
-    /// What it should be.
+    /// The attributes that the item should have; `None` if it should not exist.
     pub expected: Option<Attributes>,
-    /// What is there.
+    /// The attributes that the stored item has; `None` if it does not exist.
     pub found: Option<Attributes>,
 }
 
 impl Difference {
-    /// Puts right what was found. Counters take the difference, so that nothing is lost that others add meanwhile;
-    /// everything else is replaced over exactly what was found.
-    pub fn mend(&self) -> Write {
+    /// The write that corrects the stored item. To a counter it adds what is missing, so that no
+    /// amount is lost that a consumer adds meanwhile. Any other item is replaced, on condition
+    /// that it is still as it was found.
+    pub fn repair(&self) -> Write {
         let none = Attributes::new();
         let (expected, found) = (self.expected.as_ref(), self.found.as_ref().unwrap_or(&none));
-        if let Some(write) = expected.and_then(|expected| correct(&self.key, expected, found)) {
+        if let Some(write) = expected.and_then(|expected| counter_repair(&self.key, expected, found)) {
             return write;
         }
         let mut names: BTreeSet<&str> =
@@ -38,29 +39,32 @@ impl Difference {
             Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
             Some(_) | None => unchanged(found, &Vec::from_iter(names)),
         };
-        let known = |condition| match Some(condition) {
-            Some(Condition::Equals(name, Value::Text(text))) if text.starts_with(FOREIGN) => {
-                Some(Condition::Present(name))
-            }
-            other => other,
-        };
         let action = expected.cloned().map_or(Action::Delete, Action::Put);
-        Write {
-            key: self.key.clone(),
-            action,
-            conditions: conditions.into_iter().filter_map(known).collect(),
-        }
+        let conditions = conditions.into_iter().map(comparable).collect();
+        Write { key: self.key.clone(), action, conditions }
     }
 
-    /// By how much each amount is wrong, of a counter: while it moves, that stays.
+    /// By how much each amount of a counter differs: expected less found. `None` if the items
+    /// differ in more than amounts. A counter that consumers change during a comparison may differ
+    /// for a moment, but a difference that stays the same in two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
         drift(self.expected.as_ref()?, self.found.as_ref()?)
     }
 }
 
-/// Amounts that differ; `None` if anything else does.
+/// A value of a type that this system never writes cannot be compared in a condition; that the
+/// attribute exists can.
+fn comparable(condition: Condition) -> Condition {
+    let foreign = match &condition {
+        Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => Some(name.clone()),
+        _other_conditions => None,
+    };
+    foreign.map_or(condition, Condition::Present)
+}
+
+/// By how much each amount differs; `None` if an attribute differs that is no amount.
 fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i128>> {
-    let amount = |of: &Attributes, name: &String| match of.get(name) {
+    let amount = |attributes: &Attributes, name: &String| match attributes.get(name) {
         Some(Value::Number(amount)) => Some(*amount),
         None => Some(0),
         Some(Value::Text(_) | Value::Bytes(_)) => None,
@@ -74,17 +78,18 @@ fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i
     Some(amounts)
 }
 
-/// Adds to a counter what it lacks; `None` if the items differ in more than amounts, or the item is no counter.
-fn correct(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
+/// The write that adds to a counter what it lacks; `None` if the item is no counter, or the two
+/// differ in more than amounts.
+fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
     if expected.is_empty() || keys::is_entity(key) {
         return None;
     }
     let amounts = drift(expected, found)?;
-    let now = |name: &str| match found.get(name) {
+    let stored_amount = |name: &str| match found.get(name) {
         Some(Value::Number(amount)) => *amount,
         Some(Value::Text(_) | Value::Bytes(_)) | None => 0,
     };
     let amounts = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
-    let (action, conditions) = counter::changes(amounts, now);
+    let (action, conditions) = counter::update(amounts, stored_amount);
     Some(Write { key: key.clone(), action, conditions })
 }

@@ -6,6 +6,7 @@
 use crate::deactivation::commands::SOURCE;
 use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
 use crate::values::digest;
+use crate::values::ids::UserId;
 use serde_json::{Map, Value, json};
 
 /// Every field that the contract lists, and what becomes of it. One that is not named here is left out, so that a field
@@ -21,6 +22,9 @@ const FIELDS: [(&str, Rule); 36] = [
     ("schedule", Rule::Named("schedule ")),
     ("key_hash", Rule::Hash),
     ("key_prefix", Rule::Fixed("sk_")),
+    // Which user it names must stay, for who belongs to whom; other texts may be anybody's.
+    ("external_id", Rule::UuidOrNamed("external ")),
+    ("schedule_ids", Rule::Keep),
     ("user_id", Rule::Keep),
     ("task_id", Rule::Keep),
     ("execution_id", Rule::Keep),
@@ -54,6 +58,7 @@ enum Rule {
     Keep,
     Email,
     Named(&'static str),
+    UuidOrNamed(&'static str),
     Hash,
     Fixed(&'static str),
 }
@@ -97,8 +102,9 @@ fn replaced(name: &str, value: &mut Value, salt: &[u8]) -> bool {
     let short = hash.get(..16).unwrap_or_default();
     *value = match rule {
         Rule::Keep => return true,
+        Rule::UuidOrNamed(_) if UserId::parse(text).is_some() => return true,
         Rule::Email => json!(format!("{short}@example.invalid")),
-        Rule::Named(prefix) => json!(format!("{prefix}{short}")),
+        Rule::Named(prefix) | Rule::UuidOrNamed(prefix) => json!(format!("{prefix}{short}")),
         Rule::Hash => json!(hash),
         Rule::Fixed(text) => json!(text),
     };

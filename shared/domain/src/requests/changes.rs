@@ -1,4 +1,6 @@
-//! What a request that changes something may say: a path and a body, read once, with every fault listed.
+//! Requests that change something: their path and body (docs/contract/http.md, "PATCH
+//! /admin/users/{id}/deactivate", "POST /admin/users/deactivate", "PATCH
+//! /admin/users/{id}/reactivate").
 
 use crate::requests::parameters::{ParameterFault, ParameterKind};
 use crate::values::ids::UserId;
@@ -6,33 +8,36 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Why a request that changes something can't be read.
+/// Why a request that changes something is refused before it is handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidChangeRequest {
-    /// The body is over its limit.
+    /// The body is larger than the endpoint allows: a 413.
     TooLarge,
-    /// Something in path or body is malformed.
+    /// Path or body are malformed: a 422 with every fault.
     Faults(Vec<ParameterFault>),
 }
 
-/// What a request that changes something asks for.
+/// A request that changes something.
 pub trait ChangeRequest: Send + Sync + Sized {
-    /// The most bytes of a body.
+    /// The greatest size of the body, in bytes.
     const MAX_BODY: usize;
 
-    /// What the path's parameter may be, as JSON Schema; `None` if the path has none.
+    /// The JSON Schema of the path's parameter `id`; `None` if the path has none.
     fn path() -> Option<Value>;
 
-    /// What the body must be, as JSON Schema; `None` if it is ignored.
+    /// The JSON Schema of the body; `None` if the body is ignored.
     fn body() -> Option<Value>;
 
-    /// Reads the path's parameter (empty if it has none) and the body.
+    /// Parses the path's parameter (empty if the path has none) and the body.
+    ///
+    /// # Errors
+    /// If the body is too large, or path or body are malformed.
     fn parse(id: &str, body: &[u8]) -> Result<Self, InvalidChangeRequest>;
 
-    /// Upon whom it is, if upon one alone: for the audit trail.
+    /// The id of the target user, for requests about a single user; recorded in the audit trail.
     fn target(&self) -> Option<String>;
 
-    /// The rest of what it asks for, for the audit trail.
+    /// The other parameters of the request; recorded in the audit trail.
     fn parameters(&self) -> Value;
 }
 
@@ -44,7 +49,7 @@ fn fault(part: &str, name: &str, kind: &'static str, msg: &str) -> InvalidChange
     }])
 }
 
-/// One user, named by the path. A body is ignored.
+/// A request about the user that the path names. The body is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserIdRequest(pub UserId);
 
@@ -76,15 +81,15 @@ impl ChangeRequest for UserIdRequest {
     }
 }
 
-/// Some users, named by the body: `{"user_ids":[...]}`, 1 to 100. An id that is no UUID is kept as it is, so that it
-/// spoils none of the others.
+/// A request about the users that the body names: `{"user_ids":[...]}`, 1 to 100. A malformed id
+/// is kept as it was sent, so that it alone is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserIdsRequest {
-    /// The ids in the order of the request.
+    /// The ids in the order of the request; `Err` holds the text of one that is no UUID.
     pub user_ids: Vec<Result<UserId, String>>,
 }
 
-/// Users of one request at most.
+/// The most users of one request.
 pub const MAX_USERS: usize = 100;
 
 impl ChangeRequest for UserIdsRequest {
@@ -132,7 +137,7 @@ impl ChangeRequest for UserIdsRequest {
     }
 
     fn parameters(&self) -> Value {
-        // What is no UUID may be anything, a credential too.
+        // A text that is no UUID may be a credential, so it is counted but not recorded.
         let known = self.user_ids.iter().filter_map(|id| id.as_ref().ok());
         json!({ "user_ids": known.collect::<Vec<_>>(), "malformed": self.user_ids.iter().filter(|id| id.is_err()).count() })
     }
@@ -142,11 +147,11 @@ impl ChangeRequest for UserIdsRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Deactivated")]
 pub struct DeactivateUserAnswer {
-    /// That it is done.
+    /// A confirmation, for people.
     pub message: &'static str,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Its tasks that were active at that moment.
+    /// The number of their tasks that were active at that moment.
     pub tasks_paused: i128,
 }
 
@@ -154,39 +159,39 @@ pub struct DeactivateUserAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Reactivated")]
 pub struct ReactivateUserAnswer {
-    /// That it is done.
+    /// A confirmation, for people.
     pub message: &'static str,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
 }
 
-/// The answer of a deactivation of several users: one result for each id, in the order of the request.
+/// The answer of a deactivation of several users: a result for each id, in the order of the ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "AllDeactivated")]
 pub struct DeactivateUsersAnswer {
-    /// What became of each id.
+    /// The result for each id.
     pub results: Vec<UserResult>,
 }
 
-/// What became of one id.
+/// The result for one id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "OneResult")]
 pub struct UserResult {
-    /// The id; one that is no UUID as it was sent.
+    /// The id of the user, or the text as it was sent if it is no UUID.
     pub user_id: String,
-    /// What became of it.
+    /// The result.
     pub result: UserOutcome,
-    /// The tasks that were active at that moment, if it is deactivated.
+    /// The number of their tasks that were active at that moment, if the user is deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i128")]
     pub tasks_paused: Option<i128>,
-    /// Why it is not deactivated.
+    /// Why the user is not deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub detail: Option<String>,
 }
 
-/// What became of one id.
+/// The result for one id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -208,22 +213,22 @@ mod tests {
     const ID: &str = "00000000-0000-0000-0000-0000000000AD";
 
     #[test]
-    fn one_user_is_named_by_the_path_and_a_body_is_ignored_up_to_a_kibibyte() {
+    fn a_request_about_one_user_ignores_its_body_up_to_a_kibibyte() {
         assert!(UserIdRequest::parse(ID, &[b'x'; 1024]).is_ok());
         assert_eq!(UserIdRequest::parse(ID, &[b'x'; 1025]), Err(InvalidChangeRequest::TooLarge));
         assert_eq!(
             UserIdRequest::parse("me", &[b'x'; 1025]),
             Err(InvalidChangeRequest::TooLarge),
-            "before a malformed id"
+            "reported before the malformed id"
         );
         let Err(InvalidChangeRequest::Faults(faults)) = UserIdRequest::parse("me", b"") else {
-            panic!("read")
+            panic!("a malformed id was accepted")
         };
         assert_eq!(faults[0].loc, ["path", "id"]);
     }
 
     #[test]
-    fn of_several_users_a_malformed_id_spoils_none() {
+    fn a_request_about_several_users_accepts_malformed_ids_but_no_malformed_body() {
         let parse = |body: &str| UserIdsRequest::parse("", body.as_bytes());
         let two = parse(&format!(r#"{{"user_ids":["{ID}","sk_x",5]}}"#)).unwrap();
         assert_eq!(two.user_ids[1], Err("sk_x".to_owned()));
@@ -236,7 +241,7 @@ mod tests {
             (r#"{"user_ids":[]}"#, "list_length"),
             (&format!(r#"{{"user_ids":[{}]}}"#, vec!["\"x\""; 101].join(",")), "list_length"),
         ] {
-            let Err(InvalidChangeRequest::Faults(faults)) = parse(body) else { panic!("read: {body}") };
+            let Err(InvalidChangeRequest::Faults(faults)) = parse(body) else { panic!("accepted: {body}") };
             assert_eq!((faults[0].kind, faults[0].loc[0].as_str()), (kind, "body"), "{body}");
         }
         assert_eq!(parse(&"x".repeat(16 * 1024 + 1)), Err(InvalidChangeRequest::TooLarge));

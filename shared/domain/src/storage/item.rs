@@ -1,4 +1,5 @@
-//! Items of the store as the pure core sees them: a key and attributes that are texts, integers or bytes.
+//! Stored items as the pure core sees them: a key, and attributes that are texts,
+//! integers or bytes.
 
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
@@ -12,19 +13,19 @@ pub struct Key {
     pub sk: String,
 }
 
-/// An attribute's value.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A text.
+    /// A text in UTF-8.
     Text(String),
     /// An integer of at most 38 digits.
     Number(i128),
-    /// Bytes: a packed part of the log.
+    /// Bytes: a compressed part of the event log.
     Bytes(Vec<u8>),
 }
 
 impl Value {
-    /// About how many bytes it takes up in a request.
+    /// Its approximate size in a request, in bytes; 20 for any number.
     pub fn size(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -41,13 +42,13 @@ impl From<String> for Value {
 }
 
 impl From<Timestamp> for Value {
-    /// Milliseconds of unix time.
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     fn from(at: Timestamp) -> Self {
         Self::Number(at.millis().into())
     }
 }
 
-/// The attributes of an item beside its key.
+/// The attributes of an item, without those of its key.
 pub type Attributes = BTreeMap<String, Value>;
 
 /// A stored item.
@@ -55,18 +56,18 @@ pub type Attributes = BTreeMap<String, Value>;
 pub struct Item {
     /// Its key.
     pub key: Key,
-    /// Its other attributes.
+    /// Its attributes without those of the key.
     pub attributes: Attributes,
 }
 
 impl Item {
-    /// About how many bytes it takes up in a request.
+    /// Its approximate size in a request, in bytes.
     pub fn size(&self) -> usize {
-        let attributes = self.attributes.iter().map(|(name, of)| name.len() + of.size());
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.size());
         self.key.pk.len() + self.key.sk.len() + attributes.sum::<usize>()
     }
 
-    /// A text attribute.
+    /// The value of a text attribute; `None` if it does not exist or is no text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.attributes.get(name) {
             Some(Value::Text(text)) => Some(text),
@@ -74,7 +75,8 @@ impl Item {
         }
     }
 
-    /// A number attribute; 0 where there is none, as counters keep no zeros.
+    /// The value of a number attribute. 0 if it does not exist or is no number, because counters
+    /// store no zeros.
     pub fn number(&self, name: &str) -> i128 {
         match self.attributes.get(name) {
             Some(Value::Number(number)) => *number,

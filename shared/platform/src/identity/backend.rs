@@ -1,8 +1,9 @@
-//! Clerk's Backend API: a user's role, and barring a user.
+//! Clerk's Backend API: reads a user's role, and bans a user.
 
-use super::provider::{IdentityProviderError, ProviderClient};
-use super::settings::{IdentityMisconfigured, IdentitySettings, trusted};
-use crate::config;
+use super::misconfigured::{IdentityMisconfigured, trusted_url};
+use super::provider::ProviderClient;
+use crate::config::{self, IdentitySettings};
+use crate::error::IdentityProviderError;
 use lambda_http::http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -11,17 +12,17 @@ use torale_domain::values::ids::ClerkUserId;
 
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// Clerk's Backend API.
+/// A client of Clerk's Backend API.
 #[derive(Debug)]
 pub struct ClerkBackend {
     provider: ProviderClient,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     url: String,
     /// Marked as sensitive, so that it is never printed.
     authorization: HeaderValue,
 }
 
-/// The part of Clerk's user that counts.
+/// The fields of Clerk's user object that are read.
 #[derive(Deserialize)]
 struct ClerkUser {
     id: String,
@@ -29,25 +30,28 @@ struct ClerkUser {
 }
 
 impl ClerkBackend {
-    /// At the settings' address, with their secret key and their time for an answer.
+    /// A client with the address, the secret key and the timeout of these settings.
+    ///
+    /// # Errors
+    /// If the secret key is missing or unusable, or the address is not trusted.
     pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
         let secret = settings.secret_key.as_deref().ok_or(IdentityMisconfigured::SecretKey)?;
         let authorization = HeaderValue::from_str(&format!("Bearer {secret}"));
         let mut authorization = authorization.map_err(|_| IdentityMisconfigured::SecretKey)?;
         authorization.set_sensitive(true);
-        let url = trusted(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
+        let url = trusted_url(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
         Ok(Self { provider: ProviderClient::new(settings.timeout), url, authorization })
     }
 
-    /// The role in the user's public metadata; `None` also for a user that Clerk does not know.
+    /// The role in the user's public metadata; `None` also if Clerk does not know the user.
     pub(super) async fn role(&self, user: &ClerkUserId) -> Result<Option<String>, IdentityProviderError> {
         let (status, body) = self.send(Method::GET, user, "").await?;
         match status {
             StatusCode::OK => {
                 let found: ClerkUser =
-                    serde_json::from_slice(&body).map_err(|_| IdentityProviderError::UnreadableEvent)?;
+                    serde_json::from_slice(&body).map_err(|_| IdentityProviderError::UnreadableResponse)?;
                 if found.id != user.as_str() {
-                    return Err(IdentityProviderError::UnreadableEvent);
+                    return Err(IdentityProviderError::UnreadableResponse);
                 }
                 let role = found.public_metadata.as_ref().and_then(|metadata| metadata.get("role"));
                 Ok(role.and_then(Value::as_str).map(str::to_owned))
@@ -57,8 +61,11 @@ impl ClerkBackend {
         }
     }
 
-    /// Bars the user's login and ends its sessions; good once Clerk has said so. `false` if Clerk does not know
-    /// the user. Asking again changes nothing.
+    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether Clerk knows the user. Banning a
+    /// user again changes nothing.
+    ///
+    /// # Errors
+    /// If Clerk has not confirmed the ban.
     pub async fn ban(&self, user: &ClerkUserId) -> Result<bool, IdentityProviderError> {
         match self.send(Method::POST, user, "/ban").await?.0 {
             status if status.is_success() => Ok(true),

@@ -1,20 +1,31 @@
 //! Where a user's role comes from.
 
 use super::backend::ClerkBackend;
-use super::provider::IdentityProviderError;
+use super::misconfigured::IdentityMisconfigured;
+use crate::config::IdentitySettings;
+use crate::error::IdentityProviderError;
 use torale_domain::access::credentials::Caller;
 
-/// The one authority on roles.
+/// The one source of roles.
 #[derive(Debug)]
 pub(super) enum RoleSource {
     /// The projections.
     Projection,
-    /// The identity provider, asked on every request.
+    /// Clerk's Backend API, which is called on every request.
     Clerk(ClerkBackend),
 }
 
 impl RoleSource {
-    /// The role that counts now.
+    /// The source that the settings name.
+    pub(super) fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+        match settings.role_source.as_str() {
+            "projection" => Ok(Self::Projection),
+            "clerk" => Ok(Self::Clerk(ClerkBackend::new(settings)?)),
+            _neither => Err(IdentityMisconfigured::RoleSource),
+        }
+    }
+
+    /// The caller's current role.
     pub(super) async fn role(&self, caller: &Caller) -> Result<Option<String>, IdentityProviderError> {
         match self {
             Self::Projection => Ok(caller.role.clone()),

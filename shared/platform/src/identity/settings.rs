@@ -10,7 +10,7 @@ use crate::config;
 use jsonwebtoken::DecodingKey;
 use std::sync::Arc;
 use std::time::Duration;
-use torale_domain::access::session::Rules;
+use torale_domain::access::session::SessionRules;
 
 /// What can be set. The default admits API keys only.
 pub struct IdentitySettings {
@@ -91,7 +91,7 @@ fn sessions(settings: &IdentitySettings) -> Result<Option<SessionVerifier>, Iden
         (None, None) => return Err(IdentityMisconfigured::NoKeys),
     };
     let authorized_parties = settings.authorized_parties.clone().unwrap_or_default();
-    Ok(Some(SessionVerifier { rules: Rules { issuer, authorized_parties }, keys }))
+    Ok(Some(SessionVerifier { rules: SessionRules { issuer, authorized_parties }, keys }))
 }
 
 fn roles(settings: &IdentitySettings) -> Result<RoleSource, IdentityMisconfigured> {

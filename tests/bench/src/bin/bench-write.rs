@@ -99,7 +99,7 @@ impl Cost {
 
 async fn consume(consumer: &Consumer, bodies: &[String], usage: &Usage) -> BatchOutcome {
     let outcome = consumer.consume(&messages(bodies), Instant::now() + LONG, usage).await;
-    assert!(outcome.set_aside.is_empty(), "{outcome:?}");
+    assert!(outcome.quarantined.is_empty(), "{outcome:?}");
     assert!(outcome.failed.is_empty(), "{} messages were handed back", outcome.failed.len());
     outcome
 }

@@ -2,7 +2,7 @@
 
 use super::{chain, delete_from, history, index, listed, stack_with_admin};
 use serde_json::Value;
-use torale_domain::audit::seal::SETTLED;
+use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::storage::keys::AUDIT_INDEX_TABLE;
 use torale_domain::values::time::{HOUR, MINUTE};
 use torale_platform::audit::index::{AuditIndex, ReindexReport};
@@ -11,7 +11,7 @@ use torale_tests::faults::Faults;
 use torale_tests::stack::{NOW, Stack};
 
 async fn anew(store: &Store) -> Result<ReindexReport, StoreError> {
-    AuditIndex::new(store, &Usage::default()).anew().await
+    AuditIndex::new(store, &Usage::default()).rebuild().await
 }
 
 async fn empty(stack: &Stack) {
@@ -112,7 +112,7 @@ async fn what_was_slipped_in_after_the_seals_is_not_listed() {
     stack.seal().await;
     let expected = index(&stack).await;
     // A chain that never was, and a longer one in place of a chain that is sealed up to its tenth record.
-    chain(&stack, "forged", &[NOW.plus(-SETTLED - HOUR)]).await;
+    chain(&stack, "forged", &[NOW.plus(-MAX_RECORD_DELAY - HOUR)]).await;
     let times: Vec<_> = (0..12).map(|n| NOW.plus(-HOUR).plus(n * 1_000)).collect();
     chain(&stack, "instance1", &times).await;
     empty(&stack).await;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 use torale_domain::access::rate_limits::RateLimits;
-use torale_domain::audit::record::{AuthMethod as Credential, harmless};
-use torale_domain::audit::seal::{SETTLED, Seal};
+use torale_domain::audit::record::{AuthMethod as Credential, redacted};
+use torale_domain::audit::seal::{MAX_RECORD_DELAY, Seal};
 use torale_domain::audit::verify::{HourSpan, TrailFaultKind, TrailReport, TrailVerifier};
 use torale_domain::audit::{AuditEntry, Chain, Link, Principal};
 use torale_domain::storage::item::Item;
@@ -79,7 +79,7 @@ async fn chain(stack: &Stack, name: &str, times: &[Timestamp]) {
     let mut chain = Chain::start(times[0], name);
     for at in times {
         let link = chain.link(entry(*at, "stats.read", Some(USER))).unwrap();
-        chain.follow(&link);
+        chain.advance(&link);
         put(stack, &link.item()).await;
     }
 }
@@ -102,7 +102,7 @@ async fn a_record_tells_who_asked_for_what_and_how_it_ended() {
         "principal": { "user_id": USER, "clerk_user_id": "user_admin", "key_id": "key_admin", "impersonator": null },
         "method": "api_key", "action": "executions.list", "target": null,
         "parameters": { "status": "failed", "hours": 3, "page": 1, "limit": 50 },
-        "status": 200, "request_id": id, "source": null, "user_agent": harmless(agent), "duration_ms": null,
+        "status": 200, "request_id": id, "source": null, "user_agent": redacted(agent), "duration_ms": null,
     });
     assert_eq!(found, expected);
 }
@@ -274,7 +274,7 @@ async fn a_record_that_comes_late_is_sealed_with_the_next_run() {
     let stack = Stack::start().await;
     chain(&stack, "early", &[NOW.plus(-2 * MINUTE), NOW.plus(-MINUTE)]).await;
     assert_eq!(stack.seal().await.records, 2);
-    chain(&stack, "late", &[NOW.plus(-SETTLED + 1_000), NOW.plus(-MINUTE)]).await;
+    chain(&stack, "late", &[NOW.plus(-MAX_RECORD_DELAY + 1_000), NOW.plus(-MINUTE)]).await;
     assert_eq!(stack.seal().await.records, 2);
     assert_eq!(
         stack.seal().await,
@@ -291,12 +291,12 @@ async fn a_seal_of_another_key_is_told() {
     let other = LocalKey::new(ed25519_dalek::SigningKey::from_bytes(&[8; 32]));
     let (store, usage) = (stack.store(), Usage::default());
     let forged = stack::sealed(&Sealer::new(&store, &other, || NOW, &usage)).await.unwrap();
-    assert_eq!(audit_seal::doubts(&forged).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&forged).metrics, []);
     let key = stack::audit_key();
     let mut told = Vec::new();
     for clock in [|| NOW.plus(MINUTE), || NOW.plus(10 * MINUTE), || NOW.plus(11 * MINUTE)] {
         let done = stack::sealed(&Sealer::new(&store, &key, clock, &usage)).await.unwrap();
-        told.push(audit_seal::doubts(&done).metrics);
+        told.push(audit_seal::alarm_metrics(&done).metrics);
     }
     let foreign = vec![("ForeignSeals", "Count", 1)];
     assert_eq!(told, [foreign.clone(), foreign, vec![]]);
@@ -382,10 +382,10 @@ async fn a_chain_that_was_broken_is_reported_and_not_sealed() {
     delete(&stack, &gone).await;
     let done = stack.seal().await;
     assert_eq!((done.records, done.broken.len()), (1, 1));
-    assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
-    assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("BrokenChains", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&Default::default()).metrics, []);
     let faults = report(&stack).await.faults;
-    assert!(matches!(faults[0].what, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
+    assert!(matches!(faults[0].kind, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
 
 async fn listed(stack: &Stack, query: &str) -> Value {
@@ -552,7 +552,7 @@ async fn nonsense_in_the_table_stops_nothing() {
     assert_eq!(stack.seal().await.records, 1);
     let faults = report(&stack).await.faults;
     assert!(
-        matches!(&faults[..], [fault] if matches!(fault.what, TrailFaultKind::UnreadableEvent(_))),
+        matches!(&faults[..], [fault] if matches!(fault.kind, TrailFaultKind::UnreadableItem(_))),
         "{faults:?}"
     );
 }
@@ -571,7 +571,7 @@ async fn a_chain_goes_on_after_a_seal_on_the_way_through_its_hour() {
     let next_hour = NOW.plus(30 * MINUTE);
     let mut long = Chain::start(next_hour, "long");
     let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
-    long.follow(&first);
+    long.advance(&first);
     put(&stack, &first.item()).await;
     for n in 0..450 {
         chain(&stack, &format!("i{n:03}"), &[next_hour.plus(n)]).await;

@@ -3,7 +3,7 @@
 use super::{EXPIRED, GOOD, INVALID, World, claiming, claims, headed, is, signed_by, with, without};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
-use torale_domain::access::session::{Rules, Token};
+use torale_domain::access::session::{SessionRules, Token};
 use torale_tests::clerk::{self, FakeClerk, TestKey};
 use torale_tests::stack::NOW;
 
@@ -117,7 +117,8 @@ async fn no_forgery_is_let_in() {
 
 #[test]
 fn nothing_but_its_key_is_wrong_with_the_weak_token() {
-    let rules = Rules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
+    let rules =
+        SessionRules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
     let token = Token::read(include_str!("../../keys/weak.token")).unwrap();
     assert_eq!(token.check(&rules, NOW).unwrap().subject.as_str(), clerk::ADMIN);
 }

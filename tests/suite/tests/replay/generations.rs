@@ -209,7 +209,7 @@ async fn what_is_dropped_is_not_promoted_any_more() {
     assert!(tail.pass().await.is_err(), "nobody notes a position of what is gone");
     assert_eq!(replay.position(&second.name).await.unwrap(), None);
     let pointer = replay.pointer().await.unwrap();
-    assert!(pointer.live == Generation::first() && pointer.beside.is_none());
+    assert!(pointer.live == Generation::first() && pointer.shadow.is_none());
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
 }

@@ -170,8 +170,8 @@ async fn rebuilt_and_flipped_under_load_nothing_fails_and_nothing_is_missing() {
 
     let replay = replay(stack.store_as("Operator"));
     let pointer = replay.pointer().await.unwrap();
-    assert_eq!((pointer.live.name.as_str(), pointer.written().count()), (second.as_str(), 2));
-    for generation in pointer.written() {
+    assert_eq!((pointer.live.name.as_str(), pointer.written_generations().count()), (second.as_str(), 2));
+    for generation in pointer.written_generations() {
         let nothing = || async { Ok(()) };
         let expected = Expected::Log(generation.lanes);
         let compared = replay.compare(expected, generation, Duration::ZERO, nothing).await.unwrap();

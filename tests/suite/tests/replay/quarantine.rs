@@ -51,7 +51,7 @@ async fn what_is_set_aside_again_meanwhile_is_not_lost() {
     let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
     let reason = torale_domain::events::QuarantineReason::TimeOutOfRange;
-    stack.store().set_aside(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
+    stack.store().quarantine(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
     let redriven = replay.redrive(&one, &Sqs::default().queue(Some(URL))).await.unwrap();
     assert_eq!(redriven, RedriveOutcome::SetAsideAgain);
     assert_eq!(replay.quarantined().await.unwrap().len(), 1);

@@ -353,7 +353,7 @@ async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
     let again = NOW.plus(MINUTE);
     stack
         .store()
-        .set_aside("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
+        .quarantine("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
         .await
         .unwrap();
     let restored = restore(&stack, RestorableTable::Quarantine, &copy, RestoreMode::Missing).await;

@@ -72,8 +72,7 @@ impl Run {
         let status = self.replay.status().await?;
         let begun = status.generations.iter().find(|one| match &rebuild.generation {
             Some(name) => {
-                *name == one.name
-                    && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
+                *name == one.name && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
             }
             None => one.role == GenerationRole::Building,
         });
@@ -144,7 +143,7 @@ impl Run {
     pub(super) async fn rollback(&self, to: Option<&str>) -> CommandResult {
         let mut pointer = self.replay.pointer().await?;
         let there = to.is_some_and(|to| to == pointer.live.name);
-        let beside = pointer.beside.as_ref().map(|beside| beside.generation.name.as_str());
+        let beside = pointer.shadow.as_ref().map(|beside| beside.generation.name.as_str());
         if let Some(to) = to.filter(|to| !there && beside != Some(*to)) {
             return Err(CommandError::Input(format!("{to} is not written beside the live one; promote it")));
         }

@@ -52,7 +52,7 @@ impl Run {
 
     async fn compare(&self, expected: Expected<'_>, generation: &Generation, limit: usize) -> CommandResult {
         // One that is not written with every event must keep up while it is compared.
-        let written = self.replay.pointer().await?.written().any(|written| written == generation);
+        let written = self.replay.pointer().await?.written_generations().any(|written| written == generation);
         let tail = match written {
             true => None,
             false => Some(Tail::resume(&self.replay, generation).await?),

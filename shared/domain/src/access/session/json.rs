@@ -1,10 +1,11 @@
-//! JSON in which no name occurs twice in an object, at any depth: readers differ in which of the two they take.
+//! JSON that is refused if a name occurs twice in an object, at any depth. Parsers differ in which
+//! of the two values they take, so such a text could mean two things.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The object that a text is, and nothing else.
+/// Parses a text that is a JSON object; `None` for any other text.
 pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(text) {
         Ok(Strict(Value::Object(object))) => Some(object),
@@ -12,6 +13,7 @@ pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// A JSON value without repeated names.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

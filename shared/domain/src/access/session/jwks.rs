@@ -1,4 +1,4 @@
-//! The keys of a key set that may sign session tokens.
+//! Key sets (JWKS): which keys of the identity provider may sign session tokens.
 
 use super::{ALGORITHM, json};
 use base64::Engine;
@@ -6,40 +6,41 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Weakest and strongest modulus, in bits.
+/// The accepted lengths of a modulus, in bits.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The public part of an RSA key: big-endian numbers without leading zeros.
+/// A public RSA key, as big-endian numbers without leading zeros.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RsaKey {
-    /// Modulus.
+    /// The modulus.
     pub n: Vec<u8>,
-    /// Exponent.
+    /// The exponent.
     pub e: Vec<u8>,
 }
 
-/// The usable keys of a document by their names; a name that several keys have stands for none.
-/// `None` for a document that is no key set, or one without any usable key.
+/// The usable keys of a key set by their ids (`kid`). An id that several keys share is left out,
+/// because it does not say which of them is meant. `None` for a document that is no key set, or
+/// has no usable key.
 pub fn select(document: &[u8]) -> Option<BTreeMap<String, RsaKey>> {
     let document = json::object(document)?;
     let entries: Vec<_> = document.get("keys")?.as_array()?.iter().filter_map(Value::as_object).collect();
-    let name = |key: &Map<String, Value>| key.get("kid").and_then(Value::as_str).map(str::to_owned);
-    let mut named: BTreeMap<String, Vec<Option<RsaKey>>> = BTreeMap::new();
+    let mut by_id: BTreeMap<String, Vec<Option<RsaKey>>> = BTreeMap::new();
     for key in entries {
-        if let Some(name) = name(key) {
-            named.entry(name).or_default().push(usable(key));
+        if let Some(id) = key.get("kid").and_then(Value::as_str) {
+            by_id.entry(id.to_owned()).or_default().push(usable(key));
         }
     }
-    let keys: BTreeMap<_, _> = named
+    let keys: BTreeMap<_, _> = by_id
         .into_iter()
-        .filter_map(|(name, keys)| match <[_; 1]>::try_from(keys) {
-            Ok([Some(key)]) => Some((name, key)),
+        .filter_map(|(id, keys)| match <[_; 1]>::try_from(keys) {
+            Ok([Some(key)]) => Some((id, key)),
             Ok([None]) | Err(_) => None,
         })
         .collect();
     (!keys.is_empty()).then_some(keys)
 }
 
+/// The key, if it is an RSA key for signatures of a sound length; `None` for any other.
 fn usable(key: &Map<String, Value>) -> Option<RsaKey> {
     let absent_or = |name, value: &str| key.get(name).is_none_or(|given| given == value);
     let rsa = key.get("kty").is_some_and(|kty| kty == "RSA");
@@ -56,6 +57,7 @@ fn usable(key: &Map<String, Value>) -> Option<RsaKey> {
     sound.then_some(RsaKey { n, e })
 }
 
+/// The number of bits of a number without leading zero bytes.
 fn bits(number: &[u8]) -> usize {
     let Some((first, rest)) = number.split_first() else { return 0 };
     let unused = usize::try_from(first.leading_zeros()).unwrap_or(0);
@@ -81,21 +83,21 @@ mod tests {
         json!({ "kty": "RSA", "kid": kid, "n": number(2048), "e": "AQAB" })
     }
 
-    fn names(document: &[u8]) -> Vec<String> {
+    fn ids(document: &[u8]) -> Vec<String> {
         select(document).unwrap_or_default().into_keys().collect()
     }
 
     #[test]
-    fn rsa_keys_for_signatures_are_taken() {
+    fn rsa_keys_for_signatures_are_selected() {
         let mut full = rsa("full");
         full["use"] = json!("sig");
         full["alg"] = json!("RS256");
-        assert_eq!(names(&set(json!([full, rsa("bare")]))), ["bare", "full"]);
+        assert_eq!(ids(&set(json!([full, rsa("bare")]))), ["bare", "full"]);
         assert_eq!(select(&set(json!([rsa("a")]))).unwrap()["a"].e, [1, 0, 1]);
     }
 
     #[test]
-    fn every_other_key_is_left_out() {
+    fn keys_that_are_no_sound_rsa_keys_for_signatures_are_left_out() {
         let wrong = [
             ("kty", json!("EC")),
             ("kty", json!("rsa")),
@@ -121,20 +123,20 @@ mod tests {
         for (field, value) in wrong {
             let mut key = rsa("wrong");
             key[field] = value.clone();
-            assert_eq!(names(&set(json!([key, rsa("right")]))), ["right"], "{field}: {value}");
+            assert_eq!(ids(&set(json!([key, rsa("right")]))), ["right"], "{field}: {value}");
         }
-        assert_eq!(names(&set(json!([7, null, "key", rsa("right")]))), ["right"]);
+        assert_eq!(ids(&set(json!([7, null, "key", rsa("right")]))), ["right"]);
     }
 
     #[test]
-    fn a_name_that_several_keys_have_stands_for_none() {
+    fn an_id_that_several_keys_share_is_left_out() {
         let elliptic = json!({ "kty": "EC", "kid": "shared" });
-        assert_eq!(names(&set(json!([rsa("twice"), rsa("twice"), rsa("once")]))), ["once"]);
-        assert_eq!(names(&set(json!([rsa("shared"), elliptic, rsa("own")]))), ["own"]);
+        assert_eq!(ids(&set(json!([rsa("twice"), rsa("twice"), rsa("once")]))), ["once"]);
+        assert_eq!(ids(&set(json!([rsa("shared"), elliptic, rsa("own")]))), ["own"]);
     }
 
     #[test]
-    fn what_is_no_key_set_is_none() {
+    fn a_document_that_is_no_key_set_or_has_no_keys_is_refused() {
         let twice = format!(r#"{{"keys":[],"keys":[{}]}}"#, rsa("a"));
         for document in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[]}"#, "<html>", &twice] {
             assert_eq!(select(document.as_bytes()), None, "{document}");

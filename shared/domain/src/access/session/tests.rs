@@ -4,8 +4,8 @@ use serde_json::json;
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 const SECOND: i64 = 1_774_953_030;
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> SessionRules {
+    SessionRules {
         issuer: "https://clerk.example.com".to_owned(),
         authorized_parties: vec!["https://app.example.com".to_owned(), "https://b.example.com".to_owned()],
     }
@@ -35,13 +35,13 @@ fn token(header: &str, claims: &str) -> String {
     format!("{header}.{claims}.c2lnbmF0dXJl")
 }
 
-fn judge(header: &Value, claims: &Value) -> Result<Session, Refused> {
+fn check(header: &Value, claims: &Value) -> Result<Session, TokenRefusal> {
     let token = token(&header.to_string(), &claims.to_string());
     Token::read(&token)?.check(&rules(), NOW)
 }
 
 #[test]
-fn a_token_as_the_provider_makes_it_is_read() {
+fn a_token_of_the_provider_is_read() {
     let text = token(&header().to_string(), &claims().to_string());
     let token = Token::read(&text).unwrap();
     assert_eq!(token.key_id.as_deref(), Some("ins_1"));
@@ -52,7 +52,7 @@ fn a_token_as_the_provider_makes_it_is_read() {
 }
 
 #[test]
-fn only_three_parts_of_strict_base64url_are_looked_at() {
+fn a_token_that_is_not_three_parts_of_base64url_is_refused() {
     let good = token(&header().to_string(), &claims().to_string());
     for refused in [
         "",
@@ -71,7 +71,7 @@ fn only_three_parts_of_strict_base64url_are_looked_at() {
 }
 
 #[test]
-fn only_strict_json_objects_are_read() {
+fn a_header_or_claims_that_are_no_json_object_or_repeat_a_name_are_refused() {
     let (header, claims) = (header().to_string(), claims().to_string());
     let twice = |object: &str, name: &str| object.replacen('{', &format!("{{{name}:1,"), 1);
     let refused = [
@@ -91,7 +91,7 @@ fn only_strict_json_objects_are_read() {
 }
 
 #[test]
-fn the_header_is_that_of_a_session_token() {
+fn a_header_of_another_kind_of_token_is_refused() {
     let refused = [
         ("alg", json!("none"), TokenFault::Algorithm),
         ("alg", json!("nOnE"), TokenFault::Algorithm),
@@ -110,22 +110,22 @@ fn the_header_is_that_of_a_session_token() {
     ];
     for (name, value, fault) in refused {
         assert_eq!(
-            judge(&with(header(), name, value.clone()), &claims()),
+            check(&with(header(), name, value.clone()), &claims()),
             Err(fault.into()),
             "{name}: {value}"
         );
     }
-    assert_eq!(judge(&without(header(), "alg"), &claims()), Err(TokenFault::Algorithm.into()));
+    assert_eq!(check(&without(header(), "alg"), &claims()), Err(TokenFault::Algorithm.into()));
     for absent in ["typ", "cat", "kid"] {
-        assert!(judge(&without(header(), absent), &claims()).is_ok(), "{absent}");
+        assert!(check(&without(header(), absent), &claims()).is_ok(), "{absent}");
     }
     for ignored in ["jwk", "jku", "x5u", "anything"] {
-        assert!(judge(&with(header(), ignored, json!([1])), &claims()).is_ok(), "{ignored}");
+        assert!(check(&with(header(), ignored, json!([1])), &claims()).is_ok(), "{ignored}");
     }
 }
 
 #[test]
-fn every_claim_has_its_one_type_and_value() {
+fn a_claim_of_another_type_or_value_is_refused() {
     let refused = [
         ("iss", json!("https://clerk.example.com/"), TokenFault::Issuer),
         ("iss", json!("https://clerk.example.com.evil.example"), TokenFault::Issuer),
@@ -150,7 +150,7 @@ fn every_claim_has_its_one_type_and_value() {
     ];
     for (name, value, fault) in refused {
         assert_eq!(
-            judge(&header(), &with(claims(), name, value.clone())),
+            check(&header(), &with(claims(), name, value.clone())),
             Err(fault.into()),
             "{name}: {value}"
         );
@@ -163,13 +163,13 @@ fn every_claim_has_its_one_type_and_value() {
         ("nbf", TokenFault::Time),
         ("iat", TokenFault::Time),
     ] {
-        assert_eq!(judge(&header(), &without(claims(), name)), Err(fault.into()), "{name}");
+        assert_eq!(check(&header(), &without(claims(), name)), Err(fault.into()), "{name}");
     }
 }
 
 #[test]
-fn without_authorized_parties_any_text_will_do() {
-    let anyone = Rules { authorized_parties: Vec::new(), ..rules() };
+fn without_authorized_parties_any_party_is_accepted() {
+    let any_party = SessionRules { authorized_parties: Vec::new(), ..rules() };
     for (claims, allowed) in [
         (claims(), true),
         (without(claims(), "azp"), true),
@@ -177,16 +177,16 @@ fn without_authorized_parties_any_text_will_do() {
         (with(claims(), "azp", json!(1)), false),
     ] {
         let token = token(&header().to_string(), &claims.to_string());
-        assert_eq!(Token::read(&token).unwrap().check(&anyone, NOW).is_ok(), allowed, "{claims}");
+        assert_eq!(Token::read(&token).unwrap().check(&any_party, NOW).is_ok(), allowed, "{claims}");
     }
 }
 
 #[test]
-fn clocks_may_differ_by_five_seconds() {
-    let not_yet = Err(Refused::Invalid(TokenFault::NotYet));
+fn times_are_compared_with_five_seconds_of_leeway() {
+    let not_yet = Err(TokenRefusal::Invalid(TokenFault::NotYet));
     let cases = [
-        ("exp", -6, Err(Refused::Expired)),
-        ("exp", -5, Err(Refused::Expired)),
+        ("exp", -6, Err(TokenRefusal::Expired)),
+        ("exp", -5, Err(TokenRefusal::Expired)),
         ("exp", -4, Ok(())),
         ("exp", 4, Ok(())),
         ("nbf", -6, Ok(())),
@@ -196,31 +196,31 @@ fn clocks_may_differ_by_five_seconds() {
         ("iat", -6, Ok(())),
         ("iat", 4, Ok(())),
         ("iat", 6, not_yet),
-        ("exp", i64::MIN, Err(Refused::Expired)),
+        ("exp", i64::MIN, Err(TokenRefusal::Expired)),
         ("nbf", i64::MAX - SECOND, not_yet),
     ];
     for (claim, seconds, expected) in cases {
-        let verdict = judge(&header(), &with(claims(), claim, json!(SECOND.saturating_add(seconds))));
-        assert_eq!(verdict.map(drop), expected, "{claim} {seconds}");
+        let result = check(&header(), &with(claims(), claim, json!(SECOND.saturating_add(seconds))));
+        assert_eq!(result.map(drop), expected, "{claim} {seconds}");
     }
 }
 
 #[test]
-fn an_expired_token_that_has_another_fault_is_invalid() {
+fn an_expired_token_with_another_fault_is_invalid() {
     let expired = with(claims(), "exp", json!(SECOND - 60));
-    assert_eq!(judge(&header(), &expired), Err(Refused::Expired));
-    assert_eq!(judge(&header(), &with(expired, "azp", json!("x"))), Err(TokenFault::Party.into()));
+    assert_eq!(check(&header(), &expired), Err(TokenRefusal::Expired));
+    assert_eq!(check(&header(), &with(expired, "azp", json!("x"))), Err(TokenFault::Party.into()));
 }
 
 #[test]
-fn the_impersonator_is_read() {
+fn the_impersonator_is_read_from_act() {
     let act = json!({ "iss": "https://dashboard.clerk.com", "sid": "sess_2", "sub": "user_support" });
-    let session = judge(&header(), &with(claims(), "act", act)).unwrap();
+    let session = check(&header(), &with(claims(), "act", act)).unwrap();
     assert_eq!(session.impersonator.as_deref(), Some("user_support"));
 }
 
 #[test]
-fn a_tokens_own_role_only_takes_rights_away() {
+fn the_role_in_a_token_only_takes_rights_away() {
     for (metadata, demoted) in [
         (json!({ "role": "admin" }), false),
         (json!({}), false),
@@ -230,7 +230,7 @@ fn a_tokens_own_role_only_takes_rights_away() {
         (json!({ "role": null }), true),
         (json!({ "role": ["admin"] }), true),
     ] {
-        let session = judge(&header(), &with(claims(), "public_metadata", metadata.clone())).unwrap();
+        let session = check(&header(), &with(claims(), "public_metadata", metadata.clone())).unwrap();
         assert_eq!(session.demoted, demoted, "{metadata}");
     }
 }

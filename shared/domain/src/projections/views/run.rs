@@ -1,9 +1,9 @@
-//! Workflow runs: a row in the list of their start.
+//! Workflow runs: a row in the list by their start, counted in the windows over it.
 
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::Run;
-use crate::projections::index::Measure;
+use crate::projections::index::Sums;
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::EntityKey;
 
@@ -16,6 +16,6 @@ pub(super) fn contributions(entity: &EntityKey, state: &State, lanes: Lanes) -> 
         (Index::Workflows, lane),
         at,
         None,
-        &[(Measure::All, 1)],
+        &Sums::population(1),
     )
 }

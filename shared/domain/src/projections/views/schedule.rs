@@ -4,7 +4,7 @@
 use super::{Contributions, OF, SINCE};
 use crate::entities::fold::State;
 use crate::entities::readings::Schedule;
-use crate::projections::index::Measure;
+use crate::projections::index::{Measure, Sums};
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::{EntityKey, ScheduleId};
@@ -30,7 +30,12 @@ pub(super) fn contributions(
     let mut all = Contributions::default()
         .row_with(row, OF, keys::entity(entity).pk)
         .row_with(keys::task_schedule(created.task_id, id), OF, text.clone())
-        .counted((Index::Schedules, lane), created_at, None, &[(Measure::All, 1), (Measure::Active, active)]);
+        .counted(
+            (Index::Schedules, lane),
+            created_at,
+            None,
+            &Sums::population(1).with(Measure::Active, active),
+        );
     if !schedule.paused {
         let attributes = Attributes::from([
             (OF.to_owned(), Value::Text(text)),

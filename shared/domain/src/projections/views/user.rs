@@ -4,7 +4,7 @@ use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::linkage;
 use crate::entities::readings::User;
-use crate::projections::index::Measure;
+use crate::projections::index::{Measure, Sums};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::UserId;
 
@@ -19,12 +19,12 @@ pub(super) fn contributions(id: UserId, own: &State, linked: &State, lanes: Lane
             (Index::Users, lane),
             created_at,
             None,
-            &[(Measure::All, 1), (Measure::Active, i128::from(user.active))],
+            &Sums::population(1).with(Measure::Active, i128::from(user.active)),
         );
     listed.names = linkage::created(own).map(|(_, created)| created.clerk_user_id.clone());
     match user.last_login {
         Some(login) if user.active => {
-            listed.counted((Index::Logins, lane), login, None, &[(Measure::All, 1)])
+            listed.counted((Index::Logins, lane), login, None, &Sums::population(1))
         }
         Some(_) | None => listed,
     }
