@@ -2,14 +2,16 @@
 //! API (docs/contract/http.md, "Authentication"). The reads that these rules need are done by
 //! `shared/platform`.
 
+use crate::entities::linkage::Identity;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
+use crate::projections::links;
 use crate::projections::views;
 use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::values::digest;
-use crate::values::ids::{ClerkUserId, KeyHash, KeyId, UserId};
+use crate::values::ids::{ClerkUserId, EntityKey, KeyHash, KeyId, UserId};
 
 /// The only role that may use the admin API.
 pub const ADMIN: &str = "admin";
@@ -96,17 +98,28 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     }
 }
 
-/// The user that a look-up by login found; `None` if it found none. If several users have the same
-/// login, the one with the least id wins.
-///
-/// # Errors
-/// If the stored look-up cannot be interpreted.
-pub fn login_owner(lookups: &[Item]) -> Result<Option<UserId>, Corrupt> {
-    let Some(item) = lookups.first() else { return Ok(None) };
-    match keys::parse_login_lookup(&item.key) {
-        Some(user_id) => Ok(Some(user_id)),
-        None => Err(Corrupt::new(&item.key, "not a login's look-up")),
+/// Whom a session logs in as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// This user, or this stand-in.
+    As(UserId),
+    /// Nobody yet.
+    Nobody,
+    /// The identity was deleted: nobody, for ever.
+    Deleted,
+}
+
+/// Whom a session of an identity logs in as, by the identity's partition: of several users the one whose `user.created` is
+/// greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<Login, Corrupt> {
+    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
+    let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
+    if (Identity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
+        return Ok(Login::Deleted);
     }
+    let links = links::links_of(partition)?;
+    let greatest = links.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(greatest.map_or(Login::Nobody, |(user, _)| Login::As(user)))
 }
 
 /// What authorisation needs to know of an authenticated caller.
@@ -125,11 +138,11 @@ pub struct Caller {
 /// `deactivated` if the user is deactivated; [`AccessRefusal::NotAdmin`] if no event has
 /// created the user yet.
 pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, AccessRefusal> {
-    let user = User::of(&user.state);
+    let user = User::of(&user.state, &user.linkage.linked);
     if !user.active {
         return Err(deactivated);
     }
-    let clerk_user_id = user.created.ok_or(AccessRefusal::NotAdmin)?.clerk_user_id.clone();
+    let clerk_user_id = user.clerk_user_id.ok_or(AccessRefusal::NotAdmin)?.clone();
     Ok(Caller { clerk_user_id, role: user.role.map(str::to_owned) })
 }
 

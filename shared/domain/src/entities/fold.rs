@@ -17,10 +17,17 @@ pub enum Register {
     Deleted,
     /// Active, paused, deactivated, running, failed ...
     State,
-    /// A user's email.
+    /// The email of a user or of an identity.
     Email,
-    /// A user's role.
+    /// The role of a user or of an identity.
     Role,
+    /// A user's email as `user.updated` says: kept beside [`Register::Email`], because such an event may be one of an
+    /// identity (docs/contract/events.md, "Whose an identity is").
+    UpdatedEmail,
+    /// A user's role as `user.updated` says.
+    UpdatedRole,
+    /// What an identity says of whose it is.
+    ExternalId,
     /// A user's last reactivation, whatever became of its state since.
     Reactivated,
     /// A user's last login.
@@ -65,6 +72,10 @@ impl Event {
             Body::UserLoggedIn(data) => EntityKey::User(data.user_id),
             Body::UserDeactivated(data) => EntityKey::User(data.user_id),
             Body::UserReactivated(data) => EntityKey::User(data.user_id),
+            Body::IdentityCreated(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityUpdated(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityDeleted(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityLoggedIn(data) => EntityKey::Identity(data.clerk_user_id.clone()),
             Body::ApiKeyCreated(data) => EntityKey::ApiKey(data.key_id.clone()),
             Body::ApiKeyRevoked(data) => EntityKey::ApiKey(data.key_id.clone()),
             Body::TaskCreated(data) => EntityKey::Task(data.task_id),
@@ -107,14 +118,28 @@ impl Event {
 
     /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
     fn writes(&self) -> Registers {
-        use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Reactivated, Role, State, Timezone};
+        use Register::{
+            Created, Cron, Deleted, Email, ExternalId, LastLogin, Query, Reactivated, Role, State, Timezone,
+            UpdatedEmail, UpdatedRole,
+        };
         let none = Registers::default();
         match &self.body {
             Body::UserCreated(data) => none.with(Created).with(Email).and_if(data.role.is_some(), Role),
             Body::UserUpdated(data) => {
-                none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role)
+                let none = none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role);
+                none.and_if(data.email.is_some(), UpdatedEmail).and_if(data.role.is_some(), UpdatedRole)
             }
-            Body::UserLoggedIn(_) => none.with(LastLogin),
+            Body::IdentityCreated(data) => none
+                .with(Created)
+                .and_if(data.email.is_some(), Email)
+                .and_if(data.role.is_some(), Role)
+                .and_if(data.external_id.is_some(), ExternalId),
+            Body::IdentityUpdated(data) => none
+                .and_if(data.email.is_some(), Email)
+                .and_if(data.role.is_some(), Role)
+                .and_if(data.external_id.is_some(), ExternalId),
+            Body::IdentityDeleted(_) => none.with(State).with(Deleted),
+            Body::UserLoggedIn(_) | Body::IdentityLoggedIn(_) => none.with(LastLogin),
             Body::UserDeactivated(_) => none.with(State),
             Body::UserReactivated(_) => none.with(State).with(Reactivated),
             Body::ApiKeyCreated(_) => none.with(Created),

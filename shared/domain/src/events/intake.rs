@@ -196,7 +196,10 @@ fn schema_version(schema: &str) -> Result<Option<u32>, QuarantineReason> {
 /// The times among an event's listed fields, apart from the envelope's.
 fn listed_times(body: &Body) -> Vec<Timestamp> {
     match body {
-        Body::UserCreated(types::UserCreated { created_at, .. }) => created_at.iter().copied().collect(),
+        Body::UserCreated(types::UserCreated { created_at, .. })
+        | Body::IdentityCreated(types::IdentityCreated { created_at, .. }) => {
+            created_at.iter().copied().collect()
+        }
         Body::ExecutionStarted(data) => data.started_at.iter().copied().collect(),
         Body::ExecutionFailed(data) => std::iter::once(data.started_at).chain(data.completed_at).collect(),
         Body::ExecutionSucceeded(data) => std::iter::once(data.started_at).chain(data.completed_at).collect(),
@@ -206,6 +209,9 @@ fn listed_times(body: &Body) -> Vec<Timestamp> {
         | Body::UserLoggedIn(_)
         | Body::UserDeactivated(_)
         | Body::UserReactivated(_)
+        | Body::IdentityUpdated(_)
+        | Body::IdentityDeleted(_)
+        | Body::IdentityLoggedIn(_)
         | Body::ApiKeyCreated(_)
         | Body::ApiKeyRevoked(_)
         | Body::TaskCreated(_)

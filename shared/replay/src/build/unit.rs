@@ -61,6 +61,28 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         let mut writer = UnitWriter::new(self, unit, progress);
         match unit.stage {
             Stage::Entities => self.entities(unit, writer).await,
+            Stage::Identities => {
+                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |identity: JoinedIdentity, subtotals: &mut Subtotals| {
+                    let key = EntityKey::Identity(identity.clerk.clone());
+                    subtotals.identity(identity, lanes).map_err(|fault| LeftOut::new(&key, fault))
+                };
+                writer.write_all(gathered.people.take_identities(), make).await
+            }
+            Stage::People => {
+                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |(id, person), subtotals: &mut Subtotals| {
+                    let key = EntityKey::User(id);
+                    subtotals.person(id, person, lanes).map_err(|fault| LeftOut::new(&key, fault))
+                };
+                writer.write_all(gathered.people.take_people(), make).await
+            }
             Stage::Tasks => {
                 let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);
