@@ -5,7 +5,6 @@ use lambda_http::http::StatusCode;
 use torale_domain::events::clerk::WebhookFault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
-use torale_platform::store::StoreError;
 
 /// Why a webhook is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -16,21 +15,15 @@ pub enum WebhookRefusal {
     /// The signature is missing, too old or invalid.
     #[error(transparent)]
     Signature(#[from] BadSignature),
-    /// The payload can't be mapped to events.
+    /// The payload can't be mapped to an event.
     #[error(transparent)]
     Payload(#[from] WebhookFault),
-    /// SQS has not taken the events.
+    /// SQS has not taken the event.
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// An error that any endpoint may have.
     #[error(transparent)]
     Admin(#[from] AdminError),
-}
-
-impl From<StoreError> for WebhookRefusal {
-    fn from(error: StoreError) -> Self {
-        Self::Admin(error.into())
-    }
 }
 
 impl WebhookRefusal {

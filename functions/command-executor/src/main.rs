@@ -31,6 +31,7 @@ async fn executor() -> Result<Executor<ClerkBans, TemporalPauses, MessageQueue>,
         events: MessageQueue::connect().await,
         forward,
         handled: config::commands_handled()?,
+        schedules: config::temporal_schedule_pattern()?,
         clock: clock::system,
     })
 }

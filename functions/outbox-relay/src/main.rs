@@ -16,12 +16,14 @@ const TIME: Duration = Duration::from_secs(45);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logging::start();
-    let parts =
-        &Parts::build(|| async { Ok((Store::connect().await, MessageQueue::connect_commands().await)) });
+    let parts = &Parts::build(|| async {
+        let (commands, events) = (MessageQueue::connect_commands().await, MessageQueue::connect().await);
+        Ok((Store::connect().await, commands, events))
+    });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;
-        let (store, queue) = parts.get().await;
-        outbox_relay::handle(store, queue, clock::system, deadline).await.map_err(Error::from)
+        let (store, commands, events) = parts.get().await;
+        outbox_relay::handle(store, commands, events, clock::system, deadline).await.map_err(Error::from)
     }))
     .await
 }

@@ -28,16 +28,17 @@ use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usag
 use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
-use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
+use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials, Login};
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
-use torale_domain::events::clerk;
+use torale_domain::entities::linkage;
 use torale_domain::projections::entity::Entity;
+use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::values::ids::{ClerkUserId, KeyHash, UserId};
+use torale_domain::values::ids::{KeyHash, UserId};
 use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
@@ -74,11 +75,21 @@ pub(crate) enum VerifiedCredentials {
     Session(Session),
 }
 
+/// Whose credentials are.
+struct Owner {
+    /// The user; of a session that logs in as nobody, the id under which its requests are counted.
+    user_id: UserId,
+    /// Whether the session logs in as nobody: there is neither a user nor an identity that stands in for one.
+    is_nobody: bool,
+    caller: CallerIdentity,
+}
+
 /// Whose credentials are, and the generation of projections that says so.
 #[derive(Debug)]
 pub(crate) struct CredentialLookup {
     credentials: VerifiedCredentials,
     pub(crate) user_id: UserId,
+    is_nobody: bool,
     pub(crate) caller: CallerIdentity,
     pub(crate) generation: Generation,
 }
@@ -140,16 +151,16 @@ impl VerifiedCredentials {
         }
     }
 
-    /// The partition that says whose the credentials are.
-    fn look_up_pk(&self) -> String {
+    /// The rows that say whose the credentials are.
+    fn look_up_range(&self) -> Range {
         match self {
-            Self::Key(hash) => keys::key_lookup_pk(hash),
-            Self::Session(session) => keys::login_lookup_pk(&session.subject),
+            Self::Key(hash) => Range { pk: keys::key_lookup_pk(hash), limit: Some(1), ..Range::default() },
+            Self::Session(session) => links::identity_reads(&session.subject),
         }
     }
 
-    /// Whose the credentials are, by the rows of their partition.
-    fn owner(&self, rows: &[Item]) -> Result<(UserId, CallerIdentity), Rejection> {
+    /// Whose the credentials are, by their rows.
+    fn owner(&self, rows: &[Item]) -> Result<Owner, Rejection> {
         let unreadable = |corrupt: Corrupt| Rejection::new(StoreError::from(corrupt), self.caller());
         match self {
             Self::Key(_) => {
@@ -162,14 +173,23 @@ impl VerifiedCredentials {
                 if owner.revoked {
                     return Err(Rejection::new(invalid, Some(caller)));
                 }
-                Ok((owner.user_id, caller))
+                Ok(Owner { user_id: owner.user_id, is_nobody: false, caller })
             }
             Self::Session(session) => {
-                let user_id = credentials::login_owner(rows).map_err(unreadable)?;
+                let login = credentials::login(&session.subject, rows).map_err(unreadable)?;
+                let user_id = match login {
+                    Login::As(user_id) => Some(user_id),
+                    Login::Nobody | Login::Deleted => None,
+                };
                 let principal = session_principal(session, user_id);
                 let caller = CallerIdentity { method: AuthMethod::Session, principal };
-                // A user whom no event has created yet is counted too, and is then found to be no administrator.
-                Ok((user_id.unwrap_or_else(|| clerk::derived(&session.subject)), caller))
+                if login == Login::Deleted {
+                    let refusal = AdminError::Refused(AccessRefusal::InvalidToken);
+                    return Err(Rejection::new(refusal, Some(caller)));
+                }
+                // Whoever is authenticated is counted, and is then found to be no administrator.
+                let counted_as = user_id.unwrap_or_else(|| linkage::derived(&session.subject));
+                Ok(Owner { user_id: counted_as, is_nobody: user_id.is_none(), caller })
             }
         }
     }
@@ -182,12 +202,19 @@ impl VerifiedCredentials {
         }
     }
 
-    /// Whether a session contradicts the projections: its token says that the user is no administrator, or the login
-    /// belongs to another user by now.
-    fn contradicts(&self, clerk_user_id: &ClerkUserId) -> bool {
+    /// Whether a session's token says that its user is no administrator, whatever the projections say.
+    const fn demotes(&self) -> bool {
         match self {
             Self::Key(_) => false,
-            Self::Session(session) => session.demoted || session.subject != *clerk_user_id,
+            Self::Session(session) => session.demoted,
+        }
+    }
+
+    /// The identity at the provider that presents the credentials: of a session its own, of an API key that of its user.
+    fn identity_of(&self, user: Caller) -> Caller {
+        match self {
+            Self::Key(_) => user,
+            Self::Session(session) => Caller { clerk_user_id: session.subject.clone(), ..user },
         }
     }
 }
@@ -238,10 +265,10 @@ impl Identity {
         auth: &AuthRequest<'_>,
         credentials: VerifiedCredentials,
     ) -> Result<CredentialLookup, Rejection> {
-        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_pk())).await;
+        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_range())).await;
         let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
-        let (user_id, caller) = credentials.owner(&rows)?;
-        Ok(CredentialLookup { credentials, user_id, caller, generation })
+        let Owner { user_id, is_nobody, caller } = credentials.owner(&rows)?;
+        Ok(CredentialLookup { credentials, user_id, is_nobody, caller, generation })
     }
 
     /// Finds out whether the caller may be answered: one round trip to the store. The request is counted against the rate
@@ -252,7 +279,11 @@ impl Identity {
             Ok(found) => found,
             Err(error) => return unauthenticated(error),
         };
-        let caller = credentials::caller(&user, lookup.credentials.refusal_if_deactivated());
+        let caller = match lookup.is_nobody {
+            true => Err(AccessRefusal::NotAdmin),
+            false => credentials::caller(&user, lookup.credentials.refusal_if_deactivated()),
+        };
+        let caller = caller.map(|user| lookup.credentials.identity_of(user));
         if let Err(refusal @ (AccessRefusal::InvalidKey | AccessRefusal::InvalidToken)) = caller {
             return unauthenticated(AdminError::Refused(refusal));
         }
@@ -280,17 +311,16 @@ impl Identity {
         caller: Result<Caller, AccessRefusal>,
     ) -> Result<(), AdminError> {
         let caller = caller.map_err(AdminError::Refused)?;
-        if credentials.contradicts(&caller.clerk_user_id) {
+        if credentials.demotes() {
             return Err(AdminError::Refused(AccessRefusal::NotAdmin));
         }
         credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(AdminError::Refused)
     }
 }
 
-/// Reads the partition that says whose credentials are, in the live generation.
-async fn read_look_up(auth: &AuthRequest<'_>, pk: String) -> Result<(Vec<Item>, Generation), StoreError> {
+/// Reads the rows that say whose credentials are, in the live generation.
+async fn read_look_up(auth: &AuthRequest<'_>, range: Range) -> Result<(Vec<Item>, Generation), StoreError> {
     let AuthRequest { store, generations, usage, .. } = *auth;
-    let range = Range { pk, limit: Some(1), ..Range::default() };
     let read = |generation: Generation| {
         let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
         async move { TableReader::of(store, &generation, usage).read(reads).await }

@@ -214,14 +214,27 @@ fn for_queue(message: Value) -> String {
     message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The id of a task's Temporal schedule by a pattern, for tasks of which no event has named one; `None` if the pattern
-/// makes no id.
-pub fn schedule_by_pattern(pattern: &str, task: &TaskId) -> Option<ScheduleId> {
-    ScheduleId::parse(&pattern.replace(TASK_IN_PATTERN, &task.to_string()))
+/// How the Temporal schedules of tasks are called of which no event has named one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulePattern {
+    before: String,
+    after: String,
 }
 
-/// What stands for the task's id in a pattern of schedule ids.
-pub const TASK_IN_PATTERN: &str = "{task_id}";
+impl SchedulePattern {
+    /// Reads a pattern: a text with `{task_id}` in it. `None` if it makes no schedule's id.
+    pub fn parse(pattern: &str) -> Option<Self> {
+        let (before, after) = pattern.split_once("{task_id}")?;
+        let pattern = Self { before: before.to_owned(), after: after.to_owned() };
+        // All task ids have the same length.
+        pattern.id(&TaskId(Uuid::nil())).map(|_| pattern)
+    }
+
+    /// The id of a task's schedule.
+    pub fn id(&self, task: &TaskId) -> Option<ScheduleId> {
+        ScheduleId::parse(&format!("{}{task}{}", self.before, self.after))
+    }
+}
 
 impl ReceivedCommand {
     /// A note for people, stored by the other system with what the command changed.

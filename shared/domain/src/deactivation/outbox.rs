@@ -1,4 +1,5 @@
-//! The outbox: which commands a deactivation must still send.
+//! The outbox: which commands a deactivation must still send, and which events of this system the consumer must still
+//! see.
 //!
 //! The transaction that deactivates a user also writes an outbox entry. The entry is deleted only
 //! after the queue has accepted every command that follows from it. It names neither tasks nor
@@ -58,6 +59,12 @@ pub enum OutboxAction {
         /// The time of the event that created or resumed it.
         since: Timestamp,
     },
+    /// No command, but an event of this system, for the consumer: it may concern other users than its own.
+    #[serde(rename = "event")]
+    Announce {
+        /// The event's message.
+        message: String,
+    },
 }
 
 /// An outbox entry as it is stored.
@@ -83,6 +90,7 @@ impl OutboxEntry {
             OutboxAction::StopResumed { command, since } => {
                 format!("{} {} {}", since.millis(), command.kind(), command.target())
             }
+            OutboxAction::Announce { .. } => "event".to_owned(),
         };
         let key = keys::outbox(&self.cause.event, &target);
         let attributes = Attributes::from([(ENTRY.to_owned(), Value::Text(serde_json::to_string(self)?))]);
@@ -90,9 +98,20 @@ impl OutboxEntry {
     }
 }
 
-/// The next commands of an outbox entry.
+/// The queue that takes the messages of an outbox entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutgoingQueue {
+    /// `torale-commands`.
+    Commands,
+    /// `torale-events`.
+    Events,
+}
+
+/// The next messages of an outbox entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxStep {
+    /// The queue that they are for.
+    pub queue: OutgoingQueue,
     /// The messages to send.
     pub messages: Vec<String>,
     /// The cursor of the entry once they are sent; `None` if the entry is then complete.
@@ -128,7 +147,7 @@ impl StoredOutboxEntry {
             OutboxAction::StopResumed { command: Command::PauseTask { task_id, .. }, .. } => {
                 vec![whole(keys::task_schedules(*task_id))]
             }
-            OutboxAction::StopResumed { .. } => Vec::new(),
+            OutboxAction::StopResumed { .. } | OutboxAction::Announce { .. } => Vec::new(),
         };
         ReadPlan::ranges(ranges).consistent()
     }
@@ -157,10 +176,12 @@ impl StoredOutboxEntry {
         let (user_id, clerk_user_id) = match action {
             OutboxAction::StopResumed { command, since } => {
                 let command = command.with_schedules(schedule_ids(&rows.owned)?);
-                return Ok(OutboxStep {
-                    messages: vec![command.message(cause, command_time(*at, *since))],
-                    cursor: None,
-                });
+                let messages = vec![command.message(cause, command_time(*at, *since))];
+                return Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor: None });
+            }
+            OutboxAction::Announce { message } => {
+                let messages = vec![message.clone()];
+                return Ok(OutboxStep { queue: OutgoingQueue::Events, messages, cursor: None });
             }
             OutboxAction::StopUser { user_id, clerk_user_id } => (*user_id, clerk_user_id),
         };
@@ -184,7 +205,8 @@ impl StoredOutboxEntry {
             messages.push(command.message(cause, at));
         }
         let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
-        Ok(OutboxStep { messages, cursor: last.map(|row| row.key.sk.clone()) })
+        let cursor = last.map(|row| row.key.sk.clone());
+        Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor })
     }
 }
 

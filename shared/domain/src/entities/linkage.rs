@@ -28,6 +28,12 @@ pub fn derived(clerk: &ClerkUserId) -> UserId {
     UserId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("clerk:{}", clerk.as_str()).as_bytes()))
 }
 
+/// Whether an id may be [`derived`] from an identity's: it is a UUID of version 5. Its user's events may then concern other
+/// users, who belong to that identity.
+pub fn may_be_derived(user: UserId) -> bool {
+    user.0.get_version_num() == 5
+}
+
 /// What decides whether a user id is linked to an identity, as far as it depends on the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existence {

@@ -201,11 +201,13 @@ impl LinkDiff {
         self.diff.shrinking()
     }
 
-    /// The writes, each guarded by what was read; none if the link is up to date.
+    /// Whether the link is up to date: nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.diff.is_empty()
+    }
+
+    /// The writes, and the checks that what they were planned from still holds. These alone if the link is up to date.
     pub fn writes(self, found: &FoundItems) -> Vec<Write> {
-        if self.diff.is_empty() {
-            return Vec::new();
-        }
         let mut writes = self.diff.writes(found);
         writes.extend(self.checks);
         writes

@@ -1,22 +1,23 @@
-//! After users and identities are stored, the links between them are brought up to date
-//! (`domain/projections/links.rs`), also for events without effect: whoever stored them may have died before the links.
+//! Brings the links between users and identities up to date, after their events are committed
+//! (`domain/projections/links.rs`). Also for events without effect: whoever committed them may have died before the links.
 //!
-//! An identity whose deletion deactivates a user causes what an administrator's deactivation causes: an outbox entry in
-//! the transaction that deactivates. What has been asked for is noted beside it, so that it is asked for once, whichever
-//! generation was written first.
+//! An identity whose deletion deactivates a user causes what a deactivation by an administrator causes: an outbox entry
+//! in the transaction that deactivates. A note beside it says which deletion was seen to, so that its commands are
+//! requested once, whichever generation was written first.
 
-use crate::clock;
+use super::batch::EntityBatch;
+use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};
-use std::collections::BTreeSet;
-use tokio::time::Instant;
-use torale_domain::deactivation::outbox::{
-    OutboxAction, OutboxEntry, RequestedDeletion, deletion_cause,
-};
-use torale_domain::events::Event;
+use std::collections::{BTreeSet, HashMap};
+use tokio::time::{Instant, timeout_at};
+use torale_domain::deactivation::causes::{RequestedDeletion, deletion_cause};
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
+use torale_domain::events::{Bounded, Event};
 use torale_domain::projections::links::{self, LinkReads};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::keys::CONTROL_TABLE;
+use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::storage::write::{Write, insert};
 use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
@@ -30,36 +31,66 @@ const PARALLEL: usize = 8;
 pub(super) struct LinkWriter<'a> {
     pub(super) store: &'a Store,
     pub(super) generation: &'a Generation,
-    /// The pointer under which commands are asked for; `None` where none may be: beside the live generation, in a replay.
+    /// The pointer under which commands are requested; `None` where none may be: in the shadow generation, and in a
+    /// replay.
     pub(super) commands: Option<&'a GenerationPointer>,
     pub(super) now: Timestamp,
     pub(super) deadline: Instant,
     pub(super) usage: &'a Usage,
 }
 
+/// The users and identities of a batch, each with the positions of its messages.
+pub(super) fn people(entities: &[EntityBatch]) -> Vec<(EntityKey, Vec<usize>)> {
+    let people =
+        entities.iter().filter(|batch| matches!(batch.entity, EntityKey::User(_) | EntityKey::Identity(_)));
+    people.map(|batch| (batch.entity.clone(), batch.messages.clone())).collect()
+}
+
+/// What came of bringing links up to date.
+#[derive(Debug, Default)]
+pub(super) struct LinkReport {
+    /// The positions of the messages that must come again.
+    pub(super) failed: Vec<usize>,
+    /// The positions of messages with a link that can never be written, with the reason.
+    pub(super) unwritable: Vec<(Vec<usize>, Bounded)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("lost a race")]
+    Race,
+    /// What a user and their identities say is too large for one item.
+    #[error(transparent)]
+    DoesNotFit(#[from] DoesNotFit),
+}
+
 impl LinkWriter<'_> {
-    /// The links that events of these entities can concern; returns the entities for which that failed.
-    pub(super) async fn write(&self, entities: impl IntoIterator<Item = &EntityKey>) -> BTreeSet<EntityKey> {
-        let people = entities
-            .into_iter()
-            .filter(|entity| matches!(entity, EntityKey::User(_) | EntityKey::Identity(_)));
+    /// Brings all links up to date that events of these users and identities can concern.
+    pub(super) async fn write(&self, people: &[(EntityKey, Vec<usize>)]) -> LinkReport {
         let each: Vec<_> = people
-            .map(|entity| async move {
-                let written = tokio::time::timeout_at(self.deadline, Box::pin(self.links_of(entity))).await;
-                let written =
-                    written.unwrap_or_else(|_elapsed| Err(StoreError::Unavailable("no time left".to_owned())));
-                written.err().map(|error| (entity.clone(), error))
+            .iter()
+            .map(|(entity, messages)| async move {
+                let linked = timeout_at(self.deadline, Box::pin(self.links_of(entity))).await;
+                let linked = linked.unwrap_or_else(|_elapsed| Err(no_time_left().into()));
+                (messages, linked.inspect_err(|error| tracing::warn!(%error, "links are not up to date")))
             })
             .collect();
-        let failed = stream::iter(each).buffer_unordered(PARALLEL).filter_map(std::future::ready);
-        let failed = failed.map(|(entity, error)| {
-            tracing::warn!(%error, "the links of a user or an identity are not up to date");
-            entity
-        });
-        failed.collect().await
+        let mut report = LinkReport::default();
+        for (messages, result) in stream::iter(each).buffer_unordered(PARALLEL).collect::<Vec<_>>().await {
+            match result {
+                Ok(()) => {}
+                Err(LinkError::DoesNotFit(fault)) => {
+                    report.unwritable.push((messages.clone(), Bounded::new(&fault)));
+                }
+                Err(LinkError::Store(_) | LinkError::Race) => report.failed.extend(messages),
+            }
+        }
+        report
     }
 
-    async fn links_of(&self, entity: &EntityKey) -> Result<(), StoreError> {
+    async fn links_of(&self, entity: &EntityKey) -> Result<(), LinkError> {
         match Some(entity) {
             Some(EntityKey::Identity(clerk)) => {
                 for user in self.users_of(clerk).await? {
@@ -67,9 +98,8 @@ impl LinkWriter<'_> {
                 }
             }
             Some(EntityKey::User(user)) => {
-                let reader = TableReader::of(self.store, self.generation, self.usage);
-                let found = reader.read(links::user_reads(*user)).await?;
-                let clerks = links::identities_of(*user, &found)?;
+                let found = self.reader().read(links::user_reads(*user)).await?;
+                let clerks = links::identities_of(*user, &found).map_err(StoreError::from)?;
                 // The user's own links come last: an identity that is no longer the user's is found by them until then.
                 for clerk in &clerks {
                     for other in self.users_of(clerk).await?.into_iter().filter(|other| other != user) {
@@ -85,53 +115,59 @@ impl LinkWriter<'_> {
         Ok(())
     }
 
-    async fn users_of(&self, clerk: &ClerkUserId) -> Result<BTreeSet<UserId>, StoreError> {
-        let reader = TableReader::of(self.store, self.generation, self.usage);
-        let reads = ReadPlan::ranges(vec![links::identity_reads(clerk)]).consistent();
-        let partition = reader.read(reads).await?.take_ranges(1).into_iter().flatten().collect::<Vec<_>>();
-        Ok(links::users_of(clerk, &partition)?)
+    fn reader(&self) -> TableReader<'_> {
+        TableReader::of(self.store, self.generation, self.usage)
     }
 
-    /// Brings one link up to date; a lost race is tried again until the deadline.
-    async fn link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), StoreError> {
-        let mut tries = 0;
+    async fn users_of(&self, clerk: &ClerkUserId) -> Result<BTreeSet<UserId>, StoreError> {
+        let reads = ReadPlan::ranges(vec![links::identity_reads(clerk)]).consistent();
+        let partition = self.reader().read(reads).await?.take_ranges(1).into_iter().flatten();
+        Ok(links::users_of(clerk, &partition.collect::<Vec<_>>())?)
+    }
+
+    /// Brings one link up to date. A lost race is tried again until the deadline.
+    async fn link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
+        let mut retries = Retries::until(self.deadline);
         loop {
-            match self.try_link(user, clerk).await {
-                Ok(()) => return Ok(()),
-                Err(TransactError::Failed(error)) => return Err(error),
-                Err(TransactError::Race) => tokio::time::sleep(clock::backoff(tries)).await,
+            match self.try_to_link(user, clerk).await {
+                Err(LinkError::Race) if retries.pause().await => {}
+                finished => return finished,
             }
-            tries = tries.saturating_add(1);
         }
     }
 
-    async fn try_link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), TransactError> {
-        let reader = TableReader::of(self.store, self.generation, self.usage);
+    async fn try_to_link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
+        let reader = self.reader();
         let link = LinkReads::new(user, clerk.clone());
         let found = reader.read(link.reads()).await?;
         let diff = link.diff(&found, self.generation.lanes).map_err(unplannable)?;
-        let wanted = diff.keys();
-        let found = if wanted.is_empty() {
-            std::collections::HashMap::new()
-        } else {
-            reader.read(ReadPlan::gets(wanted).consistent()).await?.items
+        let requests = match (self.commands, &diff.deactivated_by) {
+            (Some(pointer), Some(deleted)) => self.requests(pointer, user, clerk, deleted).await?,
+            _no_commands => Vec::new(),
         };
-        let deleted = diff.deactivated_by.clone();
-        let table = self.generation.table();
-        let mut writes: Vec<(String, Write)> =
-            diff.writes(&found).into_iter().map(|write| (table.clone(), write)).collect();
-        if let (Some(pointer), Some(deleted)) = (self.commands, deleted) {
-            let commands = self.commands(pointer, user, clerk, &deleted).await?;
-            writes.extend(commands.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write)));
-        }
-        if writes.is_empty() {
+        if diff.is_empty() && requests.is_empty() {
             return Ok(());
         }
-        self.store.transact_across(writes, self.usage).await
+        let shrinking = diff.keys();
+        let found = match shrinking.is_empty() {
+            true => HashMap::new(),
+            false => reader.read(ReadPlan::gets(shrinking).consistent()).await?.items,
+        };
+        let table = self.generation.table();
+        let writes = diff.writes(&found);
+        writes.iter().try_for_each(|write| ItemLimits::STORE.check_write(write))?;
+        let writes = writes.into_iter().map(|write| (table.clone(), write));
+        let requests = requests.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write));
+        match self.store.transact_across(writes.chain(requests).collect(), self.usage).await {
+            Ok(()) => Ok(()),
+            Err(TransactError::Race) => Err(LinkError::Race),
+            Err(TransactError::Failed(error)) => Err(error.into()),
+        }
     }
 
-    /// The outbox entry of a deletion, unless it has been made before; with the check that the generation is live.
-    async fn commands(
+    /// The outbox entry for a deletion with the note that it was requested, and the check that the generation is live;
+    /// nothing if it was requested before.
+    async fn requests(
         &self,
         pointer: &GenerationPointer,
         user: UserId,
@@ -143,12 +179,19 @@ impl LinkWriter<'_> {
         if requested.is_noted(noted.as_ref()) {
             return Ok(Vec::new());
         }
-        let what = OutboxAction::Everything { user_id: user, clerk_user_id: clerk.clone() };
-        let generation = pointer.live.name.clone();
-        let entry = OutboxEntry { cause: deletion_cause(user, deleted), at: self.now, generation, what };
+        let entry = OutboxEntry {
+            cause: deletion_cause(user, deleted),
+            at: self.now,
+            generation: pointer.live.name.clone(),
+            action: OutboxAction::StopUser { user_id: user, clerk_user_id: clerk.clone() },
+        };
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
         Ok(vec![insert(entry), requested.note(noted.as_ref()), pointer.unchanged()])
     }
+}
+
+fn no_time_left() -> StoreError {
+    StoreError::Unavailable("no time left".to_owned())
 }
 
 fn unplannable(error: PlanError) -> StoreError {
@@ -157,4 +200,3 @@ fn unplannable(error: PlanError) -> StoreError {
         PlanError::UnreadableEvent(error) => StoreError::Refused(error.to_string()),
     }
 }
-

@@ -6,6 +6,7 @@ use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
 use torale_domain::projections::build::{EntityFault, Subtotals, counter};
+use torale_domain::projections::people::JoinedIdentity;
 use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::{
     RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, subtotals,

@@ -132,9 +132,9 @@ fn a_command_of_an_earlier_release_names_no_schedules() {
 #[test]
 fn a_schedule_that_nobody_named_has_its_id_by_a_pattern() {
     let task = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
-    let of = |pattern| schedule_by_pattern(pattern, &task).map(|id| id.as_str().to_owned());
+    let of = |pattern| SchedulePattern::parse(pattern)?.id(&task).map(|id| id.as_str().to_owned());
     assert_eq!(of("task-{task_id}").as_deref(), Some("task-22222222-0000-4000-8000-000000000001"));
-    assert_eq!(of("everything").as_deref(), Some("everything"));
+    assert_eq!(of("everything"), None, "one schedule for all tasks");
     assert_eq!(of(""), None);
 }
 
