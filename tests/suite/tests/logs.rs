@@ -14,7 +14,7 @@ use metrics::cloudwatch::CloudWatch;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tokio::time::Instant;
-use torale_domain::deactivation::commands::Command;
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
@@ -124,6 +124,7 @@ fn executor(events: &FakeSqs) -> Executor<Willing, Willing, MessageQueue> {
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),
+        schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
         clock: || NOW,
     }
 }
@@ -316,8 +317,8 @@ async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pause
 }
 
 /// The webhook and the executor get messages that are not theirs.
-async fn wrong_messages(stack: &Stack, events: &[String]) {
-    let webhook = Webhook::new(PRIVATE[6], stack.store(), FakeSqs::default().client(), || NOW);
+async fn wrong_messages(events: &[String]) {
+    let webhook = Webhook::new(PRIVATE[6], FakeSqs::default().client(), || NOW);
     let request = Request::builder().method("POST").uri("https://localhost/webhooks/clerk");
     let request = request.header("svix-id", "msg_1").header("svix-timestamp", "1774953030");
     let request = request.header("svix-signature", format!("v1,{}", PRIVATE[5]));
@@ -342,7 +343,7 @@ async fn jobs(stack: &Stack) {
     let until = || Instant::now() + stack::LONG;
     stack.consume(&late_task().into_messages()).await;
     let down = FakeSqs::unreachable();
-    outbox_relay::handle(&stack.store(), &down.client(), || NOW, until()).await.unwrap();
+    outbox_relay::handle(&stack.store(), &down.client(), &down.client(), || NOW, until()).await.unwrap();
     let sources = MetricSources {
         store: stack.store(),
         generations: Generations::default(),
@@ -402,7 +403,7 @@ async fn log_never_has_keys_tokens_emails_queries_or_bodies() {
     }
 
     requests(&stack).await;
-    wrong_messages(&stack, &messages).await;
+    wrong_messages(&messages).await;
     jobs(&stack).await;
 
     let lines = log.lines();

@@ -110,7 +110,10 @@ async fn relay(stack: &Stack, commands: &FakeSqs) -> Value {
 
 async fn relay_at(stack: &Stack, commands: &FakeSqs, clock: Clock) -> Value {
     let (store, deadline) = (stack.store_as("OutboxRelay"), Instant::now() + Duration::from_secs(30));
-    let answer = outbox_relay::handle(&store, &commands.client(), clock, deadline).await.unwrap();
+    let answer =
+        outbox_relay::handle(&store, &commands.client(), &FakeSqs::unreachable().client(), clock, deadline)
+            .await
+            .unwrap();
     serde_json::to_value(answer).unwrap()
 }
 

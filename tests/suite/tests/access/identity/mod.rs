@@ -8,8 +8,6 @@ mod settings;
 
 use serde_json::{Value, json};
 use temporal_schedules::Schedules;
-use torale_domain::storage::keys;
-use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::DAY;
 use torale_platform::identity::IdentitySettings;
 use torale_platform::serve::App;
@@ -180,15 +178,4 @@ async fn session_role_in_the_token_only_takes_permissions_away() {
     let promoted = TestKey::A.sign(&clerk::header("a").to_string(), &promoted.to_string());
 
     assert_eq!(world.admits(&promoted).await, is(FORBIDDEN));
-}
-
-/// Between two reads of a request a user may get another login: the older look-up then leads to the wrong session.
-#[tokio::test]
-async fn session_with_an_outdated_look_up_is_forbidden() {
-    let world = World::start().await;
-    let stale = keys::login_lookup(&ClerkUserId::parse("user_stale").unwrap(), UserId::parse(ADMIN).unwrap());
-    world.system.put(&keys::projections_table(keys::FIRST_GENERATION), &stale, []).await;
-
-    assert_eq!(world.admits(&clerk::token("user_stale")).await, is(FORBIDDEN));
-    assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
 }
