@@ -88,7 +88,8 @@ fn distinct_ids(commands: &FakeSqs) -> usize {
 fn expected(tasks: u128, keys: u128) -> Vec<(String, String)> {
     let keys = (0..keys).map(|n| ("api_key.revoke".to_owned(), key_id(n)));
     let tasks = (0..tasks).map(|n| ("task.pause".to_owned(), task_id(n)));
-    let mut all: Vec<_> = keys.chain(tasks).chain([("user.ban".to_owned(), USER.to_owned())]).collect();
+    let ban = ("user.ban".to_owned(), format!("user_{USER}"));
+    let mut all: Vec<_> = keys.chain(tasks).chain([ban]).collect();
     all.sort();
     all
 }
