@@ -4,6 +4,7 @@ mod build;
 mod compare;
 mod generations;
 mod live;
+mod poisons;
 mod quarantine;
 mod restore;
 mod steps;
