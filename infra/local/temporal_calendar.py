@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -170,6 +171,8 @@ def compare_all(server: str, zones: Path, specs: list[Spec], own: list[list[list
             failed += compare(temporal, specs[part], own[part])
         finally:
             temporal.stop()
+        if len(specs) > SCHEDULES_A_SERVER:
+            print(f"{min(part.stop, len(specs))} of {len(specs)}, {failed} differ", flush=True)
     return failed
 
 
@@ -181,6 +184,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--if-available", action="store_true", help="for the shell script")
     options = parser.parse_args()
+    # Also when it is ended from outside, the server is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         zones = Path(folder, "zones")
         subprocess.run([options.calendar, "zones", zones], check=True)

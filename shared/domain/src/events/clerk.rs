@@ -40,7 +40,7 @@ pub enum WebhookFault {
     /// A needed field is missing or of the wrong kind.
     #[error("{0} is needed")]
     Needed(&'static str),
-    /// The event would be set aside by our own intake.
+    /// Our own intake would quarantine the event.
     #[error(transparent)]
     Refused(#[from] QuarantineReason),
 }
@@ -50,7 +50,7 @@ pub enum WebhookFault {
 pub struct Payload {
     /// Its type, as Clerk names it.
     pub kind: String,
-    /// What it tells; `None` for a type that has no event of ours.
+    /// What it says; `None` for a type that has no event of ours.
     pub notice: Option<Notice>,
 }
 
@@ -72,7 +72,7 @@ enum Change {
 }
 
 impl Payload {
-    /// What a payload must be, as JSON Schema. What must be in it beside its type depends on that.
+    /// What a payload must be, as JSON Schema. What else must be in it depends on its type.
     pub fn schema() -> Value {
         let kinds = "`user.created`, `user.updated`, `user.deleted` and `session.created` must name a user and a time; \
                      others are ignored.";

@@ -256,7 +256,7 @@ pub struct UnitProgress {
     pub written: u64,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
-    /// What it has read and written.
+    /// How much it has read and written.
     pub tally: Tally,
 }
 
