@@ -1,4 +1,4 @@
-"""What the system costs: measured units (docs/benchmarks) times public prices. Prints the tables of docs/operations.md.
+"""What the system costs: measured units (docs/benchmarks) times public prices. Writes the tables of docs/operations.md.
 
     cost = units * price of a unit, added up; the rows name both.
 
@@ -44,9 +44,9 @@ PLATFORM_BYTES = 400
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
-# Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are told only when events come; those of
-# the executor. What tells of faults costs nothing while there are none.
-ALWAYS_TOLD, TOLD_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 25, 3
+# Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are published only when events arrive; those of
+# the executor. Metrics about faults cost nothing while there are none.
+ALWAYS_PUBLISHED, PUBLISHED_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 25, 3
 
 Row = tuple[str, str, float]
 
@@ -86,7 +86,7 @@ def per_million_requests(endpoint: str) -> list[Row]:
         ("HTTP API", "1M x $1.00/M", 1e6 * API_REQUEST),
         (f"{units} read units", f"{units}M x $0.125/M", units * 1e6 * READ_UNIT),
         (f"{record} write units (limit, record)", f"{record}M x $0.625/M", record * 1e6 * WRITE_UNIT),
-        (f"{indexed} write units (index of the trail)", f"{indexed}M x $0.625/M", indexed * 1e6 * WRITE_UNIT),
+        (f"{indexed} write units (index of the audit trail)", f"{indexed}M x $0.625/M", indexed * 1e6 * WRITE_UNIT),
         ("function", f"{REQUEST_SECONDS} s x {REQUEST_GB} GB",
          1e6 * (REQUEST_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
         log_lines(1_000_000, 1),
@@ -101,11 +101,11 @@ def idle_month() -> list[Row]:
     polls = 2 * 5 * 3 * RUNS_A_MONTH
     seals = 6 * 24 * 30
     return [
-        ("metrics of our own", f"{ALWAYS_TOLD} x $0.30", ALWAYS_TOLD * METRIC_MONTH),
-        ("telling them, every minute", f"{RUNS_A_MONTH:,} calls x $0.01/1,000", RUNS_A_MONTH * METRICS_CALL),
+        ("custom metrics", f"{ALWAYS_PUBLISHED} x $0.30", ALWAYS_PUBLISHED * METRIC_MONTH),
+        ("publishing them, every minute", f"{RUNS_A_MONTH:,} calls x $0.01/1,000", RUNS_A_MONTH * METRICS_CALL),
         ("alarms", f"{watched} metrics x $0.10", watched * ALARM_METRIC_MONTH),
         ("dashboard", "1 x $3.00", DASHBOARD_MONTH),
-        ("key that seals, confirmed every ten minutes", f"$1 + {seals:,} signatures",
+        ("sealing key, at least one seal every ten minutes", f"$1 + {seals:,} signatures",
          KMS_KEY_MONTH + seals * KMS_SIGNATURE),
         (f"{jobs} jobs a minute", f"{runs:,} runs x {JOB_SECONDS} s x {REQUEST_GB} GB",
          runs * (JOB_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
@@ -117,29 +117,29 @@ def idle_month() -> list[Row]:
 
 
 def month_with_events() -> list[Row]:
-    told = TOLD_WITH_EVENTS
+    published = PUBLISHED_WITH_EVENTS
     return [
-        ("metrics of the consumer and of the types of events", f"{told} x $0.30", told * METRIC_MONTH),
+        ("metrics of the consumer and of the types of events", f"{published} x $0.30", published * METRIC_MONTH),
         ("metrics of the executor, if there are commands in every hour", f"{COMMAND_METRICS} x $0.30", COMMAND_METRICS * METRIC_MONTH),
-        ("asking how long the oldest event has waited", f"{2 * RUNS_A_MONTH:,} calls x $0.01/1,000", 2 * RUNS_A_MONTH * METRICS_CALL),
+        ("reading the age of the oldest event", f"{2 * RUNS_A_MONTH:,} calls x $0.01/1,000", 2 * RUNS_A_MONTH * METRICS_CALL),
     ]
 
 
 def markdown(title: str, rows: list[Row]) -> str:
     lines = [f"**{title}**\n", "| what | units x price | dollars |", "|---|---|---|"]
     lines += [f"| {what} | {how} | {dollars:.2f} |" for what, how, dollars in rows]
-    lines.append(f"| **in all** | | **{sum(dollars for _, _, dollars in rows):.2f}** |\n")
+    lines.append(f"| **total** | | **{sum(dollars for _, _, dollars in rows):.2f}** |\n")
     return "\n".join(lines)
 
 
 def page() -> str:
     return "\n".join([
         markdown("A million events, the realistic mix in batches of 100", per_million_events(100)),
-        markdown("A million events in batches of 10, as when few come", per_million_events(10)),
+        markdown("A million events in batches of 10, as in quiet times", per_million_events(10)),
         markdown("A million requests for `/admin/stats`, a million executions stored", per_million_requests("stats")),
         markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions")),
         markdown("A month in which nothing happens", idle_month()),
-        markdown("Besides, a month in which events of all types come in every hour and wait in every minute", month_with_events()),
+        markdown("In addition, a month with events of all types in every hour and waiting events in every minute", month_with_events()),
     ])
 
 

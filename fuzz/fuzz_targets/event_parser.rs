@@ -5,9 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use torale_domain::calendar;
 use torale_domain::events::intake::MAX_MESSAGE_BYTES;
-use torale_domain::events::{Body, Event, EventType, MAX_KEPT_DATA, Received, SetAside, TYPE_PREFIX, parse};
-use torale_domain::fold::State;
-use torale_domain::time::{DAY, Timestamp};
+use torale_domain::events::{Body, Event, EventType, MAX_KEPT_DATA, ReceivedMessage, QuarantineReason, TYPE_PREFIX, parse};
+use torale_domain::entities::fold::State;
+use torale_domain::values::time::{DAY, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -20,13 +20,13 @@ fuzz_target!(|input: &[u8]| {
         Err(refusal) => refused(refusal, &text, replayed.is_ok()),
     }
     match &received {
-        Ok(Received::Known(event)) => known(event),
-        Ok(Received::Unknown { event_type }) => unknown(event_type, &text),
+        Ok(ReceivedMessage::Known(event)) => known(event),
+        Ok(ReceivedMessage::Unknown { event_type }) => unknown(event_type, &text),
         Err(_) => {}
     }
 });
 
-type Read = Result<Received, SetAside>;
+type Read = Result<ReceivedMessage, QuarantineReason>;
 
 /// Equal in everything, where events compare by what orders them.
 #[track_caller]
@@ -35,10 +35,10 @@ fn same(one: &Read, other: &Read) {
 }
 
 /// A refusal has a reason; a replay is laxer in nothing but how far ahead times may be.
-fn refused(refusal: &SetAside, text: &str, replayed: bool) {
+fn refused(refusal: &QuarantineReason, text: &str, replayed: bool) {
     assert!(!refusal.code().is_empty() && !refusal.to_string().is_empty());
-    assert_eq!(*refusal == SetAside::TooLarge, text.len() > MAX_MESSAGE_BYTES);
-    assert!(!replayed || *refusal == SetAside::TimeOutOfRange, "{refusal}");
+    assert_eq!(*refusal == QuarantineReason::TooLarge, text.len() > MAX_MESSAGE_BYTES);
+    assert!(!replayed || *refusal == QuarantineReason::TimeOutOfRange, "{refusal}");
 }
 
 /// Only a type or a version that is not listed is unknown.
@@ -76,7 +76,7 @@ fn message(event: &Event, data: &Value) -> String {
 
 fn spelled_anew(event: &Event, data: &Value) {
     let again = parse(&message(event, data), Some(NOW));
-    same(&again, &Ok(Received::Known(Box::new(event.clone()))));
+    same(&again, &Ok(ReceivedMessage::Known(Box::new(event.clone()))));
 }
 
 /// Ids and sources of any characters, up to so many of them.
@@ -93,7 +93,7 @@ fn within_bounds(event: &Event, data: &Value) {
 /// A field that is not listed changes nothing, even if only the beginning of the data is kept for it.
 fn cut(event: &Event, mut data: Value) {
     data["~"] = json!("é".repeat(MAX_KEPT_DATA));
-    let Ok(Received::Known(long)) = parse(&message(event, &data), Some(NOW)) else { panic!("{data}") };
+    let Ok(ReceivedMessage::Known(long)) = parse(&message(event, &data), Some(NOW)) else { panic!("{data}") };
     assert_eq!(format!("{:?}", long.body), format!("{:?}", event.body));
     assert!(long.data.digest.is_some() && long.data.text.len() <= MAX_KEPT_DATA);
     stored(&long);

@@ -5,11 +5,11 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use torale_domain::pages::{audit, errors, executions, queries, schedules, users, workflows};
-use torale_domain::params::{Fault, NoQuery, Query};
+use torale_domain::requests::parameters::{ParameterFault, NoParameters, QueryParameters};
 
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
-    read::<NoQuery>(&text, &[]);
+    read::<NoParameters>(&text, &[]);
     read::<queries::QueriesQuery>(&text, &["page", "limit"]);
     read::<workflows::WorkflowsQuery>(&text, &["page", "limit"]);
     read::<errors::ErrorsQuery>(&text, &["hours", "page", "limit"]);
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// What was understood, by name.
-fn understood<Q: Query>(text: &str) -> Result<Map<String, Value>, Vec<Fault>> {
+fn understood<Q: QueryParameters>(text: &str) -> Result<Map<String, Value>, Vec<ParameterFault>> {
     let query = Q::parse(text)?;
     match serde_json::to_value(&query).expect("a query is plain data") {
         Value::Object(values) => Ok(values),
@@ -28,7 +28,7 @@ fn understood<Q: Query>(text: &str) -> Result<Map<String, Value>, Vec<Fault>> {
     }
 }
 
-fn read<Q: Query>(text: &str, names: &[&str]) {
+fn read<Q: QueryParameters>(text: &str, names: &[&str]) {
     let read = understood::<Q>(text);
     assert_eq!(read, understood::<Q>(text));
     assert_eq!(read, understood::<Q>(&format!("%7E=1&{text}&~=2")), "unknown parameters are ignored");
@@ -39,7 +39,7 @@ fn read<Q: Query>(text: &str, names: &[&str]) {
 }
 
 /// What was understood says the same again, and no parameter may be given twice.
-fn taken<Q: Query>(text: &str, values: &Map<String, Value>, names: &[&str]) {
+fn taken<Q: QueryParameters>(text: &str, values: &Map<String, Value>, names: &[&str]) {
     assert!(values.keys().all(|name| names.contains(&name.as_str())), "{values:?}");
     let spelled = values.iter().map(|(name, value)| match value {
         Value::String(value) => format!("{name}={value}"),
@@ -58,7 +58,7 @@ fn given(text: &str) -> BTreeSet<String> {
 }
 
 /// There is a fault, each is in a parameter that the page has, and none has two.
-fn faulty(faults: &[Fault], names: &[&str]) {
+fn faulty(faults: &[ParameterFault], names: &[&str]) {
     assert!(!faults.is_empty());
     for fault in faults {
         assert_eq!(fault.loc[0], "query");

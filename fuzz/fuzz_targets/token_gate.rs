@@ -8,9 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use torale_domain::session::jwks::{self, RsaKey};
-use torale_domain::session::{Fault, LEEWAY, MAX_BYTES, Refused, Rules, Session, Token};
-use torale_domain::time::Timestamp;
+use torale_domain::access::session::jwks::{self, RsaKey};
+use torale_domain::access::session::{TokenFault, LEEWAY, MAX_BYTES, TokenRefusal, SessionRules, Session, Token};
+use torale_domain::values::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 const ISSUER: &str = "https://clerk.example.com";
@@ -35,7 +35,7 @@ fn token(header: &[u8], claims: &[u8]) -> String {
 
 fn gate(text: &str) {
     let read = Token::read(text);
-    assert_eq!(read.as_ref().err() == Some(&Fault::TooLong), text.len() > MAX_BYTES);
+    assert_eq!(read.as_ref().err() == Some(&TokenFault::TooLong), text.len() > MAX_BYTES);
     let parts = parts(text).filter(|(header, _)| text.len() <= MAX_BYTES && is_sessions(header));
     assert_eq!(read.is_ok(), parts.is_some(), "{text}");
     if let (Ok(token), Some((header, claims))) = (read, parts) {
@@ -96,8 +96,8 @@ fn is_sessions(header: &Map<String, Value>) -> bool {
 
 /// Tokens whose form is good: what their claims must be, whether or not parties are told apart.
 fn judged(token: &Token<'_>, claims: &Map<String, Value>) {
-    let anyone = Rules { issuer: ISSUER.to_owned(), authorized_parties: Vec::new() };
-    let ours = Rules {
+    let anyone = SessionRules { issuer: ISSUER.to_owned(), authorized_parties: Vec::new() };
+    let ours = SessionRules {
         authorized_parties: vec!["https://b.example.com".to_owned(), PARTY.to_owned()],
         ..anyone.clone()
     };
@@ -105,25 +105,25 @@ fn judged(token: &Token<'_>, claims: &Map<String, Value>) {
     if claims.get("azp").is_some_and(|party| party == PARTY) {
         assert_eq!(strict, lax);
     } else if claims.get("azp").is_none_or(|party| party != "https://b.example.com") {
-        assert!(matches!(strict, Err(Refused::Invalid(Fault::Issuer | Fault::Party))), "{strict:?}");
+        assert!(matches!(strict, Err(TokenRefusal::Invalid(TokenFault::Issuer | TokenFault::Party))), "{strict:?}");
     }
     match lax {
         Ok(session) => {
             says(&session, claims);
             let seconds = |name| claims.get(name).and_then(Value::as_i64).unwrap_or_default();
             in_time(token, &anyone, [seconds("exp"), seconds("nbf"), seconds("iat")]);
-            let elsewhere = Rules { issuer: format!("{ISSUER}/"), ..anyone };
-            assert_eq!(token.check(&elsewhere, NOW), Err(Fault::Issuer.into()));
+            let elsewhere = SessionRules { issuer: format!("{ISSUER}/"), ..anyone };
+            assert_eq!(token.check(&elsewhere, NOW), Err(TokenFault::Issuer.into()));
         }
         // Nothing but the age is wrong: while it was young, it was good or not good yet.
-        Err(Refused::Expired) => {
+        Err(TokenRefusal::Expired) => {
             let earliest = token.check(&anyone, Timestamp::from_millis(i64::MIN));
             assert!(
-                !matches!(earliest, Err(Refused::Invalid(fault)) if fault != Fault::NotYet),
+                !matches!(earliest, Err(TokenRefusal::Invalid(fault)) if fault != TokenFault::NotYet),
                 "{earliest:?}"
             );
         }
-        Err(Refused::Invalid(_)) => {}
+        Err(TokenRefusal::Invalid(_)) => {}
     }
 }
 
@@ -140,17 +140,17 @@ fn says(session: &Session, claims: &Map<String, Value>) {
 }
 
 /// A good token was not good too early and will not be too late.
-fn in_time(token: &Token<'_>, rules: &Rules, [expires, not_before, issued]: [i64; 3]) {
+fn in_time(token: &Token<'_>, rules: &SessionRules, [expires, not_before, issued]: [i64; 3]) {
     let at = |seconds: i64| Timestamp::from_millis(seconds.saturating_mul(1000));
     assert!(at(expires) > NOW.plus(-LEEWAY) && at(not_before.max(issued)) <= NOW.plus(LEEWAY));
     // Where the sums reach the ends of time, early and late are the same.
     let ordinary = |seconds: i64| seconds.unsigned_abs() < 1 << 50;
     if ordinary(expires) {
-        assert_eq!(token.check(rules, at(expires).plus(LEEWAY)), Err(Refused::Expired));
+        assert_eq!(token.check(rules, at(expires).plus(LEEWAY)), Err(TokenRefusal::Expired));
     }
     if ordinary(not_before.max(issued)) {
         let early = at(not_before.max(issued)).plus(-LEEWAY - 1);
-        assert_eq!(token.check(rules, early), Err(Fault::NotYet.into()));
+        assert_eq!(token.check(rules, early), Err(TokenFault::NotYet.into()));
     }
 }
 
@@ -158,14 +158,14 @@ fn in_time(token: &Token<'_>, rules: &Rules, [expires, not_before, issued]: [i64
 fn no_variant_passes(header: &[u8], claims: &[u8]) {
     let refused = |text: &str, fault| assert_eq!(Token::read(text).err(), Some(fault), "{text}");
     let text = token(header, claims);
-    refused(&format!("{text}="), Fault::Encoding);
-    refused(&format!("{text}.{SIGNATURE}"), Fault::Encoding);
-    refused(&text.replacen('.', "=.", 1), Fault::Encoding);
-    refused(&token(&[&[b' '; MAX_BYTES], header].concat(), claims), Fault::TooLong);
-    refused(&token(&with(header, "\"crit\":[],"), claims), Fault::Critical);
-    refused(&token(&with(header, "\"alg\":\"RS256\","), claims), Fault::Json);
+    refused(&format!("{text}="), TokenFault::Encoding);
+    refused(&format!("{text}.{SIGNATURE}"), TokenFault::Encoding);
+    refused(&text.replacen('.', "=.", 1), TokenFault::Encoding);
+    refused(&token(&[&[b' '; MAX_BYTES], header].concat(), claims), TokenFault::TooLong);
+    refused(&token(&with(header, "\"crit\":[],"), claims), TokenFault::Critical);
+    refused(&token(&with(header, "\"alg\":\"RS256\","), claims), TokenFault::Json);
     if object(claims).is_some_and(|claims| claims.contains_key("iss")) {
-        refused(&token(header, &with(claims, "\"\\u0069ss\":1,")), Fault::Json);
+        refused(&token(header, &with(claims, "\"\\u0069ss\":1,")), TokenFault::Json);
     }
 }
 

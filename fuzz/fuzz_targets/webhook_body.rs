@@ -3,10 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeSet;
-use torale_domain::clerk::{Fault, Notice, Payload, SOURCE};
-use torale_domain::events::{Event, EventType, Received, SetAside, parse};
-use torale_domain::ids::UserId;
-use torale_domain::time::{DAY, Timestamp};
+use torale_domain::events::clerk::{WebhookFault, Notice, Payload, SOURCE};
+use torale_domain::events::{Event, EventType, ReceivedMessage, QuarantineReason, parse};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::{DAY, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 const USERS: [&str; 3] = [
@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
     match payload {
         Ok(Payload { kind, notice: Some(notice) }) => told(&kind, &notice),
         Ok(Payload { kind, notice: None }) => assert_eq!(mapped(&kind), None),
-        Err(fault) => assert!(matches!(fault, Fault::NotJson | Fault::Needed(_)), "{fault}"),
+        Err(fault) => assert!(matches!(fault, WebhookFault::NotJson | WebhookFault::Needed(_)), "{fault}"),
     }
 });
 
@@ -71,7 +71,7 @@ fn sent(kind: &str, known: &[UserId], id: &str, messages: &[String]) {
 fn taken(message: &str) -> Event {
     let [event, later, replayed] =
         [Some(NOW), Some(NOW.plus(DAY)), None].map(|received_at| match parse(message, received_at) {
-            Ok(Received::Known(event)) => *event,
+            Ok(ReceivedMessage::Known(event)) => *event,
             other => panic!("{message}: {other:?}"),
         });
     assert!(event == later && event == replayed);
@@ -79,12 +79,12 @@ fn taken(message: &str) -> Event {
 }
 
 /// Only times and sizes may stand in the way; every field has the right kind.
-fn refused(fault: &Fault) {
+fn refused(fault: &WebhookFault) {
     let expected = match fault {
-        Fault::Refused(SetAside::TimeOutOfRange | SetAside::TooLarge) => true,
+        WebhookFault::Refused(QuarantineReason::TimeOutOfRange | QuarantineReason::TooLarge) => true,
         // Years of more than four digits.
-        Fault::Refused(SetAside::Envelope(rule)) => rule.starts_with("time:"),
-        Fault::Refused(SetAside::Data { .. } | SetAside::NotJson(_)) | Fault::NotJson | Fault::Needed(_) => {
+        WebhookFault::Refused(QuarantineReason::Envelope(rule)) => rule.starts_with("time:"),
+        WebhookFault::Refused(QuarantineReason::Data { .. } | QuarantineReason::NotJson(_)) | WebhookFault::NotJson | WebhookFault::Needed(_) => {
             false
         }
     };

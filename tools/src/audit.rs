@@ -1,4 +1,4 @@
-//! The audit trail from a table or an export, and the keys to check it with.
+//! Reading the audit trail from a table or an export, and the keys that verify it.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
@@ -7,15 +7,15 @@ use serde_json::{Map, Value as Json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use torale_domain::audit::verify::Span;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{self, AUDIT_SEALS, PK, SK};
-use torale_domain::time::Hour;
+use torale_domain::audit::verify::HourSpan;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{self, AUDIT_SEALS, PK, SK};
+use torale_domain::values::time::Hour;
 use torale_platform::store::{Store, StoreError, Usage};
 
-/// Why the trail could not be checked.
+/// Why the trail could not be verified.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum AuditToolError {
     /// A file can't be read or written.
     #[error("{0}: {1}")]
     File(String, io::Error),
@@ -30,40 +30,41 @@ pub enum Failure {
     Store(#[from] StoreError),
 }
 
-/// A store on this machine, with any credentials.
+/// A local DynamoDB, with placeholder credentials.
 pub fn local_store(url: &str) -> Store {
     let credentials = Credentials::new("local", "local", None, None, "local");
     let config = Builder::new().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
     Store::new(config.region(Region::from_static("us-east-1")).credentials_provider(credentials))
 }
 
-/// Reads a key: of a private one, its public half.
+/// Reads a public key, or the public half of a private key.
 ///
 /// # Errors
 /// If the file can't be read, or holds no key.
-pub fn read_key(path: &Path) -> Result<VerifyingKey, Failure> {
+pub fn read_key(path: &Path) -> Result<VerifyingKey, AuditToolError> {
     let name = || path.display().to_string();
-    let pem = std::fs::read_to_string(path).map_err(|e| Failure::File(name(), e))?;
+    let pem = std::fs::read_to_string(path).map_err(|e| AuditToolError::File(name(), e))?;
     let private = || SigningKey::from_pkcs8_pem(&pem).map(|key| key.verifying_key());
-    VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| Failure::Key(name()))
+    VerifyingKey::from_public_key_pem(&pem).or_else(|_| private()).map_err(|_| AuditToolError::Key(name()))
 }
 
-/// Hands over the items of a table: all seals, then the records, of a span with both ends only its hours. In this
-/// order every record that a seal names is there: records that are written meanwhile are at most not sealed yet.
+/// Hands the items of the table to `add`: all seals, then the records; of a span with both ends,
+/// only its hours. In this order every record that a seal names is read: records that are written
+/// meanwhile are merely not sealed yet.
 ///
 /// # Errors
 /// If the store fails.
 pub async fn read_table(
     store: &Store,
-    span: Span,
+    span: HourSpan,
     usage: &Usage,
     mut add: impl FnMut(&Item),
-) -> Result<(), Failure> {
+) -> Result<(), AuditToolError> {
     let mut before = None;
     while before != Some(0) {
         let seals = store.audit_seals(before, usage).await?;
         let Some(last) = seals.last() else { break };
-        // What has no number stands in the way of those before it.
+        // An item that is no number ends the reading of seals: those before it can't be found.
         before = Some(last.key.sk.parse().unwrap_or(0));
         seals.iter().for_each(&mut add);
     }
@@ -84,19 +85,19 @@ pub async fn read_table(
     }
 }
 
-/// Writes every item of the table, one a line.
+/// Writes every item of the table as one line of JSON.
 ///
 /// # Errors
-/// If the store fails, or nobody takes the lines.
-pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), Failure> {
+/// If the store fails, or the lines can't be written.
+pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), AuditToolError> {
     let mut written = Ok(());
-    read_table(store, Span::default(), usage, |item| {
+    read_table(store, HourSpan::default(), usage, |item| {
         if written.is_ok() {
             written = writeln!(to, "{}", line(item));
         }
     })
     .await?;
-    written.and_then(|()| to.flush()).map_err(|e| Failure::File("standard output".to_owned(), e))
+    written.and_then(|()| to.flush()).map_err(|e| AuditToolError::File("standard output".to_owned(), e))
 }
 
 fn line(item: &Item) -> Json {
@@ -115,25 +116,25 @@ fn item(line: &str) -> Option<Item> {
     let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
     let key = Key { pk: key(PK)?, sk: key(SK)? };
-    // What is no text is none of ours; the check will say that something is missing.
+    // An attribute that is no text is not one of ours; verification reports the item.
     let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
     Some(Item { key, attributes: texts.into_iter().filter_map(attribute).collect::<Attributes>() })
 }
 
-/// Hands over the items of an export; `-` is standard input.
+/// Hands the items of an export to `add`; `-` is standard input.
 ///
 /// # Errors
 /// If the file can't be read, or a line is no item.
-pub fn read_export(path: &Path, mut add: impl FnMut(&Item)) -> Result<(), Failure> {
+pub fn read_export(path: &Path, mut add: impl FnMut(&Item)) -> Result<(), AuditToolError> {
     let name = || path.display().to_string();
     let input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(path).map_err(|e| Failure::File(name(), e))?))
+        Box::new(BufReader::new(File::open(path).map_err(|e| AuditToolError::File(name(), e))?))
     };
     for (number, line) in input.lines().enumerate() {
-        let line = line.map_err(|e| Failure::File(name(), e))?;
-        add(&item(&line).ok_or_else(|| Failure::Line(name(), number + 1))?);
+        let line = line.map_err(|e| AuditToolError::File(name(), e))?;
+        add(&item(&line).ok_or_else(|| AuditToolError::Line(name(), number + 1))?);
     }
     Ok(())
 }

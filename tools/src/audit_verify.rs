@@ -1,4 +1,4 @@
-//! cargo audit-verify: is the audit trail whole, in order and unchanged?
+//! cargo audit-verify: checks that the audit trail is complete, in order and unchanged.
 #![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use clap::{Args, Parser, Subcommand};
@@ -6,17 +6,17 @@ use ed25519_dalek::VerifyingKey;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torale_domain::audit::verify::{Report, Span, Verifier};
-use torale_domain::ids::Digest;
-use torale_domain::time::{Hour, Timestamp};
-use torale_platform::audit::index::{Index, Listed};
+use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
+use torale_domain::values::ids::Digest;
+use torale_domain::values::time::{Hour, Timestamp};
+use torale_platform::audit::index::{AuditIndex, ReindexReport};
 use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
-use torale_tools::audit::{self, Failure};
+use torale_tools::audit::{self, AuditToolError};
 
-/// Checks the audit trail: of the account's or a local table, or of an export, offline.
+/// Verifies the audit trail of the account's or a local table, or of an export (offline).
 ///
-/// Exit status: 0 the trail is intact, 1 it is not, 2 it could not be checked.
+/// Exit status: 0 the trail is intact, 1 it is not, 2 it could not be verified.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo audit-verify",
@@ -24,33 +24,36 @@ use torale_tools::audit::{self, Failure};
     version,
     subcommand_negates_reqs = true
 )]
-struct Arguments {
+struct AuditArguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AuditCommand>,
     #[command(flatten)]
     check: Check,
-    /// Of a local DynamoDB instead of the account's, such as http://127.0.0.1:8000
+    /// A local DynamoDB instead of the account's, such as http://127.0.0.1:8000
     #[arg(long, value_name = "URL", global = true)]
     endpoint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Write every item of the table to standard output, one a line, to be checked elsewhere with --export
+enum AuditCommand {
+    /// Write every item of the table to standard output, one a line, to be verified elsewhere with
+    /// --export
     Export,
-    /// Put every sealed record that is not there into the index of the list (GET /admin/audit): after its table was lost or emptied
+    /// Add missing sealed records to the index of GET /admin/audit, after its table was lost or
+    /// emptied
     ///
-    /// May be interrupted and called again, and may run beside the sealing job, to which it leaves what is not sealed yet.
-    /// Check the trail first: a list that is made from a damaged trail lacks what was removed and shows what was changed.
+    /// May be interrupted and called again, and may run at the same time as the sealing job, which
+    /// indexes new records. Verify the trail first: an index of a damaged trail lacks removed
+    /// records and shows changed ones.
     Reindex,
 }
 
 #[derive(Debug, Args)]
 struct Check {
-    /// Key that seals were signed with (PEM, public or private); may be repeated where keys were changed
+    /// A key that signed seals (PEM, public or private); repeat it if the key was changed
     #[arg(long, value_name = "FILE", required = true, num_args = 1)]
     key: Vec<PathBuf>,
-    /// Check this export; `-` is standard input
+    /// Verify this export; `-` is standard input
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Only records from this hour on, such as 2026-11-22T09:00:00Z
@@ -59,7 +62,8 @@ struct Check {
     /// Only records before this hour
     #[arg(long, value_name = "TIME", value_parser = hour)]
     to: Option<Hour>,
-    /// A seal that was noted elsewhere, as the log of audit-seal has it: its number, a colon, its digest
+    /// A seal that was noted elsewhere, as in the log of audit-seal: its number, a colon, its
+    /// digest
     #[arg(long, value_name = "NUMBER:DIGEST", value_parser = expected)]
     expect: Option<(u64, Digest)>,
 }
@@ -76,10 +80,10 @@ fn expected(text: &str) -> Result<(u64, Digest), String> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = AuditArguments::parse();
     let done = match arguments.command {
-        Some(Command::Export) => export(arguments.endpoint).await,
-        Some(Command::Reindex) => reindex(arguments.endpoint).await,
+        Some(AuditCommand::Export) => export(arguments.endpoint).await,
+        Some(AuditCommand::Reindex) => reindex(arguments.endpoint).await,
         None => check(&arguments.check, arguments.endpoint).await,
     };
     done.unwrap_or_else(|failure| {
@@ -95,15 +99,15 @@ async fn connect(endpoint: Option<String>) -> Store {
     }
 }
 
-async fn export(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let store = connect(endpoint).await;
     audit::export(&store, &Usage::default(), &mut std::io::stdout().lock()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reindex(endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let (store, usage) = (connect(endpoint).await, Usage::default());
-    let Listed { looked_at, listed, unsealed } = Index::new(&store, &usage).anew().await?;
+    let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).rebuild().await?;
     println!(
         "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
     );
@@ -111,11 +115,11 @@ async fn reindex(endpoint: Option<String>) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Failure> {
+async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let keys =
         check.key.iter().map(|path| audit::read_key(path)).collect::<Result<Vec<VerifyingKey>, _>>()?;
-    let span = Span { from: check.from, to: check.to };
-    let mut verifier = Verifier::new(span);
+    let span = HourSpan { from: check.from, to: check.to };
+    let mut verifier = TrailVerifier::new(span);
     let mut now = None;
     match &check.export {
         Some(path) => audit::read_export(path, |item| verifier.add(item))?,
@@ -130,8 +134,8 @@ async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Fail
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(report: &Report) {
-    let Report { records, seals, unsealed, .. } = report;
+fn print(report: &TrailReport) {
+    let TrailReport { records, seals, unsealed, .. } = report;
     println!("{records} records, {unsealed} of them not sealed yet; {seals} seals");
     if let Some((at, number, digest)) = &report.last {
         println!("last seal: {number}:{} at {at}", digest.as_str());

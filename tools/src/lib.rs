@@ -1,4 +1,4 @@
-//! What the commands for operators do, apart from reading their arguments.
+//! What the operators' commands do, apart from reading their arguments.
 #![warn(missing_docs)]
 
 pub mod audit;

@@ -7,10 +7,10 @@ use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use torale_domain::audit::seal::{Seal, Sealed, Statement, fresh};
-use torale_domain::audit::{Chain, Entry, Method, Principal};
-use torale_domain::item::Item;
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::audit::seal::{Seal, SealedHeads, Statement, sealable};
+use torale_domain::audit::{AuditEntry, AuthMethod, Chain, Principal};
+use torale_domain::storage::item::Item;
+use torale_domain::values::time::{MINUTE, Timestamp};
 
 const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -22,10 +22,10 @@ fn key() -> SigningKey {
 fn export() -> Vec<Json> {
     let mut chain = Chain::start(AT, "one");
     let links = (0..3).map(|_| {
-        let entry = Entry {
+        let entry = AuditEntry {
             at: AT,
             principal: Principal::default(),
-            method: Method::ApiKey,
+            method: AuthMethod::ApiKey,
             action: "stats.read".to_owned(),
             target: None,
             parameters: json!({}),
@@ -36,11 +36,11 @@ fn export() -> Vec<Json> {
             duration_ms: 1,
         };
         let link = chain.link(entry).unwrap();
-        chain.follow(&link);
+        chain.advance(&link);
         link
     });
     let links: Vec<_> = links.collect();
-    let heads = fresh(&Sealed::new(), links.clone()).heads;
+    let heads = sealable(&SealedHeads::new(), links.clone()).heads;
     let statement = Statement::after(None, &heads, 3, AT.plus(MINUTE), &key().verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key().sign(text.as_bytes()).to_vec();

@@ -1,4 +1,4 @@
-//! A key that never leaves KMS: key spec `ECC_NIST_EDWARDS25519`, for signing.
+//! A signing key that never leaves KMS: key spec `ECC_NIST_EDWARDS25519`.
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A key in KMS and its public half.
+/// A signing key in KMS, with its public half.
 #[derive(Debug)]
 pub struct KmsKey {
     client: Client,
@@ -30,18 +30,18 @@ fn failed<E: std::error::Error>(error: &E) -> SealError {
 }
 
 impl KmsKey {
-    /// The key of this id, ARN or alias in the account.
+    /// The key with this id, ARN or alias in the account.
     ///
     /// # Errors
-    /// If KMS does not answer, or the key is no Ed25519 key.
+    /// If KMS does not respond, or the key is not an Ed25519 key.
     pub async fn connect(id: String) -> Result<Self, SealError> {
         Self::new(aws::shared().await.into(), id).await
     }
 
-    /// With a client configuration of one's own; sets time limits and retries, and asks for the public half.
+    /// A key by this client configuration, to which time limits and retries are added. Fetches the public half.
     ///
     /// # Errors
-    /// If KMS does not answer, or the key is no Ed25519 key.
+    /// If KMS does not respond, or the key is not an Ed25519 key.
     pub async fn new(config: Builder, id: String) -> Result<Self, SealError> {
         let limits =
             TimeoutConfig::builder().operation_timeout(TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);

@@ -1,4 +1,4 @@
-//! Seals the audit trail, on a schedule: see `shared/platform/src/audit/seal.rs`.
+//! Seals the audit trail on a schedule (`shared/platform/src/audit/seal.rs`).
 
 pub mod kms;
 
@@ -7,26 +7,26 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use kms::KmsKey;
 use serde::Serialize;
 use tokio::time::Instant;
-use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer, Signer};
+use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
 use torale_platform::clock::Clock;
 use torale_platform::config::AuditKey;
-use torale_platform::metrics::{self, Set};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::store::{Store, Usage};
 
-/// The key to seal with.
+/// The key that signs the seals.
 #[derive(Debug)]
-pub enum Key {
+pub enum SealingKey {
     /// In a file.
     Local(LocalKey),
     /// In KMS.
     Kms(KmsKey),
 }
 
-impl Key {
+impl SealingKey {
     /// The key that the environment names.
     ///
     /// # Errors
-    /// If there is none, or it is no Ed25519 key.
+    /// If no key is set, it can't be read, or it is not an Ed25519 key.
     pub async fn load(setting: AuditKey) -> Result<Self, SealError> {
         match setting {
             AuditKey::File(path) => {
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-impl Signer for Key {
+impl Signer for SealingKey {
     fn key(&self) -> &VerifyingKey {
         match self {
             Self::Local(key) => key.key(),
@@ -57,44 +57,52 @@ impl Signer for Key {
     }
 }
 
-/// What a run answers.
+/// The response of a run.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct SealAnswer {
     seals: u64,
     records: u64,
     broken_chains: usize,
 }
 
-/// One run, until the deadline at the latest. That another was faster is no failure.
+/// Runs the sealing job until the deadline at the latest. It is no error if another run was faster.
 ///
 /// # Errors
-/// If store or key failed; the next run does what this one could not.
-pub async fn handle(store: &Store, key: &Key, clock: Clock, deadline: Instant) -> Result<Answer, SealError> {
+/// If the store or the key fails. The next run continues.
+pub async fn handle(
+    store: &Store,
+    key: &SealingKey,
+    clock: Clock,
+    deadline: Instant,
+) -> Result<SealAnswer, SealError> {
     let usage = Usage::default();
-    let (done, run) = Sealer::new(store, key, clock, &usage).run(deadline).await;
-    for chain in &done.broken {
-        tracing::warn!(%chain, "a record of the audit trail is on its way, or missing: the next run will tell");
+    let (report, run) = Sealer::new(store, key, clock, &usage).run(deadline).await;
+    for chain in &report.broken {
+        tracing::warn!(%chain, "a record of the audit trail is still being written, or missing");
     }
-    let doubts = doubts(&done);
-    if !doubts.metrics.is_empty() {
-        metrics::emit(&[doubts], clock());
+    let alarms = alarm_metrics(&report);
+    if !alarms.metrics.is_empty() {
+        metrics::emit(&[alarms], clock());
     }
     match run {
         Err(SealError::Overtaken) => tracing::info!("another run was faster"),
         run => run?,
     }
-    // The log is a witness: who cuts off the end of the trail together with its seals can't change it.
-    let (seal, digest) = done.last.unzip();
+    // The log is a second witness: whoever removes the end of the trail with its seals can't change the log.
+    let (seal, digest) = report.last.unzip();
     let (write_units, read_units) = (usage.write_units(), usage.read_units());
-    let (seals, records) = (done.seals, done.records);
+    let (seals, records) = (report.seals, report.records);
     tracing::info!(seals, records, seal, digest, write_units, read_units, "sealed");
-    Ok(Answer { seals, records, broken_chains: done.broken.len() })
+    Ok(SealAnswer { seals, records, broken_chains: report.broken.len() })
 }
 
-/// What an alarm is to ring for, if anything: the trail was changed, unless a record is only on its way or the key was
-/// changed by those who may.
-pub fn doubts(done: &Done) -> Set {
-    let broken = u64::try_from(done.broken.len()).unwrap_or(u64::MAX);
-    let found = [("BrokenChains", "Count", broken), ("ForeignSeals", "Count", u64::from(done.foreign))];
-    Set { namespace: "Torale/Audit", metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect() }
+/// The metrics that alarms watch; none if everything is in order. Either the trail was tampered with, or a record is still
+/// being written, or an operator has changed the key.
+pub fn alarm_metrics(report: &SealReport) -> MetricSet {
+    let broken = u64::try_from(report.broken.len()).unwrap_or(u64::MAX);
+    let found = [("BrokenChains", "Count", broken), ("ForeignSeals", "Count", u64::from(report.foreign))];
+    MetricSet {
+        namespace: "Torale/Audit",
+        metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect(),
+    }
 }

@@ -1,21 +1,21 @@
-//! Wires the sealing of the audit trail to Lambda.
+//! Runs the sealing of the audit trail as a Lambda function.
 
-use audit_seal::Key;
+use audit_seal::SealingKey;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
-use torale_platform::{clock, config};
+use torale_platform::{clock, config, logging};
 
-/// How long a run goes on, asking for the key included: ten seconds less than the function may take.
+/// The longest time for a run, loading the key included: ten seconds less than the function's timeout.
 const TIME: Duration = Duration::from_secs(45);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    config::start_logging();
-    let build = || async { Ok((Store::connect().await, Key::load(config::audit_key()).await?)) };
+    logging::start();
+    let build = || async { Ok((Store::connect().await, SealingKey::load(config::audit_key()).await?)) };
     let parts = &Parts::build(build);
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;

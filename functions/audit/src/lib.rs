@@ -2,7 +2,7 @@
 
 use torale_domain::pages::audit;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,11 +11,14 @@ pub struct Audit;
 impl Handler for Audit {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/audit", action: "audit.list" };
-    type Query = audit::AuditQuery;
+    type Parameters = audit::AuditQuery;
     type Answer = audit::AuditPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        let [index, records] = call.audit;
-        Ok(audit::answer(index, records, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        let [index, records] = context.audit;
+        Ok(audit::answer(index, records, query, context.now).await?)
     }
 }

@@ -1,152 +1,180 @@
-//! POST /webhooks/clerk: what Clerk tells becomes events on `torale-events`.
+//! POST /webhooks/clerk: turns Clerk's webhooks into events on `torale-events`.
 //!
-//! Everything is in order before Clerk hears 200: the signature is right, the payload is mapped
-//! ([`torale_domain::clerk`]) and SQS has taken the events. Whatever else happens, Svix shows the answer and comes
-//! again; an event that is sent twice changes nothing.
+//! Clerk receives a 200 only after the signature was verified, the payload was mapped to events
+//! ([`torale_domain::events::clerk`]) and SQS has taken the events. After any other answer, Svix (who delivers Clerk's
+//! webhooks) retries. An event that is sent twice changes nothing.
 
 mod refusal;
 mod signature;
 
-use futures::FutureExt;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
-pub use refusal::Refusal;
+pub use refusal::WebhookRefusal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-pub use signature::{BadSecret, BadSignature, HEADERS, Verifier};
-use std::panic::AssertUnwindSafe;
+pub use signature::{BadSecret, BadSignature, HEADERS, SignatureVerifier};
 use tokio::time::{Duration, Instant};
-use torale_domain::clerk::{self, Notice, Payload};
-use torale_domain::ids::UserId;
-use torale_domain::trace::TraceParent;
+use torale_domain::events::clerk::{self, Notice, Payload};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::trace::TraceParent;
 use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
-use torale_platform::queue::Queue;
-use torale_platform::respond;
+use torale_platform::guard::guarded;
+use torale_platform::queue::MessageQueue;
 use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
+use torale_platform::{request, respond};
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
-/// Largest body, in bytes.
+/// The most bytes of a body.
 pub const MAX_BODY: usize = 256 * 1024;
-/// Longest time for a whole request; Svix gives up at 15 s.
+/// Longest time for a whole request. Svix gives up after 15 s.
 pub const TIMEOUT: Duration = Duration::from_secs(12);
 
-/// What all requests of an instance share.
+/// What all requests of a function instance share.
 #[derive(Debug)]
 pub struct Webhook {
-    verifier: Result<Verifier, BadSecret>,
+    verifier: Result<SignatureVerifier, BadSecret>,
     store: Store,
     generations: Generations,
-    queue: Queue,
+    queue: MessageQueue,
     clock: Clock,
 }
 
-/// What became of a webhook that was accepted.
+/// What an accepted webhook led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
-pub enum Done {
+pub enum WebhookResult {
     /// Its events are on the queue.
     Accepted,
-    /// It has no event of ours.
+    /// There is no event for it.
     Ignored,
 }
 
-/// The answer to a webhook that was accepted.
+/// The answer to an accepted webhook.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WebhookTaken {
-    /// What became of it.
-    pub detail: Done,
+    /// What it led to.
+    pub detail: WebhookResult,
 }
 
-/// What the log says of a webhook, once its signature is known to be right.
-#[derive(Debug, Default)]
-struct Seen {
+/// How a request ended, for the answer and the log line.
+struct WebhookOutcome {
+    result: Result<WebhookResult, WebhookRefusal>,
+    /// The id of the webhook, if the signature is valid.
     svix_id: Option<String>,
+    /// The type of the webhook, if the signature is valid and the payload readable.
     kind: Option<String>,
-    usage: Usage,
 }
 
 impl Webhook {
-    /// With the secrets as they were set: without a good one every request is refused, and nothing is lost.
-    pub fn new(secrets: &str, store: Store, queue: Queue, clock: Clock) -> Self {
-        let verifier = Verifier::new(secrets);
+    /// A webhook endpoint with these secrets, as they are set. Without valid ones, it refuses every request.
+    pub fn new(secrets: &str, store: Store, queue: MessageQueue, clock: Clock) -> Self {
+        let verifier = SignatureVerifier::new(secrets);
         Self { verifier, store, generations: Generations::default(), queue, clock }
     }
 
     /// Answers a request.
     pub async fn handle(&self, request: &Request) -> Response<Body> {
-        let started = Instant::now();
-        let mut seen = Seen::default();
-        let work = AssertUnwindSafe(self.take(request, &mut seen)).catch_unwind();
-        let result = match tokio::time::timeout(TIMEOUT, work).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned()).into()),
-            Err(_elapsed) => Err(AdminError::TimedOut.into()),
-        };
-        let request_id = respond::request_id(request);
-        let response = render(&result, &request_id);
+        let (started, usage) = (Instant::now(), Usage::default());
+        let outcome = self.receive(request, started + TIMEOUT, &usage).await;
+        let request_id = request::request_id(request);
+        let response = render(&outcome.result, &request_id);
         let status = response.status().as_u16();
-        log(&result, Line { status, request_id, trace: respond::trace(request), seen, started });
+        log(&outcome, &LogLine { status, request_id, trace: request::trace(request), usage, started });
         response
     }
 
-    async fn take(&self, request: &Request, seen: &mut Seen) -> Result<Done, Refusal> {
+    async fn receive(&self, request: &Request, deadline: Instant, usage: &Usage) -> WebhookOutcome {
+        let (svix_id, text) = match in_time(deadline, async { self.verify(request) }).await {
+            Ok(signed) => signed,
+            Err(refusal) => return WebhookOutcome { result: Err(refusal), svix_id: None, kind: None },
+        };
+        let id = Some(svix_id.to_owned());
+        let payload = in_time(deadline, async { Ok(Payload::parse(text)?) }).await;
+        let Payload { kind, notice } = match payload {
+            Ok(payload) => payload,
+            Err(refusal) => return WebhookOutcome { result: Err(refusal), svix_id: id, kind: None },
+        };
+        let result = match &notice {
+            Some(notice) => in_time(deadline, self.send(request, svix_id, notice, usage)).await,
+            None => Ok(WebhookResult::Ignored),
+        };
+        WebhookOutcome { result, svix_id: id, kind: Some(kind) }
+    }
+
+    /// Checks the method, the size and the signature. Returns the id and the text of the webhook.
+    fn verify<'a>(&self, request: &'a Request) -> Result<(&'a str, &'a str), WebhookRefusal> {
         if request.method() != Method::POST {
             return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY {
-            return Err(Refusal::TooLarge);
+            return Err(WebhookRefusal::TooLarge);
         }
-        let now = (self.clock)();
         let verifier = self.verifier.as_ref().map_err(|bad| AdminError::Internal(bad.to_string()))?;
-        let (svix_id, text) = verifier.verify(request.headers(), body, now)?;
-        seen.svix_id = Some(svix_id.to_owned());
-        let Payload { kind, notice } = Payload::parse(text)?;
-        seen.kind = Some(kind);
-        let Some(notice) = notice else { return Ok(Done::Ignored) };
-        let known = self.known(&notice, &seen.usage).await?;
-        let trace = respond::trace(request);
-        self.queue.send(&notice.events(svix_id, trace.as_ref(), &known, now)?).await?;
-        Ok(Done::Accepted)
+        Ok(verifier.verify(request.headers(), body, (self.clock)())?)
     }
 
-    /// The users that a payload may mean which names none of ours.
-    async fn known(&self, notice: &Notice, usage: &Usage) -> Result<Vec<UserId>, StoreError> {
+    /// Sends the events of a webhook to the queue.
+    async fn send(
+        &self,
+        request: &Request,
+        svix_id: &str,
+        notice: &Notice,
+        usage: &Usage,
+    ) -> Result<WebhookResult, WebhookRefusal> {
+        let users = self.possible_users(notice, usage).await?;
+        let trace = request::trace(request);
+        let events = notice.events(svix_id, trace.as_ref(), &users, (self.clock)())?;
+        self.queue.send(&events).await?;
+        Ok(WebhookResult::Accepted)
+    }
+
+    /// The users that a payload without a user id of ours may be about.
+    async fn possible_users(&self, notice: &Notice, usage: &Usage) -> Result<Vec<UserId>, StoreError> {
         let Some(clerk_user_id) = notice.unnamed() else { return Ok(Vec::new()) };
         let live = self.generations.read(&self.store, usage).await?;
         clerk::users(&TableReader::of(&self.store, &live, usage), clerk_user_id).await
     }
 }
 
-fn render(result: &Result<Done, Refusal>, request_id: &str) -> Response<Body> {
+/// Runs a step until the deadline; a panic is an internal error.
+async fn in_time<T>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, WebhookRefusal>>,
+) -> Result<T, WebhookRefusal> {
+    let step = async { Ok::<_, AdminError>(step.await) };
+    guarded(deadline, step).await.unwrap_or_else(|error| Err(error.into()))
+}
+
+fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<Body> {
     match result {
         Ok(detail) => {
             let taken = WebhookTaken { detail: *detail };
             respond::json(StatusCode::OK, json!(taken).to_string(), request_id, &[])
         }
-        Err(refusal) => respond::refusal(&refusal.http(), request_id),
+        Err(refusal) => respond::error(&refusal.http(), request_id),
     }
 }
 
-/// What a line of the log is made of.
-struct Line {
+/// What the log line states besides the outcome.
+struct LogLine {
     status: u16,
     request_id: String,
     trace: Option<TraceParent>,
-    seen: Seen,
+    usage: Usage,
     started: Instant,
 }
 
-/// Type and `svix-id`, never more of a payload: it is full of personal data.
-fn log(result: &Result<Done, Refusal>, line: Line) {
-    let Line { status, request_id, trace, seen, started } = line;
-    let (svix_id, kind) = (seen.svix_id.as_deref(), seen.kind.as_deref());
+/// Logs the type and the `svix-id` of a webhook, but nothing else of its payload, which is full of personal data.
+fn log(outcome: &WebhookOutcome, line: &LogLine) {
+    let LogLine { status, request_id, trace, usage, started } = line;
+    let (svix_id, kind) = (outcome.svix_id.as_deref(), outcome.kind.as_deref());
     let trace_id = trace.as_ref().map(TraceParent::trace_id);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let read_units = seen.usage.read_units();
+    let read_units = usage.read_units();
     macro_rules! log {
         ($level:ident, $($how:tt)+) => {
             tracing::$level!(
@@ -155,9 +183,9 @@ fn log(result: &Result<Done, Refusal>, line: Line) {
             )
         };
     }
-    match result {
+    match &outcome.result {
         Ok(done) => log!(info, ?done),
-        Err(error) if status >= 500 => log!(error, %error),
+        Err(error) if *status >= 500 => log!(error, %error),
         Err(error) => log!(warn, %error),
     }
 }

@@ -1,40 +1,40 @@
-//! Why a webhook is not accepted, and what its sender is told.
+//! Why a webhook is not accepted, and the answer to it.
 
 use crate::signature::BadSignature;
 use lambda_http::http::StatusCode;
-use torale_domain::clerk::Fault;
+use torale_domain::events::clerk::WebhookFault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
 use torale_platform::store::StoreError;
 
 /// Why a webhook is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum WebhookRefusal {
     /// The body is over the limit.
     #[error("payload too large")]
     TooLarge,
-    /// Nobody who knows a secret has signed it just now.
+    /// The signature is missing, too old or invalid.
     #[error(transparent)]
     Signature(#[from] BadSignature),
-    /// It can't become an event.
+    /// The payload can't be mapped to events.
     #[error(transparent)]
-    Payload(#[from] Fault),
+    Payload(#[from] WebhookFault),
     /// SQS has not taken the events.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// What any endpoint may say.
+    /// An error that any endpoint may have.
     #[error(transparent)]
     Admin(#[from] AdminError),
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for WebhookRefusal {
     fn from(error: StoreError) -> Self {
         Self::Admin(error.into())
     }
 }
 
-impl Refusal {
-    /// The HTTP form.
+impl WebhookRefusal {
+    /// The HTTP form of this refusal.
     pub fn http(&self) -> HttpError {
         match self {
             Self::TooLarge => HttpError::from(&AdminError::TooLarge),
@@ -42,7 +42,7 @@ impl Refusal {
             Self::Payload(fault) => {
                 HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
             }
-            // Whatever SQS has against them, Svix keeps them and comes again.
+            // Svix keeps the webhook and retries, whatever the reason.
             Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)
             }

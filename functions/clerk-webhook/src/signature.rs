@@ -1,56 +1,59 @@
 //! Svix signatures: HMAC-SHA256 over `id.timestamp.body`, any of several secrets, any of several signatures.
 //!
-//! The crate `standardwebhooks` computes them. Its own `verify` reads the system's clock and wants headers of other
-//! names, so header, clock and comparison are here.
+//! The crate `standardwebhooks` computes them. Its own `verify` reads the system clock and headers of other names, so
+//! headers, clock and comparison are handled here.
 
 use lambda_http::http::HeaderMap;
 use standardwebhooks::Webhook as Signer;
 use std::fmt;
 use subtle::ConstantTimeEq;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
-/// The headers that prove who sent a request: the message's id, when it was signed, its signatures.
+/// The headers of a signed request: the id of the message, the time of the signature, and the signatures.
 pub const HEADERS: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
 const SECRET_PREFIX: &str = "whsec_";
 /// Base64 of 24 bytes, the shortest key that Svix allows.
 const MIN_KEY_CHARS: usize = 32;
-/// Seconds that a timestamp may be off, either way.
+/// How many seconds a timestamp may be in the past or in the future.
 const TOLERANCE: u64 = 5 * 60;
 
-/// A secret is missing or not one of Svix's.
+/// The secrets are missing, or one of them does not have Svix's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "CLERK_WEBHOOK_SECRET must hold `whsec_` and base64 of at least 24 bytes, several with commas in between"
 )]
 pub struct BadSecret;
 
-/// Why a request was not signed by who it should be.
+/// Why the signature of a request is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadSignature {
-    /// A header is missing or not text.
+    /// A header is missing, empty or not text.
     #[error("Missing webhook signature headers")]
     Missing,
-    /// The timestamp is no number or too far from now.
+    /// The timestamp is not a number, or more than five minutes from now.
     #[error("Webhook timestamp outside of 5 minutes")]
     Timestamp,
-    /// No signature is right.
+    /// None of the signatures is valid.
     #[error("Invalid webhook signature")]
     Wrong,
 }
 
-/// Knows the secrets.
-pub struct Verifier {
+/// Verifies signatures with any of several secrets.
+pub struct SignatureVerifier {
     signers: Vec<Signer>,
 }
 
-impl fmt::Debug for Verifier {
+impl fmt::Debug for SignatureVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifier of {} secrets", self.signers.len())
+        write!(f, "SignatureVerifier with {} secrets", self.signers.len())
     }
 }
 
-impl Verifier {
-    /// Reads secrets with commas in between. One that is wrong spoils all: a rotation must not half work unseen.
+impl SignatureVerifier {
+    /// Reads secrets that are separated by commas.
+    ///
+    /// # Errors
+    /// If one of them is invalid, even if others are not: a rotation of secrets must not half work unnoticed.
     pub fn new(secrets: &str) -> Result<Self, BadSecret> {
         let signer = |secret: &str| {
             let key = secret.trim().strip_prefix(SECRET_PREFIX).ok_or(BadSecret)?;
@@ -62,7 +65,10 @@ impl Verifier {
         Ok(Self { signers: secrets.split(',').map(signer).collect::<Result<_, _>>()? })
     }
 
-    /// The message's id and its text, if the headers prove that it was signed within the tolerance of `now`.
+    /// The id and the text of the message, if it was signed within five minutes of `now`.
+    ///
+    /// # Errors
+    /// If the signature is not accepted.
     pub fn verify<'a>(
         &self,
         headers: &'a HeaderMap,
@@ -82,8 +88,8 @@ impl Verifier {
         let text = std::str::from_utf8(body).map_err(|_| BadSignature::Wrong)?;
         for signer in &self.signers {
             let expected = signer.sign(id, signed_at, body).map_err(|_| BadSignature::Wrong)?;
-            let right = |one: &str| bool::from(one.as_bytes().ct_eq(expected.as_bytes()));
-            if signatures.split(' ').any(right) {
+            let is_valid = |one: &str| bool::from(one.as_bytes().ct_eq(expected.as_bytes()));
+            if signatures.split(' ').any(is_valid) {
                 return Ok((id, text));
             }
         }
@@ -95,7 +101,7 @@ impl Verifier {
 mod tests {
     use super::*;
 
-    /// The example of Svix's own documentation.
+    /// The example of Svix's documentation.
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const AT: i64 = 1_614_265_330;
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
@@ -112,19 +118,19 @@ mod tests {
 
     fn verify(secrets: &str, signature: &str, body: &[u8], seconds_later: i64) -> Result<(), BadSignature> {
         let now = Timestamp::from_millis((AT + seconds_later) * 1000 + 999);
-        Verifier::new(secrets).unwrap().verify(&signed(signature), body, now).map(|_| ())
+        SignatureVerifier::new(secrets).unwrap().verify(&signed(signature), body, now).map(|_| ())
     }
 
     #[test]
-    fn svixs_own_example_is_right_and_tells_id_and_text() {
-        let verifier = Verifier::new(SECRET).unwrap();
+    fn verify_accepts_the_example_of_svix_and_returns_id_and_text() {
+        let verifier = SignatureVerifier::new(SECRET).unwrap();
         let headers = signed(SIGNATURE);
         let found = verifier.verify(&headers, BODY, Timestamp::from_millis(AT * 1000));
         assert_eq!(found, Ok(("msg_p5jXN8AQM9LWM0D4loKWxJek", r#"{"test": 2432232314}"#)));
     }
 
     #[test]
-    fn anything_else_is_wrong() {
+    fn verify_refuses_other_secrets_bodies_and_signatures() {
         let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx";
         assert_eq!(verify(other, SIGNATURE, BODY, 0), Err(BadSignature::Wrong));
         assert_eq!(verify(SECRET, SIGNATURE, br#"{"test": 2432232315}"#, 0), Err(BadSignature::Wrong));
@@ -135,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn one_of_several_signatures_and_of_several_secrets_is_enough() {
+    fn verify_accepts_one_valid_signature_with_one_of_the_secrets() {
         let several = format!("v1a,abc v1,AAAA {SIGNATURE} v2,x");
         let secrets = format!("whsec_{}, {SECRET}", "A".repeat(32));
         assert_eq!(verify(&secrets, &several, BODY, 0), Ok(()));
     }
 
     #[test]
-    fn a_timestamp_may_be_five_minutes_off() {
+    fn verify_accepts_timestamps_within_five_minutes() {
         for (later, expected) in [
             (300, Ok(())),
             (301, Err(BadSignature::Timestamp)),
@@ -154,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_needed_and_a_timestamp_is_a_number() {
-        let verifier = Verifier::new(SECRET).unwrap();
+    fn verify_refuses_missing_headers_and_unreadable_timestamps() {
+        let verifier = SignatureVerifier::new(SECRET).unwrap();
         let now = Timestamp::from_millis(AT * 1000);
         for name in ["svix-id", "svix-timestamp", "svix-signature"] {
             let mut without = signed(SIGNATURE);
@@ -172,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_missing_short_or_garbled_is_refused() {
+    fn missing_short_and_garbled_secrets_are_refused() {
         let short = format!("whsec_{}", "A".repeat(28));
         let trailing = format!("{SECRET},");
         for secrets in
             ["", "whsec_", &short, &trailing, &SECRET[6..], "whsec_*fKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
         {
-            assert_eq!(Verifier::new(secrets).err(), Some(BadSecret), "{secrets}");
+            assert_eq!(SignatureVerifier::new(secrets).err(), Some(BadSecret), "{secrets}");
         }
-        assert!(!format!("{:?}", Verifier::new(SECRET)).contains("MfKQ"));
+        assert!(!format!("{:?}", SignatureVerifier::new(SECRET)).contains("MfKQ"));
     }
 }

@@ -1,38 +1,40 @@
-//! Barring users at Clerk.
+//! Bans users at Clerk.
 
 use std::future::Future;
-use torale_domain::ids::ClerkUserId;
-use torale_platform::identity::{Backend, Misconfigured, Settings, Trouble};
+use torale_domain::values::ids::ClerkUserId;
+use torale_platform::identity::{
+    ClerkBackend, IdentityMisconfigured, IdentityProviderError, IdentitySettings,
+};
 
-/// Why a user is not known to be barred.
+/// Why a ban is not confirmed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClerkError {
-    /// Clerk can't be asked at all.
+    /// The settings of Clerk's Backend API are invalid.
     #[error(transparent)]
-    Misconfigured(#[from] Misconfigured),
-    /// Clerk has not confirmed it. A 429 or a 5xx may be another answer when the message comes again.
+    IdentityMisconfigured(#[from] IdentityMisconfigured),
+    /// Clerk has not confirmed the ban. After a 429 or a 5xx, a retry may succeed.
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    IdentityProviderError(#[from] IdentityProviderError),
 }
 
-/// Bars users' logins.
-pub trait Ban: Sync {
-    /// Bars a user's login and ends its sessions, however often it is called; `false` if there is no such user.
+/// Bans users.
+pub trait BanUsers: Sync {
+    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether the user exists. It may be repeated.
     fn ban(&self, user: &ClerkUserId) -> impl Future<Output = Result<bool, ClerkError>> + Send;
 }
 
-/// Clerk itself. Without good settings every ban fails, and other commands don't suffer.
+/// Bans users by Clerk's Backend API. With invalid settings every ban fails, but other commands are executed.
 #[derive(Debug)]
-pub struct Clerk(Result<Backend, Misconfigured>);
+pub struct ClerkBans(Result<ClerkBackend, IdentityMisconfigured>);
 
-impl Clerk {
-    /// As the settings say.
-    pub fn new(settings: &Settings) -> Self {
-        Self(Backend::new(settings))
+impl ClerkBans {
+    /// A client with these settings.
+    pub fn new(settings: &IdentitySettings) -> Self {
+        Self(ClerkBackend::new(settings))
     }
 }
 
-impl Ban for Clerk {
+impl BanUsers for ClerkBans {
     async fn ban(&self, user: &ClerkUserId) -> Result<bool, ClerkError> {
         let backend = self.0.as_ref().map_err(|misconfigured| *misconfigured)?;
         Ok(backend.ban(user).await?)

@@ -1,15 +1,15 @@
-//! Sending on what was done, or what somebody else is to do.
+//! Sends messages: the events that confirm a command, or a command that is forwarded.
 
 use std::future::Future;
-use torale_platform::queue::{Queue, QueueError};
+use torale_platform::queue::{MessageQueue, QueueError};
 
-/// Takes messages.
-pub trait Outlet: Sync {
-    /// Sends messages; good once every one of them is taken.
+/// Where messages are sent.
+pub trait ConfirmationSink: Sync {
+    /// Sends messages. Returns when all of them are taken.
     fn send(&self, messages: &[String]) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
-impl Outlet for Queue {
+impl ConfirmationSink for MessageQueue {
     async fn send(&self, messages: &[String]) -> Result<(), QueueError> {
         Self::send(self, messages).await
     }

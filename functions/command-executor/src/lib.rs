@@ -1,69 +1,69 @@
-//! The executor of `torale-commands`: each command is carried out where it belongs, and what the outside has
-//! confirmed goes back onto `torale-events`.
+//! The executor of `torale-commands`: executes each command at Clerk or Temporal, and sends the events that confirm it to
+//! `torale-events` (`docs/contract/events.md`, "Commands out").
 //!
-//! Carrying a command out twice is like doing it once, so whatever is not known to be done is handed back and comes
-//! again, in the end to the dead-letter queue.
+//! Executing a command twice has the effect of executing it once. So a command that is not confirmed is returned to the
+//! queue and comes again, and after many attempts it goes to the dead-letter queue.
 
 pub mod clerk;
 pub mod confirm;
 pub mod temporal;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use clerk::{Ban, ClerkError};
-use confirm::Outlet;
+use clerk::{BanUsers, ClerkError};
+use confirm::ConfirmationSink;
 use futures::stream::{self, StreamExt};
 use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
-use temporal::{Pause, TemporalError};
+use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::commands::{Command, NoCommand, Received, schedule_of};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
-use torale_platform::batch::{self, Message};
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, temporal_schedule_id};
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
+use torale_platform::batch::{self, QueueMessage};
 use torale_platform::clock::Clock;
-use torale_platform::metrics::{self, Set};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::queue::QueueError;
 
-/// Commands that are carried out at once.
+/// Commands that are executed in parallel.
 const PARALLEL: usize = 8;
-/// So long before the deadline the batch ends, to be answered in time.
+/// The part of a batch's time that is reserved for the response.
 const RESERVE: Duration = Duration::from_secs(1);
 
 /// What all invocations of an instance share.
 #[derive(Debug)]
 pub struct Executor<B, P, Q> {
-    /// Where users are barred.
+    /// Where users are banned.
     pub clerk: B,
     /// Where schedules are paused.
     pub temporal: P,
-    /// Where it is told what was done.
+    /// Where the confirming events are sent.
     pub events: Q,
-    /// Where commands go that are not carried out here.
+    /// Where commands of other kinds are forwarded, if anywhere.
     pub forward: Option<Q>,
-    /// The kinds of commands that are.
+    /// The kinds of commands that are executed here.
     pub handled: Vec<&'static str>,
-    /// The present time.
+    /// The current time.
     pub clock: Clock,
 }
 
-/// What became of a command that need not come again.
+/// The result of a command that need not come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
-    /// It is carried out.
+pub enum CommandOutcome {
+    /// It was executed and confirmed.
     CarriedOut,
-    /// There was nothing outside to act on.
+    /// Its target does not exist at Clerk or Temporal.
     NothingThere,
-    /// Somebody else has it now.
+    /// It was forwarded to the other queue.
     Forwarded,
 }
 
-/// Why a message is handed back.
+/// Why a message is returned to the queue.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It is no command.
+pub enum CommandFailure {
+    /// It is not a command.
     #[error(transparent)]
-    NoCommand(#[from] NoCommand),
-    /// It is of a kind that is neither carried out here nor passed on.
+    InvalidCommand(#[from] InvalidCommand),
+    /// It is of a kind that is neither executed here nor forwarded.
     #[error("not handled here, and there is no queue to pass it on to")]
     NotHandled,
     /// Clerk has not confirmed it.
@@ -72,62 +72,67 @@ pub enum Failure {
     /// Temporal has not confirmed it.
     #[error(transparent)]
     Temporal(#[from] TemporalError),
-    /// It is done, but the queue of events has not taken that.
+    /// It was executed, but the event queue has not taken the confirming events.
     #[error("done but not told: {0}")]
-    NotTold(QueueError),
-    /// The queue for such commands has not taken it.
+    NotConfirmed(QueueError),
+    /// The other queue has not taken it.
     #[error("not forwarded: {0}")]
     NotForwarded(QueueError),
-    /// There was no time left.
+    /// The deadline has passed.
     #[error("no time left")]
-    Late,
+    OutOfTime,
 }
 
-/// Carries out one batch; answers with the messages that must come again.
+/// Executes the commands of one batch. The response names the messages that must come again.
 pub async fn handle(
-    executor: &Executor<impl Ban, impl Pause, impl Outlet>,
+    executor: &Executor<impl BanUsers, impl PauseSchedules, impl ConfirmationSink>,
     event: LambdaEvent<SqsEvent>,
 ) -> SqsBatchResponse {
     let started = Instant::now();
     let left = batch::time_left(event.context.deadline);
     let messages = batch::messages(event.payload);
-    let outcomes = executor.carry_out(&messages, started + left.saturating_sub(RESERVE)).await;
+    let outcomes = executor.execute_all(&messages, started + left.saturating_sub(RESERVE)).await;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, outcome) in &outcomes {
-        *counts.entry(outcome.as_ref().map_or_else(Failure::name, Done::name)).or_default() += 1;
+        *counts
+            .entry(outcome.as_ref().map_or_else(CommandFailure::name, CommandOutcome::name))
+            .or_default() += 1;
     }
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).map(|(message, _)| *message);
-    let failed: Vec<&Message> = failed.collect();
+    let failed: Vec<&QueueMessage> = failed.collect();
     let now = (executor.clock)();
     metrics::emit(&[counters(messages.len(), &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
-    batch::hand_back(failed.into_iter().map(|message| message.id.clone()))
+    batch::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
 }
 
-/// What CloudWatch counts of a batch. A command that fails is silent for a day otherwise: Lambda counts no error.
-pub fn counters(commands: usize, failed: &[&Message], now: Timestamp) -> Set {
+/// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no errors.
+pub fn counters(commands: usize, failed: &[&QueueMessage], now: Timestamp) -> MetricSet {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let metrics = vec![
         ("Commands", "Count", number(commands)),
         ("HandedBack", "Count", number(failed.len())),
         ("StuckAge", "Seconds", batch::stuck(failed.iter().copied(), now)),
     ];
-    Set { namespace: "Torale/Commands", metrics }
+    MetricSet { namespace: "Torale/Commands", metrics }
 }
 
-impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
-    /// What became of each message by that time, in any order. Work that is under way then is given up.
-    pub async fn carry_out<'a>(
+impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
+    /// Executes commands until the deadline, and returns the result of each in any order. Commands that are being executed at
+    /// the deadline are abandoned.
+    pub async fn execute_all<'a>(
         &self,
-        messages: &'a [Message],
-        until: Instant,
-    ) -> Vec<(&'a Message, Result<Done, Failure>)> {
+        messages: &'a [QueueMessage],
+        deadline: Instant,
+    ) -> Vec<(&'a QueueMessage, Result<CommandOutcome, CommandFailure>)> {
         let work = messages.iter().map(|message| async move {
-            let in_time = Instant::now() < until;
+            let in_time = Instant::now() < deadline;
             let outcome = match in_time {
-                true => timeout_at(until, self.receive(message)).await.unwrap_or(Err(Failure::Late)),
-                false => Err(Failure::Late),
+                true => timeout_at(deadline, self.receive(message))
+                    .await
+                    .unwrap_or(Err(CommandFailure::OutOfTime)),
+                false => Err(CommandFailure::OutOfTime),
             };
             log(message, &outcome);
             (message, outcome)
@@ -135,33 +140,33 @@ impl<B: Ban, P: Pause, Q: Outlet> Executor<B, P, Q> {
         stream::iter(work).buffer_unordered(PARALLEL).collect().await
     }
 
-    async fn receive(&self, message: &Message) -> Result<Done, Failure> {
+    async fn receive(&self, message: &QueueMessage) -> Result<CommandOutcome, CommandFailure> {
         let received = Command::receive(&message.body)?;
         if self.handled.contains(&received.command.kind()) {
             return self.execute(&received).await;
         }
-        let forward = self.forward.as_ref().ok_or(Failure::NotHandled)?;
-        forward.send(std::slice::from_ref(&message.body)).await.map_err(Failure::NotForwarded)?;
-        Ok(Done::Forwarded)
+        let forward = self.forward.as_ref().ok_or(CommandFailure::NotHandled)?;
+        forward.send(std::slice::from_ref(&message.body)).await.map_err(CommandFailure::NotForwarded)?;
+        Ok(CommandOutcome::Forwarded)
     }
 
-    async fn execute(&self, received: &Received) -> Result<Done, Failure> {
+    async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
         let existed = match &received.command {
             Command::PauseTask { task_id, .. } => {
-                self.temporal.pause(&schedule_of(task_id), &received.note()).await?
+                self.temporal.pause(&temporal_schedule_id(task_id), &received.note()).await?
             }
             Command::BanUser { clerk_user_id, .. } => self.clerk.ban(clerk_user_id).await?,
-            // The event is the revocation.
+            // The confirming event is the revocation.
             Command::RevokeKey { .. } => true,
         };
-        let events = received.confirmed(existed, (self.clock)());
-        self.events.send(&events).await.map_err(Failure::NotTold)?;
-        Ok(if existed { Done::CarriedOut } else { Done::NothingThere })
+        let events = received.confirming_events(existed, (self.clock)());
+        self.events.send(&events).await.map_err(CommandFailure::NotConfirmed)?;
+        Ok(if existed { CommandOutcome::CarriedOut } else { CommandOutcome::NothingThere })
     }
 }
 
-impl Done {
-    /// As it is counted.
+impl CommandOutcome {
+    /// Its name in logs.
     const fn name(&self) -> &'static str {
         match self {
             Self::CarriedOut => "carried_out",
@@ -171,23 +176,23 @@ impl Done {
     }
 }
 
-impl Failure {
-    /// As it is counted.
+impl CommandFailure {
+    /// Its name in logs.
     const fn name(&self) -> &'static str {
         match self {
-            Self::NoCommand(_) => "no_command",
+            Self::InvalidCommand(_) => "no_command",
             Self::NotHandled => "not_handled",
             Self::Clerk(_) => "clerk",
             Self::Temporal(_) => "temporal",
-            Self::NotTold(_) => "not_told",
+            Self::NotConfirmed(_) => "not_told",
             Self::NotForwarded(_) => "not_forwarded",
-            Self::Late => "late",
+            Self::OutOfTime => "late",
         }
     }
 }
 
-/// Which command it is and what became of it, never a body: it names people.
-fn log(message: &Message, outcome: &Result<Done, Failure>) {
+/// Logs the command and its result, but never its body, which contains personal data.
+fn log(message: &QueueMessage, outcome: &Result<CommandOutcome, CommandFailure>) {
     let received = Command::receive(&message.body).ok();
     let command = received.as_ref().map(|received| received.id.to_string());
     let kind = received.as_ref().map(|received| received.command.kind());

@@ -1,4 +1,4 @@
-//! Pausing schedules in Temporal.
+//! Pauses schedules in Temporal.
 
 use std::future::Future;
 use temporalio_client::errors::ClientConnectError;
@@ -11,48 +11,47 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use torale_platform::config;
 
-/// How Temporal marks a refusal that is about the namespace and not about the schedule; both are `NOT_FOUND`.
+/// The detail of a `NOT_FOUND` that is about the namespace and not about the schedule.
 const NO_NAMESPACE: &[u8] = b"temporal.api.errordetails.v1.NamespaceNotFoundFailure";
 
-/// Why a schedule is not known to be paused.
+/// Why a pause is not confirmed.
 #[derive(Debug, thiserror::Error)]
 pub enum TemporalError {
-    /// There is no address, or none that a key may be sent to.
+    /// The address is missing or invalid, or the API key would be sent unencrypted.
     #[error(
         "TEMPORAL_ADDRESS is no address of Temporal's frontend, or an unencrypted one beside TEMPORAL_API_KEY"
     )]
     Misconfigured,
-    /// No answer in time.
+    /// Temporal did not respond in time.
     #[error("Temporal timed out")]
     TimedOut,
-    /// No connection.
+    /// There is no connection to Temporal.
     #[error("Temporal unreachable: {0}")]
     Unreachable(String),
-    /// Another answer than a confirmation.
+    /// Temporal responded with an error.
     #[error("Temporal answered {0:?}: {1}")]
     Answered(Code, String),
 }
 
 /// Pauses schedules.
-pub trait Pause: Sync {
-    /// Pauses a schedule and leaves a note for people, however often it is called; `false` if there is no such
-    /// schedule.
+pub trait PauseSchedules: Sync {
+    /// Pauses a schedule with a note for people. Returns whether the schedule exists. It may be repeated.
     fn pause(&self, schedule: &str, note: &str) -> impl Future<Output = Result<bool, TemporalError>> + Send;
 }
 
-/// Temporal itself, connected to when it is first needed, and anew after trouble.
-pub struct Temporal {
-    settings: config::Temporal,
+/// Pauses schedules by Temporal's API. It connects when it is first needed, and again after an error.
+pub struct TemporalPauses {
+    settings: config::TemporalSettings,
     connected: Mutex<Option<Client>>,
 }
 
-impl Temporal {
-    /// As the settings say; connects to nothing yet.
-    pub fn new(settings: config::Temporal) -> Self {
+impl TemporalPauses {
+    /// A client with these settings. It does not connect yet.
+    pub fn new(settings: config::TemporalSettings) -> Self {
         Self { settings, connected: Mutex::default() }
     }
 
-    /// The connection, and whether it was there before.
+    /// The connection, and whether it existed before.
     async fn client(&self) -> Result<(Client, bool), TemporalError> {
         let mut connected = self.connected.lock().await;
         if let Some(client) = connected.as_ref() {
@@ -64,15 +63,15 @@ impl Temporal {
         Ok((client, false))
     }
 
-    /// A connection that lay still while the function was frozen may be dead: then a new one is tried once.
+    /// A connection that was idle while Lambda froze the function may be dead. Then a new one is tried once.
     async fn pause_within_limit(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
-        let (client, was_there) = self.client().await?;
-        let asked = pause(&client, schedule, note).await;
-        if was_there && matches!(asked, Err(TemporalError::Answered(Code::Unavailable, _))) {
+        let (client, existed) = self.client().await?;
+        let paused = pause(&client, schedule, note).await;
+        if existed && matches!(paused, Err(TemporalError::Answered(Code::Unavailable, _))) {
             self.disconnect().await;
             return pause(&self.client().await?.0, schedule, note).await;
         }
-        asked
+        paused
     }
 
     async fn disconnect(&self) {
@@ -80,15 +79,15 @@ impl Temporal {
     }
 }
 
-impl Pause for Temporal {
+impl PauseSchedules for TemporalPauses {
     async fn pause(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
-        let asked = timeout(self.settings.timeout, self.pause_within_limit(schedule, note)).await;
-        let asked = asked.unwrap_or(Err(TemporalError::TimedOut));
-        if asked.is_err() {
-            // Whatever was wrong with the connection, the next call has a new one.
+        let paused = timeout(self.settings.timeout, self.pause_within_limit(schedule, note)).await;
+        let paused = paused.unwrap_or(Err(TemporalError::TimedOut));
+        if paused.is_err() {
+            // The next call connects again, whatever was wrong with this connection.
             self.disconnect().await;
         }
-        asked
+        paused
     }
 }
 
@@ -118,8 +117,9 @@ fn unconnected(error: ClientConnectError) -> TemporalError {
     TemporalError::Unreachable(error.to_string())
 }
 
-/// One attempt each: what fails comes again from the queue. Requests are too small to be worth compressing.
-fn connection(settings: &config::Temporal) -> Result<ConnectionOptions, TemporalError> {
+/// How to connect. Without retries, since a failed command comes again from the queue; without compression, since
+/// requests are small.
+fn connection(settings: &config::TemporalSettings) -> Result<ConnectionOptions, TemporalError> {
     let target = target(settings).ok_or(TemporalError::Misconfigured)?;
     let tls = (target.scheme() == "https").then(TlsOptions::default);
     Ok(ConnectionOptions::new(target)
@@ -133,8 +133,8 @@ fn connection(settings: &config::Temporal) -> Result<ConnectionOptions, Temporal
         .build())
 }
 
-/// The address with its scheme. A key goes over an encrypted connection, or stays on this machine.
-fn target(settings: &config::Temporal) -> Option<Url> {
+/// The address with its scheme; `None` if it is invalid, or if an API key would leave this machine unencrypted.
+fn target(settings: &config::TemporalSettings) -> Option<Url> {
     let address = &settings.address;
     let scheme = if settings.api_key.is_some() { "https" } else { "http" };
     let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
@@ -153,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     fn target_of(address: &str, api_key: Option<&str>) -> Option<String> {
-        let settings = config::Temporal {
+        let settings = config::TemporalSettings {
             address: address.to_owned(),
             namespace: "default".to_owned(),
             api_key: api_key.map(str::to_owned),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_needs_no_scheme() {
+    fn address_without_scheme_gets_one() {
         let is = |url: &str| Some(url.to_owned());
         assert_eq!(target_of("temporal.internal:7233", None), is("http://temporal.internal:7233/"));
         assert_eq!(target_of("x.tmprl.cloud:7233", Some("key")), is("https://x.tmprl.cloud:7233/"));
@@ -171,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_never_sent_in_the_clear_to_another_machine() {
+    fn api_key_is_never_sent_unencrypted_to_another_machine() {
         assert_eq!(target_of("http://temporal.internal:7233", Some("key")), None);
         assert!(target_of("http://127.0.0.1:7233", Some("key")).is_some());
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for address in ["", "://", "ftp://temporal:7233", "a b:7233", ":7233"] {
             assert_eq!(target_of(address, None), None, "{address}");
         }

@@ -1,16 +1,16 @@
-//! The consumer of `torale-events`: every message into the log and the projections, or set aside.
+//! The consumer of `torale-events`: writes every message to the event log and the projections, or to the quarantine.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::LambdaEvent;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_domain::time::Timestamp;
-use torale_platform::batch::{self, Message};
-use torale_platform::consume::{Consumer, Outcome};
-use torale_platform::metrics::{self, Set};
+use torale_domain::values::time::Timestamp;
+use torale_platform::batch::{self, QueueMessage};
+use torale_platform::consume::{BatchOutcome, Consumer};
+use torale_platform::metrics::{self, MetricSet};
 use torale_platform::store::Usage;
 
-/// Takes in one batch; answers with the messages that must come again.
+/// Consumes one batch. The response names the messages that must come again.
 pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
     let started = Instant::now();
     let left = batch::time_left(event.context.deadline);
@@ -26,36 +26,44 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
         without_effect = outcome.without_effect,
         transactions = outcome.transactions,
         lost_races = outcome.lost_races,
-        late_orders = outcome.late_orders,
+        late_orders = outcome.late_entries,
         events = ?outcome.events,
-        set_aside = ?outcome.set_aside,
+        set_aside = ?outcome.quarantined,
         write_units = usage.write_units(),
         read_units = usage.read_units(),
         traces = Vec::from_iter(outcome.traces.iter().map(String::as_str)).join(","),
         batch_ms,
         "batch"
     );
-    batch::hand_back(outcome.failed)
+    batch::return_to_queue(outcome.failed)
 }
 
-/// What CloudWatch counts of a batch; `Torale/Events` has a metric for each type.
-pub fn counters(outcome: &Outcome, messages: &[Message], batch_ms: u64, now: Timestamp) -> [Set; 2] {
+/// The metrics of a batch. `Torale/Events` has one for each event type.
+pub fn counters(
+    outcome: &BatchOutcome,
+    messages: &[QueueMessage],
+    batch_ms: u64,
+    now: Timestamp,
+) -> [MetricSet; 2] {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let counted = [
         ("Messages", number(messages.len())),
         ("HandedBack", number(outcome.failed.len())),
-        ("SetAside", outcome.set_aside.values().sum()),
-        // Events that changed nothing: they had been here before, or a later one had.
+        ("SetAside", outcome.quarantined.values().sum()),
+        // Events that changed nothing: they had been folded before, or later ones had.
         ("Duplicates", outcome.without_effect),
-        // Transactions that another consumer was faster than, and that were planned again.
+        // Transactions that lost a race against another consumer and were planned again.
         ("Conflicts", outcome.lost_races),
         ("Transactions", outcome.transactions),
     ];
     let counted = counted.map(|(name, count)| (name, "Count", count)).into_iter();
     let failed: BTreeSet<&String> = outcome.failed.iter().collect();
-    let handed_back = messages.iter().filter(|message| failed.contains(&message.id));
-    let age = ("StuckAge", "Seconds", batch::stuck(handed_back, now));
+    let returned = messages.iter().filter(|message| failed.contains(&message.id));
+    let age = ("StuckAge", "Seconds", batch::stuck(returned, now));
     let metrics = counted.chain([age, ("BatchTime", "Milliseconds", batch_ms)]).collect();
     let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
-    [Set { namespace: "Torale/Consumer", metrics }, Set { namespace: "Torale/Events", metrics: events }]
+    [
+        MetricSet { namespace: "Torale/Consumer", metrics },
+        MetricSet { namespace: "Torale/Events", metrics: events },
+    ]
 }

@@ -1,8 +1,9 @@
-//! PATCH /admin/users/{id}/deactivate: bars a user, and orders that its tasks, keys and login stop.
+//! PATCH /admin/users/{id}/deactivate: deactivates a user and sends commands that pause their tasks, revoke their API
+//! keys and block their login.
 
-use torale_domain::changes::{Deactivated, OneUser};
+use torale_domain::requests::changes::{DeactivateUserAnswer, UserIdRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, Changing, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -14,10 +15,13 @@ impl Change for DeactivateUser {
         path: "/admin/users/{id}/deactivate",
         action: "users.deactivate",
     };
-    type Input = OneUser;
-    type Answer = Deactivated;
+    type Request = UserIdRequest;
+    type Answer = DeactivateUserAnswer;
 
-    async fn handle(changing: &Changing<'_>, user: OneUser) -> Result<Deactivated, AdminError> {
-        changing.deactivate(user).await
+    async fn handle(
+        context: &ChangeContext<'_>,
+        user: UserIdRequest,
+    ) -> Result<ChangeOutcome<DeactivateUserAnswer>, AdminError> {
+        context.deactivate(user).await
     }
 }

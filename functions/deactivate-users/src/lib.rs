@@ -1,8 +1,8 @@
-//! POST /admin/users/deactivate: bars several users, each by itself.
+//! POST /admin/users/deactivate: deactivates several users, each independently of the others.
 
-use torale_domain::changes::{AllDeactivated, SomeUsers};
+use torale_domain::requests::changes::{DeactivateUsersAnswer, UserIdsRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, Changing, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -14,10 +14,13 @@ impl Change for DeactivateUsers {
         path: "/admin/users/deactivate",
         action: "users.deactivate_many",
     };
-    type Input = SomeUsers;
-    type Answer = AllDeactivated;
+    type Request = UserIdsRequest;
+    type Answer = DeactivateUsersAnswer;
 
-    async fn handle(changing: &Changing<'_>, users: SomeUsers) -> Result<AllDeactivated, AdminError> {
-        changing.deactivate_all(users).await
+    async fn handle(
+        context: &ChangeContext<'_>,
+        users: UserIdsRequest,
+    ) -> Result<ChangeOutcome<DeactivateUsersAnswer>, AdminError> {
+        context.deactivate_all(users).await
     }
 }

@@ -1,8 +1,8 @@
-//! GET /admin/errors: what failed in the last hours, and how.
+//! GET /admin/errors: the executions that failed in the last hours.
 
 use torale_domain::pages::errors;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Errors;
 impl Handler for Errors {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/errors", action: "errors.list" };
-    type Query = errors::ErrorsQuery;
+    type Parameters = errors::ErrorsQuery;
     type Answer = errors::ErrorsPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(errors::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(errors::answer(context.reader, query, context.now).await?)
     }
 }

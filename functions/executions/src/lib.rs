@@ -1,8 +1,8 @@
-//! GET /admin/executions: the executions of the last hours.
+//! GET /admin/executions: the executions that started in the last hours.
 
 use torale_domain::pages::executions;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Executions;
 impl Handler for Executions {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/executions", action: "executions.list" };
-    type Query = executions::ExecutionsQuery;
+    type Parameters = executions::ExecutionsQuery;
     type Answer = executions::ExecutionsPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(executions::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(executions::answer(context.reader, query, context.now).await?)
     }
 }

@@ -1,10 +1,10 @@
-//! Wires the fallback to Lambda.
+//! Runs the fallback as a Lambda function.
 
 use lambda_http::{Error, Request, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    torale_platform::config::start_logging();
+    torale_platform::logging::start();
     lambda_http::run(service_fn(|request: Request| async move { Ok::<_, Error>(fallback::answer(&request)) }))
         .await
 }

@@ -1,4 +1,4 @@
-//! CloudWatch, with time limits.
+//! A client of CloudWatch with time limits.
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::Builder;
@@ -7,21 +7,21 @@ use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Datapoint, Dimension, MetricDatum, StandardUnit, Statistic};
 use std::time::Duration;
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::values::time::{MINUTE, Timestamp};
 use torale_platform::aws::causes;
 
-/// The namespace of what the function tells.
+/// The namespace of the metrics that this function emits.
 pub const NAMESPACE: &str = "Torale/Admin";
 /// Longest time for one call, retries included.
 const TIMEOUT: Duration = Duration::from_secs(8);
 /// Longest time for one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How far back the age of a queue's oldest message is looked for: SQS tells it a minute or two late.
+/// How far back to look for the age of a queue's oldest message. SQS reports it a minute or two late.
 const LOOK_BACK: i64 = 5 * MINUTE;
-/// How far back it is looked for what the consumer hands back: it comes again after `VisibilityTimeout`, 380 s.
+/// How far back to look for messages that the consumer returned: they come again after `VisibilityTimeout`, 380 s.
 const STUCK: i64 = 10 * MINUTE;
 
-/// CloudWatch has not done as asked.
+/// A call of CloudWatch failed.
 #[derive(Debug, thiserror::Error)]
 #[error("CloudWatch: {0}")]
 pub struct CloudWatchError(String);
@@ -32,8 +32,8 @@ fn failed<E: std::error::Error>(error: &E) -> CloudWatchError {
 
 /// One value of a metric.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Value {
-    /// The metric.
+pub struct MetricValue {
+    /// Its name.
     pub name: &'static str,
     /// Its unit.
     pub unit: StandardUnit,
@@ -52,7 +52,7 @@ fn time(at: Timestamp) -> DateTime {
 }
 
 impl CloudWatch {
-    /// With a client configuration of one's own; sets time limits and retries.
+    /// A client with this configuration, to which time limits and retries are added.
     pub fn new(config: Builder) -> Self {
         let limits =
             TimeoutConfig::builder().operation_timeout(TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
@@ -61,12 +61,12 @@ impl CloudWatch {
         Self { client: Client::from_conf(config) }
     }
 
-    /// Tells values.
+    /// Publishes values.
     ///
     /// # Errors
-    /// If CloudWatch has not taken them, or not in time.
-    pub async fn put(&self, values: &[Value], now: Timestamp) -> Result<(), CloudWatchError> {
-        let datum = |value: &Value| {
+    /// If CloudWatch has not taken them in time.
+    pub async fn put(&self, values: &[MetricValue], now: Timestamp) -> Result<(), CloudWatchError> {
+        let datum = |value: &MetricValue| {
             let datum = MetricDatum::builder().metric_name(value.name).unit(value.unit.clone());
             datum.value(value.value).timestamp(time(now)).build()
         };
@@ -75,11 +75,11 @@ impl CloudWatch {
         call.send().await.map_err(|e| failed(&e)).map(drop)
     }
 
-    /// How old the oldest message of a queue was when SQS last told, in seconds. SQS leaves out what it has handed out
-    /// three times and more.
+    /// The age in seconds of a queue's oldest message, as SQS reported it last; `None` if it reported none lately. SQS leaves
+    /// out messages that have been received three times or more.
     ///
     /// # Errors
-    /// If CloudWatch does not answer, or not in time.
+    /// If CloudWatch does not respond in time.
     pub async fn oldest_message(&self, queue: &str, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
         let dimension = Dimension::builder().name("QueueName").value(queue).build();
         let of = ("AWS/SQS", "ApproximateAgeOfOldestMessage");
@@ -88,18 +88,18 @@ impl CloudWatch {
         Ok(last.and_then(|point| point.maximum))
     }
 
-    /// The greatest age of a message that the consumer has lately handed back again and again, in seconds; `None` if
-    /// there was none.
+    /// The greatest age in seconds of the messages that the consumer has returned three times or more, within the last ten
+    /// minutes; `None` if there was none.
     ///
     /// # Errors
-    /// If CloudWatch does not answer, or not in time.
+    /// If CloudWatch does not respond in time.
     pub async fn stuck(&self, now: Timestamp) -> Result<Option<f64>, CloudWatchError> {
         let of = ("Torale/Consumer", "StuckAge");
         let points = self.maxima(of, None, now.plus(-STUCK), now).await?;
         Ok(points.into_iter().filter_map(|point| point.maximum).filter(|age| *age > 0.0).reduce(f64::max))
     }
 
-    /// A metric's maximum in each minute.
+    /// The maxima of a metric in each minute.
     async fn maxima(
         &self,
         (namespace, name): (&str, &str),

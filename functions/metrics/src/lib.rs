@@ -1,54 +1,54 @@
-//! Tells CloudWatch how the platform and the machinery stand, every minute.
+//! Publishes metrics of the platform and of this system to CloudWatch, every minute.
 //!
-//! What can't be found out is left out, never made up; the rest is told all the same, and the run fails, so that
-//! someone hears of it.
+//! A value that can't be read is left out and never estimated. The others are published all the same, and the run fails,
+//! so that an alarm reports it.
 
 pub mod cloudwatch;
 
 use aws_sdk_cloudwatch::types::StandardUnit;
-use cloudwatch::{CloudWatch, CloudWatchError, Value};
+use cloudwatch::{CloudWatch, CloudWatchError, MetricValue};
 use serde::Serialize;
 use std::future::Future;
 use tokio::time::{Duration, Instant};
 use torale_domain::pages::metrics;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::config;
-use torale_platform::queue::{Queue, QueueError};
+use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
 
-/// Longest time to find something out.
-const FINDING: Duration = Duration::from_secs(10);
+/// Longest time to read a value.
+const READING: Duration = Duration::from_secs(10);
 
-/// Where the values come from, and where they go.
+/// Where the values are read from, and where they are published.
 #[derive(Debug)]
-pub struct Sources {
-    /// The tables.
+pub struct MetricSources {
+    /// The store.
     pub store: Store,
-    /// Which projections are live.
+    /// Which generation of projections is live.
     pub generations: Generations,
-    /// The queue of events.
-    pub events: Queue,
+    /// The event queue.
+    pub events: MessageQueue,
     /// CloudWatch.
     pub cloudwatch: CloudWatch,
-    /// The present time.
+    /// The current time.
     pub clock: Clock,
 }
 
-/// Why a run failed. All that could be found out was told even so, but for the last of these.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Some values are not known.
+pub enum MetricsError {
+    /// Some values could not be read. The others were published.
     #[error("not known: {}", .0.join(", "))]
     Incomplete(Vec<&'static str>),
     /// CloudWatch has not taken the values.
     #[error(transparent)]
-    Untold(#[from] CloudWatchError),
+    Unpublished(#[from] CloudWatchError),
 }
 
-/// Why something is not known.
+/// Why a value could not be read.
 #[derive(Debug, thiserror::Error)]
-enum Unknown {
+enum MetricSourceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -59,24 +59,24 @@ enum Unknown {
     OutOfTime,
 }
 
-/// What a run answers.
+/// The response of a run.
 #[derive(Debug, Serialize)]
-pub struct Answer {
-    /// Values that were told.
+pub struct MetricsAnswer {
+    /// Values that were published.
     pub values: usize,
-    /// What finding them out has cost.
+    /// The read capacity units that reading them has consumed.
     pub read_units: f64,
 }
 
-type Found = Result<Vec<Value>, Unknown>;
+type MetricValues = Result<Vec<MetricValue>, MetricSourceError>;
 
-/// One run.
+/// Reads and publishes all values.
 ///
 /// # Errors
-/// If something could not be found out, or CloudWatch has not taken what was.
-pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
+/// If a value could not be read, or CloudWatch has not taken the others.
+pub async fn handle(sources: &MetricSources) -> Result<MetricsAnswer, MetricsError> {
     let (now, usage) = ((sources.clock)(), Usage::default());
-    let until = Instant::now() + FINDING;
+    let until = Instant::now() + READING;
     let (platform, [lag, age], outbox, quarantine, audit) = futures::join!(
         in_time(until, sources.platform(now, &usage)),
         sources.lag(now, until),
@@ -104,22 +104,22 @@ pub async fn handle(sources: &Sources) -> Result<Answer, Failure> {
     if !values.is_empty() {
         sources.cloudwatch.put(&values, now).await?;
     }
-    let answer = Answer { values: values.len(), read_units: usage.read_units() };
+    let answer = MetricsAnswer { values: values.len(), read_units: usage.read_units() };
     tracing::info!(values = answer.values, ?unknown, read_units = answer.read_units, "told");
-    if unknown.is_empty() { Ok(answer) } else { Err(Failure::Incomplete(unknown)) }
+    if unknown.is_empty() { Ok(answer) } else { Err(MetricsError::Incomplete(unknown)) }
 }
 
 async fn in_time<T>(
     until: Instant,
-    finding: impl Future<Output = Result<T, impl Into<Unknown>>>,
-) -> Result<T, Unknown> {
-    tokio::time::timeout_at(until, finding)
+    value: impl Future<Output = Result<T, impl Into<MetricSourceError>>>,
+) -> Result<T, MetricSourceError> {
+    tokio::time::timeout_at(until, value)
         .await
-        .map_or(Err(Unknown::OutOfTime), |found| found.map_err(Into::into))
+        .map_or(Err(MetricSourceError::OutOfTime), |found| found.map_err(Into::into))
 }
 
-impl Sources {
-    async fn platform(&self, now: Timestamp, usage: &Usage) -> Found {
+impl MetricSources {
+    async fn platform(&self, now: Timestamp, usage: &Usage) -> MetricValues {
         let live = self.generations.read(&self.store, usage).await?;
         let found = metrics::answer(&TableReader::of(&self.store, &live, usage), now).await?;
         Ok(vec![
@@ -132,9 +132,9 @@ impl Sources {
         ])
     }
 
-    /// The log and the projections are written together, so what they lag behind by is what waits in the queue: for
-    /// the first time, or handed back.
-    async fn lag(&self, now: Timestamp, until: Instant) -> [Found; 2] {
+    /// How far log and projections lag behind. Both are written together, so this is what waits in the queue: new messages
+    /// and returned ones.
+    async fn lag(&self, now: Timestamp, until: Instant) -> [MetricValues; 2] {
         match in_time(until, self.events.waiting()).await {
             Ok(waiting) => {
                 let age = in_time(until, self.age(waiting, now)).await;
@@ -144,7 +144,7 @@ impl Sources {
         }
     }
 
-    async fn age(&self, waiting: u64, now: Timestamp) -> Found {
+    async fn age(&self, waiting: u64, now: Timestamp) -> MetricValues {
         let oldest = match waiting {
             0 => Some(0.0),
             _ => {
@@ -157,36 +157,37 @@ impl Sources {
         Ok(seconds.into_iter().collect())
     }
 
-    async fn outbox(&self, now: Timestamp, usage: &Usage) -> Found {
-        let oldest = self.store.oldest_order(usage).await?;
+    async fn outbox(&self, now: Timestamp, usage: &Usage) -> MetricValues {
+        let oldest = self.store.oldest_outbox_entry(usage).await?;
         Ok(vec![of("OutboxAgeSeconds", StandardUnit::Seconds, oldest.map_or(0.0, |at| seconds(at, now)))])
     }
 
-    async fn quarantine(&self, usage: &Usage) -> Found {
-        Ok(vec![count("QuarantinedMessages", self.store.quarantined(usage).await?)])
+    async fn quarantine(&self, usage: &Usage) -> MetricValues {
+        Ok(vec![count("QuarantinedMessages", self.store.quarantined_items(usage).await?)])
     }
 
-    async fn audit(&self, now: Timestamp, usage: &Usage) -> Found {
+    async fn audit(&self, now: Timestamp, usage: &Usage) -> MetricValues {
         let sealing = self.store.sealing(now, usage).await?;
         let age = sealing.last.map(|at| of("AuditSealAgeSeconds", StandardUnit::Seconds, seconds(at, now)));
         Ok([count("AuditUnsealedRecords", sealing.unsealed)].into_iter().chain(age).collect())
     }
 }
 
-const fn of(name: &'static str, unit: StandardUnit, value: f64) -> Value {
-    Value { name, unit, value }
+const fn of(name: &'static str, unit: StandardUnit, value: f64) -> MetricValue {
+    MetricValue { name, unit, value }
 }
 
-fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> Value {
+fn count<N: TryInto<u32> + Ord + Default>(name: &'static str, value: N) -> MetricValue {
     of(name, StandardUnit::Count, number(value))
 }
 
-/// Counts are far below 2^32. A generation that is older than a measure may have taken off what it never added.
+/// A count as a float. Counts are far below 2^32. A generation that is older than a measure may have subtracted what it
+/// never added, which counts as 0.
 fn number<N: TryInto<u32> + Ord + Default>(value: N) -> f64 {
     f64::from(value.max(N::default()).try_into().unwrap_or(u32::MAX))
 }
 
-/// The time that has passed, to the millisecond.
+/// The seconds that have passed, to the millisecond.
 fn seconds(since: Timestamp, now: Timestamp) -> f64 {
     number((now.millis() - since.millis()).max(0)) / 1000.0
 }
@@ -196,7 +197,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn less_than_nothing_is_nothing() {
+    fn number_is_never_negative() {
         assert_eq!([-1, 0, 7].map(number), [0.0, 0.0, 7.0]);
         assert_eq!(number(i128::MAX), f64::from(u32::MAX));
     }

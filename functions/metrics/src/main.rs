@@ -1,24 +1,31 @@
-//! Wires the metrics to Lambda.
+//! Runs the metrics as a Lambda function.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use metrics::Sources;
+use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
 use serde_json::Value;
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::store::{Generations, Store};
-use torale_platform::{aws, clock, config};
+use torale_platform::{aws, clock, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    config::start_logging();
+    logging::start();
     let sources = &Parts::build(|| async {
-        let (store, events) = (Store::connect().await, Queue::connect().await);
+        let (store, events) = (Store::connect().await, MessageQueue::connect().await);
         let cloudwatch = CloudWatch::new(aws::shared().await.into());
-        Ok(Sources { store, generations: Generations::default(), events, cloudwatch, clock: clock::system })
+        Ok(MetricSources {
+            store,
+            generations: Generations::default(),
+            events,
+            cloudwatch,
+            clock: clock::system,
+        })
     });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
-        metrics::handle(sources.get().await).await.map_err(Error::from)
+        // Boxed: with the clients' own futures inside, the compiler would run into its limit of depth.
+        Box::pin(metrics::handle(sources.get().await)).await.map_err(Error::from)
     }))
     .await
 }

@@ -1,4 +1,4 @@
-//! One answer of each operation; tests hold each to its schema, field by field.
+//! An example answer of each operation. Tests check each one against its schema, field by field.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
-//! GET /admin/openapi.json: what the API takes and answers, for anyone who asks.
+//! GET /admin/openapi.json: the OpenAPI document of the API. It needs no credentials.
 //!
-//! Nothing in the document is written twice: parameters come from their parsers, answers from the types that are
-//! rendered, refusals from the map of errors. Only summaries and examples are said here.
+//! The document is generated (`docs/adr/0012-openapi.md`): parameters from their parsers, answers from the types that are
+//! serialised, errors from the map of errors. Only summaries and examples are written here.
 
 mod describe;
 mod examples;
@@ -12,24 +12,24 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 pub use operations::document;
 use torale_platform::error::{AdminError, HttpError};
-use torale_platform::respond;
+use torale_platform::{request, respond};
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("GET", "/admin/openapi.json");
 
-/// The document as it is answered and committed.
+/// The document's text, as it is answered and as it is committed in `events/openapi.json`.
 pub fn text() -> String {
     format!("{:#}\n", document())
 }
 
-/// Answers anyone.
+/// Answers a request with this text of the document.
 pub fn answer(text: &str, request: &Request) -> Response<Body> {
-    let request_id = respond::request_id(request);
+    let request_id = request::request_id(request);
     let response = if request.method() == Method::GET {
         respond::json(StatusCode::OK, text.to_owned(), &request_id, &[])
     } else {
         let error = AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() };
-        respond::refusal(&HttpError::from(&error), &request_id)
+        respond::error(&HttpError::from(&error), &request_id)
     };
     respond::log(request, "openapi", &response, &request_id);
     response

@@ -1,14 +1,14 @@
-//! Wires the document to Lambda.
+//! Runs the endpoint as a Lambda function.
 
 use lambda_http::{Error, Request, service_fn};
 use std::sync::LazyLock;
 
-/// Made with the first request.
+/// Generated with the first request.
 static TEXT: LazyLock<String> = LazyLock::new(openapi::text);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    torale_platform::config::start_logging();
+    torale_platform::logging::start();
     lambda_http::run(service_fn(|request: Request| async move {
         Ok::<_, Error>(openapi::answer(&TEXT, &request))
     }))

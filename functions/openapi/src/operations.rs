@@ -1,11 +1,11 @@
-//! Every operation of the API, and the document that they make.
+//! Every operation of the API, and the document.
 
 use crate::describe::{Describer, SCHEMES, merged, request_body};
-use crate::responses::{self, Limits};
+use crate::responses::{self, LimitHeaders};
 use crate::{ROUTE, examples};
 use clerk_webhook::{BadSignature, MAX_BODY, WebhookTaken};
 use serde_json::{Map, Value, json};
-use torale_domain::clerk::{Fault, Payload};
+use torale_domain::events::clerk::{Payload, WebhookFault};
 use torale_platform::error::{AdminError, Conflict, HttpError};
 
 /// The document.
@@ -20,7 +20,7 @@ pub fn document() -> Value {
     json!({
         "openapi": "3.1.0",
         "info": info(),
-        "servers": [{ "url": "/", "description": "Where this document came from." }],
+        "servers": [{ "url": "/", "description": "The server of this document." }],
         "tags": [
             { "name": "admin", "description": "For administrators." },
             { "name": "public", "description": "For anyone." },
@@ -32,76 +32,82 @@ pub fn document() -> Value {
 }
 
 fn reads(all: &mut Describer) {
-    all.read::<stats::Stats>("The platform's numbers.", examples::stats());
-    all.read::<queries::Queries>("Every distinct query, most tasks first.", examples::queries());
-    all.read::<executions::Executions>("Executions that began in the last hours.", examples::executions());
-    all.read::<errors::Errors>("Executions that failed in the last hours.", examples::errors());
+    all.read::<stats::Stats>("Statistics of the platform.", examples::stats());
+    all.read::<queries::Queries>(
+        "Distinct search queries, those with the most tasks first.",
+        examples::queries(),
+    );
+    all.read::<executions::Executions>(
+        "Executions that started in the last hours, newest first.",
+        examples::executions(),
+    );
+    all.read::<errors::Errors>("Executions that failed in the last hours, newest first.", examples::errors());
     all.read::<users::Users>("Users with their activity, newest first.", examples::users());
     all.read::<temporal_workflows::Workflows>(
         "Workflow runs of the last 24 hours, newest first.",
         examples::workflows(),
     );
     all.read::<temporal_schedules::Schedules>("Active schedules, newest first.", examples::schedules());
-    all.read::<audit::Audit>("Who asked for what in the last hours, newest first.", examples::audit());
+    all.read::<audit::Audit>("Audit records of requests in the last hours, newest first.", examples::audit());
 }
 
 fn changes(all: &mut Describer) {
     all.change::<deactivate_user::DeactivateUser>(
-        "Bars a user at once, and has its tasks, keys and login stopped.",
+        "Deactivates a user, pauses their tasks, revokes their API keys and blocks their login.",
         vec![AdminError::UserNotFound, AdminError::Conflict(Conflict::OwnId)],
         examples::deactivated(),
     );
     all.change::<reactivate_user::ReactivateUser>(
-        "Lets a user come back; its tasks stay paused and its keys revoked.",
+        "Reactivates a user. Their tasks stay paused and their API keys revoked.",
         vec![AdminError::UserNotFound, AdminError::Conflict(Conflict::StillCarriedOut)],
         examples::reactivated(),
     );
     all.change::<deactivate_users::DeactivateUsers>(
-        "Bars several users, each by itself.",
+        "Deactivates several users, each independently of the others.",
         vec![],
         examples::all_deactivated(),
     );
 }
 
-/// This document's own operation.
+/// The operation that returns this document.
 fn own() -> Value {
     let fields = json!({ "openapi": { "type": "string", "description": "The version of OpenAPI." } });
     let schema = json!({ "type": "object", "description": "An OpenAPI document.", "required": ["openapi"], "properties": fields });
-    let examples = json!({ "example": { "summary": "Its beginning.", "value": { "openapi": "3.1.0" } } });
+    let examples = json!({ "example": { "summary": "The beginning of the document.", "value": { "openapi": "3.1.0" } } });
     json!({
         "operationId": "openapi.read", "summary": "This document.", "tags": ["public"], "security": [],
-        "responses": { "200": responses::good(schema, examples, Limits::Never) },
+        "responses": { "200": responses::ok(schema, examples, LimitHeaders::Never) },
     })
 }
 
 fn webhook(all: &mut Describer) -> Value {
-    use clerk_webhook::Refusal;
+    use clerk_webhook::WebhookRefusal;
     let refusals = [
-        Refusal::Signature(BadSignature::Missing),
-        Refusal::Signature(BadSignature::Timestamp),
-        Refusal::Signature(BadSignature::Wrong),
-        Refusal::Payload(Fault::NotJson),
-        Refusal::TooLarge,
-        Refusal::Admin(AdminError::Internal(String::new())),
-        Refusal::Admin(AdminError::TimedOut),
+        WebhookRefusal::Signature(BadSignature::Missing),
+        WebhookRefusal::Signature(BadSignature::Timestamp),
+        WebhookRefusal::Signature(BadSignature::Wrong),
+        WebhookRefusal::Payload(WebhookFault::NotJson),
+        WebhookRefusal::TooLarge,
+        WebhookRefusal::Admin(AdminError::Internal(String::new())),
+        WebhookRefusal::Admin(AdminError::TimedOut),
     ];
-    let errors: Vec<HttpError> = refusals.iter().map(Refusal::http).collect();
-    let refusals = responses::refusals(&mut all.generator, &errors, |_| Limits::Never);
+    let errors: Vec<HttpError> = refusals.iter().map(WebhookRefusal::http).collect();
+    let refusals = responses::errors(&mut all.generator, &errors, |_| LimitHeaders::Never);
     let taken = responses::body_of::<WebhookTaken>(&mut all.generator);
     let examples = json!({ "example": { "value": { "detail": "Accepted" } } });
-    let good = json!({ "200": responses::good(taken, examples, Limits::Never) });
+    let ok = json!({ "200": responses::ok(taken, examples, LimitHeaders::Never) });
     let header = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": schema });
     let [id, timestamp, signature] = clerk_webhook::HEADERS;
     json!({
-        "operationId": "webhooks.clerk", "summary": "Takes Clerk's webhooks and makes events of them.",
-        "description": "Only Clerk may: each request is signed with a secret that both know.", "tags": ["webhooks"], "security": [],
+        "operationId": "webhooks.clerk", "summary": "Receives Clerk's webhooks and turns them into events.",
+        "description": "For Clerk only: each request is signed with a shared secret.", "tags": ["webhooks"], "security": [],
         "parameters": [
-            header(id, "The message.", json!({ "type": "string", "minLength": 1 })),
-            header(timestamp, "When it was signed, in seconds since 1970: within five minutes.", json!({ "type": "integer" })),
-            header(signature, "`v1,` and base64 of the HMAC-SHA256 over id, timestamp and body with dots in between; several with blanks in between.", json!({ "type": "string", "minLength": 1 })),
+            header(id, "The id of the message.", json!({ "type": "string", "minLength": 1 })),
+            header(timestamp, "When the message was signed, in seconds since 1970. It must be within five minutes of now.", json!({ "type": "integer" })),
+            header(signature, "`v1,` and base64 of the HMAC-SHA256 over id, timestamp and body, joined by dots. Several signatures are separated by blanks.", json!({ "type": "string", "minLength": 1 })),
         ],
         "requestBody": request_body(&format!("At most {MAX_BODY} bytes."), Payload::schema()),
-        "responses": merged(good, Value::Object(refusals)),
+        "responses": merged(ok, Value::Object(refusals)),
     })
 }
 
@@ -115,14 +121,14 @@ fn schemes() -> Map<String, Value> {
     schemes.into_iter().map(|(name, scheme)| (name.to_owned(), scheme)).collect()
 }
 
-/// What holds for all operations, unknown paths and wrong methods included.
+/// What applies to all operations, and to unknown paths and wrong methods.
 fn info() -> Value {
     let [unknown, wrong] = [AdminError::NotFound, AdminError::MethodNotAllowed { allowed: "GET".to_owned() }]
         .map(|error| HttpError::from(&error));
     let about = format!(
         "Statistics, lists and changes for Torale's administrators. Times are RFC 3339 in UTC. \
-         Unknown query parameters are ignored, known ones may be given once. \
-         An unknown path is answered with {} and `{}`, another method with {}, `{}` and an `Allow` header.",
+         Unknown query parameters are ignored, and known ones must not be repeated. \
+         An unknown path is answered with {} and `{}`, a wrong method with {}, `{}` and an `Allow` header.",
         unknown.status.as_u16(),
         unknown.body,
         wrong.status.as_u16(),

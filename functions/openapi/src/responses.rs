@@ -1,4 +1,4 @@
-//! Answers: statuses, headers, bodies and examples, from the errors themselves.
+//! Describes answers: statuses, headers, bodies and examples, from the errors themselves.
 
 use lambda_http::http::StatusCode;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -8,47 +8,47 @@ use torale_platform::error::{ErrorBody, ErrorDetail, HttpError, InvalidDetail, R
 use torale_platform::respond;
 use torale_platform::serve::RATE_LIMIT_HEADERS;
 
-/// Whether answers tell how the user stands with its limits.
+/// Whether an answer has the rate limit headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limits {
-    /// Nobody is counted.
+pub(crate) enum LimitHeaders {
+    /// The endpoint has no rate limits.
     Never,
-    /// Depends on how far the request came.
+    /// Only if the caller was authenticated before the error.
     Sometimes,
-    /// The credentials are good.
+    /// The caller is authenticated.
     Always,
 }
 
-/// How the user stands with its limits after an answer of this status.
-pub(crate) const fn limits(status: StatusCode) -> Limits {
+/// Whether an answer of this status has the rate limit headers.
+pub(crate) const fn limit_headers_of(status: StatusCode) -> LimitHeaders {
     match status {
-        StatusCode::UNAUTHORIZED => Limits::Never,
-        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => Limits::Sometimes,
-        _ => Limits::Always,
+        StatusCode::UNAUTHORIZED => LimitHeaders::Never,
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => LimitHeaders::Sometimes,
+        _ => LimitHeaders::Always,
     }
 }
 
-/// The schema of an answer's body, by its name.
+/// The schema of an answer's body, as a reference by name.
 pub(crate) fn body_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     generator.subschema_for::<T>().to_value()
 }
 
-/// A good answer.
-pub(crate) fn good(schema: Value, examples: Value, limits: Limits) -> Value {
-    response("As asked.", headers(&[], limits), schema, examples)
+/// A 200.
+pub(crate) fn ok(schema: Value, examples: Value, limits: LimitHeaders) -> Value {
+    response("OK", headers(&[], limits), schema, examples)
 }
 
-/// Refusals by status, each with the bodies that it may have.
-pub(crate) fn refusals(
+/// Errors by status, each with the bodies that it may have.
+pub(crate) fn errors(
     generator: &mut SchemaGenerator,
     errors: &[HttpError],
-    limits: impl Fn(StatusCode) -> Limits,
+    limits: impl Fn(StatusCode) -> LimitHeaders,
 ) -> Map<String, Value> {
     let mut by_status: BTreeMap<StatusCode, Vec<&HttpError>> = BTreeMap::new();
     for error in errors {
         by_status.entry(error.status).or_default().push(error);
     }
-    let mut refusals = Map::new();
+    let mut responses = Map::new();
     for (status, errors) in by_status {
         let Some(first) = errors.first() else { continue };
         let schema = match first.body {
@@ -60,12 +60,12 @@ pub(crate) fn refusals(
         let own: Vec<&str> = first.headers.iter().map(|(name, _)| *name).collect();
         let about = status.canonical_reason().unwrap_or_default();
         let response = response(about, headers(&own, limits(status)), schema, examples.collect());
-        refusals.insert(status.as_u16().to_string(), response);
+        responses.insert(status.as_u16().to_string(), response);
     }
-    refusals
+    responses
 }
 
-/// The name of an example: its sentence in lower case with hyphens.
+/// The name of an example: its sentence, in lower case with hyphens.
 fn name(body: &ErrorBody) -> String {
     let sentence = match body {
         ErrorBody::Error(ErrorDetail { detail })
@@ -81,13 +81,13 @@ fn response(about: &str, headers: Map<String, Value>, schema: Value, examples: V
     json!({ "description": about, "headers": headers, "content": content })
 }
 
-fn headers(own: &[&str], limits: Limits) -> Map<String, Value> {
+fn headers(own: &[&str], limits: LimitHeaders) -> Map<String, Value> {
     let always = respond::ALWAYS.iter().map(|(name, _)| *name).chain([respond::REQUEST_ID]);
     let mut headers: Map<String, Value> = always.chain(own.iter().copied()).map(reference).collect();
     match limits {
-        Limits::Never => {}
-        Limits::Sometimes => headers.extend(limit_headers(false)),
-        Limits::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
+        LimitHeaders::Never => {}
+        LimitHeaders::Sometimes => headers.extend(limit_headers(false)),
+        LimitHeaders::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
     }
     headers
 }
@@ -98,15 +98,15 @@ fn reference(name: &str) -> (String, Value) {
 
 fn limit_headers(required: bool) -> impl Iterator<Item = (String, Value)> {
     let abouts = [
-        "Requests that the window nearest to its limit allows.",
-        "Requests that are left in it.",
-        "When it opens again, in seconds since 1970.",
+        "Requests that are allowed in the window that is nearest to its limit.",
+        "Requests that remain in that window.",
+        "When the oldest requests leave that window, in seconds since 1970.",
     ];
     let header = move |about| json!({ "description": about, "required": required, "schema": { "type": "integer", "minimum": 0 } });
     RATE_LIMIT_HEADERS.into_iter().zip(abouts).map(move |(name, about)| (name.to_owned(), header(about)))
 }
 
-/// Every header that answers carry.
+/// Every header that an answer may have.
 pub(crate) fn all_headers() -> Map<String, Value> {
     let header =
         |about: &str, schema: Value| json!({ "description": about, "required": true, "schema": schema });
@@ -114,12 +114,11 @@ pub(crate) fn all_headers() -> Map<String, Value> {
         (name.to_owned(), header("Always the same.", json!({ "type": "string", "const": value })))
     };
     let id = header(
-        "Names the request, in logs and in the audit trail.",
+        "The id of the request, also in logs and in the audit trail.",
         json!({ "type": "string", "minLength": 1 }),
     );
-    let bearer = header("How to authenticate.", json!({ "type": "string", "const": "Bearer" }));
-    let seconds =
-        header("Seconds until another try is worth it.", json!({ "type": "integer", "minimum": 0 }));
+    let bearer = header("The authentication scheme.", json!({ "type": "string", "const": "Bearer" }));
+    let seconds = header("Seconds after which to retry.", json!({ "type": "integer", "minimum": 0 }));
     let named = [(respond::REQUEST_ID, id), ("www-authenticate", bearer), ("retry-after", seconds)];
     let named = named.into_iter().map(|(name, header)| (name.to_owned(), header));
     respond::ALWAYS.into_iter().map(fixed).chain(named).chain(limit_headers(true)).collect()

@@ -1,49 +1,51 @@
-//! Sends the commands that wait in the outbox, on a schedule and whenever the control table's stream tells of an order.
+//! The outbox relay: sends the commands of outbox entries, on a schedule and whenever the stream of the control table
+//! reports a new entry.
 
 use serde::Serialize;
 use tokio::time::Instant;
 use torale_platform::clock::Clock;
-use torale_platform::metrics::{self, Set};
-use torale_platform::outbox::{Relay, Relayed};
-use torale_platform::queue::Queue;
+use torale_platform::metrics::{self, MetricSet};
+use torale_platform::outbox::{Relay, RelayReport};
+use torale_platform::queue::MessageQueue;
 use torale_platform::store::{Generations, Store, StoreError, Usage};
 
-/// What a run answers.
+/// The response of a run.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct RelayAnswer {
     commands: u64,
-    orders: u64,
+    #[serde(rename = "orders")]
+    completed: u64,
     failed: u64,
     lag_ms: u64,
 }
 
-/// One run, until the deadline at the latest.
+/// Runs the relay until the outbox is processed, or the deadline has passed.
 ///
 /// # Errors
-/// If the outbox can't be read. An order that can't be worked off stays, and is counted.
+/// If the outbox can't be read. An entry that fails stays in the outbox and is counted.
 pub async fn handle(
     store: &Store,
-    queue: &Queue,
+    queue: &MessageQueue,
     clock: Clock,
     deadline: Instant,
-) -> Result<Answer, StoreError> {
+) -> Result<RelayAnswer, StoreError> {
     let (usage, generations) = (Usage::default(), Generations::default());
-    let relayed = Relay::new(store, &generations, queue, &usage).run(clock, deadline).await?;
-    let unreadable = unreadable(&relayed);
-    if !unreadable.metrics.is_empty() {
-        metrics::emit(&[unreadable], clock());
+    let report = Relay::new(store, &generations, queue, &usage).run(clock, deadline).await?;
+    let alarms = alarm_metrics(&report);
+    if !alarms.metrics.is_empty() {
+        metrics::emit(&[alarms], clock());
     }
-    let Relayed { commands, orders, failed, lag_ms, .. } = relayed;
+    let RelayReport { commands, completed, failed, lag_ms, .. } = report;
     let (read_units, write_units) = (usage.read_units(), usage.write_units());
-    tracing::info!(commands, orders, failed, lag_ms, read_units, write_units, "relayed");
-    Ok(Answer { commands, orders, failed, lag_ms })
+    tracing::info!(commands, orders = completed, failed, lag_ms, read_units, write_units, "relayed");
+    Ok(RelayAnswer { commands, completed, failed, lag_ms })
 }
 
-/// What an alarm is to ring for, if anything: an order that can't be read has no age either, and its commands are not
-/// sent.
-pub fn unreadable(relayed: &Relayed) -> Set {
-    let found = [("UnreadableOrders", "Count", relayed.unreadable)];
-    Set {
+/// The metrics that alarms watch; none if everything is in order. An entry that can't be read has no known age, and its
+/// commands are not sent.
+pub fn alarm_metrics(report: &RelayReport) -> MetricSet {
+    let found = [("UnreadableOrders", "Count", report.unreadable)];
+    MetricSet {
         namespace: "Torale/Outbox",
         metrics: found.into_iter().filter(|(_, _, count)| *count > 0).collect(),
     }

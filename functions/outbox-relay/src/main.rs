@@ -1,22 +1,23 @@
-//! Wires the relay to Lambda.
+//! Runs the outbox relay as a Lambda function.
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
-use torale_platform::{clock, config};
+use torale_platform::{clock, logging};
 
-/// How long a run goes on: ten seconds less than the function may take.
+/// The longest time for a run: ten seconds less than the function's timeout.
 const TIME: Duration = Duration::from_secs(45);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    config::start_logging();
-    let parts = &Parts::build(|| async { Ok((Store::connect().await, Queue::connect_commands().await)) });
+    logging::start();
+    let parts =
+        &Parts::build(|| async { Ok((Store::connect().await, MessageQueue::connect_commands().await)) });
     lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
         let deadline = Instant::now() + TIME;
         let (store, queue) = parts.get().await;

@@ -1,8 +1,8 @@
-//! GET /admin/queries: every distinct query with what its tasks add up to.
+//! GET /admin/queries: every distinct search query with the totals of its tasks.
 
 use torale_domain::pages::queries;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Queries;
 impl Handler for Queries {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/queries", action: "queries.list" };
-    type Query = queries::QueriesQuery;
+    type Parameters = queries::QueriesQuery;
     type Answer = queries::QueriesPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(queries::answer(call.reader, query).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(queries::answer(context.reader, query).await?)
     }
 }

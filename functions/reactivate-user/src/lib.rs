@@ -1,8 +1,8 @@
-//! PATCH /admin/users/{id}/reactivate: a user may use the platform again.
+//! PATCH /admin/users/{id}/reactivate: reactivates a user.
 
-use torale_domain::changes::{OneUser, Reactivated};
+use torale_domain::requests::changes::{ReactivateUserAnswer, UserIdRequest};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Change, Changing, Endpoint, HttpMethod};
+use torale_platform::serve::{Change, ChangeContext, ChangeOutcome, Endpoint, HttpMethod};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -14,10 +14,13 @@ impl Change for ReactivateUser {
         path: "/admin/users/{id}/reactivate",
         action: "users.reactivate",
     };
-    type Input = OneUser;
-    type Answer = Reactivated;
+    type Request = UserIdRequest;
+    type Answer = ReactivateUserAnswer;
 
-    async fn handle(changing: &Changing<'_>, user: OneUser) -> Result<Reactivated, AdminError> {
-        changing.reactivate(user).await
+    async fn handle(
+        context: &ChangeContext<'_>,
+        user: UserIdRequest,
+    ) -> Result<ChangeOutcome<ReactivateUserAnswer>, AdminError> {
+        context.reactivate(user).await
     }
 }

@@ -1,9 +1,9 @@
-//! GET /admin/stats: the platform's numbers.
+//! GET /admin/stats: the platform's statistics.
 
 use torale_domain::pages::stats;
-use torale_domain::params::NoQuery;
+use torale_domain::requests::parameters::NoParameters;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -12,10 +12,10 @@ pub struct Stats;
 impl Handler for Stats {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/stats", action: "stats.read" };
-    type Query = NoQuery;
-    type Answer = stats::Stats;
+    type Parameters = NoParameters;
+    type Answer = stats::StatsPage;
 
-    async fn handle(call: &Call<'_>, _query: &NoQuery) -> Result<Self::Answer, AdminError> {
-        Ok(stats::answer(call.reader, call.now).await?)
+    async fn handle(context: &RequestContext<'_>, _query: &NoParameters) -> Result<Self::Answer, AdminError> {
+        Ok(stats::answer(context.reader, context.now).await?)
     }
 }

@@ -1,11 +1,11 @@
-//! A function that can't start says why, and ends: Lambda tries anew.
+//! A function that can't start logs the reason and ends, so that Lambda starts another one.
 
 use std::net::TcpListener;
 use std::process::Command;
 
 #[test]
-fn a_setting_that_cannot_be_meant_ends_the_process() {
-    // A Runtime API that never answers.
+fn invalid_setting_is_logged_and_ends_the_process() {
+    // A Runtime API that never responds.
     let api = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let settings = [
         ("AWS_LAMBDA_RUNTIME_API", api.local_addr().unwrap().to_string().as_str()),
@@ -16,8 +16,8 @@ fn a_setting_that_cannot_be_meant_ends_the_process() {
         ("ROLE_SOURCE", "nonsense"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let ended = Command::new(env!("CARGO_BIN_EXE_stats")).env_clear().envs(settings).output().unwrap();
-    let said = String::from_utf8(ended.stdout).unwrap();
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(said.contains("can't start") && said.contains("ROLE_SOURCE"), "{said}");
+    let output = Command::new(env!("CARGO_BIN_EXE_stats")).env_clear().envs(settings).output().unwrap();
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("can't start") && log.contains("ROLE_SOURCE"), "{log}");
 }

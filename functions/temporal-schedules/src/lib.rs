@@ -1,8 +1,8 @@
-//! GET /admin/temporal/schedules: the active schedules and when each fires next.
+//! GET /admin/temporal/schedules: the active schedules, with the time at which each fires next.
 
 use torale_domain::pages::schedules;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Schedules;
 impl Handler for Schedules {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/temporal/schedules", action: "schedules.list" };
-    type Query = schedules::SchedulesQuery;
+    type Parameters = schedules::SchedulesQuery;
     type Answer = schedules::SchedulesPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(schedules::answer(call.reader, query, call.now, call.temporal_ui).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(schedules::answer(context.reader, query, context.now, context.temporal_ui).await?)
     }
 }

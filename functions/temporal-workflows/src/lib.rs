@@ -2,7 +2,7 @@
 
 use torale_domain::pages::workflows;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Workflows;
 impl Handler for Workflows {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/temporal/workflows", action: "workflows.list" };
-    type Query = workflows::WorkflowsQuery;
+    type Parameters = workflows::WorkflowsQuery;
     type Answer = workflows::WorkflowsPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(workflows::answer(call.reader, query, call.now, call.temporal_ui).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(workflows::answer(context.reader, query, context.now, context.temporal_ui).await?)
     }
 }

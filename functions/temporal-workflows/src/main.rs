@@ -1,4 +1,4 @@
-//! Wires the endpoint to Lambda.
+//! Runs the endpoint as a Lambda function.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

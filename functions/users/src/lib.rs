@@ -2,7 +2,7 @@
 
 use torale_domain::pages::users;
 use torale_platform::error::AdminError;
-use torale_platform::serve::{Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{Endpoint, Handler, HttpMethod, RequestContext};
 
 /// The endpoint.
 #[derive(Debug)]
@@ -11,10 +11,13 @@ pub struct Users;
 impl Handler for Users {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/users", action: "users.list" };
-    type Query = users::UsersQuery;
+    type Parameters = users::UsersQuery;
     type Answer = users::UsersPage;
 
-    async fn handle(call: &Call<'_>, query: &Self::Query) -> Result<Self::Answer, AdminError> {
-        Ok(users::answer(call.reader, query, call.now).await?)
+    async fn handle(
+        context: &RequestContext<'_>,
+        query: &Self::Parameters,
+    ) -> Result<Self::Answer, AdminError> {
+        Ok(users::answer(context.reader, query, context.now).await?)
     }
 }

@@ -7,13 +7,13 @@ use clap::{Args, Parser, Subcommand};
 /// Runs Torale's admin API on this machine: store, queue, every function, and 30 days of history.
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev", version)]
-pub struct Arguments {
+pub struct LocalArguments {
     /// What to do instead of running the stack.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<LocalCommand>,
     /// How to run the stack.
     #[command(flatten)]
-    pub run: Run,
+    pub run: RunOptions,
     /// Where the stack listens.
     #[command(flatten)]
     pub ports: Ports,
@@ -21,7 +21,7 @@ pub struct Arguments {
 
 /// Commands that talk to a running stack.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum LocalCommand {
     /// Put events on the queue of a running stack and wait until they are projected
     Send {
         /// One event a line; `-` is standard input
@@ -45,7 +45,7 @@ pub struct Ports {
 
 /// How to run the stack.
 #[derive(Debug, Clone, Args)]
-pub struct Run {
+pub struct RunOptions {
     /// Build everything optimised: slower to start, much faster to run
     #[arg(long)]
     pub release: bool,
@@ -88,7 +88,7 @@ pub struct Run {
 }
 
 fn admin_key(text: &str) -> Result<String, String> {
-    if torale_domain::auth::can_be_key(text) {
+    if torale_domain::access::credentials::has_key_format(text) {
         Ok(text.to_owned())
     } else {
         Err("a key is sk_ and 20 to 197 visible characters".to_owned())
@@ -102,12 +102,12 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Arguments::command().debug_assert();
+        LocalArguments::command().debug_assert();
     }
 
     #[test]
     fn defaults_are_what_other_tools_rely_on() {
-        let arguments = Arguments::parse_from(["cargo dev"]);
+        let arguments = LocalArguments::parse_from(["cargo dev"]);
         let ports = arguments.ports;
         assert_eq!((ports.http_port, ports.sqs_port, ports.dynamodb_port), (9000, 4566, 8000));
         assert!(arguments.command.is_none() && !arguments.run.empty && arguments.run.data.is_none());
@@ -115,13 +115,15 @@ mod tests {
 
     #[test]
     fn a_key_without_its_prefix_is_refused() {
-        assert!(Arguments::try_parse_from(["cargo dev", "--admin-key", "secret"]).is_err());
-        assert!(Arguments::try_parse_from(["cargo dev", "--admin-key", "sk_test1234test1234test"]).is_ok());
+        assert!(LocalArguments::try_parse_from(["cargo dev", "--admin-key", "secret"]).is_err());
+        assert!(
+            LocalArguments::try_parse_from(["cargo dev", "--admin-key", "sk_test1234test1234test"]).is_ok()
+        );
     }
 
     #[test]
     fn ports_may_follow_the_command() {
-        let arguments = Arguments::parse_from(["cargo dev", "send", "x.ndjson", "--sqs-port", "4567"]);
+        let arguments = LocalArguments::parse_from(["cargo dev", "send", "x.ndjson", "--sqs-port", "4567"]);
         assert_eq!(arguments.ports.sqs_port, 4567);
     }
 }

@@ -30,7 +30,7 @@ impl Console {
 
     /// A bar that counts to `length`; without a terminal, a line every tenth of the way.
     #[must_use]
-    pub fn progress(&self, what: &'static str, length: u64) -> Progress {
+    pub fn progress(&self, what: &'static str, length: u64) -> ProgressLine {
         let bar = self.bars.add(ProgressBar::new(length));
         let template = "{msg} [{bar:30}] {pos}/{len} {per_sec} {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -41,12 +41,12 @@ impl Console {
         if !plain {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Progress { console: self.clone(), bar, what, length, plain, tenth: 0 }
+        ProgressLine { console: self.clone(), bar, what, length, plain, tenth: 0 }
     }
 }
 
 /// A progress bar, or its replacement in a log file.
-pub struct Progress {
+pub struct ProgressLine {
     console: Console,
     bar: ProgressBar,
     what: &'static str,
@@ -55,7 +55,7 @@ pub struct Progress {
     tenth: u64,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Moves the bar to `done`; it never goes back.
     pub fn reach(&mut self, done: u64) {
         let done = done.min(self.length).max(self.bar.position());

@@ -7,14 +7,14 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
-use crate::failure::Failure;
+use crate::failure::LocalError;
 use crate::seed;
 
 /// The key to print: the given one, else the one that the folder keeps, else a new one.
 ///
 /// # Errors
 /// When the folder cannot be read or written.
-pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, Failure> {
+pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, LocalError> {
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
@@ -26,7 +26,7 @@ pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, F
     let key = seed::new_key();
     write(&path, &key)?;
     let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, only_mine).map_err(Failure::io(path.display().to_string()))?;
+    std::fs::set_permissions(&path, only_mine).map_err(LocalError::io(path.display().to_string()))?;
     Ok(key)
 }
 
@@ -35,19 +35,19 @@ pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, F
 ///
 /// # Errors
 /// When the file cannot be read or written.
-pub fn audit_key(folder: Option<&Path>, local: &Path) -> Result<PathBuf, Failure> {
+pub fn audit_key(folder: Option<&Path>, local: &Path) -> Result<PathBuf, LocalError> {
     let path = folder.unwrap_or(local).join("audit-key.pem");
     if path.exists() {
         return Ok(path);
     }
     let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| Failure::Helper(format!("random numbers: {error}")))?;
+    getrandom::fill(&mut secret).map_err(|error| LocalError::Helper(format!("random numbers: {error}")))?;
     let pem = SigningKey::from_bytes(&secret).to_pkcs8_pem(LineEnding::LF);
-    let pem = pem.map_err(|error| Failure::Helper(format!("a key for the audit trail: {error}")))?;
-    std::fs::create_dir_all(folder.unwrap_or(local)).map_err(Failure::io(path.display().to_string()))?;
+    let pem = pem.map_err(|error| LocalError::Helper(format!("a key for the audit trail: {error}")))?;
+    std::fs::create_dir_all(folder.unwrap_or(local)).map_err(LocalError::io(path.display().to_string()))?;
     write(&path, &pem)?;
     let only_mine = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, only_mine).map_err(Failure::io(path.display().to_string()))?;
+    std::fs::set_permissions(&path, only_mine).map_err(LocalError::io(path.display().to_string()))?;
     Ok(path)
 }
 
@@ -75,7 +75,7 @@ impl Marker {
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn begin(&self, today: NaiveDate) -> Result<NaiveDate, Failure> {
+    pub fn begin(&self, today: NaiveDate) -> Result<NaiveDate, LocalError> {
         let begun = read(&self.begun)?.and_then(|text| text.trim().parse().ok());
         if let Some(day) = begun {
             return Ok(day);
@@ -88,21 +88,21 @@ impl Marker {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn end(&self) -> Result<(), Failure> {
+    pub fn end(&self) -> Result<(), LocalError> {
         write(&self.done, "")
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, Failure> {
+fn read(path: &Path) -> Result<Option<String>, LocalError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::io(path.display().to_string())(error)),
+        Err(error) => Err(LocalError::io(path.display().to_string())(error)),
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(Failure::io(path.display().to_string()))
+fn write(path: &Path, text: &str) -> Result<(), LocalError> {
+    std::fs::write(path, text).map_err(LocalError::io(path.display().to_string()))
 }
 
 #[cfg(test)]

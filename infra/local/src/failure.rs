@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Why the local stack could not start or go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum LocalError {
     /// Another program listens where the stack should.
     #[error(
         "port {port} ({what}) is taken by another program; stop that one (is a second `cargo dev` running?) \
@@ -54,13 +54,13 @@ pub enum Failure {
     Store(String),
     /// The SQS-compatible queue refused something.
     #[error("the queue: {0}")]
-    Queue(String),
+    LocalQueue(String),
     /// The user stopped the stack.
     #[error("stopped")]
     Stopped,
 }
 
-impl Failure {
+impl LocalError {
     /// Wraps an I/O error with what was being done.
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use torale_platform::config;
 
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::LocalError;
 use crate::gateway::Route;
 use crate::process::{self, Child};
 use crate::project::Project;
@@ -66,7 +66,7 @@ pub const EVENT_SOURCES: &[EventSource] = &[EVENTS, COMMANDS];
 
 /// A function that runs on a schedule.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub struct TimerSource {
     /// The function.
     pub function: &'static str,
     /// How often; in the cloud once a minute.
@@ -76,9 +76,9 @@ pub struct Schedule {
 }
 
 /// Every function that runs on a schedule.
-pub const SCHEDULES: &[Schedule] = &[
-    Schedule { function: "audit-seal", every: Duration::from_secs(5), timeout: Duration::from_secs(60) },
-    Schedule { function: "outbox-relay", every: Duration::from_secs(2), timeout: Duration::from_secs(60) },
+pub const SCHEDULES: &[TimerSource] = &[
+    TimerSource { function: "audit-seal", every: Duration::from_secs(5), timeout: Duration::from_secs(60) },
+    TimerSource { function: "outbox-relay", every: Duration::from_secs(2), timeout: Duration::from_secs(60) },
 ];
 
 impl EventSource {
@@ -145,7 +145,7 @@ pub async fn build(
     functions: &[Function],
     release: bool,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     let mut cargo = process::command("cargo");
     cargo.arg("build").current_dir(&project.root);
     // Naming this package too makes cargo choose the features of shared dependencies as it did for
@@ -162,7 +162,7 @@ pub async fn build(
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Command { what: what.to_owned(), status, hint: String::new() })
+    Err(LocalError::Command { what: what.to_owned(), status, hint: String::new() })
 }
 
 /// Where the functions find what they need.

@@ -76,13 +76,13 @@ impl Route {
 }
 
 /// Where a request goes.
-enum Target {
+enum InvokeTarget {
     Function { function: String, route_key: String, parameters: Vec<(String, String)> },
     WrongMethod { allow: String },
     Unknown,
 }
 
-fn find_target(routes: &[Route], method: &Method, path: &str) -> Target {
+fn find_target(routes: &[Route], method: &Method, path: &str) -> InvokeTarget {
     let fitting: Vec<_> =
         routes.iter().filter_map(|route| route.parameters(path).map(|found| (route, found))).collect();
     // A literal path goes before a template.
@@ -91,17 +91,17 @@ fn find_target(routes: &[Route], method: &Method, path: &str) -> Target {
         .filter(|(route, _)| route.method == method.as_str() || route.method == "ANY")
         .min_by_key(|(_, parameters)| parameters.len());
     match chosen {
-        Some((route, parameters)) => Target::Function {
+        Some((route, parameters)) => InvokeTarget::Function {
             function: route.function.clone(),
             route_key: route.key(),
             parameters: parameters.clone(),
         },
-        None if fitting.is_empty() => Target::Unknown,
+        None if fitting.is_empty() => InvokeTarget::Unknown,
         None => {
             let mut methods: Vec<_> = fitting.iter().map(|(route, _)| route.method.as_str()).collect();
             methods.sort_unstable();
             methods.dedup();
-            Target::WrongMethod { allow: methods.join(", ") }
+            InvokeTarget::WrongMethod { allow: methods.join(", ") }
         }
     }
 }
@@ -154,7 +154,7 @@ impl Gateway {
         axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
     }
 
-    fn target(&self, method: &Method, path: &str) -> Target {
+    fn target(&self, method: &Method, path: &str) -> InvokeTarget {
         find_target(&self.routes.read().unwrap_or_else(PoisonError::into_inner), method, path)
     }
 }
@@ -167,11 +167,11 @@ async fn api(
 ) -> Response<Body> {
     let request_id = new_request_id();
     let mut answer = match gateway.target(request.method(), request.uri().path()) {
-        Target::Function { function, route_key, parameters } => {
+        InvokeTarget::Function { function, route_key, parameters } => {
             let (parts, body) = request.into_parts();
             match to_bytes(body, REQUEST_LIMIT).await {
                 Ok(body) => {
-                    let call = payload::Call {
+                    let call = payload::GatewayRequest {
                         request_id: &request_id,
                         route_key: &route_key,
                         path_parameters: &parameters,
@@ -184,14 +184,14 @@ async fn api(
                 Err(_) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
             }
         }
-        Target::WrongMethod { allow } => {
+        InvokeTarget::WrongMethod { allow } => {
             let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", &request_id);
             if let Ok(allow) = HeaderValue::try_from(allow) {
                 answer.headers_mut().insert(header::ALLOW, allow);
             }
             answer
         }
-        Target::Unknown => refusal(StatusCode::NOT_FOUND, "Not Found", &request_id),
+        InvokeTarget::Unknown => refusal(StatusCode::NOT_FOUND, "Not Found", &request_id),
     };
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         answer.headers_mut().insert("apigw-requestid", request_id);

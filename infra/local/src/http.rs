@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Why a request had no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub enum LocalHttpError {
     /// Nobody listens, or the connection broke.
     #[error("connection: {0}")]
     Connection(#[from] std::io::Error),
@@ -31,11 +31,11 @@ pub async fn request(
     port: u16,
     request: Request<Bytes>,
     patience: Duration,
-) -> Result<Response<Bytes>, HttpError> {
-    tokio::time::timeout(patience, exchange(port, request)).await.map_err(|_| HttpError::TimedOut)?
+) -> Result<Response<Bytes>, LocalHttpError> {
+    tokio::time::timeout(patience, exchange(port, request)).await.map_err(|_| LocalHttpError::TimedOut)?
 }
 
-async fn exchange(port: u16, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+async fn exchange(port: u16, request: Request<Bytes>) -> Result<Response<Bytes>, LocalHttpError> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // The answer tells more than the connection's own end does, and leaving ends the connection.

@@ -5,9 +5,9 @@ use axum::http::Request;
 use std::time::Duration;
 
 use crate::console::Console;
-use crate::functions::{EventSource, Schedule};
+use crate::functions::{EventSource, TimerSource};
 use crate::http;
-use crate::poller::Target;
+use crate::poller::InvokeTarget;
 use crate::runtime::Runtimes;
 
 /// A function and how long it may take.
@@ -27,9 +27,9 @@ impl From<&EventSource> for Called {
     }
 }
 
-impl From<&Schedule> for Called {
-    fn from(schedule: &Schedule) -> Self {
-        let Schedule { function, timeout, .. } = *schedule;
+impl From<&TimerSource> for Called {
+    fn from(schedule: &TimerSource) -> Self {
+        let TimerSource { function, timeout, .. } = *schedule;
         Self { function, timeout, patience: timeout * 6 }
     }
 }
@@ -56,7 +56,7 @@ pub enum Invoke {
     },
 }
 
-impl Target for Invoke {
+impl InvokeTarget for Invoke {
     async fn invoke(&self, event: Bytes) -> Option<Bytes> {
         match self {
             Self::Here { runtimes, called, console } => {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::console::Console;
-use crate::failure::Failure;
-use crate::queue::Queue;
+use crate::failure::LocalError;
+use crate::queue::LocalQueue;
 
 /// SQS takes this many messages in one call,
 const BATCH: usize = 10;
@@ -46,11 +46,11 @@ fn batches(bodies: &[String]) -> Vec<&[String]> {
 /// # Errors
 /// When the queue refuses a message or stops answering.
 pub async fn send_and_wait(
-    queue: &Queue,
+    queue: &LocalQueue,
     bodies: &[String],
     what: &'static str,
     console: &Console,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     let total = u64::try_from(bodies.len()).unwrap_or(u64::MAX);
     let mut progress = console.progress(what, total);
     let cut = batches(bodies);
@@ -82,7 +82,7 @@ pub async fn send_and_wait(
 }
 
 /// One of several senders that share a list of batches.
-async fn send_batches(queue: &Queue, batches: &[&[String]], pace: &Pace) -> Result<(), Failure> {
+async fn send_batches(queue: &LocalQueue, batches: &[&[String]], pace: &Pace) -> Result<(), LocalError> {
     while let Some(batch) = batches.get(pace.next.fetch_add(1, Ordering::Relaxed)) {
         while pace.sent.load(Ordering::Relaxed) >= pace.allowed.load(Ordering::Relaxed) {
             tokio::time::sleep(BREATH).await;

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use crate::clock;
 
 /// An HTTP request that has been matched to a route.
-pub struct Call<'a> {
+pub struct GatewayRequest<'a> {
     /// Made by the gateway.
     pub request_id: &'a str,
     /// `GET /admin/stats`: method and path template of the route.
@@ -31,7 +31,7 @@ pub struct Call<'a> {
 
 /// The event that the function receives.
 #[must_use]
-pub fn event(call: &Call<'_>) -> Value {
+pub fn event(call: &GatewayRequest<'_>) -> Value {
     let path = call.parts.uri.path();
     let query = call.parts.uri.query().unwrap_or_default();
     let now = clock::now();
@@ -195,7 +195,7 @@ mod tests {
 
     fn event_of(request: Request<&'static [u8]>, parameters: &[(String, String)]) -> Value {
         let (parts, body) = request.into_parts();
-        event(&Call {
+        event(&GatewayRequest {
             request_id: "r1",
             route_key: "GET /admin/users/{id}",
             path_parameters: parameters,

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::console::Console;
-use crate::failure::Failure;
-use crate::queue::{self, Queue};
+use crate::failure::LocalError;
+use crate::queue::{self, LocalQueue};
 
 /// An invocation's event may not exceed 6 MB; bodies grow when they are escaped into JSON.
 const BATCH_BYTES: usize = 3 * 1024 * 1024;
@@ -29,33 +29,33 @@ pub trait Source: Send + Sync {
         &self,
         most: usize,
         wait: Duration,
-    ) -> impl Future<Output = Result<Vec<Message>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Vec<Message>, LocalError>> + Send;
     /// Deletes up to 10 messages.
-    fn delete(&self, handles: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn delete(&self, handles: &[String]) -> impl Future<Output = Result<(), LocalError>> + Send;
     /// Makes up to 10 messages visible again after a pause.
     fn release(
         &self,
         handles: &[String],
         pause: Duration,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<(), LocalError>> + Send;
 }
 
-impl Source for Queue {
-    async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, Failure> {
-        Queue::receive(self, most, wait).await
+impl Source for LocalQueue {
+    async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, LocalError> {
+        LocalQueue::receive(self, most, wait).await
     }
 
-    async fn delete(&self, handles: &[String]) -> Result<(), Failure> {
-        Queue::delete(self, handles).await
+    async fn delete(&self, handles: &[String]) -> Result<(), LocalError> {
+        LocalQueue::delete(self, handles).await
     }
 
-    async fn release(&self, handles: &[String], pause: Duration) -> Result<(), Failure> {
-        Queue::release(self, handles, pause).await
+    async fn release(&self, handles: &[String], pause: Duration) -> Result<(), LocalError> {
+        LocalQueue::release(self, handles, pause).await
     }
 }
 
 /// The function that a batch is given to.
-pub trait Target: Send + Sync {
+pub trait InvokeTarget: Send + Sync {
     /// Invokes it with an SQS event: its result, or `None` when it failed.
     fn invoke(&self, event: Bytes) -> impl Future<Output = Option<Bytes>> + Send;
 }
@@ -85,7 +85,7 @@ pub struct Poller<S, T> {
     pub console: Console,
 }
 
-impl<S: Source, T: Target> Poller<S, T> {
+impl<S: Source, T: InvokeTarget> Poller<S, T> {
     /// Works until the future is dropped.
     pub async fn run(&self) {
         loop {
@@ -100,7 +100,7 @@ impl<S: Source, T: Target> Poller<S, T> {
     ///
     /// # Errors
     /// When the queue cannot be used.
-    pub async fn turn(&self, wait: Duration) -> Result<usize, Failure> {
+    pub async fn turn(&self, wait: Duration) -> Result<usize, LocalError> {
         let first = self.source.receive(self.batching.size.clamp(1, CHUNK), wait).await?;
         if first.is_empty() {
             return Ok(0);
@@ -122,7 +122,7 @@ impl<S: Source, T: Target> Poller<S, T> {
 
     /// Receives until the batch is full or the window has passed. No receive is ever cut short: what it
     /// had received would stay invisible.
-    async fn gather(&self, first: Vec<Message>) -> Result<Vec<Message>, Failure> {
+    async fn gather(&self, first: Vec<Message>) -> Result<Vec<Message>, LocalError> {
         let end = Instant::now() + self.batching.window;
         let mut batch = first;
         let mut bytes: usize = batch.iter().map(size).sum();
@@ -143,7 +143,7 @@ impl<S: Source, T: Target> Poller<S, T> {
         Ok(batch)
     }
 
-    async fn settle(&self, batch: &[Message], failed: &[bool]) -> Result<(), Failure> {
+    async fn settle(&self, batch: &[Message], failed: &[bool]) -> Result<(), LocalError> {
         let handles = |wanted: bool| -> Vec<String> {
             let chosen = batch.iter().zip(failed).filter(|(_, failed)| **failed == wanted);
             chosen.filter_map(|(message, _)| message.receipt_handle().map(str::to_owned)).collect()
@@ -243,20 +243,20 @@ mod tests {
     }
 
     impl Source for &FakeQueue {
-        async fn receive(&self, most: usize, _wait: Duration) -> Result<Vec<Message>, Failure> {
+        async fn receive(&self, most: usize, _wait: Duration) -> Result<Vec<Message>, LocalError> {
             assert!((1..=CHUNK).contains(&most));
             let mut waiting = self.waiting.lock().unwrap();
             let count = waiting.len().min(most);
             Ok(waiting.drain(..count).collect())
         }
 
-        async fn delete(&self, handles: &[String]) -> Result<(), Failure> {
+        async fn delete(&self, handles: &[String]) -> Result<(), LocalError> {
             assert!(handles.len() <= CHUNK);
             self.deleted.lock().unwrap().extend_from_slice(handles);
             Ok(())
         }
 
-        async fn release(&self, handles: &[String], pause: Duration) -> Result<(), Failure> {
+        async fn release(&self, handles: &[String], pause: Duration) -> Result<(), LocalError> {
             assert!(handles.len() <= CHUNK);
             assert_eq!(pause, Duration::from_secs(3));
             self.released.lock().unwrap().extend_from_slice(handles);
@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    impl Target for &FakeFunction {
+    impl InvokeTarget for &FakeFunction {
         async fn invoke(&self, event: Bytes) -> Option<Bytes> {
             let event: Value = serde_json::from_slice(&event).unwrap();
             let records = event["Records"].as_array().unwrap();

@@ -11,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Failure;
+use crate::failure::LocalError;
 
 /// Watches the leash (standard input) in the background, then becomes the program.
 const LEASH: &str = r#"exec 3<&0 </dev/null
@@ -69,17 +69,17 @@ impl Child {
 ///
 /// # Errors
 /// When it cannot be started or awaited, or the stack was stopped meanwhile.
-pub async fn run(what: &str, command: Command, stop: &CancellationToken) -> Result<ExitStatus, Failure> {
-    let mut child = Child::start(command).map_err(Failure::io(what))?;
+pub async fn run(what: &str, command: Command, stop: &CancellationToken) -> Result<ExitStatus, LocalError> {
+    let mut child = Child::start(command).map_err(LocalError::io(what))?;
     let status = tokio::select! {
         status = child.ended() => Some(status),
         () = stop.cancelled() => None,
     };
     match status {
-        Some(status) => status.map_err(Failure::io(what)),
+        Some(status) => status.map_err(LocalError::io(what)),
         None => {
             child.stop().await;
-            Err(Failure::Stopped)
+            Err(LocalError::Stopped)
         }
     }
 }
@@ -110,6 +110,6 @@ mod tests {
         stop.cancel();
         let mut sleep = command("sleep");
         sleep.arg("600");
-        assert!(matches!(run("sleep", sleep, &stop).await, Err(Failure::Stopped)));
+        assert!(matches!(run("sleep", sleep, &stop).await, Err(LocalError::Stopped)));
     }
 }

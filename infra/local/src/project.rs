@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::LocalError;
 use crate::gateway::Route;
 
 /// The folders of the workspace.
@@ -23,18 +23,18 @@ impl Project {
     ///
     /// # Errors
     /// When cargo cannot say.
-    pub async fn find() -> Result<Self, Failure> {
+    pub async fn find() -> Result<Self, LocalError> {
         let what = "cargo metadata";
         let output = tokio::process::Command::new("cargo")
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .output()
             .await
-            .map_err(Failure::io(what))?;
+            .map_err(LocalError::io(what))?;
         if !output.status.success() {
             let hint = format!(": {}", String::from_utf8_lossy(&output.stderr).trim());
-            return Err(Failure::Command { what: what.to_owned(), status: output.status, hint });
+            return Err(LocalError::Command { what: what.to_owned(), status: output.status, hint });
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| Failure::Helper(format!("{what}: {error}")))
+        serde_json::from_slice(&output.stdout).map_err(|error| LocalError::Helper(format!("{what}: {error}")))
     }
 
     /// The folder of the stack's own files: the Python environment, logs.
@@ -47,22 +47,22 @@ impl Project {
     ///
     /// # Errors
     /// When the manifest cannot be read or the table is not as `cargo lambda watch` wants it.
-    pub async fn routes(&self) -> Result<Vec<Route>, Failure> {
+    pub async fn routes(&self) -> Result<Vec<Route>, LocalError> {
         let path = self.root.join("Cargo.toml");
         let text = tokio::fs::read_to_string(&path).await;
-        let text = text.map_err(Failure::io(path.display().to_string()))?;
+        let text = text.map_err(LocalError::io(path.display().to_string()))?;
         parse_routes(&path, &text)
     }
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct InvokeTarget {
     method: String,
     function: String,
 }
 
-fn parse_routes(path: &Path, text: &str) -> Result<Vec<Route>, Failure> {
-    let wrong = |reason: String| Failure::Manifest { path: path.to_owned(), reason };
+fn parse_routes(path: &Path, text: &str) -> Result<Vec<Route>, LocalError> {
+    let wrong = |reason: String| LocalError::Manifest { path: path.to_owned(), reason };
     let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
     let mut table = toml::Value::Table(manifest);
     for key in ["workspace", "metadata", "lambda", "watch", "router"] {
@@ -71,7 +71,7 @@ fn parse_routes(path: &Path, text: &str) -> Result<Vec<Route>, Failure> {
             .cloned()
             .ok_or_else(|| wrong("[workspace.metadata.lambda.watch.router] is missing".to_owned()))?;
     }
-    let router: std::collections::BTreeMap<String, Vec<Target>> =
+    let router: std::collections::BTreeMap<String, Vec<InvokeTarget>> =
         table.try_into().map_err(|error| wrong(error.to_string()))?;
     Ok(router
         .into_iter()

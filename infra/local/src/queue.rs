@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
-use crate::failure::{Failure, causes};
+use crate::failure::{LocalError, causes};
 use crate::functions::EventSource;
 use crate::http;
 use crate::process::{self, Child};
@@ -27,15 +27,19 @@ const PACKAGES: [&str; 2] = ["ministack==1.5.33", "cbor2"];
 /// Only what the functions talk to; everything else stays off, with its ports.
 const SERVICES: &str = "sqs,cloudwatch";
 
-fn failure(error: &dyn std::error::Error) -> Failure {
-    Failure::Queue(causes(error))
+fn failure(error: &dyn std::error::Error) -> LocalError {
+    LocalError::LocalQueue(causes(error))
 }
 
 /// Installs the queue into the target folder unless a former run has; says so when it does.
 ///
 /// # Errors
 /// When Python or its package index cannot be used.
-pub async fn install(project: &Project, console: &Console, stop: &CancellationToken) -> Result<(), Failure> {
+pub async fn install(
+    project: &Project,
+    console: &Console,
+    stop: &CancellationToken,
+) -> Result<(), LocalError> {
     let venv = project.local().join("venv");
     let (marker, wanted) = (venv.join(".installed"), PACKAGES.join(" "));
     if tokio::fs::read_to_string(&marker).await.is_ok_and(|installed| installed == wanted) {
@@ -49,7 +53,7 @@ pub async fn install(project: &Project, console: &Console, stop: &CancellationTo
     let mut install = process::command(venv.join("bin/python3"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
     must_succeed("pip install", install, "\n  the first run needs a Python package index", stop).await?;
-    tokio::fs::write(&marker, wanted).await.map_err(Failure::io(marker.display().to_string()))
+    tokio::fs::write(&marker, wanted).await.map_err(LocalError::io(marker.display().to_string()))
 }
 
 async fn must_succeed(
@@ -57,13 +61,13 @@ async fn must_succeed(
     mut command: tokio::process::Command,
     hint: &str,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     command.stdout(std::process::Stdio::null());
     let status = process::run(what, command, stop).await?;
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Command { what: what.to_owned(), status, hint: hint.to_owned() })
+    Err(LocalError::Command { what: what.to_owned(), status, hint: hint.to_owned() })
 }
 
 /// The running queue server.
@@ -77,13 +81,13 @@ impl Server {
     ///
     /// # Errors
     /// When it ends or does not answer in time; the end of its log tells why.
-    pub async fn start(project: &Project, port: u16, stop: &CancellationToken) -> Result<Self, Failure> {
+    pub async fn start(project: &Project, port: u16, stop: &CancellationToken) -> Result<Self, LocalError> {
         let folder = project.local();
         let temporary = folder.join("tmp");
-        std::fs::create_dir_all(&temporary).map_err(Failure::io(temporary.display().to_string()))?;
+        std::fs::create_dir_all(&temporary).map_err(LocalError::io(temporary.display().to_string()))?;
         let log = folder.join("queue.log");
-        let output = std::fs::File::create(&log).map_err(Failure::io(log.display().to_string()))?;
-        let errors = output.try_clone().map_err(Failure::io(log.display().to_string()))?;
+        let output = std::fs::File::create(&log).map_err(LocalError::io(log.display().to_string()))?;
+        let errors = output.try_clone().map_err(LocalError::io(log.display().to_string()))?;
         let mut command = process::command(folder.join("venv/bin/python3"));
         command
             .args(["-m", "ministack"])
@@ -96,7 +100,7 @@ impl Server {
             .env("TMPDIR", temporary)
             .stdout(output)
             .stderr(errors);
-        let child = Child::start(command).map_err(Failure::io("ministack"))?;
+        let child = Child::start(command).map_err(LocalError::io("ministack"))?;
         let mut server = Self { child, log };
         match server.ready(port, stop).await {
             Ok(()) => Ok(server),
@@ -107,7 +111,7 @@ impl Server {
         }
     }
 
-    async fn ready(&mut self, port: u16, stop: &CancellationToken) -> Result<(), Failure> {
+    async fn ready(&mut self, port: u16, stop: &CancellationToken) -> Result<(), LocalError> {
         let asking = async {
             loop {
                 let request = Request::get("/_ministack/ready").body(Bytes::new());
@@ -123,8 +127,8 @@ impl Server {
         tokio::select! {
             () = asking => Ok(()),
             status = self.child.ended() => Err(ended(status, &self.log)),
-            () = stop.cancelled() => Err(Failure::Stopped),
-            () = tokio::time::sleep(patience) => Err(Failure::Helper(format!(
+            () = stop.cancelled() => Err(LocalError::Stopped),
+            () = tokio::time::sleep(patience) => Err(LocalError::Helper(format!(
                 "ministack does not answer on port {port} after {} s; its log: {}",
                 patience.as_secs(), self.log.display()
             ))),
@@ -132,7 +136,7 @@ impl Server {
     }
 
     /// Waits until the server ends by itself, which it should not.
-    pub async fn ended(&mut self) -> Failure {
+    pub async fn ended(&mut self) -> LocalError {
         ended(self.child.ended().await, &self.log)
     }
 
@@ -142,13 +146,13 @@ impl Server {
     }
 }
 
-fn ended(status: std::io::Result<std::process::ExitStatus>, log: &Path) -> Failure {
+fn ended(status: std::io::Result<std::process::ExitStatus>, log: &Path) -> LocalError {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().rev().take(5).collect();
     let end: String = lines.iter().rev().map(|line| format!("\n  | {line}")).collect();
     match status {
-        Ok(status) => Failure::Command { what: "ministack (the queue)".to_owned(), status, hint: end },
-        Err(source) => Failure::Io { what: "ministack".to_owned(), source },
+        Ok(status) => LocalError::Command { what: "ministack (the queue)".to_owned(), status, hint: end },
+        Err(source) => LocalError::Io { what: "ministack".to_owned(), source },
     }
 }
 
@@ -167,7 +171,7 @@ pub fn client(port: u16) -> Client {
 
 /// One queue of the server.
 #[derive(Clone)]
-pub struct Queue {
+pub struct LocalQueue {
     client: Client,
     url: String,
 }
@@ -181,12 +185,12 @@ pub struct Depth {
     pub in_flight: u64,
 }
 
-impl Queue {
+impl LocalQueue {
     /// Creates a queue and its dead-letter queue as a source of events is set up in the cloud.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn create(client: &Client, source: &EventSource) -> Result<Self, Failure> {
+    pub async fn create(client: &Client, source: &EventSource) -> Result<Self, LocalError> {
         create_queue(client, source.dead_letters, HashMap::new()).await?;
         let redrive = json!({
             "deadLetterTargetArn": arn(source.dead_letters),
@@ -203,7 +207,7 @@ impl Queue {
     ///
     /// # Errors
     /// When it does not, or nothing listens on the port.
-    pub async fn find(client: &Client, name: &str) -> Result<Self, Failure> {
+    pub async fn find(client: &Client, name: &str) -> Result<Self, LocalError> {
         let found = client.get_queue_url().queue_name(name).send().await;
         let found = found.map_err(|error| failure(&error))?;
         let url = found.queue_url().unwrap_or_default().to_owned();
@@ -214,7 +218,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn depth(&self) -> Result<Depth, Failure> {
+    pub async fn depth(&self) -> Result<Depth, LocalError> {
         let (visible, in_flight) = (
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -231,7 +235,7 @@ impl Queue {
         let number = |name| {
             let text = answer.attributes().and_then(|attributes| attributes.get(&name));
             text.and_then(|text| text.parse().ok())
-                .ok_or_else(|| Failure::Queue(format!("{name} is no number")))
+                .ok_or_else(|| LocalError::LocalQueue(format!("{name} is no number")))
         };
         Ok(Depth { visible: number(visible)?, in_flight: number(in_flight)? })
     }
@@ -240,7 +244,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the server refuses one of them.
-    pub async fn send(&self, bodies: &[String]) -> Result<(), Failure> {
+    pub async fn send(&self, bodies: &[String]) -> Result<(), LocalError> {
         let mut batch = self.client.send_message_batch().queue_url(&self.url);
         for (position, body) in bodies.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder().id(position.to_string()).message_body(body);
@@ -249,7 +253,7 @@ impl Queue {
         let answer = batch.send().await.map_err(|error| failure(&error))?;
         match answer.failed().first() {
             None => Ok(()),
-            Some(refused) => Err(Failure::Queue(format!(
+            Some(refused) => Err(LocalError::LocalQueue(format!(
                 "a message was refused: {} {}",
                 refused.code(),
                 refused.message().unwrap_or_default()
@@ -261,7 +265,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, Failure> {
+    pub async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Message>, LocalError> {
         let answer = self
             .client
             .receive_message()
@@ -280,7 +284,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the server refuses. Handles that are out of date are no error: SQS delivers again.
-    pub async fn delete(&self, handles: &[String]) -> Result<(), Failure> {
+    pub async fn delete(&self, handles: &[String]) -> Result<(), LocalError> {
         let mut batch = self.client.delete_message_batch().queue_url(&self.url);
         for (position, handle) in handles.iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder().id(position.to_string());
@@ -294,7 +298,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn release(&self, handles: &[String], pause: Duration) -> Result<(), Failure> {
+    pub async fn release(&self, handles: &[String], pause: Duration) -> Result<(), LocalError> {
         let seconds = i32::try_from(pause.as_secs()).unwrap_or(i32::MAX);
         let mut batch = self.client.change_message_visibility_batch().queue_url(&self.url);
         for (position, handle) in handles.iter().enumerate() {
@@ -325,10 +329,10 @@ async fn create_queue(
     client: &Client,
     name: &str,
     attributes: HashMap<QueueAttributeName, String>,
-) -> Result<Queue, Failure> {
+) -> Result<LocalQueue, LocalError> {
     let attributes = (!attributes.is_empty()).then_some(attributes);
     let created = client.create_queue().queue_name(name).set_attributes(attributes).send().await;
     let created = created.map_err(|error| failure(&error))?;
     let url = created.queue_url().unwrap_or_default().to_owned();
-    Ok(Queue { client: client.clone(), url })
+    Ok(LocalQueue { client: client.clone(), url })
 }

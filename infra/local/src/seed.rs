@@ -11,12 +11,12 @@ mod words;
 use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 use fastrand::Rng;
 use serde_json::{Value, json};
-use torale_domain::keys::sha256_hex;
+use torale_domain::values::digest::sha256_hex;
 use words::{DOMAINS, FIRST_NAMES, LAST_NAMES, QUESTIONS, SCHEDULES, THINGS, WISHES, ZONES};
 
 /// How much history, and which.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct SeedPlan {
     /// Another number, another history.
     pub seed: u64,
     /// The last day of the history.
@@ -37,7 +37,7 @@ const LOCAL: &str = "/torale/local";
 
 /// Every event of the history, each one an SQS message body, in the order of their times.
 #[must_use]
-pub fn history(plan: &Plan) -> Vec<String> {
+pub fn history(plan: &SeedPlan) -> Vec<String> {
     let mut history = History::new(plan);
     let users: Vec<User> = (0..(plan.executions / 12).clamp(3, 2_000)).map(|n| history.user(n)).collect();
     let tasks: Vec<Task> = users.iter().flat_map(|user| history.tasks(user)).collect();
@@ -139,7 +139,7 @@ struct History {
 }
 
 impl History {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &SeedPlan) -> Self {
         let end = plan.day.and_time(chrono::NaiveTime::MIN).and_utc() + Duration::days(1);
         let start = end - Duration::days(i64::from(plan.days));
         Self { rng: Rng::with_seed(plan.seed), start, end, events: Vec::new() }

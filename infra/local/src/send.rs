@@ -4,31 +4,32 @@ use std::io::Read;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
-use torale_domain::keys::QUARANTINE_TABLE;
+use torale_domain::storage::keys::QUARANTINE_TABLE;
 
 use crate::args::Ports;
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::LocalError;
 use crate::functions::EVENTS;
-use crate::queue::{self, Queue};
+use crate::queue::{self, LocalQueue};
 use crate::{load, store};
 
 /// Messages that were not projected, as they stand now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetAside {
+pub struct UndeliverableMessages {
     /// In the quarantine table: no events.
     pub quarantined: u64,
     /// In the dead-letter queue: the consumer failed with them.
     pub dead: u64,
 }
 
-impl SetAside {
+impl UndeliverableMessages {
     /// Counts both.
     ///
     /// # Errors
     /// When store or queue do not answer.
-    pub async fn count(ports: &Ports) -> Result<Self, Failure> {
-        let dead = Queue::find(&queue::client(ports.sqs_port), EVENTS.dead_letters).await?.depth().await?;
+    pub async fn count(ports: &Ports) -> Result<Self, LocalError> {
+        let dead =
+            LocalQueue::find(&queue::client(ports.sqs_port), EVENTS.dead_letters).await?.depth().await?;
         let quarantined = store::count(&store::client(ports.dynamodb_port), QUARANTINE_TABLE).await?;
         Ok(Self { quarantined, dead: dead.visible + dead.in_flight })
     }
@@ -60,26 +61,26 @@ pub async fn send(
     ports: &Ports,
     console: &Console,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     tokio::select! {
         sent = send_file(file, ports, console) => sent,
-        () = stop.cancelled() => Err(Failure::Stopped),
+        () = stop.cancelled() => Err(LocalError::Stopped),
     }
 }
 
-async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), Failure> {
-    let text = read(file).map_err(Failure::io(file.display().to_string()))?;
+async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), LocalError> {
+    let text = read(file).map_err(LocalError::io(file.display().to_string()))?;
     let bodies = load::lines(&text);
-    let queue = Queue::find(&queue::client(ports.sqs_port), EVENTS.queue).await.map_err(|error| {
+    let queue = LocalQueue::find(&queue::client(ports.sqs_port), EVENTS.queue).await.map_err(|error| {
         let port = ports.sqs_port;
-        Failure::Helper(format!(
+        LocalError::Helper(format!(
             "no queue {} on port {port}; is `cargo dev` running? ({error})",
             EVENTS.queue
         ))
     })?;
-    let before = SetAside::count(ports).await?;
+    let before = UndeliverableMessages::count(ports).await?;
     load::send_and_wait(&queue, &bodies, "sending", console).await?;
-    let new = SetAside::count(ports).await?.since(before);
+    let new = UndeliverableMessages::count(ports).await?.since(before);
     console.print(&format!(
         "{} messages sent and dealt with; newly set aside: {}; not consumed: {}",
         bodies.len(),
@@ -88,7 +89,7 @@ async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), 
     ));
     new.report(console);
     if new.dead > 0 {
-        return Err(Failure::Helper("the consumer failed with some messages".to_owned()));
+        return Err(LocalError::Helper("the consumer failed with some messages".to_owned()));
     }
     Ok(())
 }

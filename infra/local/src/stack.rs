@@ -9,22 +9,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::args::{Ports, Run};
+use crate::args::{Ports, RunOptions};
 use crate::clock;
 use crate::console::Console;
 use crate::data::{self, Marker};
-use crate::failure::Failure;
+use crate::failure::LocalError;
 use crate::functions::{self, Addresses, EVENT_SOURCES, EVENTS, EventSource, Fleet, SCHEDULES};
 use crate::gateway::{API_TIMEOUT, Gateway, Route};
 use crate::invoke::{Called, Invoke};
 use crate::load;
-use crate::poller::{Batching, Poller, Target};
+use crate::poller::{Batching, InvokeTarget, Poller};
 use crate::project::Project;
-use crate::queue::{self, Queue, Server};
+use crate::queue::{self, LocalQueue, Server};
 use crate::runtime::Runtimes;
-use crate::send::SetAside;
+use crate::send::UndeliverableMessages;
 use crate::standins::Standins;
-use crate::watch::Sources;
+use crate::watch::WatchedSources;
 use crate::{seed, store, summary};
 
 /// How long a start that is interrupted may take to clean up.
@@ -35,11 +35,11 @@ const GRACE: Duration = Duration::from_secs(5);
 /// # Errors
 /// Whatever kept it from starting or going on.
 pub async fn run(
-    arguments: &Run,
+    arguments: &RunOptions,
     ports: &Ports,
     console: &Console,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     let tracker = TaskTracker::new();
     let mut serving = std::pin::pin!(serve(arguments, ports, console, &tracker, stop));
     let result = tokio::select! {
@@ -63,7 +63,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(arguments: &Run, ports: &Ports) -> Result<Self, Failure> {
+    async fn bind(arguments: &RunOptions, ports: &Ports) -> Result<Self, LocalError> {
         let http = match arguments.no_functions {
             true => None,
             false => Some(bind(ports.http_port, "the HTTP API", "--http-port").await?),
@@ -79,18 +79,18 @@ impl Listeners {
 ///
 /// # Errors
 /// Names the first port that is not.
-pub async fn check_ports(arguments: &Run, ports: &Ports) -> Result<(), Failure> {
+pub async fn check_ports(arguments: &RunOptions, ports: &Ports) -> Result<(), LocalError> {
     Listeners::bind(arguments, ports).await.map(drop)
 }
 
-async fn bind(port: u16, what: &'static str, flag: &'static str) -> Result<TcpListener, Failure> {
+async fn bind(port: u16, what: &'static str, flag: &'static str) -> Result<TcpListener, LocalError> {
     let bound = TcpListener::bind(("127.0.0.1", port)).await;
-    bound.map_err(|source| Failure::PortTaken { port, what, flag, source })
+    bound.map_err(|source| LocalError::PortTaken { port, what, flag, source })
 }
 
 /// What is up and has to be known later.
 struct Stack<'a> {
-    arguments: &'a Run,
+    arguments: &'a RunOptions,
     ports: &'a Ports,
     console: &'a Console,
     tracker: &'a TaskTracker,
@@ -102,12 +102,12 @@ struct Stack<'a> {
 }
 
 async fn serve(
-    arguments: &Run,
+    arguments: &RunOptions,
     ports: &Ports,
     console: &Console,
     tracker: &TaskTracker,
     stop: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     let listeners = Listeners::bind(arguments, ports).await?;
     let project = Project::find().await?;
     let runtimes = Runtimes::default();
@@ -132,7 +132,7 @@ async fn serve(
     );
     let stack = Stack { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
 
-    let mut sources = Sources::look(&stack.project.root);
+    let mut sources = WatchedSources::look(&stack.project.root);
     let routes = stack.project.routes().await?;
     stack.start_store(listeners.dynamodb).await?;
     queue::install(&stack.project, console, stop).await?;
@@ -172,12 +172,12 @@ impl Stack<'_> {
         functions::named_by(routes, http, consumers)
     }
 
-    async fn build(&self, routes: &[Route]) -> Result<(), Failure> {
+    async fn build(&self, routes: &[Route]) -> Result<(), LocalError> {
         self.console.note("building the functions");
         functions::build(&self.project, &self.functions(routes), self.arguments.release, self.stop).await
     }
 
-    async fn start_store(&self, listener: TcpListener) -> Result<(), Failure> {
+    async fn start_store(&self, listener: TcpListener) -> Result<(), LocalError> {
         let database = store::open(self.arguments.data.as_deref())?;
         let serving = store::serve(listener, database, self.console.clone(), self.stop.clone());
         self.tracker.spawn(serving);
@@ -186,7 +186,7 @@ impl Stack<'_> {
     }
 
     /// Starts the queue's process and holds it until the stack stops; tells when it ends by itself.
-    async fn start_queue(&self) -> Result<mpsc::Receiver<Failure>, Failure> {
+    async fn start_queue(&self) -> Result<mpsc::Receiver<LocalError>, LocalError> {
         let mut server = Server::start(&self.project, self.ports.sqs_port, self.stop).await?;
         let (broken, receiver) = mpsc::channel(1);
         let stop = self.stop.clone();
@@ -220,22 +220,22 @@ impl Stack<'_> {
         &self,
         audit_key: &Path,
         standins: &[(&'static str, String)],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), LocalError> {
         self.console.print(&summary::lambda_watch(self.ports, audit_key, standins));
         while tokio::net::TcpStream::connect(("127.0.0.1", self.ports.http_port)).await.is_err() {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                () = self.stop.cancelled() => return Err(Failure::Stopped),
+                () = self.stop.cancelled() => return Err(LocalError::Stopped),
             }
         }
         Ok(())
     }
 
     /// Creates the queues and starts what brings their messages to the functions.
-    async fn start_pollers(&self) -> Result<Queue, Failure> {
+    async fn start_pollers(&self) -> Result<LocalQueue, LocalError> {
         let client = queue::client(self.ports.sqs_port);
         for source in EVENT_SOURCES {
-            let queue = Queue::create(&client, source).await?;
+            let queue = LocalQueue::create(&client, source).await?;
             for _ in 0..self.arguments.consumers {
                 let poller = self.poller(queue.clone(), source);
                 let stop = self.stop.clone();
@@ -247,10 +247,10 @@ impl Stack<'_> {
                 });
             }
         }
-        Queue::find(&client, EVENTS.queue).await
+        LocalQueue::find(&client, EVENTS.queue).await
     }
 
-    fn poller(&self, queue: Queue, source: &'static EventSource) -> Poller<Queue, Invoke> {
+    fn poller(&self, queue: LocalQueue, source: &'static EventSource) -> Poller<LocalQueue, Invoke> {
         let batching = Batching {
             size: self.arguments.batch_size.min(source.batch_size).into(),
             window: Duration::from_secs(self.arguments.batching_window),
@@ -284,7 +284,7 @@ impl Stack<'_> {
     }
 
     /// Sends the admin, its key and the history through the queue. Answers the key.
-    async fn fill(&self, events: &Queue) -> Result<String, Failure> {
+    async fn fill(&self, events: &LocalQueue) -> Result<String, LocalError> {
         let folder = self.arguments.data.as_deref();
         let key = data::admin_key(self.arguments.admin_key.as_deref(), folder)?;
         load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
@@ -293,7 +293,7 @@ impl Stack<'_> {
             let now = clock::now();
             let day =
                 marker.as_ref().map_or(Ok(now.date_naive()), |marker| marker.begin(now.date_naive()))?;
-            let history = seed::history(&seed::Plan {
+            let history = seed::history(&seed::SeedPlan {
                 seed: self.arguments.seed,
                 day,
                 until: now,
@@ -308,12 +308,12 @@ impl Stack<'_> {
             load::send_and_wait(events, &history, "seeding", self.console).await?;
             marker.map_or(Ok(()), |marker| marker.end())?;
         }
-        SetAside::count(self.ports).await?.report(self.console);
+        UndeliverableMessages::count(self.ports).await?.report(self.console);
         Ok(key)
     }
 
     /// Builds what changed and swaps the processes; if it does not build, the old ones go on.
-    async fn rebuild(&self) -> Result<(), Failure> {
+    async fn rebuild(&self) -> Result<(), LocalError> {
         let next = match self.project.routes().await {
             Ok(next) => next,
             Err(error) => {
@@ -328,7 +328,7 @@ impl Stack<'_> {
                 self.console.note("the functions are up to date");
                 Ok(())
             }
-            Err(Failure::Stopped) => Err(Failure::Stopped),
+            Err(LocalError::Stopped) => Err(LocalError::Stopped),
             Err(error) => {
                 self.console.note(format!("{error}; the former ones keep serving"));
                 Ok(())

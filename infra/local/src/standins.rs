@@ -7,19 +7,19 @@ pub mod temporal;
 
 use axum::Router;
 use axum::http::{HeaderMap, header};
-use clerk::Clerk;
-use temporal::Temporal;
+use clerk::ClerkStandin;
+use temporal::TemporalStandin;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_platform::config::{CLERK_API_URL, CLERK_SECRET_KEY, TEMPORAL_ADDRESS};
 
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::LocalError;
 
 /// Both of them, for as long as this lives.
 pub struct Standins {
-    clerk: Clerk,
-    temporal: Temporal,
+    clerk: ClerkStandin,
+    temporal: TemporalStandin,
 }
 
 impl Standins {
@@ -27,20 +27,20 @@ impl Standins {
     ///
     /// # Errors
     /// When there is no port to listen on.
-    pub async fn start(console: &Console) -> Result<Self, Failure> {
+    pub async fn start(console: &Console) -> Result<Self, LocalError> {
         let said = console.clone();
-        let clerk = Clerk::start(move |asked| {
+        let clerk = ClerkStandin::start(move |asked| {
             let (told, answer) = clerk::willing(asked);
             said.line("clerk", &told);
             answer
         });
         let said = console.clone();
-        let temporal = Temporal::start(move |patch| {
+        let temporal = TemporalStandin::start(move |patch| {
             said.line("temporal", &format!("schedule {} paused: {}", patch.schedule_id, patch.note));
-            temporal::Answer::Done
+            temporal::TemporalAnswer::Done
         });
         let (clerk, temporal) = (clerk.await, temporal.await);
-        let failed = Failure::io;
+        let failed = LocalError::io;
         Ok(Self {
             clerk: clerk.map_err(failed("the stand-in for Clerk"))?,
             temporal: temporal.map_err(failed("the stand-in for Temporal"))?,

@@ -9,26 +9,26 @@ use aws_sdk_dynamodb::types::{Select, TimeToLiveSpecification};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use torale_domain::keys::tables;
+use torale_domain::storage::keys::tables;
 use torale_platform::store::tables;
 
 use crate::console::Console;
-use crate::failure::{Failure, causes};
+use crate::failure::{LocalError, causes};
 
 /// DynamoDB removes expired items by itself; dynoxide when it is asked.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-fn failure(error: &dyn std::error::Error) -> Failure {
-    Failure::Store(causes(error))
+fn failure(error: &dyn std::error::Error) -> LocalError {
+    LocalError::Store(causes(error))
 }
 
 /// Opens the database: in memory, or in a file of `folder`.
 ///
 /// # Errors
 /// When the folder or its file cannot be used.
-pub fn open(folder: Option<&Path>) -> Result<Database, Failure> {
+pub fn open(folder: Option<&Path>) -> Result<Database, LocalError> {
     let Some(folder) = folder else { return Database::memory().map_err(|error| failure(&error)) };
-    std::fs::create_dir_all(folder).map_err(Failure::io(folder.display().to_string()))?;
+    std::fs::create_dir_all(folder).map_err(LocalError::io(folder.display().to_string()))?;
     let path = folder.join("dynamodb.sqlite");
     let database = Database::new(&path.to_string_lossy()).map_err(|error| failure(&error))?;
     // One fsync a commit would make the consumer crawl. Only a power cut can tear the file now.
@@ -80,7 +80,7 @@ pub fn client(port: u16) -> Client {
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
+pub async fn create_tables(client: &Client) -> Result<bool, LocalError> {
     let listed = client.list_tables().send().await.map_err(|error| failure(&error))?;
     let existing = listed.table_names();
     for table in tables() {
@@ -95,7 +95,7 @@ pub async fn create_tables(client: &Client) -> Result<bool, Failure> {
     Ok(existing.is_empty())
 }
 
-async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(), Failure> {
+async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(), LocalError> {
     let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true);
     client
         .update_time_to_live()
@@ -111,7 +111,7 @@ async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(),
 ///
 /// # Errors
 /// When the store refuses, or nothing listens on its port.
-pub async fn count(client: &Client, table: &str) -> Result<u64, Failure> {
+pub async fn count(client: &Client, table: &str) -> Result<u64, LocalError> {
     let mut pages = client.scan().table_name(table).select(Select::Count).into_paginator().send();
     let mut count = 0;
     while let Some(page) = pages.next().await {
@@ -138,7 +138,7 @@ mod tests {
         let (client, _stop) = start(None).await;
         assert!(create_tables(&client).await.unwrap());
         assert!(!create_tables(&client).await.unwrap());
-        assert_eq!(count(&client, torale_domain::keys::QUARANTINE_TABLE).await.unwrap(), 0);
+        assert_eq!(count(&client, torale_domain::storage::keys::QUARANTINE_TABLE).await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -10,12 +10,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SETTLED_AFTER: Duration = Duration::from_millis(300);
 
 /// Sources of the functions, as they were at one moment.
-pub struct Sources {
+pub struct WatchedSources {
     root: PathBuf,
     seen: BTreeMap<PathBuf, (SystemTime, u64)>,
 }
 
-impl Sources {
+impl WatchedSources {
     /// Takes note of the present state below a workspace's root.
     #[must_use]
     pub fn look(root: &Path) -> Self {
@@ -83,7 +83,7 @@ mod tests {
         let source = root.join("functions/stats/src");
         std::fs::create_dir_all(&source).unwrap();
         std::fs::write(source.join("lib.rs"), "one").unwrap();
-        let mut sources = Sources::look(&root);
+        let mut sources = WatchedSources::look(&root);
 
         std::fs::write(source.join(".lib.rs.swp"), "x").unwrap();
         assert!(tokio::time::timeout(Duration::from_secs(5), sources.changed()).await.is_err());

@@ -11,7 +11,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::{env, fs, io};
 use torale_domain::calendar::Calendar;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 #[derive(Deserialize)]
 struct Query {

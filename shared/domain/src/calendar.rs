@@ -16,7 +16,7 @@ mod search;
 mod tests;
 mod zone;
 
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 use expression::Expression;
 use fields::Fields;
 use interval::Interval;

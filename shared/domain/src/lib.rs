@@ -1,43 +1,36 @@
-//! The pure core of the Torale admin plane: `event -> fold -> views -> diff -> commit -> page`.
+//! The pure core of the Torale admin plane.
 //!
 //! Nothing in this crate does I/O, reads a clock, the environment or randomness. What it needs from the
-//! outside arrives as arguments: events as text, time as a [`time::Timestamp`], stored items through the
-//! [`read::Reader`] port.
+//! outside arrives as arguments: events as text, time as a [`Timestamp`](values::time::Timestamp), stored items
+//! through the [`Reader`](storage::read::Reader) port.
 //!
-//! | step | module | question it answers |
-//! |---|---|---|
-//! | event | [`events`] | is this message one of our events, and which? |
-//! | fold | [`fold`] | what is known of an entity, given its events? |
-//! | views | [`views`] | which rows and sums does an entity contribute? |
-//! | diff, commit | [`commit`] | which writes turn the stored items into the new ones? |
-//! | page | [`pages`] | which items answer a request, and what is the answer? |
+//! The folders read as the story of an event that becomes an answer:
+//!
+//! | folder | question it answers |
+//! |---|---|
+//! | [`values`] | what are times, ids and digests? |
+//! | [`storage`] | what do stored items and their keys look like? |
+//! | [`events`] | is this message one of our events, and which? |
+//! | [`entities`] | what is known of an entity, given its events? |
+//! | [`projections`] | which writes turn the stored items into the new ones? |
+//! | [`requests`] | what does a caller ask for? |
+//! | [`calendar`] | when does a schedule fire next, by Temporal's rule? |
+//! | [`pages`] | which items answer a request, and what is the answer? |
+//! | [`access`] | who is the caller, and may they? |
+//! | [`audit`] | what is recorded of a request, and is the trail intact? |
+//! | [`deactivation`] | what must happen elsewhere when a user is deactivated? |
+//! | [`replay`] | how are projections rebuilt and tables restored? |
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod audit;
-pub mod auth;
 pub mod calendar;
-pub mod changes;
-pub mod clerk;
-pub mod commands;
-pub mod commit;
-pub mod compare;
+pub mod deactivation;
 pub mod entities;
 pub mod events;
-pub mod fold;
-pub mod generation;
-pub mod ids;
-pub mod index;
-pub mod item;
-pub mod keys;
-pub mod limits;
-pub mod outbox;
 pub mod pages;
-pub mod params;
-pub mod read;
-pub mod rebuild;
-pub mod restore;
-pub mod scrub;
-pub mod session;
-pub mod time;
-pub mod trace;
-pub mod views;
+pub mod projections;
+pub mod replay;
+pub mod requests;
+pub mod storage;
+pub mod values;

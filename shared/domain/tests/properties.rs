@@ -3,14 +3,14 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use torale_domain::events::{self, Event, Received};
-use torale_domain::fold::State;
-use torale_domain::ids::{RunId, WorkflowId};
-use torale_domain::index::{Measure, Place, Timeline, contributions};
-use torale_domain::item::{Attributes, Item, Value};
-use torale_domain::keys::{self, Index, Lanes, Stream};
-use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
-use torale_domain::views::TaskTotals;
+use torale_domain::entities::fold::State;
+use torale_domain::events::{self, Event, ReceivedMessage};
+use torale_domain::projections::index::{PagePosition, Sums, Timeline, node_amounts};
+use torale_domain::projections::views::TaskTotals;
+use torale_domain::storage::item::{Attributes, Item, Value};
+use torale_domain::storage::keys::{self, Index, Lanes, StatusPartition};
+use torale_domain::values::ids::{RunId, WorkflowId};
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -18,8 +18,8 @@ fn event(kind: &str, time: i64, id: u8, source: &str, data: serde_json::Value) -
     let message = json!({ "specversion": "1.0", "id": format!("e{id}"), "source": source, "type": format!("ai.torale.{kind}"),
         "time": NOW.plus(time * 1000).to_string(), "data": data });
     match events::parse(&message.to_string(), None).unwrap() {
-        Received::Known(event) => *event,
-        Received::Unknown { event_type } => unreachable!("{event_type}"),
+        ReceivedMessage::Known(event) => *event,
+        ReceivedMessage::Unknown { event_type } => unreachable!("{event_type}"),
     }
 }
 
@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn rows_sort_as_their_ids_do(a in "\\PC{1,20}|[\u{0}-\u{3}]{1,4}", b in "\\PC{1,20}|[\u{0}-\u{3}]{1,4}", c in "[\u{0}-\u{3}a]{1,3}", d in "[\u{0}-\u{3}a]{1,3}") {
         let lane = Lanes::DEFAULT.all().next().unwrap();
-        let row = |workflow: &str, run: &str| keys::row(Index::Workflows, Stream::All, lane, NOW, &[workflow, run]).sk;
+        let row = |workflow: &str, run: &str| keys::row(Index::Workflows, StatusPartition::All, lane, NOW, &[workflow, run]).sk;
         prop_assert_eq!(row(&a, &c).cmp(&row(&b, &d)), (&a, &c).cmp(&(&b, &d)));
     }
 
@@ -97,7 +97,7 @@ proptest! {
         let mut totals = TaskTotals::default();
         for (day, times) in days {
             for _ in 0..times {
-                totals.add(&TaskTotals::of(torale_domain::time::Day(day), 1, 0, 1049), 1);
+                totals.add(&TaskTotals::of(torale_domain::values::time::Day(day), 1, 0, 1049), 1);
             }
         }
         prop_assert_eq!(TaskTotals::load(&totals.store()).unwrap(), totals);
@@ -115,7 +115,7 @@ proptest! {
         times.sort();
         let mut nodes: std::collections::BTreeMap<keys::Index, std::collections::BTreeMap<_, Attributes>> = Default::default();
         for time in &times {
-            for (key, name, amount) in contributions(Index::Workflows, lane, *time, None, &[(Measure::All, 1)]) {
+            for (key, name, amount) in node_amounts(Index::Workflows, lane, *time, None, &Sums::population(1)) {
                 let item = nodes.entry(Index::Workflows).or_default().entry(key).or_default();
                 let Value::Number(sum) = item.entry(name).or_insert(Value::Number(0)) else { unreachable!() };
                 *sum += amount;
@@ -126,14 +126,14 @@ proptest! {
         let window: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
         let mut timeline = Timeline::since(Some(since));
         timeline.add(&items);
-        prop_assert_eq!(timeline.total().rows_of(Stream::All), i128::try_from(window.len()).unwrap());
-        let day = timeline.day_of(&[Stream::All], offset);
-        let place = day.and_then(|(day, within)| timeline.minute_of(&[Stream::All], day, within));
+        prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(window.len()).unwrap());
+        let day = timeline.day_of(&[StatusPartition::All], offset);
+        let place = day.and_then(|(day, within)| timeline.minute_of(&[StatusPartition::All], day, within));
         let expected = window.get(offset).map(|time| {
             let minute = time.floor_to_minute();
             let of_minute = |other: &&Timestamp| other.floor_to_minute() == minute;
             let skip = window.iter().take(offset).filter(of_minute).count();
-            Place { minute, skip, rows: window.iter().filter(of_minute).count() }
+            PagePosition { minute, skip, rows: window.iter().filter(of_minute).count() }
         });
         prop_assert_eq!(place, expected);
     }
@@ -143,7 +143,7 @@ proptest! {
 fn ids_too_long_for_a_key_are_cut_and_told_apart() {
     let long = |last: char| format!("{}{last}", "é".repeat(255));
     let lane = Lanes::DEFAULT.all().next().unwrap();
-    let row = |id: &str| keys::row(Index::Workflows, Stream::All, lane, NOW, &[id, id]).sk;
+    let row = |id: &str| keys::row(Index::Workflows, StatusPartition::All, lane, NOW, &[id, id]).sk;
     let (a, b) = (row(&long('a')), row(&long('b')));
     assert!(a.len() <= 1024 && a != b, "{}", a.len());
     assert!(WorkflowId::parse(&long('a')).is_some() && RunId::parse(&long('a')).is_some());

@@ -1,4 +1,5 @@
-//! The audit trail as an instance writes it: one chain at a time, one record after the other.
+//! The audit trail as a function instance writes it: one chain at a time, one record after the other. The format of
+//! records and seals is in `shared/domain/src/audit`.
 
 pub mod index;
 pub mod seal;
@@ -7,34 +8,36 @@ use crate::clock;
 use crate::store::{Store, StoreError, Usage};
 use std::future::Future;
 use tokio::sync::Mutex;
-use torale_domain::audit::{Chain, Entry, Link};
+use torale_domain::audit::{AuditEntry, Chain, Link};
 
-/// The chain of this instance. Records wait for one another: each names the digest of the one before it.
+/// The chain of this instance. Records are written one at a time, since each contains the digest of the one before.
 #[derive(Debug, Default)]
-pub struct Trail {
+pub struct AuditTrail {
     chain: Mutex<Option<Chain>>,
 }
 
-impl Trail {
-    /// Appends an entry; returns when it is durable.
-    pub async fn record(&self, store: &Store, entry: Entry, usage: &Usage) -> Result<(), StoreError> {
+impl AuditTrail {
+    /// Appends an entry. Returns when its record is durable.
+    pub async fn record(&self, store: &Store, entry: AuditEntry, usage: &Usage) -> Result<(), StoreError> {
         self.append(entry, |link| async move { store.insert_record(&link, usage).await }).await
     }
 
-    /// Appends an entry together with whatever else `write` writes. If `write` fails or is given up, nobody knows
-    /// whether its record is stored: the chain ends there, either way whole, and the next record begins another.
-    pub async fn append<T, E, F>(&self, entry: Entry, write: impl FnOnce(Link) -> F) -> Result<T, E>
+    /// Appends an entry in the same write as other items: `write` must store the record that it is given.
+    ///
+    /// If `write` fails or is abandoned, it is unknown whether the record is stored. The chain ends there, complete
+    /// either way, and the next record begins another.
+    pub async fn append<T, E, F>(&self, entry: AuditEntry, write: impl FnOnce(Link) -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
         E: From<StoreError>,
     {
-        let mut own = self.chain.lock().await;
-        let chain = own.take().filter(|chain| chain.takes(entry.at));
+        let mut current = self.chain.lock().await;
+        let chain = current.take().filter(|chain| chain.accepts(entry.at));
         let mut chain = chain.unwrap_or_else(|| Chain::start(entry.at, &clock::unique()));
         let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
         let written = write(link.clone()).await?;
-        chain.follow(&link);
-        *own = Some(chain);
+        chain.advance(&link);
+        *current = Some(chain);
         Ok(written)
     }
 }

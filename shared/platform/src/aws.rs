@@ -1,5 +1,5 @@
-//! What every AWS client of a process shares: region, credentials and one connector: TLS roots are read and checked
-//! once, and connections are shared.
+//! What all AWS clients of a process share: region, credentials and one connector, so that TLS roots are read and
+//! checked once (`docs/adr/0013-cold-start.md`).
 
 use crate::config;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 
 static SHARED: OnceCell<SdkConfig> = OnceCell::const_new();
 
-/// As the environment says. A function finds all in its variables, so no providers are built that it will
-/// never ask.
+/// The shared configuration, as the environment says. Lambda passes region and credentials in variables, so that no
+/// other providers are built in a function.
 pub async fn shared() -> &'static SdkConfig {
     let load = || async {
         let loader =
@@ -28,8 +28,8 @@ pub async fn shared() -> &'static SdkConfig {
     SHARED.get_or_init(load).await
 }
 
-/// A client whose one connector is built with the first call. The SDK's own reads and checks the roots of TLS for each
-/// client of a service, to see whether it can, and once more to use them.
+/// An HTTP client whose one connector is built with the first call. The SDK's own client reads and checks the TLS roots
+/// for each service twice: to find out whether it can, and to use them.
 pub fn http_client(tls: TlsContext) -> SharedHttpClient {
     let connector = OnceLock::new();
     http_client_fn(move |settings, _components| {
@@ -39,7 +39,8 @@ pub fn http_client(tls: TlsContext) -> SharedHttpClient {
     })
 }
 
-/// The texts of an error and its causes, for logs: without the raw answer that the SDK's `DisplayErrorContext` adds.
+/// The texts of an error and its causes, for logs. The SDK's `DisplayErrorContext` adds the raw response, which is left
+/// out here.
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

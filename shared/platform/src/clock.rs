@@ -1,23 +1,23 @@
-//! The clock and randomness.
-#![allow(clippy::disallowed_methods, reason = "the one place that may")]
+//! The clock and randomness: the only module that reads either.
+#![allow(clippy::disallowed_methods, reason = "the one place that reads the clock and randomness")]
 
 use std::time::Duration;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
-/// A source of the present time; tests bring their own.
+/// A source of the current time. Tests pass their own.
 pub type Clock = fn() -> Timestamp;
 
-/// The present time of this machine.
+/// The current time by this machine's clock.
 pub fn system() -> Timestamp {
     Timestamp::from_millis(chrono::Utc::now().timestamp_millis())
 }
 
-/// An id that no other writer has.
+/// A unique id: a random UUID (version 4) without hyphens.
 pub fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-/// How long to wait before trying a lost race again: anything up to twice as long each time, 1 s at most.
+/// A random pause before retry number `attempt` (from 0): 0 to 10 ms, doubled with each attempt, 1 s at most.
 pub fn backoff(attempt: u32) -> Duration {
     let longest = 10_u64.saturating_mul(1 << attempt.min(7)).min(1000);
     Duration::from_millis(fastrand::u64(0..=longest))

@@ -1,86 +1,108 @@
-//! What can go wrong, and the one map from there to HTTP. Client text never holds internal context.
+//! What can go wrong with a request, and the one map from there to HTTP (`docs/contract/http.md`, "Errors").
+//!
+//! The texts that clients read are in the map and nowhere else: an [`AdminError`] may hold table names and the texts of
+//! other systems, which are for logs only.
 
-use crate::identity::Trouble;
 use crate::store::StoreError;
 use lambda_http::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt;
-use torale_domain::auth::Refusal;
-use torale_domain::params::Fault;
+use torale_domain::access::credentials::AccessRefusal;
+use torale_domain::requests::parameters::ParameterFault;
 
-/// Seconds after which a client should try again when the store is out of reach.
+/// Seconds after which a client should retry when the store or the identity provider can't be reached.
 const RETRY_AFTER: u32 = 2;
 
-/// Why a request is not answered as asked.
+/// Why a request is not answered with a 200.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Who asks may not.
+    /// The caller is not authenticated, or is not an administrator.
     #[error("refused: {0:?}")]
-    Refused(Refusal),
-    /// Parameters that can't be read.
+    Refused(AccessRefusal),
+    /// The parameters are invalid.
     #[error("invalid parameters")]
-    Invalid(Vec<Fault>),
-    /// A body over its limit.
+    Invalid(Vec<ParameterFault>),
+    /// The body is over the endpoint's limit.
     #[error("payload too large")]
     TooLarge,
     /// There is no such user.
     #[error("user not found")]
     UserNotFound,
-    /// What is asked contradicts the present state.
+    /// The request contradicts the current state.
     #[error("conflict: {0}")]
     Conflict(Conflict),
-    /// The path is not known.
+    /// The path is unknown.
     #[error("not found")]
     NotFound,
     /// The path is known, but not with this method.
     #[error("method not allowed")]
     MethodNotAllowed {
-        /// The methods it has.
+        /// The methods of the path, as an `Allow` header lists them.
         allowed: String,
     },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The audit record can't be written.
+    /// The audit record could not be written, so there is no answer either.
     #[error("not recorded: {0}")]
     Unrecorded(StoreError),
     /// The identity provider failed.
     #[error(transparent)]
-    Identity(#[from] Trouble),
-    /// Over a limit.
+    Identity(#[from] IdentityProviderError),
+    /// The user is over a rate limit.
     #[error("rate limit exceeded")]
     RateLimited {
-        /// Seconds until the window opens.
+        /// Seconds until a request is within the limit again, at least 1.
         retry_after: i64,
     },
-    /// It took too long.
+    /// The request took longer than it may.
     #[error("timed out")]
     TimedOut,
-    /// A fault of ours.
+    /// A defect of ours.
     #[error("internal: {0}")]
     Internal(String),
 }
 
-/// How a request contradicts the present state; the text is the client's.
+/// How a request contradicts the current state. The client reads this text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
-    /// Who asks would be barred.
+    /// The caller would be deactivated.
     #[error("Administrators cannot deactivate themselves")]
     OwnId,
-    /// What was commanded could still reach what the user gets afterwards.
+    /// Commands of the deactivation could still reach what the user creates after a reactivation.
     #[error("The user's deactivation is still being carried out")]
     StillCarriedOut,
 }
 
-impl From<Vec<Fault>> for AdminError {
-    fn from(faults: Vec<Fault>) -> Self {
+/// Why the identity provider gave no usable response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityProviderError {
+    /// It did not respond in time.
+    #[error("identity provider timed out")]
+    TimedOut,
+    /// There is no connection to it.
+    #[error("identity provider unreachable: {0}")]
+    Unreachable(String),
+    /// It responded with an unexpected status; redirections are not followed.
+    #[error("identity provider answered {0}")]
+    Status(StatusCode),
+    /// Its response is not what was requested.
+    #[error("identity provider's answer can't be read")]
+    UnreadableResponse,
+    /// The key set could not be fetched a moment ago, and the next attempt is not due yet.
+    #[error("identity provider had no keys a moment ago")]
+    NoKeys,
+}
+
+impl From<Vec<ParameterFault>> for AdminError {
+    fn from(faults: Vec<ParameterFault>) -> Self {
         Self::Invalid(faults)
     }
 }
 
-/// What a refusal tells its client.
+/// The body of every answer that is not a 200.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ErrorBody {
@@ -88,32 +110,32 @@ pub enum ErrorBody {
     Error(ErrorDetail),
     /// What is wrong with the parameters.
     Invalid(InvalidDetail),
-    /// When to come again.
+    /// When to retry.
     RateLimited(RateLimitedDetail),
 }
 
-/// Why a request is not answered as asked.
+/// Why a request failed.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorDetail {
-    /// For people.
+    /// The reason, in a sentence for people.
     pub detail: String,
 }
 
-/// Parameters that can't be read.
+/// Why the parameters of a request are invalid.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "InvalidParameters")]
 pub struct InvalidDetail {
-    /// Every fault.
+    /// Every fault, one entry each.
     #[schemars(length(min = 1))]
-    pub detail: Vec<Fault>,
+    pub detail: Vec<ParameterFault>,
 }
 
-/// Over the limit.
+/// The user is over a rate limit.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "RateLimited")]
 pub struct RateLimitedDetail {
-    /// For people.
+    /// The reason, in a sentence for people.
     pub detail: String,
     /// Seconds until the next request may be made.
     pub retry_after: i64,
@@ -132,12 +154,12 @@ pub struct HttpError {
     pub status: StatusCode,
     /// The body.
     pub body: ErrorBody,
-    /// Headers beside those that every answer carries.
+    /// Headers in addition to those of every answer.
     pub headers: Vec<(&'static str, String)>,
 }
 
 impl HttpError {
-    /// With a sentence for people and no headers of its own.
+    /// An error with a sentence for people and no headers of its own.
     pub fn new(status: StatusCode, detail: &str) -> Self {
         let body = ErrorBody::Error(ErrorDetail { detail: detail.to_owned() });
         Self { status, body, headers: Vec::new() }
@@ -157,11 +179,13 @@ impl From<&AdminError> for HttpError {
             error.with("retry-after", RETRY_AFTER)
         };
         match error {
-            AdminError::Refused(Refusal::Missing) => unauthorized("Authorization header missing"),
-            AdminError::Refused(Refusal::InvalidKey) => unauthorized("Invalid API key"),
-            AdminError::Refused(Refusal::InvalidToken) => unauthorized("Could not validate credentials"),
-            AdminError::Refused(Refusal::Expired) => unauthorized("Token has expired"),
-            AdminError::Refused(Refusal::NotAdmin) => {
+            AdminError::Refused(AccessRefusal::Missing) => unauthorized("Authorization header missing"),
+            AdminError::Refused(AccessRefusal::InvalidKey) => unauthorized("Invalid API key"),
+            AdminError::Refused(AccessRefusal::InvalidToken) => {
+                unauthorized("Could not validate credentials")
+            }
+            AdminError::Refused(AccessRefusal::Expired) => unauthorized("Token has expired"),
+            AdminError::Refused(AccessRefusal::NotAdmin) => {
                 Self::new(StatusCode::FORBIDDEN, "Admin access required")
             }
             AdminError::Invalid(faults) => {

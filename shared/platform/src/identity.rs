@@ -1,62 +1,140 @@
-//! Who asks: credentials to a principal, read strongly consistent on every request and never cached.
+//! Authentication and authorisation: from the `Authorization` header to an administrator, or to a refusal.
+//!
+//! 1. [`Identity::verify`]: are the credentials valid by themselves? An API key has its form, a session token its
+//!    signature and claims.
+//! 2. [`Identity::look_up`]: whose are they, and which generation of projections is live? One round trip.
+//! 3. [`Identity::admit`]: is the user active, an administrator, and within the rate limits? One round trip.
+//!
+//! Everything is read strongly consistent on every request and nothing is cached, so that a deactivation and a revoked
+//! key take effect at once (`docs/promises.md`). Each step returns what it found out of the caller, also when it
+//! refuses them: the audit record of a refused request says whose credentials were presented.
 
 mod backend;
 mod jwks;
+mod misconfigured;
 mod provider;
 mod roles;
 mod session;
-mod settings;
+
+pub use crate::config::IdentitySettings;
+pub use crate::error::IdentityProviderError;
+pub use backend::ClerkBackend;
+pub use misconfigured::IdentityMisconfigured;
 
 use crate::error::AdminError;
+use crate::guard::guarded;
 use crate::limit::Limiter;
-use crate::serve::Seen;
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
-pub use backend::Backend;
-pub use provider::Trouble;
-use roles::Roles;
-use session::Verifier;
-pub use settings::{Misconfigured, Settings};
-use torale_domain::audit::{Method, Principal};
-use torale_domain::auth::{self, Credentials, Refusal};
-use torale_domain::clerk;
-use torale_domain::commit::Entity;
-use torale_domain::ids::{ClerkUserId, KeyHash, UserId};
-use torale_domain::item::Item;
-use torale_domain::keys;
-use torale_domain::limits::Judged;
-use torale_domain::read::{Range, Reader, Reads};
-use torale_domain::session::{Refused, Session};
-use torale_domain::time::Timestamp;
+use roles::RoleSource;
+use session::SessionVerifier;
+use tokio::time::Instant;
+use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus};
+use torale_domain::access::session::{Session, TokenRefusal};
+use torale_domain::audit::{AuthMethod, Principal};
+use torale_domain::events::clerk;
+use torale_domain::projections::entity::Entity;
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use torale_domain::values::ids::{ClerkUserId, KeyHash, UserId};
+use torale_domain::values::time::Timestamp;
 
-/// What tells who asks; made once for an instance by [`Identity::new`].
+/// Authenticates and authorises callers. One per function instance.
 #[derive(Debug)]
 pub struct Identity {
-    sessions: Option<Verifier>,
-    roles: Roles,
+    sessions: Option<SessionVerifier>,
+    roles: RoleSource,
 }
 
-/// A request as far as it concerns who asks.
+/// What the steps need besides the credentials.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct AuthRequest<'a> {
     pub(crate) store: &'a Store,
     pub(crate) generations: &'a Generations,
     pub(crate) limiter: &'a Limiter,
     pub(crate) now: Timestamp,
+    pub(crate) deadline: Instant,
     pub(crate) usage: &'a Usage,
 }
 
-/// Credentials that are good by themselves.
-enum Presented {
+/// Who presented which kind of credentials, as far as it is known: what the audit record says of the caller.
+#[derive(Debug, Clone)]
+pub(crate) struct CallerIdentity {
+    pub(crate) method: AuthMethod,
+    pub(crate) principal: Principal,
+}
+
+/// Credentials that are valid by themselves.
+#[derive(Debug)]
+pub(crate) enum VerifiedCredentials {
+    /// An API key, by its hash.
     Key(KeyHash),
+    /// A session.
     Session(Session),
 }
 
-fn session_of(session: &Session, user_id: Option<UserId>) -> Principal {
+/// Whose credentials are, and the generation of projections that says so.
+#[derive(Debug)]
+pub(crate) struct CredentialLookup {
+    credentials: VerifiedCredentials,
+    pub(crate) user_id: UserId,
+    pub(crate) caller: CallerIdentity,
+    pub(crate) generation: Generation,
+}
+
+/// Why a caller got no further than their credentials, and who they are as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Rejection {
+    pub(crate) error: AdminError,
+    pub(crate) caller: Option<CallerIdentity>,
+}
+
+impl From<AdminError> for Rejection {
+    fn from(error: AdminError) -> Self {
+        Self { error, caller: None }
+    }
+}
+
+/// The result of admission.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) caller: CallerIdentity,
+    /// Whether the credentials are good, whatever the verdict.
+    pub(crate) authenticated: bool,
+    /// The state of the user's rate limits, if the credentials are good.
+    pub(crate) rate_limit: Option<RateLimitStatus>,
+    /// Whether the request may be answered.
+    pub(crate) verdict: Result<(), AdminError>,
+}
+
+impl Admission {
+    /// The caller is not authenticated, or it could not be found out whether they are.
+    pub(crate) const fn unauthenticated(caller: CallerIdentity, error: AdminError) -> Self {
+        Self { caller, authenticated: false, rate_limit: None, verdict: Err(error) }
+    }
+}
+
+/// The principal of a session: of the user whom it logs in, once that is known.
+fn session_principal(session: &Session, user_id: Option<UserId>) -> Principal {
     let (clerk_user_id, impersonator) = (Some(session.subject.clone()), session.impersonator.clone());
     Principal { user_id, clerk_user_id, key_id: None, impersonator }
 }
 
-impl Presented {
+impl VerifiedCredentials {
+    /// Who presents the credentials, as far as these say it themselves: a session names its user at the identity
+    /// provider, an API key names nobody.
+    pub(crate) fn caller(&self) -> Option<CallerIdentity> {
+        match self {
+            Self::Key(_) => None,
+            Self::Session(session) => {
+                let principal = session_principal(session, None);
+                Some(CallerIdentity { method: AuthMethod::Session, principal })
+            }
+        }
+    }
+
+    /// The partition that says whose the credentials are.
     fn look_up_pk(&self) -> String {
         match self {
             Self::Key(hash) => keys::key_lookup_pk(hash),
@@ -64,33 +142,43 @@ impl Presented {
         }
     }
 
-    /// Whose they are. Noted as soon as it is known, for whoever is refused later on.
-    fn owner(&self, lookups: &[Item], seen: &mut Seen) -> Result<UserId, AdminError> {
+    /// Whose the credentials are, by the rows of their partition.
+    fn owner(&self, rows: &[Item]) -> Result<(UserId, CallerIdentity), Rejection> {
+        let unreadable =
+            |corrupt: Corrupt| Rejection { error: StoreError::from(corrupt).into(), caller: self.caller() };
         match self {
             Self::Key(_) => {
-                let owner = auth::key_owner(lookups).map_err(StoreError::from)?;
-                let owner = owner.ok_or(AdminError::Refused(Refusal::InvalidKey))?;
+                let owner = credentials::key_owner(rows).map_err(unreadable)?;
+                let invalid = AdminError::Refused(AccessRefusal::InvalidKey);
+                let Some(owner) = owner else { return Err(invalid.into()) };
                 let (user_id, key_id) = (Some(owner.user_id), Some(owner.key_id));
-                seen.presented(Method::ApiKey, Principal { user_id, key_id, ..Principal::default() });
-                if owner.revoked { Err(AdminError::Refused(Refusal::InvalidKey)) } else { Ok(owner.user_id) }
+                let principal = Principal { user_id, key_id, ..Principal::default() };
+                let caller = CallerIdentity { method: AuthMethod::ApiKey, principal };
+                if owner.revoked {
+                    return Err(Rejection { error: invalid, caller: Some(caller) });
+                }
+                Ok((owner.user_id, caller))
             }
             Self::Session(session) => {
-                let user_id = auth::login_owner(lookups).map_err(StoreError::from)?;
-                seen.presented(Method::Session, session_of(session, user_id));
-                // Whom no event has named yet is counted all the same, and found to be no admin.
-                Ok(user_id.unwrap_or_else(|| clerk::derived(&session.subject)))
+                let user_id = credentials::login_owner(rows).map_err(unreadable)?;
+                let principal = session_principal(session, user_id);
+                let caller = CallerIdentity { method: AuthMethod::Session, principal };
+                // A user whom no event has created yet is counted too, and is then found to be no administrator.
+                Ok((user_id.unwrap_or_else(|| clerk::derived(&session.subject)), caller))
             }
         }
     }
 
-    const fn of_deactivated(&self) -> Refusal {
+    /// How the credentials of a deactivated user are refused.
+    const fn refusal_if_deactivated(&self) -> AccessRefusal {
         match self {
-            Self::Key(_) => Refusal::InvalidKey,
-            Self::Session(_) => Refusal::InvalidToken,
+            Self::Key(_) => AccessRefusal::InvalidKey,
+            Self::Session(_) => AccessRefusal::InvalidToken,
         }
     }
 
-    /// Whether a session says itself that it is none of an admin, or is one of another user by now.
+    /// Whether a session contradicts the projections: its token says that the user is no administrator, or the login
+    /// belongs to another user by now.
     fn contradicts(&self, clerk_user_id: &ClerkUserId) -> bool {
         match self {
             Self::Key(_) => false,
@@ -99,96 +187,124 @@ impl Presented {
     }
 }
 
-/// Credentials that were looked up, and the generation they were found in.
-pub(crate) struct LookedUp {
-    presented: Presented,
-    pub(crate) user_id: UserId,
-    pub(crate) generation: Generation,
-}
-
 impl Identity {
-    /// Finds out whose the credentials are, and which generation is live: one round trip to the store, two for the first
-    /// request of an instance.
-    pub(crate) async fn look_up(
+    /// Authenticates and authorises as these settings say.
+    ///
+    /// # Errors
+    /// If the settings are invalid.
+    pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+        Ok(Self { sessions: SessionVerifier::new(settings)?, roles: RoleSource::new(settings)? })
+    }
+
+    /// Whether a user's role is the one in the projections.
+    pub(crate) const fn uses_projected_roles(&self) -> bool {
+        matches!(self.roles, RoleSource::Projection)
+    }
+
+    /// Verifies the credentials of an `Authorization` header. Nothing is read from the store; the key set of the identity
+    /// provider may be fetched.
+    pub(crate) async fn verify(
         &self,
-        asked: &Asked<'_>,
         header: Option<&[u8]>,
-        seen: &mut Seen,
-    ) -> Result<LookedUp, AdminError> {
-        let presented = self.presented(header, asked.now).await?;
-        // A session tells whose it is by itself, whatever becomes of the look-up.
-        if let Presented::Session(session) = &presented {
-            seen.presented(Method::Session, session_of(session, None));
-        }
-        let (lookups, generation) = look_up(asked, presented.look_up_pk()).await?;
-        let user_id = presented.owner(&lookups, seen)?;
-        Ok(LookedUp { presented, user_id, generation })
-    }
-
-    /// Finds out whether who asks may at all, and may now: one round trip. The limit is counted beside the reading
-    /// of the user.
-    pub(crate) async fn admit(
-        &self,
-        asked: &Asked<'_>,
-        found: LookedUp,
-        seen: &mut Seen,
-    ) -> Result<(), AdminError> {
-        let refused = AdminError::Refused;
-        let LookedUp { presented, user_id, generation } = found;
-        let reader = TableReader::of(asked.store, &generation, asked.usage);
-        let key = keys::user(user_id);
-        let user = reader.read(Reads::gets([key.clone()]).consistent());
-        let counting = asked.limiter.count(asked.store, user_id, asked.now, asked.usage);
-        let (found, judged) = futures::try_join!(user, counting)?;
-        let user = Entity::load(found.items.get(&key)).map_err(StoreError::from)?;
-        let asker = auth::asker(&user, presented.of_deactivated());
-        if !matches!(asker, Err(Refusal::InvalidKey | Refusal::InvalidToken)) {
-            seen.authenticated(&judged);
-        }
-        let asker = asker.map_err(refused)?;
-        seen.is_user(&asker.clerk_user_id);
-        if presented.contradicts(&asker.clerk_user_id) {
-            return Err(refused(Refusal::NotAdmin));
-        }
-        auth::admit(self.roles.role(&asker).await?.as_deref()).map_err(refused)?;
-        match judged {
-            Judged::Full { retry_after, .. } => Err(AdminError::RateLimited { retry_after }),
-            Judged::Open(_) | Judged::Unprepared => Ok(()),
-        }
-    }
-
-    /// Whether roles are those of the projections.
-    pub(crate) const fn has_projected_roles(&self) -> bool {
-        matches!(self.roles, Roles::Projection)
-    }
-
-    async fn presented(&self, header: Option<&[u8]>, now: Timestamp) -> Result<Presented, AdminError> {
+        now: Timestamp,
+    ) -> Result<VerifiedCredentials, AdminError> {
         let refused = AdminError::Refused;
         let token = match Credentials::read(header).map_err(refused)? {
             Credentials::ApiKey(hash) => {
-                return hash.map(Presented::Key).ok_or(refused(Refusal::InvalidKey));
+                let hash = hash.ok_or(refused(AccessRefusal::InvalidKey))?;
+                return Ok(VerifiedCredentials::Key(hash));
             }
             Credentials::Session(token) => token,
         };
-        let Some(sessions) = &self.sessions else { return Err(refused(Refusal::InvalidToken)) };
-        sessions.verify(&token, now).await?.map(Presented::Session).map_err(|reason| {
+        let Some(sessions) = &self.sessions else { return Err(refused(AccessRefusal::InvalidToken)) };
+        sessions.verify(&token, now).await?.map(VerifiedCredentials::Session).map_err(|reason| {
             tracing::info!(%reason, "session token refused");
             refused(match reason {
-                Refused::Expired => Refusal::Expired,
-                Refused::Invalid(_) => Refusal::InvalidToken,
+                TokenRefusal::Expired => AccessRefusal::Expired,
+                TokenRefusal::Invalid(_) => AccessRefusal::InvalidToken,
             })
         })
     }
+
+    /// Finds out whose the credentials are, and which generation is live: one round trip to the store, two for the
+    /// first request of an instance.
+    pub(crate) async fn look_up(
+        &self,
+        auth: &AuthRequest<'_>,
+        credentials: VerifiedCredentials,
+    ) -> Result<CredentialLookup, Rejection> {
+        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_pk())).await;
+        let (rows, generation) = rows.map_err(|error| Rejection { error, caller: credentials.caller() })?;
+        let (user_id, caller) = credentials.owner(&rows)?;
+        Ok(CredentialLookup { credentials, user_id, caller, generation })
+    }
+
+    /// Finds out whether the caller may be answered: one round trip to the store. The request is counted against the rate
+    /// limits while the user is being read.
+    pub(crate) async fn admit(&self, auth: &AuthRequest<'_>, lookup: &CredentialLookup) -> Admission {
+        let unauthenticated = |error| Admission::unauthenticated(lookup.caller.clone(), error);
+        let (user, decision) = match guarded(auth.deadline, read_and_count(auth, lookup)).await {
+            Ok(found) => found,
+            Err(error) => return unauthenticated(error),
+        };
+        let caller = credentials::caller(&user, lookup.credentials.refusal_if_deactivated());
+        if let Err(refusal @ (AccessRefusal::InvalidKey | AccessRefusal::InvalidToken)) = caller {
+            return unauthenticated(AdminError::Refused(refusal));
+        }
+        let mut identity = lookup.caller.clone();
+        if let Ok(caller) = &caller {
+            identity.principal.clerk_user_id = Some(caller.clerk_user_id.clone());
+        }
+        let rate_limit = match &decision {
+            RateLimitDecision::Open(status) | RateLimitDecision::Full { status, .. } => Some(*status),
+            RateLimitDecision::Unprepared => None,
+        };
+        let authorised = self.authorise(&lookup.credentials, caller);
+        let verdict = match (guarded(auth.deadline, authorised).await, decision) {
+            (Err(error), _) => Err(error),
+            (Ok(()), RateLimitDecision::Full { retry_after, .. }) => {
+                Err(AdminError::RateLimited { retry_after })
+            }
+            (Ok(()), RateLimitDecision::Open(_) | RateLimitDecision::Unprepared) => Ok(()),
+        };
+        Admission { caller: identity, authenticated: true, rate_limit, verdict }
+    }
+
+    /// Whether the caller is an administrator.
+    async fn authorise(
+        &self,
+        credentials: &VerifiedCredentials,
+        caller: Result<Caller, AccessRefusal>,
+    ) -> Result<(), AdminError> {
+        let caller = caller.map_err(AdminError::Refused)?;
+        if credentials.contradicts(&caller.clerk_user_id) {
+            return Err(AdminError::Refused(AccessRefusal::NotAdmin));
+        }
+        credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(AdminError::Refused)
+    }
 }
 
-/// Reads a look-up in the live generation.
-async fn look_up(asked: &Asked<'_>, pk: String) -> Result<(Vec<Item>, Generation), AdminError> {
-    let Asked { store, generations, usage, .. } = *asked;
+/// Reads the partition that says whose credentials are, in the live generation.
+async fn read_look_up(auth: &AuthRequest<'_>, pk: String) -> Result<(Vec<Item>, Generation), StoreError> {
+    let AuthRequest { store, generations, usage, .. } = *auth;
     let range = Range { pk, limit: Some(1), ..Range::default() };
     let read = |generation: Generation| {
-        let reads = Reads::ranges(vec![range.clone()]).consistent();
+        let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
         async move { TableReader::of(store, &generation, usage).read(reads).await }
     };
     let (pointer, mut found) = generations.read_live(store, usage, read).await?;
     Ok((found.take_ranges(1).into_iter().flatten().collect(), pointer.live))
+}
+
+/// Reads the user and counts the request, in parallel.
+async fn read_and_count(
+    auth: &AuthRequest<'_>,
+    lookup: &CredentialLookup,
+) -> Result<(Entity, RateLimitDecision), StoreError> {
+    let reader = TableReader::of(auth.store, &lookup.generation, auth.usage);
+    let key = keys::user(lookup.user_id);
+    let user = reader.read(ReadPlan::gets([key.clone()]).consistent());
+    let decision = auth.limiter.count(auth.store, lookup.user_id, auth.now, auth.usage);
+    let (found, decision) = futures::try_join!(user, decision)?;
+    Ok((Entity::load(found.items.get(&key))?, decision))
 }

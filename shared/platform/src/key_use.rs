@@ -1,49 +1,49 @@
-//! When API keys were used last: kept at most once a minute a key. No answer waits long for it.
+//! When API keys were last used (`last_used_at`): stored at most once a minute for each key.
 
 use crate::store::{Store, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use torale_domain::ids::KeyId;
-use torale_domain::time::{MINUTE, Timestamp};
+use torale_domain::values::ids::KeyId;
+use torale_domain::values::time::{MINUTE, Timestamp};
 
-/// Keys that an instance remembers at most; past that it starts to remember anew.
+/// The most keys that an instance remembers. When there are more, it forgets all of them.
 const REMEMBERED: usize = 1000;
-/// The longest that noting a use may take where nothing else is waited for.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest time that an answer waits for the use to be stored, if it waits for nothing else.
+const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The uses that this instance knows to be noted.
+/// Stores when API keys are used, and remembers what this instance has stored.
 #[derive(Debug, Default)]
-pub(crate) struct KeyUse {
-    noted: Mutex<HashMap<KeyId, Timestamp>>,
+pub(crate) struct KeyUseRecorder {
+    recorded: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
-impl KeyUse {
-    /// Notes that a key was used, unless that was noted less than a minute ago. A failure is only logged.
-    pub(crate) async fn note(&self, store: &Store, key: &KeyId, now: Timestamp, usage: &Usage) {
+impl KeyUseRecorder {
+    /// Stores the use of a key, unless this instance did so less than a minute ago. A failure is only logged.
+    pub(crate) async fn record(&self, store: &Store, key: &KeyId, now: Timestamp, usage: &Usage) {
         if !self.is_due(key, now) {
             return;
         }
-        match tokio::time::timeout(PATIENCE, store.note_use(key, now, usage)).await {
+        match tokio::time::timeout(TIMEOUT, store.record_key_use(key, now, usage)).await {
             Ok(Ok(())) => self.remember(key, now),
             Ok(Err(error)) => {
-                tracing::warn!(key = key.as_str(), %error, "the use of a key was not noted");
+                tracing::warn!(key = key.as_str(), %error, "the use of a key was not recorded");
             }
             Err(_elapsed) => {}
         }
     }
 
     fn is_due(&self, key: &KeyId, now: Timestamp) -> bool {
-        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.get(key).is_none_or(|at| now >= at.plus(MINUTE))
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.get(key).is_none_or(|at| now >= at.plus(MINUTE))
     }
 
-    /// Remembered only once it is done: whoever asks may give up waiting.
+    /// Only a stored use is remembered: the caller may stop waiting before.
     fn remember(&self, key: &KeyId, now: Timestamp) {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() >= REMEMBERED {
-            noted.clear();
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if recorded.len() >= REMEMBERED {
+            recorded.clear();
         }
-        noted.insert(key.clone(), now);
+        recorded.insert(key.clone(), now);
     }
 }

@@ -1,20 +1,23 @@
-//! The edges: everything that touches the network, the clock, the environment or randomness.
+//! The edges of the system: everything that touches the network, the clock, the environment or randomness. What to read
+//! and write is decided in `shared/domain`; this crate executes it.
 //!
-//! | module | what |
+//! | module | what it does |
 //! |---|---|
-//! | [`serve`] | the one wrapper around every endpoint: authenticate, handle, answer |
-//! | [`consume`] | from a batch of messages to the log and the projections |
-//! | [`identity`] | who asks: API keys, session tokens, roles |
-//! | [`store`] | DynamoDB: reads, transactions, the event log, the quarantine, the pointer to the live generation |
-//! | [`metrics`] | metrics as log lines |
-//! | [`outbox`] | sends what deactivations still have to command |
-//! | [`audit`] | the audit trail: one record a request, and the job that seals them |
-//! | [`batch`] | a batch of messages in, and which of them come again |
-//! | [`queue`] | SQS: sending to the queue of events |
-//! | [`respond`], [`routes`] | what every answer has, and which paths there are |
-//! | [`start`] | puts a function's parts together beside its first poll |
-//! | [`config`] | the only reader of the environment |
+//! | [`serve`] | surrounds every endpoint: admission, audit record, log line, answer |
+//! | [`identity`] | authenticates and authorises callers: API keys, session tokens, roles |
+//! | `limit`, `key_use` | rate limits, and when API keys were last used |
+//! | [`audit`] | the audit trail: one record for each request, and the job that seals them |
+//! | `deactivation` | deactivates and reactivates users |
+//! | [`outbox`] | sends the commands of deactivations |
+//! | [`consume`] | from a batch of messages to the event log and the projections |
+//! | `plan` | executes the reads of a commit plan |
+//! | [`store`] | DynamoDB |
+//! | [`queue`], [`batch`] | SQS: messages out, and batches of messages in |
+//! | [`request`], [`respond`], [`routes`], [`error`] | HTTP: requests, answers, paths, and the map from errors to statuses |
+//! | [`start`], [`logging`], [`metrics`] | how a function starts, logs and emits metrics |
+//! | [`guard`], [`retry`] | deadlines, panics and retries |
 //! | [`aws`] | what all AWS clients of a process share |
+//! | [`config`] | the only reader of the environment |
 //! | [`clock`] | the only reader of the clock and of randomness |
 #![warn(missing_docs)]
 
@@ -26,14 +29,18 @@ pub mod config;
 pub mod consume;
 mod deactivation;
 pub mod error;
+pub mod guard;
 pub mod identity;
 mod key_use;
 mod limit;
+pub mod logging;
 pub mod metrics;
 pub mod outbox;
 mod plan;
 pub mod queue;
+pub mod request;
 pub mod respond;
+pub mod retry;
 pub mod routes;
 pub mod serve;
 pub mod start;

@@ -1,77 +1,78 @@
-//! Rate limits around every handler: shared by all keys and sessions of one user.
+//! Rate limits: all API keys and sessions of a user share one count (`docs/contract/http.md`, "Errors").
 
 use crate::store::{Store, StoreError, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use torale_domain::ids::UserId;
-use torale_domain::limits::{Judged, Limits, Standing};
-use torale_domain::time::Timestamp;
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::Timestamp;
 
-/// Users that an instance remembers at most; past that it starts to remember anew.
+/// The most users that an instance remembers. When there are more, it forgets all of them.
 const REMEMBERED: usize = 1000;
 
-/// The limits, and what this instance has learned of its users.
+/// The limits of every user, and what this instance remembers of users.
 #[derive(Debug)]
 pub(crate) struct Limiter {
-    limits: Limits,
-    learned: Mutex<HashMap<UserId, Learned>>,
+    limits: RateLimits,
+    users: Mutex<HashMap<UserId, UserMemory>>,
 }
 
+/// What an instance remembers of a user.
 #[derive(Debug, Clone, Default)]
-struct Learned {
-    /// A refusal and how long it holds: until then a flood costs the store nothing.
-    refused: Option<(Standing, Timestamp)>,
-    /// Marks that the next write can take away.
+struct UserMemory {
+    /// The last refusal and when it ends. Until then, further requests are refused without a call of the store.
+    refused: Option<(RateLimitStatus, Timestamp)>,
+    /// Marks in the user's item that the next write can remove.
     stale: Vec<String>,
 }
 
-impl Learned {
-    /// How the user stands and in how many seconds the window opens, while a refusal holds.
-    fn closed(&self, now: Timestamp) -> Option<(Standing, i64)> {
-        let (standing, until) = self.refused.filter(|(_, until)| now < *until)?;
-        Some((standing, (until.millis() - now.millis() + 999).div_euclid(1000)))
+impl UserMemory {
+    /// The state of the user's limits and the seconds until the window opens, while a refusal holds.
+    fn refusal(&self, now: Timestamp) -> Option<(RateLimitStatus, i64)> {
+        let (status, until) = self.refused.filter(|(_, until)| now < *until)?;
+        Some((status, (until.millis() - now.millis() + 999).div_euclid(1000)))
     }
 }
 
 impl Limiter {
-    /// With these limits for everyone.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, learned: Mutex::default() }
+    /// Applies the same limits to every user.
+    pub(crate) fn new(limits: RateLimits) -> Self {
+        Self { limits, users: Mutex::default() }
     }
 
-    /// Seconds until the window of a user opens that is known to be over a limit.
-    pub(crate) fn closed(&self, user: UserId, now: Timestamp) -> Option<i64> {
-        self.learned().get(&user)?.closed(now).map(|(_, retry_after)| retry_after)
+    /// The seconds until the window opens, of a user who is remembered to be over a limit.
+    pub(crate) fn remembered_refusal(&self, user: UserId, now: Timestamp) -> Option<i64> {
+        self.users().get(&user)?.refusal(now).map(|(_, retry_after)| retry_after)
     }
 
-    /// Counts a request, unless its user is known to be over a limit: one write at most.
+    /// Counts a request, unless its user is remembered to be over a limit: at most one write that is not retried.
     pub(crate) async fn count(
         &self,
         store: &Store,
         user: UserId,
         now: Timestamp,
         usage: &Usage,
-    ) -> Result<Judged, StoreError> {
-        let known = self.learned().get(&user).cloned().unwrap_or_default();
-        if let Some((standing, retry_after)) = known.closed(now) {
-            return Ok(Judged::Full { standing, retry_after });
+    ) -> Result<RateLimitDecision, StoreError> {
+        let memory = self.users().get(&user).cloned().unwrap_or_default();
+        if let Some((standing, retry_after)) = memory.refusal(now) {
+            return Ok(RateLimitDecision::Full { status: standing, retry_after });
         }
-        // Taken out first: if the write fails, nothing is remembered that could make the next one fail too.
-        self.learned().remove(&user);
-        let counted = store.count_request(&self.limits, user, now, &known.stale, usage).await?;
-        let refused = match counted.judged {
-            Judged::Full { standing, retry_after } => Some((standing, now.plus(retry_after * 1000))),
-            Judged::Open(_) | Judged::Unprepared => None,
+        // Forgotten first: if the write fails, nothing is remembered that could make the next one fail too.
+        self.users().remove(&user);
+        let counted = store.count_request(&self.limits, user, now, &memory.stale, usage).await?;
+        let refused = match counted.decision {
+            RateLimitDecision::Full { status, retry_after } => Some((status, now.plus(retry_after * 1000))),
+            RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => None,
         };
-        let mut learned = self.learned();
-        if learned.len() >= REMEMBERED {
-            learned.clear();
+        let mut users = self.users();
+        if users.len() >= REMEMBERED {
+            users.clear();
         }
-        learned.insert(user, Learned { refused, stale: counted.stale });
-        Ok(counted.judged)
+        users.insert(user, UserMemory { refused, stale: counted.stale });
+        Ok(counted.decision)
     }
 
-    fn learned(&self) -> MutexGuard<'_, HashMap<UserId, Learned>> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn users(&self) -> MutexGuard<'_, HashMap<UserId, UserMemory>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,27 +1,27 @@
-//! Metrics as log lines: CloudWatch reads them from a function's output (embedded metric format).
+//! Metrics as log lines: CloudWatch extracts them from a function's output (embedded metric format).
 
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// Metrics of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
-    /// As CloudWatch lists it.
+pub struct MetricSet {
+    /// The namespace in CloudWatch.
     pub namespace: &'static str,
-    /// Name, unit as CloudWatch names it, and value. No name may stand in two sets of a line.
+    /// Name, unit (as CloudWatch calls it) and value. A name may occur in only one set of a line.
     pub metrics: Vec<(&'static str, &'static str, u64)>,
 }
 
-/// The line that tells some metrics; it has a size of a few KB at most.
-pub fn line(sets: &[Set], now: Timestamp) -> String {
-    let directive = |set: &Set| {
+/// The log line of some metrics; sets without metrics are left out.
+pub fn line(sets: &[MetricSet], now: Timestamp) -> String {
+    let directive = |set: &MetricSet| {
         let name = |(name, unit, _): &(&str, &str, u64)| json!({ "Name": name, "Unit": unit });
         let names: Vec<Value> = set.metrics.iter().map(name).collect();
         json!({ "Namespace": set.namespace, "Dimensions": [[]], "Metrics": names })
     };
-    let told = sets.iter().filter(|set| !set.metrics.is_empty());
-    let directives: Vec<Value> = told.map(directive).collect();
+    let with_metrics = sets.iter().filter(|set| !set.metrics.is_empty());
+    let directives: Vec<Value> = with_metrics.map(directive).collect();
     let values = sets.iter().flat_map(|set| &set.metrics);
     let mut root: Map<String, Value> =
         values.map(|(name, _, value)| ((*name).to_owned(), json!(value))).collect();
@@ -29,9 +29,9 @@ pub fn line(sets: &[Set], now: Timestamp) -> String {
     Value::Object(root).to_string()
 }
 
-/// Tells some metrics.
-pub fn emit(sets: &[Set], now: Timestamp) {
-    // Whoever can't write to its own output has nobody to tell.
+/// Writes the log line of some metrics to standard output.
+pub fn emit(sets: &[MetricSet], now: Timestamp) {
+    // An error could only be reported on the same output.
     drop(writeln!(std::io::stdout(), "{}", line(sets, now)));
 }
 
@@ -40,10 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_as_cloudwatch_reads_it() {
+    fn line_is_in_embedded_metric_format() {
         let sets = [
-            Set { namespace: "Torale/Consumer", metrics: vec![("BatchTime", "Milliseconds", 5)] },
-            Set { namespace: "Torale/Events", metrics: vec![] },
+            MetricSet { namespace: "Torale/Consumer", metrics: vec![("BatchTime", "Milliseconds", 5)] },
+            MetricSet { namespace: "Torale/Events", metrics: vec![] },
         ];
         let expected = concat!(
             r#"{"BatchTime":5,"_aws":{"CloudWatchMetrics":[{"Dimensions":[[]],"Metrics":[{"Name":"BatchTime","#,

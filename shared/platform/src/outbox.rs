@@ -1,21 +1,23 @@
-//! Sends what the outbox holds. An order leaves it only after SQS took all of its commands; whoever dies in between
-//! has sent some of them, which are sent again under the same ids.
+//! The outbox relay: sends the commands of outbox entries.
+//!
+//! An entry leaves the outbox only after SQS has taken all of its commands. If a relay crashes in between, the commands
+//! that it has sent are sent again with the same ids.
 
 use crate::clock::Clock;
-use crate::queue::{Queue, QueueError};
-use crate::store::{Generations, Lost, Store, StoreError, TableReader, Usage};
+use crate::queue::{MessageQueue, QueueError};
+use crate::store::{Generations, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys;
-use torale_domain::outbox::{PAGE, Pending};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::time::Timestamp;
+use torale_domain::deactivation::outbox::{PAGE, StoredOutboxEntry};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::time::Timestamp;
 
-/// Orders that are looked at, at once.
-const ORDERS: usize = 50;
+/// Entries of one read.
+const ENTRIES: usize = 50;
 
-/// Why an order is not worked off.
+/// Why an entry was not completed.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The store failed.
@@ -24,129 +26,139 @@ pub enum RelayError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// There was no time left.
+    /// The deadline has passed.
     #[error("out of time")]
     OutOfTime,
 }
 
-/// What a run did.
+/// What a run has done.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Relayed {
+pub struct RelayReport {
     /// Commands that the queue took.
     pub commands: u64,
-    /// Orders that are done.
-    pub orders: u64,
-    /// Orders that failed and stay.
+    /// Entries that were completed.
+    pub completed: u64,
+    /// Entries that failed and stay in the outbox.
     pub failed: u64,
-    /// Those of them that can't be read: no age can tell of them.
+    /// Those of the failed entries that can't be read. Their age is unknown.
     pub unreadable: u64,
-    /// How long the oldest order that is left has waited, in milliseconds; 0 if none is left.
+    /// The age of the oldest failed entry in milliseconds; 0 if there is none.
     pub lag_ms: u64,
 }
 
-/// Works off orders.
+/// Sends the commands of outbox entries.
 #[derive(Debug)]
 pub struct Relay<'a> {
     store: &'a Store,
     generations: &'a Generations,
-    queue: &'a Queue,
+    queue: &'a MessageQueue,
     usage: &'a Usage,
 }
 
 impl<'a> Relay<'a> {
-    /// From this store to this queue.
+    /// A relay from the outbox of this store to this queue.
     pub const fn new(
         store: &'a Store,
         generations: &'a Generations,
-        queue: &'a Queue,
+        queue: &'a MessageQueue,
         usage: &'a Usage,
     ) -> Self {
         Self { store, generations, queue, usage }
     }
 
-    /// Works off everything that is in the outbox, until the deadline. Each order is tried once a run: one that fails
-    /// keeps none of the others back.
-    pub async fn run(&self, clock: Clock, deadline: Instant) -> Result<Relayed, StoreError> {
-        let (mut relayed, mut after, mut oldest) = (Relayed::default(), None::<Key>, None::<Timestamp>);
+    /// Processes every entry of the outbox once, until the deadline at the latest. An entry that fails does not keep the
+    /// others from being processed.
+    ///
+    /// # Errors
+    /// If the outbox can't be read.
+    pub async fn run(&self, clock: Clock, deadline: Instant) -> Result<RelayReport, StoreError> {
+        let (mut report, mut after, mut oldest) = (RelayReport::default(), None::<Key>, None::<Timestamp>);
         while Instant::now() < deadline {
-            let orders = self.store.pending_orders(after.as_ref(), ORDERS, self.usage).await?;
-            let last = orders.len() < ORDERS;
-            for order in orders {
-                let pending = match order {
-                    Ok(pending) => pending,
+            let entries = self.store.outbox_entries(after.as_ref(), ENTRIES, self.usage).await?;
+            let is_last = entries.len() < ENTRIES;
+            for entry in entries {
+                let entry = match entry {
+                    Ok(entry) => entry,
                     Err(error) => {
-                        tracing::error!(%error, "an order of the outbox can't be read");
-                        relayed.failed += 1;
-                        relayed.unreadable += 1;
+                        tracing::error!(%error, "an outbox entry can't be read");
+                        report.failed += 1;
+                        report.unreadable += 1;
                         after = Some(Key { pk: error.pk, sk: error.sk });
                         continue;
                     }
                 };
-                after = Some(pending.key.clone());
-                let at = pending.order.at;
-                match Box::pin(self.work_off(pending, deadline, &mut relayed)).await {
-                    Ok(()) => relayed.orders += 1,
+                after = Some(entry.key.clone());
+                let at = entry.entry.at;
+                match Box::pin(self.process(entry, deadline, &mut report)).await {
+                    Ok(()) => report.completed += 1,
                     Err(error) => {
                         tracing::warn!(%error, since = %at, "an order stays in the outbox");
-                        relayed.failed += 1;
+                        report.failed += 1;
                         oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
                     }
                 }
             }
-            if last {
+            if is_last {
                 break;
             }
         }
         let lag = oldest.map_or(0, |oldest| clock().millis() - oldest.millis());
-        Ok(Relayed { lag_ms: u64::try_from(lag).unwrap_or(0), ..relayed })
+        Ok(RelayReport { lag_ms: u64::try_from(lag).unwrap_or(0), ..report })
     }
 
-    /// Sends the commands of one order, step by step, and takes it out of the outbox.
-    pub async fn work_off(
+    /// Sends the commands of one entry, step by step, and deletes the entry. The commands are counted in `report`.
+    ///
+    /// # Errors
+    /// If the store or the queue fails, or the deadline passes. The entry then stays, with its progress.
+    pub async fn process(
         &self,
-        mut pending: Pending,
+        mut entry: StoredOutboxEntry,
         deadline: Instant,
-        relayed: &mut Relayed,
+        report: &mut RelayReport,
     ) -> Result<(), RelayError> {
         loop {
             // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
-            let step = tokio::time::timeout_at(deadline, Box::pin(self.step(&pending, relayed))).await;
+            let step = tokio::time::timeout_at(deadline, Box::pin(self.step(&entry, report))).await;
             match step.unwrap_or(Err(RelayError::OutOfTime))? {
-                Some(cursor) => pending.cursor = Some(cursor),
+                Some(cursor) => entry.cursor = Some(cursor),
                 None => return Ok(()),
             }
         }
     }
 
-    /// One step; the cursor to go on from, if it was not the last.
-    async fn step(&self, pending: &Pending, relayed: &mut Relayed) -> Result<Option<String>, RelayError> {
-        let rows = self.rows(pending).await?;
-        let step = pending.step(&rows).map_err(StoreError::from)?;
+    /// Sends the commands of one page of rows. Returns the cursor to continue from, unless it was the last step.
+    async fn step(
+        &self,
+        entry: &StoredOutboxEntry,
+        report: &mut RelayReport,
+    ) -> Result<Option<String>, RelayError> {
+        let rows = self.rows(entry).await?;
+        let step = entry.step(&rows).map_err(StoreError::from)?;
         self.queue.send(&step.messages).await?;
-        relayed.commands += u64::try_from(step.messages.len()).unwrap_or(u64::MAX);
-        match self.store.settle_order(pending, step.cursor.as_deref(), self.usage).await {
+        report.commands += u64::try_from(step.messages.len()).unwrap_or(u64::MAX);
+        match self.store.advance_outbox_entry(entry, step.cursor.as_deref(), self.usage).await {
             Ok(()) => Ok(step.cursor),
-            // Another relay is at this order, and further: it goes on from there.
-            Err(Lost::Race) => Ok(None),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            // Another relay is processing this entry and is ahead. It will complete it.
+            Err(TransactError::Race) => Ok(None),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    /// The next rows of an order. After a flip they are looked for in the generation that it was made in, too: what was
-    /// written there last may not have reached the one that is live.
-    async fn rows(&self, pending: &Pending) -> Result<Vec<Item>, RelayError> {
-        let Some(range) = pending.range() else { return Ok(Vec::new()) };
+    /// The next rows of an entry: what its user owns. If another generation has become live since the entry was written,
+    /// the rows are read from both, as the last writes to the former generation may be missing in the live one.
+    async fn rows(&self, entry: &StoredOutboxEntry) -> Result<Vec<Item>, RelayError> {
+        let Some(range) = entry.range() else { return Ok(Vec::new()) };
         let live = self.generations.read(self.store, self.usage).await?;
         let mut tables = vec![live.table()];
-        if live.name != pending.order.generation {
-            tables.push(keys::projections_table(&pending.order.generation));
+        if live.name != entry.entry.generation {
+            tables.push(keys::projections_table(&entry.entry.generation));
         }
         let mut rows = BTreeMap::new();
-        for (place, table) in tables.iter().enumerate() {
-            let reads = Reads::ranges(vec![range.clone()]).consistent();
+        for (position, table) in tables.iter().enumerate() {
+            let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
             let found = match TableReader::new(self.store, table, self.usage).read(reads).await {
-                // The former generation was dropped.
-                Err(StoreError::Refused(_)) if place > 0 => continue,
+                // The former generation has been dropped.
+                Err(StoreError::Refused(_)) if position > 0 => continue,
                 found => found?,
             };
             rows.extend(found.ranges.into_iter().flatten().map(|row| (row.key.clone(), row)));

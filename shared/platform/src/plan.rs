@@ -1,87 +1,56 @@
-//! Plans what events do to the projections: reads, folds, diffs. Nothing is written here.
+//! Executes the reads of a commit plan (`shared/domain/src/projections/plan.rs`), and decides and writes nothing.
 
 use crate::store::{StoreError, TableReader};
-use std::collections::{BTreeSet, HashMap};
-use torale_domain::commit::{self, Effects, Entities, Entity, Write};
-use torale_domain::events::{Event, Unreadable};
-use torale_domain::fold::EntityKey;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys;
-use torale_domain::read::{Reader, Reads};
+use torale_domain::events::{Event, UnreadableEvent};
+use torale_domain::projections::entity::Entities;
+use torale_domain::projections::plan::{CommitPlan, EntityReads, FoundItems, PlanError};
+use torale_domain::storage::item::Key;
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::ids::EntityKey;
 
-/// The writes of one transaction.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    /// Each guarded by what was read; none if nothing changes.
-    pub(crate) writes: Vec<Write>,
-    /// The entities that change.
-    pub(crate) changed: BTreeSet<EntityKey>,
-}
-
-/// Why nothing could be planned.
+/// Why a commit could not be planned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanFailure {
-    /// The store failed.
+    /// The store failed, or a stored item is not what its key says.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A state can't be written.
+    /// An entity's new state can't be serialised.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    UnreadableEvent(#[from] UnreadableEvent),
 }
 
-/// Plans some events. `before` are entities that have been read; `named` are some to read beside those that the
-/// events are about.
+impl From<PlanError> for PlanFailure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Corrupt(corrupt) => Self::Store(corrupt.into()),
+            PlanError::UnreadableEvent(error) => Self::UnreadableEvent(error),
+        }
+    }
+}
+
+/// Plans how to commit events: at most four round trips. `before` holds entities that have been read already; `named`
+/// are entities to read in addition to those that the events are about.
 pub(crate) async fn plan(
     reader: &TableReader<'_>,
-    mut before: Entities,
+    before: Entities,
     named: Vec<EntityKey>,
     events: Vec<Event>,
-) -> Result<Planned, PlanFailure> {
-    let lanes = reader.lanes();
-    // Most often the task of an execution is known before the execution itself has been read.
-    let mut wanted = named;
-    for event in &events {
-        wanted.push(event.entity());
-        wanted.extend(event.task().map(EntityKey::Task));
-    }
-    load(reader, &mut before, wanted).await?;
-    let mut after = commit::fold(&before, events);
-    let touched = before.iter().chain(after.iter());
-    let tasks = touched.flat_map(|(key, entity)| commit::tasks_of(key, &entity.state, lanes));
-    let tasks: Vec<EntityKey> = tasks.map(EntityKey::Task).collect();
-    load(reader, &mut before, tasks).await?;
-
-    let changed: BTreeSet<EntityKey> = after.keys().cloned().collect();
-    let mut effects = Effects::of(&before, &mut after, lanes)?;
-    if effects.is_empty() {
-        return Ok(Planned { writes: Vec::new(), changed });
-    }
-    let mut found = items(reader, effects.ranked()).await?;
-    effects.rank(&found);
-    let missing = effects.shrinking().into_iter().filter(|key| !found.contains_key(key)).collect();
-    found.extend(items(reader, missing).await?);
-    let writes = effects.writes(&found);
-    Ok(Planned { writes, changed })
+) -> Result<CommitPlan, PlanFailure> {
+    let entities = EntityReads::new(reader.lanes(), before, named, events);
+    let found = read(reader, entities.keys()).await?;
+    let tasks = entities.fold(&found)?;
+    let found = read(reader, tasks.keys()).await?;
+    let rankings = tasks.diff(&found)?;
+    let found = read(reader, rankings.keys()).await?;
+    let counters = rankings.rank(found);
+    let found = read(reader, counters.keys()).await?;
+    Ok(counters.plan(found))
 }
 
-/// Reads entities that have not been read yet.
-async fn load(
-    reader: &TableReader<'_>,
-    entities: &mut Entities,
-    wanted: Vec<EntityKey>,
-) -> Result<(), PlanFailure> {
-    let wanted = wanted.into_iter().filter(|key| !entities.contains_key(key));
-    let wanted: HashMap<Key, EntityKey> = wanted.map(|entity| (keys::entity(&entity), entity)).collect();
-    let found = items(reader, wanted.keys().cloned().collect()).await?;
-    for (key, entity) in wanted {
-        entities.insert(entity, Entity::load(found.get(&key)).map_err(StoreError::from)?);
-    }
-    Ok(())
-}
-
-async fn items(reader: &TableReader<'_>, keys: Vec<Key>) -> Result<HashMap<Key, Item>, PlanFailure> {
+/// Reads items, strongly consistent: one round trip, or none if there are no keys.
+async fn read(reader: &TableReader<'_>, keys: Vec<Key>) -> Result<FoundItems, StoreError> {
     if keys.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(FoundItems::new());
     }
-    Ok(reader.read(Reads::gets(keys).consistent()).await?.items)
+    Ok(reader.read(ReadPlan::gets(keys).consistent()).await?.items)
 }

@@ -1,7 +1,8 @@
-//! SQS: sends messages to the queues of events and of commands.
+//! SQS: sends messages to the event queue and the command queue.
 
 use crate::aws::causes;
-use crate::{aws, clock, config};
+use crate::retry::Retries;
+use crate::{aws, config};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
@@ -11,20 +12,20 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use tokio::sync::OnceCell;
 
-/// Most messages of one `SendMessageBatch`.
+/// The most messages of one `SendMessageBatch`.
 const BATCH: usize = 10;
-/// Most bytes of one: an account may have kept the old limit of 256 KiB.
+/// The most bytes of one. SQS's former limit, which some accounts may still have.
 const BATCH_BYTES: usize = 256 * 1024;
-/// How often messages that a batch left behind are sent again.
+/// How often messages are sent that SQS does not take with the rest of their batch.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// Why the queue has not taken every message. No text of these holds a message's body.
+/// Why the queue has not taken every message. The texts contain no message bodies.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// It can't be reached, or not in time, or has handed messages back again and again.
+    /// The queue can't be reached, does not answer in time, or refuses messages temporarily.
     #[error("queue unavailable: {0}")]
     Unavailable(String),
-    /// It does not exist or will never take a message such as this.
+    /// The queue does not exist or will never take such a message.
     #[error("queue refused: {0}")]
     Refused(String),
 }
@@ -36,7 +37,7 @@ impl QueueError {
     {
         let code = error.as_service_error().and_then(|e| e.code().map(str::to_owned));
         let text = causes(&error);
-        // SQS names some errors in two ways: as its present protocol does and as its former one did.
+        // SQS has two names for some errors: those of its JSON protocol and those of its query protocol.
         match code.as_deref().map(|code| code.trim_start_matches("AWS.SimpleQueueService.")) {
             Some(
                 "QueueDoesNotExist" | "NonExistentQueue" | "InvalidMessageContents" | "BatchRequestTooLong",
@@ -46,33 +47,33 @@ impl QueueError {
     }
 }
 
-/// A queue, for sending: a client with its time limits.
+/// A queue to send messages to: a client with time limits.
 #[derive(Debug)]
-pub struct Queue {
+pub struct MessageQueue {
     client: Client,
     name: &'static str,
     url: OnceCell<String>,
 }
 
-impl Queue {
-    /// With the account's or the local stack's SQS, as the environment says.
+impl MessageQueue {
+    /// The event queue of the account or of the local stack, as the environment says.
     pub async fn connect() -> Self {
         Self::new(aws::shared().await.into(), config::events_queue_url())
     }
 
-    /// Like [`Queue::connect`], but for the queue of commands.
+    /// The command queue of the account or of the local stack, as the environment says.
     pub async fn connect_commands() -> Self {
         let queue = Self::new(aws::shared().await.into(), config::commands_queue_url());
         Self { name: config::COMMANDS_QUEUE, ..queue }
     }
 
-    /// Like [`Queue::connect`], but for the queue of that URL.
+    /// The queue with this URL.
     pub async fn connect_to(url: String) -> Self {
         Self::new(aws::shared().await.into(), Some(url))
     }
 
-    /// With a client configuration of one's own; sets time limits and retries. Without a URL, the first sending
-    /// asks SQS for it once.
+    /// A queue with this client configuration, to which time limits and retries are added. Without a URL, SQS is asked
+    /// for the event queue's URL when the first messages are sent.
     pub fn new(config: aws_sdk_sqs::config::Builder, url: Option<String>) -> Self {
         let limits = TimeoutConfig::builder()
             .operation_timeout(config::QUEUE_TIMEOUT)
@@ -92,7 +93,7 @@ impl Queue {
         self.url.get_or_try_init(ask).await
     }
 
-    /// How many messages wait here or are being worked on, as SQS estimates it.
+    /// The number of messages that are in the queue or being processed, as SQS estimates it.
     pub async fn waiting(&self) -> Result<u64, QueueError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
@@ -105,15 +106,15 @@ impl Queue {
         ];
         let call = self.client.get_queue_attributes().queue_url(self.url().await?);
         let call = call.set_attribute_names(Some(states.to_vec()));
-        let told = call.send().await.map_err(QueueError::from_sdk)?.attributes.unwrap_or_default();
-        let number = |state| told.get(state).and_then(|number: &String| number.parse::<u64>().ok());
+        let attributes = call.send().await.map_err(QueueError::from_sdk)?.attributes.unwrap_or_default();
+        let number = |state| attributes.get(state).and_then(|number: &String| number.parse::<u64>().ok());
         let numbers: Option<Vec<u64>> = states.iter().map(number).collect();
         let numbers =
             numbers.ok_or_else(|| QueueError::Unavailable("no numbers in the answer".to_owned()))?;
         Ok(numbers.into_iter().sum())
     }
 
-    /// Sends messages; good only once SQS has taken every one of them. After an error some may have been sent.
+    /// Sends messages. Returns when SQS has taken all of them; after an error, it may have taken some.
     pub async fn send(&self, bodies: &[String]) -> Result<(), QueueError> {
         if bodies.is_empty() {
             return Ok(());
@@ -125,14 +126,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends one batch and what it leaves behind, until nothing is left.
+    /// Sends one batch, and the messages that SQS does not take again.
     async fn send_batch(&self, url: &str, batch: &[String]) -> Result<(), QueueError> {
         let mut left: BTreeSet<usize> = (0..batch.len()).collect();
-        let mut reason = String::new();
-        for attempt in 0..MAX_ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(clock::backoff(attempt)).await;
-            }
+        let mut retries = Retries::attempts(MAX_ATTEMPTS);
+        loop {
             let mut call = self.client.send_message_batch().queue_url(url);
             for (position, body) in batch.iter().enumerate().filter(|(position, _)| left.contains(position)) {
                 let entry = SendMessageBatchRequestEntry::builder().id(position.to_string());
@@ -140,7 +138,7 @@ impl Queue {
                 call = call.entries(entry.map_err(|e| QueueError::Refused(e.to_string()))?);
             }
             let answer = call.send().await.map_err(QueueError::from_sdk)?;
-            // What the answer does not name as taken counts as left behind.
+            // A message that the response does not mention counts as not taken.
             let taken: BTreeSet<&str> = answer.successful().iter().map(|taken| taken.id()).collect();
             left.retain(|position| !taken.contains(position.to_string().as_str()));
             if left.is_empty() {
@@ -149,13 +147,15 @@ impl Queue {
             if let Some(failed) = answer.failed().iter().find(|failed| failed.sender_fault()) {
                 return Err(QueueError::Refused(failed.code().to_owned()));
             }
-            reason = answer.failed().first().map_or("no reason", |failed| failed.code()).to_owned();
+            if !retries.pause().await {
+                let reason = answer.failed().first().map_or("no reason", |failed| failed.code());
+                return Err(QueueError::Unavailable(format!("messages were not taken: {reason}")));
+            }
         }
-        Err(QueueError::Unavailable(format!("messages were handed back again and again: {reason}")))
     }
 }
 
-/// Cuts messages into batches that SQS takes at once, in order.
+/// Cuts messages into batches that SQS takes, in order.
 fn batches(bodies: &[String]) -> Vec<&[String]> {
     let mut batches = Vec::new();
     let mut rest = bodies;
@@ -165,7 +165,7 @@ fn batches(bodies: &[String]) -> Vec<&[String]> {
             bytes = bytes.saturating_add(body.len());
             bytes <= BATCH_BYTES
         });
-        // A message that is too large by itself goes alone, for SQS to refuse.
+        // A message that is too large by itself is sent alone, and SQS refuses it.
         let (batch, later) = rest.split_at(fitting.count().max(1));
         batches.push(batch);
         rest = later;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_at_most_ten_messages_and_256_kib() {
+    fn batches_have_at_most_ten_messages_and_256_kib() {
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&[1; 10]), [10]);
         assert_eq!(sizes(&[1; 21]), [10, 10, 1]);

@@ -1,7 +1,7 @@
-//! Every route of the API, for those who must know them all; tests hold this list equal to the endpoints that the
-//! functions declare, to the local router and to the template.
+//! Every route of the API. Tests check that this list equals the endpoints that the functions declare, the routes of the
+//! local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
 
-/// Method and path of each route; parameters stand in braces.
+/// Method and path of each route. Parameters are in braces.
 pub const ROUTES: [(&str, &str); 13] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/queries"),
@@ -18,19 +18,19 @@ pub const ROUTES: [(&str, &str); 13] = [
     ("POST", "/webhooks/clerk"),
 ];
 
-/// The methods of a path, as an `Allow` header lists them; empty for an unknown path.
+/// The methods of a path, as an `Allow` header lists them. Empty for an unknown path.
 pub fn allowed(path: &str) -> String {
     let methods = ROUTES.iter().filter(|(_, route)| fits(route, path)).map(|(method, _)| *method);
     methods.collect::<Vec<_>>().join(", ")
 }
 
-/// The part of a path that stands where its route has a parameter; empty if the route has none.
+/// The segment of a path where its route has a parameter. Empty if the route has none.
 pub fn parameter<'a>(route: &str, path: &'a str) -> &'a str {
     let mut pairs = route.split('/').zip(path.split('/'));
     pairs.find(|(expected, _)| expected.starts_with('{')).map_or("", |(_, found)| found)
 }
 
-/// Whether a path is one of a route's.
+/// Whether a path belongs to a route.
 pub fn fits(route: &str, path: &str) -> bool {
     let fits = |(expected, found): (&str, &str)| {
         expected == found || (expected.starts_with('{') && !found.is_empty())
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_fits_its_route_alone() {
+    fn a_path_fits_only_its_own_route() {
         assert!(fits("/admin/users/{id}/deactivate", "/admin/users/1/deactivate"));
         for other in ["/admin/users//deactivate", "/admin/users/1", "/admin/users/1/deactivate/", "/admin"] {
             assert!(!fits("/admin/users/{id}/deactivate", other), "{other}");

@@ -1,48 +1,55 @@
-//! Building a generation: units of work from the board, one after another, by any number of workers.
+//! Building a generation: any number of workers take units of work from the board, one after
+//! another.
 
 mod memory;
-mod place;
+mod sink;
 mod unit;
 
-use crate::{Failure, Replay, Stop};
+use crate::{Replay, ReplayError, StopSignal};
 pub use memory::build_in_memory;
-use place::InStore;
+use sink::StoreSink;
 use std::time::Duration;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::generation::Generation;
-use torale_domain::item::{Attributes, Item, Key, Value};
-pub(crate) use torale_domain::keys::Lanes;
-use torale_domain::keys::{self, CONTROL_TABLE, PK, TableSpec};
-use torale_domain::rebuild::{Board, Next, PLAN, Plan, Progress, Tally, Unit};
-use torale_domain::time::Timestamp;
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::{
+    NextUnit, PLAN, RebuildBoard, RebuildPlan, RebuildUnit, Tally, UnitProgress,
+};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+pub(crate) use torale_domain::storage::keys::Lanes;
+use torale_domain::storage::keys::{self, CONTROL_TABLE, PK, TableSpec};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
-use torale_platform::store::Lost;
-pub(crate) use unit::{Worked, Worker};
+use torale_platform::store::TransactError;
+pub(crate) use unit::{UnitOutcome, UnitWorker};
 
-/// How often a worker looks whether others are done.
+/// How often a worker checks whether others are done.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a call came to.
+/// The result of a call of [`Replay::build`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Built {
-    /// All items are written: this is what was found and done.
+pub enum BuildOutcome {
+    /// All items are written; these are the counts.
     Finished(Tally),
-    /// Time is up; what is done is done.
+    /// The time is up; calling again continues.
     OutOfTime,
 }
 
 impl Replay {
-    /// Begins to build a generation: its table, its plan and its units. One that was begun stays as it is.
+    /// Begins to build a generation: creates its table, its plan and its units. One that was begun
+    /// before stays as it is.
     ///
     /// # Errors
-    /// If the generation is live or written beside the live one, or the store fails.
-    pub async fn begin(&self, generation: &Generation) -> Result<Board, Failure> {
+    /// If the generation is live or the shadow generation, or the store fails.
+    pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
-        if pointer.written().any(|written| written.name == generation.name) {
-            return Err(Failure::Refused(format!("{} is in use and can't be built anew", generation.name)));
+        if pointer.written_generations().any(|written| written.name == generation.name) {
+            return Err(ReplayError::Refused(format!(
+                "{} is in use and can't be built anew",
+                generation.name
+            )));
         }
         if self.store.control(&keys::dropping(&generation.name), &self.usage).await?.is_some() {
-            return Err(Failure::Refused(format!(
+            return Err(ReplayError::Refused(format!(
                 "{} is being dropped; drop it again to the end",
                 generation.name
             )));
@@ -50,7 +57,7 @@ impl Replay {
         if let Some(board) = self.board(&generation.name).await? {
             if board.plan.lanes != generation.lanes.count() {
                 let (name, lanes) = (&generation.name, board.plan.lanes);
-                return Err(Failure::Refused(format!(
+                return Err(ReplayError::Refused(format!(
                     "{name} is being built with {lanes} lanes; drop it first"
                 )));
             }
@@ -58,13 +65,14 @@ impl Replay {
         }
         self.use_name(&generation.name).await?;
         let spec = keys::tables().into_iter().find(|spec| spec.name == Generation::first().table());
-        let spec = spec.ok_or_else(|| Failure::Refused("no table of projections is declared".to_owned()))?;
+        let spec =
+            spec.ok_or_else(|| ReplayError::Refused("no table of projections is declared".to_owned()))?;
         self.store.create_table(&TableSpec { name: generation.table(), ..spec }).await?;
         if !self.store.is_empty(&generation.table()).await? {
             let name = &generation.name;
-            return Err(Failure::Refused(format!("{name} holds items but has no plan; drop it first")));
+            return Err(ReplayError::Refused(format!("{name} holds items but has no plan; drop it first")));
         }
-        let board = Board::new(Plan {
+        let board = RebuildBoard::new(RebuildPlan {
             generation: generation.name.clone(),
             lanes: generation.lanes.count(),
             since: self.beginning().await?.0,
@@ -77,30 +85,30 @@ impl Replay {
         }
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
             Ok(()) => Ok(board),
-            // Somebody else begins, too.
-            Err(Lost::Race) => self.board(&generation.name).await?.ok_or(Failure::TakenOver),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            // Another process begins it, too.
+            Err(TransactError::Race) => self.board(&generation.name).await?.ok_or(ReplayError::TakenOver),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    /// How far the building of a generation is; `None` if it was not begun.
+    /// The state of the building of a generation; `None` if it was not begun.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn board(&self, generation: &str) -> Result<Option<Board>, Failure> {
-        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
-        Ok(Board::load(&items)?)
+    pub async fn board(&self, generation: &str) -> Result<Option<RebuildBoard>, ReplayError> {
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild_partition(generation)).await?;
+        Ok(RebuildBoard::load(&items)?)
     }
 
-    /// The units of a build whose plan may be gone.
-    pub(crate) async fn units(&self, generation: &str) -> Result<Vec<Unit>, Failure> {
-        let items = self.partition(CONTROL_TABLE, &keys::rebuild(generation)).await?;
+    /// The units of a build, even if its plan is gone already.
+    pub(crate) async fn units(&self, generation: &str) -> Result<Vec<RebuildUnit>, ReplayError> {
+        let items = self.partition(CONTROL_TABLE, &keys::rebuild_partition(generation)).await?;
         let names = items.iter().filter_map(|item| item.key.sk.strip_prefix(keys::UNITS));
-        Ok(names.filter_map(Unit::parse).collect())
+        Ok(names.filter_map(RebuildUnit::parse).collect())
     }
 
     /// All items of a partition.
-    pub(crate) async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, Failure> {
+    pub(crate) async fn partition(&self, table: &str, partition: &str) -> Result<Vec<Item>, ReplayError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let (items, next) =
@@ -113,49 +121,55 @@ impl Replay {
         }
     }
 
-    /// Works until nothing is left to do, or until it is to stop; `workers` share memory and work.
+    /// Works until all units are done, or until `stop` is due; `workers` share the memory and the
+    /// units.
     ///
     /// # Errors
     /// If the store fails, or something does not fit into memory.
-    pub async fn build(&self, generation: &str, workers: usize, stop: &Stop) -> Result<Built, Failure> {
+    pub async fn build(
+        &self,
+        generation: &str,
+        workers: usize,
+        stop: &StopSignal,
+    ) -> Result<BuildOutcome, ReplayError> {
         let each = Self { memory: self.memory / workers.max(1), ..self.clone() };
         let mut running = tokio::task::JoinSet::new();
         for _ in 0..workers.max(1) {
             let (replay, generation, stop) = (each.clone(), generation.to_owned(), stop.clone());
             running.spawn(async move { replay.work(&generation, &stop).await });
         }
-        let mut built = Built::OutOfTime;
+        let mut built = BuildOutcome::OutOfTime;
         while let Some(done) = running.join_next().await {
-            if let done @ Built::Finished(_) = done?? {
+            if let done @ BuildOutcome::Finished(_) = done?? {
                 built = done;
             }
         }
         Ok(built)
     }
 
-    /// One worker.
-    async fn work(&self, generation: &str, stop: &Stop) -> Result<Built, Failure> {
+    /// The loop of one worker.
+    async fn work(&self, generation: &str, stop: &StopSignal) -> Result<BuildOutcome, ReplayError> {
         let holder = clock::unique();
         loop {
             let board = self.board(generation).await?;
-            let none = || Failure::Refused(format!("{generation} is not being built"));
+            let none = || ReplayError::Refused(format!("{generation} is not being built"));
             let board = board.ok_or_else(none)?;
             if stop.is_due() {
-                return Ok(Built::OutOfTime);
+                return Ok(BuildOutcome::OutOfTime);
             }
             match board.next(self.now()) {
-                Next::Finished => {
+                NextUnit::Finished => {
                     self.finish(&board).await?;
-                    return Ok(Built::Finished(board.tally()));
+                    return Ok(BuildOutcome::Finished(board.tally()));
                 }
-                Next::Wait => tokio::time::sleep(POLL).await,
-                Next::Work(unit, progress) => {
+                NextUnit::Wait => tokio::time::sleep(POLL).await,
+                NextUnit::Work(unit, progress) => {
                     let claimed = self.claim(&board.plan, unit, progress, &holder).await?;
-                    let Some((place, progress)) = claimed else { continue };
-                    let worker = Worker::new(self, &board, &place, stop)?;
+                    let Some((sink, progress)) = claimed else { continue };
+                    let worker = UnitWorker::new(self, &board, &sink, stop)?;
                     match worker.work(unit, progress).await {
-                        Ok(Worked::Split(halves)) => place.split(unit, halves).await?,
-                        Ok(Worked::Done | Worked::OutOfTime) | Err(Failure::TakenOver) => {}
+                        Ok(UnitOutcome::Split(halves)) => sink.split(unit, halves).await?,
+                        Ok(UnitOutcome::Done | UnitOutcome::OutOfTime) | Err(ReplayError::TakenOver) => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -163,60 +177,66 @@ impl Replay {
         }
     }
 
-    /// Claims a unit; `None` if someone else was first.
+    /// Claims a unit; `None` if another worker was first.
     async fn claim(
         &self,
-        plan: &Plan,
-        unit: Unit,
-        read: Progress,
+        plan: &RebuildPlan,
+        unit: RebuildUnit,
+        read: UnitProgress,
         holder: &str,
-    ) -> Result<Option<(InStore, Progress)>, Failure> {
-        let place = InStore::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
-        match place.renew(unit, read).await {
-            Ok(progress) => Ok(Some((place, progress))),
-            Err(Failure::TakenOver) => Ok(None),
+    ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
+        let sink = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
+        match sink.renew(unit, read).await {
+            Ok(progress) => Ok(Some((sink, progress))),
+            Err(ReplayError::TakenOver) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Removes what was put aside, and notes how far the generation reaches into the log: now it is built.
-    async fn finish(&self, board: &Board) -> Result<(), Failure> {
-        let Plan { generation, cut, .. } = &board.plan;
+    /// Removes the subtotals and notes the generation's position in the log: now it is built.
+    async fn finish(&self, board: &RebuildBoard) -> Result<(), ReplayError> {
+        let RebuildPlan { generation, cut, .. } = &board.plan;
         for (unit, progress) in &board.units {
-            let runs = (0..progress.tally.runs).map(|number| keys::run(generation, &unit.name(), number));
-            self.store.delete_all(CONTROL_TABLE, runs.collect(), &self.usage).await?;
+            let pieces = (0..progress.tally.subtotal_pieces)
+                .map(|number| keys::subtotals_piece(generation, &unit.name(), number));
+            self.store.delete_all(CONTROL_TABLE, pieces.collect(), &self.usage).await?;
         }
         let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
         let writes = vec![
-            moved(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
-            there(keys::rebuild_plan(generation)),
+            position_write(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
+            must_exist(keys::rebuild_plan(generation)),
         ];
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
-            // Someone else was first with the one, or dropped the other.
-            Ok(()) | Err(Lost::Race) => Ok(()),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            // Another worker has noted the position, or an operator has dropped the generation.
+            Ok(()) | Err(TransactError::Race) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    /// Up to which moment a generation holds the log; `None` while it is being built, or was never built here.
+    /// The time up to which a generation holds the log; `None` while it is being built, or was
+    /// never built here.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, Failure> {
+    pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
         let at = item.and_then(|item| i64::try_from(item.number(THROUGH)).ok());
         Ok(at.map(Timestamp::from_millis))
     }
 
-    /// The lanes of a generation, as they stand beside its position.
-    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, Failure> {
+    /// The lanes of a generation, as stored with its position.
+    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
         Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
     }
 
-    /// Notes up to which moment a generation holds the log, if it is still there.
-    pub(crate) async fn moved_to(&self, generation: &Generation, through: Timestamp) -> Result<(), Failure> {
-        let write = moved(generation, through, vec![Condition::Present(PK.to_owned())]);
+    /// Notes the time up to which a generation holds the log, if the generation still exists.
+    pub(crate) async fn set_position(
+        &self,
+        generation: &Generation,
+        through: Timestamp,
+    ) -> Result<(), ReplayError> {
+        let write = position_write(generation, through, vec![Condition::Present(PK.to_owned())]);
         Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
     }
 }
@@ -224,19 +244,23 @@ impl Replay {
 const THROUGH: &str = "through";
 const LANES: &str = "lanes";
 
-/// The note up to which moment a generation holds the log.
-pub(crate) fn moved(generation: &Generation, through: Timestamp, conditions: Vec<Condition>) -> Write {
+/// The write that notes the time up to which a generation holds the log.
+pub(crate) fn position_write(
+    generation: &Generation,
+    through: Timestamp,
+    conditions: Vec<Condition>,
+) -> Write {
     let lanes = Value::Number(generation.lanes.count().into());
     let attributes = [(THROUGH.to_owned(), Value::from(through)), (LANES.to_owned(), lanes)];
     Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
 }
 
-fn plan(plan: &Plan) -> Result<Attributes, Failure> {
+fn plan(plan: &RebuildPlan) -> Result<Attributes, ReplayError> {
     Ok(Attributes::from([(PLAN.to_owned(), Value::Text(serde_json::to_string(plan)?))]))
 }
 
-/// The check that an item is there.
-pub(crate) fn there(key: Key) -> Write {
+/// The check that an item exists.
+pub(crate) fn must_exist(key: Key) -> Write {
     Write { key, action: Action::Check, conditions: vec![Condition::Present(PK.to_owned())] }
 }
 

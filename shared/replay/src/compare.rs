@@ -1,52 +1,55 @@
-//! Whether a generation is what it should be: item by item, against another or against the log itself.
+//! Comparing a generation, item by item, with another generation or with what the log says.
 //!
-//! Two digests tell which parts differ; only those are looked at again, item by item. What is found twice, the same both
-//! times, is a difference; what has changed meanwhile is in motion, and said to be no more than that.
+//! Digests show which buckets differ; only those are compared item by item. An item that differs
+//! in the same way in two passes is a difference; one that has changed between them is in motion,
+//! and reported as such.
 
 use crate::build::build_in_memory;
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use torale_domain::compare::{BUCKETS, Difference, Fingerprint, bucket};
-use torale_domain::generation::Generation;
-use torale_domain::item::{Attributes, Item, Key};
-use torale_domain::keys::{self, Lanes};
-use torale_domain::rebuild::Tally;
-use torale_platform::store::{Lost, StoreError};
+use torale_domain::projections::compare::{BUCKETS, Fingerprint, bucket};
+use torale_domain::projections::generation::Generation;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::{Attributes, Item, Key};
+use torale_domain::storage::keys::{self, Lanes};
+use torale_platform::store::{StoreError, TransactError};
 
-/// Parts of a table that are read at once.
+/// Segments of a table that are read at once.
 const SEGMENTS: i32 = 4;
 /// Items that are compared at once, one by one.
 const ITEMS: u64 = 200_000;
-/// How often what is in motion is looked at.
+/// How often items in motion are compared again.
 const ROUNDS: u32 = 5;
-/// How often what was found is mended before it is given up.
-const MENDINGS: u32 = 10;
+/// How often differences are repaired and compared again.
+const REPAIRS: u32 = 10;
 
-/// What a generation is compared with.
+/// The side that a generation is compared with.
 #[derive(Debug, Clone, Copy)]
 pub enum Expected<'a> {
     /// Another generation.
     Table(&'a Generation),
-    /// What the log says, over so many lanes.
+    /// What the log says, for this number of lanes.
     Log(Lanes),
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// How many items there should be, and the digest of all of them.
+    /// How many items should exist, and the digest of all of them.
     pub expected: (u64, String),
-    /// How many there are, and theirs.
+    /// How many items exist, and their digest.
     pub found: (u64, String),
     /// Items that differ, by key.
     pub differences: Vec<Difference>,
-    /// Items that were changing all the time.
+    /// Items that changed in every pass.
     pub in_motion: usize,
-    /// True if there may be more differences than these: there were too many to look at all of them.
+    /// True if there may be more differences than these: there were too many to compare all of
+    /// them item by item.
     pub more: bool,
-    /// What was found in the log, if it was read.
+    /// The counts of the log, if it was read.
     pub tally: Tally,
 }
 
@@ -59,43 +62,45 @@ impl Comparison {
 
 type Differences = BTreeMap<Key, Difference>;
 
-/// What a look at the items has found.
+/// The result of one pass over the items.
 #[derive(Debug, Default)]
-struct Looked {
+struct ComparisonPass {
     all: Differences,
-    /// Those that were the same the last time: nothing has changed, or a counter has moved and is wrong by as much as before.
-    standing: BTreeSet<Key>,
+    /// Those that differ as in the pass before: nothing has changed, or a counter has moved and is
+    /// wrong by the same amount.
+    unchanged: BTreeSet<Key>,
     /// True if nothing is in motion.
     certain: bool,
 }
 
-impl Looked {
+impl ComparisonPass {
     fn then(&self, all: Differences) -> Self {
-        let stands = |key: &&Key| {
+        let is_unchanged = |key: &&Key| {
             let pair = all.get(*key).zip(self.all.get(*key));
             pair.is_some_and(|(now, before)| {
                 now == before || now.drift().is_some_and(|drift| before.drift() == Some(drift))
             })
         };
-        let standing: BTreeSet<Key> = all.keys().filter(stands).cloned().collect();
-        let certain = standing.len() == all.len();
-        Self { all, standing, certain }
+        let unchanged: BTreeSet<Key> = all.keys().filter(is_unchanged).cloned().collect();
+        let certain = unchanged.len() == all.len();
+        Self { all, unchanged, certain }
     }
 }
 
 impl Replay {
-    /// Compares. `pause` lies between looking twice at what differs, and `meanwhile` happens then; of what differs in the
-    /// end, `settle` lies between: what was being written has been written by then.
+    /// Compares a generation with the expected items. Between two passes over what differs,
+    /// `meanwhile` runs and `pause` passes; before the last pass at least `settle` passes, so that
+    /// every write in progress has ended.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn compare<M: Future<Output = Result<(), Failure>>>(
+    pub async fn compare<M: Future<Output = Result<(), ReplayError>>>(
         &self,
         expected: Expected<'_>,
         found: &Generation,
         pause: Duration,
         mut meanwhile: impl FnMut() -> M,
-    ) -> Result<Comparison, Failure> {
+    ) -> Result<Comparison, ReplayError> {
         let (mut buckets, mut comparison) = self.buckets(expected, found).await?;
         let fitting = u64::from(BUCKETS) * ITEMS / comparison.expected.0.max(comparison.found.0).max(1);
         let fitting = usize::try_from(fitting.max(1)).unwrap_or(1);
@@ -107,7 +112,7 @@ impl Replay {
         }
         comparison.more = buckets.len() > fitting;
         buckets = buckets.into_iter().take(fitting).collect();
-        let mut before = Looked::default();
+        let mut before = ComparisonPass::default();
         for round in 0..=ROUNDS {
             if buckets.is_empty() {
                 break;
@@ -117,14 +122,15 @@ impl Replay {
                 let certain = round == ROUNDS || before.certain;
                 tokio::time::sleep(if certain { pause.max(self.settle) } else { pause }).await;
             }
-            // What is there is read before what should be: nothing can be there that the log does not say.
+            // The table is read before the log: then nothing can be in the table that the log does
+            // not say.
             let is = self.items(Expected::Table(found), &buckets).await?;
             let should = self.items(expected, &buckets).await?;
             let now = before.then(differences(should, is));
             buckets = now.all.keys().map(bucket).collect();
-            comparison.in_motion = now.all.len() - now.standing.len();
+            comparison.in_motion = now.all.len() - now.unchanged.len();
             comparison.differences =
-                now.standing.iter().filter_map(|key| now.all.get(key)).cloned().collect();
+                now.unchanged.iter().filter_map(|key| now.all.get(key)).cloned().collect();
             let done = before.certain && now.certain;
             before = now;
             if done {
@@ -134,12 +140,12 @@ impl Replay {
         Ok(comparison)
     }
 
-    /// The buckets that differ, and what is to be said of all items.
+    /// The buckets that differ, and the counts and digests of all items.
     async fn buckets(
         &self,
         expected: Expected<'_>,
         found: &Generation,
-    ) -> Result<(BTreeSet<u32>, Comparison), Failure> {
+    ) -> Result<(BTreeSet<u32>, Comparison), ReplayError> {
         let (is, _) = self.fingerprint(Expected::Table(found)).await?;
         let (should, tally) = self.fingerprint(expected).await?;
         let comparison = Comparison {
@@ -151,52 +157,58 @@ impl Replay {
         Ok((should.differing(&is).into_iter().collect(), comparison))
     }
 
-    /// Mends a generation by the log: what differs is replaced by what should be there, until nothing does. `pause` must
-    /// be long enough for what the log holds to be written. Entities that the log does not know are deleted only if
-    /// `delete` says so: they may as well be missing from the log. Returns how many items were mended, and what is left.
+    /// Repairs a generation: items that differ are replaced by what the log says, until none does.
+    /// `pause` must be long enough for the consumers to write what the log holds. Entities that
+    /// the log does not know are deleted only if `delete` is set: the log may have lost their
+    /// events. Returns how many items were repaired, and what still differs.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If an entity would have to be deleted and `delete` is not set, or if the store fails.
     pub async fn repair(
         &self,
         generation: &Generation,
         pause: Duration,
         delete: bool,
-    ) -> Result<(u64, Comparison), Failure> {
-        let mut mended = 0;
+    ) -> Result<(u64, Comparison), ReplayError> {
+        let mut repaired = 0;
         let expected = Expected::Log(generation.lanes);
         let mut comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
-        for _ in 0..MENDINGS {
+        for _ in 0..REPAIRS {
             if comparison.differences.is_empty() {
                 break;
             }
-            let ghost = |one: &Difference| one.expected.is_none() && keys::is_entity(&one.key);
-            if let Some(one) = comparison.differences.iter().find(|one| ghost(one)).filter(|_| !delete) {
+            let unknown = |one: &Difference| one.expected.is_none() && keys::is_entity(&one.key);
+            if let Some(one) = comparison.differences.iter().find(|one| unknown(one)).filter(|_| !delete) {
                 let text =
                     format!("the log knows nothing of {}, among others; nothing was deleted", one.key.pk);
-                return Err(Failure::Refused(text));
+                return Err(ReplayError::Refused(text));
             }
-            // Entities first: whoever is about to add to what depends on one finds it changed, and plans again.
+            // Entities first: a consumer that is about to write what depends on one finds it
+            // changed, and plans again.
             let (first, then): (Vec<_>, Vec<_>) =
                 comparison.differences.iter().partition(|one| keys::is_entity(&one.key));
             for difference in first.into_iter().chain(then) {
-                mended += u64::from(self.mend(generation, difference).await?);
+                repaired += u64::from(self.repair_item(generation, difference).await?);
             }
             comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
         }
-        Ok((mended, comparison))
+        Ok((repaired, comparison))
     }
 
-    /// True unless someone else has changed the item.
-    async fn mend(&self, generation: &Generation, difference: &Difference) -> Result<bool, Failure> {
-        match self.store.transact(&generation.table(), vec![difference.mend()], &self.usage).await {
+    /// True unless a consumer has changed the item meanwhile.
+    async fn repair_item(
+        &self,
+        generation: &Generation,
+        difference: &Difference,
+    ) -> Result<bool, ReplayError> {
+        match self.store.transact(&generation.table(), vec![difference.repair()], &self.usage).await {
             Ok(()) => Ok(true),
-            Err(Lost::Race) => Ok(false),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Err(TransactError::Race) => Ok(false),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), Failure> {
+    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), ReplayError> {
         let all = Mutex::new(Fingerprint::default());
         let tally = self
             .each(of, |items| {
@@ -208,12 +220,12 @@ impl Replay {
         Ok((all.into_inner().unwrap_or_else(PoisonError::into_inner), tally))
     }
 
-    /// The items of some buckets.
+    /// The items in some buckets.
     async fn items(
         &self,
         of: Expected<'_>,
         buckets: &BTreeSet<u32>,
-    ) -> Result<BTreeMap<Key, Attributes>, Failure> {
+    ) -> Result<BTreeMap<Key, Attributes>, ReplayError> {
         let all = Mutex::new(BTreeMap::new());
         let wanted = |item: &Item| buckets.contains(&bucket(&item.key));
         self.each(of, |items| {
@@ -225,8 +237,12 @@ impl Replay {
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands over every item.
-    async fn each(&self, of: Expected<'_>, each: impl Fn(Vec<Item>) + Send + Sync) -> Result<Tally, Failure> {
+    /// Hands every item to `each`.
+    async fn each(
+        &self,
+        of: Expected<'_>,
+        each: impl Fn(Vec<Item>) + Send + Sync,
+    ) -> Result<Tally, ReplayError> {
         let each = |items: Vec<Item>| {
             self.meter.wrote(items.len());
             each(items);
@@ -260,16 +276,16 @@ impl Replay {
     }
 }
 
-fn differences(mut should: BTreeMap<Key, Attributes>, is: BTreeMap<Key, Attributes>) -> Differences {
+fn differences(mut expected: BTreeMap<Key, Attributes>, found: BTreeMap<Key, Attributes>) -> Differences {
     let mut differences = Differences::new();
-    for (key, found) in is {
-        let expected = should.remove(&key);
+    for (key, found) in found {
+        let expected = expected.remove(&key);
         if expected.as_ref() != Some(&found) {
             let difference = Difference { key: key.clone(), expected, found: Some(found) };
             differences.insert(key, difference);
         }
     }
-    for (key, expected) in should {
+    for (key, expected) in expected {
         differences.insert(key.clone(), Difference { key, expected: Some(expected), found: None });
     }
     differences

@@ -1,24 +1,24 @@
-//! Replay: everything that is made from the log of events while the system serves.
+//! Replay: everything that is made from the event log while the system serves.
 //!
 //! | module | question it answers |
 //! |---|---|
 //! | [`log`] | what does the log hold? |
-//! | [`build`] | how does a generation come from it? |
-//! | [`tail`] | how does it keep up with what arrives? |
-//! | [`flip`] | how does it become live, how does one go back, how is it dropped? |
-//! | [`compare`] | is it what it should be, and how is it mended? |
-//! | [`restore`] | how does a table get back what was taken from it? |
-//! | [`status`] | how do things stand? |
-//! | [`transfer`] | how does the log get out, and into another installation? |
-//! | [`quarantine`] | what was set aside, and how is it tried again? |
+//! | [`build`] | how is a generation built from it? |
+//! | [`tail`] | how does a generation catch up with later events? |
+//! | [`promotion`] | how does a generation become live, how is that rolled back, how is one dropped? |
+//! | [`compare`] | is a generation what it should be, and how is it repaired? |
+//! | [`restore`] | how does a damaged table get back what it lacks? |
+//! | [`status`] | which generations are there, and what state are they in? |
+//! | [`transfer`] | how is the log exported, and imported into another installation? |
+//! | [`quarantine`] | which messages are quarantined, and how are they sent again? |
 //!
-//! Nothing here sends a command or writes an audit record: a replay folds, and that is all.
+//! Nothing here sends a command or writes an audit record: a replay only folds events.
 #![warn(missing_docs)]
 
 pub mod build;
 pub mod compare;
-pub mod flip;
 pub mod log;
+pub mod promotion;
 pub mod quarantine;
 pub mod restore;
 pub mod status;
@@ -29,25 +29,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::events::Unreadable;
-use torale_domain::read::Corrupt;
-use torale_domain::time::Timestamp;
+use torale_domain::events::UnreadableEvent;
+use torale_domain::storage::read::Corrupt;
+use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::config::SETTLED;
-use torale_platform::store::{Lost, Store, StoreError, Usage};
+use torale_platform::store::{Store, StoreError, TransactError, Usage};
 
-/// What every part of a replay works with.
+/// The store, the clock and the settings of a replay.
 #[derive(Debug, Clone)]
 pub struct Replay {
     /// The store.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// After this time nothing is being written any more that was begun before.
+    /// No write takes longer: what was received before now minus this time is in the log.
     pub settle: Duration,
-    /// For how long a worker has a unit to itself, unless it says that it is still alive.
+    /// How long a worker's claim on a unit is valid, unless the worker renews it.
     pub claim: Duration,
-    /// How often a worker notes how far it is, and says that it is still alive.
+    /// How often a worker stores its progress and renews its claim.
     pub checkpoint: Duration,
     /// Items that are written together.
     pub batch: usize,
@@ -55,19 +55,19 @@ pub struct Replay {
     pub memory: usize,
     /// What the calls cost.
     pub usage: Arc<Usage>,
-    /// How far the work is.
-    pub meter: Arc<Meter>,
+    /// Counters of the progress.
+    pub meter: Arc<ProgressMeter>,
 }
 
-/// Claims last so long unless told otherwise: ten checkpoints.
+/// The default validity of a claim: ten checkpoints.
 const CLAIM: Duration = Duration::from_secs(30);
 const CHECKPOINT: Duration = Duration::from_secs(3);
 const BATCH: usize = 800;
-/// Memory unless told otherwise.
+/// The default memory, in bytes.
 pub const MEMORY: usize = 512 * 1024 * 1024;
 
 impl Replay {
-    /// With the usual settings.
+    /// With the default settings.
     pub fn new(store: Store, clock: Clock) -> Self {
         let (usage, meter) = (Arc::default(), Arc::default());
         Self {
@@ -87,7 +87,7 @@ impl Replay {
         (self.clock)()
     }
 
-    /// The moment before which nothing changes any more.
+    /// The time before which the log does not change any more.
     fn settled(&self) -> Timestamp {
         self.now().plus(-millis(self.settle))
     }
@@ -97,38 +97,39 @@ fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// When to stop: at a deadline, or when told to. What is done by then stays done.
+/// When to stop: at a deadline, or on request. What is done by then stays done.
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub struct StopSignal {
     deadline: Option<Instant>,
-    told: Arc<AtomicBool>,
+    requested: Arc<AtomicBool>,
 }
 
-impl Stop {
+impl StopSignal {
     /// At a deadline.
     pub fn at(deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), told: Arc::default() }
+        Self { deadline: Some(deadline), requested: Arc::default() }
     }
 
-    /// As soon as possible.
-    pub fn tell(&self) {
-        self.told.store(true, Ordering::Relaxed);
+    /// Asks the work to stop as soon as possible.
+    pub fn request(&self) {
+        self.requested.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is time.
+    /// Whether the work should stop now.
     pub fn is_due(&self) -> bool {
-        self.told.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.requested.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 
-/// How far the work is, for whoever watches.
+/// Counters of the progress, for progress bars.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct ProgressMeter {
     events: AtomicU64,
     items: AtomicU64,
 }
 
-impl Meter {
+impl ProgressMeter {
     /// Events read from the log so far.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
@@ -150,23 +151,23 @@ impl Meter {
 
 /// Why a replay cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum ReplayError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A state can't be read or written.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    /// What was asked for does not go with how things are.
+    UnreadableEvent(#[from] UnreadableEvent),
+    /// The request does not fit the present state, such as dropping the live generation.
     #[error("{0}")]
     Refused(String),
-    /// Another worker has taken over.
+    /// Another worker has claimed the unit, or moved the pointer.
     #[error("another worker has taken over")]
     TakenOver,
     /// One entity, query or counter alone does not fit into memory.
     #[error("the smallest part does not fit into {0} bytes of memory; give it more (--memory)")]
     TooLarge(usize),
-    /// Events could not be folded into a generation in time; they are tried again.
+    /// Events could not be folded into a generation in time; calling again retries them.
     #[error("some events could not be folded into {0}")]
     NotFolded(String),
     /// A file can't be read or written.
@@ -174,35 +175,35 @@ pub enum Failure {
     File(String, std::io::Error),
     /// A file does not hold what its manifest says.
     #[error("{0}: {1}")]
-    Broken(String, String),
-    /// A part of the work died.
+    InvalidFile(String, String),
+    /// A worker's task panicked.
     #[error("a worker died: {0}")]
-    Died(String),
+    WorkerFailed(String),
 }
 
-impl From<Corrupt> for Failure {
+impl From<Corrupt> for ReplayError {
     fn from(corrupt: Corrupt) -> Self {
         Self::Store(corrupt.into())
     }
 }
 
-impl From<Lost> for Failure {
-    fn from(lost: Lost) -> Self {
+impl From<TransactError> for ReplayError {
+    fn from(lost: TransactError) -> Self {
         match lost {
-            Lost::Race => Self::TakenOver,
-            Lost::Failed(error) => Self::Store(error),
+            TransactError::Race => Self::TakenOver,
+            TransactError::Failed(error) => Self::Store(error),
         }
     }
 }
 
-impl From<serde_json::Error> for Failure {
+impl From<serde_json::Error> for ReplayError {
     fn from(error: serde_json::Error) -> Self {
         Self::Store(StoreError::Refused(error.to_string()))
     }
 }
 
-impl From<tokio::task::JoinError> for Failure {
+impl From<tokio::task::JoinError> for ReplayError {
     fn from(error: tokio::task::JoinError) -> Self {
-        Self::Died(error.to_string())
+        Self::WorkerFailed(error.to_string())
     }
 }

@@ -1,42 +1,43 @@
 //! Reading the log, lane by lane, hour by hour, some hours ahead.
 
-use crate::{Failure, Replay, millis};
+use crate::{Replay, ReplayError, millis};
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
-use torale_domain::events::{self, Event, Received};
-use torale_domain::fold::EntityKey;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, EVENTS_TABLE, UNKNOWN_LANE};
-use torale_domain::rebuild::Tally;
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::events::{self, Event, ReceivedMessage};
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, EVENTS_TABLE, UNKNOWN_LANE};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::time::{Hour, Timestamp};
 use torale_platform::store::StoreError;
-use torale_platform::store::bulk::Page;
+use torale_platform::store::bulk::ItemPage;
 use torale_platform::store::log::unpack;
 
-/// Hours of a lane that are asked for at once.
+/// Hours of a lane that are read at once.
 const HOURS: usize = 16;
-/// Pages that wait for their reader.
+/// Pages that are buffered for the reader.
 const PAGES: usize = 4;
 
-/// What is read of a lane: from a time of receipt on, up to another or to the end.
+/// A part of a lane: from one time of receipt to another.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub struct LogSpan {
     /// The lane.
     pub lane: u32,
     /// The first time of receipt.
     pub from: Timestamp,
-    /// The time of receipt that is too late; none for all up to now.
+    /// Only records received before this time; all without it.
     pub before: Option<Timestamp>,
     /// The last hour.
     pub last: Hour,
 }
 
 impl Replay {
-    /// The parts of the log in a span, in the order of their receipt: pages come as they are read.
-    pub fn read(&self, span: Span) -> mpsc::Receiver<Result<Vec<Item>, StoreError>> {
+    /// The records of the log in a span, in the order of their receipt, page by page as they are
+    /// read.
+    pub fn read(&self, span: LogSpan) -> mpsc::Receiver<Result<Vec<Item>, StoreError>> {
         let (send, receive) = mpsc::channel(PAGES);
         let replay = self.clone();
-        // It ends with the log, or as soon as nobody listens.
+        // It ends with the span, or when the receiver is dropped.
         tokio::spawn(async move {
             if let Err(error) = replay.send_pages(span, &send).await {
                 send.send(Err(error)).await.ok();
@@ -47,7 +48,7 @@ impl Replay {
 
     async fn send_pages(
         &self,
-        span: Span,
+        span: LogSpan,
         send: &mpsc::Sender<Result<Vec<Item>, StoreError>>,
     ) -> Result<(), StoreError> {
         let from = keys::log_from(span.from);
@@ -73,16 +74,21 @@ impl Replay {
         Ok(())
     }
 
-    async fn log_page(&self, partition: &str, from: &str, after: Option<&Key>) -> Result<Page, StoreError> {
+    async fn log_page(
+        &self,
+        partition: &str,
+        from: &str,
+        after: Option<&Key>,
+    ) -> Result<ItemPage, StoreError> {
         self.store.partition_page(EVENTS_TABLE, partition, from, after, &self.usage).await
     }
 
-    /// The hour in which the log begins. Where nobody has noted it, as in a table that was restored without the control
-    /// table, all keys are looked through, and it is noted.
+    /// The hour in which the log begins. If it is not noted, as in a table that was restored
+    /// without the control table, the table is scanned for it, and it is noted.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn beginning(&self) -> Result<Hour, Failure> {
+    pub async fn beginning(&self) -> Result<Hour, ReplayError> {
         if let Some(noted) = self.store.log_beginning(&self.usage).await? {
             return Ok(noted);
         }
@@ -105,7 +111,7 @@ impl Replay {
 
 /// An event as the log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logged {
+pub struct LoggedEvent {
     /// When it was received.
     pub received_at: Timestamp,
     /// The message.
@@ -113,23 +119,26 @@ pub struct Logged {
 }
 
 impl Replay {
-    /// What the log holds of one entity, in the order in which registers prefer events: the greatest last.
+    /// The events of one entity in the log, in the order in which registers prefer events: the
+    /// greatest last.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn events_of(&self, entity: &EntityKey) -> Result<Vec<Logged>, Failure> {
+    pub async fn events_of(&self, entity: &EntityKey) -> Result<Vec<LoggedEvent>, ReplayError> {
         let beginning = self.beginning().await?.start();
         let last = self.now().plus(millis(self.settle)).hour();
-        let mut found: Vec<(Event, Logged)> = Vec::new();
+        let mut found: Vec<(Event, LoggedEvent)> = Vec::new();
         for lane in [keys::log_lane(entity), UNKNOWN_LANE] {
-            let mut pages = self.read(Span { lane, from: beginning, before: None, last });
+            let mut pages = self.read(LogSpan { lane, from: beginning, before: None, last });
             while let Some(page) = pages.recv().await {
                 for item in page? {
                     let received_at = keys::parse_log(&item.key).map_or(beginning, |(_, _, at)| at);
                     for message in messages(&item, &mut Tally::default()) {
-                        let Ok(Received::Known(event)) = events::parse(&message, None) else { continue };
+                        let Ok(ReceivedMessage::Known(event)) = events::parse(&message, None) else {
+                            continue;
+                        };
                         if event.entity() == *entity {
-                            found.push((*event, Logged { received_at, message }));
+                            found.push((*event, LoggedEvent { received_at, message }));
                         }
                     }
                 }
@@ -140,7 +149,8 @@ impl Replay {
     }
 }
 
-/// The messages of a part of the log; counts it if it can't be read, or holds fewer than it says.
+/// The messages of a record of the log; counts the record as undecodable if it can't be read, or
+/// holds another number of messages than it says.
 pub fn messages(item: &Item, tally: &mut Tally) -> Vec<String> {
     let unpacked = match item.attributes.get("events") {
         Some(Value::Bytes(packed)) => unpack(packed).ok(),
@@ -153,13 +163,13 @@ pub fn messages(item: &Item, tally: &mut Tally) -> Vec<String> {
     messages
 }
 
-/// The events of a part of the log that this release knows; counts the others.
+/// The events of a record whose types this release knows; counts the others.
 pub fn known(item: &Item, tally: &mut Tally) -> Vec<Event> {
     let mut known = Vec::new();
     for message in messages(item, tally) {
         match events::parse(&message, None) {
-            Ok(Received::Known(event)) => known.push(*event),
-            Ok(Received::Unknown { event_type }) => tally.unknown(&event_type, 1),
+            Ok(ReceivedMessage::Known(event)) => known.push(*event),
+            Ok(ReceivedMessage::Unknown { event_type }) => tally.unknown(&event_type, 1),
             Err(_) => tally.undecodable(&item.key),
         }
     }

@@ -1,29 +1,30 @@
-//! Messages that were set aside: looking at them, and trying them again.
+//! Quarantined messages: listing them, and sending them again.
 
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use torale_domain::commit::{Action, Condition, Write};
 use torale_domain::events;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, QUARANTINE_TABLE};
-use torale_platform::queue::{Queue, QueueError};
-use torale_platform::store::Lost;
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, QUARANTINE_TABLE};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::digest;
+use torale_platform::queue::{MessageQueue, QueueError};
+use torale_platform::store::TransactError;
 
-/// A message that was set aside.
+/// A quarantined message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Quarantined {
-    /// The SHA-256 of its text.
+pub struct QuarantinedMessage {
+    /// The SHA-256 of its body.
     pub id: String,
-    /// Why, in short.
+    /// The code of the reason.
     pub code: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// When it was received last.
     pub received_at: String,
-    /// How large it is; less than it was if parts are missing.
+    /// The size of its body; less than it was if parts are missing.
     pub bytes: usize,
-    /// Whether all of its parts are there.
+    /// Whether all of its parts exist.
     pub complete: bool,
     #[serde(skip)]
     body: String,
@@ -31,94 +32,102 @@ pub struct Quarantined {
     keys: Vec<Key>,
 }
 
-impl Quarantined {
-    /// Its text.
+impl QuarantinedMessage {
+    /// Its body.
     pub fn body(&self) -> &str {
         &self.body
     }
 }
 
-/// What became of a message that was to be tried again.
+/// The result of sending a message again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Redriven {
-    /// It is on the queue of events again, and no longer set aside.
+pub enum RedriveOutcome {
+    /// It is on the queue of events again, and no longer in quarantine.
     Sent,
-    /// It is on the queue of events again, and was set aside again, or is being redriven by someone else.
-    SetAsideAgain,
-    /// It would be set aside again, for this reason; nothing was done.
+    /// It is on the queue of events again, and was quarantined again meanwhile, or another
+    /// operator redrives it.
+    #[serde(rename = "set_aside_again")]
+    QuarantinedAgain,
+    /// It would be quarantined again, for this reason; it was not sent.
     StillInvalid(String),
-    /// A part of it is missing; nothing was done.
+    /// A part of it is missing; it was not sent.
     Incomplete,
 }
 
-/// Why a message could not be tried again.
+/// Why a message could not be sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
     /// The store failed.
     #[error(transparent)]
-    Replay(#[from] Failure),
-    /// The queue did not take it; it is still set aside.
+    Replay(#[from] ReplayError),
+    /// The queue did not take it; it is still in quarantine.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl Replay {
-    /// Every message that is set aside, the oldest first.
+    /// All quarantined messages, the oldest first.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn quarantined(&self) -> Result<Vec<Quarantined>, Failure> {
+    pub async fn quarantined(&self) -> Result<Vec<QuarantinedMessage>, ReplayError> {
         let mut parts: BTreeMap<String, BTreeMap<usize, Item>> = BTreeMap::new();
-        for partition in keys::quarantines() {
+        for partition in keys::quarantine_partitions() {
             for item in self.partition(QUARANTINE_TABLE, &partition).await? {
                 if let Some((id, part)) = keys::parse_quarantine(&item.key) {
                     parts.entry(id.to_owned()).or_default().insert(part, item);
                 }
             }
         }
-        let mut all: Vec<Quarantined> = parts.into_iter().map(|(id, parts)| quarantined(id, parts)).collect();
+        let mut all: Vec<QuarantinedMessage> =
+            parts.into_iter().map(|(id, parts)| quarantined(id, parts)).collect();
         all.sort_by(|a, b| (&a.received_at, &a.id).cmp(&(&b.received_at, &b.id)));
         Ok(all)
     }
 
-    /// Sends a message to the queue of events again, unless it would be set aside again. It leaves the quarantine only
-    /// after the queue took it.
+    /// Sends a message to the queue of events again, unless it would be quarantined again. It
+    /// leaves the quarantine only after the queue took it.
     ///
     /// # Errors
-    /// If the store or the queue fails; then it is still set aside.
-    pub async fn redrive(&self, message: &Quarantined, queue: &Queue) -> Result<Redriven, RedriveError> {
+    /// If the store or the queue fails; then it is still in quarantine.
+    pub async fn redrive(
+        &self,
+        message: &QuarantinedMessage,
+        queue: &MessageQueue,
+    ) -> Result<RedriveOutcome, RedriveError> {
         if !message.complete {
-            return Ok(Redriven::Incomplete);
+            return Ok(RedriveOutcome::Incomplete);
         }
         if let Err(reason) = events::parse(&message.body, Some(self.now())) {
-            return Ok(Redriven::StillInvalid(reason.to_string()));
+            return Ok(RedriveOutcome::StillInvalid(reason.to_string()));
         }
         queue.send(std::slice::from_ref(&message.body)).await?;
-        // If a consumer has set it aside again by now, it stays: then it was received later than what was read here.
+        // If a consumer has quarantined it again by now, it stays: its time of receipt is later
+        // than what was read here.
         let received_at = Value::Text(message.received_at.clone());
         let unchanged = vec![Condition::Equals("received_at".to_owned(), received_at)];
         let delete =
             |key: &Key| Write { key: key.clone(), action: Action::Delete, conditions: unchanged.clone() };
         let deletes = message.keys.iter().map(delete).collect();
         match self.store.transact(QUARANTINE_TABLE, deletes, &self.usage).await {
-            Ok(()) => Ok(Redriven::Sent),
-            Err(Lost::Race) => Ok(Redriven::SetAsideAgain),
-            Err(Lost::Failed(error)) => Err(Failure::from(error).into()),
+            Ok(()) => Ok(RedriveOutcome::Sent),
+            Err(TransactError::Race) => Ok(RedriveOutcome::QuarantinedAgain),
+            Err(TransactError::Failed(error)) => Err(ReplayError::from(error).into()),
         }
     }
 }
 
-fn quarantined(id: String, parts: BTreeMap<usize, Item>) -> Quarantined {
+fn quarantined(id: String, parts: BTreeMap<usize, Item>) -> QuarantinedMessage {
     let text =
         |name: &str| parts.values().next().and_then(|item| item.text(name)).unwrap_or_default().to_owned();
     let body: String = parts.values().filter_map(|item| item.text("body")).collect();
-    Quarantined {
+    QuarantinedMessage {
         code: text("code"),
         reason: text("reason"),
         received_at: text("received_at"),
         bytes: body.len(),
-        complete: keys::sha256_hex(&[body.as_bytes()]) == id,
+        complete: digest::sha256_hex(&[body.as_bytes()]) == id,
         keys: parts.into_values().map(|item| item.key).collect(),
         body,
         id,

@@ -1,59 +1,62 @@
-//! Mending a table in place from a copy of it: the table stays in use, and what it has received since stays in it.
+//! Restoring a table in place from a copy of it: the table stays in use, and what it has received
+//! since stays in it.
 //!
-//! Items of these tables are inserted once. So what the copy has and the table lacks was taken away, and is inserted
-//! again; what only the table has is newer. Whoever dies on the way begins again: what is there by then is the same.
+//! Items of these tables are inserted once. So an item that the copy has and the table lacks was
+//! removed, and is inserted again; an item that only the table has is newer. An interrupted
+//! restore is simply called again.
 
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::seal::Seal;
-use torale_domain::compare::Difference;
-use torale_domain::item::{Item, Key};
-use torale_domain::keys::{self, AUDIT_SEALS, Control};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::restore::seals::{Fate, Seals};
-use torale_domain::restore::{Mendable, Part};
-use torale_domain::time::Hour;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::restore::seals::{RestoreVerdict, Seals};
+use torale_domain::replay::restore::{CopiedItem, RestorableTable};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{self, AUDIT_SEALS, Control};
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::time::Hour;
 use torale_platform::store::{TableReader, log};
 
-/// Parts of a copy that are read at once.
+/// Segments of a copy that are read at once.
 const SEGMENTS: i32 = 4;
 
-/// What is done about what is missing or differs.
+/// What a restore writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mend {
-    /// Nothing: a look.
+pub enum RestoreMode {
+    /// Nothing: a dry run.
     Nothing,
-    /// What is missing is inserted; what differs stays.
+    /// Missing items; items that differ stay.
     Missing,
-    /// What is missing is inserted, and what differs is put as the copy has it.
+    /// Missing items, and the copy's version of items that differ.
     Everything,
 }
 
-/// What a copy has and the table has not.
+/// How a copy and the table differ, and what was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoreReport {
     /// Items of the copy that were compared with the table's.
     pub compared: u64,
-    /// Those that were missing.
+    /// Items of the copy that the table lacked.
     pub missing: u64,
-    /// Those of them that were inserted.
+    /// Missing items that were inserted.
     pub inserted: u64,
-    /// Those that differed.
+    /// Items that differed.
     pub different: u64,
-    /// Those of them that were put as the copy has them.
+    /// Items that differed and were overwritten.
     pub overwritten: u64,
-    /// Seals in whose place, or before which, the table has others: not restored.
+    /// Seals that don't continue the table's seals: not restored.
     pub superseded: u64,
-    /// Some of those that differed or were superseded, by key: `expected` is the copy's.
+    /// Some of the items that differed or were superseded, by key: `expected` is the copy's.
     pub differences: Vec<Difference>,
-    /// Items of the copy that are not restored, by what they are.
+    /// Items of the copy that are not restored, by kind.
     pub left_out: BTreeMap<Control, u64>,
-    /// Items of the copy that are none of this table's, or hold what nobody of us writes: not restored.
+    /// Items of the copy that don't belong to this table, or hold values that this system never
+    /// writes: not restored.
     pub foreign: u64,
 }
 
-impl Restored {
+impl RestoreReport {
     fn add(&mut self, other: Self, most: usize) {
         self.compared += other.compared;
         self.missing += other.missing;
@@ -71,59 +74,64 @@ impl Restored {
     }
 }
 
-/// What is to be written of one page.
+/// The writes for one page of the copy.
 #[derive(Default)]
-struct Lacking {
+struct PageWrites {
     missing: Vec<Item>,
-    /// Of those, in their order: each is inserted only after the one before it.
+    /// Missing seals in their order: each is inserted only after the one before it.
     seals: Vec<Item>,
     different: Vec<Item>,
 }
 
-impl Lacking {
-    fn add(&mut self, fate: Fate, item: Item) {
-        match fate {
-            Fate::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
-            Fate::Missing => self.missing.push(item),
-            Fate::Changed => self.different.push(item),
-            Fate::There | Fate::Superseded => {}
+impl PageWrites {
+    fn add(&mut self, verdict: RestoreVerdict, item: Item) {
+        match verdict {
+            RestoreVerdict::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
+            RestoreVerdict::Missing => self.missing.push(item),
+            RestoreVerdict::Changed => self.different.push(item),
+            RestoreVerdict::There | RestoreVerdict::Superseded => {}
         }
     }
 }
 
 impl Replay {
-    /// Mends a table from a copy; names at most `most` differences.
+    /// Restores a table from a copy; the report names at most `most` differences.
     ///
     /// # Errors
-    /// If there is no such copy or table, if this table's items are not overwritten, or if the store fails.
+    /// If there is no such copy or table, if this table's items may not be overwritten, or if the
+    /// store fails.
     pub async fn restore(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         copy: &str,
-        mend: Mend,
+        mode: RestoreMode,
         most: usize,
-    ) -> Result<Restored, Failure> {
-        self.check(table, copy, mend).await?;
-        let segments = (0..SEGMENTS).map(|segment| self.restore_segment(table, copy, mend, most, segment));
-        let mut restored = Restored::default();
+    ) -> Result<RestoreReport, ReplayError> {
+        self.check(table, copy, mode).await?;
+        let segments = (0..SEGMENTS).map(|segment| self.restore_segment(table, copy, mode, most, segment));
+        let mut restored = RestoreReport::default();
         for part in try_join_all(segments).await? {
             restored.add(part, most);
         }
         Ok(restored)
     }
 
-    async fn check(&self, table: Mendable, copy: &str, mend: Mend) -> Result<(), Failure> {
+    async fn check(&self, table: RestorableTable, copy: &str, mode: RestoreMode) -> Result<(), ReplayError> {
         let name = table.table();
-        if mend == Mend::Everything && !table.is_overwritable() {
+        if mode == RestoreMode::Everything && !table.is_overwritable() {
             let why = "is the newer one, as it has changed since the copy was made";
-            return Err(Failure::Refused(format!("nothing of {name} is overwritten: what differs {why}")));
+            return Err(ReplayError::Refused(format!(
+                "nothing of {name} is overwritten: what differs {why}"
+            )));
         }
         if copy == name {
-            return Err(Failure::Refused(format!("{copy} is no copy of itself")));
+            return Err(ReplayError::Refused(format!("{copy} is no copy of itself")));
         }
         for wanted in [name, copy] {
             if !self.store.has_table(wanted).await? {
-                return Err(Failure::Refused(format!("there is no table {wanted}, or it is not ready yet")));
+                return Err(ReplayError::Refused(format!(
+                    "there is no table {wanted}, or it is not ready yet"
+                )));
             }
         }
         Ok(())
@@ -131,20 +139,20 @@ impl Replay {
 
     async fn restore_segment(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         copy: &str,
-        mend: Mend,
+        mode: RestoreMode,
         most: usize,
         segment: i32,
-    ) -> Result<Restored, Failure> {
-        let (mut restored, mut seals, mut after) = (Restored::default(), Seals::default(), None);
+    ) -> Result<RestoreReport, ReplayError> {
+        let (mut restored, mut seals, mut after) = (RestoreReport::default(), Seals::default(), None);
         loop {
             let (items, next) =
                 self.store.scan_page(copy, (segment, SEGMENTS), after.as_ref(), &self.usage).await?;
             self.meter.wrote(items.len());
-            let (part, lacking) = self.look(table, items, &mut seals).await?;
+            let (part, writes) = self.compare_page(table, items, &mut seals).await?;
             restored.add(part, most);
-            restored.add(self.write(table, mend, lacking, &mut seals).await?, most);
+            restored.add(self.write(table, mode, writes, &mut seals).await?, most);
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(restored),
@@ -152,72 +160,74 @@ impl Replay {
         }
     }
 
-    /// What of a page the table has not.
-    async fn look(
+    /// Compares a page of the copy with the table.
+    async fn compare_page(
         &self,
-        table: Mendable,
+        table: RestorableTable,
         page: Vec<Item>,
         seals: &mut Seals,
-    ) -> Result<(Restored, Lacking), Failure> {
-        let (mut restored, mut lacking, mut compared) = (Restored::default(), Lacking::default(), Vec::new());
+    ) -> Result<(RestoreReport, PageWrites), ReplayError> {
+        let (mut restored, mut writes, mut compared) =
+            (RestoreReport::default(), PageWrites::default(), Vec::new());
         for item in page {
-            match table.part(&item) {
-                Part::Compared => compared.push(item),
-                Part::LeftOut(kind) => *restored.left_out.entry(kind).or_default() += 1,
-                Part::Foreign => restored.foreign += 1,
+            match table.classify(&item) {
+                CopiedItem::Restorable => compared.push(item),
+                CopiedItem::NotRestored(kind) => *restored.left_out.entry(kind).or_default() += 1,
+                CopiedItem::Foreign => restored.foreign += 1,
             }
         }
-        // A seal is looked at together with the one after it.
+        // A seal is compared together with the one after it.
         let after = |item: &Item| {
             Seal::load(item).map(|seal| keys::audit_seal(seal.statement.seal.saturating_add(1)))
         };
         let wanted: BTreeSet<Key> =
             compared.iter().flat_map(|item| after(item).into_iter().chain([item.key.clone()])).collect();
         let reader = TableReader::whole(&self.store, table.table(), &self.usage);
-        let there = reader.read(Reads::gets(wanted).consistent()).await?.items;
+        let stored = reader.read(ReadPlan::gets(wanted).consistent()).await?.items;
         for item in compared {
             restored.compared += 1;
-            let found = there.get(&item.key);
-            let fate = match after(&item) {
-                Some(after) => seals.next(&item, found, there.get(&after)),
-                None => fate(&item, found),
+            let found = stored.get(&item.key);
+            let verdict = match after(&item) {
+                Some(after) => seals.next(&item, found, stored.get(&after)),
+                None => verdict(&item, found),
             };
-            *match fate {
-                Fate::There => continue,
-                Fate::Missing => &mut restored.missing,
-                Fate::Changed => &mut restored.different,
-                Fate::Superseded => &mut restored.superseded,
+            *match verdict {
+                RestoreVerdict::There => continue,
+                RestoreVerdict::Missing => &mut restored.missing,
+                RestoreVerdict::Changed => &mut restored.different,
+                RestoreVerdict::Superseded => &mut restored.superseded,
             } += 1;
-            if fate != Fate::Missing {
+            if verdict != RestoreVerdict::Missing {
                 let Item { key, attributes } = item.clone();
                 let found = found.map(|found| found.attributes.clone());
                 restored.differences.push(Difference { key, expected: Some(attributes), found });
             }
-            lacking.add(fate, item);
+            writes.add(verdict, item);
         }
-        Ok((restored, lacking))
+        Ok((restored, writes))
     }
 
     async fn write(
         &self,
-        table: Mendable,
-        mend: Mend,
-        lacking: Lacking,
+        table: RestorableTable,
+        mode: RestoreMode,
+        writes: PageWrites,
         seals: &mut Seals,
-    ) -> Result<Restored, Failure> {
-        let mut done = Restored::default();
-        let Lacking { mut missing, seals: missing_seals, different } = lacking;
-        let different = match mend {
-            Mend::Nothing => return Ok(done),
-            Mend::Missing => Vec::new(),
-            Mend::Everything => different,
+    ) -> Result<RestoreReport, ReplayError> {
+        let mut done = RestoreReport::default();
+        let PageWrites { mut missing, seals: missing_seals, different } = writes;
+        let different = match mode {
+            RestoreMode::Nothing => return Ok(done),
+            RestoreMode::Missing => Vec::new(),
+            RestoreMode::Everything => different,
         };
-        // First of all, as it is with what is received: what lies before the noted beginning is never read.
+        // The beginning first, as when events are received: what lies before the noted beginning
+        // is never read.
         let hours = missing.iter().chain(&different).filter_map(|item| begins(table, item));
         if let Some(hour) = hours.min() {
             self.store.note_beginning(hour.start(), &self.usage).await?;
         }
-        // Where it is noted, it is not to be inserted any more.
+        // `note_beginning` has written it.
         let beginning = missing.extract_if(.., |item| item.key == keys::log_beginning()).count();
         done.overwritten = u64::try_from(different.len()).unwrap_or(u64::MAX);
         self.store.overwrite_all(table.table(), different, &self.usage).await?;
@@ -227,7 +237,7 @@ impl Replay {
             let inserted = self.store.insert_all(table.table(), vec![seal], &self.usage).await?;
             done.inserted += inserted;
             if inserted == 0 {
-                // The sealing job was faster, and goes on from its own.
+                // The sealing job was faster, and continues from its own seal.
                 seals.lost();
                 break;
             }
@@ -236,28 +246,29 @@ impl Replay {
     }
 }
 
-/// What becomes of an item that is no seal.
-fn fate(copy: &Item, found: Option<&Item>) -> Fate {
+/// The verdict on an item that is no seal.
+fn verdict(copy: &Item, found: Option<&Item>) -> RestoreVerdict {
     match found {
-        Some(found) if found == copy || begins_earlier(found, copy) => Fate::There,
-        // Whoever received something after it was gone has noted a later hour.
-        Some(found) if begins_earlier(copy, found) => Fate::Missing,
-        Some(_) => Fate::Changed,
-        None => Fate::Missing,
+        Some(found) if found == copy || begins_earlier(found, copy) => RestoreVerdict::There,
+        // A consumer that received something after the item was lost has noted a later hour.
+        Some(found) if begins_earlier(copy, found) => RestoreVerdict::Missing,
+        Some(_) => RestoreVerdict::Changed,
+        None => RestoreVerdict::Missing,
     }
 }
 
-/// The hour in which the log begins, or before, if it has this item.
-fn begins(table: Mendable, item: &Item) -> Option<Hour> {
+/// The hour in which the log begins at the latest, if it has this item.
+fn begins(table: RestorableTable, item: &Item) -> Option<Hour> {
     match table {
-        Mendable::Events => keys::parse_log(&item.key).map(|(hour, ..)| hour),
-        Mendable::Control if item.key == keys::log_beginning() => log::beginning(item),
-        Mendable::Control | Mendable::Audit | Mendable::Quarantine => None,
+        RestorableTable::Events => keys::parse_log(&item.key).map(|(hour, ..)| hour),
+        RestorableTable::Control if item.key == keys::log_beginning() => log::beginning(item),
+        RestorableTable::Control | RestorableTable::Audit | RestorableTable::Quarantine => None,
     }
 }
 
-/// Of two items of the log's beginning, whether the first tells the earlier hour: then it is the right one.
+/// Whether the first of two items of the log's beginning names the earlier hour: then it is the
+/// right one.
 fn begins_earlier(one: &Item, other: &Item) -> bool {
-    let hour = |item| begins(Mendable::Control, item);
+    let hour = |item| begins(RestorableTable::Control, item);
     hour(one).zip(hour(other)).is_some_and(|(one, other)| one < other)
 }

@@ -1,108 +1,113 @@
-//! How things stand: generations, the log, the quarantine.
+//! The state of generations, the log and the quarantine.
 
-use crate::log::Span;
-use crate::{Failure, Replay, millis};
+use crate::log::LogSpan;
+use crate::{Replay, ReplayError, millis};
 use serde::Serialize;
-use torale_domain::generation::Pointer;
-use torale_domain::keys;
-use torale_domain::rebuild::{State, Tally};
-use torale_domain::time::Timestamp;
+use torale_domain::projections::generation::GenerationPointer;
+use torale_domain::replay::rebuild::{Tally, UnitState};
+use torale_domain::storage::keys;
+use torale_domain::values::time::Timestamp;
 
-/// How everything stands.
+/// The state of generations, the log and the quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Status {
+pub struct ReplayStatus {
     /// Every generation that has a table.
     pub generations: Vec<GenerationStatus>,
     /// When the log begins, to the hour.
     pub log_since: Timestamp,
-    /// Messages set aside.
+    /// The number of quarantined messages.
     pub quarantined: usize,
 }
 
-/// What a generation is to the system.
+/// The role of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum GenerationRole {
     /// It answers requests.
     Live,
-    /// It is written with every event, and one write away from being live.
-    Beside,
-    /// It is written with every event, and about to become live.
+    /// The shadow generation: every event is written to it, and one write makes it live.
+    #[serde(rename = "beside")]
+    Shadow,
+    /// A shadow generation that is not complete yet: its promotion goes on.
     Joining,
     /// Its items are being written.
     Building,
     /// It is built, and falls behind until it is promoted.
     Built,
-    /// Nothing is known of it but its table.
+    /// It has a table, and no metadata.
     Unknown,
 }
 
-/// How a generation stands.
+/// The state of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GenerationStatus {
     /// Its name.
     pub name: String,
-    /// What it is to the system.
-    pub role: Role,
+    /// Its role.
+    pub role: GenerationRole,
     /// Its lanes, where they are known.
     pub lanes: Option<u32>,
     /// Items, as the store has counted them last (DynamoDB: every six hours).
     pub items: u64,
     /// Bytes, likewise.
     pub bytes: u64,
-    /// Up to when it holds the log; of one that is written with every event: now.
+    /// The time up to which it holds the log; of the live and the shadow generation: now.
     pub through: Option<Timestamp>,
-    /// Events that the log received since; of one that is written with every event: none can be told.
+    /// Events that the log received since; `None` for the live and the shadow generation.
     pub lag_events: Option<u64>,
-    /// Seconds since.
+    /// Seconds since that time.
     pub lag_seconds: Option<i64>,
     /// Units of its building that are done, and all of them.
     pub units: Option<(usize, usize)>,
-    /// What its building has found and done so far.
+    /// The counts of its building so far.
     pub tally: Option<Tally>,
 }
 
 impl Replay {
-    /// How everything stands.
+    /// Reads the state of generations, the log and the quarantine.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn status(&self) -> Result<Status, Failure> {
+    pub async fn status(&self) -> Result<ReplayStatus, ReplayError> {
         let pointer = self.pointer().await?;
         let mut generations = Vec::new();
         for name in self.store.generations().await? {
             generations.push(self.generation_status(&pointer, name).await?);
         }
         let quarantined = self.quarantined().await?.len();
-        Ok(Status { generations, log_since: self.beginning().await?.start(), quarantined })
+        Ok(ReplayStatus { generations, log_since: self.beginning().await?.start(), quarantined })
     }
 
-    async fn generation_status(&self, pointer: &Pointer, name: String) -> Result<GenerationStatus, Failure> {
+    async fn generation_status(
+        &self,
+        pointer: &GenerationPointer,
+        name: String,
+    ) -> Result<GenerationStatus, ReplayError> {
         let (board, position) = (self.board(&name).await?, self.position(&name).await?);
-        let beside = pointer.beside.as_ref().filter(|beside| beside.generation.name == name);
-        let role = match (beside, &board, position) {
-            _ if pointer.live.name == name => Role::Live,
-            (Some(beside), ..) if beside.complete => Role::Beside,
-            (Some(_), ..) => Role::Joining,
-            (None, _, Some(_)) => Role::Built,
-            (None, Some(_), None) => Role::Building,
-            (None, None, None) => Role::Unknown,
+        let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.generation.name == name);
+        let role = match (shadow, &board, position) {
+            _ if pointer.live.name == name => GenerationRole::Live,
+            (Some(shadow), ..) if shadow.complete => GenerationRole::Shadow,
+            (Some(_), ..) => GenerationRole::Joining,
+            (None, _, Some(_)) => GenerationRole::Built,
+            (None, Some(_), None) => GenerationRole::Building,
+            (None, None, None) => GenerationRole::Unknown,
         };
-        let current = matches!(role, Role::Live | Role::Beside);
+        let current = matches!(role, GenerationRole::Live | GenerationRole::Shadow);
         let through = if current { Some(self.now()) } else { position };
         let lag_events = match through {
-            // It is written as events come; what waits is on the queue.
+            // It is written as events arrive; any lag is on the queue.
             Some(_) if current => None,
             Some(through) => Some(self.received_since(through).await?),
             None => None,
         };
         let size = self.store.table_size(&keys::projections_table(&name)).await?;
-        let done = |state| state == State::Done || state == State::Split;
+        let done = |state| state == UnitState::Done || state == UnitState::Split;
         let units = board.as_ref().map(|board| {
             let done = board.units.values().filter(|progress| done(progress.state)).count();
             (done, board.units.len())
         });
-        let lanes = match pointer.written().find(|generation| generation.name == name) {
+        let lanes = match pointer.written_generations().find(|generation| generation.name == name) {
             Some(generation) => Some(generation.lanes),
             None => self.lanes_at_position(&name).await?,
         };
@@ -122,12 +127,12 @@ impl Replay {
         })
     }
 
-    /// How many events the log has received since a moment.
-    async fn received_since(&self, from: Timestamp) -> Result<u64, Failure> {
+    /// How many events the log has received since a time.
+    async fn received_since(&self, from: Timestamp) -> Result<u64, ReplayError> {
         let last = self.now().plus(millis(self.settle)).hour();
         let mut count = 0;
         for lane in keys::log_lanes() {
-            let mut pages = self.read(Span { lane, from, before: None, last });
+            let mut pages = self.read(LogSpan { lane, from, before: None, last });
             while let Some(page) = pages.recv().await {
                 count += page?.iter().map(|item| u64::try_from(item.number("n")).unwrap_or(0)).sum::<u64>();
             }

@@ -1,37 +1,38 @@
-//! Keeping up with the log: what arrives is folded into a generation as a consumer would, pass by pass.
+//! Catching up with the log: later events are folded into a generation as a consumer would, pass
+//! by pass.
 //!
-//! Folding an event again changes nothing, so a pass begins well before the end of the last one: what was received
-//! earlier but written later is found, too.
+//! Folding an event again changes nothing, so a pass begins well before the end of the last one.
+//! So it also finds records that were received earlier and written later.
 
-use crate::log::{self, Span};
-use crate::{Failure, Replay, millis};
+use crate::log::{self, LogSpan};
+use crate::{Replay, ReplayError, millis};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::events::Event;
-use torale_domain::generation::Generation;
-use torale_domain::item::Key;
-use torale_domain::keys;
-use torale_domain::rebuild::Tally;
-use torale_domain::time::{HOUR, Timestamp};
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys;
+use torale_domain::values::time::{HOUR, Timestamp};
 use torale_platform::config::WRITING_TIME;
 use torale_platform::consume::catch_up;
 use torale_platform::store::Usage;
 
 /// Events that are folded at once.
 const EVENTS: usize = 1_000;
-/// Time until a pass is close enough to the present.
+/// A pass that takes less time than this is close enough to the present.
 const CLOSE: Duration = Duration::from_secs(1);
 
-/// What a pass did.
+/// The result of one pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pass {
+pub struct CatchUpPass {
     /// Events that were folded, some of them for the second time.
     pub events: u64,
-    /// What can't be read, and what isn't known.
+    /// Counts of unreadable records and unknown types.
     pub tally: Tally,
-    /// True if it reached the present.
-    pub to_the_end: bool,
+    /// True if the pass reached the present.
+    pub reached_present: bool,
 }
 
 /// Follows the log for one generation.
@@ -40,52 +41,54 @@ pub struct Tail {
     replay: Replay,
     generation: Generation,
     through: Timestamp,
-    /// The parts of the log that were folded lately, by time of receipt.
+    /// The parts of the log that recent passes folded, by time of receipt.
     seen: BTreeMap<Timestamp, BTreeSet<Key>>,
 }
 
 impl Tail {
-    /// From where the generation's building, or the last pass, ended.
+    /// Continues where the generation's building, or the last pass, ended.
     ///
     /// # Errors
     /// If it is not built yet, or the store fails.
-    pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, Failure> {
+    pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, ReplayError> {
         let through = replay.position(&generation.name).await?;
         let through =
-            through.ok_or_else(|| Failure::Refused(format!("{} is not built yet", generation.name)))?;
+            through.ok_or_else(|| ReplayError::Refused(format!("{} is not built yet", generation.name)))?;
         Ok(Self { replay: replay.clone(), generation: generation.clone(), through, seen: BTreeMap::new() })
     }
 
-    /// Passes until one comes close to the present.
+    /// Makes passes until one comes close to the present.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn catch_up(&mut self) -> Result<Pass, Failure> {
-        let mut all = Pass::default();
+    pub async fn catch_up(&mut self) -> Result<CatchUpPass, ReplayError> {
+        let mut all = CatchUpPass::default();
         let mut before = Duration::MAX;
         loop {
             let began = Instant::now();
             let pass = self.pass().await?;
             all.events += pass.events;
             all.tally.add(&pass.tally);
-            // While events keep coming, a pass never finds nothing: passes that get no shorter are as close as it gets.
+            // While events keep arriving, every pass finds some: when passes get no shorter, this
+            // is close enough.
             let took = began.elapsed();
-            if pass.to_the_end && (pass.events == 0 || took < CLOSE || took >= before) {
-                return Ok(Pass { to_the_end: true, ..all });
+            if pass.reached_present && (pass.events == 0 || took < CLOSE || took >= before) {
+                return Ok(CatchUpPass { reached_present: true, ..all });
             }
             before = took;
         }
     }
 
-    /// Folds what the log holds and what was not folded before: up to now, or an hour of it, so that what is done is noted.
+    /// Folds what earlier passes have not folded, at most an hour of the log, and stores the new
+    /// position.
     ///
     /// # Errors
-    /// If the store fails, or something could not be folded in time.
-    pub async fn pass(&mut self) -> Result<Pass, Failure> {
+    /// If the store fails, or some events could not be folded in time.
+    pub async fn pass(&mut self) -> Result<CatchUpPass, ReplayError> {
         let began = self.replay.now();
         let to = Some(self.through.plus(HOUR)).filter(|to| *to < began);
         let lanes = keys::log_lanes().map(|lane| self.lane(lane, began, to));
-        let mut pass = Pass { to_the_end: to.is_none(), ..Pass::default() };
+        let mut pass = CatchUpPass { reached_present: to.is_none(), ..CatchUpPass::default() };
         let mut seen = Vec::new();
         for done in futures::future::join_all(lanes).await {
             let (lane, keys) = done?;
@@ -99,11 +102,11 @@ impl Tail {
         }
         self.through = self.through.max(to.unwrap_or(began));
         self.seen = self.seen.split_off(&self.from());
-        self.replay.moved_to(&self.generation, self.through).await?;
+        self.replay.set_position(&self.generation, self.through).await?;
         Ok(pass)
     }
 
-    /// Where a pass begins: what was received before is all there.
+    /// The time at which a pass begins: the log before it is complete.
     fn from(&self) -> Timestamp {
         self.through.plus(-millis(self.replay.settle))
     }
@@ -113,11 +116,11 @@ impl Tail {
         lane: u32,
         began: Timestamp,
         before: Option<Timestamp>,
-    ) -> Result<(Pass, Vec<Key>), Failure> {
-        // Who received it may have a clock that is ahead.
+    ) -> Result<(CatchUpPass, Vec<Key>), ReplayError> {
+        // The clock of the receiving consumer may be ahead.
         let last = before.unwrap_or_else(|| began.plus(millis(self.replay.settle))).hour();
-        let mut pages = self.replay.read(Span { lane, from: self.from(), before, last });
-        let (mut pass, mut keys, mut events) = (Pass::default(), Vec::new(), Vec::new());
+        let mut pages = self.replay.read(LogSpan { lane, from: self.from(), before, last });
+        let (mut pass, mut keys, mut events) = (CatchUpPass::default(), Vec::new(), Vec::new());
         while let Some(page) = pages.recv().await {
             for item in page? {
                 let at = keys::parse_log(&item.key).map_or(began, |(_, _, at)| at);
@@ -135,7 +138,7 @@ impl Tail {
         Ok((pass, keys))
     }
 
-    async fn fold(&self, events: Vec<Event>, pass: &mut Pass) -> Result<(), Failure> {
+    async fn fold(&self, events: Vec<Event>, pass: &mut CatchUpPass) -> Result<(), ReplayError> {
         let (usage, count) = (Usage::default(), events.len());
         if count == 0 {
             return Ok(());
@@ -145,6 +148,6 @@ impl Tail {
         self.replay.usage.add_parallel(&[&usage]);
         self.replay.meter.read(count);
         pass.events += u64::try_from(count).unwrap_or(0);
-        if done { Ok(()) } else { Err(Failure::NotFolded(self.generation.name.clone())) }
+        if done { Ok(()) } else { Err(ReplayError::NotFolded(self.generation.name.clone())) }
     }
 }

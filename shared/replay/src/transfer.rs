@@ -1,43 +1,44 @@
-//! The log as files, and back: one file a day and lane, one part of the log a line, with a manifest that tells what must
-//! be in them.
+//! Exporting the log into files, and importing it: one file a day and lane, one record of the log
+//! a line, and a manifest that lists the files with their digests.
 
 mod export;
 mod import;
 
-pub use export::Scrub;
+pub use export::Pseudonyms;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
-use crate::Failure;
+use crate::ReplayError;
 
 /// The name of the manifest within its folder.
 pub const MANIFEST: &str = "manifest.json";
-/// The name of the file with what was set aside.
+/// The name of the file with the quarantined messages.
 const QUARANTINE: &str = "quarantine.ndjson.zst";
 const FORMAT: u32 = 1;
 
-/// What an export holds.
+/// The list of what an export holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of the files' format.
     pub format: u32,
     /// When it was made.
     pub created_at: Timestamp,
-    /// What was received before this is in it; what came later may still have been being written.
+    /// Everything received before this time is in it; later records may have been in the process
+    /// of being written.
     pub through: Timestamp,
-    /// Whether pseudonyms stand for what is personal.
+    /// Whether personal data was replaced by pseudonyms.
     pub scrubbed: bool,
     /// Its files, in the order of their names.
     pub files: Vec<FileEntry>,
     /// Messages in all of them.
     pub messages: u64,
-    /// Parts of the log that can't be read: as they are in the files; left out if scrubbed.
+    /// Records of the log that can't be read: exported as they are; omitted if scrubbed.
     pub undecodable: u64,
-    /// Messages set aside: left out if scrubbed, as nobody can tell what is in them.
+    /// Quarantined messages: omitted if scrubbed, since nothing is known of what they hold.
     pub quarantined: u64,
 }
 
@@ -46,7 +47,7 @@ pub struct Manifest {
 pub struct FileEntry {
     /// Its name.
     pub name: String,
-    /// Lines: parts of the log, or of messages set aside.
+    /// Lines: records of the log, or parts of quarantined messages.
     pub lines: u64,
     /// Messages in them.
     pub messages: u64,
@@ -54,7 +55,7 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// A part of the log, as a line.
+/// A record of the log, as a line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Part {
     pk: String,
@@ -67,9 +68,9 @@ struct Part {
     packed: Option<(String, i64)>,
 }
 
-/// A part of a message that was set aside, as a line.
+/// A part of a quarantined message, as a line.
 #[derive(Debug, Serialize, Deserialize)]
-struct AsidePart {
+struct QuarantinePart {
     pk: String,
     sk: String,
     body: String,
@@ -79,11 +80,11 @@ struct AsidePart {
     parts: i64,
 }
 
-fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Failure + use<'_> {
-    move |error| Failure::File(path.display().to_string(), error)
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> ReplayError + use<'_> {
+    move |error| ReplayError::File(path.display().to_string(), error)
 }
 
-fn sha256(path: &Path) -> Result<String, Failure> {
+fn sha256(path: &Path) -> Result<String, ReplayError> {
     let mut file = File::open(path).map_err(file_error(path))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
@@ -93,14 +94,5 @@ fn sha256(path: &Path) -> Result<String, Failure> {
             Some(_) | None => break,
         }
     }
-    Ok(hex(&hasher.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = (0..text.len()).step_by(2).map(|at| text.get(at..at + 2));
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+    Ok(hex::encode(hasher.finalize()))
 }

@@ -1,11 +1,11 @@
 //! What requests cost, as their log lines state it.
 
 use std::sync::Mutex;
-use torale_domain::keys;
-use torale_domain::params::NoQuery;
-use torale_domain::read::{Reader, Reads};
+use torale_domain::requests::parameters::NoParameters;
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_platform::error::AdminError;
-use torale_platform::serve::{App, Call, Endpoint, Handler, HttpMethod};
+use torale_platform::serve::{App, Endpoint, Handler, HttpMethod, RequestContext};
 use torale_tests::stack::{self, ADMIN_KEY};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -67,11 +67,11 @@ struct Nothing;
 
 impl Handler for Nothing {
     const ENDPOINT: Endpoint = Endpoint { method: HttpMethod::GET, path: "/nothing", action: "nothing" };
-    type Query = NoQuery;
+    type Parameters = NoParameters;
     type Answer = ();
 
-    async fn handle(call: &Call<'_>, _query: &NoQuery) -> Result<(), AdminError> {
-        call.reader.read(Reads::gets([keys::row_entity("nothing")])).await?;
+    async fn handle(call: &RequestContext<'_>, _query: &NoParameters) -> Result<(), AdminError> {
+        call.reader.read(ReadPlan::gets([keys::row_entity("nothing")])).await?;
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub mod share;
 pub mod stack;
 pub mod world;
 
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// The present of all that runs in this process: 2026-03-31T10:30:30.500Z.
 pub const NOW: Timestamp = torale_tests::stack::NOW;

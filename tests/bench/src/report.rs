@@ -24,7 +24,7 @@ pub struct Table {
 
 /// A target and what was found.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct BenchTarget {
     /// The target.
     pub what: String,
     /// Whether every number is within it.
@@ -35,14 +35,14 @@ pub struct Target {
 
 /// Everything a benchmark found.
 #[derive(Debug)]
-pub struct Report {
+pub struct BenchReport {
     name: &'static str,
     about: String,
     command: String,
     /// Its tables.
     pub tables: Vec<Table>,
     /// Its targets.
-    pub targets: Vec<Target>,
+    pub targets: Vec<BenchTarget>,
 }
 
 impl Table {
@@ -69,7 +69,7 @@ impl Table {
     }
 }
 
-impl Report {
+impl BenchReport {
     /// An empty one.
     pub fn new(name: &'static str, about: impl Into<String>) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();

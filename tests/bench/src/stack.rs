@@ -1,6 +1,6 @@
 //! The embedded store, and a fast way to fill it: fold in memory, build the final items, import them.
 
-use crate::world::World;
+use crate::world::BenchWorld;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue as Sent;
@@ -10,11 +10,12 @@ use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use torale_domain::commit::Build;
-use torale_domain::events::{self, Received};
-use torale_domain::fold::{EntityKey, State};
-use torale_domain::item::{Item, Value};
-use torale_domain::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes, PK, SK};
+use torale_domain::entities::fold::State;
+use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::projections::build::Build;
+use torale_domain::storage::item::{Item, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes, PK, SK};
+use torale_domain::values::ids::EntityKey;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::store::Store;
@@ -23,7 +24,7 @@ use torale_platform::store::Store;
 const CHUNK: usize = 10_000;
 
 /// An embedded store with all tables, served for as long as this lives.
-pub struct Stack {
+pub struct BenchStack {
     /// A client for looking at tables.
     pub client: Client,
     /// Where it is served.
@@ -32,9 +33,9 @@ pub struct Stack {
     _stop: DropGuard,
 }
 
-impl Stack {
+impl BenchStack {
     /// A store with a history in it.
-    pub async fn with(world: &World, lanes: Lanes) -> Self {
+    pub async fn with(world: &BenchWorld, lanes: Lanes) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (database, stop) = (local::open(None).unwrap(), CancellationToken::new());
@@ -75,7 +76,7 @@ impl Stack {
     }
 
     /// One thread folds and builds while another imports.
-    async fn fill(&self, world: World, lanes: Lanes) {
+    async fn fill(&self, world: BenchWorld, lanes: Lanes) {
         let (send, receive) = sync_channel::<Vec<Item>>(4);
         let database = self.database.clone();
         let importing = tokio::task::spawn_blocking(move || {
@@ -108,7 +109,7 @@ fn folded(bodies: &[String]) -> (EntityKey, State) {
     let mut state = State::default();
     let mut entity = None;
     for body in bodies {
-        let Ok(Received::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
+        let Ok(ReceivedMessage::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
         entity = Some(event.entity());
         state.fold(*event);
     }

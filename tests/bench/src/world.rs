@@ -3,7 +3,7 @@
 use crate::NOW;
 use fastrand::Rng;
 use serde_json::{Value, json};
-use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_tests::generate::event;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ const ERRORS: [(&str, &str, u8); 3] = [
 
 /// A platform of some size.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct BenchWorld {
     /// The end of its history.
     pub now: Timestamp,
     /// Executions in its history.
@@ -35,7 +35,7 @@ pub struct World {
 
 /// One execution and what goes with it.
 #[derive(Debug, Clone, Copy)]
-pub struct Execution {
+pub struct BenchExecution {
     number: u64,
     task: u64,
     at: Timestamp,
@@ -59,7 +59,7 @@ const NOTIFICATION: u64 = 4;
 const RUN: u64 = 5;
 const QUERY: u64 = 6;
 
-impl World {
+impl BenchWorld {
     /// Users, tasks and queries double when executions grow tenfold: `scale` 1 has 1,250 users.
     pub fn new(executions: u64, scale: f64, now: Timestamp) -> Self {
         let scaled = |count: f64| (count * scale).round() as u64;
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// The n-th execution of the history: one half at full hours as cron starts them, one half at any time.
-    pub fn execution(&self, number: u64) -> Execution {
+    pub fn execution(&self, number: u64) -> BenchExecution {
         let mut rng = rng(EXECUTION, number);
         let any = self.now.plus(-rng.i64(0..DAYS * DAY));
         let hourly = any.floor_to_hour().plus(rng.i64(0..MINUTE)).min(self.now);
@@ -104,14 +104,14 @@ impl World {
     }
 
     /// The n-th execution, but at a time of the caller's choice.
-    pub fn execution_at(&self, number: u64, at: Timestamp) -> Execution {
+    pub fn execution_at(&self, number: u64, at: Timestamp) -> BenchExecution {
         let mut rng = rng(EXECUTION, !number);
         let failed = rng.u8(..100) < FAILED_PERCENT;
         let kind = rng.u8(..100);
         let error = ERRORS.iter().position(|(.., below)| kind < *below).filter(|_| failed);
         let lasted = rng.i64(1_000..8_000);
         let notified = rng.u8(..100) < NOTIFIED_PERCENT;
-        Execution { number, task: rng.u64(..self.tasks), at, lasted, error, notified }
+        BenchExecution { number, task: rng.u64(..self.tasks), at, lasted, error, notified }
     }
 
     fn owner(&self, task: u64) -> u64 {
@@ -127,18 +127,18 @@ impl World {
         format!("When is product number {rank} going to be released in Europe?")
     }
 
-    fn ids(&self, one: &Execution) -> Value {
+    fn ids(&self, one: &BenchExecution) -> Value {
         json!({ "execution_id": id(EXECUTION, one.number), "task_id": id(TASK, one.task),
                 "user_id": id(USER, self.owner(one.task)), "started_at": one.at.to_string() })
     }
 
     /// `execution.started`.
-    pub fn started(&self, one: &Execution) -> String {
+    pub fn started(&self, one: &BenchExecution) -> String {
         event(&format!("xs{}", one.number), one.at, "execution.started", self.ids(one))
     }
 
     /// `execution.succeeded`, or `execution.failed`.
-    pub fn finished(&self, one: &Execution) -> String {
+    pub fn finished(&self, one: &BenchExecution) -> String {
         let mut data = self.ids(one);
         data["duration_ms"] = json!(one.lasted);
         let kind = match one.error.and_then(|error| ERRORS.get(error)) {
@@ -156,31 +156,31 @@ impl World {
         event(&format!("xe{}", one.number), one.at.plus(one.lasted), kind, data)
     }
 
-    fn run(&self, one: &Execution) -> Value {
+    fn run(&self, one: &BenchExecution) -> Value {
         let (task, seconds) = (id(TASK, one.task), one.at.millis() / 1000);
         json!({ "workflow_id": format!("task-{task}-{seconds}"), "run_id": id(RUN, one.number),
                 "workflow_type": "monitoring_workflow", "start_time": one.at.to_string() })
     }
 
     /// `temporal.workflow.started`.
-    pub fn run_started(&self, one: &Execution) -> String {
+    pub fn run_started(&self, one: &BenchExecution) -> String {
         event(&format!("ws{}", one.number), one.at, "temporal.workflow.started", self.run(one))
     }
 
     /// `temporal.workflow.closed`.
-    pub fn run_closed(&self, one: &Execution) -> String {
+    pub fn run_closed(&self, one: &BenchExecution) -> String {
         let mut data = self.run(one);
         data["status"] = json!(if one.error.is_some() { "FAILED" } else { "COMPLETED" });
         event(&format!("wc{}", one.number), one.at.plus(one.lasted + 50), "temporal.workflow.closed", data)
     }
 
     /// `notification.sent` of those executions that bring one.
-    pub fn notification(&self, one: &Execution) -> Option<String> {
+    pub fn notification(&self, one: &BenchExecution) -> Option<String> {
         one.notified.then(|| self.notified(one))
     }
 
     /// `notification.sent`.
-    pub fn notified(&self, one: &Execution) -> String {
+    pub fn notified(&self, one: &BenchExecution) -> String {
         let data = json!({ "notification_id": id(NOTIFICATION, one.number), "task_id": id(TASK, one.task),
                            "user_id": id(USER, self.owner(one.task)), "channel": "email" });
         event(&format!("n{}", one.number), one.at.plus(one.lasted + 20), "notification.sent", data)
@@ -274,7 +274,7 @@ impl World {
     }
 }
 
-impl Execution {
+impl BenchExecution {
     /// When it begins.
     pub const fn at(self) -> Timestamp {
         self.at

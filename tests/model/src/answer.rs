@@ -10,6 +10,7 @@ use crate::TemporalUi;
 use crate::facts::{Execution, Outcome, TaskState};
 use crate::fold::{Task, World};
 use crate::params::{Kind, Params};
+use crate::people::User;
 use crate::time::{DAY, HOUR, window, window_per_user};
 
 const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
@@ -19,7 +20,8 @@ const HOURS: (&str, Kind) = ("hours", Kind::Hours);
 impl World {
     /// The answer of `GET path?query` to an authorised admin at `now_ms`: (status, body).
     ///
-    /// In `/admin/errors`, `error_types` is an array of `[name, count]` pairs in the order of the contract.
+    /// In `/admin/errors`, `error_types` is an array of `[name, count]` pairs in the order of the
+    /// contract.
     pub fn get(&self, path: &str, query: &str, now_ms: i64, ui: &TemporalUi) -> (u16, Value) {
         let known: &[(&'static str, Kind)] = match path {
             "/admin/stats" => &[],
@@ -55,12 +57,12 @@ impl World {
         let day = window(now_ms, DAY);
         let week = window(now_ms, 7 * DAY);
 
-        let users: Vec<_> = self.users.values().filter(|user| user.created.is_some()).collect();
+        // "users known by a `user.created` event, and stand-ins"
+        let users: Vec<_> = self.users.values().filter(|user| user.listing.is_some()).collect();
         let is_active = |last: Option<i64>| last.is_some_and(|time| time >= login_since);
         let active_30d = users.iter().filter(|user| !user.deactivated && is_active(user.last_login)).count();
-        let is_new = |created_at: i64| created_at >= week;
-        let new_7d =
-            users.iter().filter(|user| user.created.as_ref().is_some_and(|c| is_new(c.created_at))).count();
+        let is_new = |user: &&&User| user.listing.as_ref().is_some_and(|known| known.created_at >= week);
+        let new_7d = users.iter().filter(is_new).count();
 
         let tasks: Vec<&Task> = self.tasks.values().filter(|task| is_live(task)).collect();
         let in_state = |state| tasks.iter().filter(|task| task.state == Some(state)).count();
@@ -92,7 +94,8 @@ impl World {
         })
     }
 
-    /// What the metrics function tells of the platform at `now_ms`, the error rate in hundredths of a percent.
+    /// What the metrics function tells of the platform at `now_ms`, the error rate in hundredths
+    /// of a percent.
     pub fn metrics(&self, now_ms: i64) -> Value {
         let hour = window(now_ms, HOUR);
         let week = window(now_ms, 7 * DAY);
@@ -106,14 +109,14 @@ impl World {
                 Outcome::Running | Outcome::Success { .. } => None,
             })
             .collect();
-        let created = self.users.values().filter_map(|user| user.created.as_ref());
+        let listings = self.users.values().filter_map(|user| user.listing.as_ref());
         let active = |task: &&Task| is_live(task) && task.state == Some(TaskState::Active);
         json!({
             "error_rate": divide_half_up(10_000 * finished.failed, finished.success + finished.failed) as i64,
             "avg_duration_ms": finished.avg_duration_ms(),
             "failed_executions": failures.len(),
             "new_errors": failures.iter().filter(|error| error.retry_count == 0).count(),
-            "new_users_7d": created.filter(|created| created.created_at >= week).count(),
+            "new_users_7d": listings.filter(|listing| listing.created_at >= week).count(),
             "active_tasks": self.tasks.values().filter(active).count(),
         })
     }
@@ -125,8 +128,8 @@ impl World {
         json!({"queries": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    /// "One row for each distinct `search_query` (exact string) that at least one task not deleted has now. Order:
-    /// `total_tasks` descending", ties by the SHA-256 of the text, ascending.
+    /// "One row for each distinct `search_query` (exact string) that at least one task not deleted
+    /// has now. Order: `total_tasks` descending", ties by the SHA-256 of the text, ascending.
     fn query_rows(&self) -> Vec<QueryRow<'_>> {
         let mut tasks_of: BTreeMap<&str, BTreeMap<&str, &Task>> = BTreeMap::new();
         for (id, task) in self.tasks.iter().filter(|(_, task)| is_live(task)) {

@@ -9,13 +9,19 @@ use crate::fields::{self, Fields};
 /// "An event is at most 256 KiB."
 const MOST_BYTES: usize = 256 * 1024;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The table of types, row by row and from left to right within a row: the position is the rank.
-const TYPES: [&str; 24] = [
+const TYPES: [&str; 28] = [
     "user.created",
     "user.updated",
     "user.logged_in",
     "user.deactivated",
     "user.reactivated",
+    "identity.created",
+    "identity.updated",
+    "identity.deleted",
+    "identity.logged_in",
     "api_key.created",
     "api_key.revoked",
     "task.created",
@@ -37,8 +43,9 @@ const TYPES: [&str; 24] = [
     "temporal.schedule.deleted",
 ];
 
-/// "(`time`, rank of the type, `id`, `source`, `data` written with sorted names and no blanks), texts compared as
-/// UTF-8 bytes". The derived order compares field by field, from the first to the last.
+/// "(`time`, rank of the type, `id`, `source`, `data` written with sorted names and no blanks),
+/// texts compared as UTF-8 bytes". The derived order compares field by field, from the first to
+/// the last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MergeKey {
     time: i64,
@@ -55,12 +62,15 @@ pub(crate) struct Event {
     pub(crate) fact: Fact,
 }
 
-/// `None`: the message must be set aside.
+/// `None`: the message must be quarantined.
 pub(crate) fn read(message: &Message) -> Option<Event> {
-    if message.body.len() > MOST_BYTES {
+    // "A byte order mark before the JSON is skipped": one, and it is no part of the event's 256
+    // KiB.
+    let json = message.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&message.body);
+    if json.len() > MOST_BYTES {
         return None;
     }
-    let body: Value = serde_json::from_str(&message.body).ok()?;
+    let body: Value = serde_json::from_str(json).ok()?;
     let received_at_ms = message.received_at_ms;
     let envelope = Fields { object: body.as_object()?, received_at_ms };
     envelope.need("specversion", |value| (value == "1.0").then_some(()))?;

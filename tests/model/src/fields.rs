@@ -1,4 +1,4 @@
-//! Reading one field of a JSON object. Everywhere `None` means: set the message aside.
+//! Reading one field of a JSON object. Everywhere `None` means: quarantine the message.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// A needed field: missing, of the wrong kind or out of range sets the message aside.
+    /// A needed field: missing, of the wrong kind or out of range quarantines the message.
     pub(crate) fn need<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
         read(self.object.get(name)?)
     }
@@ -31,7 +31,8 @@ impl Fields<'_> {
         self.maybe(name, |value| self.time(value))
     }
 
-    /// "any listed time before 2015-01-01 or more than 24 hours ahead of now", judged at receipt, after the cut.
+    /// "any listed time before 2015-01-01 or more than 24 hours ahead of now", judged at receipt,
+    /// after the cut.
     fn time(&self, value: &Value) -> Option<i64> {
         let ms = time::parse(value.as_str()?)?;
         (time::EARLIEST <= ms && ms <= self.received_at_ms + time::DAY).then_some(ms)
@@ -50,7 +51,10 @@ pub(crate) fn text_of(value: &Value, least: usize, most: usize) -> Option<String
 
 /// "UUIDs with hyphens, in any case"; kept in lower case.
 pub(crate) fn uuid(value: &Value) -> Option<String> {
-    let text = value.as_str()?;
+    uuid_text(value.as_str()?)
+}
+
+pub(crate) fn uuid_text(text: &str) -> Option<String> {
     let right = text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -84,6 +88,32 @@ pub(crate) fn search_query(value: &Value) -> Option<String> {
 
 pub(crate) fn role(value: &Value) -> Option<String> {
     text(value)
+}
+
+/// "a string of 1..256 characters, compared with user ids in any letter case"
+pub(crate) fn external_id(value: &Value) -> Option<String> {
+    text_of(value, 1, 256)
+}
+
+/// "`null` removes it".
+pub(crate) fn external_id_or_null(value: &Value) -> Option<Option<String>> {
+    if value.is_null() { Some(None) } else { Some(Some(external_id(value)?)) }
+}
+
+/// "any text, 1..256": the schedule of a task.
+pub(crate) fn task_schedule(value: &Value) -> Option<String> {
+    text_of(value, 1, 256)
+}
+
+/// "cron (0..256)"
+pub(crate) fn cron(value: &Value) -> Option<String> {
+    text_of(value, 0, 256)
+}
+
+/// "timezone? (0..64, IANA ...)": a name that is no zone is accepted, and the schedule never
+/// fires.
+pub(crate) fn timezone(value: &Value) -> Option<String> {
+    text_of(value, 0, 64)
 }
 
 /// "`null` removes it".

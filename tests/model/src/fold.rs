@@ -3,23 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Message;
+use crate::access::ApiKey;
 use crate::event::{self, Event};
 use crate::facts::{Execution, Fact, Notification, Run, TaskState};
-
-/// A register is an `Option`: `None` while no event has told it. `created` is what makes an entity more than a stub.
-#[derive(Default)]
-pub(crate) struct User {
-    pub(crate) created: Option<UserCreated>,
-    pub(crate) email: Option<String>,
-    /// Without a deactivated or reactivated event a user is active.
-    pub(crate) deactivated: bool,
-    pub(crate) last_login: Option<i64>,
-}
-
-pub(crate) struct UserCreated {
-    pub(crate) clerk_user_id: String,
-    pub(crate) created_at: i64,
-}
+use crate::people::{Identity, User, fold_people};
 
 #[derive(Default)]
 pub(crate) struct Task {
@@ -48,7 +35,11 @@ pub(crate) struct ScheduleCreated {
 /// The folded state of all entities, by id.
 #[derive(Default)]
 pub struct World {
+    /// Users, stand-ins, and stubs of both.
     pub(crate) users: BTreeMap<String, User>,
+    /// By Clerk id: those that an identity event names.
+    pub(crate) identities: BTreeMap<String, Identity>,
+    pub(crate) keys: BTreeMap<String, ApiKey>,
     pub(crate) tasks: BTreeMap<String, Task>,
     pub(crate) executions: BTreeMap<String, Execution>,
     pub(crate) notifications: BTreeMap<String, Notification>,
@@ -59,7 +50,7 @@ pub struct World {
 }
 
 impl World {
-    /// Folds the messages; those that must be set aside are only counted.
+    /// Folds the messages; those that must be quarantined are only counted.
     pub fn of(messages: &[Message]) -> World {
         let mut events: Vec<Event> = Vec::new();
         let mut set_aside: BTreeSet<&str> = BTreeSet::new();
@@ -67,33 +58,35 @@ impl World {
             match event::read(message) {
                 Some(event) => events.push(event),
                 None => {
-                    // "set aside with its reason and its whole body, once": a body that came twice counts once.
+                    // "set aside with its reason and its whole body, once": a body that came twice
+                    // counts once.
                     set_aside.insert(&message.body);
                 }
             }
         }
-        // "A register keeps the value of the event that is greatest": from the least to the greatest, overwrite.
+        // "A register keeps the value of the event that is greatest": from the least to the
+        // greatest, overwrite.
         events.sort_by(|a, b| a.key.cmp(&b.key));
-        let mut world = World { set_aside: set_aside.len(), ..World::default() };
-        for event in events {
-            world.apply(event.fact);
+        let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
+        let (users, identities) = fold_people(&facts);
+        let mut world = World { users, identities, set_aside: set_aside.len(), ..World::default() };
+        for fact in facts {
+            world.apply(fact);
         }
         world
     }
 
-    /// Number of messages set aside; the same body received several times counts once.
+    /// Number of messages in quarantine; the same body received several times counts once.
     pub fn set_aside(&self) -> usize {
         self.set_aside
     }
 
     fn apply(&mut self, fact: Fact) {
         match fact {
-            Fact::UserCreated { .. }
-            | Fact::UserUpdated { .. }
-            | Fact::UserLoggedIn { .. }
-            | Fact::UserState { .. } => {
-                self.apply_user(fact);
+            Fact::KeyCreated { key_id, user_id, key_hash } => {
+                self.keys.entry(key_id).or_default().created(user_id, key_hash);
             }
+            Fact::KeyRevoked { key_id } => self.keys.entry(key_id).or_default().revoked = true,
             Fact::TaskCreated { .. }
             | Fact::TaskUpdated { .. }
             | Fact::TaskState { .. }
@@ -113,30 +106,10 @@ impl World {
             Fact::Run { workflow_id, run_id, run } => {
                 self.runs.insert((workflow_id, run_id), run);
             }
+            // `fold_people` has read them: where an identity's events go follows from all events
+            // together.
+            Fact::UserCreated { .. } | Fact::UserChanged { .. } | Fact::Identity(_) => {}
             Fact::NoEffect => {}
-        }
-    }
-
-    #[allow(clippy::wildcard_enum_match_arm, reason = "`apply` sends only the facts of users here")]
-    fn apply_user(&mut self, fact: Fact) {
-        match fact {
-            Fact::UserCreated { user_id, clerk_user_id, email, created_at } => {
-                let user = self.users.entry(user_id).or_default();
-                user.created = Some(UserCreated { clerk_user_id, created_at });
-                user.email = Some(email);
-            }
-            Fact::UserUpdated { user_id, email } => {
-                let user = self.users.entry(user_id).or_default();
-                user.email = email.or(user.email.take());
-            }
-            Fact::UserLoggedIn { user_id, time } => {
-                // "greatest `time`": the events come in the order of their times.
-                self.users.entry(user_id).or_default().last_login = Some(time);
-            }
-            Fact::UserState { user_id, active } => {
-                self.users.entry(user_id).or_default().deactivated = !active
-            }
-            _ => unreachable!("not a fact of a user"),
         }
     }
 

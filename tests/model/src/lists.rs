@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::answer::is_live;
 use crate::facts::{Execution, Failure, Outcome, TaskState};
-use crate::fold::{User, UserCreated, World};
+use crate::fold::World;
 use crate::params::Params;
+use crate::people::{Listing, User};
 use crate::time::{DAY, HOUR, show, window, window_per_user};
 
 impl World {
@@ -17,7 +18,8 @@ impl World {
         self.users.get(user_id)?.email.as_deref()
     }
 
-    /// Today's value; `null` while no event has told it. A stub's and a deleted task's query shows.
+    /// Today's value; `null` while no event has told it. A stub's and a deleted task's query
+    /// shows.
     fn query_of(&self, task_id: &str) -> Option<&str> {
         self.tasks.get(task_id)?.search_query.as_deref()
     }
@@ -39,8 +41,8 @@ impl World {
     }
 
     fn execution_row(&self, id: &str, execution: &Execution) -> Value {
-        // "`condition_met`, `duration_ms` and `completed_at` are `null` while running; `condition_met` is `null` for a
-        // failed one"
+        // "`condition_met`, `duration_ms` and `completed_at` are `null` while running;
+        // `condition_met` is `null` for a failed one"
         let (condition_met, duration_ms, completed_at) = match &execution.outcome {
             Outcome::Running => (None, None, None),
             Outcome::Failed { completed_at, duration_ms, .. } => {
@@ -64,7 +66,8 @@ impl World {
     }
 
     pub(crate) fn errors(&self, params: &Params, now_ms: i64) -> Value {
-        // "Executions whose status is `failed` now, by the time they failed (`completed_at`; newest first)"
+        // "Executions whose status is `failed` now, by the time they failed (`completed_at`;
+        // newest first)"
         let since = window(now_ms, params.hours() * HOUR);
         let mut rows: Vec<(i64, &String, &Execution, &Failure)> = Vec::new();
         for (id, execution) in &self.executions {
@@ -108,24 +111,25 @@ impl World {
 
     pub(crate) fn users(&self, params: &Params, now_ms: i64) -> Value {
         let active_only = params.flag("active_only");
-        let mut rows: Vec<(&String, &User, &UserCreated)> = self
+        // Users with a `user.created`, and stand-ins.
+        let mut rows: Vec<(&String, &User, &Listing)> = self
             .users
             .iter()
-            .filter_map(|(id, user)| Some((id, user, user.created.as_ref()?)))
+            .filter_map(|(id, user)| Some((id, user, user.listing.as_ref()?)))
             .filter(|(_, user, _)| !active_only || !user.deactivated)
             .collect();
         // "`created_at` descending, then id descending"
-        rows.sort_by_key(|(id, _, created)| Reverse((created.created_at, *id)));
+        rows.sort_by_key(|(id, _, listing)| Reverse((listing.created_at, *id)));
         let total = rows.len();
         let page: Vec<Value> = params
             .page_of(rows)
             .iter()
-            .map(|(id, user, created)| self.user_row(id, user, created, now_ms))
+            .map(|(id, user, listing)| self.user_row(id, user, listing, now_ms))
             .collect();
         json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn user_row(&self, id: &str, user: &User, created: &UserCreated, now_ms: i64) -> Value {
+    fn user_row(&self, id: &str, user: &User, listing: &Listing, now_ms: i64) -> Value {
         let day = window_per_user(now_ms, DAY);
         let week = window_per_user(now_ms, 7 * DAY);
         let tasks: Vec<_> =
@@ -137,13 +141,13 @@ impl World {
         json!({
             "id": id,
             "email": user.email,
-            "clerk_user_id": created.clerk_user_id,
+            "clerk_user_id": listing.clerk_user_id,
             "state": if user.deactivated { "deactivated" } else { "active" },
             "tasks_count": tasks.len(),
             "active_tasks_count": active_tasks,
             "executions_24h": executions,
             "notifications_7d": notifications,
-            "created_at": show(created.created_at),
+            "created_at": show(listing.created_at),
             "last_login": user.last_login.map(show),
         })
     }

@@ -26,7 +26,8 @@ impl Params {
             match mine[..] {
                 [] => {}
                 [value] if is_right(*kind, value) => values.push((*name, value.clone())),
-                // Malformed, out of range, or "a known one that is repeated": one entry for this name.
+                // Malformed, out of range, or "a known one that is repeated": one entry for this
+                // name.
                 _ => faults.push(*name),
             }
         }

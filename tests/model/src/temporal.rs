@@ -29,7 +29,8 @@ impl World {
     }
 
     pub(crate) fn schedules(&self, params: &Params, now_ms: i64, ui: &TemporalUi) -> Value {
-        // "All active schedules: not deleted and not paused"; `include_paused` "lists paused ones too"
+        // "All active schedules: not deleted and not paused"; `include_paused` "lists paused ones
+        // too"
         let paused_too = params.flag("include_paused");
         let mut rows: Vec<(&String, &Schedule, &ScheduleCreated)> = self
             .schedules
@@ -86,7 +87,8 @@ impl World {
 }
 
 fn run_row(workflow_id: &str, run_id: &str, run: &Run, ui: &TemporalUi) -> Value {
-    // "While `RUNNING`, `close_time` and `execution_duration_ms` are `null`; the duration is never below 0."
+    // "While `RUNNING`, `close_time` and `execution_duration_ms` are `null`; the duration is never
+    // below 0."
     let status = run.closed.as_ref().map_or("RUNNING", |(status, _)| status.as_str());
     let close_time = run.closed.as_ref().map(|(_, time)| *time);
     json!({

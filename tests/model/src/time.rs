@@ -10,8 +10,11 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// 2015-01-01T00:00:00Z, the earliest time that a message may name.
 pub(crate) const EARLIEST: i64 = 1_420_070_400_000;
 
-/// "RFC 3339, any offset; kept in UTC, cut to milliseconds". Lower-case `t` and `z` are fine, a space instead
-/// of the `T` and a second 60 are not.
+/// The second of a leap second: "`:60`, in any minute, is read as the start of the next one".
+const LEAP: u32 = 60;
+
+/// "RFC 3339, any offset; kept in UTC, cut to milliseconds". Lower-case `t` and `z` are fine, a
+/// space instead of the `T` is not.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let b = text.as_bytes();
     if b.len() < 20 || !b.is_ascii() {
@@ -27,9 +30,16 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
         digits(&b[5..7])?,
         digits(&b[8..10])?,
     )?;
-    let clock = date.and_hms_opt(digits(&b[11..13])?, digits(&b[14..16])?, digits(&b[17..19])?)?;
+    let (hour, minute, second) = (digits(&b[11..13])?, digits(&b[14..16])?, digits(&b[17..19])?);
+    let start_of_minute = date.and_hms_opt(hour, minute, 0)?.and_utc().timestamp_millis();
     let (millis, rest) = fraction(&b[19..])?;
-    Some(clock.and_utc().timestamp_millis() + millis - offset(rest)?)
+    let in_minute = match second {
+        0..LEAP => i64::from(second) * SECOND + millis,
+        // "a fraction after it is dropped"
+        LEAP => MINUTE,
+        _ => return None,
+    };
+    Some(start_of_minute + in_minute - offset(rest)?)
 }
 
 /// The milliseconds of an optional `.123456`, further digits cut off, and what follows it.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use torale_platform::identity::Settings;
+use torale_platform::identity::IdentitySettings;
 
 /// The instance's issuer.
 pub const ISSUER: &str = "https://clerk.example.com";
@@ -28,14 +28,14 @@ pub const JWKS: &str = "/.well-known/jwks.json";
 
 /// The test keys under `keys/`.
 #[derive(Clone, Copy)]
-pub enum Key {
+pub enum TestKey {
     /// The instance's.
     A,
     /// Its next one, or a stranger's.
     B,
 }
 
-impl Key {
+impl TestKey {
     /// The public half as PEM.
     pub const fn public(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ pub fn claims(user: &str) -> Value {
 
 /// A user's session token, signed with key A.
 pub fn token(user: &str) -> String {
-    Key::A.sign(&header("a").to_string(), &claims(user).to_string())
+    TestKey::A.sign(&header("a").to_string(), &claims(user).to_string())
 }
 
 /// How the stand-in answers.
@@ -121,18 +121,18 @@ struct Stub {
 }
 
 /// The stand-in, served for as long as this lives.
-pub struct Clerk {
+pub struct FakeClerk {
     stub: Arc<Stub>,
     address: String,
     _stop: DropGuard,
 }
 
-impl Clerk {
+impl FakeClerk {
     /// Starts with key A in its set and no users.
     pub async fn start() -> Self {
         let stub = Arc::new(Stub {
             mood: Mutex::new(Mood::Well),
-            keys: Mutex::new(vec![Key::A.jwk("a")]),
+            keys: Mutex::new(vec![TestKey::A.jwk("a")]),
             users: Mutex::default(),
             asked: Mutex::default(),
         });
@@ -148,20 +148,20 @@ impl Clerk {
     }
 
     /// Settings of a system that trusts this instance.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    pub fn settings(&self) -> IdentitySettings {
+        IdentitySettings {
             issuer: Some(ISSUER.to_owned()),
             jwks_url: Some(format!("{}{JWKS}", self.address)),
             authorized_parties: Some(vec![PARTY.to_owned()]),
             api_url: self.address.clone(),
             secret_key: Some(SECRET.to_owned()),
-            ..Settings::default()
+            ..IdentitySettings::default()
         }
     }
 
     /// With so little time for an answer that a silent instance is soon given up.
-    pub fn hasty_settings(&self) -> Settings {
-        Settings { timeout: Duration::from_millis(300), ..self.settings() }
+    pub fn hasty_settings(&self) -> IdentitySettings {
+        IdentitySettings { timeout: Duration::from_millis(300), ..self.settings() }
     }
 
     /// Changes how it answers.

@@ -1,6 +1,6 @@
 //! CloudWatch in process, as its clients talk to it (Smithy RPC v2 over CBOR): keeps what `PutMetricData` brings.
 
-use crate::sqs::Fate;
+use crate::sqs::MessageFate;
 use aws_sdk_cloudwatch::config::{BehaviorVersion, Builder, Credentials, Region, RuntimeComponents};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -21,8 +21,8 @@ pub struct Stub {
 
 #[derive(Debug, Default)]
 struct State {
-    fates: VecDeque<Fate>,
-    always: Option<Fate>,
+    fates: VecDeque<MessageFate>,
+    always: Option<MessageFate>,
     calls: Vec<String>,
     put: BTreeMap<String, (f64, String)>,
     namespaces: Vec<String>,
@@ -32,13 +32,13 @@ struct State {
 
 impl Stub {
     /// The next calls go so; after them all is well.
-    pub fn with(fates: impl IntoIterator<Item = Fate>) -> Self {
+    pub fn with(fates: impl IntoIterator<Item = MessageFate>) -> Self {
         let state = State { fates: fates.into_iter().collect(), ..State::default() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Every call goes so.
-    pub fn always(fate: Fate) -> Self {
+    pub fn always(fate: MessageFate) -> Self {
         Self { state: Arc::new(Mutex::new(State { always: Some(fate), ..State::default() })) }
     }
 
@@ -93,13 +93,13 @@ impl State {
         self.calls.push(operation.clone());
         let body: Value = ciborium::from_reader(request.body().bytes().unwrap()).unwrap();
         match self.fates.pop_front().or(self.always) {
-            Some(Fate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
-            Some(Fate::Hangs) => Ok(None),
-            Some(Fate::Fails(status, code)) => {
+            Some(MessageFate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
+            Some(MessageFate::Hangs) => Ok(None),
+            Some(MessageFate::Fails(status, code)) => {
                 let fault = vec![(text("__type"), text(code)), (text("message"), text("no"))];
                 Ok(Some(response(status, &Value::Map(fault))))
             }
-            Some(Fate::Halves { .. } | Fate::Silent) => panic!("CloudWatch does no such thing"),
+            Some(MessageFate::Halves { .. } | MessageFate::Silent) => panic!("CloudWatch does no such thing"),
             None if operation == "PutMetricData" => {
                 self.namespaces.push(field(&body, "Namespace").as_text().unwrap().to_owned());
                 for datum in field(&body, "MetricData").as_array().unwrap() {

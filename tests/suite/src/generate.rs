@@ -3,14 +3,14 @@
 use crate::stack::{ADMIN_KEY, NOW};
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
-use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use uuid::Uuid;
 
 /// The admin whose key the tests use, created long ago.
 pub fn admin() -> Vec<String> {
     let user = Uuid::from_u128(0xAD);
     let created = json!({ "user_id": user, "clerk_user_id": "user_admin", "email": "admin@example.com", "role": "admin" });
-    let hash = torale_domain::keys::sha256_hex(&[ADMIN_KEY.as_bytes()]);
+    let hash = torale_domain::values::digest::sha256_hex(&[ADMIN_KEY.as_bytes()]);
     let key = json!({ "key_id": "key_admin", "user_id": user, "key_hash": hash, "key_prefix": "sk_test" });
     let at = NOW.plus(-400 * DAY);
     vec![event("admin-1", at, "user.created", created), event("admin-2", at, "api_key.created", key)]

@@ -2,18 +2,19 @@
 
 use crate::stack;
 use std::collections::BTreeMap;
-use torale_domain::commit::Build;
-use torale_domain::events::{self, Received};
-use torale_domain::fold::{EntityKey, State};
-use torale_domain::item::Item;
-use torale_domain::keys::Lanes;
-use torale_domain::time::Timestamp;
+use torale_domain::entities::fold::State;
+use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::projections::build::Build;
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::Lanes;
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::time::Timestamp;
 
 /// The items by key, printed as [`crate::stack::Stack::projections`] does.
 pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<String, String> {
     let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
     for message in messages.iter().filter_map(|body| events::parse(body, received_at).ok()) {
-        if let Received::Known(event) = message {
+        if let ReceivedMessage::Known(event) = message {
             states.entry(event.entity()).or_default().fold(*event);
         }
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use torale_domain::keys::{
+use torale_domain::storage::keys::{
     AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PROJECTIONS_TABLE_PREFIX, QUARANTINE_TABLE,
 };
 

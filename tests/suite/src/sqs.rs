@@ -10,14 +10,14 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 
 /// The URL that this SQS gives its one queue.
 pub const URL: &str = "https://sqs.us-east-1.amazonaws.com/000000000000/torale-events";
 
 /// What happens to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum MessageFate {
     /// An answer of this status and error code.
     Fails(u16, &'static str),
     /// No connection.
@@ -41,32 +41,32 @@ pub struct Sqs {
 
 #[derive(Debug, Default)]
 struct State {
-    fates: VecDeque<Fate>,
-    always: Option<Fate>,
+    fates: VecDeque<MessageFate>,
+    always: Option<MessageFate>,
     calls: Vec<String>,
     taken: Vec<String>,
 }
 
 impl Sqs {
     /// The next calls go so; after them all is well.
-    pub fn with(fates: impl IntoIterator<Item = Fate>) -> Self {
+    pub fn with(fates: impl IntoIterator<Item = MessageFate>) -> Self {
         let state = State { fates: fates.into_iter().collect(), ..State::default() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Every call goes so.
-    pub fn always(fate: Fate) -> Self {
+    pub fn always(fate: MessageFate) -> Self {
         Self { state: Arc::new(Mutex::new(State { always: Some(fate), ..State::default() })) }
     }
 
     /// The platform's client of this SQS; without a URL it has to ask.
-    pub fn queue(&self, url: Option<&str>) -> Queue {
+    pub fn queue(&self, url: Option<&str>) -> MessageQueue {
         let config = Builder::default()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .http_client(self.clone());
-        Queue::new(config, url.map(str::to_owned))
+        MessageQueue::new(config, url.map(str::to_owned))
     }
 
     /// The messages that were taken, in order.
@@ -87,12 +87,12 @@ impl State {
         let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         let fate = self.fates.pop_front().or(self.always);
         match fate {
-            Some(Fate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
-            Some(Fate::Hangs) => Ok(None),
-            Some(Fate::Fails(status, code)) => {
+            Some(MessageFate::Unreachable) => Err(ConnectorError::io("connection refused".into())),
+            Some(MessageFate::Hangs) => Ok(None),
+            Some(MessageFate::Fails(status, code)) => {
                 Ok(Some(response(status, &json!({ "__type": code, "message": "no" }))))
             }
-            Some(Fate::Halves { .. } | Fate::Silent) | None if operation == "GetQueueUrl" => {
+            Some(MessageFate::Halves { .. } | MessageFate::Silent) | None if operation == "GetQueueUrl" => {
                 assert_eq!(body, json!({ "QueueName": "torale-events" }));
                 Ok(Some(response(200, &json!({ "QueueUrl": URL }))))
             }
@@ -102,8 +102,8 @@ impl State {
                     "ApproximateNumberOfMessagesNotVisible": "1" });
                 Ok(Some(response(200, &json!({ "Attributes": numbers }))))
             }
-            Some(Fate::Silent) => Ok(Some(response(200, &json!({ "Successful": [], "Failed": [] })))),
-            Some(Fate::Halves { sender_fault }) => Ok(Some(self.take(&body, Some(sender_fault)))),
+            Some(MessageFate::Silent) => Ok(Some(response(200, &json!({ "Successful": [], "Failed": [] })))),
+            Some(MessageFate::Halves { sender_fault }) => Ok(Some(self.take(&body, Some(sender_fault)))),
             None => Ok(Some(self.take(&body, None))),
         }
     }

@@ -14,19 +14,19 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::audit::Link;
-use torale_domain::audit::verify::Span;
-use torale_domain::item::{self as domain, Item};
-use torale_domain::keys;
-use torale_domain::limits::Limits;
+use torale_domain::audit::verify::HourSpan;
 use torale_domain::pages::TemporalUi;
-use torale_domain::time::Timestamp;
+use torale_domain::storage::item::{self as domain, Item};
+use torale_domain::storage::keys;
+use torale_domain::values::time::Timestamp;
 use torale_local::console::Console;
 use torale_local::store as local;
-use torale_platform::audit::seal::{Done, LocalKey, SealError, Sealer, Signer};
-use torale_platform::consume::{Consumer, Message, Outcome};
-use torale_platform::identity::{Identity, Settings};
-use torale_platform::queue::Queue;
+use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
+use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
+use torale_platform::identity::{Identity, IdentitySettings};
+use torale_platform::queue::MessageQueue;
 use torale_platform::routes;
 use torale_platform::serve::{App, Change, Endpoint, Handler};
 use torale_platform::store::{Store, Usage};
@@ -35,7 +35,7 @@ use torale_platform::store::{Store, Usage};
 pub const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
 /// The limits of most tests: far away.
-pub const LIMITS: Limits = Limits::new(1_000_000, 1_000_000);
+pub const LIMITS: RateLimits = RateLimits::new(1_000_000, 1_000_000);
 
 /// The text of the admin's API key.
 pub const ADMIN_KEY: &str = "sk_test_0123456789abcdefghij";
@@ -71,7 +71,7 @@ pub fn audit_key() -> LocalKey {
 
 /// Admits API keys only.
 pub fn keys_only() -> Identity {
-    Identity::new(&Settings::default()).unwrap()
+    Identity::new(&IdentitySettings::default()).unwrap()
 }
 
 impl Stack {
@@ -112,7 +112,7 @@ impl Stack {
     }
 
     /// Sends messages through one consumer in one batch; nothing may fail.
-    pub async fn consume(&self, bodies: &[String]) -> Outcome {
+    pub async fn consume(&self, bodies: &[String]) -> BatchOutcome {
         let outcome = consume(&self.consumer(), &messages(bodies)).await;
         assert_eq!(outcome.failed, Vec::<String>::new());
         outcome
@@ -166,7 +166,7 @@ impl Stack {
     pub async fn audit_items(&self) -> Vec<Item> {
         let mut items = Vec::new();
         let usage = Usage::default();
-        torale_tools::audit::read_table(&self.store(), Span::default(), &usage, |item| {
+        torale_tools::audit::read_table(&self.store(), HourSpan::default(), &usage, |item| {
             items.push(item.clone())
         })
         .await
@@ -176,12 +176,12 @@ impl Stack {
     }
 
     /// Seals and indexes what has been recorded.
-    pub async fn seal(&self) -> Done {
+    pub async fn seal(&self) -> SealReport {
         self.seal_with(&self.store_as("AuditSeal")).await.unwrap()
     }
 
     /// One run of the sealing job over a store client of one's own.
-    pub async fn seal_with(&self, store: &Store) -> Result<Done, SealError> {
+    pub async fn seal_with(&self, store: &Store) -> Result<SealReport, SealError> {
         sealed(&Sealer::new(store, &audit_key(), || NOW, &Usage::default())).await
     }
 
@@ -193,7 +193,7 @@ impl Stack {
 }
 
 /// One run of the sealing job, which must have done all that it found to do.
-pub async fn sealed<S: Signer>(sealer: &Sealer<'_, S>) -> Result<Done, SealError> {
+pub async fn sealed<S: Signer>(sealer: &Sealer<'_, S>) -> Result<SealReport, SealError> {
     let (done, run) = sealer.run(Instant::now() + LONG).await;
     run.map(|()| done)
 }
@@ -232,11 +232,11 @@ pub fn request(method: Method, path: &str, query: &str, authorization: Option<&s
 }
 
 /// Messages with ids by position.
-pub fn messages(bodies: &[String]) -> Vec<Message> {
+pub fn messages(bodies: &[String]) -> Vec<QueueMessage> {
     bodies
         .iter()
         .enumerate()
-        .map(|(i, body)| Message { id: i.to_string(), body: body.clone(), sent_at: None, received: 1 })
+        .map(|(i, body)| QueueMessage { id: i.to_string(), body: body.clone(), sent_at: None, received: 1 })
         .collect()
 }
 
@@ -246,12 +246,12 @@ pub const LONG: Duration = Duration::from_secs(60);
 pub const SHORT: Duration = Duration::from_millis(1_250);
 
 /// One batch with a minute of time.
-pub async fn consume(consumer: &Consumer, messages: &[Message]) -> Outcome {
+pub async fn consume(consumer: &Consumer, messages: &[QueueMessage]) -> BatchOutcome {
     consume_within(consumer, messages, LONG).await
 }
 
 /// One batch.
-pub async fn consume_within(consumer: &Consumer, messages: &[Message], time: Duration) -> Outcome {
+pub async fn consume_within(consumer: &Consumer, messages: &[QueueMessage], time: Duration) -> BatchOutcome {
     consumer.consume(messages, Instant::now() + time, &Usage::default()).await
 }
 
@@ -276,7 +276,7 @@ macro_rules! endpoints {
         }
 
         /// Routes a request to the handler of its path; commands go to this queue.
-        pub async fn answer_with(app: &App, commands: &Queue, request: Request<Body>) -> Response<Body> {
+        pub async fn answer_with(app: &App, commands: &MessageQueue, request: Request<Body>) -> Response<Body> {
             $(if routes::fits(<$handler>::ENDPOINT.path, request.uri().path()) {
                 return app.answer::<$handler>(&request).await;
             })*

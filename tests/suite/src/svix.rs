@@ -6,7 +6,7 @@ use lambda_http::Body;
 use lambda_http::http::Request;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 
 /// What [`SECRET`] stands for.
 pub const KEY: &[u8] = b"0123456789abcdefghijklmn";

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use std::fmt;
 use torale_domain::pages::metrics::{self, Metrics};
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 use torale_model::{Message, TemporalUi, World};
 use torale_platform::store::{Generation, TableReader, Usage};
 

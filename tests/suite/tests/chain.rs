@@ -3,9 +3,9 @@
 //! where to begin: one seed is one story, told the same each time.
 
 use command_executor::Executor;
-use command_executor::clerk::{Ban, ClerkError};
-use command_executor::confirm::Outlet;
-use command_executor::temporal::{Pause, TemporalError};
+use command_executor::clerk::{BanUsers, ClerkError};
+use command_executor::confirm::ConfirmationSink;
+use command_executor::temporal::{PauseSchedules, TemporalError};
 use fastrand::Rng;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
@@ -15,11 +15,12 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::commands::Command;
-use torale_domain::ids::ClerkUserId;
-use torale_domain::keys;
-use torale_domain::time::DAY;
-use torale_platform::batch::Message;
+use torale_domain::deactivation::commands::Command;
+use torale_domain::storage::keys;
+use torale_domain::values::digest;
+use torale_domain::values::ids::ClerkUserId;
+use torale_domain::values::time::DAY;
+use torale_platform::batch::QueueMessage;
 use torale_platform::consume::Consumer;
 use torale_platform::outbox::Relay;
 use torale_platform::queue::QueueError;
@@ -28,7 +29,7 @@ use torale_platform::store::{Generations, Usage, log};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::rebuild;
-use torale_tests::sqs::{self, Fate, Sqs};
+use torale_tests::sqs::{self, MessageFate, Sqs};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ impl Outside {
     }
 }
 
-impl Ban for &Outside {
+impl BanUsers for &Outside {
     async fn ban(&self, user: &ClerkUserId) -> Result<bool, ClerkError> {
         let before = self.fails();
         if !before {
@@ -60,14 +61,14 @@ impl Ban for &Outside {
         }
         // After it took effect as well as before.
         if before || self.fails() {
-            Err(ClerkError::Trouble(torale_platform::identity::Trouble::TimedOut))
+            Err(ClerkError::IdentityProviderError(torale_platform::identity::IdentityProviderError::TimedOut))
         } else {
             Ok(true)
         }
     }
 }
 
-impl Pause for &Outside {
+impl PauseSchedules for &Outside {
     async fn pause(&self, schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         let before = self.fails();
         if !before {
@@ -77,7 +78,7 @@ impl Pause for &Outside {
     }
 }
 
-impl Outlet for &Outside {
+impl ConfirmationSink for &Outside {
     async fn send(&self, messages: &[String]) -> Result<(), QueueError> {
         let before = self.fails();
         if !before {
@@ -108,7 +109,7 @@ impl<'a> Story<'a> {
         let (user, clerk) = (id(1, 0), format!("user_{seed}"));
         let tasks: Vec<String> = (0..rng.usize(0..5)).map(|n| id(2, n)).collect();
         let keys: Vec<String> = (0..rng.usize(0..3)).map(|n| format!("key_{seed}_{n}")).collect();
-        let fates: Vec<Fate> = (0..rng.usize(0..4)).map(|_| rng.choice(FATES).unwrap()).collect();
+        let fates: Vec<MessageFate> = (0..rng.usize(0..4)).map(|_| rng.choice(FATES).unwrap()).collect();
         let outside = Outside {
             trouble: rng.u8(0..50),
             rng: Mutex::new(rng.fork()),
@@ -132,7 +133,7 @@ impl<'a> Story<'a> {
     }
 
     fn key_created(&self, key: &str) -> String {
-        let hash = keys::sha256_hex(&[key.as_bytes()]);
+        let hash = digest::sha256_hex(&[key.as_bytes()]);
         let data = json!({ "key_id": key, "user_id": self.user, "key_hash": hash, "key_prefix": "sk" });
         event(&format!("created-{key}"), NOW.plus(-DAY), "api_key.created", data)
     }
@@ -201,8 +202,9 @@ impl<'a> Story<'a> {
         self.rng.shuffle(&mut bodies);
         let again: Vec<String> = bodies.iter().filter(|_| self.rng.u8(0..5) == 0).cloned().collect();
         let all = bodies.into_iter().chain(again).enumerate();
-        let mut waiting: Vec<Message> =
-            all.map(|(i, body)| Message { id: i.to_string(), body, sent_at: None, received: 1 }).collect();
+        let mut waiting: Vec<QueueMessage> = all
+            .map(|(i, body)| QueueMessage { id: i.to_string(), body, sent_at: None, received: 1 })
+            .collect();
         while !waiting.is_empty() {
             let executor = Executor {
                 clerk: &self.outside,
@@ -213,7 +215,7 @@ impl<'a> Story<'a> {
                 clock: || NOW.plus(5),
             };
             let until = Instant::now() + Duration::from_secs(20);
-            let outcomes = executor.carry_out(&waiting, until).await;
+            let outcomes = executor.execute_all(&waiting, until).await;
             let failed: BTreeSet<String> = outcomes
                 .into_iter()
                 .filter(|(_, outcome)| outcome.is_err())
@@ -227,25 +229,25 @@ impl<'a> Story<'a> {
 
     async fn owned(&self) -> usize {
         let call = self.stack.client.query().table_name(keys::projections_table(keys::FIRST_GENERATION));
-        let user = torale_domain::ids::UserId::parse(&self.user).unwrap();
+        let user = torale_domain::values::ids::UserId::parse(&self.user).unwrap();
         let pk = aws_sdk_dynamodb::types::AttributeValue::S(keys::owned(user));
         let call = call.key_condition_expression("pk = :pk").expression_attribute_values(":pk", pk);
         call.send().await.unwrap().count().try_into().unwrap()
     }
 
-    async fn control(&self, key: torale_domain::item::Key) -> bool {
+    async fn control(&self, key: torale_domain::storage::item::Key) -> bool {
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let call = self.stack.client.get_item().table_name(keys::CONTROL_TABLE);
         call.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.unwrap().item.is_some()
     }
 }
 
-const FATES: [Fate; 5] = [
-    Fate::Unreachable,
-    Fate::Fails(503, "ServiceUnavailable"),
-    Fate::Fails(500, "InternalError"),
-    Fate::Halves { sender_fault: false },
-    Fate::Silent,
+const FATES: [MessageFate; 5] = [
+    MessageFate::Unreachable,
+    MessageFate::Fails(503, "ServiceUnavailable"),
+    MessageFate::Fails(500, "InternalError"),
+    MessageFate::Halves { sender_fault: false },
+    MessageFate::Silent,
 ];
 
 /// Tells one story; true if the deactivation took effect.
@@ -267,7 +269,7 @@ async fn tell(stack: &Stack, seed: u64) -> bool {
         answered = story.call(Faults::new(usize::MAX / 2, false, false)).await;
         assert_eq!(answered, 200, "seed {seed}");
     }
-    let user = torale_domain::ids::UserId::parse(&story.user).unwrap();
+    let user = torale_domain::values::ids::UserId::parse(&story.user).unwrap();
     let took_effect = story.control(keys::deactivation(user)).await;
     assert!(took_effect || answered != 200, "seed {seed}: a 200 without its commit");
     for _ in 0..2 {
@@ -282,7 +284,7 @@ async fn tell(stack: &Stack, seed: u64) -> bool {
 }
 
 async fn stack_is_relayed(stack: &Stack) -> bool {
-    stack.store().pending_orders(None, 1, &Usage::default()).await.unwrap().is_empty()
+    stack.store().outbox_entries(None, 1, &Usage::default()).await.unwrap().is_empty()
 }
 
 async fn check(story: &Story<'_>, seed: u64, took_effect: bool) {

@@ -4,9 +4,9 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
+use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::audit::Link;
-use torale_domain::limits::Limits;
-use torale_domain::time::DAY;
+use torale_domain::values::time::DAY;
 use torale_platform::consume::Consumer;
 use torale_platform::routes;
 use torale_platform::serve::{App, Endpoint};
@@ -70,7 +70,7 @@ async fn every_endpoint_keeps_to_limits_and_leaves_a_record() {
         records.iter().filter(fits).count()
     };
     let limited = |limit| {
-        let limits = Limits::new(limit, 100_000);
+        let limits = RateLimits::new(limit, 100_000);
         App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || NOW)
     };
     let (open, full) = (stack.app(), limited(0));
@@ -218,7 +218,7 @@ async fn poison_is_set_aside_once_and_blocks_nobody() {
         [&good[..1], std::slice::from_ref(&poison), std::slice::from_ref(&large), &good[1..]].concat();
     for _ in 0..2 {
         let outcome = stack.consume(&batch).await;
-        assert_eq!(outcome.set_aside.values().sum::<u64>(), 2);
+        assert_eq!(outcome.quarantined.values().sum::<u64>(), 2);
     }
     assert_eq!(status(&stack).await.0, 200);
     let mut kept: Vec<(String, String)> = Vec::new();

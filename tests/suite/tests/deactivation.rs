@@ -6,16 +6,17 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::commands::Command;
-use torale_domain::keys;
-use torale_domain::time::DAY;
+use torale_domain::deactivation::commands::Command;
+use torale_domain::storage::keys;
+use torale_domain::values::digest;
+use torale_domain::values::time::DAY;
 use torale_platform::consume::Consumer;
 use torale_platform::outbox::Relay;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Usage, log};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
-use torale_tests::sqs::{self, Fate, Sqs};
+use torale_tests::sqs::{self, MessageFate, Sqs};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ fn user(tasks: u128, live_keys: u128) -> Vec<String> {
     events.push(event("p", at, "task.paused", json!({ "task_id": task(tasks) })));
     for n in 0..=live_keys {
         let text = if n == 0 { USER_KEY.to_owned() } else { format!("{USER_KEY}{n}") };
-        let hash = keys::sha256_hex(&[text.as_bytes()]);
+        let hash = digest::sha256_hex(&[text.as_bytes()]);
         let data =
             json!({ "key_id": format!("k{n}"), "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
         events.push(event(&format!("k{n}"), at, "api_key.created", data));
@@ -216,7 +217,7 @@ async fn revoke_keys(stack: &Stack, live_keys: u128) {
 #[tokio::test]
 async fn a_deactivation_is_carried_out_before_it_can_be_taken_back() {
     let stack = stack_with(1, 1).await;
-    deactivate(&stack, &Sqs::always(Fate::Unreachable)).await;
+    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
     let sqs = Sqs::default();
     let conflict = (409, json!({ "detail": "The user's deactivation is still being carried out" }));
     let reactivate = async || ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await;
@@ -226,7 +227,7 @@ async fn a_deactivation_is_carried_out_before_it_can_be_taken_back() {
     revoke_keys(&stack, 1).await;
     assert_eq!(reactivate().await.0, 200);
     // Of a later deactivation that is not an admin's nothing is to be carried out.
-    let hash = keys::sha256_hex(&[b"sk_new_0123456789abcdefghij"]);
+    let hash = digest::sha256_hex(&[b"sk_new_0123456789abcdefghij"]);
     let key = json!({ "key_id": "new", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
     let deactivated = event("d2", NOW.plus(60_000), "user.deactivated", json!({ "user_id": USER }));
     stack.consume(&[event("n", NOW, "api_key.created", key), deactivated]).await;
@@ -237,7 +238,7 @@ async fn a_deactivation_is_carried_out_before_it_can_be_taken_back() {
 #[tokio::test]
 async fn after_a_flip_both_generations_are_looked_through() {
     let stack = stack_with(2, 0).await;
-    deactivate(&stack, &Sqs::always(Fate::Unreachable)).await;
+    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let flip = stack.client.put_item().table_name(keys::CONTROL_TABLE);
     let flip = flip.item("pk", text("generation")).item("sk", text("live")).item("generation", text("g2"));
@@ -253,7 +254,7 @@ async fn after_a_flip_both_generations_are_looked_through() {
 #[tokio::test]
 async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
     let stack = stack_with(1, 0).await;
-    deactivate(&stack, &Sqs::always(Fate::Unreachable)).await;
+    deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await;
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     for n in 0..60 {
         let put = stack.client.put_item().table_name(keys::CONTROL_TABLE).item("pk", text(keys::OUTBOX));
@@ -266,15 +267,15 @@ async fn an_order_that_cannot_be_read_or_sent_keeps_no_other_back() {
     let (store, queue, usage) = (stack.store(), sqs.queue(Some(sqs::URL)), Usage::default());
     let until = Instant::now() + Duration::from_secs(30);
     let again = Relay::new(&store, &Generations::default(), &queue, &usage).run(|| NOW, until).await.unwrap();
-    assert_eq!(outbox_relay::unreadable(&again).metrics, [("UnreadableOrders", "Count", 60)]);
-    assert_eq!(outbox_relay::unreadable(&Default::default()).metrics, []);
+    assert_eq!(outbox_relay::alarm_metrics(&again).metrics, [("UnreadableOrders", "Count", 60)]);
+    assert_eq!(outbox_relay::alarm_metrics(&Default::default()).metrics, []);
 }
 
 /// SQS refuses two characters that an id may have.
 #[tokio::test]
 async fn ids_that_sqs_would_refuse_are_escaped() {
     let (stack, sqs) = (stack_with(1, 0).await, Sqs::default());
-    let hash = keys::sha256_hex(&[b"sk_odd_0123456789abcdefghij"]);
+    let hash = digest::sha256_hex(&[b"sk_odd_0123456789abcdefghij"]);
     let key = json!({ "key_id": "k\u{ffff}\u{fffe}", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
     stack.consume(&[event("odd", NOW.plus(-DAY), "api_key.created", key)]).await;
     assert_eq!(deactivate(&stack, &sqs).await, deactivated(1));
@@ -356,9 +357,11 @@ async fn five_thousand_tasks_and_five_hundred_keys_are_commanded_once_each() {
 #[tokio::test]
 async fn commands_that_the_queue_does_not_take_wait_in_the_outbox() {
     let stack = stack_with(2, 1).await;
-    for fate in
-        [Fate::Unreachable, Fate::Fails(503, "ServiceUnavailable"), Fate::Fails(400, "QueueDoesNotExist")]
-    {
+    for fate in [
+        MessageFate::Unreachable,
+        MessageFate::Fails(503, "ServiceUnavailable"),
+        MessageFate::Fails(400, "QueueDoesNotExist"),
+    ] {
         let down = Sqs::always(fate);
         let answer = deactivate(&stack, &down).await;
         assert_eq!(answer, deactivated(2), "{fate:?}");
@@ -375,7 +378,7 @@ async fn commands_that_the_queue_does_not_take_wait_in_the_outbox() {
 #[tokio::test]
 async fn the_relay_tells_how_long_the_oldest_order_waits_and_one_that_fails_keeps_no_other_back() {
     let stack = stack_with(1, 0).await;
-    assert_eq!(deactivate(&stack, &Sqs::always(Fate::Unreachable)).await.0, 200);
+    assert_eq!(deactivate(&stack, &Sqs::always(MessageFate::Unreachable)).await.0, 200);
     let later = || NOW.plus(90_000);
     let run = async |sqs: &Sqs| {
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -385,7 +388,7 @@ async fn the_relay_tells_how_long_the_oldest_order_waits_and_one_that_fails_keep
         serde_json::to_value(answer).unwrap()
     };
     assert_eq!(
-        run(&Sqs::always(Fate::Unreachable)).await,
+        run(&Sqs::always(MessageFate::Unreachable)).await,
         json!({ "commands": 0, "orders": 0, "failed": 1, "lag_ms": 90_000 })
     );
     assert_eq!(run(&Sqs::default()).await, json!({ "commands": 2, "orders": 1, "failed": 0, "lag_ms": 0 }));
@@ -398,7 +401,7 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
     deactivate(&stack, &sqs).await;
     let before = sqs.taken().len();
     let created = json!({ "task_id": task(50), "user_id": USER, "search_query": "late" });
-    let hash = keys::sha256_hex(&[b"sk_late_0123456789abcdefghij"]);
+    let hash = digest::sha256_hex(&[b"sk_late_0123456789abcdefghij"]);
     let key = json!({ "key_id": "late", "user_id": USER, "key_hash": hash, "key_prefix": "sk" });
     let late = [
         event("l1", NOW, "task.created", created.clone()),
@@ -413,7 +416,7 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
     ];
     // A duplicate is looked at again: whoever took the first one in may have died before it looked.
     for _ in 0..2 {
-        assert_eq!(stack.consume(&late).await.late_orders, 3);
+        assert_eq!(stack.consume(&late).await.late_entries, 3);
     }
     assert_eq!(outbox(&stack).await, 3, "one order for each, however often it is made");
     relay(&stack, &sqs).await;
@@ -431,7 +434,7 @@ async fn what_comes_to_life_after_the_deactivation_is_stopped_too() {
         .consume(&[event("rev", NOW, "api_key.revoked", json!({ "key_id": "late", "user_id": USER }))])
         .await;
     assert_eq!(ask(&stack.app(), &sqs, patch(USER, "reactivate", ADMIN_KEY)).await.0, 200);
-    assert_eq!(stack.consume(&late).await.late_orders, 0);
+    assert_eq!(stack.consume(&late).await.late_entries, 0);
 }
 
 /// Found by story 5206 of `chain.rs`: an order that waited kept the time of the first awakening.
@@ -447,7 +450,7 @@ async fn a_task_that_comes_to_life_again_while_its_order_waits_is_stopped_later_
     let received: Vec<_> = sqs.taken().iter().map(|body| Command::receive(body).unwrap()).collect();
     let last = received.iter().filter(|r| r.command.target() == task(50)).max_by_key(|r| r.at).unwrap();
     assert!(last.at > ahead);
-    stack.consume(&last.confirmed(true, NOW)).await;
+    stack.consume(&last.confirming_events(true, NOW)).await;
     let users: Value = serde_json::from_str(&stack.get("/admin/users", "").await.1).unwrap();
     assert_eq!(users["users"][0]["active_tasks_count"], 0);
 }
@@ -462,7 +465,7 @@ async fn a_consumer_that_cannot_look_hands_the_messages_back() {
     };
     let probe = Faults::new(usize::MAX, false, false);
     let consumer = Consumer::new(stack.faulty_store(probe.clone()), || NOW);
-    assert_eq!(stack::consume(&consumer, &late(50)).await.late_orders, 1);
+    assert_eq!(stack::consume(&consumer, &late(50)).await.late_entries, 1);
     // Its last call puts the order into the outbox.
     let faults = Faults::new(probe.calls() - 1, false, true);
     let consumer = Consumer::new(stack.faulty_store(faults), || NOW);

@@ -1,7 +1,7 @@
 //! One small story told by hand, and what each endpoint says of it. The present is 2026-03-31T10:30:30.500Z.
 
 use serde_json::{Value, json};
-use torale_domain::time::Timestamp;
+use torale_domain::values::time::Timestamp;
 use torale_tests::generate::{self, event};
 use torale_tests::stack::Stack;
 

@@ -5,9 +5,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use torale_domain::commands::{Cause, Command};
-use torale_domain::events::{self, EventType, Received, TYPE_PREFIX};
-use torale_domain::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use torale_domain::deactivation::commands::{Cause, Command};
+use torale_domain::events::{self, EventType, ReceivedMessage, TYPE_PREFIX};
+use torale_domain::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
 use torale_tests::stack::NOW;
 
 fn folder(name: &str) -> PathBuf {
@@ -62,7 +62,9 @@ fn every_type_has_a_schema_and_samples_that_both_accept() {
             let schema = schema_of(&schemas, &read(&path));
             assert!(schema.is_valid(&read(&path)), "{}: its schema refuses it", path.display());
             match events::parse(&text, Some(NOW)) {
-                Ok(Received::Known(event)) => assert_eq!(event.event_type(), *kind, "{}", path.display()),
+                Ok(ReceivedMessage::Known(event)) => {
+                    assert_eq!(event.event_type(), *kind, "{}", path.display())
+                }
                 other => panic!("{}: {other:?}", path.display()),
             }
         }
@@ -149,7 +151,7 @@ fn unknown_types_and_versions_are_kept_and_have_no_effect() {
     for path in files(&folder("unknown")) {
         let text = fs::read_to_string(&path).unwrap();
         let received = events::parse(&text, Some(NOW));
-        assert!(matches!(received, Ok(Received::Unknown { .. })), "{}: {received:?}", path.display());
+        assert!(matches!(received, Ok(ReceivedMessage::Unknown { .. })), "{}: {received:?}", path.display());
     }
 }
 
@@ -167,7 +169,7 @@ fn a_replay_does_not_judge_the_future_again() {
     let path = folder("samples/task.paused/minimal.json");
     let text = fs::read_to_string(path).unwrap();
     let time = read(&folder("samples/task.paused/minimal.json"))["time"].as_str().unwrap().to_owned();
-    let future = text.replace(&time, &NOW.plus(25 * torale_domain::time::HOUR).to_string());
+    let future = text.replace(&time, &NOW.plus(25 * torale_domain::values::time::HOUR).to_string());
     assert_eq!(events::parse(&future, Some(NOW)).unwrap_err().code(), "time_out_of_range");
     assert!(events::parse(&future, None).is_ok());
 }

@@ -1,8 +1,8 @@
 //! The executor of commands against stand-ins for Clerk, Temporal and SQS: what is told to whom, what comes again.
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
-use command_executor::clerk::Clerk;
-use command_executor::temporal::Temporal;
+use command_executor::clerk::ClerkBans;
+use command_executor::temporal::TemporalPauses;
 use command_executor::{Executor, handle};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
@@ -11,16 +11,16 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
-use torale_domain::commands::{Cause, Command};
+use torale_domain::deactivation::commands::{Cause, Command};
 use torale_domain::events;
-use torale_domain::ids::{ClerkUserId, KeyId, TaskId, UserId};
-use torale_local::standins::clerk::{self, Answer as Told, Asked, SECRET};
-use torale_local::standins::temporal::{self, Answer, Pause};
-use torale_platform::batch::Message;
+use torale_domain::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use torale_local::standins::clerk::{self, ClerkAnswer as Told, ClerkRequest, SECRET};
+use torale_local::standins::temporal::{self, PauseRequest, TemporalAnswer};
+use torale_platform::batch::QueueMessage;
 use torale_platform::config;
-use torale_platform::identity::Settings;
-use torale_platform::queue::Queue;
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_platform::identity::IdentitySettings;
+use torale_platform::queue::MessageQueue;
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::NOW;
 
 const USER: &str = "00000000-0000-0000-0000-0000000000ad";
@@ -28,10 +28,12 @@ const TASK: &str = "22222222-0000-4000-8000-000000000001";
 const SCHEDULE: &str = "task-22222222-0000-4000-8000-000000000001";
 
 /// Refusals as Temporal words them; the second carries the details that tell it from the first.
-const NO_SCHEDULE: Answer =
-    Answer::Refused(5, "workflow not found for ID: temporal-sys-scheduler:task-1", None);
-const NO_NAMESPACE: Answer = Answer::Refused(5, "Namespace nowhere is not found.", Some(DETAILS));
-const UNAVAILABLE: Answer = Answer::Refused(14, "Not enough hosts to serve the request", None);
+const NO_SCHEDULE: TemporalAnswer =
+    TemporalAnswer::Refused(5, "workflow not found for ID: temporal-sys-scheduler:task-1", None);
+const NO_NAMESPACE: TemporalAnswer =
+    TemporalAnswer::Refused(5, "Namespace nowhere is not found.", Some(DETAILS));
+const UNAVAILABLE: TemporalAnswer =
+    TemporalAnswer::Refused(14, "Not enough hosts to serve the request", None);
 const DETAILS: &str = "CAUSH05hbWVzcGFjZSBub3doZXJlIGlzIG5vdCBmb3VuZC4aVgpJdHlwZS5nb29nbGVhcGlzLmNvbS90ZW1wb3JhbC5hcGkuZXJyb3JkZXRhaWxzLnYxLk5hbWVzcGFjZU5vdEZvdW5kRmFpbHVyZRIJCgdub3doZXJl";
 
 fn user() -> UserId {
@@ -58,34 +60,35 @@ fn body(command: &Command) -> String {
 
 /// The world outside, which notes what it is told and answers as a test says.
 struct World {
-    clerk: clerk::Clerk,
-    temporal: temporal::Temporal,
+    clerk: clerk::ClerkStandin,
+    temporal: temporal::TemporalStandin,
     sqs: Sqs,
-    bans: Arc<Mutex<Vec<Asked>>>,
-    pauses: Arc<Mutex<Vec<Pause>>>,
+    bans: Arc<Mutex<Vec<ClerkRequest>>>,
+    pauses: Arc<Mutex<Vec<PauseRequest>>>,
     clerk_says: Arc<Mutex<Vec<Told>>>,
-    temporal_says: Arc<Mutex<Vec<Answer>>>,
+    temporal_says: Arc<Mutex<Vec<TemporalAnswer>>>,
 }
 
-type Real = Executor<Clerk, Temporal, Queue>;
+type Real = Executor<ClerkBans, TemporalPauses, MessageQueue>;
 
 impl World {
     /// All is well.
     async fn start() -> Self {
         // Seen where a test fails.
         drop(tracing_subscriber::fmt().with_test_writer().try_init());
-        let (bans, pauses) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::<Mutex<Vec<Pause>>>::default());
+        let (bans, pauses) =
+            (Arc::<Mutex<Vec<ClerkRequest>>>::default(), Arc::<Mutex<Vec<PauseRequest>>>::default());
         let (clerk_says, temporal_says) =
-            (Arc::<Mutex<Vec<Told>>>::default(), Arc::<Mutex<Vec<Answer>>>::default());
+            (Arc::<Mutex<Vec<Told>>>::default(), Arc::<Mutex<Vec<TemporalAnswer>>>::default());
         let (noted, says) = (Arc::clone(&bans), Arc::clone(&clerk_says));
-        let clerk = clerk::Clerk::start(move |asked| {
+        let clerk = clerk::ClerkStandin::start(move |asked| {
             noted.lock().unwrap().push(asked.clone());
             says.lock().unwrap().pop().unwrap_or_else(|| clerk::willing(asked).1)
         });
         let (noted, says) = (Arc::clone(&pauses), Arc::clone(&temporal_says));
-        let temporal = temporal::Temporal::start(move |pause| {
+        let temporal = temporal::TemporalStandin::start(move |pause| {
             noted.lock().unwrap().push(pause.clone());
-            says.lock().unwrap().pop().unwrap_or(Answer::Done)
+            says.lock().unwrap().pop().unwrap_or(TemporalAnswer::Done)
         });
         let (clerk, temporal) = (clerk.await.unwrap(), temporal.await.unwrap());
         Self { clerk, temporal, sqs: Sqs::default(), bans, pauses, clerk_says, temporal_says }
@@ -98,20 +101,20 @@ impl World {
     }
 
     /// What Temporal answers to the next calls instead, the first one first.
-    fn temporal_says(&self, answers: impl IntoIterator<Item = Answer>) {
+    fn temporal_says(&self, answers: impl IntoIterator<Item = TemporalAnswer>) {
         *self.temporal_says.lock().unwrap() = answers.into_iter().collect();
         self.temporal_says.lock().unwrap().reverse();
     }
 
-    fn settings(&self) -> (Settings, config::Temporal) {
+    fn settings(&self) -> (IdentitySettings, config::TemporalSettings) {
         let timeout = Duration::from_millis(500);
-        let clerk = Settings {
+        let clerk = IdentitySettings {
             api_url: self.clerk.url(),
             secret_key: Some(SECRET.to_owned()),
             timeout,
-            ..Settings::default()
+            ..IdentitySettings::default()
         };
-        let temporal = config::Temporal {
+        let temporal = config::TemporalSettings {
             address: format!("http://{}", self.temporal.address()),
             namespace: "torale.abc123".to_owned(),
             api_key: Some("temporal-key".to_owned()),
@@ -126,10 +129,10 @@ impl World {
         self.executor_with(&clerk, temporal)
     }
 
-    fn executor_with(&self, clerk: &Settings, temporal: config::Temporal) -> Real {
+    fn executor_with(&self, clerk: &IdentitySettings, temporal: config::TemporalSettings) -> Real {
         Executor {
-            clerk: Clerk::new(clerk),
-            temporal: Temporal::new(temporal),
+            clerk: ClerkBans::new(clerk),
+            temporal: TemporalPauses::new(temporal),
             events: self.sqs.queue(Some(URL)),
             forward: None,
             handled: Command::KINDS.to_vec(),
@@ -140,7 +143,7 @@ impl World {
     /// Types of the events that were sent, each of which the consumer would take.
     fn events(&self) -> BTreeSet<String> {
         let read = |message: &String| match events::parse(message, Some(NOW)) {
-            Ok(events::Received::Known(event)) => event.event_type().name().to_owned(),
+            Ok(events::ReceivedMessage::Known(event)) => event.event_type().name().to_owned(),
             other => panic!("{message}: {other:?}"),
         };
         self.sqs.taken().iter().map(read).collect()
@@ -190,14 +193,14 @@ async fn each_command_is_carried_out_where_it_belongs_and_told() {
     let bodies = [pause(), revoke(), ban("user_2abc")].map(|command| body(&command));
     assert_eq!(invoke(&world.executor(), &bodies).await, set(&[]));
 
-    let asked = Asked {
+    let asked = ClerkRequest {
         method: "POST".to_owned(),
         path: "/v1/users/user_2abc/ban".to_owned(),
         authorization: Some(format!("Bearer {SECRET}")),
     };
     assert_eq!(*world.bans.lock().unwrap(), [asked]);
     let id = Command::receive(&bodies[0]).unwrap().id;
-    let paused = Pause {
+    let paused = PauseRequest {
         namespace: "torale.abc123".to_owned(),
         schedule_id: SCHEDULE.to_owned(),
         note: format!("spam (requested by {USER}, command {id})"),
@@ -247,9 +250,9 @@ async fn a_ban_waits_for_a_clerk_that_is_out_of_reach_or_not_set() {
     let world = World::start().await;
     let (settings, temporal) = (|| world.settings().0, world.settings().1);
     for clerk in [
-        Settings { api_url: format!("http://{}", nobody().await), ..settings() },
-        Settings { api_url: "http://api.clerk.com".to_owned(), ..settings() },
-        Settings { secret_key: None, ..settings() },
+        IdentitySettings { api_url: format!("http://{}", nobody().await), ..settings() },
+        IdentitySettings { api_url: "http://api.clerk.com".to_owned(), ..settings() },
+        IdentitySettings { secret_key: None, ..settings() },
     ] {
         let executor = world.executor_with(&clerk, temporal.clone());
         let bodies = [body(&ban("user_2abc")), body(&pause())];
@@ -262,13 +265,13 @@ async fn a_schedule_is_paused_when_temporal_says_so_or_knows_no_such_schedule() 
     let (done, back) = (set(&[]), set(&["0"]));
     let both = set(&["task.paused", "temporal.schedule.paused"]);
     for (answer, handed_back, events) in [
-        (Answer::Done, done.clone(), both),
+        (TemporalAnswer::Done, done.clone(), both),
         (NO_SCHEDULE, done, set(&["task.paused"])),
         (NO_NAMESPACE, back.clone(), set(&[])),
         (UNAVAILABLE, back.clone(), set(&[])),
-        (Answer::Refused(7, "Request unauthorized.", None), back.clone(), set(&[])),
-        (Answer::Refused(8, "namespace rate limit exceeded", None), back.clone(), set(&[])),
-        (Answer::Silent, back, set(&[])),
+        (TemporalAnswer::Refused(7, "Request unauthorized.", None), back.clone(), set(&[])),
+        (TemporalAnswer::Refused(8, "namespace rate limit exceeded", None), back.clone(), set(&[])),
+        (TemporalAnswer::Silent, back, set(&[])),
     ] {
         let world = World::start().await;
         let executor = world.executor();
@@ -284,7 +287,7 @@ async fn a_schedule_is_paused_when_temporal_says_so_or_knows_no_such_schedule() 
 async fn a_connection_that_died_while_it_lay_still_costs_no_redelivery() {
     let world = World::start().await;
     let executor = world.executor();
-    world.temporal_says([Answer::Done, UNAVAILABLE, Answer::Done]);
+    world.temporal_says([TemporalAnswer::Done, UNAVAILABLE, TemporalAnswer::Done]);
     for _ in 0..2 {
         assert_eq!(invoke(&executor, &[body(&pause())]).await, set(&[]));
     }
@@ -297,7 +300,7 @@ async fn a_pause_waits_for_a_temporal_that_is_out_of_reach_or_not_set() {
     let (clerk, temporal) = world.settings();
     let nobody = format!("http://{}", nobody().await);
     for address in [nobody, "http://temporal.example:7233".to_owned(), String::new()] {
-        let executor = world.executor_with(&clerk, config::Temporal { address, ..temporal.clone() });
+        let executor = world.executor_with(&clerk, config::TemporalSettings { address, ..temporal.clone() });
         let bodies = [body(&pause()), body(&revoke())];
         assert_eq!(invoke(&executor, &bodies).await, set(&["0"]), "other commands don't wait");
     }
@@ -329,7 +332,7 @@ async fn what_was_done_but_not_told_is_told_when_it_comes_again() {
     let world = World::start().await;
     let mut executor = world.executor();
     let bodies = [body(&pause()), body(&revoke()), body(&ban("user_2abc"))];
-    executor.events = Sqs::always(Fate::Fails(403, "AccessDenied")).queue(Some(URL));
+    executor.events = Sqs::always(MessageFate::Fails(403, "AccessDenied")).queue(Some(URL));
     assert_eq!(invoke(&executor, &bodies).await, set(&["0", "1"]), "a ban has nothing to tell");
     assert_eq!(world.pauses.lock().unwrap().len(), 1, "the schedule is paused all the same");
     assert_eq!(world.events(), set(&[]));
@@ -364,7 +367,7 @@ async fn kinds_that_others_carry_out_are_passed_on_as_they_came_or_handed_back()
     assert_eq!(invoke(&executor, &bodies).await, set(&["3"]));
     assert_eq!(BTreeSet::from_iter(others.taken()), BTreeSet::from_iter(bodies[..2].to_vec()));
 
-    executor.forward = Some(Sqs::always(Fate::Fails(403, "AccessDenied")).queue(Some(URL)));
+    executor.forward = Some(Sqs::always(MessageFate::Fails(403, "AccessDenied")).queue(Some(URL)));
     assert_eq!(invoke(&executor, &bodies).await, set(&["0", "1", "3"]));
     assert_eq!(world.bans.lock().unwrap().len(), 0);
     assert_eq!(world.events(), set(&["task.paused", "temporal.schedule.paused"]));
@@ -374,10 +377,14 @@ async fn kinds_that_others_carry_out_are_passed_on_as_they_came_or_handed_back()
 async fn after_the_deadline_nothing_is_begun() {
     let world = World::start().await;
     let executor = world.executor();
-    let message =
-        |command: &Command| Message { id: "m".to_owned(), body: body(command), sent_at: None, received: 1 };
+    let message = |command: &Command| QueueMessage {
+        id: "m".to_owned(),
+        body: body(command),
+        sent_at: None,
+        received: 1,
+    };
     let messages = [message(&pause()), message(&revoke()), message(&ban("user_2abc"))];
-    let outcomes = executor.carry_out(&messages, Instant::now()).await;
+    let outcomes = executor.execute_all(&messages, Instant::now()).await;
     assert_eq!(outcomes.len(), 3);
     assert!(outcomes.iter().all(|(_, outcome)| outcome.is_err()));
     assert_eq!((world.bans.lock().unwrap().len(), world.pauses.lock().unwrap().len()), (0, 0));
@@ -388,7 +395,7 @@ async fn after_the_deadline_nothing_is_begun() {
 async fn what_is_not_done_by_the_deadline_is_handed_back_and_the_rest_is_not() {
     let world = World::start().await;
     let (clerk, temporal) = world.settings();
-    let patient = Settings { timeout: Duration::from_secs(3600), ..clerk };
+    let patient = IdentitySettings { timeout: Duration::from_secs(3600), ..clerk };
     let executor = world.executor_with(&patient, temporal);
     world.clerk_says([Told::Silent]);
     let bodies = [body(&ban("user_2abc")), body(&revoke())];

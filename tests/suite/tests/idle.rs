@@ -2,10 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests read files of the workspace")]
 
 use lambda_http::http::Method;
-use metrics::Sources;
+use metrics::MetricSources;
 use std::path::Path;
 use tokio::time::Instant;
-use torale_domain::time::MINUTE;
+use torale_domain::values::time::MINUTE;
 use torale_platform::audit::seal::Sealer;
 use torale_platform::outbox::Relay;
 use torale_platform::serve::App;
@@ -57,7 +57,7 @@ async fn a_run_of_each_job_costs_what_the_table_says() {
     assert_eq!((usage.read_units(), usage.write_units()), (figure("\"audit-seal\":"), 0.0));
 
     let cloudwatch = Stub::default().client();
-    let sources = Sources { store, generations, events: queue, cloudwatch, clock: later };
+    let sources = MetricSources { store, generations, events: queue, cloudwatch, clock: later };
     assert_eq!(metrics::handle(&sources).await.unwrap().read_units, figure("\"metrics\":"));
 }
 

@@ -3,31 +3,32 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use clerk_webhook::Webhook;
 use command_executor::Executor;
-use command_executor::clerk::{Ban, ClerkError};
-use command_executor::temporal::{Pause, TemporalError};
+use command_executor::clerk::{BanUsers, ClerkError};
+use command_executor::temporal::{PauseSchedules, TemporalError};
 use lambda_http::http::{Method, Request};
 use lambda_http::{Body, RequestExt};
 use lambda_runtime::{Context, LambdaEvent};
-use metrics::Sources;
+use metrics::MetricSources;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
-use torale_domain::commands::Command;
-use torale_domain::ids::ClerkUserId;
-use torale_domain::keys;
-use torale_domain::time::DAY;
-use torale_domain::trace::TraceParent;
-use torale_platform::config;
+use torale_domain::deactivation::commands::Command;
+use torale_domain::storage::keys;
+use torale_domain::values::digest;
+use torale_domain::values::ids::ClerkUserId;
+use torale_domain::values::time::DAY;
+use torale_domain::values::trace::TraceParent;
 use torale_platform::consume::Consumer;
+use torale_platform::logging;
 use torale_platform::outbox::Relay;
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Usage, log};
 use torale_replay::Replay;
 use torale_tests::cloudwatch::Stub;
 use torale_tests::faults::{Answers, Faults};
 use torale_tests::generate::{self, event};
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
 use torale_tests::svix;
 
@@ -51,7 +52,7 @@ const PRIVATE: [&str; 7] = [
 /// All lines of this process. It listens from the first test on: a log statement that has found nobody listening stays
 /// silent. Libraries are asked for everything they can say.
 static LINES: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| {
-    tracing::subscriber::set_global_default(config::logs("trace", || Lines)).unwrap();
+    tracing::subscriber::set_global_default(logging::subscriber("trace", || Lines)).unwrap();
     Mutex::default()
 });
 
@@ -108,13 +109,13 @@ impl Log {
 
 struct Yes;
 
-impl Ban for Yes {
+impl BanUsers for Yes {
     async fn ban(&self, _user: &ClerkUserId) -> Result<bool, ClerkError> {
         Ok(true)
     }
 }
 
-impl Pause for Yes {
+impl PauseSchedules for Yes {
     async fn pause(&self, _schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         Ok(true)
     }
@@ -123,7 +124,7 @@ impl Pause for Yes {
 fn story() -> Vec<String> {
     let at = NOW.plus(-DAY);
     let user = json!({ "user_id": USER, "clerk_user_id": "user_ann", "email": "ann@example.com" });
-    let hash = keys::sha256_hex(&[PRIVATE[1].as_bytes()]);
+    let hash = digest::sha256_hex(&[PRIVATE[1].as_bytes()]);
     vec![
         event("u", at, "user.created", user),
         event(
@@ -219,7 +220,7 @@ async fn an_answer_of_the_store_that_cannot_be_read_is_not_printed() {
 async fn a_panic_is_a_line_without_its_message() {
     let log = Log::listen().await;
     let usual = std::panic::take_hook();
-    config::log_panics();
+    logging::log_panics();
     let panicked = std::panic::catch_unwind(|| panic!("ann@example.com"));
     std::panic::set_hook(usual);
     assert!(panicked.is_err());
@@ -269,7 +270,7 @@ async fn a_trace_runs_from_the_request_to_the_projections() {
         clerk: Yes,
         temporal: Yes,
         events: events.queue(Some(URL)),
-        forward: None::<Queue>,
+        forward: None::<MessageQueue>,
         handled: Command::KINDS.to_vec(),
         clock: || NOW,
     };
@@ -297,7 +298,7 @@ async fn a_late_task_is_stopped_under_the_trace_of_its_event() {
     let late = json!({ "task_id": LATE, "user_id": USER, "search_query": "my secret query" });
     let mut late: Value = serde_json::from_str(&event("late", NOW, "task.created", late)).unwrap();
     late["traceparent"] = json!(TRACE);
-    assert_eq!(stack.consume(&[late.to_string()]).await.late_orders, 1);
+    assert_eq!(stack.consume(&[late.to_string()]).await.late_entries, 1);
     let (store, generations, queue) = (stack.store(), Generations::default(), sqs.queue(Some(URL)));
     let usage = Usage::default();
     let until = tokio::time::Instant::now() + stack::LONG;
@@ -319,8 +320,8 @@ async fn outside(stack: &Stack, events: &[String]) {
     let executor = Executor {
         clerk: Yes,
         temporal: Yes,
-        events: Sqs::always(Fate::Unreachable).queue(Some(URL)),
-        forward: None::<Queue>,
+        events: Sqs::always(MessageFate::Unreachable).queue(Some(URL)),
+        forward: None::<MessageQueue>,
         handled: Command::KINDS.to_vec(),
         clock: || NOW,
     };
@@ -344,9 +345,9 @@ async fn jobs(stack: &Stack) {
     let until = || tokio::time::Instant::now() + stack::LONG;
     let late = json!({ "task_id": LATE, "user_id": USER, "search_query": "my secret query" });
     stack.consume(&[event("late", NOW, "task.created", late)]).await;
-    let (down, cloudwatch) = (Sqs::always(Fate::Unreachable), Stub::default());
+    let (down, cloudwatch) = (Sqs::always(MessageFate::Unreachable), Stub::default());
     outbox_relay::handle(&stack.store(), &down.queue(Some(URL)), || NOW, until()).await.unwrap();
-    let sources = Sources {
+    let sources = MetricSources {
         store: stack.store(),
         generations: Generations::default(),
         events: down.queue(Some(URL)),
@@ -354,7 +355,7 @@ async fn jobs(stack: &Stack) {
         clock: || NOW,
     };
     metrics::handle(&sources).await.unwrap_err();
-    let key = audit_seal::Key::Local(stack::audit_key());
+    let key = audit_seal::SealingKey::Local(stack::audit_key());
     audit_seal::handle(&stack.store(), &key, || NOW, until()).await.unwrap();
     let broken = stack.faulty_store(Faults::new(0, false, true));
     audit_seal::handle(&broken, &key, || NOW, until()).await.unwrap_err();
@@ -402,7 +403,7 @@ async fn nothing_private_is_ever_logged() {
             }
         }
     }
-    for fate in [Fate::Unreachable, Fate::Fails(400, "InvalidMessageContents")] {
+    for fate in [MessageFate::Unreachable, MessageFate::Fails(400, "InvalidMessageContents")] {
         let commands = Sqs::always(fate);
         stack::answer_with(&stack.app(), &commands.queue(Some(URL)), patch()).await;
     }

@@ -1,27 +1,27 @@
 //! What CloudWatch is told every minute, and what of it is left out when something can't be found out.
 
 use lambda_http::http::Method;
-use metrics::cloudwatch::Value;
-use metrics::{Failure, Sources, handle};
+use metrics::cloudwatch::MetricValue;
+use metrics::{MetricSources, MetricsError, handle};
 use serde_json::json;
 use std::collections::BTreeMap;
-use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
-use torale_platform::consume::{Consumer, Outcome};
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::metrics::line;
 use torale_platform::serve::App;
 use torale_platform::store::{Generations, Store, Usage};
 use torale_tests::cloudwatch::Stub;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
 
 const USER: &str = "11111111-0000-4000-8000-000000000001";
 const TASK: &str = "22222222-0000-4000-8000-000000000001";
 
-fn sources(store: Store, sqs: &Sqs, cloudwatch: &Stub) -> Sources {
+fn sources(store: Store, sqs: &Sqs, cloudwatch: &Stub) -> MetricSources {
     let (events, generations) = (sqs.queue(Some(URL)), Generations::default());
-    Sources { store, generations, events, cloudwatch: cloudwatch.client(), clock: || NOW }
+    MetricSources { store, generations, events, cloudwatch: cloudwatch.client(), clock: || NOW }
 }
 
 /// An execution that ended so long before the present.
@@ -159,7 +159,7 @@ async fn the_consumer_tells_how_old_is_what_it_hands_back() {
     assert_eq!(outcome.failed.len(), messages.len());
     let sets = consumer::counters(&outcome, &messages, 7, NOW);
     assert!(sets[0].metrics.contains(&("StuckAge", "Seconds", 9 * 60)), "{sets:?}");
-    let others = consumer::counters(&Outcome::default(), &messages, 7, NOW);
+    let others = consumer::counters(&BatchOutcome::default(), &messages, 7, NOW);
     assert!(others[0].metrics.contains(&("StuckAge", "Seconds", 0)), "{others:?}");
 }
 
@@ -190,7 +190,7 @@ async fn an_age_that_nobody_has_told_yet_is_not_made_up() {
 async fn what_cannot_be_found_out_takes_nothing_else_with_it_and_is_a_failure() {
     let (stack, cloudwatch) = (Stack::start().await, Stub::default());
     stack.consume(&story()).await;
-    let sqs = Sqs::always(Fate::Fails(400, "AWS.SimpleQueueService.NonExistentQueue"));
+    let sqs = Sqs::always(MessageFate::Fails(400, "AWS.SimpleQueueService.NonExistentQueue"));
     let failure = handle(&sources(stack.store(), &sqs, &cloudwatch)).await.unwrap_err();
     assert_eq!(failure.to_string(), "not known: lag");
     let put = cloudwatch.put();
@@ -198,7 +198,7 @@ async fn what_cannot_be_found_out_takes_nothing_else_with_it_and_is_a_failure() 
 
     let waiting = Sqs::default();
     waiting.queue(Some(URL)).send(&["waiting".to_owned()]).await.unwrap();
-    let cloudwatch = Stub::with([Fate::Fails(400, "InvalidParameterValue")]);
+    let cloudwatch = Stub::with([MessageFate::Fails(400, "InvalidParameterValue")]);
     let failure = handle(&sources(stack.store(), &waiting, &cloudwatch)).await.unwrap_err();
     assert_eq!(failure.to_string(), "not known: lag in seconds");
     let put = cloudwatch.put();
@@ -213,17 +213,21 @@ async fn what_cannot_be_found_out_takes_nothing_else_with_it_and_is_a_failure() 
 
 #[tokio::test]
 async fn values_that_cloudwatch_does_not_take_are_a_failure() {
-    let (stack, cloudwatch) = (Stack::start().await, Stub::always(Fate::Fails(400, "InvalidParameterValue")));
+    let (stack, cloudwatch) =
+        (Stack::start().await, Stub::always(MessageFate::Fails(400, "InvalidParameterValue")));
     let failure = handle(&sources(stack.store(), &Sqs::default(), &cloudwatch)).await.unwrap_err();
-    assert!(matches!(failure, Failure::Untold(_)), "{failure}");
+    assert!(matches!(failure, MetricsError::Unpublished(_)), "{failure}");
 }
 
 /// Time is virtual.
 #[tokio::test(start_paused = true)]
 async fn cloudwatch_gets_its_time_and_no_more() {
-    let values =
-        [Value { name: "ActiveTasks", unit: aws_sdk_cloudwatch::types::StandardUnit::Count, value: 1.0 }];
-    for fate in [Fate::Hangs, Fate::Unreachable, Fate::Fails(500, "InternalFailure")] {
+    let values = [MetricValue {
+        name: "ActiveTasks",
+        unit: aws_sdk_cloudwatch::types::StandardUnit::Count,
+        value: 1.0,
+    }];
+    for fate in [MessageFate::Hangs, MessageFate::Unreachable, MessageFate::Fails(500, "InternalFailure")] {
         let (stub, started) = (Stub::always(fate), tokio::time::Instant::now());
         let client = stub.client();
         assert!(client.put(&values, NOW).await.is_err(), "{fate:?}");

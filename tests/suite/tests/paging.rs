@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use torale_domain::pages::{errors, executions, queries, schedules, stats, users, workflows};
-use torale_domain::params::Query;
-use torale_domain::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_domain::requests::parameters::QueryParameters;
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_platform::store::{Generation, StoreError, TableReader, Usage};
 use torale_tests::generate::{self, event};
 use torale_tests::stack::{self, NOW, Stack};

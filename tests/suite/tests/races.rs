@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use torale_domain::commit::{self, Effects, Entities, Entity, Write};
-use torale_domain::events::{self, Event, Received};
-use torale_domain::fold::EntityKey;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, Lanes};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::time::HOUR;
-use torale_platform::store::{Generation, Lost, TableReader, Usage};
+use torale_domain::events::{self, Event, ReceivedMessage};
+use torale_domain::projections::entity::Entities;
+use torale_domain::projections::plan::EntityReads;
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::Lanes;
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::storage::write::Write;
+use torale_domain::values::time::HOUR;
+use torale_platform::store::{Generation, TableReader, TransactError, Usage};
 use torale_tests::generate::event;
 use torale_tests::stack::{NOW, Stack};
 
@@ -19,8 +20,8 @@ const USER: &str = "11111111-0000-4000-8000-000000000001";
 
 fn parsed(body: &str) -> Event {
     match events::parse(body, Some(NOW)).unwrap() {
-        Received::Known(event) => *event,
-        Received::Unknown { event_type } => panic!("{event_type}"),
+        ReceivedMessage::Known(event) => *event,
+        ReceivedMessage::Unknown { event_type } => panic!("{event_type}"),
     }
 }
 
@@ -54,23 +55,24 @@ async fn plan(stack: &Stack, bodies: &[String]) -> Vec<Write> {
     let (store, usage) = (stack.store(), Usage::default());
     let reader = TableReader::of(&store, &Generation::first(), &usage);
     let items = async |keys: Vec<_>| -> HashMap<_, Item> {
-        reader.read(Reads::gets(keys).consistent()).await.unwrap().items
+        if keys.is_empty() {
+            return HashMap::new();
+        }
+        reader.read(ReadPlan::gets(keys).consistent()).await.unwrap().items
     };
     let events: Vec<Event> = bodies.iter().map(|body| parsed(body)).collect();
-    let tasks = events.iter().filter_map(Event::task).map(EntityKey::Task);
-    let wanted: Vec<EntityKey> = events.iter().map(Event::entity).chain(tasks).collect();
-    let found = items(wanted.iter().map(keys::entity).collect()).await;
-    let load = |key: &EntityKey| (key.clone(), Entity::load(found.get(&keys::entity(key))).unwrap());
-    let before: Entities = wanted.iter().map(load).collect();
-    let mut after = commit::fold(&before, events);
-    let mut effects = Effects::of(&before, &mut after, Lanes::DEFAULT).unwrap();
-    let mut found = items(effects.ranked()).await;
-    effects.rank(&found);
-    found.extend(items(effects.shrinking()).await);
-    effects.writes(&found)
+    let entities = EntityReads::new(Lanes::DEFAULT, Entities::new(), Vec::new(), events);
+    let found = items(entities.keys()).await;
+    let tasks = entities.fold(&found).unwrap();
+    let found = items(tasks.keys()).await;
+    let rankings = tasks.diff(&found).unwrap();
+    let found = items(rankings.keys()).await;
+    let counters = rankings.rank(found);
+    let found = items(counters.keys()).await;
+    counters.plan(found).writes
 }
 
-async fn write(stack: &Stack, writes: Vec<Write>) -> Result<(), Lost> {
+async fn write(stack: &Stack, writes: Vec<Write>) -> Result<(), TransactError> {
     stack.store().transact(&Generation::first().table(), writes, &Usage::default()).await
 }
 
@@ -81,7 +83,7 @@ async fn second_loses(history: &[String], first: &[String], second: &[String]) {
     let (one, other) = (plan(&stack, first).await, plan(&stack, second).await);
     write(&stack, one).await.unwrap();
     let before = stack.projections().await;
-    assert!(matches!(write(&stack, other).await, Err(Lost::Race)));
+    assert!(matches!(write(&stack, other).await, Err(TransactError::Race)));
     assert_eq!(stack.projections().await, before, "a lost race leaves no trace");
     // Planned again, it fits.
     stack.consume(second).await;

@@ -3,22 +3,22 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
-use metrics::Sources;
+use metrics::MetricSources;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::outbox::PAGE;
-use torale_domain::time::{DAY, HOUR, Timestamp};
+use torale_domain::deactivation::outbox::PAGE;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::values::time::{DAY, HOUR, Timestamp};
 use torale_platform::consume::Consumer;
-use torale_platform::queue::Queue;
+use torale_platform::queue::MessageQueue;
 use torale_platform::store::Generations;
 use torale_replay::Replay;
 use torale_tests::cloudwatch::Stub;
 use torale_tests::generate::{self, Generator, event};
 use torale_tests::rights::Rights;
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{self, ADMIN_KEY, LONG, NOW, Stack, messages};
 use uuid::Uuid;
 
@@ -87,7 +87,7 @@ async fn those_that_change_users() {
     }
 }
 
-async fn deactivate(stack: &Stack, queue: &Queue) {
+async fn deactivate(stack: &Stack, queue: &MessageQueue) {
     let request = admins(Method::PATCH, &format!("/admin/users/{USER}/deactivate"));
     assert_eq!(stack::answer_with(&stack.app(), queue, request).await.status(), 200);
 }
@@ -106,7 +106,7 @@ async fn the_consumer() {
 #[tokio::test]
 async fn the_relay() {
     let (stack, rights) = (filled().await, Rights::of("OutboxRelay"));
-    deactivate(&stack, &Sqs::always(Fate::Unreachable).queue(Some(URL))).await;
+    deactivate(&stack, &Sqs::always(MessageFate::Unreachable).queue(Some(URL))).await;
     let (store, queue) = (stack.store_with(rights.clone()), Sqs::default().queue(Some(URL)));
     outbox_relay::handle(&store, &queue, || NOW, Instant::now() + LONG).await.unwrap();
     rights.assert_fit(&[]);
@@ -129,7 +129,7 @@ async fn the_metrics() {
     let (events, cloudwatch) = (Sqs::default().queue(Some(URL)), Stub::default().client());
     stack.ask("/admin/stats", "", Some(&format!("Bearer {ADMIN_KEY}"))).await;
     stack.seal().await;
-    metrics::handle(&Sources { store, generations, events, cloudwatch, clock: || NOW }).await.unwrap();
+    metrics::handle(&MetricSources { store, generations, events, cloudwatch, clock: || NOW }).await.unwrap();
     rights.assert_fit(&[]);
 }
 

@@ -1,6 +1,6 @@
 //! A key that stays in KMS, against a KMS over HTTP: good, slow, failing, and of the wrong kind.
 
-use audit_seal::Key;
+use audit_seal::SealingKey;
 use audit_seal::kms::KmsKey;
 use aws_sdk_kms::config::{BehaviorVersion, Builder, Credentials, Region};
 use axum::Router;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use torale_domain::audit::verify::{Span, Verifier};
+use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_platform::audit::seal::{SealError, Sealer, Signer};
 use torale_platform::config::AuditKey;
 use torale_platform::store::Usage;
@@ -76,14 +76,14 @@ async fn start(kms: Kms) -> (Arc<Mutex<Kms>>, Result<KmsKey, SealError>) {
 #[tokio::test]
 async fn a_trail_sealed_with_a_key_in_kms_is_intact() {
     let (kms, key) = start(Kms::default()).await;
-    let (stack, key) = (Stack::start().await, Key::Kms(key.unwrap()));
+    let (stack, key) = (Stack::start().await, SealingKey::Kms(key.unwrap()));
     stack.consume(&generate::admin()).await;
     assert_eq!(stack.get("/admin/stats", "").await.0, 200);
     // Two of its answers may fail: the client tries again.
     kms.lock().unwrap().failures = 2;
     let done = stack::sealed(&Sealer::new(&stack.store(), &key, || NOW, &Usage::default())).await.unwrap();
     assert_eq!((done.seals, done.records), (1, 1));
-    let mut verifier = Verifier::new(Span::default());
+    let mut verifier = TrailVerifier::new(HourSpan::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
     assert_eq!(verifier.finish(&[*key.key()], None, None).faults, []);
     let asked = kms.lock().unwrap().asked.clone();
@@ -119,7 +119,7 @@ async fn what_was_found_is_told_even_if_the_key_fails() {
     let (store, usage) = (stack.store(), Usage::default());
     let (done, run) = Sealer::new(&store, &key, || NOW, &usage).run(Instant::now() + stack::LONG).await;
     assert!(matches!(run, Err(SealError::Signing(_))), "{run:?}");
-    assert_eq!(audit_seal::doubts(&done).metrics, [("ForeignSeals", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("ForeignSeals", "Count", 1)]);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_key_that_cannot_seal_is_refused_at_the_start() {
         (AuditKey::Missing, "no key is set"),
         (AuditKey::File("no/such/file.pem".to_owned()), "the key's file"),
     ] {
-        let refused = Key::load(setting).await.unwrap_err().to_string();
+        let refused = SealingKey::load(setting).await.unwrap_err().to_string();
         assert!(refused.contains(reason), "{refused}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use torale_domain::keys;
+use torale_domain::storage::keys;
 use torale_local::functions::{EVENT_SOURCES, EventSource, SCHEDULES};
 use torale_platform::config;
 use torale_platform::routes::ROUTES;

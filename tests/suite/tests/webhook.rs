@@ -9,7 +9,7 @@ use torale_platform::store::Store;
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::rights::Rights;
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
 use torale_tests::svix::{KEY, SECRET, request, signature, signed};
 
@@ -258,12 +258,12 @@ async fn without_a_good_secret_everything_is_refused() {
 async fn a_queue_that_takes_nothing_is_a_503_and_svix_comes_again() {
     let stack = Stack::start().await;
     for fate in [
-        Fate::Unreachable,
-        Fate::Hangs,
-        Fate::Silent,
-        Fate::Fails(500, "InternalError"),
-        Fate::Fails(403, "AccessDenied"),
-        Fate::Fails(400, "QueueDoesNotExist"),
+        MessageFate::Unreachable,
+        MessageFate::Hangs,
+        MessageFate::Silent,
+        MessageFate::Fails(500, "InternalError"),
+        MessageFate::Fails(403, "AccessDenied"),
+        MessageFate::Fails(400, "QueueDoesNotExist"),
     ] {
         let (sqs, started) = (Sqs::always(fate), tokio::time::Instant::now());
         let response = webhook(SECRET, stack.store(), &sqs).handle(&signed("msg_1", &created())).await;
@@ -272,7 +272,7 @@ async fn a_queue_that_takes_nothing_is_a_503_and_svix_comes_again() {
         assert!(started.elapsed() <= TIMEOUT, "{fate:?}");
         assert_eq!(sqs.taken(), [""; 0]);
     }
-    let sqs = Sqs::with([Fate::Fails(400, "QueueDoesNotExist")]);
+    let sqs = Sqs::with([MessageFate::Fails(400, "QueueDoesNotExist")]);
     let webhook = webhook(SECRET, stack.store(), &sqs);
     let asked = [
         webhook.handle(&signed("msg_1", &created())).await,
@@ -312,7 +312,7 @@ async fn deliver(stack: &Stack, payloads: &[Value]) {
     }
     assert_eq!(sqs.taken().len(), payloads.len());
     let outcome = stack.consume(&sqs.taken()).await;
-    assert!(outcome.set_aside.is_empty());
+    assert!(outcome.quarantined.is_empty());
 }
 
 async fn users(stack: &Stack) -> Vec<Value> {
@@ -359,7 +359,7 @@ async fn a_users_life_at_clerk_shows_in_the_list_of_users() {
 async fn a_role_comes_and_goes_with_the_metadata() {
     let stack = Stack::start().await;
     let carl = "11111111-0000-4000-8000-000000000003";
-    let hash = torale_domain::keys::sha256_hex(&[stack::ADMIN_KEY.as_bytes()]);
+    let hash = torale_domain::values::digest::sha256_hex(&[stack::ADMIN_KEY.as_bytes()]);
     let key = json!({ "key_id": "k", "user_id": carl, "key_hash": hash, "key_prefix": "sk_test" });
     stack.consume(&[event("key", NOW, "api_key.created", key)]).await;
     let with = |role: Value, kind: &str, at: i64| {

@@ -1,21 +1,24 @@
-//! What the command line may say.
+//! The arguments of the command line.
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
-use torale_domain::fold::EntityKey;
-use torale_domain::ids::{ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId};
-use torale_domain::restore::Mendable;
+use torale_domain::replay::restore::RestorableTable;
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::{
+    ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
+};
 
-/// Rebuilds projections from the log of events while the system serves; compares, mends and moves them.
+/// Rebuilds projections from the event log while the system serves; compares, repairs and promotes
+/// them.
 ///
-/// Exit status: 0 all is well, 1 something differs or can't be read, 2 it could not be done, 130 interrupted (call it
-/// again to go on).
+/// Exit status: 0 success, 1 something differs or can't be read, 2 the command failed, 130
+/// interrupted (call it again to continue).
 #[derive(Debug, Parser)]
 #[command(name = "torale-replay", bin_name = "cargo replay", version)]
-pub(crate) struct Arguments {
+pub(crate) struct ReplayArguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: ReplayCommand,
     #[command(flatten)]
     pub(crate) options: Options,
 }
@@ -25,21 +28,22 @@ pub(crate) struct Options {
     /// A local DynamoDB instead of the account's, such as http://127.0.0.1:8000
     #[arg(long, value_name = "URL", global = true)]
     pub(crate) endpoint: Option<String>,
-    /// One JSON object as the answer, and no progress bar
+    /// Print one JSON object as the answer, and no progress bar
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Memory that folding may take, such as 512MiB
     #[arg(long, value_name = "SIZE", global = true, default_value = "512MiB", value_parser = size)]
     pub(crate) memory: usize,
-    /// Seconds after which nothing is being written any more that was begun before [default: 120; 10 with --endpoint]
+    /// Seconds after which every write that was begun has ended [default: 120; 10 with --endpoint]
     #[arg(long, value_name = "SECONDS", global = true)]
     pub(crate) settle: Option<u64>,
 }
 
 impl Options {
     pub(crate) fn settle(&self) -> Duration {
-        let usual = || if self.endpoint.is_some() { LOCAL_SETTLE } else { torale_platform::config::SETTLED };
-        self.settle.map_or_else(usual, Duration::from_secs)
+        let default =
+            || if self.endpoint.is_some() { LOCAL_SETTLE } else { torale_platform::config::SETTLED };
+        self.settle.map_or_else(default, Duration::from_secs)
     }
 }
 
@@ -47,26 +51,28 @@ impl Options {
 const LOCAL_SETTLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ReplayCommand {
     /// Show generations, the log and the quarantine
     Status,
-    /// Build a new generation beside the live one: read, fold, write, catch up, compare; goes on where it was interrupted
+    /// Build a new generation: read the log, fold, write, catch up, compare with the live one;
+    /// resumes if interrupted
     Rebuild(Rebuild),
     /// Compare a generation with the live one, item by item
     Diff {
         /// Such as g2
         generation: String,
         #[command(flatten)]
-        show: Show,
+        show: DisplayOptions,
     },
-    /// Make a generation live: it catches up and is written beside the live one first; goes on where it was interrupted
+    /// Make a generation live: it catches up and becomes the shadow generation first; resumes if
+    /// interrupted
     Promote {
         /// Such as g2
         generation: String,
     },
-    /// Make the generation live again that was live before: one write
+    /// Make the former live generation live again: one write
     Rollback {
-        /// Only if it is this one; nothing is done if it is live already
+        /// Roll back only to this one; does nothing if it is live already
         generation: Option<String>,
     },
     /// Drop a generation that is not live
@@ -74,31 +80,33 @@ pub(crate) enum Command {
         /// Such as g1
         generation: String,
     },
-    /// Recount everything from the log, and name what differs
-    Verify(One),
-    /// Recount everything from the log, and put right what differs
+    /// Compute all items from the log, and name those that differ
+    Verify(GenerationChoice),
+    /// Compute all items from the log, and correct those that differ
     Repair {
         #[command(flatten)]
-        one: One,
-        /// Delete entities that the log knows nothing of
+        one: GenerationChoice,
+        /// Delete entities of which the log has no events
         #[arg(long)]
         delete: bool,
     },
-    /// Mend a table in place from a copy of it: insert what it lacks; what it has received since stays
+    /// Restore a table in place from a copy of it: insert missing items; what it has received
+    /// since stays
     ///
-    /// The copy is a table that DynamoDB has restored to a point in time under another name. May be interrupted and called
-    /// again. Items that differ stay as they are unless --overwrite says otherwise. Of torale-control only the pointer, the
-    /// beginning of the log and deactivations come back. Messages of torale-quarantine that were redriven since come
-    /// back too, which is harmless: redriving one twice changes nothing.
+    /// The copy is a table that DynamoDB has restored to a point in time under another name. May
+    /// be interrupted and called again. Items that differ stay as they are without --overwrite. Of
+    /// torale-control only the pointer, the beginning of the log and deactivations are restored.
+    /// Messages of torale-quarantine that were redriven since come back too, which is harmless:
+    /// redriving one twice changes nothing.
     Restore(Restore),
-    /// Messages that were set aside
+    /// List, show or redrive quarantined messages
     #[command(subcommand)]
     Quarantine(Quarantine),
-    /// Show what the log holds of one entity, the newest last
+    /// Show the events of one entity in the log, the newest last
     Events {
         /// user, key, task, execution, notification, run or schedule
-        kind: Kind,
-        /// Its id; of a run, the workflow's
+        kind: EntityKind,
+        /// Its id; for a run, the workflow's id
         id: String,
         /// The run's id
         #[arg(required_if_eq("kind", "run"))]
@@ -106,16 +114,18 @@ pub(crate) enum Command {
     },
     /// Write the log into files
     Export {
-        /// A folder without an export
+        /// A folder that holds no export yet
         folder: PathBuf,
-        /// Pseudonyms for emails, messages, queries, names, keys and logins; nothing that is not listed in the contract
+        /// Replace emails, messages, queries, names, keys and logins by pseudonyms; omit fields
+        /// that the contract does not list
         #[arg(long)]
         scrub: bool,
-        /// What makes pseudonyms the same as in another export; random without it
+        /// Secret from which pseudonyms are made: the same salt gives the same pseudonyms; random
+        /// without it
         #[arg(long, requires = "scrub")]
         salt: Option<String>,
     },
-    /// Put an export into the log of an empty installation
+    /// Import an export into the log of an empty installation
     Import {
         /// The folder of an export
         folder: PathBuf,
@@ -124,37 +134,37 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
-    /// Its name; the next number without it, or the one that is being built
+    /// Its name; without it the one that is being built, or the next number
     #[arg(long, value_parser = generation)]
     pub(crate) generation: Option<String>,
-    /// How many lanes hot items are spread over; as many as the live one has without it
+    /// How many lanes hot items are spread over; without it as many as the live one has
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) lanes: Option<u32>,
-    /// Units that are worked on at once
+    /// How many work units are built at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) workers: u8,
-    /// Make it live, if it is the same as the live one
+    /// Make it live, if it equals the live one
     #[arg(long)]
     pub(crate) promote: bool,
-    /// ... or if it is not: after the projection was changed
+    /// Make it live even if it differs: after a projection was changed
     #[arg(long, requires = "promote")]
     pub(crate) accept_differences: bool,
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) show: DisplayOptions,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct One {
-    /// Another than the live one
+pub(crate) struct GenerationChoice {
+    /// A generation other than the live one
     #[arg(long)]
     pub(crate) generation: Option<String>,
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) show: DisplayOptions,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Show {
-    /// Most differences to print
+pub(crate) struct DisplayOptions {
+    /// The maximum number of differences to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: usize,
 }
@@ -162,36 +172,37 @@ pub(crate) struct Show {
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// torale-events, torale-audit, torale-quarantine or torale-control
-    #[arg(value_parser = Mendable::parse)]
-    pub(crate) table: Mendable,
+    #[arg(value_parser = RestorableTable::parse)]
+    pub(crate) table: RestorableTable,
     /// The name of the copy
     #[arg(long, value_name = "COPY")]
     pub(crate) from: String,
-    /// Say what is missing or differs, and change nothing
+    /// Report missing and differing items, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Put what differs as the copy has it; of torale-events and torale-audit only, whose items never change
+    /// Overwrite differing items with the copy's; only for torale-events and torale-audit, whose
+    /// items never change
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) overwrite: bool,
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) show: DisplayOptions,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Quarantine {
-    /// All of them, the oldest first
+    /// List all messages, the oldest first
     List,
-    /// One, with its text
+    /// Show one message with its body
     Show {
-        /// Its id, or how it begins
+        /// Its id, or a prefix of it
         id: String,
     },
-    /// Send to the queue of events again
+    /// Send messages to the queue of events again
     Redrive {
-        /// Ids, or how they begin
+        /// Ids, or prefixes of them
         #[arg(required_unless_present = "all")]
         ids: Vec<String>,
-        /// All that are valid by now
+        /// Redrive all messages that are valid by now
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// A local SQS instead of the account's, such as http://127.0.0.1:4566
@@ -201,7 +212,7 @@ pub(crate) enum Quarantine {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum EntityKind {
     User,
     Key,
     Task,
@@ -212,19 +223,19 @@ pub(crate) enum Kind {
 }
 
 /// The entity that kind and ids name.
-pub(crate) fn entity(kind: Kind, id: &str, run: Option<&str>) -> Option<EntityKey> {
+pub(crate) fn entity(kind: EntityKind, id: &str, run: Option<&str>) -> Option<EntityKey> {
     Some(match kind {
-        Kind::User => EntityKey::User(UserId::parse(id)?),
-        Kind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
-        Kind::Task => EntityKey::Task(TaskId::parse(id)?),
-        Kind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
-        Kind::Notification => EntityKey::Notification(NotificationId::parse(id)?),
-        Kind::Run => EntityKey::Run(WorkflowId::parse(id)?, RunId::parse(run?)?),
-        Kind::Schedule => EntityKey::Schedule(ScheduleId::parse(id)?),
+        EntityKind::User => EntityKey::User(UserId::parse(id)?),
+        EntityKind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
+        EntityKind::Task => EntityKey::Task(TaskId::parse(id)?),
+        EntityKind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
+        EntityKind::Notification => EntityKey::Notification(NotificationId::parse(id)?),
+        EntityKind::Run => EntityKey::Run(WorkflowId::parse(id)?, RunId::parse(run?)?),
+        EntityKind::Schedule => EntityKey::Schedule(ScheduleId::parse(id)?),
     })
 }
 
-/// What may stand in a table's name, and sorts by itself.
+/// A generation's name: it becomes part of a table's name.
 fn generation(text: &str) -> Result<String, String> {
     let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && (1..=32).contains(&text.len());
     if fits { Ok(text.to_owned()) } else { Err("1 to 32 letters, digits or hyphens".to_owned()) }
@@ -246,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        Arguments::command().debug_assert();
+        ReplayArguments::command().debug_assert();
     }
 
     #[test]
@@ -257,17 +268,18 @@ mod tests {
 
     #[test]
     fn a_run_needs_both_of_its_ids() {
-        let parse = |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "events"], words].concat());
+        let parse =
+            |words: &[&str]| ReplayArguments::try_parse_from([&["cargo replay", "events"], words].concat());
         assert!(parse(&["run", "w"]).is_err());
         assert!(parse(&["run", "w", "r"]).is_ok() && parse(&["key", "k"]).is_ok());
-        assert_eq!(entity(Kind::User, "no-uuid", None), None);
-        assert!(entity(Kind::Run, "w", Some("r")).is_some());
+        assert_eq!(entity(EntityKind::User, "no-uuid", None), None);
+        assert!(entity(EntityKind::Run, "w", Some("r")).is_some());
     }
 
     #[test]
     fn only_what_cannot_be_made_anew_is_restored() {
         let parse =
-            |words: &[&str]| Arguments::try_parse_from([&["cargo replay", "restore"], words].concat());
+            |words: &[&str]| ReplayArguments::try_parse_from([&["cargo replay", "restore"], words].concat());
         assert!(parse(&["torale-events", "--from", "x"]).is_ok());
         assert!(parse(&["torale-events"]).is_err(), "from what?");
         assert!(parse(&["torale-events", "--from", "x", "--dry-run", "--overwrite"]).is_err());
@@ -279,7 +291,7 @@ mod tests {
     fn time_to_settle_is_short_on_one_machine_only() {
         let settle = |words: &[&str]| {
             let all = [&["cargo replay", "status"], words].concat();
-            Arguments::parse_from(all).options.settle().as_secs()
+            ReplayArguments::parse_from(all).options.settle().as_secs()
         };
         assert_eq!(settle(&[]), 120);
         assert_eq!(settle(&["--endpoint", "http://127.0.0.1:8000"]), 10);

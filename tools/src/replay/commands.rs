@@ -1,25 +1,25 @@
 //! The commands.
 
-mod building;
-mod looking;
-mod restoring;
+mod generations;
+mod inspect;
+mod restore;
 
-use crate::Answer;
-use crate::arguments::{Arguments, Command, Options};
+use crate::CommandOutcome;
+use crate::arguments::{Options, ReplayArguments, ReplayCommand};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use torale_platform::clock;
 use torale_platform::queue::QueueError;
 use torale_platform::store::Store;
 use torale_replay::quarantine::RedriveError;
-use torale_replay::{Failure, Replay, Stop};
+use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_tools::audit::local_store;
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error(transparent)]
-    Replay(#[from] Failure),
+    Replay(#[from] ReplayError),
     #[error(transparent)]
     Queue(#[from] QueueError),
     #[error(transparent)]
@@ -28,20 +28,20 @@ pub(crate) enum CommandError {
     Input(String),
 }
 
-type Done = Result<Answer, CommandError>;
+type CommandResult = Result<CommandOutcome, CommandError>;
 
-/// What a command works with.
-struct Run {
+/// The replay, the options and the interrupt handler of a command.
+struct CommandContext {
     replay: Replay,
     options: Options,
     interrupt: Interrupt,
 }
 
-/// Ctrl-C: while something is going on that can be given back, it is; else, or the second time, everything ends. Nothing
-/// that is done can be left half done.
+/// Ctrl-C: the first one asks a running build to release its units; in all other cases the process
+/// ends at once. Every command can be called again after that.
 #[derive(Debug, Clone, Default)]
 struct Interrupt {
-    stop: Stop,
+    stop: StopSignal,
     patient: Arc<AtomicBool>,
 }
 
@@ -53,17 +53,17 @@ impl Interrupt {
                 if this.stop.is_due() || !this.patient.load(Ordering::Relaxed) {
                     std::process::exit(INTERRUPTED);
                 }
-                this.stop.tell();
+                this.stop.request();
             }
         });
     }
 }
 
-/// As shells name the end by an interrupt.
+/// The exit status by which shells report an interrupt.
 pub(crate) const INTERRUPTED: i32 = 130;
 
-pub(crate) async fn run(arguments: Arguments) -> Done {
-    let Arguments { command, options } = arguments;
+pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
+    let ReplayArguments { command, options } = arguments;
     let store = match &options.endpoint {
         Some(url) => local_store(url),
         None => Store::connect().await,
@@ -72,27 +72,27 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
     let replay = Replay { settle, memory: options.memory, ..Replay::new(store, clock::system) };
     let interrupt = Interrupt::default();
     interrupt.listen();
-    let run = Run { replay, options, interrupt };
+    let run = CommandContext { replay, options, interrupt };
     match command {
-        Command::Status => run.status().await,
-        Command::Rebuild(rebuild) => run.rebuild(&rebuild).await,
-        Command::Diff { generation, show } => run.diff(&generation, show.limit).await,
-        Command::Promote { generation } => run.promote(&generation).await,
-        Command::Rollback { generation } => run.rollback(generation.as_deref()).await,
-        Command::Drop { generation } => run.drop(&generation).await,
-        Command::Verify(one) => run.verify(&one).await,
-        Command::Repair { one, delete } => run.repair(&one, delete).await,
-        Command::Restore(restore) => run.restore(&restore).await,
-        Command::Quarantine(quarantine) => run.quarantine(quarantine).await,
-        Command::Events { kind, id, run: run_id } => run.events(kind, &id, run_id.as_deref()).await,
-        Command::Export { folder, scrub, salt } => run.export(&folder, scrub, salt).await,
-        Command::Import { folder } => run.import(&folder).await,
+        ReplayCommand::Status => run.status().await,
+        ReplayCommand::Rebuild(rebuild) => run.rebuild(&rebuild).await,
+        ReplayCommand::Diff { generation, show } => run.diff(&generation, show.limit).await,
+        ReplayCommand::Promote { generation } => run.promote(&generation).await,
+        ReplayCommand::Rollback { generation } => run.rollback(generation.as_deref()).await,
+        ReplayCommand::Drop { generation } => run.drop(&generation).await,
+        ReplayCommand::Verify(one) => run.verify(&one).await,
+        ReplayCommand::Repair { one, delete } => run.repair(&one, delete).await,
+        ReplayCommand::Restore(restore) => run.restore(&restore).await,
+        ReplayCommand::Quarantine(quarantine) => run.quarantine(quarantine).await,
+        ReplayCommand::Events { kind, id, run: run_id } => run.events(kind, &id, run_id.as_deref()).await,
+        ReplayCommand::Export { folder, scrub, salt } => run.export(&folder, scrub, salt).await,
+        ReplayCommand::Import { folder } => run.import(&folder).await,
     }
 }
 
-impl Run {
-    /// Items of the live generation: about as many as there will be.
-    async fn live_items(&self) -> Result<u64, Failure> {
+impl CommandContext {
+    /// Items of the live generation: an estimate of how many a rebuild writes.
+    async fn live_items(&self) -> Result<u64, ReplayError> {
         let live = self.replay.pointer().await?.live;
         Ok(self.replay.store.table_size(&live.table()).await?.items)
     }
@@ -102,7 +102,7 @@ impl Run {
         crate::print::answer(self.options.json, json, || println!("{text}"));
     }
 
-    /// Something that goes on, for people only.
+    /// Prints a line about the progress, for people only.
     fn note(&self, text: &str) {
         if !self.options.json {
             println!("{text}");

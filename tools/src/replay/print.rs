@@ -1,13 +1,13 @@
-//! Answers for people, and for machines.
+//! Answers as text for people, and as JSON.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
-use torale_domain::compare::Difference;
-use torale_domain::item::{Attributes, Value};
-use torale_domain::rebuild::Tally;
+use torale_domain::projections::repair::Difference;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::item::{Attributes, Value};
 use torale_replay::compare::Comparison;
-use torale_replay::restore::Restored;
-use torale_replay::status::{GenerationStatus, Role, Status};
+use torale_replay::restore::RestoreReport;
+use torale_replay::status::{GenerationRole, GenerationStatus, ReplayStatus};
 
 /// Prints an answer as JSON, or by `text`.
 pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
@@ -18,7 +18,7 @@ pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
     }
 }
 
-pub(crate) fn status(status: &Status) {
+pub(crate) fn status(status: &ReplayStatus) {
     let columns = ["generation", "role", "lanes", "items", "bytes", "through", "lag", "units"];
     let mut table = vec![columns.map(str::to_owned)];
     table.extend(status.generations.iter().map(row));
@@ -30,8 +30,8 @@ pub(crate) fn status(status: &Status) {
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
     println!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
-    if status.generations.iter().any(|one| one.role == Role::Beside) {
-        println!("every event is written twice until the generation beside the live one is dropped");
+    if status.generations.iter().any(|one| one.role == GenerationRole::Shadow) {
+        println!("every event is written twice until the shadow generation is dropped");
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
     tally(found_in_log);
     differences.iter().take(limit).for_each(difference);
     if *in_motion > 0 {
-        println!("{in_motion} items were changing all the time and could not be compared");
+        println!("{in_motion} items changed in every pass and could not be compared");
     }
     match (differences.len(), more) {
         (0, false) => println!("no differences"),
@@ -82,19 +82,22 @@ fn difference(Difference { key, expected, found }: &Difference) {
     println!("  found    {}", shown(found.as_ref()));
 }
 
-/// What a copy has and a table has not: `expected` is the copy's.
-pub(crate) fn restored(restored: &Restored) {
-    let Restored { compared, missing, different, superseded, differences, left_out, foreign, .. } = restored;
+/// How a copy and a table differ: `expected` is the copy's item.
+pub(crate) fn restored(restored: &RestoreReport) {
+    let RestoreReport { compared, missing, different, superseded, differences, left_out, foreign, .. } =
+        restored;
     differences.iter().for_each(difference);
     println!("{compared} items of the copy compared: {missing} missing, {different} different");
     if *superseded > 0 {
-        println!("left out: {superseded} SEALS in whose place, or before which, others were made");
+        println!("left out: {superseded} SEALS that don't continue the table's seals");
     }
     for (kind, count) in left_out {
         println!("left out: {count} {}s", name(kind).replace('_', " "));
     }
     if *foreign > 0 {
-        println!("left out: {foreign} items that are NONE OF THIS TABLE'S, or hold what nobody of us writes");
+        println!(
+            "left out: {foreign} items that DON'T BELONG TO THIS TABLE, or hold values that are never written"
+        );
     }
 }
 
@@ -118,7 +121,7 @@ fn json_of(attributes: &Attributes) -> Json {
     Json::Object(attributes.iter().map(|(name, of)| (name.clone(), value(of))).collect::<Map<_, _>>())
 }
 
-/// A comparison for machines.
+/// A comparison as JSON.
 pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
     let Comparison { expected, found, differences, in_motion, more, tally } = comparison;
     json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
@@ -126,7 +129,7 @@ pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
         "in_motion": in_motion, "differences": differences_json(differences, limit), "log": tally })
 }
 
-/// The first of some differences for machines.
+/// The first `limit` differences as JSON.
 pub(crate) fn differences_json(differences: &[Difference], limit: usize) -> Json {
     let shown = differences.iter().take(limit).map(|one| {
         json!({ "pk": one.key.pk, "sk": one.key.sk, "expected": one.expected.as_ref().map(json_of),

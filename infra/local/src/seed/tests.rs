@@ -1,12 +1,12 @@
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::events::{self, Received};
-use torale_domain::time::Timestamp;
+use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::values::time::Timestamp;
 
-fn plan() -> Plan {
+fn plan() -> SeedPlan {
     let day: NaiveDate = "2024-02-29".parse().unwrap();
     let until = day.and_hms_opt(15, 30, 0).unwrap().and_utc();
-    Plan { seed: 1, day, until, days: 30, executions: 600 }
+    SeedPlan { seed: 1, day, until, days: 30, executions: 600 }
 }
 
 fn parsed(bodies: &[String]) -> Vec<Value> {
@@ -23,7 +23,7 @@ fn every_event_is_valid() {
     let received_at = Timestamp::from_millis(plan.until.timestamp_millis());
     for body in history(&plan).iter().chain(&admin("sk_test")) {
         let received = events::parse(body, Some(received_at)).unwrap();
-        assert!(matches!(received, Received::Known(_)), "{body}");
+        assert!(matches!(received, ReceivedMessage::Known(_)), "{body}");
         let event: Value = serde_json::from_str(body).unwrap();
         assert!(time(&event["time"]) <= plan.until, "{event}");
         assert!(!event["subject"].as_str().unwrap().is_empty(), "{event}");
@@ -32,7 +32,7 @@ fn every_event_is_valid() {
 
 #[test]
 fn every_type_occurs_and_no_event_twice() {
-    let events = parsed(&history(&Plan { executions: 3_000, ..plan() }));
+    let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
     let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
     assert_eq!(kinds.len(), 24, "{kinds:?}");
     let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
@@ -42,12 +42,12 @@ fn every_type_occurs_and_no_event_twice() {
 #[test]
 fn the_same_plan_tells_the_same_history() {
     assert_eq!(history(&plan()), history(&plan()));
-    assert_ne!(history(&plan()), history(&Plan { seed: 2, ..plan() }));
+    assert_ne!(history(&plan()), history(&SeedPlan { seed: 2, ..plan() }));
 }
 
 #[test]
 fn later_the_same_day_only_adds_events() {
-    let morning = history(&Plan { until: plan().until - Duration::hours(6), ..plan() });
+    let morning = history(&SeedPlan { until: plan().until - Duration::hours(6), ..plan() });
     let evening = history(&plan());
     assert!(morning.len() < evening.len());
     assert_eq!(evening.get(..morning.len()), Some(&morning[..]));

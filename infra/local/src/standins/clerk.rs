@@ -15,7 +15,7 @@ pub const SECRET: &str = "sk_test_of_the_local_stack";
 
 /// A request as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct ClerkRequest {
     /// In capitals.
     pub method: String,
     /// As it was sent.
@@ -26,7 +26,7 @@ pub struct Asked {
 
 /// What it answers.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub enum ClerkAnswer {
     /// This status, these headers and this text.
     With(u16, Vec<(&'static str, &'static str)>, String),
     /// Nothing, ever.
@@ -34,16 +34,18 @@ pub enum Answer {
 }
 
 /// The stand-in.
-pub struct Clerk(Served);
+pub struct ClerkStandin(Served);
 
-type Answers = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
+type Answers = Arc<dyn Fn(&ClerkRequest) -> ClerkAnswer + Send + Sync>;
 
-impl Clerk {
+impl ClerkStandin {
     /// Starts it.
     ///
     /// # Errors
     /// When there is no port to listen on.
-    pub async fn start(answers: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> std::io::Result<Self> {
+    pub async fn start(
+        answers: impl Fn(&ClerkRequest) -> ClerkAnswer + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let answers: Answers = Arc::new(answers);
         Served::start(Router::new().fallback(answer).with_state(answers)).await.map(Self)
     }
@@ -56,14 +58,14 @@ impl Clerk {
 }
 
 async fn answer(State(answers): State<Answers>, request: Request) -> Response {
-    let asked = Asked {
+    let asked = ClerkRequest {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         authorization: authorization(request.headers()),
     };
     match answers(&asked) {
-        Answer::Silent => std::future::pending().await,
-        Answer::With(status, headers, text) => {
+        ClerkAnswer::Silent => std::future::pending().await,
+        ClerkAnswer::With(status, headers, text) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut answer = (status, text).into_response();
             for (name, value) in headers {
@@ -76,7 +78,7 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response {
 
 /// Bans whomever it is told to: what to say of it, and the answer.
 #[must_use]
-pub fn willing(asked: &Asked) -> (String, Answer) {
+pub fn willing(asked: &ClerkRequest) -> (String, ClerkAnswer) {
     if asked.authorization.as_deref() != Some(&format!("Bearer {SECRET}")) {
         let refused =
             error("Invalid Authentication", "The secret key is not mine.", "authentication_invalid");
@@ -101,8 +103,8 @@ pub fn error(message: &str, long_message: &str, code: &str) -> String {
     json!({ "errors": [{ "message": message, "long_message": long_message, "code": code }] }).to_string()
 }
 
-fn json(status: u16, text: String) -> Answer {
-    Answer::With(status, vec![("content-type", "application/json")], text)
+fn json(status: u16, text: String) -> ClerkAnswer {
+    ClerkAnswer::With(status, vec![("content-type", "application/json")], text)
 }
 
 #[cfg(test)]
@@ -111,10 +113,10 @@ mod tests {
 
     fn told(method: &str, path: &str, key: &str) -> (String, u16) {
         let authorization = Some(format!("Bearer {key}"));
-        let asked = Asked { method: method.to_owned(), path: path.to_owned(), authorization };
+        let asked = ClerkRequest { method: method.to_owned(), path: path.to_owned(), authorization };
         match willing(&asked) {
-            (told, Answer::With(status, ..)) => (told, status),
-            (told, Answer::Silent) => panic!("silent: {told}"),
+            (told, ClerkAnswer::With(status, ..)) => (told, status),
+            (told, ClerkAnswer::Silent) => panic!("silent: {told}"),
         }
     }
 

@@ -40,7 +40,7 @@ struct SchedulePatch {
 
 /// A pause that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
+pub struct PauseRequest {
     /// The namespace.
     pub namespace: String,
     /// The schedule.
@@ -53,7 +53,7 @@ pub struct Pause {
 
 /// What it answers.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub enum TemporalAnswer {
     /// The schedule is paused.
     Done,
     /// A status by its number, a message in ASCII, and details in base64 where there are some.
@@ -63,16 +63,18 @@ pub enum Answer {
 }
 
 /// The stand-in.
-pub struct Temporal(Served);
+pub struct TemporalStandin(Served);
 
-type Answers = Arc<dyn Fn(&Pause) -> Answer + Send + Sync>;
+type Answers = Arc<dyn Fn(&PauseRequest) -> TemporalAnswer + Send + Sync>;
 
-impl Temporal {
+impl TemporalStandin {
     /// Starts it.
     ///
     /// # Errors
     /// When there is no port to listen on.
-    pub async fn start(answers: impl Fn(&Pause) -> Answer + Send + Sync + 'static) -> std::io::Result<Self> {
+    pub async fn start(
+        answers: impl Fn(&PauseRequest) -> TemporalAnswer + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let answers: Answers = Arc::new(answers);
         Served::start(Router::new().fallback(answer).with_state(answers)).await.map(Self)
     }
@@ -92,7 +94,7 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response<Bo
             Some(asked) => {
                 let PatchScheduleRequest { namespace, schedule_id, patch } = asked;
                 let note = patch.unwrap_or_default().pause;
-                settle(answers(&Pause { namespace, schedule_id, note, authorization })).await
+                settle(answers(&PauseRequest { namespace, schedule_id, note, authorization })).await
             }
             None => refused(UNIMPLEMENTED, "the stand-in reads uncompressed messages only", None),
         },
@@ -100,11 +102,11 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response<Bo
     }
 }
 
-async fn settle(answer: Answer) -> Response<Body> {
+async fn settle(answer: TemporalAnswer) -> Response<Body> {
     match answer {
-        Answer::Done => done(),
-        Answer::Refused(status, message, details) => refused(status, message, details),
-        Answer::Silent => std::future::pending().await,
+        TemporalAnswer::Done => done(),
+        TemporalAnswer::Refused(status, message, details) => refused(status, message, details),
+        TemporalAnswer::Silent => std::future::pending().await,
     }
 }
 

@@ -1,17 +1,24 @@
-//! The index over sealed records: one counted index for every way in which the trail can be asked.
+//! Facets: the counted indexes over sealed records, one for each combination of filters of `GET
+//! /admin/audit`.
+//!
+//! This is the one place outside of the diff of projections that adds amounts to counters. A
+//! record never changes, so nothing is ever subtracted; and a record is added once, because its
+//! rows must not exist yet.
 
 use super::record::Record;
-use crate::commit::{Action, Condition, Write};
-use crate::ids::UserId;
-use crate::index::{self, Measure};
-use crate::item::{Attributes, Key};
-use crate::keys::{self, Index, Lane, Lanes, PK, Stream};
+use crate::projections::index::{self, Sums};
+use crate::storage::item::{Attributes, Key};
+use crate::storage::keys::{self, Index, Lane, Lanes, PK, StatusPartition};
+use crate::storage::write::{Action, Condition, Write};
+use crate::values::ids::UserId;
 use std::collections::BTreeMap;
 
-/// Records of one transaction: 4 rows and at most 8 counters each, of at most 100 items.
+/// The most records that one transaction indexes: each has 4 rows and at most 8 counters, and a
+/// transaction holds at most 100 items.
 pub const RECORDS_AT_ONCE: usize = 8;
 
-/// The facet that holds the records of a user, of an action, of both, or all records.
+/// The name of the facet for these filters: the requests of a user, for an action, both,
+/// or all requests.
 pub fn facet(user: Option<UserId>, action: Option<&str>) -> String {
     match (user, action) {
         (None, None) => "all".to_owned(),
@@ -21,7 +28,8 @@ pub fn facet(user: Option<UserId>, action: Option<&str>) -> String {
     }
 }
 
-fn facets(record: &Record) -> Vec<String> {
+/// The names of the facets that a record is in.
+fn facets_of(record: &Record) -> Vec<String> {
     let action = Some(record.entry.action.as_str());
     let user = record.entry.principal.user_id;
     let mut facets = vec![facet(None, None), facet(None, action)];
@@ -31,35 +39,41 @@ fn facets(record: &Record) -> Vec<String> {
     facets
 }
 
+/// Facets are not spread over lanes.
 fn lane() -> Lane {
     Lanes::ONE.of(&[])
 }
 
 /// The row of a record in a facet.
 fn row(record: &Record, facet: &str) -> Key {
-    Key { pk: keys::in_facet(facet, &keys::rows(Index::Audit, Stream::All, lane())), sk: record.key().sk }
+    Key {
+        pk: keys::in_facet(facet, &keys::rows(Index::Audit, StatusPartition::All, lane())),
+        sk: record.key().sk,
+    }
 }
 
-/// The row that exists once a record is indexed: a transaction writes all or none.
-pub fn mark(record: &Record) -> Key {
+/// The row that exists if and only if a record is indexed, because a transaction writes all of its
+/// items or none.
+pub fn indexed_row(record: &Record) -> Key {
     row(record, &facet(None, None))
 }
 
-/// The transaction that indexes some records, none of which may be indexed yet.
-pub fn plan(records: &[&Record]) -> Vec<Write> {
+/// The transaction that indexes some records, at most [`RECORDS_AT_ONCE`]. It fails if one of them
+/// is indexed already.
+pub fn index_writes(records: &[&Record]) -> Vec<Write> {
     let mut writes = Vec::new();
     let mut counters: BTreeMap<Key, BTreeMap<String, i128>> = BTreeMap::new();
     for record in records {
-        for facet in facets(record) {
+        for facet in facets_of(record) {
             let conditions = vec![Condition::Absent(PK.to_owned())];
             writes.push(Write {
                 key: row(record, &facet),
                 action: Action::Put(Attributes::new()),
                 conditions,
             });
-            let counted =
-                index::contributions(Index::Audit, lane(), record.entry.at, None, &[(Measure::All, 1)]);
-            for (key, attribute, amount) in counted {
+            let sums = Sums::population(1);
+            let amounts = index::node_amounts(Index::Audit, lane(), record.entry.at, None, &sums);
+            for (key, attribute, amount) in amounts {
                 let key = Key { pk: keys::in_facet(&facet, &key.pk), ..key };
                 *counters.entry(key).or_default().entry(attribute).or_default() += amount;
             }
@@ -79,11 +93,10 @@ mod tests {
     use super::*;
     use crate::audit::record::Chain;
     use crate::audit::record::tests::{AT, entry};
-    use crate::time::DAY;
+    use crate::values::time::DAY;
 
     #[test]
-    fn a_transaction_holds_at_most_a_hundred_items() {
-        // The worst case: no two records share a counter.
+    fn a_transaction_of_records_that_share_no_counter_holds_at_most_a_hundred_items() {
         let links: Vec<_> = (0..8_i64)
             .map(|i| {
                 let at = AT.plus(-40 * DAY * i);
@@ -94,8 +107,9 @@ mod tests {
             .collect();
         let records: Vec<_> = links.iter().map(|link| &link.record).collect();
         assert_eq!(records.len(), RECORDS_AT_ONCE);
-        assert_eq!(plan(&records).len(), 96);
-        let keys: std::collections::BTreeSet<_> = plan(&records).into_iter().map(|write| write.key).collect();
+        let writes = index_writes(&records);
+        assert_eq!(writes.len(), 96);
+        let keys: std::collections::BTreeSet<_> = writes.into_iter().map(|write| write.key).collect();
         assert_eq!(keys.len(), 96, "no item twice");
     }
 }

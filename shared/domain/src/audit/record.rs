@@ -1,19 +1,18 @@
-//! Records and the chains that they form.
+//! Records: what is recorded of a request, and the chains that records form.
 
-use crate::ids::{ClerkUserId, Digest, KeyId, UserId};
-use crate::item::{Attributes, Item, Key, Value};
-use crate::keys;
-use crate::time::{Hour, MINUTE, Timestamp};
+use crate::storage::item::{Attributes, Item, Key, Value};
+use crate::storage::keys;
+use crate::values::ids::{ChainId, ClerkUserId, Digest, KeyId, UserId};
+use crate::values::time::{MINUTE, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
-/// The attribute that holds a record's text.
+/// The attribute with the text of a record.
 const RECORD: &str = "record";
-/// Longest text that a client can put into a record, in characters.
+/// The most characters of a text that is recorded as the client sent it.
 const MAX_CHARS: usize = 256;
 
-/// Who asked: what is known of it by the time it is refused or answered.
+/// The caller, as far as they are known when the request is refused or answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Principal {
     /// The user.
@@ -22,35 +21,35 @@ pub struct Principal {
     pub clerk_user_id: Option<ClerkUserId>,
     /// The API key.
     pub key_id: Option<KeyId>,
-    /// Who acts in the user's name, if another does: an id at the identity provider.
+    /// The id at the identity provider of a person who acts in the name of the user.
     pub impersonator: Option<String>,
 }
 
-/// What a principal asks with.
+/// The kind of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub enum Method {
+pub enum AuthMethod {
     /// An API key.
     ApiKey,
     /// A session token.
     Session,
 }
 
-/// What is recorded of one request.
+/// What is recorded of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When the record was made.
     pub at: Timestamp,
-    /// Who asked.
+    /// The caller.
     pub principal: Principal,
-    /// With what.
-    pub method: Method,
-    /// For what: an endpoint's action, such as `stats.read`.
+    /// The kind of the caller's credentials.
+    pub method: AuthMethod,
+    /// The action of the endpoint, such as `stats.read`.
     pub action: String,
-    /// Upon whom or what, if the action has a target: its id.
+    /// The id of the target user, for requests about a single user.
     pub target: Option<String>,
-    /// The parameters as the server understood them; of malformed ones only the names, as `invalid`.
+    /// The parameters as the server understood them; the names of malformed ones as `invalid`.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub parameters: serde_json::Value,
     /// The status of the answer.
@@ -60,67 +59,22 @@ pub struct Entry {
     pub request_id: String,
     /// The client's address.
     pub source: Option<String>,
-    /// The client's name for itself, without what looks like a credential or an email address.
+    /// The client's `User-Agent`, without words that look like a credential or an email address.
     pub user_agent: Option<String>,
-    /// How long it took, in milliseconds.
+    /// How long the request took, in milliseconds.
     pub duration_ms: u64,
 }
 
-/// A text of the client's: cut to 256 characters, and without words that look like a credential or an email address.
-pub fn harmless(text: &str) -> String {
+/// A text of the client in the form in which it is recorded: cut to 256 characters, and each word
+/// replaced by `[redacted]` that looks like an API key, a token or an email address.
+pub fn redacted(text: &str) -> String {
     let cut: String = text.chars().take(MAX_CHARS).collect();
-    let secret = |word: &str| word.contains('@') || word.contains("sk_") || word.contains("eyJ");
-    let words = cut.split(' ').map(|word| if secret(word) { "[redacted]" } else { word });
+    let is_secret = |word: &str| word.contains('@') || word.contains("sk_") || word.contains("eyJ");
+    let words = cut.split(' ').map(|word| if is_secret(word) { "[redacted]" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A chain's name: the hour in which it began, then what makes it unique.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChainId {
-    hour: Hour,
-    unique: String,
-}
-
-impl ChainId {
-    /// `unique` must be like no other: 1 to 64 letters and digits.
-    pub fn new(hour: Hour, unique: &str) -> Self {
-        Self { hour, unique: unique.to_owned() }
-    }
-
-    /// Reads the printed form.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (hour, unique) = text.split_once('-')?;
-        let plain = (1..=64).contains(&unique.len()) && unique.bytes().all(|b| b.is_ascii_alphanumeric());
-        let id = Self::new(keys::parse_hour(hour)?, unique);
-        (plain && id.to_string() == text).then_some(id)
-    }
-
-    /// The hour in which it began; all its records lie in that hour.
-    pub const fn hour(&self) -> Hour {
-        self.hour
-    }
-}
-
-impl fmt::Display for ChainId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", keys::yyyymmddhh(self.hour), self.unique)
-    }
-}
-
-impl Serialize for ChainId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ChainId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("not the name of a chain"))
-    }
-}
-
-/// A record: an entry in its place in a chain.
+/// A record: an entry and its position in a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The chain.
@@ -131,27 +85,28 @@ pub struct Record {
     pub previous: Digest,
     /// What is recorded.
     #[serde(flatten)]
-    pub entry: Entry,
+    pub entry: AuditEntry,
 }
 
 impl Record {
-    /// The name under which it is listed.
+    /// Its id in the list of requests: `<chain>-<number>`.
     pub fn id(&self) -> String {
         format!("{}-{}", self.chain, self.seq)
     }
 
-    /// Where it is stored.
+    /// The key of its item.
     pub fn key(&self) -> Key {
         keys::audit_record(&self.chain, self.seq, self.entry.at)
     }
 }
 
-/// A record with the text that stands for it.
+/// A link of a chain: a record with its text. The stored text is what is hashed, so no canonical
+/// form has to be agreed on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// The record.
     pub record: Record,
-    /// Its text: what is stored, and what its digest is of.
+    /// Its JSON text, as stored and hashed.
     pub text: String,
 }
 
@@ -160,12 +115,13 @@ impl Link {
         Ok(Self { text: serde_json::to_string(&record)?, record })
     }
 
-    /// Reads a stored item; `None` if it is no record, or not the one that its key says.
+    /// Reads a stored item. `None` if it is no record, does not lie under the key of its record,
+    /// or lies outside of the hour of its chain.
     pub fn load(item: &Item) -> Option<Self> {
         let text = item.text(RECORD)?;
         let record: Record = serde_json::from_str(text).ok()?;
-        let in_its_hour = record.entry.at.hour() == record.chain.hour();
-        (in_its_hour && record.key() == item.key).then(|| Self { record, text: text.to_owned() })
+        let in_hour_of_chain = record.entry.at.hour() == record.chain.hour();
+        (in_hour_of_chain && record.key() == item.key).then(|| Self { record, text: text.to_owned() })
     }
 
     /// The item to store.
@@ -174,13 +130,13 @@ impl Link {
         Item { key: self.record.key(), attributes }
     }
 
-    /// What the next record names as its previous.
+    /// The digest that the next record names as `previous`.
     pub fn digest(&self) -> Digest {
         Digest::of(self.text.as_bytes())
     }
 }
 
-/// A chain as its only writer knows it.
+/// The end of a chain, kept by the one instance that writes the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     id: ChainId,
@@ -190,26 +146,30 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A new chain, for the hour of `at`.
+    /// Begins a chain in the hour of `at`. `unique` must differ from that of every other
+    /// chain of the hour.
     pub fn start(at: Timestamp, unique: &str) -> Self {
         let id = ChainId::new(at.hour(), unique);
         Self { id, next: 0, previous: Digest::none(), last: at }
     }
 
-    /// Whether a record made at this time belongs to it; else a new one must be started. A clock that was set back
-    /// by more than a minute starts one too: times within a chain never run backwards.
-    pub fn takes(&self, at: Timestamp) -> bool {
-        at.hour() <= self.id.hour && at.plus(MINUTE) >= self.last
+    /// Whether a record of this time may be added; otherwise a new chain must be begun. That is so
+    /// from the next hour on, and if the clock was set back by more than a minute.
+    pub fn accepts(&self, at: Timestamp) -> bool {
+        at.hour() <= self.id.hour() && at.plus(MINUTE) >= self.last
     }
 
-    /// The next link. Times never run backwards within a chain.
-    pub fn link(&self, entry: Entry) -> Result<Link, serde_json::Error> {
-        let entry = Entry { at: entry.at.max(self.last), ..entry };
+    /// The next link of the chain. Its time is at least that of the link before it.
+    ///
+    /// # Errors
+    /// If the entry cannot be written as JSON.
+    pub fn link(&self, entry: AuditEntry) -> Result<Link, serde_json::Error> {
+        let entry = AuditEntry { at: entry.at.max(self.last), ..entry };
         Link::new(Record { chain: self.id.clone(), seq: self.next, previous: self.previous.clone(), entry })
     }
 
-    /// The link is stored.
-    pub fn follow(&mut self, link: &Link) {
+    /// Makes a link the end of the chain; to be called once it is stored.
+    pub fn advance(&mut self, link: &Link) {
         self.next = link.record.seq + 1;
         self.previous = link.digest();
         self.last = link.record.entry.at;
@@ -223,14 +183,14 @@ pub(crate) mod tests {
 
     pub(crate) const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
-    pub(crate) fn entry(at: Timestamp, action: &str) -> Entry {
-        Entry {
+    pub(crate) fn entry(at: Timestamp, action: &str) -> AuditEntry {
+        AuditEntry {
             at,
             principal: Principal {
                 user_id: UserId::parse("00000000-0000-0000-0000-0000000000ad"),
                 ..Principal::default()
             },
-            method: Method::ApiKey,
+            method: AuthMethod::ApiKey,
             action: action.to_owned(),
             target: None,
             parameters: json!({ "hours": 24 }),
@@ -243,10 +203,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_link_comes_back_as_it_was_stored_and_only_in_its_place() {
+    fn a_link_reads_back_as_it_was_stored_and_only_under_its_own_key() {
         let mut chain = Chain::start(AT, "abc");
         let first = chain.link(entry(AT, "stats.read")).unwrap();
-        chain.follow(&first);
+        chain.advance(&first);
         let second = chain.link(entry(AT.plus(-5_000), "users.list")).unwrap();
         assert_eq!(second.record.previous, first.digest());
         assert_eq!(second.record.entry.at, AT, "times do not run backwards");
@@ -257,21 +217,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_chain_ends_with_its_hour() {
+    fn a_chain_ends_with_its_hour_and_when_the_clock_is_set_back() {
         let chain = Chain::start(AT, "abc");
-        assert!(chain.takes(AT.plus(60_000)) && chain.takes(AT.plus(-60_000)));
-        assert!(!chain.takes(AT.plus(3_600_000)) && !chain.takes(AT.plus(-60_001)));
+
+        assert!(chain.accepts(AT.plus(60_000)) && chain.accepts(AT.plus(-60_000)));
+        assert!(!chain.accepts(AT.plus(3_600_000)) && !chain.accepts(AT.plus(-60_001)));
     }
 
     #[test]
-    fn what_looks_like_a_credential_is_left_out() {
+    fn words_that_look_like_credentials_or_emails_are_redacted() {
         let agent = "curl/8 key=sk_live_0123 eyJhbGciOi.x me@example.com ok";
-        assert_eq!(harmless(agent), "curl/8 [redacted] [redacted] [redacted] ok");
-        assert_eq!(harmless(&"é".repeat(300)).chars().count(), 256);
+        assert_eq!(redacted(agent), "curl/8 [redacted] [redacted] [redacted] ok");
+        assert_eq!(redacted(&"é".repeat(300)).chars().count(), 256);
     }
 
     #[test]
-    fn only_the_printed_form_of_a_chains_name_is_read() {
+    fn only_the_printed_form_of_a_chain_id_is_read() {
         assert_eq!(ChainId::parse("2026033110-abc").unwrap().to_string(), "2026033110-abc");
         for wrong in
             ["2026033124-abc", "2026033110-", "2026033110-a#b", "202603311-abc", "2026033110", "+026033110-a"]

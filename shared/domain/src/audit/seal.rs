@@ -1,10 +1,10 @@
-//! Seals: a signed statement about the heads of all chains, each naming the one before it.
+//! Seals: signed statements about the heads of all chains. Each names the statement before it.
 
-use super::record::{ChainId, Link};
-use crate::ids::Digest;
-use crate::item::{Attributes, Item, Value};
-use crate::keys;
-use crate::time::{MINUTE, Timestamp};
+use super::record::Link;
+use crate::storage::item::{Attributes, Item, Value};
+use crate::storage::keys;
+use crate::values::ids::{ChainId, Digest};
+use crate::values::time::{MINUTE, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -12,27 +12,29 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// A record is stored within this long of its time; what is older and in no seal has no business there.
-pub const SETTLED: i64 = 10 * MINUTE;
-/// Without new records the last seal is confirmed by an empty one after this long.
+/// The longest time between the time of a record and its storing, in milliseconds. A record that
+/// is older and in no seal is a fault.
+pub const MAX_RECORD_DELAY: i64 = 10 * MINUTE;
+/// The time after which an empty seal confirms the last one if there are no new records,
+/// in milliseconds.
 pub const HEARTBEAT: i64 = 10 * MINUTE;
 
 const STATEMENT: &str = "statement";
 const HEADS: &str = "heads";
 const SIGNATURE: &str = "signature";
 
-/// How far a chain is sealed.
+/// The last sealed record of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The chain.
     pub chain: ChainId,
-    /// The number of its last sealed record.
+    /// The number of the record.
     pub seq: u64,
-    /// The digest of that record.
+    /// The digest of the record.
     pub digest: Digest,
 }
 
-/// What is signed.
+/// The statement that a seal signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// Its number, from 0.
@@ -41,33 +43,36 @@ pub struct Statement {
     pub at: Timestamp,
     /// The digest of the statement before it; zeros for the first.
     pub previous: Digest,
-    /// Records that it adds to what was sealed before.
+    /// The number of records that it seals and no seal before it did.
     pub records: u64,
-    /// Merkle root over the heads of the chains that grew.
+    /// The Merkle root over the heads of the chains that grew.
     pub root: Digest,
-    /// The key it is signed with, by [`key_id`].
+    /// The id of the key that signs it; see [`key_id`].
     pub key: String,
 }
 
 /// A seal as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
-    /// What it says.
+    /// The statement.
     pub statement: Statement,
-    /// The statement's text: what is signed, and what its digest is of.
+    /// The JSON text of the statement, as signed and hashed.
     pub text: String,
-    /// The heads, by chain.
+    /// The heads of the chains that grew.
     pub heads: Vec<Head>,
-    /// Ed25519 over the text.
+    /// The Ed25519 signature of the text.
     pub signature: Vec<u8>,
 }
 
-/// A name for a key: the first 16 hexadecimal digits of the SHA-256 of its 32 bytes.
+/// The id of a key: the first 16 hexadecimal digits of the SHA-256 of its 32 bytes.
 pub fn key_id(key: &VerifyingKey) -> String {
     Digest::of(key.as_bytes()).as_str().chars().take(16).collect()
 }
 
-/// The Merkle root of RFC 6962 (section 2.1) over the JSON texts of the heads.
+/// The Merkle root of RFC 6962 (section 2.1) over the JSON texts of some heads.
+///
+/// # Errors
+/// If a head cannot be written as JSON.
 pub fn merkle_root(heads: &[Head]) -> Result<Digest, serde_json::Error> {
     let leaf = |head: &Head| {
         let text = serde_json::to_vec(head)?;
@@ -95,7 +100,11 @@ fn root_of(leaves: &[[u8; 32]]) -> [u8; 32] {
 }
 
 impl Statement {
-    /// The statement after `last`, about these heads.
+    /// The statement that follows the seal `last`; the first one without it. Its time is at least
+    /// that of `last`.
+    ///
+    /// # Errors
+    /// If a head cannot be written as JSON.
     pub fn after(
         last: Option<&Seal>,
         heads: &[Head],
@@ -115,17 +124,23 @@ impl Statement {
 }
 
 impl Seal {
-    /// A statement with its signature.
+    /// A seal from the text of its statement.
+    ///
+    /// # Errors
+    /// If the text is no statement.
     pub fn new(text: String, heads: Vec<Head>, signature: Vec<u8>) -> Result<Self, serde_json::Error> {
         Ok(Self { statement: serde_json::from_str(&text)?, text, heads, signature })
     }
 
-    /// What the next seal names as its previous.
+    /// The digest that the next statement names as `previous`.
     pub fn digest(&self) -> Digest {
         Digest::of(self.text.as_bytes())
     }
 
     /// The item to store.
+    ///
+    /// # Errors
+    /// If a head cannot be written as JSON.
     pub fn item(&self) -> Result<Item, serde_json::Error> {
         let texts = [
             (STATEMENT, self.text.clone()),
@@ -137,7 +152,7 @@ impl Seal {
         Ok(Item { key: keys::audit_seal(self.statement.seal), attributes })
     }
 
-    /// Reads a stored item; `None` if it is no seal, or not the one that its key says.
+    /// Reads a stored item; `None` if it is no seal, or does not lie under the key of its number.
     pub fn load(item: &Item) -> Option<Self> {
         let text = item.text(STATEMENT)?.to_owned();
         let heads = serde_json::from_str(item.text(HEADS)?).ok()?;
@@ -146,7 +161,7 @@ impl Seal {
         (keys::audit_seal(seal.statement.seal) == item.key).then_some(seal)
     }
 
-    /// Whether one of these keys signed it.
+    /// Whether it was signed with one of these keys, and with the one that it names.
     pub fn is_signed_by(&self, keys: &[VerifyingKey]) -> bool {
         let Ok(signature) = Signature::from_slice(&self.signature) else { return false };
         let named = keys.iter().filter(|key| key_id(key) == self.statement.key);
@@ -154,48 +169,49 @@ impl Seal {
     }
 }
 
-/// How far each chain is sealed.
-pub type Sealed = BTreeMap<ChainId, Head>;
+/// The last sealed record of each chain.
+pub type SealedHeads = BTreeMap<ChainId, Head>;
 
-/// Stored records that continue what is sealed, and what is in their way.
+/// The records that can be sealed next.
 #[derive(Debug, Default)]
-pub struct Fresh {
-    /// The links to seal next, chain by chain in order.
+pub struct SealableRecords {
+    /// The records, chain by chain and in the order of each chain.
     pub links: Vec<Link>,
-    /// The heads of the chains that grow.
+    /// The new heads of their chains.
     pub heads: Vec<Head>,
-    /// Chains whose next record is not there, or does not continue what is.
+    /// The chains whose next record is missing, or does not continue the chain.
     pub broken: Vec<ChainId>,
 }
 
-/// What is to be sealed next of some records. A record that does not continue its chain is passed over with all
-/// that follow it: it may be on its way, or was tampered with.
-pub fn fresh(sealed: &Sealed, records: Vec<Link>) -> Fresh {
+/// Which of some stored records can be sealed next. A record that does not continue its chain is
+/// left out with all that follow it: the record before it may still be on its way, or was
+/// tampered with.
+pub fn sealable(sealed: &SealedHeads, records: Vec<Link>) -> SealableRecords {
     let mut chains: BTreeMap<ChainId, Vec<Link>> = BTreeMap::new();
     for link in records {
         chains.entry(link.record.chain.clone()).or_default().push(link);
     }
-    let mut fresh = Fresh::default();
+    let mut sealable = SealableRecords::default();
     for (chain, mut links) in chains {
-        // Of two with one number the second continues nothing.
+        // Of two records with the same number the second one does not continue the chain.
         links.sort_by_key(|link| link.record.seq);
-        let known = sealed.get(&chain);
-        let mut next = known.map_or(0, |head| head.seq.saturating_add(1));
-        let mut previous = known.map_or_else(Digest::none, |head| head.digest.clone());
-        let before = fresh.links.len();
-        for link in links.into_iter().filter(|link| known.is_none_or(|head| link.record.seq > head.seq)) {
+        let head = sealed.get(&chain);
+        let mut next = head.map_or(0, |head| head.seq.saturating_add(1));
+        let mut previous = head.map_or_else(Digest::none, |head| head.digest.clone());
+        let before = sealable.links.len();
+        for link in links.into_iter().filter(|link| head.is_none_or(|head| link.record.seq > head.seq)) {
             if link.record.seq != next || link.record.previous != previous {
-                fresh.broken.push(chain.clone());
+                sealable.broken.push(chain.clone());
                 break;
             }
             (next, previous) = (next + 1, link.digest());
-            fresh.links.push(link);
+            sealable.links.push(link);
         }
-        if fresh.links.len() > before {
-            fresh.heads.push(Head { chain, seq: next - 1, digest: previous });
+        if sealable.links.len() > before {
+            sealable.heads.push(Head { chain, seq: next - 1, digest: previous });
         }
     }
-    fresh
+    sealable
 }
 
 #[cfg(test)]
@@ -203,8 +219,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_is_that_of_rfc_6962() {
-        // Computed with another program, from the leaves "", 00, 10, 2021, 3031, 40414243 and more of RFC 6962's test vectors.
+    fn the_merkle_root_is_that_of_rfc_6962() {
+        // Computed with another program, from the leaves "", 00, 10, 2021, 3031, 40414243 and more
+        // of RFC 6962's test vectors.
         let leaf = |bytes: &[u8]| -> [u8; 32] {
             Sha256::new().chain_update([0]).chain_update(bytes).finalize().into()
         };

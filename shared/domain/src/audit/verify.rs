@@ -1,135 +1,80 @@
-//! The offline check: is the trail whole, in order and unchanged?
+//! The offline verification: is the trail complete, in order and unchanged? (docs/guide/audit.md)
 
-use super::record::{ChainId, Link};
-use super::seal::{HEARTBEAT, Head, SETTLED, Seal, Sealed, merkle_root};
-use crate::ids::Digest;
-use crate::item::Item;
-use crate::keys::{self, AUDIT_SEALS};
-use crate::time::{Hour, Timestamp};
+mod fault;
+#[cfg(test)]
+mod tests;
+
+use super::record::Link;
+use super::seal::{HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealedHeads, merkle_root};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, AUDIT_SEALS};
+use crate::values::ids::{ChainId, Digest};
+use crate::values::time::{Hour, Timestamp};
 use ed25519_dalek::VerifyingKey;
+pub use fault::{TrailFault, TrailFaultKind};
 use std::collections::BTreeMap;
-use std::fmt;
 
-/// One thing that is wrong, and the time to which it belongs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// When: of a record its time, of a seal when it was made, of what is missing when it must have been.
-    pub at: Timestamp,
-    /// What.
-    pub what: What,
-}
-
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// An item is neither record nor seal, or not the one that its key says.
-    Unreadable(String),
-    /// So many seals are missing, from this number on.
-    SealsMissing(u64, u64),
-    /// Nothing was sealed any more, although there are later records or it is later by now.
-    SealingStopped,
-    /// A seal is not signed by a known key.
-    SealForged(u64),
-    /// A seal does not name the one before it.
-    SealOutOfPlace(u64),
-    /// A seal's heads are not those that were signed.
-    HeadsChanged(u64),
-    /// The seal that was expected is not there, or is another.
-    SealNotFound(u64),
-    /// There are two records of one number in a chain.
-    RecordTwice(ChainId, u64),
-    /// A record is missing.
-    RecordMissing(ChainId, u64),
-    /// A record, or one before it in its chain, is not what was sealed, or not what the next one follows.
-    RecordChanged(ChainId, u64),
-    /// A record is old enough to be sealed, and is not.
-    RecordUnsealed(ChainId, u64),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.at)?;
-        match &self.what {
-            What::Unreadable(key) => write!(f, "item {key} is no record or seal, or lies in the wrong place"),
-            What::SealsMissing(number, 1) => write!(f, "seal {number} is missing"),
-            What::SealsMissing(number, count) => {
-                write!(f, "{count} seals are missing from number {number} on")
-            }
-            What::SealingStopped => write!(f, "nothing was sealed from here on"),
-            What::RecordTwice(chain, seq) => write!(f, "record {chain}-{seq} is there twice"),
-            What::SealForged(number) => write!(f, "seal {number} is not signed by a key that was given"),
-            What::SealOutOfPlace(number) => write!(f, "seal {number} does not follow the seal before it"),
-            What::HeadsChanged(number) => {
-                write!(f, "seal {number}: its heads are not those that were signed")
-            }
-            What::SealNotFound(number) => write!(f, "seal {number} is not the one that was expected"),
-            What::RecordMissing(chain, seq) => write!(f, "record {chain}-{seq} is missing"),
-            What::RecordChanged(chain, seq) => {
-                write!(f, "record {chain}-{seq}, or one before it in its chain, was changed")
-            }
-            What::RecordUnsealed(chain, seq) => write!(f, "record {chain}-{seq} is in no seal"),
-        }
-    }
-}
-
-/// What a check found.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Records that were checked.
+pub struct TrailReport {
+    /// The number of records that were checked.
     pub records: u64,
-    /// Of those, the ones that are too new to be sealed.
+    /// How many of them come after the last seal of their chain.
     pub unsealed: u64,
-    /// Seals that were checked.
+    /// The number of seals that were checked.
     pub seals: u64,
-    /// When the last seal was made, with its number and digest.
+    /// The last seal: when it was made, its number and its digest.
     pub last: Option<(Timestamp, u64, Digest)>,
-    /// What is wrong, the earliest first.
-    pub faults: Vec<Fault>,
+    /// The faults, the earliest first; none if the trail is intact.
+    pub faults: Vec<TrailFault>,
 }
 
-/// Which part of the trail to check: the chains that began in these hours. Seals are always checked from the first.
+/// Which part of the trail to verify: the chains that began in these hours. Seals are verified
+/// from the first one on in any case.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Span {
+pub struct HourSpan {
     /// From this hour on.
     pub from: Option<Hour>,
-    /// Up to this hour, not included.
+    /// Up to this hour, exclusive.
     pub to: Option<Hour>,
 }
 
-impl Span {
-    /// Whether an hour lies in it.
-    pub fn holds(&self, hour: Hour) -> bool {
+impl HourSpan {
+    /// Whether an hour lies in the span.
+    pub fn contains(&self, hour: Hour) -> bool {
         self.from.is_none_or(|from| hour >= from) && self.to.is_none_or(|to| hour < to)
     }
 }
 
-/// What is kept of a record: enough to check it, and no more.
+/// What the verification keeps of a record.
 #[derive(Debug)]
-struct Kept {
+struct RecordDigest {
     at: Timestamp,
     previous: Digest,
     digest: Digest,
 }
 
-/// Takes in the items of the audit table in any order.
+/// Verifies an audit trail from the items of its table, given in any order.
 #[derive(Debug, Default)]
-pub struct Verifier {
-    span: Span,
-    records: BTreeMap<ChainId, BTreeMap<u64, Kept>>,
+pub struct TrailVerifier {
+    span: HourSpan,
+    records: BTreeMap<ChainId, BTreeMap<u64, RecordDigest>>,
     seals: BTreeMap<u64, Seal>,
-    faults: Vec<Fault>,
+    faults: Vec<TrailFault>,
 }
 
-impl Verifier {
-    /// Checks a part of the trail.
-    pub fn new(span: Span) -> Self {
+impl TrailVerifier {
+    /// Begins the verification of a part of the trail.
+    pub fn new(span: HourSpan) -> Self {
         Self { span, ..Self::default() }
     }
 
-    /// Takes in an item.
+    /// Adds an item of the table.
     pub fn add(&mut self, item: &Item) {
-        let unreadable =
-            |at| Fault { at, what: What::Unreadable(format!("{} / {}", item.key.pk, item.key.sk)) };
+        let unreadable = |at| TrailFault {
+            at,
+            kind: TrailFaultKind::UnreadableItem(format!("{} / {}", item.key.pk, item.key.sk)),
+        };
         if item.key.pk == AUDIT_SEALS {
             match Seal::load(item) {
                 Some(seal) => drop(self.seals.insert(seal.statement.seal, seal)),
@@ -138,35 +83,41 @@ impl Verifier {
             return;
         }
         let hour = keys::parse_audit_records(&item.key.pk);
-        if hour.is_some_and(|hour| !self.span.holds(hour)) {
+        if hour.is_some_and(|hour| !self.span.contains(hour)) {
             return;
         }
         match Link::load(item) {
-            Some(link) => {
-                let kept =
-                    Kept { at: link.record.entry.at, digest: link.digest(), previous: link.record.previous };
-                let (chain, seq) = (link.record.chain, link.record.seq);
-                let records = self.records.entry(chain.clone()).or_default();
-                // The same line twice, as of two exports put together, is no fault.
-                if let Some(other) = records.get(&seq).filter(|other| other.digest != kept.digest) {
-                    let at = other.at.min(kept.at);
-                    self.faults.push(Fault { at, what: What::RecordTwice(chain, seq) });
-                } else {
-                    records.insert(seq, kept);
-                }
-            }
+            Some(link) => self.add_record(link),
             None => self.faults.push(unreadable(hour.map_or(Timestamp::EARLIEST, Hour::start))),
         }
     }
 
-    /// The verdict. `expected` is a seal that was noted elsewhere, by number and digest: with it, a trail whose end
-    /// was cut off together with its seals is found out, too. `now` is the present, of a trail that is being written.
+    fn add_record(&mut self, link: Link) {
+        let digest = link.digest();
+        let record = RecordDigest { at: link.record.entry.at, digest, previous: link.record.previous };
+        let (chain, seq) = (link.record.chain, link.record.seq);
+        let records = self.records.entry(chain.clone()).or_default();
+        // The same record twice is no fault: two exports may have been put together.
+        if let Some(other) = records.get(&seq).filter(|other| other.digest != record.digest) {
+            let at = other.at.min(record.at);
+            self.faults.push(TrailFault { at, kind: TrailFaultKind::RecordTwice(chain, seq) });
+        } else {
+            records.insert(seq, record);
+        }
+    }
+
+    /// Verifies what was added.
+    ///
+    /// `expected` is a seal by number and digest that was noted outside of the table. It is the
+    /// only way to detect that the end of a trail was removed together with its seals. `now` is
+    /// the present time, for a trail that is still being written: with it, sealing that has
+    /// stopped is a fault.
     pub fn finish(
         mut self,
         keys: &[VerifyingKey],
         expected: Option<(u64, &Digest)>,
         now: Option<Timestamp>,
-    ) -> Report {
+    ) -> TrailReport {
         let sealed = self.check_seals(keys);
         self.check_links();
         self.check_sealed(&sealed);
@@ -180,13 +131,13 @@ impl Verifier {
             && self.seals.get(&number).is_none_or(|seal| seal.digest() != *digest)
         {
             let at = last.as_ref().map_or(Timestamp::EARLIEST, |(at, ..)| *at);
-            self.faults.push(Fault { at, what: What::SealNotFound(number) });
+            self.faults.push(TrailFault { at, kind: TrailFaultKind::SealNotFound(number) });
         }
         self.check_sealing(last.as_ref().map(|(at, ..)| *at), now);
         self.faults.sort();
         self.faults.dedup();
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        Report {
+        TrailReport {
             records: count(self.records.values().map(BTreeMap::len).sum()),
             unsealed,
             seals: count(self.seals.len()),
@@ -195,29 +146,30 @@ impl Verifier {
         }
     }
 
-    /// Each seal by itself and after the one before it; how far each chain was sealed, seal by seal.
+    /// Checks each seal, and that it follows the one before it. Returns the heads of all seals,
+    /// with the times of the seals.
     fn check_seals(&mut self, keys: &[VerifyingKey]) -> Vec<(Timestamp, Head)> {
         let (mut expected, mut previous) = (0, Digest::none());
-        let (mut heads, mut sealed) = (Vec::new(), Sealed::new());
+        let (mut heads, mut sealed) = (Vec::new(), SealedHeads::new());
         for seal in self.seals.values() {
             let (number, at) = (seal.statement.seal, seal.statement.at);
-            let mut fault = |what| self.faults.push(Fault { at, what });
+            let mut fault = |kind| self.faults.push(TrailFault { at, kind });
             if number > expected {
-                fault(What::SealsMissing(expected, number - expected));
+                fault(TrailFaultKind::SealsMissing(expected, number - expected));
             }
             if expected == number && seal.statement.previous != previous {
-                fault(What::SealOutOfPlace(number));
+                fault(TrailFaultKind::SealOutOfPlace(number));
             }
             if !seal.is_signed_by(keys) {
-                fault(What::SealForged(number));
+                fault(TrailFaultKind::SealForged(number));
             }
-            let grown = |head| grown(&mut sealed, head);
-            let records = seal.heads.iter().map(grown).try_fold(0_u64, |sum, of| sum.checked_add(of?));
+            let added = |head| added_records(&mut sealed, head);
+            let records = seal.heads.iter().map(added).try_fold(0_u64, |sum, added| sum.checked_add(added?));
             let root = merkle_root(&seal.heads).ok();
             if root != Some(seal.statement.root.clone())
                 || (expected == number && records != Some(seal.statement.records))
             {
-                fault(What::HeadsChanged(number));
+                fault(TrailFaultKind::HeadsChanged(number));
             }
             heads.extend(seal.heads.iter().map(|head| (at, head.clone())));
             (expected, previous) = (number.saturating_add(1), seal.digest());
@@ -225,57 +177,60 @@ impl Verifier {
         heads
     }
 
-    /// Each record after the one before it in its chain.
+    /// Checks that each record follows the one before it in its chain.
     fn check_links(&mut self) {
         for (chain, records) in &self.records {
             let (mut next, mut before, mut previous) = (0, chain.hour().start(), Digest::none());
             for (seq, record) in records {
                 if *seq > next {
-                    let what = What::RecordMissing(chain.clone(), next);
-                    self.faults.push(Fault { at: before, what });
+                    let kind = TrailFaultKind::RecordMissing(chain.clone(), next);
+                    self.faults.push(TrailFault { at: before, kind });
                 } else if record.previous != previous {
-                    let changed = seq.saturating_sub(1);
-                    self.faults.push(Fault { at: before, what: What::RecordChanged(chain.clone(), changed) });
+                    let kind = TrailFaultKind::RecordChanged(chain.clone(), seq.saturating_sub(1));
+                    self.faults.push(TrailFault { at: before, kind });
                 }
                 (next, before, previous) = (seq.saturating_add(1), record.at, record.digest.clone());
             }
         }
     }
 
-    /// Everything that was sealed is still there, as it was.
+    /// Checks that every sealed record still exists and is unchanged.
     fn check_sealed(&mut self, heads: &[(Timestamp, Head)]) {
         for (at, Head { chain, seq, digest }) in heads {
-            if !self.span.holds(chain.hour()) {
+            if !self.span.contains(chain.hour()) {
                 continue;
             }
             let records = self.records.get(chain);
             let fault = match records.and_then(|records| records.get(seq)) {
                 Some(record) if record.digest == *digest => continue,
-                Some(record) => Fault { at: record.at, what: What::RecordChanged(chain.clone(), *seq) },
+                Some(record) => {
+                    TrailFault { at: record.at, kind: TrailFaultKind::RecordChanged(chain.clone(), *seq) }
+                }
                 None => {
-                    // The first that is missing of those up to the head.
-                    let first =
+                    let first_missing =
                         (0..*seq).find(|seq| records.is_none_or(|records| !records.contains_key(seq)));
-                    let what = What::RecordMissing(chain.clone(), first.unwrap_or(*seq));
-                    let known = records.and_then(|records| records.values().next_back());
-                    Fault { at: known.map_or(chain.hour().start(), |record| record.at).min(*at), what }
+                    let kind = TrailFaultKind::RecordMissing(chain.clone(), first_missing.unwrap_or(*seq));
+                    let last = records.and_then(|records| records.values().next_back());
+                    TrailFault { at: last.map_or(chain.hour().start(), |record| record.at).min(*at), kind }
                 }
             };
             self.faults.push(fault);
         }
     }
 
-    /// Sealing goes on as long as there are records, and confirms the last seal when there are none.
+    /// Checks that sealing has not stopped: without new records an empty seal
+    /// confirms the last one.
     fn check_sealing(&mut self, last: Option<Timestamp>, now: Option<Timestamp>) {
         let times = || self.records.values().flat_map(BTreeMap::values).map(|record| record.at);
         let Some(since) = last.or_else(|| times().min()) else { return };
         let latest = times().chain(now).max().unwrap_or(since);
-        if latest > since.plus(HEARTBEAT + SETTLED) {
-            self.faults.push(Fault { at: since, what: What::SealingStopped });
+        if latest > since.plus(HEARTBEAT + MAX_RECORD_DELAY) {
+            self.faults.push(TrailFault { at: since, kind: TrailFaultKind::SealingStopped });
         }
     }
 
-    /// Counts the records after the last seal; older ones that are in no seal are faults.
+    /// Counts the records that come after the last seal of their chain. One that the last seal
+    /// should have covered is a fault.
     fn count_unsealed(&mut self, heads: &[(Timestamp, Head)], last: Option<Timestamp>) -> u64 {
         let mut sealed: BTreeMap<&ChainId, u64> = BTreeMap::new();
         for (_, head) in heads {
@@ -286,9 +241,9 @@ impl Verifier {
         for (chain, records) in &self.records {
             for (seq, record) in records.range(sealed.get(chain).copied().unwrap_or(0)..) {
                 unsealed += 1;
-                if last.is_some_and(|last| record.at < last.plus(-SETTLED)) {
-                    let what = What::RecordUnsealed(chain.clone(), *seq);
-                    self.faults.push(Fault { at: record.at, what });
+                if last.is_some_and(|last| record.at < last.plus(-MAX_RECORD_DELAY)) {
+                    let kind = TrailFaultKind::RecordUnsealed(chain.clone(), *seq);
+                    self.faults.push(TrailFault { at: record.at, kind });
                 }
             }
         }
@@ -296,13 +251,9 @@ impl Verifier {
     }
 }
 
-/// By how many records a head moves its chain; `None` if it does not move it on.
-fn grown(sealed: &mut Sealed, head: &Head) -> Option<u64> {
+/// How many records a head adds to what is sealed of its chain; `None` if it adds none.
+fn added_records(sealed: &mut SealedHeads, head: &Head) -> Option<u64> {
     let before = sealed.insert(head.chain.clone(), head.clone());
     let next = before.map_or(0, |before| before.seq.saturating_add(1));
-    head.seq.checked_add(1)?.checked_sub(next).filter(|grown| *grown > 0)
+    head.seq.checked_add(1)?.checked_sub(next).filter(|added| *added > 0)
 }
-
-#[cfg(test)]
-#[path = "verify/tests.rs"]
-mod tests;

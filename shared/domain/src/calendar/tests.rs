@@ -5,7 +5,7 @@ mod properties;
 mod zones;
 
 use super::{Calendar, next_run};
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 
 /// The moment at which the facts of the contract were asked of a server.
 const NOW: &str = "2026-11-28T03:37:00Z";

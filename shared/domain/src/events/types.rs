@@ -1,10 +1,10 @@
 //! The `data` of every event type, in its newest version. A field that is absent is `None`; `null` is
 //! refused except where a field is a [`Removable`].
 
-use crate::ids::{
+use crate::values::ids::{
     ClerkUserId, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
 };
-use crate::time::Timestamp;
+use crate::values::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Texts without a stated range are kept up to this many characters, so that no item outgrows the store.

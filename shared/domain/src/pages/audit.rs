@@ -1,21 +1,22 @@
-//! GET /admin/audit: who asked for what in the last hours, newest first.
+//! GET /admin/audit: the requests of the last hours, newest first (docs/contract/http.md, "GET
+//! /admin/audit").
 //!
-//! The index holds what is sealed, so a request is listed within a minute or so. Every filter is a facet: a counted
-//! index of its own.
+//! The index holds the sealed records, so a request is listed within about a minute. Each
+//! combination of filters has a counted index of its own, a *facet*.
 
-use super::listing::Listing;
-use super::{HOURS, LIMIT, last_hours};
-use crate::audit::{Entry, Link, facets};
-use crate::ids::UserId;
-use crate::item::Key;
-use crate::keys::{self, Index, Lanes, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Found, Range, Reader, Reads};
-use crate::time::Timestamp;
+use super::listing::ListRequest;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::audit::{AuditEntry, Link, facets};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Key;
+use crate::storage::keys::{self, Index, Lanes, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, ReadResult, Reader};
+use crate::values::ids::UserId;
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,11 +25,11 @@ pub struct AuditQuery {
     action: Option<String>,
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for AuditQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for AuditQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let principal = params.user("principal", "Only requests of this user.");
         let action = params.action("action", "Only requests for this action, such as `stats.read`.");
         let hours = params.integer(&HOURS);
@@ -40,13 +41,13 @@ impl Query for AuditQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AuditPage {
-    /// The page, newest first.
+    /// The requests on the page, newest first.
     pub records: Vec<AuditRow>,
     /// Requests on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
@@ -54,15 +55,15 @@ pub struct AuditPage {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AuditRow {
-    /// Its record, without its place in the chain, which the id tells.
+    /// The record of the request. Its place in the chain follows from the id.
     Recorded {
         /// Its place in the trail.
         id: String,
         /// What is recorded.
         #[serde(flatten)]
-        entry: Box<Entry>,
+        entry: Box<AuditEntry>,
     },
-    /// A record that was there once, by its place: someone has tampered with the trail.
+    /// A record that was indexed and no longer exists: someone has tampered with the trail.
     Missing {
         /// Its place in the trail.
         id: String,
@@ -72,47 +73,50 @@ pub enum AuditRow {
     },
 }
 
-/// Reads one facet of the index as if it were an index of its own.
-struct Facet<'a, R> {
+/// Reads one facet as if the table held no other.
+struct FacetReader<'a, R> {
     index: &'a R,
     name: String,
 }
 
-impl<R: Reader> Reader for Facet<'_, R> {
+impl<R: Reader> Reader for FacetReader<'_, R> {
     type Error = R::Error;
 
     fn lanes(&self) -> Lanes {
         self.index.lanes()
     }
 
-    async fn read(&self, reads: Reads) -> Result<Found, Self::Error> {
-        let within = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
-        let ranges = reads.ranges.into_iter().map(within).collect();
-        self.index.read(Reads { ranges, ..reads }).await
+    async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Self::Error> {
+        let in_facet = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
+        let ranges = plan.ranges.into_iter().map(in_facet).collect();
+        self.index.read(ReadPlan { ranges, ..plan }).await
     }
 }
 
-/// Two round trips near the top, at most four anywhere else.
+/// `index` reads the audit index, `records` the audit trail itself. Two round trips near the top,
+/// at most four anywhere else; strongly consistent.
+///
+/// # Errors
+/// If the store does not answer.
 pub async fn answer<R: Reader>(
     index: &R,
     records: &R,
     query: &AuditQuery,
     now: Timestamp,
 ) -> Result<AuditPage, R::Error> {
-    let listed = Listing {
+    let request = ListRequest {
         index: Index::Audit,
-        streams: &[Stream::All],
+        partitions: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: true,
     };
-    let facet = Facet { index, name: facets::facet(query.principal, query.action.as_deref()) };
-    let listed = listed.read(&facet).await?;
+    let facet = FacetReader { index, name: facets::facet(query.principal, query.action.as_deref()) };
+    let listed = request.read(&facet).await?;
     let keys: Vec<Key> = listed.rows.iter().filter_map(|row| keys::audit_row_record(&row.key)).collect();
-    let mut found = Found::default();
+    let mut found = ReadResult::default();
     if !keys.is_empty() {
-        found = records.read(Reads::gets(keys.iter().cloned()).consistent()).await?;
+        found = records.read(ReadPlan::gets(keys.iter().cloned()).consistent()).await?;
     }
     let row = |key: &Key| match found.items.get(key).and_then(Link::load) {
         Some(link) => AuditRow::Recorded { id: link.record.id(), entry: Box::new(link.record.entry) },

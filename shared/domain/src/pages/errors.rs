@@ -1,28 +1,30 @@
-//! GET /admin/errors: the executions that failed in the last hours, newest failure first, and their kinds.
+//! GET /admin/errors: the executions that failed in the last hours, newest failure first, and
+//! their types (docs/contract/http.md, "GET /admin/errors").
 
-use super::executions::read_executions;
-use super::listing::Listing;
-use super::{HOURS, LIMIT, Names, last_hours};
-use crate::entities::{Execution, Status};
-use crate::ids::{ExecutionId, TaskId};
-use crate::keys::{Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::Reader;
-use crate::time::Timestamp;
+use super::entities::DisplayNames;
+use super::listing::ListRequest;
+use super::recent;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::entities::readings::{Execution, ExecutionState};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::Reader;
+use crate::values::ids::{ExecutionId, TaskId};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ErrorsQuery {
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for ErrorsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for ErrorsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
         Self { hours, page }
@@ -32,11 +34,11 @@ impl Query for ErrorsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorsPage {
-    /// The page, newest failure first.
+    /// The failures on the page, newest first.
     pub errors: Vec<ErrorRow>,
     /// Failed executions on all pages.
     pub total: i128,
-    /// How many of them are of which type, most first.
+    /// The number of them by error type, the greatest number first.
     #[serde(serialize_with = "in_order")]
     #[schemars(with = "BTreeMap<String, i128>")]
     pub error_types: Vec<(String, i128)>,
@@ -45,57 +47,56 @@ pub struct ErrorsPage {
 /// One failure.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorRow {
-    /// The execution.
+    /// The id of the execution.
     pub execution_id: ExecutionId,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// The query of its task today; null while no event has told it.
+    /// The query of its task today; null while no event has stated it.
     pub search_query: Option<String>,
-    /// What went wrong: the first 2,000 characters.
+    /// The first 2,000 characters of the error message.
     pub error_message: String,
-    /// The class of the error.
+    /// The type of the error.
     pub error_type: String,
-    /// How often it has been tried again.
+    /// How often the execution has been retried.
     pub retry_count: u64,
-    /// Whether it will be tried again.
+    /// Whether the execution will be retried.
     pub will_retry: bool,
     /// When it failed.
     pub occurred_at: Timestamp,
 }
 
-/// An object whose names keep their order.
+/// Serialises pairs as an object whose names keep their order.
 fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
 /// Three round trips near the top, at most five anywhere else.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
     query: &ErrorsQuery,
     now: Timestamp,
 ) -> Result<ErrorsPage, R::Error> {
-    let listed = Listing {
+    let request = ListRequest {
         index: Index::Errors,
-        streams: &[Stream::All],
+        partitions: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: false,
     };
-    let listed = listed.read(reader).await?;
-    let entities = read_executions(reader, &listed.rows).await?;
-    let executions: Vec<_> =
-        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
-    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    let recent = recent::read(reader, &request, row).await?;
     Ok(ErrorsPage {
-        errors: executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect(),
-        total: listed.total,
-        error_types: most_first(listed.timeline.tags()),
+        errors: recent.rows,
+        total: recent.total,
+        error_types: most_first(recent.timeline.tags()),
     })
 }
 
+/// Error types with their counts, the greatest count first; equal counts by name.
 fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
     let mut types: Vec<_> =
         types.iter().filter(|(_, n)| **n > 0).map(|(name, n)| (name.clone(), *n)).collect();
@@ -103,9 +104,10 @@ fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
     types
 }
 
-/// `None` for an execution that was retried between the reads.
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> Option<ErrorRow> {
-    let (Status::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at) else {
+/// The row of an execution. `None` if it has succeeded on a retry since its row was read.
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> Option<ErrorRow> {
+    let (ExecutionState::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at)
+    else {
         return None;
     };
     Some(ErrorRow {

@@ -1,34 +1,37 @@
-//! GET /admin/executions: the executions that began in the last hours, newest first.
+//! GET /admin/executions: the executions that began in the last hours, newest first
+//! (docs/contract/http.md, "GET /admin/executions").
 
-use super::listing::Listing;
-use super::{HOURS, LIMIT, Names, last_hours, read_entities};
-use crate::commit::Entity;
-use crate::entities::{Execution, Status};
-use crate::ids::{ExecutionId, TaskId};
-use crate::item::{Item, Key};
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Reader};
-use crate::time::Timestamp;
+use super::entities::DisplayNames;
+use super::listing::ListRequest;
+use super::recent;
+use super::window::{HOURS, LIMIT, last_hours};
+use crate::entities::readings::{Execution, ExecutionState};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::Reader;
+use crate::values::ids::{ExecutionId, TaskId};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::HashMap;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ExecutionsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Stream>,
+    status: Option<StatusPartition>,
     hours: u64,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-const STATUSES: [(&str, Stream); 3] =
-    [("success", Stream::Success), ("failed", Stream::Failed), ("running", Stream::Running)];
+const STATUSES: [(&str, StatusPartition); 3] = [
+    ("success", StatusPartition::Success),
+    ("failed", StatusPartition::Failed),
+    ("running", StatusPartition::Running),
+];
 
-impl Query for ExecutionsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for ExecutionsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let status = params.choice("status", "Only executions with this status.", &STATUSES);
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
@@ -39,28 +42,28 @@ impl Query for ExecutionsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionsPage {
-    /// The page, newest first.
+    /// The executions on the page, newest first.
     pub executions: Vec<ExecutionRow>,
     /// Executions on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One execution.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionRow {
-    /// The execution.
+    /// The id of the execution.
     pub id: ExecutionId,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// The query of its task today; null while no event has told it.
+    /// The query of its task today; null while no event has stated it.
     pub search_query: Option<String>,
-    /// How it stands.
+    /// Its status.
     pub status: ExecutionStatus,
     /// Whether what is searched for was found; null unless it succeeded.
     pub condition_met: Option<bool>,
@@ -72,7 +75,7 @@ pub struct ExecutionRow {
     pub completed_at: Option<Timestamp>,
 }
 
-/// How an execution stands.
+/// The status of an execution.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -86,53 +89,37 @@ pub enum ExecutionStatus {
 }
 
 /// Three round trips near the top, at most five anywhere else.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
     query: &ExecutionsQuery,
     now: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
-    let all = STATUSES.map(|(_, stream)| stream);
-    let listed = Listing {
+    let all = STATUSES.map(|(_, partition)| partition);
+    let request = ListRequest {
         index: Index::Executions,
-        streams: query.status.as_ref().map_or(&all, std::slice::from_ref),
+        partitions: query.status.as_ref().map_or(&all, std::slice::from_ref),
         since: Some(last_hours(now, query.hours)),
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: false,
     };
-    let listed = listed.read(reader).await?;
-    let entities = read_executions(reader, &listed.rows).await?;
-    let executions: Vec<_> =
-        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
-    let names = Names::read(reader, executions.iter().map(|(_, e)| (e.task_id, e.user_id))).await?;
+    let recent =
+        recent::read(reader, &request, |id, execution, names| Some(row(id, execution, names))).await?;
     Ok(ExecutionsPage {
-        executions: executions.iter().map(|(id, execution)| row(*id, execution, &names)).collect(),
-        total: listed.total,
+        executions: recent.rows,
+        total: recent.total,
         page: query.page.page,
         limit: query.page.limit,
     })
 }
 
-/// The executions of rows whose sort keys end in their ids: one round trip, none without rows.
-pub(super) async fn read_executions<R: Reader>(
-    reader: &R,
-    rows: &[Item],
-) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
-    let ids = rows
-        .iter()
-        .map(|row| keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution")));
-    let ids = ids.map(|id| id.map(|id| (keys::execution(id), id))).collect::<Result<Vec<_>, _>>()?;
-    let keys: Vec<Key> = ids.iter().map(|(key, _)| key.clone()).collect();
-    let ids: HashMap<Key, ExecutionId> = ids.into_iter().collect();
-    let entities = read_entities(reader, &keys).await?.into_iter();
-    Ok(entities.filter_map(|(key, entity)| Some((*ids.get(&key)?, entity))).collect())
-}
-
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &Names) -> ExecutionRow {
+fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
     let (status, condition_met) = match execution.status {
-        Status::Running => (ExecutionStatus::Running, None),
-        Status::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
-        Status::Failed(_) => (ExecutionStatus::Failed, None),
+        ExecutionState::Running => (ExecutionStatus::Running, None),
+        ExecutionState::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
+        ExecutionState::Failed(_) => (ExecutionStatus::Failed, None),
     };
     ExecutionRow {
         id,

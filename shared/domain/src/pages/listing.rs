@@ -1,108 +1,138 @@
-//! Lists by time: the rows of one page and the exact totals of the window, at a cost that does not depend on
-//! how much there is or on which page is asked for.
+//! Lists by time: the rows of one page and the exact totals of the window, at a cost that
+//! depends neither on how many rows there are nor on which page is requested (docs/promises.md,
+//! "P2 Flat reads").
 
-use crate::index::{self, Timeline};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::read::{Range, Reader, Reads};
-use crate::time::{MINUTE, Timestamp};
+use crate::projections::index::{self, PagePosition, Timeline};
+use crate::requests::parameters::PageRequest;
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, Reader};
+use crate::values::time::{MINUTE, Timestamp};
 
-/// A page that begins within this many rows from the top is read straight, without walking the counted index.
-const STRAIGHT: usize = 150;
+/// A page that begins within this many rows from the newest is read from there, without a descent
+/// through the counted index.
+pub(super) const NEAR_TOP: usize = 150;
 
-/// What to list.
+/// Which rows to list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Listing<'a> {
-    /// The list.
+pub(super) struct ListRequest<'a> {
+    /// The index that lists and counts them.
     pub(super) index: Index,
-    /// Its rows in any of these states.
-    pub(super) streams: &'a [Stream],
-    /// Only rows at or after this minute.
+    /// Only rows in these status partitions.
+    pub(super) partitions: &'a [StatusPartition],
+    /// Only rows at or after the start of this minute; all rows without it.
     pub(super) since: Option<Timestamp>,
-    /// Rows to pass over.
-    pub(super) offset: usize,
-    /// Rows to return at most.
-    pub(super) rows: usize,
-    /// Whether acknowledged writes must be seen.
+    /// The page of the list.
+    pub(super) page: PageRequest,
+    /// Whether the reads are strongly consistent.
     pub(super) consistent: bool,
 }
 
 /// A page of rows, newest first, and the window it is cut from.
 #[derive(Debug)]
-pub(super) struct Listed {
-    /// The page.
+pub(super) struct ListResult {
+    /// The rows of the page.
     pub(super) rows: Vec<Item>,
-    /// All rows of the listed states.
+    /// The number of rows on all pages.
     pub(super) total: i128,
-    /// The window.
+    /// The sums of the window, over all status partitions.
     pub(super) timeline: Timeline,
 }
 
-impl Listing<'_> {
-    /// One round trip near the top, at most three anywhere else.
-    pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<Listed, R::Error> {
-        let straight = self.offset <= STRAIGHT;
+impl ListRequest<'_> {
+    /// Reads the page and the totals of its window: one round trip near the top, at most three
+    /// anywhere else.
+    pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
+        let (offset, limit) = (self.page.offset(), self.page.rows());
+        let near_top = offset <= NEAR_TOP;
         let mut ranges = index::window_ranges(self.index, reader.lanes(), self.since);
         let nodes = ranges.len();
-        if straight {
-            ranges.extend(self.row_ranges(reader, None, self.offset + self.rows));
+        if near_top {
+            ranges.extend(self.newest_rows(reader, None, offset + limit));
         }
-        let mut found = reader.read(self.reads(ranges)).await?;
+        let mut found = reader.read(self.plan(ranges)).await?;
         let mut timeline = Timeline::since(self.since);
         timeline.add(found.take_ranges(nodes).iter().flatten());
-        let total = self.streams.iter().map(|stream| timeline.total().rows_of(*stream)).sum();
-        let rows = if straight {
-            merged(found.ranges, self.offset, self.rows)
+        let total = timeline.total().rows_in_any(self.partitions);
+        let rows = if near_top {
+            newest_first(found.ranges, offset, limit)
         } else {
-            self.rows_far_down(reader, &mut timeline).await?
+            self.read_by_descent(reader, &mut timeline).await?
         };
-        Ok(Listed { rows, total, timeline })
+        Ok(ListResult { rows, total, timeline })
     }
 
-    async fn rows_far_down<R: Reader>(
+    /// Descends from the day to the minute in which the page begins, and reads its
+    /// rows from there.
+    async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
         timeline: &mut Timeline,
     ) -> Result<Vec<Item>, R::Error> {
-        let Some((day, offset)) = timeline.day_of(self.streams, self.offset) else { return Ok(Vec::new()) };
+        let day = timeline.day_of(self.partitions, self.page.offset());
+        let Some((day, offset)) = day else { return Ok(Vec::new()) };
         if !timeline.has_minutes_of(day) {
             let hours = index::hour_ranges(self.index, reader.lanes(), day.first_hour());
-            let found = reader.read(self.reads(hours)).await?;
+            let found = reader.read(self.plan(hours)).await?;
             timeline.add(found.ranges.iter().flatten());
         }
-        let Some(place) = timeline.minute_of(self.streams, day, offset) else { return Ok(Vec::new()) };
-        let end = Some(keys::row_time(place.minute.plus(MINUTE)));
-        if place.skip <= place.rows / 2 {
-            let ranges = self.row_ranges(reader, end, place.skip + self.rows);
-            return Ok(merged(reader.read(self.reads(ranges)).await?.ranges, place.skip, self.rows));
+        let position = timeline.minute_of(self.partitions, day, offset);
+        let Some(position) = position else { return Ok(Vec::new()) };
+        if position.skip <= position.rows / 2 {
+            self.read_down_from_minute(reader, position).await
+        } else {
+            self.read_around_page(reader, position).await
         }
-        // Nearer to the minute's beginning: its rows from there up to the page, and older ones from there down.
-        let left = place.rows - place.skip;
-        let start = keys::row_time(place.minute);
+    }
+
+    /// Reads from the end of the minute down to the end of the page.
+    async fn read_down_from_minute<R: Reader>(
+        &self,
+        reader: &R,
+        position: PagePosition,
+    ) -> Result<Vec<Item>, R::Error> {
+        let end = keys::row_time(position.minute.plus(MINUTE));
+        let ranges = self.newest_rows(reader, Some(end), position.skip + self.page.rows());
+        let found = reader.read(self.plan(ranges)).await?;
+        Ok(newest_first(found.ranges, position.skip, self.page.rows()))
+    }
+
+    /// Reads from the start of the minute in both directions: up to the first row of the page,
+    /// which is nearer than from the minute's end, and down to the last.
+    async fn read_around_page<R: Reader>(
+        &self,
+        reader: &R,
+        position: PagePosition,
+    ) -> Result<Vec<Item>, R::Error> {
+        let in_minute = position.rows - position.skip;
+        let (start, end) = (keys::row_time(position.minute), keys::row_time(position.minute.plus(MINUTE)));
         let upwards = |range| Range { from: Some(start.clone()), descending: false, ..range };
-        let mut ranges: Vec<Range> = self.row_ranges(reader, end, left).into_iter().map(upwards).collect();
+        let mut ranges: Vec<Range> =
+            self.newest_rows(reader, Some(end), in_minute).into_iter().map(upwards).collect();
         let partitions = ranges.len();
-        let older = self.rows.saturating_sub(left);
+        let older = self.page.rows().saturating_sub(in_minute);
         if older > 0 {
-            ranges.extend(self.row_ranges(reader, Some(start.clone()), older));
+            ranges.extend(self.newest_rows(reader, Some(start.clone()), older));
         }
-        let mut found = reader.read(self.reads(ranges)).await?;
+        let mut found = reader.read(self.plan(ranges)).await?;
         let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
         oldest.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
-        oldest.truncate(left);
-        let older = merged(found.ranges, 0, older);
-        Ok(oldest.into_iter().rev().chain(older).take(self.rows).collect())
+        oldest.truncate(in_minute);
+        let older = newest_first(found.ranges, 0, older);
+        Ok(oldest.into_iter().rev().chain(older).take(self.page.rows()).collect())
     }
 
-    fn reads(&self, ranges: Vec<Range>) -> Reads {
-        Reads { consistent: self.consistent, ..Reads::ranges(ranges) }
+    fn plan(&self, ranges: Vec<Range>) -> ReadPlan {
+        ReadPlan { consistent: self.consistent, ..ReadPlan::ranges(ranges) }
     }
 
-    /// The newest rows up to a sort key, from every lane and state: any of them may hold all of the page.
-    fn row_ranges<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
-        let lanes = || reader.lanes().all();
-        let partitions =
-            self.streams.iter().flat_map(|stream| lanes().map(|lane| keys::rows(self.index, *stream, lane)));
+    /// The newest rows up to the sort key `to`, at most `limit` from each lane and status
+    /// partition: any one of them may hold the whole page.
+    fn newest_rows<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
+        let partitions = self.partitions.iter().flat_map(|partition| {
+            let lanes = reader.lanes().all();
+            lanes.map(|lane| keys::rows(self.index, *partition, lane))
+        });
         let from = self.since.map(keys::row_time);
         let range =
             |pk| Range { pk, from: from.clone(), to: to.clone(), descending: true, limit: Some(limit) };
@@ -110,8 +140,9 @@ impl Listing<'_> {
     }
 }
 
-fn merged(ranges: Vec<Vec<Item>>, skip: usize, rows: usize) -> Vec<Item> {
+/// The rows of some ranges in one order, newest first, from `skip` on and at most `limit`.
+fn newest_first(ranges: Vec<Vec<Item>>, skip: usize, limit: usize) -> Vec<Item> {
     let mut all: Vec<Item> = ranges.into_iter().flatten().collect();
     all.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
-    all.into_iter().skip(skip).take(rows).collect()
+    all.into_iter().skip(skip).take(limit).collect()
 }

@@ -1,23 +1,25 @@
-//! GET /admin/queries: every distinct query with what its tasks add up to, most tasks first.
+//! GET /admin/queries: every distinct query with what its tasks add up to, most tasks first
+//! (docs/contract/http.md, "GET /admin/queries").
 
-use super::{LIMIT, average};
-use crate::index;
-use crate::item::Item;
-use crate::keys;
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Range, Reader, Reads};
+use super::listing::NEAR_TOP;
+use super::window::{LIMIT, average};
+use crate::projections::ranking;
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Item;
+use crate::storage::keys;
+use crate::storage::read::{ReadPlan, Reader};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct QueriesQuery {
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for QueriesQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for QueriesQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
     }
@@ -26,128 +28,94 @@ impl Query for QueriesQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueriesPage {
-    /// The page, most tasks first.
+    /// The queries on the page, most tasks first.
     pub queries: Vec<QueryRow>,
     /// Distinct queries on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One query.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueryRow {
-    /// The query, by which tasks are brought together.
+    /// The query: the exact text that its tasks share.
     pub search_query: String,
-    /// Its tasks that are not deleted.
+    /// The number of its tasks that are not deleted.
     pub total_tasks: i128,
-    /// Those of them that are active.
+    /// The number of its active tasks.
     pub active_tasks: i128,
-    /// Executions of these tasks, of all time.
+    /// The number of executions of these tasks, of all time.
     pub total_executions: i128,
-    /// Successful ones among those that ended, to two decimals; 0 if none did.
+    /// The share of successes among finished executions, to two decimals; 0 if none finished.
     #[serde(serialize_with = "hundredths")]
     #[schemars(with = "f64", range(min = 0, max = 1))]
     pub success_rate: i128,
-    /// Mean duration of those that ended, in milliseconds; 0 if none did.
+    /// The mean duration of the finished executions, in milliseconds; 0 if none finished.
     pub avg_duration_ms: i128,
 }
 
-/// Hundredths as a number with two decimals.
+/// Serialises hundredths as a number with two decimals.
 fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Result<S::Ok, S::Error> {
     let small = u32::try_from(*hundredths).unwrap_or(0);
     serializer.serialize_f64(f64::from(small) / 100.0)
 }
 
-/// A page that begins within this many rows from the top is read straight, without walking the counted index.
-const STRAIGHT: usize = 150;
-
-/// All rows of the ranking, first first.
-pub(super) fn ranking() -> Range {
-    Range { pk: keys::RANKING_ROWS.to_owned(), ..Range::default() }
-}
-
 /// Two round trips near the top, four anywhere else.
+///
+/// # Errors
+/// If the store does not answer.
 pub async fn answer<R: Reader>(reader: &R, query: &QueriesQuery) -> Result<QueriesPage, R::Error> {
-    let (offset, rows) = (query.page.offset(), query.page.rows());
-    let straight = offset <= STRAIGHT;
-    let blocks = Range {
-        pk: keys::RANKING_NODES.to_owned(),
-        from: Some(keys::RANKING_BLOCKS.0.to_owned()),
-        to: Some(keys::RANKING_BLOCKS.1.to_owned()),
-        ..Range::default()
-    };
-    let top = straight.then(|| Range { limit: Some(offset + rows), ..ranking() });
-    let mut found = reader.read(Reads::ranges([blocks].into_iter().chain(top).collect())).await?;
+    let (offset, limit) = (query.page.offset(), query.page.rows());
+    let near_top = offset <= NEAR_TOP;
+    let top = near_top.then(|| ranking::rows(None, offset + limit));
+    let ranges = [ranking::blocks()].into_iter().chain(top).collect();
+    let mut found = reader.read(ReadPlan::ranges(ranges)).await?;
     let blocks: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
-    let ranked = if straight {
+    let ranked = if near_top {
         found.take_ranges(1).into_iter().flatten().skip(offset).collect()
     } else {
-        rows_far_down(reader, &blocks, offset, rows).await?
+        read_by_descent(reader, &blocks, offset, limit).await?
     };
     Ok(QueriesPage {
-        queries: self::rows(reader, &ranked).await?,
-        total: blocks.iter().map(|block| block.number(index::POPULATION)).sum(),
+        queries: read_rows(reader, &ranked).await?,
+        total: ranking::population(&blocks),
         page: query.page.page,
         limit: query.page.limit,
     })
 }
 
-/// Descends from the number of tasks to the first digits of the hash, then reads the rows.
-async fn rows_far_down<R: Reader>(
+/// Descends from the number of tasks to the first digits of the hash, and reads the ranking's
+/// rows from there.
+async fn read_by_descent<R: Reader>(
     reader: &R,
     blocks: &[Item],
     offset: usize,
-    rows: usize,
+    limit: usize,
 ) -> Result<Vec<Item>, R::Error> {
-    let mut counts: Vec<(u32, i128)> = blocks.iter().flat_map(counts_of).collect();
-    counts.sort_by_key(|(tasks, _)| std::cmp::Reverse(*tasks));
-    let Some((tasks, within)) = descend(counts, offset) else { return Ok(Vec::new()) };
-    let node = keys::ranking_digits(tasks);
-    let found = reader.read(Reads::gets([node.clone()])).await?;
-    let digits = found.items.get(&node).into_iter().flat_map(|item| {
-        let slots = item.attributes.keys().filter(|name| *name != index::POPULATION);
-        slots.map(|digits| (digits.clone(), item.number(digits)))
-    });
-    let Some((digits, skip)) = descend(digits.collect(), within) else { return Ok(Vec::new()) };
-    let from = Some(keys::ranking_from(tasks, &digits));
-    let range = Range { from, limit: Some(skip + rows), ..ranking() };
-    let found = reader.read(Reads::ranges(vec![range])).await?;
-    Ok(found.ranges.into_iter().flatten().skip(skip).collect())
+    let Some(tasks) = ranking::tasks_at(blocks, offset) else { return Ok(Vec::new()) };
+    let by_digits = keys::ranking_digits(tasks.slot);
+    let found = reader.read(ReadPlan::gets([by_digits.clone()])).await?;
+    let digits = ranking::digits_at(found.items.get(&by_digits), tasks.skip);
+    let Some(digits) = digits else { return Ok(Vec::new()) };
+    let from = keys::ranking_from(tasks.slot, &digits.slot);
+    let range = ranking::rows(Some(from), digits.skip + limit);
+    let found = reader.read(ReadPlan::ranges(vec![range])).await?;
+    Ok(found.ranges.into_iter().flatten().skip(digits.skip).collect())
 }
 
-/// How many queries have each number of tasks, in one block.
-fn counts_of(block: &Item) -> impl Iterator<Item = (u32, i128)> {
-    let first = keys::parse_ranking_block(&block.key).unwrap_or(0);
-    block.attributes.keys().filter_map(move |name| {
-        let (slot, _) = index::parse_slot(name)?;
-        Some((first + u32::try_from(slot).ok()?, block.number(name)))
-    })
-}
-
-fn descend<K>(slots: Vec<(K, i128)>, offset: usize) -> Option<(K, usize)> {
-    let mut before = offset;
-    for (key, count) in slots {
-        let count = usize::try_from(count).unwrap_or(0);
-        if before < count {
-            return Some((key, before));
-        }
-        before -= count;
-    }
-    None
-}
-
-/// The queries of some rows of the ranking: one round trip.
-pub(super) async fn rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<QueryRow>, R::Error> {
+/// The queries that some rows of the ranking stand for, in their order: one round trip;
+/// none without rows.
+pub(super) async fn read_rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<QueryRow>, R::Error> {
     if ranked.is_empty() {
         return Ok(Vec::new());
     }
     let keys: Vec<_> =
         ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).map(keys::query).collect();
-    let found = reader.read(Reads::gets(keys.iter().cloned())).await?;
-    // A query whose last task went between the two reads is no longer there.
+    let found = reader.read(ReadPlan::gets(keys.iter().cloned())).await?;
+    // A query whose last task was removed between the two reads no longer exists.
     Ok(keys.iter().filter_map(|key| found.items.get(key)).map(query_row).collect())
 }
 

@@ -1,28 +1,28 @@
-//! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next.
+//! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next
+//! (docs/contract/http.md, "GET /admin/temporal/schedules").
 
-use super::listing::Listing;
-use super::{Names, TemporalUi, read_entities};
+use super::entities::{DisplayNames, read_entities_of};
+use super::listing::ListRequest;
+use super::temporal_ui::TemporalUi;
 use crate::calendar;
-use crate::entities::Schedule;
-use crate::fold::EntityKey;
-use crate::ids::TaskId;
-use crate::keys::{self, Index, Stream};
-use crate::params::{Integer, PageOf, Params, Query};
-use crate::read::Reader;
-use crate::time::{Day, Timestamp};
-use crate::views;
+use crate::entities::readings::Schedule;
+use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::Reader;
+use crate::values::ids::{EntityKey, TaskId};
+use crate::values::time::{Day, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-/// Rows a page.
+/// The parameter `limit`.
 const PAGE_LIMIT: Integer = Integer {
     name: "limit",
     about: "Rows a page, at most: 50 if only `page` is given. Without `page` and `limit` all are listed, up to 10,000.",
@@ -30,14 +30,15 @@ const PAGE_LIMIT: Integer = Integer {
     max: 1000,
     default: 50,
 };
-/// Rows of an answer that is not paged: it must stay under Lambda's 6 MB.
-const UNPAGED_ROWS: usize = 10_000;
+/// The page of an answer that is not paged: at most 10,000 rows, so that it stays under
+/// Lambda's 6 MB.
+const UNPAGED: PageRequest = PageRequest { requested: false, page: 1, limit: 10_000 };
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
 
-impl Query for SchedulesQuery {
-    fn read(params: &mut Params) -> Self {
-        let page = params.page_if_asked(&PAGE_LIMIT);
+impl QueryParameters for SchedulesQuery {
+    fn read(params: &mut ParameterReader) -> Self {
+        let page = params.optional_page(&PAGE_LIMIT);
         let include_paused = params.flag("include_paused", "Whether paused ones are listed too.");
         Self { include_paused, page }
     }
@@ -46,7 +47,7 @@ impl Query for SchedulesQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SchedulesPage {
-    /// The page, or all, newest first.
+    /// The schedules on the page, or all of them, newest first.
     pub schedules: Vec<ScheduleRow>,
     /// Schedules on all pages.
     pub total: i128,
@@ -57,15 +58,15 @@ pub struct SchedulesPage {
 pub struct ScheduleRow {
     /// The schedule's id in Temporal.
     pub schedule_id: String,
-    /// Its task.
+    /// The id of its task.
     pub task_id: TaskId,
-    /// The email of its user today; null while no event has told it.
+    /// The email of its user today; null while no event has stated it.
     pub user_email: Option<String>,
-    /// When it fires.
+    /// The cron expression by which it fires.
     pub cron: String,
-    /// Whether it does not fire for now.
+    /// Whether it is paused.
     pub is_paused: bool,
-    /// Executions of its task today and on the 29 days before, in UTC.
+    /// The number of executions of its task today and on the 29 days before, in UTC.
     pub recent_executions: i128,
     /// When Temporal fires it next; null if it is paused, never fires again or Temporal refuses it.
     pub next_run_time: Option<Timestamp>,
@@ -74,40 +75,48 @@ pub struct ScheduleRow {
 }
 
 /// Three round trips near the top, at most five anywhere else.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
     query: &SchedulesQuery,
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<SchedulesPage, R::Error> {
-    let (offset, rows) =
-        if query.page.asked { (query.page.offset(), query.page.rows()) } else { (0, UNPAGED_ROWS) };
-    let listed = Listing {
+    let request = ListRequest {
         index: Index::Schedules,
-        streams: if query.include_paused { &[Stream::Active, Stream::Inactive] } else { &[Stream::Active] },
+        partitions: if query.include_paused {
+            &[StatusPartition::Active, StatusPartition::Inactive]
+        } else {
+            &[StatusPartition::Active]
+        },
         since: None,
-        offset,
-        rows,
+        page: if query.page.requested { query.page } else { UNPAGED },
         consistent: false,
     };
-    let listed = listed.read(reader).await?;
-    let keys: Vec<_> =
-        listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
-    let entities = read_entities(reader, &keys).await?;
+    let listed = request.read(reader).await?;
+    let entities = read_entities_of(reader, &listed.rows).await?;
     let schedules: Vec<_> = entities.iter().map(|(_, entity)| Schedule::of(&entity.state)).collect();
     let owners = schedules
         .iter()
         .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
-    let names = Names::read(reader, owners).await?;
+    let names = DisplayNames::read(reader, owners).await?;
     let schedules = schedules.iter().filter_map(|schedule| row(schedule, &names, now, ui)).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
 }
 
-fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) -> Option<ScheduleRow> {
+/// The row of a schedule; `None` without its creation, cron expression and time zone.
+fn row(
+    schedule: &Schedule<'_>,
+    names: &DisplayNames,
+    now: Timestamp,
+    ui: &TemporalUi,
+) -> Option<ScheduleRow> {
     let (created, _) = schedule.created?;
     let (cron, zone) = (schedule.cron?, schedule.timezone?);
     let today = now.day();
-    let recent = names.entity(&EntityKey::Task(created.task_id));
+    let task = names.entity(&EntityKey::Task(created.task_id));
     let id = created.schedule_id.as_str();
     Some(ScheduleRow {
         schedule_id: id.to_owned(),
@@ -115,7 +124,7 @@ fn row(schedule: &Schedule<'_>, names: &Names, now: Timestamp, ui: &TemporalUi) 
         user_email: names.email(created.user_id),
         cron: cron.to_owned(),
         is_paused: schedule.paused,
-        recent_executions: recent.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
+        recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
         next_run_time: if schedule.paused { None } else { calendar::next_run(cron, zone, now) },
         temporal_ui_url: ui.page(&["schedules", id]),
     })

@@ -1,33 +1,37 @@
-//! GET /admin/stats: the platform's numbers.
+//! GET /admin/stats: the platform's numbers (docs/contract/http.md, "GET /admin/stats").
 
-use super::{average, last_hours, queries, window};
-use crate::index::{self, Measure};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::read::{Range, Reader, Reads};
-use crate::time::Timestamp;
+use super::queries;
+use super::window::{average, last_hours, window};
+use crate::projections::index::{self, Measure};
+use crate::projections::ranking;
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index};
+use crate::storage::read::{ReadPlan, Reader};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Stats {
+#[schemars(rename = "Stats")]
+pub struct StatsPage {
     /// Users.
-    pub users: Users,
+    pub users: UserStats,
     /// Tasks.
-    pub tasks: Tasks,
+    pub tasks: TaskStats,
     /// Executions.
-    pub executions: Executions,
+    pub executions: ExecutionStats,
     /// Notifications.
-    pub notifications: Notifications,
+    pub notifications: NotificationStats,
     /// The 10 queries with the most tasks.
     pub popular_queries: Vec<PopularQuery>,
 }
 
-/// Users that a `user.created` event made known.
+/// Users with a `user.created` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Users {
-    /// All of them, whatever their state.
+#[schemars(rename = "Users")]
+pub struct UserStats {
+    /// All of them, in any state.
     pub total: i128,
     /// Those that are active and logged in within the last 30 days.
     pub active_30d: i128,
@@ -37,10 +41,11 @@ pub struct Users {
 
 /// Tasks that are not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Tasks {
+#[schemars(rename = "Tasks")]
+pub struct TaskStats {
     /// All of them.
     pub total: i128,
-    /// Those that run.
+    /// Those that are active.
     pub active: i128,
     /// Those that are paused.
     pub paused: i128,
@@ -48,20 +53,22 @@ pub struct Tasks {
 
 /// Executions of the last 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Executions {
+#[schemars(rename = "Executions")]
+pub struct ExecutionStats {
     /// Those that began in the last 24 hours.
     pub total_24h: i128,
     /// Those of them that succeeded.
     pub success_24h: i128,
     /// Those of them that failed.
     pub failed_24h: i128,
-    /// Mean duration of those that ended, in milliseconds; 0 if none did.
+    /// The mean duration of the finished ones, in milliseconds; 0 if none finished.
     pub avg_duration_ms: i128,
 }
 
 /// Notifications that were sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Notifications {
+#[schemars(rename = "Notifications")]
+pub struct NotificationStats {
     /// In the last 24 hours.
     pub sent_24h: i128,
     /// In the last 7 days.
@@ -73,19 +80,23 @@ pub struct Notifications {
 pub struct PopularQuery {
     /// The query.
     pub query: String,
-    /// Its tasks that are not deleted.
+    /// The number of its tasks that are not deleted.
     pub count: i128,
 }
 
+/// The number of popular queries.
 const POPULAR: usize = 10;
 const DAY_HOURS: u64 = 24;
 const WEEK_HOURS: u64 = 7 * 24;
 const MONTH_HOURS: u64 = 30 * 24;
 
-/// Two round trips.
-pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::Error> {
+/// Two round trips, however much data there is.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, R::Error> {
     let (day, week) = (last_hours(now, DAY_HOURS), last_hours(now, WEEK_HOURS));
-    // The contract cuts this one at the hour.
+    // Logins of 30 days are cut at the hour (docs/contract/http.md, "Windows").
     let month = last_hours(now, MONTH_HOURS).floor_to_hour();
     let lanes = reader.lanes();
     let nodes = [
@@ -103,8 +114,8 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::E
         .concat(),
     ];
     let counts = nodes.each_ref().map(Vec::len);
-    let popular = Range { limit: Some(POPULAR), ..queries::ranking() };
-    let mut reads = Reads::gets(lanes.all().map(keys::task_states));
+    let popular = ranking::rows(None, POPULAR);
+    let mut reads = ReadPlan::gets(lanes.all().map(keys::task_states));
     reads.ranges = nodes.into_iter().flatten().chain([popular]).collect();
     let mut found = reader.read(reads).await?;
 
@@ -112,28 +123,26 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Stats, R::E
     let executions = window(&executions, Some(day));
     let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));
     let ranked: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
-    let states = |name: &str| found.items.values().map(|item| item.number(name)).sum();
-    Ok(Stats {
-        users: Users {
-            total: window(&users, None).rows_of(Stream::All),
-            active_30d: window(&logins, Some(month)).rows_of(Stream::All),
-            new_7d: window(&users, Some(week)).rows_of(Stream::All),
+    let tasks = |state: &str| found.items.values().map(|item| item.number(state)).sum();
+    let popular = queries::read_rows(reader, &ranked).await?.into_iter();
+    let popular = popular.map(|row| PopularQuery { query: row.search_query, count: row.total_tasks });
+    Ok(StatsPage {
+        users: UserStats {
+            total: window(&users, None).get(Measure::Population),
+            active_30d: window(&logins, Some(month)).get(Measure::Population),
+            new_7d: window(&users, Some(week)).get(Measure::Population),
         },
-        tasks: Tasks { total: states("total"), active: states("active"), paused: states("paused") },
-        executions: Executions {
-            total_24h: executions.rows_of(Stream::All),
+        tasks: TaskStats { total: tasks("total"), active: tasks("active"), paused: tasks("paused") },
+        executions: ExecutionStats {
+            total_24h: executions.get(Measure::Population),
             success_24h: success,
             failed_24h: failed,
             avg_duration_ms: average(executions.get(Measure::Duration), success + failed),
         },
-        notifications: Notifications {
-            sent_24h: window(&notifications, Some(day)).rows_of(Stream::All),
-            sent_7d: window(&notifications, Some(week)).rows_of(Stream::All),
+        notifications: NotificationStats {
+            sent_24h: window(&notifications, Some(day)).get(Measure::Population),
+            sent_7d: window(&notifications, Some(week)).get(Measure::Population),
         },
-        popular_queries: queries::rows(reader, &ranked)
-            .await?
-            .into_iter()
-            .map(|row| PopularQuery { query: row.search_query, count: row.total_tasks })
-            .collect(),
+        popular_queries: popular.collect(),
     })
 }

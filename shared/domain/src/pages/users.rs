@@ -1,29 +1,30 @@
-//! GET /admin/users: one page of users with their activity.
+//! GET /admin/users: one page of users with their activity (docs/contract/http.md, "GET
+//! /admin/users").
 
-use super::LIMIT;
-use super::listing::Listing;
-use crate::commit::Entity;
-use crate::entities::User;
-use crate::ids::UserId;
-use crate::index::{self, Measure};
-use crate::item::Item;
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Range, Reader, Reads};
-use crate::time::{DAY, HOUR, Timestamp};
+use super::listing::ListRequest;
+use super::window::LIMIT;
+use crate::entities::readings::User;
+use crate::projections::entity::Entity;
+use crate::projections::user_day::{self, UserActivity};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use crate::values::ids::UserId;
+use crate::values::time::{DAY, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct UsersQuery {
     active_only: bool,
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for UsersQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for UsersQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let active_only = params.flag("active_only", "Whether only active users are listed.");
         let page = params.page(&LIMIT);
         Self { active_only, page }
@@ -33,38 +34,38 @@ impl Query for UsersQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsersPage {
-    /// The page, newest first.
+    /// The users on the page, newest first.
     pub users: Vec<UserRow>,
     /// Users on all pages.
     pub total: i128,
-    /// The page asked for.
+    /// The number of the page, as requested.
     pub page: u64,
-    /// Rows a page, as asked for.
+    /// The number of rows on a page, as requested.
     pub limit: u64,
 }
 
 /// One user.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UserRow {
-    /// The user.
+    /// The id of the user.
     pub id: UserId,
-    /// Its email.
+    /// Their email.
     pub email: String,
-    /// The user at the identity provider.
+    /// The id of the user at the identity provider.
     pub clerk_user_id: String,
-    /// Whether it may use the platform.
+    /// Whether they may use the platform.
     pub state: UserState,
-    /// Its tasks that are not deleted.
+    /// The number of their tasks that are not deleted.
     pub tasks_count: i128,
-    /// Those of them that are active.
+    /// The number of their active tasks.
     pub active_tasks_count: i128,
-    /// Its executions in the last 24 hours, from the start of that hour.
+    /// The number of their executions in the last 24 hours, from the start of that hour.
     pub executions_24h: i128,
-    /// Notifications to it in the last 7 days, from the start of that hour.
+    /// The number of notifications to them in the last 7 days, from the start of that hour.
     pub notifications_7d: i128,
-    /// When it was created.
+    /// When the user was created.
     pub created_at: Timestamp,
-    /// When it logged in last; null before the first time.
+    /// When they logged in last; null before the first login.
     pub last_login: Option<Timestamp>,
 }
 
@@ -73,60 +74,78 @@ pub struct UserRow {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum UserState {
-    /// It may.
+    /// The user may use the platform.
     Active,
-    /// It is barred.
+    /// The user may not use the platform.
     Deactivated,
 }
 
-/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a user is seen as
-/// deactivated from the moment it is.
+/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a
+/// deactivation shows as soon as it was answered.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
     query: &UsersQuery,
     now: Timestamp,
 ) -> Result<UsersPage, R::Error> {
-    let listed = Listing {
+    let request = ListRequest {
         index: Index::Users,
-        streams: if query.active_only { &[Stream::Active] } else { &[Stream::Active, Stream::Inactive] },
+        partitions: if query.active_only {
+            &[StatusPartition::Active]
+        } else {
+            &[StatusPartition::Active, StatusPartition::Inactive]
+        },
         since: None,
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: true,
     };
-    let listed = listed.read(reader).await?;
-    let cuts = Cuts {
+    let listed = request.read(reader).await?;
+    let cuts = ActivityCuts {
         executions: now.plus(-DAY).floor_to_hour(),
         notifications: now.plus(-7 * DAY).floor_to_hour(),
     };
-    let mut users = Vec::new();
-    if !listed.rows.is_empty() {
-        let ids = listed
-            .rows
-            .iter()
-            .map(|row| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user")));
-        let ids = ids.collect::<Result<Vec<_>, _>>()?;
-        let since = |id: &UserId| keys::user_since(*id, cuts.notifications.day());
-        let ranges =
-            ids.iter().map(since).map(|(pk, from)| Range { pk, from: Some(from), ..Range::default() });
-        let found = reader.read(Reads::ranges(ranges.collect()).consistent()).await?;
-        let rows = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, &cuts));
-        users = rows.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    }
+    let users = read_users(reader, &listed.rows, &cuts).await?;
     Ok(UsersPage { users, total: listed.total, page: query.page.page, limit: query.page.limit })
 }
 
-struct Cuts {
+/// The hours from which on a user's activity is counted.
+struct ActivityCuts {
     executions: Timestamp,
     notifications: Timestamp,
 }
 
-fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corrupt> {
-    let of = |key| items.iter().find(|item| item.key == key);
-    let entity = Entity::load(of(keys::user(id)))?;
+/// Reads the partition of each user, from the first day that is counted on: one round trip;
+/// none without rows.
+async fn read_users<R: Reader>(
+    reader: &R,
+    rows: &[Item],
+    cuts: &ActivityCuts,
+) -> Result<Vec<UserRow>, R::Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
+    let ids = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    let range = |id: &UserId| {
+        let (pk, from) = keys::user_since(*id, cuts.notifications.day());
+        Range { pk, from: Some(from), ..Range::default() }
+    };
+    let plan = ReadPlan::ranges(ids.iter().map(range).collect()).consistent();
+    let found = reader.read(plan).await?;
+    let users = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, cuts));
+    Ok(users.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+}
+
+/// The row of a user from the items of their partition; `None` if the user was removed since the
+/// list was read.
+fn row(id: UserId, items: &[Item], cuts: &ActivityCuts) -> Result<Option<UserRow>, Corrupt> {
+    let item = |key| items.iter().find(|item| item.key == key);
+    let entity = Entity::load(item(keys::user(id)))?;
     let user = User::of(&entity.state);
     let Some((created, created_at)) = user.created.zip(user.created_at) else { return Ok(None) };
-    let totals = of(keys::user_totals(id));
+    let totals = item(keys::user_totals(id));
     let total = |name| totals.map_or(0, |item| item.number(name));
     Ok(Some(UserRow {
         id,
@@ -135,21 +154,9 @@ fn row(id: UserId, items: &[Item], cuts: &Cuts) -> Result<Option<UserRow>, Corru
         state: if user.active { UserState::Active } else { UserState::Deactivated },
         tasks_count: total("tasks"),
         active_tasks_count: total("active"),
-        executions_24h: since(items, Measure::Executions, cuts.executions),
-        notifications_7d: since(items, Measure::All, cuts.notifications),
+        executions_24h: user_day::count_since(items, UserActivity::ExecutionStarted, cuts.executions),
+        notifications_7d: user_day::count_since(items, UserActivity::NotificationSent, cuts.notifications),
         created_at,
         last_login: user.last_login,
     }))
-}
-
-/// The sum over a user's hours at or after a cut.
-fn since(items: &[Item], measure: Measure, cut: Timestamp) -> i128 {
-    let days = items.iter().filter_map(|item| Some((keys::parse_user_day(&item.key)?, item)));
-    let hours = days.flat_map(|(day, item)| item.attributes.keys().map(move |name| (day, name, item)));
-    hours
-        .filter_map(|(day, name, item)| {
-            let (slot, of) = index::parse_slot(name)?;
-            (of == measure && day.start().plus(slot * HOUR) >= cut).then(|| item.number(name))
-        })
-        .sum()
 }

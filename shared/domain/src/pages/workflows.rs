@@ -1,27 +1,29 @@
-//! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first.
+//! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first
+//! (docs/contract/http.md, "GET /admin/temporal/workflows").
 
-use super::listing::Listing;
-use super::{LIMIT, TemporalUi, last_hours, read_entities};
-use crate::commit::Entity;
-use crate::entities::Run;
-use crate::item::Key;
-use crate::keys::{self, Index, Stream};
-use crate::params::{PageOf, Params, Query};
-use crate::read::{Corrupt, Reader};
-use crate::time::Timestamp;
-use crate::views;
+use super::entities::read_entities_of;
+use super::listing::ListRequest;
+use super::temporal_ui::TemporalUi;
+use super::window::{LIMIT, last_hours};
+use crate::entities::readings::Run;
+use crate::projections::entity::Entity;
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::storage::item::Key;
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::{Corrupt, Reader};
+use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is asked for.
+/// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct WorkflowsQuery {
     #[serde(flatten)]
-    page: PageOf,
+    page: PageRequest,
 }
 
-impl Query for WorkflowsQuery {
-    fn read(params: &mut Params) -> Self {
+impl QueryParameters for WorkflowsQuery {
+    fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
     }
@@ -30,7 +32,7 @@ impl Query for WorkflowsQuery {
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowsPage {
-    /// The page, newest first.
+    /// The runs on the page, newest first.
     pub workflows: Vec<WorkflowRow>,
     /// Runs on all pages.
     pub total: i128,
@@ -39,11 +41,11 @@ pub struct WorkflowsPage {
 /// One run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowRow {
-    /// The workflow.
+    /// The id of the workflow.
     pub workflow_id: String,
-    /// What kind of workflow it is.
+    /// The type of the workflow.
     pub workflow_type: String,
-    /// How the run stands: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
+    /// The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
     pub status: String,
     /// When it began.
     pub start_time: Timestamp,
@@ -55,27 +57,28 @@ pub struct WorkflowRow {
     pub temporal_ui_url: String,
 }
 
+/// How many hours the list reaches back.
 const WINDOW_HOURS: u64 = 24;
 
 /// Two round trips near the top, at most four anywhere else.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
     query: &WorkflowsQuery,
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<WorkflowsPage, R::Error> {
-    let listed = Listing {
+    let request = ListRequest {
         index: Index::Workflows,
-        streams: &[Stream::All],
+        partitions: &[StatusPartition::All],
         since: Some(last_hours(now, WINDOW_HOURS)),
-        offset: query.page.offset(),
-        rows: query.page.rows(),
+        page: query.page,
         consistent: false,
     };
-    let listed = listed.read(reader).await?;
-    let keys: Vec<_> =
-        listed.rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
-    let entities = read_entities(reader, &keys).await?;
+    let listed = request.read(reader).await?;
+    let entities = read_entities_of(reader, &listed.rows).await?;
     let workflows = entities.iter().map(|(key, entity)| row(key, entity, ui)).collect::<Result<_, _>>()?;
     Ok(WorkflowsPage { workflows, total: listed.total })
 }

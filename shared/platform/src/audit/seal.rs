@@ -1,41 +1,43 @@
-//! The job that seals the audit trail and indexes what it seals.
+//! The job that seals the audit trail and indexes the records that it seals.
 //!
-//! It needs no notes of its own: what is not sealed yet follows from the seals, and indexing a record twice changes
-//! nothing. So it may die at any point, stay away for a day, or run twice at once.
+//! It keeps no state of its own: which records are unsealed follows from the seals, and indexing a record twice changes
+//! nothing. So it may crash at any point, not run for a day, or run twice in parallel.
 
-use super::index::Index;
+use super::index::AuditIndex;
 use crate::clock::Clock;
-use crate::store::{Lost, Store, StoreError, Usage};
+use crate::store::{Store, StoreError, TransactError, Usage};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::audit::Link;
-use torale_domain::audit::record::ChainId;
-use torale_domain::audit::seal::{self, Fresh, HEARTBEAT, Head, SETTLED, Seal, Sealed, Statement};
-use torale_domain::item::Item;
-use torale_domain::keys;
-use torale_domain::read::Corrupt;
-use torale_domain::time::{Hour, Timestamp};
+use torale_domain::audit::seal::{
+    self, HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealableRecords, SealedHeads, Statement,
+};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys;
+use torale_domain::storage::read::Corrupt;
+use torale_domain::values::ids::ChainId;
+use torale_domain::values::time::{Hour, Timestamp};
 
-/// Records that are read at once; a seal covers fewer than twice as many, and so has fewer heads.
+/// Records of one read. A seal covers fewer than twice as many, which bounds its number of heads.
 const PAGE: usize = 400;
 
-/// Why nothing could be sealed.
+/// Why a run of the sealing job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The key could not be used.
+    /// The signing key could not be loaded or used.
     #[error("signing: {0}")]
     Signing(String),
-    /// Another run was faster, and has sealed what this one wanted to.
+    /// Another run has sealed the same records first.
     #[error("another run has sealed in between")]
     Overtaken,
 }
 
-/// A key to seal with, which the writers of records don't have.
+/// A key that signs seals. The writers of records don't have it.
 pub trait Signer: Sync {
     /// Its public half.
     fn key(&self) -> &VerifyingKey;
@@ -44,7 +46,7 @@ pub trait Signer: Sync {
     fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, SealError>> + Send;
 }
 
-/// A key in memory, for local use.
+/// A signing key in memory, for local use.
 #[derive(Debug)]
 pub struct LocalKey {
     signing: SigningKey,
@@ -52,7 +54,7 @@ pub struct LocalKey {
 }
 
 impl LocalKey {
-    /// Takes a key.
+    /// Signs with this key.
     pub fn new(signing: SigningKey) -> Self {
         Self { verifying: signing.verifying_key(), signing }
     }
@@ -68,22 +70,23 @@ impl Signer for LocalKey {
     }
 }
 
-/// What a run did.
+/// What a run has done and found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// Seals that were made.
+pub struct SealReport {
+    /// Seals that were created.
     pub seals: u64,
     /// Records that they cover.
     pub records: u64,
-    /// Chains whose next record is missing or does not continue them: on its way, or tampered with.
+    /// Chains whose next record is missing or does not continue them: it is still being written, or the chain was
+    /// tampered with.
     pub broken: BTreeSet<ChainId>,
-    /// The last seal that was there before was made with another key: the key was changed, or the seal is forged.
+    /// Whether the last seal before this run was signed with another key: the key was changed, or the seal is forged.
     pub foreign: bool,
-    /// The number and the digest of the last seal: to be noted elsewhere.
+    /// The number and the digest of the last seal, to be stored elsewhere too.
     pub last: Option<(u64, String)>,
 }
 
-/// Seals and indexes everything that is not sealed yet.
+/// Seals and indexes every record that is not sealed yet.
 #[derive(Debug)]
 pub struct Sealer<'a, S> {
     store: &'a Store,
@@ -92,85 +95,87 @@ pub struct Sealer<'a, S> {
     usage: &'a Usage,
 }
 
-/// What is to be sealed next.
+/// Records that the next seal will cover.
 #[derive(Default)]
 struct Buffer {
     links: Vec<Link>,
-    heads: Sealed,
+    heads: SealedHeads,
 }
 
 impl Buffer {
-    fn add(&mut self, fresh: Fresh, progress: &mut Progress, done: &mut Done) {
+    fn add(&mut self, fresh: SealableRecords, progress: &mut Progress, report: &mut SealReport) {
         for head in fresh.heads {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
         }
         self.links.extend(fresh.links);
-        done.broken.extend(fresh.broken);
+        report.broken.extend(fresh.broken);
     }
 }
 
-/// The records of a page that continue what is sealed or about to be.
-fn fresh(progress: &Progress, page: &[Item]) -> Fresh {
+/// The records of a page that continue the chains as they are sealed or buffered.
+fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
     let links = page.iter().filter_map(|item| {
         let link = Link::load(item);
         if link.is_none() {
-            tracing::error!(item = %item.key.sk, "an item of the audit trail is no record");
+            tracing::error!(item = %item.key.sk, "an item of the audit trail is not a record");
         }
         link
     });
-    seal::fresh(&progress.sealed, links.collect())
+    seal::sealable(&progress.sealed, links.collect())
 }
 
-/// The seals so far: the last one, and how far the chains are sealed that may still grow.
+/// The seals so far.
 #[derive(Default)]
 struct Progress {
     last: Option<Seal>,
-    sealed: Sealed,
-    /// The last one was made with another key.
+    /// The last sealed record of each chain that may still grow.
+    sealed: SealedHeads,
+    /// Whether the last seal was signed with another key.
     foreign: bool,
 }
 
 impl<'a, S: Signer> Sealer<'a, S> {
-    /// Over this store, with this key.
+    /// Seals the audit trail of this store with this key.
     pub const fn new(store: &'a Store, signer: &'a S, clock: Clock, usage: &'a Usage) -> Self {
         Self { store, signer, clock, usage }
     }
 
-    /// One run, until the deadline at the latest: page by page, each sealed before much more is read, so that neither
-    /// its memory nor what a crash costs grows with what there is to seal. What was found on the way is told even if
-    /// it failed in the end.
-    pub async fn run(&self, deadline: Instant) -> (Done, Result<(), SealError>) {
-        let mut done = Done::default();
-        let run = self.run_into(&mut done, deadline).await;
-        (done, run)
+    /// Runs until everything is sealed or the deadline has passed. It works page by page and seals each before it reads
+    /// much more, so that neither its memory nor the cost of a crash grows with the number of unsealed records. The
+    /// report is complete even if the run fails.
+    pub async fn run(&self, deadline: Instant) -> (SealReport, Result<(), SealError>) {
+        let mut report = SealReport::default();
+        let run = self.run_into(&mut report, deadline).await;
+        (report, run)
     }
 
-    async fn run_into(&self, done: &mut Done, deadline: Instant) -> Result<(), SealError> {
+    async fn run_into(&self, report: &mut SealReport, deadline: Instant) -> Result<(), SealError> {
         let now = (self.clock)();
         let mut progress = self.progress(now).await?;
-        done.foreign = progress.foreign;
+        report.foreign = progress.foreign;
         let from = match &progress.last {
-            Some(last) => last.statement.at.min(now).plus(-SETTLED),
+            Some(last) => last.statement.at.min(now).plus(-MAX_RECORD_DELAY),
             None => match self.first_hour().await? {
                 Some(hour) => hour.start(),
                 None => return Ok(()),
             },
         };
         for hour in (from.hour().0..=now.hour().0).map(Hour) {
-            self.seal_hour(hour, from, now, deadline, &mut progress, done).await?;
+            self.seal_hour(hour, from, now, deadline, &mut progress, report).await?;
             if Instant::now() >= deadline {
                 return Ok(());
             }
         }
         if progress.last.as_ref().is_some_and(|last| now >= last.statement.at.plus(HEARTBEAT)) {
-            self.seal(&mut progress, &mut Buffer::default(), now, done).await?;
+            self.seal(&mut progress, &mut Buffer::default(), now, report).await?;
         }
-        done.last = progress.last.map(|last| (last.statement.seal, last.digest().as_str().to_owned()));
+        report.last = progress.last.map(|last| (last.statement.seal, last.digest().as_str().to_owned()));
         Ok(())
     }
 
-    /// The seals on the way through an hour don't move the time up to which everything is sealed; the last one does.
+    /// Seals the records of one hour. Its seals carry the time up to which everything was sealed before, except for the
+    /// last one, which moves that time forward.
     async fn seal_hour(
         &self,
         hour: Hour,
@@ -178,32 +183,33 @@ impl<'a, S: Signer> Sealer<'a, S> {
         now: Timestamp,
         deadline: Instant,
         progress: &mut Progress,
-        done: &mut Done,
+        report: &mut SealReport,
     ) -> Result<(), SealError> {
-        let unmoved = now.min(from.plus(SETTLED));
-        let (mut buffer, seals) = (Buffer::default(), done.seals);
+        let unmoved = now.min(from.plus(MAX_RECORD_DELAY));
+        let (mut buffer, seals) = (Buffer::default(), report.seals);
         for partition in keys::audit_records(hour) {
             let mut next = Some(keys::row_time(from));
             while let Some(start) = next {
                 let page = self.store.audit_records(&partition, Some(start), Some(PAGE), self.usage).await?;
                 next = page.last().filter(|_| page.len() == PAGE).map(|item| keys::next(&item.key.sk));
-                buffer.add(fresh(progress, &page), progress, done);
+                buffer.add(fresh(progress, &page), progress, report);
                 if buffer.links.len() >= PAGE {
-                    self.seal(progress, &mut buffer, unmoved, done).await?;
+                    self.seal(progress, &mut buffer, unmoved, report).await?;
                 }
                 if Instant::now() >= deadline {
                     return Ok(());
                 }
             }
         }
-        if done.seals > seals || !buffer.links.is_empty() {
-            // Nothing more can come into an hour that is over for so long.
-            let settled = Hour(hour.0 + 1).start().plus(SETTLED);
-            self.seal(progress, &mut buffer, now.min(settled), done).await?;
+        if report.seals > seals || !buffer.links.is_empty() {
+            // No record is written to an hour that ended this long ago.
+            let settled = Hour(hour.0 + 1).start().plus(MAX_RECORD_DELAY);
+            self.seal(progress, &mut buffer, now.min(settled), report).await?;
         }
         Ok(())
     }
 
+    /// Reads the seals, from the last one back to the first hour whose chains may still grow.
     async fn progress(&self, now: Timestamp) -> Result<Progress, SealError> {
         let mut progress = Progress::default();
         let (mut before, mut closed) = (None, None);
@@ -215,10 +221,10 @@ impl<'a, S: Signer> Sealer<'a, S> {
             for item in &items {
                 let seal = Seal::load(item).ok_or_else(|| Corrupt::new(&item.key, "not a seal"));
                 let seal = seal.map_err(StoreError::from)?;
-                // Chains of earlier hours than this are closed.
+                // Chains of hours before this one can't grow any more.
                 let last = progress.last.as_ref().unwrap_or(&seal);
-                let open = last.statement.at.min(now).plus(-SETTLED).hour();
-                // Seals on the way through an hour bear the time of the one before them, so all of that time are needed.
+                let open = last.statement.at.min(now).plus(-MAX_RECORD_DELAY).hour();
+                // Seals within an hour carry the time of the seal before them, so all seals of one time are read.
                 let at = seal.statement.at;
                 if at < open.start() && at < *closed.get_or_insert(at) {
                     return Ok(progress);
@@ -231,7 +237,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                     progress.foreign = true;
                     tracing::error!(
                         seal = seal.statement.seal,
-                        "the last seal is of another key: changed, or forged"
+                        "the last seal was signed with another key: the key was changed, or the seal is forged"
                     );
                 }
                 progress.last.get_or_insert(seal);
@@ -240,7 +246,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
         Ok(progress)
     }
 
-    /// The hour of the first record, before anything was sealed.
+    /// The hour of the first record; `None` if there is none. Needed only before the first seal.
     async fn first_hour(&self) -> Result<Option<Hour>, SealError> {
         let (mut first, mut after) = (None, None);
         loop {
@@ -254,16 +260,16 @@ impl<'a, S: Signer> Sealer<'a, S> {
         }
     }
 
-    /// Indexes what is in the buffer and makes the next seal over it.
+    /// Indexes the buffered records and creates the next seal, which covers them.
     async fn seal(
         &self,
         progress: &mut Progress,
         buffer: &mut Buffer,
         at: Timestamp,
-        done: &mut Done,
+        report: &mut SealReport,
     ) -> Result<(), SealError> {
         let Buffer { links, heads } = std::mem::take(buffer);
-        Index::new(self.store, self.usage).list(&links).await?;
+        AuditIndex::new(self.store, self.usage).add(&links).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
         let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
         let heads: Vec<Head> = heads.into_values().collect();
@@ -273,12 +279,12 @@ impl<'a, S: Signer> Sealer<'a, S> {
         let seal = Seal::new(text, heads, signature).map_err(unreadable)?;
         match self.store.put_seal(&seal, self.usage).await {
             Ok(()) => {}
-            Err(Lost::Race) => return Err(SealError::Overtaken),
-            Err(Lost::Failed(error)) => return Err(error.into()),
+            Err(TransactError::Race) => return Err(SealError::Overtaken),
+            Err(TransactError::Failed(error)) => return Err(error.into()),
         }
         progress.last = Some(seal);
-        done.seals += 1;
-        done.records += records;
+        report.seals += 1;
+        report.records += records;
         Ok(())
     }
 }

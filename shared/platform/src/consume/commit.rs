@@ -1,22 +1,23 @@
-//! Commits the units of one lane: read, fold, diff, write; and again where someone else was first.
+//! Commits the entity batches of one lane: reads, folds, diffs and writes, and again if another writer was first.
 
-use super::Unit;
-use crate::clock;
+use super::batch::EntityBatch;
 use crate::plan::{self, PlanFailure};
-use crate::store::{Generation, Lost, Store, StoreError, TableReader, Usage};
+use crate::retry::Retries;
+use crate::store::{Generation, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
-use torale_domain::commit::{Entities, Write};
-use torale_domain::fold::EntityKey;
+use torale_domain::projections::entity::Entities;
+use torale_domain::storage::write::Write;
+use torale_domain::values::ids::EntityKey;
 
-/// Entities of one transaction, before it is known how many items they touch.
-const UNITS: usize = 16;
-/// Most items of a transaction.
+/// Entities of one transaction, before it is known how many items they write.
+const ENTITIES: usize = 16;
+/// The most items of a transaction. DynamoDB's limit.
 const MAX_ITEMS: usize = 100;
-/// Most text of a transaction, well under the store's 4 MB.
+/// The most bytes of a transaction, well under DynamoDB's 4 MB.
 const MAX_BYTES: usize = 3_000_000;
 
-/// Commits units to one generation until a deadline.
+/// Commits to one generation until a deadline.
 #[derive(Debug)]
 pub(super) struct Committer<'a> {
     store: &'a Store,
@@ -26,20 +27,24 @@ pub(super) struct Committer<'a> {
     deadline: Instant,
 }
 
-/// What became of some units.
+/// What commits have done.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(super) struct CommitReport {
+    /// The positions of the messages that must come again.
     pub(super) failed: Vec<usize>,
+    /// Events that changed nothing.
     pub(super) without_effect: u64,
+    /// Transactions that were written.
     pub(super) transactions: u64,
+    /// Transactions that lost a race.
     pub(super) lost_races: u64,
 }
 
-/// One try.
-enum Tried {
-    /// Written, or nothing to write. How many of the events changed nothing.
+/// The result of an attempt to commit some entities.
+enum CommitAttempt {
+    /// The transaction was written, or there was nothing to write.
     Committed { without_effect: u64, wrote: bool },
-    /// Too much for one transaction.
+    /// It would be too large for one transaction.
     TooLarge,
 }
 
@@ -54,10 +59,13 @@ enum CommitError {
 }
 
 impl CommitError {
-    /// True if the same try may succeed later.
-    const fn may_pass(&self) -> bool {
-        let passing = matches!(self, Self::Race);
-        passing || matches!(self, Self::Store(e) | Self::Plan(PlanFailure::Store(e)) if e.may_pass())
+    /// Whether the same attempt may succeed later.
+    const fn is_transient(&self) -> bool {
+        match self {
+            Self::Race => true,
+            Self::Store(error) | Self::Plan(PlanFailure::Store(error)) => error.is_transient(),
+            Self::Plan(PlanFailure::UnreadableEvent(_)) => false,
+        }
     }
 }
 
@@ -72,65 +80,75 @@ impl<'a> Committer<'a> {
         Self { store, generation, reader, usage, deadline }
     }
 
-    /// Commits units in transactions that follow one another. What fails alone does not take others with it.
-    pub(super) async fn commit(&self, units: Vec<Unit>) -> Done {
-        let mut done = Done::default();
-        let mut waiting: VecDeque<Vec<Unit>> = units.chunks(UNITS).map(<[Unit]>::to_vec).collect();
+    /// Commits entities in transactions that follow one another. If a transaction can't be written, its entities are tried
+    /// separately, so that only the one at fault fails.
+    pub(super) async fn commit(&self, entities: Vec<EntityBatch>) -> CommitReport {
+        let mut report = CommitReport::default();
+        let mut waiting: VecDeque<Vec<EntityBatch>> =
+            entities.chunks(ENTITIES).map(<[EntityBatch]>::to_vec).collect();
         while let Some(chunk) = waiting.pop_front() {
-            match self.persist(&chunk, &mut done).await {
-                Ok(Tried::Committed { without_effect, wrote }) => {
-                    done.without_effect += without_effect;
-                    done.transactions += u64::from(wrote);
+            match self.attempt_until_deadline(&chunk, &mut report).await {
+                Ok(CommitAttempt::Committed { without_effect, wrote }) => {
+                    report.without_effect += without_effect;
+                    report.transactions += u64::from(wrote);
                 }
-                Ok(Tried::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
-                Err(error) if chunk.len() > 1 && !error.may_pass() => {
-                    tracing::warn!(%error, units = chunk.len(), "transaction refused; its units are tried apart");
+                Ok(CommitAttempt::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
+                Err(error) if chunk.len() > 1 && !error.is_transient() => {
+                    let entities = chunk.len();
+                    tracing::warn!(%error, entities, "transaction refused; its entities are tried separately");
                     split(chunk, &mut waiting);
                 }
-                Ok(Tried::TooLarge) => hand_back(&chunk, &"one entity needs too many writes", &mut done),
-                Err(error) => hand_back(&chunk, &error, &mut done),
+                Ok(CommitAttempt::TooLarge) => {
+                    fail(&chunk, &"one entity needs too many writes", &mut report);
+                }
+                Err(error) => fail(&chunk, &error, &mut report),
             }
         }
-        done
+        report
     }
 
-    /// Tries until it is done or the deadline has come. A try that is cut off may have taken effect: when its events
-    /// come again nothing is left to do.
-    async fn persist(&self, chunk: &[Unit], done: &mut Done) -> Result<Tried, CommitError> {
-        let mut tries = 0;
+    /// Attempts to commit entities until it succeeds, fails for good, or the deadline has passed. An attempt that is
+    /// abandoned at the deadline may have been written; when its events come again, there is nothing left to write.
+    async fn attempt_until_deadline(
+        &self,
+        chunk: &[EntityBatch],
+        report: &mut CommitReport,
+    ) -> Result<CommitAttempt, CommitError> {
+        let mut retries = Retries::until(self.deadline);
         loop {
-            let tried = tokio::time::timeout_at(self.deadline, self.attempt(chunk)).await;
-            let error = match tried.unwrap_or_else(|_elapsed| Err(no_time_left())) {
-                Err(error) if error.may_pass() && Instant::now() < self.deadline => error,
-                other => return other,
+            let attempt = tokio::time::timeout_at(self.deadline, self.attempt(chunk)).await;
+            let error = match attempt.unwrap_or_else(|_elapsed| Err(no_time_left())) {
+                Err(error) if error.is_transient() => error,
+                finished => return finished,
             };
-            done.lost_races += u64::from(matches!(error, CommitError::Race));
-            tokio::time::sleep(clock::backoff(tries)).await;
-            tries = tries.saturating_add(1);
+            if !retries.pause().await {
+                return Err(error);
+            }
+            report.lost_races += u64::from(matches!(error, CommitError::Race));
         }
     }
 
-    async fn attempt(&self, chunk: &[Unit]) -> Result<Tried, CommitError> {
-        let events = || chunk.iter().flat_map(|unit| unit.events.iter().cloned());
-        let named: Vec<EntityKey> = chunk.iter().map(|unit| unit.entity.clone()).collect();
-        let planned = plan::plan(&self.reader, Entities::new(), named, events().collect()).await?;
+    async fn attempt(&self, chunk: &[EntityBatch]) -> Result<CommitAttempt, CommitError> {
+        let events = || chunk.iter().flat_map(|batch| batch.events.iter().cloned());
+        let named: Vec<EntityKey> = chunk.iter().map(|batch| batch.entity.clone()).collect();
+        let plan = plan::plan(&self.reader, Entities::new(), named, events().collect()).await?;
         let effective: usize = chunk
             .iter()
-            .filter(|unit| planned.changed.contains(&unit.entity))
-            .map(|unit| unit.events.iter().collect::<BTreeSet<_>>().len())
+            .filter(|batch| plan.changed.contains(&batch.entity))
+            .map(|batch| batch.events.iter().collect::<BTreeSet<_>>().len())
             .sum();
         let without_effect = u64::try_from(events().count() - effective).unwrap_or(0);
-        let writes = planned.writes;
+        let writes = plan.writes;
         if writes.is_empty() {
-            return Ok(Tried::Committed { without_effect, wrote: false });
+            return Ok(CommitAttempt::Committed { without_effect, wrote: false });
         }
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
-            return Ok(Tried::TooLarge);
+            return Ok(CommitAttempt::TooLarge);
         }
         match self.store.transact(&self.generation.table(), writes, self.usage).await {
-            Ok(()) => Ok(Tried::Committed { without_effect, wrote: true }),
-            Err(Lost::Race) => Err(CommitError::Race),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Ok(()) => Ok(CommitAttempt::Committed { without_effect, wrote: true }),
+            Err(TransactError::Race) => Err(CommitError::Race),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 }
@@ -139,13 +157,13 @@ fn no_time_left() -> CommitError {
     CommitError::Store(StoreError::Unavailable("no time left".to_owned()))
 }
 
-fn split(mut chunk: Vec<Unit>, waiting: &mut VecDeque<Vec<Unit>>) {
+fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) {
     let rest = chunk.split_off(chunk.len() / 2);
     waiting.push_front(rest);
     waiting.push_front(chunk);
 }
 
-fn hand_back(chunk: &[Unit], reason: &dyn std::fmt::Display, done: &mut Done) {
-    tracing::warn!(%reason, units = chunk.len(), "events handed back to the queue");
-    done.failed.extend(chunk.iter().flat_map(|unit| unit.messages.iter().copied()));
+fn fail(chunk: &[EntityBatch], reason: &dyn std::fmt::Display, report: &mut CommitReport) {
+    tracing::warn!(%reason, entities = chunk.len(), "events returned to the queue");
+    report.failed.extend(chunk.iter().flat_map(|batch| batch.messages.iter().copied()));
 }

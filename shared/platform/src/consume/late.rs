@@ -1,125 +1,134 @@
-//! What comes to life after its user was deactivated is stopped by the same rule: a task or key that these messages
-//! made active, of a user whose deactivation by an admin still holds, gets an order of its own in the outbox.
+//! The late rule (`docs/contract/events.md`, "Commands out"): a task that becomes active, or an API key that is created,
+//! after its user was deactivated by an administrator is stopped by a command. This writes the outbox entry for it.
 //!
-//! Looked at after the commit, and for events without effect too: either the deactivation's own order finds the row,
-//! which was written before it was read, or this finds the deactivation, which was written before the row was.
+//! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
+//! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
+//! deactivation, which was written before the resource was.
 
-use super::Unit;
-use crate::store::{Generations, Pointer, Store, StoreError, TableReader, Usage};
+use super::batch::EntityBatch;
+use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
-use torale_domain::commands::Cause;
-use torale_domain::commit::Entity;
-use torale_domain::entities::{ApiKey, Task, User};
+use torale_domain::deactivation::commands::Cause;
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stop_command};
+use torale_domain::entities::readings::{ApiKey, Task, User};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
-use torale_domain::fold::EntityKey;
-use torale_domain::ids::UserId;
-use torale_domain::item::Key;
-use torale_domain::keys::{self, Owned};
-use torale_domain::outbox::{Order, What, stopping};
-use torale_domain::read::{Reader, Reads};
-use torale_domain::time::Timestamp;
-use torale_domain::trace::TraceParent;
+use torale_domain::projections::entity::Entity;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{self, Owned};
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::ids::{EntityKey, UserId};
+use torale_domain::values::time::Timestamp;
+use torale_domain::values::trace::TraceParent;
 
-/// Orders that are put at once.
+/// The most outbox entries that are written at once.
 const PARALLEL: usize = 16;
 
-/// Something that may have come to life, with the messages that say so.
+/// A task or API key that may have become active, and the positions of the messages that say so.
 #[derive(Debug, Clone)]
-pub(super) struct Awakened {
+pub(super) struct ResumedResource {
     entity: EntityKey,
     pub(super) messages: Vec<usize>,
     trace: Option<TraceParent>,
 }
 
-/// Those of some units that hold an event which can bring something to life.
-pub(super) fn awakened(units: &[Unit], traces: &BTreeMap<usize, TraceParent>) -> Vec<Awakened> {
-    let wakes =
+/// The entities with an event that can make a resource active.
+pub(super) fn resumed(
+    entities: &[EntityBatch],
+    traces: &BTreeMap<usize, TraceParent>,
+) -> Vec<ResumedResource> {
+    let activates =
         |kind| matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
-    let woken = units.iter().filter(|unit| unit.events.iter().any(|event| wakes(event.event_type())));
-    woken
-        .map(|unit| Awakened {
-            entity: unit.entity.clone(),
-            messages: unit.messages.clone(),
-            trace: unit.messages.iter().find_map(|message| traces.get(message)).cloned(),
+    let resumed =
+        entities.iter().filter(|batch| batch.events.iter().any(|event| activates(event.event_type())));
+    resumed
+        .map(|batch| ResumedResource {
+            entity: batch.entity.clone(),
+            messages: batch.messages.clone(),
+            trace: batch.messages.iter().find_map(|message| traces.get(message)).cloned(),
         })
         .collect()
 }
 
-/// Orders what must be stopped, if the generations that were written still are the ones that must be: another may know of
-/// deactivations that they don't, so the messages must come again. Returns how many orders there are.
+/// Writes an outbox entry for every resumed resource of a deactivated user, and returns how many there are.
+///
+/// # Errors
+/// If the store fails, or other generations are written than those of `pointer`, which the events were folded into: another
+/// generation may contain deactivations that these don't, so the messages must come again.
 pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
-    pointer: &Pointer,
-    awakened: &[Awakened],
+    pointer: &GenerationPointer,
+    resumed: &[ResumedResource],
     now: Timestamp,
     usage: &Usage,
 ) -> Result<u64, StoreError> {
-    if awakened.is_empty() {
+    if resumed.is_empty() {
         return Ok(0);
     }
     if generations.pointer(store, usage).await? != *pointer {
         return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
     }
     let reader = TableReader::of(store, &pointer.live, usage);
-    let owned = owned(&reader, awakened).await?;
-    let deactivations = store.deactivations(owned.iter().map(|alive| alive.user), usage).await?;
+    let active = active_resources(&reader, resumed).await?;
+    let deactivations = store.deactivations(active.iter().map(|resource| resource.user), usage).await?;
     if deactivations.is_empty() {
         return Ok(0);
     }
     let users: BTreeMap<Key, UserId> = deactivations.keys().map(|user| (keys::user(*user), *user)).collect();
-    let found = reader.read(Reads::gets(users.keys().cloned()).consistent()).await?.items;
-    let mut orders = Vec::new();
-    for Alive { user, owned, since, trace } in owned {
+    let found = reader.read(ReadPlan::gets(users.keys().cloned()).consistent()).await?.items;
+    let mut entries = Vec::new();
+    for ResourceToStop { user, owned, since, trace } in active {
         let Some(deactivation) = deactivations.get(&user) else { continue };
         let entity = Entity::load(found.get(&keys::user(user)))?;
-        if deactivation.holds(&User::of(&entity.state)) {
-            let what = What::Late { command: stopping(owned, user), since };
+        if deactivation.is_in_effect(&User::of(&entity.state)) {
+            let what = OutboxAction::StopResumed { command: stop_command(owned, user), since };
             let generation = pointer.live.name.clone();
             let cause = Cause { trace, ..deactivation.cause() };
-            orders.push(Order { cause, at: now, generation, what });
+            entries.push(OutboxEntry { cause, at: now, generation, action: what });
         }
     }
-    let puts: Vec<_> = orders.iter().map(|order| store.put_order(order, usage)).collect();
-    stream::iter(puts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
-    Ok(u64::try_from(orders.len()).unwrap_or(u64::MAX))
+    let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
+    stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+    Ok(u64::try_from(entries.len()).unwrap_or(u64::MAX))
 }
 
-/// Something that is alive.
-struct Alive {
+/// A resource that is active.
+struct ResourceToStop {
     user: UserId,
     owned: Owned,
+    /// The time of the event that made it active, of a task.
     since: Timestamp,
     trace: Option<TraceParent>,
 }
 
-/// What is alive by now, with its user.
-async fn owned(reader: &TableReader<'_>, awakened: &[Awakened]) -> Result<Vec<Alive>, StoreError> {
-    let keys: BTreeMap<Key, &Awakened> =
-        awakened.iter().map(|one| (keys::entity(&one.entity), one)).collect();
-    let found = reader.read(Reads::gets(keys.keys().cloned()).consistent()).await?.items;
-    let mut owned = Vec::new();
-    for (key, Awakened { entity, trace, .. }) in keys {
+/// Those of some resources that are active by now, with their users.
+async fn active_resources(
+    reader: &TableReader<'_>,
+    resumed: &[ResumedResource],
+) -> Result<Vec<ResourceToStop>, StoreError> {
+    let keys: BTreeMap<Key, &ResumedResource> =
+        resumed.iter().map(|resource| (keys::entity(&resource.entity), resource)).collect();
+    let found = reader.read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
+    let mut active = Vec::new();
+    for (key, ResumedResource { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
-        match Some(entity) {
+        let (user, owned, since) = match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
-                let active = !task.deleted && task.state == TaskState::Active;
+                let is_active = !task.deleted && task.state == TaskState::Active;
                 let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
-                let alive = |user| Alive { user, owned: Owned::Task(*id), since, trace: trace.clone() };
-                owned.extend(task.user_id.filter(|_| active).map(alive));
+                (task.user_id.filter(|_| is_active), Owned::Task(*id), since)
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
                 let live = key.created.filter(|_| !key.revoked);
-                let since = Timestamp::EARLIEST;
-                let alive = |user| Alive { user, owned: Owned::Key(id.clone()), since, trace: trace.clone() };
-                owned.extend(live.map(|created| alive(created.user_id)));
+                (live.map(|created| created.user_id), Owned::Key(id.clone()), Timestamp::EARLIEST)
             }
-            _other_entities => {}
-        }
+            _other_entities => continue,
+        };
+        active.extend(user.map(|user| ResourceToStop { user, owned, since, trace: trace.clone() }));
     }
-    Ok(owned)
+    Ok(active)
 }

@@ -1,68 +1,76 @@
-//! Clerk's Backend API: a user's role, and barring a user.
+//! Clerk's Backend API: reads a user's role, and bans a user.
 
-use super::provider::{Provider, Trouble};
-use super::settings::{Misconfigured, Settings, trusted};
-use crate::config;
+use super::misconfigured::{IdentityMisconfigured, trusted_url};
+use super::provider::ProviderClient;
+use crate::config::{self, IdentitySettings};
+use crate::error::IdentityProviderError;
 use lambda_http::http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
-use torale_domain::ids::ClerkUserId;
+use torale_domain::values::ids::ClerkUserId;
 
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// Clerk's Backend API.
+/// A client of Clerk's Backend API.
 #[derive(Debug)]
-pub struct Backend {
-    provider: Provider,
-    /// Without a slash at its end.
+pub struct ClerkBackend {
+    provider: ProviderClient,
+    /// Without a trailing slash.
     url: String,
     /// Marked as sensitive, so that it is never printed.
     authorization: HeaderValue,
 }
 
-/// The part of Clerk's user that counts.
+/// The fields of Clerk's user object that are read.
 #[derive(Deserialize)]
 struct ClerkUser {
     id: String,
     public_metadata: Option<Value>,
 }
 
-impl Backend {
-    /// At the settings' address, with their secret key and their time for an answer.
-    pub fn new(settings: &Settings) -> Result<Self, Misconfigured> {
-        let secret = settings.secret_key.as_deref().ok_or(Misconfigured::SecretKey)?;
+impl ClerkBackend {
+    /// A client with the address, the secret key and the timeout of these settings.
+    ///
+    /// # Errors
+    /// If the secret key is missing or unusable, or the address is not trusted.
+    pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+        let secret = settings.secret_key.as_deref().ok_or(IdentityMisconfigured::SecretKey)?;
         let authorization = HeaderValue::from_str(&format!("Bearer {secret}"));
-        let mut authorization = authorization.map_err(|_| Misconfigured::SecretKey)?;
+        let mut authorization = authorization.map_err(|_| IdentityMisconfigured::SecretKey)?;
         authorization.set_sensitive(true);
-        let url = trusted(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
-        Ok(Self { provider: Provider::new(settings.timeout), url, authorization })
+        let url = trusted_url(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
+        Ok(Self { provider: ProviderClient::new(settings.timeout), url, authorization })
     }
 
-    /// The role in the user's public metadata; `None` also for a user that Clerk does not know.
-    pub(super) async fn role(&self, user: &ClerkUserId) -> Result<Option<String>, Trouble> {
+    /// The role in the user's public metadata; `None` also if Clerk does not know the user.
+    pub(super) async fn role(&self, user: &ClerkUserId) -> Result<Option<String>, IdentityProviderError> {
         let (status, body) = self.send(Method::GET, user, "").await?;
         match status {
             StatusCode::OK => {
-                let found: ClerkUser = serde_json::from_slice(&body).map_err(|_| Trouble::Unreadable)?;
+                let found: ClerkUser =
+                    serde_json::from_slice(&body).map_err(|_| IdentityProviderError::UnreadableResponse)?;
                 if found.id != user.as_str() {
-                    return Err(Trouble::Unreadable);
+                    return Err(IdentityProviderError::UnreadableResponse);
                 }
                 let role = found.public_metadata.as_ref().and_then(|metadata| metadata.get("role"));
                 Ok(role.and_then(Value::as_str).map(str::to_owned))
             }
             StatusCode::NOT_FOUND => Ok(None),
-            other => Err(Trouble::Status(other)),
+            other => Err(IdentityProviderError::Status(other)),
         }
     }
 
-    /// Bars the user's login and ends its sessions; good once Clerk has said so. `false` if Clerk does not know
-    /// the user. Asking again changes nothing.
-    pub async fn ban(&self, user: &ClerkUserId) -> Result<bool, Trouble> {
+    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether Clerk knows the user. Banning a
+    /// user again changes nothing.
+    ///
+    /// # Errors
+    /// If Clerk has not confirmed the ban.
+    pub async fn ban(&self, user: &ClerkUserId) -> Result<bool, IdentityProviderError> {
         match self.send(Method::POST, user, "/ban").await?.0 {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            other => Err(Trouble::Status(other)),
+            other => Err(IdentityProviderError::Status(other)),
         }
     }
 
@@ -71,7 +79,7 @@ impl Backend {
         method: Method,
         user: &ClerkUserId,
         action: &str,
-    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    ) -> Result<(StatusCode, Vec<u8>), IdentityProviderError> {
         let url = format!("{}/v1/users/{}{action}", self.url, utf8_percent_encode(user.as_str(), IN_PATH));
         self.provider.send(method, &url, Some(&self.authorization)).await
     }

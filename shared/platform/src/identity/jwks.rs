@@ -1,40 +1,48 @@
-//! The instance's key set, cached: fetched rarely, one fetch at a time, and kept through an outage.
+//! The key set of the Clerk instance, cached: fetched rarely, by one request at a time, and kept through an outage.
 
-use super::provider::{Provider, Trouble};
+use super::provider::ProviderClient;
+use crate::error::IdentityProviderError;
 use jsonwebtoken::DecodingKey;
 use lambda_http::http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::session::jwks;
+use torale_domain::access::session::jwks;
 
-/// How long a key set is used without asking again.
+/// How long a key set is used before it is fetched again.
 const FRESH: Duration = Duration::from_secs(10 * 60);
-/// How long a key set is used while there is no newer one to be had.
+/// How long a key set is used if no newer one can be fetched.
 const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Least time between two fetches, whatever asks for them, while there is a key set in hand.
+/// The least time between two fetches while there is a usable key set.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Least time between two fetches while there is none.
+/// The least time between two fetches while there is none.
 const COLD_PAUSE: Duration = Duration::from_secs(2);
 
+/// Keys by their names (`kid`).
+type KeySet = HashMap<String, Arc<DecodingKey>>;
+
+/// The cached key set.
 #[derive(Debug)]
 pub(super) struct KeyCache {
-    provider: Provider,
+    provider: ProviderClient,
     url: String,
-    known: Mutex<Known>,
+    state: Mutex<CacheState>,
+    /// Held while the key set is being fetched.
     fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    keys: Option<(HashMap<String, Arc<DecodingKey>>, Instant)>,
-    asked_at: Option<Instant>,
+struct CacheState {
+    /// The key set, and when it was fetched.
+    keys: Option<(KeySet, Instant)>,
+    /// When the last fetch began.
+    fetched_at: Option<Instant>,
 }
 
-impl Known {
-    /// The keys, if they are no older than this.
-    fn keys(&self, age: Duration) -> Option<&HashMap<String, Arc<DecodingKey>>> {
+impl CacheState {
+    /// The key set, if it is younger than `age`.
+    fn keys(&self, age: Duration) -> Option<&KeySet> {
         self.keys.as_ref().filter(|(_, at)| at.elapsed() < age).map(|(keys, _)| keys)
     }
 
@@ -42,52 +50,54 @@ impl Known {
         self.keys(age)?.get(name).cloned()
     }
 
-    fn may_ask(&self) -> bool {
+    fn may_fetch(&self) -> bool {
         let pause = if self.keys(USABLE).is_some() { PAUSE } else { COLD_PAUSE };
-        self.asked_at.is_none_or(|at| at.elapsed() >= pause)
+        self.fetched_at.is_none_or(|at| at.elapsed() >= pause)
     }
 }
 
 impl KeyCache {
-    pub(super) fn new(provider: Provider, url: String) -> Self {
-        Self { provider, url, known: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+    /// An empty cache for the key set at this address.
+    pub(super) fn new(provider: ProviderClient, url: String) -> Self {
+        Self { provider, url, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// The key of a name, or `None` if the set has none.
-    pub(super) async fn key(&self, name: &str) -> Result<Option<Arc<DecodingKey>>, Trouble> {
-        if let Some(key) = self.known().key(name, FRESH) {
+    /// The key of a name; `None` if the key set has no such key.
+    pub(super) async fn key(&self, name: &str) -> Result<Option<Arc<DecodingKey>>, IdentityProviderError> {
+        if let Some(key) = self.state().key(name, FRESH) {
             return Ok(Some(key));
         }
         let _one_at_a_time = self.fetching.lock().await;
-        let wanted = {
-            let known = self.known();
-            known.key(name, FRESH).is_none() && known.may_ask()
+        let is_due = {
+            let state = self.state();
+            state.key(name, FRESH).is_none() && state.may_fetch()
         };
-        let trouble = if wanted { self.fetch().await.err() } else { None };
-        match (self.known().keys(USABLE), trouble) {
+        let failure = if is_due { self.refresh().await.err() } else { None };
+        match (self.state().keys(USABLE), failure) {
             (Some(keys), _) => Ok(keys.get(name).cloned()),
-            (None, trouble) => Err(trouble.unwrap_or(Trouble::NoKeys)),
+            (None, failure) => Err(failure.unwrap_or(IdentityProviderError::NoKeys)),
         }
     }
 
-    async fn fetch(&self) -> Result<(), Trouble> {
-        self.known().asked_at = Some(Instant::now());
-        let keys = self.ask().await.inspect_err(|trouble| tracing::warn!(%trouble, "no new key set"))?;
-        self.known().keys = Some((keys, Instant::now()));
+    async fn refresh(&self) -> Result<(), IdentityProviderError> {
+        self.state().fetched_at = Some(Instant::now());
+        let fetched = self.fetch().await;
+        let keys = fetched.inspect_err(|error| tracing::warn!(%error, "the key set could not be fetched"))?;
+        self.state().keys = Some((keys, Instant::now()));
         Ok(())
     }
 
-    async fn ask(&self) -> Result<HashMap<String, Arc<DecodingKey>>, Trouble> {
+    async fn fetch(&self) -> Result<KeySet, IdentityProviderError> {
         let (status, body) = self.provider.send(Method::GET, &self.url, None).await?;
         if status != StatusCode::OK {
-            return Err(Trouble::Status(status));
+            return Err(IdentityProviderError::Status(status));
         }
-        let keys = jwks::select(&body).ok_or(Trouble::Unreadable)?;
+        let keys = jwks::select(&body).ok_or(IdentityProviderError::UnreadableResponse)?;
         let decoding = |key: jwks::RsaKey| Arc::new(DecodingKey::from_rsa_raw_components(&key.n, &key.e));
         Ok(keys.into_iter().map(|(name, key)| (name, decoding(key))).collect())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, CacheState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

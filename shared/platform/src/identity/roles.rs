@@ -1,24 +1,35 @@
 //! Where a user's role comes from.
 
-use super::backend::Backend;
-use super::provider::Trouble;
-use torale_domain::auth::Asker;
+use super::backend::ClerkBackend;
+use super::misconfigured::IdentityMisconfigured;
+use crate::config::IdentitySettings;
+use crate::error::IdentityProviderError;
+use torale_domain::access::credentials::Caller;
 
-/// The one authority on roles.
+/// The one source of roles.
 #[derive(Debug)]
-pub(super) enum Roles {
+pub(super) enum RoleSource {
     /// The projections.
     Projection,
-    /// The identity provider, asked on every request.
-    Clerk(Backend),
+    /// Clerk's Backend API, which is called on every request.
+    Clerk(ClerkBackend),
 }
 
-impl Roles {
-    /// The role that counts now.
-    pub(super) async fn role(&self, asker: &Asker) -> Result<Option<String>, Trouble> {
+impl RoleSource {
+    /// The source that the settings name.
+    pub(super) fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+        match settings.role_source.as_str() {
+            "projection" => Ok(Self::Projection),
+            "clerk" => Ok(Self::Clerk(ClerkBackend::new(settings)?)),
+            _neither => Err(IdentityMisconfigured::RoleSource),
+        }
+    }
+
+    /// The caller's current role.
+    pub(super) async fn role(&self, caller: &Caller) -> Result<Option<String>, IdentityProviderError> {
         match self {
-            Self::Projection => Ok(asker.role.clone()),
-            Self::Clerk(backend) => backend.role(&asker.clerk_user_id).await,
+            Self::Projection => Ok(caller.role.clone()),
+            Self::Clerk(backend) => backend.role(&caller.clerk_user_id).await,
         }
     }
 }

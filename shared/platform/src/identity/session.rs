@@ -1,53 +1,84 @@
-//! Session tokens: the core reads them, `jsonwebtoken` checks their signatures, the key set is the instance's.
+//! Session tokens. The domain reads them and checks their claims, `jsonwebtoken` checks their signatures.
 
 use super::jwks::KeyCache;
-use super::provider::Trouble;
+use super::misconfigured::{IdentityMisconfigured, trusted_url};
+use super::provider::ProviderClient;
+use crate::config::{self, IdentitySettings};
+use crate::error::IdentityProviderError;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use std::sync::Arc;
-use torale_domain::session::{Fault, Refused, Rules, Session, Token};
-use torale_domain::time::Timestamp;
+use torale_domain::access::session::{Session, SessionRules, Token, TokenFault, TokenRefusal};
+use torale_domain::values::time::Timestamp;
 
-/// Where keys come from.
+/// Verifies session tokens of one Clerk instance.
 #[derive(Debug)]
-pub(super) enum Keys {
-    /// One key, given: nothing is asked.
-    Given(Arc<DecodingKey>),
+pub(super) struct SessionVerifier {
+    rules: SessionRules,
+    keys: SessionKeys,
+}
+
+/// Where the keys come from that tokens are signed with.
+#[derive(Debug)]
+enum SessionKeys {
+    /// One key from the settings.
+    Fixed(Arc<DecodingKey>),
     /// The instance's key set.
     Fetched(KeyCache),
 }
 
-/// What verifies session tokens.
-#[derive(Debug)]
-pub(super) struct Verifier {
-    pub(super) rules: Rules,
-    pub(super) keys: Keys,
-}
+impl SessionVerifier {
+    /// A verifier with these settings; `None` if they name no issuer.
+    pub(super) fn new(settings: &IdentitySettings) -> Result<Option<Self>, IdentityMisconfigured> {
+        let Some(issuer) = settings.issuer.clone() else { return Ok(None) };
+        if settings.authorized_parties.as_ref().is_some_and(Vec::is_empty) {
+            return Err(IdentityMisconfigured::NoParties);
+        }
+        let keys = match (&settings.jwt_key, &settings.jwks_url) {
+            (Some(pem), _) => SessionKeys::Fixed(Arc::new(public_key(pem)?)),
+            (None, Some(url)) => {
+                let url = trusted_url(url, config::CLERK_JWKS_URL)?;
+                SessionKeys::Fetched(KeyCache::new(ProviderClient::new(settings.timeout), url))
+            }
+            (None, None) => return Err(IdentityMisconfigured::NoKeys),
+        };
+        let authorized_parties = settings.authorized_parties.clone().unwrap_or_default();
+        Ok(Some(Self { rules: SessionRules { issuer, authorized_parties }, keys }))
+    }
 
-impl Verifier {
-    /// The session that a token stands for. Keys are asked for only if nothing else is wrong with the token.
+    /// The session that a token stands for, or why the token is refused. A key is fetched only if nothing but the
+    /// signature is left to check.
     pub(super) async fn verify(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Result<Session, Refused>, Trouble> {
+    ) -> Result<Result<Session, TokenRefusal>, IdentityProviderError> {
         let token = match Token::read(token) {
             Ok(token) => token,
             Err(fault) => return Ok(Err(fault.into())),
         };
         let checked = token.check(&self.rules, now);
-        if let Err(Refused::Invalid(_)) = checked {
+        if let Err(TokenRefusal::Invalid(_)) = checked {
             return Ok(checked);
         }
-        let Some(key) = self.key(&token).await? else { return Ok(Err(Fault::UnknownKey.into())) };
+        let Some(key) = self.key(&token).await? else { return Ok(Err(TokenFault::UnknownKey.into())) };
         let signed = crypto::verify(token.signature, token.message.as_bytes(), &key, Algorithm::RS256);
-        Ok(if signed.unwrap_or(false) { checked } else { Err(Fault::Signature.into()) })
+        Ok(if signed.unwrap_or(false) { checked } else { Err(TokenFault::Signature.into()) })
     }
 
-    async fn key(&self, token: &Token<'_>) -> Result<Option<Arc<DecodingKey>>, Trouble> {
+    async fn key(&self, token: &Token<'_>) -> Result<Option<Arc<DecodingKey>>, IdentityProviderError> {
         match (&self.keys, &token.key_id) {
-            (Keys::Given(key), _) => Ok(Some(Arc::clone(key))),
-            (Keys::Fetched(cache), Some(name)) => cache.key(name).await,
-            (Keys::Fetched(_), None) => Ok(None),
+            (SessionKeys::Fixed(key), _) => Ok(Some(Arc::clone(key))),
+            (SessionKeys::Fetched(cache), Some(name)) => cache.key(name).await,
+            (SessionKeys::Fetched(_), None) => Ok(None),
         }
     }
+}
+
+/// A public key in PEM. Line breaks may be written as `\n`, as in an environment file.
+fn public_key(pem: &str) -> Result<DecodingKey, IdentityMisconfigured> {
+    let key = DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes())
+        .map_err(|_| IdentityMisconfigured::Key)?;
+    // Verifying a signature refuses weak keys too, but only once there is a token.
+    let is_strong = key.try_get_as_bytes().is_ok_and(|der| der.len() >= 2048 / 8);
+    if is_strong && pem.contains("PUBLIC KEY") { Ok(key) } else { Err(IdentityMisconfigured::Key) }
 }

@@ -1,19 +1,19 @@
 //! How an instance identifies who asks, as the environment says.
 
 use super::Identity;
-use super::backend::Backend;
+use super::backend::ClerkBackend;
 use super::jwks::KeyCache;
-use super::provider::Provider;
-use super::roles::Roles;
-use super::session::{Keys, Verifier};
+use super::provider::ProviderClient;
+use super::roles::RoleSource;
+use super::session::{SessionKeys, SessionVerifier};
 use crate::config;
 use jsonwebtoken::DecodingKey;
 use std::sync::Arc;
 use std::time::Duration;
-use torale_domain::session::Rules;
+use torale_domain::access::session::SessionRules;
 
 /// What can be set. The default admits API keys only.
-pub struct Settings {
+pub struct IdentitySettings {
     /// The instance's issuer; without it there are no session tokens.
     pub issuer: Option<String>,
     /// Where its key set is.
@@ -32,7 +32,7 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-impl Default for Settings {
+impl Default for IdentitySettings {
     fn default() -> Self {
         Self {
             issuer: None,
@@ -49,7 +49,7 @@ impl Default for Settings {
 
 /// Settings that can't be meant. A function that finds them does not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Misconfigured {
+pub enum IdentityMisconfigured {
     /// An issuer without keys.
     #[error("CLERK_ISSUER needs CLERK_JWKS_URL or CLERK_JWT_KEY")]
     NoKeys,
@@ -72,48 +72,48 @@ pub enum Misconfigured {
 
 impl Identity {
     /// As the settings say.
-    pub fn new(settings: &Settings) -> Result<Self, Misconfigured> {
+    pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
         Ok(Self { sessions: sessions(settings)?, roles: roles(settings)? })
     }
 }
 
-fn sessions(settings: &Settings) -> Result<Option<Verifier>, Misconfigured> {
+fn sessions(settings: &IdentitySettings) -> Result<Option<SessionVerifier>, IdentityMisconfigured> {
     let Some(issuer) = settings.issuer.clone() else { return Ok(None) };
     if settings.authorized_parties.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Misconfigured::NoParties);
+        return Err(IdentityMisconfigured::NoParties);
     }
     let keys = match (&settings.jwt_key, &settings.jwks_url) {
-        (Some(pem), _) => Keys::Given(Arc::new(given(pem)?)),
+        (Some(pem), _) => SessionKeys::Given(Arc::new(given(pem)?)),
         (None, Some(url)) => {
             let url = trusted(url, config::CLERK_JWKS_URL)?;
-            Keys::Fetched(KeyCache::new(Provider::new(settings.timeout), url))
+            SessionKeys::Fetched(KeyCache::new(ProviderClient::new(settings.timeout), url))
         }
-        (None, None) => return Err(Misconfigured::NoKeys),
+        (None, None) => return Err(IdentityMisconfigured::NoKeys),
     };
     let authorized_parties = settings.authorized_parties.clone().unwrap_or_default();
-    Ok(Some(Verifier { rules: Rules { issuer, authorized_parties }, keys }))
+    Ok(Some(SessionVerifier { rules: SessionRules { issuer, authorized_parties }, keys }))
 }
 
-fn roles(settings: &Settings) -> Result<Roles, Misconfigured> {
+fn roles(settings: &IdentitySettings) -> Result<RoleSource, IdentityMisconfigured> {
     match settings.role_source.as_str() {
-        "projection" => Ok(Roles::Projection),
-        "clerk" => Ok(Roles::Clerk(Backend::new(settings)?)),
-        _neither => Err(Misconfigured::RoleSource),
+        "projection" => Ok(RoleSource::Projection),
+        "clerk" => Ok(RoleSource::Clerk(ClerkBackend::new(settings)?)),
+        _neither => Err(IdentityMisconfigured::RoleSource),
     }
 }
 
 /// An address whose answers come from where it says: over TLS, or from this machine.
-pub(super) fn trusted(url: &str, variable: &'static str) -> Result<String, Misconfigured> {
+pub(super) fn trusted(url: &str, variable: &'static str) -> Result<String, IdentityMisconfigured> {
     let trusted = ["https://", "http://127.0.0.1:", "http://localhost:"];
     let trusted = trusted.iter().any(|prefix| url.starts_with(prefix)) && !url.contains('@');
-    if trusted { Ok(url.to_owned()) } else { Err(Misconfigured::Address(variable)) }
+    if trusted { Ok(url.to_owned()) } else { Err(IdentityMisconfigured::Address(variable)) }
 }
 
 /// A public key given as PEM; line breaks may be written as `\n`, as in an environment file.
-fn given(pem: &str) -> Result<DecodingKey, Misconfigured> {
-    let key =
-        DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes()).map_err(|_| Misconfigured::Key)?;
+fn given(pem: &str) -> Result<DecodingKey, IdentityMisconfigured> {
+    let key = DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes())
+        .map_err(|_| IdentityMisconfigured::Key)?;
     // The verification itself refuses weak keys: this tells before there is a token.
     let strong = key.try_get_as_bytes().is_ok_and(|der| der.len() >= 2048 / 8);
-    if strong && pem.contains("PUBLIC KEY") { Ok(key) } else { Err(Misconfigured::Key) }
+    if strong && pem.contains("PUBLIC KEY") { Ok(key) } else { Err(IdentityMisconfigured::Key) }
 }

@@ -1,114 +1,157 @@
-//! Around endpoints that change something: admitted first, then heard, and recorded with what they did.
+//! Endpoints that change something. The caller is admitted before the handler runs, and a change is recorded in the same
+//! transaction that makes it.
 
-use super::{App, Endpoint, Exchange, Seen};
+use super::app::App;
+use super::endpoint::Endpoint;
+use super::scope::{RequestOutcome, RequestScope};
 use crate::config;
-use crate::deactivation::{Changes, Deactivating};
 use crate::error::AdminError;
-use crate::outbox::{Relay, Relayed};
-use crate::queue::Queue;
+use crate::guard::guarded;
+use crate::identity::{Admission, CallerIdentity, CredentialLookup};
+use crate::logging;
+use crate::outbox::{Relay, RelayReport};
+use crate::queue::MessageQueue;
 use crate::routes;
 use crate::start::Parts;
 use crate::store::Usage;
-use futures::FutureExt;
-use lambda_http::http::StatusCode;
-use lambda_http::http::header::{AUTHORIZATION, HeaderValue};
 use lambda_http::{Body, Request, Response, service_fn};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::audit::{Entry, Method, Principal};
-use torale_domain::auth::Refusal;
-use torale_domain::changes::{
-    AllDeactivated, Deactivated, Input, OneResult, OneUser, Outcome, Reactivated, SomeUsers, Unreadable,
-};
-use torale_domain::ids::UserId;
-use torale_domain::outbox::Pending;
+use torale_domain::deactivation::outbox::StoredOutboxEntry;
+use torale_domain::requests::changes::{ChangeRequest, InvalidChangeRequest};
+use torale_domain::values::ids::UserId;
 
-/// An endpoint that changes something: a declaration and a short handler. It is heard only once who asks was admitted.
+/// An endpoint that changes something: a declaration and a short handler, which runs once the caller is admitted.
 pub trait Change: 'static {
     /// The declaration.
     const ENDPOINT: Endpoint;
-    /// What is asked for.
-    type Input: Input;
-    /// The body of a good answer.
+    /// What the path and the body request.
+    type Request: ChangeRequest;
+    /// The body of a 200.
     type Answer: Serialize + Send;
 
-    /// Does what an admitted request asks for.
+    /// Makes the change.
     fn handle(
-        changing: &Changing<'_>,
-        input: Self::Input,
-    ) -> impl Future<Output = Result<Self::Answer, AdminError>> + Send;
+        context: &ChangeContext<'_>,
+        input: Self::Request,
+    ) -> impl Future<Output = Result<ChangeOutcome<Self::Answer>, AdminError>> + Send;
 }
 
-/// One admitted request that changes something, as a handler sees it.
-pub struct Changing<'a> {
-    app: &'a App,
-    exchange: &'a Exchange<'a>,
-    commands: &'a Queue,
-    method: Method,
-    principal: Principal,
-    caller: UserId,
-    /// The answer to a change that took effect: its record was written with it.
-    committed: &'a Mutex<Option<String>>,
+/// An admitted request that changes something, as a handler sees it.
+pub struct ChangeContext<'a> {
+    pub(super) app: &'a App,
+    pub(super) scope: &'a RequestScope<'a>,
+    pub(super) caller: CallerIdentity,
+    pub(super) caller_id: UserId,
+}
+
+/// What a handler has done.
+pub struct ChangeOutcome<A> {
+    pub(super) answer: A,
+    pub(super) effects: ChangeEffects,
+}
+
+/// What is left to do for a change that took effect.
+#[derive(Default)]
+pub(super) struct ChangeEffects {
+    /// Whether the audit record of the request was written in the transaction that made the change.
+    pub(super) recorded: bool,
+    /// The outbox entries that were written. Their commands are sent before the answer, as far as time permits.
+    pub(super) outbox: Vec<StoredOutboxEntry>,
+}
+
+impl<A> ChangeOutcome<A> {
+    /// Nothing had to be changed.
+    pub(super) fn unchanged(answer: A) -> Self {
+        Self { answer, effects: ChangeEffects::default() }
+    }
 }
 
 impl App {
-    /// Answers a request that changes something.
-    pub async fn change<C: Change>(&self, commands: &Queue, request: &Request) -> Response<Body> {
-        let exchange = Exchange::new(C::ENDPOINT, request, (self.clock)());
+    /// Answers a request to an endpoint that changes something. Whatever happens, there is an answer in the contract's
+    /// form; once a change has taken effect, it is a 200.
+    pub async fn change<C: Change>(&self, commands: &MessageQueue, request: &Request) -> Response<Body> {
+        let scope = RequestScope::new(C::ENDPOINT, request, (self.clock)());
         let id = routes::parameter(C::ENDPOINT.path, request.uri().path());
-        let input = C::Input::parse(id, body(request));
-        let (target, parameters) = asked_for(&input);
-        let (mut seen, committed) = (Seen::default(), Mutex::new(None));
-        // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
-        let work = Box::pin(self.changed::<C>(&exchange, commands, input, &mut seen, &committed));
-        let work = AssertUnwindSafe(work).catch_unwind();
-        let result = match tokio::time::timeout(config::REQUEST_TIMEOUT, work).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(AdminError::Internal("panic".to_owned())),
-            Err(_elapsed) => Err(AdminError::TimedOut),
+        let input = C::Request::parse(id, body(request));
+        let (target, parameters) = audit_parameters(&input);
+        let (outcome, effects) = match self.identify(&scope).await {
+            // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
+            Ok(lookup) => Box::pin(self.admit_and_change::<C>(&scope, &lookup, input)).await,
+            Err(rejection) => (RequestOutcome::rejected(rejection), ChangeEffects::default()),
         };
-        // What took effect has its record and its answer, whatever came after.
-        let result = match committed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(answer) => {
-                self.note_key_use(&exchange, &seen).await;
-                Ok(answer)
-            }
-            None => self.recorded(&exchange, &seen, target, parameters, result).await,
+        self.send_commands(&scope, commands, effects.outbox).await;
+        let outcome = if effects.recorded {
+            self.record_key_use(&scope, &outcome).await;
+            outcome
+        } else {
+            self.record(&scope, outcome, target, parameters).await
         };
-        exchange.answer(&result, &seen)
+        scope.answer(&outcome)
     }
 
-    /// The order of refusals is the contract's: method, 401, 403, 429, 413, 422, then 404 or 409 of the id.
-    async fn changed<C: Change>(
+    async fn admit_and_change<C: Change>(
         &self,
-        exchange: &Exchange<'_>,
-        commands: &Queue,
-        input: Result<C::Input, Unreadable>,
-        seen: &mut Seen,
-        committed: &Mutex<Option<String>>,
-    ) -> Result<String, AdminError> {
-        if exchange.request.method() != exchange.endpoint.method {
-            return Err(AdminError::MethodNotAllowed { allowed: exchange.endpoint.method.to_string() });
-        }
-        let header = exchange.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let asked = self.asked(exchange, &exchange.usage);
-        let found = self.identity.look_up(&asked, header, seen).await?;
-        seen.generation = Some(found.generation.name.clone());
-        let caller = found.user_id;
-        self.identity.admit(&asked, found, seen).await?;
-        let input = input.map_err(|unreadable| match unreadable {
-            Unreadable::TooLarge => AdminError::TooLarge,
-            Unreadable::Faults(faults) => AdminError::Invalid(faults),
+        scope: &RequestScope<'_>,
+        lookup: &CredentialLookup,
+        input: Result<C::Request, InvalidChangeRequest>,
+    ) -> (RequestOutcome, ChangeEffects) {
+        let admission = self.admit(scope, lookup, &scope.usage).await;
+        let changed = match &admission.verdict {
+            Ok(()) => {
+                guarded(scope.deadline, self.handle_change::<C>(scope, lookup, &admission, input)).await
+            }
+            // The verdict replaces this result.
+            Err(_) => Ok((String::new(), ChangeEffects::default())),
+        };
+        let (result, effects) = match changed {
+            Ok((answer, effects)) => (Ok(answer), effects),
+            Err(error) => (Err(error), ChangeEffects::default()),
+        };
+        (RequestOutcome::after(admission, &lookup.generation, result), effects)
+    }
+
+    async fn handle_change<C: Change>(
+        &self,
+        scope: &RequestScope<'_>,
+        lookup: &CredentialLookup,
+        admission: &Admission,
+        input: Result<C::Request, InvalidChangeRequest>,
+    ) -> Result<(String, ChangeEffects), AdminError> {
+        let input = input.map_err(|invalid| match invalid {
+            InvalidChangeRequest::TooLarge => AdminError::TooLarge,
+            InvalidChangeRequest::Faults(faults) => AdminError::Invalid(faults),
         })?;
-        let (method, principal) = seen.who.clone().unwrap_or((Method::Session, Principal::default()));
-        let changing = Changing { app: self, exchange, commands, method, principal, caller, committed };
-        let answer = C::handle(&changing, input).await?;
-        serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
+        let (caller, caller_id) = (admission.caller.clone(), lookup.user_id);
+        let context = ChangeContext { app: self, scope, caller, caller_id };
+        let ChangeOutcome { answer, effects } = C::handle(&context, input).await?;
+        let answer = serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))?;
+        Ok((answer, effects))
+    }
+
+    /// Sends the commands of outbox entries while there is time. The outbox relay sends the rest.
+    async fn send_commands(
+        &self,
+        scope: &RequestScope<'_>,
+        commands: &MessageQueue,
+        entries: Vec<StoredOutboxEntry>,
+    ) {
+        let usage = Usage::default();
+        let relay = Relay::new(&self.store, &self.generations, commands, &usage);
+        for entry in entries {
+            let deadline = scope.deadline - config::ANSWERING_TIME;
+            let deadline = deadline.min(Instant::now() + config::SENDING_TIME);
+            let mut report = RelayReport::default();
+            let sending = Box::pin(relay.process(entry, deadline, &mut report));
+            // The deadline is the relay's own; this one is never reached.
+            let sent = guarded(scope.deadline, async {
+                sending.await.map_err(|e| AdminError::Internal(e.to_string()))
+            });
+            let left = sent.await.is_err();
+            tracing::info!(commands = report.commands, left, "commands sent at once");
+        }
     }
 }
 
@@ -120,148 +163,24 @@ fn body(request: &Request) -> &[u8] {
     }
 }
 
-/// Target and parameters for the audit trail; of what is malformed the names.
-fn asked_for<I: Input>(input: &Result<I, Unreadable>) -> (Option<String>, Value) {
+/// The target and the parameters of the audit record. Of invalid parameters only the names are recorded.
+fn audit_parameters<I: ChangeRequest>(input: &Result<I, InvalidChangeRequest>) -> (Option<String>, Value) {
     match input {
         Ok(input) => (input.target(), input.parameters()),
-        Err(Unreadable::TooLarge) => (None, json!({ "invalid": ["body"] })),
-        Err(Unreadable::Faults(faults)) => {
+        Err(InvalidChangeRequest::TooLarge) => (None, json!({ "invalid": ["body"] })),
+        Err(InvalidChangeRequest::Faults(faults)) => {
             (None, json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }))
         }
     }
 }
 
-impl Changing<'_> {
-    fn changes(&self) -> Changes<'_> {
-        let App { store, generations, trail, .. } = self.app;
-        let (usage, now) = (&self.exchange.usage, self.exchange.now);
-        let by_projected_role = self.app.identity.has_projected_roles();
-        let trace = self.exchange.trace.clone();
-        let refusal = match self.method {
-            Method::ApiKey => Refusal::InvalidKey,
-            Method::Session => Refusal::InvalidToken,
-        };
-        let caller = self.caller;
-        Changes { store, generations, trail, usage, now, caller, refusal, trace, by_projected_role }
-    }
-
-    /// The record of a change to one user, as it will be if it takes effect.
-    fn entry(&self, action: &str, target: UserId) -> Entry {
-        let (at, who) = ((self.app.clock)(), self.principal.clone());
-        let entry =
-            self.exchange.entry(at, self.method, who, Some(target.to_string()), json!({}), StatusCode::OK);
-        Entry { action: action.to_owned(), ..entry }
-    }
-
-    /// Sends the commands of a deactivation for as long as there is time; the relay sends what is left.
-    async fn send(&self, pending: Pending, deadline: Instant) {
-        let usage = Usage::default();
-        let relay = Relay::new(&self.app.store, &self.app.generations, self.commands, &usage);
-        let mut relayed = Relayed::default();
-        let sent = Box::pin(relay.work_off(pending, deadline, &mut relayed)).await;
-        tracing::info!(commands = relayed.commands, left = sent.is_err(), "commands sent at once");
-    }
-
-    /// Keeps the answer to a change that took effect.
-    fn has_taken_effect(&self, answer: &impl Serialize) -> Result<(), AdminError> {
-        let answer = serde_json::to_string(answer).map_err(|e| AdminError::Internal(e.to_string()))?;
-        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        Ok(())
-    }
-
-    /// Until when commands are sent before the answer leaves.
-    fn sending_deadline(&self) -> Instant {
-        let end = self.exchange.started + config::REQUEST_TIMEOUT - config::ANSWERING_TIME;
-        end.min(Instant::now() + config::SENDING_TIME)
-    }
-
-    /// Deactivates one user.
-    pub async fn deactivate(&self, OneUser(user_id): OneUser) -> Result<Deactivated, AdminError> {
-        let entry = || self.entry(self.exchange.endpoint.action, user_id);
-        let answer =
-            |tasks_paused| Deactivated { message: "User deactivated successfully", user_id, tasks_paused };
-        match self.changes().deactivate(user_id, entry).await? {
-            Deactivating::Already { tasks } => Ok(answer(tasks)),
-            Deactivating::Done { tasks, pending } => {
-                self.has_taken_effect(&answer(tasks))?;
-                self.send(*pending, self.sending_deadline()).await;
-                Ok(answer(tasks))
-            }
-        }
-    }
-
-    /// Makes one user active again; its tasks stay paused and its keys revoked.
-    pub async fn reactivate(&self, OneUser(user_id): OneUser) -> Result<Reactivated, AdminError> {
-        let entry = || self.entry(self.exchange.endpoint.action, user_id);
-        let answer = Reactivated { message: "User reactivated successfully", user_id };
-        if self.changes().reactivate(user_id, entry).await? {
-            self.has_taken_effect(&answer)?;
-        }
-        Ok(answer)
-    }
-
-    /// Deactivates several users, each by itself: what becomes of one touches none of the others.
-    pub async fn deactivate_all(&self, users: SomeUsers) -> Result<AllDeactivated, AdminError> {
-        let (mut results, mut orders) = (Vec::new(), Vec::new());
-        let spare = config::SENDING_TIME + config::ANSWERING_TIME;
-        let end = self.exchange.started + config::REQUEST_TIMEOUT - spare;
-        for id in users.user_ids {
-            let until = end.min(Instant::now() + TIME_FOR_ONE);
-            results.push(self.one_of_many(id, until, &mut orders).await?);
-        }
-        for pending in orders {
-            self.send(pending, self.sending_deadline()).await;
-        }
-        Ok(AllDeactivated { results })
-    }
-
-    /// Who asks and is no admin any more is refused; everything else is a result.
-    async fn one_of_many(
-        &self,
-        id: Result<UserId, String>,
-        until: Instant,
-        orders: &mut Vec<Pending>,
-    ) -> Result<OneResult, AdminError> {
-        let result = |user_id, result, tasks_paused, detail: Option<&str>| OneResult {
-            user_id,
-            result,
-            tasks_paused,
-            detail: detail.map(str::to_owned),
-        };
-        let user = match id {
-            Ok(user) => user,
-            Err(text) => {
-                return Ok(result(text, Outcome::Refused, None, Some("Input should be a UUID with hyphens")));
-            }
-        };
-        let entry = || self.entry("users.deactivate", user);
-        let id = user.to_string();
-        let changes = self.changes();
-        let changed = tokio::time::timeout_at(until, changes.deactivate(user, entry)).await;
-        Ok(match changed.unwrap_or(Err(AdminError::TimedOut)) {
-            Ok(Deactivating::Already { tasks }) => result(id, Outcome::Already, Some(tasks), None),
-            Ok(Deactivating::Done { tasks, pending }) => {
-                orders.push(*pending);
-                result(id, Outcome::Deactivated, Some(tasks), None)
-            }
-            Err(AdminError::UserNotFound) => result(id, Outcome::NotFound, None, Some("User not found")),
-            Err(refused @ AdminError::Refused(_)) => return Err(refused),
-            Err(AdminError::Conflict(why)) => result(id, Outcome::Refused, None, Some(&why.to_string())),
-            Err(error) => {
-                tracing::error!(%error, user = id, "one of several users was not deactivated");
-                result(id, Outcome::Refused, None, Some("Service temporarily unavailable"))
-            }
-        })
-    }
-}
-
-/// The longest time for one of several users.
-const TIME_FOR_ONE: Duration = Duration::from_secs(3);
-
 /// Runs an endpoint that changes something as a Lambda function.
+///
+/// # Errors
+/// If the Lambda runtime fails.
 pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
-    config::start_logging();
-    let build = || async { Ok((App::connect().await?, Queue::connect_commands().await)) };
+    logging::start();
+    let build = || async { Ok((App::connect().await?, MessageQueue::connect_commands().await)) };
     let parts = &Parts::build(build);
     lambda_http::run(service_fn(|request: Request| async move {
         let (app, commands) = parts.get().await;

@@ -1,26 +1,28 @@
-//! The audit table: records and seals go in, and nothing is ever changed.
+//! The audit table: records and seals are inserted, and nothing is ever changed.
 
-use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
-use aws_sdk_dynamodb::types::AttributeValue;
-use std::collections::HashMap;
+use super::client::Store;
+use super::convert::{self, StoredItem};
+use super::error::{StoreError, TransactError};
+use super::reader::TableReader;
+use super::usage::{CAPACITY, Usage};
 use torale_domain::audit::Link;
 use torale_domain::audit::seal::Seal;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::item::Item;
-use torale_domain::keys::{self, AUDIT_TABLE, PK};
-use torale_domain::read::{Range, Reader, Reads};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, AUDIT_TABLE, PK};
+use torale_domain::storage::read::{Range, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Condition, Write};
 
-/// Seals that are read at once.
+/// The most seals of one read.
 const SEALS: usize = 100;
 
 impl Store {
-    /// Stores a record. One that is there already is the same: nobody else writes its chain.
+    /// Inserts a record. If an item with its key exists, it is this record: nobody else writes its chain.
     pub(crate) async fn insert_record(&self, link: &Link, usage: &Usage) -> Result<(), StoreError> {
-        usage.waited(1);
+        usage.add_round_trips(1);
         self.insert(AUDIT_TABLE, link.item(), usage).await.map(drop)
     }
 
-    /// The items of a partition at or after a sort key, the first ones up to a limit, strongly consistent.
+    /// The items of a partition from a sort key on, at most `limit`, read strongly consistent.
     pub async fn audit_records(
         &self,
         partition: &str,
@@ -31,7 +33,7 @@ impl Store {
         self.audit_range(Range { pk: partition.to_owned(), from, limit, ..Range::default() }, usage).await
     }
 
-    /// The seals before a number, the last first, up to a hundred.
+    /// The seals before a number (all without one), the last first, at most 100.
     pub async fn audit_seals(&self, before: Option<u64>, usage: &Usage) -> Result<Vec<Item>, StoreError> {
         let to = match before {
             Some(0) => return Ok(Vec::new()),
@@ -45,30 +47,31 @@ impl Store {
 
     async fn audit_range(&self, range: Range, usage: &Usage) -> Result<Vec<Item>, StoreError> {
         let reader = TableReader::new(self, AUDIT_TABLE, usage);
-        let mut found = reader.read(Reads::ranges(vec![range]).consistent()).await?;
+        let mut found = reader.read(ReadPlan::ranges(vec![range]).consistent()).await?;
         Ok(found.take_ranges(1).into_iter().flatten().collect())
     }
 
-    /// Stores a seal; a lost race if there is one with its number.
-    pub async fn put_seal(&self, seal: &Seal, usage: &Usage) -> Result<(), Lost> {
-        let refused = |e: serde_json::Error| Lost::Failed(StoreError::Refused(e.to_string()));
+    /// Inserts a seal. It is a lost race if a seal with its number exists.
+    pub async fn put_seal(&self, seal: &Seal, usage: &Usage) -> Result<(), TransactError> {
+        let refused = |e: serde_json::Error| TransactError::Failed(StoreError::Refused(e.to_string()));
         let Item { key, attributes } = seal.item().map_err(refused)?;
         let conditions = vec![Condition::Absent(PK.to_owned())];
         let write = Write { key, action: Action::Put(attributes), conditions };
         self.transact(AUDIT_TABLE, vec![write], usage).await
     }
 
-    /// Every item of the audit table, a page at a time; for checks and exports, never for a request.
+    /// A page of the whole audit table after a key, and the key to continue after: for checks and exports, never for
+    /// a request.
     pub async fn audit_page(
         &self,
-        after: Option<HashMap<String, AttributeValue>>,
+        after: Option<StoredItem>,
         usage: &Usage,
-    ) -> Result<(Vec<Item>, Option<HashMap<String, AttributeValue>>), StoreError> {
+    ) -> Result<(Vec<Item>, Option<StoredItem>), StoreError> {
         let call = self.client.scan().table_name(AUDIT_TABLE).consistent_read(true);
         let call = call.set_exclusive_start_key(after).return_consumed_capacity(CAPACITY);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
-        usage.read(answer.consumed_capacity());
-        let items = answer.items.unwrap_or_default().into_iter().map(convert::readable);
+        usage.add_read(answer.consumed_capacity());
+        let items = answer.items.unwrap_or_default().into_iter().map(convert::item_without_foreign);
         Ok((items.collect(), answer.last_evaluated_key))
     }
 }

@@ -1,20 +1,25 @@
-//! Between the core's items and DynamoDB's.
+//! Converts between the items of the domain and DynamoDB's.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
-use torale_domain::compare::FOREIGN;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{PK, SK};
-use torale_domain::read::Corrupt;
+use torale_domain::projections::compare::FOREIGN;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{PK, SK};
+use torale_domain::storage::read::Corrupt;
 
-pub(super) fn key(key: &Key) -> HashMap<String, AttributeValue> {
+/// An item as DynamoDB's client holds it.
+pub(super) type StoredItem = HashMap<String, AttributeValue>;
+
+/// The two key attributes of an item.
+pub(super) fn key(key: &Key) -> StoredItem {
     HashMap::from([
         (PK.to_owned(), AttributeValue::S(key.pk.clone())),
         (SK.to_owned(), AttributeValue::S(key.sk.clone())),
     ])
 }
 
+/// An attribute's value.
 pub(super) fn value(value: Value) -> AttributeValue {
     match value {
         Value::Text(text) => AttributeValue::S(text),
@@ -23,39 +28,15 @@ pub(super) fn value(value: Value) -> AttributeValue {
     }
 }
 
-pub(super) fn full(item: &Key, attributes: Attributes) -> HashMap<String, AttributeValue> {
+/// A whole item: its key and its attributes.
+pub(super) fn full(item: &Key, attributes: Attributes) -> StoredItem {
     let mut all = key(item);
     all.extend(attributes.into_iter().map(|(name, attribute)| (name, value(attribute))));
     all
 }
 
-/// What can be read of an item; attributes of other kinds are left out.
-pub(super) fn readable(mut stored: HashMap<String, AttributeValue>) -> Item {
-    stored.retain(|_, value| is_ours(value));
-    item(stored).unwrap_or_else(|corrupt| Item {
-        key: Key { pk: corrupt.pk, sk: corrupt.sk },
-        attributes: Attributes::new(),
-    })
-}
-
-/// All of an item; what we never write is a text that differs from all of ours.
-pub(super) fn any(stored: HashMap<String, AttributeValue>) -> Item {
-    let foreign: Attributes = stored
-        .iter()
-        .filter(|(name, value)| *name != PK && *name != SK && !is_ours(value))
-        .map(|(name, value)| (name.clone(), Value::Text(format!("{FOREIGN}{value:?}"))))
-        .collect();
-    let mut item = readable(stored);
-    item.attributes.extend(foreign);
-    item
-}
-
-fn is_ours(value: &AttributeValue) -> bool {
-    matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
-        || value.as_n().is_ok_and(|number| number.parse::<i128>().is_ok())
-}
-
-pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, Corrupt> {
+/// A stored item of a table that only this system writes: an attribute of a kind that it never writes is an error.
+pub(super) fn item(mut stored: StoredItem) -> Result<Item, Corrupt> {
     let mut text = |name: &str| match stored.remove(name) {
         Some(AttributeValue::S(text)) => text,
         _not_a_text => String::new(),
@@ -73,4 +54,32 @@ pub(super) fn item(mut stored: HashMap<String, AttributeValue>) -> Result<Item, 
         attributes.insert(name, value);
     }
     Ok(Item { key, attributes })
+}
+
+/// A stored item without the attributes of kinds that this system never writes.
+pub(super) fn item_without_foreign(mut stored: StoredItem) -> Item {
+    stored.retain(|_, value| is_supported(value));
+    item(stored).unwrap_or_else(|corrupt| Item {
+        key: Key { pk: corrupt.pk, sk: corrupt.sk },
+        attributes: Attributes::new(),
+    })
+}
+
+/// A whole stored item, for comparisons: an attribute of a kind that this system never writes becomes a text that
+/// differs from every text that it writes.
+pub(super) fn item_with_foreign(stored: StoredItem) -> Item {
+    let foreign: Attributes = stored
+        .iter()
+        .filter(|(name, value)| *name != PK && *name != SK && !is_supported(value))
+        .map(|(name, value)| (name.clone(), Value::Text(format!("{FOREIGN}{value:?}"))))
+        .collect();
+    let mut item = item_without_foreign(stored);
+    item.attributes.extend(foreign);
+    item
+}
+
+/// Whether this system writes values of this kind: texts, bytes and integers.
+fn is_supported(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::S(_) | AttributeValue::B(_))
+        || value.as_n().is_ok_and(|number| number.parse::<i128>().is_ok())
 }

@@ -1,38 +1,41 @@
-//! Which generation of projections is live: one small item that everyone follows.
+//! Which generation of projections is live: a pointer in one small item that every reader and writer follows.
 
-use super::{CAPACITY, Store, StoreError, Usage, convert};
+use super::client::Store;
+use super::error::StoreError;
+use super::usage::Usage;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
-pub use torale_domain::generation::{Generation, Pointer};
-use torale_domain::keys::{self, CONTROL_TABLE};
+pub use torale_domain::projections::generation::{Generation, GenerationPointer};
+use torale_domain::storage::keys;
 
-/// The live generation as this instance saw it last.
+/// The live generation as this function instance read it last.
 #[derive(Debug, Default)]
 pub struct Generations {
-    seen: Mutex<Option<Generation>>,
+    last: Mutex<Option<Generation>>,
 }
 
 impl Generations {
-    /// The generation seen last, if any: a guess that must be confirmed by [`Generations::read`].
-    pub fn seen(&self) -> Option<Generation> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The generation that was live when the pointer was read last, if it was: a guess that [`Generations::read`] must
+    /// confirm.
+    pub fn last_read(&self) -> Option<Generation> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The live generation and what `read` finds in it: one round trip while it is the one seen last, which the pointer
-    /// confirms beside the reading; two where none has been seen or another is live.
+    /// The pointer, and what `read` finds in the live generation. This takes one round trip while the live generation is
+    /// the one that was read last, since the pointer is read in parallel; two if it is another one, or the first.
     pub(crate) async fn read_live<T, F>(
         &self,
         store: &Store,
         usage: &Usage,
         read: impl Fn(Generation) -> F,
-    ) -> Result<(Pointer, T), StoreError>
+    ) -> Result<(GenerationPointer, T), StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let (pointer, found) = match self.seen() {
+        let (pointer, found) = match self.last_read() {
             None => (self.pointer(store, usage).await?, None),
             Some(guess) => {
-                // A guess that is wrong may fail, if its table is gone: only the pointer tells whether that matters.
+                // Reading a wrong guess fails if its table was dropped. Only the pointer shows whether that matters.
                 let (pointer, found) = futures::join!(self.pointer(store, usage), read(guess.clone()));
                 let pointer = pointer?;
                 let found = (pointer.live == guess).then_some(found);
@@ -52,14 +55,10 @@ impl Generations {
     }
 
     /// Reads the pointer, strongly consistent: one round trip.
-    pub async fn pointer(&self, store: &Store, usage: &Usage) -> Result<Pointer, StoreError> {
-        let key = keys::live_generation();
-        let call = store.client.get_item().table_name(CONTROL_TABLE).set_key(Some(convert::key(&key)));
-        let call = call.consistent_read(true).return_consumed_capacity(CAPACITY);
-        let answer = call.send().await.map_err(StoreError::from_sdk)?;
-        usage.read(answer.consumed_capacity());
-        let pointer = Pointer::load(answer.item.map(convert::item).transpose()?.as_ref())?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(pointer.live.clone());
+    pub async fn pointer(&self, store: &Store, usage: &Usage) -> Result<GenerationPointer, StoreError> {
+        let item = store.control(&keys::live_generation(), usage).await?;
+        let pointer = GenerationPointer::load(item.as_ref())?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(pointer.live.clone());
         Ok(pointer)
     }
 }

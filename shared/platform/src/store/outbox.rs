@@ -1,48 +1,57 @@
-//! The outbox and the deactivations, in the control table.
+//! The outbox and the users' last deactivations, both in the control table.
 
-use super::{CAPACITY, Lost, Store, StoreError, TableReader, Usage, convert};
+use super::client::Store;
+use super::error::{StoreError, TransactError};
+use super::reader::TableReader;
+use super::usage::Usage;
 use std::collections::BTreeMap;
-use torale_domain::commit::{Action, Condition, Write};
-use torale_domain::ids::UserId;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE};
-use torale_domain::outbox::{CURSOR, Deactivation, Order, Pending};
-use torale_domain::read::{Corrupt, Range, Reader, Reads};
+use torale_domain::deactivation::outbox::{CURSOR, Deactivation, OutboxEntry, StoredOutboxEntry};
+use torale_domain::storage::item::{Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::values::ids::UserId;
 
 impl Store {
-    /// Orders of the outbox after one of them, at most so many; each by itself, should one be unreadable.
-    pub async fn pending_orders(
+    /// At most `limit` outbox entries after a key, in the order of their keys. An unreadable entry does not hide the
+    /// others.
+    pub async fn outbox_entries(
         &self,
         after: Option<&Key>,
-        most: usize,
+        limit: usize,
         usage: &Usage,
-    ) -> Result<Vec<Result<Pending, Corrupt>>, StoreError> {
+    ) -> Result<Vec<Result<StoredOutboxEntry, Corrupt>>, StoreError> {
         let from = after.map(|key| keys::next(&key.sk));
-        let range = Range { pk: keys::OUTBOX.to_owned(), from, limit: Some(most), ..Range::default() };
-        let reads = Reads::ranges(vec![range]).consistent();
+        let range = Range { pk: keys::OUTBOX.to_owned(), from, limit: Some(limit), ..Range::default() };
+        let reads = ReadPlan::ranges(vec![range]).consistent();
         let mut found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let items = found.take_ranges(1).into_iter().flatten();
-        Ok(items.map(|item| Pending::load(&item)).collect())
+        Ok(items.map(|item| StoredOutboxEntry::load(&item)).collect())
     }
 
-    /// Puts an order into the outbox; one that is there already stays as it is.
-    pub(crate) async fn put_order(&self, order: &Order, usage: &Usage) -> Result<(), StoreError> {
-        let item = order.item().map_err(|e| StoreError::Refused(e.to_string()))?;
+    /// Puts an entry into the outbox, unless it is there already.
+    pub(crate) async fn insert_outbox_entry(
+        &self,
+        entry: &OutboxEntry,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
+        let item = entry.item().map_err(|e| StoreError::Refused(e.to_string()))?;
         self.insert(CONTROL_TABLE, item, usage).await.map(drop)
     }
 
-    /// Moves an order's cursor on, or takes the order out of the outbox; a lost race if another has done so.
-    pub(crate) async fn settle_order(
+    /// Moves an entry's cursor, or deletes the entry if there is no further cursor. It is a lost race if another relay
+    /// has done either since the entry was read.
+    pub(crate) async fn advance_outbox_entry(
         &self,
-        pending: &Pending,
+        entry: &StoredOutboxEntry,
         cursor: Option<&str>,
         usage: &Usage,
-    ) -> Result<(), Lost> {
-        let unmoved = match &pending.cursor {
+    ) -> Result<(), TransactError> {
+        let unmoved = match &entry.cursor {
             Some(cursor) => Condition::Equals(CURSOR.to_owned(), Value::Text(cursor.clone())),
             None => Condition::Absent(CURSOR.to_owned()),
         };
-        let there = Condition::Present(keys::PK.to_owned());
+        let exists = Condition::Present(keys::PK.to_owned());
         let action = match cursor {
             Some(cursor) => Action::Update {
                 add: Vec::new(),
@@ -51,27 +60,18 @@ impl Store {
             },
             None => Action::Delete,
         };
-        let write = Write { key: pending.key.clone(), action, conditions: vec![there, unmoved] };
+        let write = Write { key: entry.key.clone(), action, conditions: vec![exists, unmoved] };
         self.transact(CONTROL_TABLE, vec![write], usage).await
     }
 
-    /// An item of the control table, strongly consistent.
-    pub async fn control(&self, key: &Key, usage: &Usage) -> Result<Option<Item>, StoreError> {
-        let call = self.client.get_item().table_name(CONTROL_TABLE).consistent_read(true);
-        let call = call.set_key(Some(convert::key(key)));
-        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
-        usage.read(answer.consumed_capacity());
-        Ok(answer.item.map(convert::item).transpose()?)
-    }
-
-    /// The last deactivations of some users, strongly consistent.
+    /// The last deactivations of some users, read strongly consistent. Users without one are left out.
     pub(crate) async fn deactivations(
         &self,
         users: impl IntoIterator<Item = UserId>,
         usage: &Usage,
     ) -> Result<BTreeMap<UserId, Deactivation>, StoreError> {
         let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::deactivation(user), user)).collect();
-        let reads = Reads::gets(keys.keys().cloned()).consistent();
+        let reads = ReadPlan::gets(keys.keys().cloned()).consistent();
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
         known.map(|(user, item)| Ok((user, Deactivation::load(item)?))).collect()

@@ -1,27 +1,31 @@
-//! Creating, finding and dropping the tables of generations.
+//! Creates, finds and drops the tables of generations.
 
-use super::{Store, StoreError};
+use super::client::Store;
+use super::error::StoreError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
 use std::time::Duration;
-use torale_domain::keys::{PROJECTIONS_TABLE_PREFIX, TableSpec};
+use torale_domain::storage::keys::{PROJECTIONS_TABLE_PREFIX, TableSpec};
 
-/// How often, and how often at most, a new table is looked at until it can be used: two minutes.
+/// How often a new table is checked until it is active, and how many times at most: for two minutes.
 const POLL: Duration = Duration::from_millis(500);
 const POLLS: u32 = 240;
 
-/// A table as the store describes it; of a table in use, DynamoDB brings this up to date every six hours.
+/// The size of a table as DynamoDB describes it. For a table in use, it is updated every six hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableSize {
-    /// Items.
+    /// The number of items.
     pub items: u64,
-    /// Bytes.
+    /// Their bytes.
     pub bytes: u64,
 }
 
-/// Creates a table, paid by request; one that is there stays as it is.
+/// Creates a table with on-demand capacity, unless it exists. Returns when it is active.
+///
+/// # Errors
+/// If the store fails, or the table is not active after two minutes.
 pub async fn create(client: &Client, table: &TableSpec) -> Result<(), StoreError> {
     let refused = |e: aws_sdk_dynamodb::error::BuildError| StoreError::Refused(e.to_string());
     let mut create = client.create_table().table_name(&table.name).billing_mode(BillingMode::PayPerRequest);
@@ -49,7 +53,7 @@ pub async fn create(client: &Client, table: &TableSpec) -> Result<(), StoreError
     Err(StoreError::Unavailable(format!("table {} does not become active", table.name)))
 }
 
-/// `None` if there is no such table.
+/// The status of a table; `None` if there is no such table.
 async fn status(client: &Client, table: &str) -> Result<Option<TableStatus>, StoreError> {
     match client.describe_table().table_name(table).send().await {
         Ok(described) => Ok(described.table.and_then(|table| table.table_status)),
@@ -61,18 +65,18 @@ async fn status(client: &Client, table: &str) -> Result<Option<TableStatus>, Sto
 }
 
 impl Store {
-    /// Creates a table, paid by request; one that is there stays as it is. Returns when it can be used.
+    /// Creates a table with on-demand capacity, unless it exists. Returns when it is active.
     pub async fn create_table(&self, table: &TableSpec) -> Result<(), StoreError> {
         create(&self.client, table).await
     }
 
-    /// Whether there is a table and it can be used: one that is being restored can't be yet.
+    /// Whether a table exists and can be used. A table that is being restored can't be used yet.
     pub async fn has_table(&self, table: &str) -> Result<bool, StoreError> {
         let status = status(&self.client, table).await?;
         Ok(matches!(status, Some(TableStatus::Active | TableStatus::Updating)))
     }
 
-    /// Drops a table; true if there was one.
+    /// Drops a table. Returns whether it existed.
     pub async fn drop_table(&self, table: &str) -> Result<bool, StoreError> {
         match self.client.delete_table().table_name(table).send().await {
             Ok(_) => Ok(true),
@@ -83,7 +87,7 @@ impl Store {
         }
     }
 
-    /// The names of all generations that have a table, in their order.
+    /// The names of all generations that have a table, in the order of their names.
     pub async fn generations(&self) -> Result<Vec<String>, StoreError> {
         let pages = self.client.list_tables().into_paginator().items().send();
         let tables: Vec<String> = pages.collect::<Result<_, _>>().await.map_err(StoreError::from_sdk)?;
@@ -91,7 +95,7 @@ impl Store {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// How large a table is.
+    /// The size of a table.
     pub async fn table_size(&self, table: &str) -> Result<TableSize, StoreError> {
         let answer = self.client.describe_table().table_name(table).send().await;
         let answer = answer.map_err(StoreError::from_sdk)?;

@@ -1,52 +1,60 @@
-//! The same build without a store: the log's items as they should be, handed to whoever asks, for comparing.
+//! The same build without a store: the items that the log says should exist, for comparing.
 
-use super::place::Place;
-use super::{Worked, Worker};
-use crate::{Failure, Replay, Stop};
+use super::sink::RebuildSink;
+use super::{UnitOutcome, UnitWorker};
+use crate::{Replay, ReplayError, StopSignal};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use torale_domain::item::Item;
-use torale_domain::keys::Lanes;
-use torale_domain::rebuild::{Board, Next, Plan, Progress, State, Tally, Unit};
+use torale_domain::replay::rebuild::{
+    NextUnit, RebuildBoard, RebuildPlan, RebuildUnit, Tally, UnitProgress, UnitState,
+};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::Lanes;
 use torale_platform::store::{StoreError, Usage};
 
-/// Hands items on; keeps subtotals in memory, compressed.
+/// Hands items to a callback; keeps subtotals in memory, compressed.
 struct InMemory<F> {
     each: F,
-    pieces: Mutex<HashMap<(Unit, u32), Vec<u8>>>,
-    done: Mutex<Progress>,
+    pieces: Mutex<HashMap<(RebuildUnit, u32), Vec<u8>>>,
+    done: Mutex<UnitProgress>,
 }
 
-impl<F: Fn(Vec<Item>) + Send + Sync> Place for InMemory<F> {
-    async fn write(&self, items: Vec<Item>, _usage: &Usage) -> Result<(), Failure> {
+impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
+    async fn write(&self, items: Vec<Item>, _usage: &Usage) -> Result<(), ReplayError> {
         (self.each)(items);
         Ok(())
     }
 
-    async fn put_aside(&self, unit: Unit, number: u32, piece: &str, _usage: &Usage) -> Result<(), Failure> {
-        let packed = zstd::bulk::compress(piece.as_bytes(), 1).map_err(|e| gone(&e))?;
+    async fn save_subtotals(
+        &self,
+        unit: RebuildUnit,
+        number: u32,
+        piece: &str,
+        _usage: &Usage,
+    ) -> Result<(), ReplayError> {
+        let packed = zstd::bulk::compress(piece.as_bytes(), 1).map_err(|e| missing_piece(&e))?;
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner).insert((unit, number), packed);
         Ok(())
     }
 
-    async fn piece(&self, unit: Unit, number: u32) -> Result<String, Failure> {
+    async fn load_subtotals(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
         let packed = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).get(&(unit, number)).cloned();
-        let packed = packed.ok_or_else(|| gone(&"a piece was not put aside"))?;
-        let text = zstd::decode_all(packed.as_slice()).map_err(|e| gone(&e))?;
-        String::from_utf8(text).map_err(|e| gone(&e))
+        let packed = packed.ok_or_else(|| missing_piece(&"a piece of subtotals is missing"))?;
+        let text = zstd::decode_all(packed.as_slice()).map_err(|e| missing_piece(&e))?;
+        String::from_utf8(text).map_err(|e| missing_piece(&e))
     }
 
-    async fn keep(&self, _unit: Unit, progress: Progress) -> Result<(), Failure> {
+    async fn checkpoint(&self, _unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         Ok(())
     }
 }
 
-fn gone(fault: &dyn std::fmt::Display) -> Failure {
+fn missing_piece(fault: &dyn std::fmt::Display) -> ReplayError {
     StoreError::Refused(fault.to_string()).into()
 }
 
-/// Makes all items of a generation from all that the log holds now, and hands them over, each once.
+/// Makes all items of a generation from all that the log holds now, and hands each to `each`, once.
 ///
 /// # Errors
 /// If the store fails, or something does not fit into memory.
@@ -54,10 +62,10 @@ pub async fn build_in_memory(
     replay: &Replay,
     lanes: Lanes,
     each: impl Fn(Vec<Item>) + Send + Sync,
-) -> Result<Tally, Failure> {
-    let (now, stop) = (replay.now(), Stop::default());
-    let place = InMemory { each, pieces: Mutex::default(), done: Mutex::default() };
-    let mut board = Board::new(Plan {
+) -> Result<Tally, ReplayError> {
+    let (now, stop) = (replay.now(), StopSignal::default());
+    let sink = InMemory { each, pieces: Mutex::default(), done: Mutex::default() };
+    let mut board = RebuildBoard::new(RebuildPlan {
         generation: String::new(),
         lanes: lanes.count(),
         since: replay.beginning().await?.0,
@@ -65,15 +73,15 @@ pub async fn build_in_memory(
         cut: now.plus(crate::millis(replay.settle)),
         started_at: now,
     });
-    while let Next::Work(unit, progress) = board.next(now) {
-        let worker = Worker::new(replay, &board, &place, &stop)?;
+    while let NextUnit::Work(unit, progress) = board.next(now) {
+        let worker = UnitWorker::new(replay, &board, &sink, &stop)?;
         match worker.work(unit, progress).await? {
-            Worked::Split(halves) => {
-                board.units.insert(unit, Progress { state: State::Split, ..Progress::default() });
-                board.units.extend(halves.map(|half| (half, Progress::default())));
+            UnitOutcome::Split(halves) => {
+                board.units.insert(unit, UnitProgress { state: UnitState::Split, ..UnitProgress::default() });
+                board.units.extend(halves.map(|half| (half, UnitProgress::default())));
             }
-            Worked::Done | Worked::OutOfTime => {
-                let done = place.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            UnitOutcome::Done | UnitOutcome::OutOfTime => {
+                let done = sink.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 board.units.insert(unit, done);
             }
         }

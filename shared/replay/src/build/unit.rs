@@ -1,101 +1,112 @@
-//! One unit of a build: gather its entities, queries or counters, then hand out their items in a fixed order.
+//! One unit of a build: gather its entities, queries or counters, then write their items in a
+//! fixed order.
 
-use super::place::Place;
-use crate::log::{self, Span};
-use crate::{Failure, Replay, Stop};
+use super::sink::RebuildSink;
+use crate::log::{self, LogSpan};
+use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
-use torale_domain::commit::{Subtotals, counter};
-use torale_domain::events::Unreadable;
-use torale_domain::fold::EntityKey;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, Lanes, UNKNOWN_LANE};
-use torale_domain::rebuild::fold::Folding;
-use torale_domain::rebuild::{Board, Progress, Stage, State, Tally, Unit, runs};
-use torale_domain::time::Hour;
+use torale_domain::events::UnreadableEvent;
+use torale_domain::projections::build::{Subtotals, counter};
+use torale_domain::replay::rebuild::fold::EntityFold;
+use torale_domain::replay::rebuild::{
+    RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, subtotals,
+};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, Lanes, UNKNOWN_LANE};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::time::Hour;
 use torale_platform::store::Usage;
 
-/// What became of a unit.
+/// The result of working on a unit.
 #[derive(Debug)]
-pub(crate) enum Worked {
+pub(crate) enum UnitOutcome {
     /// It is done.
     Done,
     /// It does not fit into memory.
-    Split([Unit; 2]),
-    /// Time is up; the unit was given back.
+    Split([RebuildUnit; 2]),
+    /// The time is up; the unit was released.
     OutOfTime,
 }
 
 /// Works on units of one board.
-pub(crate) struct Worker<'a, P> {
+pub(crate) struct UnitWorker<'a, P> {
     replay: &'a Replay,
-    board: &'a Board,
+    board: &'a RebuildBoard,
     lanes: Lanes,
-    place: &'a P,
-    stop: &'a Stop,
+    sink: &'a P,
+    stop: &'a StopSignal,
 }
 
-/// What was gathered, or why not.
+/// What was gathered, if it fits into memory.
 enum Gathered<T> {
-    All(T),
-    TooMuch,
+    Complete(T),
+    TooLarge,
 }
 
-impl<'a, P: Place> Worker<'a, P> {
+impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     pub(crate) fn new(
         replay: &'a Replay,
-        board: &'a Board,
-        place: &'a P,
-        stop: &'a Stop,
-    ) -> Result<Self, Failure> {
-        Ok(Self { replay, board, lanes: board.plan.lanes()?, place, stop })
+        board: &'a RebuildBoard,
+        sink: &'a P,
+        stop: &'a StopSignal,
+    ) -> Result<Self, ReplayError> {
+        Ok(Self { replay, board, lanes: board.plan.lanes()?, sink, stop })
     }
 
-    /// Works on a unit that was claimed.
-    pub(crate) async fn work(&self, unit: Unit, progress: Progress) -> Result<Worked, Failure> {
-        let mut emission = Emission::new(self, unit, progress);
+    /// Works on a claimed unit.
+    pub(crate) async fn work(
+        &self,
+        unit: RebuildUnit,
+        progress: UnitProgress,
+    ) -> Result<UnitOutcome, ReplayError> {
+        let mut writer = UnitWriter::new(self, unit, progress);
         match unit.stage {
-            Stage::Entities => self.entities(unit, emission).await,
+            Stage::Entities => self.entities(unit, writer).await,
             Stage::Tasks => {
-                let Gathered::All(mut gathered) = self.gather(&mut emission).await? else {
+                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);
                 };
                 let lanes = self.lanes;
                 let make = |(id, state, totals), subtotals: &mut Subtotals| {
                     subtotals.entity(&EntityKey::Task(id), state, totals, lanes)
                 };
-                emission.emit(gathered.take_tasks(), make).await
+                writer.write_all(gathered.take_tasks(), make).await
             }
             Stage::Queries => {
-                let Gathered::All(gathered) = self.gather(&mut emission).await? else {
+                let Gathered::Complete(gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);
                 };
                 let mut queries: Vec<_> = gathered.queries.into_iter().collect();
                 queries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-                emission
-                    .emit(queries, |(query, totals), subtotals| Ok(subtotals.query(&query, &totals)))
+                writer
+                    .write_all(queries, |(query, totals), subtotals| Ok(subtotals.query(&query, &totals)))
                     .await
             }
             Stage::Counters => {
-                let Gathered::All(gathered) = self.gather(&mut emission).await? else {
+                let Gathered::Complete(gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);
                 };
                 let mut counters: Vec<_> = gathered.counters.into_iter().collect();
                 counters.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-                emission
-                    .emit(counters, |(key, amounts), _| Ok(counter(key, amounts).into_iter().collect()))
+                writer
+                    .write_all(counters, |(key, amounts), _| Ok(counter(key, amounts).into_iter().collect()))
                     .await
             }
         }
     }
 
-    fn split(&self, unit: Unit) -> Result<Worked, Failure> {
-        unit.halves().map(Worked::Split).ok_or(Failure::TooLarge(self.replay.memory))
+    fn split(&self, unit: RebuildUnit) -> Result<UnitOutcome, ReplayError> {
+        unit.halves().map(UnitOutcome::Split).ok_or(ReplayError::TooLarge(self.replay.memory))
     }
 
-    /// Folds the lane's events, then hands out entities; tasks wait for the next stage.
-    async fn entities(&self, unit: Unit, mut emission: Emission<'a, '_, P>) -> Result<Worked, Failure> {
+    /// Folds the lane's events, then writes entities; tasks wait for the next stage.
+    async fn entities(
+        &self,
+        unit: RebuildUnit,
+        mut writer: UnitWriter<'a, '_, P>,
+    ) -> Result<UnitOutcome, ReplayError> {
         let own = unit.lane.unwrap_or_default();
-        let mut folding = Folding::new(unit.slice);
+        let mut folding = EntityFold::new(unit.slice);
         for lane in [own, UNKNOWN_LANE] {
             let mut tally = Tally::default();
             let mut pages = self.replay.read(self.span(lane));
@@ -103,7 +114,7 @@ impl<'a, P: Place> Worker<'a, P> {
                 for item in page? {
                     let events = log::known(&item, &mut tally);
                     self.replay.meter.read(events.len());
-                    // What was not known when it came may be of any lane's entities.
+                    // Events that were of unknown type when received may be of any lane's entities.
                     let ours = events
                         .into_iter()
                         .filter(|event| lane != UNKNOWN_LANE || keys::log_lane(&event.entity()) == own);
@@ -113,70 +124,71 @@ impl<'a, P: Place> Worker<'a, P> {
                     return self.split(unit);
                 }
                 if self.stop.is_due() {
-                    return emission.give_back().await;
+                    return writer.release().await;
                 }
-                emission.heartbeat().await?;
+                writer.heartbeat().await?;
             }
-            // What belongs to no entity is counted once: of a lane that was split, and of the one that all read.
+            // What belongs to no entity is counted once, by one half of a split lane; the lane of
+            // unknown types, which all units read, by the units of lane 0.
             if unit.slice.is_first() && (lane == own || own == 0) {
-                emission.found(tally);
+                writer.count(&tally);
             }
         }
-        emission.tally.events = folding.events();
+        writer.tally.events = folding.events();
         let lanes = self.lanes;
         let make = |(key, state), subtotals: &mut Subtotals| subtotals.entity_or_wait(&key, state, lanes);
-        emission.emit(folding.into_sorted(), make).await
+        writer.write_all(folding.into_sorted(), make).await
     }
 
-    fn span(&self, lane: u32) -> Span {
+    fn span(&self, lane: u32) -> LogSpan {
         let plan = &self.board.plan;
-        Span { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
+        LogSpan { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
     }
 
-    /// Adds up what earlier stages have put aside for this unit.
-    async fn gather(&self, emission: &mut Emission<'a, '_, P>) -> Result<Gathered<Subtotals>, Failure> {
-        let (stage, slice) = (emission.unit.stage, emission.unit.slice);
+    /// Adds up the subtotals that earlier stages have stored for this unit.
+    async fn gather(&self, writer: &mut UnitWriter<'a, '_, P>) -> Result<Gathered<Subtotals>, ReplayError> {
+        let (stage, slice) = (writer.unit.stage, writer.unit.slice);
         let mut gathered = Subtotals::default();
-        for (from, pieces) in self.board.runs_for(stage) {
+        for (from, pieces) in self.board.subtotals_for(stage) {
             for number in 0..pieces {
-                let piece = match self.place.piece(from, number).await {
+                let piece = match self.sink.load_subtotals(from, number).await {
                     Ok(piece) => piece,
-                    // Whoever has taken over may have ended the build.
+                    // Another worker may have taken over and ended the build.
                     Err(error) => {
-                        self.place.keep(emission.unit, emission.progress.clone()).await?;
+                        self.sink.checkpoint(writer.unit, writer.progress.clone()).await?;
                         return Err(error);
                     }
                 };
-                for line in runs::read(&piece) {
+                for line in subtotals::read(&piece) {
                     let line = line?;
                     if line.is_for(stage, slice) {
                         line.add_to(&mut gathered)?;
                     }
                 }
                 if gathered.weight() > self.replay.memory {
-                    return Ok(Gathered::TooMuch);
+                    return Ok(Gathered::TooLarge);
                 }
-                emission.heartbeat().await?;
+                writer.heartbeat().await?;
             }
         }
-        Ok(Gathered::All(gathered))
+        Ok(Gathered::Complete(gathered))
     }
 }
 
-/// Hands out the items of a unit, with checkpoints.
-struct Emission<'a, 'w, P> {
-    worker: &'w Worker<'a, P>,
-    unit: Unit,
-    progress: Progress,
-    /// What was found this time; items and units add to what is in `progress`.
+/// Writes the items of a unit, with checkpoints.
+struct UnitWriter<'a, 'w, P> {
+    worker: &'w UnitWorker<'a, P>,
+    unit: RebuildUnit,
+    progress: UnitProgress,
+    /// Counts of this try; items and write units continue those of `progress`.
     tally: Tally,
     usage: Usage,
     subtotals: Subtotals,
     checkpoint: Instant,
 }
 
-impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
-    fn new(worker: &'w Worker<'a, P>, unit: Unit, progress: Progress) -> Self {
+impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
+    fn new(worker: &'w UnitWorker<'a, P>, unit: RebuildUnit, progress: UnitProgress) -> Self {
         let tally = Tally {
             items: progress.tally.items,
             write_halves: progress.tally.write_halves,
@@ -186,62 +198,64 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         Self { worker, unit, progress, tally, usage, subtotals, checkpoint }
     }
 
-    /// Leaves the unit as it is at the last checkpoint, for whoever goes on.
-    async fn give_back(self) -> Result<Worked, Failure> {
-        let progress = Progress { claim: None, ..self.progress };
-        self.worker.place.keep(self.unit, progress).await?;
-        Ok(Worked::OutOfTime)
+    /// Releases the unit as it is at the last checkpoint, for the next worker.
+    async fn release(self) -> Result<UnitOutcome, ReplayError> {
+        let progress = UnitProgress { claim: None, ..self.progress };
+        self.worker.sink.checkpoint(self.unit, progress).await?;
+        Ok(UnitOutcome::OutOfTime)
     }
 
-    fn found(&mut self, found: Tally) {
-        self.tally.add(&found);
+    fn count(&mut self, tally: &Tally) {
+        self.tally.add(tally);
     }
 
-    /// Keeps the claim while nothing is written yet.
-    async fn heartbeat(&mut self) -> Result<(), Failure> {
+    /// Renews the claim while nothing is written yet.
+    async fn heartbeat(&mut self) -> Result<(), ReplayError> {
         if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
-            self.worker.place.keep(self.unit, self.progress.clone()).await?;
+            self.worker.sink.checkpoint(self.unit, self.progress.clone()).await?;
             self.checkpoint = Instant::now();
         }
         Ok(())
     }
 
-    /// Hands out the items of things that are in a fixed order; those that an earlier try has written only count.
-    async fn emit<T>(
+    /// Writes the items of sources that are in a fixed order; those that an earlier try has
+    /// written are only counted.
+    async fn write_all<T>(
         mut self,
-        things: Vec<T>,
-        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, Unreadable>,
-    ) -> Result<Worked, Failure> {
+        sources: Vec<T>,
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, UnreadableEvent>,
+    ) -> Result<UnitOutcome, ReplayError> {
         let mut batch = Vec::new();
         let mut index: u64 = 0;
-        for thing in things {
-            let made = items(thing, &mut self.subtotals)?;
+        for source in sources {
+            let made = items(source, &mut self.subtotals)?;
             index += 1;
             if index > self.progress.written {
                 batch.extend(made);
             }
             if self.subtotals.weight() > self.worker.replay.memory / 4 {
-                self.put_aside().await?;
+                self.save_subtotals().await?;
             }
             if batch.len() >= self.worker.replay.batch {
                 self.write(std::mem::take(&mut batch), index).await?;
                 if self.worker.stop.is_due() {
-                    return self.give_back().await;
+                    return self.release().await;
                 }
             }
         }
         self.write(batch, index).await?;
-        self.put_aside().await?;
+        self.save_subtotals().await?;
         self.account();
-        let progress = Progress { state: State::Done, written: index, claim: None, tally: self.tally };
-        self.worker.place.keep(self.unit, progress).await?;
-        Ok(Worked::Done)
+        let progress =
+            UnitProgress { state: UnitState::Done, written: index, claim: None, tally: self.tally };
+        self.worker.sink.checkpoint(self.unit, progress).await?;
+        Ok(UnitOutcome::Done)
     }
 
-    /// Writes, and notes from time to time that everything up to `written` is durable.
-    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), Failure> {
+    /// Writes items; at checkpoints, stores that everything up to `written` is durable.
+    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), ReplayError> {
         let count = items.len();
-        self.worker.place.write(items, &self.usage).await?;
+        self.worker.sink.write(items, &self.usage).await?;
         self.tally.items += u64::try_from(count).unwrap_or(0);
         self.worker.replay.meter.wrote(count);
         self.progress.written = self.progress.written.max(written);
@@ -249,21 +263,24 @@ impl<'a, 'w, P: Place> Emission<'a, 'w, P> {
         if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
             self.account();
             self.progress.tally.write_halves = self.tally.write_halves;
-            self.worker.place.keep(self.unit, self.progress.clone()).await?;
+            self.worker.sink.checkpoint(self.unit, self.progress.clone()).await?;
             self.checkpoint = Instant::now();
         }
         Ok(())
     }
 
-    async fn put_aside(&mut self) -> Result<(), Failure> {
-        for piece in runs::write(std::mem::take(&mut self.subtotals))? {
-            self.worker.place.put_aside(self.unit, self.tally.runs, &piece, &self.usage).await?;
-            self.tally.runs += 1;
+    async fn save_subtotals(&mut self) -> Result<(), ReplayError> {
+        for piece in subtotals::write(std::mem::take(&mut self.subtotals))? {
+            self.worker
+                .sink
+                .save_subtotals(self.unit, self.tally.subtotal_pieces, &piece, &self.usage)
+                .await?;
+            self.tally.subtotal_pieces += 1;
         }
         Ok(())
     }
 
-    /// Moves what the calls have cost into the tally.
+    /// Adds the cost of the calls to the tally.
     fn account(&mut self) {
         let usage = std::mem::take(&mut self.usage);
         self.tally.write_halves += usage.write_halves();

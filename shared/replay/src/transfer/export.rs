@@ -1,24 +1,24 @@
-//! Out of the store into files.
+//! Export: from the store into files.
 
-use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, hex, sha256};
-use crate::log::{self, Span};
-use crate::{Failure, Replay};
+use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantinePart, file_error, sha256};
+use crate::log::{self, LogSpan};
+use crate::{Replay, ReplayError};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use torale_domain::item::{Item, Value};
-use torale_domain::keys::{self, QUARANTINE_TABLE};
-use torale_domain::rebuild::Tally;
-use torale_domain::scrub::scrub;
-use torale_domain::time::{Day, Hour};
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::replay::scrub::scrub;
+use torale_domain::storage::item::{Item, Value};
+use torale_domain::storage::keys::{self, QUARANTINE_TABLE};
+use torale_domain::values::time::{Day, Hour};
 
 const LEVEL: i32 = 9;
 
-/// How to make pseudonyms: with the same salt, the same ones again.
+/// How pseudonyms are made: the same salt gives the same pseudonyms.
 #[derive(Debug, Clone)]
-pub struct Scrub {
-    /// What nobody may guess.
+pub struct Pseudonyms {
+    /// A secret.
     pub salt: Vec<u8>,
 }
 
@@ -30,14 +30,14 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn create(path: &'a Path) -> Result<Self, Failure> {
+    fn create(path: &'a Path) -> Result<Self, ReplayError> {
         let file = File::create(path).map_err(file_error(path))?;
         let to = zstd::Encoder::new(file, LEVEL).map_err(file_error(path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { path, to, entry: FileEntry { name, lines: 0, messages: 0, sha256: String::new() } })
     }
 
-    fn write(&mut self, line: &impl Serialize, messages: usize) -> Result<(), Failure> {
+    fn write(&mut self, line: &impl Serialize, messages: usize) -> Result<(), ReplayError> {
         let line = serde_json::to_string(line)?;
         writeln!(self.to, "{line}").map_err(file_error(self.path))?;
         self.entry.lines += 1;
@@ -45,8 +45,8 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// `None` if it has no lines: then there is no file.
-    fn finish(self) -> Result<Option<FileEntry>, Failure> {
+    /// `None` if it has no lines: then the file is removed.
+    fn finish(self) -> Result<Option<FileEntry>, ReplayError> {
         let file = self.to.finish().map_err(file_error(self.path))?;
         file.sync_all().map_err(file_error(self.path))?;
         if self.entry.lines == 0 {
@@ -58,16 +58,19 @@ impl<'a> Lines<'a> {
 }
 
 impl Replay {
-    /// Writes all that the log has received up to now, but for what may still be being written, into a folder that holds
-    /// no export yet.
+    /// Writes the log up to `settle` before now into a folder that holds no export yet.
     ///
     /// # Errors
     /// If the store or a file fails.
-    pub async fn export(&self, folder: &Path, pseudonyms: Option<&Scrub>) -> Result<Manifest, Failure> {
+    pub async fn export(
+        &self,
+        folder: &Path,
+        pseudonyms: Option<&Pseudonyms>,
+    ) -> Result<Manifest, ReplayError> {
         fs::create_dir_all(folder).map_err(file_error(folder))?;
         let manifest_path = folder.join(MANIFEST);
         if manifest_path.exists() {
-            return Err(Failure::Refused(format!("{} holds an export already", folder.display())));
+            return Err(ReplayError::Refused(format!("{} holds an export already", folder.display())));
         }
         let through = self.settled();
         let mut manifest = Manifest {
@@ -83,15 +86,15 @@ impl Replay {
         let (first, last) = (self.beginning().await?.day(), through.day());
         for day in (first.0..=last.0).map(Day) {
             for lane in keys::log_lanes() {
-                let name = format!("events-{}-{lane:02}.ndjson.zst", keys::yyyymmdd(day));
+                let name = format!("events-{}-{lane:02}.ndjson.zst", day.digits());
                 let entry = self.export_day(&folder.join(name), day, lane, pseudonyms, &mut manifest).await?;
                 manifest.files.extend(entry);
             }
         }
-        let aside = self.export_quarantine(&folder.join(QUARANTINE), &mut manifest).await?;
-        manifest.files.extend(aside);
+        let quarantine = self.export_quarantine(&folder.join(QUARANTINE), &mut manifest).await?;
+        manifest.files.extend(quarantine);
         manifest.messages = manifest.files.iter().map(|file| file.messages).sum::<u64>();
-        // Last of all: a folder without it is an export that was interrupted.
+        // Last: a folder without a manifest is an export that was interrupted.
         let text = serde_json::to_string_pretty(&manifest)?;
         fs::write(&manifest_path, text + "\n").map_err(file_error(&manifest_path))?;
         Ok(manifest)
@@ -102,12 +105,12 @@ impl Replay {
         path: &Path,
         day: Day,
         lane: u32,
-        pseudonyms: Option<&Scrub>,
+        pseudonyms: Option<&Pseudonyms>,
         manifest: &mut Manifest,
-    ) -> Result<Option<FileEntry>, Failure> {
+    ) -> Result<Option<FileEntry>, ReplayError> {
         let through = manifest.through;
         let last = Hour(day.first_hour().0 + 23).min(through.hour());
-        let span = Span { lane, from: day.start(), before: Some(through), last };
+        let span = LogSpan { lane, from: day.start(), before: Some(through), last };
         let mut pages = self.read(span);
         let mut lines = Lines::create(path)?;
         while let Some(page) = pages.recv().await {
@@ -125,16 +128,16 @@ impl Replay {
         &self,
         path: &Path,
         manifest: &mut Manifest,
-    ) -> Result<Option<FileEntry>, Failure> {
+    ) -> Result<Option<FileEntry>, ReplayError> {
         manifest.quarantined = u64::try_from(self.quarantined().await?.len()).unwrap_or(0);
         if manifest.scrubbed {
             return Ok(None);
         }
         let mut lines = Lines::create(path)?;
-        for partition in keys::quarantines() {
+        for partition in keys::quarantine_partitions() {
             for item in self.partition(QUARANTINE_TABLE, &partition).await? {
                 let text = |name| item.text(name).unwrap_or_default().to_owned();
-                let part = AsidePart {
+                let part = QuarantinePart {
                     body: text("body"),
                     code: text("code"),
                     reason: text("reason"),
@@ -150,16 +153,17 @@ impl Replay {
     }
 }
 
-/// A part of the log as it is exported; counts what can't be read, and `None` where it must be left out.
-fn part(item: Item, pseudonyms: Option<&Scrub>, manifest: &mut Manifest) -> Option<Part> {
+/// A record of the log as it is exported; counts what can't be read, and `None` where it must be
+/// omitted.
+fn part(item: Item, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) -> Option<Part> {
     let mut tally = Tally::default();
     let messages = log::messages(&item, &mut tally);
     manifest.undecodable += tally.undecodable;
     let broken = tally.undecodable > 0;
     let (pk, sk) = (item.key.pk.clone(), item.key.sk.clone());
-    let Some(Scrub { salt }) = pseudonyms else {
+    let Some(Pseudonyms { salt }) = pseudonyms else {
         let packed = match item.attributes.get("events").filter(|_| broken) {
-            Some(Value::Bytes(bytes)) => hex(bytes),
+            Some(Value::Bytes(bytes)) => hex::encode(bytes),
             Some(Value::Text(_) | Value::Number(_)) | None => String::new(),
         };
         let says = i64::try_from(item.number("n")).unwrap_or(0);

@@ -1,30 +1,32 @@
-//! From files into the store.
+//! Import: from files into the store.
 
-use super::{AsidePart, FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, file_error, sha256, unhex};
+use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantinePart, file_error, sha256};
 use crate::build::insert;
-use crate::{Failure, Replay};
+use crate::{Replay, ReplayError};
 use serde::de::DeserializeOwned;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use torale_domain::item::{Attributes, Item, Key, Value};
-use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
-use torale_domain::time::Timestamp;
-use torale_platform::store::{Lost, log};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
+use torale_domain::values::digest;
+use torale_domain::values::time::Timestamp;
+use torale_platform::store::{TransactError, log};
 
 /// Items that are written together.
 const ITEMS: usize = 400;
 
 impl Replay {
-    /// Puts an export into the log of an installation that has none yet. One that was interrupted goes on when it is
-    /// called again. The projections are not touched: build a generation from the log next.
+    /// Puts an export into the empty log of an installation. An interrupted import continues when
+    /// it is called again. The projections are not touched: build a generation from the log next.
     ///
     /// # Errors
-    /// If the log holds anything else, if a file is not what the manifest says, or if the store fails.
-    pub async fn import(&self, folder: &Path) -> Result<Manifest, Failure> {
+    /// If the log holds anything else, if a file is not what the manifest says, or if the store
+    /// fails.
+    pub async fn import(&self, folder: &Path) -> Result<Manifest, ReplayError> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(file_error(&path))?;
-        let broken = |fault: String| Failure::Broken(path.display().to_string(), fault);
+        let broken = |fault: String| ReplayError::InvalidFile(path.display().to_string(), fault);
         let manifest: Manifest = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
         if manifest.format != FORMAT {
             return Err(broken(format!("format {} is not {FORMAT}", manifest.format)));
@@ -32,47 +34,47 @@ impl Replay {
         for entry in &manifest.files {
             let path = folder.join(&entry.name);
             if sha256(&path)? != entry.sha256 {
-                return Err(Failure::Broken(
+                return Err(ReplayError::InvalidFile(
                     path.display().to_string(),
                     "is not the file that was exported".to_owned(),
                 ));
             }
         }
-        self.begin_import(&keys::sha256_hex(&[text.as_bytes()])).await?;
+        self.begin_import(&digest::sha256_hex(&[text.as_bytes()])).await?;
         for entry in &manifest.files {
             self.import_file(&folder.join(&entry.name), entry).await?;
         }
         Ok(manifest)
     }
 
-    /// Into an empty log, or one that holds what this very import has put there before.
-    async fn begin_import(&self, digest: &str) -> Result<(), Failure> {
+    /// Allowed with an empty log, or one that this very import has begun to fill.
+    async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
         let key = keys::import(digest);
         if self.store.control(&key, &self.usage).await?.is_some() {
             return Ok(());
         }
         if !self.store.is_empty(EVENTS_TABLE).await? || !self.store.is_empty(QUARANTINE_TABLE).await? {
-            return Err(Failure::Refused(
+            return Err(ReplayError::Refused(
                 "the log is not empty: an import must be all that it holds".to_owned(),
             ));
         }
         match self.store.transact(CONTROL_TABLE, vec![insert(key, Attributes::new())], &self.usage).await {
-            Ok(()) | Err(Lost::Race) => Ok(()),
-            Err(Lost::Failed(error)) => Err(error.into()),
+            Ok(()) | Err(TransactError::Race) => Ok(()),
+            Err(TransactError::Failed(error)) => Err(error.into()),
         }
     }
 
-    async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), Failure> {
-        let aside = entry.name == QUARANTINE;
-        let table = if aside { QUARANTINE_TABLE } else { EVENTS_TABLE };
+    async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), ReplayError> {
+        let quarantine = entry.name == QUARANTINE;
+        let table = if quarantine { QUARANTINE_TABLE } else { EVENTS_TABLE };
         let file = File::open(path).map_err(file_error(path))?;
         let lines = BufReader::new(zstd::Decoder::new(file).map_err(file_error(path))?).lines();
         let (mut items, mut count) = (Vec::new(), 0);
         for line in lines {
             let line = line.map_err(file_error(path))?;
             count += 1;
-            items.push(if aside {
-                aside_item(read(path, &line)?)
+            items.push(if quarantine {
+                quarantine_item(read(path, &line)?)
             } else {
                 self.log_item(path, &line).await?
             });
@@ -84,15 +86,18 @@ impl Replay {
         if count == entry.lines {
             return Ok(());
         }
-        Err(Failure::Broken(path.display().to_string(), format!("{count} lines, not {}", entry.lines)))
+        Err(ReplayError::InvalidFile(
+            path.display().to_string(),
+            format!("{count} lines, not {}", entry.lines),
+        ))
     }
 
-    async fn log_item(&self, path: &Path, line: &str) -> Result<Item, Failure> {
+    async fn log_item(&self, path: &Path, line: &str) -> Result<Item, ReplayError> {
         let Part { pk, sk, messages, packed } = read(path, line)?;
         let key = Key { pk, sk };
         let at = keys::parse_log(&key).map(|(hour, _, _)| hour.start());
         let at: Timestamp = at.ok_or_else(|| {
-            Failure::Broken(path.display().to_string(), format!("{} is no hour and lane", key.pk))
+            ReplayError::InvalidFile(path.display().to_string(), format!("{} is no hour and lane", key.pk))
         })?;
         self.store.note_beginning(at, &self.usage).await?;
         self.meter.read(messages.len());
@@ -100,19 +105,20 @@ impl Replay {
             let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
             return Ok(log::item(key, &messages)?);
         };
-        let broken = || Failure::Broken(path.display().to_string(), "not hexadecimal".to_owned());
-        let packed = unhex(&packed).ok_or_else(broken)?;
+        let broken = || ReplayError::InvalidFile(path.display().to_string(), "not hexadecimal".to_owned());
+        let packed = hex::decode(&packed).map_err(|_| broken())?;
         let attributes = [("events", Value::Bytes(packed)), ("n", Value::Number(says.into()))];
         Ok(Item { key, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, Failure> {
-    serde_json::from_str(line).map_err(|e| Failure::Broken(path.display().to_string(), e.to_string()))
+fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, ReplayError> {
+    serde_json::from_str(line)
+        .map_err(|e| ReplayError::InvalidFile(path.display().to_string(), e.to_string()))
 }
 
-fn aside_item(part: AsidePart) -> Item {
-    let AsidePart { pk, sk, body, code, reason, received_at, parts } = part;
+fn quarantine_item(part: QuarantinePart) -> Item {
+    let QuarantinePart { pk, sk, body, code, reason, received_at, parts } = part;
     let texts = [("body", body), ("code", code), ("reason", reason), ("received_at", received_at)];
     let mut attributes: Attributes =
         texts.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text))).collect();

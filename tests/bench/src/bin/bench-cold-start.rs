@@ -17,13 +17,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use torale_bench::report::{Report, Table, Target, root};
+use torale_bench::report::{BenchReport, BenchTarget, Table, root};
 use torale_bench::runtime::{RuntimeApi, Start};
 use torale_bench::share::Share;
-use torale_bench::stack::Stack;
-use torale_bench::world::World;
+use torale_bench::stack::BenchStack;
+use torale_bench::world::BenchWorld;
 use torale_bench::{lambda, percentile, short};
-use torale_domain::keys::Lanes;
+use torale_domain::storage::keys::Lanes;
 use torale_local::data;
 use torale_platform::routes::ROUTES;
 use torale_tests::stack::ADMIN_KEY;
@@ -34,9 +34,10 @@ const HELLO: &str = "hello-world";
 const SAMPLE: &str = "stats";
 /// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
 const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
-const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, beside a function \
-    that does nothing, started in turns with it: medians. Each function's clients are built beside its first poll; the store \
-    is reached over TLS. Store and Runtime API are on the same machine, and a real KMS, queue or CloudWatch is not asked. \
+const ABOUT: &str = "From the start of a function's process to its first poll and to its first answer, compared with a \
+    function that does nothing and is started in turns with it; medians. Each function's clients are built in parallel with \
+    its first poll; the store is reached over TLS. Store and Runtime API are on the same machine; a real KMS, queue or \
+    CloudWatch is not called. \
     Lambda adds the start of its sandbox and the download of the code.";
 const COLUMNS: [&str; 8] = [
     "function",
@@ -151,7 +152,7 @@ struct Around {
 }
 
 impl Around {
-    async fn of(stack: &Stack, share: Option<Arc<Share>>) -> Self {
+    async fn of(stack: &BenchStack, share: Option<Arc<Share>>) -> Self {
         let (api, front) = (RuntimeApi::start(share).await, Front::of(stack.port).await);
         let (mut machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
         let key = data::audit_key(None, &root().join("target/local")).unwrap();
@@ -214,7 +215,7 @@ impl Around {
 }
 
 /// The first answer of one function, with the share of a CPU that some memories buy.
-async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) -> Table {
+async fn by_memory(stack: &BenchStack, folder: &Path, runs: usize, memories: &[i64]) -> Table {
     let note = format!(
         "`{SAMPLE}`, all of a CPU up to its first poll, and then the share that its memory buys. {runs} starts."
     );
@@ -236,7 +237,12 @@ async fn by_memory(stack: &Stack, folder: &Path, runs: usize, memories: &[i64]) 
 }
 
 /// Two builds of some functions, started in turns, with the share of a CPU that some memories buy.
-async fn beside(stack: &Stack, functions: &[String], folders: [&Path; 2], arguments: &Arguments) -> Table {
+async fn beside(
+    stack: &BenchStack,
+    functions: &[String],
+    folders: [&Path; 2],
+    arguments: &Arguments,
+) -> Table {
     let note = format!("This build and that in {}. {} starts of each.", folders[1].display(), arguments.runs);
     let columns = [
         "function",
@@ -271,9 +277,9 @@ async fn main() {
     let arguments = Arguments::parse();
     let all = if arguments.functions.is_empty() { functions() } else { arguments.functions.clone() };
     let folder = arguments.folder.clone().unwrap_or_else(|| build(&all));
-    let stack = Stack::with(&World::of(1000), Lanes::DEFAULT).await;
+    let stack = BenchStack::with(&BenchWorld::of(1000), Lanes::DEFAULT).await;
     let around = Around::of(&stack, None).await;
-    let mut report = Report::new("cold-start", ABOUT);
+    let mut report = BenchReport::new("cold-start", ABOUT);
     let note = format!("{} starts of each.", arguments.runs);
     let mut table = Table::new("Cold starts", note, &COLUMNS);
     let (mut slowest, mut largest) = ((String::new(), 0.0), (String::new(), 0));
@@ -294,12 +300,12 @@ async fn main() {
     if let Some(other) = &arguments.against {
         report.add(beside(&stack, &all, [&folder, other], &arguments).await);
     }
-    report.targets.push(Target {
+    report.targets.push(BenchTarget {
         what: format!("first poll at most {MOST_TIMES} times hello-world's"),
         met: slowest.1 <= MOST_TIMES,
         found: format!("{} times at most ({})", short(slowest.1), slowest.0),
     });
-    report.targets.push(Target {
+    report.targets.push(BenchTarget {
         what: "each function under 6 MiB, zipped".to_owned(),
         met: largest.1 < MOST_BYTES,
         found: format!("{} MiB at most ({})", short(largest.1 as f64 / 1_048_576.0), largest.0),

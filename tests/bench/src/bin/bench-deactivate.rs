@@ -8,10 +8,10 @@
 use lambda_http::http::Method;
 use serde_json::json;
 use tokio::time::Instant;
-use torale_bench::report::{Report, Table, Target};
+use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::{cost, percentile, short};
-use torale_domain::keys;
-use torale_domain::time::DAY;
+use torale_domain::values::digest;
+use torale_domain::values::time::DAY;
 use torale_tests::generate::{self, event};
 use torale_tests::sqs::{self, Sqs};
 use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
@@ -45,7 +45,7 @@ fn user(number: u128, tasks: u128, live_keys: u128) -> (String, Vec<String>) {
     }
     for n in 0..live_keys {
         let key = format!("key_{number}_{n}");
-        let hash = keys::sha256_hex(&[key.as_bytes()]);
+        let hash = digest::sha256_hex(&[key.as_bytes()]);
         let data = json!({ "key_id": key, "user_id": user, "key_hash": hash, "key_prefix": "sk" });
         events.push(event(&key, at, "api_key.created", data));
     }
@@ -81,16 +81,16 @@ async fn main() {
     let about = "What PATCH /admin/users/{id}/deactivate costs over the embedded store, with a queue in memory. \"In all\" \
         counts authentication, the limit and the audit record too, up to the commit; sending commands adds for each 100 rows \
         3 round trips and the queue's. Times are of this machine and this store, for comparison only.";
-    let mut report = Report::new("deactivate", about);
+    let mut report = BenchReport::new("deactivate", about);
     let stack = Stack::start().await;
     stack.consume(&generate::admin()).await;
     let around = cost::around_handlers(&stack.app()).await;
-    let note = "What authentication, limit and audit record together add to a request, beside what its handler reads.";
+    let note = "What authentication, limit and audit record together add to a request, on top of what its handler reads.";
     let columns = ["sequential round trips", "read units", "write units"];
     let mut table = Table::new("Around every handler", note, &columns);
     table.rows.push(vec![around.trips.to_string(), short(around.units), short(around.written)]);
     report.add(table);
-    report.targets.push(Target {
+    report.targets.push(BenchTarget {
         what: "authentication, limit and audit add at most 2 sequential round trips".to_owned(),
         met: around.trips <= 2,
         found: around.trips.to_string(),

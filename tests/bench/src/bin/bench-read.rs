@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use torale_bench::cost::{self, Cost};
 use torale_bench::lambda::{self, Lambdas};
-use torale_bench::report::{Report, Table, Target};
-use torale_bench::stack::Stack;
-use torale_bench::world::World;
+use torale_bench::report::{BenchReport, BenchTarget, Table};
+use torale_bench::stack::BenchStack;
+use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, percentile, short};
-use torale_domain::keys::Lanes;
+use torale_domain::storage::keys::Lanes;
 use torale_platform::clock;
 use torale_platform::serve::App;
 use torale_tests::stack::{ADMIN_KEY, LIMITS, answer, keys_only, temporal_ui, text};
@@ -75,7 +75,7 @@ fn good(response: Response<Body>) -> String {
 }
 
 impl Asked {
-    async fn over(stack: &Stack) -> Self {
+    async fn over(stack: &BenchStack) -> Self {
         let app = App::new(stack.store(), keys_only(), LIMITS, temporal_ui(), || NOW);
         let authentication = cost::around_handlers(&app).await;
         Self { app, authentication }
@@ -120,12 +120,12 @@ const COLUMNS: [&str; 10] = [
 ];
 
 async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table, Table) {
-    let world = World::of(size);
+    let world = BenchWorld::of(size);
     let started = Instant::now();
-    let stack = Stack::with(&world, Lanes::new(arguments.lanes).unwrap()).await;
+    let stack = BenchStack::with(&world, Lanes::new(arguments.lanes).unwrap()).await;
     let filled = started.elapsed().as_secs();
     let asked = Asked::over(&stack).await;
-    let World { users, tasks, queries, .. } = world;
+    let BenchWorld { users, tasks, queries, .. } = world;
     let note = format!(
         "{users} users, {tasks} tasks with a schedule each, at most {queries} queries, one workflow run an execution, \
          30 days that end at {NOW}; filled in {filled} s. Authentication, limit and audit record together add {} round trips, \
@@ -137,7 +137,7 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
     let mut table = Table::new(format!("{size} executions"), note, &COLUMNS);
     let mut deep = Table::new(
         format!("{size} executions: 20 pages spread evenly from the second to the last full one"),
-        "After authentication; shows that the page at 90% is no lucky one.",
+        "After authentication; shows that the page at 90% is typical.",
         &["endpoint", "pages", "least units", "greatest units", "at page", "greatest round trips"],
     );
     one(&asked, size, ("stats", "/admin/stats", ""), 1, (arguments, found, &mut table)).await;
@@ -198,14 +198,14 @@ fn spread_row(name: &str, pages: u64, costs: &[(u64, Cost)]) -> Vec<String> {
     [name.to_owned()].into_iter().chain(cells).chain([trips.to_string()]).collect()
 }
 
-fn targets(found: &Found) -> Vec<Target> {
+fn targets(found: &Found) -> Vec<BenchTarget> {
     let mut targets = Vec::new();
     for (name, pages) in found {
         let worst = |first: bool| {
             pages.iter().filter(|(page, _)| (*page == 1) == first).map(|(_, cost)| cost.trips).max()
         };
         let (first, deep) = (worst(true).unwrap_or(0), worst(false).unwrap_or(0));
-        targets.push(Target {
+        targets.push(BenchTarget {
             what: format!("{name}: at most 3 round trips after authentication for page 1, 5 for others"),
             met: first <= 3 && deep <= 5,
             found: format!("{first} and {deep}"),
@@ -213,14 +213,14 @@ fn targets(found: &Found) -> Vec<Target> {
         let units = pages.iter().map(|(_, cost)| cost.units);
         let (most, least) = (units.clone().fold(0.0, f64::max), units.fold(f64::MAX, f64::min));
         let limit = if name == "stats" { 40.0 } else { 100.0 };
-        targets.push(Target {
+        targets.push(BenchTarget {
             what: format!(
                 "{name}: at most {limit} read units after authentication, whatever the size and the page"
             ),
             met: most <= limit,
             found: short(most),
         });
-        targets.push(Target {
+        targets.push(BenchTarget {
             what: format!(
                 "{name}: read units within a factor of 2 over all sizes and all pages that were measured"
             ),
@@ -244,12 +244,12 @@ const FUNCTIONS: [(&str, &str, &str); 9] = [
 ];
 
 /// Each function as a process of its own. It reads the real clock, so this history ends now.
-async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
+async fn memory(report: &mut BenchReport, lanes: Lanes, built: bool) {
     if !built {
         lambda::build(&FUNCTIONS.map(|(function, ..)| function));
     }
-    let world = World::new(100_000, 4.0, clock::system());
-    let stack = Stack::with(&world, lanes).await;
+    let world = BenchWorld::new(100_000, 4.0, clock::system());
+    let stack = BenchStack::with(&world, lanes).await;
     let lambdas = Lambdas::start(stack.port).await;
     let note = format!(
         "The function binaries (release build), 50 requests each; {} executions, {} users, {} tasks. VmHWM of the process. A 503 means that this machine's store took longer than 2 s for a call.",
@@ -285,7 +285,7 @@ async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
     }
     report.add(table);
     let what = "every reader fits into 128 MiB".to_owned();
-    report.targets.push(Target { what, met: most.0 <= 128.0, found: most.1 });
+    report.targets.push(BenchTarget { what, met: most.0 <= 128.0, found: most.1 });
 }
 
 #[tokio::main]
@@ -295,7 +295,7 @@ async fn main() {
     let about = "What a request costs over the embedded store (dynoxide, in memory, one process with the handlers; \
         units as it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, \
         97% succeed, 3 error types. Times are of this machine and this store, for comparison only. \"In all\" counts what the store client reports as reads; the write of the rate limit is not among it.";
-    let mut report = Report::new("read", about);
+    let mut report = BenchReport::new("read", about);
     let mut found = Found::new();
     for size in &arguments.sizes {
         let (table, deep) = measure(*size, &arguments, &mut found).await;

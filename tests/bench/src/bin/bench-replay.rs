@@ -17,24 +17,25 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torale_bench::NOW;
-use torale_bench::report::{Report, Table, Target};
-use torale_bench::world::World;
-use torale_domain::events::{self, Event, Received};
-use torale_domain::generation::Generation;
-use torale_domain::item::{Item, Key, Value};
-use torale_domain::keys::{self, Lanes};
-use torale_domain::rebuild::fold::Folding;
-use torale_domain::rebuild::{Slice, Tally};
-use torale_domain::time::{DAY, Timestamp};
+use torale_bench::report::{BenchReport, BenchTarget, Table};
+use torale_bench::world::BenchWorld;
+use torale_domain::events::{self, Event, ReceivedMessage};
+use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::fold::EntityFold;
+use torale_domain::replay::rebuild::{Slice, Tally};
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::{self, Lanes};
+use torale_domain::values::digest;
+use torale_domain::values::time::{DAY, Timestamp};
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::consume::Consumer;
-use torale_platform::store::log::Logged;
+use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
-use torale_replay::build::{Built, build_in_memory};
+use torale_replay::build::{BuildOutcome, build_in_memory};
 use torale_replay::compare::Expected;
-use torale_replay::log::{Span, known};
-use torale_replay::{Replay, Stop};
+use torale_replay::log::{LogSpan, known};
+use torale_replay::{Replay, StopSignal};
 use torale_tests::stack::messages;
 
 /// Rebuilds a log of some size.
@@ -113,7 +114,7 @@ fn folder(port: u16) -> PathBuf {
 
 /// The events of the benchmark in the order of a platform, chunk by chunk: users, tasks and schedules first.
 fn chunks(count: usize) -> impl Iterator<Item = Vec<String>> {
-    let world = World::new(0, (count as f64 / 40_000.0).powf(2.0_f64.log10()), NOW);
+    let world = BenchWorld::new(0, (count as f64 / 40_000.0).powf(2.0_f64.log10()), NOW);
     let first: Vec<String> = world.entities().flatten().take(count).collect();
     let left = count - first.len();
     let streamed = (0..left.div_ceil(CHUNK)).map(move |chunk| {
@@ -126,7 +127,7 @@ fn chunks(count: usize) -> impl Iterator<Item = Vec<String>> {
 
 fn parsed(message: &str) -> Event {
     match events::parse(message, None) {
-        Ok(Received::Known(event)) => *event,
+        Ok(ReceivedMessage::Known(event)) => *event,
         other => panic!("{other:?}"),
     }
 }
@@ -138,10 +139,10 @@ async fn fill(store: &Store, count: usize) -> usize {
         for (number, batch) in chunk.chunks(BATCH).enumerate() {
             let events: Vec<Event> = batch.iter().map(|message| parsed(message)).collect();
             let received_at = events.last().map_or(NOW, |event| event.time).max(NOW.plus(-40 * DAY)).min(NOW);
-            let logged: Vec<Logged<'_>> = events
+            let logged: Vec<LogEntry<'_>> = events
                 .iter()
                 .zip(batch)
-                .map(|(event, body)| Logged { lane: keys::log_lane(&event.entity()), body })
+                .map(|(event, body)| LogEntry { lane: keys::log_lane(&event.entity()), body })
                 .collect();
             bytes += batch.iter().map(String::len).sum::<usize>();
             store.append(&logged, received_at, &format!("bench{number}"), &usage).await.unwrap();
@@ -160,8 +161,8 @@ async fn read_and_fold(replay: &Replay, fold: bool) -> (usize, f64, f64) {
     let mut tally = Tally::default();
     let from = replay.beginning().await.unwrap().start();
     for lane in keys::log_lanes() {
-        let mut folding = Folding::new(Slice::ALL);
-        let mut pages = replay.read(Span { lane, from, before: None, last: later().hour() });
+        let mut folding = EntityFold::new(Slice::ALL);
+        let mut pages = replay.read(LogSpan { lane, from, before: None, last: later().hour() });
         while let Some(page) = pages.recv().await {
             for item in page.unwrap() {
                 let events = known(&item, &mut tally);
@@ -234,8 +235,8 @@ impl Measured {
 
     fn stages(&self, workers: usize) -> Table {
         let note = format!(
-            "All but the rebuild on one core; that with {workers} workers. Of its time, the store alone takes {:.0} %: it takes \
-             {:.0} items a second from someone who puts items of that size and does nothing else.",
+            "All but the rebuild on one core; that with {workers} workers. Of its time, the store alone takes {:.0} %: it \
+             accepts {:.0} items a second from a client that does nothing but put items of that size.",
             100.0 * self.tally.items as f64 / self.raw / self.rebuilt,
             self.raw
         );
@@ -267,10 +268,10 @@ impl Measured {
         table
     }
 
-    fn targets(&self, consumer: f64) -> Vec<Target> {
+    fn targets(&self, consumer: f64) -> Vec<BenchTarget> {
         let target = |what: &str, met: bool, found: f64| {
             let (what, found) = (what.to_owned(), short(found));
-            Target { what, met, found }
+            BenchTarget { what, met, found }
         };
         let (rate, fold) = (self.rate(self.rebuilt), self.rate(self.folded));
         let an_event = self.units() / self.events as f64;
@@ -302,7 +303,7 @@ impl Measured {
 async fn raw_speed(store: &Store) -> f64 {
     let text = Value::Text("x".repeat(ITEM_BYTES));
     let item = |n: usize| Item {
-        key: Key { pk: format!("x#{}", keys::sha256_hex(&[&n.to_be_bytes()])), sk: "e".to_owned() },
+        key: Key { pk: format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), sk: "e".to_owned() },
         attributes: [("state".to_owned(), text.clone())].into(),
     };
     let items: Vec<Item> = (0..RAW_ITEMS).map(item).collect();
@@ -334,8 +335,8 @@ async fn measure(arguments: &Arguments) -> Measured {
     let (before, started) = (peak(), Instant::now());
     let generation = Generation { name: "g2".to_owned(), lanes: Lanes::DEFAULT };
     replay.begin(&generation).await.unwrap();
-    let built = replay.build("g2", arguments.workers, &Stop::default()).await.unwrap();
-    let Built::Finished(tally) = built else { panic!("not built") };
+    let built = replay.build("g2", arguments.workers, &StopSignal::default()).await.unwrap();
+    let BuildOutcome::Finished(tally) = built else { panic!("not built") };
     let (rebuilt, memory) = (started.elapsed().as_secs_f64(), (before, peak()));
     assert_eq!(tally.events, events as u64);
 
@@ -375,7 +376,7 @@ async fn main() {
          comparison only; write units as the store reports them, by DynamoDB's rules.",
         arguments.events
     );
-    let mut report = Report::new("replay", about);
+    let mut report = BenchReport::new("replay", about);
     let measured = measure(&arguments).await;
     report.add(measured.stages(arguments.workers));
     report.add(measured.costs());

@@ -20,15 +20,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use tokio::time::{Duration, Instant};
 use torale_bench::lambda::{self, Lambdas};
-use torale_bench::report::{Report, Table, Target};
-use torale_bench::stack::Stack;
-use torale_bench::world::{Execution, World};
+use torale_bench::report::{BenchReport, BenchTarget, Table};
+use torale_bench::stack::BenchStack;
+use torale_bench::world::{BenchExecution, BenchWorld};
 use torale_bench::{NOW, short};
-use torale_domain::events::{self, Received};
-use torale_domain::keys::{self, FIRST_GENERATION, Lanes, PK, SK};
+use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes, PK, SK};
 use torale_platform::clock;
-use torale_platform::consume::{Consumer, Outcome};
-use torale_platform::store::log::Logged;
+use torale_platform::consume::{BatchOutcome, Consumer};
+use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
 use torale_tests::stack::messages;
 
@@ -56,7 +56,7 @@ const GAP: i64 = 5_500;
 const BATCHES: [(usize, usize); 4] = [(1, 40), (10, 10), (100, 3), (1000, 1)];
 
 /// An event of a type: what must have come before it, in an earlier batch, and itself.
-type Make = fn(&World, Execution, u64) -> (Option<String>, String);
+type Make = fn(&BenchWorld, BenchExecution, u64) -> (Option<String>, String);
 
 const TYPES: [(&str, Make); 9] = [
     ("execution.started", |world, one, _| (None, world.started(&one))),
@@ -97,9 +97,9 @@ impl Cost {
     }
 }
 
-async fn consume(consumer: &Consumer, bodies: &[String], usage: &Usage) -> Outcome {
+async fn consume(consumer: &Consumer, bodies: &[String], usage: &Usage) -> BatchOutcome {
     let outcome = consumer.consume(&messages(bodies), Instant::now() + LONG, usage).await;
-    assert!(outcome.set_aside.is_empty(), "{outcome:?}");
+    assert!(outcome.quarantined.is_empty(), "{outcome:?}");
     assert!(outcome.failed.is_empty(), "{} messages were handed back", outcome.failed.len());
     outcome
 }
@@ -118,8 +118,8 @@ async fn pay(consumer: &Consumer, store: &Store, bodies: &[String], cost: &mut C
 
 async fn log_units(store: &Store, bodies: &[String]) -> f64 {
     let logged = bodies.iter().map(|body| {
-        let Ok(Received::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
-        Logged { lane: keys::log_lane(&event.entity()), body }
+        let Ok(ReceivedMessage::Known(event)) = events::parse(body, None) else { panic!("no event: {body}") };
+        LogEntry { lane: keys::log_lane(&event.entity()), body }
     });
     let usage = Usage::default();
     store.append(&logged.collect::<Vec<_>>(), NOW, &clock::unique(), &usage).await.unwrap();
@@ -128,7 +128,7 @@ async fn log_units(store: &Store, bodies: &[String]) -> f64 {
 
 /// Batches of fresh events, each with what must come before it.
 struct Batches<'a> {
-    world: &'a World,
+    world: &'a BenchWorld,
     next: u64,
     mix: std::vec::IntoIter<String>,
 }
@@ -147,7 +147,7 @@ impl<'a> Batches<'a> {
         (before, batch)
     }
 
-    fn new(world: &'a World) -> Self {
+    fn new(world: &'a BenchWorld) -> Self {
         let mix =
             world.stream(1 << 33, world.hours_ago(8), BATCHES.iter().map(|(size, count)| size * count).sum());
         Self { world, next: 1 << 32, mix: mix.into_iter() }
@@ -170,10 +170,10 @@ const BY_TYPE: [&str; 9] = [
     "projection units when sent again",
 ];
 
-async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) {
+async fn by_type(stack: &BenchStack, batches: &mut Batches<'_>, report: &mut BenchReport) {
     let (store, consumer) = (stack.store(), Consumer::new(stack.store(), || NOW));
     let note = "One consumer. Every batch is then sent again: its projection units must be 0. \
-                The mix is of the order in which a platform sends.";
+                The mix has the order in which a platform sends.";
     let mut table = Table::new("Units by type and batch size", note, &BY_TYPE);
     let (mut executions, mut again) = (Vec::new(), 0.0);
     let types = TYPES.iter().map(|(name, make)| (*name, Some(*make))).chain([("realistic mix", None)]);
@@ -199,7 +199,7 @@ async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) 
     report.add(table);
     report.targets.extend(within_twelve(&executions));
     let what = "a duplicate writes nothing but the log".to_owned();
-    report.targets.push(Target {
+    report.targets.push(BenchTarget {
         what,
         met: again == 0.0,
         found: format!("{} projection units", short(again)),
@@ -207,7 +207,7 @@ async fn by_type(stack: &Stack, batches: &mut Batches<'_>, report: &mut Report) 
 }
 
 /// Write units by type and batch size: each on its own, and as often as they come.
-fn within_twelve(executions: &[(&str, usize, f64)]) -> [Target; 2] {
+fn within_twelve(executions: &[(&str, usize, f64)]) -> [BenchTarget; 2] {
     let over = executions.iter().filter(|(.., units)| *units > 12.0);
     let over: Vec<_> = over
         .map(|(name, size, units)| format!("{} for {name} in batches of {size}", short(*units)))
@@ -222,12 +222,12 @@ fn within_twelve(executions: &[(&str, usize, f64)]) -> [Target; 2] {
     };
     let means = [10, 100, 1000].map(mean);
     [
-        Target {
+        BenchTarget {
             what: "an execution event of any type costs at most 12 write units, log included, in batches of 10 or more".to_owned(),
             met: over.is_empty(),
             found: if over.is_empty() { format!("at most {}", short(most)) } else { over.join("; ") },
         },
-        Target {
+        BenchTarget {
             what: "the same on average, if 3% of the executions fail".to_owned(),
             met: means.iter().all(|units| *units <= 12.0),
             found: format!("{} in batches of 10, {} of 100, {} of 1000", short(means[0]), short(means[1]), short(means[2])),
@@ -310,7 +310,7 @@ fn size(item: &Stored) -> usize {
 /// Writes, units and the largest size by kind.
 type Kinds = BTreeMap<String, (usize, f64, usize)>;
 
-async fn breakdown(stack: &Stack, batches: &mut Batches<'_>, size_of_batch: usize) -> Table {
+async fn breakdown(stack: &BenchStack, batches: &mut Batches<'_>, size_of_batch: usize) -> Table {
     let spy = Spy::default();
     let consumer = Consumer::new(Store::new(stack.config().interceptor(spy.clone())), || NOW);
     let note = "Writes of each item kind in the transactions; units are twice the item's size in KiB, rounded up \
@@ -338,7 +338,7 @@ async fn breakdown(stack: &Stack, batches: &mut Batches<'_>, size_of_batch: usiz
     table
 }
 
-async fn count(stack: &Stack, writes: Vec<(Stored, bool)>, kinds: &mut Kinds) {
+async fn count(stack: &BenchStack, writes: Vec<(Stored, bool)>, kinds: &mut Kinds) {
     let table = keys::projections_table(FIRST_GENERATION);
     for (key, deleted) in writes {
         let kind = format!("{}{}", kind(&key), if deleted { ", deleted" } else { "" });
@@ -352,7 +352,7 @@ async fn count(stack: &Stack, writes: Vec<(Stored, bool)>, kinds: &mut Kinds) {
 }
 
 /// Several consumers at once, each with a client of its own, on one stream of batches.
-async fn side_by_side(arguments: &Arguments, world: &World) -> Table {
+async fn side_by_side(arguments: &Arguments, world: &BenchWorld) -> Table {
     let note = format!(
         "{} events of the realistic mix in batches of 1000, taken in turn; each consumer has its own store client, \
          all share two cores with the embedded store, which runs one transaction at a time.",
@@ -368,7 +368,7 @@ async fn side_by_side(arguments: &Arguments, world: &World) -> Table {
     ];
     let mut table = Table::new("Consumers side by side", note, &columns);
     for consumers in [1, 4, 16] {
-        let stack = Stack::with(world, Lanes::new(arguments.lanes).unwrap()).await;
+        let stack = BenchStack::with(world, Lanes::new(arguments.lanes).unwrap()).await;
         let events = world.stream(1 << 40, world.hours_ago(8), arguments.stream);
         let waiting = Mutex::new(events.chunks(1000).map(<[String]>::to_vec).rev().collect::<Vec<_>>());
         let (cost, started) = (Mutex::new(Cost::default()), Instant::now());
@@ -399,13 +399,13 @@ async fn side_by_side(arguments: &Arguments, world: &World) -> Table {
 }
 
 /// The consumer's binary with one batch as large as Lambda hands over. It reads the real clock.
-async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
+async fn memory(report: &mut BenchReport, lanes: Lanes, built: bool) {
     const MOST: usize = 6 * 1024 * 1024;
     if !built {
         lambda::build(&["consumer"]);
     }
     let now = clock::system();
-    let world = World::new(10_000, 1.0, now);
+    let world = BenchWorld::new(10_000, 1.0, now);
     let note = "The consumer's binary (release build), one batch, records with `messageId`, `eventSource` and `body` alone; \
                 10,000 records, or as many as fit into 6 MiB. VmHWM of the process.";
     let columns =
@@ -423,7 +423,7 @@ async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
         while lambda::batch(&bodies).to_string().len() > MOST {
             bodies.truncate(bodies.len() - 50);
         }
-        let stack = Stack::with(&world, lanes).await;
+        let stack = BenchStack::with(&world, lanes).await;
         let payload = lambda::batch(&bodies);
         let bytes = payload.to_string().len();
         let ran = Lambdas::start(stack.port).await.run("consumer", &[payload]).await;
@@ -437,14 +437,14 @@ async fn memory(report: &mut Report, lanes: Lanes, built: bool) {
     }
     report.add(table);
     let what = "the consumer fits into 256 MiB with the largest batch".to_owned();
-    report.targets.push(Target { what, met: peak <= 256.0, found: format!("{} MiB", short(peak)) });
+    report.targets.push(BenchTarget { what, met: peak <= 256.0, found: format!("{} MiB", short(peak)) });
 }
 
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
     let lanes = Lanes::new(arguments.lanes).expect("1 to 64 lanes");
-    let world = World::of(arguments.stored);
+    let world = BenchWorld::of(arguments.stored);
     let about = format!(
         "What an event costs over the embedded store (dynoxide, in memory) with {} executions in it, {} users, {} tasks, \
          {} lanes. Units as the store reports them, by DynamoDB's rules (a write in a transaction counts twice). Events are \
@@ -456,8 +456,8 @@ async fn main() {
         arguments.lanes,
         GAP as f64 / 1000.0
     );
-    let mut report = Report::new("write", about);
-    let stack = Stack::with(&world, lanes).await;
+    let mut report = BenchReport::new("write", about);
+    let stack = BenchStack::with(&world, lanes).await;
     let mut batches = Batches::new(&world);
     by_type(&stack, &mut batches, &mut report).await;
     report.add(breakdown(&stack, &mut batches, 10).await);

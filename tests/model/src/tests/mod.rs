@@ -1,8 +1,10 @@
 //! Expected values here are worked out by hand from the contract.
 
 mod cron;
+mod data_fields;
 mod envelope;
 mod executions;
+mod identities;
 mod merge;
 mod queries;
 mod requests;
@@ -76,7 +78,8 @@ fn answer(messages: &[Message], path: &str, query: &str) -> (u16, Value) {
     World::of(messages).get(path, query, ms(NOW), &ui)
 }
 
-/// The answer of a request that must succeed; it must not depend on the order or the number of deliveries.
+/// The answer of a request that must succeed; it must not depend on the order or the number of
+/// deliveries.
 fn get(messages: &[Message], path: &str, query: &str) -> Value {
     let (status, body) = answer(messages, path, query);
     assert_eq!(status, 200, "{body}");

@@ -71,11 +71,33 @@ fn cron_and_zone_are_registers_of_their_own() {
     let body = get(&events, PATH, "");
     assert_eq!(body["schedules"][0]["cron"], "30 18 * * *");
     assert_eq!(body["schedules"][0]["next_run_time"], "2024-01-15T17:30:00Z");
-    // A later created event brings its default zone.
+    // A later created event brings its default zone, an empty one: UTC.
     events.push(created("a", "2024-01-15T09:00:00Z"));
     assert_eq!(get(&events, PATH, "")["schedules"][0]["next_run_time"], "2024-01-16T09:00:00Z");
     events.push(update("2024-01-15T09:01:00Z", "timezone", "Mars/Base"));
     assert_eq!(get(&events, PATH, "")["schedules"][0]["next_run_time"], Value::Null);
+}
+
+#[test]
+fn the_default_zone_leaves_room_for_that_of_the_expression() {
+    let schedule = |data: Value| {
+        let mut all = json!({"schedule_id": "a", "task_id": T1, "user_id": U1});
+        all.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        event("temporal.schedule.created", T, all)
+    };
+    let next = |data: Value| {
+        let body = get(&[schedule(data)], PATH, "");
+        body["schedules"][0]["next_run_time"].clone()
+    };
+    let cron = "CRON_TZ=Europe/Berlin 0 9 * * * # every morning";
+    assert_eq!(next(json!({"cron": cron})), "2024-01-16T08:00:00Z");
+    assert_eq!(next(json!({"cron": cron, "timezone": ""})), "2024-01-16T08:00:00Z");
+    assert_eq!(next(json!({"cron": cron, "timezone": "Europe/Berlin"})), "2024-01-16T08:00:00Z");
+    assert_eq!(next(json!({"cron": cron, "timezone": "UTC"})), Value::Null, "conflicting time zones");
+    // Now is 10:30:42.5, and 10:30:42 is 7 * 243616377 + 3 seconds after the epoch: that firing is
+    // past.
+    assert_eq!(next(json!({"cron": "@every 7s/3s"})), "2024-01-15T10:30:49Z");
+    assert_eq!(next(json!({"cron": ""})), Value::Null);
 }
 
 #[test]

@@ -22,7 +22,10 @@ fn anything_else_is_refused() {
         "2024-01-15 10:20:00Z",
         "2024-01-15T10:20:00",
         "2024-01-15T10:20Z",
-        "2024-01-15T10:20:60Z",
+        "2024-01-15T10:20:61Z",
+        "2024-01-15T10:60:60Z",
+        "2024-01-15T24:00:60Z",
+        "2024-01-15T10:20:60.Z",
         "2024-01-15T24:00:00Z",
         "2024-02-30T10:20:00Z",
         "2023-02-29T10:20:00Z",
@@ -42,6 +45,21 @@ fn anything_else_is_refused() {
     for text in wrong {
         assert_eq!(parse(text), None, "{text}");
     }
+}
+
+#[test]
+fn a_leap_second_is_the_start_of_the_next_minute() {
+    let shown = |text: &str| parse(text).map(show);
+    let expected = |text: &str| Some(text.to_owned());
+    assert_eq!(shown("2016-12-31T23:59:60Z"), expected("2017-01-01T00:00:00Z"));
+    assert_eq!(
+        shown("2016-12-31T23:59:60.999Z"),
+        expected("2017-01-01T00:00:00Z"),
+        "its fraction is dropped"
+    );
+    assert_eq!(shown("2016-12-31T18:59:60.5-05:00"), expected("2017-01-01T00:00:00Z"));
+    assert_eq!(shown("2024-02-29T10:20:60Z"), expected("2024-02-29T10:21:00Z"), "in any minute");
+    assert_eq!(shown("2024-01-15T23:59:59.999Z"), expected("2024-01-15T23:59:59.999Z"));
 }
 
 #[test]

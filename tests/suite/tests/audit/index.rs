@@ -2,16 +2,16 @@
 
 use super::{chain, delete_from, history, index, listed, stack_with_admin};
 use serde_json::Value;
-use torale_domain::audit::seal::SETTLED;
-use torale_domain::keys::AUDIT_INDEX_TABLE;
-use torale_domain::time::{HOUR, MINUTE};
-use torale_platform::audit::index::{Index, Listed};
+use torale_domain::audit::seal::MAX_RECORD_DELAY;
+use torale_domain::storage::keys::AUDIT_INDEX_TABLE;
+use torale_domain::values::time::{HOUR, MINUTE};
+use torale_platform::audit::index::{AuditIndex, ReindexReport};
 use torale_platform::store::{Store, StoreError, Usage};
 use torale_tests::faults::Faults;
 use torale_tests::stack::{NOW, Stack};
 
-async fn anew(store: &Store) -> Result<Listed, StoreError> {
-    Index::new(store, &Usage::default()).anew().await
+async fn anew(store: &Store) -> Result<ReindexReport, StoreError> {
+    AuditIndex::new(store, &Usage::default()).rebuild().await
 }
 
 async fn empty(stack: &Stack) {
@@ -50,9 +50,15 @@ async fn the_list_says_what_it_said_before() {
     assert_eq!(listed(&stack, "hours=8760").await["total"], 0);
     let unsealed = unsealed + 1;
     let looked_at = 34 + unsealed;
-    assert_eq!(anew(&stack.store_as("Operator")).await.unwrap(), Listed { looked_at, listed: 34, unsealed });
+    assert_eq!(
+        anew(&stack.store_as("Operator")).await.unwrap(),
+        ReindexReport { looked_at, listed: 34, unsealed }
+    );
     assert_eq!(index(&stack).await, items, "each item as it was");
-    assert_eq!(anew(&stack.store_as("Operator")).await.unwrap(), Listed { looked_at, listed: 0, unsealed });
+    assert_eq!(
+        anew(&stack.store_as("Operator")).await.unwrap(),
+        ReindexReport { looked_at, listed: 0, unsealed }
+    );
     assert_eq!(index(&stack).await, items, "nothing twice");
     assert_eq!(answers(&stack).await, before);
 }
@@ -106,12 +112,12 @@ async fn what_was_slipped_in_after_the_seals_is_not_listed() {
     stack.seal().await;
     let expected = index(&stack).await;
     // A chain that never was, and a longer one in place of a chain that is sealed up to its tenth record.
-    chain(&stack, "forged", &[NOW.plus(-SETTLED - HOUR)]).await;
+    chain(&stack, "forged", &[NOW.plus(-MAX_RECORD_DELAY - HOUR)]).await;
     let times: Vec<_> = (0..12).map(|n| NOW.plus(-HOUR).plus(n * 1_000)).collect();
     chain(&stack, "instance1", &times).await;
     empty(&stack).await;
     let done = anew(&stack.store_as("Operator")).await.unwrap();
-    assert_eq!(done, Listed { looked_at: 33, listed: 30, unsealed: 3 });
+    assert_eq!(done, ReindexReport { looked_at: 33, listed: 30, unsealed: 3 });
     assert_eq!(index(&stack).await, expected);
 }
 

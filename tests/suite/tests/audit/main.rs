@@ -7,15 +7,15 @@ use lambda_http::http::{Method, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
-use torale_domain::audit::record::{Method as Credential, harmless};
-use torale_domain::audit::seal::{SETTLED, Seal};
-use torale_domain::audit::verify::{Report, Span, Verifier, What};
-use torale_domain::audit::{Chain, Entry, Link, Principal};
-use torale_domain::ids::UserId;
-use torale_domain::item::Item;
-use torale_domain::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
-use torale_domain::limits::Limits;
-use torale_domain::time::{HOUR, MINUTE, Timestamp};
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::audit::record::{AuthMethod as Credential, redacted};
+use torale_domain::audit::seal::{MAX_RECORD_DELAY, Seal};
+use torale_domain::audit::verify::{HourSpan, TrailFaultKind, TrailReport, TrailVerifier};
+use torale_domain::audit::{AuditEntry, Chain, Link, Principal};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
+use torale_domain::values::ids::UserId;
+use torale_domain::values::time::{HOUR, MINUTE, Timestamp};
 use torale_platform::audit::seal::{LocalKey, SealError, Sealer, Signer};
 use torale_platform::serve::App;
 use torale_platform::store::Usage;
@@ -35,21 +35,21 @@ fn request(path: &str, query: &str) -> Request<Body> {
     stack::request(Method::GET, path, query, Some(&format!("Bearer {ADMIN_KEY}")))
 }
 
-async fn report(stack: &Stack) -> Report {
-    let mut verifier = Verifier::new(Span::default());
+async fn report(stack: &Stack) -> TrailReport {
+    let mut verifier = TrailVerifier::new(HourSpan::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[*stack::audit_key().key()], None, None)
 }
 
 /// The trail is whole, and so many of its records are sealed.
 #[track_caller]
-fn intact(report: &Report, sealed: u64) {
+fn intact(report: &TrailReport, sealed: u64) {
     assert_eq!(report.faults, []);
     assert_eq!(report.records - report.unsealed, sealed);
 }
 
-fn entry(at: Timestamp, action: &str, user: Option<&str>) -> Entry {
-    Entry {
+fn entry(at: Timestamp, action: &str, user: Option<&str>) -> AuditEntry {
+    AuditEntry {
         at,
         principal: Principal { user_id: user.and_then(UserId::parse), ..Principal::default() },
         method: Credential::Session,
@@ -79,7 +79,7 @@ async fn chain(stack: &Stack, name: &str, times: &[Timestamp]) {
     let mut chain = Chain::start(times[0], name);
     for at in times {
         let link = chain.link(entry(*at, "stats.read", Some(USER))).unwrap();
-        chain.follow(&link);
+        chain.advance(&link);
         put(stack, &link.item()).await;
     }
 }
@@ -102,7 +102,7 @@ async fn a_record_tells_who_asked_for_what_and_how_it_ended() {
         "principal": { "user_id": USER, "clerk_user_id": "user_admin", "key_id": "key_admin", "impersonator": null },
         "method": "api_key", "action": "executions.list", "target": null,
         "parameters": { "status": "failed", "hours": 3, "page": 1, "limit": 50 },
-        "status": 200, "request_id": id, "source": null, "user_agent": harmless(agent), "duration_ms": null,
+        "status": 200, "request_id": id, "source": null, "user_agent": redacted(agent), "duration_ms": null,
     });
     assert_eq!(found, expected);
 }
@@ -274,11 +274,11 @@ async fn a_record_that_comes_late_is_sealed_with_the_next_run() {
     let stack = Stack::start().await;
     chain(&stack, "early", &[NOW.plus(-2 * MINUTE), NOW.plus(-MINUTE)]).await;
     assert_eq!(stack.seal().await.records, 2);
-    chain(&stack, "late", &[NOW.plus(-SETTLED + 1_000), NOW.plus(-MINUTE)]).await;
+    chain(&stack, "late", &[NOW.plus(-MAX_RECORD_DELAY + 1_000), NOW.plus(-MINUTE)]).await;
     assert_eq!(stack.seal().await.records, 2);
     assert_eq!(
         stack.seal().await,
-        torale_platform::audit::seal::Done { last: stack.seal().await.last, ..Default::default() }
+        torale_platform::audit::seal::SealReport { last: stack.seal().await.last, ..Default::default() }
     );
     intact(&report(&stack).await, 4);
 }
@@ -291,12 +291,12 @@ async fn a_seal_of_another_key_is_told() {
     let other = LocalKey::new(ed25519_dalek::SigningKey::from_bytes(&[8; 32]));
     let (store, usage) = (stack.store(), Usage::default());
     let forged = stack::sealed(&Sealer::new(&store, &other, || NOW, &usage)).await.unwrap();
-    assert_eq!(audit_seal::doubts(&forged).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&forged).metrics, []);
     let key = stack::audit_key();
     let mut told = Vec::new();
     for clock in [|| NOW.plus(MINUTE), || NOW.plus(10 * MINUTE), || NOW.plus(11 * MINUTE)] {
         let done = stack::sealed(&Sealer::new(&store, &key, clock, &usage)).await.unwrap();
-        told.push(audit_seal::doubts(&done).metrics);
+        told.push(audit_seal::alarm_metrics(&done).metrics);
     }
     let foreign = vec![("ForeignSeals", "Count", 1)];
     assert_eq!(told, [foreign.clone(), foreign, vec![]]);
@@ -353,7 +353,7 @@ async fn tampering_with_the_table_is_found() {
 
 fn put_text(link: &Link, text: String) -> Item {
     let mut item = link.item();
-    item.attributes.insert("record".to_owned(), torale_domain::item::Value::Text(text));
+    item.attributes.insert("record".to_owned(), torale_domain::storage::item::Value::Text(text));
     item
 }
 
@@ -382,10 +382,10 @@ async fn a_chain_that_was_broken_is_reported_and_not_sealed() {
     delete(&stack, &gone).await;
     let done = stack.seal().await;
     assert_eq!((done.records, done.broken.len()), (1, 1));
-    assert_eq!(audit_seal::doubts(&done).metrics, [("BrokenChains", "Count", 1)]);
-    assert_eq!(audit_seal::doubts(&Default::default()).metrics, []);
+    assert_eq!(audit_seal::alarm_metrics(&done).metrics, [("BrokenChains", "Count", 1)]);
+    assert_eq!(audit_seal::alarm_metrics(&Default::default()).metrics, []);
     let faults = report(&stack).await.faults;
-    assert!(matches!(faults[0].what, What::RecordMissing(_, 1)), "{faults:?}");
+    assert!(matches!(faults[0].kind, TrailFaultKind::RecordMissing(_, 1)), "{faults:?}");
 }
 
 async fn listed(stack: &Stack, query: &str) -> Value {
@@ -469,7 +469,8 @@ async fn a_record_that_someone_deleted_is_listed_as_missing() {
 #[tokio::test]
 async fn a_refusal_for_the_limit_is_recorded_too() {
     let stack = stack_with_admin().await;
-    let app = App::new(stack.store(), stack::keys_only(), Limits::new(1, 100), stack::temporal_ui(), || NOW);
+    let app =
+        App::new(stack.store(), stack::keys_only(), RateLimits::new(1, 100), stack::temporal_ui(), || NOW);
     for status in [200, 429, 429] {
         assert_eq!(stack::answer(&app, request("/admin/stats", "")).await.status(), status);
     }
@@ -480,7 +481,7 @@ async fn a_refusal_for_the_limit_is_recorded_too() {
 
 /// The time of a key's last use, as it is kept.
 async fn last_used(stack: &Stack) -> Option<i64> {
-    let key = keys::key_used(&torale_domain::ids::KeyId::parse("key_admin").unwrap());
+    let key = keys::key_used(&torale_domain::values::ids::KeyId::parse("key_admin").unwrap());
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let call = stack.client.get_item().table_name(keys::CONTROL_TABLE);
     let item = call.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.unwrap().item;
@@ -550,7 +551,10 @@ async fn nonsense_in_the_table_stops_nothing() {
     put.item("x", aws_sdk_dynamodb::types::AttributeValue::Bool(true)).send().await.unwrap();
     assert_eq!(stack.seal().await.records, 1);
     let faults = report(&stack).await.faults;
-    assert!(matches!(&faults[..], [fault] if matches!(fault.what, What::Unreadable(_))), "{faults:?}");
+    assert!(
+        matches!(&faults[..], [fault] if matches!(fault.kind, TrailFaultKind::UnreadableItem(_))),
+        "{faults:?}"
+    );
 }
 
 /// Of a chain that was sealed on the way through a long hour it is known later in that hour how far.
@@ -567,7 +571,7 @@ async fn a_chain_goes_on_after_a_seal_on_the_way_through_its_hour() {
     let next_hour = NOW.plus(30 * MINUTE);
     let mut long = Chain::start(next_hour, "long");
     let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
-    long.follow(&first);
+    long.advance(&first);
     put(&stack, &first.item()).await;
     for n in 0..450 {
         chain(&stack, &format!("i{n:03}"), &[next_hour.plus(n)]).await;

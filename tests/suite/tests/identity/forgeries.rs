@@ -3,8 +3,8 @@
 use super::{EXPIRED, GOOD, INVALID, World, claiming, claims, headed, is, signed_by, with, without};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
-use torale_domain::session::{Rules, Token};
-use torale_tests::clerk::{self, Clerk, Key};
+use torale_domain::access::session::{SessionRules, Token};
+use torale_tests::clerk::{self, FakeClerk, TestKey};
 use torale_tests::stack::NOW;
 
 fn forgeries() -> Vec<(&'static str, String)> {
@@ -24,15 +24,15 @@ fn forgeries() -> Vec<(&'static str, String)> {
         ("none", format!("{}.", unsigned("none"))),
         ("None", format!("{}.", unsigned("None"))),
         ("nOnE, with a signature", format!("{}.{}", unsigned("nOnE"), parts[2])),
-        ("HS256 with the public key", symmetric(Key::A.public())),
-        ("HS256 with the trimmed public key", symmetric(Key::A.public().trim())),
+        ("HS256 with the public key", symmetric(TestKey::A.public())),
+        ("HS256 with the trimmed public key", symmetric(TestKey::A.public().trim())),
         ("HS256 with the modulus", symmetric(include_str!("../../keys/a.modulus"))),
         ("HS256 with nothing", symmetric("")),
-        ("a stranger's key under our name", signed_by(Key::B, &clerk::header("a"))),
-        ("embedded jwk", signed_by(Key::B, &with(clerk::header("a"), "jwk", Key::B.jwk("a")))),
+        ("a stranger's key under our name", signed_by(TestKey::B, &clerk::header("a"))),
+        ("embedded jwk", signed_by(TestKey::B, &with(clerk::header("a"), "jwk", TestKey::B.jwk("a")))),
         (
             "embedded jwk of its own name",
-            signed_by(Key::B, &with(clerk::header("b"), "jwk", Key::B.jwk("b"))),
+            signed_by(TestKey::B, &with(clerk::header("b"), "jwk", TestKey::B.jwk("b"))),
         ),
         ("empty signature", format!("{message}.")),
         ("signature of zeros", format!("{message}.{}", "A".repeat(342))),
@@ -63,7 +63,7 @@ fn well_signed_but_wrong() -> Vec<(&'static str, String)> {
         ("at+jwt", headed("typ", json!("at+jwt"))),
         ("a machine's token", headed("cat", json!("cl_B7d4PD333AAA"))),
         ("a template's token", headed("cat", json!("cl_B7d4PD222AAA"))),
-        ("no kid", signed_by(Key::A, &without(header.clone(), "kid"))),
+        ("no kid", signed_by(TestKey::A, &without(header.clone(), "kid"))),
         ("kid of zeros", headed("kid", json!("\0\0"))),
         ("kid as path", headed("kid", json!("../../../../dev/null"))),
         ("kid as query", headed("kid", json!("a' OR '1'='1"))),
@@ -79,20 +79,20 @@ fn well_signed_but_wrong() -> Vec<(&'static str, String)> {
         ("issuer over http", claiming("iss", json!("http://clerk.example.com"))),
         ("issuer in another alphabet", claiming("iss", json!("https://clеrk.example.com"))),
         ("issuer as list", claiming("iss", json!([clerk::ISSUER]))),
-        ("missing azp", Key::A.sign(&header.to_string(), &no_party.to_string())),
+        ("missing azp", TestKey::A.sign(&header.to_string(), &no_party.to_string())),
         ("wrong azp", claiming("azp", json!("https://app.example.com.evil.example"))),
         ("azp as list", claiming("azp", json!([clerk::PARTY]))),
         ("sub as list", claiming("sub", json!([clerk::ADMIN]))),
         ("sub as number", claiming("sub", json!(7))),
         ("exp as text", claiming("exp", json!("9999999999"))),
         ("exp as list", claiming("exp", json!([9_999_999_999_u64]))),
-        ("sub twice", Key::A.sign(&header.to_string(), &twice(&good, "sub", "\"user_other\""))),
-        ("exp twice", Key::A.sign(&header.to_string(), &twice(&good, "exp", "1"))),
-        ("exp twice, one escaped", Key::A.sign(&header.to_string(), &twice(&good, "\\u0065xp", "1"))),
-        ("an unknown claim twice", Key::A.sign(&header.to_string(), &twice(&good, "v", "2"))),
-        ("alg twice", Key::A.sign(&twice(&header, "alg", "\"none\""), &good.to_string())),
-        ("kid twice", Key::A.sign(&twice(&header, "kid", "\"a\""), &good.to_string())),
-        ("claims as list", Key::A.sign(&header.to_string(), &json!([good]).to_string())),
+        ("sub twice", TestKey::A.sign(&header.to_string(), &twice(&good, "sub", "\"user_other\""))),
+        ("exp twice", TestKey::A.sign(&header.to_string(), &twice(&good, "exp", "1"))),
+        ("exp twice, one escaped", TestKey::A.sign(&header.to_string(), &twice(&good, "\\u0065xp", "1"))),
+        ("an unknown claim twice", TestKey::A.sign(&header.to_string(), &twice(&good, "v", "2"))),
+        ("alg twice", TestKey::A.sign(&twice(&header, "alg", "\"none\""), &good.to_string())),
+        ("kid twice", TestKey::A.sign(&twice(&header, "kid", "\"a\""), &good.to_string())),
+        ("claims as list", TestKey::A.sign(&header.to_string(), &json!([good]).to_string())),
     ]
 }
 
@@ -100,12 +100,12 @@ fn well_signed_but_wrong() -> Vec<(&'static str, String)> {
 async fn no_forgery_is_let_in() {
     let world = World::start().await;
     let weak = clerk::jwk("weak", include_str!("../../keys/weak.modulus"));
-    world.clerk.has_keys([Key::A.jwk("a"), weak, Key::B.jwk("twice"), Key::A.jwk("twice")]);
+    world.clerk.has_keys([TestKey::A.jwk("a"), weak, TestKey::B.jwk("twice"), TestKey::A.jwk("twice")]);
     assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
     for (name, token) in forgeries().into_iter().chain(well_signed_but_wrong()) {
         assert_eq!(world.ask(&token).await, is(INVALID), "{name}");
     }
-    for key in [Key::A, Key::B] {
+    for key in [TestKey::A, TestKey::B] {
         assert_eq!(
             world.ask(&signed_by(key, &clerk::header("twice"))).await,
             is(INVALID),
@@ -117,7 +117,8 @@ async fn no_forgery_is_let_in() {
 
 #[test]
 fn nothing_but_its_key_is_wrong_with_the_weak_token() {
-    let rules = Rules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
+    let rules =
+        SessionRules { issuer: clerk::ISSUER.to_owned(), authorized_parties: vec![clerk::PARTY.to_owned()] };
     let token = Token::read(include_str!("../../keys/weak.token")).unwrap();
     assert_eq!(token.check(&rules, NOW).unwrap().subject.as_str(), clerk::ADMIN);
 }
@@ -125,12 +126,12 @@ fn nothing_but_its_key_is_wrong_with_the_weak_token() {
 /// `jku` and `x5u` are addresses that a server would have to fetch: nobody may make it.
 #[tokio::test]
 async fn addresses_in_a_token_are_never_followed() {
-    let (world, trap) = (World::start().await, Clerk::start().await);
-    trap.has_keys([Key::B.jwk("b")]);
+    let (world, trap) = (World::start().await, FakeClerk::start().await);
+    trap.has_keys([TestKey::B.jwk("b")]);
     let trapped = trap.settings().jwks_url;
     for name in ["jku", "x5u"] {
         for kid in ["a", "b"] {
-            let token = signed_by(Key::B, &with(clerk::header(kid), name, json!(trapped)));
+            let token = signed_by(TestKey::B, &with(clerk::header(kid), name, json!(trapped)));
             assert_eq!(world.ask(&token).await, is(INVALID), "{name} {kid}");
         }
     }
@@ -159,9 +160,9 @@ async fn clocks_may_differ_by_five_seconds() {
         assert_eq!(world.ask(&token).await, is(expected), "{claim} {seconds}");
     }
     let expired = with(claims(), "exp", json!(now - 6));
-    let forged = Key::B.sign(&clerk::header("a").to_string(), &expired.to_string());
+    let forged = TestKey::B.sign(&clerk::header("a").to_string(), &expired.to_string());
     assert_eq!(world.ask(&forged).await, is(INVALID), "only a well-signed token has expired");
     let elsewhere = with(expired, "azp", json!("https://elsewhere.example"));
-    let elsewhere = Key::A.sign(&clerk::header("a").to_string(), &elsewhere.to_string());
+    let elsewhere = TestKey::A.sign(&clerk::header("a").to_string(), &elsewhere.to_string());
     assert_eq!(world.ask(&elsewhere).await, is(INVALID));
 }

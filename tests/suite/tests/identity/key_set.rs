@@ -3,8 +3,8 @@
 use super::{GOOD, INVALID, UNAVAILABLE, World, is, signed_by};
 use serde_json::json;
 use tokio::time::Duration;
-use torale_platform::identity::Settings;
-use torale_tests::clerk::{self, Clerk, Key, Mood};
+use torale_platform::identity::IdentitySettings;
+use torale_tests::clerk::{self, FakeClerk, Mood, TestKey};
 use torale_tests::stack::ADMIN_KEY;
 
 /// Lets time pass for caches; the clock of requests stands still.
@@ -17,7 +17,7 @@ async fn pass(time: Duration) {
 #[tokio::test]
 async fn a_thousand_unknown_keys_cause_one_fetch_in_thirty_seconds() {
     let world = World::start().await;
-    let unknown = |n: usize| signed_by(Key::B, &clerk::header(&format!("unknown-{n}")));
+    let unknown = |n: usize| signed_by(TestKey::B, &clerk::header(&format!("unknown-{n}")));
     let tokens: Vec<String> = (0..20).map(unknown).collect();
     let all = futures::future::join_all((0..1_000).map(|n| world.ask(&tokens[n % 20])));
     assert!(all.await.iter().all(|answer| *answer == is(INVALID)));
@@ -36,9 +36,9 @@ async fn a_thousand_unknown_keys_cause_one_fetch_in_thirty_seconds() {
 #[tokio::test]
 async fn a_new_key_is_found_and_an_old_one_forgotten() {
     let world = World::start().await;
-    let (old, new) = (clerk::token(clerk::ADMIN), signed_by(Key::B, &clerk::header("b")));
+    let (old, new) = (clerk::token(clerk::ADMIN), signed_by(TestKey::B, &clerk::header("b")));
     assert_eq!(world.ask(&old).await, is(GOOD));
-    world.clerk.has_keys([Key::B.jwk("b")]);
+    world.clerk.has_keys([TestKey::B.jwk("b")]);
     assert_eq!(world.ask(&new).await, is(INVALID), "asked for keys a moment ago");
     pass(Duration::from_secs(30)).await;
     assert_eq!(world.ask(&new).await, is(GOOD));
@@ -67,7 +67,10 @@ fn outages() -> Vec<(&'static str, Mood)> {
         ("no JSON", Mood::Text("<html>".to_owned())),
         ("no keys", Mood::Text(r#"{"keys":[]}"#.to_owned())),
         ("keys twice", Mood::Text(r#"{"keys":[],"keys":[]}"#.to_owned())),
-        ("too large", Mood::Text(" ".repeat(256 * 1024) + &json!({ "keys": [Key::A.jwk("a")] }).to_string())),
+        (
+            "too large",
+            Mood::Text(" ".repeat(256 * 1024) + &json!({ "keys": [TestKey::A.jwk("a")] }).to_string()),
+        ),
     ]
 }
 
@@ -75,7 +78,7 @@ fn outages() -> Vec<(&'static str, Mood)> {
 async fn a_cold_cache_is_a_503_until_the_provider_is_back() {
     let token = clerk::token(clerk::ADMIN);
     for (name, mood) in outages() {
-        let world = World::with(Clerk::hasty_settings).await;
+        let world = World::with(FakeClerk::hasty_settings).await;
         world.clerk.feels(mood);
         let answers = futures::future::join_all((0..3).map(|_| world.ask(&token))).await;
         assert!(answers.iter().all(|answer| *answer == is(UNAVAILABLE)), "{name}: {answers:?}");
@@ -90,8 +93,10 @@ async fn a_cold_cache_is_a_503_until_the_provider_is_back() {
 
 #[tokio::test]
 async fn nobody_listening_is_a_503() {
-    let nowhere =
-        |clerk: &Clerk| Settings { jwks_url: Some("http://127.0.0.1:1/jwks".to_owned()), ..clerk.settings() };
+    let nowhere = |clerk: &FakeClerk| IdentitySettings {
+        jwks_url: Some("http://127.0.0.1:1/jwks".to_owned()),
+        ..clerk.settings()
+    };
     let world = World::with(nowhere).await;
     assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(UNAVAILABLE));
 }
@@ -100,7 +105,7 @@ async fn nobody_listening_is_a_503() {
 async fn a_warm_cache_outlives_an_outage_of_a_day() {
     let token = clerk::token(clerk::ADMIN);
     for (name, mood) in outages() {
-        let world = World::with(Clerk::hasty_settings).await;
+        let world = World::with(FakeClerk::hasty_settings).await;
         assert_eq!(world.ask(&token).await, is(GOOD), "{name}");
         world.clerk.feels(mood);
         pass(Duration::from_secs(600)).await;

@@ -10,12 +10,12 @@ mod settings;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::http::Method;
 use serde_json::{Value, json};
-use torale_domain::ids::{ClerkUserId, UserId};
-use torale_domain::keys;
-use torale_domain::time::DAY;
-use torale_platform::identity::{Identity, Settings};
+use torale_domain::storage::keys;
+use torale_domain::values::ids::{ClerkUserId, UserId};
+use torale_domain::values::time::DAY;
+use torale_platform::identity::{Identity, IdentitySettings};
 use torale_platform::serve::App;
-use torale_tests::clerk::{self, Clerk, Key};
+use torale_tests::clerk::{self, FakeClerk, TestKey};
 use torale_tests::generate::{self, event};
 use torale_tests::stack::{self, NOW, Stack};
 
@@ -29,18 +29,18 @@ const USER: &str = "00000000-0000-0000-0000-0000000000ad";
 /// The system, the identity provider, and one instance that knows both.
 struct World {
     stack: Stack,
-    clerk: Clerk,
+    clerk: FakeClerk,
     app: App,
 }
 
 impl World {
     async fn start() -> Self {
-        Self::with(Clerk::settings).await
+        Self::with(FakeClerk::settings).await
     }
 
-    async fn with(settings: impl Fn(&Clerk) -> Settings) -> Self {
+    async fn with(settings: impl Fn(&FakeClerk) -> IdentitySettings) -> Self {
         recorded::listen();
-        let (stack, clerk) = (Stack::start().await, Clerk::start().await);
+        let (stack, clerk) = (Stack::start().await, FakeClerk::start().await);
         stack.consume(&generate::admin()).await;
         let app = app(&stack, &settings(&clerk));
         Self { stack, clerk, app }
@@ -51,7 +51,7 @@ impl World {
     }
 }
 
-fn app(stack: &Stack, settings: &Settings) -> App {
+fn app(stack: &Stack, settings: &IdentitySettings) -> App {
     App::new(stack.store(), Identity::new(settings).unwrap(), stack::LIMITS, stack::temporal_ui(), || NOW)
 }
 
@@ -81,19 +81,19 @@ fn without(mut object: Value, name: &str) -> Value {
 
 /// A good token but for its header.
 fn headed(name: &str, value: Value) -> String {
-    Key::A.sign(&with(clerk::header("a"), name, value).to_string(), &claims().to_string())
+    TestKey::A.sign(&with(clerk::header("a"), name, value).to_string(), &claims().to_string())
 }
 
 /// A good token but for one claim.
 fn claiming(name: &str, value: Value) -> String {
-    Key::A.sign(&clerk::header("a").to_string(), &with(claims(), name, value).to_string())
+    TestKey::A.sign(&clerk::header("a").to_string(), &with(claims(), name, value).to_string())
 }
 
 fn claims() -> Value {
     clerk::claims(clerk::ADMIN)
 }
 
-fn signed_by(key: Key, header: &Value) -> String {
+fn signed_by(key: TestKey, header: &Value) -> String {
     key.sign(&header.to_string(), &claims().to_string())
 }
 
@@ -103,7 +103,7 @@ async fn a_session_of_an_admin_is_let_in() {
     assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
     assert_eq!(world.clerk.asked(), [(clerk::JWKS.to_owned(), None)]);
     for (name, value) in [
-        ("jwk", Key::B.jwk("a")),
+        ("jwk", TestKey::B.jwk("a")),
         ("jku", json!("http://127.0.0.1:1/keys")),
         ("x5u", json!("http://127.0.0.1:1/keys")),
         ("zip", json!([])),
@@ -167,7 +167,7 @@ async fn a_tokens_own_role_only_takes_rights_away() {
         );
     }
     let promoted = with(clerk::claims("user_plain"), "public_metadata", claim(json!("admin")));
-    let promoted = Key::A.sign(&clerk::header("a").to_string(), &promoted.to_string());
+    let promoted = TestKey::A.sign(&clerk::header("a").to_string(), &promoted.to_string());
     assert_eq!(world.ask(&promoted).await, is(FORBIDDEN));
 }
 

@@ -6,7 +6,7 @@ use lambda_http::http::Method;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};
-use torale_domain::keys;
+use torale_domain::storage::keys;
 use torale_platform::store::log;
 use torale_tests::clerk;
 use torale_tests::generate::event;
@@ -87,8 +87,8 @@ fn presented() -> Vec<String> {
         "sk_short".to_owned(),
         clerk::token(clerk::ADMIN),
         clerk::token("user_unknown"),
-        clerk::Key::B.sign(&clerk::header("a").to_string(), &claims(clerk::ADMIN).to_string()),
-        clerk::Key::A.sign(&clerk::header("a").to_string(), &expired.to_string()),
+        clerk::TestKey::B.sign(&clerk::header("a").to_string(), &claims(clerk::ADMIN).to_string()),
+        clerk::TestKey::A.sign(&clerk::header("a").to_string(), &expired.to_string()),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use super::{FORBIDDEN, GOOD, INVALID, UNAVAILABLE, USER, World, created, is};
 use serde_json::{Value, json};
-use torale_platform::identity::Settings;
-use torale_tests::clerk::{self, Clerk, Mood};
+use torale_platform::identity::IdentitySettings;
+use torale_tests::clerk::{self, FakeClerk, Mood};
 use torale_tests::generate::event;
 use torale_tests::stack::{ADMIN_KEY, NOW};
 
@@ -11,8 +11,8 @@ fn clerk_user(id: &str, metadata: Value) -> Value {
     json!({ "id": id, "object": "user", "public_metadata": metadata })
 }
 
-pub(super) fn roles_of_clerk(clerk: &Clerk) -> Settings {
-    Settings { role_source: "clerk".to_owned(), ..clerk.hasty_settings() }
+pub(super) fn roles_of_clerk(clerk: &FakeClerk) -> IdentitySettings {
+    IdentitySettings { role_source: "clerk".to_owned(), ..clerk.hasty_settings() }
 }
 
 #[tokio::test]

@@ -3,21 +3,21 @@
 use super::roles::roles_of_clerk;
 use super::{GOOD, INVALID, World, claiming, claims, is, signed_by, without};
 use serde_json::json;
-use torale_platform::identity::{Identity, Misconfigured, Settings};
-use torale_tests::clerk::{self, Clerk, Key};
+use torale_platform::identity::{Identity, IdentityMisconfigured, IdentitySettings};
+use torale_tests::clerk::{self, FakeClerk, TestKey};
 use torale_tests::stack::ADMIN_KEY;
 
 #[tokio::test]
 async fn without_authorized_parties_a_token_needs_none() {
-    let world = World::with(|clerk| Settings { authorized_parties: None, ..clerk.settings() }).await;
+    let world = World::with(|clerk| IdentitySettings { authorized_parties: None, ..clerk.settings() }).await;
     let nobody = without(claims(), "azp").to_string();
-    assert_eq!(world.ask(&Key::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
+    assert_eq!(world.ask(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
     assert_eq!(world.ask(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
 }
 
 #[tokio::test]
 async fn without_an_issuer_there_are_no_sessions() {
-    let world = World::with(|clerk| Settings { issuer: None, ..clerk.settings() }).await;
+    let world = World::with(|clerk| IdentitySettings { issuer: None, ..clerk.settings() }).await;
     assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(INVALID));
     assert_eq!(world.ask(ADMIN_KEY).await, is(GOOD));
     assert_eq!(world.clerk.count(), 0);
@@ -25,42 +25,56 @@ async fn without_an_issuer_there_are_no_sessions() {
 
 #[tokio::test]
 async fn a_given_key_makes_fetching_needless() {
-    let escaped = Key::A.public().replace('\n', "\\n");
-    for pem in [Key::A.public().to_owned(), escaped] {
-        let world = World::with(|clerk| Settings { jwt_key: Some(pem.clone()), ..clerk.settings() }).await;
+    let escaped = TestKey::A.public().replace('\n', "\\n");
+    for pem in [TestKey::A.public().to_owned(), escaped] {
+        let world =
+            World::with(|clerk| IdentitySettings { jwt_key: Some(pem.clone()), ..clerk.settings() }).await;
         assert_eq!(world.ask(&clerk::token(clerk::ADMIN)).await, is(GOOD));
-        assert_eq!(world.ask(&signed_by(Key::B, &clerk::header("a"))).await, is(INVALID));
+        assert_eq!(world.ask(&signed_by(TestKey::B, &clerk::header("a"))).await, is(INVALID));
         assert_eq!(world.clerk.count(), 0);
     }
 }
 
 #[tokio::test]
 async fn settings_that_cannot_be_meant_are_refused_at_the_start() {
-    let clerk = Clerk::start().await;
+    let clerk = FakeClerk::start().await;
     let settings = || clerk.settings();
     let text = |text: &str| Some(text.to_owned());
     let clerks = || "clerk".to_owned();
     let weak = include_str!("../../keys/weak.public.pem");
     let private = include_str!("../../keys/a.test-key.pem");
     for (settings, fault) in [
-        (Settings { jwks_url: None, ..settings() }, Misconfigured::NoKeys),
-        (Settings { jwt_key: text("no PEM"), ..settings() }, Misconfigured::Key),
-        (Settings { jwt_key: text(weak), ..settings() }, Misconfigured::Key),
-        (Settings { jwt_key: text(private), ..settings() }, Misconfigured::Key),
+        (IdentitySettings { jwks_url: None, ..settings() }, IdentityMisconfigured::NoKeys),
+        (IdentitySettings { jwt_key: text("no PEM"), ..settings() }, IdentityMisconfigured::Key),
+        (IdentitySettings { jwt_key: text(weak), ..settings() }, IdentityMisconfigured::Key),
+        (IdentitySettings { jwt_key: text(private), ..settings() }, IdentityMisconfigured::Key),
         (
-            Settings { jwks_url: text("http://evil.example/"), ..settings() },
-            Misconfigured::Address("CLERK_JWKS_URL"),
-        ),
-        (Settings { authorized_parties: Some(vec![]), ..settings() }, Misconfigured::NoParties),
-        (Settings { role_source: "Clerk".to_owned(), ..settings() }, Misconfigured::RoleSource),
-        (Settings { role_source: clerks(), secret_key: None, ..settings() }, Misconfigured::SecretKey),
-        (
-            Settings { role_source: clerks(), secret_key: text("a\nb"), ..settings() },
-            Misconfigured::SecretKey,
+            IdentitySettings { jwks_url: text("http://evil.example/"), ..settings() },
+            IdentityMisconfigured::Address("CLERK_JWKS_URL"),
         ),
         (
-            Settings { role_source: clerks(), api_url: "http://api.clerk.com".to_owned(), ..settings() },
-            Misconfigured::Address("CLERK_API_URL"),
+            IdentitySettings { authorized_parties: Some(vec![]), ..settings() },
+            IdentityMisconfigured::NoParties,
+        ),
+        (
+            IdentitySettings { role_source: "Clerk".to_owned(), ..settings() },
+            IdentityMisconfigured::RoleSource,
+        ),
+        (
+            IdentitySettings { role_source: clerks(), secret_key: None, ..settings() },
+            IdentityMisconfigured::SecretKey,
+        ),
+        (
+            IdentitySettings { role_source: clerks(), secret_key: text("a\nb"), ..settings() },
+            IdentityMisconfigured::SecretKey,
+        ),
+        (
+            IdentitySettings {
+                role_source: clerks(),
+                api_url: "http://api.clerk.com".to_owned(),
+                ..settings()
+            },
+            IdentityMisconfigured::Address("CLERK_API_URL"),
         ),
     ] {
         assert_eq!(Identity::new(&settings).err(), Some(fault));
@@ -69,7 +83,7 @@ async fn settings_that_cannot_be_meant_are_refused_at_the_start() {
 
 #[tokio::test]
 async fn secrets_are_in_no_debug_output() {
-    let clerk = Clerk::start().await;
+    let clerk = FakeClerk::start().await;
     let identity = Identity::new(&roles_of_clerk(&clerk)).unwrap();
     assert!(!format!("{identity:?}").contains(clerk::SECRET));
 }

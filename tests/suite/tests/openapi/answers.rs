@@ -6,8 +6,8 @@ use lambda_http::http::Method;
 use lambda_http::{Body, Request};
 use serde_json::json;
 use std::collections::BTreeSet;
-use torale_domain::limits::Limits;
-use torale_domain::time::DAY;
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::values::time::DAY;
 use torale_platform::routes;
 use torale_platform::serve::{App, Endpoint};
 use torale_tests::faults::Faults;
@@ -66,7 +66,7 @@ async fn lists_and_numbers_are_as_described() {
 #[tokio::test]
 async fn refusals_are_as_described() {
     let (document, stack) = (Document::new(), stack_with_history().await);
-    let limits = Limits::new(0, 100_000);
+    let limits = RateLimits::new(0, 100_000);
     let full = App::new(stack.store(), stack::keys_only(), limits, stack::temporal_ui(), || NOW);
     let faults = Faults::new(0, false, true);
     let down =

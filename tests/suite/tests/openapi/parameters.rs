@@ -2,8 +2,8 @@
 
 use crate::judge::Document;
 use serde_json::{Value, json};
-use torale_domain::changes::{Input, OneUser, SomeUsers};
-use torale_domain::params::Query;
+use torale_domain::requests::changes::{ChangeRequest, UserIdRequest, UserIdsRequest};
+use torale_domain::requests::parameters::QueryParameters;
 use torale_platform::serve::{Endpoint, Handler};
 
 const ID: &str = "660e8400-e29b-41d4-a716-446655440000";
@@ -52,12 +52,12 @@ fn read<H: Handler>(document: &Document) -> usize {
     let Endpoint { method, path, .. } = H::ENDPOINT;
     let operation = document.operation(method.as_str(), path);
     let parameters = operation["parameters"].as_array().unwrap();
-    let understood = serde_json::to_value(H::Query::parse("").ok().unwrap()).unwrap();
+    let understood = serde_json::to_value(H::Parameters::parse("").ok().unwrap()).unwrap();
     for parameter in parameters {
         let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
         assert_eq!((&parameter["in"], &parameter["required"]), (&json!("query"), &Value::Null));
         for text in candidates(schema) {
-            let taken = H::Query::parse(&format!("{name}={}", encoded(&text)));
+            let taken = H::Parameters::parse(&format!("{name}={}", encoded(&text)));
             let described = jsonschema::is_valid(schema, &value(schema, &text));
             assert_eq!(taken.is_ok(), described, "{path}: {name}={text:?}: {:?}", taken.err());
         }
@@ -65,12 +65,12 @@ fn read<H: Handler>(document: &Document) -> usize {
             let default = default.as_str().map_or(default.clone(), |text| json!(text == "true"));
             assert_eq!(understood[name], default, "{path}: {name}");
         }
-        let twice = H::Query::parse(&format!("{name}=1&{name}=1")).err().unwrap();
+        let twice = H::Parameters::parse(&format!("{name}=1&{name}=1")).err().unwrap();
         assert_eq!(twice[0].kind, "repeated");
     }
     let all: Vec<String> =
         parameters.iter().map(|one| format!("{}=", one["name"].as_str().unwrap())).collect();
-    let faults = H::Query::parse(&all.join("&")).err().unwrap_or_default();
+    let faults = H::Parameters::parse(&all.join("&")).err().unwrap_or_default();
     assert_eq!(faults.len(), parameters.len(), "{path}: each is read");
     assert_eq!(operation["responses"].get("422").is_some(), !parameters.is_empty(), "{path}");
     parameters.len()
@@ -100,7 +100,7 @@ fn ids_in_paths_are_taken_as_they_are_described() {
         assert_eq!((&parameter["name"], &parameter["in"]), (&json!("id"), &json!("path")));
         for text in candidates(&parameter["schema"]) {
             let described = jsonschema::is_valid(&parameter["schema"], &json!(text));
-            assert_eq!(OneUser::parse(&text, b"").is_ok(), described, "{text:?}");
+            assert_eq!(UserIdRequest::parse(&text, b"").is_ok(), described, "{text:?}");
         }
     }
 }
@@ -111,7 +111,7 @@ fn lists_of_ids_are_taken_as_they_are_described() {
     let body = &document.operation("POST", "/admin/users/deactivate")["requestBody"];
     let schema = &body["content"]["application/json"]["schema"];
     assert_eq!(body["required"], true);
-    assert!(body["description"].as_str().unwrap().contains(&SomeUsers::MAX_BODY.to_string()));
+    assert!(body["description"].as_str().unwrap().contains(&UserIdsRequest::MAX_BODY.to_string()));
     let most = usize::try_from(schema["properties"]["user_ids"]["maxItems"].as_u64().unwrap()).unwrap();
     let lists = [0, 1, most, most + 1].map(|length| json!({ "user_ids": vec![ID; length] }));
     let odd = [
@@ -125,7 +125,7 @@ fn lists_of_ids_are_taken_as_they_are_described() {
         json!("x"),
     ];
     for body in lists.into_iter().chain(odd) {
-        let taken = SomeUsers::parse("", body.to_string().as_bytes());
+        let taken = UserIdsRequest::parse("", body.to_string().as_bytes());
         assert_eq!(taken.is_ok(), jsonschema::is_valid(schema, &body), "{body}");
     }
 }

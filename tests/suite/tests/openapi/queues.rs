@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use torale_domain::commands::{self, Command};
+use torale_domain::deactivation::commands::{self, Command};
 use torale_domain::events::{EventType, TYPE_PREFIX};
 
 fn described() -> Value {

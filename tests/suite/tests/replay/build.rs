@@ -6,17 +6,17 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use torale_domain::commit::{Action, Write};
-use torale_domain::events::{self, Received};
-use torale_domain::fold::EntityKey;
-use torale_domain::generation::Generation;
-use torale_domain::ids::UserId;
-use torale_domain::item::Attributes;
-use torale_domain::keys::{self, CONTROL_TABLE, EVENTS_TABLE, Lanes};
+use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::item::Attributes;
+use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, Lanes};
+use torale_domain::storage::write::{Action, Write};
+use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::UserId;
 use torale_platform::store::Usage;
-use torale_platform::store::log::Logged;
-use torale_replay::build::Built;
-use torale_replay::{Failure, Replay, Stop};
+use torale_platform::store::log::LogEntry;
+use torale_replay::build::BuildOutcome;
+use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, event};
 use torale_tests::stack::{NOW, Stack};
@@ -49,7 +49,7 @@ async fn what_cannot_be_split_any_more_is_an_error_that_says_so() {
     let (stack, _) = filled(3101, 20).await;
     let replay = Replay { memory: 16, ..quiet(stack.store_as("Operator")) };
     let failed = rebuild(&replay, Lanes::DEFAULT).await;
-    assert!(matches!(failed, Err(Failure::TooLarge(_))), "{failed:?}");
+    assert!(matches!(failed, Err(ReplayError::TooLarge(_))), "{failed:?}");
 }
 
 /// The store goes away after any number of calls, before or after a call took effect; then another process goes on.
@@ -86,17 +86,17 @@ async fn what_is_written_is_not_written_again() {
     let generation = whole.next_generation(Lanes::DEFAULT).await.unwrap();
     whole.begin(&generation).await.unwrap();
     let begun = calls.calls();
-    whole.build(&generation.name, 1, &Stop::default()).await.unwrap();
+    whole.build(&generation.name, 1, &StopSignal::default()).await.unwrap();
     let (items, calls) = (whole.meter.items(), calls.calls());
     whole.drop_generation(&generation.name).await.unwrap();
 
     let dying = quiet(stack.faulty_store(Faults::new(begun + (calls - begun) * 2 / 3, false, true)));
     let generation = dying.next_generation(Lanes::DEFAULT).await.unwrap();
     dying.begin(&generation).await.unwrap();
-    assert!(dying.build(&generation.name, 1, &Stop::default()).await.is_err());
+    assert!(dying.build(&generation.name, 1, &StopSignal::default()).await.is_err());
     time_passes();
     let rest = quiet(stack.store_as("Operator"));
-    rest.build(&generation.name, 1, &Stop::default()).await.unwrap();
+    rest.build(&generation.name, 1, &StopSignal::default()).await.unwrap();
     let (before, after) = (dying.meter.items(), rest.meter.items());
     assert!(
         before > 0 && after > 0 && before + after <= items + 2 * 7 * 3,
@@ -112,10 +112,10 @@ async fn what_becomes_known_is_projected_with_the_rest() {
     let stack = Stack::start().await;
     let (store, usage) = (stack.store(), Usage::default());
     for (number, body) in messages.iter().enumerate() {
-        let Ok(Received::Known(event)) = events::parse(body, Some(NOW)) else { continue };
+        let Ok(ReceivedMessage::Known(event)) = events::parse(body, Some(NOW)) else { continue };
         let of = keys::log_lane(&event.entity());
         let lane = if number % 2 == 0 { of } else { keys::UNKNOWN_LANE };
-        store.append(&[Logged { lane, body }], NOW, &format!("w{number}"), &usage).await.unwrap();
+        store.append(&[LogEntry { lane, body }], NOW, &format!("w{number}"), &usage).await.unwrap();
         if number % 10 == 0 {
             let found = quiet(stack.store_as("Operator")).events_of(&event.entity()).await.unwrap();
             assert!(found.iter().any(|logged| logged.message == *body));
@@ -165,13 +165,13 @@ async fn time_that_is_up_again_and_again_is_enough() {
     let replay = quiet(stack.store_as("Operator"));
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
     replay.begin(&generation).await.unwrap();
-    let told = Stop::default();
-    told.tell();
-    assert_eq!(replay.build(&generation.name, 2, &told).await.unwrap(), Built::OutOfTime);
-    let built = replay.build(&generation.name, 2, &Stop::default()).await.unwrap();
-    let Built::Finished(tally) = built else { panic!("not built") };
-    let again = replay.build(&generation.name, 2, &Stop::default()).await.unwrap();
-    assert_eq!(again, Built::Finished(tally));
+    let told = StopSignal::default();
+    told.request();
+    assert_eq!(replay.build(&generation.name, 2, &told).await.unwrap(), BuildOutcome::OutOfTime);
+    let built = replay.build(&generation.name, 2, &StopSignal::default()).await.unwrap();
+    let BuildOutcome::Finished(tally) = built else { panic!("not built") };
+    let again = replay.build(&generation.name, 2, &StopSignal::default()).await.unwrap();
+    assert_eq!(again, BuildOutcome::Finished(tally));
     assert_same(&stack, &generation.name, "g1").await;
 }
 
@@ -216,9 +216,10 @@ async fn workers_share_the_work_and_no_unit_is_done_twice() {
     let generation = one.next_generation(Lanes::DEFAULT).await.unwrap();
     let begun = futures::join!(one.begin(&generation), two.begin(&generation));
     assert_eq!(begun.0.unwrap(), begun.1.unwrap());
-    let stop = Stop::default();
+    let stop = StopSignal::default();
     let built = futures::join!(one.build(&generation.name, 1, &stop), two.build(&generation.name, 1, &stop));
-    let (Built::Finished(tally), Built::Finished(_)) = (built.0.unwrap(), built.1.unwrap()) else {
+    let (BuildOutcome::Finished(tally), BuildOutcome::Finished(_)) = (built.0.unwrap(), built.1.unwrap())
+    else {
         panic!("not built")
     };
     let live = stack.projections().await;
@@ -237,12 +238,13 @@ async fn a_unit_that_was_taken_over_is_left_alone() {
     let unit = board.units.keys().next().unwrap();
     // A claim of someone else's that never ends.
     let progress = format!(r#"{{"state":"open","written":0,"claim":["other",{}],"tally":{{}}}}"#, i64::MAX);
-    let attributes = Attributes::from([("progress".to_owned(), torale_domain::item::Value::Text(progress))]);
+    let attributes =
+        Attributes::from([("progress".to_owned(), torale_domain::storage::item::Value::Text(progress))]);
     let key = keys::rebuild_unit(&generation.name, &unit.name());
     let write = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
     replay.store.transact(CONTROL_TABLE, vec![write], &Arc::default()).await.unwrap();
-    let stop = Stop::at(tokio::time::Instant::now() + Duration::from_millis(700));
-    assert_eq!(replay.build(&generation.name, 2, &stop).await.unwrap(), Built::OutOfTime);
+    let stop = StopSignal::at(tokio::time::Instant::now() + Duration::from_millis(700));
+    assert_eq!(replay.build(&generation.name, 2, &stop).await.unwrap(), BuildOutcome::OutOfTime);
     let board = replay.board(&generation.name).await.unwrap().unwrap();
     let open = board.units.values().filter(|progress| progress.claim.is_some()).count();
     assert_eq!(open, 1, "all other units of the stage are done, and none is claimed");

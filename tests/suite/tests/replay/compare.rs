@@ -5,16 +5,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use torale_domain::ids::UserId;
-use torale_domain::item::Key;
-use torale_domain::keys::{self, FIRST_GENERATION, Lanes};
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
+use torale_domain::values::ids::UserId;
 use torale_replay::compare::{Comparison, Expected};
-use torale_replay::{Failure, Replay};
+use torale_replay::{Replay, ReplayError};
 use torale_tests::generate::{Generator, event};
 use torale_tests::stack::{NOW, Stack};
 use torale_tests::world;
 
-async fn nothing() -> Result<(), Failure> {
+async fn nothing() -> Result<(), ReplayError> {
     Ok(())
 }
 
@@ -121,7 +121,7 @@ async fn entities_without_events_are_deleted_only_on_demand() {
         stack.client.put_item().table_name(live.table()).item("pk", text("x#ghost")).item("sk", text("e"));
     put.item("state", text("[]")).send().await.unwrap();
     let refused = replay.repair(&live, Duration::ZERO, false).await;
-    assert!(matches!(refused, Err(Failure::Refused(_))));
+    assert!(matches!(refused, Err(ReplayError::Refused(_))));
     assert!(replay.repair(&live, Duration::ZERO, true).await.unwrap().1.is_equal());
     assert!(stack.projections().await == good);
 }

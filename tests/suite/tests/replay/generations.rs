@@ -4,14 +4,14 @@ use super::{assert_same, consume, filled, quiet, rebuild};
 use lambda_http::http::Method;
 use serde_json::json;
 use std::time::Duration;
-use torale_domain::generation::Generation;
-use torale_domain::keys::{self, FIRST_GENERATION, Lanes};
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
 use torale_platform::store::Usage;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, Step};
-use torale_replay::status::Role;
+use torale_replay::promotion::{Promotion, PromotionStep};
+use torale_replay::status::GenerationRole;
 use torale_replay::tail::Tail;
-use torale_replay::{Failure, Replay};
+use torale_replay::{Replay, ReplayError};
 use torale_tests::faults::Faults;
 use torale_tests::generate::event;
 use torale_tests::sqs::Sqs;
@@ -21,13 +21,13 @@ pub(super) async fn promote(replay: &Replay, name: &str) {
     let mut promotion = Promotion::new(replay, name);
     loop {
         match promotion.step().await.unwrap() {
-            Step::Live(pointer) => return assert_eq!(pointer.live.name, name),
-            Step::Wait(left) => tokio::time::sleep(left).await,
+            PromotionStep::Live(pointer) => return assert_eq!(pointer.live.name, name),
+            PromotionStep::Wait(left) => tokio::time::sleep(left).await,
         }
     }
 }
 
-async fn roles(replay: &Replay) -> Vec<(String, Role)> {
+async fn roles(replay: &Replay) -> Vec<(String, GenerationRole)> {
     replay.status().await.unwrap().generations.into_iter().map(|one| (one.name, one.role)).collect()
 }
 
@@ -41,13 +41,19 @@ async fn there_and_back_with_every_event_in_both() {
     let (stack, _) = filled(5000, 80).await;
     let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
-    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Live), (second.clone(), Role::Built)]);
+    assert_eq!(
+        roles(&replay).await,
+        [("g1".to_owned(), GenerationRole::Live), (second.clone(), GenerationRole::Built)]
+    );
 
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a1")]).await;
     let status = replay.status().await.unwrap();
     assert_eq!(status.generations[1].lag_events, Some(1));
     promote(&replay, &second).await;
-    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Beside), (second.clone(), Role::Live)]);
+    assert_eq!(
+        roles(&replay).await,
+        [("g1".to_owned(), GenerationRole::Shadow), (second.clone(), GenerationRole::Live)]
+    );
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a2")]).await;
     assert_same(&stack, "g1", &second).await;
 
@@ -59,7 +65,7 @@ async fn there_and_back_with_every_event_in_both() {
 
     promote(&replay, &second).await;
     assert!(replay.drop_generation(FIRST_GENERATION).await.unwrap());
-    assert_eq!(roles(&replay).await, [(second.clone(), Role::Live)]);
+    assert_eq!(roles(&replay).await, [(second.clone(), GenerationRole::Live)]);
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000a4")]).await;
     let (status, body) = stack.get("/admin/users", "limit=100").await;
     assert!(
@@ -109,7 +115,7 @@ async fn a_lost_table_is_left_for_the_one_beside_it() {
     let lost = stack::consume(&stack.consumer(), &coming).await;
     assert_eq!(lost.failed, ["0"], "it is written beside the live one still");
     assert!(replay.drop_generation(&second).await.unwrap());
-    assert_eq!(roles(&replay).await, [(FIRST_GENERATION.to_owned(), Role::Live)]);
+    assert_eq!(roles(&replay).await, [(FIRST_GENERATION.to_owned(), GenerationRole::Live)]);
     assert!(!replay.drop_generation("g9").await.unwrap(), "there never was one");
     let taken = stack::consume(&stack.consumer(), &coming).await;
     assert_eq!(taken.failed, Vec::<String>::new());
@@ -121,7 +127,8 @@ async fn a_lost_table_is_left_for_the_one_beside_it() {
 async fn what_would_harm_is_refused() {
     let (stack, _) = filled(5100, 30).await;
     let replay = quiet(stack.store_as("Operator"));
-    let refused = |done: Result<(), Failure>| assert!(matches!(done, Err(Failure::Refused(_))), "{done:?}");
+    let refused =
+        |done: Result<(), ReplayError>| assert!(matches!(done, Err(ReplayError::Refused(_))), "{done:?}");
     refused(replay.rollback().await.map(drop));
     refused(replay.drop_generation(FIRST_GENERATION).await.map(drop));
     refused(Promotion::new(&replay, "g9").step().await.map(drop));
@@ -195,14 +202,14 @@ async fn what_is_dropped_is_not_promoted_any_more() {
     let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let mut promotion = Promotion::new(&replay, &second.name);
-    assert!(matches!(promotion.step().await.unwrap(), Step::Wait(_)), "joined");
+    assert!(matches!(promotion.step().await.unwrap(), PromotionStep::Wait(_)), "joined");
     let mut tail = Tail::resume(&replay, &second).await.unwrap();
     assert!(replay.drop_generation(&second.name).await.unwrap());
     assert!(promotion.step().await.is_err());
     assert!(tail.pass().await.is_err(), "nobody notes a position of what is gone");
     assert_eq!(replay.position(&second.name).await.unwrap(), None);
     let pointer = replay.pointer().await.unwrap();
-    assert!(pointer.live == Generation::first() && pointer.beside.is_none());
+    assert!(pointer.live == Generation::first() && pointer.shadow.is_none());
     consume(&stack, &[user("11111111-0000-4000-8000-0000000000d1")]).await;
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
 }
@@ -221,10 +228,10 @@ async fn a_drop_that_was_interrupted_goes_on() {
             .await
             .ok();
         if replay.store.control(&keys::dropping(&second.name), &Usage::default()).await.unwrap().is_some() {
-            assert!(matches!(replay.begin(&second).await, Err(Failure::Refused(_))));
+            assert!(matches!(replay.begin(&second).await, Err(ReplayError::Refused(_))));
         }
     }
     replay.drop_generation(&second.name).await.unwrap();
-    assert_eq!(roles(&replay).await, [("g1".to_owned(), Role::Live)]);
+    assert_eq!(roles(&replay).await, [("g1".to_owned(), GenerationRole::Live)]);
     assert_eq!(replay.board(&second.name).await.unwrap(), None);
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use torale_domain::keys::{Lanes, PROJECTIONS_TABLE_PREFIX};
+use torale_domain::storage::keys::{Lanes, PROJECTIONS_TABLE_PREFIX};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_platform::serve::App;
 use torale_platform::store::Store;
 use torale_replay::compare::Expected;
-use torale_replay::flip::{Promotion, Step};
-use torale_replay::{Failure, Replay};
+use torale_replay::promotion::{Promotion, PromotionStep};
+use torale_replay::{Replay, ReplayError};
 use torale_tests::faults::Faults;
 use torale_tests::generate::{self, Generator};
 use torale_tests::stack::{self, ADMIN_KEY, LIMITS, NOW, Stack};
@@ -106,7 +106,7 @@ async fn ask(stack: &Stack, stop: &AtomicBool, answers: &AtomicU64) {
 }
 
 /// Does something with a store that dies at some call, and again with another one, until one lives long enough.
-async fn dying<T, F: Future<Output = Result<T, Failure>>>(
+async fn dying<T, F: Future<Output = Result<T, ReplayError>>>(
     stack: &Stack,
     generator: &mut Generator,
     mut what: impl FnMut(Replay) -> F,
@@ -122,12 +122,12 @@ async fn dying<T, F: Future<Output = Result<T, Failure>>>(
     unreachable!("it tries for ever")
 }
 
-async fn promote(replay: Replay, name: String) -> Result<(), Failure> {
+async fn promote(replay: Replay, name: String) -> Result<(), ReplayError> {
     let mut promotion = Promotion::new(&replay, &name);
     loop {
         match promotion.step().await? {
-            Step::Live(_) => return Ok(()),
-            Step::Wait(left) => tokio::time::sleep(left.min(Duration::from_millis(300))).await,
+            PromotionStep::Live(_) => return Ok(()),
+            PromotionStep::Wait(left) => tokio::time::sleep(left.min(Duration::from_millis(300))).await,
         }
     }
 }
@@ -170,8 +170,8 @@ async fn rebuilt_and_flipped_under_load_nothing_fails_and_nothing_is_missing() {
 
     let replay = replay(stack.store_as("Operator"));
     let pointer = replay.pointer().await.unwrap();
-    assert_eq!((pointer.live.name.as_str(), pointer.written().count()), (second.as_str(), 2));
-    for generation in pointer.written() {
+    assert_eq!((pointer.live.name.as_str(), pointer.written_generations().count()), (second.as_str(), 2));
+    for generation in pointer.written_generations() {
         let nothing = || async { Ok(()) };
         let expected = Expected::Log(generation.lanes);
         let compared = replay.compare(expected, generation, Duration::ZERO, nothing).await.unwrap();

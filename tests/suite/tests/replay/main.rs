@@ -11,13 +11,13 @@ mod transfer;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use torale_domain::generation::Generation;
-use torale_domain::keys::Lanes;
-use torale_domain::time::{HOUR, Timestamp};
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::keys::Lanes;
+use torale_domain::values::time::{HOUR, Timestamp};
 use torale_platform::consume::Consumer;
 use torale_platform::store::Store;
-use torale_replay::build::Built;
-use torale_replay::{Failure, Replay, Stop};
+use torale_replay::build::BuildOutcome;
+use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_tests::generate::{self, Generator};
 use torale_tests::stack::{NOW, Stack, messages};
 
@@ -40,7 +40,7 @@ fn quiet(store: Store) -> Replay {
 }
 
 /// Builds the next generation, or the one that is being built.
-async fn rebuild(replay: &Replay, lanes: Lanes) -> Result<Generation, Failure> {
+async fn rebuild(replay: &Replay, lanes: Lanes) -> Result<Generation, ReplayError> {
     let mut building = None;
     for name in replay.store.generations().await? {
         if replay.board(&name).await?.is_some() && replay.position(&name).await?.is_none() {
@@ -52,8 +52,8 @@ async fn rebuild(replay: &Replay, lanes: Lanes) -> Result<Generation, Failure> {
         None => replay.next_generation(lanes).await?,
     };
     replay.begin(&generation).await?;
-    let built = replay.build(&generation.name, 2, &Stop::default()).await?;
-    assert!(matches!(built, Built::Finished(_)));
+    let built = replay.build(&generation.name, 2, &StopSignal::default()).await?;
+    assert!(matches!(built, BuildOutcome::Finished(_)));
     Ok(generation)
 }
 

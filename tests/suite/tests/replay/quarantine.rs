@@ -2,12 +2,12 @@
 
 use super::ticking;
 use serde_json::json;
-use torale_domain::time::{DAY, HOUR};
+use torale_domain::values::time::{DAY, HOUR};
 use torale_platform::store::Usage;
 use torale_replay::Replay;
-use torale_replay::quarantine::Redriven;
+use torale_replay::quarantine::RedriveOutcome;
 use torale_tests::generate::{self, event};
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{NOW, Stack};
 
 const USER: &str = "11111111-0000-4000-8000-000000000001";
@@ -29,14 +29,14 @@ async fn what_has_become_valid_is_sent_again_and_only_then_leaves() {
     assert!(codes.contains(&("time_out_of_range", true)) && codes.contains(&("not_json", true)));
 
     let early_one = aside.iter().find(|one| one.body() == early()).unwrap();
-    let unreachable = Sqs::always(Fate::Unreachable).queue(Some(URL));
+    let unreachable = Sqs::always(MessageFate::Unreachable).queue(Some(URL));
     assert!(replay.redrive(early_one, &unreachable).await.is_err());
     assert_eq!(replay.quarantined().await.unwrap().len(), 2, "still there");
 
     let sqs = Sqs::default();
     for one in &aside {
         let redriven = replay.redrive(one, &sqs.queue(Some(URL))).await.unwrap();
-        assert_eq!(redriven == Redriven::Sent, one.body() == early(), "{redriven:?}");
+        assert_eq!(redriven == RedriveOutcome::Sent, one.body() == early(), "{redriven:?}");
     }
     assert_eq!(sqs.taken(), [early()]);
     let left = replay.quarantined().await.unwrap();
@@ -50,10 +50,10 @@ async fn what_is_set_aside_again_meanwhile_is_not_lost() {
     stack.consume(&[early()]).await;
     let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
-    let reason = torale_domain::events::SetAside::TimeOutOfRange;
-    stack.store().set_aside(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
+    let reason = torale_domain::events::QuarantineReason::TimeOutOfRange;
+    stack.store().quarantine(&early(), &reason, NOW.plus(5), &Usage::default()).await.unwrap();
     let redriven = replay.redrive(&one, &Sqs::default().queue(Some(URL))).await.unwrap();
-    assert_eq!(redriven, Redriven::SetAsideAgain);
+    assert_eq!(redriven, RedriveOutcome::QuarantinedAgain);
     assert_eq!(replay.quarantined().await.unwrap().len(), 1);
 }
 
@@ -65,13 +65,13 @@ async fn a_message_with_a_missing_part_is_incomplete() {
     let replay = Replay::new(stack.store_as("Operator"), ticking);
     let one = replay.quarantined().await.unwrap().remove(0);
     assert!(one.complete && one.bytes == 700_000);
-    let last = stack.scan(torale_domain::keys::QUARANTINE_TABLE).await.into_iter();
+    let last = stack.scan(torale_domain::storage::keys::QUARANTINE_TABLE).await.into_iter();
     let last = last.max_by_key(|item| item["sk"].as_s().unwrap().clone()).unwrap();
-    let delete = stack.client.delete_item().table_name(torale_domain::keys::QUARANTINE_TABLE);
+    let delete = stack.client.delete_item().table_name(torale_domain::storage::keys::QUARANTINE_TABLE);
     delete.key("pk", last["pk"].clone()).key("sk", last["sk"].clone()).send().await.unwrap();
     let one = replay.quarantined().await.unwrap().remove(0);
     assert!(!one.complete);
     let sqs = Sqs::default();
-    assert_eq!(replay.redrive(&one, &sqs.queue(Some(URL))).await.unwrap(), Redriven::Incomplete);
+    assert_eq!(replay.redrive(&one, &sqs.queue(Some(URL))).await.unwrap(), RedriveOutcome::Incomplete);
     assert_eq!((sqs.taken().len(), replay.quarantined().await.unwrap().len()), (0, 1));
 }

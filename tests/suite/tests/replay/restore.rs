@@ -7,22 +7,22 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use deactivate_user::DeactivateUser;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
-use torale_domain::audit::verify::{Report, Span, Verifier};
-use torale_domain::events::SetAside;
-use torale_domain::item::Key;
-use torale_domain::keys::{
+use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
+use torale_domain::events::QuarantineReason;
+use torale_domain::replay::restore::RestorableTable;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{
     self, AUDIT_TABLE, CONTROL_TABLE, Control, EVENTS_TABLE, Lanes, PK, QUARANTINE_TABLE, SK, TableSpec,
 };
-use torale_domain::restore::Mendable;
-use torale_domain::time::{HOUR, MINUTE};
+use torale_domain::values::time::{HOUR, MINUTE};
 use torale_platform::audit::seal::Signer;
 use torale_platform::serve::Change;
 use torale_platform::store::{Usage, tables};
-use torale_replay::Failure;
-use torale_replay::restore::{Mend, Restored};
+use torale_replay::ReplayError;
+use torale_replay::restore::{RestoreMode, RestoreReport};
 use torale_tests::faults::{Faults, Without};
 use torale_tests::generate::{self, Generator, event};
-use torale_tests::sqs::{Fate, Sqs, URL};
+use torale_tests::sqs::{MessageFate, Sqs, URL};
 use torale_tests::stack::{self, NOW, Stack};
 
 type Stored = HashMap<String, AttributeValue>;
@@ -67,18 +67,18 @@ async fn copy(stack: &Stack, table: &str) -> String {
     name
 }
 
-async fn restore(stack: &Stack, table: Mendable, copy: &str, mend: Mend) -> Restored {
+async fn restore(stack: &Stack, table: RestorableTable, copy: &str, mend: RestoreMode) -> RestoreReport {
     // The policies of the log and the trail refuse batches, in which something could be deleted.
     let store = stack.store_as("Operator");
     quiet(store).restore(table, copy, mend, MOST).await.unwrap()
 }
 
 /// Compared, missing, different.
-fn counts(restored: &Restored) -> (usize, u64, u64) {
+fn counts(restored: &RestoreReport) -> (usize, u64, u64) {
     (usize::try_from(restored.compared).unwrap(), restored.missing, restored.different)
 }
 
-fn named(restored: &Restored) -> Vec<Key> {
+fn named(restored: &RestoreReport) -> Vec<Key> {
     restored.differences.iter().map(|difference| difference.key.clone()).collect()
 }
 
@@ -110,19 +110,19 @@ async fn what_was_taken_from_the_log_comes_back_and_what_came_since_stays() {
     let changed = damage(&stack, &copy).await;
     let broken = items(&stack, EVENTS_TABLE).await[&changed].clone();
 
-    let restored = restore(&stack, Mendable::Events, &copy, Mend::Missing).await;
+    let restored = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Missing).await;
     assert_eq!((counts(&restored), restored.foreign), ((all, 2, 1), 0));
     assert_eq!(named(&restored), std::slice::from_ref(&changed));
     let mut expected = whole.clone();
     expected.insert(changed, broken);
     assert!(items(&stack, EVENTS_TABLE).await == expected, "what differs is not overwritten");
 
-    let restored = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+    let restored = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     assert_eq!(counts(&restored), (all, 0, 1));
     assert!(items(&stack, EVENTS_TABLE).await == whole);
     let verified = verify(&quiet(stack.store_as("Operator"))).await;
     assert!(verified.is_equal() && verified.tally.undecodable == 0);
-    let again = restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+    let again = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     assert_eq!(counts(&again), (all, 0, 0));
 }
 
@@ -133,19 +133,21 @@ async fn a_look_tells_the_same_and_changes_nothing() {
     let tables = async || (items(&stack, EVENTS_TABLE).await, items(&stack, CONTROL_TABLE).await);
     let damaged = tables().await;
     let looking = quiet(stack.store_with(Without("PutItem")));
-    let looked = looking.restore(Mendable::Events, &copy, Mend::Nothing, MOST).await.unwrap();
+    let looked = looking.restore(RestorableTable::Events, &copy, RestoreMode::Nothing, MOST).await.unwrap();
     assert_eq!((looked.missing, looked.different, named(&looked)), (2, 1, vec![changed]));
     assert!(tables().await == damaged);
-    let unnamed = looking.restore(Mendable::Events, &copy, Mend::Nothing, 0).await.unwrap();
+    let unnamed = looking.restore(RestorableTable::Events, &copy, RestoreMode::Nothing, 0).await.unwrap();
     assert_eq!((unnamed.different, unnamed.differences), (1, vec![]));
-    let mended = Restored { inserted: 2, overwritten: 1, ..looked };
-    assert_eq!(restore(&stack, Mendable::Events, &copy, Mend::Everything).await, mended);
+    let mended = RestoreReport { inserted: 2, overwritten: 1, ..looked };
+    assert_eq!(restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await, mended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() {
     let (stack, copy, whole) = log().await;
-    let mend = async |store| quiet(store).restore(Mendable::Events, &copy, Mend::Everything, MOST).await;
+    let mend = async |store| {
+        quiet(store).restore(RestorableTable::Events, &copy, RestoreMode::Everything, MOST).await
+    };
     for at in 0.. {
         let mut died = false;
         for after in [true, false] {
@@ -195,12 +197,12 @@ async fn any_damage_is_mended() {
                 expected.get_mut(&key).unwrap().insert(name.to_owned(), value);
             }
         }
-        let mend = if everything { Mend::Everything } else { Mend::Missing };
-        let restored = restore(&stack, Mendable::Events, &copy, mend).await;
+        let mend = if everything { RestoreMode::Everything } else { RestoreMode::Missing };
+        let restored = restore(&stack, RestorableTable::Events, &copy, mend).await;
         assert_eq!((restored.missing, restored.different), (missing, different), "round {round}");
         assert!(items(&stack, EVENTS_TABLE).await == expected, "round {round}");
         // For the next round, which begins with a whole one.
-        restore(&stack, Mendable::Events, &copy, Mend::Everything).await;
+        restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     }
     assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
 }
@@ -208,25 +210,25 @@ async fn any_damage_is_mended() {
 /// What is restored would not be read if the log were held to begin later, where the first one appended after the loss.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_begins_again_where_it_began() {
-    for table in [Mendable::Events, Mendable::Control] {
+    for table in [RestorableTable::Events, RestorableTable::Control] {
         let (stack, _) = filled(9200, 30).await;
         let copy = copy(&stack, table.table()).await;
         let begins = async || stack.store().log_beginning(&Usage::default()).await.unwrap();
         let beginning = begins().await;
         delete(&stack, CONTROL_TABLE, &keys::log_beginning()).await;
-        if table == Mendable::Events {
+        if table == RestorableTable::Events {
             for key in items(&stack, EVENTS_TABLE).await.keys() {
                 delete(&stack, EVENTS_TABLE, key).await;
             }
         }
         consume(&stack, &Generator::new(9201).messages(10)).await;
         assert!(begins().await > beginning);
-        let restored = restore(&stack, table, &copy, Mend::Missing).await;
+        let restored = restore(&stack, table, &copy, RestoreMode::Missing).await;
         assert!(restored.missing > 0 && restored.different == 0, "{restored:?}");
         assert_eq!(restored.inserted, restored.missing);
         assert_eq!(begins().await, beginning);
         assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
-        assert_eq!(restore(&stack, table, &copy, Mend::Missing).await.missing, 0);
+        assert_eq!(restore(&stack, table, &copy, RestoreMode::Missing).await.missing, 0);
     }
 }
 
@@ -236,19 +238,19 @@ async fn what_makes_no_sense_is_refused() {
     let replay = quiet(stack.store_as("Operator"));
     let copy = copy(&stack, CONTROL_TABLE).await;
     let refused = async |table, copy: &str, mend| match replay.restore(table, copy, mend, MOST).await {
-        Err(Failure::Refused(why)) => why,
+        Err(ReplayError::Refused(why)) => why,
         other => panic!("{other:?}"),
     };
-    let why = refused(Mendable::Events, "torale-events-restored", Mend::Missing).await;
+    let why = refused(RestorableTable::Events, "torale-events-restored", RestoreMode::Missing).await;
     assert!(why.contains("no table torale-events-restored"), "{why}");
-    let why = refused(Mendable::Events, EVENTS_TABLE, Mend::Missing).await;
+    let why = refused(RestorableTable::Events, EVENTS_TABLE, RestoreMode::Missing).await;
     assert!(why.contains("no copy of itself"), "{why}");
-    for table in [Mendable::Control, Mendable::Quarantine] {
-        let why = refused(table, &copy, Mend::Everything).await;
+    for table in [RestorableTable::Control, RestorableTable::Quarantine] {
+        let why = refused(table, &copy, RestoreMode::Everything).await;
         assert!(why.contains(&format!("nothing of {} is overwritten", table.table())), "{why}");
     }
     stack.client.delete_table().table_name(EVENTS_TABLE).send().await.unwrap();
-    let why = refused(Mendable::Events, &copy, Mend::Missing).await;
+    let why = refused(RestorableTable::Events, &copy, RestoreMode::Missing).await;
     assert!(why.contains("no table torale-events,"), "{why}");
 }
 
@@ -258,22 +260,27 @@ async fn of_a_copy_of_another_table_nothing_is_restored() {
     let (stack, _) = filled(9300, 60).await;
     stack.get("/admin/stats", "").await;
     stack.seal().await;
-    let tables = [Mendable::Events, Mendable::Audit, Mendable::Quarantine, Mendable::Control];
+    let tables = [
+        RestorableTable::Events,
+        RestorableTable::Audit,
+        RestorableTable::Quarantine,
+        RestorableTable::Control,
+    ];
     for of in tables {
         let copy = copy(&stack, of.table()).await;
         let expected = items(&stack, of.table()).await.len();
         assert!(expected > 0, "{of:?}");
         for table in tables.into_iter().filter(|table| *table != of) {
             let before = items(&stack, table.table()).await;
-            let restored = restore(&stack, table, &copy, Mend::Missing).await;
+            let restored = restore(&stack, table, &copy, RestoreMode::Missing).await;
             assert_eq!((counts(&restored), restored.foreign), ((0, 0, 0), u64::try_from(expected).unwrap()));
             assert!(items(&stack, table.table()).await == before, "{of:?} into {table:?}");
         }
     }
 }
 
-async fn check_trail(stack: &Stack) -> Report {
-    let mut verifier = Verifier::new(Span::default());
+async fn check_trail(stack: &Stack) -> TrailReport {
+    let mut verifier = TrailVerifier::new(HourSpan::default());
     stack.audit_items().await.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[*stack::audit_key().key()], None, None)
 }
@@ -305,7 +312,7 @@ async fn the_audit_trail_is_intact_again_with_what_was_recorded_since() {
     delete(&stack, AUDIT_TABLE, &keys::audit_seal(0)).await;
     assert!(check_trail(&stack).await.faults.len() >= 3);
 
-    let restored = restore(&stack, Mendable::Audit, &copy, Mend::Everything).await;
+    let restored = restore(&stack, RestorableTable::Audit, &copy, RestoreMode::Everything).await;
     assert_eq!((counts(&restored), named(&restored)), ((7, 2, 1), vec![key(&records[3])]));
     assert!(items(&stack, AUDIT_TABLE).await == whole);
     let report = check_trail(&stack).await;
@@ -328,8 +335,8 @@ async fn no_seal_is_put_behind_others_that_were_made_in_its_place() {
     // It makes another one in the place of the first that is gone, over all that is not sealed any more.
     stack.seal().await;
     assert_eq!(check_trail(&stack).await.faults, []);
-    for mend in [Mend::Nothing, Mend::Missing, Mend::Everything] {
-        let restored = restore(&stack, Mendable::Audit, &copy, mend).await;
+    for mend in [RestoreMode::Nothing, RestoreMode::Missing, RestoreMode::Everything] {
+        let restored = restore(&stack, RestorableTable::Audit, &copy, mend).await;
         assert_eq!((counts(&restored), restored.superseded), ((8, 0, 0), 3), "{mend:?}");
         assert_eq!(named(&restored), [1, 2, 3].map(keys::audit_seal));
         assert_eq!(check_trail(&stack).await.faults, []);
@@ -344,8 +351,12 @@ async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
     let copy = copy(&stack, QUARANTINE_TABLE).await;
     delete(&stack, QUARANTINE_TABLE, &keys::quarantine(b"{ no event", 0)).await;
     let again = NOW.plus(MINUTE);
-    stack.store().set_aside("{ nor this", &SetAside::TimeOutOfRange, again, &Usage::default()).await.unwrap();
-    let restored = restore(&stack, Mendable::Quarantine, &copy, Mend::Missing).await;
+    stack
+        .store()
+        .quarantine("{ nor this", &QuarantineReason::TimeOutOfRange, again, &Usage::default())
+        .await
+        .unwrap();
+    let restored = restore(&stack, RestorableTable::Quarantine, &copy, RestoreMode::Missing).await;
     assert_eq!(counts(&restored), (2, 1, 1));
     let replay = quiet(stack.store_as("Operator"));
     let times = replay.quarantined().await.unwrap().into_iter().map(|one| (one.complete, one.received_at));
@@ -358,7 +369,7 @@ async fn controlled() -> Stack {
     let data = json!({ "user_id": USER, "clerk_user_id": "user_x", "email": "x@example.com" });
     let user = event("x", NOW.plus(-HOUR), "user.created", data);
     stack.consume(&[generate::admin(), vec![user]].concat()).await;
-    let unreachable = Sqs::always(Fate::Unreachable).queue(Some(URL));
+    let unreachable = Sqs::always(MessageFate::Unreachable).queue(Some(URL));
     let request = stack::good_request(&DeactivateUser::ENDPOINT, USER);
     assert_eq!(stack::answer_with(&stack.app(), &unreachable, request).await.status(), 200);
     let replay = quiet(stack.store_as("Operator"));
@@ -375,8 +386,8 @@ async fn of_control_comes_back_what_nothing_else_tells() {
     for key in whole.keys() {
         delete(&stack, CONTROL_TABLE, key).await;
     }
-    let restored = restore(&stack, Mendable::Control, &copy, Mend::Missing).await;
-    let user = torale_domain::ids::UserId::parse(USER).unwrap();
+    let restored = restore(&stack, RestorableTable::Control, &copy, RestoreMode::Missing).await;
+    let user = torale_domain::values::ids::UserId::parse(USER).unwrap();
     let mut expected = vec![
         keys::deactivation(user),
         keys::last_generation(),
@@ -387,9 +398,9 @@ async fn of_control_comes_back_what_nothing_else_tells() {
     assert_eq!((counts(&restored), restored.inserted, restored.foreign), ((4, 4, 0), 4, 0));
     assert_eq!(
         restored.left_out.keys().copied().collect::<Vec<_>>(),
-        [Control::Order, Control::Limit, Control::KeyUse, Control::Rebuild]
+        [Control::OutboxEntry, Control::Limit, Control::KeyUse, Control::Rebuild]
     );
-    assert_eq!(restored.left_out[&Control::Order], 1);
+    assert_eq!(restored.left_out[&Control::OutboxEntry], 1);
     let found = items(&stack, CONTROL_TABLE).await;
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|(key, item)| whole[key] == *item));
@@ -403,7 +414,7 @@ async fn what_of_control_has_changed_since_stays() {
     // As after restoring an older part of the log: an hour that is earlier than the copy's is right, too.
     stack.store().note_beginning(NOW.plus(-5 * HOUR), &Usage::default()).await.unwrap();
     let since = items(&stack, CONTROL_TABLE).await;
-    let restored = restore(&stack, Mendable::Control, &copy, Mend::Missing).await;
+    let restored = restore(&stack, RestorableTable::Control, &copy, RestoreMode::Missing).await;
     assert_eq!((counts(&restored), named(&restored)), ((4, 0, 1), vec![keys::live_generation()]));
     assert!(items(&stack, CONTROL_TABLE).await == since);
 }

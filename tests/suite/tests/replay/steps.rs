@@ -1,7 +1,7 @@
 //! The same by the function, step by step, as its state machine calls it.
 
 use super::{filled, quiet};
-use replay::{Request, StepError, handle};
+use replay::{ReplayRequest, StepError, handle};
 use std::time::Duration;
 use torale_tests::stack::LONG;
 
@@ -9,7 +9,7 @@ use torale_tests::stack::LONG;
 async fn the_steps_of_the_state_machine_lead_to_a_live_generation() {
     let (stack, _) = filled(6000, 80).await;
     let replay = quiet(stack.store_as("Replay"));
-    let step = |json: &str| serde_json::from_str::<Request>(json).unwrap();
+    let step = |json: &str| serde_json::from_str::<ReplayRequest>(json).unwrap();
     let begun = handle(&replay, step(r#"{"step":"begin","lanes":null}"#), LONG).await.unwrap();
     assert_eq!((begun.generation.as_str(), begun.done), ("g2", true));
     // No time at all: nothing is done, and nothing is lost.
@@ -31,7 +31,7 @@ async fn the_steps_of_the_state_machine_lead_to_a_live_generation() {
 async fn steps_that_make_no_sense_fail() {
     let (stack, _) = filled(6100, 20).await;
     let replay = quiet(stack.store_as("Replay"));
-    let lanes = handle(&replay, Request::Begin { lanes: Some(0) }, LONG).await;
+    let lanes = handle(&replay, ReplayRequest::Begin { lanes: Some(0) }, LONG).await;
     assert!(matches!(lanes, Err(StepError::Lanes)));
     for step in ["build", "catch_up", "compare", "promote"] {
         let request = serde_json::json!({ "step": step, "generation": "g7" });

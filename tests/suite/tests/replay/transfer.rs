@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
-use torale_domain::keys::{EVENTS_TABLE, Lanes, QUARANTINE_TABLE};
+use torale_domain::storage::keys::{EVENTS_TABLE, Lanes, QUARANTINE_TABLE};
 use torale_platform::clock;
-use torale_replay::Failure;
-use torale_replay::transfer::{MANIFEST, Scrub};
+use torale_replay::ReplayError;
+use torale_replay::transfer::{MANIFEST, Pseudonyms};
 use torale_tests::faults::{Faults, Without};
 use torale_tests::stack::Stack;
 
@@ -61,7 +61,7 @@ async fn an_installation_moves_with_everything_that_was_set_aside() {
 async fn scrubbed_it_counts_the_same_and_names_nobody() {
     let (from, _) = filled(7100, 200).await;
     let folder = Folder::new();
-    let scrub = Scrub { salt: b"pepper".to_vec() };
+    let scrub = Pseudonyms { salt: b"pepper".to_vec() };
     let manifest = quiet(from.store_as("Operator")).export(&folder.0, Some(&scrub)).await.unwrap();
     assert!(manifest.scrubbed);
     let mut text = String::new();
@@ -104,20 +104,20 @@ async fn what_is_not_what_the_manifest_says_is_refused_and_so_is_a_log_that_hold
     let replay = quiet(from.store_as("Operator"));
     let manifest = replay.export(&folder.0, None).await.unwrap();
     assert!(
-        matches!(replay.export(&folder.0, None).await, Err(Failure::Refused(_))),
+        matches!(replay.export(&folder.0, None).await, Err(ReplayError::Refused(_))),
         "not twice into one folder"
     );
-    assert!(matches!(replay.import(&folder.0).await, Err(Failure::Refused(_))), "the log is not empty");
+    assert!(matches!(replay.import(&folder.0).await, Err(ReplayError::Refused(_))), "the log is not empty");
     let to = Stack::start().await;
     let empty = quiet(to.store_as("Operator"));
     let file = folder.0.join(&manifest.files[0].name);
     let mut bytes = fs::read(&file).unwrap();
     bytes.pop();
     fs::write(&file, bytes).unwrap();
-    assert!(matches!(empty.import(&folder.0).await, Err(Failure::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
     assert_eq!(to.scan(EVENTS_TABLE).await.len(), 0, "nothing was begun");
     fs::write(folder.0.join(MANIFEST), "{}").unwrap();
-    assert!(matches!(empty.import(&folder.0).await, Err(Failure::Broken(..))));
+    assert!(matches!(empty.import(&folder.0).await, Err(ReplayError::InvalidFile(..))));
 }
 
 /// A part of the log that can't be read moves as it is.
@@ -126,7 +126,7 @@ async fn what_cannot_be_read_is_exported_as_it_is() {
     let (from, _) = filled(7300, 20).await;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let broken = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(*b"broken"));
-    let key = torale_domain::keys::log(torale_tests::stack::NOW, 1, "broken", 0);
+    let key = torale_domain::storage::keys::log(torale_tests::stack::NOW, 1, "broken", 0);
     let put =
         from.client.put_item().table_name(EVENTS_TABLE).item("pk", text(&key.pk)).item("sk", text(&key.sk));
     let n = AttributeValue::N("2".to_owned());

@@ -1,30 +1,30 @@
-//! Every kind of tampering, and what the check says of it.
+//! Every kind of tampering, and the fault that the verification reports.
 
 use super::*;
 use crate::audit::record::tests::{AT, entry};
 use crate::audit::record::{Chain, Record};
-use crate::audit::seal::{Statement, fresh};
-use crate::item::Value;
-use crate::time::MINUTE;
+use crate::audit::seal::{Statement, sealable};
+use crate::storage::item::Value;
+use crate::values::time::MINUTE;
 use ed25519_dalek::{Signer, SigningKey};
 
 fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-/// Three seals over two chains of six records each, and one record that is not sealed yet.
+/// Three seals over two chains of six records each, and one more record that is not sealed yet.
 fn trail() -> Vec<Item> {
-    let (mut items, mut sealed, mut last) = (Vec::new(), Sealed::new(), None);
+    let (mut items, mut sealed, mut last) = (Vec::new(), SealedHeads::new(), None);
     let mut chains = [Chain::start(AT, "aaa"), Chain::start(AT, "bbb")];
     let mut write = |items: &mut Vec<Item>, chain: usize, minute: i64| {
         let link = chains[chain].link(entry(AT.plus(minute * MINUTE), "stats.read")).unwrap();
-        chains[chain].follow(&link);
+        chains[chain].advance(&link);
         items.push(link.item());
         link
     };
     for round in 0..3 {
         let links: Vec<Link> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
-        let seal = sealing(last.as_ref(), &mut sealed, links, AT.plus((round + 1) * MINUTE), &key());
+        let seal = seal_records(last.as_ref(), &mut sealed, links, AT.plus((round + 1) * MINUTE), &key());
         items.push(seal.item().unwrap());
         last = Some(seal);
     }
@@ -32,35 +32,35 @@ fn trail() -> Vec<Item> {
     items
 }
 
-fn sealing(
+fn seal_records(
     last: Option<&Seal>,
-    sealed: &mut Sealed,
+    sealed: &mut SealedHeads,
     links: Vec<Link>,
     at: Timestamp,
     key: &SigningKey,
 ) -> Seal {
-    let fresh = fresh(sealed, links);
-    assert_eq!(fresh.broken, []);
-    sealed.extend(fresh.heads.iter().map(|head| (head.chain.clone(), head.clone())));
-    let records = u64::try_from(fresh.links.len()).unwrap();
-    let statement = Statement::after(last, &fresh.heads, records, at, &key.verifying_key()).unwrap();
+    let sealable = sealable(sealed, links);
+    assert_eq!(sealable.broken, []);
+    sealed.extend(sealable.heads.iter().map(|head| (head.chain.clone(), head.clone())));
+    let records = u64::try_from(sealable.links.len()).unwrap();
+    let statement = Statement::after(last, &sealable.heads, records, at, &key.verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key.sign(text.as_bytes()).to_vec();
-    Seal::new(text, fresh.heads, signature).unwrap()
+    Seal::new(text, sealable.heads, signature).unwrap()
 }
 
-fn report(items: &[Item]) -> Report {
-    let mut verifier = Verifier::default();
+fn report(items: &[Item]) -> TrailReport {
+    let mut verifier = TrailVerifier::default();
     items.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[key().verifying_key()], None, None)
 }
 
-/// The first fault, as people read it.
-fn first(items: &[Item]) -> String {
+/// The text of the first fault; empty if there is none.
+fn first_fault(items: &[Item]) -> String {
     report(items).faults.first().map(ToString::to_string).unwrap_or_default()
 }
 
-/// Changes the text of a record or a statement, and leaves its key.
+/// Changes the text of a record, a statement or heads, and leaves the key as it is.
 fn edit(item: &mut Item, from: &str, to: &str) {
     for name in ["record", "statement", "heads"] {
         if let Some(Value::Text(text)) = item.attributes.get_mut(name)
@@ -84,7 +84,7 @@ fn seal(items: &mut [Item], number: usize) -> &mut Item {
 }
 
 #[test]
-fn a_whole_trail_is_intact_in_any_order() {
+fn a_complete_trail_is_intact_in_any_order_of_items() {
     let mut items = trail();
     items.reverse();
     let found = report(&items);
@@ -94,18 +94,18 @@ fn a_whole_trail_is_intact_in_any_order() {
 }
 
 #[test]
-fn a_changed_bit_is_found() {
+fn a_changed_record_is_found() {
     for id in ["aaa-0", "aaa-3", "bbb-5"] {
         let mut items = trail();
         let changed = position(&items, id);
         edit(&mut items[changed], "\"status\":200", "\"status\":201");
         let expected = format!("record 2026033110-{id}, or one before it in its chain, was changed");
-        assert!(first(&items).ends_with(&expected), "{id}: {}", first(&items));
+        assert!(first_fault(&items).ends_with(&expected), "{id}: {}", first_fault(&items));
     }
 }
 
 #[test]
-fn a_changed_record_is_found_even_if_its_chain_is_made_anew() {
+fn a_changed_record_is_found_even_if_its_chain_is_hashed_again() {
     let mut items = trail();
     let mut chain = Chain::start(AT, "aaa");
     for seq in 0..=6 {
@@ -113,10 +113,14 @@ fn a_changed_record_is_found_even_if_its_chain_is_made_anew() {
         let Record { mut entry, .. } = Link::load(&items[at]).unwrap().record;
         entry.status = if seq == 2 { 403 } else { entry.status };
         let link = chain.link(entry).unwrap();
-        chain.follow(&link);
+        chain.advance(&link);
         items[at] = link.item();
     }
-    assert!(first(&items).contains("record 2026033110-aaa-3, or one before it"), "{}", first(&items));
+    assert!(
+        first_fault(&items).contains("record 2026033110-aaa-3, or one before it"),
+        "{}",
+        first_fault(&items)
+    );
 }
 
 #[test]
@@ -124,7 +128,11 @@ fn a_deleted_record_is_found() {
     for id in ["aaa-0", "aaa-2", "bbb-5"] {
         let mut items = trail();
         items.remove(position(&items, id));
-        assert!(first(&items).ends_with(&format!("record 2026033110-{id} is missing")), "{}", first(&items));
+        assert!(
+            first_fault(&items).ends_with(&format!("record 2026033110-{id} is missing")),
+            "{}",
+            first_fault(&items)
+        );
     }
 }
 
@@ -135,68 +143,76 @@ fn two_swapped_records_are_found() {
     let attributes = items[a].attributes.clone();
     items[a].attributes = items[b].attributes.clone();
     items[b].attributes = attributes;
-    assert!(first(&items).contains("lies in the wrong place"), "{}", first(&items));
+    assert!(first_fault(&items).contains("lies in the wrong place"), "{}", first_fault(&items));
 }
 
 #[test]
-fn a_cut_tail_is_found() {
+fn a_removed_end_of_a_chain_is_found() {
     let mut items = trail();
     items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
-    assert!(first(&items).ends_with("record 2026033110-aaa-4 is missing"), "{}", first(&items));
+    assert!(first_fault(&items).ends_with("record 2026033110-aaa-4 is missing"), "{}", first_fault(&items));
 }
 
 #[test]
-fn a_tail_that_was_cut_together_with_its_seals_is_found_if_a_later_seal_is_known() {
+fn an_end_that_was_removed_together_with_its_seals_is_found_if_a_later_seal_is_expected() {
     let mut items = trail();
     let last = report(&items).last.unwrap();
     items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
     items.retain(|item| item.key != keys::audit_seal(2));
-    assert_eq!(report(&items).faults, [], "nothing in the table tells");
-    let mut verifier = Verifier::default();
+    assert_eq!(report(&items).faults, [], "nothing in the table shows it");
+    let mut verifier = TrailVerifier::default();
     items.iter().for_each(|item| verifier.add(item));
     let found = verifier.finish(&[key().verifying_key()], Some((last.1, &last.2)), None);
-    assert_eq!(found.faults[0].what, What::SealNotFound(2));
+    assert_eq!(found.faults[0].kind, TrailFaultKind::SealNotFound(2));
 }
 
 #[test]
 fn a_chain_that_was_removed_as_a_whole_is_found() {
     let mut items = trail();
     items.retain(|item| !item.key.sk.contains("aaa"));
-    assert!(first(&items).ends_with("record 2026033110-aaa-0 is missing"), "{}", first(&items));
+    assert!(first_fault(&items).ends_with("record 2026033110-aaa-0 is missing"), "{}", first_fault(&items));
 }
 
 #[test]
-fn a_record_that_was_slipped_in_is_found() {
+fn an_inserted_record_is_found() {
     let mut items = trail();
-    let stranger = Chain::start(AT, "ccc").link(entry(AT.plus(-SETTLED), "users.list")).unwrap();
+    let stranger = Chain::start(AT, "ccc").link(entry(AT.plus(-MAX_RECORD_DELAY), "users.list")).unwrap();
     items.push(stranger.item());
     assert_eq!(report(&items).faults, [], "it could be on its way to the next seal");
     let mut old = Chain::start(AT.plus(-60 * MINUTE), "ccc");
     let stranger = old.link(entry(AT.plus(-60 * MINUTE), "users.list")).unwrap();
-    old.follow(&stranger);
+    old.advance(&stranger);
     items.push(stranger.item());
-    assert!(first(&items).ends_with("record 2026033109-ccc-0 is in no seal"), "{}", first(&items));
+    assert!(
+        first_fault(&items).ends_with("record 2026033109-ccc-0 is in no seal"),
+        "{}",
+        first_fault(&items)
+    );
 }
 
 #[test]
 fn a_forged_seal_is_found() {
-    // By a key of the forger's, with everything else in order.
+    // Signed with the forger's own key; everything else is right.
     let mut items = trail();
-    let (mut sealed, forger) = (Sealed::new(), SigningKey::from_bytes(&[8; 32]));
+    let (mut sealed, forger) = (SealedHeads::new(), SigningKey::from_bytes(&[8; 32]));
     let links = items.iter().filter_map(Link::load).filter(|link| link.record.seq < 2).collect();
-    let forged = sealing(None, &mut sealed, links, AT.plus(MINUTE), &forger);
+    let forged = seal_records(None, &mut sealed, links, AT.plus(MINUTE), &forger);
     *seal(&mut items, 0) = forged.item().unwrap();
-    assert!(first(&items).ends_with("seal 0 is not signed by a key that was given"), "{}", first(&items));
+    assert!(
+        first_fault(&items).ends_with("seal 0 is not signed by a key that was given"),
+        "{}",
+        first_fault(&items)
+    );
 
-    // With the name of our key.
+    // Changed, under the id of the right key.
     let mut items = trail();
     edit(seal(&mut items, 1), "\"records\":4", "\"records\":3");
-    assert!(first(&items).contains("seal 1 is not signed"), "{}", first(&items));
+    assert!(first_fault(&items).contains("seal 1 is not signed"), "{}", first_fault(&items));
 
-    // With other heads under a good signature.
+    // With other heads than the signed ones.
     let mut items = trail();
     edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":2");
-    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+    assert!(report(&items).faults.iter().any(|fault| fault.kind == TrailFaultKind::HeadsChanged(1)));
 }
 
 #[test]
@@ -204,17 +220,18 @@ fn a_missing_seal_is_found() {
     for number in [0, 1] {
         let mut items = trail();
         items.retain(|item| item.key != keys::audit_seal(number));
-        let missing = report(&items).faults.iter().any(|fault| fault.what == What::SealsMissing(number, 1));
+        let missing =
+            report(&items).faults.iter().any(|fault| fault.kind == TrailFaultKind::SealsMissing(number, 1));
         assert!(missing, "{:?}", report(&items).faults);
     }
 }
 
 #[test]
-fn hours_can_be_checked_by_themselves() {
+fn a_span_of_hours_is_verified_by_itself() {
     let mut items = trail();
     let hour = AT.hour();
     let span = |from, to| {
-        let mut verifier = Verifier::new(Span { from: Some(Hour(from)), to: Some(Hour(to)) });
+        let mut verifier = TrailVerifier::new(HourSpan { from: Some(Hour(from)), to: Some(Hour(to)) });
         items.iter().for_each(|item| verifier.add(item));
         verifier.finish(&[key().verifying_key()], None, None)
     };
@@ -222,17 +239,17 @@ fn hours_can_be_checked_by_themselves() {
     assert_eq!((other.records, other.faults.len()), (0, 0));
     assert_eq!((same.records, same.faults.len()), (13, 0));
     items.remove(position(&items, "aaa-2"));
-    assert_ne!(first(&items), "");
+    assert_ne!(first_fault(&items), "");
 }
 
 #[test]
-fn a_trail_that_is_not_sealed_any_more_is_not_intact() {
+fn sealing_that_has_stopped_is_found() {
     let items = trail();
     let stopped = |items: &[Item], now| {
-        let mut verifier = Verifier::default();
+        let mut verifier = TrailVerifier::default();
         items.iter().for_each(|item| verifier.add(item));
         let faults = verifier.finish(&[key().verifying_key()], None, now).faults;
-        faults.iter().any(|fault| fault.what == What::SealingStopped)
+        faults.iter().any(|fault| fault.kind == TrailFaultKind::SealingStopped)
     };
     assert!(!stopped(&items, Some(AT.plus(20 * MINUTE))));
     assert!(stopped(&items, Some(AT.plus(24 * MINUTE))), "the last seal was made at 3 minutes");
@@ -253,48 +270,52 @@ fn a_second_record_of_one_number_is_found() {
     forged.entry.action = "users.deactivate".to_owned();
     let text = serde_json::to_string(&forged).unwrap();
     items.insert(0, Link { record: forged, text }.item());
-    assert!(first(&items).ends_with("record 2026033110-aaa-2 is there twice"), "{}", first(&items));
+    assert!(
+        first_fault(&items).ends_with("record 2026033110-aaa-2 is there twice"),
+        "{}",
+        first_fault(&items)
+    );
     items.swap_remove(0);
     items.push(genuine.item());
     assert_eq!(report(&items).faults, [], "the same line twice is none");
 }
 
 #[test]
-fn a_record_outside_of_its_chains_hour_is_out_of_place() {
+fn a_record_outside_of_the_hour_of_its_chain_is_found() {
     let mut items = trail();
     let mut record = Chain::start(AT, "ccc").link(entry(AT, "users.list")).unwrap().record;
     record.entry.at = AT.plus(5 * 60 * MINUTE);
     let text = serde_json::to_string(&record).unwrap();
     items.push(Link { record, text }.item());
-    assert!(first(&items).contains("in the wrong place"), "{}", first(&items));
+    assert!(first_fault(&items).contains("in the wrong place"), "{}", first_fault(&items));
 }
 
 #[test]
-fn absurd_numbers_are_faults_and_nothing_worse() {
+fn numbers_at_the_end_of_their_range_are_faults_and_no_panic() {
     let mut items = trail();
     edit(seal(&mut items, 1), "\"seq\":3", "\"seq\":18446744073709551615");
-    assert!(report(&items).faults.iter().any(|fault| fault.what == What::HeadsChanged(1)));
+    assert!(report(&items).faults.iter().any(|fault| fault.kind == TrailFaultKind::HeadsChanged(1)));
     let mut items = trail();
     let mut far = Seal::load(seal(&mut items, 2)).unwrap();
     far.text = far.text.replace("\"seal\":2", "\"seal\":18446744073709551615");
     far.statement.seal = u64::MAX;
     items.push(far.item().unwrap());
-    let missing = What::SealsMissing(3, u64::MAX - 3);
-    assert!(report(&items).faults.iter().any(|fault| fault.what == missing));
+    let missing = TrailFaultKind::SealsMissing(3, u64::MAX - 3);
+    assert!(report(&items).faults.iter().any(|fault| fault.kind == missing));
 }
 
-/// What the job does with chains that do not go on as they should.
 #[test]
-fn only_what_continues_a_chain_is_sealed() {
+fn records_after_a_gap_in_their_chain_are_not_sealed_until_it_is_closed() {
     let links: Vec<Link> = trail().iter().filter_map(Link::load).collect();
     let mut gap = links.clone();
     gap.retain(|link| link.record.id() != "2026033110-aaa-2");
-    let found = fresh(&Sealed::new(), gap);
+    let found = sealable(&SealedHeads::new(), gap);
     assert_eq!(found.broken.len(), 1);
     let heads: Vec<_> = found.heads.iter().map(|head| (head.chain.to_string(), head.seq)).collect();
     assert_eq!(heads, [("2026033110-aaa".to_owned(), 1), ("2026033110-bbb".to_owned(), 5)]);
-    // The next time it is there.
+
+    // The missing record has arrived.
     let sealed = found.heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
-    let rest = fresh(&sealed, links);
+    let rest = sealable(&sealed, links);
     assert_eq!((rest.broken.len(), rest.links.len()), (0, 5));
 }

@@ -1,7 +1,7 @@
 //! What holds for any schedule.
 
 use crate::calendar::{Calendar, next_run};
-use crate::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use proptest::collection::btree_set;

@@ -1,0 +1,271 @@
+//! Rate limits: two rolling windows for each user, exact to a bucket of time, in one conditional
+//! write (docs/contract/http.md, "Rate limits"; docs/adr/0007-limits-compare-counts.md).
+//!
+//! The item of a user holds the number of admitted requests, `n`. For each bucket of time in which
+//! a request was admitted it also holds a *mark*: what `n` was when the bucket began. A request is
+//! admitted if fewer than `limit` requests have been admitted since the oldest mark in the window.
+//!
+//! A condition of the store can compare attributes but not calculate. So the item also holds `n -
+//! limit`, one *headroom* for each window, and a request is admitted if the headroom is below
+//! every mark in the window. No window ever admits more requests than its limit. A request counts
+//! for at most one bucket longer than the window.
+
+use crate::storage::item::{Attributes, Value};
+use crate::values::time::{HOUR, MINUTE, Timestamp};
+
+/// The attribute with the number of admitted requests.
+pub const COUNT: &str = "n";
+
+/// One rolling window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitWindow {
+    /// The most requests that it admits.
+    pub limit: u32,
+    /// Its length in milliseconds.
+    pub length: i64,
+    /// The length of a bucket in milliseconds; a request may count for this much longer
+    /// than the window.
+    pub bucket: i64,
+    /// The first character of its attributes.
+    prefix: char,
+}
+
+/// The limits that hold for every user: a window of a minute and one of an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits([RateLimitWindow; 2]);
+
+/// What a user has left of the window that is nearest to its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimitStatus {
+    /// The most requests that the window admits.
+    pub limit: u32,
+    /// How many more requests it would admit now.
+    pub remaining: u32,
+    /// When the oldest requests leave the window, in Unix seconds.
+    pub reset: i64,
+}
+
+/// What a user's item says about one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RateLimitDecision {
+    /// No window is full: the request was admitted, or would be admitted if it were tried again.
+    Open(RateLimitStatus),
+    /// A window is full: the request is refused.
+    Full {
+        /// What is left of the window that is nearest to its limit.
+        status: RateLimitStatus,
+        /// The number of seconds until a request is admitted again, at least 1.
+        retry_after: i64,
+    },
+    /// The item does not exist, or counts under other limits: its headrooms must be written first.
+    Unprepared,
+}
+
+impl RateLimits {
+    /// Limits for a minute, with buckets of 5 seconds, and for an hour, with buckets of 5 minutes.
+    pub const fn new(per_minute: u32, per_hour: u32) -> Self {
+        Self([
+            RateLimitWindow { limit: per_minute, length: MINUTE, bucket: MINUTE / 12, prefix: 'm' },
+            RateLimitWindow { limit: per_hour, length: HOUR, bucket: HOUR / 12, prefix: 'h' },
+        ])
+    }
+
+    /// Both windows.
+    pub const fn windows(&self) -> &[RateLimitWindow; 2] {
+        &self.0
+    }
+
+    /// Decides about a request from a user's item, as a write returned it.
+    pub fn decide(&self, item: &Attributes, now: Timestamp) -> RateLimitDecision {
+        let Some(count) = number(item, COUNT) else { return RateLimitDecision::Unprepared };
+        // An instance with other limits adds to the count, but not to the headroom
+        // of these limits.
+        let prepared = |window: &RateLimitWindow| {
+            number(item, &window.headroom()) == Some(count - i128::from(window.limit))
+        };
+        if !self.0.iter().all(prepared) {
+            return RateLimitDecision::Unprepared;
+        }
+        let opens_at = self.0.iter().filter_map(|window| window.opens_at(item, count, now)).max();
+        let statuses = self.0.iter().map(|window| window.status(item, count, now));
+        // The window nearest to its limit has the least share of the limit left.
+        let nearest = statuses
+            .min_by_key(|status| u64::from(status.remaining) * 1_000_000 / u64::from(status.limit.max(1)));
+        match (nearest, opens_at) {
+            (Some(status), Some(opens_at)) => {
+                let wait = opens_at.millis() - now.millis();
+                RateLimitDecision::Full { status, retry_after: ((wait + 999).div_euclid(1000)).max(1) }
+            }
+            (Some(status), None) => RateLimitDecision::Open(status),
+            (None, _) => RateLimitDecision::Unprepared,
+        }
+    }
+
+    /// The marks of an item that no instance needs any more, so that they can be removed.
+    pub fn stale<'a>(&self, item: &'a Attributes, now: Timestamp) -> Vec<&'a str> {
+        item.keys()
+            .filter(|name| self.0.iter().any(|window| window.is_stale(name, now)))
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+fn number(item: &Attributes, name: &str) -> Option<i128> {
+    match item.get(name) {
+        Some(Value::Number(number)) => Some(*number),
+        Some(Value::Text(_) | Value::Bytes(_)) | None => None,
+    }
+}
+
+impl RateLimitWindow {
+    /// The attribute with the number of admitted requests less the limit.
+    pub fn headroom(&self) -> String {
+        format!("{}-{}", self.prefix, self.limit)
+    }
+
+    /// The attributes with the marks of the buckets that overlap the window ending now, oldest
+    /// first. The last one is that of the bucket in which `now` lies.
+    pub fn marks(&self, now: Timestamp) -> Vec<String> {
+        let last = now.millis().div_euclid(self.bucket);
+        (last - self.length / self.bucket..=last).map(|bucket| format!("{}{bucket}", self.prefix)).collect()
+    }
+
+    /// True for a mark that left the window more than a bucket ago. Later marks are kept, because
+    /// the clock of another instance may be behind.
+    fn is_stale(&self, name: &str, now: Timestamp) -> bool {
+        let oldest = (now.millis() - self.length).div_euclid(self.bucket) - 1;
+        let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
+        bucket.is_some_and(|bucket| (0..oldest).contains(&bucket))
+    }
+
+    /// The marks in the window: when their buckets leave it, and the counts at which they began.
+    fn marks_in_window(&self, item: &Attributes, now: Timestamp) -> Vec<(Timestamp, i128)> {
+        let last = now.millis().div_euclid(self.bucket);
+        let buckets = last - self.length / self.bucket..=last;
+        let leaves = |bucket: i64| Timestamp::from_millis((bucket + 1) * self.bucket + self.length);
+        buckets
+            .filter_map(|bucket| Some((leaves(bucket), number(item, &format!("{}{bucket}", self.prefix))?)))
+            .collect()
+    }
+
+    /// When the window admits a request again; `None` if it is not full.
+    fn opens_at(&self, item: &Attributes, count: i128, now: Timestamp) -> Option<Timestamp> {
+        let full = |(_, mark): &&(Timestamp, i128)| count - mark >= i128::from(self.limit);
+        self.marks_in_window(item, now).iter().filter(full).map(|(leaves, _)| *leaves).max()
+    }
+
+    fn status(&self, item: &Attributes, count: i128, now: Timestamp) -> RateLimitStatus {
+        let marks = self.marks_in_window(item, now);
+        let used = marks.iter().map(|(_, mark)| count - mark).max().unwrap_or(0);
+        let left = i128::from(self.limit) - used;
+        let reset = marks.first().map_or(now, |(leaves, _)| *leaves);
+        RateLimitStatus {
+            limit: self.limit,
+            remaining: u32::try_from(left).unwrap_or(0),
+            reset: (reset.millis() + 999).div_euclid(1000),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// Does what the store does with a request. Returns whether the request was admitted.
+    fn request(limits: &RateLimits, item: &mut Attributes, now: Timestamp) -> bool {
+        if limits.decide(item, now) == RateLimitDecision::Unprepared {
+            item.insert(COUNT.to_owned(), Value::Number(0));
+            for window in limits.windows() {
+                item.insert(window.headroom(), Value::Number(-i128::from(window.limit)));
+            }
+        }
+        let count = number(item, COUNT).unwrap();
+        let admitted = limits.windows().iter().all(|window| {
+            let headroom = number(item, &window.headroom()).unwrap();
+            window.marks(now).iter().all(|mark| number(item, mark).is_none_or(|at| headroom < at))
+        });
+        if admitted {
+            for window in limits.windows() {
+                let mark = window.marks(now).pop().unwrap();
+                item.entry(mark).or_insert(Value::Number(count));
+                item.insert(window.headroom(), Value::Number(count + 1 - i128::from(window.limit)));
+            }
+            item.insert(COUNT.to_owned(), Value::Number(count + 1));
+        }
+        admitted
+    }
+
+    #[test]
+    fn a_burst_is_admitted_up_to_the_limit_and_again_when_its_window_has_passed() {
+        let limits = RateLimits::new(5, 1000);
+        let (mut item, start) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
+
+        let admitted = (0..8).filter(|i| request(&limits, &mut item, start.plus(*i))).count();
+
+        assert_eq!(admitted, 5);
+        // The bucket began at :30. It ends at :35 and leaves the window a minute later.
+        let status = RateLimitStatus { limit: 5, remaining: 0, reset: 1_774_953_095 };
+        let decision = limits.decide(&item, start.plus(10));
+        assert_eq!(decision, RateLimitDecision::Full { status, retry_after: 65 });
+        assert!(!request(&limits, &mut item, start.plus(64_000)));
+        assert!(request(&limits, &mut item, start.plus(64_500)));
+    }
+
+    #[test]
+    fn no_window_admits_more_than_its_limit_and_a_refused_request_is_admitted_after_retry_after() {
+        let limits = RateLimits::new(20, 90);
+        let mut rng = 7_u64;
+        let mut random = |below: i64| {
+            rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(rng >> 33).unwrap() % below
+        };
+        let (mut item, mut now) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
+        let mut admitted: VecDeque<Timestamp> = VecDeque::new();
+        for step in 0..20_000 {
+            now = now.plus(random(if step % 500 < 250 { 900 } else { 12_000 }));
+            let within =
+                |length: i64| admitted.iter().filter(|at| now.millis() - at.millis() < length).count();
+            // True if no window can be full, even when requests count for a bucket longer.
+            let free = within(MINUTE + MINUTE / 12) < 20 && within(HOUR + HOUR / 12) < 90;
+            let full = within(MINUTE) >= 20 || within(HOUR) >= 90;
+            let passed = request(&limits, &mut item, now);
+            assert!(!(full && passed), "step {step}: over a limit");
+            assert!(!free || passed, "step {step}: refused without need");
+            if passed {
+                admitted.push_back(now);
+            } else if let RateLimitDecision::Full { retry_after, .. } = limits.decide(&item, now) {
+                let mut later = item.clone();
+                assert!(
+                    request(&limits, &mut later, now.plus(retry_after * 1000)),
+                    "step {step}: retry_after is too short"
+                );
+            }
+            for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
+                item.remove(&name);
+            }
+            assert!(item.len() < 60, "stale marks are found");
+        }
+    }
+
+    /// A request that began before the end of a bucket may be counted after one that began in
+    /// the next bucket.
+    #[test]
+    fn a_mark_of_a_later_bucket_is_not_stale() {
+        let (limits, mut item) = (RateLimits::new(5, 50), Attributes::new());
+        let before = Timestamp::from_millis(1_774_953_034_990);
+        request(&limits, &mut item, before.plus(20));
+        assert_eq!(limits.stale(&item, before), Vec::<&str>::new());
+        let much_later = before.plus(MINUTE + 3 * MINUTE / 12);
+        assert_eq!(limits.stale(&item, much_later), [format!("m{}", before.plus(20).millis() / 5_000)]);
+    }
+
+    #[test]
+    fn an_item_that_counts_under_other_limits_is_unprepared() {
+        let (mut item, now) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
+        request(&RateLimits::new(5, 50), &mut item, now);
+
+        assert!(matches!(RateLimits::new(5, 50).decide(&item, now), RateLimitDecision::Open(_)));
+        assert_eq!(RateLimits::new(6, 50).decide(&item, now), RateLimitDecision::Unprepared);
+    }
+}

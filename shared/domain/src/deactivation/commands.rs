@@ -1,0 +1,230 @@
+//! Commands: what other systems must do after a deactivation, as CloudEvents 1.0 on the queue
+//! `torale-commands` (docs/contract/events.md, "Commands").
+
+#[cfg(test)]
+mod tests;
+
+use crate::events;
+use crate::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use crate::values::time::Timestamp;
+use crate::values::trace::TraceParent;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The prefix of every command type on the queue.
+pub const TYPE_PREFIX: &str = "ai.torale.command.";
+/// The `source` of every command, and of every event of this system.
+pub const SOURCE: &str = "/torale/admin";
+/// The most characters of the reason in a note.
+const NOTE_CHARS: usize = 500;
+/// The UUID namespace of command ids: version 5 of the DNS namespace and `commands.torale.ai`.
+const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b05);
+
+/// A command to another system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Command {
+    /// Pause a task and its Temporal schedule.
+    PauseTask {
+        /// The task.
+        task_id: TaskId,
+        /// The owner of the task.
+        user_id: UserId,
+    },
+    /// Revoke an API key.
+    RevokeKey {
+        /// The key.
+        key_id: KeyId,
+        /// The owner of the key.
+        user_id: UserId,
+    },
+    /// Block the login of a user and end their sessions.
+    BanUser {
+        /// The user.
+        user_id: UserId,
+        /// The user at the identity provider.
+        clerk_user_id: ClerkUserId,
+    },
+}
+
+/// Why a command is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The id of the `user.deactivated` event.
+    pub event: String,
+    /// The admin who requested the deactivation.
+    pub requested_by: UserId,
+    /// The reason, for people.
+    pub reason: String,
+    /// The trace of the request or event that led to the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
+}
+
+/// A command as it was received from the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedCommand {
+    /// Its id; the same for each time that it is sent.
+    pub id: Uuid,
+    /// Its time; later than that of the event whose effect it undoes.
+    pub at: Timestamp,
+    /// What to do.
+    pub command: Command,
+    /// The reason, for people.
+    pub reason: String,
+    /// The id of the admin who requested the deactivation.
+    pub requested_by: String,
+    /// The trace that the command belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+/// Why a message is not accepted as a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCommand {
+    /// It is no CloudEvent, or a required field is missing or has the wrong type.
+    #[error("not a command: {0}")]
+    Malformed(String),
+    /// Its type is not known to this release.
+    #[error("unknown type {0}")]
+    Unknown(String),
+}
+
+impl Command {
+    /// The kinds of all commands: their types without [`TYPE_PREFIX`].
+    pub const KINDS: [&'static str; 3] = ["task.pause", "api_key.revoke", "user.ban"];
+
+    /// The kind of the command: its type without [`TYPE_PREFIX`].
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::PauseTask { .. } => "task.pause",
+            Self::RevokeKey { .. } => "api_key.revoke",
+            Self::BanUser { .. } => "user.ban",
+        }
+    }
+
+    /// The id of the task, key or user that it concerns.
+    pub fn target(&self) -> String {
+        match self {
+            Self::PauseTask { task_id, .. } => task_id.to_string(),
+            Self::RevokeKey { key_id, .. } => key_id.as_str().to_owned(),
+            Self::BanUser { user_id, .. } => user_id.to_string(),
+        }
+    }
+
+    /// The id of the command. It follows from kind, target and cause, so it is the same for each
+    /// time that the command is sent.
+    pub fn id(&self, cause: &Cause) -> Uuid {
+        let name = [self.kind(), &self.target(), &cause.event].join("\n");
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    }
+
+    /// The message for the queue.
+    pub fn message(&self, cause: &Cause, at: Timestamp) -> String {
+        let mut data = json!(self);
+        if let Value::Object(fields) = &mut data {
+            fields.insert("reason".to_owned(), json!(cause.reason));
+            fields.insert("requested_by".to_owned(), json!(cause.requested_by));
+        }
+        let message = json!({
+            "specversion": "1.0", "id": self.id(cause), "source": SOURCE,
+            "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
+            "datacontenttype": "application/json", "data": data,
+        });
+        for_queue(with_trace(message, cause.trace.as_ref()))
+    }
+
+    /// Reads a message from the queue.
+    ///
+    /// # Errors
+    /// If it is malformed, or its type is unknown.
+    pub fn receive(body: &str) -> Result<ReceivedCommand, InvalidCommand> {
+        let malformed = |fault: &dyn std::fmt::Display| InvalidCommand::Malformed(fault.to_string());
+        let message: Value = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+        let text = |name: &str| message.get(name).and_then(Value::as_str).ok_or_else(|| malformed(&name));
+        let (id, kind) = (Uuid::try_parse(text("id")?).map_err(|e| malformed(&e))?, text("type")?);
+        let data = message.get("data").unwrap_or(&Value::Null);
+        fn field<T: serde::de::DeserializeOwned>(data: &Value, name: &str) -> Result<T, InvalidCommand> {
+            T::deserialize(data.get(name).unwrap_or(&Value::Null))
+                .map_err(|e| InvalidCommand::Malformed(format!("{name}: {e}")))
+        }
+        let user_id = || field(data, "user_id");
+        let command = match kind.strip_prefix(TYPE_PREFIX) {
+            Some("task.pause") => Self::PauseTask { task_id: field(data, "task_id")?, user_id: user_id()? },
+            Some("api_key.revoke") => Self::RevokeKey { key_id: field(data, "key_id")?, user_id: user_id()? },
+            Some("user.ban") => {
+                Self::BanUser { user_id: user_id()?, clerk_user_id: field(data, "clerk_user_id")? }
+            }
+            Some(_) | None => return Err(InvalidCommand::Unknown(kind.to_owned())),
+        };
+        let at = text("time").and_then(|time| Timestamp::parse(time).ok_or_else(|| malformed(&"time")));
+        Ok(ReceivedCommand {
+            id,
+            at: at?,
+            command,
+            reason: field(data, "reason")?,
+            requested_by: field(data, "requested_by")?,
+            trace: text("traceparent").ok().and_then(TraceParent::parse),
+        })
+    }
+}
+
+/// The event with the extension attribute `traceparent`, if there is a trace.
+pub fn with_trace(mut event: Value, trace: Option<&TraceParent>) -> Value {
+    if let (Value::Object(fields), Some(trace)) = (&mut event, trace) {
+        fields.insert("traceparent".to_owned(), json!(trace));
+    }
+    event
+}
+
+/// The JSON text in a form that SQS accepts: it refuses two characters, which are escaped here.
+fn for_queue(message: Value) -> String {
+    message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+}
+
+/// The id of the Temporal schedule of a task.
+pub fn temporal_schedule_id(task: &TaskId) -> String {
+    format!("task-{task}")
+}
+
+impl ReceivedCommand {
+    /// A note for people, stored by the other system with what the command changed.
+    pub fn note(&self) -> String {
+        let reason: String = self.reason.chars().take(NOTE_CHARS).collect();
+        format!("{reason} (requested by {}, command {})", self.requested_by, self.id)
+    }
+
+    /// The events that confirm the command once it has been carried out, for the queue
+    /// `torale-events`; none if it changes no projection. `existed` says whether the other system
+    /// had what the command concerns.
+    ///
+    /// The ids of the events are the same at every delivery of the command. Their time is `now`,
+    /// or that of the command if it is later, because the event whose effect it undoes may be
+    /// ahead of this system's clock.
+    pub fn confirming_events(&self, existed: bool, now: Timestamp) -> Vec<String> {
+        let at = now.max(self.at);
+        let event = |kind: &str, subject: &str, data: Value| {
+            let kind = format!("{}{kind}", events::TYPE_PREFIX);
+            let id = Uuid::new_v5(&self.id, kind.as_bytes());
+            let message = json!({
+                "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
+                "datacontenttype": "application/json", "data": data,
+            });
+            for_queue(with_trace(message, self.trace.as_ref()))
+        };
+        match &self.command {
+            Command::PauseTask { task_id, .. } => {
+                let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
+                let schedule = temporal_schedule_id(task_id);
+                let paused =
+                    || event("temporal.schedule.paused", &schedule, json!({ "schedule_id": schedule }));
+                std::iter::once(task).chain(existed.then(paused)).collect()
+            }
+            Command::RevokeKey { key_id, user_id } => {
+                let data = json!({ "key_id": key_id, "user_id": user_id });
+                vec![event("api_key.revoked", key_id.as_str(), data)]
+            }
+            Command::BanUser { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Fold: an entity's state is the set of its events that still matter.
+//!
+//! Every event writes some of its entity's registers, and a register holds the greatest event that wrote it
+//! (the order is [`Event`]'s). So the state *is* the set of winning events: folding is the union of two sets
+//! without the events that win nothing, which makes it commutative, associative and idempotent by construction.
+
+use crate::events::{Body, Event, StoredEvent, UnreadableEvent};
+use crate::values::ids::{EntityKey, TaskId, UserId};
+
+/// One fact of an entity that merges by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Register {
+    /// The facts of the `created` event: the entity exists.
+    Created,
+    /// It is gone, for ever.
+    Deleted,
+    /// Active, paused, deactivated, running, failed ...
+    State,
+    /// A user's email.
+    Email,
+    /// A user's role.
+    Role,
+    /// A user's last reactivation, whatever became of its state since.
+    Reactivated,
+    /// A user's last login.
+    LastLogin,
+    /// A task's search query.
+    Query,
+    /// A schedule's cron expression.
+    Cron,
+    /// A schedule's time zone.
+    Timezone,
+}
+
+/// A set of registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Registers(u16);
+
+impl Registers {
+    const fn with(self, register: Register) -> Self {
+        Self(self.0 | Self::bit(register))
+    }
+
+    const fn and_if(self, present: bool, register: Register) -> Self {
+        if present { self.with(register) } else { self }
+    }
+
+    const fn holds(self, register: Register) -> bool {
+        self.0 & Self::bit(register) != 0
+    }
+
+    #[allow(clippy::as_conversions, reason = "a discriminant of a fieldless enum; `From` is not const")]
+    const fn bit(register: Register) -> u16 {
+        1 << register as u16
+    }
+}
+
+impl Event {
+    /// The entity this event is about.
+    pub fn entity(&self) -> EntityKey {
+        match &self.body {
+            Body::UserCreated(data) => EntityKey::User(data.user_id),
+            Body::UserUpdated(data) => EntityKey::User(data.user_id),
+            Body::UserLoggedIn(data) => EntityKey::User(data.user_id),
+            Body::UserDeactivated(data) => EntityKey::User(data.user_id),
+            Body::UserReactivated(data) => EntityKey::User(data.user_id),
+            Body::ApiKeyCreated(data) => EntityKey::ApiKey(data.key_id.clone()),
+            Body::ApiKeyRevoked(data) => EntityKey::ApiKey(data.key_id.clone()),
+            Body::TaskCreated(data) => EntityKey::Task(data.task_id),
+            Body::TaskUpdated(data) => EntityKey::Task(data.task_id),
+            Body::TaskPaused(data) => EntityKey::Task(data.task_id),
+            Body::TaskResumed(data) => EntityKey::Task(data.task_id),
+            Body::TaskCompleted(data) => EntityKey::Task(data.task_id),
+            Body::TaskDeleted(data) => EntityKey::Task(data.task_id),
+            Body::ExecutionStarted(data) => EntityKey::Execution(data.execution_id),
+            Body::ExecutionFailed(data) => EntityKey::Execution(data.execution_id),
+            Body::ExecutionSucceeded(data) => EntityKey::Execution(data.execution_id),
+            Body::NotificationSent(data) => EntityKey::Notification(data.notification_id.clone()),
+            Body::WorkflowStarted(data) => EntityKey::Run(data.workflow_id.clone(), data.run_id.clone()),
+            Body::WorkflowClosed(data) => EntityKey::Run(data.workflow_id.clone(), data.run_id.clone()),
+            Body::ScheduleCreated(data) => EntityKey::Schedule(data.schedule_id.clone()),
+            Body::ScheduleUpdated(data) => EntityKey::Schedule(data.schedule_id.clone()),
+            Body::SchedulePaused(data) => EntityKey::Schedule(data.schedule_id.clone()),
+            Body::ScheduleUnpaused(data) => EntityKey::Schedule(data.schedule_id.clone()),
+            Body::ScheduleDeleted(data) => EntityKey::Schedule(data.schedule_id.clone()),
+        }
+    }
+
+    /// The task that an execution's event names: its totals may change with it.
+    pub fn task(&self) -> Option<TaskId> {
+        match Some(&self.body) {
+            Some(Body::ExecutionStarted(data)) => Some(data.task_id),
+            Some(Body::ExecutionFailed(data)) => Some(data.task_id),
+            Some(Body::ExecutionSucceeded(data)) => Some(data.task_id),
+            _other_entities => None,
+        }
+    }
+
+    /// The user that a notification's event names.
+    pub fn user(&self) -> Option<UserId> {
+        match Some(&self.body) {
+            Some(Body::NotificationSent(data)) => Some(data.user_id),
+            _other_entities => None,
+        }
+    }
+
+    /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
+    fn writes(&self) -> Registers {
+        use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Reactivated, Role, State, Timezone};
+        let none = Registers::default();
+        match &self.body {
+            Body::UserCreated(data) => none.with(Created).with(Email).and_if(data.role.is_some(), Role),
+            Body::UserUpdated(data) => {
+                none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role)
+            }
+            Body::UserLoggedIn(_) => none.with(LastLogin),
+            Body::UserDeactivated(_) => none.with(State),
+            Body::UserReactivated(_) => none.with(State).with(Reactivated),
+            Body::ApiKeyCreated(_) => none.with(Created),
+            Body::ApiKeyRevoked(_) => none.with(Deleted),
+            Body::TaskCreated(_) => none.with(Created).with(Query).with(State),
+            Body::TaskUpdated(data) => none.and_if(data.search_query.is_some(), Query),
+            Body::TaskPaused(_) | Body::TaskResumed(_) | Body::TaskCompleted(_) => none.with(State),
+            Body::TaskDeleted(_) => none.with(Deleted),
+            Body::ExecutionStarted(_) | Body::ExecutionFailed(_) | Body::ExecutionSucceeded(_) => {
+                none.with(State)
+            }
+            Body::NotificationSent(_) => none.with(Created),
+            Body::WorkflowStarted(_) | Body::WorkflowClosed(_) => none.with(State),
+            Body::ScheduleCreated(_) => none.with(Created).with(Cron).with(Timezone).with(State),
+            Body::ScheduleUpdated(data) => {
+                none.and_if(data.cron.is_some(), Cron).and_if(data.timezone.is_some(), Timezone)
+            }
+            Body::SchedulePaused(_) | Body::ScheduleUnpaused(_) => none.with(State),
+            Body::ScheduleDeleted(_) => none.with(Deleted),
+        }
+    }
+}
+
+/// What is known of one entity: the events that hold its registers, in ascending order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State(Vec<Event>);
+
+impl State {
+    /// Adds an event; false if it changed nothing.
+    pub fn fold(&mut self, event: Event) -> bool {
+        let Err(place) = self.0.binary_search(&event) else { return false };
+        let mut taken = Registers(self.0.iter().skip(place).fold(0, |taken, later| taken | later.writes().0));
+        if event.writes().0 & !taken.0 == 0 {
+            return false;
+        }
+        self.0.insert(place, event);
+        // From the greatest down, an event stays if it holds a register that none above it has written.
+        taken = Registers::default();
+        let mut kept: Vec<Event> = Vec::with_capacity(self.0.len());
+        while let Some(event) = self.0.pop() {
+            let writes = event.writes();
+            if writes.0 & !taken.0 != 0 {
+                taken.0 |= writes.0;
+                kept.push(event);
+            }
+        }
+        kept.reverse();
+        self.0 = kept;
+        true
+    }
+
+    /// The event that holds a register.
+    pub fn winner(&self, register: Register) -> Option<&Event> {
+        self.0.iter().rev().find(|event| event.writes().holds(register))
+    }
+
+    /// Adds all that another state knows.
+    pub fn merge(&mut self, other: Self) {
+        for event in other.0 {
+            self.fold(event);
+        }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        self.0.iter().map(Event::weight).sum()
+    }
+
+    /// True while no event of the entity has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The state as text for the store: a JSON array of its events. The same set of events gives the same text.
+    pub fn store(&self) -> Result<String, UnreadableEvent> {
+        let events: Result<Vec<_>, _> = self.0.iter().map(Event::store).collect();
+        Ok(format!("[{}]", events?.join(",")))
+    }
+
+    /// Reads what [`State::store`] wrote.
+    pub fn load(text: &str) -> Result<Self, UnreadableEvent> {
+        let stored: Vec<StoredEvent<'_>> =
+            serde_json::from_str(text).map_err(|e| UnreadableEvent::new(&e))?;
+        stored.iter().map(Event::load).collect::<Result<_, _>>().map(Self)
+    }
+}

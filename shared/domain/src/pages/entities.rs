@@ -1,0 +1,81 @@
+//! The entities behind the rows of a list, and the names that a list shows with them.
+
+use crate::entities::readings::{Task, User};
+use crate::projections::entity::Entity;
+use crate::projections::views;
+use crate::storage::item::{Item, Key};
+use crate::storage::keys;
+use crate::storage::read::{Corrupt, ReadPlan, Reader};
+use crate::values::ids::{EntityKey, TaskId, UserId};
+use std::collections::{BTreeSet, HashMap};
+
+/// What a list shows of the users and tasks that its rows name: today's emails and queries.
+pub(super) struct DisplayNames {
+    entities: HashMap<Key, Entity>,
+}
+
+impl DisplayNames {
+    /// Reads some tasks and users: one round trip; none if there are none.
+    pub(super) async fn read<R: Reader>(
+        reader: &R,
+        owners: impl IntoIterator<Item = (TaskId, UserId)>,
+    ) -> Result<Self, R::Error> {
+        let keys: BTreeSet<Key> = owners
+            .into_iter()
+            .flat_map(|(task, user)| [EntityKey::Task(task), EntityKey::User(user)])
+            .map(|entity| keys::entity(&entity))
+            .collect();
+        if keys.is_empty() {
+            return Ok(Self { entities: HashMap::new() });
+        }
+        let found = reader.read(ReadPlan::gets(keys)).await?;
+        let entities = found.items.iter().map(|(key, item)| Ok((key.clone(), Entity::load(Some(item))?)));
+        Ok(Self { entities: entities.collect::<Result<_, Corrupt>>()? })
+    }
+
+    /// A task or a user that was read; `None` if it does not exist.
+    pub(super) fn entity(&self, key: &EntityKey) -> Option<&Entity> {
+        self.entities.get(&keys::entity(key))
+    }
+
+    /// The email of a user; `None` while no event has stated it.
+    pub(super) fn email(&self, user: UserId) -> Option<String> {
+        let user = self.entity(&EntityKey::User(user))?;
+        User::of(&user.state).email.map(str::to_owned)
+    }
+
+    /// The query of a task; `None` while no event has stated it.
+    pub(super) fn query(&self, task: TaskId) -> Option<String> {
+        let task = self.entity(&EntityKey::Task(task))?;
+        Task::of(&task.state).query.map(str::to_owned)
+    }
+}
+
+/// The entities that rows with an `of` attribute stand for; see [`read_entities`].
+pub(super) async fn read_entities_of<R: Reader>(
+    reader: &R,
+    rows: &[Item],
+) -> Result<Vec<(Key, Entity)>, R::Error> {
+    let keys: Vec<_> = rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
+    read_entities(reader, &keys).await
+}
+
+/// The entities with these keys, in their order: one round trip; none without keys. An entity that
+/// a lagging replica does not have yet costs another round trip, strongly consistent. One that is
+/// missing even then is left out: its row was removed between the two reads.
+pub(super) async fn read_entities<R: Reader>(
+    reader: &R,
+    keys: &[Key],
+) -> Result<Vec<(Key, Entity)>, R::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut items = reader.read(ReadPlan::gets(keys.iter().cloned())).await?.items;
+    let missing: Vec<Key> = keys.iter().filter(|key| !items.contains_key(key)).cloned().collect();
+    if !missing.is_empty() {
+        items.extend(reader.read(ReadPlan::gets(missing).consistent()).await?.items);
+    }
+    let found = keys.iter().filter_map(|key| items.get(key));
+    let entities = found.map(|item| Ok((item.key.clone(), Entity::load(Some(item))?)));
+    Ok(entities.collect::<Result<_, Corrupt>>()?)
+}

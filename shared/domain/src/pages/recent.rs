@@ -1,0 +1,55 @@
+//! Recent executions: what the list of executions and the list of errors have in common.
+
+use super::entities::{DisplayNames, read_entities};
+use super::listing::{ListRequest, ListResult};
+use crate::entities::readings::Execution;
+use crate::projections::entity::Entity;
+use crate::projections::index::Timeline;
+use crate::storage::item::{Item, Key};
+use crate::storage::keys;
+use crate::storage::read::{Corrupt, Reader};
+use crate::values::ids::ExecutionId;
+use std::collections::HashMap;
+
+/// A page of a list whose rows stand for executions.
+pub(super) struct RecentExecutions<T> {
+    /// The rows of the page, newest first.
+    pub(super) rows: Vec<T>,
+    /// The number of rows on all pages.
+    pub(super) total: i128,
+    /// The sums of the window.
+    pub(super) timeline: Timeline,
+}
+
+/// Reads the page, its executions, and the names of their users and tasks: three round trips near
+/// the top, at most five anywhere else. `row` renders an execution; `None` leaves it out.
+pub(super) async fn read<R: Reader, T>(
+    reader: &R,
+    request: &ListRequest<'_>,
+    row: impl Fn(ExecutionId, &Execution<'_>, &DisplayNames) -> Option<T>,
+) -> Result<RecentExecutions<T>, R::Error> {
+    let ListResult { rows, total, timeline } = request.read(reader).await?;
+    let entities = read_executions(reader, &rows).await?;
+    let executions: Vec<_> =
+        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
+    let owners = executions.iter().map(|(_, execution)| (execution.task_id, execution.user_id));
+    let names = DisplayNames::read(reader, owners).await?;
+    let rows = executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect();
+    Ok(RecentExecutions { rows, total, timeline })
+}
+
+/// The executions that rows stand for: one round trip; none without rows.
+async fn read_executions<R: Reader>(
+    reader: &R,
+    rows: &[Item],
+) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
+    let mut keys: Vec<Key> = Vec::new();
+    let mut ids: HashMap<Key, ExecutionId> = HashMap::new();
+    for row in rows {
+        let id = keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"))?;
+        keys.push(keys::execution(id));
+        ids.insert(keys::execution(id), id);
+    }
+    let entities = read_entities(reader, &keys).await?.into_iter();
+    Ok(entities.filter_map(|(key, entity)| Some((*ids.get(&key)?, entity))).collect())
+}

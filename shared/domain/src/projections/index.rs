@@ -1,0 +1,119 @@
+//! The counted index: for every minute and every day, how many rows lie there and what
+//! they add up to.
+//!
+//! The rows of a list are items of their own, sorted by time, in one partition for each status and
+//! lane. Beside them stand *nodes*: one item for each hour, with a slot for each minute, and one
+//! item for each month, with a slot for each day. So an execution that began on 2026-03-31 at
+//! 10:30 and failed is counted twice, by the minute and by the day:
+//!
+//! ```text
+//! partition                 sort key           attributes
+//! r#executions#failed#0     1774953030500<id>                             the row
+//! c#executions#0            h#2026033110       Un 1  Uf 1  Ud 5300  p 1   minute 30 is slot U
+//! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  p 1   day 31 is slot U as well
+//! ```
+//!
+//! `n`, `f` and `d` are the letters of a [`Measure`]; `p` is the population of the whole node.
+//! Amounts that would be 0 are not stored. The errors have a node for each error type, its *tag*:
+//! `h#2026033110#Timeout`.
+//!
+//! The total of a window is the sum of the day slots after the cut and of the minute slots on the
+//! cut's own day. A page at an offset is found by a descent from the newest day to its minutes,
+//! and then reads the rows of that minute alone. Both cost the same however many rows there are
+//! (docs/adr/0003-rows-are-items-not-index-entries.md).
+
+mod measure;
+mod timeline;
+
+use crate::projections::counter::POPULATION;
+use crate::projections::slot;
+use crate::storage::item::Key;
+use crate::storage::keys::{self, Index, Lane, Lanes};
+use crate::storage::read::Range;
+use crate::values::time::{Hour, Timestamp};
+pub use measure::{Measure, Sums};
+pub use timeline::{PagePosition, Timeline};
+
+/// What rows at one time add to the two nodes that count them: counter, attribute and amount.
+/// `tag` is the error type, of an error.
+pub fn node_amounts(
+    index: Index,
+    lane: Lane,
+    at: Timestamp,
+    tag: Option<&str>,
+    sums: &Sums,
+) -> Vec<(Key, String, i128)> {
+    let day = at.day();
+    let (minute_slot, day_slot) = (at.minute_of_hour(), i64::from(chrono::Datelike::day0(&day.date())));
+    let nodes = [
+        (keys::hour_node(index, lane, at.hour(), tag), minute_slot),
+        (keys::month_node(index, lane, day.month(), tag), day_slot),
+    ];
+    let mut amounts = Vec::new();
+    for (node, slot) in nodes {
+        amounts.push((node.clone(), POPULATION.to_owned(), sums.get(Measure::Population)));
+        for (measure, amount) in sums.iter() {
+            amounts.push((node.clone(), slot::attribute(slot, measure.letter()), amount));
+        }
+    }
+    amounts
+}
+
+/// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the
+/// months from the cut's on, and those of the hours of the cut's day. Without a cut the
+/// months of all time.
+pub fn window_ranges(index: Index, lanes: Lanes, cut: Option<Timestamp>) -> Vec<Range> {
+    let first_month = cut.unwrap_or(Timestamp::EARLIEST).day().month();
+    let months = lanes.all().map(|lane| Range {
+        pk: keys::nodes(index, lane),
+        from: Some(keys::month_sk(first_month)),
+        to: Some(keys::after("m#")),
+        ..Range::default()
+    });
+    let hours_of_cut_day = cut.into_iter().flat_map(|cut| hour_ranges(index, lanes, cut.hour()));
+    months.chain(hours_of_cut_day).collect()
+}
+
+/// The nodes of the hours from `first` to the end of its day.
+pub fn hour_ranges(index: Index, lanes: Lanes, first: Hour) -> Vec<Range> {
+    let last = Hour(first.day().first_hour().0 + 23);
+    lanes
+        .all()
+        .map(|lane| Range {
+            pk: keys::nodes(index, lane),
+            from: Some(keys::hour_sk(first)),
+            to: Some(keys::after(&keys::hour_sk(last))),
+            ..Range::default()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// The example at the top of this file.
+    #[test]
+    fn a_failed_execution_is_counted_in_the_slot_of_its_minute_and_of_its_day() {
+        let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
+        let lane = Lanes::ONE.all().next().unwrap();
+        let sums = Sums::population(1)
+            .with(Measure::Success, 0)
+            .with(Measure::Failed, 1)
+            .with(Measure::Duration, 5300);
+
+        let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (key, attribute, amount) in node_amounts(Index::Executions, lane, at, None, &sums) {
+            nodes.entry(format!("{} {}", key.pk, key.sk)).or_default().push(format!("{attribute} {amount}"));
+        }
+
+        let amounts = ["p 1", "Un 1", "Us 0", "Uf 1", "Ud 5300"].map(str::to_owned).to_vec();
+        let expected = [
+            ("c#executions#0 h#2026033110".to_owned(), amounts.clone()),
+            ("c#executions#0 m#202603".to_owned(), amounts),
+        ];
+        assert_eq!(nodes, BTreeMap::from(expected));
+        assert_eq!(keys::row_time(at), "1774953030500");
+    }
+}

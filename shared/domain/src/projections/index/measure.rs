@@ -1,0 +1,108 @@
+//! Measures: what the counted index sums up in a slot, and sums of them.
+
+use crate::projections::slot::slot_letters;
+use crate::storage::keys::StatusPartition;
+use std::collections::BTreeMap;
+
+slot_letters! {
+    /// What is summed in the slots of an index.
+    pub enum Measure {
+        /// How many rows there are.
+        Population = 'n',
+        /// Rows of executions that succeeded.
+        Success = 's',
+        /// Rows of executions that failed.
+        Failed = 'f',
+        /// Durations of finished executions, in milliseconds.
+        Duration = 'd',
+        /// Rows of users or schedules that are active.
+        Active = 'a',
+        /// Failed executions whose first attempt failed (`retry_count` 0), among the errors.
+        FirstTry = 'r',
+    }
+    retired: []
+}
+
+/// What some rows add up to: how many they are, and an amount for each further measure.
+///
+/// There is no way to make sums without saying the population, which every node counts first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums(BTreeMap<Measure, i128>);
+
+impl Sums {
+    /// The sums of this many rows, with every other measure 0.
+    pub fn population(rows: i128) -> Self {
+        Self(BTreeMap::from([(Measure::Population, rows)]))
+    }
+
+    /// The same sums with an amount added to one measure.
+    #[must_use]
+    pub fn with(mut self, measure: Measure, amount: i128) -> Self {
+        self.add(measure, amount);
+        self
+    }
+
+    /// The amount of one measure.
+    pub fn get(&self, measure: Measure) -> i128 {
+        self.0.get(&measure).copied().unwrap_or(0)
+    }
+
+    /// How many of the rows lie in a status partition.
+    pub fn rows_in(&self, partition: StatusPartition) -> i128 {
+        let all = self.get(Measure::Population);
+        match partition {
+            StatusPartition::All => all,
+            StatusPartition::Success => self.get(Measure::Success),
+            StatusPartition::Failed => self.get(Measure::Failed),
+            StatusPartition::Running => all - self.get(Measure::Success) - self.get(Measure::Failed),
+            StatusPartition::Active => self.get(Measure::Active),
+            StatusPartition::Inactive => all - self.get(Measure::Active),
+        }
+    }
+
+    /// How many of the rows lie in any of these status partitions.
+    pub fn rows_in_any(&self, partitions: &[StatusPartition]) -> i128 {
+        partitions.iter().map(|partition| self.rows_in(*partition)).sum()
+    }
+
+    /// Every measure that was given, with its amount.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Measure, i128)> {
+        self.0.iter().map(|(measure, amount)| (*measure, *amount))
+    }
+
+    pub(super) fn add(&mut self, measure: Measure, amount: i128) {
+        *self.0.entry(measure).or_default() += amount;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        other.iter().for_each(|(measure, amount)| self.add(measure, amount));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_letters_of_stored_nodes_stay_what_they_are() {
+        for (measure, letter) in [
+            (Measure::Population, 'n'),
+            (Measure::Success, 's'),
+            (Measure::Failed, 'f'),
+            (Measure::Duration, 'd'),
+            (Measure::Active, 'a'),
+            (Measure::FirstTry, 'r'),
+        ] {
+            assert_eq!((measure.letter(), Measure::from_letter(letter)), (letter, Some(measure)));
+        }
+        assert_eq!(Measure::from_letter('x'), None);
+    }
+
+    #[test]
+    fn rows_that_are_neither_successful_nor_failed_are_running() {
+        let sums = Sums::population(10).with(Measure::Success, 6).with(Measure::Failed, 3);
+
+        assert_eq!(sums.rows_in(StatusPartition::Running), 1);
+        assert_eq!(sums.rows_in_any(&[StatusPartition::Success, StatusPartition::Running]), 7);
+    }
+}

@@ -1,0 +1,95 @@
+//! Repair: the write that corrects one stored item.
+
+use crate::projections::compare::FOREIGN;
+use crate::projections::counter;
+use crate::projections::entity::ENTITY_ATTRIBUTES;
+use crate::storage::item::{Attributes, Key, Value};
+use crate::storage::keys;
+use crate::storage::write::{Action, Condition, Write, unchanged};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A key under which the expected item and the stored one differ, or only one of them exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The key.
+    pub key: Key,
+    /// The attributes that the item should have; `None` if it should not exist.
+    pub expected: Option<Attributes>,
+    /// The attributes that the stored item has; `None` if it does not exist.
+    pub found: Option<Attributes>,
+}
+
+impl Difference {
+    /// The write that corrects the stored item. To a counter it adds what is missing, so that no
+    /// amount is lost that a consumer adds meanwhile. Any other item is replaced, on condition
+    /// that it is still as it was found.
+    pub fn repair(&self) -> Write {
+        let none = Attributes::new();
+        let (expected, found) = (self.expected.as_ref(), self.found.as_ref().unwrap_or(&none));
+        if let Some(write) = expected.and_then(|expected| counter_repair(&self.key, expected, found)) {
+            return write;
+        }
+        let mut names: BTreeSet<&str> =
+            found.keys().chain(expected.into_iter().flat_map(BTreeMap::keys)).map(String::as_str).collect();
+        if keys::is_entity(&self.key) {
+            names.extend(ENTITY_ATTRIBUTES);
+        }
+        let conditions = match &self.found {
+            // A row has no attributes but its key.
+            Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
+            Some(_) | None => unchanged(found, &Vec::from_iter(names)),
+        };
+        let action = expected.cloned().map_or(Action::Delete, Action::Put);
+        let conditions = conditions.into_iter().map(comparable).collect();
+        Write { key: self.key.clone(), action, conditions }
+    }
+
+    /// By how much each amount of a counter differs: expected less found. `None` if the items
+    /// differ in more than amounts. A counter that consumers change during a comparison may differ
+    /// for a moment, but a difference that stays the same in two passes is an error.
+    pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
+        drift(self.expected.as_ref()?, self.found.as_ref()?)
+    }
+}
+
+/// A value of a type that this system never writes cannot be compared in a condition; that the
+/// attribute exists can.
+fn comparable(condition: Condition) -> Condition {
+    let foreign = match &condition {
+        Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => Some(name.clone()),
+        _other_conditions => None,
+    };
+    foreign.map_or(condition, Condition::Present)
+}
+
+/// By how much each amount differs; `None` if an attribute differs that is no amount.
+fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i128>> {
+    let amount = |attributes: &Attributes, name: &String| match attributes.get(name) {
+        Some(Value::Number(amount)) => Some(*amount),
+        None => Some(0),
+        Some(Value::Text(_) | Value::Bytes(_)) => None,
+    };
+    let mut amounts = BTreeMap::new();
+    for name in expected.keys().chain(found.keys()) {
+        if expected.get(name) != found.get(name) {
+            amounts.insert(name.clone(), amount(expected, name)? - amount(found, name)?);
+        }
+    }
+    Some(amounts)
+}
+
+/// The write that adds to a counter what it lacks; `None` if the item is no counter, or the two
+/// differ in more than amounts.
+fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
+    if expected.is_empty() || keys::is_entity(key) {
+        return None;
+    }
+    let amounts = drift(expected, found)?;
+    let stored_amount = |name: &str| match found.get(name) {
+        Some(Value::Number(amount)) => *amount,
+        Some(Value::Text(_) | Value::Bytes(_)) | None => 0,
+    };
+    let amounts = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
+    let (action, conditions) = counter::update(amounts, stored_amount);
+    Some(Write { key: key.clone(), action, conditions })
+}

@@ -1,0 +1,202 @@
+//! Events without personal data: for filling a test environment from a real log.
+//!
+//! Only fields that the event contract lists are kept. Of those, texts that may describe a person,
+//! and credentials, become pseudonyms. Equal texts get equal pseudonyms, so that whatever counts
+//! equal texts counts the same.
+
+use crate::deactivation::commands::SOURCE;
+use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
+use crate::values::digest;
+use serde_json::{Map, Value, json};
+
+/// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
+/// a new one leaks nothing; a test reports the missing rule.
+const FIELDS: [(&str, Rule); 36] = [
+    ("email", Rule::Email),
+    ("clerk_user_id", Rule::Pseudonym("user_")),
+    ("search_query", Rule::Pseudonym("query ")),
+    ("error_message", Rule::Pseudonym("message ")),
+    ("name", Rule::Pseudonym("name ")),
+    ("reason", Rule::Pseudonym("reason ")),
+    ("by", Rule::Pseudonym("by ")),
+    ("schedule", Rule::Pseudonym("schedule ")),
+    ("key_hash", Rule::Hash),
+    ("key_prefix", Rule::Fixed("sk_")),
+    ("user_id", Rule::Keep),
+    ("task_id", Rule::Keep),
+    ("execution_id", Rule::Keep),
+    ("key_id", Rule::Keep),
+    ("notification_id", Rule::Keep),
+    ("workflow_id", Rule::Keep),
+    ("run_id", Rule::Keep),
+    ("schedule_id", Rule::Keep),
+    ("role", Rule::Keep),
+    ("state", Rule::Keep),
+    ("status", Rule::Keep),
+    ("channel", Rule::Keep),
+    ("workflow_type", Rule::Keep),
+    ("error_type", Rule::Keep),
+    ("cron", Rule::Keep),
+    ("timezone", Rule::Keep),
+    ("paused", Rule::Keep),
+    ("condition_met", Rule::Keep),
+    ("will_retry", Rule::Keep),
+    ("retry_count", Rule::Keep),
+    ("duration_ms", Rule::Keep),
+    ("created_at", Rule::Keep),
+    ("started_at", Rule::Keep),
+    ("completed_at", Rule::Keep),
+    ("start_time", Rule::Keep),
+    ("close_time", Rule::Keep),
+];
+
+#[derive(Clone, Copy)]
+enum Rule {
+    Keep,
+    Email,
+    Pseudonym(&'static str),
+    Hash,
+    Fixed(&'static str),
+}
+
+/// A message with pseudonyms; `None` if it is no event. Without the salt nobody can find a text by
+/// trying.
+pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
+    let envelope: Map<String, Value> = serde_json::from_str(message).ok()?;
+    let mut kept: Map<String, Value> = ["specversion", "id", "source", "type", "time"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), envelope.get(name)?.clone())))
+        .collect();
+    let data = match events::parse(message, None).ok()? {
+        ReceivedMessage::Known(event) => {
+            let kind = event.event_type();
+            let schema = format!("urn:{TYPE_PREFIX}{}:{}", kind.name(), kind.newest_version());
+            kept.insert("dataschema".to_owned(), json!(schema));
+            let mut data: Value = serde_json::from_str(&event.body.to_json().ok()?).ok()?;
+            let fields = data.as_object_mut()?;
+            fields.retain(|name, value| apply_rule(name, value, salt));
+            data
+        }
+        // None of its fields are listed.
+        ReceivedMessage::Unknown { .. } => {
+            kept.extend(envelope.get("dataschema").map(|schema| ("dataschema".to_owned(), schema.clone())));
+            json!({})
+        }
+    };
+    kept.insert("data".to_owned(), data);
+    Some(Value::Object(kept).to_string())
+}
+
+/// Applies a field's rule; false if the field must be omitted.
+fn apply_rule(name: &str, value: &mut Value, salt: &[u8]) -> bool {
+    let Some((_, rule)) = FIELDS.iter().find(|(field, _)| *field == name) else { return false };
+    let Some(text) = value.as_str() else { return true };
+    // Our own commands act in the name of no person.
+    if text == SOURCE {
+        return true;
+    }
+    let hash = digest::sha256_hex(&[salt, name.as_bytes(), text.as_bytes()]);
+    let short = hash.get(..16).unwrap_or_default();
+    *value = match rule {
+        Rule::Keep => return true,
+        Rule::Email => json!(format!("{short}@example.invalid")),
+        Rule::Pseudonym(prefix) => json!(format!("{prefix}{short}")),
+        Rule::Hash => json!(hash),
+        Rule::Fixed(text) => json!(text),
+    };
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: &str = "11111111-0000-4000-8000-000000000001";
+
+    fn event(kind: &str, data: Value) -> String {
+        json!({ "specversion": "1.0", "id": "e", "source": "/app", "type": format!("ai.torale.{kind}"),
+            "time": "2026-03-01T08:00:00Z", "traceparent": "secret", "data": data })
+        .to_string()
+    }
+
+    fn scrubbed(message: &str, salt: &str) -> Value {
+        serde_json::from_str(&scrub(message, salt.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn personal_texts_become_pseudonyms_and_unlisted_fields_are_omitted() {
+        let data = json!({ "user_id": USER, "clerk_user_id": "user_ann", "email": "ann@example.com", "role": "admin",
+            "phone": "secret" });
+        let ann = scrubbed(&event("user.created", data), "salt");
+        let text = ann.to_string();
+        for gone in ["ann@", "user_ann", "secret"] {
+            assert!(!text.contains(gone), "{gone} in {text}");
+        }
+        assert_eq!(
+            (&ann["data"]["user_id"], &ann["data"]["role"], &ann["id"]),
+            (&json!(USER), &json!("admin"), &json!("e"))
+        );
+        assert!(ann["data"]["email"].as_str().unwrap().ends_with("@example.invalid"));
+    }
+
+    #[test]
+    fn equal_texts_stay_equal_and_different_ones_different() {
+        let task = |query: &str, salt: &str| {
+            let data = json!({ "task_id": USER, "user_id": USER, "search_query": query });
+            scrubbed(&event("task.created", data), salt)["data"]["search_query"].clone()
+        };
+        assert_eq!(task("iphone", "a"), task("iphone", "a"));
+        assert_ne!(task("iphone", "a"), task("ipad", "a"));
+        assert_ne!(task("iphone", "a"), task("iphone", "b"));
+    }
+
+    #[test]
+    fn a_scrubbed_event_has_the_same_entity_and_type() {
+        let key =
+            json!({ "key_id": "k", "user_id": USER, "key_hash": "ab".repeat(32), "key_prefix": "sk_live_x" });
+        let failed = json!({ "execution_id": USER, "task_id": USER, "user_id": USER, "error": "no ann@example.com",
+            "started_at": "2026-03-01T08:00:00Z" });
+        let old =
+            event("execution.failed", failed).replace("\"data\":", "\"dataschema\":\"urn:x:0\",\"data\":");
+        for message in
+            [event("api_key.created", key), old, event("user.logged_in", json!({ "user_id": USER }))]
+        {
+            let clean = scrub(&message, b"salt").unwrap();
+            let known = |message: &str| match events::parse(message, None) {
+                Ok(ReceivedMessage::Known(event)) => (event.entity(), event.event_type(), event.time),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(known(&clean), known(&message), "{clean}");
+            assert!(
+                !clean.contains("ann") && !clean.contains("sk_live") && !clean.contains(&"ab".repeat(32))
+            );
+        }
+    }
+
+    /// The schemas of all events, as they are committed.
+    #[test]
+    fn every_field_of_the_contract_has_a_rule() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/schemas");
+        let mut fields = std::collections::BTreeSet::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let schema: Value = serde_json::from_str(&text).unwrap();
+            let data = &schema["properties"]["data"]["properties"];
+            fields.extend(data.as_object().into_iter().flat_map(Map::keys).cloned());
+        }
+        assert!(fields.len() > 20, "{fields:?}");
+        // Of commands, which are no events, and of a version that is brought to the newest first.
+        let others = ["requested_by", "error"];
+        fields.retain(|name| !others.contains(&name.as_str()));
+        let missing: Vec<_> =
+            fields.iter().filter(|name| !FIELDS.iter().any(|(field, _)| field == name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn unknown_types_keep_only_their_envelope_and_other_messages_are_none() {
+        let unknown = scrubbed(&event("moon.rose", json!({ "email": "ann@example.com" })), "salt");
+        assert_eq!((&unknown["type"], &unknown["data"]), (&json!("ai.torale.moon.rose"), &json!({})));
+        assert_eq!(scrub("{}", b"salt"), None);
+    }
+}

@@ -1,0 +1,222 @@
+//! The reader of a query string: the values of the parameters, their declarations,
+//! and every fault.
+
+use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind};
+use crate::access::credentials::KEY_PREFIX;
+use crate::values::ids::UserId;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A fault of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Fault")]
+pub struct ParameterFault {
+    /// Where the fault is: `query`, `path` or `body`, then the name.
+    pub loc: [String; 2],
+    /// What is wrong, for people.
+    pub msg: String,
+    /// What is wrong, for programs.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+/// Reads the parameters of an endpoint from a query string. It collects the declarations of the
+/// parameters that were read and the faults that were found.
+#[derive(Debug)]
+pub struct ParameterReader {
+    values: BTreeMap<String, Vec<String>>,
+    declared: Vec<Parameter>,
+    faults: Vec<ParameterFault>,
+}
+
+impl ParameterReader {
+    /// Splits a query string into names and values and percent-decodes them.
+    pub fn parse(query: &str) -> Self {
+        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            values.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        Self { values, declared: Vec::new(), faults: Vec::new() }
+    }
+
+    /// The declarations of the parameters that were read.
+    pub(super) fn declared(self) -> Vec<Parameter> {
+        self.declared
+    }
+
+    fn fault(&mut self, name: &str, kind: &'static str, msg: String) {
+        self.faults.push(ParameterFault { loc: ["query".to_owned(), name.to_owned()], msg, kind });
+    }
+
+    /// Declares a parameter and returns its value, if the request has it once. A repeated
+    /// parameter is a fault.
+    fn single(&mut self, name: &'static str, about: &'static str, kind: ParameterKind) -> Option<String> {
+        self.declared.push(Parameter { name, about, kind });
+        let mut values = self.values.remove(name)?;
+        if values.len() > 1 {
+            self.fault(name, "repeated", "The parameter may be given only once".to_owned());
+            return None;
+        }
+        values.pop()
+    }
+
+    /// An integer; its default if the request does not have it.
+    pub fn integer(&mut self, declaration: &Integer) -> u64 {
+        let default = declaration.default;
+        self.optional_integer(declaration, Some(default)).unwrap_or(default)
+    }
+
+    /// An integer; `None` if the request does not have it. `default` is declared, but not applied.
+    fn optional_integer(&mut self, declaration: &Integer, default: Option<u64>) -> Option<u64> {
+        let Integer { name, about, min, max, .. } = *declaration;
+        let text = self.single(name, about, ParameterKind::Integer { min, max, default })?;
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            self.fault(name, "int_parsing", "Input should be a valid integer".to_owned());
+            return None;
+        }
+        let number = text.parse().ok();
+        if number.is_some_and(|number: u64| number < min) {
+            self.fault(name, "greater_than_equal", format!("Input should be greater than or equal to {min}"));
+        } else if number.is_none_or(|number| number > max) {
+            self.fault(name, "less_than_equal", format!("Input should be less than or equal to {max}"));
+        } else {
+            return number;
+        }
+        None
+    }
+
+    /// A boolean; false if the request does not have it.
+    pub fn flag(&mut self, name: &'static str, about: &'static str) -> bool {
+        let Some(text) = self.single(name, about, ParameterKind::Flag) else { return false };
+        let found = FLAGS.iter().find(|(spelling, _)| *spelling == text).map(|(_, value)| *value);
+        if found.is_none() {
+            self.fault(name, "bool_parsing", "Input should be true, false, 1 or 0".to_owned());
+        }
+        found.unwrap_or_default()
+    }
+
+    /// The id of a user; `None` if the request does not have it.
+    pub fn user(&mut self, name: &'static str, about: &'static str) -> Option<UserId> {
+        let user = UserId::parse(&self.single(name, about, ParameterKind::User)?);
+        if user.is_none() {
+            self.fault(name, "uuid_parsing", "Input should be a UUID with hyphens".to_owned());
+        }
+        user
+    }
+
+    /// The name of an action, such as `stats.read`; `None` if the request does not have it. A text
+    /// that could contain an API key is refused, because the audit trail records it.
+    pub fn action(&mut self, name: &'static str, about: &'static str) -> Option<String> {
+        let text = self.single(name, about, ParameterKind::Action)?;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+        if (1..=ACTION_CHARS).contains(&text.len()) && text.bytes().all(plain) && !text.contains(KEY_PREFIX) {
+            return Some(text);
+        }
+        self.fault(name, "string_pattern", "Input should be the name of an action".to_owned());
+        None
+    }
+
+    /// The value of one of some names; `None` if the request does not have it.
+    pub fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let names = choices.iter().map(|(choice, _)| *choice).collect();
+        let text = self.single(name, about, ParameterKind::Choice(names))?;
+        let found = choices.iter().find(|(choice, _)| *choice == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = choices.iter().map(|(choice, _)| format!("'{choice}'")).collect();
+            self.fault(name, "enum", format!("Input should be {}", names.join(", ")));
+        }
+        found
+    }
+
+    /// The requested page, with the parameters `page` and `limit`. `limit` declares the latter.
+    pub fn page(&mut self, limit: &Integer) -> PageRequest {
+        self.read_page(limit, |declaration| Some(declaration.default))
+    }
+
+    /// The requested page of a list that need not be paged: the defaults of `page` and `limit`
+    /// only apply if the request has the other of the two, and are not declared.
+    pub fn optional_page(&mut self, limit: &Integer) -> PageRequest {
+        self.read_page(limit, |_| None)
+    }
+
+    fn read_page(
+        &mut self,
+        limit_declaration: &Integer,
+        default: impl Fn(&Integer) -> Option<u64>,
+    ) -> PageRequest {
+        let page = self.optional_integer(&PAGE, default(&PAGE));
+        let limit = self.optional_integer(limit_declaration, default(limit_declaration));
+        PageRequest {
+            requested: page.is_some() || limit.is_some(),
+            page: page.unwrap_or(PAGE.default),
+            limit: limit.unwrap_or(limit_declaration.default),
+        }
+    }
+
+    /// Returns `value`, which was made from what was read.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn finish<T>(self, value: T) -> Result<T, Vec<ParameterFault>> {
+        if self.faults.is_empty() { Ok(value) } else { Err(self.faults) }
+    }
+}
+
+/// Which page of a list is requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PageRequest {
+    /// Whether the request has `page` or `limit`.
+    #[serde(skip)]
+    pub requested: bool,
+    /// The number of the page, from 1.
+    pub page: u64,
+    /// The number of rows on a page.
+    pub limit: u64,
+}
+
+impl PageRequest {
+    /// The number of rows before the page; saturates at the greatest `usize`.
+    pub fn offset(&self) -> usize {
+        usize::try_from((self.page - 1).saturating_mul(self.limit)).unwrap_or(usize::MAX)
+    }
+
+    /// The number of rows on the page.
+    pub fn rows(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Integer = Integer { name: "limit", about: "", min: 1, max: 100, default: 50 };
+
+    #[test]
+    fn every_fault_is_listed_and_unknown_parameters_are_ignored() {
+        let mut params = ParameterReader::parse("page=0&limit=x&hours=5&hours=6&foo=1&foo=2&active=maybe");
+        params.page(&LIMIT);
+        params.integer(&Integer { name: "hours", about: "", min: 1, max: 8760, default: 24 });
+        params.flag("active", "");
+        let faults = params.finish(()).unwrap_err();
+        let found: Vec<_> = faults.iter().map(|fault| (fault.loc[1].as_str(), fault.kind)).collect();
+        let expected = [
+            ("page", "greater_than_equal"),
+            ("limit", "int_parsing"),
+            ("hours", "repeated"),
+            ("active", "bool_parsing"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn values_are_percent_decoded() {
+        assert_eq!(ParameterReader::parse("li%6Dit=%31%30").integer(&LIMIT), 10);
+    }
+}

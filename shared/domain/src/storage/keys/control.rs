@@ -1,0 +1,87 @@
+//! Keys of the control table, and what an item of it is by its key.
+
+use super::{Key, escaped, key, last_generation, log_beginning, short_enough};
+use crate::values::ids::{KeyId, UserId};
+use serde::Serialize;
+
+/// How the partitions of each kind of item begin; the rest of one, where there is any, follows a
+/// `#`.
+pub(super) const GENERATION: &str = "generation";
+pub(super) const LOG: &str = "log";
+pub(super) const REBUILD: &str = "rebuild";
+pub(super) const RUNS: &str = "runs";
+pub(super) const IMPORT: &str = "import";
+const LIMIT: &str = "limit";
+const KEY: &str = "key";
+const DEACTIVATION: &str = "deactivation";
+/// The partition of outbox entries: commands that are still to be sent.
+pub const OUTBOX: &str = "outbox";
+
+/// What an item of the control table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// The pointer to the live generation, or the greatest number that one was named by.
+    Generation,
+    /// The hour in which the log begins.
+    LogBeginning,
+    /// A user's last deactivation that an admin asked for.
+    Deactivation,
+    /// An outbox entry.
+    #[serde(rename = "order")]
+    OutboxEntry,
+    /// A principal's rate limits.
+    Limit,
+    /// The last use of an API key.
+    KeyUse,
+    /// Of the building of a generation.
+    Rebuild,
+    /// Subtotals of the building of a generation.
+    #[serde(rename = "run")]
+    Subtotals,
+    /// An import that has begun.
+    Import,
+}
+
+/// What an item of the control table is by its key; `None` for keys that this system never writes.
+/// For items that are never restored from a copy, the partition alone decides.
+pub fn parse_control(key: &Key) -> Option<Control> {
+    let (kind, rest) = key.pk.split_once('#').unwrap_or((&key.pk, ""));
+    match kind {
+        GENERATION => [live_generation(), last_generation()].contains(key).then_some(Control::Generation),
+        LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
+        DEACTIVATION => (*key == deactivation(UserId::parse(rest)?)).then_some(Control::Deactivation),
+        OUTBOX => Some(Control::OutboxEntry),
+        LIMIT => Some(Control::Limit),
+        KEY => Some(Control::KeyUse),
+        REBUILD => Some(Control::Rebuild),
+        RUNS => Some(Control::Subtotals),
+        IMPORT => Some(Control::Import),
+        _never_written => None,
+    }
+}
+
+/// The rate limits of a principal.
+pub fn limit(user: UserId) -> Key {
+    key(format!("{LIMIT}#{user}"), "requests")
+}
+
+/// The last deactivation of a user that an admin asked for.
+pub fn deactivation(user: UserId) -> Key {
+    key(format!("{DEACTIVATION}#{user}"), "patch")
+}
+
+/// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
+pub fn outbox(cause: &str, target: &str) -> Key {
+    key(OUTBOX.to_owned(), format!("{}#{}", escaped(cause), short_enough(target)))
+}
+
+/// When an API key was used last.
+pub fn key_used(id: &KeyId) -> Key {
+    key(format!("{KEY}#{}", escaped(id.as_str())), "used")
+}
+
+/// The pointer to the live generation.
+pub fn live_generation() -> Key {
+    key(GENERATION.to_owned(), "live")
+}

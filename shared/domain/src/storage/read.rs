@@ -1,0 +1,106 @@
+//! The port through which pages read: keys and ranges in, items out
+//! (docs/adr/0005-pages-await-a-reader.md).
+//!
+//! A page builds a [`ReadPlan`] and awaits a [`Reader`]; the store only executes the plan.
+
+use crate::storage::item::{Item, Key};
+use crate::storage::keys::Lanes;
+use std::collections::HashMap;
+use std::future::Future;
+
+/// Items of one partition whose sort keys lie in a range, in the order of their sort keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Range {
+    /// The partition key.
+    pub pk: String,
+    /// The least sort key, inclusive; from the first item without it.
+    pub from: Option<String>,
+    /// The greatest sort key, inclusive; to the last item without it.
+    pub to: Option<String>,
+    /// Whether the greatest sort keys come first.
+    pub descending: bool,
+    /// The most items to return; all of them without it.
+    pub limit: Option<usize>,
+}
+
+/// What to read in one round trip: every get and every range runs in parallel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadPlan {
+    /// Keys of single items.
+    pub gets: Vec<Key>,
+    /// Ranges of items.
+    pub ranges: Vec<Range>,
+    /// Whether the reads are strongly consistent: they see every write acknowledged before, and
+    /// cost twice the read units.
+    pub consistent: bool,
+}
+
+/// The items that a [`ReadPlan`] returned.
+#[derive(Debug, Clone, Default)]
+pub struct ReadResult {
+    /// The single items that exist, by key; a key without an item was not found.
+    pub items: HashMap<Key, Item>,
+    /// The items of each range, in the order of the plan's ranges.
+    pub ranges: Vec<Vec<Item>>,
+}
+
+impl ReadPlan {
+    /// A plan that reads single items, eventually consistent.
+    pub fn gets(keys: impl IntoIterator<Item = Key>) -> Self {
+        Self { gets: keys.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A plan that reads ranges, eventually consistent.
+    pub fn ranges(ranges: Vec<Range>) -> Self {
+        Self { ranges, ..Self::default() }
+    }
+
+    /// The same plan with strongly consistent reads.
+    pub fn consistent(mut self) -> Self {
+        self.consistent = true;
+        self
+    }
+}
+
+impl ReadResult {
+    /// Removes and returns the first `count` ranges, in the order of the plan; fewer if
+    /// fewer are left.
+    pub fn take_ranges(&mut self, count: usize) -> Vec<Vec<Item>> {
+        self.ranges.drain(..count.min(self.ranges.len())).collect()
+    }
+}
+
+/// Reads one generation of projections; the same one for the whole of a request.
+pub trait Reader: Sync {
+    /// Why a read failed: an error of the store, or an item that cannot be interpreted.
+    type Error: Send + From<Corrupt>;
+
+    /// The number of lanes that the generation spreads its hot items over.
+    fn lanes(&self) -> Lanes;
+
+    /// Executes a plan: one round trip to the store.
+    ///
+    /// # Errors
+    /// If the store does not answer in time. An item that does not exist is no error.
+    fn read(&self, reads: ReadPlan) -> impl Future<Output = Result<ReadResult, Self::Error>> + Send;
+}
+
+/// A stored item that does not have the form that its key implies: a defect of this system, never
+/// the caller's fault. It is answered with a 500.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stored item {pk} / {sk}: {fault}")]
+pub struct Corrupt {
+    /// The item's partition key.
+    pub pk: String,
+    /// The item's sort key.
+    pub sk: String,
+    /// What is wrong with it, for operators.
+    pub fault: String,
+}
+
+impl Corrupt {
+    /// The error for the item at `key`.
+    pub fn new(key: &Key, fault: impl std::fmt::Display) -> Self {
+        Self { pk: key.pk.clone(), sk: key.sk.clone(), fault: fault.to_string() }
+    }
+}

@@ -1,0 +1,10 @@
+//! Values: the small types that everything else is written in.
+//!
+//! Lives here: times, identifiers, digests, trace contexts. A value is checked when it is made and cannot be wrong later.
+//! May use: nothing else of this crate.
+
+pub mod digest;
+pub mod ids;
+mod schema;
+pub mod time;
+pub mod trace;

@@ -1,0 +1,91 @@
+//! What a decision about a user is based on. The transaction checks that all of it still holds.
+
+use super::context::UserStatusWriter;
+use crate::error::AdminError;
+use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
+use std::collections::HashMap;
+use torale_domain::access::credentials;
+use torale_domain::deactivation::outbox::Deactivation;
+use torale_domain::entities::readings::User;
+use torale_domain::projections::entity::{Entities, Entity};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::values::ids::{EntityKey, UserId};
+
+/// A user, the caller and the generations of projections, as they were read.
+pub(super) struct UserSnapshot {
+    /// The generations that are written.
+    pub(super) pointer: GenerationPointer,
+    /// The user to change.
+    pub(super) target: UserId,
+    /// The user to change, and the caller.
+    pub(super) entities: Entities,
+    /// The item with the user's numbers of tasks.
+    pub(super) totals: Option<Item>,
+    /// The item of the user's last deactivation.
+    pub(super) deactivation: Option<Item>,
+}
+
+impl UserSnapshot {
+    /// Reads what a decision about a user is based on: one round trip, while the live generation is the one that was
+    /// read last.
+    ///
+    /// # Errors
+    /// If the caller is not active any more (or no administrator, where roles are the projections'), or the store fails.
+    pub(super) async fn read(writer: &UserStatusWriter<'_>, target: UserId) -> Result<Self, AdminError> {
+        let key = keys::deactivation(target);
+        let deactivation = writer.store.control(&key, writer.usage);
+        let items = |generation| read_items(writer, generation, target);
+        let items = writer.generations.read_live(writer.store, writer.usage, items);
+        let (deactivation, (pointer, mut items)) = futures::try_join!(deactivation, items)?;
+        let mut entities = Entities::new();
+        for user in [target, writer.caller] {
+            let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
+            entities.insert(EntityKey::User(user), entity);
+        }
+        let totals = items.remove(&keys::user_totals(target));
+        let snapshot = Self { pointer, target, entities, totals, deactivation };
+        snapshot.check_caller(writer)?;
+        Ok(snapshot)
+    }
+
+    fn check_caller(&self, writer: &UserStatusWriter<'_>) -> Result<(), AdminError> {
+        let caller = self.entity(writer.caller);
+        let caller = User::of(&caller.state);
+        if !caller.active {
+            return Err(AdminError::Refused(writer.refusal));
+        }
+        if writer.uses_projected_roles {
+            credentials::require_admin(caller.role).map_err(AdminError::Refused)?;
+        }
+        Ok(())
+    }
+
+    /// A user's entity; a new one if nothing is stored of it.
+    pub(super) fn entity(&self, user: UserId) -> Entity {
+        self.entities.get(&EntityKey::User(user)).cloned().unwrap_or_default()
+    }
+
+    /// The user's last deactivation, if no event has reactivated the user since.
+    pub(super) fn current_deactivation(&self, user: &User<'_>) -> Result<Option<Deactivation>, StoreError> {
+        let last = self.deactivation.as_ref().map(Deactivation::load).transpose()?;
+        Ok(last.filter(|last| last.is_in_effect(user)))
+    }
+
+    /// The number of the user's active tasks.
+    pub(super) fn active_tasks(&self) -> i128 {
+        self.totals.as_ref().map_or(0, |totals| totals.number("active"))
+    }
+}
+
+/// The items of the user to change, of their numbers of tasks, and of the caller.
+async fn read_items(
+    writer: &UserStatusWriter<'_>,
+    generation: Generation,
+    target: UserId,
+) -> Result<HashMap<Key, Item>, StoreError> {
+    let keys = [keys::user(target), keys::user(writer.caller), keys::user_totals(target)];
+    let reader = TableReader::of(writer.store, &generation, writer.usage);
+    Ok(reader.read(ReadPlan::gets(keys).consistent()).await?.items)
+}

@@ -1,0 +1,163 @@
+//! Deactivates and reactivates users.
+
+use super::context::UserStatusWriter;
+use super::error::{StatusChangeError, internal};
+use super::event::OutgoingEvent;
+use super::snapshot::UserSnapshot;
+use super::transaction::{self, Transaction};
+use crate::error::{AdminError, Conflict};
+use crate::retry::Retries;
+use crate::store::{StoreError, TableReader};
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_domain::audit::AuditEntry;
+use torale_domain::deactivation::commands::Cause;
+use torale_domain::deactivation::outbox::{Deactivation, OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::entities::readings::User;
+use torale_domain::events::EventType;
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys;
+use torale_domain::storage::read::{Range, ReadPlan, Reader};
+use torale_domain::values::ids::{ClerkUserId, UserId};
+
+/// How long attempts that lose races are repeated.
+const RETRY_TIME: Duration = Duration::from_secs(10);
+
+/// The result of deactivating a user. `tasks` is the number of the user's active tasks at the deactivation.
+#[derive(Debug)]
+pub(crate) enum DeactivationResult {
+    /// The user was deactivated, and this entry is in the outbox.
+    Deactivated { tasks: i128, entry: Box<StoredOutboxEntry> },
+    /// An earlier deactivation still holds.
+    AlreadyDeactivated { tasks: i128 },
+}
+
+impl UserStatusWriter<'_> {
+    /// Deactivates a user, unless an earlier deactivation by an administrator still holds. `entry` creates the audit
+    /// entry.
+    pub(crate) async fn deactivate(
+        &self,
+        target: UserId,
+        entry: impl Fn() -> AuditEntry + Sync,
+    ) -> Result<DeactivationResult, AdminError> {
+        if target == self.caller {
+            return Err(AdminError::Conflict(Conflict::OwnId));
+        }
+        let mut retries = Retries::until(Instant::now() + RETRY_TIME);
+        loop {
+            match self.try_to_deactivate(target, &entry).await {
+                Ok(result) => return Ok(result),
+                Err(StatusChangeError::Final(error)) => return Err(error),
+                Err(StatusChangeError::Race) => after_race(&mut retries).await?,
+            }
+        }
+    }
+
+    async fn try_to_deactivate(
+        &self,
+        target: UserId,
+        entry: &(impl Fn() -> AuditEntry + Sync),
+    ) -> Result<DeactivationResult, StatusChangeError> {
+        let snapshot = UserSnapshot::read(self, target).await?;
+        let entity = snapshot.entity(target);
+        let user = User::of(&entity.state);
+        let created = user.created.ok_or(AdminError::UserNotFound)?;
+        if let Some(current) = snapshot.current_deactivation(&user)? {
+            return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks });
+        }
+        let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
+        let tasks = snapshot.active_tasks();
+        let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
+        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
+        let (item, outbox) = self.outbox_entry(&snapshot, &created.clerk_user_id, &deactivation)?;
+        let writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
+        Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
+        Ok(DeactivationResult::Deactivated { tasks, entry: Box::new(outbox) })
+    }
+
+    /// Reactivates a user. Returns whether the user was deactivated. `entry` creates the audit entry.
+    pub(crate) async fn reactivate(
+        &self,
+        target: UserId,
+        entry: impl Fn() -> AuditEntry + Sync,
+    ) -> Result<bool, AdminError> {
+        let mut retries = Retries::until(Instant::now() + RETRY_TIME);
+        loop {
+            match self.try_to_reactivate(target, &entry).await {
+                Ok(was_deactivated) => return Ok(was_deactivated),
+                Err(StatusChangeError::Final(error)) => return Err(error),
+                Err(StatusChangeError::Race) => after_race(&mut retries).await?,
+            }
+        }
+    }
+
+    async fn try_to_reactivate(
+        &self,
+        target: UserId,
+        entry: &(impl Fn() -> AuditEntry + Sync),
+    ) -> Result<bool, StatusChangeError> {
+        let snapshot = UserSnapshot::read(self, target).await?;
+        let entity = snapshot.entity(target);
+        let user = User::of(&entity.state);
+        user.created.ok_or(AdminError::UserNotFound)?;
+        if user.active {
+            return Ok(false);
+        }
+        self.check_carried_out(&snapshot, &user).await?;
+        let outgoing = self.event(EventType::UserReactivated, target, &user)?;
+        Transaction { snapshot, outgoing, writes: Vec::new() }.commit(self, entry()).await?;
+        Ok(true)
+    }
+
+    /// A deactivation must be carried out before the user can be reactivated: its commands are on the queue and the
+    /// user's API keys are revoked, so that neither affects what the user creates afterwards.
+    async fn check_carried_out(&self, snapshot: &UserSnapshot, user: &User<'_>) -> Result<(), AdminError> {
+        let Some(deactivation) = snapshot.current_deactivation(user)? else { return Ok(()) };
+        let entry = keys::outbox(&deactivation.event, "");
+        let live_keys = Range {
+            pk: keys::owned(snapshot.target),
+            from: Some(keys::LIVE_KEYS.to_owned()),
+            to: Some(keys::after(keys::LIVE_KEYS)),
+            limit: Some(1),
+            ..Range::default()
+        };
+        let reader = TableReader::of(self.store, &snapshot.pointer.live, self.usage);
+        let keys = reader.read(ReadPlan::ranges(vec![live_keys]).consistent());
+        let (entry, keys) = futures::try_join!(self.store.control(&entry, self.usage), keys)?;
+        if entry.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
+            return Err(AdminError::Conflict(Conflict::StillCarriedOut));
+        }
+        Ok(())
+    }
+
+    fn event(&self, kind: EventType, target: UserId, user: &User<'_>) -> Result<OutgoingEvent, AdminError> {
+        OutgoingEvent::new(kind, (target, user), self.caller, self.now, self.trace.as_ref())
+    }
+
+    /// The outbox entry of a deactivation: the item to write, and the entry as it is read from that item.
+    fn outbox_entry(
+        &self,
+        snapshot: &UserSnapshot,
+        clerk_user_id: &ClerkUserId,
+        deactivation: &Deactivation,
+    ) -> Result<(Item, StoredOutboxEntry), AdminError> {
+        let (user_id, clerk_user_id) = (snapshot.target, clerk_user_id.clone());
+        let entry = OutboxEntry {
+            cause: Cause { trace: self.trace.clone(), ..deactivation.cause() },
+            at: self.now,
+            generation: snapshot.pointer.live.name.clone(),
+            action: OutboxAction::StopUser { user_id, clerk_user_id },
+        };
+        let item = entry.item().map_err(|e| internal(&e))?;
+        let stored = StoredOutboxEntry { key: item.key.clone(), entry, cursor: None };
+        Ok((item, stored))
+    }
+}
+
+/// Pauses before another attempt; an error if the time for attempts is over.
+async fn after_race(retries: &mut Retries) -> Result<(), AdminError> {
+    if retries.pause().await {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable("the user is being changed all the time".to_owned()).into())
+}

@@ -1,0 +1,53 @@
+//! What all requests of a function instance share.
+
+use crate::audit::AuditTrail;
+use crate::clock::{self, Clock};
+use crate::config;
+use crate::identity::Identity;
+use crate::key_use::KeyUseRecorder;
+use crate::limit::Limiter;
+use crate::store::{Generations, Store};
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::pages::TemporalUi;
+
+/// What all requests of a function instance share: clients, settings, and what the instance remembers.
+#[derive(Debug)]
+pub struct App {
+    pub(super) store: Store,
+    pub(super) generations: Generations,
+    pub(super) identity: Identity,
+    pub(super) limiter: Limiter,
+    pub(super) trail: AuditTrail,
+    pub(super) key_use: KeyUseRecorder,
+    pub(super) temporal_ui: TemporalUi,
+    pub(super) clock: Clock,
+}
+
+impl App {
+    /// An app of these parts.
+    pub fn new(
+        store: Store,
+        identity: Identity,
+        limits: RateLimits,
+        temporal_ui: TemporalUi,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            store,
+            generations: Generations::default(),
+            identity,
+            limiter: Limiter::new(limits),
+            trail: AuditTrail::default(),
+            key_use: KeyUseRecorder::default(),
+            temporal_ui,
+            clock,
+        }
+    }
+
+    /// An app of the parts that the environment names.
+    pub(super) async fn connect() -> Result<Self, lambda_http::Error> {
+        let identity = Identity::new(&config::identity())?;
+        let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
+        Ok(Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system))
+    }
+}

@@ -1,0 +1,237 @@
+//! Promoting a generation, rolling back, and dropping one.
+//!
+//! A promotion has four steps, each of which may be repeated: the generation catches up; it
+//! becomes the shadow generation, so that every event is written to it as well; once every writer
+//! knows that, one more pass makes it complete; then one write cuts over. The former live
+//! generation becomes the shadow, so that one write rolls back.
+//!
+//! Every move of the pointer is bound to the pointer that was read. A generation that stops being
+//! the shadow gets the time up to which it was written in the same transaction.
+
+use crate::build::{Lanes, delete, must_exist, position_write};
+use crate::tail::Tail;
+use crate::{Replay, ReplayError, millis};
+use std::time::Duration;
+use torale_domain::projections::generation::{Generation, GenerationPointer};
+use torale_domain::storage::item::{Attributes, Key, Value};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::write::Write;
+use torale_domain::values::time::Timestamp;
+use torale_platform::store::Generations;
+
+/// The state of a promotion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromotionStep {
+    /// Writers that read the pointer before may still write for this long: call again then.
+    Wait(Duration),
+    /// The generation is live.
+    Live(GenerationPointer),
+}
+
+/// The promotion of one generation.
+#[derive(Debug)]
+pub struct Promotion {
+    replay: Replay,
+    name: String,
+    tail: Option<Tail>,
+}
+
+impl Promotion {
+    /// The promotion of a built generation.
+    pub fn new(replay: &Replay, name: &str) -> Self {
+        Self { replay: replay.clone(), name: name.to_owned(), tail: None }
+    }
+
+    /// Takes the next step; to be called until the generation is live.
+    ///
+    /// # Errors
+    /// If it is not built, if another process moves the pointer at the same time, or if the store
+    /// fails.
+    pub async fn step(&mut self) -> Result<PromotionStep, ReplayError> {
+        let mut pointer = self.replay.pointer().await?;
+        if pointer.live.name == self.name {
+            return Ok(PromotionStep::Live(pointer));
+        }
+        let Some(shadow) = pointer.shadow.clone().filter(|shadow| shadow.generation.name == self.name) else {
+            return self.become_shadow(&pointer).await;
+        };
+        if !shadow.complete {
+            let left = self.replay.until_settled(shadow.since);
+            self.catch_up(&shadow.generation).await?;
+            if !left.is_zero() {
+                return Ok(PromotionStep::Wait(left));
+            }
+            let completed = pointer.with_complete_shadow();
+            self.replay.point(&pointer, &completed, Vec::new()).await?;
+            pointer = completed;
+        }
+        self.replay.swap_live(&pointer).await.map(PromotionStep::Live)
+    }
+
+    /// Catches up, and makes it the shadow generation, to which every event is written from now on.
+    async fn become_shadow(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
+        let generation = self.replay.generation(&self.name).await?;
+        self.catch_up(&generation).await?;
+        // It must not have been dropped meanwhile.
+        let mut more = vec![must_exist(keys::position(&self.name))];
+        more.extend(self.replay.shadow_position(pointer));
+        self.replay.point(pointer, &pointer.with_shadow(generation, self.replay.now()), more).await?;
+        Ok(PromotionStep::Wait(self.replay.settle))
+    }
+
+    async fn catch_up(&mut self, generation: &Generation) -> Result<(), ReplayError> {
+        let tail = match self.tail.take() {
+            Some(tail) => tail,
+            None => Tail::resume(&self.replay, generation).await?,
+        };
+        self.tail.insert(tail).catch_up().await.map(drop)
+    }
+}
+
+const NUMBER: &str = "number";
+const AT: &str = "at";
+
+impl Replay {
+    /// The pointer to the live and the shadow generation.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn pointer(&self) -> Result<GenerationPointer, ReplayError> {
+        Ok(Generations::default().pointer(&self.store, &self.usage).await?)
+    }
+
+    /// A generation by its name.
+    ///
+    /// # Errors
+    /// If there is none, or the store fails.
+    pub async fn generation(&self, name: &str) -> Result<Generation, ReplayError> {
+        let pointer = self.pointer().await?;
+        if let Some(known) = pointer.written_generations().find(|generation| generation.name == name) {
+            return Ok(known.clone());
+        }
+        let lanes = match (self.lanes_at_position(name).await?, self.board(name).await?) {
+            (Some(lanes), _) => Some(lanes),
+            (None, Some(board)) => Some(board.plan.lanes()?),
+            (None, None) => None,
+        };
+        let unknown = || ReplayError::Refused(format!("there is no generation {name}"));
+        Ok(Generation { name: name.to_owned(), lanes: lanes.ok_or_else(unknown)? })
+    }
+
+    /// Moves the pointer, if it still is the one that was read, together with other writes.
+    async fn point(
+        &self,
+        from: &GenerationPointer,
+        to: &GenerationPointer,
+        more: Vec<Write>,
+    ) -> Result<(), ReplayError> {
+        let writes = std::iter::once(from.replace(to)).chain(more).collect();
+        Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
+    }
+
+    /// How long it takes until every write that was begun at a time has ended.
+    fn until_settled(&self, moment: Timestamp) -> Duration {
+        let left = millis(self.settle) - (self.now().millis() - moment.millis());
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
+    /// The write that notes the time up to which the shadow generation was written, when another
+    /// replaces it.
+    fn shadow_position(&self, pointer: &GenerationPointer) -> Option<Write> {
+        let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.complete)?;
+        Some(position_write(&shadow.generation, self.now(), Vec::new()))
+    }
+
+    /// Makes the shadow generation live, if it is complete: one write. The same write leads back.
+    ///
+    /// # Errors
+    /// If there is none, if another process moves the pointer at the same time, or if the store
+    /// fails.
+    pub async fn rollback(&self) -> Result<GenerationPointer, ReplayError> {
+        let pointer = self.pointer().await?;
+        self.swap_live(&pointer).await
+    }
+
+    async fn swap_live(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {
+        let none = "there is no complete shadow generation to make live; promote one";
+        let swapped = pointer.promoted().ok_or_else(|| ReplayError::Refused(none.to_owned()))?;
+        self.point(pointer, &swapped, Vec::new()).await?;
+        Ok(swapped)
+    }
+
+    /// Drops a generation: first its metadata, so that nothing writes or promotes it any more,
+    /// then its table, once every writer knows that. True if there was one.
+    ///
+    /// # Errors
+    /// If it is live, if another process moves the pointer at the same time, or if the store fails.
+    pub async fn drop_generation(&self, name: &str) -> Result<bool, ReplayError> {
+        let pointer = self.pointer().await?;
+        if pointer.live.name == name {
+            return Err(ReplayError::Refused(format!("{name} is live")));
+        }
+        let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
+            Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
+            None => self.begin_drop(&pointer, name).await?,
+        };
+        // Its table may have been deleted already.
+        let known = pointer.written_generations().any(|written| written.name == name);
+        tokio::time::sleep(self.until_settled(since)).await;
+        let mut items = Vec::new();
+        for unit in self.units(name).await? {
+            items
+                .extend(self.partition(CONTROL_TABLE, &keys::subtotals_partition(name, &unit.name())).await?);
+        }
+        items.extend(self.partition(CONTROL_TABLE, &keys::rebuild_partition(name)).await?);
+        let marker = keys::dropping(name);
+        let keys: Vec<Key> = items.into_iter().map(|item| item.key).filter(|key| *key != marker).collect();
+        self.store.delete_all(CONTROL_TABLE, keys, &self.usage).await?;
+        let dropped = self.store.drop_table(&keys::projections_table(name)).await?;
+        self.store.delete_all(CONTROL_TABLE, vec![marker], &self.usage).await?;
+        Ok(dropped || known)
+    }
+
+    /// Removes the metadata: from here on nothing writes, builds or promotes the generation.
+    async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
+        let shadow = pointer.shadow.as_ref().is_some_and(|shadow| shadow.generation.name == name);
+        // A generation that was never built or a shadow has no writers to wait for.
+        let written = shadow || self.position(name).await?.is_some();
+        let at = if written { self.now() } else { Timestamp::from_millis(0) };
+        let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
+        let writes = vec![
+            if shadow { pointer.replace(&pointer.without_shadow()) } else { pointer.unchanged() },
+            crate::build::put(keys::dropping(name), marker),
+            delete(keys::position(name)),
+            delete(keys::rebuild_plan(name)),
+        ];
+        self.store.transact(CONTROL_TABLE, writes, &self.usage).await?;
+        Ok(at)
+    }
+
+    /// The name of the next generation: one more than the greatest there is or was.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn next_generation(&self, lanes: Lanes) -> Result<Generation, ReplayError> {
+        let names = self.store.generations().await?;
+        let last = self.store.control(&keys::last_generation(), &self.usage).await?;
+        let last = last.and_then(|item| u64::try_from(item.number(NUMBER)).ok());
+        let greatest = names.iter().filter_map(|name| number(name)).chain(last).max().unwrap_or(0);
+        Ok(Generation { name: format!("g{}", greatest + 1), lanes })
+    }
+
+    /// Notes that a name is used, so that it is never used again.
+    pub(crate) async fn use_name(&self, name: &str) -> Result<(), ReplayError> {
+        let Some(number) = number(name) else { return Ok(()) };
+        let last = self.store.control(&keys::last_generation(), &self.usage).await?;
+        if last.is_none_or(|item| item.number(NUMBER) < i128::from(number)) {
+            let attributes = Attributes::from([(NUMBER.to_owned(), Value::Number(number.into()))]);
+            let put = crate::build::put(keys::last_generation(), attributes);
+            self.store.transact(CONTROL_TABLE, vec![put], &self.usage).await?;
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix('g')?.parse().ok()
+}

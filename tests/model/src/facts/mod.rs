@@ -1,0 +1,162 @@
+//! The table "Events in": what each type says. `None` everywhere means: quarantine the message.
+
+mod platform;
+mod users;
+
+use crate::fields::Fields;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    Active,
+    Paused,
+    Completed,
+}
+
+/// The status register of an execution: the winning event's values count entirely.
+pub(crate) struct Execution {
+    pub(crate) task_id: String,
+    pub(crate) user_id: String,
+    pub(crate) started_at: i64,
+    pub(crate) outcome: Outcome,
+}
+
+pub(crate) enum Outcome {
+    Running,
+    Failed { completed_at: i64, duration_ms: i64, error: Failure },
+    Success { completed_at: i64, duration_ms: i64, condition_met: bool },
+}
+
+pub(crate) struct Failure {
+    pub(crate) error_type: String,
+    pub(crate) error_message: String,
+    pub(crate) retry_count: i64,
+    pub(crate) will_retry: bool,
+}
+
+/// The register of a notification ("counted once, at `time`").
+pub(crate) struct Notification {
+    pub(crate) user_id: String,
+    pub(crate) sent_at: i64,
+}
+
+/// The status register of a workflow run; `closed` is its status and `close_time`.
+pub(crate) struct Run {
+    pub(crate) workflow_type: String,
+    pub(crate) start_time: i64,
+    pub(crate) closed: Option<(String, i64)>,
+}
+
+/// What an event writes into the registers of a person, be it a user or an identity.
+pub(crate) enum PersonChange {
+    /// Each register is written if its field is present; a role of `Some(None)` removes the role.
+    Profile {
+        email: Option<String>,
+        role: Option<Option<String>>,
+    },
+    LoggedIn {
+        time: i64,
+    },
+    State {
+        deactivated: bool,
+    },
+}
+
+/// An event of an identity: what it says of the identity itself, and what it writes for the
+/// person.
+pub(crate) struct IdentityFact {
+    pub(crate) clerk_user_id: String,
+    /// Only an `identity.created` has one.
+    pub(crate) created_at: Option<i64>,
+    /// `None`: the event doesn't say; `Some(None)` removes it.
+    pub(crate) external_id: Option<Option<String>>,
+    pub(crate) deleted: bool,
+    pub(crate) change: PersonChange,
+}
+
+pub(crate) enum Fact {
+    UserCreated {
+        user_id: String,
+        clerk_user_id: String,
+        created_at: i64,
+        change: PersonChange,
+    },
+    UserChanged {
+        user_id: String,
+        change: PersonChange,
+    },
+    Identity(IdentityFact),
+    KeyCreated {
+        key_id: String,
+        user_id: String,
+        key_hash: String,
+    },
+    KeyRevoked {
+        key_id: String,
+    },
+    TaskCreated {
+        task_id: String,
+        user_id: String,
+        search_query: String,
+        state: TaskState,
+    },
+    TaskUpdated {
+        task_id: String,
+        search_query: Option<String>,
+    },
+    TaskState {
+        task_id: String,
+        state: TaskState,
+    },
+    TaskDeleted {
+        task_id: String,
+    },
+    Execution {
+        execution_id: String,
+        execution: Execution,
+    },
+    Notification {
+        notification_id: String,
+        notification: Notification,
+    },
+    Run {
+        workflow_id: String,
+        run_id: String,
+        run: Run,
+    },
+    ScheduleCreated {
+        schedule_id: String,
+        task_id: String,
+        user_id: String,
+        cron: String,
+        timezone: String,
+        paused: bool,
+        created_at: i64,
+    },
+    ScheduleUpdated {
+        schedule_id: String,
+        cron: Option<String>,
+        timezone: Option<String>,
+    },
+    SchedulePaused {
+        schedule_id: String,
+        paused: bool,
+    },
+    ScheduleDeleted {
+        schedule_id: String,
+    },
+    /// Unknown types and unknown versions.
+    NoEffect,
+}
+
+pub(crate) fn read(name: &str, version: u64, time: i64, data: &Fields<'_>) -> Option<Fact> {
+    match name.split('.').next()? {
+        "user" => users::user(name, time, data),
+        "identity" => users::identity(name, time, data),
+        "api_key" => users::api_key(name, data),
+        "task" => platform::task(name, data),
+        "execution" => platform::execution(name, version, time, data),
+        "notification" => platform::notification(time, data),
+        _ if name.starts_with("temporal.workflow.") => platform::workflow(name, time, data),
+        _ => platform::schedule(name, time, data),
+    }
+}
