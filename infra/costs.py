@@ -40,7 +40,7 @@ LOG_LINE_BYTES = 700
 # Of an invocation: Lambda's own lines START, END and REPORT.
 PLATFORM_BYTES = 400
 
-# Measured by tests/suite/tests/idle.rs: units of one run of each job while nothing happens, and of indexing a record.
+# Measured by tests/suite/tests/deployment/job_costs.rs: units of one run of each job while nothing happens, and of indexing a record.
 IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
@@ -143,7 +143,7 @@ def page() -> str:
     ])
 
 
-def faults() -> list[str]:
+def findings() -> list[str]:
     """Whether the page has other figures than these."""
     found = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
     return [] if found == page() else ["docs/operations.md: the costs are not those of infra/costs.py"]
@@ -151,8 +151,8 @@ def faults() -> list[str]:
 
 def main() -> int:
     if "--check" in sys.argv:
-        print("\n".join(faults()), file=sys.stderr)
-        return 1 if faults() else 0
+        print("\n".join(findings()), file=sys.stderr)
+        return 1 if findings() else 0
     before, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(before + BEGIN + page() + END + rest.partition(END)[2])
     return 0

@@ -1,4 +1,4 @@
-"""Makes src/torale/_sync from src/torale/_async; with --check, only says whether it is up to date."""
+"""Generates src/torale/_sync from src/torale/_async; with --check, only says whether it is current."""
 
 import subprocess
 import sys
@@ -12,13 +12,14 @@ NAMES = {
     "AsyncAdmin": "Admin",
     "AsyncBaseTransport": "BaseTransport",
     "AsyncClient": "Client",
+    "AsyncHTTPTransport": "HTTPTransport",
     "AsyncToraleClient": "ToraleClient",
     "_async": "_sync",
     "aclose": "close",
     "asyncio": "time",
     "exchange_async": "exchange",
 }
-INIT = '"""The synchronous client, made from the asynchronous one by generate.py: change that one."""\n'
+INIT = '"""The synchronous client, generated from the asynchronous one by generate.py: change that one."""\n'
 
 
 def generate(target: Path) -> None:
@@ -32,22 +33,22 @@ def generate(target: Path) -> None:
 
 
 def text(path: Path) -> str | None:
-    """What a file holds; None if there is none."""
+    """The text of a file; None if there is none."""
     return path.read_text() if path.exists() else None
 
 
 def stale(fresh: Path) -> list[str]:
-    """Names of the modules that differ from those in a folder."""
+    """The names of modules that differ from freshly generated ones."""
     names = {path.name for folder in (fresh, PACKAGE / "_sync") for path in folder.glob("*.py")}
     return sorted(name for name in names if text(fresh / name) != text(PACKAGE / "_sync" / name))
 
 
 def main() -> None:
-    """What the command line asks for."""
+    """Generate or check."""
     if sys.argv[1:] != ["--check"]:
         generate(PACKAGE / "_sync")
         return
-    # Beside the modules, so that the same rules of format hold.
+    # Inside the package, so that the same formatting rules apply.
     with tempfile.TemporaryDirectory(dir=PACKAGE, prefix="_sync_") as folder:
         generate(Path(folder))
         differing = stale(Path(folder))

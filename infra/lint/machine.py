@@ -1,9 +1,13 @@
-"""The state machine of rebuilds, tried with every input that matters: a small interpreter of what it uses of the language."""
+"""The state machine of rebuilds, run with every input that matters.
+
+A small interpreter knows as much of Amazon States Language as the machine uses.
+"""
 
 import json
 import re
 
-# Input, what the comparison finds (None: it can't be made), and where the machine must end.
+# Input; whether the comparison finds the generations equal (None: it always fails); the state in
+# which it must end.
 CASES = [
     ({}, True, "Built"),
     ({}, False, "Built"),
@@ -20,11 +24,11 @@ MERGE = re.compile(r"States\.JsonMerge\((\S+), (\S+), false\)")
 
 
 class Failure(Exception):
-    """A task failed, as it may."""
+    """A task failed."""
 
 
 class Worker:
-    """Answers as functions/replay does: all but the first step fail once, and are not done at once."""
+    """Answers as functions/replay does: each step but the first fails once, and takes two calls."""
 
     def __init__(self, equal: bool | None):
         self.equal, self.calls = equal, []
@@ -43,13 +47,14 @@ class Run:
     def __init__(self, given: dict, worker: Worker):
         self.given, self.worker = given, worker
 
-    def look(self, path: str, data):
+    def read(self, path: str, data):
+        """The value at a path of the data."""
         if merged := MERGE.fullmatch(path):
-            return self.look(merged[1], data) | self.look(merged[2], data)
+            return self.read(merged[1], data) | self.read(merged[2], data)
         if path == "$$.Execution.Input":
             return self.given
         if not re.fullmatch(r"\$(\.\w+)*", path):
-            raise ValueError(f"{path}: not a path that this check can follow")
+            raise ValueError(f"{path}: this interpreter does not know such paths")
         for key in path.split(".")[1:]:
             data = data[key]
         return data
@@ -57,7 +62,7 @@ class Run:
     def payload(self, template: dict | None, data):
         if template is None:
             return data
-        return {k.removesuffix(".$"): self.look(v, data) if k.endswith(".$") else v for k, v in template.items()}
+        return {k.removesuffix(".$"): self.read(v, data) if k.endswith(".$") else v for k, v in template.items()}
 
     def task(self, state: dict, data) -> dict:
         retries = sum(retry["MaxAttempts"] for retry in state.get("Retry", []))
@@ -70,7 +75,7 @@ class Run:
         raise AssertionError
 
     def end(self, machine: dict, data) -> str:
-        """Where it ends."""
+        """The state in which it ends."""
         name = machine["StartAt"]
         for _ in range(100):
             state, result = machine["States"][name], data
@@ -79,14 +84,14 @@ class Run:
                 case "Succeed" | "Fail":
                     return next(n for n, s in machine["States"].items() if s is state)
                 case "Choice":
-                    met = [c["Next"] for c in state["Choices"] if self.look(c["Variable"], data) is c["BooleanEquals"]]
+                    met = [c["Next"] for c in state["Choices"] if self.read(c["Variable"], data) is c["BooleanEquals"]]
                     name = met[0] if met else state["Default"]
                 case "Wait":
-                    self.look(state["SecondsPath"], data)
+                    self.read(state["SecondsPath"], data)
                 case "Pass":
                     result = state.get("Result") or self.payload(state.get("Parameters"), data)
                 case "Map":
-                    for item in self.look(state["ItemsPath"], data):
+                    for item in self.read(state["ItemsPath"], data):
                         self.end(state["ItemProcessor"], self.payload(state["ItemSelector"], data) | {"item": item})
                 case "Task":
                     try:
@@ -97,11 +102,11 @@ class Run:
                         state, name, result = state["Catch"][0], state["Catch"][0]["Next"], {}
             into = state.get("ResultPath", "$")
             data = result if into == "$" else data if into is None else data | {into.removeprefix("$."): result}
-        raise ValueError("it never ends")
+        raise ValueError("it does not end")
 
 
-def faults(template: dict) -> list[str]:
-    """Inputs with which the machine does something else than it should."""
+def findings(template: dict) -> list[str]:
+    """Inputs with which the machine does not end, or not take the steps, as it should."""
     properties, found = template["Resources"]["ReplayMachine"]["Properties"], []
     machine = json.loads("\n".join(properties["DefinitionString"]["Fn::Join"][1]))
     for given, equal, should in CASES:
@@ -128,11 +133,11 @@ def _replace(old: str, new: str):
     return worsen
 
 
-# Each of these must be found out.
+# Each of these must be noticed.
 WORSE = [
-    ("it promotes unasked", _replace(r'"BooleanEquals": false', '"BooleanEquals": true')),
-    ("it promotes what differs", _replace(r'"Default": "Differs"', '"Default": "Promote"')),
-    ("a state that is not there", _replace(r'"Next": "HasCaughtUp"', '"Next": "CaughtUp"')),
-    ("a failure ends it", _replace(r'"MaxAttempts": 10', '"MaxAttempts": 0')),
-    ("input that is not heard", _replace(r"\$\$\.Execution\.Input", "$.defaults")),
+    ("it promotes without being asked", _replace(r'"BooleanEquals": false', '"BooleanEquals": true')),
+    ("it promotes a generation that differs", _replace(r'"Default": "Differs"', '"Default": "Promote"')),
+    ("an unknown state", _replace(r'"Next": "HasCaughtUp"', '"Next": "CaughtUp"')),
+    ("the first failure ends it", _replace(r'"MaxAttempts": 10', '"MaxAttempts": 0')),
+    ("input that is ignored", _replace(r"\$\$\.Execution\.Input", "$.defaults")),
 ]

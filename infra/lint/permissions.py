@@ -1,4 +1,4 @@
-"""Who may do what: infra/rights.toml, against the policies of the expanded template."""
+"""Who may do what: the policies of the expanded template against infra/rights.toml."""
 
 import json
 import re
@@ -7,11 +7,12 @@ from pathlib import Path
 
 RIGHTS = tomllib.loads((Path(__file__).parent.parent / "rights.toml").read_text())
 
-# Who else may start a function, by what: the API its endpoints, a rule its job.
-STARTED_BY = {"apigateway.amazonaws.com": "execute-api", "events.amazonaws.com": "EveryMinute"}
+# What else may invoke a function, by its service: the API an endpoint, a rule a job.
+INVOKED_BY = {"apigateway.amazonaws.com": "execute-api", "events.amazonaws.com": "EveryMinute"}
 
-# Everything that the stack may consist of. What is not here may grant something of its own (queue and topic policies,
-# policies of IAM, function URLs): whoever adds a type looks at that first, and has it checked below if it does.
+# The types of resources that the stack may have. Other types may grant rights of their own (queue
+# and topic policies, policies of IAM, function URLs): before adding a type, see whether it does,
+# and check it below.
 TYPES = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::ApiMapping",
@@ -35,7 +36,7 @@ TYPES = {
     "AWS::SQS::Queue",
     "AWS::StepFunctions::StateMachine",
 }
-# Of those that grant: every property that is understood here.
+# Of types that grant rights: the properties that this check covers.
 UNDERSTOOD = {
     "AWS::IAM::ManagedPolicy": {"PolicyDocument"},
     "AWS::IAM::Role": {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"},
@@ -43,14 +44,14 @@ UNDERSTOOD = {
 }
 
 ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
-# The places that statements spell out: these and no others.
+# The only ARNs that statements may spell out, with their names in the table.
 PLACES = {
     ARN % ("dynamodb", "table/torale-projections-*"): "projections",
     ARN % ("sqs", "${CommandsForwardQueue}"): "CommandsForwardQueue",
     "${ControlTable.Arn}/stream/*": "ControlTable/stream",
 }
 
-# Where AWS has nothing finer than everything.
+# Actions for which AWS knows no finer resource than everything.
 EVERYTHING = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
@@ -60,9 +61,10 @@ EVERYTHING = {
     "cloudwatch:GetMetricStatistics",
     "dynamodb:ListTables",
 }
-# What may be done at all to the items of the tables that are only ever inserted into, and what nobody may.
+# Tables that are only ever inserted into; what may be done to their items, and what their own
+# policies deny.
 INSERT_ONLY = {"EventsTable": "torale-events", "AuditTable": "torale-audit"}
-HARMLESS = {f"dynamodb:{action}" for action in ["PutItem", "GetItem", "BatchGetItem", "Query", "Scan"]}
+ALLOWED = {f"dynamodb:{action}" for action in ["PutItem", "GetItem", "BatchGetItem", "Query", "Scan"]}
 DENIED = {
     f"dynamodb:{action}"
     for action in ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"]
@@ -74,7 +76,7 @@ def several(value) -> list:
 
 
 def place(resource) -> str:
-    """A statement's resource as the table names it."""
+    """A statement's resource by its name in the table."""
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return name
@@ -85,11 +87,11 @@ def place(resource) -> str:
 
 
 def condition(statement: dict) -> str:
-    """The keys, the way of reading, or the namespace that a statement is held to."""
+    """The condition of a statement as the table writes it: keys, counting only, or a namespace."""
     found = statement.get("Condition", {})
     for keys in found.values():
         names = keys.get("dynamodb:LeadingKeys", [])
-        # An asterisk is a sign like others where texts must be equal.
+        # In StringEquals an asterisk stands for itself.
         compared = "StringLike" if any("*" in name for name in names) else "StringEquals"
         if names and found == {f"ForAllValues:{compared}": {"dynamodb:LeadingKeys": names}}:
             return f"[{' '.join(names)}]"
@@ -101,7 +103,7 @@ def condition(statement: dict) -> str:
 
 
 def statements(document: dict) -> list[dict]:
-    """Those of a policy, the ones under a condition of the template among them."""
+    """A policy's statements, including those under a condition of the template."""
     found = []
     for statement in several(document["Statement"]):
         options = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
@@ -110,11 +112,11 @@ def statements(document: dict) -> list[dict]:
 
 
 def grants(document: dict) -> set[tuple[str, str]]:
-    """Place, with what it is held to, and action."""
+    """Pairs of a resource, with its condition, and an action."""
     found = set()
     for statement in statements(document):
         if statement["Effect"] != "Allow" or "NotAction" in statement or "NotResource" in statement:
-            found.add((json.dumps(statement), "is not of the kind that is understood"))
+            found.add((json.dumps(statement), "is a statement that this check does not understand"))
             continue
         for resource in several(statement["Resource"]):
             where = place(resource) + condition(statement)
@@ -141,15 +143,15 @@ def of_role(role: dict, resources: dict) -> set[tuple[str, str]]:
         if name in resources:
             found |= grants(resources[name]["Properties"]["PolicyDocument"])
         else:
-            found.add((json.dumps(policy), "is a policy that is not of this template"))
+            found.add((json.dumps(policy), "is a policy outside this template"))
     for policy in properties.get("Policies", []):
         found |= grants(policy["PolicyDocument"])
     return found
 
 
 def of_keys(resources: dict) -> tuple[dict[str, set], list[str]]:
-    """What keys' own policies give to roles; and what they give to others beyond managing them."""
-    given, faults = {}, []
+    """The rights of roles by keys' own policies; findings about anything beyond those and managing a key."""
+    given, found = {}, []
     for name, resource in resources.items():
         if resource["Type"] != "AWS::KMS::Key":
             continue
@@ -160,21 +162,21 @@ def of_keys(resources: dict) -> tuple[dict[str, set], list[str]]:
                     given.setdefault(role, set()).update((name, action) for action in actions)
                 case {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}:
                     used = [a for a in actions if "*" in a or a.split(":")[1] in ("Sign", "CreateGrant")]
-                    faults += [f"{name}: {action} for more than a role" for action in used]
+                    found += [f"{name}: {action} for more than a role" for action in used]
                 case other:
-                    faults.append(f"{name}: something for {other}")
-    return given, faults
+                    found.append(f"{name}: rights for {other}")
+    return given, found
 
 
 def of_tables(resources: dict) -> list[str]:
-    """Tables' own policies only ever deny, and deny changes of what is only inserted."""
-    faults = []
+    """Tables' own policies only deny, and deny changes of tables that are insert only."""
+    found = []
     for name, resource in resources.items():
         if resource["Type"] != "AWS::DynamoDB::Table":
             continue
         policy = resource["Properties"].get("ResourcePolicy", {}).get("PolicyDocument", {"Statement": []})
         if any(statement["Effect"] != "Deny" for statement in policy["Statement"]):
-            faults.append(f"{name}: its own policy allows something")
+            found.append(f"{name}: its own policy allows something")
         denied = {
             action
             for statement in policy["Statement"]
@@ -183,23 +185,23 @@ def of_tables(resources: dict) -> list[str]:
             for action in several(statement["Action"])
         }
         missing = DENIED - denied if name in INSERT_ONLY else set()
-        faults += [f"{name} does not deny {action} to everyone" for action in sorted(missing)]
-    return faults
+        found += [f"{name} does not deny {action} to everyone" for action in sorted(missing)]
+    return found
 
 
 def documented(page: str) -> list[str]:
-    """What a table that was brought back is to deny, as an operator types it."""
+    """The runbook's command for a restored table denies the same."""
     typed = page.partition("put-resource-policy")[2].partition("```")[0]
-    return [] if set(re.findall(r"dynamodb:\w+", typed)) == DENIED else ["docs/operations.md: a table denies something else"]
+    return [] if set(re.findall(r"dynamodb:\w+", typed)) == DENIED else ["docs/operations.md: the policy of a restored table differs"]
 
 
-def of_starters(resources: dict) -> list[str]:
-    """Functions are started by what belongs to this stack, under the name of who may do so."""
-    faults = []
+def of_invokers(resources: dict) -> list[str]:
+    """Functions are invoked by this stack's own API and rules only."""
+    found = []
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Lambda::Permission":
             properties = resource["Properties"]
-            by, source = STARTED_BY.get(json.dumps(properties["Principal"]).strip('"')), properties.get("SourceArn")
+            by, source = INVOKED_BY.get(json.dumps(properties["Principal"]).strip('"')), properties.get("SourceArn")
             match source:
                 case {"Fn::Sub": [str(arn), {"__ApiId__": {"Ref": "Api"}, "__Stage__": "*"}]}:
                     known = by == "execute-api" and arn.startswith(ARN % (by, "${__ApiId__}/${__Stage__}/"))
@@ -208,68 +210,68 @@ def of_starters(resources: dict) -> list[str]:
                 case _:
                     known = False
             if not known or properties["Action"] != "lambda:InvokeFunction":
-                faults.append(f"{name}: {properties['Action']} for {properties['Principal']} by {json.dumps(source)}")
-    return faults
+                found.append(f"{name}: {properties['Action']} for {properties['Principal']} by {json.dumps(source)}")
+    return found
 
 
-def kept_insert_only(found: dict[str, set]) -> list[str]:
+def insert_only(rights: dict[str, set]) -> list[str]:
     return [
         f"{role} may {action} in {where}, which is insert only"
-        for role, may in found.items() for where, action in may
-        if where.split("[")[0] in INSERT_ONLY and action not in HARMLESS
+        for role, may in rights.items() for where, action in may
+        if where.split("[")[0] in INSERT_ONLY and action not in ALLOWED
     ]
 
 
 def unknown(resources: dict) -> list[str]:
-    """What this check does not know, and so can't answer for."""
-    faults = []
+    """Resources and properties that this check does not cover."""
+    found = []
     for name, resource in resources.items():
         kind, properties = resource["Type"], resource.get("Properties", {}).keys()
         if kind not in TYPES:
-            faults.append(f"{name}: a {kind} that this check does not know")
+            found.append(f"{name}: a {kind}, which this check does not cover")
         more = properties - UNDERSTOOD.get(kind, properties)
-        faults += [f"{name}: {key} of a {kind} that this check does not know" for key in sorted(more)]
-    return faults
+        found += [f"{name}: {key} of a {kind}, which this check does not cover" for key in sorted(more)]
+    return found
 
 
 def roles_of_functions(resources: dict) -> list[str]:
-    faults, taken = [], {}
+    found, taken = [], {}
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Lambda::Function":
             role = resource["Properties"]["Role"].get("Fn::GetAtt", [None])[0]
             if role != f"{name}Role":
-                faults.append(f"{name} has the role {role}, not one of its own")
+                found.append(f"{name} has the role {role}, not one of its own")
             taken[role] = name
     roles = [name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"]
     for role in roles:
         trusted = json.dumps(resources[role]["Properties"]["AssumeRolePolicyDocument"])
         service = "lambda" if role in taken else "states"
         if f'"{service}.amazonaws.com"' not in trusted or trusted.count("amazonaws.com") != 1:
-            faults.append(f"{role} can be taken on by others than {service}")
-    return faults
+            found.append(f"{role} can be taken on by others than {service}")
+    return found
 
 
-def faults(template: dict) -> list[str]:
-    """Everything that is not as the table says, and whatever else is wrong with permissions."""
+def findings(template: dict) -> list[str]:
+    """Rights that differ from the table, and whatever else is wrong with permissions."""
     resources = template["Resources"]
-    keys, found_faults = of_keys(resources)
-    found = {
+    keys, found = of_keys(resources)
+    rights = {
         name.removesuffix("Role"): of_role(resource, resources) | keys.get(name, set())
         for name, resource in resources.items()
         if resource["Type"] == "AWS::IAM::Role"
     }
     roles = RIGHTS["roles"]
-    for name in sorted(found.keys() | roles.keys()):
-        may, should = found.get(name, set()), allowed(roles.get(name, []))
-        found_faults += [f"{name} may {action} on {where}: not in the table" for where, action in sorted(may - should)]
-        found_faults += [f"{name} may not {action} on {where}: the table says so" for where, action in sorted(should - may)]
+    for name in sorted(rights.keys() | roles.keys()):
+        may, should = rights.get(name, set()), allowed(roles.get(name, []))
+        found += [f"{name} may {action} on {where}: not in the table" for where, action in sorted(may - should)]
+        found += [f"{name} may not {action} on {where}: the table grants it" for where, action in sorted(should - may)]
         for where, action in sorted(may):
             if "*" in action or (where.split("[")[0] == "*" and action not in EVERYTHING):
-                found_faults.append(f"{name}: {action} on {where} is too wide")
+                found.append(f"{name}: {action} on {where} is too wide")
             if action == "dynamodb:Scan" and "[" in where:
-                found_faults.append(f"{name}: a scan names no keys, and a condition on all of none is met: {where}")
-    checks = [unknown(resources), of_tables(resources), of_starters(resources), kept_insert_only(found)]
-    return found_faults + sum(checks, []) + roles_of_functions(resources)
+                found.append(f"{name}: a scan names no keys, so this condition always holds: {where}")
+    checks = [unknown(resources), of_tables(resources), of_invokers(resources), insert_only(rights)]
+    return found + sum(checks, []) + roles_of_functions(resources)
 
 
 def _grant(role: str, action: str, resource):
@@ -350,7 +352,7 @@ def _passerby(resources: dict) -> None:
 
 EVERYTHING_TO_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}
 
-# Each of these must be found out.
+# Each of these must be noticed.
 WORSE = [
     ("a policy beside the role", _add("AWS::IAM::RolePolicy", RoleName={"Ref": "StatsRole"}, PolicyDocument=EVERYTHING_TO_ALL)),
     ("a queue with a policy", _add("AWS::SQS::QueueInlinePolicy", Queue={"Ref": "EventsQueue"}, PolicyDocument=EVERYTHING_TO_ALL)),

@@ -1,4 +1,18 @@
-"""Checks the SAM template and what it becomes in CloudFormation, offline. Needs cfn-lint and aws-sam-translator."""
+"""Checks the SAM template and what it becomes in CloudFormation, offline.
+Needs cfn-lint and aws-sam-translator.
+
+    template.py           checks everything
+    template.py --renew   writes expanded.yaml anew, after a change of the template that is meant
+
+| module | rules |
+|---|---|
+| permissions.py | who may do what, against infra/rights.toml |
+| alarms.py | everything that can go wrong raises an alarm, soon |
+| machine.py | the state machine of rebuilds ends where it should, whatever its input |
+| expansion.py | everything else, against the committed extract expanded.yaml |
+
+Each module has changes for the worse that its own rules must notice.
+"""
 
 import copy
 import json
@@ -13,17 +27,17 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 sys.path.append(str(Path(__file__).parent.parent))
 
+import alarms  # noqa: E402
 import costs  # noqa: E402
-import deployment  # noqa: E402
+import expansion  # noqa: E402
 import machine  # noqa: E402
-import observability  # noqa: E402
 import permissions  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 TEMPLATE = ROOT / "infra/template.yaml"
-# sam takes any key without a word, known or not. With a template named for it, deploy would upload what was not built.
+# sam accepts unknown keys silently. `template_file` for deploy would upload the unbuilt template.
 SAMCONFIG = {
     "global": {"stack_name"},
     "build": {"template_file", "beta_features"},
@@ -33,14 +47,14 @@ SAMCONFIG = {
 
 
 class NoManagedPolicies:
-    """No policy of AWS's own is used, so none needs to be looked up."""
+    """The translator looks up AWS's managed policies; the template uses none."""
 
     def load(self):
         return {}
 
 
 def expanded() -> dict:
-    """The CloudFormation template; code that has not been built yet stands at a made-up place."""
+    """The CloudFormation template, with a made-up address for code that is not built."""
     template = yaml_parse(TEMPLATE.read_text())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -48,15 +62,15 @@ def expanded() -> dict:
     return transform(template, {}, NoManagedPolicies())
 
 
-def linted(template: dict) -> list[str]:
+def cfn_lint(template: dict) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "expanded.json"
         path.write_text(json.dumps(template))
         lint = ["cfn-lint", "--non-zero-exit-code", "warning"]
         plain = subprocess.run([*lint, "--", str(TEMPLATE)], check=False)
-        # W2001: parameters that only the unexpanded template uses.
+        # W2001, unused parameters: only the unexpanded template uses them.
         full = subprocess.run([*lint, "--ignore-checks", "W2001", "--", str(path)], check=False)
-    return ["cfn-lint has something to say"] if plain.returncode or full.returncode else []
+    return ["cfn-lint: see above"] if plain.returncode or full.returncode else []
 
 
 def samconfig() -> list[str]:
@@ -66,29 +80,36 @@ def samconfig() -> list[str]:
     return [f"samconfig.toml: is {key} a setting of {command}?" for command, key in sorted(found - known)]
 
 
-def checked(template: dict) -> list[str]:
-    """What is wrong with permissions, alarms, settings and the state machine."""
-    checks = [permissions.faults(template), observability.faults(template, ROOT)]
-    return sum(checks, []) + deployment.faults(template) + machine.faults(template)
+RULES = {
+    permissions: permissions.findings,
+    alarms: lambda template: alarms.findings(template, ROOT),
+    machine: machine.findings,
+    expansion: expansion.findings,
+}
 
 
 def unnoticed(template: dict) -> list[str]:
-    """Changes for the worse that these checks would let through: there must be none."""
-    faults = []
-    for name, worsen in [*permissions.WORSE, *observability.WORSE, *deployment.WORSE, *machine.WORSE]:
-        worse = copy.deepcopy(template)
-        worsen(worse["Resources"])
-        if not checked(worse):
-            faults.append(f"nobody notices: {name}")
-    return faults
+    """Changes for the worse that their module does not notice."""
+    found = []
+    for module, findings in RULES.items():
+        for name, worsen in module.WORSE:
+            worse = copy.deepcopy(template)
+            worsen(worse["Resources"])
+            if not findings(worse):
+                found.append(f"{module.__name__}.py does not notice: {name}")
+    return found
 
 
 def main() -> int:
     template = expanded()
-    faults = linted(template) + samconfig() + checked(template) + unnoticed(template) + costs.faults()
-    faults += permissions.documented((ROOT / "docs/operations.md").read_text())
-    print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)
-    return 1 if faults else 0
+    if sys.argv[1:] == ["--renew"]:
+        expansion.renew(template)
+    found = cfn_lint(template) + samconfig() + costs.findings()
+    for findings in RULES.values():
+        found += findings(template)
+    found += unnoticed(template) + permissions.documented((ROOT / "docs/operations.md").read_text())
+    print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What infra/local/temporal-smoke does: a Temporal server, the executor's binary, and the Lambda and SQS it talks to."""
+"""infra/local/temporal-smoke: a Temporal server, the executor's binary, and a fake of Lambda and SQS."""
 
 import json
 import os
@@ -17,7 +17,7 @@ TASK = "22222222-0000-4000-8000-00000000000{}"
 ADMIN = "00000000-0000-0000-0000-0000000000ad"
 
 
-class Cloud(ThreadingHTTPServer):
+class FakeAws(ThreadingHTTPServer):
     """The Lambda Runtime API of one process, and SendMessageBatch of SQS."""
 
     daemon_threads = True
@@ -26,21 +26,21 @@ class Cloud(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Calls)
         self.invocations: queue.Queue = queue.Queue()
         self.answers: queue.Queue = queue.Queue()
-        self.told: list[dict] = []
+        self.events: list[dict] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def invoke(self, *numbers: int) -> list[str]:
-        """The messages that are handed back."""
-        self.told.clear()
+        """Invokes the executor with some commands: the ids of the messages that failed."""
+        self.events.clear()
         self.invocations.put({"Records": [message(number) for number in numbers]})
         answer = self.answers.get(timeout=60)
         return sorted(failure["itemIdentifier"] for failure in answer["batchItemFailures"])
 
-    def types(self) -> list[str]:
-        return sorted(event["type"].removeprefix("ai.torale.") for event in self.told)
+    def event_types(self) -> list[str]:
+        return sorted(event["type"].removeprefix("ai.torale.") for event in self.events)
 
     def handle_error(self, *_):
-        """A process that is killed breaks its connection."""
+        """Ignores the broken connection of a killed process."""
 
 
 class Calls(BaseHTTPRequestHandler):
@@ -60,9 +60,9 @@ class Calls(BaseHTTPRequestHandler):
         if "X-Amz-Target" not in self.headers:
             self.server.answers.put(body)
             return self.answer(202, {"status": "OK"})
-        self.server.told.extend(json.loads(entry["MessageBody"]) for entry in body["Entries"])
-        taken = [{"Id": e["Id"], "MessageId": "m", "MD5OfMessageBody": "0"} for e in body["Entries"]]
-        return self.answer(200, {"Successful": taken, "Failed": []})
+        self.server.events.extend(json.loads(entry["MessageBody"]) for entry in body["Entries"])
+        accepted = [{"Id": e["Id"], "MessageId": "m", "MD5OfMessageBody": "0"} for e in body["Entries"]]
+        return self.answer(200, {"Successful": accepted, "Failed": []})
 
     def answer(self, status, body, headers=()):
         data = json.dumps(body).encode()
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 
 class Temporal:
-    """The server, which can go away and come back with what it knew."""
+    """The server, which can be stopped and started again with its data."""
 
     def __init__(self, program: str, folder: str):
         self.program, self.folder, self.port = program, folder, free_port()
@@ -96,7 +96,7 @@ class Temporal:
         log = open(f"{self.folder}/temporal.log", "ab")
         self.server = subprocess.Popen([self.program, "server", "start-dev", *options], stdout=log, stderr=log)
         for _ in range(120):
-            if self.ask("schedule", "list", check=False).returncode == 0:
+            if self.run("schedule", "list", check=False).returncode == 0:
                 return
             time.sleep(0.5)
         sys.exit(Path(self.folder, "temporal.log").read_text())
@@ -105,16 +105,16 @@ class Temporal:
         self.server.terminate()
         self.server.wait()
 
-    def ask(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
         command = [self.program, *words, "--address", f"127.0.0.1:{self.port}", "--output", "json"]
         return subprocess.run(command, check=check, capture_output=True, text=True)
 
     def create(self, schedule: str):
         what = ["--workflow-id", "w", "--type", "Search", "--task-queue", "q", "--interval", "1h"]
-        self.ask("schedule", "create", "--schedule-id", schedule, *what)
+        self.run("schedule", "create", "--schedule-id", schedule, *what)
 
     def state(self, schedule: str) -> dict:
-        return json.loads(self.ask("schedule", "describe", "--schedule-id", schedule).stdout)["schedule"]["state"]
+        return json.loads(self.run("schedule", "describe", "--schedule-id", schedule).stdout)["schedule"]["state"]
 
 
 def message(number: int) -> dict:
@@ -132,8 +132,8 @@ def expect(what: str, seen, wanted):
         sys.exit(f"expected {wanted}")
 
 
-def executor(program: str, cloud: Cloud, temporal: Temporal, namespace: str) -> subprocess.Popen:
-    local = f"http://127.0.0.1:{cloud.server_port}"
+def executor(program: str, aws: FakeAws, temporal: Temporal, namespace: str) -> subprocess.Popen:
+    local = f"http://127.0.0.1:{aws.server_port}"
     settings = {
         "AWS_LAMBDA_RUNTIME_API": local, "AWS_LAMBDA_FUNCTION_NAME": "command-executor",
         "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": "us-east-1",
@@ -144,27 +144,27 @@ def executor(program: str, cloud: Cloud, temporal: Temporal, namespace: str) -> 
     return subprocess.Popen([program], env=settings)
 
 
-def scenario(temporal: Temporal, cloud: Cloud):
-    invoke, types = cloud.invoke, cloud.types
+def scenario(temporal: Temporal, aws: FakeAws):
+    invoke, event_types = aws.invoke, aws.event_types
     schedule = f"task-{TASK.format(1)}"
     expect("before", temporal.state(schedule).get("paused", False), False)
-    expect("one schedule exists, one does not: handed back", invoke(1, 2), [])
-    expect("told", types(), ["task.paused", "task.paused", "temporal.schedule.paused"])
+    expect("one schedule exists, one does not: failed", invoke(1, 2), [])
+    expect("events", event_types(), ["task.paused", "task.paused", "temporal.schedule.paused"])
     state = temporal.state(schedule)
     expect("paused", state.get("paused"), True)
     note = f"Spam (requested by {ADMIN}, command {uuid.uuid5(uuid.NAMESPACE_DNS, '1')})"
     expect("note", state.get("notes"), note)
-    expect("once more: handed back", invoke(1), [])
+    expect("the same command again: failed", invoke(1), [])
     temporal.stop()
-    expect("the server is away: handed back", invoke(3), ["m3"])
-    expect("told", types(), [])
+    expect("the server is stopped: failed", invoke(3), ["m3"])
+    expect("events", event_types(), [])
     temporal.start()
-    expect("the server is back: handed back", invoke(3), [])
-    expect("told", types(), ["task.paused", "temporal.schedule.paused"])
+    expect("the server is started again: failed", invoke(3), [])
+    expect("events", event_types(), ["task.paused", "temporal.schedule.paused"])
     expect("paused", temporal.state(f"task-{TASK.format(3)}").get("paused"), True)
     temporal.stop()
     temporal.start()
-    expect("it was away unseen: handed back", invoke(1), [])
+    expect("the server was restarted between commands: failed", invoke(1), [])
 
 
 def main():
@@ -175,17 +175,17 @@ def main():
         try:
             temporal.create(f"task-{TASK.format(1)}")
             temporal.create(f"task-{TASK.format(3)}")
-            cloud, astray = Cloud(), Cloud()
-            running.append(executor(binary, cloud, temporal, "default"))
-            scenario(temporal, cloud)
-            running.append(executor(binary, astray, temporal, "nowhere"))
-            expect("no such namespace: handed back", astray.invoke(1), ["m1"])
-            expect("told", astray.types(), [])
+            aws, other = FakeAws(), FakeAws()
+            running.append(executor(binary, aws, temporal, "default"))
+            scenario(temporal, aws)
+            running.append(executor(binary, other, temporal, "nowhere"))
+            expect("unknown namespace: failed", other.invoke(1), ["m1"])
+            expect("events", other.event_types(), [])
         finally:
             for process in running:
                 process.kill()
             temporal.stop()
-    print("temporal-smoke: paused for real")
+    print("temporal-smoke: schedules of a real server were paused")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Signs webhooks as Svix does, so that more than their signature is tried."""
+"""Signs webhooks as Svix does: without a valid signature only the refusal would be tested."""
 
 import base64
 import hashlib
@@ -15,9 +15,9 @@ SECRET = base64.b64decode(os.environ["CLERK_WEBHOOK_SECRET"].removeprefix("whsec
 class Signed(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         headers = request.headers
-        # A header that is missing or malformed is what is being tried; a number is made the present time.
-        whole = headers.get("svix-id") and headers.get("svix-signature")
-        if whole and headers.get("svix-timestamp", "").lstrip("-").isdigit():
+        # A missing or malformed header is a test case and stays; a number is replaced by the present time.
+        complete = headers.get("svix-id") and headers.get("svix-signature")
+        if complete and headers.get("svix-timestamp", "").lstrip("-").isdigit():
             headers["svix-timestamp"] = str(int(time.time()))
             body = request.body or b""
             body = body.encode() if isinstance(body, str) else body

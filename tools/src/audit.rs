@@ -1,5 +1,6 @@
 //! Reading the audit trail from a table or an export, and the keys that verify it.
 
+use crate::terminal::json_line;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -8,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use torale_domain::audit::verify::HourSpan;
+use torale_domain::projections::compare::FOREIGN;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, AUDIT_SEALS, PK, SK};
 use torale_domain::values::time::Hour;
@@ -93,7 +95,7 @@ pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result
     let mut written = Ok(());
     read_table(store, HourSpan::default(), usage, |item| {
         if written.is_ok() {
-            written = writeln!(to, "{}", line(item));
+            written = writeln!(to, "{}", json_line(&line(item)));
         }
     })
     .await?;
@@ -115,10 +117,11 @@ fn line(item: &Item) -> Json {
 fn item(line: &str) -> Option<Item> {
     let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
-    let key = Key { pk: key(PK)?, sk: key(SK)? };
-    // An attribute that is no text is not one of ours; verification reports the item.
-    let attribute = |(name, text): (String, Json)| Some((name, Value::Text(text.as_str()?.to_owned())));
-    Some(Item { key, attributes: texts.into_iter().filter_map(attribute).collect::<Attributes>() })
+    let key = Key::stored(key(PK)?, key(SK)?);
+    // A value that is no text is not one of ours; verification reports the item.
+    let text = |value: Json| value.as_str().map_or_else(|| format!("{FOREIGN}{value}"), str::to_owned);
+    let attributes = texts.into_iter().map(|(name, value)| (name, Value::Text(text(value))));
+    Some(Item { key, attributes: attributes.collect::<Attributes>() })
 }
 
 /// Hands the items of an export to `add`; `-` is standard input.

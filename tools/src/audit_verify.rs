@@ -1,9 +1,7 @@
 //! cargo audit-verify: checks that the audit trail is complete, in order and unchanged.
-#![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use clap::{Args, Parser, Subcommand};
 use ed25519_dalek::VerifyingKey;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
@@ -13,6 +11,8 @@ use torale_platform::audit::index::{AuditIndex, ReindexReport};
 use torale_platform::clock;
 use torale_platform::store::{Store, Usage};
 use torale_tools::audit::{self, AuditToolError};
+use torale_tools::print_line;
+use torale_tools::terminal::print_failure;
 
 /// Verifies the audit trail of the account's or a local table, or of an export (offline).
 ///
@@ -87,7 +87,7 @@ async fn main() -> ExitCode {
         None => check(&arguments.check, arguments.endpoint).await,
     };
     done.unwrap_or_else(|failure| {
-        drop(writeln!(std::io::stderr(), "cargo audit-verify: {failure}"));
+        print_failure("cargo audit-verify", failure);
         ExitCode::from(2)
     })
 }
@@ -108,10 +108,10 @@ async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
 async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let (store, usage) = (connect(endpoint).await, Usage::default());
     let ReindexReport { looked_at, listed, unsealed } = AuditIndex::new(&store, &usage).rebuild().await?;
-    println!(
+    print_line!(
         "{looked_at} records, {unsealed} of them in no seal and not listed; {listed} put into the index"
     );
-    println!("for {} read units and {} write units", usage.read_units(), usage.write_units());
+    print_line!("for {} read units and {} write units", usage.read_units(), usage.write_units());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -136,15 +136,15 @@ async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, Audi
 
 fn print(report: &TrailReport) {
     let TrailReport { records, seals, unsealed, .. } = report;
-    println!("{records} records, {unsealed} of them not sealed yet; {seals} seals");
+    print_line!("{records} records, {unsealed} of them not sealed yet; {seals} seals");
     if let Some((at, number, digest)) = &report.last {
-        println!("last seal: {number}:{} at {at}", digest.as_str());
+        print_line!("last seal: {number}:{} at {at}", digest.as_str());
     }
     match report.faults.as_slice() {
-        [] => println!("intact"),
+        [] => print_line!("intact"),
         [first, others @ ..] => {
-            println!("NOT INTACT. The first fault: {first}");
-            others.iter().for_each(|fault| println!("  then: {fault}"));
+            print_line!("NOT INTACT. The first fault: {first}");
+            others.iter().for_each(|fault| print_line!("  then: {fault}"));
         }
     }
 }

@@ -3,3 +3,4 @@
 
 pub mod audit;
 pub mod queue;
+pub mod terminal;

@@ -1,4 +1,4 @@
-"""Active users who have not logged in for some days, for a look before any is deactivated: `idle_users.py DAYS`."""
+"""Active users who have not logged in for some days: `idle_users.py DAYS`."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from torale import AsyncToraleClient
 
 
 async def main(days: int) -> None:
-    """Prints the email of each, and when it was last seen."""
+    """Prints the email and last login, or creation, of each."""
     long_ago = datetime.now(timezone.utc) - timedelta(days=days)
     async with AsyncToraleClient() as client:
         async for user in client.admin.iter_users(active_only=True):

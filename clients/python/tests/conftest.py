@@ -1,4 +1,4 @@
-"""Two stacks for the whole run: one that is only read, one in which users are deactivated."""
+"""Two stacks for the whole run: one is only read, in the other users are deactivated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torale import Admin, AsyncToraleClient, ToraleClient, _endpoints, types
 
 KEY = "sk_client_0123456789_0123456789"
 PER_MINUTE = 40
-# An answer that every method takes for its own: all keys of all answers.
+# An answer that every method accepts: all keys of all answers.
 CHANGES = types.Deactivated.__required_keys__ | types.DeactivationResults.__required_keys__
 LISTS = [each for each in vars(_endpoints).values() if isinstance(each, _endpoints.Listing)]
 KEYS = {key for listing in LISTS for key in listing.keys} | CHANGES | _endpoints.STATS.keys | _endpoints.OPENAPI.keys
@@ -26,7 +26,7 @@ ANYTHING: dict[str, Any] = {**{key: [] for key in KEYS}, "total": 0, "message": 
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the developer has set up must not reach a test."""
+    """The developer's own configuration must not reach a test."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("TORALE_API_KEY", "TORALE_API_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED"):
         monkeypatch.delenv(name, raising=False)
@@ -42,7 +42,7 @@ def _stack(**environment: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The scenario's platform, which nobody changes."""
+    """A stack with the scenario, which no test changes."""
     for stack in _stack(TEMPORAL_UI_URL="https://temporal.example.com", TEMPORAL_NAMESPACE="torale"):
         stack.send(scenario.events())
         yield stack
@@ -50,7 +50,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def changing(stack: Stack) -> Iterator[Stack]:
-    """A platform to change, with a low limit; started after the other, which may have to install the queue."""
+    """A stack to change, with a low limit; started after the other, which may have to install the queue."""
     yield from _stack(RATE_LIMIT_PER_MINUTE=str(PER_MINUTE))
 
 
@@ -96,12 +96,12 @@ def connect(kind: str, key: str, url: str, **settings: Any) -> Iterator[Admin]:
 
 @pytest.fixture(params=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Everything is tried with both clients."""
+    """Tests run with both clients."""
     return str(request.param)
 
 
 @pytest.fixture
 def admin(stack: Stack, kind: str) -> Iterator[Admin]:
-    """An admin of the platform that nobody changes."""
+    """An admin of the stack that no test changes."""
     with connect(kind, stack.key, stack.url) as admin:
         yield admin

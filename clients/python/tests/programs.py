@@ -1,4 +1,4 @@
-"""Runs a program as its user would."""
+"""Runs a program as its user would run it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stack import Stack
 
 
 def run(stack: Stack, *arguments: str | Path) -> str:
-    """What a program prints, run as its user would."""
+    """The output of a program, run as its user would run it."""
     settings = {"TORALE_API_URL": stack.url, "TORALE_API_KEY": stack.key}
     environment = {**os.environ, **settings, "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, *arguments]

@@ -1,4 +1,7 @@
-"""What the platform has told, and so what the API must answer. No time lies near the edge of a window."""
+"""The events of the platform, which decide what the API must answer.
+
+No time lies within 15 minutes of the end of a window: a run of the tests may take that long.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def api_key(user_id: str, key: str) -> Event:
 
 
 def task(task_id: str, user_id: str, query: str, state: str = "active") -> list[Event]:
-    """A task, and what has become of it."""
+    """A task and its later state."""
     created = event("task.created", ago(days=2), task_id=task_id, user_id=user_id, search_query=query)
     return [created, event(f"task.{state}", ago(days=1), task_id=task_id)] if state != "active" else [created]
 
@@ -63,7 +66,7 @@ def run(number: int, task_id: str, user_id: str, started: datetime, kind: str, s
 
 
 def workflow(workflow_id: str, run_id: str, started: datetime, status: str | None, seconds: int = 5) -> Event:
-    """A workflow run, over after some seconds unless it has no status yet."""
+    """A workflow run: still running without a status, else closed after some seconds."""
     data = {"workflow_id": workflow_id, "run_id": run_id, "workflow_type": "monitoring_workflow"}
     if status is None:
         return event("temporal.workflow.started", started, **data)
@@ -72,7 +75,7 @@ def workflow(workflow_id: str, run_id: str, started: datetime, status: str | Non
 
 
 def schedule(number: int, user_id: str, cron: str, *, paused: bool = False) -> Event:
-    """The schedule of a task; the later its number, the newer."""
+    """The schedule of a task; the higher its number, the newer."""
     task_id = TASKS[number - 1]
     ids = {"schedule_id": f"task-{task_id}", "task_id": task_id, "user_id": user_id}
     return event("temporal.schedule.created", ago(days=2, minutes=-number), **ids, cron=cron, paused=paused)

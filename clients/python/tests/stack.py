@@ -1,4 +1,4 @@
-"""A local stack of its own: `torale-local`, started and stopped as its user would."""
+"""A local stack: `torale-local`, started and stopped as its user would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 BINARY = TARGET / "debug" / "torale-local"
 READY = "Try it:"
-PATIENCE = 180.0
+TIMEOUT = 180.0
 
 
 def free_ports(number: int) -> list[int]:
@@ -36,7 +36,7 @@ def listens(port: int) -> bool:
 
 
 class Stack:
-    """A running stack with an admin and nothing else."""
+    """A running stack that holds nothing but an admin."""
 
     def __init__(self, key: str, environment: Mapping[str, str] | None = None) -> None:
         assert BINARY.exists(), f"{BINARY} is missing: run `cargo build --workspace --bins`"
@@ -60,10 +60,10 @@ class Stack:
             raise
 
     def _wait(self) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while READY not in (log := Path(self._log.name).read_text()):
             assert self._process.poll() is None, f"the stack did not start:\n{log}"
-            assert time.monotonic() < end, f"the stack did not start in {PATIENCE:g} s:\n{log}"
+            assert time.monotonic() < end, f"the stack did not start in {TIMEOUT:g} s:\n{log}"
             time.sleep(0.1)
 
     def send(self, events: Iterable[Mapping[str, object]]) -> None:
@@ -75,13 +75,13 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         assert sent.returncode == 0, sent.stderr
-        assert "newly set aside: 0; not consumed: 0" in sent.stdout, sent.stdout
+        assert "newly quarantined: 0; dead letters: 0" in sent.stdout, sent.stdout
 
     def stop(self) -> None:
-        """Stops all of it, and looks whether it is gone."""
+        """Stops the stack and checks that none of it is left."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(60)

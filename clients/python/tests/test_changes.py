@@ -1,4 +1,4 @@
-"""Deactivating and reactivating, for real: what takes place, and what the trail tells of it."""
+"""Deactivating and reactivating users of a real stack: the effects, and the audit trail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Caller:
-    """An admin of its own for each test, with limits of its own."""
+    """An admin for one test, with limits of their own."""
 
     user_id: str
     admin: Admin
@@ -43,12 +43,12 @@ def admin(caller: Caller) -> Admin:
 
 
 def eventually(look: Callable[[], T | None]) -> T:
-    """Waits for what comes to pass by itself."""
+    """Waits until `look` returns something."""
     for _ in range(60):
         if (found := look()) is not None:
             return found
         time.sleep(0.5)
-    raise AssertionError("it did not come to pass in 30 s")
+    raise AssertionError("nothing came within 60 attempts")
 
 
 def one(admin: Admin, user_id: str) -> User:
@@ -65,18 +65,18 @@ def somebody(stack: Stack, key: str | None = None) -> str:
     return user_id
 
 
-def test_a_deactivation_takes_effect_at_once_and_what_it_commands_soon(changing: Stack, admin: Admin) -> None:
+def test_deactivation_denies_access_at_once_and_pauses_tasks_soon(changing: Stack, admin: Admin) -> None:
     key = f"sk_{uuid4().hex}"
     user_id = somebody(changing, key)
-    with connect("sync", key, changing.url) as theirs:
+    with connect("sync", key, changing.url) as client_of_user:
         with pytest.raises(ForbiddenError, match="Admin access required"):
-            theirs.get_stats()
+            client_of_user.get_stats()
 
         answer = admin.deactivate_user(user_id)
         assert answer == {"message": "User deactivated successfully", "user_id": user_id, "tasks_paused": 2}
         assert fits(answer, types.Deactivated)
         with pytest.raises(AuthenticationError, match="Invalid API key"):
-            theirs.get_stats()
+            client_of_user.get_stats()
     assert one(admin, user_id)["state"] == "deactivated"
     assert user_id not in [row["id"] for row in admin.iter_users(active_only=True)]
     assert admin.deactivate_user(user_id) == answer, "repeating is safe"
@@ -95,7 +95,7 @@ def test_a_deactivation_takes_effect_at_once_and_what_it_commands_soon(changing:
     assert (returned["state"], returned["active_tasks_count"], returned["tasks_count"]) == ("active", 0, 3)
 
 
-def test_of_several_users_each_is_dealt_with_by_itself(changing: Stack, caller: Caller) -> None:
+def test_several_users_are_deactivated_independently(changing: Stack, caller: Caller) -> None:
     first, second, unknown = somebody(changing), somebody(changing), str(uuid4())
     caller.admin.deactivate_user(first)
     answer = caller.admin.deactivate_users([first, second, unknown, caller.user_id, "me"])
@@ -109,7 +109,7 @@ def test_of_several_users_each_is_dealt_with_by_itself(changing: Stack, caller: 
     ]
 
 
-def test_the_trail_tells_who_did_it(changing: Stack, caller: Caller) -> None:
+def test_audit_trail_names_the_caller_of_a_deactivation(changing: Stack, caller: Caller) -> None:
     admin, user_id = caller.admin, somebody(changing)
     admin.get_stats()
     admin.deactivate_user(user_id)

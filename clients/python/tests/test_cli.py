@@ -1,4 +1,4 @@
-"""`torale-admin`, as people and programs use it, against the real stack."""
+"""`torale-admin`, as people and programs use it, against a real stack."""
 
 from __future__ import annotations
 
@@ -86,24 +86,26 @@ def plain(stack: Stack) -> Iterator[Admin]:
         ),
     ],
 )
-def test_json_is_the_answer_of_the_api(cli: Cli, plain: Admin, command: str, ask: Callable[[Admin], object]) -> None:
+def test_json_option_prints_the_answer_of_the_api(
+    cli: Cli, plain: Admin, command: str, ask: Callable[[Admin], object]
+) -> None:
     assert cli(*command.split(), "--json").json() == ask(plain)
 
 
 def line(ran: Ran, *words: str) -> list[str]:
-    """The one line that holds some words, cut at its columns."""
+    """The only line that holds some words, split into its columns."""
     assert (ran.code, ran.err) == (0, "")
     (found,) = [each for each in ran.out.splitlines() if all(word in each for word in words)]
     return [part.strip() for part in found.split("   ") if part.strip()]
 
 
-def test_tables_tell_people_the_same(cli: Cli) -> None:
+def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
     stats = cli("stats")
     assert line(stats, "average duration") == ["average duration", "10.2 s"]
     assert line(stats, "failed") == ["failed", "2"]
     errors = cli("errors", "--hours", "6")
     assert line(errors, "ada@")[1:5] == ["RateLimitError", "yes", "2", "ada@example.com"]
-    assert line(errors, "ada@")[-1] == "too many", "a line for each row"
+    assert line(errors, "ada@")[-1] == r"too\nmany", "a line for each row"
     assert line(errors, "RateLimitError", "1") == ["RateLimitError", "1"]
     assert line(errors, " of ") == ["2 of 2"]
     users = cli("users", "--limit", "2")
@@ -117,28 +119,28 @@ def test_tables_tell_people_the_same(cli: Cli) -> None:
     assert line(schedules, "paused")[:4] == ["0 9 * * *", "paused", "0", "ada@example.com"]
 
 
-def test_what_users_wrote_steers_no_terminal(cli: Cli) -> None:
+def test_control_characters_of_users_do_not_reach_the_terminal(cli: Cli) -> None:
     queries = cli("queries")
-    shown = ODD.replace("\x1b", " ").strip()
+    shown = ODD.replace("\x1b", r"\x1b").replace("\u200d", r"\u200d")
     assert line(queries, "Ω")[0] == shown
     assert "\x1b" not in queries.out
     assert cli("queries", "--json").json()["queries"][2]["search_query"] == ODD
 
 
-def test_the_audit_trail(cli: Cli) -> None:
+def test_audit_lists_a_refused_request(cli: Cli) -> None:
     assert cli("executions", "--limit", "0").code == 1
     asked = ("audit", "--principal", ADMIN, "--action", "executions.list", "--hours", "1")
     sealed = eventually(lambda: next((row for row in cli(*asked).out.splitlines() if " 422 " in row), None))
     assert sealed.split()[-4:] == ["executions.list", "422", "-", 'invalid=["limit"]']
 
 
-def test_a_record_that_is_missing_leaps_to_the_eye(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_audit_record_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     write(tables.audit({"records": [{"id": "2026-abc-1", "missing": True}], "total": 1, "page": 1, "limit": 50}))
     (row,) = [each for each in capsys.readouterr().out.splitlines() if "2026-abc-1" in each]
     assert row.split() == ["MISSING", "2026-abc-1"]
 
 
-def test_refusals_are_one_line_and_exit_with_1(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_is_one_line_and_exits_with_1(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = cli("users", "--limit", "0", "--page", "0")
     assert (wrong.code, wrong.out) == (1, "")
     message = "Input should be greater than or equal to 1"
@@ -154,7 +156,7 @@ def test_refusals_are_one_line_and_exit_with_1(cli: Cli, stack: Stack, monkeypat
     assert not [text for text in (*vars(unknown).values(), *vars(nowhere).values()) if stack.key in str(text)]
 
 
-def test_a_wrong_command_line_or_configuration_exits_with_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_command_line_or_configuration_exits_with_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (["users", "--limit", "x"], ["executions", "--status", "odd"], ["deactivate"], ["nothing"]):
         assert cli(*command).code == 2, command
     assert cli("--api-key", KEY, "stats").code == 2, "a key among the arguments is visible to all"
@@ -165,7 +167,7 @@ def test_a_wrong_command_line_or_configuration_exits_with_2(cli: Cli, monkeypatc
     assert cli("--version").out == f"{__version__}\n"
 
 
-def test_a_deactivation_asks_first(cli: Cli, changing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deactivate_asks_for_confirmation(cli: Cli, changing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORALE_API_URL", changing.url)
     users = [str(uuid4()) for _ in range(3)]
     events = [user(user_id, user_id[:8], ago(days=1)) for user_id in users]
@@ -202,6 +204,6 @@ def test_a_deactivation_asks_first(cli: Cli, changing: Stack, monkeypatch: pytes
     assert back.code == 0 or "still being carried out" in back.err
 
 
-def test_a_usage_names_its_arguments_once(cli: Cli) -> None:
+def test_usage_names_each_argument_once(cli: Cli) -> None:
     assert re.search(r"deactivate \[OPTIONS\] \{?USER_ID\}?\.\.\.\s", cli("deactivate", "--help").out)
     assert "Print the version" in cli("--help").out

@@ -1,4 +1,4 @@
-"""Where key and URL come from, and which are refused before anything is sent."""
+"""The sources of key and URL, and those that are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(content: str) -> Path:
     return path
 
 
-def test_arguments_come_before_the_environment_and_that_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_precede_the_environment_and_it_precedes_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     write(json.dumps({"api_key": OTHER, "api_url": ELSEWHERE, "output_format": "table"}))
     assert resolve(None, None) == Settings(OTHER, ELSEWHERE)
     monkeypatch.setenv("TORALE_API_URL", URL)
@@ -33,7 +33,7 @@ def test_arguments_come_before_the_environment_and_that_before_the_file(monkeypa
     assert resolve(None, None) == Settings(OTHER, URL), "what is empty is not set"
 
 
-def test_there_is_no_url_to_guess() -> None:
+def test_there_is_no_default_url_or_key() -> None:
     with pytest.raises(ConfigurationError, match="no API URL: pass api_url, set TORALE_API_URL") as caught:
         ToraleClient(KEY)
     assert isinstance(caught.value, ToraleAPIError)
@@ -51,7 +51,7 @@ def test_there_is_no_url_to_guess() -> None:
         ("{}", "no API key"),
     ],
 )
-def test_a_file_that_is_wrong_is_named_but_not_quoted(content: str, reason: str) -> None:
+def test_malformed_file_is_named_but_not_quoted(content: str, reason: str) -> None:
     write(content)
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve(None, None)
@@ -60,7 +60,7 @@ def test_a_file_that_is_wrong_is_named_but_not_quoted(content: str, reason: str)
     assert caught.value.__cause__ is None
 
 
-def test_a_file_that_cannot_be_opened_matters_only_if_it_is_needed() -> None:
+def test_unreadable_file_is_an_error_only_if_it_is_needed() -> None:
     path = write("")
     path.unlink()
     path.mkdir()
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_opened_matters_only_if_it_is_needed() -> None:
 
 
 @pytest.mark.parametrize("key", ["sk_a b", "sk_a\n", "sk_é", " ", "sk_\x00"])
-def test_a_key_that_cannot_stand_in_a_header_is_refused_unquoted(key: str) -> None:
+def test_key_with_invalid_characters_is_refused_and_not_quoted(key: str) -> None:
     with pytest.raises(ConfigurationError, match="the API key holds blanks") as caught:
         resolve(key, URL)
     assert key not in str(caught.value).replace(" ", "", 1) or key == " "
@@ -95,7 +95,7 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_unquoted(key: str) -> No
         ("http://localhost.example.com", "unencrypted"),
     ],
 )
-def test_a_url_to_which_no_key_should_go_is_refused(url: str, reason: str) -> None:
+def test_unsafe_or_malformed_url_is_refused(url: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason) as caught:
         resolve(KEY, url)
     assert "secret" not in str(caught.value)
@@ -110,11 +110,11 @@ def test_a_url_to_which_no_key_should_go_is_refused(url: str, reason: str) -> No
         ("https://example.com/stage/", "https://example.com/stage"),
     ],
 )
-def test_this_machine_needs_no_encryption(url: str, taken: str) -> None:
+def test_http_is_accepted_for_this_machine(url: str, taken: str) -> None:
     assert resolve(KEY, url).api_url == taken
 
 
-def test_an_unencrypted_key_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencrypted_key_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://proxy.example.com:3128")
     for name in ("NO_PROXY", "no_proxy"):
@@ -123,5 +123,5 @@ def test_an_unencrypted_key_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatc
         client.admin.get_stats()
 
 
-def test_settings_do_not_show_the_key() -> None:
+def test_settings_repr_hides_the_key() -> None:
     assert KEY not in repr(resolve(KEY, URL))

@@ -1,4 +1,4 @@
-"""The client has a method for every endpoint, and says of each what the API's own description says."""
+"""The client against the API's OpenAPI description: methods, parameters, types of answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torale import Admin, ToraleClient
 
 ROUTES = ROOT / "shared" / "platform" / "src" / "routes.rs"
 ID = "a0000000-0000-4000-8000-000000000001"
-# One value for every argument that there is.
+# A value for every argument of every method.
 ARGUMENTS: dict[str, Any] = {
     "status": "failed",
     "hours": 1,
@@ -33,7 +33,7 @@ METHODS = sorted(name for name in vars(Admin) if not name.startswith("_"))
 
 
 def requests(method: str) -> list[httpx.Request]:
-    """What a method sends when it is given all its arguments."""
+    """The requests of a method that is called with all its arguments."""
     asked = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -54,7 +54,7 @@ def test_every_route_has_a_method() -> None:
     assert sent == set(routes)
 
 
-def test_every_listing_can_be_walked() -> None:
+def test_every_list_has_an_iter_method() -> None:
     lists = [name for name in METHODS if "limit" in signature(getattr(Admin, name)).parameters]
     walks = [name for name in METHODS if name.startswith("iter_")]
     assert walks == [name.replace("get_", "iter_") for name in lists]
@@ -78,14 +78,14 @@ def operation(description: dict[str, Any], method: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_takes_all_that_the_api_takes(description: dict[str, Any], method: str) -> None:
+def test_method_has_all_query_parameters_of_its_endpoint(description: dict[str, Any], method: str) -> None:
     parameters = operation(description, method).get("parameters", [])
     named = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
     assert set(requests(method)[0].url.params) == named
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith("iter_")])
-def test_a_method_returns_all_that_the_api_answers(description: dict[str, Any], method: str) -> None:
+def test_return_type_is_the_schema_of_the_endpoint(description: dict[str, Any], method: str) -> None:
     answer = operation(description, method)["responses"]["200"]["content"]["application/json"]["schema"]
     hint = get_type_hints(getattr(Admin, method))["return"]
     assert difference(hint, answer, description["components"]["schemas"]) is None
@@ -95,7 +95,7 @@ SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", type
 
 
 def difference(hint: Any, schema: dict[str, Any], named: dict[str, Any]) -> str | None:  # noqa: PLR0911
-    """Where a type and a JSON Schema do not say the same."""
+    """The first difference between a type and a JSON Schema."""
     if "$ref" in schema:
         return difference(hint, named[schema["$ref"].rsplit("/", 1)[1]], named)
     if is_typeddict(hint):

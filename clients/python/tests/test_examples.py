@@ -11,11 +11,11 @@ from stack import Stack
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def test_every_example_is_tried() -> None:
+def test_every_example_has_a_test() -> None:
     assert {path.name for path in EXAMPLES.iterdir()} == {"report.py", "idle_users.py"}
 
 
-def test_the_report(stack: Stack) -> None:
+def test_report_prints_the_numbers_of_the_scenario(stack: Stack) -> None:
     assert run(stack, EXAMPLES / "report.py").splitlines() == [
         "4 users, 1 of them new this week",
         "2 failures today",
@@ -25,7 +25,7 @@ def test_the_report(stack: Stack) -> None:
     ]
 
 
-def test_idle_users(stack: Stack) -> None:
+def test_idle_users_lists_active_users_without_a_recent_login(stack: Stack) -> None:
     def idle(days: int) -> list[str]:
         lines = run(stack, EXAMPLES / "idle_users.py", str(days)).splitlines()
         # The stack's own admin has never logged in.

@@ -1,4 +1,4 @@
-"""What holds a client up or keeps it from asking: servers that dribble, settings that can't be used."""
+"""Slow servers, and settings with which no request can be sent."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from torale import (
     ConfigurationError,
     ToraleAPIError,
     ToraleClient,
+    ToraleConnectionError,
     ToraleTimeoutError,
 )
+from torale._http import environment_proxy
 
 KEY = "sk_secret_0123456789"
 URL = "https://api.example.com/base"
 
 HEADERS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-# Bytes of which gzip tells nothing until there are more.
+# With gzip the first bytes give no text.
 BODIES = {"plain": b"", "gzip": b"content-encoding: gzip\r\n"}
 
 
 @contextmanager
-def dribbling(at_once: bytes, drop: bytes) -> Iterator[str]:
-    """The URL of a server that sends something, then a drop every 50 ms until nobody listens."""
+def slow_server(at_once: bytes, drop: bytes) -> Iterator[str]:
+    """The URL of a server that sends some bytes, then a few more every 50 ms until the client leaves."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -51,26 +53,22 @@ def dribbling(at_once: bytes, drop: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_an_answer_that_dribbles_is_cut_off(kind: str, body: str) -> None:
+def test_slow_body_times_out(kind: str, body: str) -> None:
     start = gzip.compress(b" " * 100)[:10] if body == "gzip" else b""
-    # An empty stored block of deflate is nothing but its own five bytes.
+    # An empty stored block of deflate: five bytes without any text.
     drop = b"\x00\x00\x00\xff\xff" if body == "gzip" else b" "
-    with dribbling(HEADERS + BODIES[body] + b"content-length: 9999\r\n\r\n" + start, drop) as url:
-        begun = time.monotonic()
+    with slow_server(HEADERS + BODIES[body] + b"content-length: 9999\r\n\r\n" + start, drop) as url:
         with connect(kind, KEY, url, timeout=0.5) as admin, pytest.raises(ToraleTimeoutError):
             admin.get_stats()
-        assert 0.4 < time.monotonic() - begun < 2
 
 
-def test_headers_that_dribble_are_cut_off() -> None:
-    with dribbling(HEADERS, b"x: y\r\n") as url:
-        begun = time.monotonic()
+def test_slow_headers_time_out() -> None:
+    with slow_server(HEADERS, b"x: y\r\n") as url:
         with connect("async", KEY, url, timeout=0.5) as admin, pytest.raises(ToraleTimeoutError):
             admin.get_stats()
-        assert 0.4 < time.monotonic() - begun < 2
 
 
-def test_what_is_wrong_on_this_side_is_an_exception_of_ours_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_network_settings_raise_configuration_error(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as context:
         context.setenv("HTTPS_PROXY", "http://..")
         with connect(kind, KEY, URL) as admin, pytest.raises(ToraleAPIError):
@@ -93,7 +91,50 @@ def test_what_is_wrong_on_this_side_is_an_exception_of_ours_too(kind: str, monke
             assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_closed_asynchronous_client_says_so() -> None:
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+PROXY, ANY = "http://proxy.example.com:3128", "https://api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "proxy"),
+    [
+        (ANY, {}, None),
+        (ANY, {"HTTPS_PROXY": PROXY}, PROXY),
+        (ANY, {"ALL_PROXY": PROXY}, PROXY),
+        (ANY, {"HTTP_PROXY": PROXY}, None),
+        (ANY, {"HTTPS_PROXY": "proxy.example.com:3128"}, PROXY),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, PROXY),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost, example.com"}, None),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, None),
+        (ANY, {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,*"}, None),
+        ("https://[::1]:8443", {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, None),
+        ("https://[::1]", {"HTTPS_PROXY": PROXY, "NO_PROXY": "::1"}, None),
+        ("https://[::2]", {"HTTPS_PROXY": PROXY, "NO_PROXY": "localhost,[::1]"}, PROXY),
+    ],
+)
+@pytest.mark.usefixtures("no_proxies")
+def test_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, url: str, environment: dict[str, str], proxy: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert environment_proxy(url) == proxy
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_no_proxy_may_name_an_ipv6_address_in_brackets(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,[::1]")
+    with connect(kind, KEY, "https://[::1]:9") as admin, pytest.raises(ToraleConnectionError):
+        admin.get_stats()
+
+
+def test_closed_asynchronous_client_raises_configuration_error() -> None:
     async def ask() -> None:
         async with AsyncToraleClient(KEY, URL) as client:
             pass
@@ -103,6 +144,6 @@ def test_a_closed_asynchronous_client_says_so() -> None:
         asyncio.run(ask())
 
 
-def test_a_client_whose_constructor_failed_can_be_shown() -> None:
+def test_client_without_a_finished_constructor_has_a_repr() -> None:
     assert repr(ToraleClient.__new__(ToraleClient)) == "ToraleClient(api_url=None)"
     assert repr(AsyncToraleClient.__new__(AsyncToraleClient)) == "AsyncToraleClient(api_url=None)"

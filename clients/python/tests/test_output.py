@@ -1,4 +1,4 @@
-"""What `torale-admin` writes, and to what: terminals of any width, pipes, streams that are full or closed."""
+"""The output of `torale-admin`: to terminals of any width, pipes, and streams that are full or closed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from stack import Stack
 from test_cli import Cli, cli, plain  # noqa: F401
 from torale import Admin
 from torale.cli import tables, watching
-from torale.cli.output import now, write
+from torale.cli.output import now, visible, write, write_json
 from torale.types import DeactivationResult
 
 PROGRAM = Path(sys.executable).with_name("torale-admin")
 
 
 @pytest.mark.parametrize("width", [80, 300])
-def test_a_terminal_shows_every_cell_whole_or_folded(
+def test_terminal_shows_every_cell_whole_or_folded(
     plain: Admin,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -43,7 +43,7 @@ def test_a_terminal_shows_every_cell_whole_or_folded(
     failed: DeactivationResult = {
         "user_id": ADA,
         "result": "refused",
-        "detail": "It is not to be done for many reasons",
+        "detail": "There are many reasons against it, one of them long",
     }
     shown = {
         "stats": tables.stats(plain.get_stats()),
@@ -55,7 +55,7 @@ def test_a_terminal_shows_every_cell_whole_or_folded(
         "schedules": tables.schedules(plain.get_temporal_schedules()),
         "audit": tables.audit({"records": cast("Any", trail), "total": 1, "page": 1, "limit": 50}),
         "deactivations": tables.deactivations({"results": [failed]}),
-        "watch": watching.as_table(watching.look(plain)),
+        "watch": watching.as_table(watching.run_check(plain)),
     }
     monkeypatch.setenv("COLUMNS", str(width))
     for name, table in shown.items():
@@ -73,12 +73,61 @@ def test_a_terminal_shows_every_cell_whole_or_folded(
             assert max(cell_len(each) for each in seen.splitlines()) <= width, name
 
 
+@pytest.mark.parametrize(
+    ("char", "shown"),
+    [
+        ("\u200b", r"\u200b"),  # zero width space
+        ("\u00ad", r"\xad"),  # soft hyphen
+        ("\u3164", r"\u3164"),  # Hangul filler
+        ("\U000e0061", r"\U000e0061"),  # tag small letter a
+        ("\u180e", r"\u180e"),  # Mongolian vowel separator
+        ("\u202e", r"\u202e"),  # right-to-left override
+        ("\u2066", r"\u2066"),  # left-to-right isolate
+        ("\u200d", r"\u200d"),  # zero width joiner
+        ("\ufe0f", r"\ufe0f"),  # variation selector
+        ("\u034f", r"\u034f"),  # combining grapheme joiner
+        ("\u2800", r"\u2800"),  # braille blank
+        ("\u00a0", r"\xa0"),  # no-break space
+        ("\x9b", r"\x9b"),  # C1 control
+        ("\x00", r"\x00"),
+        ("\\u200b", r"\\u200b"),  # the text of an escape
+    ],
+)
+def test_emails_that_differ_in_an_invisible_character_look_different(
+    capsys: pytest.CaptureFixture[str], char: str, shown: str
+) -> None:
+    """An email with such a character, and one that it could be taken for."""
+    row: Any = {"id": ADA, "clerk_user_id": "c", "state": "active", "last_login": None}
+    row |= dict.fromkeys(("tasks_count", "active_tasks_count", "executions_24h", "notifications_7d"), 0)
+    row["created_at"] = "2024-01-15T09:00:00Z"
+    emails = ("ada@example.com", f"ad{char}a@example.com")
+    rows: Any = [{**row, "email": email} for email in emails]
+
+    write(tables.users({"users": rows, "total": 2, "page": 1, "limit": 50}))
+
+    cells = [each.split("   ")[1] for each in capsys.readouterr().out.splitlines() if ADA in each]
+    assert cells == ["ada@example.com", f"ad{shown}a@example.com"]
+
+
+def test_blanks_at_the_end_of_a_text_are_shown() -> None:
+    assert visible("  a b ") == r"\x20\x20a b\x20"
+    assert visible(" ") == r"\x20"
+
+
+def test_json_escapes_invisible_characters_and_stays_the_same_json(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    answer = {"email": "ad\u202e\x9b\U000e0061\x7fa »Ω«"}
+    write_json(answer)
+    out = capsysbinary.readouterr().out.decode("utf-8")
+    assert out == '{"email": "ad\\u202e\\u009b\\udb40\\udc61\\u007fa »Ω«"}\n'
+    assert json.loads(out) == answer
+
+
 def letters(shown: str) -> Counter[str]:
-    """What stands in the cells, in whatever order the lines are folded."""
+    """The letters of all cells, however the lines are folded."""
     return Counter(each for each in shown if not each.isspace() and each != "─")
 
 
-def test_a_pipe_has_no_width(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_pipe_has_no_width(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     without = cli("users").out
     for name, value in (("COLUMNS", "40"), ("FORCE_COLOR", "1")):
         monkeypatch.setenv(name, value)
@@ -87,7 +136,7 @@ def test_a_pipe_has_no_width(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
-    """What a command writes to a terminal of 100 columns."""
+    """The output of a command on a terminal of 100 columns."""
     process, terminal = pty.fork()
     if process == 0:
         os.execve(PROGRAM, [str(PROGRAM), *arguments], {**os.environ, **environment})
@@ -100,7 +149,7 @@ def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
     return written.decode()
 
 
-def test_colour_is_for_terminals(stack: Stack) -> None:
+def test_only_terminals_get_colour(stack: Stack) -> None:
     environment = {
         "TORALE_API_KEY": stack.key,
         "TORALE_API_URL": stack.url,
@@ -112,7 +161,7 @@ def test_colour_is_for_terminals(stack: Stack) -> None:
     assert "\x1b" not in on_a_terminal({**environment, "NO_COLOR": "1", "TERM": "dumb"}, "errors")
 
 
-def test_any_encoding_and_a_reader_that_leaves(stack: Stack) -> None:
+def test_any_encoding_and_a_closed_pipe_are_no_errors(stack: Stack) -> None:
     environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url, "PYTHONIOENCODING": "ascii"}
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
@@ -134,7 +183,7 @@ def test_any_encoding_and_a_reader_that_leaves(stack: Stack) -> None:
             assert left.wait(30) == 1, command
 
 
-def test_an_answer_that_cannot_be_written_or_a_question_nobody_can_answer(stack: Stack) -> None:
+def test_unwritable_output_and_missing_input_exit_with_1(stack: Stack) -> None:
     environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url}
 
     def shell(command: str) -> tuple[int, str, str]:
@@ -155,10 +204,10 @@ def test_an_answer_that_cannot_be_written_or_a_question_nobody_can_answer(stack:
     assert shell("queries >&-") == (1, "", "error: there is no standard output\n")
     code, out, err = shell(f"deactivate {ADA} <&-")
     assert (code, out) == (1, "")
-    assert err.endswith("nothing is changed\n")
+    assert err.endswith("nothing was changed\n")
 
 
-def test_each_look_is_written_at_once(stack: Stack) -> None:
+def test_watch_writes_each_check_at_once(stack: Stack) -> None:
     environment = {**os.environ, "TORALE_API_KEY": stack.key, "TORALE_API_URL": stack.url}
     command = [str(PROGRAM), "watch", "--interval", "600"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as loop:

@@ -1,4 +1,4 @@
-"""The dashboard loop: what is pointed out, and what it lives through."""
+"""`torale-admin watch`: alerts, and errors that it survives."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from test_cli import Cli, cli  # noqa: F401
 from torale import AuthenticationError, NotFoundError, ServerError, ToraleClient, UnexpectedResponseError
 from torale.cli import watching
 from torale.cli.output import duration, when
-from torale.cli.watching import THRESHOLDS, Look, watch
+from torale.cli.watching import THRESHOLDS, Check, watch
 
 NAMES = [threshold.name for threshold in THRESHOLDS]
 
 
-def looked(total: int = 100, failed: int = 0, average: int = 0, failed_1h: int = 0, errors_1h: int = 0) -> Look:
-    return Look(
+def check_with(total: int = 100, failed: int = 0, average: int = 0, failed_1h: int = 0, errors_1h: int = 0) -> Check:
+    return Check(
         {
             "users": {"total": 0, "active_30d": 0, "new_7d": 7},
             "tasks": {"total": 0, "active": 0, "paused": 0},
@@ -38,23 +38,23 @@ def looked(total: int = 100, failed: int = 0, average: int = 0, failed_1h: int =
 
 
 @pytest.mark.parametrize(
-    ("look", "alerts"),
+    ("check", "alerts"),
     [
-        (looked(total=0), []),
-        (looked(failed=5, average=10_000, failed_1h=1_000, errors_1h=100), []),
-        (looked(failed=6), ["error_rate"]),
-        (looked(average=10_001), ["avg_duration_ms"]),
-        (looked(failed_1h=1_001), ["failed_executions_1h"]),
-        (looked(errors_1h=101), ["new_errors_1h"]),
-        (looked(failed=100, average=99_999, failed_1h=9_999, errors_1h=9_999), NAMES),
+        (check_with(total=0), []),
+        (check_with(failed=5, average=10_000, failed_1h=1_000, errors_1h=100), []),
+        (check_with(failed=6), ["error_rate"]),
+        (check_with(average=10_001), ["avg_duration_ms"]),
+        (check_with(failed_1h=1_001), ["failed_executions_1h"]),
+        (check_with(errors_1h=101), ["new_errors_1h"]),
+        (check_with(failed=100, average=99_999, failed_1h=9_999, errors_1h=9_999), NAMES),
     ],
 )
-def test_what_is_above_its_threshold_is_pointed_out(look: Look, alerts: list[str]) -> None:
-    assert watching.as_json(look)["alerts"] == alerts
-    assert [threshold.name for threshold in THRESHOLDS if threshold.is_exceeded(look)] == alerts
+def test_values_above_their_threshold_are_alerts(check: Check, alerts: list[str]) -> None:
+    assert watching.as_json(check)["alerts"] == alerts
+    assert [threshold.name for threshold in THRESHOLDS if threshold.is_exceeded(check)] == alerts
 
 
-def test_a_look_at_the_real_platform(cli: Cli) -> None:  # noqa: F811
+def test_check_of_a_real_stack(cli: Cli) -> None:  # noqa: F811
     seen = cli("watch", "--once", "--json").json()
     assert {name: seen[name] for name in (*NAMES, "error_types_1h", "new_users_7d", "alerts")} == {
         "error_rate": 0.4,
@@ -77,7 +77,7 @@ def test_a_look_at_the_real_platform(cli: Cli) -> None:  # noqa: F811
 
 
 class Rounds:
-    """Sleeps that take no time, and end the loop after some."""
+    """Replaces sleep: takes no time, and ends the loop after some rounds."""
 
     def __init__(self, rounds: int) -> None:
         self.slept: list[float] = []
@@ -89,7 +89,7 @@ class Rounds:
             raise KeyboardInterrupt
 
 
-def test_it_goes_on_until_it_is_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_watch_goes_on_until_it_is_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     rounds = Rounds(3)
     monkeypatch.setattr(watching, "sleep", rounds)
     ended = cli("watch", "--interval", "7", "--json")
@@ -99,12 +99,12 @@ def test_it_goes_on_until_it_is_interrupted(cli: Cli, monkeypatch: pytest.Monkey
 
 
 def stub(stats: httpx.Response) -> ToraleClient:
-    """A client of an API that has nothing good to say."""
+    """A client of an API that always gives this answer."""
     transport = httpx.MockTransport(lambda _: stats)
     return ToraleClient("sk_0123456789", "https://api.example.com", transport=transport, max_retries=0)
 
 
-def test_what_passes_by_itself_is_waited_out(
+def test_watch_survives_errors_that_may_pass(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rounds = Rounds(2)
@@ -129,7 +129,7 @@ def test_what_passes_by_itself_is_waited_out(
     ("milliseconds", "written"),
     [(None, "-"), (0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (59_900, "59.9 s"), (125_400, "2 min 5 s")],
 )
-def test_durations_are_told_as_people_do(milliseconds: int | None, written: str) -> None:
+def test_durations(milliseconds: int | None, written: str) -> None:
     assert duration(milliseconds) == written
 
 
@@ -146,5 +146,5 @@ def test_durations_are_told_as_people_do(milliseconds: int | None, written: str)
         ("2026-03-05T09:00:00Z", "2026-03-05 09:00"),
     ],
 )
-def test_times_are_told_as_people_do(time: str | None, written: str) -> None:
+def test_times(time: str | None, written: str) -> None:
     assert when(time, datetime(2026, 3, 1, 12, tzinfo=timezone.utc)) == written

@@ -1,4 +1,4 @@
-//! What the command line may say.
+//! The command line of `cargo dev`.
 
 use std::path::PathBuf;
 
@@ -8,28 +8,28 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev", version)]
 pub struct LocalArguments {
-    /// What to do instead of running the stack.
+    /// A command for a running stack; without one, the stack is run.
     #[command(subcommand)]
     pub command: Option<LocalCommand>,
     /// How to run the stack.
     #[command(flatten)]
     pub run: RunOptions,
-    /// Where the stack listens.
+    /// The ports of the stack.
     #[command(flatten)]
     pub ports: Ports,
 }
 
-/// Commands that talk to a running stack.
+/// Commands for a running stack.
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
     /// Put events on the queue of a running stack and wait until they are projected
     Send {
-        /// One event a line; `-` is standard input
+        /// A file with one event a line; `-` is standard input
         file: PathBuf,
     },
 }
 
-/// The ports, all on loopback.
+/// The ports of the stack, all on loopback.
 #[derive(Debug, Clone, Args)]
 pub struct Ports {
     /// Port of the HTTP API
@@ -49,19 +49,20 @@ pub struct RunOptions {
     /// Build everything optimised: slower to start, much faster to run
     #[arg(long)]
     pub release: bool,
-    /// Take the functions as they were built last, and don't watch the source
+    /// Run the functions as they were last built, without building them or watching the source
     #[arg(long, conflicts_with = "no_functions")]
     pub built: bool,
     /// Keep the store in this folder between runs (the queue stays in memory)
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Seed nothing but the admin and its key
+    /// Seed only the admin and their key
     #[arg(long)]
     pub empty: bool,
     /// The admin's API key, instead of a random one
-    #[arg(long, value_name = "KEY", value_parser = admin_key)]
+    #[arg(long, value_name = "KEY", value_parser = admin_key, num_args = 0..=1, default_missing_value = "")]
     pub admin_key: Option<String>,
-    /// Run store, queue and poller only, for functions that `cargo lambda watch` serves on the HTTP port
+    /// Run store, queue and poller only, for functions that `cargo lambda watch` serves on the HTTP
+    /// port
     #[arg(long, conflicts_with = "release")]
     pub no_functions: bool,
     /// Days of history to seed
@@ -70,28 +71,45 @@ pub struct RunOptions {
     /// Executions to seed; users, tasks and the rest follow from it
     #[arg(long, default_value_t = 2_000)]
     pub executions: u32,
-    /// Another number, another history
+    /// The seed of the random history: another number gives another history
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Messages that the consumer gets at once, at most
+    /// The most messages of one invocation of the consumer
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch_size: u16,
-    /// Seconds to gather a batch
+    /// How long to collect a batch, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub batching_window: u64,
-    /// Consumers at once
+    /// How many processes of the consumer run at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub consumers: u8,
-    /// Processes of each HTTP function, so requests to it at once
+    /// Serve the API below /NAME, as a stage of API Gateway does
+    #[arg(long, value_name = "NAME", value_parser = stage, conflicts_with = "no_functions")]
+    pub stage: Option<String>,
+    /// How many processes of each HTTP function run at once, so how many requests it can handle at
+    /// once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub instances: u8,
 }
 
 fn admin_key(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("the key is empty; is the variable set from which it comes?".to_owned());
+    }
     if torale_domain::access::credentials::has_key_format(text) {
         Ok(text.to_owned())
     } else {
         Err("a key is sk_ and 20 to 197 visible characters".to_owned())
+    }
+}
+
+/// API Gateway's rule for names of stages.
+fn stage(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a stage has 1 to 128 letters, digits, hyphens and underscores".to_owned())
     }
 }
 
@@ -101,12 +119,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn clap_accepts_the_definition() {
         LocalArguments::command().debug_assert();
     }
 
     #[test]
-    fn defaults_are_what_other_tools_rely_on() {
+    fn defaults_are_those_that_other_tools_use() {
         let arguments = LocalArguments::parse_from(["cargo dev"]);
         let ports = arguments.ports;
         assert_eq!((ports.http_port, ports.sqs_port, ports.dynamodb_port), (9000, 4566, 8000));
@@ -114,11 +132,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_its_prefix_is_refused() {
+    fn admin_key_without_its_prefix_is_refused() {
         assert!(LocalArguments::try_parse_from(["cargo dev", "--admin-key", "secret"]).is_err());
         assert!(
             LocalArguments::try_parse_from(["cargo dev", "--admin-key", "sk_test1234test1234test"]).is_ok()
         );
+    }
+
+    #[test]
+    fn empty_admin_key_names_the_unset_variable_as_the_cause() {
+        // `--admin-key "$KEY"`, `--admin-key=$KEY` and `--admin-key $KEY` of a shell without KEY.
+        for arguments in [&["--admin-key", ""][..], &["--admin-key="], &["--admin-key"]] {
+            let all = ["cargo dev"].iter().chain(arguments);
+
+            let error = LocalArguments::try_parse_from(all).unwrap_err().to_string();
+
+            assert!(error.contains("the key is empty; is the variable set from which it comes?"), "{error}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The product's clock, as the local stack writes times.
+//! The product's clock, in the forms in which the local stack writes times.
 
 use chrono::{DateTime, Utc};
 use torale_platform::clock::system;
 
-/// Milliseconds since 1970, as AWS writes times into payloads.
+/// The present time in milliseconds since 1970, the form of times in AWS's payloads.
 #[must_use]
 pub fn now_ms() -> i64 {
     system().millis()

@@ -1,6 +1,5 @@
-//! `cargo dev`: see the library.
+//! The local stack, which `cargo dev` builds and starts: the library has the documentation.
 
-use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -8,20 +7,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use torale_local::args::{LocalArguments, LocalCommand};
 use torale_local::console::Console;
-use torale_local::failure::LocalError;
-use torale_local::{send, stack};
+use torale_local::data::send;
+use torale_local::error::LocalError;
+use torale_local::stack;
 
 fn main() -> ExitCode {
     let arguments = LocalArguments::parse();
     let console = Console::default();
-    // The store runs in this process and blocks its threads while it works.
+    // The store runs in this process and blocks threads.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build();
-    let done = runtime.map_err(LocalError::io("the runtime")).and_then(|runtime| {
-        let done = runtime.block_on(run(arguments, &console));
+    let result = runtime.map_err(LocalError::io("the runtime")).and_then(|runtime| {
+        let result = runtime.block_on(run(arguments, &console));
         runtime.shutdown_background();
-        done
+        result
     });
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.note(format!("error: {error}"));
@@ -32,10 +32,6 @@ fn main() -> ExitCode {
 
 async fn run(arguments: LocalArguments, console: &Console) -> Result<(), LocalError> {
     let LocalArguments { command, run, ports } = arguments;
-    if command.is_none() && run.release && cfg!(debug_assertions) {
-        stack::check_ports(&run, &ports).await?;
-        return Err(become_optimised(console));
-    }
     let stop = CancellationToken::new();
     stop_on_signals(console, &stop)?;
     match command {
@@ -44,8 +40,8 @@ async fn run(arguments: LocalArguments, console: &Console) -> Result<(), LocalEr
     }
 }
 
-/// Ctrl-C, and what a supervisor or a closed terminal sends. A second one ends at once: children are on
-/// their leash.
+/// Stops the stack on Ctrl-C, and on the signals of a supervisor or a closed terminal. A second
+/// signal ends the process at once; its child processes are killed by their leash.
 fn stop_on_signals(console: &Console, stop: &CancellationToken) -> Result<(), LocalError> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut signals = signal(kind).map_err(LocalError::io("signal handler"))?;
@@ -61,14 +57,4 @@ fn stop_on_signals(console: &Console, stop: &CancellationToken) -> Result<(), Lo
         });
     }
     Ok(())
-}
-
-/// Replaces this process by an optimised build of itself: the store runs in it. Returns only if it cannot.
-fn become_optimised(console: &Console) -> LocalError {
-    console.note("building the optimised stack");
-    let error = std::process::Command::new("cargo")
-        .args(["run", "--profile", "fast", "--package", env!("CARGO_PKG_NAME"), "--"])
-        .args(std::env::args_os().skip(1))
-        .exec();
-    LocalError::Io { what: "cargo".to_owned(), source: error }
 }

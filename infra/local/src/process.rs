@@ -1,9 +1,9 @@
 //! Child processes that cannot outlive the stack.
 //!
-//! Each child runs in a process group of its own (so that Ctrl-C reaches the stack only, which then stops
-//! everything in order) and on a *leash*: a pipe that a tiny shell in that group reads. When the pipe
-//! closes, because the stack dropped it or because the stack itself was killed, the shell kills the group.
-//! The shell is a member of the group, so the group's number cannot have been given to somebody else.
+//! Each child runs in a process group of its own, so that Ctrl-C reaches the stack only, which then
+//! stops everything in order. A small shell in that group reads a pipe, the *leash*. When the pipe
+//! closes, because the stack dropped it or was killed, the shell kills the group. As long as the
+//! shell runs, the group's number belongs to no other.
 
 use std::ffi::OsStr;
 use std::process::{ExitStatus, Stdio};
@@ -11,14 +11,15 @@ use std::process::{ExitStatus, Stdio};
 use tokio::process::{ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::LocalError;
+use crate::error::LocalError;
 
 /// Watches the leash (standard input) in the background, then becomes the program.
 const LEASH: &str = r#"exec 3<&0 </dev/null
 ( read -r _ <&3; kill -s KILL -- -$$ ) >/dev/null 2>&1 &
 exec 3<&- "$@""#;
 
-/// A command line whose process will be on a leash; add arguments, environment and pipes as usual.
+/// A command whose process will be on a leash. Arguments, environment and output pipes are added as
+/// usual.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(LEASH).arg("leash").arg(program);
@@ -33,10 +34,10 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts what [`command`] made.
+    /// Starts a command made by [`command`].
     ///
     /// # Errors
-    /// When the operating system cannot start it.
+    /// If the operating system cannot start it.
     pub fn start(mut command: Command) -> std::io::Result<Self> {
         let mut process = command.spawn()?;
         let leash = process.stdin.take();
@@ -51,7 +52,7 @@ impl Child {
     /// Waits until the program ends by itself.
     ///
     /// # Errors
-    /// When the operating system cannot tell.
+    /// If the operating system cannot say.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.process.wait().await
     }
@@ -60,7 +61,7 @@ impl Child {
     pub async fn stop(mut self) {
         drop(self.leash.take());
         if let Err(error) = self.process.wait().await {
-            eprintln!("a child could not be awaited: {error}");
+            eprintln!("cannot wait for a child process: {error}");
         }
     }
 }
@@ -68,7 +69,7 @@ impl Child {
 /// Runs a command to its end, or until the stack is stopped.
 ///
 /// # Errors
-/// When it cannot be started or awaited, or the stack was stopped meanwhile.
+/// If it cannot be started or awaited, or `stop` is cancelled meanwhile.
 pub async fn run(what: &str, command: Command, stop: &CancellationToken) -> Result<ExitStatus, LocalError> {
     let mut child = Child::start(command).map_err(LocalError::io(what))?;
     let status = tokio::select! {
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_program_runs_to_its_end() {
+    async fn run_returns_the_exit_status() {
         let mut exit = command("sh");
         exit.args(["-c", "exit 7"]);
         let status = run("sh", exit, &CancellationToken::new()).await.unwrap();
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stopping_kills_the_program() {
+    async fn stop_kills_the_program() {
         let mut sleep = command("sleep");
         sleep.arg("600");
         let child = Child::start(sleep).unwrap();
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cancelled_run_leaves_nothing_running() {
+    async fn cancelled_run_returns_stopped() {
         let stop = CancellationToken::new();
         stop.cancel();
         let mut sleep = command("sleep");

@@ -1,11 +1,29 @@
-//! What the stack reads from the workspace: folders, and the one list of routes.
+//! The workspace: its folders, and the routes in its manifest.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::failure::LocalError;
-use crate::gateway::Route;
+use crate::error::LocalError;
+
+/// A method and path template that belong to a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// In upper case.
+    pub method: String,
+    /// For example `/admin/users/{id}/deactivate`.
+    pub path: String,
+    /// The function's name.
+    pub function: String,
+}
+
+impl Route {
+    /// A route; the method in any case.
+    #[must_use]
+    pub fn new(method: &str, path: &str, function: &str) -> Self {
+        Self { method: method.to_uppercase(), path: path.to_owned(), function: function.to_owned() }
+    }
+}
 
 /// The folders of the workspace.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,10 +37,10 @@ pub struct Project {
 }
 
 impl Project {
-    /// Asks cargo where the workspace is that the present folder belongs to.
+    /// The workspace of the current folder, as `cargo metadata` says.
     ///
     /// # Errors
-    /// When cargo cannot say.
+    /// If the current folder is in no workspace.
     pub async fn find() -> Result<Self, LocalError> {
         let what = "cargo metadata";
         let output = tokio::process::Command::new("cargo")
@@ -37,16 +55,17 @@ impl Project {
         serde_json::from_slice(&output.stdout).map_err(|error| LocalError::Helper(format!("{what}: {error}")))
     }
 
-    /// The folder of the stack's own files: the Python environment, logs.
+    /// The folder of the stack's own files: the Python environment, logs, the key of the audit
+    /// trail.
     #[must_use]
-    pub fn local(&self) -> PathBuf {
+    pub fn stack_files(&self) -> PathBuf {
         self.target.join("local")
     }
 
     /// Reads the routes from `[workspace.metadata.lambda.watch.router]` of the root manifest.
     ///
     /// # Errors
-    /// When the manifest cannot be read or the table is not as `cargo lambda watch` wants it.
+    /// If the manifest cannot be read, or has no such table in the form of `cargo lambda watch`.
     pub async fn routes(&self) -> Result<Vec<Route>, LocalError> {
         let path = self.root.join("Cargo.toml");
         let text = tokio::fs::read_to_string(&path).await;
@@ -56,7 +75,7 @@ impl Project {
 }
 
 #[derive(Deserialize)]
-struct InvokeTarget {
+struct RouterEntry {
     method: String,
     function: String,
 }
@@ -71,12 +90,12 @@ fn parse_routes(path: &Path, text: &str) -> Result<Vec<Route>, LocalError> {
             .cloned()
             .ok_or_else(|| wrong("[workspace.metadata.lambda.watch.router] is missing".to_owned()))?;
     }
-    let router: std::collections::BTreeMap<String, Vec<InvokeTarget>> =
+    let router: std::collections::BTreeMap<String, Vec<RouterEntry>> =
         table.try_into().map_err(|error| wrong(error.to_string()))?;
     Ok(router
         .into_iter()
-        .flat_map(|(path, targets)| {
-            targets.into_iter().map(move |target| Route::new(&target.method, &path, &target.function))
+        .flat_map(|(path, entries)| {
+            entries.into_iter().map(move |entry| Route::new(&entry.method, &path, &entry.function))
         })
         .collect())
 }
@@ -86,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_come_from_the_router_table() {
+    fn routes_are_read_from_the_router_table() {
         let text = r#"
             [workspace.metadata.lambda.watch.router]
             "/admin/stats" = [{ method = "GET", function = "stats" }]
@@ -103,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_table_is_named() {
+    fn missing_router_table_is_named() {
         let error = parse_routes(Path::new("Cargo.toml"), "[workspace]").unwrap_err();
         assert!(error.to_string().contains("workspace.metadata.lambda.watch.router"), "{error}");
     }

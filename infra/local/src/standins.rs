@@ -1,53 +1,55 @@
-//! Stand-ins for what the commands act on, on loopback: they show what they were told and change nothing.
+//! Stand-ins for Clerk and Temporal, to which the commands go, on loopback. They report each
+//! command and change nothing.
 //!
-//! What they answer is a function, so that tests can have them answer otherwise.
+//! | file | what lives there |
+//! |---|---|
+//! | [`clerk`] | Clerk's Backend API: banning a user |
+//! | [`temporal`] | Temporal's gRPC API: pausing a schedule |
+//!
+//! Their answers are functions, which tests replace. Uses none of the other folders.
 
 pub mod clerk;
+mod server;
 pub mod temporal;
 
-use axum::Router;
-use axum::http::{HeaderMap, header};
 use clerk::ClerkStandin;
 use temporal::TemporalStandin;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_platform::config::{CLERK_API_URL, CLERK_SECRET_KEY, TEMPORAL_ADDRESS};
 
 use crate::console::Console;
-use crate::failure::LocalError;
+use crate::error::LocalError;
 
-/// Both of them, for as long as this lives.
+/// Both stand-ins; they listen until this is dropped.
 pub struct Standins {
     clerk: ClerkStandin,
     temporal: TemporalStandin,
 }
 
 impl Standins {
-    /// Starts stand-ins that do as they are told and say so on the console.
+    /// Starts stand-ins that accept every command and report it on the console.
     ///
     /// # Errors
-    /// When there is no port to listen on.
+    /// If there is no free port.
     pub async fn start(console: &Console) -> Result<Self, LocalError> {
-        let said = console.clone();
-        let clerk = ClerkStandin::start(move |asked| {
-            let (told, answer) = clerk::willing(asked);
-            said.line("clerk", &told);
+        let output = console.clone();
+        let clerk = ClerkStandin::start(move |request| {
+            let (report, answer) = clerk::accept_bans(request);
+            output.line("clerk", &report);
             answer
         });
-        let said = console.clone();
-        let temporal = TemporalStandin::start(move |patch| {
-            said.line("temporal", &format!("schedule {} paused: {}", patch.schedule_id, patch.note));
+        let output = console.clone();
+        let temporal = TemporalStandin::start(move |pause| {
+            output.line("temporal", &format!("schedule {} paused: {}", pause.schedule_id, pause.note));
             temporal::TemporalAnswer::Done
         });
         let (clerk, temporal) = (clerk.await, temporal.await);
-        let failed = LocalError::io;
         Ok(Self {
-            clerk: clerk.map_err(failed("the stand-in for Clerk"))?,
-            temporal: temporal.map_err(failed("the stand-in for Temporal"))?,
+            clerk: clerk.map_err(LocalError::io("the stand-in for Clerk"))?,
+            temporal: temporal.map_err(LocalError::io("the stand-in for Temporal"))?,
         })
     }
 
-    /// The variables that lead the executor of commands to them.
+    /// The variables that lead the command executor to the stand-ins.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -56,31 +58,4 @@ impl Standins {
             (TEMPORAL_ADDRESS, self.temporal.address()),
         ]
     }
-}
-
-/// Something that listens until it is dropped.
-struct Served {
-    address: String,
-    _stop: DropGuard,
-}
-
-impl Served {
-    async fn start(router: Router) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?.to_string();
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            tokio::select! {
-                // It accepts for ever; a connection that fails concerns only its caller.
-                served = axum::serve(listener, router) => drop(served),
-                () = stopped => {}
-            }
-        });
-        Ok(Self { address, _stop: stop.drop_guard() })
-    }
-}
-
-fn authorization(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok().map(str::to_owned)
 }

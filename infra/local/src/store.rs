@@ -1,44 +1,46 @@
-//! The DynamoDB-compatible store: dynoxide, in this process, behind its HTTP port.
+//! The DynamoDB-compatible store: dynoxide, in this process, on a port of its own.
 
 use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::{Select, TimeToLiveSpecification};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use torale_domain::storage::keys::tables;
+use torale_domain::storage::keys;
+use torale_platform::aws::causes;
 use torale_platform::store::tables;
 
 use crate::console::Console;
-use crate::failure::{LocalError, causes};
+use crate::error::LocalError;
 
-/// DynamoDB removes expired items by itself; dynoxide when it is asked.
+/// How often expired items are removed: dynoxide does it on request only.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-fn failure(error: &dyn std::error::Error) -> LocalError {
+fn store_error(error: &dyn std::error::Error) -> LocalError {
     LocalError::Store(causes(error))
 }
 
 /// Opens the database: in memory, or in a file of `folder`.
 ///
 /// # Errors
-/// When the folder or its file cannot be used.
+/// If the folder or its file cannot be used.
 pub fn open(folder: Option<&Path>) -> Result<Database, LocalError> {
-    let Some(folder) = folder else { return Database::memory().map_err(|error| failure(&error)) };
+    let Some(folder) = folder else { return Database::memory().map_err(|error| store_error(&error)) };
     std::fs::create_dir_all(folder).map_err(LocalError::io(folder.display().to_string()))?;
     let path = folder.join("dynamodb.sqlite");
-    let database = Database::new(&path.to_string_lossy()).map_err(|error| failure(&error))?;
-    // One fsync a commit would make the consumer crawl. Only a power cut can tear the file now.
-    database.enable_bulk_loading().map_err(|error| failure(&error))?;
+    let database = Database::new(&path.to_string_lossy()).map_err(|error| store_error(&error))?;
+    // Without an fsync for each commit, which would slow the consumer down. A power cut can damage
+    // the file.
+    database.enable_bulk_loading().map_err(|error| store_error(&error))?;
     Ok(database)
 }
 
-/// Serves the database until `stop`, and sweeps expired items meanwhile.
+/// Serves the database until `stop`, and removes expired items meanwhile.
 pub async fn serve(listener: TcpListener, database: Database, console: Console, stop: CancellationToken) {
-    let sweeping = sweep(database.clone(), console.clone());
+    let sweeping = remove_expired_items(database.clone(), console.clone());
     let stopped = stop.clone().cancelled_owned();
     let serving = dynoxide::server::serve_with_shutdown(listener, database, stopped);
     tokio::select! {
@@ -52,7 +54,7 @@ pub async fn serve(listener: TcpListener, database: Database, console: Console, 
     }
 }
 
-async fn sweep(database: Database, console: Console) {
+async fn remove_expired_items(database: Database, console: Console) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let database = database.clone();
@@ -63,31 +65,35 @@ async fn sweep(database: Database, console: Console) {
     }
 }
 
-/// A client of the store on a loopback port. Any credentials will do.
+/// A client of the store on a loopback port.
 #[must_use]
 pub fn client(port: u16) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+    Client::from_conf(client_config(port).build())
+}
+
+/// The configuration of a client. The store takes any credentials.
+#[must_use]
+pub fn client_config(port: u16) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(format!("http://127.0.0.1:{port}"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
 }
 
-/// Creates the tables that do not exist yet; `true` when there were none before.
+/// Creates the missing tables; returns `true` if there were none before.
 ///
 /// # Errors
-/// When the store refuses.
+/// If the store refuses.
 pub async fn create_tables(client: &Client) -> Result<bool, LocalError> {
-    let listed = client.list_tables().send().await.map_err(|error| failure(&error))?;
+    let listed = client.list_tables().send().await.map_err(|error| store_error(&error))?;
     let existing = listed.table_names();
-    for table in tables() {
+    for table in keys::tables() {
         if existing.iter().any(|name| *name == *table.name) {
             continue;
         }
-        tables::create(client, &table).await.map_err(|error| failure(&error))?;
+        tables::create(client, &table).await.map_err(|error| store_error(&error))?;
         if let Some(attribute) = table.ttl {
             enable_ttl(client, &table.name, attribute).await?;
         }
@@ -100,22 +106,22 @@ async fn enable_ttl(client: &Client, table: &str, attribute: &str) -> Result<(),
     client
         .update_time_to_live()
         .table_name(table)
-        .time_to_live_specification(specification.build().map_err(|error| failure(&error))?)
+        .time_to_live_specification(specification.build().map_err(|error| store_error(&error))?)
         .send()
         .await
-        .map_err(|error| failure(&error))?;
+        .map_err(|error| store_error(&error))?;
     Ok(())
 }
 
-/// How many items a table holds.
+/// Counts the items of a table.
 ///
 /// # Errors
-/// When the store refuses, or nothing listens on its port.
+/// If the store refuses, or nothing listens on its port.
 pub async fn count(client: &Client, table: &str) -> Result<u64, LocalError> {
     let mut pages = client.scan().table_name(table).select(Select::Count).into_paginator().send();
     let mut count = 0;
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| failure(&error))?;
+        let page = page.map_err(|error| store_error(&error))?;
         count += u64::try_from(page.count()).unwrap_or(0);
     }
     Ok(count)
@@ -134,15 +140,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tables_are_created_once() {
+    async fn create_tables_creates_each_table_once() {
         let (client, _stop) = start(None).await;
         assert!(create_tables(&client).await.unwrap());
         assert!(!create_tables(&client).await.unwrap());
-        assert_eq!(count(&client, torale_domain::storage::keys::QUARANTINE_TABLE).await.unwrap(), 0);
+        assert_eq!(count(&client, keys::QUARANTINE_TABLE).await.unwrap(), 0);
     }
 
     #[tokio::test]
-    async fn a_folder_keeps_the_tables() {
+    async fn store_in_a_folder_keeps_its_tables() {
         let folder = std::env::temp_dir().join(format!("torale-local-{}", std::process::id()));
         let (client, stop) = start(Some(&folder)).await;
         assert!(create_tables(&client).await.unwrap());

@@ -1,4 +1,4 @@
-//! The gateway as its clients and its functions see it, over real connections.
+//! The gateway over real connections: its clients on one side, the functions' processes on the other.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::Duration;
@@ -8,23 +8,29 @@ use axum::http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use torale_local::console::Console;
-use torale_local::gateway::{Gateway, Route};
-use torale_local::http;
-use torale_local::runtime::Runtimes;
+use torale_local::functions::runtime::Runtimes;
+use torale_local::gateway::Gateway;
+use torale_local::http_client;
+use torale_local::project::Route;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-struct Running {
+struct RunningGateway {
     port: u16,
     runtimes: Runtimes,
 }
 
-/// A gateway with three routes that ends requests after `timeout`.
-async fn gateway(timeout: Duration) -> Running {
+/// A gateway with some routes whose requests may take `timeout`.
+async fn gateway(timeout: Duration) -> RunningGateway {
+    gateway_with(timeout, |gateway| gateway).await
+}
+
+/// The same, after a change of its settings.
+async fn gateway_with(timeout: Duration, set: impl FnOnce(Gateway) -> Gateway) -> RunningGateway {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let runtimes = Runtimes::default();
-    let gateway = Gateway::new(runtimes.clone(), timeout, Console::default());
+    let gateway = set(Gateway::new(runtimes.clone(), timeout, Console::default()));
     gateway.set_routes(vec![
         Route::new("GET", "/admin/stats", "stats"),
         Route::new("GET", "/admin/users/{id}", "user"),
@@ -32,24 +38,28 @@ async fn gateway(timeout: Duration) -> Running {
         Route::new("GET", "/admin/users/me", "stats"),
     ]);
     tokio::spawn(gateway.serve(listener));
-    Running { port, runtimes }
+    RunningGateway { port, runtimes }
 }
 
-impl Running {
+impl RunningGateway {
     async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
-        http::request(self.port, request, PATIENCE).await.unwrap()
+        http_client::send(self.port, request, TIMEOUT).await.unwrap()
     }
 
     async fn call(&self, method: &str, path: &str) -> Response<Bytes> {
         self.send(Request::builder().method(method).uri(path).body(Bytes::new()).unwrap()).await
     }
 
-    /// One turn of a Lambda runtime: takes an invocation, answers it by `work`.
-    async fn work(&self, name: &str, work: impl FnOnce(Value, &Response<Bytes>) -> (&'static str, String)) {
+    /// Does what a Lambda runtime does once: polls for an invocation and answers it with `respond`.
+    async fn handle_one(
+        &self,
+        name: &str,
+        respond: impl FnOnce(Value, &Response<Bytes>) -> (&'static str, String),
+    ) {
         let next = self.call("GET", &format!("/.rt/{name}/2018-06-01/runtime/invocation/next")).await;
         assert_eq!(next.status(), 200);
         let id = next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned();
-        let (kind, body) = work(serde_json::from_slice(next.body()).unwrap(), &next);
+        let (kind, body) = respond(serde_json::from_slice(next.body()).unwrap(), &next);
         let path = format!("/.rt/{name}/2018-06-01/runtime/invocation/{id}/{kind}");
         self.send(Request::post(path).body(Bytes::from(body)).unwrap()).await;
     }
@@ -64,9 +74,9 @@ fn body(answer: &Response<Bytes>) -> Value {
 }
 
 #[tokio::test]
-async fn a_request_reaches_its_function_and_the_answer_its_client() {
-    let gateway = gateway(PATIENCE).await;
-    let worker = gateway.work("stats", |event, next| {
+async fn request_reaches_its_function_and_the_response_its_client() {
+    let gateway = gateway(TIMEOUT).await;
+    let worker = gateway.handle_one("stats", |event, next| {
         assert!(next.headers()["lambda-runtime-invoked-function-arn"].to_str().unwrap().ends_with(":stats"));
         assert_eq!(event["version"], "2.0");
         assert_eq!(event["routeKey"], "GET /admin/stats");
@@ -78,19 +88,19 @@ async fn a_request_reaches_its_function_and_the_answer_its_client() {
 }
 
 #[tokio::test]
-async fn path_parameters_are_decoded_and_literal_paths_go_first() {
-    let gateway = gateway(PATIENCE).await;
-    let worker = gateway.work("user", |event, _| ok(&event["pathParameters"]));
+async fn path_parameters_are_decoded_and_literal_paths_precede_templates() {
+    let gateway = gateway(TIMEOUT).await;
+    let worker = gateway.handle_one("user", |event, _| ok(&event["pathParameters"]));
     let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/users/a%2Fb%20c"), worker);
     assert_eq!(body(&answer), json!({ "id": "a/b c" }));
-    let worker = gateway.work("stats", |event, _| ok(&event["routeKey"]));
+    let worker = gateway.handle_one("stats", |event, _| ok(&event["routeKey"]));
     let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/users/me"), worker);
     assert_eq!(body(&answer), "GET /admin/users/me");
 }
 
 #[tokio::test]
-async fn unknown_paths_and_wrong_methods_are_refused_by_the_contract() {
-    let gateway = gateway(PATIENCE).await;
+async fn unknown_path_is_404_and_wrong_method_405_in_the_form_of_the_contract() {
+    let gateway = gateway(TIMEOUT).await;
     for path in ["/", "/admin", "/admin/stats/", "/admin/users/", "/admin/users/1/2", "/.rt/x"] {
         let answer = gateway.call("GET", path).await;
         assert_eq!(
@@ -116,11 +126,11 @@ async fn unknown_paths_and_wrong_methods_are_refused_by_the_contract() {
 }
 
 #[tokio::test]
-async fn a_failed_function_is_an_internal_server_error() {
-    let gateway = gateway(PATIENCE).await;
+async fn failed_function_is_an_internal_server_error() {
+    let gateway = gateway(TIMEOUT).await;
     let answers: [(&str, &str); 2] = [("error", r#"{"errorMessage":"secret"}"#), ("response", "no json")];
     for (kind, text) in answers {
-        let worker = gateway.work("stats", |_, _| (kind, text.to_owned()));
+        let worker = gateway.handle_one("stats", |_, _| (kind, text.to_owned()));
         let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
         assert_eq!(answer.status(), 500);
         assert_eq!(body(&answer), json!({ "message": "Internal Server Error" }));
@@ -128,8 +138,8 @@ async fn a_failed_function_is_an_internal_server_error() {
 }
 
 #[tokio::test]
-async fn a_process_that_ends_fails_its_request_at_once() {
-    let gateway = gateway(PATIENCE).await;
+async fn process_that_ends_fails_its_request() {
+    let gateway = gateway(TIMEOUT).await;
     drop(gateway.runtimes.register("stats", "7"));
     let crash = async {
         gateway.call("GET", "/.rt/stats:7/2018-06-01/runtime/invocation/next").await;
@@ -143,9 +153,9 @@ async fn a_process_that_ends_fails_its_request_at_once() {
 }
 
 #[tokio::test]
-async fn a_process_that_never_came_up_fails_what_waits() {
-    let gateway = gateway(PATIENCE).await;
-    // The request may come before or after any single crash; one of a series meets it.
+async fn process_that_never_polled_fails_queued_requests() {
+    let gateway = gateway(TIMEOUT).await;
+    // The request may come before or after any single crash, so there is a series of them.
     let crashes = async {
         loop {
             drop(gateway.runtimes.register("stats", "7"));
@@ -164,13 +174,13 @@ async fn a_process_that_never_came_up_fails_what_waits() {
 }
 
 #[tokio::test]
-async fn a_function_without_an_answer_is_unavailable_and_its_process_is_replaced() {
+async fn request_that_times_out_is_503_and_its_process_is_replaced() {
     let gateway = gateway(Duration::from_millis(200)).await;
     let instance = gateway.runtimes.register("stats", "7");
     let hang = gateway.call("GET", "/.rt/stats:7/2018-06-01/runtime/invocation/next");
     let (answer, next) = tokio::join!(gateway.call("GET", "/admin/stats"), hang);
     assert_eq!((answer.status().as_u16(), body(&answer)), (503, json!({ "message": "Service Unavailable" })));
-    tokio::time::timeout(PATIENCE, instance.evicted()).await.unwrap();
+    tokio::time::timeout(TIMEOUT, instance.timed_out()).await.unwrap();
     // Its late answer is refused.
     let id = next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap();
     let late = format!("/.rt/stats:7/2018-06-01/runtime/invocation/{id}/response");
@@ -178,13 +188,13 @@ async fn a_function_without_an_answer_is_unavailable_and_its_process_is_replaced
 }
 
 #[tokio::test]
-async fn the_deadline_is_the_end_of_the_request() {
-    let gateway = gateway(PATIENCE).await;
+async fn deadline_is_the_timeout_of_the_request() {
+    let gateway = gateway(TIMEOUT).await;
     let before = torale_local::clock::now_ms();
-    let worker = gateway.work("stats", |_, next| {
+    let worker = gateway.handle_one("stats", |_, next| {
         let deadline: i64 = next.headers()["lambda-runtime-deadline-ms"].to_str().unwrap().parse().unwrap();
-        let patience = i64::try_from(PATIENCE.as_millis()).unwrap();
-        assert!((before + patience..=torale_local::clock::now_ms() + patience).contains(&deadline));
+        let timeout = i64::try_from(TIMEOUT.as_millis()).unwrap();
+        assert!((before + timeout..=torale_local::clock::now_ms() + timeout).contains(&deadline));
         ok(&Value::Null)
     });
     let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
@@ -192,15 +202,15 @@ async fn the_deadline_is_the_end_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_retired_process_gets_no_more_work() {
-    let gateway = gateway(PATIENCE).await;
+async fn retired_process_receives_no_more_invocations() {
+    let gateway = gateway(TIMEOUT).await;
     drop(gateway.runtimes.register("stats", "old"));
     let mut old = std::pin::pin!(gateway.call("GET", "/.rt/stats:old/2018-06-01/runtime/invocation/next"));
-    let retire = gateway.runtimes.retire("stats", "old", PATIENCE);
-    tokio::select! { biased; _ = &mut old => unreachable!("there is no work yet"), () = retire => {} }
-    let worker = gateway.work("stats", |_, _| ok(&json!("new")));
+    let retire = gateway.runtimes.retire("stats", "old", TIMEOUT);
+    tokio::select! { biased; _ = &mut old => unreachable!("there is no invocation yet"), () = retire => {} }
+    let worker = gateway.handle_one("stats", |_, _| ok(&json!("new")));
     tokio::select! {
-        _ = &mut old => unreachable!("the old process got work"),
+        _ = &mut old => unreachable!("the old process received an invocation"),
         (answer, ()) = async { tokio::join!(gateway.call("GET", "/admin/stats"), worker) } => {
             assert_eq!(body(&answer), "new");
         }
@@ -208,8 +218,8 @@ async fn a_retired_process_gets_no_more_work() {
 }
 
 #[tokio::test]
-async fn too_large_bodies_are_refused_both_ways() {
-    let gateway = gateway(PATIENCE).await;
+async fn too_large_requests_and_results_are_refused() {
+    let gateway = gateway(TIMEOUT).await;
     let request = Request::delete("/admin/users/1").header("content-type", "text/plain");
     let answer = gateway.send(request.body(Bytes::from("x".repeat(7 * 1024 * 1024))).unwrap()).await;
     assert_eq!(
@@ -217,25 +227,84 @@ async fn too_large_bodies_are_refused_both_ways() {
         (413, json!({ "message": "Request Entity Too Large" }))
     );
     let large = json!({ "statusCode": 200, "body": "x".repeat(6 * 1024 * 1024 + 200 * 1024) }).to_string();
-    let worker = gateway.work("stats", |_, _| ("response", large));
+    let worker = gateway.handle_one("stats", |_, _| ("response", large));
     let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
     assert_eq!(answer.status(), 500);
 }
 
 #[tokio::test]
-async fn functions_can_be_invoked_directly() {
-    let gateway = gateway(PATIENCE).await;
+async fn function_is_invoked_directly() {
+    let gateway = gateway(TIMEOUT).await;
     let path = "/2015-03-31/functions/stats/invocations";
     let invoke = gateway.send(Request::post(path).body(Bytes::from("[1]")).unwrap());
     let (answer, ()) =
-        tokio::join!(invoke, gateway.work("stats", |event, _| ("response", event.to_string())));
+        tokio::join!(invoke, gateway.handle_one("stats", |event, _| ("response", event.to_string())));
     assert_eq!(body(&answer), json!([1]));
     let failed = r#"{"errorMessage":"no"}"#;
-    let work = gateway.work("stats", |_, _| ("error", failed.to_owned()));
+    let work = gateway.handle_one("stats", |_, _| ("error", failed.to_owned()));
     let (answer, ()) = tokio::join!(gateway.call("POST", path), work);
     assert_eq!(
         (answer.status().as_u16(), answer.headers()["x-amz-function-error"].clone()),
         (200, "Unhandled".parse().unwrap())
     );
     assert_eq!(gateway.call("POST", "/2015-03-31/functions/nobody/invocations").await.status(), 404);
+}
+
+/// The request that a function's HTTP library makes of an event.
+fn as_function_sees_it(event: &Value) -> lambda_http::Request {
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn host_header_has_no_effect_on_path_and_query() {
+    let gateway = gateway(TIMEOUT).await;
+    let hosts =
+        ["", " ", "a b", "[::1", "x:99999999", "x?limit=7&y=", "x/admin/users/other?", "\u{fc}", "x#", "@"];
+    for host in hosts {
+        let request = Request::get("/admin/users/me?limit=1").header("host", host.as_bytes());
+        let answer = gateway.send(request.body(Bytes::new()).unwrap());
+
+        let worker = gateway.handle_one("stats", |event, _| {
+            assert_eq!(event["headers"]["host"], event["requestContext"]["domainName"], "{host:?}");
+            let seen = as_function_sees_it(&event);
+            ok(&json!([seen.uri().path(), seen.uri().query()]))
+        });
+        let (answer, ()) = tokio::join!(answer, worker);
+
+        assert_eq!(
+            (answer.status().as_u16(), body(&answer)),
+            (200, json!(["/admin/users/me", "limit=1"])),
+            "{host:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn percent_encoded_user_id_reaches_the_function_decoded() {
+    let gateway = gateway(TIMEOUT).await;
+    let path = "/admin/users/22222222%2D0000-4000-8000%2d000000000001";
+
+    let worker =
+        gateway.handle_one("user", |event, _| ok(&json!([event["pathParameters"], event["rawPath"]])));
+    let (answer, ()) = tokio::join!(gateway.call("GET", path), worker);
+
+    let id = "22222222-0000-4000-8000-000000000001";
+    assert_eq!(body(&answer), json!([{ "id": id }, format!("/admin/users/{id}")]));
+}
+
+#[tokio::test]
+async fn stage_is_part_of_the_path_but_not_of_the_route() {
+    let gateway = gateway_with(TIMEOUT, |gateway| gateway.with_stage("prod")).await;
+
+    let worker = gateway.handle_one("user", |event, _| {
+        let context = &event["requestContext"];
+        ok(&json!([event["routeKey"], event["pathParameters"], event["rawPath"], context["stage"]]))
+    });
+    let (answer, ()) = tokio::join!(gateway.call("GET", "/prod/admin/users/1"), worker);
+
+    let expected = json!(["GET /admin/users/{id}", { "id": "1" }, "/prod/admin/users/1", "prod"]);
+    assert_eq!(body(&answer), expected);
+    for path in ["/admin/users/1", "/prod", "/production/admin/users/1", "/test/admin/users/1"] {
+        assert_eq!(gateway.call("GET", path).await.status(), 404, "{path}");
+    }
 }

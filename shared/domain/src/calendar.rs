@@ -7,6 +7,8 @@
 //! | read the interval of `@every` | `interval` |
 //! | find the zone, turn clock readings into instants | `zone` |
 //! | find the next reading of the clock that matches | `search` |
+//!
+//! May use: [`values`](crate::values).
 
 mod expression;
 mod fields;
@@ -17,7 +19,7 @@ mod tests;
 mod zone;
 
 use crate::values::time::Timestamp;
-use expression::Expression;
+use expression::CronExpression;
 use fields::Fields;
 use interval::Interval;
 use zone::Zone;
@@ -53,7 +55,7 @@ impl Calendar {
     /// Reads a cron string and the name of a time zone, empty for UTC; `None` if Temporal refuses
     /// either of them.
     pub fn read(cron: &str, timezone: &str) -> Option<Self> {
-        let Expression { times, zone } = Expression::read(cron)?;
+        let CronExpression { times, zone } = CronExpression::read(cron)?;
         let zone = match (zone, timezone) {
             ("", given) | (given, "") => given,
             (one, other) if one == other => one,

@@ -11,7 +11,7 @@
 //!
 //! May use: [`values`](crate::values), [`storage`](crate::storage), [`entities`](crate::entities),
 //! [`projections`](crate::projections), [`requests`](crate::requests), [`audit`](crate::audit),
-//! [`cron`](crate::cron).
+//! [`calendar`](crate::calendar).
 
 pub mod audit;
 mod entities;

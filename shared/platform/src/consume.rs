@@ -23,12 +23,14 @@ use crate::config::WRITING_TIME;
 use crate::store::log::LogEntry;
 use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError, Usage};
 use batch::{Batch, EntityBatch};
+use commit::CommitReport;
 use futures::stream::{self, StreamExt};
 use project::project;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use tokio::time::{Duration, Instant};
-use torale_domain::events::Event;
+use torale_domain::events::{Bounded, Event, QuarantineReason};
+use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 
@@ -91,13 +93,24 @@ impl Consumer {
             traces: batch.traces.values().map(|trace| trace.trace_id().to_owned()).take(TRACES).collect(),
             ..BatchOutcome::default()
         };
-        let mut failed = self.make_durable(&batch, now, deadline, usage).await;
+        let mut failed = self.make_durable(&batch.logged, &batch.quarantined, now, deadline, usage).await;
         let durable = |entity: &EntityBatch| entity.messages.iter().all(|index| !failed.contains(index));
         let entities: Vec<EntityBatch> = batch.entities.into_values().filter(durable).collect();
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
                 let step = Projection { pointer, entities, traces: &batch.traces, deadline, usage };
-                failed.extend(self.project(step, now, &mut outcome).await);
+                let report = self.project(step, now, &mut outcome).await;
+                failed.extend(report.failed);
+                // They are in the log, and in no projection: in quarantine as well, they are seen.
+                let unwritable: Vec<_> = report
+                    .unwritable
+                    .into_iter()
+                    .filter_map(|(index, reason)| Some((index, messages.get(index)?, reason)))
+                    .collect();
+                if let Some((.., reason)) = unwritable.first() {
+                    *outcome.quarantined.entry(reason.code()).or_default() += count(unwritable.len());
+                }
+                failed.extend(self.make_durable(&[], &unwritable, now, deadline, usage).await);
             }
             Err(error) => {
                 tracing::error!(%error, "the live generation can't be read");
@@ -113,16 +126,16 @@ impl Consumer {
     /// messages for which this failed.
     async fn make_durable(
         &self,
-        batch: &Batch<'_>,
+        logged: &[(usize, LogEntry<'_>)],
+        quarantined: &[(usize, &QueueMessage, QuarantineReason)],
         now: Timestamp,
         deadline: Instant,
         usage: &Usage,
     ) -> BTreeSet<usize> {
-        let (indexes, logged): (Vec<usize>, Vec<LogEntry<'_>>) = batch.logged.iter().copied().unzip();
+        let (indexes, logged): (Vec<usize>, Vec<LogEntry<'_>>) = logged.iter().copied().unzip();
         let writer = clock::unique();
         let append = in_time(deadline, self.store.append(&logged, now, &writer, usage));
-        let quarantine: Vec<_> = batch
-            .quarantined
+        let quarantine: Vec<_> = quarantined
             .iter()
             .map(|(index, message, reason)| async move {
                 tracing::warn!(message_id = message.id, code = reason.code(), "message set aside");
@@ -147,19 +160,19 @@ impl Consumer {
         step: Projection<'_>,
         now: Timestamp,
         outcome: &mut BatchOutcome,
-    ) -> BTreeSet<usize> {
+    ) -> ProjectionFailures {
         let Projection { pointer, entities, traces, deadline, usage } = step;
         let resumed = late::resumed(&entities, traces);
-        let mut failed = BTreeSet::new();
+        let mut failures = ProjectionFailures::default();
         // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of the
         // time. What fails there comes again, and the live generation is written all the same.
         if let Some(shadow) = &pointer.shadow {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let report = project(&self.store, &shadow.generation, entities.clone(), half, usage).await;
-            failed.extend(report.failed);
+            failures.add(&report);
         }
         let report = project(&self.store, &pointer.live, entities, deadline, usage).await;
-        failed.extend(report.failed);
+        failures.add(&report);
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;
@@ -168,10 +181,10 @@ impl Consumer {
             Ok(entries) => outcome.late_entries = entries,
             Err(error) => {
                 tracing::error!(%error, "the late rule could not be applied");
-                failed.extend(resumed.iter().flat_map(|resource| resource.messages.iter().copied()));
+                failures.failed.extend(resumed.iter().flat_map(|resource| resource.messages.iter().copied()));
             }
         }
-        failed
+        failures
     }
 }
 
@@ -184,16 +197,50 @@ struct Projection<'a> {
     usage: &'a Usage,
 }
 
-/// Folds events of the log into a generation, as a consumer does. Returns whether all of them are in it.
+/// The messages whose events are not in every generation.
+#[derive(Debug, Default)]
+struct ProjectionFailures {
+    /// Those that must come again.
+    failed: BTreeSet<usize>,
+    /// Those of entities that can never be written.
+    unwritable: BTreeMap<usize, QuarantineReason>,
+}
+
+impl ProjectionFailures {
+    fn add(&mut self, report: &CommitReport) {
+        self.failed.extend(&report.failed);
+        for (entity, reason) in &report.unwritable {
+            let reason = QuarantineReason::Unwritable(reason.clone());
+            self.unwritable.extend(entity.messages.iter().map(|message| (*message, reason.clone())));
+        }
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// What came of folding events of the log into a generation.
+#[derive(Debug, Default)]
+pub struct CaughtUp {
+    /// Whether all events are in it, but for those of entities that can never be written.
+    pub complete: bool,
+    /// The entities that can never be written, with the reason.
+    pub unwritable: Vec<(EntityKey, Bounded)>,
+}
+
+/// Folds events of the log into a generation, as a consumer does.
 pub async fn catch_up(
     store: &Store,
     generation: &Generation,
     events: Vec<Event>,
     deadline: Instant,
     usage: &Usage,
-) -> bool {
+) -> CaughtUp {
     let entities = batch::by_entity(events);
-    project(store, generation, entities, deadline, usage).await.failed.is_empty()
+    let report = project(store, generation, entities, deadline, usage).await;
+    let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));
+    CaughtUp { complete: report.failed.is_empty(), unwritable: unwritable.collect() }
 }
 
 /// Abandons a call of the store at the deadline.

@@ -29,7 +29,7 @@ use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
 use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
-use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus};
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
 use torale_domain::events::clerk;
@@ -87,12 +87,18 @@ pub(crate) struct CredentialLookup {
 #[derive(Debug)]
 pub(crate) struct Rejection {
     pub(crate) error: AdminError,
-    pub(crate) caller: Option<CallerIdentity>,
+    pub(crate) caller: Option<Box<CallerIdentity>>,
+}
+
+impl Rejection {
+    fn new(error: impl Into<AdminError>, caller: Option<CallerIdentity>) -> Self {
+        Self { error: error.into(), caller: caller.map(Box::new) }
+    }
 }
 
 impl From<AdminError> for Rejection {
     fn from(error: AdminError) -> Self {
-        Self { error, caller: None }
+        Self::new(error, None)
     }
 }
 
@@ -144,8 +150,7 @@ impl VerifiedCredentials {
 
     /// Whose the credentials are, by the rows of their partition.
     fn owner(&self, rows: &[Item]) -> Result<(UserId, CallerIdentity), Rejection> {
-        let unreadable =
-            |corrupt: Corrupt| Rejection { error: StoreError::from(corrupt).into(), caller: self.caller() };
+        let unreadable = |corrupt: Corrupt| Rejection::new(StoreError::from(corrupt), self.caller());
         match self {
             Self::Key(_) => {
                 let owner = credentials::key_owner(rows).map_err(unreadable)?;
@@ -155,7 +160,7 @@ impl VerifiedCredentials {
                 let principal = Principal { user_id, key_id, ..Principal::default() };
                 let caller = CallerIdentity { method: AuthMethod::ApiKey, principal };
                 if owner.revoked {
-                    return Err(Rejection { error: invalid, caller: Some(caller) });
+                    return Err(Rejection::new(invalid, Some(caller)));
                 }
                 Ok((owner.user_id, caller))
             }
@@ -234,7 +239,7 @@ impl Identity {
         credentials: VerifiedCredentials,
     ) -> Result<CredentialLookup, Rejection> {
         let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_pk())).await;
-        let (rows, generation) = rows.map_err(|error| Rejection { error, caller: credentials.caller() })?;
+        let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
         let (user_id, caller) = credentials.owner(&rows)?;
         Ok(CredentialLookup { credentials, user_id, caller, generation })
     }
@@ -259,13 +264,11 @@ impl Identity {
             RateLimitDecision::Open(status) | RateLimitDecision::Full { status, .. } => Some(*status),
             RateLimitDecision::Unprepared => None,
         };
-        let authorised = self.authorise(&lookup.credentials, caller);
-        let verdict = match (guarded(auth.deadline, authorised).await, decision) {
-            (Err(error), _) => Err(error),
-            (Ok(()), RateLimitDecision::Full { retry_after, .. }) => {
-                Err(AdminError::RateLimited { retry_after })
-            }
-            (Ok(()), RateLimitDecision::Open(_) | RateLimitDecision::Unprepared) => Ok(()),
+        // Whoever is authenticated is limited, an admin or not: 429 comes before 403.
+        let verdict = if let RateLimitDecision::Full { opens_at, .. } = decision {
+            Err(AdminError::RateLimited { retry_after: retry_after(opens_at, auth.now) })
+        } else {
+            guarded(auth.deadline, self.authorise(&lookup.credentials, caller)).await
         };
         Admission { caller: identity, authenticated: true, rate_limit, verdict }
     }

@@ -3,7 +3,7 @@
 use crate::store::{Store, StoreError, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits};
+use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, RateLimits, retry_after};
 use torale_domain::values::ids::UserId;
 use torale_domain::values::time::Timestamp;
 
@@ -20,17 +20,16 @@ pub(crate) struct Limiter {
 /// What an instance remembers of a user.
 #[derive(Debug, Clone, Default)]
 struct UserMemory {
-    /// The last refusal and when it ends. Until then, further requests are refused without a call of the store.
+    /// The last refusal and when the window opens. Until then, further requests are refused without a call of the store.
     refused: Option<(RateLimitStatus, Timestamp)>,
     /// Marks in the user's item that the next write can remove.
     stale: Vec<String>,
 }
 
 impl UserMemory {
-    /// The state of the user's limits and the seconds until the window opens, while a refusal holds.
-    fn refusal(&self, now: Timestamp) -> Option<(RateLimitStatus, i64)> {
-        let (status, until) = self.refused.filter(|(_, until)| now < *until)?;
-        Some((status, (until.millis() - now.millis() + 999).div_euclid(1000)))
+    /// The state of the user's limits and when the window opens, while a refusal holds.
+    fn refusal(&self, now: Timestamp) -> Option<(RateLimitStatus, Timestamp)> {
+        self.refused.filter(|(_, opens_at)| now < *opens_at)
     }
 }
 
@@ -42,7 +41,7 @@ impl Limiter {
 
     /// The seconds until the window opens, of a user who is remembered to be over a limit.
     pub(crate) fn remembered_refusal(&self, user: UserId, now: Timestamp) -> Option<i64> {
-        self.users().get(&user)?.refusal(now).map(|(_, retry_after)| retry_after)
+        self.users().get(&user)?.refusal(now).map(|(_, opens_at)| retry_after(opens_at, now))
     }
 
     /// Counts a request, unless its user is remembered to be over a limit: at most one write that is not retried.
@@ -54,14 +53,14 @@ impl Limiter {
         usage: &Usage,
     ) -> Result<RateLimitDecision, StoreError> {
         let memory = self.users().get(&user).cloned().unwrap_or_default();
-        if let Some((standing, retry_after)) = memory.refusal(now) {
-            return Ok(RateLimitDecision::Full { status: standing, retry_after });
+        if let Some((status, opens_at)) = memory.refusal(now) {
+            return Ok(RateLimitDecision::Full { status, opens_at });
         }
         // Forgotten first: if the write fails, nothing is remembered that could make the next one fail too.
         self.users().remove(&user);
         let counted = store.count_request(&self.limits, user, now, &memory.stale, usage).await?;
         let refused = match counted.decision {
-            RateLimitDecision::Full { status, retry_after } => Some((status, now.plus(retry_after * 1000))),
+            RateLimitDecision::Full { status, opens_at } => Some((status, opens_at)),
             RateLimitDecision::Open(_) | RateLimitDecision::Unprepared => None,
         };
         let mut users = self.users();

@@ -83,7 +83,7 @@ impl<'a> Relay<'a> {
                         tracing::error!(%error, "an outbox entry can't be read");
                         report.failed += 1;
                         report.unreadable += 1;
-                        after = Some(Key { pk: error.pk, sk: error.sk });
+                        after = Some(Key::stored(error.pk, error.sk));
                         continue;
                     }
                 };

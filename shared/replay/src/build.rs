@@ -6,7 +6,7 @@ mod sink;
 mod unit;
 
 use crate::{Replay, ReplayError, StopSignal};
-pub use memory::build_in_memory;
+pub use memory::{InMemoryBuild, build_in_memory};
 use sink::StoreSink;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;

@@ -4,7 +4,7 @@
 //! in the same way in two passes is a difference; one that has changed between them is in motion,
 //! and reported as such.
 
-use crate::build::build_in_memory;
+use crate::build::{InMemoryBuild, build_in_memory};
 use crate::{Replay, ReplayError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -49,12 +49,14 @@ pub struct Comparison {
     /// True if there may be more differences than these: there were too many to compare all of
     /// them item by item.
     pub more: bool,
+    /// Items of entities that can't be written: left out of the one side, they may be in the other.
+    pub known: Vec<Difference>,
     /// The counts of the log, if it was read.
     pub tally: Tally,
 }
 
 impl Comparison {
-    /// True if nothing differs.
+    /// True if nothing differs but what is known to.
     pub fn is_equal(&self) -> bool {
         self.differences.is_empty() && !self.more
     }
@@ -101,14 +103,15 @@ impl Replay {
         pause: Duration,
         mut meanwhile: impl FnMut() -> M,
     ) -> Result<Comparison, ReplayError> {
-        let (mut buckets, mut comparison) = self.buckets(expected, found).await?;
+        let (mut buckets, mut comparison, mut left_out) = self.buckets(expected, found).await?;
         let fitting = u64::from(BUCKETS) * ITEMS / comparison.expected.0.max(comparison.found.0).max(1);
         let fitting = usize::try_from(fitting.max(1)).unwrap_or(1);
         if buckets.len() > fitting {
             // Some may differ only because events arrived between reading the one and the other.
             meanwhile().await?;
-            let again = self.buckets(expected, found).await?.0;
-            buckets.retain(|bucket| again.contains(bucket));
+            let again = self.buckets(expected, found).await?;
+            buckets.retain(|bucket| again.0.contains(bucket));
+            left_out.extend(again.2);
         }
         comparison.more = buckets.len() > fitting;
         buckets = buckets.into_iter().take(fitting).collect();
@@ -124,8 +127,9 @@ impl Replay {
             }
             // The table is read before the log: then nothing can be in the table that the log does
             // not say.
-            let is = self.items(Expected::Table(found), &buckets).await?;
-            let should = self.items(expected, &buckets).await?;
+            let (is, _) = self.items(Expected::Table(found), &buckets).await?;
+            let (should, without) = self.items(expected, &buckets).await?;
+            left_out.extend(without);
             let now = before.then(differences(should, is));
             buckets = now.all.keys().map(bucket).collect();
             comparison.in_motion = now.all.len() - now.unchanged.len();
@@ -137,24 +141,28 @@ impl Replay {
                 break;
             }
         }
+        let differences = std::mem::take(&mut comparison.differences).into_iter();
+        (comparison.known, comparison.differences) = differences.partition(|one| left_out.contains(&one.key));
         Ok(comparison)
     }
 
-    /// The buckets that differ, and the counts and digests of all items.
+    /// The buckets that differ, the counts and digests of all items, and the entities that are
+    /// known to be left out.
     async fn buckets(
         &self,
         expected: Expected<'_>,
         found: &Generation,
-    ) -> Result<(BTreeSet<u32>, Comparison), ReplayError> {
-        let (is, _) = self.fingerprint(Expected::Table(found)).await?;
-        let (should, tally) = self.fingerprint(expected).await?;
+    ) -> Result<(BTreeSet<u32>, Comparison, BTreeSet<Key>), ReplayError> {
+        let (is, of_table) = self.fingerprint(Expected::Table(found)).await?;
+        let (should, InMemoryBuild { tally, mut left_out }) = self.fingerprint(expected).await?;
+        left_out.extend(of_table.left_out);
         let comparison = Comparison {
             expected: (should.items(), should.digest()),
             found: (is.items(), is.digest()),
             tally,
             ..Comparison::default()
         };
-        Ok((should.differing(&is).into_iter().collect(), comparison))
+        Ok((should.differing(&is).into_iter().collect(), comparison, left_out))
     }
 
     /// Repairs a generation: items that differ are replaced by what the log says, until none does.
@@ -208,33 +216,34 @@ impl Replay {
         }
     }
 
-    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, Tally), ReplayError> {
+    async fn fingerprint(&self, of: Expected<'_>) -> Result<(Fingerprint, InMemoryBuild), ReplayError> {
         let all = Mutex::new(Fingerprint::default());
-        let tally = self
+        let build = self
             .each(of, |items| {
                 let mut part = Fingerprint::default();
                 items.iter().for_each(|item| part.add(item));
                 all.lock().unwrap_or_else(PoisonError::into_inner).merge(&part);
             })
             .await?;
-        Ok((all.into_inner().unwrap_or_else(PoisonError::into_inner), tally))
+        Ok((all.into_inner().unwrap_or_else(PoisonError::into_inner), build))
     }
 
-    /// The items in some buckets.
+    /// The items in some buckets, and the entities that were left out of them.
     async fn items(
         &self,
         of: Expected<'_>,
         buckets: &BTreeSet<u32>,
-    ) -> Result<BTreeMap<Key, Attributes>, ReplayError> {
+    ) -> Result<(BTreeMap<Key, Attributes>, BTreeSet<Key>), ReplayError> {
         let all = Mutex::new(BTreeMap::new());
         let wanted = |item: &Item| buckets.contains(&bucket(&item.key));
-        self.each(of, |items| {
-            let wanted = items.into_iter().filter(|item| wanted(item));
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(wanted.map(|item| (item.key, item.attributes)));
-        })
-        .await?;
-        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let build = self
+            .each(of, |items| {
+                let wanted = items.into_iter().filter(|item| wanted(item));
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.extend(wanted.map(|item| (item.key, item.attributes)));
+            })
+            .await?;
+        Ok((all.into_inner().unwrap_or_else(PoisonError::into_inner), build.left_out))
     }
 
     /// Hands every item to `each`.
@@ -242,7 +251,7 @@ impl Replay {
         &self,
         of: Expected<'_>,
         each: impl Fn(Vec<Item>) + Send + Sync,
-    ) -> Result<Tally, ReplayError> {
+    ) -> Result<InMemoryBuild, ReplayError> {
         let each = |items: Vec<Item>| {
             self.meter.wrote(items.len());
             each(items);
@@ -253,9 +262,19 @@ impl Replay {
                 let table = generation.table();
                 let segments = (0..SEGMENTS).map(|segment| self.segment(&table, segment, &each));
                 futures::future::try_join_all(segments).await?;
-                Ok(Tally::default())
+                Ok(InMemoryBuild {
+                    left_out: self.left_out_of(generation).await?,
+                    ..InMemoryBuild::default()
+                })
             }
         }
+    }
+
+    /// The entities that the building of a generation has left out and named.
+    async fn left_out_of(&self, generation: &Generation) -> Result<BTreeSet<Key>, ReplayError> {
+        let tally = self.board(&generation.name).await?.map(|board| board.tally()).unwrap_or_default();
+        let entities = tally.unwritable_entities.into_iter();
+        Ok(entities.map(|entity| keys::row_entity(&entity.pk)).collect())
     }
 
     async fn segment(

@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::events::UnreadableEvent;
+use torale_domain::storage::limits::ItemLimits;
 use torale_domain::storage::read::Corrupt;
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
@@ -53,6 +54,8 @@ pub struct Replay {
     pub batch: usize,
     /// Bytes of memory that folding may take, over all units at once.
     pub memory: usize,
+    /// The sizes that the store takes: an entity that exceeds them is left out and named.
+    pub limits: ItemLimits,
     /// What the calls cost.
     pub usage: Arc<Usage>,
     /// Counters of the progress.
@@ -78,6 +81,7 @@ impl Replay {
             checkpoint: CHECKPOINT,
             batch: BATCH,
             memory: MEMORY,
+            limits: ItemLimits::STORE,
             usage,
             meter,
         }

@@ -1,5 +1,5 @@
-//! Restoring a table in place from a copy of it: the table stays in use, and what it has received
-//! since stays in it.
+//! Restoring a table in place from a copy of it: the table stays in use, and items received
+//! since stay in it.
 //!
 //! Items of these tables are inserted once. So an item that the copy has and the table lacks was
 //! removed, and is inserted again; an item that only the table has is newer. An interrupted

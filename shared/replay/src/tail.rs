@@ -145,9 +145,12 @@ impl Tail {
         }
         let deadline = Instant::now() + WRITING_TIME;
         let done = catch_up(&self.replay.store, &self.generation, events, deadline, &usage).await;
+        for (entity, reason) in &done.unwritable {
+            pass.tally.unwritable(&keys::entity(entity), reason);
+        }
         self.replay.usage.add_parallel(&[&usage]);
         self.replay.meter.read(count);
         pass.events += u64::try_from(count).unwrap_or(0);
-        if done { Ok(()) } else { Err(ReplayError::NotFolded(self.generation.name.clone())) }
+        if done.complete { Ok(()) } else { Err(ReplayError::NotFolded(self.generation.name.clone())) }
     }
 }

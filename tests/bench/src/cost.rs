@@ -6,7 +6,7 @@ use torale_domain::storage::keys;
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_platform::error::AdminError;
 use torale_platform::serve::{App, Endpoint, Handler, HttpMethod, RequestContext};
-use torale_tests::stack::{self, ADMIN_KEY};
+use torale_testkit::request::get;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -24,7 +24,7 @@ pub struct Cost {
 
 static LAST: Mutex<Cost> = Mutex::new(Cost { trips: 0, units: 0.0, written: 0.0 });
 
-/// Starts to listen to log lines; call once, first of all.
+/// Starts to read the log lines; to be called once, before anything else.
 pub fn listen() {
     tracing_subscriber::registry().with(Costs).init();
 }
@@ -62,7 +62,7 @@ impl Visit for Cost {
     fn record_debug(&mut self, _field: &Field, _value: &dyn std::fmt::Debug) {}
 }
 
-/// Reads one item: what its requests cost beside that is what every request costs around its handler.
+/// Reads one item: what its requests cost besides that is what every request costs around its handler.
 struct Nothing;
 
 impl Handler for Nothing {
@@ -80,8 +80,7 @@ impl Handler for Nothing {
 pub async fn around_handlers(app: &App) -> Cost {
     // The first request also learns which generation is live, and notes the key's use.
     for _ in 0..2 {
-        let request = stack::request(HttpMethod::GET, "/nothing", "", Some(&format!("Bearer {ADMIN_KEY}")));
-        assert_eq!(app.answer::<Nothing>(&request).await.status().as_u16(), 200);
+        assert_eq!(get::<Nothing>("").send(app).await.status, 200);
     }
     let Cost { trips, units, written } = last();
     // Less what the handler itself has read.

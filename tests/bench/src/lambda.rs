@@ -6,9 +6,9 @@ use std::process::Stdio;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use torale_local::console::Console;
+use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::Gateway;
 use torale_local::process::{self, Child};
-use torale_local::runtime::Runtimes;
 
 /// Longest time of one invocation.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -20,9 +20,9 @@ pub struct Lambdas {
     store: u16,
 }
 
-/// What a process did.
+/// What a process of a function answered, and what it took.
 #[derive(Debug)]
-pub struct Ran {
+pub struct FunctionRun {
     /// Its greatest resident memory, in MiB.
     pub peak: f64,
     /// Its resident memory before the first invocation, in MiB.
@@ -53,7 +53,7 @@ impl Lambdas {
     }
 
     /// Starts a function, invokes it once for each payload, one after the other, and ends it.
-    pub async fn run(&self, function: &str, payloads: &[Value]) -> Ran {
+    pub async fn run(&self, function: &str, payloads: &[Value]) -> FunctionRun {
         self.runtimes.declare(function);
         let mut command = process::command(root().join("target/fast").join(function));
         command
@@ -75,7 +75,7 @@ impl Lambdas {
         }
         let (took, peak) = (started.elapsed(), memory(pid));
         child.stop().await;
-        Ran { peak, idle, answers, took }
+        FunctionRun { peak, idle, answers, took }
     }
 }
 
@@ -86,7 +86,7 @@ fn memory(pid: u32) -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
-/// A request as API Gateway hands it to a function.
+/// A request as API Gateway sends it to a function.
 pub fn request(path: &str, query: &str, key: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": format!("GET {path}"), "rawPath": path, "rawQueryString": query,
@@ -100,7 +100,7 @@ pub fn request(path: &str, query: &str, key: &str) -> Value {
     })
 }
 
-/// A batch as the queue hands it to the consumer: its records, with what the consumer reads of them.
+/// A batch as the queue delivers it to the consumer: its records, with the fields that the consumer reads.
 pub fn batch(bodies: &[String]) -> Value {
     let records = bodies.iter().enumerate().map(
         |(number, body)| json!({ "messageId": number.to_string(), "eventSource": "aws:sqs", "body": body }),

@@ -1,5 +1,5 @@
-//! What the benchmarks share: a platform's history at any size, the embedded store and a fast way to fill it,
-//! the real function binaries, and reports.
+//! What the benchmarks share: a platform's history at any size, the embedded store and a fast way to fill it, the real
+//! function binaries, and reports.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ pub mod world;
 use torale_domain::values::time::Timestamp;
 
 /// The present of all that runs in this process: 2026-03-31T10:30:30.500Z.
-pub const NOW: Timestamp = torale_tests::stack::NOW;
+pub const NOW: Timestamp = torale_testkit::stack::NOW;
 
 /// Two decimals at most.
 pub fn short(number: f64) -> String {

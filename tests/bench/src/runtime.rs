@@ -1,4 +1,4 @@
-//! A minimal Lambda Runtime API that only tells when a process did what.
+//! A minimal Lambda Runtime API that measures when a process polls and answers.
 
 use crate::share::Share;
 use axum::Router;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One cold start, in milliseconds from the start of the process.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub struct ColdStart {
     /// To its first poll.
     pub polled: f64,
     /// To its first answer.
@@ -29,15 +29,15 @@ pub struct Start {
     pub status: String,
 }
 
-/// The API; one process at a time is looked at.
+/// The API; one process at a time is measured.
 #[derive(Clone)]
 pub struct RuntimeApi {
     port: u16,
-    seen: Arc<Seen>,
+    state: Arc<ApiState>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct ApiState {
     run: Mutex<Run>,
     done: Notify,
     share: Option<Arc<Share>>,
@@ -56,14 +56,14 @@ impl RuntimeApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let api = Self {
             port: listener.local_addr().unwrap().port(),
-            seen: Arc::new(Seen { share, ..Seen::default() }),
+            state: Arc::new(ApiState { share, ..ApiState::default() }),
         };
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/{outcome}", post(answer))
-            // Whatever else a function asks for is refused at once: queues and CloudWatch are not there.
+            // Every other call of a function is refused at once: there are no queues and no CloudWatch.
             .fallback(|| async { (StatusCode::BAD_REQUEST, r#"{"__type":"Refused","message":"not here"}"#) })
-            .with_state(api.seen.clone());
+            .with_state(api.state.clone());
         tokio::spawn(async { axum::serve(listener, router.into_make_service()).await });
         api
     }
@@ -73,41 +73,41 @@ impl RuntimeApi {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Starts a program, hands it one invocation, and ends it.
+    /// Starts a program, gives it one invocation, and ends it.
     pub async fn cold_start(
         &self,
         program: &File,
         environment: &BTreeMap<String, String>,
         payload: &Value,
-    ) -> Start {
-        *self.seen.run.lock().unwrap() = Run { payload: payload.to_string(), ..Run::default() };
+    ) -> ColdStart {
+        *self.state.run.lock().unwrap() = Run { payload: payload.to_string(), ..Run::default() };
         let mut command = Command::new(program);
         command.env_clear().envs(environment).env("AWS_LAMBDA_RUNTIME_API", self.address());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let seen = self.seen.clone();
+        let state = self.state.clone();
         // A thread of its own: what it starts is in its control group.
         let starting = std::thread::spawn(move || {
-            seen.share.iter().for_each(|share| share.enter());
+            state.share.iter().for_each(|share| share.enter());
             (Instant::now(), command.spawn().unwrap())
         });
         let (started, mut child) = starting.join().unwrap();
-        let answered = timeout(PATIENCE, self.seen.done.notified()).await;
+        let answered = timeout(PATIENCE, self.state.done.notified()).await;
         child.kill().and_then(|()| child.wait()).unwrap();
         answered.unwrap_or_else(|_| panic!("{program:?} does not answer"));
-        let run = std::mem::take(&mut *self.seen.run.lock().unwrap());
+        let run = std::mem::take(&mut *self.state.run.lock().unwrap());
         let since = |at: Instant| (at - started).as_secs_f64() * 1000.0;
         let (answered, status) = run.answered.unwrap();
-        Start { polled: since(run.polled.unwrap()), answered: since(answered), status }
+        ColdStart { polled: since(run.polled.unwrap()), answered: since(answered), status }
     }
 }
 
-async fn next(State(seen): State<Arc<Seen>>) -> (HeaderMap, String) {
+async fn next(State(state): State<Arc<ApiState>>) -> (HeaderMap, String) {
     let payload = {
-        let mut run = seen.run.lock().unwrap();
+        let mut run = state.run.lock().unwrap();
         let first = run.polled.is_none();
         run.polled.get_or_insert_with(Instant::now);
         if first {
-            seen.share.iter().for_each(|share| share.limit());
+            state.share.iter().for_each(|share| share.limit());
         }
         first.then(|| run.payload.clone())
     };
@@ -128,7 +128,7 @@ async fn next(State(seen): State<Arc<Seen>>) -> (HeaderMap, String) {
 }
 
 async fn answer(
-    State(seen): State<Arc<Seen>>,
+    State(state): State<Arc<ApiState>>,
     Path((_, outcome)): Path<(String, String)>,
     body: Bytes,
 ) -> StatusCode {
@@ -139,7 +139,7 @@ async fn answer(
         ("response", None) => "ok".to_owned(),
         _ => "error".to_owned(),
     };
-    seen.run.lock().unwrap().answered.get_or_insert((at, status));
-    seen.done.notify_one();
+    state.run.lock().unwrap().answered.get_or_insert((at, status));
+    state.done.notify_one();
     StatusCode::ACCEPTED
 }

@@ -21,7 +21,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// A group of this process' own.
+    /// A group of this process alone.
     pub fn create() -> Self {
         let folder = Path::new(GROUPS).join(format!("torale-bench-{}", std::process::id()));
         create_dir(&folder).unwrap_or_else(|e| panic!("no control group in {GROUPS}: {e}"));
@@ -29,7 +29,7 @@ impl Share {
         Self { folder, quota: AtomicI64::new(-1) }
     }
 
-    /// What [`Share::limit`] leaves: as much as a function with some megabytes has.
+    /// Sets what [`Share::limit`] allows: as much as a function with so many megabytes has.
     pub fn set(&self, megabytes: i64) {
         self.quota.store(PERIOD * megabytes / MEGABYTES_A_CPU, Ordering::SeqCst);
     }
@@ -41,12 +41,12 @@ impl Share {
         write(self.folder.join("tasks"), "0").unwrap();
     }
 
-    /// From now on there is the share and no more.
+    /// Allows the share and no more from now on.
     pub fn limit(&self) {
         write(self.folder.join("cpu.cfs_quota_us"), self.quota.load(Ordering::SeqCst).to_string()).unwrap();
     }
 
-    /// Leaves nothing behind.
+    /// Removes the group.
     pub fn remove(&self) {
         remove_dir(&self.folder).unwrap();
     }

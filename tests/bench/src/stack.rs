@@ -2,7 +2,7 @@
 
 use crate::world::BenchWorld;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::types::AttributeValue as Sent;
 use dynoxide::types::AttributeValue;
 use dynoxide::{Database, ImportOptions};
@@ -19,6 +19,7 @@ use torale_domain::values::ids::EntityKey;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::store::Store;
+use torale_testkit::stack::config;
 
 /// Items of one import.
 const CHUNK: usize = 10_000;
@@ -50,12 +51,7 @@ impl BenchStack {
 
     /// Client configuration for this store.
     pub fn config(&self) -> Builder {
-        aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .endpoint_url(format!("http://127.0.0.1:{}", self.port))
-            .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+        config(self.port)
     }
 
     /// A store client of its own.
@@ -104,7 +100,7 @@ impl BenchStack {
     }
 }
 
-/// The entity that some events are about, and what they add up to.
+/// The entity that some events are about, and their fold.
 fn folded(bodies: &[String]) -> (EntityKey, State) {
     let mut state = State::default();
     let mut entity = None;

@@ -4,7 +4,7 @@ use crate::NOW;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
-use torale_tests::generate::event;
+use torale_testkit::events::{self, event};
 use uuid::Uuid;
 
 /// Days of history.
@@ -84,7 +84,7 @@ impl BenchWorld {
             };
             [Some(execution), Some(run), sent].into_iter().flatten()
         });
-        let admin = torale_tests::generate::admin().into_iter().map(|event| vec![event]);
+        let admin = events::admin().into_iter().map(|event| vec![event]);
         let users = (0..self.users).map(|number| self.user(number));
         let schedules = (0..self.tasks).map(|number| self.schedule(number));
         executions
@@ -122,7 +122,7 @@ impl BenchWorld {
     fn query(&self, task: u64) -> String {
         let share = rng(QUERY, task).f64();
         let rank = ((self.queries as f64).powf(share) - 1.0) as u64;
-        // The long tail must be told apart: every sixth task asks something that hardly anyone else does.
+        // The long tail must be distinct: every sixth task searches for something that hardly anyone else does.
         let rank = if task.is_multiple_of(6) { task / 6 % self.queries } else { rank };
         format!("When is product number {rank} going to be released in Europe?")
     }

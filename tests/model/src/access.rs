@@ -34,7 +34,7 @@ pub enum ModelKey {
 
 /// All that the `api_key.*` events with one `key_id` gave.
 #[derive(Default)]
-pub(crate) struct ApiKey {
+pub(crate) struct ModelApiKey {
     hashes: BTreeSet<String>,
     users: BTreeSet<String>,
     /// The user of the greatest `api_key.created`; `None`: only its revocation has arrived.
@@ -42,7 +42,7 @@ pub(crate) struct ApiKey {
     pub(crate) revoked: bool,
 }
 
-impl ApiKey {
+impl ModelApiKey {
     /// Called in the merge order: the last call is the greatest event.
     pub(crate) fn created(&mut self, user_id: String, key_hash: String) {
         self.hashes.insert(key_hash);
@@ -83,7 +83,8 @@ impl World {
 
     /// Whose a key is whose text has this SHA-256 (lower-case hex).
     pub fn key(&self, key_hash: &str) -> ModelKey {
-        let keys: Vec<&ApiKey> = self.keys.values().filter(|key| key.hashes.contains(key_hash)).collect();
+        let keys: Vec<&ModelApiKey> =
+            self.keys.values().filter(|key| key.hashes.contains(key_hash)).collect();
         if keys.iter().any(|key| key.revoked) {
             return ModelKey::Revoked;
         }
@@ -113,7 +114,7 @@ impl World {
     /// The ids of the living keys that go with this user: a key is "revoked with any of its
     /// users".
     pub fn keys_to_revoke(&self, user_id: &str) -> Vec<&str> {
-        let of_user = |key: &ApiKey| !key.revoked && key.users.contains(user_id);
+        let of_user = |key: &ModelApiKey| !key.revoked && key.users.contains(user_id);
         self.keys.iter().filter(|(_, key)| of_user(key)).map(|(key_id, _)| key_id.as_str()).collect()
     }
 

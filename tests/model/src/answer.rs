@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::TemporalUi;
-use crate::facts::{Execution, Outcome, TaskState};
-use crate::fold::{Task, World};
+use crate::ModelTemporalUi;
+use crate::facts::{ModelExecution, ModelTaskState, Outcome};
+use crate::fold::{ModelTask, World};
 use crate::params::{Kind, Params};
-use crate::people::User;
+use crate::people::ModelUser;
 use crate::time::{DAY, HOUR, window, window_per_user};
 
 const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
@@ -22,7 +22,7 @@ impl World {
     ///
     /// In `/admin/errors`, `error_types` is an array of `[name, count]` pairs in the order of the
     /// contract.
-    pub fn get(&self, path: &str, query: &str, now_ms: i64, ui: &TemporalUi) -> (u16, Value) {
+    pub fn get(&self, path: &str, query: &str, now_ms: i64, ui: &ModelTemporalUi) -> (u16, Value) {
         let known: &[(&'static str, Kind)] = match path {
             "/admin/stats" => &[],
             "/admin/queries" => &[PAGE, LIMIT],
@@ -61,10 +61,10 @@ impl World {
         let users: Vec<_> = self.users.values().filter(|user| user.listing.is_some()).collect();
         let is_active = |last: Option<i64>| last.is_some_and(|time| time >= login_since);
         let active_30d = users.iter().filter(|user| !user.deactivated && is_active(user.last_login)).count();
-        let is_new = |user: &&&User| user.listing.as_ref().is_some_and(|known| known.created_at >= week);
+        let is_new = |user: &&&ModelUser| user.listing.as_ref().is_some_and(|known| known.created_at >= week);
         let new_7d = users.iter().filter(is_new).count();
 
-        let tasks: Vec<&Task> = self.tasks.values().filter(|task| is_live(task)).collect();
+        let tasks: Vec<&ModelTask> = self.tasks.values().filter(|task| is_live(task)).collect();
         let in_state = |state| tasks.iter().filter(|task| task.state == Some(state)).count();
 
         let finished = Finished::of(self.executions.values().filter(|e| e.started_at >= day));
@@ -80,8 +80,8 @@ impl World {
             "users": {"total": users.len(), "active_30d": active_30d, "new_7d": new_7d},
             "tasks": {
                 "total": tasks.len(),
-                "active": in_state(TaskState::Active),
-                "paused": in_state(TaskState::Paused),
+                "active": in_state(ModelTaskState::Active),
+                "paused": in_state(ModelTaskState::Paused),
             },
             "executions": {
                 "total_24h": finished.all,
@@ -110,7 +110,7 @@ impl World {
             })
             .collect();
         let listings = self.users.values().filter_map(|user| user.listing.as_ref());
-        let active = |task: &&Task| is_live(task) && task.state == Some(TaskState::Active);
+        let active = |task: &&ModelTask| is_live(task) && task.state == Some(ModelTaskState::Active);
         json!({
             "error_rate": divide_half_up(10_000 * finished.failed, finished.success + finished.failed) as i64,
             "avg_duration_ms": finished.avg_duration_ms(),
@@ -131,7 +131,7 @@ impl World {
     /// "One row for each distinct `search_query` (exact string) that at least one task not deleted
     /// has now. Order: `total_tasks` descending", ties by the SHA-256 of the text, ascending.
     fn query_rows(&self) -> Vec<QueryRow<'_>> {
-        let mut tasks_of: BTreeMap<&str, BTreeMap<&str, &Task>> = BTreeMap::new();
+        let mut tasks_of: BTreeMap<&str, BTreeMap<&str, &ModelTask>> = BTreeMap::new();
         for (id, task) in self.tasks.iter().filter(|(_, task)| is_live(task)) {
             let query = task.search_query.as_deref().expect("a created task has a query");
             tasks_of.entry(query).or_default().insert(id, task);
@@ -148,7 +148,7 @@ impl World {
         // "all executions, of all time and every status, of the tasks that have this query now"
         let mine = self.executions.values().filter(|e| row.tasks.contains_key(e.task_id.as_str()));
         let finished = Finished::of(mine);
-        let active = row.tasks.values().filter(|task| task.state == Some(TaskState::Active)).count();
+        let active = row.tasks.values().filter(|task| task.state == Some(ModelTaskState::Active)).count();
         json!({
             "search_query": row.search_query,
             "total_tasks": row.tasks.len(),
@@ -162,11 +162,11 @@ impl World {
 
 struct QueryRow<'a> {
     search_query: &'a str,
-    tasks: BTreeMap<&'a str, &'a Task>,
+    tasks: BTreeMap<&'a str, &'a ModelTask>,
 }
 
 /// Created and not deleted.
-pub(crate) fn is_live(task: &Task) -> bool {
+pub(crate) fn is_live(task: &ModelTask) -> bool {
     task.created.is_some() && !task.deleted
 }
 
@@ -179,7 +179,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    pub(crate) fn of<'a>(executions: impl Iterator<Item = &'a Execution>) -> Finished {
+    pub(crate) fn of<'a>(executions: impl Iterator<Item = &'a ModelExecution>) -> Finished {
         let mut sum = Finished::default();
         for execution in executions {
             sum.all += 1;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::Message;
 use crate::facts::{self, Fact};
-use crate::fields::{self, Fields};
+use crate::fields::{self, ModelFields};
 
 /// "An event is at most 256 KiB."
 const MOST_BYTES: usize = 256 * 1024;
@@ -57,13 +57,13 @@ pub(crate) struct MergeKey {
     version: u64,
 }
 
-pub(crate) struct Event {
+pub(crate) struct ModelEvent {
     pub(crate) key: MergeKey,
     pub(crate) fact: Fact,
 }
 
 /// `None`: the message must be quarantined.
-pub(crate) fn read(message: &Message) -> Option<Event> {
+pub(crate) fn read(message: &Message) -> Option<ModelEvent> {
     // "A byte order mark before the JSON is skipped": one, and it is no part of the event's 256
     // KiB.
     let json = message.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&message.body);
@@ -72,7 +72,7 @@ pub(crate) fn read(message: &Message) -> Option<Event> {
     }
     let body: Value = serde_json::from_str(json).ok()?;
     let received_at_ms = message.received_at_ms;
-    let envelope = Fields { object: body.as_object()?, received_at_ms };
+    let envelope = ModelFields { object: body.as_object()?, received_at_ms };
     envelope.need("specversion", |value| (value == "1.0").then_some(()))?;
     let id = envelope.need("id", |value| fields::text_of(value, 1, 128))?;
     let source = envelope.need("source", |value| fields::text_of(value, 1, 256))?;
@@ -80,7 +80,7 @@ pub(crate) fn read(message: &Message) -> Option<Event> {
     let time = envelope.need_time("time")?;
     let version = version(envelope.maybe("dataschema", fields::text)?)?;
     let data = &body["data"];
-    let data_fields = Fields { object: data.as_object()?, received_at_ms };
+    let data_fields = ModelFields { object: data.as_object()?, received_at_ms };
 
     // An unknown type, or a version not known for its type: kept in the log, no effect.
     let known = full_type.strip_prefix("ai.torale.").filter(|name| is_known(name, version));
@@ -89,7 +89,7 @@ pub(crate) fn read(message: &Message) -> Option<Event> {
         None => Fact::NoEffect,
     };
     let rank = known.and_then(rank).unwrap_or(TYPES.len());
-    Some(Event { key: MergeKey { time, rank, id, source, data: canonical(data), version }, fact })
+    Some(ModelEvent { key: MergeKey { time, rank, id, source, data: canonical(data), version }, fact })
 }
 
 fn rank(name: &str) -> Option<usize> {

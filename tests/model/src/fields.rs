@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::time;
 
-pub(crate) struct Fields<'a> {
+pub(crate) struct ModelFields<'a> {
     pub(crate) object: &'a Map<String, Value>,
     pub(crate) received_at_ms: i64,
 }
 
-impl Fields<'_> {
+impl ModelFields<'_> {
     /// A needed field: missing, of the wrong kind or out of range quarantines the message.
     pub(crate) fn need<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Option<T> {
         read(self.object.get(name)?)

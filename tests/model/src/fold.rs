@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Message;
-use crate::access::ApiKey;
-use crate::event::{self, Event};
-use crate::facts::{Execution, Fact, Notification, Run, TaskState};
-use crate::people::{Identity, User, fold_people};
+use crate::access::ModelApiKey;
+use crate::event::{self, ModelEvent};
+use crate::facts::{Fact, ModelExecution, ModelNotification, ModelRun, ModelTaskState};
+use crate::people::{ModelIdentity, ModelUser, fold_people};
 
 #[derive(Default)]
-pub(crate) struct Task {
+pub(crate) struct ModelTask {
     /// The owner, a fact of the `created` event.
     pub(crate) created: Option<String>,
     pub(crate) search_query: Option<String>,
-    pub(crate) state: Option<TaskState>,
+    pub(crate) state: Option<ModelTaskState>,
     pub(crate) deleted: bool,
 }
 
 #[derive(Default)]
-pub(crate) struct Schedule {
+pub(crate) struct ModelSchedule {
     pub(crate) created: Option<ScheduleCreated>,
     pub(crate) cron: Option<String>,
     pub(crate) timezone: Option<String>,
@@ -36,23 +36,23 @@ pub(crate) struct ScheduleCreated {
 #[derive(Default)]
 pub struct World {
     /// Users, stand-ins, and stubs of both.
-    pub(crate) users: BTreeMap<String, User>,
+    pub(crate) users: BTreeMap<String, ModelUser>,
     /// By Clerk id: those that an identity event names.
-    pub(crate) identities: BTreeMap<String, Identity>,
-    pub(crate) keys: BTreeMap<String, ApiKey>,
-    pub(crate) tasks: BTreeMap<String, Task>,
-    pub(crate) executions: BTreeMap<String, Execution>,
-    pub(crate) notifications: BTreeMap<String, Notification>,
+    pub(crate) identities: BTreeMap<String, ModelIdentity>,
+    pub(crate) keys: BTreeMap<String, ModelApiKey>,
+    pub(crate) tasks: BTreeMap<String, ModelTask>,
+    pub(crate) executions: BTreeMap<String, ModelExecution>,
+    pub(crate) notifications: BTreeMap<String, ModelNotification>,
     /// By `workflow_id` and `run_id`.
-    pub(crate) runs: BTreeMap<(String, String), Run>,
-    pub(crate) schedules: BTreeMap<String, Schedule>,
+    pub(crate) runs: BTreeMap<(String, String), ModelRun>,
+    pub(crate) schedules: BTreeMap<String, ModelSchedule>,
     set_aside: usize,
 }
 
 impl World {
     /// Folds the messages; those that must be quarantined are only counted.
     pub fn of(messages: &[Message]) -> World {
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<ModelEvent> = Vec::new();
         let mut set_aside: BTreeSet<&str> = BTreeSet::new();
         for message in messages {
             match event::read(message) {

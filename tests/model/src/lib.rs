@@ -45,7 +45,7 @@ pub struct Message {
 
 /// Where the Temporal UI is and which namespace it shows.
 #[derive(Debug, Clone)]
-pub struct TemporalUi {
+pub struct ModelTemporalUi {
     pub url: String,
     pub namespace: String,
 }

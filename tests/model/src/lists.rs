@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::answer::is_live;
-use crate::facts::{Execution, Failure, Outcome, TaskState};
+use crate::facts::{Failure, ModelExecution, ModelTaskState, Outcome};
 use crate::fold::World;
 use crate::params::Params;
-use crate::people::{Listing, User};
+use crate::people::{Listing, ModelUser};
 use crate::time::{DAY, HOUR, show, window, window_per_user};
 
 impl World {
@@ -27,7 +27,7 @@ impl World {
     pub(crate) fn executions(&self, params: &Params, now_ms: i64) -> Value {
         let since = window(now_ms, params.hours() * HOUR);
         let wanted = params.text("status");
-        let mut rows: Vec<(&String, &Execution)> = self
+        let mut rows: Vec<(&String, &ModelExecution)> = self
             .executions
             .iter()
             .filter(|(_, e)| e.started_at >= since)
@@ -40,7 +40,7 @@ impl World {
         json!({"executions": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn execution_row(&self, id: &str, execution: &Execution) -> Value {
+    fn execution_row(&self, id: &str, execution: &ModelExecution) -> Value {
         // "`condition_met`, `duration_ms` and `completed_at` are `null` while running;
         // `condition_met` is `null` for a failed one"
         let (condition_met, duration_ms, completed_at) = match &execution.outcome {
@@ -69,7 +69,7 @@ impl World {
         // "Executions whose status is `failed` now, by the time they failed (`completed_at`;
         // newest first)"
         let since = window(now_ms, params.hours() * HOUR);
-        let mut rows: Vec<(i64, &String, &Execution, &Failure)> = Vec::new();
+        let mut rows: Vec<(i64, &String, &ModelExecution, &Failure)> = Vec::new();
         for (id, execution) in &self.executions {
             if let Outcome::Failed { completed_at, error, .. } = &execution.outcome
                 && *completed_at >= since
@@ -112,7 +112,7 @@ impl World {
     pub(crate) fn users(&self, params: &Params, now_ms: i64) -> Value {
         let active_only = params.flag("active_only");
         // Users with a `user.created`, and stand-ins.
-        let mut rows: Vec<(&String, &User, &Listing)> = self
+        let mut rows: Vec<(&String, &ModelUser, &Listing)> = self
             .users
             .iter()
             .filter_map(|(id, user)| Some((id, user, user.listing.as_ref()?)))
@@ -129,12 +129,12 @@ impl World {
         json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn user_row(&self, id: &str, user: &User, listing: &Listing, now_ms: i64) -> Value {
+    fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
         let day = window_per_user(now_ms, DAY);
         let week = window_per_user(now_ms, 7 * DAY);
         let tasks: Vec<_> =
             self.tasks.values().filter(|t| is_live(t) && t.created.as_deref() == Some(id)).collect();
-        let active_tasks = tasks.iter().filter(|task| task.state == Some(TaskState::Active)).count();
+        let active_tasks = tasks.iter().filter(|task| task.state == Some(ModelTaskState::Active)).count();
         let executions = self.executions.values().filter(|e| e.user_id == id && e.started_at >= day).count();
         let notifications =
             self.notifications.values().filter(|n| n.user_id == id && n.sent_at >= week).count();
@@ -153,7 +153,7 @@ impl World {
     }
 }
 
-fn status_of(execution: &Execution) -> &'static str {
+fn status_of(execution: &ModelExecution) -> &'static str {
     match execution.outcome {
         Outcome::Running => "running",
         Outcome::Failed { .. } => "failed",

@@ -13,7 +13,7 @@ use crate::fields::uuid_text;
 
 /// The registers of a user, a stand-in or a stub; `None` while no event has written one.
 #[derive(Default)]
-pub(crate) struct User {
+pub(crate) struct ModelUser {
     /// What makes it more than a stub.
     pub(crate) listing: Option<Listing>,
     pub(crate) email: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Listing {
 
 /// What is known of an identity itself.
 #[derive(Default)]
-pub(crate) struct Identity {
+pub(crate) struct ModelIdentity {
     pub(crate) exists: bool,
     pub(crate) external_id: Option<String>,
     pub(crate) deleted: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Identity {
 
 /// Users and identities by their ids, from all facts in the merge order.
 #[allow(clippy::wildcard_enum_match_arm, reason = "three kinds of facts are about people")]
-pub(crate) fn fold_people(facts: &[Fact]) -> (BTreeMap<String, User>, BTreeMap<String, Identity>) {
+pub(crate) fn fold_people(facts: &[Fact]) -> (BTreeMap<String, ModelUser>, BTreeMap<String, ModelIdentity>) {
     let (mut users, identities) = users_and_identities(facts);
     let holders: BTreeMap<&str, Vec<String>> = identities
         .iter()
@@ -87,9 +87,9 @@ pub(crate) fn fold_people(facts: &[Fact]) -> (BTreeMap<String, User>, BTreeMap<S
 
 /// The first pass: the listings of users with a `user.created`, and all identities.
 #[allow(clippy::wildcard_enum_match_arm, reason = "three kinds of facts are about people")]
-fn users_and_identities(facts: &[Fact]) -> (BTreeMap<String, User>, BTreeMap<String, Identity>) {
-    let mut users: BTreeMap<String, User> = BTreeMap::new();
-    let mut identities: BTreeMap<String, Identity> = BTreeMap::new();
+fn users_and_identities(facts: &[Fact]) -> (BTreeMap<String, ModelUser>, BTreeMap<String, ModelIdentity>) {
+    let mut users: BTreeMap<String, ModelUser> = BTreeMap::new();
+    let mut identities: BTreeMap<String, ModelIdentity> = BTreeMap::new();
     for (place, fact) in facts.iter().enumerate() {
         match fact {
             Fact::UserCreated { user_id, clerk_user_id, created_at, .. } => {
@@ -116,7 +116,11 @@ fn users_and_identities(facts: &[Fact]) -> (BTreeMap<String, User>, BTreeMap<Str
 
 /// Whom an identity's events hold for: the users it belongs to, else the id it stands in under,
 /// else nobody.
-fn holders(users: &BTreeMap<String, User>, clerk_user_id: &str, identity: &Identity) -> Vec<String> {
+fn holders(
+    users: &BTreeMap<String, ModelUser>,
+    clerk_user_id: &str,
+    identity: &ModelIdentity,
+) -> Vec<String> {
     let owners = owners(users, clerk_user_id, identity.external_id.as_deref());
     if !owners.is_empty() {
         return owners;
@@ -129,7 +133,7 @@ fn holders(users: &BTreeMap<String, User>, clerk_user_id: &str, identity: &Ident
 /// Point 1: "each user that has a `user.created` and whose `clerk_user_id` is the identity's, or
 /// whose id is the identity's `external_id`", in any letter case.
 pub(crate) fn owners(
-    users: &BTreeMap<String, User>,
+    users: &BTreeMap<String, ModelUser>,
     clerk_user_id: &str,
     external_id: Option<&str>,
 ) -> Vec<String> {
@@ -146,7 +150,7 @@ pub(crate) fn owners(
 }
 
 /// Point 3: "under `external_id` where that is a UUID, else under the UUID v5".
-pub(crate) fn stand_in_id(clerk_user_id: &str, identity: &Identity) -> String {
+pub(crate) fn stand_in_id(clerk_user_id: &str, identity: &ModelIdentity) -> String {
     let external_id = identity.external_id.as_deref().and_then(uuid_text);
     external_id.unwrap_or_else(|| derived_id(clerk_user_id))
 }
@@ -169,7 +173,7 @@ fn uuid_v5(name: &str) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-impl User {
+impl ModelUser {
     fn apply(&mut self, change: &PersonChange) {
         match change {
             PersonChange::Profile { email, role } => {

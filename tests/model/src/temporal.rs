@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use serde_json::{Value, json};
 
-use crate::TemporalUi;
+use crate::ModelTemporalUi;
 use crate::cron;
-use crate::facts::Run;
-use crate::fold::{Schedule, ScheduleCreated, World};
+use crate::facts::ModelRun;
+use crate::fold::{ModelSchedule, ScheduleCreated, World};
 use crate::params::Params;
 use crate::time::{DAY, show, start_of_day, window};
 
@@ -15,10 +15,10 @@ use crate::time::{DAY, show, start_of_day, window};
 const MOST_SCHEDULES: usize = 10_000;
 
 impl World {
-    pub(crate) fn workflows(&self, params: &Params, now_ms: i64, ui: &TemporalUi) -> Value {
+    pub(crate) fn workflows(&self, params: &Params, now_ms: i64, ui: &ModelTemporalUi) -> Value {
         // "The workflow runs started in the last 24 hours, newest first; `total` counts them all."
         let since = window(now_ms, DAY);
-        let mut rows: Vec<(&(String, String), &Run)> =
+        let mut rows: Vec<(&(String, String), &ModelRun)> =
             self.runs.iter().filter(|(_, run)| run.start_time >= since).collect();
         // Ties "by id, descending (workflows: `workflow_id`, then `run_id`)"
         rows.sort_by_key(|(id, run)| Reverse((run.start_time, *id)));
@@ -28,11 +28,11 @@ impl World {
         json!({"workflows": page, "total": total})
     }
 
-    pub(crate) fn schedules(&self, params: &Params, now_ms: i64, ui: &TemporalUi) -> Value {
+    pub(crate) fn schedules(&self, params: &Params, now_ms: i64, ui: &ModelTemporalUi) -> Value {
         // "All active schedules: not deleted and not paused"; `include_paused` "lists paused ones
         // too"
         let paused_too = params.flag("include_paused");
-        let mut rows: Vec<(&String, &Schedule, &ScheduleCreated)> = self
+        let mut rows: Vec<(&String, &ModelSchedule, &ScheduleCreated)> = self
             .schedules
             .iter()
             .filter_map(|(id, schedule)| Some((id, schedule, schedule.created.as_ref()?)))
@@ -57,10 +57,10 @@ impl World {
     fn schedule_row(
         &self,
         id: &str,
-        schedule: &Schedule,
+        schedule: &ModelSchedule,
         created: &ScheduleCreated,
         now_ms: i64,
-        ui: &TemporalUi,
+        ui: &ModelTemporalUi,
     ) -> Value {
         // "executions of the schedule's task started on the current UTC day or the 29 before it"
         let today = start_of_day(now_ms);
@@ -86,7 +86,7 @@ impl World {
     }
 }
 
-fn run_row(workflow_id: &str, run_id: &str, run: &Run, ui: &TemporalUi) -> Value {
+fn run_row(workflow_id: &str, run_id: &str, run: &ModelRun, ui: &ModelTemporalUi) -> Value {
     // "While `RUNNING`, `close_time` and `execution_duration_ms` are `null`; the duration is never
     // below 0."
     let status = run.closed.as_ref().map_or("RUNNING", |(status, _)| status.as_str());
@@ -103,7 +103,7 @@ fn run_row(workflow_id: &str, run_id: &str, run: &Run, ui: &TemporalUi) -> Value
     })
 }
 
-fn ui_root(ui: &TemporalUi) -> String {
+fn ui_root(ui: &ModelTemporalUi) -> String {
     format!("{}/namespaces/{}", ui.url, segment(&ui.namespace))
 }
 

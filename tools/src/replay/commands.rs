@@ -14,6 +14,7 @@ use torale_platform::store::Store;
 use torale_replay::quarantine::RedriveError;
 use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_tools::audit::local_store;
+use torale_tools::print_line;
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -99,13 +100,13 @@ impl CommandContext {
 
     /// Prints one line, or one JSON object.
     fn say(&self, text: &str, json: &serde_json::Value) {
-        crate::print::answer(self.options.json, json, || println!("{text}"));
+        crate::print::answer(self.options.json, json, || print_line!("{text}"));
     }
 
     /// Prints a line about the progress, for people only.
     fn note(&self, text: &str) {
         if !self.options.json {
-            println!("{text}");
+            print_line!("{text}");
         }
     }
 }

@@ -1,5 +1,4 @@
 //! cargo replay: rebuilds projections while the system serves; compares, repairs and promotes them.
-#![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 mod arguments;
 mod commands;
@@ -8,8 +7,8 @@ mod progress;
 
 use arguments::ReplayArguments;
 use clap::Parser;
-use std::io::Write;
 use std::process::ExitCode;
+use torale_tools::terminal::print_failure;
 
 /// The result of a command that could be carried out.
 enum CommandOutcome {
@@ -29,7 +28,7 @@ async fn main() -> ExitCode {
         Ok(CommandOutcome::ProblemsFound) => ExitCode::from(1),
         Ok(CommandOutcome::Interrupted) => ExitCode::from(u8::try_from(commands::INTERRUPTED).unwrap_or(1)),
         Err(failure) => {
-            drop(writeln!(std::io::stderr(), "cargo replay: {failure}"));
+            print_failure("cargo replay", failure);
             ExitCode::from(2)
         }
     }

@@ -3,16 +3,18 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use torale_domain::projections::repair::Difference;
-use torale_domain::replay::rebuild::Tally;
+use torale_domain::replay::rebuild::{Tally, UnwritableEntity};
 use torale_domain::storage::item::{Attributes, Value};
 use torale_replay::compare::Comparison;
 use torale_replay::restore::RestoreReport;
 use torale_replay::status::{GenerationRole, GenerationStatus, ReplayStatus};
+use torale_tools::print_line;
+use torale_tools::terminal::{json_line, print_json};
 
 /// Prints an answer as JSON, or by `text`.
 pub(crate) fn answer(json: bool, answer: &impl Serialize, text: impl FnOnce()) {
     if json {
-        println!("{}", serde_json::to_string(answer).unwrap_or_default());
+        print_json(answer);
     } else {
         text();
     }
@@ -27,11 +29,11 @@ pub(crate) fn status(status: &ReplayStatus) {
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     for row in &table {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        print_line!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
-    println!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
+    print_line!("log since {}; {} messages in quarantine", status.log_since, status.quarantined);
     if status.generations.iter().any(|one| one.role == GenerationRole::Shadow) {
-        println!("every event is written twice until the shadow generation is dropped");
+        print_line!("every event is written twice until the shadow generation is dropped");
     }
 }
 
@@ -52,34 +54,43 @@ fn row(one: &GenerationStatus) -> [String; 8] {
 
 pub(crate) fn tally(tally: &Tally) {
     for (event_type, count) in &tally.unknown {
-        println!("{count} events of unknown type {event_type}");
+        print_line!("{count} events of unknown type {event_type}");
     }
     if tally.undecodable > 0 {
-        println!("{} records or messages of the log CAN'T BE READ, in:", tally.undecodable);
-        tally.undecodable_in.iter().for_each(|key| println!("  {key}"));
+        print_line!("{} records or messages of the log CAN'T BE READ, in:", tally.undecodable);
+        tally.undecodable_in.iter().for_each(|key| print_line!("  {key}"));
+    }
+    if tally.unwritable > 0 {
+        print_line!("{} entities CAN'T BE WRITTEN and are left out:", tally.unwritable);
+        for UnwritableEntity { pk, reason } in &tally.unwritable_entities {
+            print_line!("  {pk}: {reason}");
+        }
     }
 }
 
 pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
-    let Comparison { expected, found, differences, in_motion, more, tally: found_in_log } = comparison;
-    println!("expected: {} items, digest {}", expected.0, expected.1);
-    println!("found:    {} items, digest {}", found.0, found.1);
+    let Comparison { expected, found, differences, in_motion, more, known, tally: found_in_log } = comparison;
+    print_line!("expected: {} items, digest {}", expected.0, expected.1);
+    print_line!("found:    {} items, digest {}", found.0, found.1);
     tally(found_in_log);
     differences.iter().take(limit).for_each(difference);
+    if !known.is_empty() {
+        print_line!("{} items of entities that can't be written are left as they are", known.len());
+    }
     if *in_motion > 0 {
-        println!("{in_motion} items changed in every pass and could not be compared");
+        print_line!("{in_motion} items changed in every pass and could not be compared");
     }
     match (differences.len(), more) {
-        (0, false) => println!("no differences"),
-        (count, false) => println!("{count} items differ"),
-        (count, true) => println!("{count} items differ, and there are more"),
+        (0, false) => print_line!("no differences"),
+        (count, false) => print_line!("{count} items differ"),
+        (count, true) => print_line!("{count} items differ, and there are more"),
     }
 }
 
 fn difference(Difference { key, expected, found }: &Difference) {
-    println!("{} / {}", key.pk, key.sk);
-    println!("  expected {}", shown(expected.as_ref()));
-    println!("  found    {}", shown(found.as_ref()));
+    print_line!("{} / {}", key.pk, key.sk);
+    print_line!("  expected {}", shown(expected.as_ref()));
+    print_line!("  found    {}", shown(found.as_ref()));
 }
 
 /// How a copy and a table differ: `expected` is the copy's item.
@@ -87,15 +98,15 @@ pub(crate) fn restored(restored: &RestoreReport) {
     let RestoreReport { compared, missing, different, superseded, differences, left_out, foreign, .. } =
         restored;
     differences.iter().for_each(difference);
-    println!("{compared} items of the copy compared: {missing} missing, {different} different");
+    print_line!("{compared} items of the copy compared: {missing} missing, {different} different");
     if *superseded > 0 {
-        println!("left out: {superseded} SEALS that don't continue the table's seals");
+        print_line!("left out: {superseded} SEALS that don't continue the table's seals");
     }
     for (kind, count) in left_out {
-        println!("left out: {count} {}s", name(kind).replace('_', " "));
+        print_line!("left out: {count} {}s", name(kind).replace('_', " "));
     }
     if *foreign > 0 {
-        println!(
+        print_line!(
             "left out: {foreign} items that DON'T BELONG TO THIS TABLE, or hold values that are never written"
         );
     }
@@ -107,7 +118,7 @@ fn name(of: &impl Serialize) -> String {
 }
 
 fn shown(attributes: Option<&Attributes>) -> String {
-    attributes.map_or_else(|| "nothing".to_owned(), |attributes| json_of(attributes).to_string())
+    attributes.map_or_else(|| "nothing".to_owned(), |attributes| json_line(&json_of(attributes)))
 }
 
 fn json_of(attributes: &Attributes) -> Json {
@@ -123,10 +134,10 @@ fn json_of(attributes: &Attributes) -> Json {
 
 /// A comparison as JSON.
 pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
-    let Comparison { expected, found, differences, in_motion, more, tally } = comparison;
+    let Comparison { expected, found, differences, in_motion, more, known, tally } = comparison;
     json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
         "found": { "items": found.0, "digest": found.1 }, "differing": differences.len(), "more": more,
-        "in_motion": in_motion, "differences": differences_json(differences, limit), "log": tally })
+        "in_motion": in_motion, "differences": differences_json(differences, limit), "known": known.len(), "log": tally })
 }
 
 /// The first `limit` differences as JSON.

@@ -1,4 +1,4 @@
-"""What an answer of the API means: a dictionary, an exception, or another try."""
+"""What a response of the API becomes: a dictionary, an exception, or another attempt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUCCESS = 200
 TOO_MANY_REQUESTS = 429
 UNAVAILABLE = 503
 REDIRECTS = range(300, 400)
-FAULT_OF_THE_SERVER = 500
+SERVER_ERROR = 500
 
 _BY_STATUS: Mapping[int, type[ToraleAPIError]] = {
     401: exceptions.AuthenticationError,
@@ -30,22 +30,22 @@ _BY_STATUS: Mapping[int, type[ToraleAPIError]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer that was received whole; header names are in lower case."""
+    """A complete HTTP response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def retry_after(self) -> float | None:
-        """Seconds to wait before another try; None if the answer does not tell."""
+        """The header `Retry-After` in seconds; None if there is none."""
         text = self.headers.get("retry-after", "")
         return float(text) if text.isascii() and text.isdigit() else None
 
     def read(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The JSON object of a success, which has some keys.
+        """The JSON object of a successful response.
 
         Raises:
-            ToraleAPIError: It is none.
+            ToraleAPIError: The response is no success, or its object lacks one of the keys.
         """
         if self.status != SUCCESS:
             raise self._failure()
@@ -64,12 +64,12 @@ class Answer:
         return cast("dict[str, Any]", content) if isinstance(content, dict) else None
 
     def _failure(self) -> ToraleAPIError:
-        kind = _BY_STATUS.get(self.status, ServerError if self.status >= FAULT_OF_THE_SERVER else ToraleAPIError)
-        told: object = (self._json() or {}).get("detail")
-        detail: str | list[Fault] | None = told if isinstance(told, str) else _faults(told)
+        kind = _BY_STATUS.get(self.status, ServerError if self.status >= SERVER_ERROR else ToraleAPIError)
+        value: object = (self._json() or {}).get("detail")
+        detail: str | list[Fault] | None = value if isinstance(value, str) else _faults(value)
         if detail is None and kind not in (ServerError, RateLimitError):
-            return self._unexpected("the answer is not the API's")
-        message = detail or "no answer of the API's; something before it failed"
+            return self._unexpected("the answer does not come from the API")
+        message = detail or "the answer does not come from the API; something between failed"
         if not isinstance(message, str):
             message = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in message)
         request_id = self.headers.get("x-request-id")
@@ -82,14 +82,14 @@ class Answer:
 
     def _unexpected(self, what: str) -> UnexpectedResponseError:
         if self.status in REDIRECTS:
-            what = "a redirect, which is not followed: the key is for the configured host alone"
+            what = "a redirect, which is not followed: the key is only for the configured host"
         request_id = self.headers.get("x-request-id")
         message = f"{what} (HTTP {self.status})"
         return UnexpectedResponseError(message, status_code=self.status, request_id=request_id)
 
 
 def _faults(detail: object) -> list[Fault] | None:
-    """The list of faults of a 422; None if it is something else."""
+    """The list of errors of a 422; None if it is something else."""
     if not isinstance(detail, list) or not all(_is_fault(entry) for entry in cast("list[object]", detail)):
         return None
     return cast("list[Fault]", detail)
@@ -102,17 +102,17 @@ def _is_fault(entry: object) -> bool:
     return isinstance(fault.get("msg"), str) and isinstance(fault.get("loc"), list) and bool(fault["loc"])
 
 
-class Patience:
-    """How often, and for how many seconds in all, one call may still wait for another try."""
+class RetryBudget:
+    """How many more attempts a call may make, and how many seconds it may still wait for them."""
 
     def __init__(self, retries: int, seconds: float) -> None:
         self._retries = retries
         self._seconds = seconds
 
     def pause(self, answer: Answer, *, repeatable: bool) -> float | None:
-        """Seconds to wait before the next try, as the answer says; None if there is no next try.
+        """Seconds to wait before the next attempt; None if there is no other attempt.
 
-        A 429 was refused before anything was done; after a 503 a change may have taken place.
+        A 429 is refused before anything is done; after a 503 a change may have taken place.
         """
         if answer.status != TOO_MANY_REQUESTS and not (answer.status == UNAVAILABLE and repeatable):
             return None

@@ -1,4 +1,4 @@
-"""Where key and URL come from: arguments, then the environment, then `~/.torale/config.json`."""
+"""API key and URL: from arguments, else the environment, else `~/.torale/config.json`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ CONFIG_FILE = Path("~/.torale/config.json")
 
 @dataclass(frozen=True)
 class Settings:
-    """A key, and the only host that may see it."""
+    """An API key, and the URL of the only host to which it is sent."""
 
     api_key: str = field(repr=False)
     api_url: str
 
     @property
     def encrypted(self) -> bool:
-        """Whether the connection is; if not, it stays on this machine."""
+        """Whether the connection is encrypted; if not, the host is this machine."""
         return self.api_url.startswith("https:")
 
 
 def resolve(api_key: str | None, api_url: str | None) -> Settings:
-    """Finds key and URL. The file is read only for what is missing.
+    """Finds key and URL. The file is read only if one of them is missing.
 
     Raises:
-        ConfigurationError: Something is missing, malformed or can't be read. There is no default URL: a key is never
-            sent to a guess.
+        ConfigurationError: One of them is missing, malformed or can't be read. There is no default
+            URL: a key must never be sent to a host that nobody chose.
     """
     key = api_key or os.environ.get("TORALE_API_KEY")
     url = api_url or os.environ.get("TORALE_API_URL")
@@ -59,7 +59,7 @@ def _read(path: Path) -> Mapping[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, RuntimeError, ValueError) as error:
-        # The error of a JSON parser holds the whole text, and so the key.
+        # The JSON parser's error holds the whole text, and so the key.
         reason = error.strerror if isinstance(error, OSError) else type(error).__name__
         raise ConfigurationError(f"{path} can't be read: {reason}") from None
     if not isinstance(content, dict):
@@ -75,7 +75,7 @@ def _text(file: Mapping[str, object], name: str) -> str | None:
 
 
 def _checked_key(key: str) -> str:
-    # Anything else can't stand in a header, and would be quoted in the error of the HTTP library.
+    # Other characters are invalid in a header; the HTTP library's error would show them.
     if not all("!" <= character <= "~" for character in key):
         raise ConfigurationError("the API key holds blanks or other characters that no key has")
     return key
@@ -84,13 +84,13 @@ def _checked_key(key: str) -> str:
 def _checked_url(text: str) -> str:
     try:
         url = httpx.URL(text)
-        # What can't be looked up: empty labels and long ones.
+        # Fails for names that can't be resolved: empty labels, and labels over 63 characters.
         url.host.encode("idna")
     except (httpx.InvalidURL, UnicodeError):
         raise ConfigurationError("the API URL can't be read") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError("the API URL should look like https://host")
-    # An empty query or fragment leaves no trace but these.
+    # An empty query or fragment shows only in the text.
     if url.userinfo or "?" in text or "#" in text:
         raise ConfigurationError("the API URL should have no credentials, query or fragment")
     if url.scheme == "http" and not _is_loopback(url.host):

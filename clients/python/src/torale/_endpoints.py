@@ -1,4 +1,4 @@
-"""Every endpoint of the admin API, as data: what both clients send, and what they find in the answers."""
+"""The endpoints of the admin API as data: what both clients send and what the responses hold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UserId = str | UUID
 
 
 class Page(TypedDict):
-    """What every page tells."""
+    """The field that every page has."""
 
     total: int
 
@@ -47,9 +47,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request whose answer is a T, which has some keys.
+    """A request; its response is a T, a JSON object with at least these keys.
 
-    `repeatable`: sending it again, whatever became of it, does no harm.
+    `repeatable`: sending it again does no harm, even if it was carried out before.
     """
 
     method: str
@@ -60,13 +60,13 @@ class Call(Generic[T]):
     repeatable: bool = True
 
     def query(self) -> dict[str, str | int | bool]:
-        """The parameters that are given."""
+        """The parameters that are not None."""
         return {name: value for name, value in self.parameters.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Listing(Generic[P, R]):
-    """A list that is read page by page: where its rows are, and what tells them apart."""
+    """A list that is read page by page, with the key that identifies a row."""
 
     path: str
     keys: frozenset[str]
@@ -95,7 +95,7 @@ ERRORS: Listing[ErrorsPage, ExecutionError] = Listing(
 USERS: Listing[UsersPage, User] = Listing(
     "/admin/users", UsersPage.__required_keys__, lambda page: page["users"], lambda user: user["id"]
 )
-# The address is the one field that names the run.
+# Only the URL holds the id of the run.
 WORKFLOWS: Listing[WorkflowsPage, Workflow] = Listing(
     "/admin/temporal/workflows",
     WorkflowsPage.__required_keys__,
@@ -114,26 +114,26 @@ AUDIT: Listing[AuditPage, AuditRecord] = Listing(
 
 
 def deactivate_user(user_id: UserId) -> Call[Deactivated]:
-    """Safe to repeat: the answer is the same, and nothing is commanded twice."""
+    """Safe to repeat: the answer is the same, and no command is sent twice."""
     return Call("PATCH", f"/admin/users/{_segment(user_id)}/deactivate", Deactivated.__required_keys__)
 
 
 def deactivate_users(user_ids: Sequence[UserId]) -> Call[DeactivationResults]:
-    """Safe to repeat, like that of one user."""
+    """Safe to repeat, like the deactivation of one user."""
     body = {"user_ids": [str(user_id) for user_id in user_ids]}
     return Call("POST", "/admin/users/deactivate", DeactivationResults.__required_keys__, body=body)
 
 
 def reactivate_user(user_id: UserId) -> Call[Reactivated]:
-    """Not repeated blindly: it could undo a deactivation that someone has ordered meanwhile."""
+    """Not repeatable: it could undo a deactivation that somebody has requested meanwhile."""
     path = f"/admin/users/{_segment(user_id)}/reactivate"
     return Call("PATCH", path, Reactivated.__required_keys__, repeatable=False)
 
 
 def _segment(user_id: UserId) -> str:
     text = str(user_id)
-    # Such a segment would make it another path.
+    # Such a segment would change the path.
     if text in ("", ".", ".."):
-        raise ValidationError("user_id: a UUID is needed")
+        raise ValidationError("user_id: should be a UUID")
     # A lone surrogate becomes a question mark.
     return quote(text, safe="", errors="replace")

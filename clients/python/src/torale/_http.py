@@ -1,4 +1,4 @@
-"""What both clients share of HTTP."""
+"""The HTTP code that both clients share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -15,7 +16,7 @@ from torale.exceptions import ConfigurationError, ToraleConnectionError, ToraleT
 
 
 class BearerKey(httpx.Auth):
-    """Puts the key on each request, and shows it nowhere else."""
+    """Adds the key to each request and shows it nowhere else."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -27,24 +28,39 @@ class BearerKey(httpx.Auth):
 
 
 def user_agent() -> str:
-    """How the audit trail names this client."""
+    """The name of this client in the audit trail."""
     return f"torale-python/{__version__}"
+
+
+def environment_proxy(url: str) -> str | None:
+    """The proxy that the environment (or the system) sets for a URL; None if there is none.
+
+    The HTTP library does the same, but fails on entries of `NO_PROXY` that it can't parse, such as
+    an IPv6 address in brackets.
+    """
+    proxies, target = getproxies(), httpx.URL(url)
+    not_for = [entry.strip() for entry in proxies.get("no", "").split(",")]
+    # `NO_PROXY` may have an IPv6 address with or without brackets.
+    if "*" in not_for or proxy_bypass(target.netloc.decode()) or proxy_bypass(target.host):
+        return None
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 @contextmanager
 def setting_up() -> Iterator[None]:
-    """Failures of making the HTTP library's client, as exceptions of ours: it reads the environment."""
+    """Turns errors of setting up the HTTP library, which reads the environment, into ours."""
     try:
         yield
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-        # The text may quote a proxy's password.
+        # The error's text may contain a proxy's password.
         reason = f"{type(error).__name__}: are its proxies and SSL_CERT_FILE right?"
         raise ConfigurationError(f"the environment's network settings can't be used ({reason})") from None
 
 
 @contextmanager
 def _exchanging(timeout: float) -> Iterator[None]:
-    """Failures of the network, as exceptions of ours."""
+    """Turns errors of the network into ours."""
     try:
         yield
     except (httpx.TimeoutException, asyncio.TimeoutError) as error:
@@ -56,29 +72,29 @@ def _exchanging(timeout: float) -> Iterator[None]:
 
 
 async def exchange_async(http: httpx.AsyncClient, request: httpx.Request, timeout: float) -> Answer:
-    """One try, with a limit on the whole of it: a server that dribbles can't hold the caller."""
+    """One attempt of at most `timeout` seconds, however slowly the server sends."""
     with _exchanging(timeout):
         response = await asyncio.wait_for(http.send(request), timeout)
         return Answer(response.status_code, response.headers, response.content)
 
 
 def exchange(http: httpx.Client, request: httpx.Request, timeout: float) -> Answer:
-    """One try. Nothing can interrupt a read: the limit is looked at when bytes of the body come in."""
+    """One attempt. A read can't be interrupted: the time is checked whenever bytes of the body arrive."""
     deadline = monotonic() + timeout
     with _exchanging(timeout):
         response = http.send(request, stream=True)
         if response.is_stream_consumed:
-            # A transport for tests may hand a whole one over.
+            # A transport for tests may return a complete response.
             return Answer(response.status_code, response.headers, response.content)
         body = bytearray()
         try:
-            # As they come: of compressed ones nothing might be told for long.
+            # Raw bytes: decompressed ones may be held back for long.
             for chunk in response.iter_raw():
                 body += chunk
                 if monotonic() > deadline:
-                    raise ToraleTimeoutError(f"no whole answer after {timeout:g} s")
+                    raise ToraleTimeoutError(f"no complete answer after {timeout:g} s")
         finally:
             response.close()
-        # Another response takes the compression off.
+        # Another response object decompresses the body.
         whole = httpx.Response(response.status_code, headers=response.headers, content=bytes(body), request=request)
         return Answer(whole.status_code, whole.headers, whole.content)

@@ -1,4 +1,4 @@
-"""What can go wrong. Everything this package raises is a `ToraleAPIError`."""
+"""The exceptions of this package: all are a `ToraleAPIError`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class ToraleAPIError(Exception):
     """A call that did not succeed.
 
     Attributes:
-        status_code: The HTTP status, or None if there was no answer of the API's.
-        detail: What the API says: a text, or after a 422 the list of faults.
-        request_id: The API's name for the request, to look it up in the audit trail and the logs.
+        status_code: The HTTP status; None if the API did not answer.
+        detail: The API's `detail`: a text, or after a 422 the list of errors.
+        request_id: The API's id of the request, to find it in the audit trail and the logs.
     """
 
     def __init__(
@@ -29,11 +29,11 @@ class ToraleAPIError(Exception):
 
 
 class AuthenticationError(ToraleAPIError):
-    """401: the key or session token is not, or no longer, anyone's."""
+    """401: the API key or session token is unknown, expired or revoked, or its user is deactivated."""
 
 
 class ForbiddenError(ToraleAPIError):
-    """403: the credentials are not an admin's."""
+    """403: the caller is not an admin."""
 
 
 class NotFoundError(ToraleAPIError):
@@ -41,7 +41,7 @@ class NotFoundError(ToraleAPIError):
 
 
 class ConflictError(ToraleAPIError):
-    """409: what is asked contradicts the present state; `detail` says how."""
+    """409: the request contradicts the present state; `detail` says how."""
 
 
 class PayloadTooLargeError(ToraleAPIError):
@@ -49,29 +49,29 @@ class PayloadTooLargeError(ToraleAPIError):
 
 
 class ValidationError(ToraleAPIError):
-    """422: parameters are malformed or out of range; `faults` lists all of them."""
+    """422: parameters are malformed or out of range; `faults` has one entry for each error."""
 
     @property
     def faults(self) -> list[Fault]:
-        """One entry a fault, as the API lists them."""
+        """The errors as the API lists them."""
         return self.detail if isinstance(self.detail, list) else []
 
 
 class RateLimitError(ToraleAPIError):
-    """429: too many requests. `retry_after` says after how many seconds there may be another."""
+    """429: too many requests. `retry_after` is the seconds until the next one is allowed."""
 
     retry_after: float = 60.0
-    """A minute if the answer does not tell."""
+    """In seconds; 60 if the answer does not say."""
 
 
 class ServerError(ToraleAPIError):
-    """500 and above: not the caller's fault. `retry_after` is in seconds, None if the answer does not tell."""
+    """500 and above: an error of the server. `retry_after` in seconds, None if not given."""
 
     retry_after: float | None = None
 
 
 class UnexpectedResponseError(ToraleAPIError):
-    """An answer that is not the API's: a redirect, no JSON, another shape. Is the API URL right?"""
+    """An answer that is not the API's: a redirect, no JSON, other fields. Is the API URL right?"""
 
 
 class ToraleConnectionError(ToraleAPIError):
@@ -83,4 +83,4 @@ class ToraleTimeoutError(ToraleConnectionError):
 
 
 class ConfigurationError(ToraleAPIError):
-    """No request was made: key, URL or the environment's network settings can't be used, or the client is closed."""
+    """No request was sent: key, URL or network settings can't be used, or the client is closed."""

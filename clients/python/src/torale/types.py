@@ -1,8 +1,8 @@
-"""The answers, as dictionaries.
+"""The types of the answers: dictionaries.
 
-Times are RFC 3339 in UTC (`2024-01-15T09:00:04Z`, with milliseconds where there are any), durations are in
-milliseconds, rates lie between 0 and 1, ids of users, tasks and executions are UUIDs with hyphens. `total` counts all
-rows of a list, not those of the page.
+Times are RFC 3339 in UTC (`2024-01-15T09:00:04Z`, with milliseconds unless they are 0), durations are
+in milliseconds, rates lie between 0 and 1, ids of users, tasks and executions are UUIDs with
+hyphens. `total` counts all rows of a list, not those of the page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ ExecutionStatus = Literal["success", "failed", "running"]
 
 
 class Fault(TypedDict):
-    """One thing that is wrong with a request: where (`query`, `path` or `body`, then the name), and what."""
+    """An error of a request: its place (`query`, `path` or `body`, then the name), and what is wrong."""
 
     loc: list[str]
     msg: str
@@ -21,7 +21,7 @@ class Fault(TypedDict):
 
 
 class UserStats(TypedDict):
-    """Users: all, those active with a login in 30 days, those created in 7 days."""
+    """Numbers of users: all, active ones who logged in within 30 days, those created within 7 days."""
 
     total: int
     active_30d: int
@@ -29,7 +29,7 @@ class UserStats(TypedDict):
 
 
 class TaskStats(TypedDict):
-    """Tasks that are not deleted; completed ones count in `total` only."""
+    """Numbers of tasks that are not deleted; completed ones count in `total` only."""
 
     total: int
     active: int
@@ -60,7 +60,7 @@ class PopularQuery(TypedDict):
 
 
 class Stats(TypedDict):
-    """The platform's figures."""
+    """The answer of `get_stats`."""
 
     users: UserStats
     tasks: TaskStats
@@ -90,7 +90,7 @@ class QueriesPage(TypedDict):
 
 
 class Execution(TypedDict):
-    """One run of a task. What is not known yet is None."""
+    """One run of a task. Values that are not known yet are None."""
 
     id: str
     task_id: str
@@ -113,7 +113,7 @@ class ExecutionsPage(TypedDict):
 
 
 class ExecutionError(TypedDict):
-    """An execution that has failed."""
+    """A failed execution."""
 
     execution_id: str
     task_id: str
@@ -127,7 +127,7 @@ class ExecutionError(TypedDict):
 
 
 class ErrorsPage(TypedDict):
-    """One page of errors; `error_types` counts the whole window, the most frequent first."""
+    """One page of errors; `error_types` counts all of the window by type, the most frequent first."""
 
     errors: list[ExecutionError]
     total: int
@@ -135,7 +135,7 @@ class ErrorsPage(TypedDict):
 
 
 class User(TypedDict):
-    """A user and its activity."""
+    """A user and their activity."""
 
     id: str
     email: str
@@ -178,7 +178,7 @@ class WorkflowsPage(TypedDict):
 
 
 class Schedule(TypedDict):
-    """A schedule; `recent_executions` counts its task's in the last 30 days."""
+    """A schedule; `recent_executions` counts the executions of its task in the last 30 days."""
 
     schedule_id: str
     task_id: str
@@ -198,7 +198,7 @@ class SchedulesPage(TypedDict):
 
 
 class Principal(TypedDict):
-    """Who asked, as far as it is known."""
+    """The caller, as far as known."""
 
     user_id: str | None
     clerk_user_id: str | None
@@ -226,7 +226,7 @@ class RecordedRequest(TypedDict):
 
 @final
 class MissingRecord(TypedDict):
-    """A record that was there once: someone has tampered with the trail."""
+    """A record that has disappeared: somebody has tampered with the trail."""
 
     id: str
     missing: Literal[True]
@@ -258,7 +258,7 @@ class _Result(TypedDict):
 
 
 class DeactivationResult(_Result, total=False):
-    """What became of one user: `tasks_paused` if it is deactivated now, else why not in `detail`."""
+    """The outcome for one user: `tasks_paused` if they are deactivated, else the reason in `detail`."""
 
     tasks_paused: int
     detail: str

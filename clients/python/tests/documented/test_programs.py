@@ -1,4 +1,4 @@
-"""The programs of the contract, run as users run them: only the key is put in. They lie beside the repository."""
+"""The programs of the contract, next to the repository, run as users run them: only the key is replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACEHOLDER = "sk_admin_..."
 
 
 def program(name: str, folder: Path, key: str) -> Path:
-    """A documented program with the key put in."""
+    """A program of the contract with its key replaced."""
     text = (DOCUMENTED / name).read_text()
     assert PLACEHOLDER in text
     copy = folder / name
@@ -21,7 +21,7 @@ def program(name: str, folder: Path, key: str) -> Path:
     return copy
 
 
-def test_the_tour(stack: Stack, tmp_path: Path) -> None:
+def test_tour(stack: Stack, tmp_path: Path) -> None:
     printed = run(stack, program("tour.py", tmp_path, stack.key))
     lines = printed.replace("too\nmany", "too many").splitlines()
     assert lines[:8] == [
@@ -50,7 +50,7 @@ def test_the_tour(stack: Stack, tmp_path: Path) -> None:
     assert len(lines) == 26
 
 
-# The program has no end: its second sleep is made one.
+# The program never ends, so its second sleep ends it.
 TWICE = """
 import runpy, sys, time
 slept = []
@@ -64,7 +64,7 @@ runpy.run_path(sys.argv[1])
 """
 
 
-def test_the_monitor(stack: Stack, tmp_path: Path) -> None:
+def test_monitor(stack: Stack, tmp_path: Path) -> None:
     printed = run(stack, "-c", TWICE, program("monitor.py", tmp_path, stack.key))
     once = [
         "Error rate: 40.0%",

@@ -1,5 +1,5 @@
-//! Temporal's `WorkflowService`, as far as pausing a schedule goes: gRPC by hand, so that the local stack needs none of
-//! Temporal's own crates.
+//! Temporal's `WorkflowService`: pausing a schedule, and nothing else. gRPC by hand, so that the
+//! local stack needs none of Temporal's own crates.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 
-use super::{Served, authorization};
+use super::server::{LoopbackServer, authorization};
 
 const PATCH: &str = "/temporal.api.workflowservice.v1.WorkflowService/PatchSchedule";
 const SYSTEM_INFO: &str = "/temporal.api.workflowservice.v1.WorkflowService/GetSystemInfo";
-/// Bytes before a message: one says whether it is compressed, four how long it is.
+/// The bytes before a message: one for the compression, four for the length.
 const FRAME: usize = 5;
 const MAX_BODY: usize = 1024 * 1024;
 const UNIMPLEMENTED: u8 = 12;
 
-/// `temporal.api.workflowservice.v1.PatchScheduleRequest`, as far as it is read.
+/// `temporal.api.workflowservice.v1.PatchScheduleRequest`: the fields that are read.
 #[derive(Clone, PartialEq, Message)]
 struct PatchScheduleRequest {
     #[prost(string, tag = "1")]
@@ -31,55 +31,55 @@ struct PatchScheduleRequest {
     patch: Option<SchedulePatch>,
 }
 
-/// `temporal.api.schedule.v1.SchedulePatch`, as far as it is read.
+/// `temporal.api.schedule.v1.SchedulePatch`: the fields that are read.
 #[derive(Clone, PartialEq, Message)]
 struct SchedulePatch {
     #[prost(string, tag = "3")]
     pause: String,
 }
 
-/// A pause that it was asked for.
+/// A request to pause a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PauseRequest {
     /// The namespace.
     pub namespace: String,
     /// The schedule.
     pub schedule_id: String,
-    /// What is left beside it, for people.
+    /// The note that Temporal shows beside the paused schedule.
     pub note: String,
     /// The whole header.
     pub authorization: Option<String>,
 }
 
-/// What it answers.
+/// An answer of the stand-in.
 #[derive(Debug, Clone)]
 pub enum TemporalAnswer {
     /// The schedule is paused.
     Done,
-    /// A status by its number, a message in ASCII, and details in base64 where there are some.
+    /// A gRPC status, a message in ASCII, and details in base64.
     Refused(u8, &'static str, Option<&'static str>),
-    /// Nothing, ever.
+    /// No answer, for ever.
     Silent,
 }
 
-/// The stand-in.
-pub struct TemporalStandin(Served);
+/// The stand-in; it listens until it is dropped.
+pub struct TemporalStandin(LoopbackServer);
 
 type Answers = Arc<dyn Fn(&PauseRequest) -> TemporalAnswer + Send + Sync>;
 
 impl TemporalStandin {
-    /// Starts it.
+    /// Starts a stand-in that answers with a function.
     ///
     /// # Errors
-    /// When there is no port to listen on.
+    /// If there is no free port.
     pub async fn start(
         answers: impl Fn(&PauseRequest) -> TemporalAnswer + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let answers: Answers = Arc::new(answers);
-        Served::start(Router::new().fallback(answer).with_state(answers)).await.map(Self)
+        LoopbackServer::start(Router::new().fallback(answer).with_state(answers)).await.map(Self)
     }
 
-    /// Where it is: host and port.
+    /// Its host and port.
     #[must_use]
     pub fn address(&self) -> String {
         self.0.address.clone()
@@ -91,18 +91,17 @@ async fn answer(State(answers): State<Answers>, request: Request) -> Response<Bo
     match request.uri().path() {
         SYSTEM_INFO => done(),
         PATCH => match read(request).await {
-            Some(asked) => {
-                let PatchScheduleRequest { namespace, schedule_id, patch } = asked;
+            Some(PatchScheduleRequest { namespace, schedule_id, patch }) => {
                 let note = patch.unwrap_or_default().pause;
-                settle(answers(&PauseRequest { namespace, schedule_id, note, authorization })).await
+                respond(answers(&PauseRequest { namespace, schedule_id, note, authorization })).await
             }
             None => refused(UNIMPLEMENTED, "the stand-in reads uncompressed messages only", None),
         },
-        _other => refused(UNIMPLEMENTED, "the stand-in knows PatchSchedule only", None),
+        _other => refused(UNIMPLEMENTED, "the stand-in supports PatchSchedule only", None),
     }
 }
 
-async fn settle(answer: TemporalAnswer) -> Response<Body> {
+async fn respond(answer: TemporalAnswer) -> Response<Body> {
     match answer {
         TemporalAnswer::Done => done(),
         TemporalAnswer::Refused(status, message, details) => refused(status, message, details),
@@ -120,7 +119,7 @@ async fn read(request: Request) -> Option<PatchScheduleRequest> {
     PatchScheduleRequest::decode(message).ok()
 }
 
-/// An answer in whose message no field is set, which is what both calls may answer.
+/// A successful answer without any field, which fits both calls.
 fn done() -> Response<Body> {
     let trailers = HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]);
     let message = Full::new(Bytes::from_static(&[0; FRAME]));
@@ -131,12 +130,12 @@ fn done() -> Response<Body> {
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 fn refused(status: u8, message: &'static str, details: Option<&'static str>) -> Response<Body> {
-    let mut answer = [(header::CONTENT_TYPE, "application/grpc")].into_response();
-    let headers = answer.headers_mut();
+    let mut response = [(header::CONTENT_TYPE, "application/grpc")].into_response();
+    let headers = response.headers_mut();
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(status)));
     headers.insert("grpc-message", HeaderValue::from_static(message));
     if let Some(details) = details {
         headers.insert("grpc-status-details-bin", HeaderValue::from_static(details));
     }
-    answer
+    response
 }

@@ -88,7 +88,7 @@ pub struct KeyOwner {
 /// If the stored look-up cannot be interpreted.
 pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     let Some(item) = lookups.first() else { return Ok(None) };
-    let key_id = keys::parse_key_lookup(&item.key);
+    let key_id = keys::parse_key_lookup(item);
     let user_id = item.text(views::OWNER).and_then(UserId::parse);
     match key_id.zip(user_id) {
         Some(((key_id, revoked), user_id)) => Ok(Some(KeyOwner { key_id, revoked, user_id })),

@@ -54,11 +54,17 @@ pub enum RateLimitDecision {
     Full {
         /// What is left of the window that is nearest to its limit.
         status: RateLimitStatus,
-        /// The number of seconds until a request is admitted again, at least 1.
-        retry_after: i64,
+        /// When a request is admitted again, to the millisecond: an instance that remembers it
+        /// refuses no request that another would admit.
+        opens_at: Timestamp,
     },
     /// The item does not exist, or counts under other limits: its headrooms must be written first.
     Unprepared,
+}
+
+/// The whole seconds until a window opens, at least 1: never shorter than the time until then.
+pub fn retry_after(opens_at: Timestamp, now: Timestamp) -> i64 {
+    (opens_at.millis() - now.millis() + 999).div_euclid(1000).max(1)
 }
 
 impl RateLimits {
@@ -92,10 +98,7 @@ impl RateLimits {
         let nearest = statuses
             .min_by_key(|status| u64::from(status.remaining) * 1_000_000 / u64::from(status.limit.max(1)));
         match (nearest, opens_at) {
-            (Some(status), Some(opens_at)) => {
-                let wait = opens_at.millis() - now.millis();
-                RateLimitDecision::Full { status, retry_after: ((wait + 999).div_euclid(1000)).max(1) }
-            }
+            (Some(status), Some(opens_at)) => RateLimitDecision::Full { status, opens_at },
             (Some(status), None) => RateLimitDecision::Open(status),
             (None, _) => RateLimitDecision::Unprepared,
         }
@@ -207,13 +210,22 @@ mod tests {
         // The bucket began at :30. It ends at :35 and leaves the window a minute later.
         let status = RateLimitStatus { limit: 5, remaining: 0, reset: 1_774_953_095 };
         let decision = limits.decide(&item, start.plus(10));
-        assert_eq!(decision, RateLimitDecision::Full { status, retry_after: 65 });
+        let opens_at = Timestamp::from_millis(1_774_953_095_000);
+        assert_eq!(decision, RateLimitDecision::Full { status, opens_at });
+        assert_eq!(retry_after(opens_at, start.plus(10)), 65);
         assert!(!request(&limits, &mut item, start.plus(64_000)));
         assert!(request(&limits, &mut item, start.plus(64_500)));
     }
 
     #[test]
-    fn no_window_admits_more_than_its_limit_and_a_refused_request_is_admitted_after_retry_after() {
+    fn retry_after_is_rounded_up_and_never_0() {
+        let now = Timestamp::from_millis(1_774_953_030_500);
+        let seconds = [-5, 0, 1, 1_000, 1_001].map(|wait| retry_after(now.plus(wait), now));
+        assert_eq!(seconds, [1, 1, 1, 1, 2]);
+    }
+
+    #[test]
+    fn no_window_admits_more_than_its_limit_and_a_refused_request_is_admitted_when_it_opens() {
         let limits = RateLimits::new(20, 90);
         let mut rng = 7_u64;
         let mut random = |below: i64| {
@@ -234,12 +246,10 @@ mod tests {
             assert!(!free || passed, "step {step}: refused without need");
             if passed {
                 admitted.push_back(now);
-            } else if let RateLimitDecision::Full { retry_after, .. } = limits.decide(&item, now) {
-                let mut later = item.clone();
-                assert!(
-                    request(&limits, &mut later, now.plus(retry_after * 1000)),
-                    "step {step}: retry_after is too short"
-                );
+            } else if let RateLimitDecision::Full { opens_at, .. } = limits.decide(&item, now) {
+                let admits = |time| request(&limits, &mut item.clone(), time);
+                assert!(admits(opens_at), "step {step}: it opens later");
+                assert!(!admits(opens_at.plus(-1)), "step {step}: it opens earlier");
             }
             for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
                 item.remove(&name);

@@ -46,10 +46,7 @@ fn lane() -> Lane {
 
 /// The row of a record in a facet.
 fn row(record: &Record, facet: &str) -> Key {
-    Key {
-        pk: keys::in_facet(facet, &keys::rows(Index::Audit, StatusPartition::All, lane())),
-        sk: record.key().sk,
-    }
+    keys::audit_row(facet, &keys::rows(Index::Audit, StatusPartition::All, lane()), &record.key())
 }
 
 /// The row that exists if and only if a record is indexed, because a transaction writes all of its
@@ -74,7 +71,7 @@ pub fn index_writes(records: &[&Record]) -> Vec<Write> {
             let sums = Sums::population(1);
             let amounts = index::node_amounts(Index::Audit, lane(), record.entry.at, None, &sums);
             for (key, attribute, amount) in amounts {
-                let key = Key { pk: keys::in_facet(&facet, &key.pk), ..key };
+                let key = keys::key_in_facet(&facet, &key);
                 *counters.entry(key).or_default().entry(attribute).or_default() += amount;
             }
         }

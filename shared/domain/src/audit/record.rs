@@ -124,6 +124,11 @@ impl Link {
         (in_hour_of_chain && record.key() == item.key).then(|| Self { record, text: text.to_owned() })
     }
 
+    /// Whether a stored item is exactly the record's: nothing was added to it.
+    pub fn is_stored_as(&self, item: &Item) -> bool {
+        self.item() == *item
+    }
+
     /// The item to store.
     pub fn item(&self) -> Item {
         let attributes = Attributes::from([(RECORD.to_owned(), Value::Text(self.text.clone()))]);

@@ -161,6 +161,12 @@ impl Seal {
         (keys::audit_seal(seal.statement.seal) == item.key).then_some(seal)
     }
 
+    /// Whether a stored item is exactly the seal's: nothing was added to it, and its heads are
+    /// spelled as they were written.
+    pub fn is_stored_as(&self, item: &Item) -> bool {
+        self.item().is_ok_and(|written| written == *item)
+    }
+
     /// Whether it was signed with one of these keys, and with the one that it names.
     pub fn is_signed_by(&self, keys: &[VerifyingKey]) -> bool {
         let Ok(signature) = Signature::from_slice(&self.signature) else { return false };

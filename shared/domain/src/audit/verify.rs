@@ -71,14 +71,19 @@ impl TrailVerifier {
 
     /// Adds an item of the table.
     pub fn add(&mut self, item: &Item) {
-        let unreadable = |at| TrailFault {
+        let fault = |at, kind: fn(String) -> TrailFaultKind| TrailFault {
             at,
-            kind: TrailFaultKind::UnreadableItem(format!("{} / {}", item.key.pk, item.key.sk)),
+            kind: kind(format!("{} / {}", item.key.pk, item.key.sk)),
         };
         if item.key.pk == AUDIT_SEALS {
             match Seal::load(item) {
-                Some(seal) => drop(self.seals.insert(seal.statement.seal, seal)),
-                None => self.faults.push(unreadable(Timestamp::EARLIEST)),
+                Some(seal) => {
+                    if !seal.is_stored_as(item) {
+                        self.faults.push(fault(seal.statement.at, TrailFaultKind::ItemAltered));
+                    }
+                    self.add_seal(seal);
+                }
+                None => self.faults.push(fault(Timestamp::EARLIEST, TrailFaultKind::UnreadableItem)),
             }
             return;
         }
@@ -87,8 +92,26 @@ impl TrailVerifier {
             return;
         }
         match Link::load(item) {
-            Some(link) => self.add_record(link),
-            None => self.faults.push(unreadable(hour.map_or(Timestamp::EARLIEST, Hour::start))),
+            Some(link) => {
+                if !link.is_stored_as(item) {
+                    self.faults.push(fault(link.record.entry.at, TrailFaultKind::ItemAltered));
+                }
+                self.add_record(link);
+            }
+            None => {
+                let at = hour.map_or(Timestamp::EARLIEST, Hour::start);
+                self.faults.push(fault(at, TrailFaultKind::UnreadableItem));
+            }
+        }
+    }
+
+    fn add_seal(&mut self, seal: Seal) {
+        let (number, at) = (seal.statement.seal, seal.statement.at);
+        // The same seal twice is no fault: two exports may have been put together.
+        if self.seals.get(&number).is_some_and(|other| *other != seal) {
+            self.faults.push(TrailFault { at, kind: TrailFaultKind::SealTwice(number) });
+        } else {
+            self.seals.insert(number, seal);
         }
     }
 

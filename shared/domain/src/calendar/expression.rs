@@ -8,14 +8,14 @@ use super::interval::Interval;
 const MAX_COMMENT: usize = 200;
 
 /// A cron string that was read.
-pub(super) struct Expression<'a> {
+pub(super) struct CronExpression<'a> {
     /// What determines the times.
     pub(super) times: Times,
     /// The zone that the cron string names; empty where it names none.
     pub(super) zone: &'a str,
 }
 
-impl<'a> Expression<'a> {
+impl<'a> CronExpression<'a> {
     /// `None` where Temporal refuses it.
     pub(super) fn read(cron: &'a str) -> Option<Self> {
         let (zone, rest) = split_zone(cron.trim())?;

@@ -143,7 +143,7 @@ impl StoredOutboxEntry {
             messages.push(ban.message(cause, *at));
         }
         for row in rows {
-            let owned = keys::parse_owned(&row.key);
+            let owned = keys::parse_owned(row);
             let owned = owned.ok_or_else(|| Corrupt::new(&row.key, "neither a task nor a key"))?;
             let since = i64::try_from(row.number(views::SINCE)).unwrap_or(0);
             let at = command_time(*at, Timestamp::from_millis(since));

@@ -6,7 +6,7 @@ use crate::events::{Body, Event, types};
 use crate::values::ids::{RunId, TaskId, UserId, WorkflowId};
 use crate::values::time::Timestamp;
 
-/// A user. Before its `user.created` event it is a stub: only what other events told is known.
+/// A user. Before its `user.created` event it is a stub: only what other events say is known.
 #[derive(Debug)]
 pub struct User<'a> {
     /// The facts of its creation; `None` for a stub.
@@ -136,7 +136,7 @@ pub enum ExecutionState<'a> {
     Failed(&'a types::ExecutionFailed),
 }
 
-/// One run of a task: its latest status event tells all of it.
+/// One run of a task: its latest status event says all of it.
 #[derive(Debug)]
 pub struct Execution<'a> {
     /// The task that ran.
@@ -215,7 +215,7 @@ impl Notification {
     }
 }
 
-/// One run of a workflow: its latest event tells all of it.
+/// One run of a workflow: its latest event says all of it.
 #[derive(Debug)]
 pub struct Run<'a> {
     /// The workflow.

@@ -21,6 +21,7 @@ use crate::events::{self, EventType, QuarantineReason, TYPE_PREFIX};
 use crate::storage::keys;
 use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
 use crate::values::ids::{ClerkUserId, UserId};
+use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub enum WebhookFault {
     /// A needed field is missing or of the wrong kind.
     #[error("{0} is needed")]
     Needed(&'static str),
-    /// The event would be set aside by our own intake.
+    /// Our own intake would quarantine the event.
     #[error(transparent)]
     Refused(#[from] QuarantineReason),
 }
@@ -49,7 +50,7 @@ pub enum WebhookFault {
 pub struct Payload {
     /// Its type, as Clerk names it.
     pub kind: String,
-    /// What it tells; `None` for a type that has no event of ours.
+    /// What it says; `None` for a type that has no event of ours.
     pub notice: Option<Notice>,
 }
 
@@ -71,7 +72,7 @@ enum Change {
 }
 
 impl Payload {
-    /// What a payload must be, as JSON Schema. What must be in it beside its type depends on that.
+    /// What a payload must be, as JSON Schema. What else must be in it depends on its type.
     pub fn schema() -> Value {
         let kinds = "`user.created`, `user.updated`, `user.deleted` and `session.created` must name a user and a time; \
                      others are ignored.";
@@ -88,7 +89,7 @@ impl Payload {
 
     /// Reads the text that was signed.
     pub fn parse(text: &str) -> Result<Self, WebhookFault> {
-        let payload: Value = serde_json::from_str(text).map_err(|_| WebhookFault::NotJson)?;
+        let payload: Value = serde_json::from_str(without_mark(text)).map_err(|_| WebhookFault::NotJson)?;
         let text = |pointer| payload.pointer(pointer).and_then(Value::as_str);
         let time = |pointer| payload.pointer(pointer).and_then(time);
         let role = || text("/data/public_metadata/role").map(str::to_owned);

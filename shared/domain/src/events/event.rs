@@ -23,7 +23,7 @@ pub struct Event {
     pub data: Data,
 }
 
-/// Largest canonical `data` that is kept whole beside the projections, in bytes.
+/// Largest canonical `data` that an entity's state keeps whole, in bytes.
 pub const MAX_KEPT_DATA: usize = 16 * 1024;
 
 /// The canonical form of `data`: names sorted, no blanks. Longer than [`MAX_KEPT_DATA`], only its beginning

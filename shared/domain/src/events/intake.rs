@@ -2,11 +2,19 @@
 
 use super::{Data, Event, EventType, TYPE_PREFIX, types, upcast};
 use crate::events::kinds::Body;
+use crate::values::text::{excerpt, without_mark};
 use crate::values::time::{DAY, Timestamp};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// Largest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// Characters of a wrong value that a reason quotes at most.
+pub const MAX_QUOTED_CHARS: usize = 200;
+/// Longest text of a reason, in characters, whatever the message.
+pub const MAX_REASON_CHARS: usize = 500;
+/// Characters of what JSON, or the store, says is wrong.
+const MAX_FAULT_CHARS: usize = 400;
 
 /// A message that is a valid event.
 #[derive(Debug, Clone)]
@@ -30,7 +38,7 @@ pub enum QuarantineReason {
     TooLarge,
     /// Not JSON at all.
     #[error("the message is not JSON: {0}")]
-    NotJson(String),
+    NotJson(Bounded),
     /// A needed field of the envelope is missing, of the wrong kind or outside its range.
     #[error("envelope: {0}")]
     Envelope(&'static str),
@@ -39,12 +47,32 @@ pub enum QuarantineReason {
     Data {
         /// The type whose rules are broken.
         event_type: &'static str,
-        /// The rule.
-        fault: String,
+        /// The field and the rule; at most [`MAX_QUOTED_CHARS`] characters of the value.
+        fault: Bounded,
     },
     /// A listed time is before 2015 or more than 24 hours ahead.
     #[error("a time is before 2015 or more than 24 hours ahead")]
     TimeOutOfRange,
+    /// A valid event, but what follows from it can't be stored. It is in the log, and in no projection.
+    #[error("the event can't be projected: {0}")]
+    Unwritable(Bounded),
+}
+
+/// A text of at most 400 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounded(String);
+
+impl Bounded {
+    /// The beginning of a text.
+    pub fn new(text: impl fmt::Display) -> Self {
+        Self(excerpt(&text.to_string(), MAX_FAULT_CHARS))
+    }
+}
+
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl QuarantineReason {
@@ -56,6 +84,7 @@ impl QuarantineReason {
             Self::Envelope(_) => "envelope",
             Self::Data { .. } => "data",
             Self::TimeOutOfRange => "time_out_of_range",
+            Self::Unwritable(_) => "unwritable",
         }
     }
 }
@@ -66,7 +95,8 @@ pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessa
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(QuarantineReason::TooLarge);
     }
-    let value: Value = serde_json::from_str(body).map_err(|e| QuarantineReason::NotJson(e.to_string()))?;
+    let json = serde_json::from_str(without_mark(body));
+    let value: Value = json.map_err(|e| QuarantineReason::NotJson(Bounded::new(e)))?;
     let Value::Object(mut fields) = value else { return Err(QuarantineReason::Envelope("not an object")) };
     let envelope = Envelope::read(&fields)?;
     let data = match fields.remove("data") {
@@ -124,11 +154,30 @@ impl Envelope {
         let (Some(kind), Some(version)) = (kind, self.version) else { return Ok(unknown()) };
         let kept = Data::of(&data);
         let Some(data) = upcast::upcast(kind, version, data) else { return Ok(unknown()) };
-        let body =
-            kind.body(&data).map_err(|fault| QuarantineReason::Data { event_type: kind.name(), fault })?;
+        let body = kind.body(&data).map_err(|fault| QuarantineReason::Data {
+            event_type: kind.name(),
+            fault: Bounded::new(field_fault(kind, &data).unwrap_or(fault)),
+        })?;
         let (time, id, source) = (self.time, self.id.clone(), self.source.clone());
         Ok(ReceivedMessage::Known(Box::new(Event { time, id, source, body, version, data: kept })))
     }
+}
+
+/// What is wrong with the first wrong field of `data`, with the field's name and the beginning of its value; `None` if
+/// every field that is there is right, and one is missing.
+fn field_fault(kind: EventType, data: &Value) -> Option<String> {
+    data.as_object()?.iter().find_map(|(name, value)| {
+        // Each field by itself: all others are missing then, which is another fault.
+        let fault_of = |value: &Value| {
+            let alone = Value::Object(Map::from_iter([(name.clone(), value.clone())]));
+            kind.body(&alone).err().filter(|fault| !fault.starts_with("missing field"))
+        };
+        let fault = fault_of(value)?;
+        // A shorter value is wrong in the same way, or the fault is its length, and then the fault does not quote it.
+        let short = value.as_str().map(|text| Value::String(excerpt(text, MAX_QUOTED_CHARS)));
+        let fault = short.as_ref().and_then(fault_of).unwrap_or(fault);
+        Some(format!("{name}: {fault}"))
+    })
 }
 
 /// The digits after the last colon; `None` where they are too many for a version that could be
@@ -171,5 +220,91 @@ fn listed_times(body: &Body) -> Vec<Timestamp> {
         | Body::SchedulePaused(_)
         | Body::ScheduleUnpaused(_)
         | Body::ScheduleDeleted(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+    const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+    fn message(kind: &str, data: &Value) -> String {
+        json!({ "specversion": "1.0", "id": "e", "source": "/app", "type": format!("ai.torale.{kind}"),
+            "time": "2026-03-01T08:00:00Z", "data": data })
+        .to_string()
+    }
+
+    fn reason(body: &str) -> QuarantineReason {
+        parse(body, Some(NOW)).unwrap_err()
+    }
+
+    fn succeeded(condition_met: &Value) -> String {
+        let data = json!({ "execution_id": ID, "task_id": ID, "user_id": ID,
+            "started_at": "2026-03-01T08:00:00Z", "condition_met": condition_met });
+        message("execution.succeeded", &data)
+    }
+
+    #[test]
+    fn a_reason_names_the_field_and_quotes_a_short_value() {
+        let text = reason(&succeeded(&json!("yes"))).to_string();
+        assert_eq!(
+            text,
+            "data of execution.succeeded: condition_met: invalid type: string \"yes\", expected a boolean"
+        );
+        let missing = reason(&message("task.paused", &json!({}))).to_string();
+        assert_eq!(missing, "data of task.paused: missing field `task_id`");
+    }
+
+    /// Issue 16, number 2: the reason quoted the whole value, so that body and reason exceeded an item.
+    #[test]
+    fn a_reason_is_bounded_whatever_the_body() {
+        let long = "x".repeat(220_000);
+        let task = |state: &str| {
+            message(
+                "task.created",
+                &json!({ "task_id": ID, "user_id": ID, "search_query": "q", "state": state }),
+            )
+        };
+        let texts = [
+            (
+                succeeded(&json!(long)),
+                "data of execution.succeeded: condition_met: invalid type: string \"xxx",
+            ),
+            (task(&long), "data of task.created: state: unknown variant `xxx"),
+            (task(&"\u{1b}".repeat(40_000)), "data of task.created: state: unknown variant `\u{1b}"),
+            (
+                succeeded(&json!("\u{1}".repeat(40_000))),
+                "data of execution.succeeded: condition_met: invalid type",
+            ),
+            (long.clone(), "the message is not JSON: expected value"),
+            (format!("{{\"{long}\":1,}}"), "the message is not JSON: trailing comma"),
+        ];
+        for (body, beginning) in texts {
+            let text = reason(&body).to_string();
+            assert!(text.starts_with(beginning), "{text}");
+            assert!(text.chars().count() <= MAX_REASON_CHARS, "{}", text.chars().count());
+            assert!(text.matches('x').count() <= MAX_QUOTED_CHARS + 10, "{text}");
+        }
+        let text = reason(&succeeded(&json!(long))).to_string();
+        assert!(text.ends_with("xxx…\", expected a boolean"), "{text}");
+    }
+
+    #[test]
+    fn a_field_that_is_too_long_has_a_reason_without_its_value() {
+        let id = "k".repeat(257);
+        let text = reason(&message("api_key.revoked", &json!({ "key_id": id, "user_id": ID }))).to_string();
+        assert_eq!(text, "data of api_key.revoked: key_id: not an id of 1 to 256 characters");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_an_event_is_skipped() {
+        let body = message("task.paused", &json!({ "task_id": ID }));
+        for body in [body.clone(), format!("\u{feff}{body}")] {
+            assert!(matches!(parse(&body, Some(NOW)), Ok(ReceivedMessage::Known(_))), "{body:?}");
+        }
+        assert_eq!(reason(&format!("\u{feff}\u{feff}{body}")).code(), "not_json");
     }
 }

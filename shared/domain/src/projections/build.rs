@@ -13,6 +13,7 @@ use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
+use crate::storage::limits::{DoesNotFit, ItemLimits};
 use crate::values::ids::EntityKey;
 use crate::values::ids::TaskId;
 use std::collections::hash_map::Entry;
@@ -35,6 +36,20 @@ pub struct Subtotals {
     pub queries: HashMap<String, QueryTotals>,
     /// Their approximate size in memory, in bytes.
     weight: usize,
+    /// What the store takes.
+    limits: ItemLimits,
+}
+
+/// Why an entity has no items: it is left out of the generation, with all that it would add to
+/// counters.
+#[derive(Debug, thiserror::Error)]
+pub enum EntityFault {
+    /// Its state cannot be written or read.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableEvent),
+    /// One of its items is too large for the store.
+    #[error(transparent)]
+    DoesNotFit(#[from] DoesNotFit),
 }
 
 /// Approximate bytes of a map's entry without its texts.
@@ -45,6 +60,11 @@ const DAY: usize = 48;
 const ATTRIBUTE: usize = 72;
 
 impl Subtotals {
+    /// Empty, for a store with these limits.
+    pub fn new(limits: ItemLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// True if they hold neither an amount nor a waiting task.
     pub fn is_empty(&self) -> bool {
         self.counters.is_empty()
@@ -105,16 +125,22 @@ impl Subtotals {
     /// are those of a task; empty for any other entity.
     ///
     /// # Errors
-    /// If the state cannot be written.
+    /// If the state cannot be written, or an item does not fit into the store; then nothing is
+    /// added.
     pub fn entity(
         &mut self,
         key: &EntityKey,
         state: State,
         totals: TaskTotals,
         lanes: Lanes,
-    ) -> Result<Vec<Item>, UnreadableEvent> {
+    ) -> Result<Vec<Item>, EntityFault> {
         let Contributions { rows, sums, task, queries } = views::contributions(key, &state, &totals, lanes);
         let attributes = Entity { state, totals }.store()?;
+        let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
+        let own = Item { key: keys::entity(key), attributes };
+        let items: Vec<Item> =
+            rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect();
+        items.iter().try_for_each(|item| self.limits.check(item))?;
         for ((counter, attribute), amount) in sums {
             self.count(counter, [(attribute, amount)]);
         }
@@ -124,22 +150,20 @@ impl Subtotals {
         for (query, totals) in queries {
             self.add_query(query, &totals);
         }
-        let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
-        let own = Item { key: keys::entity(key), attributes };
-        Ok(rows.chain([own].into_iter().filter(|own| !own.attributes.is_empty())).collect())
+        Ok(items)
     }
 
     /// The items of an entity. Those of a task are not made yet: it waits for the totals of
     /// its executions.
     ///
     /// # Errors
-    /// If the state cannot be written.
+    /// If the state cannot be written, or an item does not fit into the store.
     pub fn entity_or_wait(
         &mut self,
         key: &EntityKey,
         state: State,
         lanes: Lanes,
-    ) -> Result<Vec<Item>, UnreadableEvent> {
+    ) -> Result<Vec<Item>, EntityFault> {
         let task = match Some(key) {
             Some(EntityKey::Task(id)) => *id,
             _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
@@ -210,8 +234,8 @@ impl Build {
     /// [`Build::finish`].
     ///
     /// # Errors
-    /// If the state cannot be written.
-    pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, UnreadableEvent> {
+    /// If the state cannot be written, or an item does not fit into the store.
+    pub fn entity(&mut self, key: &EntityKey, state: State) -> Result<Vec<Item>, EntityFault> {
         self.subtotals.entity_or_wait(key, state, self.lanes)
     }
 
@@ -219,8 +243,8 @@ impl Build {
     /// ranking, and counters.
     ///
     /// # Errors
-    /// If the state of a task cannot be written.
-    pub fn finish(mut self) -> Result<Vec<Item>, UnreadableEvent> {
+    /// If the state of a task cannot be written, or an item of it does not fit into the store.
+    pub fn finish(mut self) -> Result<Vec<Item>, EntityFault> {
         let mut items = Vec::new();
         for (id, state, totals) in self.subtotals.take_tasks() {
             items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);

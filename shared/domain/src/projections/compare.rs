@@ -92,7 +92,7 @@ mod tests {
     fn item(n: u32, value: &str) -> Item {
         let attributes =
             [("a".to_owned(), Value::Text(value.to_owned())), ("n".to_owned(), Value::Number(5))];
-        Item { key: Key { pk: format!("x#{n}"), sk: "e".to_owned() }, attributes: attributes.into() }
+        Item { key: Key::stored(format!("x#{n}"), "e".to_owned()), attributes: attributes.into() }
     }
 
     fn fingerprint(items: &[Item]) -> Fingerprint {

@@ -22,6 +22,43 @@ pub struct Entity {
     pub totals: TaskTotals,
 }
 
+/// The most bytes that an entity's item takes, apart from its key and the names of its attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntityBudget {
+    /// The kind of the entity.
+    pub entity: &'static str,
+    /// How many events its state can hold at once: those that hold its registers.
+    pub events: usize,
+    /// The most bytes of its state.
+    pub state: usize,
+    /// The most bytes of its totals.
+    pub totals: usize,
+}
+
+const fn budget(entity: &'static str, events: usize, state: usize, totals: usize) -> EntityBudget {
+    EntityBudget { entity, events, state, totals }
+}
+
+/// The budget of entities, within the 409,600 bytes of an item. A stored event has at most
+///
+/// | part | bytes |
+/// |---|---|
+/// | `id`, `source`: 128 and 256 characters, six bytes each where JSON escapes them | 2,304 |
+/// | the beginning of its `data`, 16 KiB, each byte escaped once more | 32,768 |
+/// | its listed fields: at most two texts of 2,000 characters, one of 500, two ids of 256 | 30,072 |
+/// | names, numbers, times, UUIDs | 700 |
+///
+/// Only the totals of a task grow with time: they stay within their budget until the year 2100.
+pub const ENTITY_BUDGET: &[EntityBudget] = &[
+    budget("user", 6, 320_000, 0),
+    budget("API key", 2, 100_000, 0),
+    budget("task", 4, 200_000, 200_000),
+    budget("execution", 1, 50_000, 0),
+    budget("notification", 1, 50_000, 0),
+    budget("run", 1, 52_000, 0),
+    budget("schedule", 5, 250_000, 0),
+];
+
 impl Entity {
     /// Reads an item; no item is the entity of which nothing is known.
     pub fn load(item: Option<&Item>) -> Result<Self, Corrupt> {

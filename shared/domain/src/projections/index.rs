@@ -2,7 +2,7 @@
 //! they add up to.
 //!
 //! The rows of a list are items of their own, sorted by time, in one partition for each status and
-//! lane. Beside them stand *nodes*: one item for each hour, with a slot for each minute, and one
+//! lane. Next to them stand *nodes*: one item for each hour, with a slot for each minute, and one
 //! item for each month, with a slot for each day. So an execution that began on 2026-03-31 at
 //! 10:30 and failed is counted twice, by the minute and by the day:
 //!
@@ -115,5 +115,43 @@ mod tests {
         ];
         assert_eq!(nodes, BTreeMap::from(expected));
         assert_eq!(keys::row_time(at), "1774953030500");
+    }
+
+    /// The size of an item as DynamoDB counts it: names and texts by their bytes, a number by one
+    /// byte for every two significant digits and one more.
+    fn stored_size(key: &Key, amounts: &BTreeMap<String, i128>) -> usize {
+        let number = |amount: i128| amount.to_string().trim_end_matches('0').len().div_ceil(2) + 1;
+        let amounts = amounts.iter().filter(|(_, amount)| **amount != 0);
+        let attributes = amounts.map(|(name, amount)| name.len() + number(*amount));
+        ["pk", &key.pk, "sk", &key.sk].map(str::len).iter().sum::<usize>() + attributes.sum::<usize>()
+    }
+
+    /// The size of the node of an hour in which 10 executions begin in each of its first minutes.
+    fn hour_of_executions(minutes: i64) -> usize {
+        let hour = Timestamp::parse("2026-03-31T10:00:00Z").unwrap();
+        let lane = Lanes::ONE.all().next().unwrap();
+        let node = keys::hour_node(Index::Executions, lane, hour.hour(), None);
+        let sums = Sums::population(10)
+            .with(Measure::Success, 9)
+            .with(Measure::Failed, 1)
+            .with(Measure::Duration, 42_187);
+        let mut amounts: BTreeMap<String, i128> = BTreeMap::new();
+        for minute in 0..minutes {
+            let at = hour.plus(minute * crate::values::time::MINUTE);
+            let added = node_amounts(Index::Executions, lane, at, None, &sums).into_iter();
+            for (_, attribute, amount) in added.filter(|(key, ..)| *key == node) {
+                *amounts.entry(attribute).or_default() += amount;
+            }
+        }
+        stored_size(&node, &amounts)
+    }
+
+    /// What docs/changing-a-projection.md says about the cost. A slot takes 18 bytes: four names of
+    /// two characters, 2 bytes for each of the numbers 10, 9 and 1, and 4 for 42187. The key takes
+    /// 30, `p` 3.
+    #[test]
+    fn the_node_of_a_full_hour_of_executions_takes_two_write_units() {
+        assert_eq!(hour_of_executions(60), 30 + 3 + 60 * 18);
+        assert!(hour_of_executions(55) <= 1024 && hour_of_executions(56) > 1024);
     }
 }

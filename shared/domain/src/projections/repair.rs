@@ -55,11 +55,12 @@ impl Difference {
 /// A value of a type that this system never writes cannot be compared in a condition; that the
 /// attribute exists can.
 fn comparable(condition: Condition) -> Condition {
-    let foreign = match &condition {
-        Condition::Equals(name, Value::Text(text)) if text.starts_with(FOREIGN) => Some(name.clone()),
-        _other_conditions => None,
-    };
-    foreign.map_or(condition, Condition::Present)
+    if let Condition::Equals(name, Value::Text(text)) = &condition
+        && text.starts_with(FOREIGN)
+    {
+        return Condition::Present(name.clone());
+    }
+    condition
 }
 
 /// By how much each amount differs; `None` if an attribute differs that is no amount.

@@ -59,6 +59,10 @@ macro_rules! slot_letters {
         }
 
         impl $name {
+            /// All letters in use, in the order of the table.
+            #[cfg(test)]
+            pub(crate) const LETTERS: &[char] = &[$($letter),*];
+
             /// The letter in the names of stored attributes.
             pub(crate) const fn letter(self) -> char {
                 match self {

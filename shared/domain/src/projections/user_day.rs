@@ -47,6 +47,14 @@ mod tests {
     use super::*;
     use crate::storage::item::{Attributes, Value};
 
+    /// Stored days hold these letters. Add a new one here; one that is missing must be retired.
+    #[test]
+    fn the_letters_of_stored_days_stay_what_they_are() {
+        assert_eq!(UserActivity::LETTERS, ['e', 'n']);
+        assert_eq!(UserActivity::ExecutionStarted.letter(), 'e');
+        assert_eq!(UserActivity::NotificationSent.letter(), 'n');
+    }
+
     #[test]
     fn an_activity_is_counted_in_its_hour_and_found_from_that_hour_on() {
         let user = UserId::parse("00000000-0000-0000-0000-0000000000ad").unwrap();

@@ -21,6 +21,7 @@ pub mod subtotals;
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
 use crate::storage::read::Corrupt;
+use crate::values::text::excerpt;
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
 pub use slice::Slice;
@@ -160,6 +161,10 @@ pub struct Tally {
     pub undecodable: u64,
     /// The keys of the first 50 of them.
     pub undecodable_in: Vec<String>,
+    /// Entities that can't be written: they are left out, with all that they would add to counters.
+    pub unwritable: u64,
+    /// The first 50 of them.
+    pub unwritable_entities: Vec<UnwritableEntity>,
     /// Items written.
     pub items: u64,
     /// Write units, in halves.
@@ -169,8 +174,19 @@ pub struct Tally {
     pub subtotal_pieces: u32,
 }
 
-/// Keys of undecodable records, and unknown types, that a tally names.
+/// An entity that can't be written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnwritableEntity {
+    /// The partition key of its item.
+    pub pk: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Keys of undecodable records, unwritable entities and unknown types that a tally names.
 const NAMED: usize = 50;
+/// Characters of a reason that are kept.
+const REASON_CHARS: usize = 400;
 /// Characters of the name of an unknown type that are kept.
 const TYPE_CHARS: usize = 80;
 /// The name under which further unknown types are counted.
@@ -181,6 +197,7 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.undecodable += other.undecodable;
+        self.unwritable += other.unwritable;
         self.items += other.items;
         self.write_halves += other.write_halves;
         self.subtotal_pieces += other.subtotal_pieces;
@@ -189,6 +206,28 @@ impl Tally {
         }
         self.undecodable_in.extend(other.undecodable_in.iter().cloned());
         self.undecodable_in.truncate(NAMED);
+        self.unwritable_entities.extend(other.unwritable_entities.iter().cloned());
+        self.name_unwritable();
+    }
+
+    /// One of an entity may come again, in another pass over the log.
+    fn name_unwritable(&mut self) {
+        self.unwritable_entities.sort();
+        self.unwritable_entities.dedup_by(|one, other| one.pk == other.pk);
+        self.unwritable_entities.truncate(NAMED);
+    }
+
+    /// Counts an entity that can't be written.
+    pub fn unwritable(&mut self, entity: &Key, reason: &dyn std::fmt::Display) {
+        self.unwritable += 1;
+        let reason = excerpt(&reason.to_string(), REASON_CHARS);
+        self.unwritable_entities.push(UnwritableEntity { pk: entity.pk.clone(), reason });
+        self.name_unwritable();
+    }
+
+    /// Whether nothing in the log had to be left out.
+    pub const fn is_complete(&self) -> bool {
+        self.undecodable == 0 && self.unwritable == 0
     }
 
     /// Counts events of an unknown type.
@@ -217,7 +256,7 @@ pub struct UnitProgress {
     pub written: u64,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
-    /// What it has read and written.
+    /// How much it has read and written.
     pub tally: Tally,
 }
 

@@ -81,8 +81,10 @@ impl RestorableTable {
         }
         let ours = match self {
             Self::Events => keys::parse_log(key).is_some(),
-            Self::Audit if key.pk == AUDIT_SEALS => Seal::load(item).is_some(),
-            Self::Audit => Link::load(item).is_some(),
+            Self::Audit if key.pk == AUDIT_SEALS => {
+                Seal::load(item).is_some_and(|seal| seal.is_stored_as(item))
+            }
+            Self::Audit => Link::load(item).is_some_and(|link| link.is_stored_as(item)),
             Self::Quarantine => {
                 keys::quarantine_partitions().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
                     && keys::parse_quarantine(key).is_some()
@@ -167,7 +169,7 @@ mod tests {
                 }
             }
             let row = keys::rows(keys::Index::Audit, keys::StatusPartition::All, keys::Lanes::ONE.of(&[]));
-            let foreign = Key { pk: keys::in_facet("all", &row), sk: keys::audit_seal(0).sk };
+            let foreign = keys::audit_row("all", &row, &keys::audit_seal(0));
             assert_eq!(part(table, foreign), CopiedItem::Foreign);
         }
     }
@@ -192,7 +194,7 @@ mod tests {
     /// Among the seals such an item would stop the sealing, and could not be removed again.
     #[test]
     fn items_with_valid_partitions_but_invalid_contents_are_foreign() {
-        let nonsense = |pk: &str, sk: &str| Key { pk: pk.to_owned(), sk: sk.to_owned() };
+        let nonsense = |pk: &str, sk: &str| Key::stored(pk.to_owned(), sk.to_owned());
         for key in [nonsense("seals", "nonsense"), keys::audit_seal(3), nonsense("r#2026033110#0", "x")] {
             assert_eq!(part(RestorableTable::Audit, key), CopiedItem::Foreign);
         }

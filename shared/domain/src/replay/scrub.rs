@@ -7,6 +7,7 @@
 use crate::deactivation::commands::SOURCE;
 use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
 use crate::values::digest;
+use crate::values::text::without_mark;
 use serde_json::{Map, Value, json};
 
 /// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
@@ -52,6 +53,7 @@ const FIELDS: [(&str, Rule); 36] = [
 
 #[derive(Clone, Copy)]
 enum Rule {
+    /// Kept, unless it may hold an email address.
     Keep,
     Email,
     Pseudonym(&'static str),
@@ -59,13 +61,37 @@ enum Rule {
     Fixed(&'static str),
 }
 
+/// How an at sign is written: as it is, full-width, small, and within a URL.
+const AT_SIGNS: [&str; 4] = ["@", "\u{ff20}", "\u{fe6b}", "%40"];
+
+/// What stands for a text that is kept otherwise, if it may hold an email address. It is the same in every field, so
+/// that events of one entity stay events of one entity.
+fn without_email(text: &str, salt: &[u8]) -> Option<String> {
+    if !AT_SIGNS.iter().any(|at| text.contains(at)) {
+        return None;
+    }
+    let hash = digest::sha256_hex(&[salt, b"email", text.as_bytes()]);
+    Some(format!("scrubbed-{}", hash.get(..32).unwrap_or_default()))
+}
+
+/// The text of the envelope's field without an email address.
+fn envelope_text(name: &str, text: &str, salt: &[u8]) -> String {
+    let Some(pseudonym) = without_email(text, salt) else { return text.to_owned() };
+    match name {
+        // Its version says whether a later release knows it.
+        "dataschema" => format!("urn:{pseudonym}:{}", text.rsplit(':').next().unwrap_or_default()),
+        _other_fields => pseudonym,
+    }
+}
+
 /// A message with pseudonyms; `None` if it is no event. Without the salt nobody can find a text by
 /// trying.
 pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
-    let envelope: Map<String, Value> = serde_json::from_str(message).ok()?;
+    let envelope: Map<String, Value> = serde_json::from_str(without_mark(message)).ok()?;
+    let text = |name: &str| Some(envelope_text(name, envelope.get(name)?.as_str()?, salt));
     let mut kept: Map<String, Value> = ["specversion", "id", "source", "type", "time"]
         .into_iter()
-        .filter_map(|name| Some((name.to_owned(), envelope.get(name)?.clone())))
+        .filter_map(|name| Some((name.to_owned(), Value::String(text(name)?))))
         .collect();
     let data = match events::parse(message, None).ok()? {
         ReceivedMessage::Known(event) => {
@@ -79,7 +105,7 @@ pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
         }
         // None of its fields are listed.
         ReceivedMessage::Unknown { .. } => {
-            kept.extend(envelope.get("dataschema").map(|schema| ("dataschema".to_owned(), schema.clone())));
+            kept.extend(text("dataschema").map(|schema| ("dataschema".to_owned(), Value::String(schema))));
             json!({})
         }
     };
@@ -98,7 +124,10 @@ fn apply_rule(name: &str, value: &mut Value, salt: &[u8]) -> bool {
     let hash = digest::sha256_hex(&[salt, name.as_bytes(), text.as_bytes()]);
     let short = hash.get(..16).unwrap_or_default();
     *value = match rule {
-        Rule::Keep => return true,
+        Rule::Keep => match without_email(text, salt) {
+            Some(pseudonym) => json!(pseudonym),
+            None => return true,
+        },
         Rule::Email => json!(format!("{short}@example.invalid")),
         Rule::Pseudonym(prefix) => json!(format!("{prefix}{short}")),
         Rule::Hash => json!(hash),
@@ -137,6 +166,60 @@ mod tests {
             (&json!(USER), &json!("admin"), &json!("e"))
         );
         assert!(ann["data"]["email"].as_str().unwrap().ends_with("@example.invalid"));
+    }
+
+    /// Issue 16, number 8: every text that the contract lists, and the envelope's, with an email address in it.
+    #[test]
+    fn no_email_is_left_in_any_text_of_any_event() {
+        const EMAILS: [&str; 4] =
+            ["a zoe@example.com b", "zoe\u{ff20}example.com", "x-zoe%40example.com", "zoe@example.com"];
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/samples");
+        let mut seen = std::collections::BTreeSet::new();
+        for kind in crate::events::EventType::ALL {
+            let text = std::fs::read_to_string(folder.join(kind.name()).join("full.json")).unwrap();
+            for email in EMAILS {
+                let mut message: Value = serde_json::from_str(&text).unwrap();
+                for name in ["id", "source", "traceparent", "subject"] {
+                    message[name] = json!(email);
+                }
+                let fields: Vec<String> = message["data"].as_object().unwrap().keys().cloned().collect();
+                for field in fields {
+                    // A field that takes no such text stays as it is.
+                    let before = message["data"][&field].clone();
+                    message["data"][&field] = json!(email);
+                    if events::parse(&message.to_string(), None).is_ok() {
+                        seen.insert(field);
+                    } else {
+                        message["data"][&field] = before;
+                    }
+                }
+                let clean = scrub(&message.to_string(), b"salt").unwrap();
+                assert!(!clean.contains("zoe"), "{clean}");
+                assert!(matches!(events::parse(&clean, None), Ok(ReceivedMessage::Known(_))), "{clean}");
+            }
+        }
+        for id in
+            ["key_id", "notification_id", "workflow_id", "run_id", "schedule_id", "role", "channel", "cron"]
+        {
+            assert!(seen.contains(id), "{id} was tried");
+        }
+        let mut unknown: Value = serde_json::from_str(&event("zoe@example.com", json!({}))).unwrap();
+        unknown["dataschema"] = json!("https://zoe@example.com/x:7");
+        let clean = scrubbed(&unknown.to_string(), "salt");
+        assert!(!clean.to_string().contains("zoe"), "{clean}");
+        assert!(clean["dataschema"].as_str().unwrap().ends_with(":7"));
+    }
+
+    #[test]
+    fn an_id_with_an_email_stays_one_id_and_others_stay_as_they_are() {
+        let run = |workflow: &str, status: &str| {
+            let data = json!({ "workflow_id": workflow, "run_id": "r", "workflow_type": "Check", "status": status,
+                "start_time": "2026-03-01T08:00:00Z" });
+            scrubbed(&event("temporal.workflow.closed", data), "salt")["data"]["workflow_id"].clone()
+        };
+        assert_eq!(run("digest-ann@example.com", "FAILED"), run("digest-ann@example.com", "COMPLETED"));
+        assert_ne!(run("digest-ann@example.com", "FAILED"), run("digest-bob@example.com", "FAILED"));
+        assert_eq!(run("digest-7", "FAILED"), json!("digest-7"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::requests::parameters::{ParameterFault, ParameterKind};
 use crate::values::ids::UserId;
+use crate::values::text::bytes_without_mark;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,7 +114,7 @@ impl ChangeRequest for UserIdsRequest {
         if body.len() > Self::MAX_BODY {
             return Err(InvalidChangeRequest::TooLarge);
         }
-        let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+        let Ok(Value::Object(body)) = serde_json::from_slice(bytes_without_mark(body)) else {
             return Err(fault("body", "user_ids", "json_invalid", "The body should be a JSON object"));
         };
         let wrong = |kind, msg| fault("body", "user_ids", kind, msg);

@@ -4,13 +4,22 @@
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
 
-/// The key of an item: partition and sort key.
+/// The key of an item: partition and sort key. Keys to be written are made in
+/// [`keys`](crate::storage::keys), where none can be too long for the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Key {
     /// Partition key (`pk`).
     pub pk: String,
     /// Sort key (`sk`).
     pub sk: String,
+}
+
+impl Key {
+    /// The key of an item that was read: from a table, or from an export of one.
+    pub const fn stored(pk: String, sk: String) -> Self {
+        Self { pk, sk }
+    }
 }
 
 /// The value of an attribute.

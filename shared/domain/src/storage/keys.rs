@@ -40,19 +40,25 @@
 //! | `torale-audit-index` | `<facet>/` and the partition of a row or node above | | as rows and nodes of `audit` above | by audit-seal, and again by `cargo audit-verify reindex` |
 
 mod audit;
+mod budget;
 mod control;
+mod parts;
 mod ranking;
 mod replay;
 
-use crate::storage::item::Key;
+use crate::storage::item::{Item, Key};
 use crate::values::digest::{sha256, sha256_hex};
 use crate::values::ids::{ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
+use parts::{Digits, Fixed, Id, MAX_ID, Part, Short, fixed, is_whole, key, pk, sk, unescaped};
 use serde::Serialize;
 
 pub use audit::*;
+pub use budget::{BUDGET, KeyBudget};
 pub use control::*;
+pub use parts::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub use ranking::*;
+use replay::log_part;
 pub use replay::*;
 
 /// The append-only log of events.
@@ -215,27 +221,23 @@ impl StatusPartition {
     }
 }
 
-const ENTITY: &str = "e";
+const ENTITY: Fixed<1> = fixed!("e");
 const QUERY: &str = "q#";
-
-fn key(pk: String, sk: impl Into<String>) -> Key {
-    Key { pk, sk: sk.into() }
-}
 
 /// The item of an entity.
 pub fn entity(entity: &EntityKey) -> Key {
-    let pk = match entity {
-        EntityKey::User(id) => user_pk(*id),
-        EntityKey::ApiKey(id) => format!("k#{}", escaped(id.as_str())),
-        EntityKey::Task(id) => format!("t#{id}"),
-        EntityKey::Execution(id) => format!("x#{id}"),
-        EntityKey::Notification(id) => format!("n#{}", escaped(id.as_str())),
+    match entity {
+        EntityKey::User(id) => key(user_pk(*id), ENTITY),
+        EntityKey::ApiKey(id) => key((fixed!("k#"), Id::<MAX_ID>(id.as_str())), ENTITY),
+        EntityKey::Task(id) => key((fixed!("t#"), *id), ENTITY),
+        EntityKey::Execution(id) => key((fixed!("x#"), *id), ENTITY),
+        EntityKey::Notification(id) => key((fixed!("n#"), Id::<MAX_ID>(id.as_str())), ENTITY),
         EntityKey::Run(workflow, run) => {
-            format!("w#{}", sha256_hex(&[workflow.as_str().as_bytes(), run.as_str().as_bytes()]))
+            let hash = sha256_hex(&[workflow.as_str().as_bytes(), run.as_str().as_bytes()]);
+            key((fixed!("w#"), Short::<64>(&hash)), ENTITY)
         }
-        EntityKey::Schedule(id) => format!("s#{}", escaped(id.as_str())),
-    };
-    key(pk, ENTITY)
+        EntityKey::Schedule(id) => key((fixed!("s#"), Id::<MAX_ID>(id.as_str())), ENTITY),
+    }
 }
 
 /// The item of a user.
@@ -248,24 +250,28 @@ pub fn execution(id: ExecutionId) -> Key {
     entity(&EntityKey::Execution(id))
 }
 
-fn user_pk(user: UserId) -> String {
-    format!("u#{user}")
+const fn user_pk(user: UserId) -> (Fixed<2>, UserId) {
+    (fixed!("u#"), user)
+}
+
+const fn user_day_sk(day: Day) -> (Fixed<2>, Day) {
+    (fixed!("d#"), day)
 }
 
 /// A user's numbers of tasks.
 pub fn user_totals(user: UserId) -> Key {
-    key(user_pk(user), "t")
+    key(user_pk(user), fixed!("t"))
 }
 
 /// A user's executions and notifications on one day, by hour.
 pub fn user_day(user: UserId, day: Day) -> Key {
-    key(user_pk(user), format!("d#{}", day.digits()))
+    key(user_pk(user), user_day_sk(day))
 }
 
 /// The items of a user that the list of users shows: the days from `day` on, then the entity and
 /// its totals.
 pub fn user_since(user: UserId, day: Day) -> (String, String) {
-    (user_pk(user), format!("d#{}", day.digits()))
+    (pk(user_pk(user)), sk(user_day_sk(day)))
 }
 
 /// The day of a [`user_day`] item; `None` for the other items of a user.
@@ -281,40 +287,71 @@ pub fn query_hash(query: &str) -> String {
 
 /// The totals of all tasks that have a query.
 pub fn query(query_hash: &str) -> Key {
-    key(format!("{QUERY}{query_hash}"), ENTITY)
+    key((fixed!(QUERY), Short::<32>(query_hash)), ENTITY)
+}
+
+/// The attribute that holds the whole id where a key has only its beginning and a hash.
+pub const WHOLE_ID: &str = "id";
+
+/// The most bytes of a key's id in the sort key of a look-up, or of a live key: what is left beside
+/// the two bytes before it.
+const ID_IN_SK: usize = MAX_SK_BYTES - 2;
+
+/// The id of an API key that its look-up and its row as a live key must hold as [`WHOLE_ID`]: one
+/// that does not fit into their sort keys.
+pub fn whole_id(id: &KeyId) -> Option<&str> {
+    (!is_whole::<ID_IN_SK>(id.as_str())).then_some(id.as_str())
+}
+
+/// The id in an item with such a sort key: `rest` is what follows the two bytes before it.
+fn id_of(item: &Item, rest: &str) -> Option<KeyId> {
+    match item.text(WHOLE_ID) {
+        Some(id) => KeyId::parse(id),
+        None => KeyId::parse(&unescaped(rest)),
+    }
 }
 
 const LIVE: &str = "0#";
 const REVOKED: &str = "1#";
 
-/// Look-ups of API keys by the hash of the whole key; live ones come first.
+/// Look-ups of API keys by the hash of the whole key; live ones come first. The item holds
+/// [`whole_id`].
 pub fn key_lookup(hash: &KeyHash, id: &KeyId, revoked: bool) -> Key {
-    let state = if revoked { REVOKED } else { LIVE };
-    key(key_lookup_pk(hash), format!("{state}{}", escaped(id.as_str())))
+    let state = if revoked { fixed!(REVOKED) } else { fixed!(LIVE) };
+    key(key_lookup_part(hash), (state, Id::<ID_IN_SK>(id.as_str())))
+}
+
+fn key_lookup_part(hash: &KeyHash) -> impl Part {
+    (fixed!("h#"), Short::<64>(hash.as_str()))
 }
 
 /// The partition that holds all keys with one hash.
 pub fn key_lookup_pk(hash: &KeyHash) -> String {
-    format!("h#{}", hash.as_str())
+    pk(key_lookup_part(hash))
 }
 
 /// The id of the key that a look-up stands for, and whether it is revoked.
-pub fn parse_key_lookup(key: &Key) -> Option<(KeyId, bool)> {
-    let (id, revoked) = match key.sk.strip_prefix(LIVE) {
-        Some(id) => (id, false),
-        None => (key.sk.strip_prefix(REVOKED)?, true),
+pub fn parse_key_lookup(item: &Item) -> Option<(KeyId, bool)> {
+    let sk = &item.key.sk;
+    let (rest, revoked) = match sk.strip_prefix(LIVE) {
+        Some(rest) => (rest, false),
+        None => (sk.strip_prefix(REVOKED)?, true),
     };
-    Some((KeyId::parse(&unescaped(id))?, revoked))
+    Some((id_of(item, rest)?, revoked))
 }
 
 /// Look-up of a user by their id at the identity provider.
 pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
-    key(login_lookup_pk(clerk), user.to_string())
+    key(login_lookup_part(clerk), user)
+}
+
+fn login_lookup_part(clerk: &ClerkUserId) -> impl Part {
+    (fixed!("l#"), Id::<MAX_ID>(clerk.as_str()))
 }
 
 /// The partition that holds all users with one id at the identity provider.
 pub fn login_lookup_pk(clerk: &ClerkUserId) -> String {
-    format!("l#{}", escaped(clerk.as_str()))
+    pk(login_lookup_part(clerk))
 }
 
 /// The user that a login's look-up stands for.
@@ -322,14 +359,19 @@ pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
     UserId::parse(&key.sk)
 }
 
-/// The row of an active task: it is paused when its user is deactivated.
-pub fn active_task(user: UserId, task: TaskId) -> Key {
-    key(owned(user), format!("t#{task}"))
+const fn owned_part(user: UserId) -> (Fixed<2>, UserId) {
+    (fixed!("o#"), user)
 }
 
-/// The row of a live API key: it is revoked when its user is deactivated.
+/// The row of an active task: it is paused when its user is deactivated.
+pub fn active_task(user: UserId, task: TaskId) -> Key {
+    key(owned_part(user), (fixed!("t#"), task))
+}
+
+/// The row of a live API key: it is revoked when its user is deactivated. The item holds
+/// [`whole_id`].
 pub fn live_key(user: UserId, id: &KeyId) -> Key {
-    key(owned(user), format!("{LIVE_KEYS}{}", escaped(id.as_str())))
+    key(owned_part(user), (fixed!(LIVE_KEYS), Id::<ID_IN_SK>(id.as_str())))
 }
 
 /// The prefix of the sort keys of [`live_key`]s.
@@ -338,7 +380,7 @@ pub const LIVE_KEYS: &str = "k#";
 /// The partition of a user's active tasks and live keys: they are stopped when the user is
 /// deactivated.
 pub fn owned(user: UserId) -> String {
-    format!("o#{user}")
+    pk(owned_part(user))
 }
 
 /// The resource that a row of [`owned`] stands for.
@@ -352,39 +394,66 @@ pub enum Owned {
 
 /// Reads a row of [`owned`]; `None` for a row that this system never writes, which its reader must
 /// report.
-pub fn parse_owned(key: &Key) -> Option<Owned> {
-    match key.sk.split_once('#')? {
+pub fn parse_owned(item: &Item) -> Option<Owned> {
+    match item.key.sk.split_once('#')? {
         ("t", id) => TaskId::parse(id).map(Owned::Task),
-        ("k", id) => KeyId::parse(&unescaped(id)).map(Owned::Key),
+        ("k", rest) => id_of(item, rest).map(Owned::Key),
         (_neither_task_nor_key, _) => None,
     }
 }
 
 /// The least sort key after this one.
 pub fn next(sk: &str) -> String {
-    format!("{sk}\0")
+    if sk.len() < MAX_SK_BYTES {
+        return format!("{sk}\0");
+    }
+    // No sort key continues one of the greatest length: the next one has a greater last character.
+    following(sk)
+}
+
+/// The least text that is greater than every text with this prefix.
+fn following(prefix: &str) -> String {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        if let Some(greater) = (last..=char::MAX).nth(1) {
+            text.push(greater);
+            break;
+        }
+    }
+    text
 }
 
 /// The number of tasks by state, in one lane.
 pub fn task_states(lane: Lane) -> Key {
-    key(format!("c#tasks#{}", lane.0), "t")
+    key((fixed!("c#tasks#"), lane), fixed!("t"))
+}
+
+fn rows_part(index: Index, status: StatusPartition, lane: Lane) -> impl Part {
+    (fixed!("r#"), index, fixed!("#"), status, fixed!("#"), lane)
 }
 
 /// The partition with the rows of one status in one lane, ordered by time, then id.
 pub fn rows(index: Index, status: StatusPartition, lane: Lane) -> String {
-    format!("r#{}#{}#{}", index.name(), status.name(), lane.0)
+    pk(rows_part(index, status, lane))
 }
 
-/// The row of an entity in the list of a time. Ids over 480 bytes are cut in the key and told
-/// apart by a hash.
+/// The most bytes of each id in the sort key of a row.
+const ID_IN_ROW: usize = 480;
+
+/// The row of an entity in the list of a time. Of an id over 480 bytes the key has the beginning and a
+/// hash.
 pub fn row(index: Index, status: StatusPartition, lane: Lane, at: Timestamp, id: &[&str]) -> Key {
-    let parts: Vec<String> = id.iter().map(|part| short_enough(part)).collect();
-    key(rows(index, status, lane), format!("{}{}", row_time(at), parts.join(SEPARATOR)))
+    let ids = [id.first(), id.get(1)].map(|id| id.map(|id| Id::<ID_IN_ROW>(id)));
+    key(rows_part(index, status, lane), (time_part(at), ids))
+}
+
+fn time_part(at: Timestamp) -> Digits<ROW_TIME_DIGITS> {
+    Digits(at.millis().into())
 }
 
 /// The least sort key of a row at a time.
 pub fn row_time(at: Timestamp) -> String {
-    format!("{:013}", at.millis())
+    sk(time_part(at))
 }
 
 const ROW_TIME_DIGITS: usize = 13;
@@ -405,76 +474,52 @@ pub fn row_user(key: &Key) -> Option<UserId> {
 
 /// The entity that a row with an `of` attribute stands for.
 pub fn row_entity(of: &str) -> Key {
-    key(of.to_owned(), ENTITY)
+    Key::stored(of.to_owned(), ENTITY.0.to_owned())
 }
 
-const MAX_ID_BYTES: usize = 480;
-
-fn short_enough(id: &str) -> String {
-    let text = escaped(id);
-    if text.len() <= MAX_ID_BYTES {
-        return text;
-    }
-    let beginning = text.get(..text.floor_char_boundary(MAX_ID_BYTES - 17)).unwrap_or_default();
-    format!("{beginning}{SEPARATOR}{}", &sha256_hex(&[id.as_bytes()])[..16])
-}
-
-const SEPARATOR: &str = "\u{1}";
-
-/// Keeps the order of texts and frees the lowest characters, so that a separator sorts before
-/// every id.
-fn escaped(id: &str) -> String {
-    let mut text = String::with_capacity(id.len());
-    for character in id.chars() {
-        match character {
-            '\u{0}' => text.push_str("\u{2}\u{1}"),
-            '\u{1}' => text.push_str("\u{2}\u{2}"),
-            '\u{2}' => text.push_str("\u{2}\u{3}"),
-            other => text.push(other),
-        }
-    }
-    text
-}
-
-fn unescaped(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut id = String::with_capacity(text.len());
-    while let Some(character) = characters.next() {
-        match (character, character == '\u{2}') {
-            (_, true) => match characters.next() {
-                Some('\u{1}') => id.push('\u{0}'),
-                Some('\u{2}') => id.push('\u{1}'),
-                Some(_) | None => id.push('\u{2}'),
-            },
-            (other, false) => id.push(other),
-        }
-    }
-    id
+fn nodes_part(index: Index, lane: Lane) -> impl Part {
+    (fixed!("c#"), index, fixed!("#"), lane)
 }
 
 /// The partition with the nodes of an index in one lane.
 pub fn nodes(index: Index, lane: Lane) -> String {
-    format!("c#{}#{}", index.name(), lane.0)
+    pk(nodes_part(index, lane))
 }
+
+/// An error's type after a node's time.
+fn tag_part(tag: Option<&str>) -> Option<(Fixed<1>, Short<'_, MAX_TAG>)> {
+    tag.map(|tag| (fixed!("#"), Short(tag)))
+}
+
+/// The most bytes of a tag.
+const MAX_TAG: usize = 64;
 
 /// The node of an hour: one slot a minute. `tag` is an error's type.
 pub fn hour_node(index: Index, lane: Lane, hour: Hour, tag: Option<&str>) -> Key {
-    key(nodes(index, lane), tagged(hour_sk(hour), tag))
+    key(nodes_part(index, lane), (hour_part(hour), tag_part(tag)))
 }
 
 /// The node of a month: one slot a day.
 pub fn month_node(index: Index, lane: Lane, month: Month, tag: Option<&str>) -> Key {
-    key(nodes(index, lane), tagged(month_sk(month), tag))
+    key(nodes_part(index, lane), (month_part(month), tag_part(tag)))
+}
+
+const fn hour_part(hour: Hour) -> (Fixed<2>, Hour) {
+    (fixed!("h#"), hour)
+}
+
+const fn month_part(month: Month) -> (Fixed<2>, Month) {
+    (fixed!("m#"), month)
 }
 
 /// The least sort key of an hour's nodes.
 pub fn hour_sk(hour: Hour) -> String {
-    format!("h#{}", hour.digits())
+    sk(hour_part(hour))
 }
 
 /// The least sort key of a month's nodes.
 pub fn month_sk(month: Month) -> String {
-    format!("m#{:04}{:02}", month.year, month.month)
+    sk(month_part(month))
 }
 
 /// A sort key greater than that of every node with this prefix.
@@ -482,11 +527,9 @@ pub fn after(sk: &str) -> String {
     format!("{sk}~")
 }
 
-fn tagged(sk: String, tag: Option<&str>) -> String {
-    match tag {
-        Some(tag) => format!("{sk}#{tag}"),
-        None => sk,
-    }
+/// A sort key greater than that of every [`live_key`], and less than any other.
+pub fn after_live_keys() -> String {
+    following(LIVE_KEYS)
 }
 
 /// Which node an item is, and its tag.
@@ -517,7 +560,9 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
 
 /// The key of a record of the log: one part of a batch of received events.
 pub fn log(received_at: Timestamp, lane: u32, writer: &str, part: usize) -> Key {
-    key(log_partition(received_at.hour(), lane), format!("{}#{writer}#{part:04}", row_time(received_at)))
+    let part = Digits::<4>(i128::try_from(part).unwrap_or(i128::MAX));
+    let record = (time_part(received_at), fixed!("#"), Short::<64>(writer), fixed!("#"), part);
+    key(log_part(received_at.hour(), lane), record)
 }
 
 /// The log lane of an entity.
@@ -528,5 +573,7 @@ pub fn log_lane(of: &EntityKey) -> u32 {
 /// The key of a part of a quarantined message: the same message always has the same keys.
 pub fn quarantine(body: &[u8], part: usize) -> Key {
     let hash = sha256_hex(&[body]);
-    key(hash.get(..1).unwrap_or_default().to_owned(), format!("{hash}#{part:02}"))
+    let digit = hash.get(..1).unwrap_or_default();
+    let part = Digits::<2>(i128::try_from(part).unwrap_or(i128::MAX));
+    key(Short::<32>(digit), (Short::<64>(&hash), fixed!("#"), part))
 }

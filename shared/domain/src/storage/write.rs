@@ -23,7 +23,7 @@ pub enum Condition {
 /// What a write does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Puts the item with these attributes beside its key; replaces one that exists.
+    /// Puts the item with these attributes and its key; replaces one that exists.
     Put(Attributes),
     /// Deletes the item.
     Delete,

@@ -30,15 +30,27 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A blank for the `T`, a leap
-    /// second and what is no year of four digits in UTC are refused.
+    /// Reads RFC 3339 with any offset and cuts it to milliseconds. A leap second (`:60`, in any minute) is the start of
+    /// the next minute. A blank for the `T` and what is no year of four digits in UTC are refused.
     pub fn parse(text: &str) -> Option<Self> {
         let separator = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-        let leap_second = text.get(17..19) == Some("60");
-        let parsed = DateTime::parse_from_rfc3339(text).ok()?;
-        // An offset can lead out of the years that can be printed again.
-        let printable = (0..=9999).contains(&parsed.naive_utc().year());
-        (separator && !leap_second && printable).then(|| Self(parsed.timestamp_millis()))
+        let time = match Self::without_leap_second(text) {
+            Some(second_59) => Self::parse_seconds(&second_59)?.floor_to_minute().plus(MINUTE),
+            None => Self::parse_seconds(text)?,
+        };
+        // An offset, or a leap second, can lead out of the years that can be printed again.
+        let printable = time.to_chrono().is_some_and(|time| (0..=9999).contains(&time.year()));
+        (separator && printable).then_some(time)
+    }
+
+    /// The same text with second 59 instead of 60; `None` for a text with another second.
+    fn without_leap_second(text: &str) -> Option<String> {
+        let (before, second, after) = (text.get(..17)?, text.get(17..19)?, text.get(19..)?);
+        (second == "60").then(|| format!("{before}59{after}"))
+    }
+
+    fn parse_seconds(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
     }
 
     /// This time moved by a number of milliseconds; saturates at the ends of the range.
@@ -198,15 +210,36 @@ mod tests {
             ("2024-01-15T10:00:04.1209Z", "2024-01-15T10:00:04.120Z"),
             ("2024-01-15t10:00:04.000z", "2024-01-15T10:00:04Z"),
             ("2024-01-15T12:30:04+02:30", "2024-01-15T10:00:04Z"),
+            ("2024-02-28T23:59:60+00:00", "2024-02-29T00:00:00Z"),
         ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), printed);
         }
         for refused in [
             "2024-01-15 10:00:04Z",
-            "2024-01-15T10:00:60Z",
             "2024-01-15T10:00:04",
             "2024-02-30T00:00:00Z",
             "2024-01-15T10:00:00\u{2212}05:00",
+        ] {
+            assert_eq!(Timestamp::parse(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_start_of_the_next_minute_and_its_fraction_is_dropped() {
+        for (text, printed) in [
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+            ("2017-01-01T05:29:60.999+05:30", "2017-01-01T00:00:00Z"),
+            ("2024-01-15T10:07:60.5z", "2024-01-15T10:08:00Z"),
+            ("2014-12-31T23:59:60Z", "2015-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), printed);
+        }
+        for refused in [
+            "2024-01-15T10:07:61Z",
+            "2024-01-15T10:60:60Z",
+            "2024-01-15T10:07:60.Z",
+            "2024-01-15T10:07:60",
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(Timestamp::parse(refused), None, "{refused}");
         }

@@ -1,6 +1,7 @@
 //! W3C trace context: the id that a request, its commands and the events that follow from them
 //! share in all logs.
 
+use crate::values::text::without_mark;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -50,7 +51,7 @@ impl TraceParent {
         if !body.contains("\"traceparent\"") {
             return None;
         }
-        let Extension { traceparent } = serde_json::from_str(body).ok()?;
+        let Extension { traceparent } = serde_json::from_str(without_mark(body)).ok()?;
         Self::parse(&traceparent?)
     }
 

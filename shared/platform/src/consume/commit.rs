@@ -6,7 +6,9 @@ use crate::retry::Retries;
 use crate::store::{Generation, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
+use torale_domain::events::Bounded;
 use torale_domain::projections::entity::Entities;
+use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
 use torale_domain::storage::write::Write;
 use torale_domain::values::ids::EntityKey;
 
@@ -32,6 +34,8 @@ pub(super) struct Committer<'a> {
 pub(super) struct CommitReport {
     /// The positions of the messages that must come again.
     pub(super) failed: Vec<usize>,
+    /// The entities that can never be written, with the reason: coming again would not help.
+    pub(super) unwritable: Vec<(EntityBatch, Bounded)>,
     /// Events that changed nothing.
     pub(super) without_effect: u64,
     /// Transactions that were written.
@@ -56,6 +60,8 @@ enum CommitError {
     Race,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    DoesNotFit(#[from] DoesNotFit),
 }
 
 impl CommitError {
@@ -64,7 +70,7 @@ impl CommitError {
         match self {
             Self::Race => true,
             Self::Store(error) | Self::Plan(PlanFailure::Store(error)) => error.is_transient(),
-            Self::Plan(PlanFailure::UnreadableEvent(_)) => false,
+            Self::Plan(PlanFailure::UnreadableEvent(_)) | Self::DoesNotFit(_) => false,
         }
     }
 }
@@ -99,8 +105,10 @@ impl<'a> Committer<'a> {
                     split(chunk, &mut waiting);
                 }
                 Ok(CommitAttempt::TooLarge) => {
-                    fail(&chunk, &"one entity needs too many writes", &mut report);
+                    let reason = "its changes are too large for one transaction";
+                    give_up(chunk, &reason, &mut report);
                 }
+                Err(CommitError::DoesNotFit(fault)) => give_up(chunk, &fault, &mut report),
                 Err(error) => fail(&chunk, &error, &mut report),
             }
         }
@@ -142,6 +150,7 @@ impl<'a> Committer<'a> {
         if writes.is_empty() {
             return Ok(CommitAttempt::Committed { without_effect, wrote: false });
         }
+        writes.iter().try_for_each(|write| ItemLimits::STORE.check_write(write))?;
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
             return Ok(CommitAttempt::TooLarge);
         }
@@ -161,6 +170,12 @@ fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) 
     let rest = chunk.split_off(chunk.len() / 2);
     waiting.push_front(rest);
     waiting.push_front(chunk);
+}
+
+/// Reports an entity that can't be written as such.
+fn give_up(chunk: Vec<EntityBatch>, reason: &dyn std::fmt::Display, report: &mut CommitReport) {
+    tracing::error!("an entity is too large for the store; its events are quarantined");
+    report.unwritable.extend(chunk.into_iter().map(|batch| (batch, Bounded::new(reason))));
 }
 
 fn fail(chunk: &[EntityBatch], reason: &dyn std::fmt::Display, report: &mut CommitReport) {

@@ -24,6 +24,7 @@ pub(super) async fn project(
     let mut report = CommitReport::default();
     for lane in futures::future::join_all(lanes).await {
         report.failed.extend(lane.failed);
+        report.unwritable.extend(lane.unwritable);
         report.without_effect += lane.without_effect;
         report.transactions += lane.transactions;
         report.lost_races += lane.lost_races;

@@ -117,7 +117,7 @@ impl UserStatusWriter<'_> {
         let live_keys = Range {
             pk: keys::owned(snapshot.target),
             from: Some(keys::LIVE_KEYS.to_owned()),
-            to: Some(keys::after(keys::LIVE_KEYS)),
+            to: Some(keys::after_live_keys()),
             limit: Some(1),
             ..Range::default()
         };

@@ -57,6 +57,7 @@ pub(super) struct RequestOutcome {
 impl RequestOutcome {
     /// The caller was rejected before their credentials were found to be someone's, or right then.
     pub(super) fn rejected(Rejection { error, caller }: Rejection) -> Self {
+        let caller = caller.map(|caller| *caller);
         Self { result: Err(error), caller, authenticated: false, rate_limit: None, generation: None }
     }
 

@@ -46,7 +46,7 @@ impl Store {
     }
 
     async fn audit_range(&self, range: Range, usage: &Usage) -> Result<Vec<Item>, StoreError> {
-        let reader = TableReader::new(self, AUDIT_TABLE, usage);
+        let reader = TableReader::whole(self, AUDIT_TABLE, usage);
         let mut found = reader.read(ReadPlan::ranges(vec![range]).consistent()).await?;
         Ok(found.take_ranges(1).into_iter().flatten().collect())
     }
@@ -71,7 +71,7 @@ impl Store {
         let call = call.set_exclusive_start_key(after).return_consumed_capacity(CAPACITY);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
-        let items = answer.items.unwrap_or_default().into_iter().map(convert::item_without_foreign);
+        let items = answer.items.unwrap_or_default().into_iter().map(convert::item_with_foreign);
         Ok((items.collect(), answer.last_evaluated_key))
     }
 }

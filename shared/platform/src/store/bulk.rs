@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{PK, SK};
+use torale_domain::storage::keys::SK;
 
 /// The most writes of one `BatchWriteItem`.
 const BATCH: usize = 25;
@@ -117,7 +117,7 @@ impl Store {
         // A sort key is never empty, and DynamoDB takes no empty text in a condition on one.
         let from = if from.is_empty() { "\u{0}" } else { from };
         let mut expression = Expression::default();
-        let pk = format!("{} = {}", expression.name(PK), expression.text(partition));
+        let pk = expression.partition(partition);
         let sk = format!("{} >= {}", expression.name(SK), expression.text(from));
         let call = self
             .client

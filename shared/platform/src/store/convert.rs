@@ -41,7 +41,7 @@ pub(super) fn item(mut stored: StoredItem) -> Result<Item, Corrupt> {
         Some(AttributeValue::S(text)) => text,
         _not_a_text => String::new(),
     };
-    let key = Key { pk: text(PK), sk: text(SK) };
+    let key = Key::stored(text(PK), text(SK));
     let mut attributes = Attributes::new();
     for (name, attribute) in stored {
         let value = match Some(attribute) {
@@ -60,7 +60,7 @@ pub(super) fn item(mut stored: StoredItem) -> Result<Item, Corrupt> {
 pub(super) fn item_without_foreign(mut stored: StoredItem) -> Item {
     stored.retain(|_, value| is_supported(value));
     item(stored).unwrap_or_else(|corrupt| Item {
-        key: Key { pk: corrupt.pk, sk: corrupt.sk },
+        key: Key::stored(corrupt.pk, corrupt.sk),
         attributes: Attributes::new(),
     })
 }

@@ -5,6 +5,7 @@ use super::convert;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 use torale_domain::storage::item::Value;
+use torale_domain::storage::keys::PK;
 use torale_domain::storage::write::Condition;
 
 /// The placeholders of one call's expressions, with the names and values that they stand for.
@@ -37,6 +38,13 @@ impl Expression {
     /// The placeholder of a number.
     pub(super) fn number(&mut self, number: impl Into<i128>) -> String {
         self.value(Value::Number(number.into()))
+    }
+
+    /// A key condition on one partition. Its value's placeholder is always `:pk`, by which tests see what a query reads.
+    pub(super) fn partition(&mut self, pk: &str) -> String {
+        self.names.insert("#pk".to_owned(), PK.to_owned());
+        self.values.insert(":pk".to_owned(), AttributeValue::S(pk.to_owned()));
+        "#pk = :pk".to_owned()
     }
 
     /// A condition expression that holds if all conditions do; `None` without conditions.

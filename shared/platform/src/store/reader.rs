@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{Lanes, PK, SK};
+use torale_domain::storage::keys::{Lanes, SK};
 use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
 
 /// The most keys of one `BatchGetItem`.
@@ -139,7 +139,7 @@ impl<'a> TableReader<'a> {
 }
 
 fn key_condition(expression: &mut Expression, range: &Range) -> String {
-    let partition = format!("{} = {}", expression.name(PK), expression.text(&range.pk));
+    let partition = expression.partition(&range.pk);
     let bounds = match (&range.from, &range.to) {
         (None, None) => return partition,
         (Some(from), None) => format!("{} >= {}", expression.name(SK), expression.text(from)),

@@ -3,12 +3,12 @@
 use super::sink::RebuildSink;
 use super::{UnitOutcome, UnitWorker};
 use crate::{Replay, ReplayError, StopSignal};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use torale_domain::replay::rebuild::{
     NextUnit, RebuildBoard, RebuildPlan, RebuildUnit, Tally, UnitProgress, UnitState,
 };
-use torale_domain::storage::item::Item;
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::Lanes;
 use torale_platform::store::{StoreError, Usage};
 
@@ -17,6 +17,7 @@ struct InMemory<F> {
     each: F,
     pieces: Mutex<HashMap<(RebuildUnit, u32), Vec<u8>>>,
     done: Mutex<UnitProgress>,
+    left_out: Mutex<BTreeSet<Key>>,
 }
 
 impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
@@ -44,6 +45,10 @@ impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
         String::from_utf8(text).map_err(|e| missing_piece(&e))
     }
 
+    fn left_out(&self, entity: Key) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).insert(entity);
+    }
+
     async fn checkpoint(&self, _unit: RebuildUnit, progress: UnitProgress) -> Result<(), ReplayError> {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = progress;
         Ok(())
@@ -54,6 +59,15 @@ fn missing_piece(fault: &dyn std::fmt::Display) -> ReplayError {
     StoreError::Refused(fault.to_string()).into()
 }
 
+/// What a build in memory has found.
+#[derive(Debug, Clone, Default)]
+pub struct InMemoryBuild {
+    /// The counts.
+    pub tally: Tally,
+    /// The keys of the entities that were left out.
+    pub left_out: BTreeSet<Key>,
+}
+
 /// Makes all items of a generation from all that the log holds now, and hands each to `each`, once.
 ///
 /// # Errors
@@ -62,9 +76,10 @@ pub async fn build_in_memory(
     replay: &Replay,
     lanes: Lanes,
     each: impl Fn(Vec<Item>) + Send + Sync,
-) -> Result<Tally, ReplayError> {
+) -> Result<InMemoryBuild, ReplayError> {
     let (now, stop) = (replay.now(), StopSignal::default());
-    let sink = InMemory { each, pieces: Mutex::default(), done: Mutex::default() };
+    let sink =
+        InMemory { each, pieces: Mutex::default(), done: Mutex::default(), left_out: Mutex::default() };
     let mut board = RebuildBoard::new(RebuildPlan {
         generation: String::new(),
         lanes: lanes.count(),
@@ -86,5 +101,6 @@ pub async fn build_in_memory(
             }
         }
     }
-    Ok(board.tally())
+    let left_out = sink.left_out.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(InMemoryBuild { tally: board.tally(), left_out })
 }

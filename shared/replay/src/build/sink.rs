@@ -5,7 +5,7 @@ use crate::{Replay, ReplayError, millis};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use torale_domain::replay::rebuild::{RebuildPlan, RebuildUnit, UnitProgress, UnitState};
-use torale_domain::storage::item::{Attributes, Item, Value};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::{StoreError, Usage};
@@ -28,6 +28,10 @@ pub(crate) trait RebuildSink: Send + Sync {
         unit: RebuildUnit,
         number: u32,
     ) -> impl Future<Output = Result<String, ReplayError>> + Send;
+    /// Takes notice of an entity that is left out.
+    fn left_out(&self, entity: Key) {
+        drop(entity);
+    }
     /// Stores the progress of a unit; fails if another worker has taken it over.
     fn checkpoint(
         &self,

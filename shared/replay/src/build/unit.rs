@@ -5,13 +5,12 @@ use super::sink::RebuildSink;
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
-use torale_domain::events::UnreadableEvent;
-use torale_domain::projections::build::{Subtotals, counter};
+use torale_domain::projections::build::{EntityFault, Subtotals, counter};
 use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::{
     RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, subtotals,
 };
-use torale_domain::storage::item::Item;
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, Lanes, UNKNOWN_LANE};
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Hour;
@@ -68,7 +67,8 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
                 };
                 let lanes = self.lanes;
                 let make = |(id, state, totals), subtotals: &mut Subtotals| {
-                    subtotals.entity(&EntityKey::Task(id), state, totals, lanes)
+                    let key = EntityKey::Task(id);
+                    subtotals.entity(&key, state, totals, lanes).map_err(|fault| LeftOut::new(&key, fault))
                 };
                 writer.write_all(gathered.take_tasks(), make).await
             }
@@ -136,7 +136,9 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         }
         writer.tally.events = folding.events();
         let lanes = self.lanes;
-        let make = |(key, state), subtotals: &mut Subtotals| subtotals.entity_or_wait(&key, state, lanes);
+        let make = |(key, state), subtotals: &mut Subtotals| {
+            subtotals.entity_or_wait(&key, state, lanes).map_err(|fault| LeftOut::new(&key, fault))
+        };
         writer.write_all(folding.into_sorted(), make).await
     }
 
@@ -175,6 +177,18 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     }
 }
 
+/// An entity that is left out, and why.
+struct LeftOut {
+    entity: Key,
+    fault: EntityFault,
+}
+
+impl LeftOut {
+    fn new(entity: &EntityKey, fault: EntityFault) -> Self {
+        Self { entity: keys::entity(entity), fault }
+    }
+}
+
 /// Writes the items of a unit, with checkpoints.
 struct UnitWriter<'a, 'w, P> {
     worker: &'w UnitWorker<'a, P>,
@@ -194,7 +208,8 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
             write_halves: progress.tally.write_halves,
             ..Tally::default()
         };
-        let (usage, subtotals, checkpoint) = (Usage::default(), Subtotals::default(), Instant::now());
+        let subtotals = Subtotals::new(worker.replay.limits);
+        let (usage, checkpoint) = (Usage::default(), Instant::now());
         Self { worker, unit, progress, tally, usage, subtotals, checkpoint }
     }
 
@@ -219,16 +234,20 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     }
 
     /// Writes the items of sources that are in a fixed order; those that an earlier try has
-    /// written are only counted.
+    /// written are only counted. A source that can't be written is named, and left out.
     async fn write_all<T>(
         mut self,
         sources: Vec<T>,
-        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, UnreadableEvent>,
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, LeftOut>,
     ) -> Result<UnitOutcome, ReplayError> {
         let mut batch = Vec::new();
         let mut index: u64 = 0;
         for source in sources {
-            let made = items(source, &mut self.subtotals)?;
+            let made = items(source, &mut self.subtotals).unwrap_or_else(|LeftOut { entity, fault }| {
+                self.tally.unwritable(&entity, &fault);
+                self.worker.sink.left_out(entity);
+                Vec::new()
+            });
             index += 1;
             if index > self.progress.written {
                 batch.extend(made);
@@ -270,7 +289,8 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     }
 
     async fn save_subtotals(&mut self) -> Result<(), ReplayError> {
-        for piece in subtotals::write(std::mem::take(&mut self.subtotals))? {
+        let empty = Subtotals::new(self.worker.replay.limits);
+        for piece in subtotals::write(std::mem::replace(&mut self.subtotals, empty))? {
             self.worker
                 .sink
                 .save_subtotals(self.unit, self.tally.subtotal_pieces, &piece, &self.usage)

@@ -4,13 +4,15 @@ use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantineP
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::replay::rebuild::Tally;
 use torale_domain::replay::scrub::scrub;
 use torale_domain::storage::item::{Item, Value};
-use torale_domain::storage::keys::{self, QUARANTINE_TABLE};
+use torale_domain::storage::keys::{self, QUARANTINE_TABLE, UNKNOWN_LANE};
 use torale_domain::values::time::{Day, Hour};
 
 const LEVEL: i32 = 9;
@@ -115,10 +117,11 @@ impl Replay {
         let mut lines = Lines::create(path)?;
         while let Some(page) = pages.recv().await {
             for item in page? {
-                let Some(part) = part(item, pseudonyms, manifest) else { continue };
-                let count = part.messages.len();
-                self.meter.read(count);
-                lines.write(&part, count)?;
+                for part in parts(item, lane, pseudonyms, manifest) {
+                    let count = part.messages.len();
+                    self.meter.read(count);
+                    lines.write(&part, count)?;
+                }
             }
         }
         lines.finish()
@@ -153,9 +156,9 @@ impl Replay {
     }
 }
 
-/// A record of the log as it is exported; counts what can't be read, and `None` where it must be
-/// omitted.
-fn part(item: Item, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) -> Option<Part> {
+/// A record of the log as it is exported; counts what can't be read. Scrubbed, it has no part if
+/// nothing in it can be read, and several if events of it now are of entities in other lanes.
+fn parts(item: Item, lane: u32, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) -> Vec<Part> {
     let mut tally = Tally::default();
     let messages = log::messages(&item, &mut tally);
     manifest.undecodable += tally.undecodable;
@@ -167,12 +170,31 @@ fn part(item: Item, pseudonyms: Option<&Pseudonyms>, manifest: &mut Manifest) ->
             Some(Value::Text(_) | Value::Number(_)) | None => String::new(),
         };
         let says = i64::try_from(item.number("n")).unwrap_or(0);
-        return Some(match broken {
+        return vec![match broken {
             true => Part { pk, sk, messages: Vec::new(), packed: Some((packed, says)) },
             false => Part { pk, sk, messages, packed: None },
-        });
+        }];
     };
-    let scrubbed: Vec<String> = messages.iter().filter_map(|message| scrub(message, salt)).collect();
-    manifest.undecodable += u64::try_from(messages.len() - scrubbed.len()).unwrap_or(0);
-    (!scrubbed.is_empty()).then_some(Part { pk, sk, messages: scrubbed, packed: None })
+    let mut scrubbed: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for message in &messages {
+        match scrub(message, salt) {
+            Some(message) => scrubbed.entry(lane_of(&message, lane)).or_default().push(message),
+            None => manifest.undecodable += 1,
+        }
+    }
+    let Some((hour, ..)) = keys::parse_log(&item.key) else { return Vec::new() };
+    // The sort keys of what one writer wrote at once differ, whatever their lanes.
+    let part = |(lane, messages)| {
+        let pk = keys::log_partition(hour, lane);
+        Part { pk, sk: sk.clone(), messages, packed: None }
+    };
+    scrubbed.into_iter().map(part).collect()
+}
+
+/// The lane of a scrubbed event: its entity may have another id now.
+fn lane_of(message: &str, before: u32) -> u32 {
+    match events::parse(message, None) {
+        Ok(ReceivedMessage::Known(event)) if before != UNKNOWN_LANE => keys::log_lane(&event.entity()),
+        Ok(_) | Err(_) => before,
+    }
 }

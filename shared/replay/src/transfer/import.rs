@@ -94,7 +94,7 @@ impl Replay {
 
     async fn log_item(&self, path: &Path, line: &str) -> Result<Item, ReplayError> {
         let Part { pk, sk, messages, packed } = read(path, line)?;
-        let key = Key { pk, sk };
+        let key = Key::stored(pk, sk);
         let at = keys::parse_log(&key).map(|(hour, _, _)| hour.start());
         let at: Timestamp = at.ok_or_else(|| {
             ReplayError::InvalidFile(path.display().to_string(), format!("{} is no hour and lane", key.pk))
@@ -123,5 +123,5 @@ fn quarantine_item(part: QuarantinePart) -> Item {
     let mut attributes: Attributes =
         texts.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text))).collect();
     attributes.insert("parts".to_owned(), Value::Number(parts.into()));
-    Item { key: Key { pk, sk }, attributes }
+    Item { key: Key::stored(pk, sk), attributes }
 }

@@ -1,5 +1,5 @@
-//! `cargo bench-cold-start`: from the start of each function's process to its first poll and its first answer, beside a
-//! function that does nothing; and how large each is, zipped.
+//! `cargo bench-cold-start`: from the start of each function's process to its first poll and its first answer, compared
+//! with a function that does nothing; and how large each is, zipped.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -18,19 +18,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use torale_bench::report::{BenchReport, BenchTarget, Table, root};
-use torale_bench::runtime::{RuntimeApi, Start};
+use torale_bench::runtime::{ColdStart, RuntimeApi};
 use torale_bench::share::Share;
 use torale_bench::stack::BenchStack;
 use torale_bench::world::BenchWorld;
 use torale_bench::{lambda, percentile, short};
 use torale_domain::storage::keys::Lanes;
-use torale_local::data;
+use torale_local::data::folder;
 use torale_platform::routes::ROUTES;
-use torale_tests::stack::ADMIN_KEY;
-use torale_tests::tls::Front;
+use torale_testkit::stack::ADMIN_KEY;
+use torale_testkit::tls::TlsProxy;
 
 const HELLO: &str = "hello-world";
-/// What is measured by memory.
+/// The function that is measured by memory.
 const SAMPLE: &str = "stats";
 /// Roots in one file, as Amazon Linux has them; a folder of single files takes longer to load.
 const ROOTS: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
@@ -68,8 +68,8 @@ struct Arguments {
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
-    /// Binaries of another build, to be started in turns with those of the same name: one build after the other can't be
-    /// told from one quarter of an hour after the other.
+    /// Binaries of another build, to be started in turns with those of the same name: times of one build after the other
+    /// would differ with the machine's load.
     #[arg(long)]
     against: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ fn build(functions: &[String]) -> PathBuf {
     root().join("target/release")
 }
 
-/// What each function is asked first: a request on its route, a batch, or a schedule's event.
+/// The first invocation of each function: a request on its route, a batch, or a schedule's event.
 fn payload(function: &str, routes: &BTreeMap<String, (String, String)>) -> Value {
     match (function, routes.get(function)) {
         (_, Some((method, path))) => {
@@ -126,21 +126,21 @@ fn zipped(program: &Path) -> usize {
     encoder.finish().unwrap().len()
 }
 
-fn median(starts: &[Start], of: impl Fn(&Start) -> f64) -> f64 {
+fn median(starts: &[ColdStart], of: impl Fn(&ColdStart) -> f64) -> f64 {
     let mut times: Vec<f64> = starts.iter().map(of).collect();
     times.sort_by(f64::total_cmp);
     percentile(&times, 0.5)
 }
 
-/// What was found of one function.
-struct Found {
+/// What was measured of one function.
+struct FunctionFigures {
     row: Vec<String>,
     times: f64,
     bytes: usize,
 }
 
-/// What is around a function that is started.
-struct Around {
+/// What a function that is started finds: the Runtime API, the store, and its environment.
+struct Surroundings {
     api: RuntimeApi,
     /// The store's address.
     store: String,
@@ -151,14 +151,14 @@ struct Around {
     routes: BTreeMap<String, (String, String)>,
 }
 
-impl Around {
+impl Surroundings {
     async fn of(stack: &BenchStack, share: Option<Arc<Share>>) -> Self {
-        let (api, front) = (RuntimeApi::start(share).await, Front::of(stack.port).await);
+        let (api, proxy) = (RuntimeApi::start(share).await, TlsProxy::to(stack.port).await);
         let (mut machine, roots) = (ROOTS.iter().map(Path::new), root().join("target/local/bench-roots.pem"));
-        let key = data::audit_key(None, &root().join("target/local")).unwrap();
+        let key = folder::audit_key(None, &root().join("target/local")).unwrap();
         let machine = machine.find(|file| file.exists()).unwrap();
-        std::fs::write(&roots, std::fs::read_to_string(machine).unwrap() + &front.authority).unwrap();
-        Self { api, store: front.url, roots, key, routes: routes() }
+        std::fs::write(&roots, std::fs::read_to_string(machine).unwrap() + &proxy.authority).unwrap();
+        Self { api, store: proxy.url, roots, key, routes: routes() }
     }
 
     fn environment(&self, function: &str) -> BTreeMap<String, String> {
@@ -186,13 +186,13 @@ impl Around {
         .into()
     }
 
-    async fn start(&self, folder: &Path, function: &str) -> Start {
+    async fn start(&self, folder: &Path, function: &str) -> ColdStart {
         let payload = payload(function, &self.routes);
         self.api.cold_start(&folder.join(function), &self.environment(function), &payload).await
     }
 
     /// Starts a function and the one that does nothing in turns.
-    async fn measure(&self, folder: &Path, function: &str, runs: usize) -> Found {
+    async fn measure(&self, folder: &Path, function: &str, runs: usize) -> FunctionFigures {
         let (mut starts, mut hellos) = (Vec::new(), Vec::new());
         for _ in 0..runs {
             hellos.push(self.start(folder, HELLO).await);
@@ -210,7 +210,7 @@ impl Around {
             starts[0].status.clone(),
             short(bytes as f64 / 1_048_576.0),
         ];
-        Found { row, times, bytes }
+        FunctionFigures { row, times, bytes }
     }
 }
 
@@ -222,7 +222,7 @@ async fn by_memory(stack: &BenchStack, folder: &Path, runs: usize, memories: &[i
     let mut table =
         Table::new("First answer by memory", note, &["memory, MB", "first poll, ms", "first answer, ms"]);
     let share = Arc::new(Share::create());
-    let around = Around::of(stack, Some(share.clone())).await;
+    let around = Surroundings::of(stack, Some(share.clone())).await;
     for memory in memories {
         share.set(*memory);
         let mut starts = Vec::new();
@@ -237,7 +237,7 @@ async fn by_memory(stack: &BenchStack, folder: &Path, runs: usize, memories: &[i
 }
 
 /// Two builds of some functions, started in turns, with the share of a CPU that some memories buy.
-async fn beside(
+async fn compared(
     stack: &BenchStack,
     functions: &[String],
     folders: [&Path; 2],
@@ -252,9 +252,9 @@ async fn beside(
         "first answer, ms",
         "first answer of the other, ms",
     ];
-    let mut table = Table::new("Beside another build", note, &columns);
+    let mut table = Table::new("Compared with another build", note, &columns);
     let share = Arc::new(Share::create());
-    let around = Around::of(stack, Some(share.clone())).await;
+    let around = Surroundings::of(stack, Some(share.clone())).await;
     let both = functions.iter().filter(|function| folders[1].join(function).exists());
     for (function, memory) in both.flat_map(|f| arguments.memories.iter().map(move |m| (f, *m))) {
         share.set(memory);
@@ -264,7 +264,7 @@ async fn beside(
                 starts.push(around.start(folder, function).await);
             }
         }
-        let of = |of: fn(&Start) -> f64| starts.each_ref().map(|starts| short(median(starts, of)));
+        let of = |of: fn(&ColdStart) -> f64| starts.each_ref().map(|starts| short(median(starts, of)));
         let times = [of(|s| s.polled), of(|s| s.answered)].concat();
         table.rows.push([vec![function.clone(), memory.to_string()], times].concat());
     }
@@ -278,7 +278,7 @@ async fn main() {
     let all = if arguments.functions.is_empty() { functions() } else { arguments.functions.clone() };
     let folder = arguments.folder.clone().unwrap_or_else(|| build(&all));
     let stack = BenchStack::with(&BenchWorld::of(1000), Lanes::DEFAULT).await;
-    let around = Around::of(&stack, None).await;
+    let around = Surroundings::of(&stack, None).await;
     let mut report = BenchReport::new("cold-start", ABOUT);
     let note = format!("{} starts of each.", arguments.runs);
     let mut table = Table::new("Cold starts", note, &COLUMNS);
@@ -298,7 +298,7 @@ async fn main() {
         report.add(by_memory(&stack, &folder, arguments.runs, &arguments.memories).await);
     }
     if let Some(other) = &arguments.against {
-        report.add(beside(&stack, &all, [&folder, other], &arguments).await);
+        report.add(compared(&stack, &all, [&folder, other], &arguments).await);
     }
     report.targets.push(BenchTarget {
         what: format!("first poll at most {MOST_TIMES} times hello-world's"),

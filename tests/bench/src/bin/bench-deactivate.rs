@@ -1,23 +1,23 @@
-//! `cargo bench-deactivate`: what deactivating a user costs, by how much it has.
+//! `cargo bench-deactivate`: what deactivating a user costs, by how many tasks and keys they have.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark stops at the first surprise and talks to its user"
 )]
 
-use lambda_http::http::Method;
-use serde_json::json;
+use deactivate_user::DeactivateUser;
 use tokio::time::Instant;
 use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::{cost, percentile, short};
-use torale_domain::values::digest;
 use torale_domain::values::time::DAY;
-use torale_tests::generate::{self, event};
-use torale_tests::sqs::{self, Sqs};
-use torale_tests::stack::{self, ADMIN_KEY, NOW, Stack};
+use torale_testkit::events::{api_key, task, user};
+use torale_testkit::request::patch;
+use torale_testkit::scenario::given_an_admin;
+use torale_testkit::sqs::FakeSqs;
+use torale_testkit::stack::{NOW, Stack};
 use uuid::Uuid;
 
-/// What users have: active tasks and live keys; and how many such users are deactivated.
+/// Active tasks and live keys of a user, and how many such users are deactivated.
 const USERS: [(u128, u128, u128); 3] = [(0, 0, 20), (8, 2, 20), (5_000, 500, 1)];
 
 const COLUMNS: [&str; 8] = [
@@ -31,41 +31,36 @@ const COLUMNS: [&str; 8] = [
     "median ms, commands included",
 ];
 
-/// A user's events: created, with its tasks and keys.
-fn user(number: u128, tasks: u128, live_keys: u128) -> (String, Vec<String>) {
-    let at = NOW.plus(-10 * DAY);
-    let user = Uuid::from_u128(number << 64).to_string();
-    let created =
-        json!({ "user_id": user, "clerk_user_id": format!("user_{number}"), "email": "x@example.com" });
-    let mut events = vec![event(&format!("u{number}"), at, "user.created", created)];
+/// A user's id, and their events: created, with tasks and keys.
+fn user_with(number: u128, tasks: u128, live_keys: u128) -> (String, Vec<String>) {
+    let user_id = Uuid::from_u128(number << 64).to_string();
+    let mut events = vec![user(&user_id).created()];
     for n in 0..tasks {
-        let task = Uuid::from_u128((number << 64) + 1 + n).to_string();
-        let data = json!({ "task_id": task, "user_id": user, "search_query": format!("query {}", n % 50) });
-        events.push(event(&task, at, "task.created", data));
+        let task_id = Uuid::from_u128((number << 64) + 1 + n).to_string();
+        events.push(task(&task_id).created(&user_id, &format!("query {}", n % 50)));
     }
     for n in 0..live_keys {
         let key = format!("key_{number}_{n}");
-        let hash = digest::sha256_hex(&[key.as_bytes()]);
-        let data = json!({ "key_id": key, "user_id": user, "key_hash": hash, "key_prefix": "sk" });
-        events.push(event(&key, at, "api_key.created", data));
+        events.push(api_key(&key).created(&user_id, &key));
     }
-    (user, events)
+    let messages = events.into_iter().map(|event| event.at(NOW.plus(-10 * DAY)).message()).collect();
+    (user_id, messages)
 }
 
 async fn measure(stack: &Stack, (tasks, live_keys, users): (u128, u128, u128)) -> Vec<String> {
     let (mut times, mut sent, mut last) = (Vec::new(), 0, cost::Cost::default());
     let app = stack.app();
     for number in 0..users {
-        let (id, events) = user(number + 1 + tasks * 100, tasks, live_keys);
+        let (id, events) = user_with(number + 1 + tasks * 100, tasks, live_keys);
         for some in events.chunks(1000) {
             stack.consume(some).await;
         }
-        let (sqs, path) = (Sqs::default(), format!("/admin/users/{id}/deactivate"));
-        let request = stack::request(Method::PATCH, &path, "", Some(&format!("Bearer {ADMIN_KEY}")));
+        let sqs = FakeSqs::default();
+        let (commands, request) = (sqs.client(), patch::<DeactivateUser>(&id));
         let started = Instant::now();
-        let response = stack::answer_with(&app, &sqs.queue(Some(sqs::URL)), request).await;
+        let answer = request.send_with(&app, &commands).await;
         times.push(started.elapsed().as_secs_f64() * 1000.0);
-        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(answer.status, 200);
         (sent, last) = (sqs.taken().len(), cost::last());
     }
     times.sort_by(f64::total_cmp);
@@ -82,8 +77,7 @@ async fn main() {
         counts authentication, the limit and the audit record too, up to the commit; sending commands adds for each 100 rows \
         3 round trips and the queue's. Times are of this machine and this store, for comparison only.";
     let mut report = BenchReport::new("deactivate", about);
-    let stack = Stack::start().await;
-    stack.consume(&generate::admin()).await;
+    let stack = given_an_admin().start().await;
     let around = cost::around_handlers(&stack.app()).await;
     let note = "What authentication, limit and audit record together add to a request, on top of what its handler reads.";
     let columns = ["sequential round trips", "read units", "write units"];

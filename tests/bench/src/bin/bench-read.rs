@@ -8,8 +8,6 @@
 )]
 
 use clap::Parser;
-use lambda_http::http::{Method, Request};
-use lambda_http::{Body, Response};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -22,7 +20,8 @@ use torale_bench::{NOW, percentile, short};
 use torale_domain::storage::keys::Lanes;
 use torale_platform::clock;
 use torale_platform::serve::App;
-use torale_tests::stack::{ADMIN_KEY, LIMITS, answer, keys_only, temporal_ui, text};
+use torale_testkit::request::{TestedEndpoint, reading};
+use torale_testkit::stack::{ADMIN_KEY, InstanceBuilder};
 
 #[derive(Parser)]
 struct Arguments {
@@ -41,61 +40,61 @@ struct Arguments {
 }
 
 const LIMIT: u64 = 50;
-const PAGED: [(&str, &str, &str); 7] = [
-    ("queries", "/admin/queries", ""),
-    ("executions", "/admin/executions", "hours=720&"),
-    ("executions, status=failed", "/admin/executions", "hours=720&status=failed&"),
-    ("temporal/workflows", "/admin/temporal/workflows", ""),
-    ("temporal/schedules", "/admin/temporal/schedules", ""),
-    ("errors", "/admin/errors", "hours=720&"),
-    ("users", "/admin/users", ""),
-];
+/// A list that is paged: its name in the report, its endpoint, and the parameters besides page and limit.
+type PagedList = (&'static str, TestedEndpoint, &'static str);
 
-/// The endpoints over one store.
-struct Asked {
+fn paged() -> [PagedList; 7] {
+    [
+        ("queries", reading::<queries::Queries>(), ""),
+        ("executions", reading::<executions::Executions>(), "hours=720&"),
+        ("executions, status=failed", reading::<executions::Executions>(), "hours=720&status=failed&"),
+        ("temporal/workflows", reading::<temporal_workflows::Workflows>(), ""),
+        ("temporal/schedules", reading::<temporal_schedules::Schedules>(), ""),
+        ("errors", reading::<errors::Errors>(), "hours=720&"),
+        ("users", reading::<users::Users>(), ""),
+    ]
+}
+
+/// An instance over one store, with what authentication costs there.
+struct MeasuredInstance {
     app: App,
     authentication: Cost,
 }
 
 /// One request, measured.
-struct Measured {
+struct MeasuredRequest {
     after: Cost,
     all: Cost,
     body: String,
 }
 
-fn request(path: &str, query: &str) -> Request<Body> {
-    let request = Request::builder().method(Method::GET).uri(format!("https://localhost{path}?{query}"));
-    request.header("authorization", format!("Bearer {ADMIN_KEY}")).body(Body::Empty).unwrap()
-}
-
-fn good(response: Response<Body>) -> String {
-    assert_eq!(response.status().as_u16(), 200, "{response:?}");
-    text(response)
-}
-
-impl Asked {
+impl MeasuredInstance {
     async fn over(stack: &BenchStack) -> Self {
-        let app = App::new(stack.store(), keys_only(), LIMITS, temporal_ui(), || NOW);
+        let app = InstanceBuilder::over(stack.store()).start();
         let authentication = cost::around_handlers(&app).await;
         Self { app, authentication }
     }
 
-    async fn get(&self, path: &str, query: &str) -> Measured {
-        let body = good(answer(&self.app, request(path, query)).await);
+    /// The body of a good answer.
+    async fn body(&self, endpoint: &TestedEndpoint, query: &str) -> String {
+        endpoint.request(query).send(&self.app).await.with_status(200).text
+    }
+
+    async fn measure(&self, endpoint: &TestedEndpoint, query: &str) -> MeasuredRequest {
+        let body = self.body(endpoint, query).await;
         let all = cost::last();
         let Cost { trips, units, written } = self.authentication;
         let after =
             Cost { trips: all.trips - trips, units: all.units - units, written: all.written - written };
-        Measured { after, all, body }
+        MeasuredRequest { after, all, body }
     }
 
     /// Milliseconds of some calls, sorted.
-    async fn times(&self, path: &str, query: &str, calls: usize) -> Vec<f64> {
+    async fn times(&self, endpoint: &TestedEndpoint, query: &str, calls: usize) -> Vec<f64> {
         let mut times = Vec::new();
         for _ in 0..calls {
             let started = Instant::now();
-            good(answer(&self.app, request(path, query)).await);
+            self.body(endpoint, query).await;
             times.push(started.elapsed().as_secs_f64() * 1000.0);
         }
         times.sort_by(f64::total_cmp);
@@ -104,7 +103,7 @@ impl Asked {
 }
 
 /// After authentication, by endpoint: trips and units of every page that was measured, and which page.
-type Found = BTreeMap<String, Vec<(u64, Cost)>>;
+type CostsByEndpoint = BTreeMap<String, Vec<(u64, Cost)>>;
 
 const COLUMNS: [&str; 10] = [
     "executions stored",
@@ -119,20 +118,20 @@ const COLUMNS: [&str; 10] = [
     "p95 ms",
 ];
 
-async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table, Table) {
+async fn measure(size: u64, arguments: &Arguments, found: &mut CostsByEndpoint) -> (Table, Table) {
     let world = BenchWorld::of(size);
     let started = Instant::now();
     let stack = BenchStack::with(&world, Lanes::new(arguments.lanes).unwrap()).await;
     let filled = started.elapsed().as_secs();
-    let asked = Asked::over(&stack).await;
+    let instance = MeasuredInstance::over(&stack).await;
     let BenchWorld { users, tasks, queries, .. } = world;
     let note = format!(
         "{users} users, {tasks} tasks with a schedule each, at most {queries} queries, one workflow run an execution, \
          30 days that end at {NOW}; filled in {filled} s. Authentication, limit and audit record together add {} round trips, \
          {} read units and {} write units to a request.",
-        asked.authentication.trips,
-        short(asked.authentication.units),
-        short(asked.authentication.written)
+        instance.authentication.trips,
+        short(instance.authentication.units),
+        short(instance.authentication.written)
     );
     let mut table = Table::new(format!("{size} executions"), note, &COLUMNS);
     let mut deep = Table::new(
@@ -140,34 +139,35 @@ async fn measure(size: u64, arguments: &Arguments, found: &mut Found) -> (Table,
         "After authentication; shows that the page at 90% is typical.",
         &["endpoint", "pages", "least units", "greatest units", "at page", "greatest round trips"],
     );
-    one(&asked, size, ("stats", "/admin/stats", ""), 1, (arguments, found, &mut table)).await;
-    for (name, path, query) in PAGED {
-        let first = one(&asked, size, (name, path, query), 1, (arguments, found, &mut table)).await;
+    let stats = ("stats", reading::<stats::Stats>(), "");
+    one(&instance, size, &stats, 1, (arguments, found, &mut table)).await;
+    for list in paged() {
+        let first = one(&instance, size, &list, 1, (arguments, found, &mut table)).await;
         let total = serde_json::from_str::<Value>(&first).unwrap()["total"].as_u64().unwrap();
         let page = (total * 9 / 10).div_ceil(LIMIT).max(2);
-        one(&asked, size, (name, path, query), page, (arguments, found, &mut table)).await;
-        let costs = spread(&asked, (path, query), total / LIMIT).await;
-        deep.rows.push(spread_row(name, total / LIMIT, &costs));
-        found.entry(name.to_owned()).or_default().extend(costs);
+        one(&instance, size, &list, page, (arguments, found, &mut table)).await;
+        let costs = spread(&instance, &list, total / LIMIT).await;
+        deep.rows.push(spread_row(list.0, total / LIMIT, &costs));
+        found.entry(list.0.to_owned()).or_default().extend(costs);
     }
     (table, deep)
 }
 
 /// Measures one page and returns its answer.
 async fn one(
-    asked: &Asked,
+    instance: &MeasuredInstance,
     size: u64,
-    (name, path, query): (&str, &str, &str),
+    (name, endpoint, query): &PagedList,
     page: u64,
-    (arguments, found, table): (&Arguments, &mut Found, &mut Table),
+    (arguments, found, table): (&Arguments, &mut CostsByEndpoint, &mut Table),
 ) -> String {
     let query = format!("{query}page={page}&limit={LIMIT}");
-    let Measured { after, all, body } = asked.get(path, &query).await;
-    let times = asked.times(path, &query, arguments.calls).await;
-    found.entry(name.to_owned()).or_default().push((page, after));
+    let MeasuredRequest { after, all, body } = instance.measure(endpoint, &query).await;
+    let times = instance.times(endpoint, &query, arguments.calls).await;
+    found.entry((*name).to_owned()).or_default().push((page, after));
     table.rows.push(vec![
         size.to_string(),
-        name.to_owned(),
+        (*name).to_owned(),
         page.to_string(),
         after.trips.to_string(),
         all.trips.to_string(),
@@ -181,11 +181,16 @@ async fn one(
 }
 
 /// What 20 pages cost, the cheapest first.
-async fn spread(asked: &Asked, (path, query): (&str, &str), last: u64) -> Vec<(u64, Cost)> {
+async fn spread(
+    instance: &MeasuredInstance,
+    (_, endpoint, query): &PagedList,
+    last: u64,
+) -> Vec<(u64, Cost)> {
     let mut costs = Vec::new();
     for step in 0..20 {
         let page = 2 + (last.saturating_sub(2)) * step / 19;
-        costs.push((page, asked.get(path, &format!("{query}page={page}&limit={LIMIT}")).await.after));
+        let query = format!("{query}page={page}&limit={LIMIT}");
+        costs.push((page, instance.measure(endpoint, &query).await.after));
     }
     costs.sort_by(|a, b| a.1.units.total_cmp(&b.1.units));
     costs
@@ -198,7 +203,7 @@ fn spread_row(name: &str, pages: u64, costs: &[(u64, Cost)]) -> Vec<String> {
     [name.to_owned()].into_iter().chain(cells).chain([trips.to_string()]).collect()
 }
 
-fn targets(found: &Found) -> Vec<BenchTarget> {
+fn targets(found: &CostsByEndpoint) -> Vec<BenchTarget> {
     let mut targets = Vec::new();
     for (name, pages) in found {
         let worst = |first: bool| {
@@ -296,7 +301,7 @@ async fn main() {
         units as it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, \
         97% succeed, 3 error types. Times are of this machine and this store, for comparison only. \"In all\" counts what the store client reports as reads; the write of the rate limit is not among it.";
     let mut report = BenchReport::new("read", about);
-    let mut found = Found::new();
+    let mut found = CostsByEndpoint::new();
     for size in &arguments.sizes {
         let (table, deep) = measure(*size, &arguments, &mut found).await;
         report.add(table);

@@ -1,4 +1,4 @@
-//! `cargo bench-replay`: how fast a log is read, folded and rebuilt, beside the consumer on the same events.
+//! `cargo bench-replay`: how fast a log is read, folded and rebuilt, compared with the consumer on the same events.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,7 +7,6 @@
     reason = "a benchmark stops at the first surprise and talks to its user"
 )]
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -16,9 +15,9 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use torale_bench::NOW;
 use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::world::BenchWorld;
+use torale_bench::{NOW, short};
 use torale_domain::events::{self, Event, ReceivedMessage};
 use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::fold::EntityFold;
@@ -36,7 +35,7 @@ use torale_replay::build::{BuildOutcome, build_in_memory};
 use torale_replay::compare::Expected;
 use torale_replay::log::{LogSpan, known};
 use torale_replay::{Replay, StopSignal};
-use torale_tests::stack::messages;
+use torale_testkit::stack::{config, messages};
 
 /// Rebuilds a log of some size.
 #[derive(Debug, Parser)]
@@ -63,7 +62,7 @@ const RAW_ITEMS: usize = 100_000;
 const ITEM_BYTES: usize = 180;
 /// Events that are in memory at once while the log is filled.
 const CHUNK: usize = 100_000;
-/// What the best published rebuild we know of says of itself: Marten, events a second of one projection, and event
+/// The best published figures of a rebuild that we know of: Marten, events a second of one projection, and event
 /// applications a second over eight projections together.
 const MARTEN: (f64, f64) = (11_000.0, 38_000.0);
 /// Lists and counters that an event of the mix is applied to here: executions, errors, users, logins, notifications,
@@ -94,11 +93,7 @@ impl Serving {
     }
 
     fn store(&self) -> Store {
-        let config = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest());
-        let config = config.region(Region::from_static("us-east-1"));
-        let config = config.endpoint_url(format!("http://127.0.0.1:{}", self.port));
-        let config = config.credentials_provider(Credentials::new("bench", "bench", None, None, "bench"));
-        Store::new(config.http_client(aws_smithy_http_client::Builder::new().build_http()))
+        Store::new(config(self.port))
     }
 }
 
@@ -206,25 +201,21 @@ async fn consume(consumers: usize, count: usize) -> f64 {
     count as f64 / started.elapsed().as_secs_f64()
 }
 
-fn short(number: f64) -> String {
-    format!("{:.2}", number).trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// What was measured.
-struct Measured {
+/// What was measured of a rebuild.
+struct RebuildFigures {
     events: usize,
     read: f64,
     folded: f64,
     made: f64,
     rebuilt: f64,
-    /// Items a second that the store takes from someone who does nothing else.
+    /// Items a second that the store takes from a client that does nothing else.
     raw: f64,
     verified: Option<f64>,
     tally: Tally,
     memory: (f64, f64),
 }
 
-impl Measured {
+impl RebuildFigures {
     fn rate(&self, seconds: f64) -> f64 {
         self.events as f64 / seconds
     }
@@ -303,7 +294,7 @@ impl Measured {
 async fn raw_speed(store: &Store) -> f64 {
     let text = Value::Text("x".repeat(ITEM_BYTES));
     let item = |n: usize| Item {
-        key: Key { pk: format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), sk: "e".to_owned() },
+        key: Key::stored(format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), "e".to_owned()),
         attributes: [("state".to_owned(), text.clone())].into(),
     };
     let items: Vec<Item> = (0..RAW_ITEMS).map(item).collect();
@@ -312,7 +303,7 @@ async fn raw_speed(store: &Store) -> f64 {
     RAW_ITEMS as f64 / started.elapsed().as_secs_f64()
 }
 
-async fn measure(arguments: &Arguments) -> Measured {
+async fn measure(arguments: &Arguments) -> RebuildFigures {
     let serving = Serving::start().await;
     let (events, filled) = (arguments.events, Instant::now());
     let bytes = fill(&serving.store(), events).await;
@@ -353,7 +344,7 @@ async fn measure(arguments: &Arguments) -> Measured {
             None
         }
     };
-    Measured { events, read, folded, made, rebuilt, raw, verified, tally, memory }
+    RebuildFigures { events, read, folded, made, rebuilt, raw, verified, tally, memory }
 }
 
 /// In a file: in memory, the store slows down as it grows.

@@ -1,4 +1,4 @@
-//! `cargo bench-write`: what an event costs by type and batch size, and how consumers get on side by side.
+//! `cargo bench-write`: what an event costs by type and batch size, and how fast several consumers are together.
 #![allow(
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
@@ -10,14 +10,11 @@
     reason = "a benchmark stops at the first surprise, computes with rounded numbers and talks to its user"
 )]
 
-use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsInput;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use aws_smithy_runtime_api::box_error::BoxError;
+use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use tokio::time::{Duration, Instant};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{BenchReport, BenchTarget, Table};
@@ -25,12 +22,14 @@ use torale_bench::stack::BenchStack;
 use torale_bench::world::{BenchExecution, BenchWorld};
 use torale_bench::{NOW, short};
 use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes, PK, SK};
 use torale_platform::clock;
 use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
-use torale_tests::stack::messages;
+use torale_testkit::interceptor::{Interceptor, StoreCall};
+use torale_testkit::stack::{RawItem, messages, text};
 
 #[derive(Parser)]
 struct Arguments {
@@ -76,7 +75,7 @@ const TYPES: [(&str, Make); 9] = [
     }),
 ];
 
-/// What a batch, or several, cost.
+/// The cost of one batch or several.
 #[derive(Debug, Default)]
 struct Cost {
     events: usize,
@@ -249,44 +248,23 @@ fn by_type_row(name: &str, size: usize, cost: &Cost, duplicates: &Cost) -> Vec<S
     ]
 }
 
-type Stored = HashMap<String, AttributeValue>;
-
-/// Sees the keys that a store client writes in transactions, and whether they are deleted.
-#[derive(Debug, Clone, Default)]
-struct Spy(Arc<Mutex<Vec<(Stored, bool)>>>);
-
-impl Intercept for Spy {
-    fn name(&self) -> &'static str {
-        "spy"
-    }
-
-    fn read_before_serialization(
-        &self,
-        context: &BeforeSerializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let input = context.inner().input().and_then(|input| input.downcast_ref::<TransactWriteItemsInput>());
-        let writes = input.into_iter().flat_map(TransactWriteItemsInput::transact_items);
-        self.0.lock().unwrap().extend(writes.map(written));
-        Ok(())
-    }
-}
-
-fn written(write: &TransactWriteItem) -> (Stored, bool) {
-    let key = write.put().map(|put| put.item()).or_else(|| write.update().map(|update| update.key()));
-    let key = key.or_else(|| write.delete().map(|delete| delete.key())).unwrap();
-    let key = [PK, SK].map(|name| (name.to_owned(), key[name].clone()));
-    (HashMap::from(key), write.delete().is_some())
+/// The keys that a transaction writes, and whether their items are deleted.
+fn written(call: &StoreCall<'_>) -> Option<Vec<(Key, bool)>> {
+    let written = |write: &Value| {
+        let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
+        let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
+        let text = |name: &str| key[name]["S"].as_str().unwrap().to_owned();
+        (Key::stored(text(PK), text(SK)), kind == "Delete")
+    };
+    let request = (call.operation == "TransactWriteItems").then(|| call.json())?;
+    Some(request["TransactItems"].as_array().unwrap().iter().map(written).collect())
 }
 
 /// The kind of an item, as the table of keys names it.
-fn kind(key: &Stored) -> String {
-    let text = |name: &str| key[name].as_s().unwrap().clone();
-    let (pk, sk) = (text(PK), text(SK));
-    let (first, rest) = pk.split_once('#').unwrap();
+fn kind(key: &Key) -> String {
+    let (first, rest) = key.pk.split_once('#').unwrap();
     let list = rest.rsplit_once('#').map_or(rest, |(list, _lane)| list);
-    match (first, &sk[..1]) {
+    match (first, &key.sk[..1]) {
         ("x", _) => "execution".to_owned(),
         ("t", _) => "task (its totals)".to_owned(),
         ("q", _) => "query".to_owned(),
@@ -294,12 +272,12 @@ fn kind(key: &Stored) -> String {
         ("r", _) => format!("row of {list}"),
         ("c", "h") => format!("hour node of {list}"),
         ("c", "m") => format!("month node of {list}"),
-        _ => format!("{first}# {sk}"),
+        _ => format!("{first}# {}", key.sk),
     }
 }
 
 /// Its size by DynamoDB's rules, near enough.
-fn size(item: &Stored) -> usize {
+fn size(item: &RawItem) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::N(number) => number.len().div_ceil(2) + 1,
         other => other.as_s().map_or(0, String::len),
@@ -311,8 +289,8 @@ fn size(item: &Stored) -> usize {
 type Kinds = BTreeMap<String, (usize, f64, usize)>;
 
 async fn breakdown(stack: &BenchStack, batches: &mut Batches<'_>, size_of_batch: usize) -> Table {
-    let spy = Spy::default();
-    let consumer = Consumer::new(Store::new(stack.config().interceptor(spy.clone())), || NOW);
+    let (interceptor, writes) = Interceptor::noting(written);
+    let consumer = Consumer::new(Store::new(stack.config().interceptor(interceptor)), || NOW);
     let note = "Writes of each item kind in the transactions; units are twice the item's size in KiB, rounded up \
                 (a deleted item counts as one KiB), by the size it had afterwards.";
     let columns = ["event", "item", "writes an event", "units an event", "largest item, bytes"];
@@ -323,11 +301,10 @@ async fn breakdown(stack: &BenchStack, batches: &mut Batches<'_>, size_of_batch:
         for _ in 0..10 {
             let (before, batch) = batches.of(*make, size_of_batch);
             consume(&consumer, &before, &Usage::default()).await;
-            spy.0.lock().unwrap().clear();
+            writes.take();
             consume(&consumer, &batch, &Usage::default()).await;
             events += batch.len();
-            let writes = std::mem::take(&mut *spy.0.lock().unwrap());
-            count(stack, writes, &mut kinds).await;
+            count(stack, writes.take().concat(), &mut kinds).await;
         }
         let an_event = |count: f64| short(count / events as f64);
         for (kind, (writes, units, largest)) in kinds {
@@ -338,11 +315,12 @@ async fn breakdown(stack: &BenchStack, batches: &mut Batches<'_>, size_of_batch:
     table
 }
 
-async fn count(stack: &BenchStack, writes: Vec<(Stored, bool)>, kinds: &mut Kinds) {
+async fn count(stack: &BenchStack, writes: Vec<(Key, bool)>, kinds: &mut Kinds) {
     let table = keys::projections_table(FIRST_GENERATION);
     for (key, deleted) in writes {
         let kind = format!("{}{}", kind(&key), if deleted { ", deleted" } else { "" });
-        let found = stack.client.get_item().table_name(&table).set_key(Some(key)).send().await.unwrap();
+        let get = stack.client.get_item().table_name(&table);
+        let found = get.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap();
         let bytes = found.item.map_or(1, |item| size(&item));
         let entry = kinds.entry(kind).or_default();
         entry.0 += 1;

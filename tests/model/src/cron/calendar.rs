@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, Timelike};
 
 use super::LAST_YEAR;
-use super::zone::Zone;
+use super::zone::ModelZone;
 
 const HOUR: i64 = 3600;
 
-pub(super) struct Calendar {
+pub(super) struct ModelCalendar {
     pub(super) seconds: BTreeSet<u32>,
     pub(super) minutes: BTreeSet<u32>,
     pub(super) hours: BTreeSet<u32>,
@@ -44,9 +44,9 @@ enum Pass {
     Again,
 }
 
-impl Calendar {
+impl ModelCalendar {
     /// The first firing after this second.
-    pub(super) fn next(&self, after: i64, zone: Zone) -> Option<i64> {
+    pub(super) fn next(&self, after: i64, zone: ModelZone) -> Option<i64> {
         let mut reading = Reading::after(after, zone)?;
         while reading.date.year() <= LAST_YEAR {
             if let Pass::Fires(instant) = self.pass(&mut reading, zone)? {
@@ -56,7 +56,7 @@ impl Calendar {
         None
     }
 
-    fn pass(&self, reading: &mut Reading, zone: Zone) -> Option<Pass> {
+    fn pass(&self, reading: &mut Reading, zone: ModelZone) -> Option<Pass> {
         if !self.find_day(reading, zone)? {
             return Some(Pass::Again);
         }
@@ -96,7 +96,7 @@ impl Calendar {
     /// Moves the reading to the first day that matches, in this year and month. The weekday is
     /// that of the instant, and only the first hour under trial is asked for it: where midnight is
     /// skipped, a day has the wrong weekday.
-    fn find_day(&self, reading: &mut Reading, zone: Zone) -> Option<bool> {
+    fn find_day(&self, reading: &mut Reading, zone: ModelZone) -> Option<bool> {
         let date = reading.date;
         let year = date.year();
         if !self.years.contains(&u32::try_from(year).ok()?) {
@@ -124,7 +124,7 @@ impl Calendar {
 
 impl Reading {
     /// The second after this one.
-    fn after(second: i64, zone: Zone) -> Option<Reading> {
+    fn after(second: i64, zone: ModelZone) -> Option<Reading> {
         let wall_clock = zone.wall_clock(second)?;
         let hour = wall_clock.hour();
         let hour_before = zone.wall_clock(second - HOUR)?.hour();
@@ -149,11 +149,11 @@ impl Reading {
         self.date.and_hms_opt(self.hour, self.minute, self.second)
     }
 
-    fn instant(&self, zone: Zone) -> Option<i64> {
+    fn instant(&self, zone: ModelZone) -> Option<i64> {
         Some(zone.instant(self.wall_clock()?))
     }
 
-    fn end_minute(&mut self, zone: Zone) -> Option<()> {
+    fn end_minute(&mut self, zone: ModelZone) -> Option<()> {
         self.second = 0;
         self.minute += 1;
         if self.minute == 60 { self.end_hour(zone) } else { Some(()) }
@@ -161,7 +161,7 @@ impl Reading {
 
     /// On to the next hour; but if the clock takes longer than an hour to get there, this one is
     /// searched once more, an hour later.
-    fn end_hour(&mut self, zone: Zone) -> Option<()> {
+    fn end_hour(&mut self, zone: ModelZone) -> Option<()> {
         let begin = Reading::start_of_hour(self.date, self.hour);
         let mut end = begin;
         end.go_to_next_hour()?;

@@ -1,15 +1,15 @@
 //! Reading a cron string as Temporal does. Everywhere `None` means: Temporal refuses it.
 
-use super::calendar::Calendar;
+use super::calendar::ModelCalendar;
 use super::field::{self, FieldKind};
-use super::interval::Interval;
+use super::interval::ModelInterval;
 
 /// The comment that follows a `#` is kept by Temporal, up to this many bytes.
 const MOST_COMMENT_BYTES: usize = 200;
 
 pub(super) enum Rule {
-    Calendar(Calendar),
-    Interval(Interval),
+    Calendar(ModelCalendar),
+    Interval(ModelInterval),
 }
 
 /// The rule, and the zone of a leading `CRON_TZ=` or `TZ=` (empty without one).
@@ -34,10 +34,10 @@ fn split_zone(text: &str) -> Option<(&str, &str)> {
 }
 
 /// `@every <interval>[/<phase>]`; anything may stand between `@every` and the first plain space.
-fn interval(text: &str) -> Option<Interval> {
+fn interval(text: &str) -> Option<ModelInterval> {
     let (_, durations) = text.split_once(' ')?;
     let (interval, phase) = durations.split_once('/').unwrap_or((durations, ""));
-    Interval::new(interval, phase)
+    ModelInterval::new(interval, phase)
 }
 
 fn macro_or_fields(text: &str) -> &str {
@@ -51,7 +51,7 @@ fn macro_or_fields(text: &str) -> &str {
     }
 }
 
-fn calendar(text: &str) -> Option<Calendar> {
+fn calendar(text: &str) -> Option<ModelCalendar> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     // "five, six (year last) or seven fields (seconds first, year last)"
     let (second, [minute, hour, day, month, weekday], year) = match fields[..] {
@@ -62,7 +62,7 @@ fn calendar(text: &str) -> Option<Calendar> {
         }
         _ => return None,
     };
-    Some(Calendar {
+    Some(ModelCalendar {
         seconds: field::values(second, FieldKind::MinuteOrSecond)?,
         minutes: field::values(minute, FieldKind::MinuteOrSecond)?,
         hours: field::values(hour, FieldKind::Hour)?,

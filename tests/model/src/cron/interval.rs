@@ -9,18 +9,18 @@ const HOUR_NS: u128 = 3_600_000_000_000;
 const MOST_NS: u128 = 1 << 63;
 
 /// In whole seconds: Temporal checks the nanoseconds and then cuts them.
-pub(super) struct Interval {
+pub(super) struct ModelInterval {
     interval: i64,
     phase: i64,
 }
 
-impl Interval {
+impl ModelInterval {
     /// An empty phase is 0.
-    pub(super) fn new(interval: &str, phase: &str) -> Option<Interval> {
+    pub(super) fn new(interval: &str, phase: &str) -> Option<ModelInterval> {
         let interval = nanoseconds(interval)?;
         let phase = if phase.is_empty() { 0 } else { nanoseconds(phase)? };
         let right = interval >= SECOND_NS && (0..interval).contains(&phase);
-        right.then_some(Interval { interval: interval / SECOND_NS, phase: phase / SECOND_NS })
+        right.then_some(ModelInterval { interval: interval / SECOND_NS, phase: phase / SECOND_NS })
     }
 
     /// The division drops what is behind the point, also below 0: a phase that lies ahead of

@@ -21,8 +21,8 @@ use chrono::{DateTime, Datelike};
 
 use crate::time::SECOND;
 use expression::Rule;
+use zone::ModelZone;
 pub use zone::ZONES_CHANGED_SINCE_2025B;
-use zone::Zone;
 
 /// The last year in which Temporal fires anything.
 const LAST_YEAR: i32 = 2100;
@@ -31,7 +31,7 @@ const LAST_YEAR: i32 = 2100;
 /// Temporal refuses the expression or the zone.
 pub fn next_fire(cron: &str, zone: &str, now_ms: i64) -> Option<i64> {
     // "all counted from now, cut to the second"
-    Schedule::read(cron, zone)?.next(now_ms.div_euclid(SECOND)).map(|second| second * SECOND)
+    ModelSchedule::read(cron, zone)?.next(now_ms.div_euclid(SECOND)).map(|second| second * SECOND)
 }
 
 /// The first `count` firings after `now_ms`, fewer if it never fires again. Each is counted from
@@ -44,24 +44,24 @@ pub fn fires_after(cron: &str, zone: &str, now_ms: i64, count: usize) -> Vec<i64
 /// Whether Temporal takes a schedule with this expression and zone; one that it takes may never
 /// fire all the same.
 pub fn is_accepted(cron: &str, zone: &str) -> bool {
-    Schedule::read(cron, zone).is_some()
+    ModelSchedule::read(cron, zone).is_some()
 }
 
-struct Schedule {
+struct ModelSchedule {
     rule: Rule,
-    zone: Zone,
+    zone: ModelZone,
 }
 
-impl Schedule {
-    fn read(cron: &str, zone: &str) -> Option<Schedule> {
+impl ModelSchedule {
+    fn read(cron: &str, zone: &str) -> Option<ModelSchedule> {
         let (rule, own_zone) = expression::read(cron)?;
         // Two zones must be equal: `CRON_TZ=Europe/Berlin` beside `UTC` is a conflict.
         if !own_zone.is_empty() && !zone.is_empty() && own_zone != zone {
             return None;
         }
         // The zone must exist, even if an interval has no use for it.
-        let zone = Zone::named(if own_zone.is_empty() { zone } else { &own_zone })?;
-        Some(Schedule { rule, zone })
+        let zone = ModelZone::named(if own_zone.is_empty() { zone } else { &own_zone })?;
+        Some(ModelSchedule { rule, zone })
     }
 
     fn next(&self, after: i64) -> Option<i64> {

@@ -34,18 +34,18 @@ const YEAR_2100: i64 = 4_102_444_800;
 const SIX_YEARS: i64 = 2191 * 24 * 3600;
 
 #[derive(Clone, Copy)]
-pub(super) struct Zone(Tz);
+pub(super) struct ModelZone(Tz);
 
-impl Zone {
+impl ModelZone {
     /// An exact IANA name; "an empty zone is UTC". A server knows more names, by the files of its
     /// machine (`Local`, `localtime`, `posix/Europe/Berlin`, `Europe//Berlin`): nobody else can
     /// tell what they mean.
-    pub(super) fn named(name: &str) -> Option<Zone> {
+    pub(super) fn named(name: &str) -> Option<ModelZone> {
         // A database's placeholder for a machine without a zone; `chrono-tz` leaves it out.
         if name.is_empty() || name == "Factory" {
-            return Some(Zone(Tz::UTC));
+            return Some(ModelZone(Tz::UTC));
         }
-        name.parse().ok().map(Zone)
+        name.parse().ok().map(ModelZone)
     }
 
     /// What a clock on the wall shows at this instant.

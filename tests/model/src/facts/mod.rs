@@ -3,17 +3,17 @@
 mod platform;
 mod users;
 
-use crate::fields::Fields;
+use crate::fields::ModelFields;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TaskState {
+pub(crate) enum ModelTaskState {
     Active,
     Paused,
     Completed,
 }
 
 /// The status register of an execution: the winning event's values count entirely.
-pub(crate) struct Execution {
+pub(crate) struct ModelExecution {
     pub(crate) task_id: String,
     pub(crate) user_id: String,
     pub(crate) started_at: i64,
@@ -34,13 +34,13 @@ pub(crate) struct Failure {
 }
 
 /// The register of a notification ("counted once, at `time`").
-pub(crate) struct Notification {
+pub(crate) struct ModelNotification {
     pub(crate) user_id: String,
     pub(crate) sent_at: i64,
 }
 
 /// The status register of a workflow run; `closed` is its status and `close_time`.
-pub(crate) struct Run {
+pub(crate) struct ModelRun {
     pub(crate) workflow_type: String,
     pub(crate) start_time: i64,
     pub(crate) closed: Option<(String, i64)>,
@@ -97,7 +97,7 @@ pub(crate) enum Fact {
         task_id: String,
         user_id: String,
         search_query: String,
-        state: TaskState,
+        state: ModelTaskState,
     },
     TaskUpdated {
         task_id: String,
@@ -105,23 +105,23 @@ pub(crate) enum Fact {
     },
     TaskState {
         task_id: String,
-        state: TaskState,
+        state: ModelTaskState,
     },
     TaskDeleted {
         task_id: String,
     },
     Execution {
         execution_id: String,
-        execution: Execution,
+        execution: ModelExecution,
     },
     Notification {
         notification_id: String,
-        notification: Notification,
+        notification: ModelNotification,
     },
     Run {
         workflow_id: String,
         run_id: String,
-        run: Run,
+        run: ModelRun,
     },
     ScheduleCreated {
         schedule_id: String,
@@ -148,7 +148,7 @@ pub(crate) enum Fact {
     NoEffect,
 }
 
-pub(crate) fn read(name: &str, version: u64, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(crate) fn read(name: &str, version: u64, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     match name.split('.').next()? {
         "user" => users::user(name, time, data),
         "identity" => users::identity(name, time, data),

@@ -1,12 +1,12 @@
 //! The rows of tasks, executions, notifications and what runs at Temporal.
 
-use super::{Execution, Fact, Failure, Notification, Outcome, Run, TaskState};
+use super::{Fact, Failure, ModelExecution, ModelNotification, ModelRun, ModelTaskState, Outcome};
 use crate::fields::{
-    Fields, boolean, closed_status, cron, error_message, error_type, integer, other_id, search_query,
+    ModelFields, boolean, closed_status, cron, error_message, error_type, integer, other_id, search_query,
     task_schedule, text, timezone, uuid,
 };
 
-pub(super) fn task(name: &str, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn task(name: &str, data: &ModelFields<'_>) -> Option<Fact> {
     let task_id = data.need("task_id", uuid)?;
     Some(match name {
         "task.created" => {
@@ -15,7 +15,7 @@ pub(super) fn task(name: &str, data: &Fields<'_>) -> Option<Fact> {
             data.maybe("schedule", task_schedule)?;
             data.maybe("name", text)?;
             // "state (default active)"; "a default is a value as if it had been sent"
-            let state = data.maybe("state", task_state)?.unwrap_or(TaskState::Active);
+            let state = data.maybe("state", task_state)?.unwrap_or(ModelTaskState::Active);
             Fact::TaskCreated { task_id, user_id, search_query: query, state }
         }
         "task.updated" => {
@@ -23,29 +23,29 @@ pub(super) fn task(name: &str, data: &Fields<'_>) -> Option<Fact> {
             data.maybe("name", text)?;
             Fact::TaskUpdated { task_id, search_query: data.maybe("search_query", search_query)? }
         }
-        "task.paused" => Fact::TaskState { task_id, state: TaskState::Paused },
-        "task.resumed" => Fact::TaskState { task_id, state: TaskState::Active },
-        "task.completed" => Fact::TaskState { task_id, state: TaskState::Completed },
+        "task.paused" => Fact::TaskState { task_id, state: ModelTaskState::Paused },
+        "task.resumed" => Fact::TaskState { task_id, state: ModelTaskState::Active },
+        "task.completed" => Fact::TaskState { task_id, state: ModelTaskState::Completed },
         _ => Fact::TaskDeleted { task_id },
     })
 }
 
-fn task_state(value: &serde_json::Value) -> Option<TaskState> {
+fn task_state(value: &serde_json::Value) -> Option<ModelTaskState> {
     match value.as_str()? {
-        "active" => Some(TaskState::Active),
-        "paused" => Some(TaskState::Paused),
-        "completed" => Some(TaskState::Completed),
+        "active" => Some(ModelTaskState::Active),
+        "paused" => Some(ModelTaskState::Paused),
+        "completed" => Some(ModelTaskState::Completed),
         _ => None,
     }
 }
 
-pub(super) fn execution(name: &str, version: u64, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn execution(name: &str, version: u64, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let execution_id = data.need("execution_id", uuid)?;
     let task_id = data.need("task_id", uuid)?;
     let user_id = data.need("user_id", uuid)?;
     if name == "execution.started" {
         let started_at = data.maybe_time("started_at")?.unwrap_or(time);
-        let execution = Execution { task_id, user_id, started_at, outcome: Outcome::Running };
+        let execution = ModelExecution { task_id, user_id, started_at, outcome: Outcome::Running };
         return Some(Fact::Execution { execution_id, execution });
     }
     let started_at = data.need_time("started_at")?;
@@ -57,10 +57,13 @@ pub(super) fn execution(name: &str, version: u64, time: i64, data: &Fields<'_>) 
     } else {
         Outcome::Success { completed_at, duration_ms, condition_met: data.need("condition_met", boolean)? }
     };
-    Some(Fact::Execution { execution_id, execution: Execution { task_id, user_id, started_at, outcome } })
+    Some(Fact::Execution {
+        execution_id,
+        execution: ModelExecution { task_id, user_id, started_at, outcome },
+    })
 }
 
-fn failure(version: u64, data: &Fields<'_>) -> Option<Failure> {
+fn failure(version: u64, data: &ModelFields<'_>) -> Option<Failure> {
     let (error_type, error_message) = if version == 0 {
         // The legacy shape: `error` stands for `error_message`, `error_type` may be missing.
         let kind = data.maybe("error_type", error_type)?.unwrap_or_else(|| "UnknownError".to_owned());
@@ -73,33 +76,33 @@ fn failure(version: u64, data: &Fields<'_>) -> Option<Failure> {
     Some(Failure { error_type, error_message, retry_count, will_retry })
 }
 
-pub(super) fn notification(time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn notification(time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let notification_id = data.need("notification_id", other_id)?;
     let user_id = data.need("user_id", uuid)?;
     data.maybe("task_id", uuid)?;
     data.maybe("execution_id", uuid)?;
     data.need("channel", text)?;
-    Some(Fact::Notification { notification_id, notification: Notification { user_id, sent_at: time } })
+    Some(Fact::Notification { notification_id, notification: ModelNotification { user_id, sent_at: time } })
 }
 
-pub(super) fn workflow(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn workflow(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let workflow_id = data.need("workflow_id", other_id)?;
     let run_id = data.need("run_id", other_id)?;
     let workflow_type = data.need("workflow_type", text)?;
     let run = if name == "temporal.workflow.started" {
         data.maybe("task_id", uuid)?;
         let start_time = data.maybe_time("start_time")?.unwrap_or(time);
-        Run { workflow_type, start_time, closed: None }
+        ModelRun { workflow_type, start_time, closed: None }
     } else {
         let status = data.need("status", closed_status)?;
         let start_time = data.need_time("start_time")?;
         let close_time = data.maybe_time("close_time")?.unwrap_or(time);
-        Run { workflow_type, start_time, closed: Some((status, close_time)) }
+        ModelRun { workflow_type, start_time, closed: Some((status, close_time)) }
     };
     Some(Fact::Run { workflow_id, run_id, run })
 }
 
-pub(super) fn schedule(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn schedule(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let schedule_id = data.need("schedule_id", other_id)?;
     Some(match name {
         "temporal.schedule.created" => Fact::ScheduleCreated {

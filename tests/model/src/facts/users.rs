@@ -2,10 +2,10 @@
 
 use super::{Fact, IdentityFact, PersonChange};
 use crate::fields::{
-    Fields, external_id, external_id_or_null, key_hash, other_id, role, role_or_null, text, uuid,
+    ModelFields, external_id, external_id_or_null, key_hash, other_id, role, role_or_null, text, uuid,
 };
 
-pub(super) fn user(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn user(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let user_id = data.need("user_id", uuid)?;
     let change = match name {
         "user.created" => {
@@ -36,7 +36,7 @@ pub(super) fn user(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact> {
     Some(Fact::UserChanged { user_id, change })
 }
 
-pub(super) fn identity(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn identity(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let clerk_user_id = data.need("clerk_user_id", other_id)?;
     let (mut created_at, mut external, mut deleted) = (None, None, false);
     let change = match name {
@@ -65,7 +65,7 @@ pub(super) fn identity(name: &str, time: i64, data: &Fields<'_>) -> Option<Fact>
     Some(Fact::Identity(IdentityFact { clerk_user_id, created_at, external_id: external, deleted, change }))
 }
 
-pub(super) fn api_key(name: &str, data: &Fields<'_>) -> Option<Fact> {
+pub(super) fn api_key(name: &str, data: &ModelFields<'_>) -> Option<Fact> {
     let key_id = data.need("key_id", other_id)?;
     let user_id = data.need("user_id", uuid)?;
     if name == "api_key.revoked" {

@@ -16,7 +16,7 @@ mod workflows;
 
 use serde_json::{Value, json};
 
-use crate::{Message, TemporalUi, World, time};
+use crate::{Message, ModelTemporalUi, World, time};
 
 /// 2024-01-15T10:30:42.500Z
 const NOW: &str = "2024-01-15T10:30:42.500Z";
@@ -74,7 +74,7 @@ fn failed(id: &str, task: &str, from: &str, to: &str, kind: &str) -> Message {
 }
 
 fn answer(messages: &[Message], path: &str, query: &str) -> (u16, Value) {
-    let ui = TemporalUi { url: "https://t.io".to_owned(), namespace: "a/b".to_owned() };
+    let ui = ModelTemporalUi { url: "https://t.io".to_owned(), namespace: "a/b".to_owned() };
     World::of(messages).get(path, query, ms(NOW), &ui)
 }
 

@@ -1,7 +1,8 @@
-//! P5, P6: generations are rebuilt from the log, compared, mended, flipped and moved while the system serves.
+//! P5, P6: generations are rebuilt from the log, compared, repaired, promoted and moved while the system serves.
 
 mod build;
 mod compare;
+mod extremes;
 mod generations;
 mod live;
 mod quarantine;
@@ -18,17 +19,18 @@ use torale_platform::consume::Consumer;
 use torale_platform::store::Store;
 use torale_replay::build::BuildOutcome;
 use torale_replay::{Replay, ReplayError, StopSignal};
-use torale_tests::generate::{self, Generator};
-use torale_tests::stack::{NOW, Stack, messages};
+use torale_testkit::events;
+use torale_testkit::generator::Generator;
+use torale_testkit::stack::{self, NOW, Stack, messages};
 
 static TICKS: AtomicI64 = AtomicI64::new(0);
 
-/// A clock that ticks whenever it is looked at, long after everything that tests send was received.
+/// A clock that ticks whenever it is read, long after everything that tests send was received.
 fn ticking() -> Timestamp {
     NOW.plus(HOUR + TICKS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Long enough for the claims of the dead to run out.
+/// Long enough for the claims of crashed workers to run out.
 fn time_passes() {
     TICKS.fetch_add(2 * HOUR, Ordering::Relaxed);
 }
@@ -60,7 +62,7 @@ async fn rebuild(replay: &Replay, lanes: Lanes) -> Result<Generation, ReplayErro
 /// Sends messages that are received by the clock of the replays.
 async fn consume(stack: &Stack, bodies: &[String]) {
     let consumer = Consumer::new(stack.store(), ticking);
-    let outcome = torale_tests::stack::consume(&consumer, &messages(bodies)).await;
+    let outcome = stack::consume(&consumer, &messages(bodies)).await;
     assert_eq!(outcome.failed, Vec::<String>::new());
 }
 
@@ -72,10 +74,10 @@ async fn assert_same(stack: &Stack, one: &str, two: &str) {
     assert!(differing.is_empty(), "{differing:#?}");
 }
 
-/// Messages of every kind, some of them no events, delivered out of order and twice.
+/// A store that has received messages of every kind, some of them no events, out of order and twice.
 async fn filled(seed: u64, count: usize) -> (Stack, Vec<String>) {
     let mut generator = Generator::new(seed);
-    let messages = [generate::admin(), generator.messages(count)].concat();
+    let messages = [events::admin(), generator.messages(count)].concat();
     let stack = Stack::start().await;
     for batch in generator.deliveries(&messages) {
         stack.consume(&batch).await;

@@ -1,56 +1,46 @@
-//! A damaged table is mended in place from a copy of it, and what it has received since stays.
+//! A damaged table is restored in place from a copy of it, and what it has received since stays.
 
 use super::compare::verify;
 use super::{consume, filled, generations, quiet, rebuild};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use deactivate_user::DeactivateUser;
-use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
-use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
+use stats::Stats;
+use std::collections::BTreeMap;
 use torale_domain::events::QuarantineReason;
 use torale_domain::replay::restore::RestorableTable;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::{
     self, AUDIT_TABLE, CONTROL_TABLE, Control, EVENTS_TABLE, Lanes, PK, QUARANTINE_TABLE, SK, TableSpec,
 };
+use torale_domain::values::ids::UserId;
 use torale_domain::values::time::{HOUR, MINUTE};
-use torale_platform::audit::seal::Signer;
-use torale_platform::serve::Change;
 use torale_platform::store::{Usage, tables};
 use torale_replay::ReplayError;
 use torale_replay::restore::{RestoreMode, RestoreReport};
-use torale_tests::faults::{Faults, Without};
-use torale_tests::generate::{self, Generator, event};
-use torale_tests::sqs::{MessageFate, Sqs, URL};
-use torale_tests::stack::{self, NOW, Stack};
-
-type Stored = HashMap<String, AttributeValue>;
+use torale_testkit::events::user;
+use torale_testkit::faults::Faults;
+use torale_testkit::generator::Generator;
+use torale_testkit::interceptor::Interceptor;
+use torale_testkit::request::{get, patch};
+use torale_testkit::scenario::{Scenario, given, given_an_admin};
+use torale_testkit::sqs::FakeSqs;
+use torale_testkit::stack::{NOW, RawItem, Stack, key_of};
 
 const USER: &str = "11111111-0000-4000-8000-000000000001";
 /// Differences that are named at most.
 const MOST: usize = 20;
 
-fn key(item: &Stored) -> Key {
-    Key { pk: item[PK].as_s().unwrap().clone(), sk: item[SK].as_s().unwrap().clone() }
-}
-
 /// Every item of a table.
-async fn items(stack: &Stack, table: &str) -> BTreeMap<Key, Stored> {
-    stack.scan(table).await.into_iter().map(|item| (key(&item), item)).collect()
+async fn items(stack: &Stack, table: &str) -> BTreeMap<Key, RawItem> {
+    stack.scan(table).await.into_iter().map(|item| (key_of(&item), item)).collect()
 }
 
-async fn put(stack: &Stack, table: &str, item: Stored) {
+async fn put(stack: &Stack, table: &str, item: RawItem) {
     stack.client.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
 }
 
-async fn delete(stack: &Stack, table: &str, key: &Key) {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let call = stack.client.delete_item().table_name(table);
-    call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap();
-}
-
-async fn change(stack: &Stack, table: &str, item: &Stored, name: &str, value: AttributeValue) {
+async fn change(stack: &Stack, table: &str, item: &RawItem, name: &str, value: AttributeValue) {
     let mut item = item.clone();
     item.insert(name.to_owned(), value);
     put(stack, table, item).await;
@@ -83,7 +73,7 @@ fn named(restored: &RestoreReport) -> Vec<Key> {
 }
 
 /// A log with a copy, and what it received after it.
-async fn log() -> (Stack, String, BTreeMap<Key, Stored>) {
+async fn log() -> (Stack, String, BTreeMap<Key, RawItem>) {
     let (stack, _) = filled(9000, 60).await;
     let copy = copy(&stack, EVENTS_TABLE).await;
     consume(&stack, &Generator::new(9001).messages(30)).await;
@@ -96,7 +86,7 @@ async fn log() -> (Stack, String, BTreeMap<Key, Stored>) {
 async fn damage(stack: &Stack, copy: &str) -> Key {
     let before: Vec<_> = items(stack, copy).await.into_iter().collect();
     for (key, _) in &before[..2] {
-        delete(stack, EVENTS_TABLE, key).await;
+        stack.delete(EVENTS_TABLE, key).await;
     }
     let (key, item) = &before[4];
     change(stack, EVENTS_TABLE, item, "events", AttributeValue::B(Blob::new(*b"broken"))).await;
@@ -104,59 +94,68 @@ async fn damage(stack: &Stack, copy: &str) -> Key {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_taken_from_the_log_comes_back_and_what_came_since_stays() {
+async fn restore_brings_missing_parts_of_the_log_back_and_keeps_what_came_since() {
     let (stack, copy, whole) = log().await;
     let all = items(&stack, &copy).await.len();
     let changed = damage(&stack, &copy).await;
     let broken = items(&stack, EVENTS_TABLE).await[&changed].clone();
 
     let restored = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Missing).await;
+
     assert_eq!((counts(&restored), restored.foreign), ((all, 2, 1), 0));
     assert_eq!(named(&restored), std::slice::from_ref(&changed));
+
     let mut expected = whole.clone();
     expected.insert(changed, broken);
+
     assert!(items(&stack, EVENTS_TABLE).await == expected, "what differs is not overwritten");
 
     let restored = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     assert_eq!(counts(&restored), (all, 0, 1));
     assert!(items(&stack, EVENTS_TABLE).await == whole);
+
     let verified = verify(&quiet(stack.store_as("Operator"))).await;
     assert!(verified.is_equal() && verified.tally.undecodable == 0);
+
     let again = restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     assert_eq!(counts(&again), (all, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_tells_the_same_and_changes_nothing() {
+async fn restore_that_only_compares_reports_the_same_and_changes_nothing() {
     let (stack, copy, _) = log().await;
     let changed = damage(&stack, &copy).await;
     let tables = async || (items(&stack, EVENTS_TABLE).await, items(&stack, CONTROL_TABLE).await);
     let damaged = tables().await;
-    let looking = quiet(stack.store_with(Without("PutItem")));
+    let looking = quiet(stack.store_with(Interceptor::refusing("PutItem")));
     let looked = looking.restore(RestorableTable::Events, &copy, RestoreMode::Nothing, MOST).await.unwrap();
+
     assert_eq!((looked.missing, looked.different, named(&looked)), (2, 1, vec![changed]));
     assert!(tables().await == damaged);
+
     let unnamed = looking.restore(RestorableTable::Events, &copy, RestoreMode::Nothing, 0).await.unwrap();
     assert_eq!((unnamed.different, unnamed.differences), (1, vec![]));
+
     let mended = RestoreReport { inserted: 2, overwritten: 1, ..looked };
     assert_eq!(restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await, mended);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() {
+async fn restore_that_dies_at_any_call_is_completed_by_the_next_run() {
     let (stack, copy, whole) = log().await;
     let mend = async |store| {
         quiet(store).restore(RestorableTable::Events, &copy, RestoreMode::Everything, MOST).await
     };
+
     for at in 0.. {
         let mut died = false;
         for after in [true, false] {
             damage(&stack, &copy).await;
-            died = mend(stack.faulty_store(Faults::new(at, after, true))).await.is_err();
+            died = mend(stack.faulty_store(&Faults::new(at, after, true))).await.is_err();
             mend(stack.store_as("Operator")).await.unwrap();
             assert!(items(&stack, EVENTS_TABLE).await == whole, "call {at}, after: {after}");
         }
-        // Parts of the copy are read beside each other: which call is the last shows when a fault there hits nobody.
+        // Parts of the copy are read in parallel: the last call is found when a fault there no longer matters.
         if !died {
             assert!(at >= 2 + 4 + 1 + 1 + 3, "tables, copy, keys, beginning, items: {at}");
             return;
@@ -164,11 +163,12 @@ async fn whoever_dies_at_any_call_ends_with_the_same_when_it_is_started_again() 
     }
 }
 
-/// Whatever happens to whichever items of a copy: with what came since, the table is as if it had not happened.
+/// Whatever happens to whichever items: with what came since, the table is as if it had not happened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_damage_is_mended() {
+async fn restore_repairs_any_damage() {
     let (stack, _) = filled(9100, 40).await;
     let mut generator = Generator::new(9101);
+
     for round in 0..25 {
         consume(&stack, &generator.messages(6)).await;
         let copy = copy(&stack, EVENTS_TABLE).await;
@@ -182,14 +182,14 @@ async fn any_damage_is_mended() {
                 continue;
             }
             if generator.chance(50) {
-                delete(&stack, EVENTS_TABLE, &key).await;
+                stack.delete(EVENTS_TABLE, &key).await;
                 missing += 1;
                 continue;
             }
             let (name, value) = match generator.below(3) {
                 0 => ("events", AttributeValue::B(Blob::new(*b"x"))),
                 1 => ("n", AttributeValue::N("7000".to_owned())),
-                _ => ("of nobody's kind", AttributeValue::Bool(true)),
+                _ => ("unknown attribute", AttributeValue::Bool(true)),
             };
             change(&stack, EVENTS_TABLE, &item, name, value.clone()).await;
             different += 1;
@@ -204,6 +204,7 @@ async fn any_damage_is_mended() {
         // For the next round, which begins with a whole one.
         restore(&stack, RestorableTable::Events, &copy, RestoreMode::Everything).await;
     }
+
     assert!(verify(&quiet(stack.store_as("Operator"))).await.is_equal());
 }
 
@@ -215,10 +216,10 @@ async fn the_log_begins_again_where_it_began() {
         let copy = copy(&stack, table.table()).await;
         let begins = async || stack.store().log_beginning(&Usage::default()).await.unwrap();
         let beginning = begins().await;
-        delete(&stack, CONTROL_TABLE, &keys::log_beginning()).await;
+        stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
         if table == RestorableTable::Events {
             for key in items(&stack, EVENTS_TABLE).await.keys() {
-                delete(&stack, EVENTS_TABLE, key).await;
+                stack.delete(EVENTS_TABLE, key).await;
             }
         }
         consume(&stack, &Generator::new(9201).messages(10)).await;
@@ -242,23 +243,28 @@ async fn what_makes_no_sense_is_refused() {
         other => panic!("{other:?}"),
     };
     let why = refused(RestorableTable::Events, "torale-events-restored", RestoreMode::Missing).await;
+
     assert!(why.contains("no table torale-events-restored"), "{why}");
+
     let why = refused(RestorableTable::Events, EVENTS_TABLE, RestoreMode::Missing).await;
     assert!(why.contains("no copy of itself"), "{why}");
+
     for table in [RestorableTable::Control, RestorableTable::Quarantine] {
         let why = refused(table, &copy, RestoreMode::Everything).await;
         assert!(why.contains(&format!("nothing of {} is overwritten", table.table())), "{why}");
     }
+
     stack.client.delete_table().table_name(EVENTS_TABLE).send().await.unwrap();
     let why = refused(RestorableTable::Events, &copy, RestoreMode::Missing).await;
+
     assert!(why.contains("no table torale-events,"), "{why}");
 }
 
-/// Nothing could be taken out of the log again.
+/// Nothing could be removed from the log again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_copy_of_another_table_nothing_is_restored() {
+async fn restore_from_a_copy_of_another_table_changes_nothing() {
     let (stack, _) = filled(9300, 60).await;
-    stack.get("/admin/stats", "").await;
+    stack.read(&get::<Stats>("")).await;
     stack.seal().await;
     let tables = [
         RestorableTable::Events,
@@ -266,6 +272,7 @@ async fn of_a_copy_of_another_table_nothing_is_restored() {
         RestorableTable::Quarantine,
         RestorableTable::Control,
     ];
+
     for of in tables {
         let copy = copy(&stack, of.table()).await;
         let expected = items(&stack, of.table()).await.len();
@@ -279,77 +286,75 @@ async fn of_a_copy_of_another_table_nothing_is_restored() {
     }
 }
 
-async fn check_trail(stack: &Stack) -> TrailReport {
-    let mut verifier = TrailVerifier::new(HourSpan::default());
-    stack.audit_items().await.iter().for_each(|item| verifier.add(item));
-    verifier.finish(&[*stack::audit_key().key()], None, None)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_audit_trail_is_intact_again_with_what_was_recorded_since() {
-    let stack = Stack::start().await;
-    stack.consume(&generate::admin()).await;
+async fn restore_makes_the_audit_trail_intact_with_what_was_recorded_since() {
+    let stack = given_an_admin().start().await;
     let app = stack.app();
-    let ask = async |count: usize| {
-        for _ in 0..count {
-            let bearer = format!("Bearer {}", stack::ADMIN_KEY);
-            let request = stack::request(lambda_http::http::Method::GET, "/admin/stats", "", Some(&bearer));
-            assert_eq!(stack::answer(&app, request).await.status(), 200);
+    let record = async |requests: usize| {
+        for _ in 0..requests {
+            assert_eq!(get::<Stats>("").send(&app).await.status, 200);
         }
     };
     // One chain, a part of which is in the copy.
-    ask(6).await;
+    record(6).await;
     stack.seal().await;
     let copy = copy(&stack, AUDIT_TABLE).await;
-    ask(4).await;
+    record(4).await;
     stack.seal().await;
     let whole = items(&stack, AUDIT_TABLE).await;
 
-    let records: Vec<Stored> = items(&stack, &copy).await.into_values().collect();
+    let records: Vec<RawItem> = items(&stack, &copy).await.into_values().collect();
     let text = records[3]["record"].as_s().unwrap().replace("\"status\":200", "\"status\":403");
-    delete(&stack, AUDIT_TABLE, &key(&records[1])).await;
+    stack.delete(AUDIT_TABLE, &key_of(&records[1])).await;
     change(&stack, AUDIT_TABLE, &records[3], "record", AttributeValue::S(text)).await;
-    delete(&stack, AUDIT_TABLE, &keys::audit_seal(0)).await;
-    assert!(check_trail(&stack).await.faults.len() >= 3);
+    stack.delete(AUDIT_TABLE, &keys::audit_seal(0)).await;
+
+    assert!(stack.check_trail().await.faults.len() >= 3);
 
     let restored = restore(&stack, RestorableTable::Audit, &copy, RestoreMode::Everything).await;
-    assert_eq!((counts(&restored), named(&restored)), ((7, 2, 1), vec![key(&records[3])]));
+    assert_eq!((counts(&restored), named(&restored)), ((7, 2, 1), vec![key_of(&records[3])]));
     assert!(items(&stack, AUDIT_TABLE).await == whole);
-    let report = check_trail(&stack).await;
+
+    let report = stack.check_trail().await;
     assert_eq!((report.faults.as_slice(), report.records, report.unsealed), (&[][..], 10, 0));
 }
 
-/// Those of the copy would break the trail, and could not be taken away again.
+/// The seals of the copy would break the trail, and could not be removed again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_seal_is_put_behind_others_that_were_made_in_its_place() {
-    let stack = Stack::start().await;
-    stack.consume(&generate::admin()).await;
+async fn restore_inserts_no_seal_that_has_been_replaced_by_another() {
+    let stack = given_an_admin().start().await;
+
     for _ in 0..4 {
-        stack.get("/admin/stats", "").await;
+        stack.read(&get::<Stats>("")).await;
         stack.seal().await;
     }
+
     let copy = copy(&stack, AUDIT_TABLE).await;
+
     for number in 1..4 {
-        delete(&stack, AUDIT_TABLE, &keys::audit_seal(number)).await;
+        stack.delete(AUDIT_TABLE, &keys::audit_seal(number)).await;
     }
-    // It makes another one in the place of the first that is gone, over all that is not sealed any more.
+
+    // The job makes another seal in place of the first that is gone, over all that is not sealed any more.
     stack.seal().await;
-    assert_eq!(check_trail(&stack).await.faults, []);
+
+    assert_eq!(stack.check_trail().await.faults, []);
+
     for mend in [RestoreMode::Nothing, RestoreMode::Missing, RestoreMode::Everything] {
         let restored = restore(&stack, RestorableTable::Audit, &copy, mend).await;
         assert_eq!((counts(&restored), restored.superseded), ((8, 0, 0), 3), "{mend:?}");
         assert_eq!(named(&restored), [1, 2, 3].map(keys::audit_seal));
-        assert_eq!(check_trail(&stack).await.faults, []);
+        assert_eq!(stack.check_trail().await.faults, []);
     }
 }
 
-/// A message that came again since stays as it came again; one that was redriven since is back.
+/// A message that was received again since stays as it is now; one that was redriven since is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
+async fn restore_brings_missing_messages_back_into_quarantine_and_keeps_newer_ones() {
     let stack = Stack::start().await;
     stack.consume(&["{ no event".to_owned(), "{ nor this".to_owned()]).await;
     let copy = copy(&stack, QUARANTINE_TABLE).await;
-    delete(&stack, QUARANTINE_TABLE, &keys::quarantine(b"{ no event", 0)).await;
+    stack.delete(QUARANTINE_TABLE, &keys::quarantine(b"{ no event", 0)).await;
     let again = NOW.plus(MINUTE);
     stack
         .store()
@@ -357,21 +362,21 @@ async fn the_quarantine_gets_back_what_was_taken_and_keeps_what_came_again() {
         .await
         .unwrap();
     let restored = restore(&stack, RestorableTable::Quarantine, &copy, RestoreMode::Missing).await;
+
     assert_eq!(counts(&restored), (2, 1, 1));
+
     let replay = quiet(stack.store_as("Operator"));
     let times = replay.quarantined().await.unwrap().into_iter().map(|one| (one.complete, one.received_at));
+
     assert_eq!(times.collect::<Vec<_>>(), [(true, NOW.to_string()), (true, again.to_string())]);
 }
 
 /// A user whose deactivation waits in the outbox, and a generation that was built and made live.
-async fn controlled() -> Stack {
-    let stack = Stack::start().await;
-    let data = json!({ "user_id": USER, "clerk_user_id": "user_x", "email": "x@example.com" });
-    let user = event("x", NOW.plus(-HOUR), "user.created", data);
-    stack.consume(&[generate::admin(), vec![user]].concat()).await;
-    let unreachable = Sqs::always(MessageFate::Unreachable).queue(Some(URL));
-    let request = stack::good_request(&DeactivateUser::ENDPOINT, USER);
-    assert_eq!(stack::answer_with(&stack.app(), &unreachable, request).await.status(), 200);
+async fn with_control_items() -> Scenario {
+    let stack = given(user(USER).created().at(NOW.plus(-HOUR))).start().await;
+    let unreachable = FakeSqs::unreachable().client();
+    let answer = patch::<DeactivateUser>(USER).send_with(&stack.app(), &unreachable).await;
+    assert_eq!(answer.status, 200);
     let replay = quiet(stack.store_as("Operator"));
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     generations::promote(&replay, &generation.name).await;
@@ -379,42 +384,47 @@ async fn controlled() -> Stack {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_control_comes_back_what_nothing_else_tells() {
-    let stack = controlled().await;
+async fn restore_brings_back_control_items_that_cannot_be_derived_and_leaves_the_others_out() {
+    let stack = with_control_items().await;
     let copy = copy(&stack, CONTROL_TABLE).await;
     let whole = items(&stack, CONTROL_TABLE).await;
+
     for key in whole.keys() {
-        delete(&stack, CONTROL_TABLE, key).await;
+        stack.delete(CONTROL_TABLE, key).await;
     }
+
     let restored = restore(&stack, RestorableTable::Control, &copy, RestoreMode::Missing).await;
-    let user = torale_domain::values::ids::UserId::parse(USER).unwrap();
+    let user_id = UserId::parse(USER).unwrap();
     let mut expected = vec![
-        keys::deactivation(user),
+        keys::deactivation(user_id),
         keys::last_generation(),
         keys::live_generation(),
         keys::log_beginning(),
     ];
     expected.sort();
+
     assert_eq!((counts(&restored), restored.inserted, restored.foreign), ((4, 4, 0), 4, 0));
     assert_eq!(
         restored.left_out.keys().copied().collect::<Vec<_>>(),
         [Control::OutboxEntry, Control::Limit, Control::KeyUse, Control::Rebuild]
     );
     assert_eq!(restored.left_out[&Control::OutboxEntry], 1);
+
     let found = items(&stack, CONTROL_TABLE).await;
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(found.iter().all(|(key, item)| whole[key] == *item));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_of_control_has_changed_since_stays() {
-    let stack = controlled().await;
+async fn restore_keeps_control_items_that_have_changed_since() {
+    let stack = with_control_items().await;
     let copy = copy(&stack, CONTROL_TABLE).await;
     quiet(stack.store_as("Operator")).rollback().await.unwrap();
     // As after restoring an older part of the log: an hour that is earlier than the copy's is right, too.
     stack.store().note_beginning(NOW.plus(-5 * HOUR), &Usage::default()).await.unwrap();
     let since = items(&stack, CONTROL_TABLE).await;
     let restored = restore(&stack, RestorableTable::Control, &copy, RestoreMode::Missing).await;
+
     assert_eq!((counts(&restored), named(&restored)), ((4, 0, 1), vec![keys::live_generation()]));
     assert!(items(&stack, CONTROL_TABLE).await == since);
 }

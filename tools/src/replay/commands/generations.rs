@@ -61,7 +61,7 @@ impl CommandContext {
         };
         let compared = print::comparison_json(&comparison, limit);
         self.say(&text, &json!({ "generation": name, "live": promoted, "log": found, "compared": compared }));
-        let well = accepted && found.undecodable == 0;
+        let well = accepted && found.is_complete();
         Ok(if well { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 

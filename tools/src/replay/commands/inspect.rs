@@ -16,7 +16,9 @@ use torale_replay::compare::{Comparison, Expected};
 use torale_replay::quarantine::{QuarantinedMessage, RedriveOutcome};
 use torale_replay::tail::Tail;
 use torale_replay::transfer::Pseudonyms;
+use torale_tools::print_line;
 use torale_tools::queue::local_queue;
+use torale_tools::terminal::print_lines;
 
 /// The pause between two passes of a comparison, while events arrive.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -81,7 +83,7 @@ impl CommandContext {
         let (repaired, left) = repaired?;
         let json = json!({ "mended": repaired, "left": print::comparison_json(&left, one.show.limit) });
         print::answer(self.options.json, &json, || {
-            println!("{repaired} items repaired; then:");
+            print_line!("{repaired} items repaired; then:");
             print::comparison(&left, one.show.limit);
         });
         Ok(found(&left))
@@ -93,9 +95,12 @@ impl CommandContext {
             Quarantine::List => {
                 print::answer(self.options.json, &all, || {
                     for QuarantinedMessage { id, code, received_at, bytes, .. } in &all {
-                        println!("{}  {received_at}  {code:17}  {bytes} bytes", id.get(..16).unwrap_or(id));
+                        print_line!(
+                            "{}  {received_at}  {code:17}  {bytes} bytes",
+                            id.get(..16).unwrap_or(id)
+                        );
                     }
-                    println!("{} messages in quarantine", all.len());
+                    print_line!("{} messages in quarantine", all.len());
                 });
                 Ok(CommandOutcome::Success)
             }
@@ -103,8 +108,8 @@ impl CommandContext {
                 let one = named(&all, &id)?;
                 let json = json!({ "message": one, "body": one.body() });
                 print::answer(self.options.json, &json, || {
-                    println!("{}, quarantined at {}: {}", one.id, one.received_at, one.reason);
-                    println!("{}", one.body());
+                    print_line!("{}, quarantined at {}: {}", one.id, one.received_at, one.reason);
+                    print_lines(one.body());
                 });
                 Ok(CommandOutcome::Success)
             }
@@ -154,9 +159,9 @@ impl CommandContext {
             .collect();
         print::answer(self.options.json, &json, || {
             for event in &events {
-                println!("{}  {}", event.received_at, event.message);
+                print_line!("{}  {}", event.received_at, event.message);
             }
-            println!("{} events", events.len());
+            print_line!("{} events", events.len());
         });
         Ok(CommandOutcome::Success)
     }
@@ -191,7 +196,7 @@ impl CommandContext {
 }
 
 fn found(comparison: &Comparison) -> CommandOutcome {
-    let well = comparison.is_equal() && comparison.tally.undecodable == 0;
+    let well = comparison.is_equal() && comparison.known.is_empty() && comparison.tally.is_complete();
     if well { CommandOutcome::Success } else { CommandOutcome::ProblemsFound }
 }
 

@@ -7,6 +7,7 @@ use crate::{CommandOutcome, print};
 use serde_json::json;
 use torale_domain::replay::restore::RestorableTable;
 use torale_replay::restore::{RestoreMode, RestoreReport};
+use torale_tools::print_line;
 
 impl CommandContext {
     pub(super) async fn restore(&self, restore: &Restore) -> CommandResult {
@@ -29,11 +30,11 @@ impl CommandContext {
         });
         print::answer(self.options.json, &answer, || {
             print::restored(&restored);
-            println!(
+            print_line!(
                 "{inserted} inserted, {overwritten} overwritten, for {read} read and {written} write units"
             );
             if inserted + overwritten > 0 {
-                println!("{}", next(*table));
+                print_line!("{}", next(*table));
             }
         });
         let left = missing - inserted + different - overwritten + superseded + foreign;

@@ -1,1 +1,1 @@
-"""The asynchronous client. The synchronous one is made from it: see generate.py."""
+"""The asynchronous client. generate.py makes the synchronous one from it."""

@@ -40,19 +40,19 @@ class _Send(Protocol):
 
 
 class AsyncAdmin:
-    """The endpoints of the admin API; answers are the dictionaries of `torale.types`.
+    """The endpoints of the admin API; the answers are the dictionaries of `torale.types`.
 
-    What is left out is the API's default: `page` 1, `limit` 50 (at most 100; of schedules 1000), `hours` 24 (at most
-    8760). The last N hours are everything at or after the start of the minute N hours ago.
+    Arguments that are left out have the API's defaults: `page` 1, `limit` 50 (at most 100; for
+    schedules 1000), `hours` 24 (at most 8760). The last N hours begin with the minute N hours ago.
 
-    The `iter_` methods walk all pages and ask for `page_size` rows at a time. While they do, the data may change:
-    a row that has moved to a later page is not told twice, one that has moved to an earlier page is missed. They
-    remember what tells each row apart.
+    The `iter_` methods read all pages, `page_size` rows at a time. If the data changes meanwhile, a
+    row that moves to a later page is not returned twice, and one that moves to an earlier page is
+    missed. They keep the key of every row in memory.
 
     Raises:
-        AuthenticationError, ForbiddenError: Whoever asks is no admin.
+        AuthenticationError, ForbiddenError: The caller is not an admin.
         ValidationError: Parameters are malformed or out of range.
-        RateLimitError, ServerError: Still so after the retries.
+        RateLimitError, ServerError: Also after the retries.
         ToraleConnectionError: No answer, or none in time.
         UnexpectedResponseError: An answer that is not the API's.
     """
@@ -61,16 +61,16 @@ class AsyncAdmin:
         self._send = send
 
     async def get_stats(self) -> Stats:
-        """Figures of users, tasks, executions and notifications, and the 10 queries with the most tasks."""
+        """Numbers of users, tasks, executions and notifications, and the 10 queries with the most tasks."""
         return await self._send(endpoints.STATS)
 
     async def get_queries(self, *, page: int | None = None, limit: int | None = None) -> QueriesPage:
-        """Every distinct query with its tasks' totals, most tasks first."""
+        """Every distinct query with the totals of its tasks, most tasks first."""
         return await self._send(endpoints.QUERIES.call(page=page, limit=limit))
 
     def iter_queries(self, *, page_size: int = 100) -> AsyncIterator[Query]:
-        """All that `get_queries` lists."""
-        return self._walk(endpoints.QUERIES, page_size)
+        """All rows of `get_queries`."""
+        return self._rows(endpoints.QUERIES, page_size)
 
     async def get_executions(
         self,
@@ -80,50 +80,50 @@ class AsyncAdmin:
         page: int | None = None,
         limit: int | None = None,
     ) -> ExecutionsPage:
-        """Executions that began in the last hours, newest first; with `status`, only those."""
+        """Executions that began in the last `hours`, newest first; with `status`, only those."""
         call = endpoints.EXECUTIONS.call(status=status, hours=hours, page=page, limit=limit)
         return await self._send(call)
 
     def iter_executions(
         self, *, status: ExecutionStatus | None = None, hours: int | None = None, page_size: int = 100
     ) -> AsyncIterator[Execution]:
-        """All that `get_executions` lists."""
-        return self._walk(endpoints.EXECUTIONS, page_size, status=status, hours=hours)
+        """All rows of `get_executions`."""
+        return self._rows(endpoints.EXECUTIONS, page_size, status=status, hours=hours)
 
     async def get_errors(
         self, *, hours: int | None = None, page: int | None = None, limit: int | None = None
     ) -> ErrorsPage:
-        """Executions that failed in the last hours, newest first; `error_types` counts all of them by type."""
+        """Executions that failed in the last `hours`, newest first; `error_types` counts them by type."""
         return await self._send(endpoints.ERRORS.call(hours=hours, page=page, limit=limit))
 
     def iter_errors(self, *, hours: int | None = None, page_size: int = 100) -> AsyncIterator[ExecutionError]:
-        """All that `get_errors` lists."""
-        return self._walk(endpoints.ERRORS, page_size, hours=hours)
+        """All rows of `get_errors`."""
+        return self._rows(endpoints.ERRORS, page_size, hours=hours)
 
     async def get_users(
         self, *, active_only: bool | None = None, page: int | None = None, limit: int | None = None
     ) -> UsersPage:
-        """Users with their activity, newest first; with `active_only`, no deactivated ones."""
+        """Users with their activity, newest first; with `active_only`, without deactivated ones."""
         return await self._send(endpoints.USERS.call(active_only=active_only, page=page, limit=limit))
 
     def iter_users(self, *, active_only: bool | None = None, page_size: int = 100) -> AsyncIterator[User]:
-        """All that `get_users` lists."""
-        return self._walk(endpoints.USERS, page_size, active_only=active_only)
+        """All rows of `get_users`."""
+        return self._rows(endpoints.USERS, page_size, active_only=active_only)
 
     async def get_temporal_workflows(self, *, page: int | None = None, limit: int | None = None) -> WorkflowsPage:
         """Workflow runs that began in the last 24 hours, newest first."""
         return await self._send(endpoints.WORKFLOWS.call(page=page, limit=limit))
 
     def iter_temporal_workflows(self, *, page_size: int = 100) -> AsyncIterator[Workflow]:
-        """All that `get_temporal_workflows` lists."""
-        return self._walk(endpoints.WORKFLOWS, page_size)
+        """All rows of `get_temporal_workflows`."""
+        return self._rows(endpoints.WORKFLOWS, page_size)
 
     async def get_temporal_schedules(
         self, *, include_paused: bool | None = None, page: int | None = None, limit: int | None = None
     ) -> SchedulesPage:
-        """Schedules that are active, newest first; with `include_paused`, paused ones too.
+        """Active schedules, newest first; with `include_paused`, paused ones too.
 
-        Without `page` and `limit` all of them, up to 10,000.
+        Without `page` and `limit` the answer has all of them, up to 10,000.
         """
         call = endpoints.SCHEDULES.call(include_paused=include_paused, page=page, limit=limit)
         return await self._send(call)
@@ -131,8 +131,8 @@ class AsyncAdmin:
     def iter_temporal_schedules(
         self, *, include_paused: bool | None = None, page_size: int = 100
     ) -> AsyncIterator[Schedule]:
-        """All that `get_temporal_schedules` lists."""
-        return self._walk(endpoints.SCHEDULES, page_size, include_paused=include_paused)
+        """All rows of `get_temporal_schedules`."""
+        return self._rows(endpoints.SCHEDULES, page_size, include_paused=include_paused)
 
     async def get_audit(
         self,
@@ -143,9 +143,10 @@ class AsyncAdmin:
         page: int | None = None,
         limit: int | None = None,
     ) -> AuditPage:
-        """Requests of the last hours, newest first, of one user (`principal`) or for one action (`users.list`).
+        """Requests of the last `hours`, newest first; only those of a user or for an action, if given.
 
-        A request is listed once it is sealed, within a minute.
+        `principal` is a user id, `action` for example `users.list`. A request appears when it is
+        sealed, within a minute.
         """
         call = endpoints.AUDIT.call(principal=principal, action=action, hours=hours, page=page, limit=limit)
         return await self._send(call)
@@ -158,30 +159,32 @@ class AsyncAdmin:
         hours: int | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[AuditRecord]:
-        """All that `get_audit` lists."""
-        return self._walk(endpoints.AUDIT, page_size, principal=principal, action=action, hours=hours)
+        """All rows of `get_audit`."""
+        return self._rows(endpoints.AUDIT, page_size, principal=principal, action=action, hours=hours)
 
     async def deactivate_user(self, user_id: UserId) -> Deactivated:
-        """Bars a user at once; its active tasks, its keys and its login are stopped by commands. Safe to repeat.
+        """Denies a user access at once. Safe to repeat.
+
+        Commands then pause the user's tasks, revoke their API keys and block their login.
 
         Raises:
             NotFoundError: There is no such user.
-            ConflictError: It is the one who asks.
+            ConflictError: The user is the caller.
         """
         return await self._send(endpoints.deactivate_user(user_id))
 
     async def deactivate_users(self, user_ids: Sequence[UserId]) -> DeactivationResults:
-        """Bars 1 to 100 users, each by itself: what becomes of one touches none of the others. Safe to repeat."""
+        """Denies 1 to 100 users access, each independently of the others. Safe to repeat."""
         return await self._send(endpoints.deactivate_users(user_ids))
 
     async def reactivate_user(self, user_id: UserId) -> Reactivated:
-        """Lets a user come back; its tasks stay paused, its keys revoked.
+        """Gives a user access again; their tasks stay paused, their API keys revoked.
 
-        After a 503 this is not tried again by itself: it could undo a deactivation of somebody else's.
+        After a 503 this is not retried: it could undo a deactivation that somebody else requested.
 
         Raises:
             NotFoundError: There is no such user.
-            ConflictError: Its deactivation is still being carried out.
+            ConflictError: Their deactivation is still being carried out.
         """
         return await self._send(endpoints.reactivate_user(user_id))
 
@@ -189,15 +192,15 @@ class AsyncAdmin:
         """The OpenAPI description of the API."""
         return await self._send(endpoints.OPENAPI)
 
-    async def _walk(self, listing: Listing[P, R], page_size: int, **parameters: Parameter) -> AsyncIterator[R]:
-        told: set[str] = set()
+    async def _rows(self, listing: Listing[P, R], page_size: int, **parameters: Parameter) -> AsyncIterator[R]:
+        returned: set[str] = set()
         for page_number in count(1):
             page = await self._send(listing.call(page=page_number, limit=page_size, **parameters))
             rows = listing.rows(page)
             for row in rows:
                 key = listing.key(row)
-                if key not in told:
-                    told.add(key)
+                if key not in returned:
+                    returned.add(key)
                     yield row
             if not rows or page_number * page_size >= page["total"]:
                 return

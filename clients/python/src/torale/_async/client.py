@@ -8,11 +8,11 @@ from typing import TypeVar, cast
 
 import httpx
 
-from torale._answers import Patience
+from torale._answers import RetryBudget
 from torale._async.admin import AsyncAdmin
 from torale._config import resolve
 from torale._endpoints import Call
-from torale._http import BearerKey, exchange_async, setting_up, user_agent
+from torale._http import BearerKey, environment_proxy, exchange_async, setting_up, user_agent
 from torale.exceptions import ConfigurationError, ValidationError
 
 T = TypeVar("T")
@@ -22,21 +22,23 @@ class AsyncToraleClient:
     """A client of Torale's admin API; `admin` has its endpoints.
 
     Key and URL come from the arguments, else from `TORALE_API_KEY` and `TORALE_API_URL`, else from
-    `~/.torale/config.json`. There is no default URL. Plain `http` is for this machine only. Redirects are not followed.
+    `~/.torale/config.json`. There is no default URL. Plain `http` is accepted for this machine only.
+    Redirects are not followed.
 
     Args:
-        api_key: An API key (`sk_...`) or a session token of an admin's.
-        api_url: Where the API is, without `/admin`: `https://api.example.com`.
-        timeout: Seconds that connecting, sending and waiting for the next bytes may take each. `AsyncToraleClient`
-            gives a whole try no more than that; `ToraleClient` looks at it whenever bytes of the body come in.
-        max_retries: How often a call is tried again after a 429 or 503.
-        max_wait: Seconds that a call may wait for its next tries, all together; where the API asks for more, the
+        api_key: An admin's API key (`sk_...`) or session token.
+        api_url: The base URL of the API, without `/admin`: `https://api.example.com`.
+        timeout: Seconds for each of connecting, sending and waiting for the next bytes.
+            `AsyncToraleClient` also limits a whole attempt to it; `ToraleClient` checks the time of
+            a whole attempt whenever bytes of the body arrive.
+        max_retries: How often a call is retried after a 429 or 503.
+        max_wait: Seconds that a call may wait for all its retries; if the API demands more, the
             error is raised at once.
-        transport: What carries the requests, in place of the network: for tests.
+        transport: Replaces the network, in tests.
 
     Raises:
-        ConfigurationError: Key or URL is missing, malformed or can't be read, or the environment's proxies or
-            certificates can't be used.
+        ConfigurationError: Key or URL is missing, malformed or can't be read, or the environment's
+            proxies or certificates can't be used.
     """
 
     def __init__(
@@ -60,14 +62,18 @@ class AsyncToraleClient:
                 headers={"accept": "application/json", "user-agent": user_agent()},
                 timeout=timeout,
                 follow_redirects=False,
-                # A proxy would see an unencrypted key.
                 trust_env=settings.encrypted,
-                transport=transport,
+                transport=transport
+                or httpx.AsyncHTTPTransport(
+                    trust_env=settings.encrypted,
+                    # A proxy would see an unencrypted key.
+                    proxy=environment_proxy(settings.api_url) if settings.encrypted else None,
+                ),
             )
         self.admin = AsyncAdmin(self._send)
 
     def __repr__(self) -> str:
-        # A debugger may ask for one whose constructor has failed.
+        # Works also if the constructor has failed: a debugger may show the object.
         return f"{type(self).__name__}(api_url={getattr(self, '_url', None)!r})"
 
     async def __aenter__(self) -> AsyncToraleClient:
@@ -85,10 +91,10 @@ class AsyncToraleClient:
     async def _send(self, call: Call[T]) -> T:
         if self._http.is_closed:
             raise ConfigurationError("the client is closed")
-        patience = Patience(self._max_retries, self._max_wait)
+        budget = RetryBudget(self._max_retries, self._max_wait)
         while True:
             answer = await exchange_async(self._http, self._request(call), self._timeout)
-            pause = patience.pause(answer, repeatable=call.repeatable)
+            pause = budget.pause(answer, repeatable=call.repeatable)
             if pause is None:
                 return cast("T", answer.read(call.keys))
             await sleep(pause)
@@ -97,4 +103,4 @@ class AsyncToraleClient:
         try:
             return self._http.build_request(call.method, self._url + call.path, params=call.query(), json=call.body)
         except UnicodeError:
-            raise ValidationError("an argument holds what is no text: a lone surrogate") from None
+            raise ValidationError("an argument is not valid text: it holds a lone surrogate") from None

@@ -1,1 +1,1 @@
-"""The synchronous client, made from the asynchronous one by generate.py: change that one."""
+"""The synchronous client, generated from the asynchronous one by generate.py: change that one."""

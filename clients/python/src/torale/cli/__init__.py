@@ -1,6 +1,6 @@
-"""`torale-admin`: the admin API on the command line; tables for people, `--json` for machines.
+"""`torale-admin`: the admin API on the command line; tables for people, `--json` for programs.
 
-Exit codes: 0, 1 when the API refuses or can't be reached, 2 when the command or the configuration is wrong.
+Exit codes: 0; 1 if the API refuses or can't be reached; 2 if the command line or configuration is wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import typer
 
 from torale import Admin, ConfigurationError, ToraleAPIError, ToraleClient, __version__
 from torale.cli import tables, watching
-from torale.cli.output import note, one_line, show
+from torale.cli.output import note, show, visible
 from torale.types import DeactivationResults, ExecutionStatus
 
 app = typer.Typer(
@@ -27,12 +27,12 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
-Hours = Annotated[int | None, typer.Option(help="The last hours, 1 to 8760; the API's default is 24.")]
-Page = Annotated[int | None, typer.Option(help="From 1.")]
+Hours = Annotated[int | None, typer.Option(help="How many hours back, 1 to 8760; the API's default is 24.")]
+Page = Annotated[int | None, typer.Option(help="The page, from 1.")]
 Limit = Annotated[int | None, typer.Option(help="Rows of a page, 1 to 100; the API's default is 50.")]
 UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID", help="As `users` lists them; at most 100.")]
 UserId = Annotated[str, typer.Argument(metavar="USER_ID", help="As `users` lists it.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 
 
 def _version(asked: bool) -> None:
@@ -47,7 +47,7 @@ def torale_admin(
     *,
     api_url: Annotated[str | None, typer.Option(metavar="URL", help="In place of TORALE_API_URL.")] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Torale's admin API.
@@ -63,7 +63,7 @@ def _connect(context: typer.Context) -> Admin:
 
 @app.command()
 def stats(context: typer.Context, *, json: Json = False) -> None:
-    """Figures of users, tasks, executions and notifications."""
+    """Numbers of users, tasks, executions and notifications."""
     show(_connect(context).get_stats(), tables.stats, json=json)
 
 
@@ -76,7 +76,7 @@ def errors(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Executions that failed, newest first."""
+    """Failed executions, newest first."""
     show(_connect(context).get_errors(hours=hours, page=page, limit=limit), tables.errors, json=json)
 
 
@@ -84,7 +84,7 @@ def errors(
 def users(
     context: typer.Context,
     *,
-    active_only: Annotated[bool, typer.Option("--active-only", help="No deactivated ones.")] = False,
+    active_only: Annotated[bool, typer.Option("--active-only", help="Without deactivated users.")] = False,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
@@ -98,7 +98,7 @@ def users(
 def executions(
     context: typer.Context,
     *,
-    status: Annotated[ExecutionStatus | None, typer.Option(help="Only those.")] = None,
+    status: Annotated[ExecutionStatus | None, typer.Option(help="Only executions with this status.")] = None,
     hours: Hours = None,
     page: Page = None,
     limit: Limit = None,
@@ -111,7 +111,7 @@ def executions(
 
 @app.command()
 def queries(context: typer.Context, *, page: Page = None, limit: Limit = None, json: Json = False) -> None:
-    """Distinct queries with their tasks' totals, most tasks first."""
+    """Distinct queries with the totals of their tasks, most tasks first."""
     show(_connect(context).get_queries(page=page, limit=limit), tables.queries, json=json)
 
 
@@ -125,12 +125,12 @@ def workflows(context: typer.Context, *, page: Page = None, limit: Limit = None,
 def schedules(
     context: typer.Context,
     *,
-    include_paused: Annotated[bool, typer.Option("--include-paused", help="Paused ones, too.")] = False,
+    include_paused: Annotated[bool, typer.Option("--include-paused", help="Also paused schedules.")] = False,
     page: Page = None,
     limit: Annotated[int | None, typer.Option(help="Rows of a page, 1 to 1000; without it and --page, all.")] = None,
     json: Json = False,
 ) -> None:
-    """Schedules and when each fires next, newest first."""
+    """Schedules with their next run, newest first."""
     answer = _connect(context).get_temporal_schedules(include_paused=include_paused, page=page, limit=limit)
     show(answer, tables.schedules, json=json)
 
@@ -140,13 +140,13 @@ def audit(
     context: typer.Context,
     *,
     principal: Annotated[str | None, typer.Option(metavar="USER_ID", help="Only this user's requests.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only requests for this, such as users.list.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only requests for this action, such as users.list.")] = None,
     hours: Hours = None,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Who asked for what, newest first; up to a minute behind."""
+    """Who called what, newest first; up to a minute late."""
     admin = _connect(context)
     answer = admin.get_audit(principal=principal, action=action, hours=hours, page=page, limit=limit)
     show(answer, tables.audit, json=json)
@@ -154,12 +154,12 @@ def audit(
 
 @app.command()
 def deactivate(context: typer.Context, user_ids: UserIds, *, yes: Yes = False, json: Json = False) -> None:
-    """Bar users: they are out at once; their tasks, keys and logins are stopped.
+    """Deny users access at once; commands pause their tasks, revoke their keys and block their login.
 
-    With several, each is dealt with by itself; the exit code is 1 unless all are deactivated.
+    Each user is handled independently; the exit code is 1 unless all are deactivated.
     """
     admin = _connect(context)
-    _ask(f"Deactivate {' '.join(user_ids)}?", yes=yes)
+    _confirm(f"Deactivate {' '.join(user_ids)}?", yes=yes)
     if len(user_ids) == 1:
         show(admin.deactivate_user(user_ids[0]), tables.deactivated, json=json)
         return
@@ -175,22 +175,22 @@ def _all_deactivated(answer: DeactivationResults) -> bool:
 
 @app.command()
 def reactivate(context: typer.Context, user_id: UserId, *, yes: Yes = False, json: Json = False) -> None:
-    """Let a user come back: its tasks stay paused, its keys revoked."""
+    """Give a user access again; their tasks stay paused, their API keys revoked."""
     admin = _connect(context)
-    _ask(f"Reactivate {user_id}?", yes=yes)
+    _confirm(f"Reactivate {user_id}?", yes=yes)
     show(admin.reactivate_user(user_id), tables.reactivated, json=json)
 
 
-def _ask(question: str, *, yes: bool) -> None:
-    """Ask on standard error: standard output is for the answer."""
+def _confirm(question: str, *, yes: bool) -> None:
+    """Ask on standard error, since standard output is for the answer; exit unless confirmed."""
     if yes:
         return
     if sys.stderr:
-        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.write(f"{visible(question)} [y/N] ")
         sys.stderr.flush()
-    # Without a standard input, nobody says yes.
+    # Without standard input nobody can confirm.
     if not sys.stdin or sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        note("nothing is changed")
+        note("nothing was changed")
         raise typer.Exit(1)
 
 
@@ -198,11 +198,11 @@ def _ask(question: str, *, yes: bool) -> None:
 def watch(
     context: typer.Context,
     *,
-    interval: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="From one look to the next.")] = 300,
-    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a look, on a line.")] = False,
+    interval: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="The time between two checks.")] = 300,
+    once: Annotated[bool, typer.Option("--once", help="Check once.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print each check as a line of JSON.")] = False,
 ) -> None:
-    """Look at error rate, duration, failures and errors again and again, and point out what is too high."""
+    """Check error rate, duration, failures and errors regularly, and point out values that are too high."""
     try:
         watching.watch(_connect(context), interval=interval, once=once, json=json)
     except KeyboardInterrupt:
@@ -217,7 +217,7 @@ def _fail(error: ToraleAPIError, code: int) -> NoReturn:
 def run() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal's encoding does not have is shown escaped, not a crash.
+        # Characters that the terminal's encoding lacks are escaped instead of raising an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not sys.stdout:
@@ -233,9 +233,9 @@ def run() -> None:
     except ToraleAPIError as error:
         _fail(error, 1)
     except OSError as error:
-        # What is still buffered must not fail again at exit.
+        # Buffered output must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # A reader that has gone misses nothing.
+        # A closed pipe is no error: nobody reads any more.
         if not isinstance(error, BrokenPipeError):
             note(f"error: the answer can't be written: {error.strerror}")
         sys.exit(1)

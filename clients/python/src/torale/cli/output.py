@@ -1,8 +1,9 @@
-"""How things are written: a terminal gets colour and its width if all fits, a pipe plain lines of any width."""
+"""Output: colour and the terminal's width if everything fits; plain lines of any width in a pipe."""
 
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import shutil
 import sys
 import unicodedata
@@ -21,8 +22,10 @@ WIDE = 100_000
 DAY = timedelta(days=1)
 SECOND, MINUTE = 1_000, 60_000
 UNITS = ((3_600, "h"), (60, "min"), (1, "s"))
-# What turns the direction of the text after it.
-TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Unicode categories of controls, format characters, line separators and code points without a glyph.
+HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors, a braille blank.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None:
@@ -34,16 +37,16 @@ def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None
 
 
 def write_json(value: object, *, indent: int | None = None) -> None:
-    """Write JSON in UTF-8, whatever the terminal's encoding is."""
-    text = jsonlib.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    """Write JSON in UTF-8, whatever the terminal's encoding; invisible characters are escaped."""
+    text = re.sub("[^\\x00-\\x7e]", _escaped_in_json, jsonlib.dumps(value, ensure_ascii=False, indent=indent)) + "\n"
     sys.stdout.flush()
-    # A lone surrogate has no UTF-8; a dictionary of the API's may hold it as an escape.
+    # JSON may hold a lone surrogate as an escape; it has no UTF-8.
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.flush()
 
 
 def write(shown: RenderableType) -> None:
-    """Write for people."""
+    """Write a table or text for people."""
     console = Console(highlight=False, width=_width(shown))
     with console.capture() as captured:
         console.print(shown)
@@ -53,7 +56,7 @@ def write(shown: RenderableType) -> None:
 
 
 def _width(shown: RenderableType) -> int:
-    """The terminal's width, unless something would be cut: then its lines are left to the terminal to break."""
+    """The terminal's width; if a cell would be cut, any width: then the terminal breaks the lines."""
     if not sys.stdout.isatty():
         return WIDE
     width = shutil.get_terminal_size().columns
@@ -64,27 +67,48 @@ def _width(shown: RenderableType) -> int:
 def note(text: str) -> None:
     """Write one line to standard error."""
     if sys.stderr:
-        print(one_line(text), file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
-def one_line(text: str) -> str:
-    """A text of anyone's without what would steer a terminal, break a line or turn its direction."""
-    blanked = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text)
-    return "".join(char for char in blanked if char not in TURNS)
+def visible(text: str) -> str:
+    r"""A text in which every character can be seen; different texts stay different.
+
+    Controls, invisible characters, unusual blanks, and blanks at either end are escaped as in Python
+    (`\x1b`, `\u200b`), and so is the backslash.
+    """
+    inner = text.strip(" ")
+    left = len(text) - len(text.lstrip(" "))
+    right = len(text) - len(inner) - left
+    shown = (_escaped(char) if char == "\\" or is_invisible(char) else char for char in inner)
+    return r"\x20" * left + "".join(shown) + r"\x20" * right
+
+
+def is_invisible(char: str) -> bool:
+    """Whether a character shows nothing, looks like a blank, or changes how others are shown."""
+    category = unicodedata.category(char)
+    return category in HIDDEN or (category == "Zs" and char != " ") or BLANK.match(char) is not None
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _escaped_in_json(char: re.Match[str]) -> str:
+    return jsonlib.dumps(char[0])[1:-1] if is_invisible(char[0]) else char[0]
 
 
 def cell(value: object, style: str | Style = "") -> Text:
-    """A value as it stands, never read as markup; a dash for None."""
-    return Text("-" if value is None else one_line(str(value)), style=style)
+    """A value as plain text, never interpreted as markup; a dash for None."""
+    return Text("-" if value is None else visible(str(value)), style=style)
 
 
 def link(text: str, url: str) -> Text:
-    """A text that leads to a page, where the terminal can."""
-    return cell(text, Style(link=one_line(url)))
+    """A text with a link to a page, in terminals that support links."""
+    return cell(text, Style(link=visible(url)))
 
 
 def count(number: int) -> str:
-    """A number with its thousands set apart."""
+    """A number with separators of thousands."""
     return f"{number:,}"
 
 
@@ -101,10 +125,10 @@ def duration(milliseconds: float | None) -> str:
 
 
 def when(text: str | None, now: datetime) -> str:
-    """A time as people tell it: `3 min ago`, `in 2 h`, or the day and minute (UTC) if it is over a day away."""
+    """A time relative to now, `3 min ago` or `in 2 h`; day and minute in UTC if it is over a day away."""
     if text is None:
         return "-"
-    # Python 3.10 reads no `Z`.
+    # Python 3.10 does not parse `Z`.
     time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     away = abs(time - now)
     if away >= DAY:
@@ -115,7 +139,7 @@ def when(text: str | None, now: datetime) -> str:
 
 
 def now() -> datetime:
-    """The time."""
+    """The present time."""
     return datetime.now(timezone.utc)
 
 

@@ -42,27 +42,27 @@ STYLES = {
     "not_found": "red",
 }
 BAD_REQUEST = 400
-# Columns of text, folded where the terminal is too narrow, but to no less than some characters. The others stay whole.
+# Columns that a narrow terminal folds, to at least NARROWEST characters. Others are never folded.
 FOLDED = ("Email", "User", "Query", "Popular query", "Message", "Parameters", "Why", "Measure", "Advice")
 NARROWEST = 12
-# Of what stands between two columns.
+# The width between two columns.
 GAP = 3
 
 Row = Sequence[str | Text]
 
 
 class Fitting(Table):
-    """A table that knows how narrow it may become before a cell is cut."""
+    """A table that knows how narrow it can be without cutting a cell."""
 
     narrowest = 0
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """The widths it may have."""
+        """Its least and greatest width."""
         return Measurement(self.narrowest, max(self.narrowest, super().__rich_measure__(console, options).maximum))
 
 
 def table(columns: Sequence[str], rows: Iterable[Row], numbers: Sequence[str] = ()) -> Table:
-    """A table whose columns named in `numbers` are set to the right."""
+    """A table; the columns in `numbers` are aligned to the right."""
     made = Fitting(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     rows = list(rows)
     made.narrowest = GAP * (len(columns) - 1)
@@ -86,7 +86,7 @@ def _state(name: str) -> Text:
 
 
 def stats(answer: Stats) -> RenderableType:
-    """The figures, one a line, and the popular queries."""
+    """The numbers, one a line, and the popular queries."""
     users, tasks, runs, sent = answer["users"], answer["tasks"], answer["executions"], answer["notifications"]
     figures = [
         ("users", count(users["total"])),
@@ -111,7 +111,7 @@ def stats(answer: Stats) -> RenderableType:
 
 
 def errors(answer: ErrorsPage) -> RenderableType:
-    """What failed, and how often what in the whole window."""
+    """Failed executions, and the number of errors of each type in the whole window."""
     at = now()
     rows = [
         (
@@ -191,7 +191,7 @@ def queries(answer: QueriesPage) -> RenderableType:
 
 
 def workflows(answer: WorkflowsPage) -> RenderableType:
-    """Workflow runs; the id leads to Temporal's page where the terminal can."""
+    """Workflow runs; the id links to Temporal's page."""
     at = now()
     rows = [
         (
@@ -208,7 +208,7 @@ def workflows(answer: WorkflowsPage) -> RenderableType:
 
 
 def schedules(answer: SchedulesPage) -> RenderableType:
-    """Schedules; the id leads to Temporal's page where the terminal can."""
+    """Schedules; the id links to Temporal's page."""
     at = now()
     rows = [
         (
@@ -225,7 +225,7 @@ def schedules(answer: SchedulesPage) -> RenderableType:
 
 
 def audit(answer: AuditPage) -> RenderableType:
-    """The trail."""
+    """The audit trail."""
     at = now()
 
     def row(record: AuditRecord) -> Row:
@@ -253,7 +253,7 @@ def deactivated(answer: Deactivated) -> RenderableType:
 
 
 def deactivations(answer: DeactivationResults) -> RenderableType:
-    """What became of each user."""
+    """The outcome for each user."""
     rows = [
         (
             cell(result["user_id"]),
@@ -268,4 +268,4 @@ def deactivations(answer: DeactivationResults) -> RenderableType:
 
 def reactivated(answer: Reactivated) -> RenderableType:
     """One user's reactivation."""
-    return cell(f"{answer['user_id']} is active again; its tasks stay paused, its keys revoked")
+    return cell(f"{answer['user_id']} is active again; their tasks stay paused, their keys revoked")

@@ -1,4 +1,4 @@
-"""The dashboard loop: what is measured, and above which values it is pointed out."""
+"""`torale-admin watch`: what is measured, and the thresholds above which it is pointed out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torale.types import Stats
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at the platform."""
+class Check:
+    """The measurements of one check."""
 
     stats: Stats
     failed_1h: int
@@ -33,18 +33,18 @@ class Look:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A measure, the value above which it is too high, and where to look then."""
+    """A measure, the value above which it is too high, and advice for that case."""
 
     name: str
     label: str
     limit: float
-    measure: Callable[[Look], float]
+    measure: Callable[[Check], float]
     written: Callable[[float], str]
     advice: str
 
-    def is_exceeded(self, look: Look) -> bool:
+    def is_exceeded(self, check: Check) -> bool:
         """Whether the measure is above the limit."""
-        return self.measure(look) > self.limit
+        return self.measure(check) > self.limit
 
 
 def _whole(number: float) -> str:
@@ -56,7 +56,7 @@ THRESHOLDS = (
         "error_rate",
         "error rate, 24 h",
         0.05,
-        lambda look: look.error_rate,
+        lambda check: check.error_rate,
         "{:.1%}".format,
         "see the recent errors",
     ),
@@ -64,7 +64,7 @@ THRESHOLDS = (
         "avg_duration_ms",
         "average duration, 24 h",
         10_000,
-        lambda look: look.stats["executions"]["avg_duration_ms"],
+        lambda check: check.stats["executions"]["avg_duration_ms"],
         duration,
         "see how fast the AI API answers",
     ),
@@ -72,68 +72,68 @@ THRESHOLDS = (
         "failed_executions_1h",
         "failed executions, 1 h",
         1_000,
-        lambda look: look.failed_1h,
+        lambda check: check.failed_1h,
         _whole,
         "see the rate limits, and whether the APIs work",
     ),
-    Threshold("new_errors_1h", "new errors, 1 h", 100, lambda look: look.errors_1h, _whole, "see the error logs"),
+    Threshold("new_errors_1h", "new errors, 1 h", 100, lambda check: check.errors_1h, _whole, "see the error logs"),
 )
 
 
-def look(admin: Admin) -> Look:
-    """Ask for all that is measured: failures by their start, errors by the time they came up."""
+def run_check(admin: Admin) -> Check:
+    """Request the measurements: failed executions by their start, errors by the time they occurred."""
     stats = admin.get_stats()
     failed = admin.get_executions(status="failed", hours=1, limit=1)["total"]
     errors = admin.get_errors(hours=1, limit=1)
-    return Look(stats, failed, errors["total"], errors["error_types"])
+    return Check(stats, failed, errors["total"], errors["error_types"])
 
 
-def as_json(looked: Look) -> dict[str, object]:
-    """A look for machines: each measure, and the names of those that are too high."""
-    measures = {threshold.name: threshold.measure(looked) for threshold in THRESHOLDS}
+def as_json(check: Check) -> dict[str, object]:
+    """A check for programs: each measure, and the names of those that are too high."""
+    measures = {threshold.name: threshold.measure(check) for threshold in THRESHOLDS}
     return {
         "at": now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         **measures,
-        "error_types_1h": looked.error_types,
-        "new_users_7d": looked.stats["users"]["new_7d"],
-        "alerts": [threshold.name for threshold in THRESHOLDS if threshold.is_exceeded(looked)],
+        "error_types_1h": check.error_types,
+        "new_users_7d": check.stats["users"]["new_7d"],
+        "alerts": [threshold.name for threshold in THRESHOLDS if threshold.is_exceeded(check)],
     }
 
 
-def as_table(looked: Look) -> RenderableType:
-    """A look for people."""
+def as_table(check: Check) -> RenderableType:
+    """A check for people."""
     rows: list[Row] = []
     for threshold in THRESHOLDS:
-        too_high = threshold.is_exceeded(looked)
+        too_high = threshold.is_exceeded(check)
         style = "bold red" if too_high else "green"
         rows.append(
             (
                 cell(threshold.label),
-                cell(threshold.written(threshold.measure(looked)), style),
+                cell(threshold.written(threshold.measure(check)), style),
                 cell(threshold.written(threshold.limit)),
                 cell(f"TOO HIGH: {threshold.advice}" if too_high else "ok", style),
             )
         )
-    rows.append((cell("new users, 7 d"), cell(count(looked.stats["users"]["new_7d"])), cell(None), cell("")))
+    rows.append((cell("new users, 7 d"), cell(count(check.stats["users"]["new_7d"])), cell(None), cell("")))
     shown = table(["Measure", "Now", "Alert above", "Advice"], rows, numbers=["Now", "Alert above"])
     parts: list[RenderableType] = [Text(now().strftime("%Y-%m-%d %H:%M:%S UTC"), style="bold"), shown]
-    if any(threshold.is_exceeded(looked) for threshold in THRESHOLDS):
-        types = ", ".join(f"{name} {count(number)}" for name, number in looked.error_types.items())
+    if any(threshold.is_exceeded(check) for threshold in THRESHOLDS):
+        types = ", ".join(f"{name} {count(number)}" for name, number in check.error_types.items())
         parts.append(cell(f"errors in the last hour: {types or 'none'}", "yellow"))
     return Group(*parts)
 
 
 def watch(admin: Admin, *, interval: int, once: bool, json: bool) -> None:
-    """Look, and look again. What passes by itself is noted and waited out; anything else ends it."""
+    """Check regularly. Errors that may pass are noted, and the next check follows; others are raised."""
     while True:
         try:
-            looked = look(admin)
+            check = run_check(admin)
         except (RateLimitError, ServerError, ToraleConnectionError) as error:
             if once:
                 raise
             note(f"error: {error}")
         else:
-            write_json(as_json(looked)) if json else write(as_table(looked))
+            write_json(as_json(check)) if json else write(as_table(check))
         if once:
             return
         sleep(interval)

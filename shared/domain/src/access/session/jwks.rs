@@ -44,7 +44,7 @@ pub fn select(document: &[u8]) -> Option<BTreeMap<String, RsaKey>> {
 fn usable(key: &Map<String, Value>) -> Option<RsaKey> {
     let absent_or = |name, value: &str| key.get(name).is_none_or(|given| given == value);
     let rsa = key.get("kty").is_some_and(|kty| kty == "RSA");
-    if !rsa || !absent_or("use", "sig") || !absent_or("alg", ALGORITHM) {
+    if !rsa || !absent_or("use", "sig") || !absent_or("alg", ALGORITHM) || !may_verify(key) {
         return None;
     }
     let number = |name| {
@@ -55,6 +55,16 @@ fn usable(key: &Map<String, Value>) -> Option<RsaKey> {
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
     let sound = MODULUS_BITS.contains(&bits(&n)) && odd(&n) && (2..=32).contains(&bits(&e)) && odd(&e);
     sound.then_some(RsaKey { n, e })
+}
+
+/// Whether the key's operations (RFC 7517, section 4.3) allow to verify signatures; all do where it names none.
+fn may_verify(key: &Map<String, Value>) -> bool {
+    match key.get("key_ops") {
+        None => true,
+        Some(operations) => {
+            operations.as_array().is_some_and(|all| all.iter().any(|operation| operation == "verify"))
+        }
+    }
 }
 
 /// The number of bits of a number without leading zero bytes.
@@ -92,6 +102,7 @@ mod tests {
         let mut full = rsa("full");
         full["use"] = json!("sig");
         full["alg"] = json!("RS256");
+        full["key_ops"] = json!(["sign", "verify"]);
         assert_eq!(ids(&set(json!([full, rsa("bare")]))), ["bare", "full"]);
         assert_eq!(select(&set(json!([rsa("a")]))).unwrap()["a"].e, [1, 0, 1]);
     }
@@ -106,6 +117,11 @@ mod tests {
             ("use", json!(null)),
             ("alg", json!("RS512")),
             ("alg", json!(["RS256"])),
+            ("key_ops", json!([])),
+            ("key_ops", json!(["sign"])),
+            ("key_ops", json!(["encrypt", "wrapKey"])),
+            ("key_ops", json!("verify")),
+            ("key_ops", json!(null)),
             ("n", json!(number(2047))),
             ("n", json!(number(1024))),
             ("n", json!(number(8193))),

@@ -20,6 +20,8 @@ pub struct TrailFault {
 pub enum TrailFaultKind {
     /// The item under this key is neither a record nor a seal, or does not belong under this key.
     UnreadableItem(String),
+    /// The item under this key has an attribute, or a spelling, that was never written.
+    ItemAltered(String),
     /// Seals are missing: the first number, and how many.
     SealsMissing(u64, u64),
     /// Nothing was sealed any more, although there are later records or much time has passed.
@@ -34,6 +36,8 @@ pub enum TrailFaultKind {
     SealNotFound(u64),
     /// There are two different records with the same number in a chain.
     RecordTwice(ChainId, u64),
+    /// There are two different seals with the same number.
+    SealTwice(u64),
     /// The record is missing.
     RecordMissing(ChainId, u64),
     /// The record, or one before it in its chain, is not what was sealed, or not what the
@@ -55,6 +59,8 @@ impl fmt::Display for TrailFaultKind {
             Self::UnreadableItem(key) => {
                 write!(f, "item {key} is no record or seal, or lies in the wrong place")
             }
+            Self::ItemAltered(key) => write!(f, "item {key} holds more or other than what was written"),
+            Self::SealTwice(number) => write!(f, "seal {number} is there twice"),
             Self::SealsMissing(number, 1) => write!(f, "seal {number} is missing"),
             Self::SealsMissing(number, count) => {
                 write!(f, "{count} seals are missing from number {number} on")

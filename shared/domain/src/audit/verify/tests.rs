@@ -93,6 +93,49 @@ fn a_complete_trail_is_intact_in_any_order_of_items() {
     assert_eq!(found.last.unwrap().1, 2);
 }
 
+/// Issue 16, number 15.
+#[test]
+fn an_attribute_that_was_added_to_a_record_or_a_seal_is_named() {
+    for value in [Value::Text(String::new()), Value::Number(0), Value::Bytes(Vec::new())] {
+        let mut items = trail();
+        let changed = position(&items, "aaa-3");
+        items[changed].attributes.insert("note".to_owned(), value.clone());
+        let key = items[changed].key.clone();
+        let expected = format!("item {} / {} holds more or other than what was written", key.pk, key.sk);
+        assert!(first_fault(&items).ends_with(&expected), "{}", first_fault(&items));
+        assert_eq!(report(&items).faults.len(), 1, "and nothing else is wrong");
+
+        let mut items = trail();
+        seal(&mut items, 1).attributes.insert("note".to_owned(), value);
+        let expected = "item seals / 0000000001 holds more or other than what was written";
+        assert!(first_fault(&items).ends_with(expected), "{}", first_fault(&items));
+        assert_eq!(report(&items).faults.len(), 1, "and nothing else is wrong");
+    }
+}
+
+/// Blanks and names that nobody reads are in no digest.
+#[test]
+fn heads_that_are_spelled_differently_are_named() {
+    for (from, to) in [("{\"chain\"", "{ \"chain\""), ("{\"chain\"", "{\"note\":1,\"chain\"")] {
+        let mut items = trail();
+        edit(seal(&mut items, 0), from, to);
+        assert!(first_fault(&items).contains("holds more or other"), "{}", first_fault(&items));
+    }
+}
+
+#[test]
+fn two_different_seals_of_one_number_are_found() {
+    let mut items = trail();
+    let mut other = seal(&mut items, 1).clone();
+    edit(&mut other, "\"records\":4", "\"records\":5");
+    items.push(other.clone());
+    assert!(report(&items).faults.iter().any(|fault| fault.kind == TrailFaultKind::SealTwice(1)));
+    items.insert(0, other);
+    assert!(report(&items).faults.iter().any(|fault| fault.kind == TrailFaultKind::SealTwice(1)));
+    let twice = [trail(), trail()].concat();
+    assert_eq!(report(&twice).faults, []);
+}
+
 #[test]
 fn a_changed_record_is_found() {
     for id in ["aaa-0", "aaa-3", "bbb-5"] {

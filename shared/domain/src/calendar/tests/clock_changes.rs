@@ -101,6 +101,23 @@ fn half_an_hour_that_is_skipped_fires_half_an_hour_later() {
     );
 }
 
+/// Chatham goes from 02:45 to 03:45 on 2027-09-26 (14:00 UTC the day before).
+#[test]
+fn an_hour_whose_beginning_is_skipped_fires_only_if_nothing_is_looked_for_in_the_gap() {
+    fires(
+        "50 3 * * *",
+        "Pacific/Chatham",
+        "2027-09-25T00:00:00Z",
+        &["2027-09-25T14:05:00Z", "2027-09-26T14:05:00Z"],
+    );
+    fires(
+        "0,50 3 * * *",
+        "Pacific/Chatham",
+        "2027-09-25T00:00:00Z",
+        &["2027-09-26T13:15:00Z", "2027-09-26T14:05:00Z"],
+    );
+}
+
 /// Cairo goes from 00:00 to 01:00 on the last Friday of April.
 #[test]
 fn a_midnight_that_is_skipped_does_not_fire() {

@@ -1,4 +1,4 @@
-//! Zones inside the cron string and beside it.
+//! Zones inside the cron string and next to it.
 
 use super::{NOW, fires, refused};
 use crate::calendar::next_run;

@@ -4,6 +4,7 @@
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::ApiKey;
+use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
 use crate::values::ids::KeyId;
 
@@ -13,7 +14,14 @@ pub(crate) const OWNER: &str = "user";
 pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
     let key = ApiKey::of(state);
     let Some(created) = key.created else { return Contributions::default() };
-    let look_up = keys::key_lookup(&created.key_hash, id, key.revoked);
-    let found = Contributions::default().row_with(look_up, OWNER, created.user_id.to_string());
-    if key.revoked { found } else { found.row(keys::live_key(created.user_id, id)) }
+    let whole = keys::whole_id(id).map(|id| (keys::WHOLE_ID.to_owned(), Value::Text(id.to_owned())));
+    let whole = Attributes::from_iter(whole);
+    let mut owner = whole.clone();
+    owner.insert(OWNER.to_owned(), Value::Text(created.user_id.to_string()));
+    let mut rows = Contributions::default();
+    rows.rows.insert(keys::key_lookup(&created.key_hash, id, key.revoked), owner);
+    if !key.revoked {
+        rows.rows.insert(keys::live_key(created.user_id, id), whole);
+    }
+    rows
 }

@@ -11,6 +11,7 @@ use crate::storage::keys::{self, Lanes};
 use crate::values::ids::TaskId;
 use crate::values::time::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The attribute of an active task's row with the time of the event that made it active.
@@ -127,7 +128,9 @@ impl TaskTotals {
         let ExecutionSums { n, s, f, d } = self.sums;
         let runs: Vec<String> =
             runs.iter().map(|(gap, days, count)| format!("[{gap},{days},{count}]")).collect();
-        format!("[[{n},{s},{f},{d}],[{}]]", runs.join(","))
+        let runs = runs.join(",");
+        let days = if runs.len() <= MAX_RUNS_BYTES { format!("[{runs}]") } else { dense(&self.days) };
+        format!("[[{n},{s},{f},{d}],{days}]")
     }
 
     /// Reads what [`TaskTotals::store`] wrote.
@@ -135,8 +138,15 @@ impl TaskTotals {
     /// # Errors
     /// If the text does not have that form.
     pub fn load(text: &str) -> serde_json::Result<Self> {
-        type Stored = ((i128, i128, i128, i128), Vec<(i64, i64, i128)>);
-        let ((n, s, f, d), runs): Stored = serde_json::from_str(text)?;
+        type Stored<'a> = ((i128, i128, i128, i128), &'a RawValue);
+        let ((n, s, f, d), days): Stored<'_> = serde_json::from_str(text)?;
+        let sums = ExecutionSums { n, s, f, d };
+        if days.get().starts_with('"') {
+            let days = from_dense(&serde_json::from_str::<String>(days.get())?);
+            let fault = || serde::de::Error::custom("not the days of a task's totals");
+            return Ok(Self { sums, days: days.ok_or_else(fault)? });
+        }
+        let runs: Vec<(i64, i64, i128)> = serde_json::from_str(days.get())?;
         let mut next = 0;
         let mut days = BTreeMap::new();
         for (gap, length, count) in runs {
@@ -144,8 +154,58 @@ impl TaskTotals {
             next = first + length;
             days.extend((first..next).map(|day| (Day(day), count)));
         }
-        Ok(Self { sums: ExecutionSums { n, s, f, d }, days })
+        Ok(Self { sums, days })
     }
+}
+
+/// The most bytes of days as runs: above what any task of the first twelve years has.
+const MAX_RUNS_BYTES: usize = 128 * 1024;
+
+/// The digits of dense days: the first 32 end a count, the others have more digits after them.
+const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+
+/// Days as a JSON text: the first day, a colon, and the count of each day from it on, least digits
+/// first, five bits a digit. A count below 2^30 takes at most six bytes, so that a task of which so
+/// many executions begin every day from 2015 on stays below 200 KB until the year 2100.
+fn dense(days: &BTreeMap<Day, i128>) -> String {
+    let Some((Day(first), _)) = days.first_key_value() else { return "\"\"".to_owned() };
+    let mut text = format!("\"{first}:");
+    let mut next = *first;
+    for (Day(day), count) in days {
+        text.extend(std::iter::repeat_n('0', usize::try_from(day - next).unwrap_or(0)));
+        let mut rest = u128::try_from(*count).unwrap_or(0);
+        loop {
+            let (digit, more) = (rest % 32, rest / 32);
+            let place = usize::try_from(digit).unwrap_or(0) + if more > 0 { 32 } else { 0 };
+            text.extend(DIGITS.get(place).map(|digit| char::from(*digit)));
+            rest = more;
+            if rest == 0 {
+                break;
+            }
+        }
+        next = day + 1;
+    }
+    text.push('"');
+    text
+}
+
+/// Reads what [`dense`] wrote, between the quotes.
+fn from_dense(text: &str) -> Option<BTreeMap<Day, i128>> {
+    let mut days = BTreeMap::new();
+    let Some((first, digits)) = text.split_once(':') else { return text.is_empty().then_some(days) };
+    let (mut day, mut count, mut shift): (i64, i128, u32) = (first.parse().ok()?, 0, 0);
+    for digit in digits.bytes() {
+        let place = i128::try_from(DIGITS.iter().position(|of| *of == digit)?).ok()?;
+        count += (place % 32).checked_shl(shift)?;
+        shift += 5;
+        if place < 32 {
+            if count != 0 {
+                days.insert(Day(day), count);
+            }
+            (day, count, shift) = (day + 1, 0, 0);
+        }
+    }
+    (shift == 0).then_some(days)
 }
 
 /// The totals of the tasks that have a query.
@@ -171,5 +231,50 @@ impl QueryTotals {
     pub fn attributes(&self) -> [(&'static str, i128); 6] {
         let ExecutionSums { n, s, f, d } = self.executions;
         [("tasks", self.tasks), ("active", self.active), ("n", n), ("s", s), ("f", f), ("d", d)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2015-01-01.
+    const FIRST: i64 = 16_436;
+
+    /// On every day so many executions as nobody else has counted.
+    fn every_day(days: i64, least: i128) -> TaskTotals {
+        let days = (0..days).map(|day| (Day(FIRST + day), least + i128::from(day % 7)));
+        TaskTotals { sums: ExecutionSums { n: 1, s: 2, f: 3, d: 4 }, days: days.collect() }
+    }
+
+    #[test]
+    fn totals_of_the_first_years_are_stored_as_runs_of_days() {
+        // Twelve years, every day with the greatest count that is exact everywhere.
+        let totals = every_day(12 * 366, (1 << 53) - 8);
+        assert!(totals.store().starts_with("[[1,2,3,4],[[16436,1,9007199254740984],[0,1,"));
+        assert_eq!(TaskTotals::load(&totals.store()).unwrap(), totals);
+    }
+
+    /// Issue 16: what grows without end is bounded.
+    #[test]
+    fn totals_of_a_century_fit_beside_the_greatest_state_of_a_task() {
+        let until_2100 = 31_046;
+        let mut totals = every_day(until_2100, (1 << 30) - 8);
+        totals.days.retain(|day, _| day.0 % 5 != 0);
+        let stored = totals.store();
+        assert!(stored.starts_with("[[1,2,3,4],\"16436:"), "{}", &stored[..40]);
+        assert!(stored.len() < 200_000, "{}", stored.len());
+        assert_eq!(TaskTotals::load(&stored).unwrap(), totals);
+    }
+
+    #[test]
+    fn dense_days_are_read_as_the_digits_say() {
+        // 1, none, none, 31, 32 = 0 + 1 * 32.
+        let load = |days: &str| TaskTotals::load(&format!("[[1,0,0,0],\"{days}\"]"));
+        let days = load("100:100VW1").unwrap().days;
+        assert_eq!(Vec::from_iter(days), [(Day(100), 1), (Day(103), 31), (Day(104), 32)]);
+        for wrong in ["100", "x:1", "100:!", "100:W", "100:WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW1"] {
+            assert!(load(wrong).is_err(), "{wrong}");
+        }
     }
 }

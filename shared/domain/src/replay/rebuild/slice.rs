@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn key(n: u32) -> Key {
-        Key { pk: format!("c#{n}"), sk: "h".to_owned() }
+        Key::stored(format!("c#{n}"), "h".to_owned())
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl SubtotalLine {
     /// Adds it to others.
     pub fn add_to(self, subtotals: &mut Subtotals) -> Result<(), UnreadableEvent> {
         match self {
-            Self::Counter(pk, sk, amounts) => subtotals.count(Key { pk, sk }, amounts),
+            Self::Counter(pk, sk, amounts) => subtotals.count(Key::stored(pk, sk), amounts),
             Self::Task(id, text) => {
                 subtotals.add_task(id, &TaskTotals::load(&text).map_err(|e| UnreadableEvent::new(&e))?);
             }
@@ -97,7 +97,7 @@ mod tests {
 
     fn some(n: u128) -> Subtotals {
         let mut subtotals = Subtotals::default();
-        let key = Key { pk: format!("c#\u{1}{n}"), sk: "h#\n".to_owned() };
+        let key = Key::stored(format!("c#\u{1}{n}"), "h#\n".to_owned());
         subtotals.count(key, [("0n".to_owned(), 3), ("p".to_owned(), -1)]);
         subtotals.add_task(TaskId(Uuid::from_u128(n)), &TaskTotals::of(Day(20_000), 1, 0, 1_500));
         let totals = QueryTotals { tasks: 2, active: 1, ..QueryTotals::default() };

@@ -1,6 +1,6 @@
 //! Keys of the control table, and what an item of it is by its key.
 
-use super::{Key, escaped, key, last_generation, log_beginning, short_enough};
+use super::{Fixed, ID_IN_ROW, Id, Key, MAX_ID, fixed, key, last_generation, log_beginning};
 use crate::values::ids::{KeyId, UserId};
 use serde::Serialize;
 
@@ -16,6 +16,11 @@ const KEY: &str = "key";
 const DEACTIVATION: &str = "deactivation";
 /// The partition of outbox entries: commands that are still to be sent.
 pub const OUTBOX: &str = "outbox";
+
+/// Between the kind of an item and the rest of its partition.
+pub(super) const SHARP: Fixed<1> = fixed!("#");
+/// The most bytes of the id of an event, which causes an outbox entry: 128 characters.
+const MAX_EVENT_ID: usize = 512;
 
 /// What an item of the control table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,25 +68,25 @@ pub fn parse_control(key: &Key) -> Option<Control> {
 
 /// The rate limits of a principal.
 pub fn limit(user: UserId) -> Key {
-    key(format!("{LIMIT}#{user}"), "requests")
+    key((fixed!(LIMIT), SHARP, user), fixed!("requests"))
 }
 
 /// The last deactivation of a user that an admin asked for.
 pub fn deactivation(user: UserId) -> Key {
-    key(format!("{DEACTIVATION}#{user}"), "patch")
+    key((fixed!(DEACTIVATION), SHARP, user), fixed!("patch"))
 }
 
 /// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
 pub fn outbox(cause: &str, target: &str) -> Key {
-    key(OUTBOX.to_owned(), format!("{}#{}", escaped(cause), short_enough(target)))
+    key(fixed!(OUTBOX), (Id::<MAX_EVENT_ID>(cause), SHARP, Id::<ID_IN_ROW>(target)))
 }
 
 /// When an API key was used last.
 pub fn key_used(id: &KeyId) -> Key {
-    key(format!("{KEY}#{}", escaped(id.as_str())), "used")
+    key((fixed!(KEY), SHARP, Id::<MAX_ID>(id.as_str())), fixed!("used"))
 }
 
 /// The pointer to the live generation.
 pub fn live_generation() -> Key {
-    key(GENERATION.to_owned(), "live")
+    key(fixed!(GENERATION), fixed!("live"))
 }

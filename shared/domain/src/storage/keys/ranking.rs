@@ -1,6 +1,6 @@
 //! Keys of the ranking of queries, among the projections.
 
-use super::{Key, key};
+use super::{Digits, Key, Part, Short, fixed, key, sk};
 
 /// The partition with the rows of the ranking of queries.
 pub const RANKING_ROWS: &str = "r#queries";
@@ -11,12 +11,12 @@ pub const RANKING_BLOCK: u32 = 60;
 
 /// The row of a query in the ranking: most tasks first, ties by hash.
 pub fn ranking_row(tasks: u32, query_hash: &str) -> Key {
-    key(RANKING_ROWS.to_owned(), format!("{}{query_hash}", inverted(tasks)))
+    key(fixed!(RANKING_ROWS), ranking_part(tasks, query_hash))
 }
 
 /// The least sort key of the ranking's rows with this count and these first digits of the hash.
 pub fn ranking_from(tasks: u32, digits: &str) -> String {
-    format!("{}{digits}", inverted(tasks))
+    sk(ranking_part(tasks, digits))
 }
 
 /// The query that a row of the ranking stands for.
@@ -26,13 +26,13 @@ pub fn ranking_query(key: &Key) -> Option<&str> {
 
 /// The node that counts queries by number of tasks, for a block of numbers.
 pub fn ranking_block(tasks: u32) -> Key {
-    key(RANKING_NODES.to_owned(), format!("b#{}", inverted(tasks / RANKING_BLOCK)))
+    key(fixed!(RANKING_NODES), (fixed!("b#"), inverted(tasks / RANKING_BLOCK)))
 }
 
 /// The node that counts the queries with one number of tasks by the first two digits of their
 /// hashes.
 pub fn ranking_digits(tasks: u32) -> Key {
-    key(RANKING_NODES.to_owned(), format!("k#{}", inverted(tasks)))
+    key(fixed!(RANKING_NODES), (fixed!("k#"), inverted(tasks)))
 }
 
 /// The least and greatest sort keys of the ranking's blocks.
@@ -47,6 +47,10 @@ pub fn parse_ranking_block(key: &Key) -> Option<u32> {
 const INVERTED_DIGITS: usize = 10;
 
 /// Ten digits that sort the greater number first.
-fn inverted(number: u32) -> String {
-    format!("{:010}", u32::MAX - number)
+fn inverted(number: u32) -> Digits<INVERTED_DIGITS> {
+    Digits((u32::MAX - number).into())
+}
+
+fn ranking_part(tasks: u32, query_hash: &str) -> impl Part {
+    (inverted(tasks), Short::<32>(query_hash))
 }

@@ -1,8 +1,8 @@
 //! Keys of rebuilds in the control table, of the log and of the quarantine, and the hash that
 //! spreads keys evenly.
 
-use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS};
-use super::{ENTITY, Key, LOG_LANES, QUERY, escaped, key, row_time};
+use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS, SHARP};
+use super::{Digits, ENTITY, Fixed, Id, Key, LOG_LANES, Part, QUERY, Short, fixed, key, pk, row_time};
 use crate::values::digest::sha256;
 use crate::values::time::{Hour, Timestamp};
 
@@ -14,17 +14,24 @@ pub fn spread_hash(pk: &str, sk: &str) -> u32 {
 
 /// Whether an item is an entity's own: every change of what the entity contributes is bound to it.
 pub fn is_entity(key: &Key) -> bool {
-    key.sk == ENTITY && !key.pk.starts_with(QUERY)
+    key.sk == ENTITY.0 && !key.pk.starts_with(QUERY)
 }
 
 /// The partition of everything about the building of a generation, but for its subtotals.
 pub fn rebuild_partition(generation: &str) -> String {
-    format!("{REBUILD}#{}", escaped(generation))
+    pk(rebuild_part(generation))
 }
+
+const fn rebuild_part(generation: &str) -> (Fixed<7>, Fixed<1>, Id<'_, MAX_NAME>) {
+    (fixed!(REBUILD), SHARP, Id(generation))
+}
+
+/// The most bytes of the name of a generation, or of a unit.
+const MAX_NAME: usize = 256;
 
 /// The plan of a rebuild.
 pub fn rebuild_plan(generation: &str) -> Key {
-    key(rebuild_partition(generation), "plan")
+    key(rebuild_part(generation), fixed!("plan"))
 }
 
 /// The prefix of the sort keys of units.
@@ -32,47 +39,55 @@ pub const UNITS: &str = "unit#";
 
 /// One unit of a rebuild, by its name.
 pub fn rebuild_unit(generation: &str, unit: &str) -> Key {
-    key(rebuild_partition(generation), format!("{UNITS}{unit}"))
+    key(rebuild_part(generation), (fixed!(UNITS), Short::<MAX_NAME>(unit)))
 }
 
 /// The moment up to which a generation holds all that the log held.
 pub fn position(generation: &str) -> Key {
-    key(rebuild_partition(generation), "position")
+    key(rebuild_part(generation), fixed!("position"))
 }
 
 /// The partition of the subtotals that one unit has stored for later stages.
 pub fn subtotals_partition(generation: &str, unit: &str) -> String {
-    format!("{RUNS}#{}#{unit}", escaped(generation))
+    pk(subtotals_part(generation, unit))
+}
+
+fn subtotals_part<'a>(generation: &'a str, unit: &'a str) -> impl Part + 'a {
+    (fixed!(RUNS), SHARP, Id::<MAX_NAME>(generation), SHARP, Short::<MAX_NAME>(unit))
 }
 
 /// One piece of these subtotals.
 pub fn subtotals_piece(generation: &str, unit: &str, number: u32) -> Key {
-    key(subtotals_partition(generation, unit), format!("{number:06}"))
+    key(subtotals_part(generation, unit), Digits::<6>(number.into()))
 }
 
 /// That a generation is being dropped.
 pub fn dropping(generation: &str) -> Key {
-    key(rebuild_partition(generation), "dropping")
+    key(rebuild_part(generation), fixed!("dropping"))
 }
 
 /// The greatest number that a generation was named by.
 pub fn last_generation() -> Key {
-    key(GENERATION.to_owned(), "last")
+    key(fixed!(GENERATION), fixed!("last"))
 }
 
 /// The hour in which the log begins.
 pub fn log_beginning() -> Key {
-    key(LOG.to_owned(), "beginning")
+    key(fixed!(LOG), fixed!("beginning"))
 }
 
 /// An import that has begun, by the digest of its manifest.
 pub fn import(digest: &str) -> Key {
-    key(format!("{IMPORT}#{digest}"), "begun")
+    key((fixed!(IMPORT), SHARP, Short::<64>(digest)), fixed!("begun"))
 }
 
 /// A partition of the log.
 pub fn log_partition(hour: Hour, lane: u32) -> String {
-    format!("{}#{lane:02}", hour.digits())
+    pk(log_part(hour, lane))
+}
+
+pub(super) fn log_part(hour: Hour, lane: u32) -> impl Part {
+    (hour, fixed!("#"), Digits::<2>(lane.into()))
 }
 
 /// The lanes of the log that hold entities, each all of its events.

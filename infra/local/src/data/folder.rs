@@ -1,0 +1,143 @@
+//! The folder of `--data`: beside the store it holds two keys, and how far seeding came.
+
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+
+use super::seed;
+use crate::error::LocalError;
+
+/// The admin's API key: the given one, else the folder's, else a new one, which the folder then
+/// keeps.
+///
+/// # Errors
+/// If the folder cannot be read or written.
+pub fn admin_key(given: Option<&str>, folder: Option<&Path>) -> Result<String, LocalError> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let Some(folder) = folder else { return Ok(seed::new_key()) };
+    let path = folder.join("admin-key");
+    if let Some(key) = read(&path)? {
+        return Ok(key.trim().to_owned());
+    }
+    let key = seed::new_key();
+    write(&path, &key)?;
+    restrict_to_owner(&path)?;
+    Ok(key)
+}
+
+/// The file with the key that seals the audit trail, made if there is none. It lies in the folder
+/// of `--data`, or else among the stack's own files.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn audit_key(folder: Option<&Path>, stack_files: &Path) -> Result<PathBuf, LocalError> {
+    let folder = folder.unwrap_or(stack_files);
+    let path = folder.join("audit-key.pem");
+    if path.exists() {
+        return Ok(path);
+    }
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| LocalError::Helper(format!("random numbers: {error}")))?;
+    let pem = SigningKey::from_bytes(&secret).to_pkcs8_pem(LineEnding::LF);
+    let pem = pem.map_err(|error| LocalError::Helper(format!("a key for the audit trail: {error}")))?;
+    std::fs::create_dir_all(folder).map_err(LocalError::io(path.display().to_string()))?;
+    write(&path, &pem)?;
+    restrict_to_owner(&path)?;
+    Ok(path)
+}
+
+/// How far seeding the history came: not begun, begun on some day, or finished.
+pub struct SeedProgress {
+    begun: PathBuf,
+    finished: PathBuf,
+}
+
+impl SeedProgress {
+    /// The progress that a folder keeps.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { begun: folder.join("seed-begun"), finished: folder.join("seed-done") }
+    }
+
+    /// Whether the store holds the whole history.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished.exists()
+    }
+
+    /// Records that seeding begins today. If an earlier run was interrupted, returns the day on
+    /// which it began: the same events are then sent again, and those that had arrived change
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or written.
+    pub fn begin(&self, today: NaiveDate) -> Result<NaiveDate, LocalError> {
+        let begun = read(&self.begun)?.and_then(|text| text.trim().parse().ok());
+        if let Some(day) = begun {
+            return Ok(day);
+        }
+        write(&self.begun, &today.to_string())?;
+        Ok(today)
+    }
+
+    /// Records that the store holds the whole history.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn finish(&self) -> Result<(), LocalError> {
+        write(&self.finished, "")
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, LocalError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LocalError::io(path.display().to_string())(error)),
+    }
+}
+
+fn restrict_to_owner(path: &Path) -> Result<(), LocalError> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, mode).map_err(LocalError::io(path.display().to_string()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LocalError> {
+    std::fs::write(path, text).map_err(LocalError::io(path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_keeps_the_admin_key_and_the_day_on_which_seeding_began() {
+        let folder = std::env::temp_dir().join(format!("torale-data-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let key = admin_key(None, Some(&folder)).unwrap();
+        assert_eq!(admin_key(None, Some(&folder)).unwrap(), key);
+        assert_eq!(admin_key(Some("sk_given"), Some(&folder)).unwrap(), "sk_given");
+        assert_eq!(admin_key(None, Some(&folder)).unwrap(), key);
+
+        let (monday, tuesday) = ("2024-01-15".parse().unwrap(), "2024-01-16".parse().unwrap());
+        let progress = SeedProgress::new(&folder);
+        assert_eq!(progress.begin(monday).unwrap(), monday);
+        assert_eq!(progress.begin(tuesday).unwrap(), monday);
+        assert!(!progress.is_finished());
+        progress.finish().unwrap();
+        assert!(SeedProgress::new(&folder).is_finished());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn without_a_folder_each_admin_key_is_new() {
+        let key = admin_key(None, None).unwrap();
+        assert_eq!(key.len(), 43);
+        assert_ne!(admin_key(None, None).unwrap(), key);
+    }
+}

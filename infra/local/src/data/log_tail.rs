@@ -1,0 +1,110 @@
+//! The tail of the log: events that an earlier run received but did not project, because it was
+//! killed.
+//!
+//! The consumer appends an event to the log before it projects it. In the cloud the queue delivers
+//! the message again if the projection fails; the local queue is in memory and forgets it. So each
+//! start with `--data` folds the events that the log received since everything was last projected.
+//! Folding an event again changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use tokio::time::Instant;
+use torale_domain::events::Event;
+use torale_domain::replay::rebuild::Tally;
+use torale_domain::storage::keys;
+use torale_domain::values::time::Timestamp;
+use torale_platform::aws::causes;
+use torale_platform::clock::system;
+use torale_platform::config::{SETTLED, WRITING_TIME};
+use torale_platform::consume::catch_up;
+use torale_platform::store::{Generation, Generations, Store, Usage};
+use torale_replay::Replay;
+use torale_replay::log::{self, LogSpan};
+
+use crate::error::LocalError;
+
+/// Events that are folded at once.
+const BATCH: usize = 1_000;
+
+/// What a fold of the tail did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TailReport {
+    /// Events in the tail; most of them were projected before.
+    pub events: usize,
+    /// Events of batches that could not be projected.
+    pub failed: usize,
+}
+
+/// The time up to which all received events are projected, kept in the folder of `--data`.
+pub struct ProjectedUntil(PathBuf);
+
+impl ProjectedUntil {
+    /// The time that a folder keeps.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self(folder.join("projected-until"))
+    }
+
+    /// Records that all events received until now are projected.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn record(&self) -> Result<(), LocalError> {
+        let now = system().millis().to_string();
+        std::fs::write(&self.0, now).map_err(LocalError::io(self.0.display().to_string()))
+    }
+
+    /// `None` if it was never recorded.
+    fn read(&self) -> Option<Timestamp> {
+        let text = std::fs::read_to_string(&self.0).ok()?;
+        Some(Timestamp::from_millis(text.trim().parse().ok()?))
+    }
+}
+
+/// Folds the tail of the log into the generations that the consumer writes: the live one, and the
+/// shadow one if there is one. Without a recorded time the tail is the whole log.
+///
+/// # Errors
+/// If the store fails.
+pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport, LocalError> {
+    let usage = Usage::default();
+    let pointer = Generations::default().pointer(&store, &usage).await.map_err(store_error)?;
+    let mut generations = vec![pointer.live];
+    generations.extend(pointer.shadow.map(|shadow| shadow.generation));
+
+    let replay = Replay::new(store, system);
+    let settled = i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX);
+    let from = match projected.read() {
+        Some(time) => time.plus(-settled),
+        None => replay.beginning().await.map_err(store_error)?.start(),
+    };
+    let last = system().plus(settled).hour();
+    let (mut report, mut events) = (TailReport::default(), Vec::new());
+    for lane in keys::log_lanes() {
+        let mut pages = replay.read(LogSpan { lane, from, before: None, last });
+        while let Some(page) = pages.recv().await {
+            for item in page.map_err(store_error)? {
+                events.extend(log::known(&item, &mut Tally::default()));
+            }
+            if events.len() >= BATCH {
+                fold_batch(&replay.store, &generations, std::mem::take(&mut events), &mut report).await;
+            }
+        }
+    }
+    fold_batch(&replay.store, &generations, events, &mut report).await;
+    Ok(report)
+}
+
+async fn fold_batch(store: &Store, generations: &[Generation], events: Vec<Event>, report: &mut TailReport) {
+    let (usage, deadline) = (Usage::default(), Instant::now() + WRITING_TIME);
+    let mut done = true;
+    for generation in generations {
+        done &= catch_up(store, generation, events.clone(), deadline, &usage).await.complete;
+    }
+    report.events += events.len();
+    report.failed += if done { 0 } else { events.len() };
+}
+
+fn store_error(error: impl std::error::Error) -> LocalError {
+    LocalError::Store(causes(&error))
+}

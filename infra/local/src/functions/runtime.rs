@@ -1,0 +1,273 @@
+//! The Lambda service between a caller and the Runtime API, without HTTP: the gateway puts both
+//! sides on the network.
+//!
+//! Each function has one queue of invocations. A process that polls takes the next one and works on
+//! it until it responds or fails, its timeout passes, or the process ends.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{clock, request_id};
+
+/// Why an invocation has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// This stack has no function of that name.
+    #[error("there is no function of that name")]
+    Unknown,
+    /// The process ended before it answered, or never polled.
+    #[error("the function crashed")]
+    Crashed,
+    /// No answer before the deadline.
+    #[error("the function timed out")]
+    TimedOut,
+    /// The function reported an error, with this body.
+    #[error("the function failed: {}", String::from_utf8_lossy(.0))]
+    Failed(Bytes),
+}
+
+/// The functions of the stack, by name. Clones share them.
+#[derive(Clone, Default)]
+pub struct Runtimes(Arc<Mutex<HashMap<String, Arc<Function>>>>);
+
+/// One function: queued invocations, those being worked on, and its processes.
+struct Function {
+    enqueue: mpsc::UnboundedSender<QueuedInvocation>,
+    queue: AsyncMutex<mpsc::UnboundedReceiver<QueuedInvocation>>,
+    /// By request id.
+    running: Mutex<HashMap<String, RunningInvocation>>,
+    instances: Mutex<HashMap<String, Arc<Instance>>>,
+}
+
+/// An invocation as a process receives it.
+#[derive(Debug)]
+pub struct Invocation {
+    /// `Lambda-Runtime-Aws-Request-Id`.
+    pub request_id: String,
+    /// The event.
+    pub payload: Bytes,
+    /// `Lambda-Runtime-Deadline-Ms`: milliseconds since 1970.
+    pub deadline_ms: i64,
+}
+
+/// The caller's end of an invocation.
+type Respond = oneshot::Sender<Result<Bytes, InvokeError>>;
+
+struct QueuedInvocation {
+    invocation: Invocation,
+    respond: Respond,
+}
+
+struct RunningInvocation {
+    respond: Respond,
+    /// The process that works on it, unless it was started by hand.
+    instance: Option<String>,
+}
+
+/// One process of a function, from its supervisor's view.
+#[derive(Default)]
+pub struct Instance {
+    polled: AtomicBool,
+    timed_out: Notify,
+    retired: CancellationToken,
+}
+
+impl Instance {
+    /// Resolves when an invocation of this process timed out: Lambda would kill the process now.
+    pub async fn timed_out(&self) {
+        self.timed_out.notified().await;
+    }
+
+    /// Whether the process has ever polled: then it did start.
+    fn has_polled(&self) -> bool {
+        self.polled.load(Ordering::SeqCst)
+    }
+}
+
+/// Locks a mutex whose data is valid even after a panic of its holder.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Function {
+    fn new() -> Self {
+        let (enqueue, queue) = mpsc::unbounded_channel();
+        Self {
+            enqueue,
+            queue: AsyncMutex::new(queue),
+            running: Mutex::default(),
+            instances: Mutex::default(),
+        }
+    }
+
+    /// Answers a running invocation; `false` if it does not run, or not any more.
+    fn answer(&self, request_id: &str, outcome: Result<Bytes, InvokeError>) -> bool {
+        let running = locked(&self.running).remove(request_id);
+        running.is_some_and(|running| running.respond.send(outcome).is_ok())
+    }
+
+    /// Forgets an invocation that timed out and has its process replaced.
+    fn time_out(&self, request_id: &str) {
+        let running = locked(&self.running).remove(request_id);
+        let instance = running.and_then(|running| running.instance);
+        if let Some(instance) = instance.and_then(|id| locked(&self.instances).get(&id).cloned()) {
+            instance.timed_out.notify_one();
+        }
+    }
+
+    fn is_busy(&self, instance: &str) -> bool {
+        locked(&self.running).values().any(|running| running.instance.as_deref() == Some(instance))
+    }
+
+    /// Fails the invocations of a process that ended.
+    fn fail_running(&self, instance: &str) {
+        let mut running = locked(&self.running);
+        let ids: Vec<String> = running
+            .iter()
+            .filter(|(_, one)| one.instance.as_deref() == Some(instance))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for one in ids.iter().filter_map(|id| running.remove(id)) {
+            drop(one.respond.send(Err(InvokeError::Crashed)));
+        }
+    }
+
+    /// Fails queued invocations, unless a process is polling for them now.
+    fn fail_queued(&self) {
+        let Ok(mut queue) = self.queue.try_lock() else { return };
+        while let Ok(queued) = queue.try_recv() {
+            drop(queued.respond.send(Err(InvokeError::Crashed)));
+        }
+    }
+}
+
+impl Runtimes {
+    /// Adds a function: from now on invocations wait for its first process instead of failing.
+    pub fn declare(&self, function: &str) {
+        self.find_or_declare(function);
+    }
+
+    fn find_or_declare(&self, function: &str) -> Arc<Function> {
+        let mut functions = locked(&self.0);
+        Arc::clone(functions.entry(function.to_owned()).or_insert_with(|| Arc::new(Function::new())))
+    }
+
+    fn find(&self, function: &str) -> Option<Arc<Function>> {
+        locked(&self.0).get(function).cloned()
+    }
+
+    /// Adds a process before it starts. `instance` is part of its Runtime API address.
+    #[must_use]
+    pub fn register(&self, function: &str, instance: &str) -> Arc<Instance> {
+        let registered = Arc::new(Instance::default());
+        let function = self.find_or_declare(function);
+        locked(&function.instances).insert(instance.to_owned(), Arc::clone(&registered));
+        registered
+    }
+
+    /// Gives a process no further invocations and waits until it is idle, `timeout` at most.
+    pub async fn retire(&self, function: &str, instance: &str, timeout: Duration) {
+        let Some(function) = self.find(function) else { return };
+        if let Some(instance) = locked(&function.instances).get(instance) {
+            instance.retired.cancel();
+        }
+        let end = Instant::now() + timeout;
+        while function.is_busy(instance) && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Removes a process that has ended. Its invocation fails; if no process of the function has
+    /// ever polled, the queued invocations fail, too.
+    pub fn ended(&self, function: &str, instance: &str) {
+        let Some(function) = self.find(function) else { return };
+        let removed = locked(&function.instances).remove(instance);
+        if let Some(removed) = &removed {
+            removed.retired.cancel();
+        }
+        function.fail_running(instance);
+        let others_up = locked(&function.instances).values().any(|other| other.has_polled());
+        if removed.is_some_and(|removed| !removed.has_polled()) && !others_up {
+            function.fail_queued();
+        }
+    }
+
+    /// Waits for the next invocation of a function, as `GET .../invocation/next` does. Dropping the
+    /// future loses nothing. A process that was started by hand has no instance name.
+    pub async fn next(&self, function: &str, instance: Option<&str>) -> Invocation {
+        let function = self.find_or_declare(function);
+        let registered = instance.and_then(|id| locked(&function.instances).get(id).cloned());
+        if instance.is_some() && registered.is_none() {
+            return std::future::pending().await; // The process has ended; its connection breaks soon.
+        }
+        let retired = registered.as_ref().map(|one| one.retired.clone()).unwrap_or_default();
+        if let Some(one) = &registered {
+            one.polled.store(true, Ordering::SeqCst);
+        }
+        loop {
+            let taken = tokio::select! {
+                biased;
+                () = retired.cancelled() => None,
+                taken = async { function.queue.lock().await.recv().await } => taken,
+            };
+            let Some(QueuedInvocation { invocation, respond }) = taken else {
+                return std::future::pending().await;
+            };
+            if respond.is_closed() {
+                continue; // The caller has given up.
+            }
+            let running = RunningInvocation { respond, instance: instance.map(str::to_owned) };
+            locked(&function.running).insert(invocation.request_id.clone(), running);
+            return invocation;
+        }
+    }
+
+    /// Takes a process's answer; `false` if the invocation is unknown or already answered.
+    #[must_use]
+    pub fn answer(&self, function: &str, request_id: &str, outcome: Result<Bytes, InvokeError>) -> bool {
+        self.find(function).is_some_and(|function| function.answer(request_id, outcome))
+    }
+
+    /// Invokes a function and waits for its result, `timeout` at most.
+    ///
+    /// # Errors
+    /// See [`InvokeError`].
+    pub async fn invoke(
+        &self,
+        function: &str,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, InvokeError> {
+        let function = self.find(function).ok_or(InvokeError::Unknown)?;
+        let request_id = request_id::new();
+        let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        let (respond, answer) = oneshot::channel();
+        let invocation = Invocation {
+            request_id: request_id.clone(),
+            payload,
+            deadline_ms: clock::now_ms().saturating_add(timeout_ms),
+        };
+        if function.enqueue.send(QueuedInvocation { invocation, respond }).is_err() {
+            return Err(InvokeError::Crashed);
+        }
+        // A task of its own: the timeout counts even if the caller hangs up.
+        let waiting = tokio::spawn(async move {
+            match tokio::time::timeout(timeout, answer).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Err(InvokeError::Crashed),
+                Err(_) => {
+                    function.time_out(&request_id);
+                    Err(InvokeError::TimedOut)
+                }
+            }
+        });
+        waiting.await.unwrap_or(Err(InvokeError::Crashed))
+    }
+}

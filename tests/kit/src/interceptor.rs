@@ -1,0 +1,140 @@
+//! Closures around the calls of a store client: what they see, and what they change.
+
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use serde_json::Value;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// One try of a call to the store.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreCall<'a> {
+    /// What is called, such as `TransactWriteItems`.
+    pub operation: &'a str,
+    /// The request's body: JSON.
+    pub body: &'a [u8],
+}
+
+impl<'a> StoreCall<'a> {
+    fn of(request: &'a HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        Self { operation, body: request.body().bytes().unwrap_or_default() }
+    }
+
+    /// The request.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(self.body).unwrap()
+    }
+}
+
+/// The operation of the call whose answer is awaited; the request itself is gone by then.
+#[derive(Debug)]
+struct Awaited(String);
+
+impl Storable for Awaited {
+    type Storer = StoreReplace<Self>;
+}
+
+type Before = dyn Fn(&StoreCall<'_>) -> Result<(), BoxError> + Send + Sync;
+type After = dyn Fn(&str) -> Result<Option<String>, BoxError> + Send + Sync;
+
+/// What is done around every call of a store client.
+#[derive(Clone)]
+pub struct Interceptor {
+    before: Arc<Before>,
+    after: Arc<After>,
+}
+
+impl Interceptor {
+    /// Does something before each call leaves; with an error the call does not leave.
+    pub fn before(before: impl Fn(&StoreCall<'_>) -> Result<(), BoxError> + Send + Sync + 'static) -> Self {
+        Self { before: Arc::new(before), after: Arc::new(|_| Ok(None)) }
+    }
+
+    /// Does something once a call of an operation has taken effect: its answer may be replaced by another body, or lost
+    /// by an error.
+    #[must_use]
+    pub fn after(
+        self,
+        after: impl Fn(&str) -> Result<Option<String>, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { after: Arc::new(after), ..self }
+    }
+
+    /// Refuses all calls of one operation, as the policy of a table does.
+    pub fn refusing(operation: &'static str) -> Self {
+        Self::before(move |call| if call.operation == operation { Err("refused".into()) } else { Ok(()) })
+    }
+
+    /// Answers all calls of one operation with this body.
+    pub fn answering(operation: &'static str, body: &'static str) -> Self {
+        Self::before(|_| Ok(())).after(move |called| Ok((called == operation).then(|| body.to_owned())))
+    }
+
+    /// Notes something of every call.
+    pub fn noting<T: Send + 'static>(
+        note: impl Fn(&StoreCall<'_>) -> Option<T> + Send + Sync + 'static,
+    ) -> (Self, Notes<T>) {
+        let notes = Notes(Arc::new(Mutex::new(Vec::new())));
+        let noted = Notes(Arc::clone(&notes.0));
+        let interceptor = Self::before(move |call| {
+            noted.0.lock().unwrap().extend(note(call));
+            Ok(())
+        });
+        (interceptor, notes)
+    }
+}
+
+/// What an interceptor has noted, in the order of the calls.
+#[derive(Debug)]
+pub struct Notes<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Notes<T> {
+    /// What was noted since it was last taken.
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl fmt::Debug for Interceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interceptor")
+    }
+}
+
+impl Intercept for Interceptor {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let call = StoreCall::of(context.request());
+        config.interceptor_state().store_put(Awaited(call.operation.to_owned()));
+        (self.before)(&call)
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = config.load::<Awaited>().map_or("", |awaited| awaited.0.as_str());
+        if let Some(body) = (self.after)(operation)? {
+            *context.response_mut().body_mut() = SdkBody::from(body);
+        }
+        Ok(())
+    }
+}

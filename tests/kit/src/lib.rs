@@ -1,0 +1,35 @@
+//! What tests and benchmarks share: an embedded store with the real consumer and the real endpoints over it, scenarios
+//! that read as specifications, builders of events, and fakes of what lies outside.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`scenario`] | `given(events).when(request).then(answer)` |
+//! | [`events`] | one event: `user(ANN).created()`, `task(PHONE).paused()` |
+//! | [`generator`] | random sets of events with everything odd that the contract allows |
+//! | [`request`] | a request to one endpoint: `get::<Users>("limit=2")` |
+//! | [`stack`] | store, consumers, instances; looking into tables |
+//! | [`interceptor`], [`faults`], [`rights`] | looking at store calls, failing them, refusing them as IAM would |
+//! | [`sqs`], [`cloudwatch`], [`clerk`], [`svix`] | AWS and Clerk, as their clients see them |
+//! | [`logs`] | the log lines of a test |
+//!
+//! Nothing here names a function: a test links the endpoints that it names.
+
+pub mod clerk;
+pub mod cloudwatch;
+pub mod events;
+pub mod extremes;
+pub mod fake_aws;
+pub mod faults;
+pub mod generator;
+pub mod interceptor;
+pub mod logs;
+pub mod present;
+pub mod rebuild;
+pub mod request;
+pub mod rights;
+pub mod scenario;
+pub mod sqs;
+pub mod stack;
+pub mod svix;
+pub mod switches;
+pub mod tls;

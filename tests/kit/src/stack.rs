@@ -1,0 +1,352 @@
+//! The system over an embedded store: tables, consumers, endpoints.
+
+use crate::faults::Faults;
+use crate::interceptor::Interceptor;
+use crate::request::ApiRequest;
+use crate::rights::Rights;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
+use aws_sdk_dynamodb::types::AttributeValue;
+use ed25519_dalek::SigningKey;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use tokio::net::TcpListener;
+use tokio::time::{Duration, Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::audit::Link;
+use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
+use torale_domain::pages::TemporalUi;
+use torale_domain::storage::item::{self as domain, Item, Key};
+use torale_domain::storage::keys::{self, PK, SK};
+use torale_local::console::Console;
+use torale_local::store as local;
+use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
+use torale_platform::clock::Clock;
+use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
+use torale_platform::identity::{Identity, IdentitySettings};
+use torale_platform::serve::App;
+use torale_platform::store::{Store, Usage, log};
+
+pub use crate::present::{ADMIN_KEY, NOW};
+
+/// The limits of most tests: far away.
+pub const LIMITS: RateLimits = RateLimits::new(1_000_000, 1_000_000);
+
+/// An embedded store with all tables, served for as long as this lives.
+pub struct Stack {
+    /// A client without faults, for looking at tables.
+    pub client: Client,
+    /// Where it is served.
+    pub port: u16,
+    _stop: DropGuard,
+}
+
+/// How to reach a store on a port.
+pub fn config(port: u16) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}
+
+/// Where the tests' Temporal web pages are.
+pub fn temporal_ui() -> TemporalUi {
+    TemporalUi { url: "https://cloud.temporal.io".to_owned(), namespace: "torale.abc123".to_owned() }
+}
+
+/// The key that the tests' audit trails are sealed with.
+pub fn audit_key() -> LocalKey {
+    LocalKey::new(SigningKey::from_bytes(&[7; 32]))
+}
+
+/// Admits API keys only.
+pub fn keys_only() -> Identity {
+    Identity::new(&IdentitySettings::default()).unwrap()
+}
+
+impl Stack {
+    /// Starts a fresh store.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = CancellationToken::new();
+        tokio::spawn(local::serve(listener, local::open(None).unwrap(), Console::default(), stop.clone()));
+        let client = local::client(port);
+        local::create_tables(&client).await.unwrap();
+        Self { client, port, _stop: stop.drop_guard() }
+    }
+
+    /// A store client without faults.
+    pub fn store(&self) -> Store {
+        Store::new(config(self.port))
+    }
+
+    /// A store client whose calls something looks at.
+    pub fn store_with(&self, interceptor: Interceptor) -> Store {
+        Store::new(config(self.port).interceptor(interceptor))
+    }
+
+    /// A store client that may do what the template lets this role do.
+    pub fn store_as(&self, role: &str) -> Store {
+        self.store_with(Rights::of(role).interceptor())
+    }
+
+    /// A store client with faults.
+    pub fn faulty_store(&self, faults: &Faults) -> Store {
+        self.store_with(faults.interceptor())
+    }
+
+    /// A consumer of its own.
+    pub fn consumer(&self) -> Consumer {
+        Consumer::new(self.store_as("Consumer"), || NOW)
+    }
+
+    /// Sends messages through one consumer in one batch; nothing may fail.
+    pub async fn consume(&self, bodies: &[String]) -> BatchOutcome {
+        let outcome = consume(&self.consumer(), &messages(bodies)).await;
+        assert_eq!(outcome.failed, Vec::<String>::new());
+        outcome
+    }
+
+    /// The JSON that an endpoint answers with 200, from an instance of its own with the function's permissions.
+    pub async fn read(&self, request: &ApiRequest) -> Value {
+        let answer = request.send(&self.app_over(self.store_as(&request.endpoint.role))).await;
+        answer.with_status(200).json()
+    }
+
+    /// An instance that admits API keys, with limits that are far away.
+    pub fn app(&self) -> App {
+        self.app_over(self.store())
+    }
+
+    /// The same over a store client of one's own.
+    pub fn app_over(&self, store: Store) -> App {
+        InstanceBuilder::over(store).start()
+    }
+
+    /// An instance over a store that fails.
+    pub fn faulty_app(&self, faults: &Faults) -> App {
+        self.app_over(self.faulty_store(faults))
+    }
+
+    /// An instance that differs from the usual one.
+    pub fn instance(&self) -> InstanceBuilder {
+        InstanceBuilder::over(self.store())
+    }
+
+    /// Every item of the first generation's projections, by key, printed.
+    pub async fn projections(&self) -> BTreeMap<String, String> {
+        self.generation(keys::FIRST_GENERATION).await
+    }
+
+    /// Every item of a generation's projections, by key, printed.
+    pub async fn generation(&self, name: &str) -> BTreeMap<String, String> {
+        let items = self.scan(&keys::projections_table(name)).await;
+        items
+            .iter()
+            .map(|item| (format!("{} / {}", show(&item["pk"]), show(&item["sk"])), print(item)))
+            .collect()
+    }
+
+    /// Every record of the audit trail, in the order of its keys.
+    pub async fn records(&self) -> Vec<Link> {
+        let mut items = self.audit_items().await;
+        items.retain(|item| item.key.pk != keys::AUDIT_SEALS);
+        items.iter().map(|item| Link::load(item).expect("a record")).collect()
+    }
+
+    /// Every item of the audit table.
+    pub async fn audit_items(&self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let usage = Usage::default();
+        torale_tools::audit::read_table(&self.store(), HourSpan::default(), &usage, |item| {
+            items.push(item.clone())
+        })
+        .await
+        .unwrap();
+        items.sort_by(|a, b| a.key.cmp(&b.key));
+        items
+    }
+
+    /// The report of a check of the whole audit trail with the tests' key.
+    pub async fn check_trail(&self) -> TrailReport {
+        let mut verifier = TrailVerifier::new(HourSpan::default());
+        self.audit_items().await.iter().for_each(|item| verifier.add(item));
+        verifier.finish(&[*audit_key().key()], None, None)
+    }
+
+    /// Seals and indexes what has been recorded.
+    pub async fn seal(&self) -> SealReport {
+        self.seal_with(&self.store_as("AuditSeal")).await.unwrap()
+    }
+
+    /// One run of the sealing job over a store client of one's own.
+    pub async fn seal_with(&self, store: &Store) -> Result<SealReport, SealError> {
+        sealed(&Sealer::new(store, &audit_key(), || NOW, &Usage::default())).await
+    }
+
+    /// Every item of a table.
+    pub async fn scan(&self, table: &str) -> Vec<RawItem> {
+        let pages = self.client.scan().table_name(table).into_paginator().items().send();
+        pages.collect::<Result<Vec<_>, _>>().await.unwrap()
+    }
+
+    /// An item of a table.
+    pub async fn item(&self, table: &str, key: &Key) -> Option<RawItem> {
+        let call = self.client.get_item().table_name(table);
+        call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap().item
+    }
+
+    /// Puts an item into a table, past everything that looks after it.
+    pub async fn put(
+        &self,
+        table: &str,
+        key: &Key,
+        attributes: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) {
+        let call = self.client.put_item().table_name(table).item(PK, text(&key.pk)).item(SK, text(&key.sk));
+        let call = attributes.into_iter().fold(call, |call, (name, value)| call.item(name, value));
+        call.send().await.unwrap();
+    }
+
+    /// Deletes an item from a table, past everything that looks after it.
+    pub async fn delete(&self, table: &str, key: &Key) {
+        let call = self.client.delete_item().table_name(table);
+        call.key(PK, text(&key.pk)).key(SK, text(&key.sk)).send().await.unwrap();
+    }
+
+    /// Every message in the event log.
+    pub async fn logged(&self) -> Vec<String> {
+        let items = self.scan(keys::EVENTS_TABLE).await;
+        let packed = items.iter().map(|item| item["events"].as_b().unwrap());
+        packed.flat_map(|packed| log::unpack(packed.as_ref()).unwrap()).collect()
+    }
+
+    /// The events of a type in the log.
+    pub async fn logged_events(&self, kind: &str) -> Vec<Value> {
+        let events =
+            self.logged().await.into_iter().map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        events.filter(|event| event["type"] == format!("ai.torale.{kind}")).collect()
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stack on port {}", self.port)
+    }
+}
+
+/// An item as the store has it.
+pub type RawItem = HashMap<String, AttributeValue>;
+
+/// A text as the store has it.
+pub fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+/// A number as the store has it.
+pub fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// The key of an item as the store has it.
+pub fn key_of(item: &RawItem) -> Key {
+    Key::stored(item[PK].as_s().unwrap().clone(), item[SK].as_s().unwrap().clone())
+}
+
+/// An instance of the endpoints that is being put together.
+#[derive(Debug)]
+pub struct InstanceBuilder {
+    store: Store,
+    identity: Identity,
+    limits: RateLimits,
+    clock: Clock,
+}
+
+impl InstanceBuilder {
+    /// One that admits API keys only, with limits that are far away, at [`NOW`].
+    pub fn over(store: Store) -> Self {
+        Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW }
+    }
+
+    /// That admits what these settings say.
+    #[must_use]
+    pub fn identity(self, settings: &IdentitySettings) -> Self {
+        Self { identity: Identity::new(settings).unwrap(), ..self }
+    }
+
+    /// With so many requests a minute and an hour.
+    #[must_use]
+    pub fn limits(self, minute: u32, hour: u32) -> Self {
+        Self { limits: RateLimits::new(minute, hour), ..self }
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The instance.
+    pub fn start(self) -> App {
+        App::new(self.store, self.identity, self.limits, temporal_ui(), self.clock)
+    }
+}
+
+/// One run of the sealing job, which must have done all that it found to do.
+pub async fn sealed<S: Signer>(sealer: &Sealer<'_, S>) -> Result<SealReport, SealError> {
+    let (done, run) = sealer.run(Instant::now() + LONG).await;
+    run.map(|()| done)
+}
+
+fn show(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn print(item: &RawItem) -> String {
+    let sorted: BTreeMap<_, _> = item.iter().map(|(name, value)| (name, show(value))).collect();
+    format!("{sorted:?}")
+}
+
+/// An item of the core as [`Stack::projections`] prints it.
+pub fn print_item(item: &Item) -> (String, String) {
+    let keys = [("pk".to_owned(), item.key.pk.clone()), ("sk".to_owned(), item.key.sk.clone())];
+    let attributes = item.attributes.iter().map(|(name, value)| match value {
+        domain::Value::Text(text) => (name.clone(), text.clone()),
+        domain::Value::Number(number) => (name.clone(), number.to_string()),
+        domain::Value::Bytes(bytes) => (name.clone(), format!("{bytes:?}")),
+    });
+    let sorted: BTreeMap<String, String> = keys.into_iter().chain(attributes).collect();
+    (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
+}
+
+/// Messages with ids by position.
+pub fn messages(bodies: &[String]) -> Vec<QueueMessage> {
+    bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| QueueMessage { id: i.to_string(), body: body.clone(), sent_at: None, received: 1 })
+        .collect()
+}
+
+/// Enough time for any batch of the tests.
+pub const LONG: Duration = Duration::from_secs(60);
+/// Little more than the consumer's reserve, so that a store that stays away is given up soon.
+pub const SHORT: Duration = Duration::from_millis(1_250);
+
+/// One batch with a minute of time.
+pub async fn consume(consumer: &Consumer, messages: &[QueueMessage]) -> BatchOutcome {
+    consume_within(consumer, messages, LONG).await
+}
+
+/// One batch.
+pub async fn consume_within(consumer: &Consumer, messages: &[QueueMessage], time: Duration) -> BatchOutcome {
+    consumer.consume(messages, Instant::now() + time, &Usage::default()).await
+}

@@ -1,0 +1,42 @@
+//! Webhooks as Svix sends them.
+
+use crate::present::NOW;
+use lambda_http::Body;
+use lambda_http::http::Request;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use torale_domain::values::time::Timestamp;
+
+/// What [`SECRET`] stands for.
+pub const KEY: &[u8] = b"0123456789abcdefghijklmn";
+/// A signing secret as Clerk shows it.
+pub const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u";
+
+/// Where Clerk sends its webhooks.
+const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
+
+/// HMAC-SHA256 as RFC 2104 has it, for keys of up to 64 bytes.
+fn hmac(key: &[u8], text: &[u8]) -> String {
+    let pad = |fill: u8| -> Vec<u8> { (0..64).map(|i| key.get(i).unwrap_or(&0) ^ fill).collect() };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
+    aws_smithy_types::base64::encode(Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
+}
+
+/// Svix's signature of a body.
+pub fn signature(key: &[u8], id: &str, at: Timestamp, body: &str) -> String {
+    let seconds = at.millis() / 1000;
+    format!("v1,{}", hmac(key, format!("{id}.{seconds}.{body}").as_bytes()))
+}
+
+/// A request with any signature.
+pub fn request(id: &str, at: Timestamp, signature: &str, body: &str) -> Request<Body> {
+    let request = Request::builder().method(ROUTE.0).uri(format!("https://localhost{}", ROUTE.1));
+    let request = request.header("svix-id", id).header("svix-timestamp", (at.millis() / 1000).to_string());
+    request.header("svix-signature", signature).body(Body::Text(body.to_owned())).unwrap()
+}
+
+/// A request as Svix would send it.
+pub fn signed(id: &str, body: &Value) -> Request<Body> {
+    let body = body.to_string();
+    request(id, NOW, &signature(KEY, id, NOW, &body), &body)
+}

@@ -1,0 +1,153 @@
+//! Compares the system with the independent model.
+
+use crate::endpoints;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Value, json};
+use std::fmt;
+use torale_domain::pages::metrics::{self, Metrics};
+use torale_domain::values::time::Timestamp;
+use torale_model::{Message, ModelTemporalUi, World};
+use torale_platform::store::{Generation, TableReader, Usage};
+use torale_testkit::generator::Generator;
+use torale_testkit::stack::{NOW, Stack, temporal_ui};
+
+/// The model of some messages, received at the present of the tests.
+pub fn model(messages: &[String]) -> World {
+    model_at(messages, NOW)
+}
+
+/// The model of some messages.
+pub fn model_at(messages: &[String], received_at: Timestamp) -> World {
+    let received_at_ms = received_at.millis();
+    World::of(&messages.iter().map(|body| Message { body: body.clone(), received_at_ms }).collect::<Vec<_>>())
+}
+
+/// The system and the model must give the same answer.
+pub async fn check(stack: &Stack, model: &World, path: &str, query: &str) {
+    let ui = temporal_ui();
+    let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
+    let answer = endpoints::answer(stack, path, query).await;
+    let expected = model.get(path, query, NOW.millis(), &ui);
+    let found = (answer.status, comparable(path, answer.status, &answer.text));
+    assert_eq!(found, expected, "GET {path}?{query}\n found: {}\nexpected: {}", found.1, expected.1);
+}
+
+/// The system and the model must compute the same metrics of the platform, which are returned.
+pub async fn check_metrics(stack: &Stack, model: &World) -> Metrics {
+    let (store, usage) = (stack.store(), Usage::default());
+    let reader = TableReader::of(&store, &Generation::first(), &usage);
+    let found = metrics::answer(&reader, NOW).await.unwrap();
+    assert_eq!(usage.round_trips(), 1);
+    let computed = json!({
+        "error_rate": i64::try_from(found.error_rate).unwrap(),
+        "avg_duration_ms": i64::try_from(found.avg_duration_ms).unwrap(),
+        "failed_executions": i64::try_from(found.failed_executions).unwrap(),
+        "new_errors": i64::try_from(found.new_errors).unwrap(),
+        "new_users_7d": i64::try_from(found.new_users_7d).unwrap(),
+        "active_tasks": i64::try_from(found.active_tasks).unwrap(),
+    });
+    assert_eq!(computed, model.metrics(NOW.millis()));
+    found
+}
+
+/// The body as the model writes it: faults by place only, error types as pairs in their order.
+fn comparable(path: &str, status: u16, text: &str) -> Value {
+    let mut body: Value = serde_json::from_str(text).unwrap();
+    if status == 422 {
+        let mut places: Vec<Value> =
+            body["detail"].as_array().unwrap().iter().map(|fault| json!({ "loc": fault["loc"] })).collect();
+        places.sort_by_key(Value::to_string);
+        return json!({ "detail": places });
+    }
+    if path == "/admin/errors" {
+        let Ordered { error_types: Pairs(pairs) } = serde_json::from_str(text).unwrap();
+        body["error_types"] = json!(pairs);
+    }
+    body
+}
+
+#[derive(Deserialize)]
+struct Ordered {
+    error_types: Pairs,
+}
+
+struct Pairs(Vec<(String, u64)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// The commonest requests to every endpoint that reads.
+pub const PLAIN: [(&str, &str); 12] = [
+    ("/admin/stats", ""),
+    ("/admin/queries", ""),
+    ("/admin/executions", "hours=8760"),
+    ("/admin/executions", "status=running&hours=8760"),
+    ("/admin/executions", ""),
+    ("/admin/errors", "hours=8760"),
+    ("/admin/errors", ""),
+    ("/admin/users", ""),
+    ("/admin/users", "active_only=1"),
+    ("/admin/temporal/workflows", ""),
+    ("/admin/temporal/schedules", ""),
+    ("/admin/temporal/schedules", "include_paused=true"),
+];
+
+/// A random request.
+pub fn request(generator: &mut Generator) -> (&'static str, String) {
+    let (path, names): (&str, &[&str]) = generator.pick(&[
+        ("/admin/queries", &["page", "limit"] as &[&str]),
+        ("/admin/executions", &["status", "hours", "page", "limit"]),
+        ("/admin/temporal/workflows", &["limit", "page"]),
+        ("/admin/temporal/schedules", &["page", "limit", "include_paused"]),
+        ("/admin/errors", &["hours", "limit", "page"]),
+        ("/admin/users", &["active_only", "page", "limit"]),
+    ]);
+    let mut pairs = Vec::new();
+    for name in names {
+        if generator.chance(70) {
+            pairs.push(format!("{name}={}", value(generator, name)));
+        }
+    }
+    if generator.chance(5) {
+        pairs.push("unknown=1".to_owned());
+    }
+    if generator.chance(5) && !pairs.is_empty() {
+        pairs.push(pairs[0].clone());
+    }
+    (path, pairs.join("&"))
+}
+
+fn value(generator: &mut Generator, name: &str) -> String {
+    if generator.chance(6) {
+        return generator
+            .pick(&["", "-1", "0", "1001", "abc", "1.5", "8761", "%31", "TRUE", "+1"])
+            .to_owned();
+    }
+    match name {
+        "page" => generator.pick(&["1", "1", "2", "3", "4", "007", "1000000000000"]).to_owned(),
+        "limit" => generator.pick(&["1", "2", "3", "5", "50", "100"]).to_owned(),
+        "hours" => generator.pick(&["1", "24", "168", "720", "8760"]).to_owned(),
+        "status" => generator.pick(&["success", "failed", "running"]).to_owned(),
+        _ => generator.pick(&["true", "false", "1", "0"]).to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! How an instance can be configured, and which configurations are invalid.
+
+use super::roles::roles_of_clerk;
+use super::{GOOD, INVALID, World, claiming, claims, is, signed_by, without};
+use serde_json::json;
+use torale_platform::identity::{Identity, IdentityMisconfigured, IdentitySettings};
+use torale_testkit::clerk::{self, FakeClerk, TestKey};
+use torale_testkit::stack::ADMIN_KEY;
+
+#[tokio::test]
+async fn session_needs_no_party_where_no_parties_are_configured() {
+    let world = World::with(|clerk| IdentitySettings { authorized_parties: None, ..clerk.settings() }).await;
+    let nobody = without(claims(), "azp").to_string();
+
+    assert_eq!(world.admits(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
+    assert_eq!(world.admits(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
+}
+
+#[tokio::test]
+async fn session_is_refused_where_no_issuer_is_configured() {
+    let world = World::with(|clerk| IdentitySettings { issuer: None, ..clerk.settings() }).await;
+
+    assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(INVALID));
+    assert_eq!(world.admits(ADMIN_KEY).await, is(GOOD));
+    assert_eq!(world.clerk.count(), 0);
+}
+
+#[tokio::test]
+async fn session_is_checked_with_a_configured_key_without_fetching_any() {
+    let escaped = TestKey::A.public().replace('\n', "\\n");
+
+    for pem in [TestKey::A.public().to_owned(), escaped] {
+        let world =
+            World::with(|clerk| IdentitySettings { jwt_key: Some(pem.clone()), ..clerk.settings() }).await;
+        assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
+        assert_eq!(world.admits(&signed_by(TestKey::B, &clerk::header("a"))).await, is(INVALID));
+        assert_eq!(world.clerk.count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn identity_settings_that_are_invalid_are_refused_at_the_start() {
+    let clerk = FakeClerk::start().await;
+    let settings = || clerk.settings();
+    let text = |text: &str| Some(text.to_owned());
+    let clerks = || "clerk".to_owned();
+    let weak = include_str!("../../../../kit/keys/weak.public.pem");
+    let private = include_str!("../../../../kit/keys/a.test-key.pem");
+
+    for (settings, fault) in [
+        (IdentitySettings { jwks_url: None, ..settings() }, IdentityMisconfigured::NoKeys),
+        (IdentitySettings { jwt_key: text("no PEM"), ..settings() }, IdentityMisconfigured::Key),
+        (IdentitySettings { jwt_key: text(weak), ..settings() }, IdentityMisconfigured::Key),
+        (IdentitySettings { jwt_key: text(private), ..settings() }, IdentityMisconfigured::Key),
+        (
+            IdentitySettings { jwks_url: text("http://evil.example/"), ..settings() },
+            IdentityMisconfigured::Address("CLERK_JWKS_URL"),
+        ),
+        (
+            IdentitySettings { authorized_parties: Some(vec![]), ..settings() },
+            IdentityMisconfigured::NoParties,
+        ),
+        (
+            IdentitySettings { role_source: "Clerk".to_owned(), ..settings() },
+            IdentityMisconfigured::RoleSource,
+        ),
+        (
+            IdentitySettings { role_source: clerks(), secret_key: None, ..settings() },
+            IdentityMisconfigured::SecretKey,
+        ),
+        (
+            IdentitySettings { role_source: clerks(), secret_key: text("a\nb"), ..settings() },
+            IdentityMisconfigured::SecretKey,
+        ),
+        (
+            IdentitySettings {
+                role_source: clerks(),
+                api_url: "http://api.clerk.com".to_owned(),
+                ..settings()
+            },
+            IdentityMisconfigured::Address("CLERK_API_URL"),
+        ),
+    ] {
+        assert_eq!(Identity::new(&settings).err(), Some(fault));
+    }
+}
+
+#[tokio::test]
+async fn identity_debug_output_has_no_secret() {
+    let clerk = FakeClerk::start().await;
+    let identity = Identity::new(&roles_of_clerk(&clerk)).unwrap();
+
+    assert!(!format!("{identity:?}").contains(clerk::SECRET));
+}

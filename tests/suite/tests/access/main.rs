@@ -1,0 +1,8 @@
+//! Access: who is admitted with which credentials, how often, and what is recorded of it.
+
+mod admission;
+mod audit;
+mod consistency;
+mod identity;
+mod limits;
+mod sealing_key;

@@ -1,0 +1,53 @@
+//! The routes: declared by the functions, listed for the local gateway and in the platform, and nothing besides.
+
+use lambda_http::Body;
+use lambda_http::http::Method;
+use lambda_http::http::Request;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
+use torale_platform::routes::ROUTES;
+use torale_testkit::request::ApiAnswer;
+use torale_tests::endpoints;
+
+#[test]
+fn routes_of_the_router_and_the_platform_are_those_that_are_declared() {
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let methods = |targets: &toml::Value| -> Vec<String> {
+        let targets = targets.as_array().unwrap().iter();
+        targets.map(|target| target["method"].as_str().unwrap().to_owned()).collect()
+    };
+    let routed: BTreeSet<_> = router
+        .iter()
+        .flat_map(|(path, targets)| methods(targets).into_iter().map(move |method| (path.clone(), method)))
+        .collect();
+    let known = ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned())).collect();
+
+    let of_admins = endpoints::all().into_iter();
+    let of_admins = of_admins.map(|one| (one.endpoint.path.to_owned(), one.endpoint.method.to_string()));
+    let others = endpoints::OTHERS.map(|(method, path)| (path.to_owned(), method.to_owned()));
+    let declared: BTreeSet<_> = of_admins.chain(others).collect();
+
+    assert_eq!(routed, declared);
+    assert_eq!(declared, known);
+}
+
+#[test]
+fn fallback_answers_404_to_an_unknown_path_and_405_to_a_wrong_method() {
+    for (method, path, status, detail) in [
+        (Method::GET, "/admin/nothing", 404, "Not Found"),
+        (Method::POST, "/admin/stats", 405, "Method Not Allowed"),
+        (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
+        (Method::POST, "/admin/openapi.json", 405, "Method Not Allowed"),
+    ] {
+        let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
+        let answer = ApiAnswer::of(fallback::answer(&request.body(Body::Empty).unwrap()));
+
+        answer.then(status, &json!({ "detail": detail }));
+        assert_eq!(answer.header("allow").is_some(), status == 405);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+}

@@ -1,0 +1,222 @@
+//! The template against what it deploys: tables, routes, environment, queues, schedules each have one source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use torale_domain::storage::keys;
+use torale_local::event_sources::{EVENT_SOURCES, EventSource, SCHEDULES};
+use torale_platform::config;
+use torale_platform::routes::ROUTES;
+use yaml_rust2::{Yaml, YamlLoader};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The template; CloudFormation's short functions (`!Ref X`) are read as what they are applied to.
+fn template() -> Yaml {
+    YamlLoader::load_from_str(&read("infra/template.yaml")).unwrap().remove(0)
+}
+
+/// Name and properties of every resource of a type.
+fn resources(template: &Yaml, kind: &str) -> Vec<(String, Yaml)> {
+    let all = template["Resources"].as_hash().unwrap().iter();
+    let of_kind = all.filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
+    of_kind
+        .map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource["Properties"].clone()))
+        .collect()
+}
+
+/// Binary and definition of every function.
+fn functions(template: &Yaml) -> BTreeMap<String, Yaml> {
+    let all = template["Resources"].as_hash().unwrap().values();
+    let functions = all.filter(|resource| resource["Type"].as_str() == Some("AWS::Serverless::Function"));
+    let binary =
+        |function: &Yaml| function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned();
+    functions.map(|function| (binary(function), function["Properties"].clone())).collect()
+}
+
+/// A function's events of one kind.
+fn events<'a>(function: &'a Yaml, kind: &'a str) -> impl Iterator<Item = &'a Yaml> {
+    let events = function["Events"].as_hash().into_iter().flat_map(|events| events.values());
+    events.filter(move |event| event["Type"].as_str() == Some(kind)).map(|event| &event["Properties"])
+}
+
+#[test]
+fn template_tables_are_those_of_the_keys() {
+    let template = template();
+    let mut found = BTreeMap::new();
+
+    for (resource, table) in resources(&template, "AWS::DynamoDB::Table") {
+        let key = |n: usize, kind: &str| {
+            let element = &table["KeySchema"][n];
+            assert_eq!(element["KeyType"].as_str(), Some(kind), "{resource}");
+            element["AttributeName"].as_str().unwrap().to_owned()
+        };
+        let kinds = table["AttributeDefinitions"].as_vec().unwrap();
+        assert!(kinds.len() == 2 && kinds.iter().all(|kind| kind["AttributeType"].as_str() == Some("S")));
+        assert_eq!(table["BillingMode"].as_str(), Some("PAY_PER_REQUEST"), "{resource}");
+        assert_eq!(
+            table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"].as_bool(),
+            Some(true)
+        );
+        let ttl = &table["TimeToLiveSpecification"];
+        assert!(ttl.is_badvalue() || ttl["Enabled"].as_bool() == Some(true), "{resource}");
+        let name = table["TableName"].as_str().unwrap().to_owned();
+        let insert_only = [keys::EVENTS_TABLE, keys::AUDIT_TABLE].contains(&name.as_str());
+        assert_eq!(table["DeletionProtectionEnabled"].as_bool() == Some(true), insert_only, "{name}");
+        let ttl = ttl["AttributeName"].as_str().map(str::to_owned);
+        found.insert(name, (key(0, "HASH"), Some(key(1, "RANGE")), ttl));
+    }
+
+    let text = |text: &str| text.to_owned();
+    let tables = keys::tables().into_iter();
+    let known = tables.map(|t| (t.name, (text(t.hash_key), t.range_key.map(text), t.ttl.map(text))));
+
+    assert_eq!(found, known.collect());
+}
+
+#[test]
+fn template_routes_are_those_that_are_declared_each_at_its_function() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let route = |path: &str, method: &str, function: &str| [path, method, function].map(str::to_owned);
+    let local: BTreeSet<_> = router
+        .iter()
+        .flat_map(|(path, targets)| targets.as_array().unwrap().iter().map(move |target| (path, target)))
+        .map(|(path, to)| route(path, to["method"].as_str().unwrap(), to["function"].as_str().unwrap()))
+        .collect();
+    let (template, mut deployed, mut rest) = (template(), BTreeSet::new(), Vec::new());
+
+    for (function, properties) in functions(&template) {
+        for event in events(&properties, "HttpApi") {
+            match (event["Path"].as_str(), event["Method"].as_str()) {
+                (Some(path), Some(method)) => drop(deployed.insert(route(path, method, &function))),
+                _ => rest.push(function.clone()),
+            }
+        }
+    }
+
+    assert_eq!(deployed, local);
+    assert_eq!(rest, ["fallback"], "what answers to everything that has no route");
+
+    let known: BTreeSet<_> = ROUTES.iter().map(|(method, path)| (*path, *method)).collect();
+    assert_eq!(
+        deployed.iter().map(|[path, method, _]| (path.as_str(), method.as_str())).collect::<BTreeSet<_>>(),
+        known
+    );
+}
+
+/// Every function is deployed, under the role that bears its name, with its log and its traces.
+#[test]
+fn template_functions_are_those_of_the_workspace_with_logs_and_traces() {
+    let template = template();
+    let folders = std::fs::read_dir(root().join("functions")).unwrap();
+    let folders: BTreeSet<String> =
+        folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+
+    assert_eq!(functions(&template).into_keys().collect::<BTreeSet<_>>(), folders);
+
+    let globals = &template["Globals"]["Function"];
+    assert_eq!(globals["Runtime"].as_str(), Some("provided.al2023"));
+    assert_eq!(globals["Tracing"].as_str(), Some("Active"));
+    assert!(globals["LoggingConfig"]["LogGroup"].as_str().is_some());
+    assert_eq!(template["Parameters"]["Architecture"]["Default"].as_str(), Some("arm64"));
+
+    for (group, log) in resources(&template, "AWS::Logs::LogGroup") {
+        assert!(!log["RetentionInDays"].is_badvalue(), "{group} keeps everything");
+    }
+}
+
+/// A rebuild assumes that nothing is being written any more after a time: no writer may live longer than half of it.
+#[test]
+fn template_timeouts_of_writers_end_well_before_a_rebuild_assumes_it() {
+    let template = template();
+    let functions = functions(&template);
+    let longest = functions["consumer"]["Timeout"].as_i64().unwrap();
+    let request = template["Globals"]["Function"]["Timeout"].as_i64().unwrap();
+    let writing = i64::try_from(config::WRITING_TIME.as_secs()).unwrap();
+    let settled = i64::try_from(config::SETTLED.as_secs()).unwrap();
+
+    assert!(longest <= writing && request <= writing && 2 * writing <= settled);
+}
+
+/// Set by the shell or by `cargo dev` alone, or by Lambda itself.
+const NOT_OURS: [&str; 2] = ["AUDIT_KEY_FILE", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"];
+
+#[test]
+fn template_environment_is_what_the_configuration_reads() {
+    let read_ones: BTreeSet<String> = read("shared/platform/src/config.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = \""))
+        .map(|(_, value)| value.trim_end_matches("\";").to_owned())
+        .filter(|value| value.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        .collect();
+
+    assert!(read_ones.len() > 15, "{read_ones:?}");
+
+    let template = template();
+    let of = |function: &Yaml| -> BTreeSet<String> {
+        let variables = function["Environment"]["Variables"].as_hash();
+        variables.into_iter().flatten().map(|(name, _)| name.as_str().unwrap().to_owned()).collect()
+    };
+    let global = of(&template["Globals"]["Function"]);
+    let all = functions(&template).values().map(of).fold(global, |all, some| &all | &some);
+
+    assert_eq!(&all | &NOT_OURS.map(str::to_owned).into(), read_ones);
+}
+
+/// A number, or what a parameter says of it: its `Default`, `MinValue` or `MaxValue`.
+fn number(template: &Yaml, value: &Yaml, which: &str) -> i64 {
+    let parameter = || template["Parameters"][value.as_str().unwrap()][which].as_i64();
+    value.as_i64().or_else(parameter).unwrap()
+}
+
+#[test]
+fn template_queues_are_those_of_the_local_stack_and_give_their_functions_time() {
+    let template = template();
+    let queues: BTreeMap<String, Yaml> = resources(&template, "AWS::SQS::Queue").into_iter().collect();
+    let functions = functions(&template);
+    let mut left: BTreeSet<String> =
+        queues.values().map(|q| q["QueueName"].as_str().unwrap().to_owned()).collect();
+
+    for EventSource { queue, dead_letters, function, timeout, .. } in EVENT_SOURCES {
+        let (name, deployed) =
+            queues.iter().find(|(_, properties)| properties["QueueName"].as_str() == Some(queue)).unwrap();
+        let function = &functions[*function];
+        let [source] = events(function, "SQS").collect::<Vec<_>>()[..] else { panic!("{queue}") };
+        assert_eq!(source["Queue"].as_str(), Some(format!("{name}.Arn").as_str()));
+        assert_eq!(source["FunctionResponseTypes"][0].as_str(), Some("ReportBatchItemFailures"));
+        assert!(!source["ScalingConfig"].is_badvalue());
+        assert!(number(&template, &source["BatchSize"], "MinValue") >= 10);
+        let window = &source["MaximumBatchingWindowInSeconds"];
+        let window = if window.is_badvalue() { 0 } else { number(&template, window, "MaxValue") };
+        let takes = function["Timeout"].as_i64().unwrap();
+        assert_eq!(u64::try_from(takes).unwrap(), timeout.as_secs());
+        assert!(deployed["VisibilityTimeout"].as_i64().unwrap() >= 6 * takes + window, "{queue}");
+        assert!(deployed["RedrivePolicy"]["maxReceiveCount"].as_i64().unwrap() >= 5);
+        let target = deployed["RedrivePolicy"]["deadLetterTargetArn"].as_str().unwrap();
+        let target = &queues[target.strip_suffix(".Arn").unwrap()];
+        assert_eq!(target["QueueName"].as_str(), Some(*dead_letters));
+        assert!(left.remove(*queue) && left.remove(*dead_letters));
+    }
+
+    assert_eq!(left, BTreeSet::new());
+}
+
+#[test]
+fn template_schedules_are_those_of_the_local_stack() {
+    let template = template();
+    let mut deployed: BTreeSet<String> = functions(&template)
+        .into_iter()
+        .filter(|(_, properties)| events(properties, "Schedule").count() > 0)
+        .map(|(name, _)| name)
+        .collect();
+
+    // There is no CloudWatch locally.
+    assert!(deployed.remove("metrics"));
+    assert_eq!(deployed, SCHEDULES.iter().map(|schedule| schedule.function.to_owned()).collect());
+}

@@ -1,0 +1,4 @@
+//! The read side: what each endpoint answers, and how it pages.
+
+mod answers;
+mod paging;

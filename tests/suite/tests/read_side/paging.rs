@@ -1,0 +1,206 @@
+//! P2: every page of every list, each row once and in order, at a cost that does not grow.
+
+use serde_json::Value;
+use torale_domain::pages::{errors, executions, queries, schedules, stats, users, workflows};
+use torale_domain::requests::parameters::QueryParameters;
+use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_platform::store::{Generation, StoreError, TableReader, Usage};
+use torale_testkit::events::{EventBuilder, execution, schedule_created, task, user, workflow_run};
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::stack::{self, NOW, Stack};
+use torale_tests::endpoints;
+use uuid::Uuid;
+
+const EXECUTIONS: i64 = 600;
+
+fn id(kind: u128, n: i64) -> String {
+    Uuid::from_u128((kind << 64) | u128::from(n.unsigned_abs())).to_string()
+}
+
+/// Starts that crowd around the edges of minutes, hours and days, several to a millisecond.
+fn started(n: i64) -> Timestamp {
+    let edges = [MINUTE, HOUR, DAY, 3 * DAY, 29 * DAY];
+    let edge = edges.iter().cycle().nth(usize::try_from(n).unwrap()).unwrap();
+    NOW.plus(-edge).floor_to_hour().plus([-1, 0, 1, 59_999, 60_000][usize::try_from(n / 5 % 5).unwrap()])
+}
+
+/// The n-th execution: running, succeeded or failed, in turns.
+fn nth_execution(n: i64) -> EventBuilder {
+    let run = execution(&id(3, n), &id(2, n % 220), &id(1, n % 210)).started_at(started(n));
+    let event = match n % 3 {
+        0 => run.started(),
+        1 => run.succeeded(false),
+        _ => run.failed(["A", "B"][usize::try_from(n / 3 % 2).unwrap()], "x"),
+    };
+    event.at(started(n).plus(5))
+}
+
+/// A task, its user, its schedule and a run of a workflow.
+fn nth_task(n: i64) -> [EventBuilder; 4] {
+    let (task_id, user_id) = (id(2, n), id(1, n % 210));
+    let created = user(&user_id).created().with("clerk_user_id", format!("u{n}"));
+    [
+        task(&task_id).created(&user_id, &format!("query {}", n % 190)).at(NOW.plus(-40 * DAY)),
+        created.with("email", format!("{n}@example.com")).at(started(n % 210)).id("u"),
+        schedule_created(&format!("s{n}"), &task_id, &user_id, "0 9 * * *").at(started(n)),
+        workflow_run(&format!("w{}", n % 9), &format!("r{n}")).started().at(NOW.plus(-(n % 7) * HOUR)),
+    ]
+}
+
+async fn scenario() -> Scenario {
+    let executions: Vec<_> = (0..EXECUTIONS).map(nth_execution).collect();
+    let tasks: Vec<_> = (0..220).map(nth_task).collect();
+    given((executions, tasks)).start().await
+}
+
+struct List {
+    path: &'static str,
+    query: &'static str,
+    rows: &'static str,
+    /// What the rows are sorted by, greatest first.
+    order: &'static [&'static str],
+}
+
+const LISTS: [List; 9] = [
+    List { path: "/admin/executions", query: "hours=8760", rows: "executions", order: &["started_at", "id"] },
+    List {
+        path: "/admin/executions",
+        query: "hours=73&status=failed",
+        rows: "executions",
+        order: &["started_at", "id"],
+    },
+    List {
+        path: "/admin/executions",
+        query: "hours=8760&status=running",
+        rows: "executions",
+        order: &["started_at", "id"],
+    },
+    List {
+        path: "/admin/errors",
+        query: "hours=8760",
+        rows: "errors",
+        order: &["occurred_at", "execution_id"],
+    },
+    List { path: "/admin/users", query: "", rows: "users", order: &["created_at", "id"] },
+    List { path: "/admin/users", query: "active_only=true", rows: "users", order: &["created_at", "id"] },
+    List {
+        path: "/admin/temporal/workflows",
+        query: "",
+        rows: "workflows",
+        order: &["start_time", "workflow_id"],
+    },
+    List { path: "/admin/temporal/schedules", query: "", rows: "schedules", order: &[] },
+    List { path: "/admin/queries", query: "", rows: "queries", order: &["total_tasks"] },
+];
+
+async fn page(stack: &Stack, list: &List, page: usize, limit: usize) -> Value {
+    let query = format!("{}&page={page}&limit={limit}", list.query);
+    endpoints::answer(stack, list.path, &query).await.with_status(200).json()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_return_each_row_once_and_in_order_over_all_pages() {
+    let stack = scenario().await;
+
+    for list in &LISTS {
+        for limit in [37, 100] {
+            let mut rows: Vec<Value> = Vec::new();
+            let mut total = None;
+            for number in 1.. {
+                let answer = page(&stack, list, number, limit).await;
+                assert_eq!(*total.get_or_insert(answer["total"].clone()), answer["total"]);
+                let found = answer[list.rows].as_array().unwrap();
+                rows.extend(found.iter().cloned());
+                if found.is_empty() {
+                    break;
+                }
+            }
+            let name = format!("{}?{} by {limit}", list.path, list.query);
+            assert_eq!(Some(u64::try_from(rows.len()).unwrap()), total.unwrap().as_u64(), "{name}");
+            assert!(rows.len() > 140, "{name}: enough rows to leave the first pages, {}", rows.len());
+            let mut distinct: Vec<String> = rows.iter().map(Value::to_string).collect();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(distinct.len(), rows.len(), "{name}: a row came twice");
+            let keys: Vec<Vec<String>> =
+                rows.iter().map(|row| list.order.iter().map(|by| sortable(&row[by])).collect()).collect();
+            assert!(keys.windows(2).all(|pair| pair[0] >= pair[1]), "{name}: out of order");
+        }
+    }
+}
+
+/// Times without a fraction are shorter texts: they are filled up.
+fn sortable(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.ends_with('Z') && text.len() == 20 => text.replace('Z', ".000Z"),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Round trips and read units of one page of one list.
+async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
+    let (store, usage, ui) = (stack.store(), Usage::default(), stack::temporal_ui());
+    let reader = &TableReader::of(&store, &Generation::first(), &usage);
+    let done: Result<(), StoreError> = async {
+        match path {
+            "/admin/stats" => drop(stats::answer(reader, NOW).await?),
+            "/admin/queries" => {
+                drop(queries::answer(reader, &queries::QueriesQuery::parse(query).unwrap()).await?)
+            }
+            "/admin/executions" => drop(
+                executions::answer(reader, &executions::ExecutionsQuery::parse(query).unwrap(), NOW).await?,
+            ),
+            "/admin/errors" => {
+                drop(errors::answer(reader, &errors::ErrorsQuery::parse(query).unwrap(), NOW).await?)
+            }
+            "/admin/users" => {
+                drop(users::answer(reader, &users::UsersQuery::parse(query).unwrap(), NOW).await?)
+            }
+            "/admin/temporal/workflows" => drop(
+                workflows::answer(reader, &workflows::WorkflowsQuery::parse(query).unwrap(), NOW, &ui)
+                    .await?,
+            ),
+            _ => drop(
+                schedules::answer(reader, &schedules::SchedulesQuery::parse(query).unwrap(), NOW, &ui)
+                    .await?,
+            ),
+        }
+        Ok(())
+    }
+    .await;
+    done.unwrap();
+    (usage.round_trips(), usage.read_units())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
+    let stack = scenario().await;
+
+    let (trips, units) = cost(&stack, "/admin/stats", "").await;
+
+    assert!(trips <= 3 && units <= 40.0, "stats: {trips} round trips, {units} units");
+
+    let (trips, _) = cost(&stack, "/admin/temporal/schedules", "").await;
+    assert!(trips <= 3, "all schedules at once: {trips} round trips");
+
+    for list in &LISTS {
+        let (first, first_units) = cost(&stack, list.path, &format!("{}&limit=50", list.query)).await;
+        assert!(first <= 3, "{}?{}: {first} round trips for page 1", list.path, list.query);
+        assert!(first_units <= 100.0, "{}?{}: {first_units} units for page 1", list.path, list.query);
+        let last = page(&stack, list, 1, 10).await["total"].as_u64().unwrap().div_ceil(10);
+        let (shallow, shallow_units) =
+            cost(&stack, list.path, &format!("{}&limit=10&page=1", list.query)).await;
+        for number in [2, last / 2, last] {
+            let (trips, units) =
+                cost(&stack, list.path, &format!("{}&limit=10&page={number}", list.query)).await;
+            assert!(trips <= 5, "{}?{} page {number}: {trips} round trips", list.path, list.query);
+            assert!(
+                units <= 2.0 * shallow_units + 20.0,
+                "{} page {number}: {units} units, page 1 {shallow_units}",
+                list.path
+            );
+        }
+        assert!(shallow <= 3);
+    }
+}
