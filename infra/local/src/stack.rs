@@ -4,10 +4,10 @@
 //! | file | what lives there |
 //! |---|---|
 //! | this one | the order of the start |
-//! | [`listeners`] | the ports |
-//! | [`parts`] | how each part is started |
-//! | [`watch`] | notices changes of the source |
-//! | [`summary`] | the text that ends the start: addresses, key, commands to try |
+//! | `listeners` | the ports |
+//! | `parts` | how each part is started |
+//! | `watch` | notices changes of the source |
+//! | `summary` | the text that ends the start: addresses, key, commands to try |
 //!
 //! Uses all other folders; none uses this one.
 

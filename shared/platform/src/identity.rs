@@ -1,9 +1,9 @@
 //! Authentication and authorisation: from the `Authorization` header to an administrator, or to a refusal.
 //!
-//! 1. [`Identity::verify`]: are the credentials valid by themselves? An API key has its form, a session token its
+//! 1. `Identity::verify`: are the credentials valid by themselves? An API key has its form, a session token its
 //!    signature and claims.
-//! 2. [`Identity::look_up`]: whose are they, and which generation of projections is live? One round trip.
-//! 3. [`Identity::admit`]: is the user active, an administrator, and within the rate limits? One round trip.
+//! 2. `Identity::look_up`: whose are they, and which generation of projections is live? One round trip.
+//! 3. `Identity::admit`: is the user active, an administrator, and within the rate limits? One round trip.
 //!
 //! Everything is read strongly consistent on every request and nothing is cached, so that a deactivation and a revoked
 //! key take effect at once (`docs/promises.md`). Each step returns what it found out of the caller, also when it

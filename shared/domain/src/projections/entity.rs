@@ -102,7 +102,8 @@ pub(crate) fn replace(key: Key, old: &Attributes, new: Attributes) -> Write {
     Write { key, action, conditions }
 }
 
-/// Folds events onto entities; the result holds only the entities that changed. Tasks must be settled by [`ProjectionDiff::of`].
+/// Folds events onto entities; the result holds only the entities that changed. Tasks must be settled by
+/// `ProjectionDiff::of`.
 pub fn fold(before: &Entities, events: impl IntoIterator<Item = Event>) -> Entities {
     let mut after = Entities::new();
     let mut changed = BTreeSet::new();
