@@ -4,7 +4,7 @@ use super::change::{ChangeContext, ChangeEffects, ChangeOutcome};
 use crate::config;
 use crate::deactivation::{DeactivationResult, UserStatusWriter};
 use crate::error::AdminError;
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -127,7 +127,7 @@ impl ChangeContext<'_> {
             now: self.scope.now,
             caller: self.caller_id,
             refusal,
-            trace: self.scope.trace.clone(),
+            trace: self.scope.request.trace().cloned(),
             uses_projected_roles: self.app.identity.uses_projected_roles(),
         }
     }

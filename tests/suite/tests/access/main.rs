@@ -5,4 +5,5 @@ mod audit;
 mod consistency;
 mod identity;
 mod limits;
+mod payloads;
 mod sealing_key;

@@ -150,7 +150,7 @@ async fn the_item_of_an_entity_that_cannot_be_written_is_a_known_difference() {
     let own = keys::entity(&entity_of_user());
 
     let verified = verify(&replay, &live).await;
-    assert_eq!(verified.known.iter().map(|one| one.key.clone()).collect::<Vec<_>>(), [own.clone()]);
+    assert_eq!(verified.known.iter().map(|one| &one.key).collect::<Vec<_>>(), [&own]);
     assert!(!verified.differences.is_empty() && !keys_of(&verified).contains(&own), "its rows and counters");
 
     // Those are taken back, and its item stays as it is: nothing is deleted unasked, and nothing stops.
