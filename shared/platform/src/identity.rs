@@ -24,11 +24,14 @@ pub use misconfigured::IdentityMisconfigured;
 use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::limit::Limiter;
+use crate::metrics::{self, MetricSet};
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
 use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
-use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
+use torale_domain::access::credentials::{
+    self, AccessRefusal, Caller, Credentials, KeyOwner, MAX_KEY_LOOKUPS,
+};
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
@@ -37,7 +40,7 @@ use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::values::ids::{ClerkUserId, KeyHash, UserId};
+use torale_domain::values::ids::{ClerkUserId, KeyHash, KeyId, UserId};
 use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
@@ -121,6 +124,22 @@ impl Admission {
     }
 }
 
+impl CallerIdentity {
+    /// Who presented an API key: its user, unless it has several.
+    fn of_key(key_id: KeyId, user_id: Option<UserId>) -> Self {
+        let principal = Principal { user_id, key_id: Some(key_id), ..Principal::default() };
+        Self { method: AuthMethod::ApiKey, principal }
+    }
+}
+
+/// Reports an API key whose hash belongs to keys of several users, so that somebody finds out which event gave it to a
+/// stranger.
+fn report_shared_key(key_id: &KeyId, now: Timestamp) {
+    tracing::warn!(key = key_id.as_str(), "API key refused: keys of several users have its hash");
+    let metrics = vec![("SharedApiKeys", "Count", 1)];
+    metrics::emit(&[MetricSet { namespace: "Torale/Access", metrics }], now);
+}
+
 /// The principal of a session: of the user whom it logs in, once that is known.
 fn session_principal(session: &Session, user_id: Option<UserId>) -> Principal {
     let (clerk_user_id, impersonator) = (Some(session.subject.clone()), session.impersonator.clone());
@@ -140,29 +159,33 @@ impl VerifiedCredentials {
         }
     }
 
-    /// The partition that says whose the credentials are.
-    fn look_up_pk(&self) -> String {
-        match self {
-            Self::Key(hash) => keys::key_lookup_pk(hash),
-            Self::Session(session) => keys::login_lookup_pk(&session.subject),
-        }
+    /// The rows that say whose the credentials are.
+    fn look_up_range(&self) -> Range {
+        let (pk, limit) = match self {
+            Self::Key(hash) => (keys::key_lookup_pk(hash), MAX_KEY_LOOKUPS),
+            Self::Session(session) => (keys::login_lookup_pk(&session.subject), 1),
+        };
+        Range { pk, limit: Some(limit), ..Range::default() }
     }
 
-    /// Whose the credentials are, by the rows of their partition.
-    fn owner(&self, rows: &[Item]) -> Result<(UserId, CallerIdentity), Rejection> {
+    /// Whose the credentials are, by these rows.
+    fn owner(&self, rows: &[Item], now: Timestamp) -> Result<(UserId, CallerIdentity), Rejection> {
         let unreadable = |corrupt: Corrupt| Rejection::new(StoreError::from(corrupt), self.caller());
         match self {
             Self::Key(_) => {
-                let owner = credentials::key_owner(rows).map_err(unreadable)?;
                 let invalid = AdminError::Refused(AccessRefusal::InvalidKey);
-                let Some(owner) = owner else { return Err(invalid.into()) };
-                let (user_id, key_id) = (Some(owner.user_id), Some(owner.key_id));
-                let principal = Principal { user_id, key_id, ..Principal::default() };
-                let caller = CallerIdentity { method: AuthMethod::ApiKey, principal };
-                if owner.revoked {
-                    return Err(Rejection::new(invalid, Some(caller)));
-                }
-                Ok((owner.user_id, caller))
+                let (key_id, user_id) = match credentials::key_owner(rows).map_err(unreadable)? {
+                    None => return Err(invalid.into()),
+                    Some(KeyOwner::User { key_id, user_id }) => {
+                        return Ok((user_id, CallerIdentity::of_key(key_id, Some(user_id))));
+                    }
+                    Some(KeyOwner::Revoked { key_id, user_id }) => (key_id, user_id),
+                    Some(KeyOwner::Shared { key_id }) => {
+                        report_shared_key(&key_id, now);
+                        (key_id, None)
+                    }
+                };
+                Err(Rejection::new(invalid, Some(CallerIdentity::of_key(key_id, user_id))))
             }
             Self::Session(session) => {
                 let user_id = credentials::login_owner(rows).map_err(unreadable)?;
@@ -238,9 +261,9 @@ impl Identity {
         auth: &AuthRequest<'_>,
         credentials: VerifiedCredentials,
     ) -> Result<CredentialLookup, Rejection> {
-        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_pk())).await;
+        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_range())).await;
         let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
-        let (user_id, caller) = credentials.owner(&rows)?;
+        let (user_id, caller) = credentials.owner(&rows, auth.now)?;
         Ok(CredentialLookup { credentials, user_id, caller, generation })
     }
 
@@ -287,10 +310,9 @@ impl Identity {
     }
 }
 
-/// Reads the partition that says whose credentials are, in the live generation.
-async fn read_look_up(auth: &AuthRequest<'_>, pk: String) -> Result<(Vec<Item>, Generation), StoreError> {
+/// Reads the rows that say whose credentials are, in the live generation.
+async fn read_look_up(auth: &AuthRequest<'_>, range: Range) -> Result<(Vec<Item>, Generation), StoreError> {
     let AuthRequest { store, generations, usage, .. } = *auth;
-    let range = Range { pk, limit: Some(1), ..Range::default() };
     let read = |generation: Generation| {
         let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
         async move { TableReader::of(store, &generation, usage).read(reads).await }

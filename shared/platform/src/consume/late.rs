@@ -8,7 +8,7 @@
 use super::batch::EntityBatch;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stop_command};
 use torale_domain::entities::readings::{ApiKey, Task, User};
@@ -103,7 +103,7 @@ struct ResourceToStop {
     trace: Option<TraceParent>,
 }
 
-/// Those of some resources that are active by now, with their users.
+/// Those of some resources that are active by now, one for each of their users.
 async fn active_resources(
     reader: &TableReader<'_>,
     resumed: &[ResumedResource],
@@ -114,21 +114,26 @@ async fn active_resources(
     let mut active = Vec::new();
     for (key, ResumedResource { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
-        let (user, owned, since) = match Some(entity) {
+        let (users, owned, since) = match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let is_active = !task.deleted && task.state == TaskState::Active;
                 let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
-                (task.user_id.filter(|_| is_active), Owned::Task(*id), since)
+                (task.user_id.filter(|_| is_active).into_iter().collect(), Owned::Task(*id), since)
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
-                let live = key.created.filter(|_| !key.revoked);
-                (live.map(|created| created.user_id), Owned::Key(id.clone()), Timestamp::EARLIEST)
+                let users = if key.revoked { BTreeSet::new() } else { key.claims.users.clone() };
+                (users, Owned::Key(id.clone()), Timestamp::EARLIEST)
             }
             _other_entities => continue,
         };
-        active.extend(user.map(|user| ResourceToStop { user, owned, since, trace: trace.clone() }));
+        active.extend(users.into_iter().map(|user| ResourceToStop {
+            user,
+            owned: owned.clone(),
+            since,
+            trace: trace.clone(),
+        }));
     }
     Ok(active)
 }
