@@ -210,7 +210,7 @@ impl State {
         self.events.is_empty()
     }
 
-    /// The claims that the events tell by themselves.
+    /// The claims that the kept events make.
     fn claims_of_events(&self) -> KeyClaims {
         let mut claims = KeyClaims::default();
         for event in &self.events {
@@ -219,8 +219,8 @@ impl State {
         claims
     }
 
-    /// The state as text for the store: a JSON array of its events, and of its claims where the events don't tell them
-    /// all. The same set of events gives the same text.
+    /// The state as text for the store: a JSON array of its events, and of its claims where these events don't make all
+    /// of them. The same set of events gives the same text.
     pub fn store(&self) -> Result<String, UnreadableEvent> {
         let events: Result<Vec<_>, _> = self.events.iter().map(Event::store).collect();
         let mut parts = events?;
@@ -243,8 +243,8 @@ impl State {
             let stored: StoredEvent<'_> = serde_json::from_str(part.get()).map_err(unreadable)?;
             state.events.push(Event::load(&stored)?);
         }
-        let told = state.claims_of_events();
-        state.claims.merge(told);
+        let of_events = state.claims_of_events();
+        state.claims.merge(of_events);
         Ok(state)
     }
 }
