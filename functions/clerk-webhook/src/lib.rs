@@ -8,8 +8,7 @@
 mod refusal;
 mod signature;
 
-use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use http::{Response, StatusCode};
 pub use refusal::WebhookRefusal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,7 +21,8 @@ use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
 use torale_platform::guard::guarded;
 use torale_platform::queue::MessageQueue;
-use torale_platform::{request, respond};
+use torale_platform::request::HttpRequest;
+use torale_platform::respond;
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
@@ -66,23 +66,27 @@ struct WebhookOutcome {
 }
 
 impl Webhook {
-    /// A webhook endpoint with these secrets, as they are set. Without valid ones, it refuses every request.
+    /// A webhook endpoint with these secrets, as they are set. Without valid ones, it logs a warning and refuses every
+    /// request.
     pub fn new(secrets: &str, queue: MessageQueue, clock: Clock) -> Self {
-        Self { verifier: SignatureVerifier::new(secrets), queue, clock }
+        let verifier = SignatureVerifier::new(secrets);
+        if let Err(bad) = &verifier {
+            tracing::warn!(%bad, "webhooks are refused");
+        }
+        Self { verifier, queue, clock }
     }
 
     /// Answers a request.
-    pub async fn handle(&self, request: &Request) -> Response<Body> {
+    pub async fn handle(&self, request: &HttpRequest) -> Response<String> {
         let started = Instant::now();
         let outcome = self.receive(request, started + TIMEOUT).await;
-        let request_id = request::request_id(request);
-        let response = render(&outcome.result, &request_id);
+        let response = render(&outcome.result, request.request_id());
         let status = response.status().as_u16();
-        log(&outcome, &LogLine { status, request_id, trace: request::trace(request), started });
+        log(&outcome, &LogLine { status, request, started });
         response
     }
 
-    async fn receive(&self, request: &Request, deadline: Instant) -> WebhookOutcome {
+    async fn receive(&self, request: &HttpRequest, deadline: Instant) -> WebhookOutcome {
         let (svix_id, text) = match in_time(deadline, async { self.verify(request) }).await {
             Ok(signed) => signed,
             Err(refusal) => return WebhookOutcome { result: Err(refusal), svix_id: None, kind: None },
@@ -101,26 +105,26 @@ impl Webhook {
     }
 
     /// Checks the method, the size and the signature. Returns the id and the text of the webhook.
-    fn verify<'a>(&self, request: &'a Request) -> Result<(&'a str, &'a str), WebhookRefusal> {
-        if request.method() != Method::POST {
+    fn verify<'a>(&self, request: &'a HttpRequest) -> Result<(&'a str, &'a str), WebhookRefusal> {
+        if request.method() != ROUTE.0 {
             return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
-        let body: &[u8] = request.body().as_ref();
+        let body = request.body();
         if body.len() > MAX_BODY {
             return Err(WebhookRefusal::TooLarge);
         }
-        let verifier = self.verifier.as_ref().map_err(|bad| AdminError::Internal(bad.to_string()))?;
-        Ok(verifier.verify(request.headers(), body, (self.clock)())?)
+        let verifier = self.verifier.as_ref().map_err(|_bad| WebhookRefusal::NotConfigured)?;
+        Ok(verifier.verify(|name| request.header(name), body, (self.clock)())?)
     }
 
     /// Sends the event of a webhook to the queue.
     async fn send(
         &self,
-        request: &Request,
+        request: &HttpRequest,
         svix_id: &str,
         notice: &Notice,
     ) -> Result<WebhookResult, WebhookRefusal> {
-        let event = notice.event(svix_id, request::trace(request).as_ref(), (self.clock)())?;
+        let event = notice.event(svix_id, request.trace(), (self.clock)())?;
         self.queue.send(&[event]).await?;
         Ok(WebhookResult::Accepted)
     }
@@ -135,7 +139,7 @@ async fn in_time<T>(
     guarded(deadline, step).await.unwrap_or_else(|error| Err(error.into()))
 }
 
-fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<Body> {
+fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<String> {
     match result {
         Ok(detail) => {
             let taken = WebhookTaken { detail: *detail };
@@ -146,18 +150,17 @@ fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> R
 }
 
 /// What the log line states besides the outcome.
-struct LogLine {
+struct LogLine<'a> {
     status: u16,
-    request_id: String,
-    trace: Option<TraceParent>,
+    request: &'a HttpRequest,
     started: Instant,
 }
 
 /// Logs the type and the `svix-id` of a webhook, but nothing else of its payload, which is full of personal data.
-fn log(outcome: &WebhookOutcome, line: &LogLine) {
-    let LogLine { status, request_id, trace, started } = line;
+fn log(outcome: &WebhookOutcome, line: &LogLine<'_>) {
+    let LogLine { status, request, started } = line;
     let (svix_id, kind) = (outcome.svix_id.as_deref(), outcome.kind.as_deref());
-    let trace_id = trace.as_ref().map(TraceParent::trace_id);
+    let (request_id, trace_id) = (request.request_id(), request.trace().map(TraceParent::trace_id));
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     macro_rules! log {
         ($level:ident, $($how:tt)+) => {
@@ -169,6 +172,8 @@ fn log(outcome: &WebhookOutcome, line: &LogLine) {
     }
     match &outcome.result {
         Ok(done) => log!(info, ?done),
+        // Anybody can cause this line, and the warning at the start has said why.
+        Err(error @ WebhookRefusal::NotConfigured) => log!(info, %error),
         Err(error) if *status >= 500 => log!(error, %error),
         Err(error) => log!(warn, %error),
     }

@@ -1,7 +1,7 @@
 //! Why a webhook is not accepted, and the answer to it.
 
 use crate::signature::BadSignature;
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use torale_domain::events::clerk::WebhookFault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
@@ -12,6 +12,9 @@ pub enum WebhookRefusal {
     /// The body is over the limit.
     #[error("payload too large")]
     TooLarge,
+    /// No valid signing secret is configured, so no webhook can be verified.
+    #[error("no valid signing secret is configured")]
+    NotConfigured,
     /// The signature is missing, too old or invalid.
     #[error(transparent)]
     Signature(#[from] BadSignature),
@@ -36,7 +39,7 @@ impl WebhookRefusal {
                 HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
             }
             // Svix keeps the webhook and retries, whatever the reason.
-            Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
+            Self::NotConfigured | Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)
             }
             Self::Admin(error) => HttpError::from(error),

@@ -37,6 +37,8 @@ pub const CLERK_JWKS_URL: &str = "CLERK_JWKS_URL";
 pub const CLERK_JWT_KEY: &str = "CLERK_JWT_KEY";
 /// Origins that a session token's `azp` may name, separated by commas. Default: any origin.
 pub const CLERK_AUTHORIZED_PARTIES: &str = "CLERK_AUTHORIZED_PARTIES";
+/// The entry that accepts session tokens made for any origin, or for none.
+pub const ANY_PARTY: &str = "*";
 /// Secret key of Clerk's Backend API.
 pub const CLERK_SECRET_KEY: &str = "CLERK_SECRET_KEY";
 /// Address of Clerk's Backend API.
@@ -235,7 +237,7 @@ pub struct IdentitySettings {
     pub jwks_url: Option<String>,
     /// The value of [`CLERK_JWT_KEY`], which replaces the key set.
     pub jwt_key: Option<String>,
-    /// The entries of [`CLERK_AUTHORIZED_PARTIES`]; `None` accepts any origin.
+    /// The entries of [`CLERK_AUTHORIZED_PARTIES`]; `None` and [`ANY_PARTY`] accept any origin.
     pub authorized_parties: Option<Vec<String>>,
     /// The address of Clerk's Backend API.
     pub api_url: String,

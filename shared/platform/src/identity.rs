@@ -24,11 +24,14 @@ pub use misconfigured::IdentityMisconfigured;
 use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::limit::Limiter;
+use crate::metrics::{self, MetricSet};
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
 use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
-use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials, Login};
+use torale_domain::access::credentials::{
+    self, AccessRefusal, Caller, Credentials, KeyOwner, Login, MAX_KEY_LOOKUPS,
+};
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
@@ -38,7 +41,7 @@ use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::values::ids::{KeyHash, UserId};
+use torale_domain::values::ids::{KeyHash, KeyId, UserId};
 use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
@@ -132,6 +135,22 @@ impl Admission {
     }
 }
 
+impl CallerIdentity {
+    /// Who presented an API key: its user, unless it has several.
+    fn of_key(key_id: KeyId, user_id: Option<UserId>) -> Self {
+        let principal = Principal { user_id, key_id: Some(key_id), ..Principal::default() };
+        Self { method: AuthMethod::ApiKey, principal }
+    }
+}
+
+/// Reports an API key whose hash belongs to keys of several users, so that somebody finds out which event gave it to a
+/// stranger.
+fn report_shared_key(key_id: &KeyId, now: Timestamp) {
+    tracing::warn!(key = key_id.as_str(), "API key refused: keys of several users have its hash");
+    let metrics = vec![("SharedApiKeys", "Count", 1)];
+    metrics::emit(&[MetricSet { namespace: "Torale/Access", metrics }], now);
+}
+
 /// The principal of a session: of the user whom it logs in, once that is known.
 fn session_principal(session: &Session, user_id: Option<UserId>) -> Principal {
     let (clerk_user_id, impersonator) = (Some(session.subject.clone()), session.impersonator.clone());
@@ -154,26 +173,33 @@ impl VerifiedCredentials {
     /// The rows that say whose the credentials are.
     fn look_up_range(&self) -> Range {
         match self {
-            Self::Key(hash) => Range { pk: keys::key_lookup_pk(hash), limit: Some(1), ..Range::default() },
+            Self::Key(hash) => {
+                let (pk, limit) = (keys::key_lookup_pk(hash), Some(MAX_KEY_LOOKUPS));
+                Range { pk, limit, ..Range::default() }
+            }
             Self::Session(session) => links::identity_reads(&session.subject),
         }
     }
 
     /// Whose the credentials are, by their rows.
-    fn owner(&self, rows: &[Item]) -> Result<Owner, Rejection> {
+    fn owner(&self, rows: &[Item], now: Timestamp) -> Result<Owner, Rejection> {
         let unreadable = |corrupt: Corrupt| Rejection::new(StoreError::from(corrupt), self.caller());
         match self {
             Self::Key(_) => {
-                let owner = credentials::key_owner(rows).map_err(unreadable)?;
                 let invalid = AdminError::Refused(AccessRefusal::InvalidKey);
-                let Some(owner) = owner else { return Err(invalid.into()) };
-                let (user_id, key_id) = (Some(owner.user_id), Some(owner.key_id));
-                let principal = Principal { user_id, key_id, ..Principal::default() };
-                let caller = CallerIdentity { method: AuthMethod::ApiKey, principal };
-                if owner.revoked {
-                    return Err(Rejection::new(invalid, Some(caller)));
-                }
-                Ok(Owner { user_id: owner.user_id, is_nobody: false, caller })
+                let (key_id, user_id) = match credentials::key_owner(rows).map_err(unreadable)? {
+                    None => return Err(invalid.into()),
+                    Some(KeyOwner::User { key_id, user_id }) => {
+                        let caller = CallerIdentity::of_key(key_id, Some(user_id));
+                        return Ok(Owner { user_id, is_nobody: false, caller });
+                    }
+                    Some(KeyOwner::Revoked { key_id, user_id }) => (key_id, user_id),
+                    Some(KeyOwner::Shared { key_id }) => {
+                        report_shared_key(&key_id, now);
+                        (key_id, None)
+                    }
+                };
+                Err(Rejection::new(invalid, Some(CallerIdentity::of_key(key_id, user_id))))
             }
             Self::Session(session) => {
                 let login = credentials::login(&session.subject, rows).map_err(unreadable)?;
@@ -267,7 +293,7 @@ impl Identity {
     ) -> Result<CredentialLookup, Rejection> {
         let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_range())).await;
         let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
-        let Owner { user_id, is_nobody, caller } = credentials.owner(&rows)?;
+        let Owner { user_id, is_nobody, caller } = credentials.owner(&rows, auth.now)?;
         Ok(CredentialLookup { credentials, user_id, is_nobody, caller, generation })
     }
 

@@ -1,6 +1,6 @@
 //! What is known of each entity: typed readings of its [`State`].
 
-use crate::entities::fold::{Register, State};
+use crate::entities::fold::{KeyClaims, Register, State};
 use crate::events::types::{Count, Removable, TaskState};
 use crate::events::{Body, Event, types};
 use crate::values::ids::{ClerkUserId, RunId, TaskId, UserId, WorkflowId};
@@ -88,12 +88,14 @@ fn body(state: &State, register: Register) -> Option<&Body> {
     state.winner(register).map(|event| &event.body)
 }
 
-/// An API key; dead for ever once revoked.
+/// An API key (`docs/contract/events.md`, "API keys"); dead for ever once revoked.
 #[derive(Debug)]
 pub struct ApiKey<'a> {
-    /// The facts of its creation; `None` for a stub.
+    /// The facts of its greatest `api_key.created` event; `None` for a stub.
     pub created: Option<&'a types::ApiKeyCreated>,
-    /// Whether it was revoked.
+    /// All hashes and users that events gave it.
+    pub claims: &'a KeyClaims,
+    /// Whether it is refused for ever: an event revoked it, or it has too many claims.
     pub revoked: bool,
 }
 
@@ -104,7 +106,9 @@ impl<'a> ApiKey<'a> {
             Some(Body::ApiKeyCreated(data)) => Some(data),
             _other_types => None,
         };
-        Self { created, revoked: state.winner(Register::Deleted).is_some() }
+        let claims = state.claims();
+        let revoked = state.winner(Register::Deleted).is_some() || claims.is_over_limit();
+        Self { created, claims, revoked }
     }
 }
 

@@ -12,6 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub const MAX_TEXT_CHARS: usize = 2000;
 /// Longest search query, in characters.
 pub const MAX_QUERY_CHARS: usize = 500;
+/// Longest schedule of a task and cron string of a Temporal schedule, in characters.
+pub const MAX_SCHEDULE_CHARS: usize = 256;
+/// Longest name of a time zone, in characters.
+pub const MAX_ZONE_CHARS: usize = 64;
 /// Largest count or duration: the integers that JSON carries exactly everywhere.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
 

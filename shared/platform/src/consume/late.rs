@@ -9,7 +9,7 @@
 use super::batch::EntityBatch;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::deactivation::causes::standing_cause;
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
@@ -107,7 +107,7 @@ struct ResourceToStop {
     trace: Option<TraceParent>,
 }
 
-/// Those of some resources that are active by now, with their users.
+/// Those of some resources that are active by now, one for each of their users.
 async fn active_resources(
     reader: &TableReader<'_>,
     resumed: &[ResumedResource],
@@ -118,28 +118,34 @@ async fn active_resources(
     let mut active = Vec::new();
     for (key, ResumedResource { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
-        let (user, resource, since) = match Some(entity) {
+        let (users, resource, since) = match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let is_active = !task.deleted && task.state == TaskState::Active;
-                (task.user_id.filter(|_| is_active), Stoppable::Task(*id), task.state_at)
+                let user = task.user_id.filter(|_| is_active);
+                (BTreeSet::from_iter(user), Stoppable::Task(*id), task.state_at)
             }
             Some(EntityKey::Schedule(id)) => {
                 let schedule = Schedule::of(&state);
                 let is_active = !schedule.deleted && !schedule.paused;
                 let Some((created, _)) = schedule.created.filter(|_| is_active) else { continue };
                 let resource = Stoppable::Schedule(id.clone(), created.task_id);
-                (Some(created.user_id), resource, schedule.state_at)
+                (BTreeSet::from([created.user_id]), resource, schedule.state_at)
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
-                let live = key.created.filter(|_| !key.revoked);
-                (live.map(|created| created.user_id), Stoppable::Key(id.clone()), None)
+                let users = if key.revoked { BTreeSet::new() } else { key.claims.users.clone() };
+                (users, Stoppable::Key(id.clone()), None)
             }
             _other_entities => continue,
         };
         let since = since.unwrap_or(Timestamp::EARLIEST);
-        active.extend(user.map(|user| ResourceToStop { user, resource, since, trace: trace.clone() }));
+        active.extend(users.into_iter().map(|user| ResourceToStop {
+            user,
+            resource: resource.clone(),
+            since,
+            trace: trace.clone(),
+        }));
     }
     Ok(active)
 }

@@ -2,7 +2,7 @@
 
 use deactivate_user::DeactivateUser;
 use deactivate_users::DeactivateUsers;
-use lambda_http::http::Method;
+use http::Method;
 use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
 use reactivate_user::ReactivateUser;

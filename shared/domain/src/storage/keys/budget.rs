@@ -141,6 +141,22 @@ mod tests {
 
     /// Of each row of the table the keys at their extremes.
     fn extreme_keys(id: &str) -> Vec<(&'static str, Vec<Key>)> {
+        [extreme_keys_of_entities(id), extreme_keys_of_people(id)].concat()
+    }
+
+    fn extreme_keys_of_people(id: &str) -> Vec<(&'static str, Vec<Key>)> {
+        let (user, task) = (user(), TaskId(Uuid::max()));
+        let (clerk, schedule) = (ClerkUserId::parse(id).unwrap(), ScheduleId::parse(id).unwrap());
+        let identity = keys::entity(&EntityKey::Identity(clerk.clone()));
+        vec![
+            ("unpaused schedule", vec![keys::unpaused_schedule(user, &schedule)]),
+            ("schedule of a task", vec![keys::task_schedule(task, &schedule)]),
+            ("identity and its links", vec![identity, keys::identity_link(&clerk, user)]),
+            ("user's link, claim", vec![keys::user_link(user, &clerk), keys::identity_claim(user, &clerk)]),
+        ]
+    }
+
+    fn extreme_keys_of_entities(id: &str) -> Vec<(&'static str, Vec<Key>)> {
         let (user, task) = (user(), TaskId(Uuid::max()));
         let key = KeyId::parse(id).unwrap();
         let entities = [
@@ -149,8 +165,6 @@ mod tests {
             EntityKey::Schedule(ScheduleId::parse(id).unwrap()),
         ];
         let run = EntityKey::Run(WorkflowId::parse(id).unwrap(), RunId::parse(id).unwrap());
-        let clerk = ClerkUserId::parse(id).unwrap();
-        let schedule = ScheduleId::parse(id).unwrap();
         let chain = ChainId::new(LAST.hour(), &"z".repeat(64));
         let record = keys::audit_record(&chain, u64::MAX, LAST);
         let rows = keys::rows(Index::Audit, StatusPartition::All, lane());
