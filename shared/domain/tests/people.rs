@@ -1,4 +1,11 @@
 //! Users and identities meet in the projections whatever comes first: the stored items are those of all events at once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code fails by panicking"
+)]
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};

@@ -40,10 +40,10 @@ pub(super) fn resumed(
     entities: &[EntityBatch],
     traces: &BTreeMap<usize, TraceParent>,
 ) -> Vec<ResumedResource> {
-    let activates = |kind| match kind {
-        EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated => true,
-        EventType::ScheduleCreated | EventType::ScheduleUnpaused => true,
-        _other_types => false,
+    let activates = |kind| {
+        let resource =
+            matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
+        resource || matches!(kind, EventType::ScheduleCreated | EventType::ScheduleUnpaused)
     };
     let resumed =
         entities.iter().filter(|batch| batch.events.iter().any(|event| activates(event.event_type())));

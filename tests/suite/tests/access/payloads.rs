@@ -241,8 +241,7 @@ async fn invocation_with_anything_is_answered_in_the_contracts_form() {
         }
     }
     for payload in odd_payloads(&svix::signed("msg_1", &json!({ "type": "email.created", "data": {} }))) {
-        let webhook =
-            clerk_webhook::Webhook::new(svix::SECRET, scenario.store(), scenario.commands.client(), || NOW);
+        let webhook = clerk_webhook::Webhook::new(svix::SECRET, scenario.commands.client(), || NOW);
         let answer = in_the_contracts_form(ApiAnswer::of(webhook.handle(&read(&payload)).await));
         assert!([200, 400, 405].contains(&answer.status), "{payload} {answer:?}");
     }

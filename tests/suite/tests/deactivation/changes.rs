@@ -91,7 +91,7 @@ fn distinct_ids(commands: &FakeSqs) -> usize {
 fn expected(tasks: u128, keys: u128) -> Vec<(String, String)> {
     let keys = (0..keys).map(|n| ("api_key.revoke".to_owned(), key_id(n)));
     let tasks = (0..tasks).map(|n| ("task.pause".to_owned(), task_id(n)));
-    let ban = ("user.ban".to_owned(), format!("user_{USER}"));
+    let ban = ("user.ban".to_owned(), "user_b".to_owned());
     let mut all: Vec<_> = keys.chain(tasks).chain([ban]).collect();
     all.sort();
     all

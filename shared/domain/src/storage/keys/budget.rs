@@ -179,13 +179,6 @@ mod tests {
             ("live key", vec![keys::live_key(user, &key)]),
             ("query totals", vec![keys::query(&keys::query_hash(id))]),
             ("key look-up", [true, false].map(|revoked| keys::key_lookup(&hash(), &key, revoked)).into()),
-            ("unpaused schedule", vec![keys::unpaused_schedule(user, &schedule)]),
-            ("schedule of a task", vec![keys::task_schedule(task, &schedule)]),
-            (
-                "identity and its links",
-                vec![keys::entity(&EntityKey::Identity(clerk.clone())), keys::identity_link(&clerk, user)],
-            ),
-            ("user's link, claim", vec![keys::user_link(user, &clerk), keys::identity_claim(user, &clerk)]),
             (
                 "row of two ids",
                 [Index::Workflows, Index::Notifications]
