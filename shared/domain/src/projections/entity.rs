@@ -57,6 +57,7 @@ const fn budget(entity: &'static str, events: usize, state: usize, totals: usize
 /// Only the totals of a task grow with time: they stay within their budget until the year 2100.
 pub const ENTITY_BUDGET: &[EntityBudget] = &[
     budget("user", 6, 320_000, 0),
+    budget("identity", 6, 300_000, 0),
     budget("API key", 2, 100_000, 0),
     budget("task", 4, 200_000, 200_000),
     budget("execution", 1, 50_000, 0),
