@@ -40,7 +40,7 @@ impl World {
         json!({"executions": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn execution_row(&self, id: &str, execution: &ModelExecution) -> Value {
+    pub(crate) fn execution_row(&self, id: &str, execution: &ModelExecution) -> Value {
         // "`condition_met`, `duration_ms` and `completed_at` are `null` while running;
         // `condition_met` is `null` for a failed one"
         let (condition_met, duration_ms, completed_at) = match &execution.outcome {
@@ -129,7 +129,7 @@ impl World {
         json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
+    pub(crate) fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
         let day = window_per_user(now_ms, DAY);
         let week = window_per_user(now_ms, 7 * DAY);
         let tasks: Vec<_> =
@@ -153,7 +153,7 @@ impl World {
     }
 }
 
-fn status_of(execution: &ModelExecution) -> &'static str {
+pub(crate) fn status_of(execution: &ModelExecution) -> &'static str {
     match execution.outcome {
         Outcome::Running => "running",
         Outcome::Failed { .. } => "failed",

@@ -88,6 +88,17 @@ pub enum ExecutionStatus {
     Running,
 }
 
+impl ExecutionStatus {
+    /// How an execution stands.
+    pub(super) const fn of(state: &ExecutionState<'_>) -> Self {
+        match state {
+            ExecutionState::Running => Self::Running,
+            ExecutionState::Success { .. } => Self::Success,
+            ExecutionState::Failed(_) => Self::Failed,
+        }
+    }
+}
+
 /// Three round trips near the top, at most five anywhere else.
 ///
 /// # Errors
@@ -115,18 +126,18 @@ pub async fn answer<R: Reader>(
     })
 }
 
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
-    let (status, condition_met) = match execution.status {
-        ExecutionState::Running => (ExecutionStatus::Running, None),
-        ExecutionState::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
-        ExecutionState::Failed(_) => (ExecutionStatus::Failed, None),
+/// The row of an execution.
+pub(super) fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
+    let condition_met = match execution.status {
+        ExecutionState::Success { condition_met } => Some(condition_met),
+        ExecutionState::Running | ExecutionState::Failed(_) => None,
     };
     ExecutionRow {
         id,
         task_id: execution.task_id,
         user_email: names.email(execution.user_id),
         search_query: names.query(execution.task_id),
-        status,
+        status: ExecutionStatus::of(&execution.status),
         condition_met,
         duration_ms: execution.completed_at.map(|_| execution.duration_ms),
         started_at: execution.started_at,

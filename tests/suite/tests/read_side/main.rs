@@ -1,4 +1,5 @@
 //! The read side: what each endpoint answers, and how it pages.
 
 mod answers;
+mod details;
 mod paging;

@@ -7,24 +7,30 @@ from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from torale import _endpoints as endpoints
-from torale._endpoints import Call, Listing, Page, Parameter, UserId
+from torale._endpoints import Call, Id, Listing, Page, Parameter, UserId
 from torale.types import (
     AuditPage,
     AuditRecord,
+    Bucket,
     Deactivated,
     DeactivationResults,
     ErrorsPage,
     Execution,
+    ExecutionDetail,
     ExecutionError,
     ExecutionsPage,
     ExecutionStatus,
+    Metric,
     QueriesPage,
     Query,
     Reactivated,
     Schedule,
     SchedulesPage,
+    Series,
     Stats,
+    TaskDetail,
     User,
+    UserDetail,
     UsersPage,
     Workflow,
     WorkflowsPage,
@@ -64,6 +70,13 @@ class Admin:
         """Numbers of users, tasks, executions and notifications, and the 10 queries with the most tasks."""
         return self._send(endpoints.STATS)
 
+    def get_series(self, *, metric: Metric, bucket: Bucket, hours: int | None = None) -> Series:
+        """What happened in each `minute` (`hours` at most 24), `hour` (744) or `day` of the last `hours`.
+
+        Every bucket is present, oldest first. The first begins where the window does.
+        """
+        return self._send(endpoints.series(metric, bucket, hours))
+
     def get_queries(self, *, page: int | None = None, limit: int | None = None) -> QueriesPage:
         """Every distinct query with the totals of its tasks, most tasks first."""
         return self._send(endpoints.QUERIES.call(page=page, limit=limit))
@@ -90,6 +103,14 @@ class Admin:
         """All rows of `get_executions`."""
         return self._rows(endpoints.EXECUTIONS, page_size, status=status, hours=hours)
 
+    def get_execution(self, execution_id: Id) -> ExecutionDetail:
+        """One execution: its error if it failed, and the event that says so.
+
+        Raises:
+            NotFoundError: There is no such execution.
+        """
+        return self._send(endpoints.execution(execution_id))
+
     def get_errors(self, *, hours: int | None = None, page: int | None = None, limit: int | None = None) -> ErrorsPage:
         """Executions that failed in the last `hours`, newest first; `error_types` counts them by type."""
         return self._send(endpoints.ERRORS.call(hours=hours, page=page, limit=limit))
@@ -107,6 +128,22 @@ class Admin:
     def iter_users(self, *, active_only: bool | None = None, page_size: int = 100) -> Iterator[User]:
         """All rows of `get_users`."""
         return self._rows(endpoints.USERS, page_size, active_only=active_only)
+
+    def get_user(self, user_id: UserId) -> UserDetail:
+        """One user: their role, API keys and deactivation, and the events that say so.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        return self._send(endpoints.user(user_id))
+
+    def get_task(self, task_id: Id) -> TaskDetail:
+        """One task: its totals, last execution and schedules, and the events that say so.
+
+        Raises:
+            NotFoundError: There is no such task, or it is deleted.
+        """
+        return self._send(endpoints.task(task_id))
 
     def get_temporal_workflows(self, *, page: int | None = None, limit: int | None = None) -> WorkflowsPage:
         """Workflow runs that began in the last 24 hours, newest first."""

@@ -1,12 +1,12 @@
 //! API keys: a key can be looked up by the hash of its text, a revoked one too, so that it is known who still
-//! uses it; live ones have a row among what is to be stopped when their user is deactivated.
+//! uses it, and has a row among those of its user; live ones have a row among what is to be stopped when their user is deactivated.
 
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::ApiKey;
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
-use crate::values::ids::KeyId;
+use crate::values::ids::{EntityKey, KeyId};
 
 /// The attribute that names a key's owner.
 pub(crate) const OWNER: &str = "user";
@@ -18,7 +18,8 @@ pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
     let whole = Attributes::from_iter(whole);
     let mut owner = whole.clone();
     owner.insert(OWNER.to_owned(), Value::Text(created.user_id.to_string()));
-    let mut rows = Contributions::default();
+    let of = keys::entity(&EntityKey::ApiKey(id.clone())).pk;
+    let mut rows = Contributions::default().row_with(keys::user_key(created.user_id, id), super::OF, of);
     rows.rows.insert(keys::key_lookup(&created.key_hash, id, key.revoked), owner);
     if !key.revoked {
         rows.rows.insert(keys::live_key(created.user_id, id), whole);
