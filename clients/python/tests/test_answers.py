@@ -134,6 +134,14 @@ def test_executions(admin: Admin) -> None:
     assert [run["id"] for run in admin.iter_executions(status="success", page_size=1)] == [RUNS[0], RUNS[3]]
 
 
+def test_executions_of_a_task(admin: Admin) -> None:
+    answer = admin.get_executions(task_id=UUID(TASKS[0]))
+    assert ([run["id"] for run in answer["executions"]], answer["total"]) == ([RUNS[0], RUNS[1], RUNS[3]], 3)
+    succeeded = admin.iter_executions(task_id=TASKS[0], status="success", hours=96, page_size=1)
+    assert [run["id"] for run in succeeded] == [RUNS[0], RUNS[3], RUNS[5]]
+    assert admin.get_executions(task_id=ADA) == {"executions": [], "total": 0, "page": 1, "limit": 50}
+
+
 def test_execution(admin: Admin) -> None:
     answer = admin.get_execution(RUNS[1])
     assert fits(answer, types.ExecutionDetail)

@@ -77,8 +77,8 @@ def plain(stack: Stack) -> Iterator[Admin]:
         ("users --active-only --page 1 --limit 2", lambda admin: admin.get_users(active_only=True, page=1, limit=2)),
         ("users", lambda admin: admin.get_users()),
         (
-            "executions --status failed --hours 1 --page 1 --limit 9",
-            lambda admin: admin.get_executions(status="failed", hours=1, page=1, limit=9),
+            f"executions --status failed --task {TASKS[0]} --hours 1 --page 1 --limit 9",
+            lambda admin: admin.get_executions(status="failed", task_id=TASKS[0], hours=1, page=1, limit=9),
         ),
         ("queries --page 2 --limit 2", lambda admin: admin.get_queries(page=2, limit=2)),
         ("workflows --page 2 --limit 1", lambda admin: admin.get_temporal_workflows(page=2, limit=1)),

@@ -39,7 +39,7 @@ impl World {
             "/admin/stats" => &[],
             "/admin/stats/series" => &[("metric", METRIC), ("bucket", BUCKET), HOURS],
             "/admin/queries" => &[PAGE, LIMIT],
-            "/admin/executions" => &[("status", Kind::Status), HOURS, PAGE, LIMIT],
+            "/admin/executions" => &[("status", Kind::Status), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
             "/admin/temporal/workflows" => &[LIMIT, PAGE],
             "/admin/temporal/schedules" => {
                 &[PAGE, ("limit", Kind::Limit { most: 1000 }), ("include_paused", Kind::Flag)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::is_live;
 use crate::facts::{Failure, ModelExecution, ModelTaskState, Outcome};
+use crate::fields::uuid_text;
 use crate::fold::World;
 use crate::params::Params;
 use crate::people::{Listing, ModelUser};
@@ -27,11 +28,13 @@ impl World {
     pub(crate) fn executions(&self, params: &Params, now_ms: i64) -> Value {
         let since = window(now_ms, params.hours() * HOUR);
         let wanted = params.text("status");
+        let of_task = params.text("task_id").and_then(uuid_text);
         let mut rows: Vec<(&String, &ModelExecution)> = self
             .executions
             .iter()
             .filter(|(_, e)| e.started_at >= since)
             .filter(|(_, e)| wanted.is_none_or(|status| status == status_of(e)))
+            .filter(|(_, e)| of_task.as_ref().is_none_or(|task| *task == e.task_id))
             .collect();
         // "`started_at` descending, then id descending"
         rows.sort_by_key(|(id, e)| Reverse((e.started_at, *id)));

@@ -13,6 +13,7 @@ pub(crate) enum Kind {
     Hours,
     Flag,
     Status,
+    Uuid,
     /// One of some words, which must be there.
     Needed(&'static [&'static str]),
 }
@@ -102,6 +103,7 @@ fn is_right(kind: Kind, value: &str) -> bool {
         Kind::Limit { most } => number(value).is_some_and(|n| (1..=most).contains(&n)),
         Kind::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
         Kind::Flag => matches!(value, "true" | "false" | "1" | "0"),
+        Kind::Uuid => uuid_text(value).is_some(),
         Kind::Status => matches!(value, "success" | "failed" | "running"),
         Kind::Needed(words) => words.contains(&value),
     }

@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// The commonest requests to every endpoint that reads.
-pub const PLAIN: [(&str, &str); 18] = [
+pub const PLAIN: [(&str, &str); 20] = [
     ("/admin/stats", ""),
     ("/admin/stats/series", "metric=executions&bucket=hour&hours=744"),
     ("/admin/stats/series", "metric=errors&bucket=minute"),
@@ -109,6 +109,8 @@ pub const PLAIN: [(&str, &str); 18] = [
     ("/admin/executions", "hours=8760"),
     ("/admin/executions", "status=running&hours=8760"),
     ("/admin/executions", ""),
+    ("/admin/executions", "task_id=0000abcd-0000-0002-0000-000000000001&hours=8760"),
+    ("/admin/executions", "task_id=0000abcd-0000-0002-0000-000000000002&status=failed&hours=8760"),
     ("/admin/errors", "hours=8760"),
     ("/admin/errors", ""),
     ("/admin/users", ""),
@@ -132,6 +134,7 @@ pub fn request(generator: &mut Generator) -> (&'static str, String) {
         ("/admin/queries", &["page", "limit"] as &[&str]),
         ("/admin/stats/series", &["metric", "bucket", "hours"]),
         ("/admin/executions", &["status", "hours", "page", "limit"]),
+        ("/admin/executions", &["task_id", "status", "hours", "page", "limit"]),
         ("/admin/temporal/workflows", &["limit", "page"]),
         ("/admin/temporal/schedules", &["page", "limit", "include_paused"]),
         ("/admin/errors", &["hours", "limit", "page"]),
@@ -166,6 +169,7 @@ fn value(generator: &mut Generator, name: &str) -> String {
         "metric" => generator
             .pick(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"])
             .to_owned(),
+        "task_id" => format!("0000ABCD-0000-0002-0000-{:012x}", generator.below(8)),
         "bucket" => generator.pick(&["minute", "hour", "day"]).to_owned(),
         "status" => generator.pick(&["success", "failed", "running"]).to_owned(),
         _ => generator.pick(&["true", "false", "1", "0"]).to_owned(),

@@ -45,6 +45,10 @@ class _Send(Protocol):
     async def __call__(self, call: Call[T]) -> T: ...
 
 
+def _text(identifier: Id | None) -> str | None:
+    return None if identifier is None else str(identifier)
+
+
 class AsyncAdmin:
     """The endpoints of the admin API; the answers are the dictionaries of `torale.types`.
 
@@ -89,19 +93,25 @@ class AsyncAdmin:
         self,
         *,
         status: ExecutionStatus | None = None,
+        task_id: Id | None = None,
         hours: int | None = None,
         page: int | None = None,
         limit: int | None = None,
     ) -> ExecutionsPage:
-        """Executions that began in the last `hours`, newest first; with `status`, only those."""
-        call = endpoints.EXECUTIONS.call(status=status, hours=hours, page=page, limit=limit)
-        return await self._send(call)
+        """Executions that began in the last `hours`, newest first; only those with `status`, or of a task."""
+        filters = {"status": status, "task_id": _text(task_id), "hours": hours}
+        return await self._send(endpoints.EXECUTIONS.call(**filters, page=page, limit=limit))
 
     def iter_executions(
-        self, *, status: ExecutionStatus | None = None, hours: int | None = None, page_size: int = 100
+        self,
+        *,
+        status: ExecutionStatus | None = None,
+        task_id: Id | None = None,
+        hours: int | None = None,
+        page_size: int = 100,
     ) -> AsyncIterator[Execution]:
         """All rows of `get_executions`."""
-        return self._rows(endpoints.EXECUTIONS, page_size, status=status, hours=hours)
+        return self._rows(endpoints.EXECUTIONS, page_size, status=status, task_id=_text(task_id), hours=hours)
 
     async def get_execution(self, execution_id: Id) -> ExecutionDetail:
         """One execution: its error if it failed, and the event that says so.

@@ -116,13 +116,15 @@ def executions(
     context: typer.Context,
     *,
     status: Annotated[ExecutionStatus | None, typer.Option(help="Only executions with this status.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK_ID", help="Only executions of this task.")] = None,
     hours: Hours = None,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
     """Executions, newest first."""
-    answer = _connect(context).get_executions(status=status, hours=hours, page=page, limit=limit)
+    admin = _connect(context)
+    answer = admin.get_executions(status=status, task_id=task, hours=hours, page=page, limit=limit)
     show(answer, tables.executions, json=json)
 
 

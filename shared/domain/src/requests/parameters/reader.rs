@@ -3,7 +3,7 @@
 
 use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind, ParameterPlace};
 use crate::access::credentials::KEY_PREFIX;
-use crate::values::ids::UserId;
+use crate::values::ids::{TaskId, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -138,11 +138,20 @@ impl ParameterReader {
 
     /// The id of a user; `None` if the request does not have it.
     pub fn user(&mut self, name: &'static str, about: &'static str) -> Option<UserId> {
-        let user = UserId::parse(&self.single(name, about, ParameterKind::Uuid)?);
-        if user.is_none() {
+        self.id(name, about, UserId::parse)
+    }
+
+    /// The id of a task; `None` if the request does not have it.
+    pub fn task(&mut self, name: &'static str, about: &'static str) -> Option<TaskId> {
+        self.id(name, about, TaskId::parse)
+    }
+
+    fn id<T>(&mut self, name: &'static str, about: &'static str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let id = parse(&self.single(name, about, ParameterKind::Uuid)?);
+        if id.is_none() {
             self.fault(name, "uuid_parsing", NOT_A_UUID.to_owned());
         }
-        user
+        id
     }
 
     /// The name of an action, such as `stats.read`; `None` if the request does not have it. A text

@@ -1,7 +1,7 @@
 //! Keys of what belongs to one task or one user: rows in the partition of that task or user, for the
 //! answers about one thing.
 
-use super::{Fixed, ID_IN_SK, Id, Key, ROW_TIME_DIGITS, fixed, following, key, pk, time_part, user_pk};
+use super::{Fixed, ID_IN_SK, Id, Key, ROW_TIME_DIGITS, fixed, following, key, pk, sk, time_part, user_pk};
 use crate::values::ids::{ExecutionId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 
@@ -42,6 +42,11 @@ pub fn task_execution(task: TaskId, started_at: Timestamp, id: ExecutionId) -> K
 /// The rows of the executions of a task, oldest first.
 pub fn task_executions(task: TaskId) -> KeyRange {
     beginning_with(pk(task_pk(task)), EXECUTIONS)
+}
+
+/// The rows of the executions of a task that began at a time or later, oldest first.
+pub fn task_executions_since(task: TaskId, first: Timestamp) -> KeyRange {
+    KeyRange { from: sk((EXECUTIONS, time_part(first))), ..task_executions(task) }
 }
 
 /// The execution that a row of [`task_executions`] stands for.
@@ -87,6 +92,8 @@ mod tests {
         assert_eq!(row.sk, format!("x#1774953030500{run}"));
         assert!(within(&executions, &row) && !within(&schedules, &row));
         assert_eq!(parse_task_execution(&row), Some(run));
+        assert!(within(&keys::task_executions_since(task, AT), &row));
+        assert!(!within(&keys::task_executions_since(task, AT.plus(1)), &row));
         for id in [&schedule, &odd] {
             let row = keys::task_schedule(task, id);
             assert!(within(&schedules, &row) && !within(&executions, &row));
