@@ -128,14 +128,14 @@ def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
 
 def test_details_show_facts_and_who_says_so(cli: Cli) -> None:
     execution = cli("execution", RUNS[1])
-    assert line(execution, "message") == ["message", r"too\nmany"]
+    assert line(execution, r"too\nmany") == ["message", r"too\nmany"]
     assert line(execution, "execution.failed", "error_type")[1] == "execution.failed"
     task = cli("task", TASKS[0])
-    assert line(task, "success") == ["success", "75%"]
+    assert line(task, "75%") == ["success", "75%"]
     assert line(task, "last execution")[1].startswith(f"{RUNS[0]}, success, ")
     assert line(task, "task.created")[1] == "task.created"
     user = cli("user", CARL)
-    assert line(user, "state", "deactivated") == ["state", "deactivated"]
+    assert any(each.split() == ["state", "deactivated"] for each in user.out.splitlines())
     assert line(user, "commands pending") == ["commands pending", "0"]
     assert line(user, "user.deactivated")[2] == "state"
     missing = cli("task", TASKS[0].replace("0", "9"))

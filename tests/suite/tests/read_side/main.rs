@@ -3,3 +3,4 @@
 mod answers;
 mod details;
 mod paging;
+mod series;

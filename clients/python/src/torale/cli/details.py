@@ -28,7 +28,7 @@ def _history(entries: Sequence[HistoryEntry], at: datetime) -> RenderableType:
         )
         for entry in entries
     ]
-    return table(["Said", "Event", "Decides", "Source", "Event id"], rows)
+    return table(["At", "Event", "Decides", "Source", "Event id"], rows)
 
 
 def execution(answer: ExecutionDetail) -> RenderableType:
