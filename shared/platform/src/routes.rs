@@ -2,14 +2,18 @@
 //! local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
 
 /// Method and path of each route. Parameters are in braces.
-pub const ROUTES: [(&str, &str); 13] = [
+pub const ROUTES: [(&str, &str); 17] = [
     ("GET", "/admin/stats"),
+    ("GET", "/admin/stats/series"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
+    ("GET", "/admin/executions/{id}"),
+    ("GET", "/admin/tasks/{id}"),
     ("GET", "/admin/temporal/workflows"),
     ("GET", "/admin/temporal/schedules"),
     ("GET", "/admin/errors"),
     ("GET", "/admin/users"),
+    ("GET", "/admin/users/{id}"),
     ("POST", "/admin/users/deactivate"),
     ("PATCH", "/admin/users/{id}/deactivate"),
     ("PATCH", "/admin/users/{id}/reactivate"),

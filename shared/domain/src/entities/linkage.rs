@@ -28,6 +28,15 @@ pub fn derived(clerk: &ClerkUserId) -> UserId {
     UserId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("clerk:{}", clerk.as_str()).as_bytes()))
 }
 
+/// The event that holds a register of a user, by the user's own events and by what its identities say. The user's own
+/// `user.created` alone says what it was created as.
+pub fn winner<'a>(own: &'a State, linked: &'a State, register: Register) -> Option<&'a Event> {
+    match own.winner(Register::Created).filter(|_| register == Register::Created) {
+        Some(created) => Some(created),
+        None => own.winner(register).max(linked.winner(register)),
+    }
+}
+
 /// Whether an id may be [`derived`] from an identity's: it is a UUID of version 5. Its user's events may then concern other
 /// users, who belong to that identity.
 pub fn may_be_derived(user: UserId) -> bool {
