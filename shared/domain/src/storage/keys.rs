@@ -528,15 +528,6 @@ pub fn month_node(index: Index, lane: Lane, month: Month, tag: Option<&str>) -> 
     key(nodes_part(index, lane), (month_part(month), tag_part(tag)))
 }
 
-/// The node of a day: one slot an hour.
-pub fn day_node(index: Index, lane: Lane, day: Day) -> Key {
-    key(nodes_part(index, lane), day_part(day))
-}
-
-const fn day_part(day: Day) -> (Fixed<2>, Day) {
-    (fixed!("d#"), day)
-}
-
 const fn hour_part(hour: Hour) -> (Fixed<2>, Hour) {
     (fixed!("h#"), hour)
 }
@@ -548,11 +539,6 @@ const fn month_part(month: Month) -> (Fixed<2>, Month) {
 /// The least sort key of an hour's nodes.
 pub fn hour_sk(hour: Hour) -> String {
     sk(hour_part(hour))
-}
-
-/// The sort key of a day's node.
-pub fn day_sk(day: Day) -> String {
-    sk(day_part(day))
 }
 
 /// The least sort key of a month's nodes.

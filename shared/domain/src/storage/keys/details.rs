@@ -1,9 +1,12 @@
 //! Keys of what belongs to one task or one user: rows in the partition of that task or user, for the
-//! answers about one thing.
+//! answers about one thing; and the nodes of days, for series.
 
-use super::{Fixed, ID_IN_SK, Id, Key, ROW_TIME_DIGITS, fixed, following, key, pk, sk, time_part, user_pk};
+use super::{
+    Fixed, ID_IN_SK, Id, Index, Key, Lane, ROW_TIME_DIGITS, fixed, following, key, nodes_part, pk, sk,
+    time_part, user_pk,
+};
 use crate::values::ids::{ExecutionId, KeyId, TaskId, UserId};
-use crate::values::time::Timestamp;
+use crate::values::time::{Day, Timestamp};
 
 /// All items of a partition whose sort keys have one beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,20 @@ pub fn user_keys(user: UserId) -> KeyRange {
 
 fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
     KeyRange { pk, from: prefix.0.to_owned(), to: following(prefix.0) }
+}
+
+/// The node of a day: one slot an hour.
+pub fn day_node(index: Index, lane: Lane, day: Day) -> Key {
+    key(nodes_part(index, lane), day_part(day))
+}
+
+const fn day_part(day: Day) -> (Fixed<2>, Day) {
+    (fixed!("d#"), day)
+}
+
+/// The sort key of a day's node.
+pub fn day_sk(day: Day) -> String {
+    sk(day_part(day))
 }
 
 #[cfg(test)]
