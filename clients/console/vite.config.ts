@@ -1,4 +1,5 @@
 import { defineConfig } from "vite";
+import { notices } from "./tools/notices.mjs";
 
 /** The page is served at `/admin`, its assets below `/admin/console/`, so relative to the page they are in `admin/console/`. */
 const ASSETS = "admin/console";
@@ -6,6 +7,7 @@ const ASSETS = "admin/console";
 export default defineConfig({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  plugins: [notices(`${ASSETS}/notices.txt`)],
   build: {
     target: "es2023",
     assetsDir: ASSETS,

@@ -7,16 +7,15 @@ export const count = (value: number): string => value.toLocaleString(LOCALE);
 
 /** A share of 0 to 1 as `3.2 %`. */
 export function percent(share: number): string {
-  const digits = share > 0 && share < 0.1 ? 1 : 0;
-  return `${(share * 100).toLocaleString(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits })} %`;
+  return `${(share * 100).toLocaleString(LOCALE, { maximumFractionDigits: share < 0.1 ? 1 : 0 })} %`;
 }
 
 /** A duration in milliseconds as `340 ms`, `4.2 s`, `3 min 20 s` or `2 h 5 min`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 59_950) {
-    const seconds = ms / 1000;
-    return `${seconds.toLocaleString(LOCALE, { maximumFractionDigits: seconds < 10 ? 1 : 0 })} s`;
+    const digits = ms < 9_950 ? 1 : 0;
+    return `${(ms / 1000).toLocaleString(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits })} s`;
   }
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return pair(Math.floor(seconds / 60), "min", seconds % 60, "s");

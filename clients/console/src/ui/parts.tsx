@@ -9,11 +9,19 @@ import { Icon, type IconName } from "./icons";
 /** What stands where there is no value. */
 export const None = () => <span class="faint">–</span>;
 
-/** A text of an event. In a cell it is cut to a few lines; in a detail it is shown whole. */
-export function Foreign({ text, whole = false }: { text: string | null; whole?: boolean }) {
+interface ForeignProps {
+  text: string | null;
+  /** All of it, with its line breaks, for a detail. */
+  whole?: boolean;
+  /** One line: for emails and names, which read badly when they are broken. */
+  line?: boolean;
+}
+
+/** A text of an event. In a cell it is cut to two lines, or to one. */
+export function Foreign({ text, whole = false, line = false }: ForeignProps) {
   if (text === null || text === "") return <None />;
   if (whole) return <bdi class="whole">{visible(text)}</bdi>;
-  return <bdi class="clamped">{visible(shortened(text, 240))}</bdi>;
+  return <bdi class={line ? "line" : "clamped"}>{visible(shortened(text, 240))}</bdi>;
 }
 
 /** A time in the viewer's zone, with UTC on hover. */

@@ -24,14 +24,14 @@ const columns = (names: Names): readonly Column<AuditRow>[] => [
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
   { label: "User", cell: (row) => <Person id={record(row)?.target} names={names} />, wide: true },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
-  { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} />, extra: true },
+  { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true },
 ];
 
 /** Somebody by email if it is known, else by the beginning of the id. */
 function Person({ id, names }: { id: string | null | undefined; names: Names }) {
   if (!id) return <None />;
   const name = names.get(id);
-  return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} />;
+  return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} line />;
 }
 
 /** The pseudo-action that shows all changes together. */

@@ -6,12 +6,12 @@ import { errorsLink } from "../links";
 import { href } from "../route";
 import { level, measures, rate, WORDS, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
-import { Foreign, LevelBadge, Share } from "../ui/parts";
+import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
 
 export function Overview() {
   const stats = useStats();
-  const errors = useList<ErrorsPage>("admin/errors", { hours: 24, limit: 1 });
+  const errors = useList<ErrorsPage>("admin/errors", { hours: 24, limit: 5 });
   const lastHour = useList<ErrorsPage>("admin/errors", { hours: 1, limit: 1 });
   const failedLastHour = useList<ExecutionsPage>("admin/executions", { status: "failed", hours: 1, limit: 1 });
   return (
@@ -134,6 +134,21 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
           </li>
         ))}
       </ul>
+      {errors && errors.errors.length > 0 && (
+        <div class="latest">
+          <h3>Newest</h3>
+          <ul>
+            {errors.errors.map((row) => (
+              <li key={row.execution_id}>
+                <a href={href("errors", { open: row.execution_id })}>
+                  <Time at={row.occurred_at} />
+                </a>
+                <Foreign text={row.error_message} />
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
     </section>
   );
 }

@@ -11,17 +11,23 @@ import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
-const COLUMNS: readonly Column<ScheduleRow>[] = [
-  { label: "Next run", cell: (row) => (row.is_paused ? <Status of="paused" /> : <Time at={row.next_run_time} />) },
+const columns = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
+  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
   { label: "Cron", cell: (row) => <CronText of={row} /> },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} />, wide: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
   { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];
 
+/** Who searches for a time in UTC sees it. */
+function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
+  if (of.is_paused) return <Status of="paused" />;
+  return inUtc ? <BothTimes at={of.next_run_time} /> : <Time at={of.next_run_time} />;
+}
+
 const CronText = ({ of }: { of: ScheduleRow }) => (
   <code>
-    <Foreign text={of.cron} />
+    <Foreign text={of.cron} line />
   </code>
 );
 
@@ -68,7 +74,7 @@ export function Schedules() {
               )}
               <Listing
                 caption="Schedules"
-                columns={COLUMNS}
+                columns={columns(at !== "")}
                 rows={searching ? rows.slice((page - 1) * limit, page * limit) : rows}
                 total={searching ? rows.length : data.total}
                 id={(row) => row.schedule_id}

@@ -13,7 +13,7 @@ import type { Column } from "../ui/table";
 const COLUMNS: readonly Column<TaskRow>[] = [
   { label: "Name", cell: (row) => <Foreign text={row.name ?? row.search_query ?? row.id} />, wide: true },
   { label: "State", cell: (row) => (row.state ? <Status of={row.state} /> : <None />) },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} />, wide: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true },
   { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true },

@@ -14,7 +14,7 @@ import { BulkDialog } from "../users/bulk-dialog";
 import { MOST_USERS } from "../users/changes";
 
 const COLUMNS: readonly Column<UserRow>[] = [
-  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} />, wide: true },
+  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} line />, wide: true },
   { label: "State", cell: (row) => <Status of={row.state} /> },
   { label: "Active tasks", cell: (row) => `${count(row.active_tasks_count)} of ${count(row.tasks_count)}`, numeric: true },
   { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true },

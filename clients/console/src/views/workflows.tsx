@@ -12,7 +12,7 @@ const COLUMNS: readonly Column<WorkflowRow>[] = [
   { label: "Started", cell: (row) => <Time at={row.start_time} /> },
   { label: "Status", cell: (row) => <Status of={row.status} /> },
   { label: "Workflow", cell: (row) => <Foreign text={row.workflow_id} />, wide: true },
-  { label: "Type", cell: (row) => <Foreign text={row.workflow_type} />, extra: true },
+  { label: "Type", cell: (row) => <Foreign text={row.workflow_type} line />, extra: true },
   { label: "Duration", cell: (row) => <Length of={row} />, numeric: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External> },
 ];
@@ -51,7 +51,7 @@ export function Workflows() {
 
 function WorkflowPanel({ row }: { row: WorkflowRow | undefined }) {
   return (
-    <Panel kind="Workflow run" title={row ? <Foreign text={row.workflow_type} /> : "Workflow run"}>
+    <Panel kind="Workflow run" title={row ? <Foreign text={row.workflow_type} line /> : "Workflow run"}>
       {row === undefined && <Notice tone="info" title="This run is not on this page of the list." />}
       {row && (
         <Facts>
