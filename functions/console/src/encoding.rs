@@ -40,7 +40,9 @@ impl Encoding {
 /// Whether a header such as `gzip;q=0.8, br` allows an encoding. Its own entry wins over `*`.
 fn is_accepted(accepted: &str, name: &str) -> bool {
     let entries = || accepted.split(',').map(entry);
-    let weight = |wanted: &str| entries().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, allowed)| allowed);
+    let weight = |wanted: &str| {
+        entries().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, allowed)| allowed)
+    };
     weight(name).or_else(|| weight("*")).unwrap_or(false)
 }
 

@@ -29,15 +29,17 @@ const PAGE_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
 ];
 
 /// Answers a request for the page or a file: 200, 304, 404 or 405.
 pub fn answer(request: &Request) -> Response<Body> {
     let request_id = request::request_id(request);
-    let response = respond_to(request, &request_id).unwrap_or_else(|error| {
-        respond::error(&HttpError::from(&error), &request_id)
-    });
+    let response = respond_to(request, &request_id)
+        .unwrap_or_else(|error| respond::error(&HttpError::from(&error), &request_id));
     respond::log(request, "console", &response, &request_id);
     response
 }
@@ -64,7 +66,9 @@ fn found(request: &Request, asset: &Asset, request_id: &str) -> Response<Body> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    for (name, value) in [(header::ETAG, tag.as_str()), (HeaderName::from_static(respond::REQUEST_ID), request_id)] {
+    for (name, value) in
+        [(header::ETAG, tag.as_str()), (HeaderName::from_static(respond::REQUEST_ID), request_id)]
+    {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }

@@ -1,7 +1,7 @@
 //! What the console's function answers: its headers, its encodings, its refusals.
 
-use lambda_http::http::{HeaderMap, Method};
-use lambda_http::{Body, Request, Response};
+use lambda_http::http::{HeaderMap, Method, Request};
+use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 
 fn request(method: Method, path: &str, headers: &[(&str, &str)]) -> Response<Body> {

@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn summary_begins_with_the_address_of_the_console() {
         let ports = Ports { http_port: 9001, sqs_port: 4566, dynamodb_port: 8000 };
-        let routes = [Route::new("GET", "/admin", "console"), Route::new("HEAD", "/admin/console/{file}", "console")];
+        let routes =
+            [Route::new("GET", "/admin", "console"), Route::new("HEAD", "/admin/console/{file}", "console")];
         let text = text(&options(&["--stage", "prod"]), &ports, &routes, "sk_test", Path::new("key.pem"));
 
         assert!(text.starts_with("\nThe console is at http://127.0.0.1:9001/prod/admin\n"), "{text}");
