@@ -144,6 +144,9 @@ function SideFoot() {
         <Icon name="leave" />
         Sign out
       </button>
+      <a class="notices" href="./admin/console/notices.txt" target="_blank" rel="noopener">
+        Licences of what this page includes
+      </a>
     </div>
   );
 }

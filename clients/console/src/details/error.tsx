@@ -35,8 +35,10 @@ export function ErrorPanel({ id, row }: { id: string; row: ErrorRow | undefined 
           <Foreign text={row.search_query} whole />
         </Fact>
         <Fact name="Task">
-          <a href={taskLink(row.task_id)}>Open the task</a>{" "}
-          <a href={taskExecutionsLink(row.task_id)}>Its executions</a>
+          <span class="links">
+            <a href={taskLink(row.task_id)}>Open the task</a>
+            <a href={taskExecutionsLink(row.task_id)}>Its executions</a>
+          </span>
           <Id id={row.task_id} what="the task's id" />
         </Fact>
         <Fact name="Execution">

@@ -51,8 +51,10 @@ function ExecutionFacts({ execution, detail }: { execution: ExecutionRow; detail
           <Foreign text={execution.search_query} whole />
         </Fact>
         <Fact name="Task">
-          <a href={taskLink(execution.task_id)}>Open the task</a>{" "}
-          <a href={taskExecutionsLink(execution.task_id)}>Its executions</a>
+          <span class="links">
+            <a href={taskLink(execution.task_id)}>Open the task</a>
+            <a href={taskExecutionsLink(execution.task_id)}>Its executions</a>
+          </span>
           <Id id={execution.task_id} what="the task's id" />
         </Fact>
         <Fact name="Execution">

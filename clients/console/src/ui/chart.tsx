@@ -77,7 +77,7 @@ export function Chart({ label, bars, tick, span, link, onZoom, onZoomOut }: Prop
         {count(bars.reduce((sum, bar) => sum + bar.failed, 0))} failed.
       </figcaption>
       <div class="chart-axis" aria-hidden="true">
-        <span class="top">{count(most)}</span>
+        <span class="most">{count(most)}</span>
         <span class="zero">0</span>
         <span class="rate">{percent(mostRate)}</span>
       </div>
@@ -124,7 +124,7 @@ export function Chart({ label, bars, tick, span, link, onZoom, onZoomOut }: Prop
           )}
         </svg>
         <div class="chart-ticks" aria-hidden="true">
-          {bars.map((bar, at) => (at % every === 0 ? <span key={at} style={{ left: `${((at + 0.5) / bars.length) * 100}%` }}>{tick(bar)}</span> : null))}
+          {bars.map((bar, at) => (at % every === Math.floor(every / 2) ? <span key={at} style={{ left: `${((at + 0.5) / bars.length) * 100}%` }}>{tick(bar)}</span> : null))}
         </div>
         {bar && shown !== null && (
           <div class={`chart-tip ${shown > bars.length / 2 ? "left" : "right"}`} style={{ left: `${((shown + 0.5) / bars.length) * 100}%` }} aria-hidden="true">

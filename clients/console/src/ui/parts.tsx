@@ -40,7 +40,7 @@ export function BothTimes({ at }: { at: string | null | undefined }) {
   if (!at || Number.isNaN(Date.parse(at))) return <None />;
   return (
     <span>
-      <Time at={at} /> <span class="faint small">{utcTime(new Date(at))}</span>
+      <Time at={at} /> <span class="utc">{utcTime(new Date(at))}</span>
     </span>
   );
 }

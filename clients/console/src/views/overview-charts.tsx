@@ -1,10 +1,12 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { hasNoEndpoint, sentence } from "../api/errors";
 import { useSeries } from "../api/queries";
 import type { Bucket, Series } from "../api/types";
 import { bars, listBehind, merged, type Bar } from "../buckets";
-import { dayOf, hourOf, utcDayOf, zone } from "../format";
+import { dayOf, hourOf, percent, utcDayOf, zone } from "../format";
+import { ERROR_RATE_LIMIT } from "../thresholds";
 import { Chart } from "../ui/chart";
 
 interface Frame {
@@ -71,13 +73,22 @@ function ChartCard({ frame }: { frame: Frame }) {
       )}
       {!whole.data && !problem && <div class="chart-wait" role="status"><span class="hidden">Loading</span></div>}
       <p class="faint small legend">
-        <span class="key ok" aria-hidden="true" /> Success or running <span class="key bad" aria-hidden="true" /> Failed
-        <span class="key limit" aria-hidden="true" /> Alarm above 5 % failed
+        <Key of="ok">Success or running</Key>
+        <Key of="bad">Failed</Key>
+        <Key of="limit">Alarm above {percent(ERROR_RATE_LIMIT)} failed</Key>
         <span class="zone">{bucket === "day" ? "Days in UTC." : `Times in ${zone()}.`} {!range && "Drag, or press + on a bar, to zoom."}</span>
       </p>
     </section>
   );
 }
+
+/** An entry of the legend. */
+const Key = ({ of, children }: { of: "ok" | "bad" | "limit"; children: ComponentChildren }) => (
+  <span class="entry-of">
+    <span class={`key ${of}`} aria-hidden="true" />
+    <span>{children}</span>
+  </span>
+);
 
 const barsOf = (series: Series | undefined): Bar[] => (series ? bars(series.points, series.bucket) : []);
 

@@ -138,7 +138,7 @@ describe("lists", () => {
   const rows = () => page.locator("tbody tr");
 
   test("a page, a size and a jump are in the URL, and the back button undoes them", async () => {
-    const { total } = await api<ExecutionsPage>("admin/executions?hours=720&limit=1");
+    const total = (await api<ExecutionsPage>("admin/executions?hours=720&limit=1")).total.toLocaleString("en-GB");
     await page.getByText(`1–25 of ${total}`).waitFor();
     await page.getByRole("link", { name: "Next page" }).click();
     await page.getByText(`26–50 of ${total}`).waitFor();
