@@ -8,7 +8,7 @@ import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";
 import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
-import { isDone, steps } from "../users/progress";
+import { LONG_MS, steps } from "../users/progress";
 import { ProgressList } from "../users/progress-list";
 import { History } from "./history";
 import { Missing } from "./missing";
@@ -108,7 +108,7 @@ function Deactivation({ user }: { user: UserRow | UserDetail }) {
           </Fact>
         </Facts>
       )}
-      <ProgressList steps={all} waiting={!isDone(all)} />
+      <ProgressList steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
     </Section>
   );
 }

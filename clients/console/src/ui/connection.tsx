@@ -39,7 +39,8 @@ export function Freshness() {
   const { failingSince, waitUntil } = useStore(connection);
   const age = now - oldest;
   const state = failingSince !== null || waitUntil > now ? "bad" : oldest > 0 && age > OLD_MS ? "warn" : "good";
-  const words = oldest === 0 ? "No data yet" : age < 5000 ? "Up to date" : `Updated ${ago(age)}`;
+  const updated = age < 5000 ? "Up to date" : `Updated ${ago(age)}`;
+  const words = oldest === 0 ? "No data yet" : failingSince !== null && age < 5000 ? "No answer" : updated;
   return (
     <span class="freshness">
       <span class={`dot ${state} ${fetching ? "beating" : ""}`} aria-hidden="true" />

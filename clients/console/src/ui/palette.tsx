@@ -119,6 +119,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Go to" onClose={onClose}>
       <input
+        autofocus
         class="palette-input"
         role="combobox"
         aria-expanded="true"

@@ -53,7 +53,7 @@ export function BulkDialog({ users, onClose }: Props) {
           <span>
             Type <strong>{phrase}</strong> to confirm
           </span>
-          <input value={typed} onInput={(event) => setTyped(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
+          <input autofocus value={typed} onInput={(event) => setTyped(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
         </label>
         {change.error && (
           <Notice tone="bad" title={sentence(change.error)} urgent>

@@ -10,7 +10,7 @@ import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { useDeactivate, useReactivate } from "./changes";
-import { isDone, steps } from "./progress";
+import { isDone, LONG_MS, steps } from "./progress";
 import { ProgressList } from "./progress-list";
 
 interface Props {
@@ -20,8 +20,6 @@ interface Props {
 
 /** How often progress is read. */
 const PROGRESS_MS = 2_000;
-/** After so long, what waits gets advice. */
-const LONG_MS = 45_000;
 
 export function DeactivateDialog({ user, onClose }: Props) {
   const change = useDeactivate();
@@ -115,7 +113,7 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
       {children}
       <label class="field">
         <span>Type the user's {user.email ? "email" : "id"} to confirm</span>
-        <input value={typed} onInput={(event) => setTyped(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
+        <input autofocus value={typed} onInput={(event) => setTyped(event.currentTarget.value)} autocomplete="off" spellcheck={false} />
       </label>
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>

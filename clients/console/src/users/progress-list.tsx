@@ -9,8 +9,9 @@ export function ProgressList({ steps, waiting }: { steps: readonly Step[]; waiti
         {steps.map((step) => (
           <li key={step.name} class={step.done ? "done" : "pending"}>
             {step.done ? <Icon name="check" /> : <span class="spinner" aria-hidden="true" />}
-            <span>
-              <strong>{step.name}</strong> <span>{step.words}</span>
+            <span class="step-words">
+              <strong>{step.name}</strong>
+              <span>{step.words}</span>
               {!step.done && waiting && <span class="advice">{step.advice}</span>}
             </span>
           </li>

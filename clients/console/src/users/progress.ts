@@ -11,6 +11,9 @@ export interface Step {
   readonly advice: string;
 }
 
+/** After so long, what is not done gets advice. */
+export const LONG_MS = 45_000;
+
 /** What is known of the user: the list's row, or the whole detail. */
 export type Known = UserRow | UserDetail;
 

@@ -219,7 +219,7 @@ describe("the palette", () => {
     await browser.open("#/", { page });
     await settled(page);
     await page.keyboard.press("Control+k");
-    await box().fill("sched");
+    await page.keyboard.type("sched");
     expect(await page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
@@ -280,7 +280,8 @@ describe("changing users", () => {
     expect(await confirm.isDisabled()).toBe(true);
     await dialog.getByRole("textbox").fill("somebody@else.example");
     expect(await confirm.isDisabled()).toBe(true);
-    await dialog.getByRole("textbox").fill(chosen.email.toUpperCase());
+    await dialog.getByRole("textbox").fill("");
+    await page.keyboard.type(chosen.email.toUpperCase());
     await confirm.click();
     await dialog.getByText("Everything of this user is stopped.").waitFor({ timeout: 25_000 });
     await dialog.getByRole("button", { name: "Done" }).click();
