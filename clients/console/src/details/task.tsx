@@ -80,6 +80,7 @@ function LastExecutions({ task }: { task: TaskDetail }) {
   const rows = query.data?.executions ?? [];
   return (
     <Section title="Last executions">
+      {query.isPending && <p class="faint">Loading…</p>}
       {query.data && rows.length === 0 && <p class="faint">Nothing ran in the last 365 days.</p>}
       {rows.length > 0 && <Strip rows={rows} />}
       <ul class="rows">

@@ -53,7 +53,7 @@ function Actions({ user, onAsk }: { user: UserRow; onAsk: (what: "deactivate" | 
       <a class="button" href={href("tasks", { user_id: user.id })}>
         Tasks
       </a>
-      <a class="button" href={href("audit", { principal: user.id, hours: 720 })}>
+      <a class="button" href={href("audit", { principal: user.id, action: "all", hours: 720 })}>
         Their requests
       </a>
     </>

@@ -36,7 +36,7 @@ const MORE: readonly Choice[] = [
     icon: "audit",
     name: "Changes to users, last 7 days",
     about: "Who deactivated or reactivated whom",
-    link: href("audit", { action: "changes", hours: 168 }),
+    link: href("audit", { hours: 168 }),
   },
 ];
 

@@ -1,6 +1,6 @@
 /** A list: rows that open their detail, and pages. On a narrow screen each row is a card. */
-import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import type { ComponentChildren, VNode } from "preact";
+import { useRef, useState } from "preact/hooks";
 import { count } from "../format";
 import { Icon, type IconName } from "./icons";
 
@@ -36,6 +36,7 @@ interface Props<Row> {
 const OWN_CLICK = "a, button, input, label, select";
 
 export function Table<Row>({ caption, columns, rows, id, link, open, marked, busy, select }: Props<Row>) {
+  const kept = useKeptRows<Row>();
   return (
     <div class="table-frame" aria-busy={busy}>
       <table role="table" class={busy ? "busy" : ""} onKeyDown={move}>
@@ -55,38 +56,70 @@ export function Table<Row>({ caption, columns, rows, id, link, open, marked, bus
           </tr>
         </thead>
         <tbody role="rowgroup">
-          {rows.map((row) => (
-            <tr
-              role="row"
-              key={id(row)}
-              class={[id(row) === open && "open", marked && (marked(row) ? "marked" : "unmarked")].filter(Boolean).join(" ")}
-              onClick={(event) => {
-                const target = event.target as Element;
-                if (target.closest(OWN_CLICK) || getSelection()?.toString()) return;
-                event.currentTarget.querySelector<HTMLAnchorElement>("a.row-link")?.click();
-              }}
-            >
-              {select && (
-                <td role="cell" class="select">
-                  {select.cell(row)}
-                </td>
-              )}
-              {columns.map((column, place) => (
-                <td role="cell" key={column.label} class={classes(column)} data-label={column.label}>
-                  {place === 0 ? (
-                    <a class="row-link" href={link(row)} aria-current={id(row) === open ? "true" : undefined}>
-                      {column.cell(row)}
-                    </a>
-                  ) : (
-                    column.cell(row)
-                  )}
-                </td>
-              ))}
-            </tr>
-          ))}
+          {rows.map((row) => {
+            const drawn = { row, columns, link: link(row), isOpen: id(row) === open, mark: marked?.(row) };
+            return select ? <DrawnRow key={id(row)} {...drawn} select={select.cell(row)} /> : kept(id(row), drawn);
+          })}
         </tbody>
       </table>
     </div>
+  );
+}
+
+interface Drawn<Row> {
+  readonly row: Row;
+  readonly columns: readonly Column<Row>[];
+  readonly link: string;
+  readonly isOpen: boolean;
+  /** Whether it is pointed out; undefined if no row is. */
+  readonly mark: boolean | undefined;
+}
+
+/** Draws rows anew only if something about them has changed: a list has up to 100, and one opens. */
+function useKeptRows<Row>(): (id: string, drawn: Drawn<Row>) => VNode {
+  const kept = useRef(new Map<string, { drawn: Drawn<Row>; element: VNode }>());
+  // Only the rows that are drawn this time are kept for the next time.
+  const last = kept.current;
+  const current = new Map<string, { drawn: Drawn<Row>; element: VNode }>();
+  kept.current = current;
+  return (id, drawn) => {
+    const before = last.get(id);
+    const same = before && (Object.keys(drawn) as (keyof Drawn<Row>)[]).every((name) => Object.is(before.drawn[name], drawn[name]));
+    const element = same ? before.element : <DrawnRow key={id} {...drawn} />;
+    current.set(id, { drawn, element });
+    return element;
+  };
+}
+
+function DrawnRow<Row>({ row, columns, link, isOpen, mark, select }: Drawn<Row> & { select?: ComponentChildren }) {
+  const names = [isOpen && "open", mark === true && "marked", mark === false && "unmarked"];
+  return (
+    <tr
+      role="row"
+      class={names.filter(Boolean).join(" ")}
+      onClick={(event) => {
+        const target = event.target as Element;
+        if (target.closest(OWN_CLICK) || getSelection()?.toString()) return;
+        event.currentTarget.querySelector<HTMLAnchorElement>("a.row-link")?.click();
+      }}
+    >
+      {select !== undefined && (
+        <td role="cell" class="select">
+          {select}
+        </td>
+      )}
+      {columns.map((column, place) => (
+        <td role="cell" key={column.label} class={classes(column)} data-label={column.label}>
+          {place === 0 ? (
+            <a class="row-link" href={link} aria-current={isOpen ? "true" : undefined}>
+              {column.cell(row)}
+            </a>
+          ) : (
+            column.cell(row)
+          )}
+        </td>
+      ))}
+    </tr>
   );
 }
 

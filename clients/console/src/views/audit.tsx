@@ -34,8 +34,8 @@ function Person({ id, names }: { id: string | null | undefined; names: Names }) 
   return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} line />;
 }
 
-/** The pseudo-action that shows all changes together. */
-const ALL_CHANGES = "changes";
+/** The value that shows every action. Without one it is the changes: the console itself reads all the time. */
+const EVERYTHING = "all";
 /** Records of each kind of change that are read. */
 const CHANGES_READ = 100;
 
@@ -62,8 +62,9 @@ export function Audit() {
   const { params } = useRoute();
   const hours = integer(params, "hours", 24, 8760);
   const { page, limit } = paging(params);
-  const { principal, action } = params;
-  const changes = action === ALL_CHANGES;
+  const { principal } = params;
+  const changes = params["action"] === undefined;
+  const action = params["action"] === EVERYTHING ? undefined : params["action"];
   const list = useList<AuditPage>("admin/audit", { principal, action, hours, page, limit }, { enabled: !changes });
   const together = useChanges(params, hours, changes);
   const query = changes ? together : list;
@@ -95,7 +96,7 @@ export function Audit() {
               total={data.total}
               id={(row) => row.id}
               busy={query.isPlaceholderData}
-              empty={{ icon: "audit", title: `No such requests in the ${hoursInWords(hours)}` }}
+              empty={{ icon: "audit", title: `No such requests in the ${hoursInWords(hours)}`, hint: "A request appears about a minute after it was made." }}
             />
           </>
         )}
@@ -109,7 +110,7 @@ const AuditFilters = () => (
     <Choice
       name="action"
       label="Action"
-      options={[["", "All"], [ALL_CHANGES, "All changes to users"], ...Object.entries(ACTIONS)]}
+      options={[["", "All changes to users"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
     />
     <HoursChoice />
     <Entry name="principal" label="By" placeholder="Id of an administrator" check={idFault} wide />

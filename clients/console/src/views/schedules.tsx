@@ -11,13 +11,16 @@ import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
-const columns = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
+const columnsOf = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
   { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
   { label: "Cron", cell: (row) => <CronText of={row} /> },
   { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
   { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];
+
+const COLUMNS = columnsOf(false);
+const COLUMNS_IN_UTC = columnsOf(true);
 
 /** Who searches for a time in UTC sees it. */
 function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
@@ -74,7 +77,7 @@ export function Schedules() {
               )}
               <Listing
                 caption="Schedules"
-                columns={columns(at !== "")}
+                columns={at === "" ? COLUMNS : COLUMNS_IN_UTC}
                 rows={searching ? rows.slice((page - 1) * limit, page * limit) : rows}
                 total={searching ? rows.length : data.total}
                 id={(row) => row.schedule_id}

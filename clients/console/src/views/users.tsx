@@ -20,7 +20,7 @@ const COLUMNS: readonly Column<UserRow>[] = [
   { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true },
   { label: "Notified, 7 d", cell: (row) => count(row.notifications_7d), numeric: true, extra: true },
   { label: "Created", cell: (row) => <Time at={row.created_at} />, extra: true },
-  { label: "Last login", cell: (row) => <Time at={row.last_login} /> },
+  { label: "Last login", cell: (row) => <Time at={row.last_login} />, extra: true },
 ];
 
 type Selection = ReadonlyMap<string, UserRow>;

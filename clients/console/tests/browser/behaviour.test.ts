@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { ErrorsPage, UserRow, UsersPage } from "../../src/api/types";
-import { answer, errorRow, execution, EXECUTION, HOSTILE, TASK, task, user, USER } from "./answers";
+import { ADMIN, answer, errorRow, execution, EXECUTION, HOSTILE, TASK, task, user, USER } from "./answers";
 import { api, Browser, settled } from "./browser";
 
 let browser: Browser;
@@ -316,6 +316,37 @@ describe("changing users", () => {
     expect(await page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
     const { users } = await api<UsersPage>("admin/users?limit=100");
     expect(chosen.map(({ id }) => users.find((row) => row.id === id)?.state)).toEqual(["deactivated", "deactivated"]);
+  });
+
+  test("the audit trail tells who deactivated whom", async () => {
+    const row = {
+      id: "2026112809-9f86d081884c-0",
+      at: "2026-11-28T09:00:00.042Z",
+      principal: { user_id: ADMIN, clerk_user_id: "user_admin", key_id: "key_1", impersonator: null },
+      method: "api_key",
+      action: "users.deactivate",
+      target: USER,
+      parameters: {},
+      status: 200,
+      request_id: "Zm9vYmFyBAz=",
+      source: "203.0.113.7",
+      user_agent: "curl/8.5.0",
+      duration_ms: 42,
+    };
+    await page.route("**/admin/audit?*", (route) => {
+      const action = new URL(route.request().url()).searchParams.get("action");
+      const records = action === "users.deactivate" ? [row] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
+      return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
+    });
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await answer(page, `admin/users/${USER}`, user());
+    await browser.open("#/audit?hours=168", { page });
+    await page.getByText("boss@example.com").waitFor();
+    const cells = page.locator("tbody tr").first().getByRole("cell");
+    expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
+    await page.getByText("Someone has removed this record").waitFor();
+    await cells.first().click();
+    await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
   });
 
   test("a refusal of one user among several is told with its reason", async () => {
