@@ -1,7 +1,8 @@
 /**
  * Executions over time: bars that begin with their failed part, and below them the share of failures with
  * its threshold. Each bar is a link to the list behind it, so it has a name, a focus and a keyboard.
- * A range is zoomed into with the pointer, or with + and - around the bar that has the focus.
+ * The arrow keys go from bar to bar, and down to its failures. A range is zoomed into with the
+ * pointer, or with + and - around the bar that has the focus.
  */
 import { useRef, useState } from "preact/hooks";
 import type { Bar } from "../buckets";
@@ -58,6 +59,8 @@ export function Chart({ label, bars, tick, span, link, onZoom, onZoomOut }: Prop
     const moves: Record<string, () => void> = {
       ArrowLeft: () => focus(reached - 1),
       ArrowRight: () => focus(reached + 1),
+      ArrowDown: () => figure.current?.querySelectorAll<SVGAElement>("a.rate")[reached]?.focus(),
+      ArrowUp: () => focus(reached),
       Home: () => focus(0),
       End: () => focus(bars.length - 1),
       "+": () => onZoom?.(Math.max(0, reached - 2), Math.min(bars.length - 1, reached + 2)),

@@ -7,6 +7,7 @@ import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { errorsLink, userLink } from "../links";
 import { integer, useRoute } from "../route";
+import { shortened, visible } from "../text";
 import { Chip, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
 import { Listing, paging } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
@@ -38,7 +39,7 @@ export function Errors() {
         <Filters>
           <HoursChoice />
           <Entry name="task_id" label="Task" placeholder="Id of a task" check={idFault} wide />
-          <Chip name="error_type">Type: {error_type}</Chip>
+          <Chip name="error_type">Type: {visible(shortened(error_type ?? "", 120))}</Chip>
         </Filters>
       }
       detail={open && <ErrorPanel id={open} row={row} />}

@@ -4,6 +4,7 @@ import type { TaskRow, TasksPage } from "../api/types";
 import { TaskPanel } from "../details/task";
 import { count, duration, percent } from "../format";
 import { useRoute, type Params } from "../route";
+import { shortened, visible } from "../text";
 import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
 import { Listing, paging } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
@@ -57,7 +58,7 @@ export function Tasks() {
             ]}
           />
           <Entry name="user_id" label="User" placeholder="Id of a user" check={idFault} wide />
-          <Chip name="search_query">Query: {params["search_query"]}</Chip>
+          <Chip name="search_query">Query: {visible(shortened(params["search_query"] ?? "", 120))}</Chip>
         </Filters>
       }
       detail={open && <TaskPanel id={open} row={row} />}

@@ -284,6 +284,31 @@ describe("lists", () => {
     await other.getByText(/^Marked:/).waitFor();
     await other.getByRole("link", { name: "Unmark" }).click();
     await other.waitForURL((url) => !url.hash.includes("from="));
+
+    await other.goBack();
+    await other.goBack();
+    await settled(other);
+    await other.getByRole("group", { name: /by hour/ }).locator("a.bar").nth(21).focus();
+    await other.keyboard.press("ArrowDown");
+    await other.keyboard.press("Enter");
+    await other.waitForURL(/#\/executions\?status=failed.*from=/);
+    await other.close();
+  });
+
+  test("a chart is zoomed into finer bars and out again", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    const before = await chart.locator("a.bar").count();
+    await chart.locator("a.bar").nth(12).focus();
+    await other.keyboard.press("+");
+    await other.getByRole("button", { name: "Zoom out" }).waitFor();
+    await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
+    expect(await chart.locator("a.bar").count()).toBe(60);
+    await other.getByRole("button", { name: "Zoom out" }).click();
+    await other.waitForFunction((count) => document.querySelectorAll(".chart-card:first-child a.bar").length === count, before);
     await other.close();
   });
 
