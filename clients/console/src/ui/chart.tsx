@@ -36,43 +36,12 @@ export function roundUp(value: number): number {
   return Math.ceil(step * size);
 }
 
-export function Chart({ label, bars, tick, span, link, onZoom, onZoomOut }: Props) {
-  const [shown, setShown] = useState<number | null>(null);
-  const [drag, setDrag] = useState<[number, number] | null>(null);
-  const [reached, setReached] = useState(bars.length - 1);
-  const figure = useRef<SVGSVGElement>(null);
+export function Chart(props: Props) {
+  const { label, bars, tick, span, link } = props;
+  const { figure, shown, setShown, reached, reach, drag, dragging, handlers } = useBars(props);
   const most = roundUp(Math.max(0, ...bars.map((bar) => bar.count)));
   const mostRate = Math.min(1, Math.max(0.1, ...bars.map((bar) => rate(bar.failed, bar.count))));
   const step = WIDTH / Math.max(1, bars.length);
-  const place = (event: PointerEvent) => {
-    const box = figure.current?.getBoundingClientRect();
-    if (!box || box.width === 0) return 0;
-    return Math.max(0, Math.min(bars.length - 1, Math.floor(((event.clientX - box.left) / box.width) * bars.length)));
-  };
-  const focus = (target: number) => {
-    const next = Math.max(0, Math.min(bars.length - 1, target));
-    setReached(next);
-    setShown(next);
-    figure.current?.querySelectorAll<SVGAElement>("a.bar")[next]?.focus();
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const moves: Record<string, () => void> = {
-      ArrowLeft: () => focus(reached - 1),
-      ArrowRight: () => focus(reached + 1),
-      ArrowDown: () => figure.current?.querySelectorAll<SVGAElement>("a.rate")[reached]?.focus(),
-      ArrowUp: () => focus(reached),
-      Home: () => focus(0),
-      End: () => focus(bars.length - 1),
-      "+": () => onZoom?.(Math.max(0, reached - 2), Math.min(bars.length - 1, reached + 2)),
-      "-": () => onZoomOut?.(),
-    };
-    const move = moves[event.key];
-    if (move === undefined || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    move();
-  };
-  const every = Math.ceil(bars.length / 6);
-  const bar = shown === null ? undefined : bars[shown];
   return (
     <figure class="chart" onPointerLeave={() => setShown(null)}>
       <figcaption class="hidden">
@@ -85,62 +54,119 @@ export function Chart({ label, bars, tick, span, link, onZoom, onZoomOut }: Prop
         <span class="rate">{percent(mostRate)}</span>
       </div>
       <div class="chart-body">
-        <svg
-          ref={figure}
-          viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-          preserveAspectRatio="none"
-          role="group"
-          aria-label={label}
-          onKeyDown={onKeyDown}
-          onPointerDown={(event) => event.button === 0 && onZoom && setDrag([place(event), place(event)])}
-          onPointerMove={(event) => {
-            setShown(place(event));
-            if (drag) setDrag([drag[0], place(event)]);
-          }}
-          onPointerUp={() => {
-            if (drag && drag[0] !== drag[1]) onZoom?.(Math.min(...drag), Math.max(...drag));
-            setTimeout(() => setDrag(null));
-          }}
-        >
+        <svg ref={figure} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="group" aria-label={label} {...handlers}>
           <Lines mostRate={mostRate} />
           {bars.map((bar, at) => (
             <BarLink
               key={bar.start.getTime()}
               bar={bar}
               at={at}
-              step={step}
-              most={most}
-              mostRate={mostRate}
+              scale={{ step, most, mostRate }}
               name={`${span(bar)}: ${summary(bar)}`}
               link={link}
               reachable={at === Math.min(reached, bars.length - 1)}
               shown={at === shown}
-              onReach={() => {
-                setReached(at);
-                setShown(at);
-              }}
-              dragging={drag !== null && drag[0] !== drag[1]}
+              onReach={() => reach(at)}
+              dragging={dragging}
             />
           ))}
-          {drag && drag[0] !== drag[1] && (
+          {drag && dragging && (
             <rect class="range" x={Math.min(...drag) * step} y={0} width={(Math.abs(drag[0] - drag[1]) + 1) * step} height={HEIGHT} />
           )}
         </svg>
-        <div class="chart-ticks" aria-hidden="true">
-          {bars.map((bar, at) => (at % every === Math.floor(every / 2) ? <span key={at} style={{ left: `${((at + 0.5) / bars.length) * 100}%` }}>{tick(bar)}</span> : null))}
-        </div>
-        {bar && shown !== null && (
-          <div class={`chart-tip ${shown > bars.length / 2 ? "left" : "right"}`} style={{ left: `${((shown + 0.5) / bars.length) * 100}%` }} aria-hidden="true">
-            <strong>{span(bar)}</strong>
-            <span>{plural(bar.count, "execution")}</span>
-            <span>
-              {count(bar.failed)} failed ({percent(rate(bar.failed, bar.count))})
-            </span>
-            <span>{duration(bar.avgDurationMs)} on average</span>
-          </div>
-        )}
+        <Ticks bars={bars} tick={tick} />
+        {shown !== null && <Tip bars={bars} shown={shown} span={span} />}
       </div>
     </figure>
+  );
+}
+
+/** Which bar is shown, which one the keyboard is at, and the range that is being chosen. */
+function useBars({ bars, onZoom, onZoomOut }: Props) {
+  const [shown, setShown] = useState<number | null>(null);
+  const [drag, setDrag] = useState<readonly [number, number] | null>(null);
+  const [reached, setReached] = useState(bars.length - 1);
+  const figure = useRef<SVGSVGElement>(null);
+  const last = bars.length - 1;
+  const dragging = drag !== null && drag[0] !== drag[1];
+  const reach = (at: number) => {
+    setReached(at);
+    setShown(at);
+  };
+  const focus = (kind: "bar" | "rate", wanted: number) => {
+    const at = Math.max(0, Math.min(last, wanted));
+    reach(at);
+    figure.current?.querySelectorAll<SVGAElement>(`a.${kind}`)[at]?.focus();
+  };
+  const moves: Readonly<Record<string, () => void>> = {
+    ArrowLeft: () => focus("bar", reached - 1),
+    ArrowRight: () => focus("bar", reached + 1),
+    ArrowDown: () => focus("rate", reached),
+    ArrowUp: () => focus("bar", reached),
+    Home: () => focus("bar", 0),
+    End: () => focus("bar", last),
+    "+": () => onZoom?.(Math.max(0, reached - 2), Math.min(last, reached + 2)),
+    "-": () => onZoomOut?.(),
+  };
+  /** The bar below the pointer. */
+  const place = ({ clientX }: PointerEvent) => {
+    const box = figure.current?.getBoundingClientRect();
+    if (!box || box.width === 0) return 0;
+    return Math.max(0, Math.min(last, Math.floor(((clientX - box.left) / box.width) * bars.length)));
+  };
+  const handlers = {
+    onKeyDown: (event: KeyboardEvent) => {
+      const move = moves[event.key];
+      if (move === undefined || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      move();
+    },
+    onPointerDown: (event: PointerEvent) => {
+      if (event.button === 0 && onZoom) setDrag([place(event), place(event)]);
+    },
+    onPointerMove: (event: PointerEvent) => {
+      setShown(place(event));
+      if (drag) setDrag([drag[0], place(event)]);
+    },
+    onPointerUp: () => {
+      if (drag && dragging) onZoom?.(Math.min(...drag), Math.max(...drag));
+      // The click that follows still has to know that it was a drag.
+      setTimeout(() => setDrag(null));
+    },
+  };
+  return { figure, shown, setShown, reached, reach, drag, dragging, handlers };
+}
+
+/** Times below some of the bars. */
+function Ticks({ bars, tick }: Pick<Props, "bars" | "tick">) {
+  const every = Math.ceil(bars.length / 6);
+  return (
+    <div class="chart-ticks" aria-hidden="true">
+      {bars.map((bar, at) =>
+        at % every === Math.floor(every / 2) ? (
+          <span key={at} style={{ left: `${((at + 0.5) / bars.length) * 100}%` }}>
+            {tick(bar)}
+          </span>
+        ) : null,
+      )}
+    </div>
+  );
+}
+
+/** The figures of one bar. */
+function Tip({ bars, shown, span }: Pick<Props, "bars" | "span"> & { shown: number }) {
+  const bar = bars[shown];
+  if (bar === undefined) return null;
+  const side = shown > bars.length / 2 ? "left" : "right";
+  return (
+    <div class={`chart-tip ${side}`} style={{ left: `${((shown + 0.5) / bars.length) * 100}%` }} aria-hidden="true">
+      <strong>{span(bar)}</strong>
+      <span>{plural(bar.count, "execution")}</span>
+      <span>
+        {count(bar.failed)} failed ({percent(rate(bar.failed, bar.count))})
+      </span>
+      <span>{duration(bar.avgDurationMs)} on average</span>
+    </div>
   );
 }
 
@@ -163,9 +189,8 @@ function Lines({ mostRate }: { mostRate: number }) {
 interface BarProps {
   bar: Bar;
   at: number;
-  step: number;
-  most: number;
-  mostRate: number;
+  /** The width of a bar with its gap, and what the axes end at. */
+  scale: { step: number; most: number; mostRate: number };
   name: string;
   link: Props["link"];
   reachable: boolean;
@@ -174,7 +199,7 @@ interface BarProps {
   dragging: boolean;
 }
 
-function BarLink({ bar, at, step, most, mostRate, name, link, reachable, shown, onReach, dragging }: BarProps) {
+function BarLink({ bar, at, scale: { step, most, mostRate }, name, link, reachable, shown, onReach, dragging }: BarProps) {
   const x = at * step + step * 0.12;
   const width = step * 0.76;
   const total = (bar.count / most) * TOP.height;

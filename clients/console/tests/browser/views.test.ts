@@ -308,6 +308,15 @@ describe("lists", () => {
     await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
     expect(await chart.locator("a.bar").count()).toBe(60);
     await other.getByRole("button", { name: "Zoom out" }).click();
+    const box = await chart.boundingBox();
+    if (box === null) throw new Error("the chart has no place");
+    await other.mouse.move(box.x + box.width * 0.3, box.y + 60);
+    await other.mouse.down();
+    await other.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await other.mouse.up();
+    await other.getByRole("button", { name: "Zoom out" }).waitFor();
+    expect(new URL(other.url()).hash).toBe("#/");
+    await other.getByRole("button", { name: "Zoom out" }).click();
     await other.waitForFunction((count) => document.querySelectorAll(".chart-card:first-child a.bar").length === count, before);
     await other.close();
   });
