@@ -10,7 +10,7 @@ export const GROUPS = {
 export type Group = keyof typeof GROUPS;
 
 export interface Part {
-  /** The common value; null where no event has told it. */
+  /** The common value; null where no event gives one. */
   readonly value: string | null;
   readonly count: number;
   /** Of all rows, 0 to 1. */

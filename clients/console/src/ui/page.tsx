@@ -1,4 +1,4 @@
-/** The frame of a view: heading, filters, list, and the detail beside it. */
+/** The frame of a view: heading, filters, list, and the detail next to it. */
 import type { ComponentChildren } from "preact";
 import type { UseQueryResult } from "@tanstack/preact-query";
 import { useEffect, useId, useRef } from "preact/hooks";
@@ -91,7 +91,7 @@ interface PanelProps {
   children: ComponentChildren;
 }
 
-/** The detail beside the list. It takes the focus when it opens, and Escape closes it. */
+/** The detail next to the list. It takes the focus when it opens, and Escape closes it. */
 export function Panel({ kind, title, actions, children }: PanelProps) {
   const route = useRoute();
   const heading = useRef<HTMLHeadingElement>(null);

@@ -56,7 +56,7 @@ describe("signing in", () => {
     expect(await page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
   });
 
-  test("a user who is no administrator is told so", async () => {
+  test("a user who is no administrator is refused in words", async () => {
     await answer(page, "admin/stats", { detail: "Admin access required" }, 403);
     await browser.open("#/", { signedIn: false, page });
     await key().fill(inject("key"));
@@ -318,7 +318,7 @@ describe("changing users", () => {
     expect(chosen.map(({ id }) => users.find((row) => row.id === id)?.state)).toEqual(["deactivated", "deactivated"]);
   });
 
-  test("the audit trail tells who deactivated whom", async () => {
+  test("the audit trail shows who deactivated whom", async () => {
     const row = {
       id: "2026112809-9f86d081884c-0",
       at: "2026-11-28T09:00:00.042Z",
@@ -349,7 +349,7 @@ describe("changing users", () => {
     await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
   });
 
-  test("a refusal of one user among several is told with its reason", async () => {
+  test("a refusal of one user among several is shown with its reason", async () => {
     const [chosen] = await someone(1);
     await page.route("**/admin/users/deactivate", (route) =>
       route.fulfill({ json: { results: [{ user_id: chosen?.id, result: "refused", detail: "Administrators cannot deactivate themselves" }] } }),

@@ -49,7 +49,7 @@ export class Browser {
     const faults: string[] = [];
     context.on("weberror", (error) => faults.push(String(error.error())));
     context.on("console", (message) => {
-      // Answers that are no 2xx are told here, too; the tests look at those themselves.
+      // Answers that are no 2xx are reported here, too; the tests look at those themselves.
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(message.text());
     });
     context.on("request", (request) => {

@@ -177,7 +177,7 @@ describe("lists", () => {
     await other.close();
   });
 
-  test("a row opens its detail beside the list, and Escape closes it and gives the focus back", async () => {
+  test("a row opens its detail next to the list, and Escape closes it and gives the focus back", async () => {
     await page.goto(`${new URL(page.url()).origin}/admin#/executions?hours=720&limit=25`);
     await settled(page);
     await rows().nth(2).click();
@@ -257,7 +257,7 @@ describe("lists", () => {
     expect(new Set(found)).toEqual(new Set([time]));
   });
 
-  test("failures are told by user, most first", async () => {
+  test("failures are counted by user, most first", async () => {
     await page.goto(`${new URL(page.url()).origin}/admin#/errors?hours=720`);
     await settled(page);
     await page.getByLabel("By").selectOption({ label: "user" });
@@ -321,7 +321,7 @@ describe("lists", () => {
     await other.close();
   });
 
-  test("an API without tasks or figures over time is told so in words", async () => {
+  test("an API without tasks or figures over time is explained in words", async () => {
     const other = await blank(browser);
     await answer(other, "admin/tasks?*", { detail: "Not Found" }, 404);
     await answer(other, "admin/stats/series?*", { detail: "Not Found" }, 404);

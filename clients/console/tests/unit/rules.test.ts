@@ -51,7 +51,7 @@ test("the next try waits as long as the API asks for, else longer each time up t
   expect([0, 1, 2, 5, 50].map((failures) => delay(failures, new Unreachable()))).toEqual([1000, 2000, 4000, 30_000, 30_000]);
 });
 
-test("an unknown path is told from an unknown id", () => {
+test("an unknown path is distinguished from an unknown id", () => {
   expect(hasNoEndpoint(new ApiError(404, "Not Found"))).toBe(true);
   expect(hasNoEndpoint(new ApiError(404, "User not found"))).toBe(false);
 });
