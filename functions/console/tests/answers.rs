@@ -1,5 +1,7 @@
 //! What the console's function answers: its headers, its encodings, its refusals.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
+
 use lambda_http::http::{HeaderMap, Method, Request};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
