@@ -26,7 +26,7 @@ pub enum Register {
     Email,
     /// The role of a user or of an identity.
     Role,
-    /// A user's email as `user.updated` says: kept beside [`Register::Email`], because such an event may be one of an
+    /// A user's email as `user.updated` says: kept apart from [`Register::Email`], because such an event may be one of an
     /// identity (docs/contract/events.md, "Whose an identity is").
     UpdatedEmail,
     /// A user's role as `user.updated` says.

@@ -10,7 +10,7 @@ use crate::events::{Body, Event, types};
 use crate::values::ids::{ClerkUserId, UserId};
 use uuid::Uuid;
 
-/// What joins users and identities, kept beside their own states.
+/// What joins users and identities, kept next to their own states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Linkage {
     /// Of a user: what its linked identities say, merged.
@@ -67,7 +67,7 @@ impl Existence {
 
 /// An identity with all that decides whom it is linked to.
 #[derive(Debug)]
-pub struct Identity<'a> {
+pub struct KnownIdentity<'a> {
     /// Its id at the provider.
     pub clerk: &'a ClerkUserId,
     /// What its own events say.
@@ -76,7 +76,7 @@ pub struct Identity<'a> {
     pub users: u64,
 }
 
-impl Identity<'_> {
+impl KnownIdentity<'_> {
     /// The user that it says it is of, where that can be one.
     pub fn external(&self) -> Option<UserId> {
         external(self.state)

@@ -49,7 +49,7 @@ pub struct UsersPage {
 pub struct UserRow {
     /// The id of the user.
     pub id: UserId,
-    /// Their email; null while no event has told it.
+    /// Their email; null while no event has said it.
     pub email: Option<String>,
     /// The id of the user at the identity provider.
     pub clerk_user_id: String,

@@ -411,7 +411,7 @@ pub enum Owned {
     Task(TaskId),
     /// A live API key.
     Key(KeyId),
-    /// An unpaused schedule; the row's attributes tell which.
+    /// An unpaused schedule; the row's attributes name it.
     Schedule,
 }
 

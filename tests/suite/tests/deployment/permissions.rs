@@ -13,14 +13,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::deactivation::outbox::PAGE;
+use torale_domain::entities::linkage;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR};
 use torale_platform::consume::Consumer;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::Generations;
 use torale_replay::Replay;
 use torale_testkit::cloudwatch::FakeCloudWatch;
-use torale_testkit::events::{EventBuilder, IntoMessages, api_key, task};
+use torale_testkit::events::{EventBuilder, IntoMessages, api_key, identity, task, user};
 use torale_testkit::generator::Generator;
 use torale_testkit::request::{get, patch, post};
 use torale_testkit::rights::Rights;
@@ -31,6 +33,7 @@ use torale_tests::endpoints::{self, good_request};
 use uuid::Uuid;
 
 const USER: &str = "00000000-0000-0000-0000-0000000000b0";
+const OTHER: &str = "00000000-0000-0000-0000-0000000000b1";
 
 fn task_id(n: u128) -> String {
     Uuid::from_u128(0x7a50_0000 + n).to_string()
@@ -87,18 +90,23 @@ async fn reader_of_a_user_uses_exactly_its_permissions() {
 
 #[tokio::test]
 async fn changes_of_users_use_exactly_their_permissions() {
-    let (stack, queue) = (filled().await, FakeSqs::default().client());
+    let (scenario, queue) = (filled().await, FakeSqs::default().client());
+    let derived = linkage::derived(&ClerkUserId::parse("user_derived").unwrap()).to_string();
+    scenario.receives(identity("user_derived").created().at(NOW.plus(-DAY))).await;
+    let users = [USER, &derived];
 
-    for request in [
-        patch::<DeactivateUser>(USER),
-        patch::<ReactivateUser>(USER),
-        post::<DeactivateUsers>(&json!({ "user_ids": [USER] })),
+    for requests in [
+        users.map(patch::<DeactivateUser>),
+        users.map(patch::<ReactivateUser>),
+        users.map(|user| post::<DeactivateUsers>(&json!({ "user_ids": [user] }))),
     ] {
-        let rights = Rights::of(&request.endpoint.role);
-        let app = stack.app_over(stack.store_with(rights.interceptor()));
+        let rights = Rights::of(&requests[0].endpoint.role);
+        let app = scenario.app_over(scenario.store_with(rights.interceptor()));
 
-        assert_eq!(request.send_with(&app, &queue).await.status, 200);
-        request.send_with(&app, &queue).await;
+        for request in requests {
+            assert_eq!(request.send_with(&app, &queue).await.status, 200);
+            request.send_with(&app, &queue).await;
+        }
 
         rights.assert_fit(&[]);
     }
@@ -113,7 +121,9 @@ async fn consumer_uses_exactly_its_permissions() {
     let (stack, rights) = (filled().await, Rights::of("Consumer"));
     deactivate(&stack, &FakeSqs::default().client()).await;
     let consumer = Consumer::new(stack.store_with(rights.interceptor()), || NOW);
-    let bodies = messages(&("no event", task(&task_id(0)).paused(), task_created(1000)).into_messages());
+    let of_tasks = ("no event", task(&task_id(0)).paused(), task_created(1000)).into_messages();
+    let deleted = (user(OTHER).created().with("clerk_user_id", "user_x"), identity("user_x").deleted());
+    let bodies = messages(&[of_tasks, deleted.into_messages()].concat());
 
     assert_eq!(stack::consume(&consumer, &bodies).await.failed, Vec::<String>::new());
 
@@ -201,9 +211,7 @@ async fn rebuild_uses_exactly_its_permissions() {
 
 #[test]
 fn permissions_over_tables_are_tried_for_every_role() {
-    let jobs =
-        ["ClerkWebhook", "Consumer", "OutboxRelay", "AuditSeal", "Metrics", "Replay"].map(str::to_owned);
-    // The webhook is tried in `write_side/webhook.rs`.
+    let jobs = ["Consumer", "OutboxRelay", "AuditSeal", "Metrics", "Replay"].map(str::to_owned);
     let endpoints = endpoints::all().into_iter().map(|one| one.role);
     let tried: BTreeSet<String> = endpoints.chain(jobs).collect();
 
