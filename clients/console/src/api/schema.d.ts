@@ -55,6 +55,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/executions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One execution, and which event says so. */
+        get: operations["executions.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/openapi.json": {
         parameters: {
             query?: never;
@@ -98,6 +115,40 @@ export interface paths {
         };
         /** Statistics of the platform. */
         get: operations["stats.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/stats/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened in each minute, hour or day of the last hours. */
+        get: operations["stats.series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One task with its schedules, and which events say so. */
+        get: operations["tasks.read"];
         put?: never;
         post?: never;
         delete?: never;
@@ -174,6 +225,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user with their API keys and their deactivation, and which events say so. */
+        get: operations["users.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/users/{id}/deactivate": {
         parameters: {
             query?: never;
@@ -243,6 +311,27 @@ export interface components {
             /** @description The result for each id. */
             results: components["schemas"]["OneResult"][];
         };
+        /** @description One API key. */
+        ApiKeyRow: {
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /** @description The id of the key. */
+            key_id: string;
+            /** @description The beginning of the key's text, as it was sent. */
+            key_prefix: string;
+            /**
+             * Format: date-time
+             * @description When it last authenticated a request, to the minute; null if it never did.
+             */
+            last_used_at: string | null;
+            /** @description Its name; null if it has none. */
+            name: string | null;
+            /** @description Whether it was revoked. */
+            revoked: boolean;
+        };
         /** @description The answer. */
         AuditPage: {
             /** @description The number of rows on a page, as requested. */
@@ -284,7 +373,7 @@ export interface components {
             source: string | null;
             /** @description The status of the answer. */
             status: number;
-            /** @description The id of the target user, for requests about a single user. */
+            /** @description The id of the user, task or execution that the request is about, if it is about a single one. */
             target: string | null;
             /** @description The client's `User-Agent`, without words that look like a credential or an email address. */
             user_agent: string | null;
@@ -355,6 +444,57 @@ export interface components {
             /** @description Failed executions on all pages. */
             total: number;
         };
+        /** @description The answer. */
+        ExecutionDetail: {
+            /**
+             * Format: date-time
+             * @description When it ended; null while it runs.
+             */
+            completed_at: string | null;
+            /** @description Whether what is searched for was found; null unless it succeeded. */
+            condition_met: boolean | null;
+            /** @description How long it took, in milliseconds; null while it runs. */
+            duration_ms: number | null;
+            /** @description The first 2,000 characters of the error message; null unless it failed. */
+            error_message: string | null;
+            /** @description The type of the error; null unless it failed. */
+            error_type: string | null;
+            /** @description Which event says so. */
+            history: components["schemas"]["HistoryEntry"][];
+            /**
+             * Format: uuid
+             * @description The id of the execution.
+             */
+            id: string;
+            /** @description How often it had been retried; null unless it failed. */
+            retry_count: number | null;
+            /** @description The query of its task today; null while no event has stated it. */
+            search_query: string | null;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started_at: string;
+            /**
+             * @description Its status.
+             * @enum {string}
+             */
+            status: "success" | "failed" | "running";
+            /**
+             * Format: uuid
+             * @description The id of its task.
+             */
+            task_id: string;
+            /** @description The email of its user today; null while no event has stated it. */
+            user_email: string | null;
+            /**
+             * Format: uuid
+             * @description The id of the user it ran for.
+             */
+            user_id: string;
+            /** @description Whether it will be retried; null unless it failed. */
+            will_retry: boolean | null;
+        };
         /** @description One execution. */
         ExecutionRow: {
             /**
@@ -422,10 +562,44 @@ export interface components {
             /** @description What is wrong, for programs. */
             type: string;
         };
+        /** @description An event that decides fields of an answer. */
+        HistoryEntry: {
+            /** @description The fields of the answer that it decides, by name. */
+            fields: string[];
+            /** @description Its id, which its sender chose. */
+            id: string;
+            /** @description The system that sent it. */
+            source: string;
+            /**
+             * Format: date-time
+             * @description Its time, as its sender states it.
+             */
+            time: string;
+            /** @description The type of the event, in full. */
+            type: string;
+        };
         /** @description Why the parameters of a request are invalid. */
         InvalidParameters: {
             /** @description Every fault, one entry each. */
             detail: components["schemas"]["Fault"][];
+        };
+        /** @description The execution of a task that began last. */
+        LastExecution: {
+            /**
+             * Format: uuid
+             * @description The id of the execution.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started_at: string;
+            /**
+             * @description Its status.
+             * @enum {string}
+             */
+            status: "success" | "failed" | "running";
         };
         /** @description Notifications that were sent. */
         Notifications: {
@@ -545,6 +719,41 @@ export interface components {
             total: number;
         };
         /** @description The answer. */
+        SeriesPage: {
+            /**
+             * @description How long a point lasts, as requested.
+             * @enum {string}
+             */
+            bucket: "minute" | "hour" | "day";
+            /**
+             * @description What is counted, as requested.
+             * @enum {string}
+             */
+            metric: "executions" | "errors" | "notifications" | "new_users" | "last_logins" | "workflows";
+            /**
+             * @description Every bucket of the window, oldest first. The last one holds now, and counts everything later
+             *     too.
+             */
+            points: components["schemas"]["SeriesPoint"][];
+        };
+        /** @description One bucket. */
+        SeriesPoint: {
+            /**
+             * @description The mean duration of those that finished, in milliseconds, 0 if there are none; only for
+             *     executions.
+             */
+            avg_duration_ms?: number;
+            /** @description How many there are. */
+            count: number;
+            /** @description Those of them that failed; only for executions. */
+            failed?: number;
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            start: string;
+        };
+        /** @description The answer. */
         Stats: {
             /** @description Executions. */
             executions: components["schemas"]["Executions"];
@@ -557,6 +766,55 @@ export interface components {
             /** @description Users. */
             users: components["schemas"]["Users"];
         };
+        /** @description The answer. */
+        TaskDetail: {
+            /** @description The mean duration of its finished executions, in milliseconds; 0 if none finished. */
+            avg_duration_ms: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /** @description Which events say so. */
+            history: components["schemas"]["HistoryEntry"][];
+            /**
+             * Format: uuid
+             * @description The id of the task.
+             */
+            id: string;
+            /** @description The execution that began last; null if there is none. */
+            last_execution: components["schemas"]["LastExecution"] | null;
+            /** @description Its name; null while no event has stated one. */
+            name: string | null;
+            /**
+             * Format: date-time
+             * @description The earliest time at which Temporal fires one of its schedules; null if none is unpaused and
+             *     fires again.
+             */
+            next_run_time: string | null;
+            /** @description Its own schedule, as it was sent; null while no event has stated one. */
+            schedule: string | null;
+            /** @description Its schedules that are not deleted, paused ones too, newest first. */
+            schedules: components["schemas"]["ScheduleRow"][];
+            /** @description What it searches for. */
+            search_query: string;
+            /**
+             * @description Its state.
+             * @enum {string}
+             */
+            state: "active" | "paused" | "completed";
+            /** @description The share of successes among its finished executions, to two decimals; 0 if none finished. */
+            success_rate: number;
+            /** @description The number of its executions, of all time and in every status. */
+            total_executions: number;
+            /** @description The email of its user today; null while no event has stated it. */
+            user_email: string | null;
+            /**
+             * Format: uuid
+             * @description The id of its user.
+             */
+            user_id: string;
+        };
         /** @description Tasks that are not deleted. */
         Tasks: {
             /** @description Those that are active. */
@@ -565,6 +823,66 @@ export interface components {
             paused: number;
             /** @description All of them. */
             total: number;
+        };
+        /** @description The deactivation of a user. */
+        UserDeactivation: {
+            /**
+             * Format: date-time
+             * @description The time of the event that says so.
+             */
+            at: string;
+            /** @description Who deactivated the user; null if the event does not say. */
+            by: string | null;
+            /** @description The number of commands of the deactivation that are not on the queue yet. */
+            commands_pending: number;
+            /**
+             * @description The number of their tasks that were active at the last request for a deactivation; null if
+             *     there was none.
+             */
+            tasks_paused: number | null;
+        };
+        /** @description The answer. */
+        UserDetail: {
+            /** @description The number of their active tasks. */
+            active_tasks_count: number;
+            /** @description Their API keys, revoked ones too, newest first. */
+            api_keys: components["schemas"]["ApiKeyRow"][];
+            /** @description The id of the user at the identity provider. */
+            clerk_user_id: string;
+            /**
+             * Format: date-time
+             * @description When the user was created.
+             */
+            created_at: string;
+            /** @description Their deactivation; null while they are active. */
+            deactivation: components["schemas"]["UserDeactivation"] | null;
+            /** @description Their email; null while no event has said it. */
+            email: string | null;
+            /** @description The number of their executions in the last 24 hours, from the start of that hour. */
+            executions_24h: number;
+            /** @description Which events say so. */
+            history: components["schemas"]["HistoryEntry"][];
+            /**
+             * Format: uuid
+             * @description The id of the user.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When they logged in last; null before the first login.
+             */
+            last_login: string | null;
+            /** @description The number of notifications to them in the last 7 days, from the start of that hour. */
+            notifications_7d: number;
+            /** @description Their role; null if they have none. */
+            role: string | null;
+            /**
+             * @description Whether they may use the platform.
+             * @enum {string}
+             */
+            state: "active" | "deactivated";
+            /** @description The number of their tasks that are not deleted. */
+            tasks_count: number;
         };
         /** @description One user. */
         UserRow: {
@@ -577,8 +895,8 @@ export interface components {
              * @description When the user was created.
              */
             created_at: string;
-            /** @description Their email. */
-            email: string;
+            /** @description Their email; null while no event has said it. */
+            email: string | null;
             /** @description The number of their executions in the last 24 hours, from the start of that hour. */
             executions_24h: number;
             /**
@@ -882,6 +1200,8 @@ export interface operations {
             query?: {
                 /** @description Only executions with this status. */
                 status?: "success" | "failed" | "running";
+                /** @description Only executions of this task. */
+                task_id?: string;
                 /** @description How many hours the list reaches back, from the start of that minute. */
                 hours?: number;
                 /** @description Which page of the list, from 1. */
@@ -912,6 +1232,70 @@ export interface operations {
             };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidParameters"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    "executions.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecutionDetail"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Unprocessable Entity */
             422: {
                 headers: {
@@ -1035,6 +1419,123 @@ export interface operations {
             };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    "stats.series": {
+        parameters: {
+            query: {
+                /** @description What is counted. */
+                metric: "executions" | "errors" | "notifications" | "new_users" | "last_logins" | "workflows";
+                /** @description How long a point lasts. */
+                bucket: "minute" | "hour" | "day";
+                /** @description How many hours the series reaches back, from the start of that minute (`last_logins`: of that hour): at most 24 by `minute`, 744 by `hour`. */
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesPage"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidParameters"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    "tasks.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The task. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDetail"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            /** @description Not Found */
+            404: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidParameters"];
+                };
+            };
             429: components["responses"]["429"];
             500: components["responses"]["500"];
             503: components["responses"]["503"];
@@ -1233,6 +1734,70 @@ export interface operations {
             403: components["responses"]["403"];
             /** @description Payload Too Large */
             413: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidParameters"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    "users.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserDetail"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            /** @description Not Found */
+            404: {
                 headers: {
                     "cache-control": components["headers"]["cache-control"];
                     "x-content-type-options": components["headers"]["x-content-type-options"];

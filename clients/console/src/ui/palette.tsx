@@ -83,7 +83,7 @@ function useByEmail(text: string): { choices: Choice[]; searching: boolean } {
     icon: "users" as const,
     name: user.email || user.id,
     about: user.state === "active" ? "User" : "User, deactivated",
-    link: href("users", { q: user.email, open: user.id }),
+    link: href("users", { q: user.email ?? undefined, open: user.id }),
   }));
   return { choices, searching: users.isFetching };
 }
