@@ -4,9 +4,9 @@
 //! deactivates a user. A `user.deactivated` that the platform sent causes none (docs/contract/events.md, "Commands out").
 
 use crate::deactivation::commands::{CLERK, Cause};
-use crate::entities::fold::{Register, State};
+use crate::entities::fold::State;
 use crate::entities::readings::User;
-use crate::events::Event;
+use crate::events::{Body, Event};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
@@ -92,9 +92,7 @@ pub fn standing_cause(
     linked: &State,
 ) -> Option<Cause> {
     let patch = patch.filter(|patch| patch.is_in_effect(user));
-    let deleted = linked
-        .winner(Register::Deleted)
-        .filter(|event| !user.active && user.reactivated_at.is_none_or(|at| at < event.time));
+    let deleted = user.standing_deletion(linked);
     match (patch, deleted) {
         (Some(patch), Some(deleted)) if deleted.time > patch.at => Some(deletion_cause(id, deleted)),
         (Some(patch), _) => Some(patch.cause()),
@@ -102,7 +100,31 @@ pub fn standing_cause(
     }
 }
 
-/// That the commands of a deletion at the identity provider were asked for.
+/// What has deactivated a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeactivatedBy {
+    /// The id that its commands name as their cause.
+    pub cause: String,
+    /// The time of the event that says so.
+    pub at: Timestamp,
+    /// Who deactivated the user; `None` if the event does not say.
+    pub by: Option<String>,
+}
+
+/// What has deactivated a user; `None` while the user is active.
+pub fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
+    let event = user.state.filter(|_| !user.active)?;
+    let at = event.time;
+    Some(match Some(&event.body) {
+        Some(Body::UserDeactivated(data)) => {
+            let by = data.by.as_ref().map(|by| by.as_str().to_owned());
+            DeactivatedBy { cause: event.id.clone(), at, by }
+        }
+        _deleted_identity => DeactivatedBy { cause: deletion_cause(id, event).event, at, by: None },
+    })
+}
+
+/// That the commands of a deletion at the identity provider were requested.
 #[derive(Debug)]
 pub struct RequestedDeletion<'a> {
     user: UserId,

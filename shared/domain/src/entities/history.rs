@@ -2,7 +2,7 @@
 //! it says who set each fact, and when, without a look into the log.
 
 use crate::entities::fold::Register;
-use crate::events::Event;
+pub use crate::events::Event;
 use std::collections::BTreeMap;
 
 /// The events that hold some registers, the greatest first, each with the names of what it decides.

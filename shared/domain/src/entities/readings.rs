@@ -57,6 +57,13 @@ impl<'a> User<'a> {
         }
     }
 
+    /// The deletion of an identity that causes commands: the user is not active, and nothing later has reactivated the
+    /// user, whichever event holds the state. `linked` is what the user's identities say.
+    pub fn standing_deletion<'b>(&self, linked: &'b State) -> Option<&'b Event> {
+        let deleted = linked.winner(Register::Deleted).filter(|_| !self.active)?;
+        self.reactivated_at.is_none_or(|at| at <= deleted.time).then_some(deleted)
+    }
+
     /// Whether it is listed and counted.
     pub const fn exists(&self) -> bool {
         self.created_at.is_some()

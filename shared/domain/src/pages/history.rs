@@ -1,8 +1,7 @@
 //! History: which events say what an answer shows of an entity (docs/contract/http.md, "History").
 
 use crate::entities::fold::Register;
-use crate::entities::history;
-use crate::events::Event;
+use crate::entities::history::{self, Event};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -4,12 +4,11 @@
 use super::entities::read_entities_of;
 use super::history::{HistoryEntry, history};
 use super::users::{self, ActivityCuts, UserRow};
-use crate::deactivation::causes::{Deactivation, deletion_cause};
+use crate::deactivation::causes::{DeactivatedBy, Deactivation, deactivated_by};
 use crate::deactivation::outbox::{OutboxRows, StoredOutboxEntry};
 use crate::entities::fold::Register;
 use crate::entities::linkage;
 use crate::entities::readings::{ApiKey, User};
-use crate::events::Body;
 use crate::projections::entity::Entity;
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::Item;
@@ -209,27 +208,4 @@ async fn commands_of<R: Reader>(
         commands += entry.commands(&OutboxRows::new(found))?;
     }
     Ok(commands)
-}
-
-/// What has deactivated a user.
-struct DeactivatedBy {
-    /// The id that its commands name as their cause.
-    cause: String,
-    /// The time of the event that says so.
-    at: Timestamp,
-    /// Who deactivated the user; `None` if the event does not say.
-    by: Option<String>,
-}
-
-/// What has deactivated a user; `None` while the user is active.
-fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
-    let event = user.state.filter(|_| !user.active)?;
-    let at = event.time;
-    Some(match Some(&event.body) {
-        Some(Body::UserDeactivated(data)) => {
-            let by = data.by.as_ref().map(|by| by.as_str().to_owned());
-            DeactivatedBy { cause: event.id.clone(), at, by }
-        }
-        _deleted_identity => DeactivatedBy { cause: deletion_cause(id, event).event, at, by: None },
-    })
 }

@@ -8,7 +8,7 @@
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::entities::readings::User;
-use crate::events::{Body, Event, UnreadableEvent};
+use crate::events::{Event, UnreadableEvent};
 use crate::projections::diff::ProjectionDiff;
 use crate::projections::entity::{Entities, Entity, untouched};
 use crate::projections::plan::{FoundItems, PlanError};
@@ -112,6 +112,10 @@ impl LinkReads {
         let links = found.ranges.iter().flatten();
         let others = links.filter(|row| row.key != own.key).map(|row| Ok((clerk_of(row)?, said(row)?)));
         let mut all = others.collect::<Result<Vec<_>, Corrupt>>()?;
+        let stored = found.ranges.iter().flatten().map(|row| Ok((clerk_of(row)?, said(row)?)));
+        let stored = join(&stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
+        // Items and rows are read in parallel: they may be of different moments.
+        let torn = stored.links != user.linkage.links;
         if is_linked {
             all.push((self.clerk.clone(), says));
         }
@@ -136,7 +140,7 @@ impl LinkReads {
         if !diff.changes(&user_key) {
             checks.push(untouched(&user_key, &user)?);
         }
-        Ok(LinkDiff { diff, checks, deactivated_by })
+        Ok(LinkDiff { diff, checks, deactivated_by, torn })
     }
 }
 
@@ -178,11 +182,10 @@ pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage
     Ok(joined)
 }
 
-/// The deletion of an identity that holds the state of a user, who is deactivated by it.
+/// The deletion of an identity that causes commands for a user.
 fn deletion(own: &State, linked: &State) -> Option<Event> {
     let user = User::of(own, linked);
-    let deleted = user.state.filter(|event| matches!(event.body, Body::IdentityDeleted(_)));
-    deleted.filter(|_| user.exists()).cloned()
+    user.standing_deletion(linked).filter(|_| user.exists()).cloned()
 }
 
 /// Step 2: read the counters from which something is taken.
@@ -190,9 +193,12 @@ fn deletion(own: &State, linked: &State) -> Option<Event> {
 pub struct LinkDiff {
     diff: ProjectionDiff,
     checks: Vec<Write>,
-    /// The deletion of an identity that holds the user's state: its commands are due in the same transaction, unless an
-    /// earlier one has seen to them.
+    /// The deletion of an identity whose commands are due in the same transaction, unless an earlier one has requested
+    /// them.
     pub deactivated_by: Option<Event>,
+    /// Whether the user's item and the rows of its links were read at different moments. Then another attempt must read
+    /// them again.
+    pub torn: bool,
 }
 
 impl LinkDiff {

@@ -43,8 +43,10 @@ pub(crate) fn entry(tasks: i128, hash: &str) -> Option<RankingEntry> {
 /// from that number.
 pub(crate) fn write(key: Key, query: String, totals: &QueryTotals, stored: Option<&Item>) -> Write {
     let stored_amount = |name: &str| stored.map_or(0, |item| item.number(name));
-    let unchanged = match stored {
-        Some(_) => Condition::Equals("tasks".to_owned(), Value::Number(stored_amount("tasks"))),
+    let unchanged = match stored.map(|_| stored_amount("tasks")) {
+        // Zeros are not stored. An item without tasks is one whose counts are damaged.
+        Some(0) => Condition::Absent("tasks".to_owned()),
+        Some(tasks) => Condition::Equals("tasks".to_owned(), Value::Number(tasks)),
         None => Condition::Absent(keys::PK.to_owned()),
     };
     if totals.tasks != 0 && stored_amount("tasks") + totals.tasks == 0 {

@@ -390,20 +390,6 @@ pub fn unpaused_schedule(user: UserId, id: &ScheduleId) -> Key {
     key(owned_part(user), (fixed!("s#"), Id::<ID_IN_SK>(id.as_str())))
 }
 
-/// The row of a schedule of a task that is not deleted, paused or not.
-pub fn task_schedule(task: TaskId, id: &ScheduleId) -> Key {
-    key(task_schedules_part(task), Id::<MAX_ID>(id.as_str()))
-}
-
-/// The partition of a task's schedules.
-pub fn task_schedules(task: TaskId) -> String {
-    pk(task_schedules_part(task))
-}
-
-const fn task_schedules_part(task: TaskId) -> (Fixed<2>, TaskId) {
-    (fixed!("v#"), task)
-}
-
 /// The resource that a row of [`owned`] stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owned {

@@ -25,6 +25,9 @@ use torale_domain::values::time::Timestamp;
 
 /// Users and identities whose links are brought up to date at once.
 const PARALLEL: usize = 8;
+/// How often a user and their links are read again if they are of different moments. If they still are, a row is lost or
+/// damaged, and is written anew.
+const TORN_READS: u32 = 8;
 
 /// Brings links of one generation up to date.
 #[derive(Debug, Clone, Copy)]
@@ -129,18 +132,21 @@ impl LinkWriter<'_> {
     async fn link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
         let mut retries = Retries::until(self.deadline);
         loop {
-            match self.try_to_link(user, clerk).await {
+            match self.try_to_link(user, clerk, retries.attempt()).await {
                 Err(LinkError::Race) if retries.pause().await => {}
                 finished => return finished,
             }
         }
     }
 
-    async fn try_to_link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
+    async fn try_to_link(&self, user: UserId, clerk: &ClerkUserId, attempt: u32) -> Result<(), LinkError> {
         let reader = self.reader();
         let link = LinkReads::new(user, clerk.clone());
         let found = reader.read(link.reads()).await?;
         let diff = link.diff(&found, self.generation.lanes).map_err(unplannable)?;
+        if diff.torn && attempt <= TORN_READS {
+            return Err(LinkError::Race);
+        }
         let requests = match (self.commands, &diff.deactivated_by) {
             (Some(pointer), Some(deleted)) => self.requests(pointer, user, clerk, deleted).await?,
             _no_commands => Vec::new(),

@@ -232,7 +232,7 @@ async fn answer(of: &TestedEndpoint, scenario: &Scenario, payload: &Value) -> Ap
 
 #[tokio::test]
 async fn invocation_with_anything_is_answered_in_the_contracts_form() {
-    let scenario = scenario().await;
+    let scenario = given(endpoints::subject(BOB)).start().await;
 
     for of in endpoints::all() {
         for payload in odd_payloads(&good_request(&of, BOB).payload()) {

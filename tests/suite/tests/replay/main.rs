@@ -77,8 +77,14 @@ async fn assert_same(stack: &Stack, one: &str, two: &str) {
 
 /// A store that has received messages of every kind, some of them no events, out of order and twice.
 async fn filled(seed: u64, count: usize) -> (Stack, Vec<String>) {
+    filled_where(seed, count, |_message| true).await
+}
+
+/// The same, of the messages that fulfil a condition.
+async fn filled_where(seed: u64, count: usize, holds: impl Fn(&String) -> bool) -> (Stack, Vec<String>) {
     let mut generator = Generator::new(seed);
     let messages = [events::admin(), generator.messages(count)].concat();
+    let messages: Vec<String> = messages.into_iter().filter(holds).collect();
     let stack = Stack::start().await;
     for batch in generator.deliveries(&messages) {
         stack.consume(&batch).await;

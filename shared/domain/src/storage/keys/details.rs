@@ -2,10 +2,10 @@
 //! answers about one thing; and the nodes of days, for series.
 
 use super::{
-    Fixed, ID_IN_SK, Id, Index, Key, Lane, ROW_TIME_DIGITS, fixed, following, key, nodes_part, pk, sk,
-    time_part, user_pk,
+    Fixed, ID_IN_SK, Id, Index, Key, Lane, MAX_ID, ROW_TIME_DIGITS, fixed, following, key, nodes_part, pk,
+    sk, time_part, user_pk,
 };
-use crate::values::ids::{ExecutionId, KeyId, TaskId, UserId};
+use crate::values::ids::{ExecutionId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Timestamp};
 
 /// All items of a partition whose sort keys have one beginning.
@@ -24,6 +24,20 @@ const KEYS: Fixed<2> = fixed!("a#");
 
 const fn task_pk(task: TaskId) -> (Fixed<2>, TaskId) {
     (fixed!("t#"), task)
+}
+
+/// The row of a schedule of a task that is not deleted, paused or not.
+pub fn task_schedule(task: TaskId, id: &ScheduleId) -> Key {
+    key(task_schedules_part(task), Id::<MAX_ID>(id.as_str()))
+}
+
+/// The partition of a task's schedules.
+pub fn task_schedules(task: TaskId) -> String {
+    pk(task_schedules_part(task))
+}
+
+const fn task_schedules_part(task: TaskId) -> (Fixed<2>, TaskId) {
+    (fixed!("v#"), task)
 }
 
 /// The row of an execution of a task, ordered by its start, then its id.
