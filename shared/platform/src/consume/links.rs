@@ -19,7 +19,7 @@ use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::keys::CONTROL_TABLE;
 use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
 use torale_domain::storage::read::{ReadPlan, Reader};
-use torale_domain::storage::write::{Write, insert};
+use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
 use torale_domain::values::time::Timestamp;
 
@@ -192,7 +192,9 @@ impl LinkWriter<'_> {
             action: OutboxAction::StopUser { user_id: user, clerk_user_id: clerk.clone() },
         };
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
-        Ok(vec![insert(entry), requested.note(noted.as_ref()), pointer.unchanged()])
+        // An entry of the same deletion may still wait: it is begun again, and its commands have the same ids.
+        let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
+        Ok(vec![entry, requested.note(noted.as_ref()), pointer.unchanged()])
     }
 }
 
