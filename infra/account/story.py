@@ -1,0 +1,186 @@
+"""What an administrator and the platform do with a new installation, with every answer asserted."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import platform_side as platform
+from account import Account, expect, until
+from platform_side import ADMIN, ADMIN_KEY, LATE_TASK, MANY_TASKS, NOBODY, OTHER_USER, TASKS, USER, USER_KEY, Clerk, Commands
+from stack import ROOT
+
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "events/openapi.json").read_text())
+SUCCESS, BAD, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, INVALID = 200, 400, 401, 403, 404, 405, 409, 422
+# What the history comes to.
+STATS = {
+    "users": {"total": 3, "new_7d": 3, "active_30d": 1},
+    "tasks": {"total": 102, "active": 101, "paused": 1},
+    "executions": {"total_24h": 3, "success_24h": 1, "failed_24h": 1, "avg_duration_ms": 5000},
+    "notifications": {"sent_24h": 1, "sent_7d": 1},
+    "popular_queries": [
+        {"query": platform.QUERY, "count": 101},
+        {"query": platform.OTHER_QUERY, "count": 1},
+    ],
+}
+TOTALS = {
+    "/admin/queries": 2,
+    "/admin/executions": 3,
+    "/admin/executions?status=running": 1,
+    "/admin/executions?status=success": 1,
+    "/admin/executions?status=failed": 1,
+    "/admin/errors": 1,
+    "/admin/users": 3,
+    "/admin/temporal/workflows": 1,
+    "/admin/temporal/schedules": 1,
+}
+
+
+def paths(method: str) -> list[str]:
+    """The paths of the committed OpenAPI document that take a method."""
+    return [path for path, methods in DOCUMENT["paths"].items() if method in methods]
+
+
+def answer(account: Account, path: str, key: str = ADMIN_KEY) -> Any:
+    """The answer to a GET that must succeed, after its schema was checked."""
+    status, body = account.request("GET", path, key)
+    expect(status == SUCCESS, f"GET {path}: {status} {body}")
+    content = DOCUMENT["paths"][path.split("?")[0]]["get"]["responses"]["200"]["content"]["application/json"]
+    jsonschema.validate(body, {**content["schema"], "components": DOCUMENT["components"]})
+    return body
+
+
+def equal(what: str, found: object, should: object) -> None:
+    """Both must be the same."""
+    expect(found == should, f"{what}: {found!r}, not {should!r}")
+
+
+def refused(account: Account, method: str, path: str, status: int, key: str = "", body: Any = None) -> None:
+    """A request must be answered with a status and a detail."""
+    found, text = account.request(method, path, key, body)
+    expect(found == status and isinstance(text, dict) and text.get("detail"), f"{method} {path}: {found} {text}, not {status}")
+
+
+def events_in(account: Account) -> None:
+    """The history goes in through the queue, and comes out in the statistics."""
+    platform.send(account, platform.history())
+
+    until("all events are taken", lambda: platform.is_empty(account))
+    equal("the statistics", answer(account, "/admin/stats"), STATS)
+    quarantined = account.client("dynamodb").scan(TableName="torale-quarantine")["Items"]
+    equal("bodies in quarantine", [item["body"].get("S") for item in quarantined], ["this is no event"])
+
+
+def every_get(account: Account) -> dict[str, Any]:
+    """Every GET of the OpenAPI document, allowed and refused; gives the lists that a rebuild must not change."""
+    for path in paths("get"):
+        answer(account, path, "" if path.endswith("openapi.json") else ADMIN_KEY)
+        if not path.endswith("openapi.json"):
+            refused(account, "GET", path, UNAUTHORIZED)
+            refused(account, "GET", path, UNAUTHORIZED, "sk_unknown_0123456789")
+            refused(account, "GET", path, FORBIDDEN, USER_KEY)
+            if DOCUMENT["paths"][path]["get"]["parameters"]:
+                refused(account, "GET", f"{path}?page=0", INVALID, ADMIN_KEY)
+    equal("the OpenAPI document", account.request("GET", "/admin/openapi.json")[1], DOCUMENT)
+    refused(account, "GET", "/admin/nothing", NOT_FOUND)
+    refused(account, "DELETE", "/admin/stats", NOT_ALLOWED)
+    found = {path: answer(account, path) for path in TOTALS}
+    equal("totals", {path: body["total"] for path, body in found.items()}, TOTALS)
+    failed = found["/admin/errors"]["errors"][0]
+    equal("the error", (failed["error_type"], failed["execution_id"], failed["user_email"]), ("TimeoutError", platform.FAILED, "user@example.com"))
+    equal("the running execution", found["/admin/executions?status=running"]["executions"][0]["id"], platform.RUNNING)
+    equal("the schedule", found["/admin/temporal/schedules"]["schedules"][0]["schedule_id"], platform.SCHEDULE)
+    equal("the workflow", found["/admin/temporal/workflows"]["workflows"][0]["status"], "COMPLETED")
+    equal("users", {user["id"] for user in found["/admin/users"]["users"]}, {ADMIN, USER, OTHER_USER})
+    return found
+
+
+def webhook(account: Account) -> None:
+    """A user of Clerk appears, a forged webhook changes nothing."""
+    forged, headers = platform.webhook(platform.user_created(), secret="whsec_" + "bm90LXRoZS1zZWNyZXQtbm90LXRoZS1zZWNyZXQ=")
+    equal("a forged webhook", account.request("POST", "/webhooks/clerk", body=forged, headers=headers)[0], BAD)
+    body, headers = platform.webhook(platform.user_created())
+    equal("a webhook", account.request("POST", "/webhooks/clerk", body=body, headers=headers), (SUCCESS, {"detail": "Accepted"}))
+
+    def found() -> Any:
+        return next((user for user in answer(account, "/admin/users")["users"] if user["email"] == platform.WEBHOOK_USER), None)
+
+    user = until("Clerk's user is listed", found)
+    equal("the login of a new user", user["last_login"], None)
+    body, headers = platform.webhook(platform.session_created())
+    equal("a login", account.request("POST", "/webhooks/clerk", body=body, headers=headers)[0], SUCCESS)
+    until("the login is listed", lambda: found()["last_login"])
+
+
+@contextlib.contextmanager
+def outage(account: Account, role: str) -> Iterator[None]:
+    """A role cannot send messages meanwhile."""
+    iam, denial = account.client("iam"), {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": "*"}
+    named = {"RoleName": account.physical(role), "PolicyName": "Outage"}
+    iam.put_role_policy(**named, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(**named)
+
+
+def deactivation(account: Account, clerk: Clerk, commands: Commands) -> None:
+    """A user is deactivated, with all consequences, and comes back."""
+    path = f"/admin/users/{USER}/deactivate"
+    refused(account, "PATCH", path, UNAUTHORIZED)
+    refused(account, "PATCH", path, FORBIDDEN, USER_KEY)
+    refused(account, "PATCH", f"/admin/users/{ADMIN}/deactivate", CONFLICT, ADMIN_KEY)
+    refused(account, "PATCH", f"/admin/users/{NOBODY}/deactivate", NOT_FOUND, ADMIN_KEY)
+    expected = {"message": "User deactivated successfully", "tasks_paused": MANY_TASKS, "user_id": USER}
+    # The endpoint sends everything itself, in pages; again it sends nothing.
+    with outage(account, "OutboxRelayRole"):
+        for _ in range(2):
+            equal("the deactivation", account.request("PATCH", path, ADMIN_KEY), (SUCCESS, expected))
+    _carried_out(account, commands)
+    until("Clerk is asked for the ban", lambda: clerk.banned == ["user_b"])
+    refused(account, "GET", "/admin/stats", UNAUTHORIZED, USER_KEY)
+
+
+def _carried_out(account: Account, commands: Commands) -> None:
+    pauses = {("task.pause", task) for task in TASKS}
+    until("all pauses are forwarded", lambda: commands.receive() == pauses)
+    commands.received.clear()
+    equal("the user's state", _state(account, USER), "deactivated")
+    until("the outbox is empty", lambda: _outbox(account) == 0)
+
+
+def reactivation(account: Account) -> None:
+    """A deactivated user comes back, once the executor has confirmed that the key is revoked."""
+    path = f"/admin/users/{USER}/reactivate"
+    expected = (SUCCESS, {"message": "User reactivated successfully", "user_id": USER})
+    until("the user may come back", lambda: account.request("PATCH", path, ADMIN_KEY) == expected)
+    equal("the user's state", _state(account, USER), "active")
+
+
+def _state(account: Account, user: str) -> Any:
+    return next(each["state"] for each in answer(account, "/admin/users")["users"] if each["id"] == user)
+
+
+def several(account: Account, commands: Commands, without: str) -> None:
+    """Several deactivations at once, while a role cannot send: the endpoint or the relay, which the stream starts."""
+    with outage(account, without):
+        asked = {"user_ids": [USER, NOBODY, ADMIN]}
+        status, body = account.request("POST", "/admin/users/deactivate", ADMIN_KEY, asked)
+        equal("several deactivations", status, SUCCESS)
+        results = {each["user_id"]: (each["result"], each.get("tasks_paused")) for each in body["results"]}
+        deactivated = ("deactivated", MANY_TASKS)
+        equal("their results", results, {USER: deactivated, NOBODY: ("not_found", None), ADMIN: ("refused", None)})
+        _carried_out(account, commands)
+
+
+def _outbox(account: Account) -> int:
+    asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "outbox"}}}
+    return int(account.client("dynamodb").query(TableName="torale-control", ConsistentRead=True, **asked)["Count"])
+
+
+def late_rule(account: Account, commands: Commands) -> None:
+    """A task that appears after its user's deactivation is paused as well."""
+    created = platform.event("task.created", task_id=LATE_TASK, user_id=USER, search_query=platform.QUERY)
+    platform.send(account, [created])
+    until("the late task is paused", lambda: ("task.pause", LATE_TASK) in commands.receive())
