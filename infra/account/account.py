@@ -4,16 +4,21 @@ import functools
 import http.client
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
-import emulator
-import record
 from botocore.config import Config
 
+import emulator
+import record
+
+ROOT = Path(__file__).parent.parent.parent
+# The modules of infra/lint are used here as well: those that are imported after this one.
+sys.path.append(str(ROOT / "infra/lint"))
 STACK = "torale-admin"
 SECONDS = 30
 CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=SECONDS, read_timeout=SECONDS, parameter_validation=True)
@@ -70,7 +75,9 @@ class Account:
     def assume(self, role: str) -> dict[str, str]:
         """Credentials of a role of the stack, as the service would get them that it trusts."""
         arn = f"arn:aws:iam::{emulator.ACCOUNT}:role/{self.physical(role)}"
-        found: dict[str, str] = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=record.TRYING)["Credentials"]
+        found: dict[str, str] = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=record.TRYING)[
+            "Credentials"
+        ]
         return found
 
     @functools.cached_property

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,8 @@ def _routes(resources: Resources, _parameters: Parameters) -> None:
             uri = operation["x-amazon-apigateway-integration"]["uri"]
             integration = {"ApiId": {"Ref": name}, "IntegrationType": "AWS_PROXY", "IntegrationUri": uri}
             target = {"Fn::Sub": f"integrations/${{{name}Integration{number}}}"}
-            route = {"ApiId": {"Ref": name}, "Target": target}
-            route["RouteKey"] = path if path == "$default" else f"{method.upper()} {path}"
+            key = path if path == "$default" else f"{method.upper()} {path}"
+            route = {"ApiId": {"Ref": name}, "Target": target, "RouteKey": key}
             resources[f"{name}Integration{number}"] = {
                 "Type": "AWS::ApiGatewayV2::Integration",
                 "Properties": integration | {"PayloadFormatVersion": "2.0"},
@@ -110,7 +110,11 @@ def _alarm_refused(account: Account) -> bool:
     cloudwatch = account.client("cloudwatch")
     try:
         cloudwatch.put_metric_alarm(
-            AlarmName="probe", Metrics=metrics, EvaluationPeriods=1, Threshold=0, ComparisonOperator="GreaterThanThreshold"
+            AlarmName="probe",
+            Metrics=metrics,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
         )
     except cloudwatch.exceptions.ClientError:
         return True
@@ -162,7 +166,9 @@ def _routes_missing(account: Account) -> bool:
 def _number_is_text(account: Account) -> bool:
     client, bodies = account.client("lambda"), list[bytes]()
     # As it was sent: the client would make a number of it.
-    client.meta.events.register("before-parse.lambda.ListEventSourceMappings", lambda response_dict, **_: bodies.append(response_dict["body"]))
+    client.meta.events.register(
+        "before-parse.lambda.ListEventSourceMappings", lambda response_dict, **_: bodies.append(response_dict["body"])
+    )
     client.list_event_source_mappings()
     mappings = json.loads(bodies[0])["EventSourceMappings"]
     return any(isinstance(mapping["ScalingConfig"]["MaximumConcurrency"], str) for mapping in mappings)
@@ -171,7 +177,9 @@ def _number_is_text(account: Account) -> bool:
 PROBE_ROLE = {
     "AssumeRolePolicyDocument": {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
     }
 }
 PROBE_FUNCTION = {
@@ -232,12 +240,19 @@ def adapted(template: dict[str, Any]) -> dict[str, Any]:
 def probe() -> dict[str, Any]:
     """A small template with everything that the changes avoid."""
     number = {"Type": "Number", "Default": 5}
-    return {"Parameters": {"Number": number}, "Resources": {name: resource for change in TEMPLATE.values() for name, resource in change.probe.items()}}
+    return {
+        "Parameters": {"Number": number},
+        "Resources": {name: resource for change in TEMPLATE.values() for name, resource in change.probe.items()},
+    }
 
 
 def unneeded(account: Account) -> list[str]:
     """The changes that are not needed any more, once `probe` is deployed."""
-    return [f"adaptations.py, TEMPLATE: not needed any more: {name}" for name, of in TEMPLATE.items() if not of.needed(account)]
+    return [
+        f"adaptations.py, TEMPLATE: not needed any more: {name}"
+        for name, of in TEMPLATE.items()
+        if not of.needed(account)
+    ]
 
 
 # What changes of the emulator. Everything below runs in its process; its modules are imported where
@@ -295,7 +310,7 @@ def _enforce(original: Any, key: str, action: str, service: str, region: str, re
              service_context: dict[str, Any] | None = None) -> Any:  # fmt: skip
     context = dict(service_context or {})
     of = context.pop(ITEMS, [])
-    decided = readings.decisions(of, action, resource_arn.split(":table/")[-1]) if of else []
+    decided = readings.decisions(of, action, resource_arn.rsplit(":table/", maxsplit=1)[-1]) if of else []
     contexts = [context | {"dynamodb:LeadingKeys": keys} for keys in decided] or [context]
     denied = None
     for each in contexts:
@@ -314,7 +329,7 @@ def _leading_keys() -> None:
 
 
 def _table_policies() -> None:
-    dynamodb = importlib.import_module("ministack.services.dynamodb")
+    dynamodb: Any = importlib.import_module("ministack.services.dynamodb")
 
     def policy(arn: str) -> tuple[str, str] | None:
         found = dynamodb._resource_policies.get(arn)
@@ -350,7 +365,9 @@ def _statement(body: bytes) -> re.Match[str] | None:
 
 
 def _actions() -> None:
-    def action(original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any) -> str | None:
+    def action(
+        original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any
+    ) -> str | None:
         found: str | None = original(service, method, path, headers, body, params)
         if service == "monitoring" and (operation := OPERATION.search(path)):
             return f"cloudwatch:{operation[1]}"
@@ -459,29 +476,36 @@ def _logs() -> None:
         actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
         if all(_role_may(config["Role"], "logs", action, f"{group}:log-stream:1") for action in actions):
             original(function, request, text, *rest, **more)
-            _embedded_metrics(text)
 
     _wrap("services.lambda_svc", "_emit_lambda_logs", emit)
 
 
-def _embedded(text: str) -> Iterator[tuple[str, str, float]]:
-    """Namespace, name and value of the metrics in log lines (CloudWatch's embedded metric format)."""
-    for line in (text or "").split("\n"):
-        try:
+class Tapped:
+    """The output of a function, whose embedded metrics are published while it is read."""
+
+    def __init__(self, output: Any) -> None:
+        self.output = output
+        self.cloudwatch: Any = importlib.import_module("ministack.services.cloudwatch")
+
+    def readline(self) -> bytes:
+        """The next line."""
+        line: bytes = self.output.readline()
+        if b'"CloudWatchMetrics"' in line:
             entry = json.loads(line)
-        except ValueError:
-            continue
-        for block in entry.get("_aws", {}).get("CloudWatchMetrics", []) if isinstance(entry, dict) else []:
-            for metric in block["Metrics"]:
-                values = entry[metric["Name"]]
-                for value in values if isinstance(values, list) else [values]:
-                    yield block["Namespace"], metric["Name"], float(value)
+            for block in entry["_aws"]["CloudWatchMetrics"]:
+                for metric in block["Metrics"]:
+                    self.cloudwatch.record_metric(block["Namespace"], metric["Name"], float(entry[metric["Name"]]))
+        return line
+
+    def close(self) -> None:
+        """Closes it."""
+        self.output.close()
 
 
-def _embedded_metrics(text: str) -> None:
-    cloudwatch = importlib.import_module("ministack.services.cloudwatch")
-    for namespace, name, value in _embedded(text):
-        cloudwatch.record_metric(namespace, name, value)
+def _embedded_metrics() -> None:
+    worker = importlib.import_module("ministack.core.lambda_runtime").ProvidedWorker
+    original = worker._pump_output
+    worker._pump_output = lambda self, stream, lines: original(self, Tapped(stream), lines)
 
 
 SHIMS = {
@@ -521,11 +545,15 @@ SHIMS = {
         lambda: "function_policy_for_arn" not in _source("services.apigateway") + _source("services.eventbridge"),
         _invokers,
     ),
-    "log lines are written with the function's role, and their metrics extracted": Shim(
-        "log lines are written without asking anybody, and embedded metrics stay text",
-        lambda: "logs:PutLogEvents" not in _source("services.lambda_svc")
-        and "CloudWatchMetrics" not in _source("services.cloudwatch_logs"),
+    "log lines are written with the function's role": Shim(
+        "they are written without asking anybody",
+        lambda: "logs:PutLogEvents" not in _source("services.lambda_svc"),
         _logs,
+    ),
+    "embedded metrics": Shim(
+        "metrics in log lines (CloudWatch's embedded metric format) stay text",
+        lambda: "CloudWatchMetrics" not in _source("services.cloudwatch_logs") + _source("services.lambda_svc"),
+        _embedded_metrics,
     ),
 }
 

@@ -18,12 +18,23 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 # Credentials of the account's root, for which no policy is asked.
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-# By how much the state machine waits less than it says: see machinery.hasten.
+# How much of the time that it says the state machine waits: see machinery.rebuild.
 WAITING = 0.02
 STARTING_SECONDS = 60
 STOPPING_SECONDS = 10
 # Nothing of the caller's own account may reach the emulator, its functions or the tools that are started here.
-FOREIGN = ("AWS_", "CLERK_", "TEMPORAL_", "TORALE_", "COMMANDS_", "AUDIT_", "RATE_LIMIT_", "RUST_LOG", "LAMBDA_", "SFN_")
+FOREIGN = (
+    "AWS_",
+    "CLERK_",
+    "TEMPORAL_",
+    "TORALE_",
+    "COMMANDS_",
+    "AUDIT_",
+    "RATE_LIMIT_",
+    "RUST_LOG",
+    "LAMBDA_",
+    "SFN_",
+)
 
 
 class NotStartedError(Exception):
@@ -38,8 +49,8 @@ def free_port() -> int:
         return port
 
 
-def environment(port: int, folder: Path) -> dict[str, str]:
-    """The environment of the emulator, and of whatever else is to reach it."""
+def environment(port: int, folder: Path, *, hurried: bool = True) -> dict[str, str]:
+    """The environment of the emulator, and of whatever else is to reach it. Hurried, state machines hardly wait."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return inherited | ROOT | {
         "AUTH": "true",
@@ -52,7 +63,7 @@ def environment(port: int, folder: Path) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOST": "localhost",
         "MINISTACK_REGION": REGION,
-        "SFN_WAIT_SCALE": str(WAITING),
+        "SFN_WAIT_SCALE": str(WAITING) if hurried else "1",
         "S3_DATA_DIR": str(folder / "s3"),
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
@@ -81,7 +92,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[int]:
+def running(folder: Path, *, hurried: bool) -> Iterator[int]:
     """Starts the emulator, gives its port, and stops it in any case.
 
     Raises:
@@ -91,7 +102,7 @@ def running(folder: Path) -> Iterator[int]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__))],
-            env=environment(port, folder),
+            env=environment(port, folder, hurried=hurried),
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -109,8 +120,9 @@ def running(folder: Path) -> Iterator[int]:
 
 def main() -> None:
     """The emulator's own process: it is changed, then serves."""
-    import adaptations
-    from ministack import app
+    from ministack import app  # noqa: PLC0415
+
+    import adaptations  # noqa: PLC0415
 
     adaptations.install()
     app.main()

@@ -10,18 +10,40 @@ import readings
 import used
 from policies import ACCOUNT, Policies
 from readings import Use
-from stack import lint
+from stack import expanded
 
 # An action that no service has, for rights that are wider than their actions.
 OTHER = "Other"
-ITEM_ACTIONS = ("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "BatchWriteItem", OTHER)
+ITEM_ACTIONS = (
+    "GetItem",
+    "BatchGetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "ConditionCheckItem",
+    "BatchWriteItem",
+    OTHER,
+)
 TABLE_ACTIONS = (
     "Scan", "DescribeTable", "CreateTable", "DeleteTable", "UpdateTable", "PutResourcePolicy", "DeleteResourcePolicy",
-    OTHER, "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete", "PartiQLSelect", "UpdateTimeToLive", "ExportTableToPointInTime",
+    OTHER, "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete", "PartiQLSelect",
+    "UpdateTimeToLive", "ExportTableToPointInTime",
 )  # fmt: skip
 # A key of each kind that a table has, and one of none.
 PARTITIONS = {
-    "ControlTable": ["generation", "log", "limit#u", "key#k", "deactivation#u", "outbox", "rebuild#g2", "runs#g2#u", "import#d", "x"],
+    "ControlTable": [
+        "generation",
+        "log",
+        "limit#u",
+        "key#k",
+        "deactivation#u",
+        "outbox",
+        "rebuild#g2",
+        "runs#g2#u",
+        "import#d",
+        "x",
+    ],
     "projections": ["u#1", "l#user", "o#1", "c#users#0", "r#users##0", "h#1"],
     "AuditTable": ["r#2026010100#0", "seals"],
     "AuditIndexTable": ["f/c#0"],
@@ -29,7 +51,15 @@ PARTITIONS = {
     "QuarantineTable": ["a"],
 }
 QUEUES = ("EventsQueue", "CommandsQueue", "EventsDeadLetters", "CommandsDeadLetters", "CommandsForwardQueue")
-QUEUE_ACTIONS = ("SendMessage", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "PurgeQueue", "SetQueueAttributes", OTHER)
+QUEUE_ACTIONS = (
+    "SendMessage",
+    "ReceiveMessage",
+    "DeleteMessage",
+    "GetQueueAttributes",
+    "PurgeQueue",
+    "SetQueueAttributes",
+    OTHER,
+)
 LOGS = ("ApiLogs", "ConsumerLogs", "JobLogs", "SealLogs")
 LOG_ACTIONS = ("CreateLogStream", "PutLogEvents", "DeleteLogStream", "GetLogEvents", "PutRetentionPolicy", OTHER)
 KEY_ACTIONS = ("Sign", "GetPublicKey", "PutKeyPolicy", "ScheduleKeyDeletion", "CreateGrant", "DisableKey", OTHER)
@@ -76,13 +106,17 @@ def calls(policies: Policies) -> Iterator[Call]:
             yield from (Call(f"dynamodb:{action}", table, at(table), key, "ALL_ATTRIBUTES") for action in ITEM_ACTIONS)
             yield from (Call(f"dynamodb:{action}", table, at(table), key, "COUNT") for action in ("Query", OTHER))
         yield from (Call(f"dynamodb:{action}", table, at(table), "", "ALL_ATTRIBUTES") for action in TABLE_ACTIONS)
-    elsewhere = [at("projections").replace(*pair) for pair in (("us-east-1", "us-west-2"), (emulator.ACCOUNT, "123456789012"))]
+    elsewhere = [
+        at("projections").replace(*pair) for pair in (("us-east-1", "us-west-2"), (emulator.ACCOUNT, "123456789012"))
+    ]
     elsewhere.append(f"arn:aws:dynamodb:{ACCOUNT}:table/torale-other")
     every_key = {key for keys in PARTITIONS.values() for key in keys}
     for arn in elsewhere:
         for key in every_key:
             yield from (Call(f"dynamodb:{action}", "elsewhere", arn, key, "COUNT") for action in ITEM_ACTIONS)
-    yield from (Call(f"dynamodb:{action}", "ControlTable/stream", at("ControlTable/stream")) for action in STREAM_ACTIONS)
+    yield from (
+        Call(f"dynamodb:{action}", "ControlTable/stream", at("ControlTable/stream")) for action in STREAM_ACTIONS
+    )
     other_stream = f"{at('EventsTable')}/stream/2026-01-01T00:00:00.000"
     yield from (Call(f"dynamodb:{action}", "elsewhere", other_stream) for action in STREAM_ACTIONS)
     yield from (Call(f"sqs:{action}", queue, at(queue)) for queue in QUEUES for action in QUEUE_ACTIONS)
@@ -104,7 +138,7 @@ def granted(rights: list[used.Right], call: Call) -> bool:
 @functools.cache
 def _calls(service: str) -> list[Call]:
     """The calls of a service, or of all; the good template's, whose names no change for the worse touches."""
-    return [call for call in calls(Policies(lint.expanded()["Resources"])) if call.action.startswith(service)]
+    return [call for call in calls(Policies(expanded()["Resources"])) if call.action.startswith(service)]
 
 
 def of_role(policies: Policies, role: str, service: str = "") -> Iterator[str]:
@@ -112,7 +146,9 @@ def of_role(policies: Policies, role: str, service: str = "") -> Iterator[str]:
     rights = used.rights(role)
     for call in _calls(service):
         keys = [call.key] if call.key else None
-        allowed = policies.may(f"{role}Role", call.action, call.arn, keys=keys, select=call.select, namespace=call.namespace)
+        allowed = policies.may(
+            f"{role}Role", call.action, call.arn, keys=keys, select=call.select, namespace=call.namespace
+        )
         if allowed != granted(rights, call):
             key = f"[{call.key}]" if call.key else ""
             yield f"{role} {'may' if allowed else 'may not'} {call.action} on {call.place}{key}: {call.arn}"
@@ -123,7 +159,10 @@ def _control(**actions: list[str]) -> list[Use]:
 
 
 PROJECTED = [Use(f"dynamodb:{action}", "projections", "u#1") for action in ("PutItem", "UpdateItem", "DeleteItem")]
-LOGGED = [Use("dynamodb:PutItem", "EventsTable", "2026010100#0"), Use("dynamodb:PutItem", "AuditTable", "r#2026010100#0")]
+LOGGED = [
+    Use("dynamodb:PutItem", "EventsTable", "2026010100#0"),
+    Use("dynamodb:PutItem", "AuditTable", "r#2026010100#0"),
+]
 # Every shape of a transaction that functions make, by role.
 DEACTIVATION = _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED + LOGGED
 TRANSACTIONS = {
@@ -147,7 +186,7 @@ FOREIGN_KEYS = ("log", "limit#u", "import#d")
 
 
 def transactions(policies: Policies, role: str) -> Iterator[str]:
-    """Transactions that a role makes and that are refused, or may name further keys, under any reading of leading keys."""
+    """Transactions that a role makes and that are refused, or may name further keys, under any reading."""
     for uses in TRANSACTIONS.get(role, []):
         for reading in readings.READINGS:
             for action, table in sorted({(use.action, use.table) for use in uses}):
@@ -156,7 +195,11 @@ def transactions(policies: Policies, role: str) -> Iterator[str]:
                     if not may(keys=keys):
                         yield f"{role} may not {action} on {table} {keys} in a transaction, read by {reading}"
                     further = FOREIGN_KEYS if table == "ControlTable" else ()
-                    yield from (f"{role} may {action} on {table} {keys} along with {key}" for key in further if may(keys=[*keys, key]))
+                    yield from (
+                        f"{role} may {action} on {table} {keys} along with {key}"
+                        for key in further
+                        if may(keys=[*keys, key])
+                    )
 
 
 def administrators(policies: Policies) -> list[str]:
@@ -208,7 +251,12 @@ def trusts(policies: Policies) -> list[str]:
     found = []
     for role in policies.of_type("AWS::IAM::Role"):
         own = "states.amazonaws.com" if role == "ReplayMachineRole" else "lambda.amazonaws.com"
-        for service in ("lambda.amazonaws.com", "states.amazonaws.com", "ec2.amazonaws.com", f"arn:aws:iam::{emulator.ACCOUNT}:user/u"):
+        for service in (
+            "lambda.amazonaws.com",
+            "states.amazonaws.com",
+            "ec2.amazonaws.com",
+            f"arn:aws:iam::{emulator.ACCOUNT}:user/u",
+        ):
             if policies.assumable(role, service) != (service == own):
                 found.append(f"{role} {'cannot' if service == own else 'can'} be taken on by {service}")
     return found
@@ -226,4 +274,4 @@ def findings(resources: dict[str, Any], roles: list[str] | None = None) -> list[
     """Everything that is decided otherwise than it should be, of these roles or of all."""
     policies = Policies(resources)
     found = administrators(policies) + invokers(policies) + trusts(policies)
-    return [*found, *of_roles(resources, roles or sorted(used.permissions.RIGHTS["roles"]))]
+    return [*found, *of_roles(resources, roles or used.ROLES)]

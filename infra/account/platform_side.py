@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from account import Account, expect
@@ -42,13 +42,13 @@ WORKFLOW, SCHEDULE = "task-workflow", f"task-{TASK}"
 
 
 def _instant(ago: timedelta) -> str:
-    return (datetime.now(timezone.utc) - ago).isoformat(timespec="milliseconds")
+    return (datetime.now(UTC) - ago).isoformat(timespec="milliseconds")
 
 
-def event(kind: str, ago: timedelta = timedelta(), **data: Any) -> str:
-    """An event of the platform, so long ago, as one message."""
+def event(kind: str, ago: timedelta | None = None, **data: Any) -> str:
+    """An event of the platform, now or so long ago, as one message."""
     envelope = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/platform", "type": f"ai.torale.{kind}"}
-    return json.dumps(envelope | {"time": _instant(ago), "data": data})
+    return json.dumps(envelope | {"time": _instant(ago or timedelta()), "data": data})
 
 
 def _key(key: str) -> str:
@@ -59,12 +59,19 @@ def history() -> list[str]:
     """Three users with tasks, executions, a workflow and a schedule, and one message that is no event."""
     hour, minutes = timedelta(hours=1), timedelta(minutes=5)
     began = _instant(minutes)
-    run = {"task_id": TASK, "user_id": USER}
-    workflow = {"workflow_id": WORKFLOW, "run_id": "run", "workflow_type": "monitoring_workflow"}
+    run: dict[str, Any] = {"task_id": TASK, "user_id": USER}
+    workflow: dict[str, Any] = {"workflow_id": WORKFLOW, "run_id": "run", "workflow_type": "monitoring_workflow"}
     return [
         event("user.created", 3 * hour, user_id=ADMIN, clerk_user_id="user_admin", email="admin@example.com"),
         event("user.updated", 3 * hour - minutes, user_id=ADMIN, role="admin"),
-        event("api_key.created", 2 * hour, key_id="key_admin", user_id=ADMIN, key_hash=_key(ADMIN_KEY), key_prefix="sk_admin"),
+        event(
+            "api_key.created",
+            2 * hour,
+            key_id="key_admin",
+            user_id=ADMIN,
+            key_hash=_key(ADMIN_KEY),
+            key_prefix="sk_admin",
+        ),
         event("user.created", 2 * hour, user_id=USER, clerk_user_id="user_b", email="user@example.com"),
         event("api_key.created", hour, key_id="key_user", user_id=USER, key_hash=_key(USER_KEY), key_prefix="sk_user"),
         event("user.created", 2 * hour, user_id=OTHER_USER, clerk_user_id="user_c", email="other@example.com"),
@@ -72,8 +79,18 @@ def history() -> list[str]:
         *[event("task.created", hour, task_id=task, user_id=USER, search_query=QUERY) for task in TASKS],
         event("execution.started", minutes, execution_id=RUNNING, **run),
         event("execution.started", minutes, execution_id=SUCCEEDED, **run),
-        event("execution.succeeded", execution_id=SUCCEEDED, started_at=began, condition_met=True, duration_ms=4000, **run),
-        event("execution.failed", execution_id=FAILED, started_at=began, error_type="TimeoutError", error_message="late", duration_ms=6000, **run),
+        event(
+            "execution.succeeded", execution_id=SUCCEEDED, started_at=began, condition_met=True, duration_ms=4000, **run
+        ),
+        event(
+            "execution.failed",
+            execution_id=FAILED,
+            started_at=began,
+            error_type="TimeoutError",
+            error_message="late",
+            duration_ms=6000,
+            **run,
+        ),
         event("notification.sent", notification_id="ntf_1", user_id=USER, channel="email"),
         event("user.logged_in", minutes, user_id=USER),
         event("temporal.workflow.started", minutes, **workflow),
@@ -131,7 +148,12 @@ def webhook(body: dict[str, Any], *, secret: str = PARAMETERS["ClerkWebhookSecre
     signed = f"{number}.{now}.".encode() + content
     digest = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
     signature = "v1," + base64.b64encode(digest).decode()
-    headers = {"svix-id": number, "svix-timestamp": now, "svix-signature": signature, "content-type": "application/json"}
+    headers = {
+        "svix-id": number,
+        "svix-timestamp": now,
+        "svix-signature": signature,
+        "content-type": "application/json",
+    }
     return content, headers
 
 
@@ -140,7 +162,12 @@ def user_created() -> dict[str, Any]:
     now = int(time.time() * 1000)
     address = {"id": "email_1", "email_address": WEBHOOK_USER}
     data = {"id": WEBHOOK_CLERK_ID, "email_addresses": [address], "primary_email_address_id": "email_1"}
-    return {"type": "user.created", "object": "event", "timestamp": now, "data": data | {"created_at": now, "updated_at": now}}
+    return {
+        "type": "user.created",
+        "object": "event",
+        "timestamp": now,
+        "data": data | {"created_at": now, "updated_at": now},
+    }
 
 
 def session_created() -> dict[str, Any]:
@@ -163,7 +190,7 @@ def clerk() -> Iterator[Clerk]:
     banned: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             user = BAN.fullmatch(self.path)
             known = self.headers["Authorization"] == f"Bearer {PARAMETERS['ClerkSecretKey']}"
             if user and known:

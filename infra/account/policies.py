@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-import emulator
 from ministack.core import iam_evaluator as evaluator
+
+import emulator
 from stack import FORWARDED_TO
 
 ACCOUNT = f"{emulator.REGION}:{emulator.ACCOUNT}"
@@ -50,7 +51,7 @@ class Policies:
         known = next((properties[key] for key in NAMES if isinstance(properties.get(key), str)), name)
         return ARNS[resource["Type"]] + known + (":*" if resource["Type"] == "AWS::Logs::LogGroup" else "")
 
-    def resolve(self, value: Any) -> Any:
+    def resolve(self, value: Any) -> Any:  # noqa: PLR0911
         """A value without CloudFormation's functions, with the forwarding queue."""
         match value:
             case {"Ref": "AWS::NoValue"}:
@@ -73,7 +74,9 @@ class Policies:
 
     def _substitute(self, text: str, more: dict[str, str]) -> str:
         values = PSEUDO | more
-        return re.sub(r"\$\{([^}]+)\}", lambda name: values.get(name[1]) or self.arn(name[1].removesuffix(".Arn")), text)
+        return re.sub(
+            r"\$\{([^}]+)\}", lambda name: values.get(name[1]) or self.arn(name[1].removesuffix(".Arn")), text
+        )
 
     def identity(self, role: str) -> list[Any]:
         """The parsed policies of a role, or of an administrator who may do everything."""
@@ -82,7 +85,9 @@ class Policies:
                 documents = [EVERYTHING]
             else:
                 properties = self.resources[role]["Properties"]
-                managed = [self.resources[each["Ref"]]["Properties"] for each in properties.get("ManagedPolicyArns", [])]
+                managed = [
+                    self.resources[each["Ref"]]["Properties"] for each in properties.get("ManagedPolicyArns", [])
+                ]
                 documents = [each["PolicyDocument"] for each in managed + properties.get("Policies", [])]
             self._parsed[role] = [evaluator.parse_policy_document(self.resolve(each)) for each in documents]
         return self._parsed[role]
@@ -90,11 +95,13 @@ class Policies:
     def _resource_policy(self, arn: str) -> Any:
         for name, properties in {**self.of_type("AWS::DynamoDB::Table"), **self.of_type("AWS::KMS::Key")}.items():
             if self.arn(name) == arn:
-                return self.resolve(properties.get("ResourcePolicy", {}).get("PolicyDocument") or properties.get("KeyPolicy"))
+                return self.resolve(
+                    properties.get("ResourcePolicy", {}).get("PolicyDocument") or properties.get("KeyPolicy")
+                )
         return None
 
     def may(self, role: str, action: str, arn: str, **context: Any) -> bool:
-        """Whether a role may do something; `context` has DynamoDB's and CloudWatch's condition keys by their last part."""
+        """Whether a role may do something; `context` has the values of condition keys, by the names in `KEYS`."""
         principal = f"arn:aws:sts::{emulator.ACCOUNT}:assumed-role/{role}/session"
         keys = {KEYS[name]: value for name, value in context.items() if value}
         asked = evaluator.EvalContext(
@@ -125,7 +132,9 @@ class Policies:
         return self._service_may(json.loads(json.dumps(document)), "sts:AssumeRole", service, "")
 
     def _service_may(self, document: Any, action: str, service: str, source: str) -> bool:
-        asked = evaluator.EvalContext(service, "Service", "", action, "*", "", service_context={"aws:sourcearn": source})
+        asked = evaluator.EvalContext(
+            service, "Service", "", action, "*", "", service_context={"aws:sourcearn": source}
+        )
         return bool(evaluator.evaluate_resource_policy(document, asked, service=service).decision == "Allow")
 
 

@@ -50,11 +50,13 @@ def uses(request: dict[str, Any]) -> list[Use]:
     """The items of a request; none of one that names no key. The action is that of a transaction's item."""
     if "TransactItems" in request:
         members = [member for item in request["TransactItems"] for member in item.items()]
-        return [Use(f"dynamodb:{MEMBERS[kind]}", of["TableName"], _key(of.get("Item") or of["Key"])) for kind, of in members]
+        return [
+            Use(f"dynamodb:{MEMBERS[kind]}", of["TableName"], _key(of.get("Item") or of["Key"])) for kind, of in members
+        ]
     if "RequestItems" in request:
         found = []
         for table, asked in request["RequestItems"].items():
-            writes = [list(write.values())[0] for write in asked] if isinstance(asked, list) else []
+            writes = [next(iter(write.values())) for write in asked] if isinstance(asked, list) else []
             keys = [write.get("Item") or write["Key"] for write in writes] if writes else asked["Keys"]
             found += [Use("", table, _key(key)) for key in keys]
         return found

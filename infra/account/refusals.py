@@ -6,9 +6,11 @@ Writes carry a condition that nothing meets, so that a call that is allowed chan
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import botocore.exceptions
+
 import matrix
 import used
 from account import Account
@@ -16,7 +18,10 @@ from account import Account
 # What a call answers that is not refused.
 ALLOWED = {"", "ConditionalCheckFailedException", "TransactionCanceledException"}
 REFUSED = {"AccessDeniedException", "AccessDenied"}
-CONDITION = {"ConditionExpression": "attribute_exists(#n)", "ExpressionAttributeNames": {"#n": "nothing has this attribute"}}
+CONDITION = {
+    "ConditionExpression": "attribute_exists(#n)",
+    "ExpressionAttributeNames": {"#n": "nothing has this attribute"},
+}
 TABLES = {
     "ControlTable": "torale-control",
     "AuditTable": "torale-audit",
@@ -30,26 +35,26 @@ Calling = tuple[str, str, str, Callable[[], Any]]
 
 def _item_calls(dynamodb: Any, place: str, pk: str) -> Iterator[Calling]:
     table, key = TABLES[place], {"pk": {"S": pk}, "sk": {"S": "nothing is here"}}
-    yield "GetItem", place, pk, lambda: dynamodb.get_item(TableName=table, Key=key)
-    yield "PutItem", place, pk, lambda: dynamodb.put_item(TableName=table, Item=key, **CONDITION)
-    yield "UpdateItem", place, pk, lambda: dynamodb.update_item(TableName=table, Key=key, **CONDITION)
-    yield "DeleteItem", place, pk, lambda: dynamodb.delete_item(TableName=table, Key=key, **CONDITION)
+    yield "GetItem", place, pk, partial(dynamodb.get_item, TableName=table, Key=key)
+    yield "PutItem", place, pk, partial(dynamodb.put_item, TableName=table, Item=key, **CONDITION)
+    yield "UpdateItem", place, pk, partial(dynamodb.update_item, TableName=table, Key=key, **CONDITION)
+    yield "DeleteItem", place, pk, partial(dynamodb.delete_item, TableName=table, Key=key, **CONDITION)
     check = {"ConditionCheck": {"TableName": table, "Key": key, **CONDITION}}
-    yield "ConditionCheckItem", place, pk, lambda: dynamodb.transact_write_items(TransactItems=[check])
+    yield "ConditionCheckItem", place, pk, partial(dynamodb.transact_write_items, TransactItems=[check])
 
 
 def _batch_calls(dynamodb: Any, place: str, pk: str) -> Iterator[Calling]:
     """Those that have no condition: only for tables that nobody may write to in this way."""
     table, key = TABLES[place], {"pk": {"S": pk}, "sk": {"S": "nothing is here"}}
-    for kind, of in (("PutRequest", {"Item": key}), ("DeleteRequest", {"Key": key})):
-        yield "BatchWriteItem", place, pk, lambda kind=kind, of=of: dynamodb.batch_write_item(RequestItems={table: [{kind: of}]})
+    for write in ({"PutRequest": {"Item": key}}, {"DeleteRequest": {"Key": key}}):
+        yield "BatchWriteItem", place, pk, partial(dynamodb.batch_write_item, RequestItems={table: [write]})
     where = f"WHERE pk='{pk}' AND sk='nothing is here'"
     for action, text in {
         "PartiQLInsert": f"INSERT INTO \"{table}\" VALUE {{'pk': '{pk}', 'sk': 'nothing is here'}}",
-        "PartiQLUpdate": f'UPDATE "{table}" SET a=1 {where}',
-        "PartiQLDelete": f'DELETE FROM "{table}" {where}',
+        "PartiQLUpdate": f'UPDATE "{table}" SET a=1 {where}',  # noqa: S608
+        "PartiQLDelete": f'DELETE FROM "{table}" {where}',  # noqa: S608
     }.items():
-        yield action, place, pk, lambda text=text: dynamodb.execute_statement(Statement=text)
+        yield action, place, pk, partial(dynamodb.execute_statement, Statement=text)
 
 
 def _calls(account: Account, role: str) -> Iterator[Calling]:
@@ -61,7 +66,7 @@ def _calls(account: Account, role: str) -> Iterator[Calling]:
         yield from _batch_calls(dynamodb, place, matrix.PARTITIONS[place][0])
     kms, key = account.client("kms", f"{role}Role"), account.outputs["AuditKeyId"]
     signing = {"KeyId": key, "Message": b"forged", "SigningAlgorithm": "ED25519_SHA_512", "MessageType": "RAW"}
-    yield "kms:Sign", "AuditKey", "", lambda: kms.sign(**signing)
+    yield "kms:Sign", "AuditKey", "", partial(kms.sign, **signing)
 
 
 def _error(call: Callable[[], Any]) -> str:
@@ -79,14 +84,15 @@ def _of_role(account: Account, role: str) -> tuple[int, list[str]]:
         should = matrix.granted(rights, matrix.Call(action, place, "", key))
         error, number = _error(call), number + 1
         if error not in (ALLOWED if should else REFUSED):
-            found.append(f"{role}: {action} on {place}[{key}] should be {'allowed' if should else 'refused'}, and answered {error!r}")
+            expected = "allowed" if should else "refused"
+            found.append(f"{role}: {action} on {place}[{key}] should be {expected}, and answered {error!r}")
     return number, found
 
 
 def findings(account: Account) -> tuple[int, list[str]]:
     """The number of calls, and those that were decided otherwise than they should be."""
     with ThreadPoolExecutor(2) as workers:
-        results = list(workers.map(lambda role: _of_role(account, role), sorted(used.permissions.RIGHTS["roles"])))
+        results = list(workers.map(lambda role: _of_role(account, role), used.ROLES))
     return sum(number for number, _ in results), [each for _, found in results for each in found]
 
 

@@ -6,13 +6,34 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
+
 import platform_side as platform
-from account import Account, expect, until
-from platform_side import ADMIN, ADMIN_KEY, LATE_TASK, MANY_TASKS, NOBODY, OTHER_USER, TASKS, USER, USER_KEY, Clerk, Commands
-from stack import ROOT
+from account import ROOT, Account, expect, until
+from platform_side import (
+    ADMIN,
+    ADMIN_KEY,
+    LATE_TASK,
+    MANY_TASKS,
+    NOBODY,
+    OTHER_USER,
+    TASKS,
+    USER,
+    USER_KEY,
+    Clerk,
+    Commands,
+)
 
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "events/openapi.json").read_text())
-SUCCESS, BAD, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, INVALID = 200, 400, 401, 403, 404, 405, 409, 422
+SUCCESS, BAD, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, INVALID = (
+    200,
+    400,
+    401,
+    403,
+    404,
+    405,
+    409,
+    422,
+)
 # What the history comes to.
 STATS = {
     "users": {"total": 3, "new_7d": 3, "active_30d": 1},
@@ -46,7 +67,7 @@ def answer(account: Account, path: str, key: str = ADMIN_KEY) -> Any:
     """The answer to a GET that must succeed, after its schema was checked."""
     status, body = account.request("GET", path, key)
     expect(status == SUCCESS, f"GET {path}: {status} {body}")
-    content = DOCUMENT["paths"][path.split("?")[0]]["get"]["responses"]["200"]["content"]["application/json"]
+    content = DOCUMENT["paths"][path.partition("?")[0]]["get"]["responses"]["200"]["content"]["application/json"]
     jsonschema.validate(body, {**content["schema"], "components": DOCUMENT["components"]})
     return body
 
@@ -59,7 +80,10 @@ def equal(what: str, found: object, should: object) -> None:
 def refused(account: Account, method: str, path: str, status: int, key: str = "", body: Any = None) -> None:
     """A request must be answered with a status and a detail."""
     found, text = account.request(method, path, key, body)
-    expect(found == status and isinstance(text, dict) and text.get("detail"), f"{method} {path}: {found} {text}, not {status}")
+    expect(
+        found == status and isinstance(text, dict) and text.get("detail"),
+        f"{method} {path}: {found} {text}, not {status}",
+    )
 
 
 def events_in(account: Account) -> None:
@@ -88,7 +112,11 @@ def every_get(account: Account) -> dict[str, Any]:
     found = {path: answer(account, path) for path in TOTALS}
     equal("totals", {path: body["total"] for path, body in found.items()}, TOTALS)
     failed = found["/admin/errors"]["errors"][0]
-    equal("the error", (failed["error_type"], failed["execution_id"], failed["user_email"]), ("TimeoutError", platform.FAILED, "user@example.com"))
+    equal(
+        "the error",
+        (failed["error_type"], failed["execution_id"], failed["user_email"]),
+        ("TimeoutError", platform.FAILED, "user@example.com"),
+    )
     equal("the running execution", found["/admin/executions?status=running"]["executions"][0]["id"], platform.RUNNING)
     equal("the schedule", found["/admin/temporal/schedules"]["schedules"][0]["schedule_id"], platform.SCHEDULE)
     equal("the workflow", found["/admin/temporal/workflows"]["workflows"][0]["status"], "COMPLETED")
@@ -98,13 +126,21 @@ def every_get(account: Account) -> dict[str, Any]:
 
 def webhook(account: Account) -> None:
     """A user of Clerk appears, a forged webhook changes nothing."""
-    forged, headers = platform.webhook(platform.user_created(), secret="whsec_" + "bm90LXRoZS1zZWNyZXQtbm90LXRoZS1zZWNyZXQ=")
+    forged, headers = platform.webhook(
+        platform.user_created(), secret="whsec_" + "bm90LXRoZS1zZWNyZXQtbm90LXRoZS1zZWNyZXQ="
+    )
     equal("a forged webhook", account.request("POST", "/webhooks/clerk", body=forged, headers=headers)[0], BAD)
     body, headers = platform.webhook(platform.user_created())
-    equal("a webhook", account.request("POST", "/webhooks/clerk", body=body, headers=headers), (SUCCESS, {"detail": "Accepted"}))
+    equal(
+        "a webhook",
+        account.request("POST", "/webhooks/clerk", body=body, headers=headers),
+        (SUCCESS, {"detail": "Accepted"}),
+    )
 
     def found() -> Any:
-        return next((user for user in answer(account, "/admin/users")["users"] if user["email"] == platform.WEBHOOK_USER), None)
+        return next(
+            (user for user in answer(account, "/admin/users")["users"] if user["email"] == platform.WEBHOOK_USER), None
+        )
 
     user = until("Clerk's user is listed", found)
     equal("the login of a new user", user["last_login"], None)

@@ -4,16 +4,18 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import permissions
+
 from account import Account
-from stack import FORWARDED_TO, lint
+from stack import FORWARDED_TO
 
-permissions = lint.permissions
-
+# The names of all roles in the table.
+ROLES: list[str] = sorted(permissions.RIGHTS["roles"])
 # Rights that nothing here can exercise, with the reason. Those over tables are exercised by
 # tests/suite/tests/deployment/permissions.rs.
 NOT_EXERCISED = {
     "xray": "the emulator sends no traces",
-    "dynamodb:BatchWriteItem ControlTable[runs#*]": "a rebuild stores subtotals when they do not fit into a worker's memory",
+    "dynamodb:BatchWriteItem ControlTable[runs#*]": "a rebuild stores subtotals that do not fit into memory",
     "dynamodb:GetItem ControlTable[runs#*]": "likewise",
 }
 
@@ -28,6 +30,7 @@ class Right:
     counting: bool
 
     def __str__(self) -> str:
+        """As in the findings."""
         key = f"[{self.key}]" if self.key else ""
         return f"{self.action} {self.place}{key}{'(count)' if self.counting else ''}"
 
@@ -44,9 +47,9 @@ def rights(role: str) -> list[Right]:
     table, found = permissions.RIGHTS, []
     rows = table["roles"].get(role) or table["people"][role]
     for where, action in permissions.allowed(rows):
-        parsed = re.fullmatch(r"([^[(]+)(?:\[(.*)\])?(\(count\))?", where)
-        keys = (parsed[2] or "").split() or [""]
-        found += [Right(action, parsed[1], key, bool(parsed[3])) for key in keys]
+        counting = where.endswith("(count)")
+        place, _, keys = where.removesuffix("(count)").removesuffix("]").partition("[")
+        found += [Right(action, place, key, counting) for key in keys.split() or [""]]
     return found
 
 
@@ -59,7 +62,9 @@ class Places:
         for name, value in account.resources.items():
             service = resources[name]["Type"].split("::")[1].lower()
             self.physical[service, value.rsplit("/", 1)[-1]] = name
-        self.roles = {value: name.removesuffix("Role") for name, value in account.resources.items() if name.endswith("Role")}
+        self.roles = {
+            value: name.removesuffix("Role") for name, value in account.resources.items() if name.endswith("Role")
+        }
 
     def place(self, arn: str) -> str:
         """The name of a resource."""
@@ -79,7 +84,7 @@ def findings(account: Account, resources: dict[str, Any], entries: list[dict[str
     """Calls that no right covers, and rights that no call needed."""
     places = Places(account, resources)
     found, used = set[str](), set[tuple[str, Right]]()
-    by_role = {role: rights(role) for role in permissions.RIGHTS["roles"]}
+    by_role = {role: rights(role) for role in ROLES}
     for entry in entries:
         role = places.roles.get(entry["role"])
         if role is None or entry["denied"]:

@@ -1,14 +1,17 @@
-"""Deliberate changes for the worse of every statement of the template's policies, each of which matrix.py must notice."""
+"""Deliberate changes for the worse of every policy of the template, each of which matrix.py must notice."""
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import permissions
+
 import matrix
-from stack import lint
 
 Resources = dict[str, Any]
-several = lint.permissions.several
+Worsen = Callable[[dict[str, Any]], object]
+several = permissions.several
 
 
 def _documents(resources: Resources) -> Iterator[tuple[str, list[str], Any]]:
@@ -23,30 +26,43 @@ def _documents(resources: Resources) -> Iterator[tuple[str, list[str], Any]]:
             yield role, [role], policy["PolicyDocument"]
 
 
-def _of_statement(statement: dict[str, Any]) -> Iterator[tuple[str, Callable[[dict[str, Any]], object]]]:
+def _without(values: Any, gone: str, otherwise: str) -> list[str]:
+    """Values without one of them; something that fits nothing if no other is left."""
+    return [each for each in several(values) if each != gone] or [otherwise]
+
+
+def _any_value(statement: dict[str, Any], operator: str, name: str) -> None:
+    like = operator.replace("StringEquals", "StringLike")
+    del statement["Condition"][operator]
+    statement["Condition"][like] = {name: ["*"]}
+
+
+def _no_value(statement: dict[str, Any], operator: str, name: str, gone: str) -> None:
+    asked = statement["Condition"][operator]
+    asked[name] = _without(asked[name], gone, "nothing")
+
+
+def _of_statement(statement: dict[str, Any]) -> Iterator[tuple[str, Worsen]]:
     """Changes of one statement, with their names."""
-    service = several(statement["Action"])[0].split(":")[0]
+    actions = several(statement["Action"])
+    service = actions[0].split(":")[0]
     yield "any resource", lambda of: of.update(Resource="*")
-    yield "any action", lambda of: of.update(Action=[*several(of["Action"]), f"{service}:*"])
-    for action in several(statement["Action"]):
-        yield f"no {action}", lambda of, gone=action: of.update(
-            Action=[each for each in several(of["Action"]) if each != gone] or ["none:None"]
-        )
+    yield "any action", lambda of: of.update(Action=[*actions, f"{service}:*"])
+    for action in actions:
+        rest = _without(actions, action, "none:None")
+        yield f"no {action}", functools.partial(_set_actions, actions=rest)
     if "Condition" in statement:
         yield "no condition", lambda of: of.pop("Condition")
     for operator, asked in statement.get("Condition", {}).items():
         for name, values in asked.items():
-            yield f"any {name} by {operator}", lambda of, o=operator, n=name: of["Condition"].update({_like(o): {n: ["*"]}}) or (
-                _like(o) == o or of["Condition"].pop(o)
-            )
+            yield f"any {name} by {operator}", functools.partial(_any_value, operator=operator, name=name)
             for value in several(values):
-                yield f"no {value} by {operator}", lambda of, o=operator, n=name, v=value: of["Condition"][o].update(
-                    {n: [each for each in several(of["Condition"][o][n]) if each != v] or ["nothing"]}
-                )
+                less = functools.partial(_no_value, operator=operator, name=name, gone=value)
+                yield f"no {value} by {operator}", less
 
 
-def _like(operator: str) -> str:
-    return operator.replace("StringEquals", "StringLike")
+def _set_actions(statement: dict[str, Any], actions: list[str]) -> None:
+    statement["Action"] = actions
 
 
 def statements(resources: Resources) -> Iterator[tuple[str, str, str, Resources]]:
@@ -110,7 +126,9 @@ def others(resources: Resources) -> Iterator[tuple[str, Resources]]:
         "an endpoint for nobody": _permission("StatsRoutePermission", Principal="s3.amazonaws.com"),
         "a job for every rule": _permission("MetricsEveryMinutePermission", SourceArn=None),
         "a job for nobody": _permission("MetricsEveryMinutePermission", FunctionName={"Ref": "Stats"}),
-        "a role for another service": lambda of: of["StatsRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"].append(ANYBODY),
+        "a role for another service": lambda of: of["StatsRole"]["Properties"]["AssumeRolePolicyDocument"][
+            "Statement"
+        ].append(ANYBODY),
         "a table that anybody may change": lambda of: of["EventsTable"]["Properties"].pop("ResourcePolicy"),
     }
     for name, worsen in changes.items():
@@ -119,15 +137,17 @@ def others(resources: Resources) -> Iterator[tuple[str, Resources]]:
         yield name, worse
 
 
-def unnoticed(resources: Resources) -> tuple[int, list[str]]:
-    """The number of changes that were tried, and those that nobody noticed."""
-    tried, found = 0, []
+def findings(resources: Resources) -> tuple[int, list[str]]:
+    """What is wrong with the policies as they are; else the number of changes that were tried, and those unnoticed."""
+    tried, found = 0, matrix.findings(resources)
+    if found:
+        return tried, found
     for name, role, service, worse in statements(resources):
         tried += 1
         if next(matrix.of_roles(worse, [role], service), None) is None:
-            found.append(name)
+            found.append(f"not noticed: {name}")
     for name, worse in others(resources):
         tried += 1
         if not matrix.findings(worse, ["AuditSeal"]):
-            found.append(name)
+            found.append(f"not noticed: {name}")
     return tried, found

@@ -1,0 +1,121 @@
+"""What infra/account/check does: the template deployed into an emulated account, used, and taken down again."""
+
+import argparse
+import concurrent.futures
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import emulator
+import machinery
+import platform_side
+import record
+import refusals
+import stack
+import story
+import used
+import worse
+from account import Account, Wrong, expect
+
+# The end of the emulator's log that is shown after a failure, in characters.
+SHOWN = 4000
+
+
+class Progress:
+    """Tells each step when it begins, with the seconds so far."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def step(self, what: str) -> None:
+        """Begins a step."""
+        print(f"{time.monotonic() - self.started:6.1f} s  {what}", flush=True)
+
+
+def nothing(findings: list[str]) -> None:
+    """There must be no findings."""
+    expect(not findings, "\n".join(findings))
+
+
+def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dict[str, object]:
+    """Everything that administrators and the platform do; gives the lists that a rebuild must not change."""
+    commands = platform_side.Commands(account)
+    progress.step("events in, every GET, a webhook")
+    story.events_in(account)
+    lists = story.every_get(account)
+    story.webhook(account)
+    progress.step("deactivations: by the endpoint, by the relay, of a task that comes late")
+    story.deactivation(account, clerk, commands)
+    story.reactivation(account)
+    story.several(account, commands, "DeactivateUsersRole")
+    story.reactivation(account)
+    machinery.age(account)
+    story.several(account, commands, "OutboxRelayRole")
+    story.late_rule(account, commands)
+    return {path: story.answer(account, path) for path in lists}
+
+
+def check(account: Account, target: Path, progress: Progress, *, unhurried: bool) -> str:
+    """The whole check; gives a summary.
+
+    Raises:
+        Wrong: If something is not as it must be.
+    """
+    nothing(stack.probe(account))
+    template, tools = stack.template(), machinery.Tools(account, target)
+    platform_side.create_queue(account)
+    with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as aside:
+        progress.step("packaging")
+        functions = stack.upload(account, target, template)
+        progress.step("deploying")
+        stack.create(account, template, clerk.address)
+        worsened = aside.submit(worse.findings, stack.expanded()["Resources"])
+        mail = machinery.AlarmMail(account)
+        lists = use(account, clerk, progress)
+        progress.step("rebuild and promotion by the state machine")
+        machinery.rebuild(account, tools, lists, unhurried=unhurried)
+        progress.step("calls with the credentials of every role")
+        called, wrong = refusals.findings(account)
+        nothing(wrong + refusals.foreign(account))
+        progress.step("seals, metrics, alarms")
+        machinery.sealed(account, tools)
+        machinery.metrics(account)
+        machinery.alarms(account, mail)
+        nothing(used.findings(account, template["Resources"], record.read(account.folder / "record.ndjson")))
+        progress.step("a change set, the deletion")
+        machinery.change(account, template, clerk.address)
+        machinery.deletion(account)
+        tried, unnoticed = worsened.result()
+        nothing(unnoticed)
+    return (
+        f"{functions} functions deployed and used, no right unused, {called} calls decided as infra/rights.toml says, "
+        f"{tried} changes for the worse noticed"
+    )
+
+
+def main() -> int:
+    """Runs the check in a temporary folder, which is removed in any case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", type=Path, required=True, help="cargo's target folder")
+    parser.add_argument("--unhurried", action="store_true", help="wait as long as a promotion waits")
+    options = parser.parse_args()
+    folder, progress = Path(tempfile.mkdtemp(prefix="torale-account-")), Progress()
+    try:
+        progress.step("starting the emulator")
+        with emulator.running(folder, hurried=not options.unhurried) as port:
+            summary = check(Account(port, folder), options.target, progress, unhurried=options.unhurried)
+    except (Wrong, emulator.NotStartedError) as error:
+        log = folder / "emulator.log"
+        print(f"{log.read_text()[-SHOWN:] if log.exists() else ''}\naccount: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    progress.step("all taken down")
+    print(f"account: {summary}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
