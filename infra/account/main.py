@@ -3,6 +3,7 @@
 import argparse
 import concurrent.futures
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import emulator
 import machinery
+import operator_user
 import platform_side
 import record
 import refusals
@@ -64,7 +66,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         Wrong: If something is not as it must be.
     """
     nothing(stack.probe(account))
-    template, tools = stack.template(), machinery.Tools(account, target)
+    template = stack.template()
     platform_side.create_queue(account)
     with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as aside:
         progress.step("packaging")
@@ -72,10 +74,12 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         progress.step("deploying")
         stack.create(account, template, clerk.address)
         worsened = aside.submit(worse.findings, stack.expanded()["Resources"])
-        mail = machinery.AlarmMail(account)
+        mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
         progress.step("rebuild and promotion by the state machine")
         machinery.rebuild(account, tools, lists, unhurried=unhurried)
+        progress.step("rollback, drop, rebuild by an operator")
+        machinery.operate(tools)
         progress.step("calls with the credentials of every role")
         called, wrong = refusals.findings(account)
         nothing(wrong + refusals.foreign(account))
@@ -101,6 +105,8 @@ def main() -> int:
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder")
     parser.add_argument("--unhurried", action="store_true", help="wait as long as a promotion waits")
     options = parser.parse_args()
+    # So that everything is taken down as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder, progress = Path(tempfile.mkdtemp(prefix="torale-account-")), Progress()
     try:
         progress.step("starting the emulator")
