@@ -1,8 +1,8 @@
 """Everything that the emulator does otherwise than AWS, with the reason, in this one file.
 
 Two lists: `TEMPLATE` changes the expanded template before it is deployed, `SHIMS` changes the
-emulator (`emulator.py` installs them in its process). Each entry knows how to tell that it is still
-needed; the check fails as soon as one is not, so that it is removed. The version of the emulator is
+emulator (`emulator.py` installs them in its process). Each entry can find out whether it is
+still needed; the check fails as soon as one is not, so that it is removed. The version of the emulator is
 pinned in `pyproject.toml`: the shims reach into its modules.
 """
 
@@ -298,9 +298,9 @@ def _session(access_key: str) -> list[str]:
 def _note(session: list[str], action: str, resource: str, context: dict[str, Any], *, denied: bool) -> None:
     if session:
         keys = context.get("dynamodb:LeadingKeys", [])
-        told = {name: context.get(key, "") for name, key in CONTEXT.items()}
+        asked = {name: context.get(key, "") for name, key in CONTEXT.items()}
         entry = {"role": session[0], "session": session[1], "action": action, "resource": resource, "keys": keys}
-        record.write(entry | told | {"denied": denied})
+        record.write(entry | asked | {"denied": denied})
 
 
 CONTEXT = {"select": "dynamodb:Select", "namespace": "cloudwatch:namespace"}

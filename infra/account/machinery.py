@@ -156,7 +156,7 @@ class AlarmMail:
 
 
 def alarms(account: Account, mail: AlarmMail) -> None:
-    """The quarantined message raised its alarm and told the topic; alarms about what did not happen are silent."""
+    """The quarantined message raised its alarm, which notified the topic; alarms about what did not happen are silent."""
     cloudwatch = account.client("cloudwatch")
 
     def states() -> dict[str, str]:
@@ -167,7 +167,7 @@ def alarms(account: Account, mail: AlarmMail) -> None:
         return {logical: by_name[physical] for logical, physical in account.resources.items() if physical in by_name}
 
     until("the alarm about the quarantine is raised", lambda: states()["SetAsideAlarm"] == "ALARM")
-    until("the topic is told", lambda: ("SetAsideAlarm", "ALARM") in mail.received())
+    until("the topic is notified", lambda: ("SetAsideAlarm", "ALARM") in mail.received())
     quiet = {
         "EventsDeadLettersAlarm",
         "CommandsDeadLettersAlarm",

@@ -26,7 +26,7 @@ SHOWN = 4000
 
 
 class Progress:
-    """Tells each step when it begins, with the seconds so far."""
+    """Prints each step when it begins, with the seconds so far."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -68,12 +68,12 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
     nothing(stack.probe(account))
     template = stack.template()
     platform_side.create_queue(account)
-    with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as aside:
+    with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as background:
         progress.step("packaging")
         functions = stack.upload(account, target, template)
         progress.step("deploying")
         stack.create(account, template, clerk.address)
-        worsened = aside.submit(worse.findings, stack.expanded()["Resources"])
+        worsened = background.submit(worse.findings, stack.expanded()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
         progress.step("rebuild and promotion by the state machine")

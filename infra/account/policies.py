@@ -1,4 +1,4 @@
-"""The policies of an expanded template, decided by the emulator's evaluator: a second opinion beside infra/lint, which
+"""The policies of an expanded template, decided by the emulator's evaluator: a second opinion to infra/lint, which
 compares statements with infra/rights.toml and evaluates nothing.
 """
 
