@@ -156,7 +156,7 @@ class AlarmMail:
 
 
 def alarms(account: Account, mail: AlarmMail) -> None:
-    """The quarantined message raised its alarm, which notified the topic; nothing else raised one of ours."""
+    """The quarantined message raised its alarm, which notified the topic; those about faults are silent."""
     cloudwatch = account.client("cloudwatch")
 
     def states() -> dict[str, str]:
