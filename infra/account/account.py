@@ -4,7 +4,6 @@ import functools
 import http.client
 import json
 import re
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,6 @@ import emulator
 import record
 
 ROOT = Path(__file__).parent.parent.parent
-# The modules of infra/lint are used here as well: those that are imported after this one.
-sys.path.append(str(ROOT / "infra/lint"))
 STACK = "torale-admin"
 SECONDS = 30
 CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=SECONDS, read_timeout=SECONDS, parameter_validation=True)
