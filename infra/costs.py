@@ -46,7 +46,7 @@ INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
 # Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are published only when events arrive; those of
 # the executor. Metrics about faults cost nothing while there are none.
-ALWAYS_PUBLISHED, PUBLISHED_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 25, 3
+ALWAYS_PUBLISHED, PUBLISHED_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 29, 4
 
 Row = tuple[str, str, float]
 

@@ -19,6 +19,8 @@ METRIC_NAME = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 # The longest that an alarm may need to notice, in seconds.
 SOON = 15 * 60
 TOPIC = [{"Ref": "AlarmTopic"}]
+# Metrics of single functions that an alarm must watch, since nothing else reports the fault.
+ALARMED = {"StuckAge", "MissingSchedules"}
 SUM_OF_ALL = "SUM(METRICS())"
 SELECT = 'SELECT SUM(ThrottledRequests) FROM SCHEMA("AWS/DynamoDB", TableName, Operation)'
 
@@ -94,9 +96,9 @@ def metrics(resources: dict, alarms: dict[str, dict], root: Path) -> list[str]:
     unknown = [(space, name) for space, name in sorted(ours) if name not in code[space]]
     found = [f"{space}/{name}: no function publishes it" for space, name in unknown]
     admin = {("Torale/Admin", name) for name in code["Torale/Admin"]}
-    stuck = {(space, "StuckAge") for space, names in code.items() if "StuckAge" in names}
+    faults = {(space, name) for space, names in code.items() for name in names & ALARMED}
     found += [f"Torale/Admin/{name}: in no alarm and on no dashboard" for _, name in sorted(admin - ours)]
-    return found + [f"{space}/{name}: in no alarm" for space, name in sorted(stuck - alarmed)]
+    return found + [f"{space}/{name}: in no alarm" for space, name in sorted(faults - alarmed)]
 
 
 def alarm_findings(name: str, alarm: dict) -> list[str]:
@@ -165,6 +167,7 @@ WORSE = [
     ("no dashboard", _remove("Dashboard")),
     ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", _queue("CommandsQueue"))),
     ("commands that fail without an alarm", _remove("CommandsStuckAlarm")),
+    ("schedules that are missing without an alarm", _remove("MissingSchedulesAlarm")),
     ("a broken chain noticed after days", _set("AuditBrokenAlarm", "Period", 86_400)),
     ("the lowest value", _set("OutboxAgeAlarm", "Statistic", "Minimum")),
     ("an hour of high values", _set("OutboxAgeAlarm", "EvaluationPeriods", 60)),

@@ -29,15 +29,17 @@ class FakeAws(ThreadingHTTPServer):
         self.events: list[dict] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def invoke(self, *numbers: int) -> list[str]:
+    def invoke(self, *messages: dict) -> list[str]:
         """Invokes the executor with some commands: the ids of the messages that failed."""
         self.events.clear()
-        self.invocations.put({"Records": [message(number) for number in numbers]})
+        self.invocations.put({"Records": messages})
         answer = self.answers.get(timeout=60)
         return sorted(failure["itemIdentifier"] for failure in answer["batchItemFailures"])
 
-    def event_types(self) -> list[str]:
-        return sorted(event["type"].removeprefix("ai.torale.") for event in self.events)
+    def confirmed(self) -> list[str]:
+        """The confirming events: type and subject, with the last digit alone of task ids."""
+        events = [f"{event['type'].removeprefix('ai.torale.')} {event['subject']}" for event in self.events]
+        return sorted(event.replace(TASK.format(""), "") for event in events)
 
     def handle_error(self, *_):
         """Ignores the broken connection of a killed process."""
@@ -113,17 +115,63 @@ class Temporal:
         what = ["--workflow-id", "w", "--type", "Search", "--task-queue", "q", "--interval", "1h"]
         self.run("schedule", "create", "--schedule-id", schedule, *what)
 
+    def delete(self, schedule: str):
+        self.run("schedule", "delete", "--schedule-id", schedule)
+
     def state(self, schedule: str) -> dict:
         return json.loads(self.run("schedule", "describe", "--schedule-id", schedule).stdout)["schedule"]["state"]
 
+    def paused(self, *schedules: str) -> list[bool]:
+        return [self.state(schedule).get("paused", False) for schedule in schedules]
 
-def message(number: int) -> dict:
-    data = {"task_id": TASK.format(number), "user_id": ADMIN, "reason": "Spam", "requested_by": ADMIN}
+
+class Executor:
+    """The executor's process, and what it logs."""
+
+    def __init__(self, program: str, aws: FakeAws, temporal: Temporal, folder: str, **settings: str):
+        local = f"http://127.0.0.1:{aws.server_port}"
+        self.log = Path(folder, f"executor-{aws.server_port}.log")
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": local, "AWS_LAMBDA_FUNCTION_NAME": "command-executor",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL_SQS": local,
+            "TORALE_EVENTS_QUEUE_URL": f"{local}/0/torale-events", "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal.port}",
+            "TEMPORAL_NAMESPACE": "default", "PATH": os.environ["PATH"], **settings,
+        }
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([program], env=environment, stdout=log)
+
+    def missing(self) -> tuple[int, list[str]]:
+        """The metric of the last batch, and the schedules that warnings have named so far."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        counts = [line["MissingSchedules"] for line in lines if "MissingSchedules" in line]
+        warned = [line["schedule"] for line in lines if line.get("level") == "WARN" and "schedule" in line]
+        return counts[-1], [schedule.replace(TASK.format(""), "") for schedule in warned]
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def pause(name: str, task: int, *prefixes: str) -> dict:
+    """The message of a command to pause a task with the schedules that begin so."""
+    data = {
+        "task_id": TASK.format(task), "user_id": ADMIN, "reason": "Spam", "requested_by": ADMIN,
+        "schedule_ids": [schedule(prefix, task) for prefix in prefixes],
+    }
     command = {
-        "specversion": "1.0", "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, str(number))), "source": "/torale/admin",
+        "specversion": "1.0", "id": command_id(name), "source": "/torale/admin",
         "type": "ai.torale.command.task.pause", "time": "2026-01-01T00:00:00Z", "data": data,
     }
-    return {"messageId": f"m{number}", "body": json.dumps(command), "eventSource": "aws:sqs"}
+    return {"messageId": name, "body": json.dumps(command), "eventSource": "aws:sqs"}
+
+
+def schedule(prefix: str, task: int) -> str:
+    return f"{prefix}-{TASK.format(task)}"
+
+
+def command_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 def expect(what: str, seen, wanted):
@@ -132,39 +180,50 @@ def expect(what: str, seen, wanted):
         sys.exit(f"expected {wanted}")
 
 
-def executor(program: str, aws: FakeAws, temporal: Temporal, namespace: str) -> subprocess.Popen:
-    local = f"http://127.0.0.1:{aws.server_port}"
-    settings = {
-        "AWS_LAMBDA_RUNTIME_API": local, "AWS_LAMBDA_FUNCTION_NAME": "command-executor",
-        "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL_SQS": local,
-        "TORALE_EVENTS_QUEUE_URL": f"{local}/0/torale-events", "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal.port}",
-        "TEMPORAL_NAMESPACE": namespace, "PATH": os.environ["PATH"],
-    }
-    return subprocess.Popen([program], env=settings)
+def named_schedules(temporal: Temporal, aws: FakeAws, executor: Executor):
+    """Schedules that events have named, under both names; of task 2 one is deleted beforehand."""
+    both = schedule("schedule", 1), schedule("task", 1)
+    temporal.delete(schedule("task", 2))
+    expect("before", temporal.paused(*both, schedule("schedule", 2)), [False, False, False])
+    commands = [pause("m1", 1, "schedule", "task"), pause("m2", 2, "schedule", "task")]
+    expect("two schedules of task 1, one of task 2 deleted: failed", aws.invoke(*commands), [])
+    paused = ["schedule-1", "schedule-2", "task-1"]
+    expected = ["task.paused 1", "task.paused 2", *(f"temporal.schedule.paused {name}" for name in paused)]
+    expect("confirmed", aws.confirmed(), expected)
+    expect("paused", temporal.paused(*both, schedule("schedule", 2)), [True, True, True])
+    expect("missing", executor.missing(), (1, ["task-2"]))
+    note = f"Spam (requested by {ADMIN}, command {command_id('m1')})"
+    expect("notes", [temporal.state(each).get("notes") for each in both], [note, note])
+    expect("the same command again: failed", aws.invoke(commands[0]), [])
+    expect("missing", executor.missing(), (0, ["task-2"]))
 
 
-def scenario(temporal: Temporal, aws: FakeAws):
-    invoke, event_types = aws.invoke, aws.event_types
-    schedule = f"task-{TASK.format(1)}"
-    expect("before", temporal.state(schedule).get("paused", False), False)
-    expect("one schedule exists, one does not: failed", invoke(1, 2), [])
-    expect("events", event_types(), ["task.paused", "task.paused", "temporal.schedule.paused"])
-    state = temporal.state(schedule)
-    expect("paused", state.get("paused"), True)
-    note = f"Spam (requested by {ADMIN}, command {uuid.uuid5(uuid.NAMESPACE_DNS, '1')})"
-    expect("note", state.get("notes"), note)
-    expect("the same command again: failed", invoke(1), [])
+def unnamed_and_late_schedules(temporal: Temporal, aws: FakeAws, executor: Executor):
+    """Task 3 has a schedule by the pattern, which no event has named; that of task 4 comes late."""
+    expect("by the pattern: failed", aws.invoke(pause("m3", 3), pause("m4", 4)), [])
+    expect("confirmed", aws.confirmed(), ["task.paused 3", "task.paused 4", "temporal.schedule.paused task-3"])
+    expect("missing", executor.missing(), (1, ["task-2", "task-4"]))
+    temporal.create(schedule("schedule", 4))
+    expect("created after the deactivation: failed", aws.invoke(pause("late", 4, "schedule")), [])
+    expect("confirmed", aws.confirmed(), ["task.paused 4", "temporal.schedule.paused schedule-4"])
+    expect("paused", temporal.paused(schedule("task", 3), schedule("schedule", 4)), [True, True])
+
+
+def outage(temporal: Temporal, aws: FakeAws):
+    """What fails comes again, and what is repeated does no harm."""
     temporal.stop()
-    expect("the server is stopped: failed", invoke(3), ["m3"])
-    expect("events", event_types(), [])
+    expect("the server is stopped: failed", aws.invoke(pause("m5", 5, "schedule")), ["m5"])
+    expect("confirmed", aws.confirmed(), [])
     temporal.start()
-    expect("the server is started again: failed", invoke(3), [])
-    expect("events", event_types(), ["task.paused", "temporal.schedule.paused"])
-    expect("paused", temporal.state(f"task-{TASK.format(3)}").get("paused"), True)
+    expect("the server is started again: failed", aws.invoke(pause("m5", 5, "schedule")), [])
+    expect("confirmed", aws.confirmed(), ["task.paused 5", "temporal.schedule.paused schedule-5"])
+    expect("paused", temporal.paused(schedule("schedule", 5)), [True])
     temporal.stop()
     temporal.start()
-    expect("the server was restarted between commands: failed", invoke(1), [])
+    expect("the server was restarted between commands: failed", aws.invoke(pause("m1", 1, "task")), [])
+
+
+SCHEDULES = ["schedule 1", "task 1", "schedule 2", "task 2", "task 3", "schedule 5", "schedule 6"]
 
 
 def main():
@@ -172,20 +231,31 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         temporal = Temporal(program, folder)
         running = []
+
+        def start(**settings: str) -> tuple[FakeAws, Executor]:
+            aws = FakeAws()
+            running.append(Executor(binary, aws, temporal, folder, **settings))
+            return aws, running[-1]
+
         try:
-            temporal.create(f"task-{TASK.format(1)}")
-            temporal.create(f"task-{TASK.format(3)}")
-            aws, other = FakeAws(), FakeAws()
-            running.append(executor(binary, aws, temporal, "default"))
-            scenario(temporal, aws)
-            running.append(executor(binary, other, temporal, "nowhere"))
-            expect("unknown namespace: failed", other.invoke(1), ["m1"])
-            expect("events", other.event_types(), [])
+            for prefix, task in map(str.split, SCHEDULES):
+                temporal.create(schedule(prefix, int(task)))
+            aws, executor = start()
+            named_schedules(temporal, aws, executor)
+            unnamed_and_late_schedules(temporal, aws, executor)
+            outage(temporal, aws)
+            aws, executor = start(TEMPORAL_SCHEDULE_ID="schedule-{task_id}")
+            expect("by another pattern: failed", aws.invoke(pause("m6", 6)), [])
+            expect("confirmed", aws.confirmed(), ["task.paused 6", "temporal.schedule.paused schedule-6"])
+            expect("missing", executor.missing(), (0, []))
+            aws, executor = start(TEMPORAL_NAMESPACE="nowhere")
+            expect("unknown namespace: failed", aws.invoke(pause("m1", 1, "task")), ["m1"])
+            expect("confirmed", aws.confirmed(), [])
         finally:
-            for process in running:
-                process.kill()
+            for executor in running:
+                executor.stop()
             temporal.stop()
-    print("temporal-smoke: schedules of a real server were paused")
+    print("temporal-smoke: schedules of a real server were paused, and missing ones reported")
 
 
 if __name__ == "__main__":

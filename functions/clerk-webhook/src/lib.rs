@@ -1,29 +1,28 @@
-//! POST /webhooks/clerk: turns Clerk's webhooks into events on `torale-events`.
+//! POST /webhooks/clerk: turns each of Clerk's webhooks into an `identity.*` event on `torale-events`. Whose the identity is
+//! follows from the projections; nothing is read here.
 //!
-//! Clerk receives a 200 only after the signature was verified, the payload was mapped to events
-//! ([`torale_domain::events::clerk`]) and SQS has taken the events. After any other answer, Svix (who delivers Clerk's
+//! Clerk receives a 200 only after the signature was verified, the payload was mapped to an event
+//! ([`torale_domain::events::clerk`]) and SQS has taken the event. After any other answer, Svix (who delivers Clerk's
 //! webhooks) retries. An event that is sent twice changes nothing.
 
 mod refusal;
 mod signature;
 
-use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use http::{Response, StatusCode};
 pub use refusal::WebhookRefusal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 pub use signature::{BadSecret, BadSignature, HEADERS, SignatureVerifier};
 use tokio::time::{Duration, Instant};
-use torale_domain::events::clerk::{self, Notice, Payload};
-use torale_domain::values::ids::UserId;
+use torale_domain::events::clerk::{Notice, Payload};
 use torale_domain::values::trace::TraceParent;
 use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
 use torale_platform::guard::guarded;
 use torale_platform::queue::MessageQueue;
-use torale_platform::store::{Generations, Store, StoreError, TableReader, Usage};
-use torale_platform::{request, respond};
+use torale_platform::request::HttpRequest;
+use torale_platform::respond;
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("POST", "/webhooks/clerk");
@@ -36,8 +35,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(12);
 #[derive(Debug)]
 pub struct Webhook {
     verifier: Result<SignatureVerifier, BadSecret>,
-    store: Store,
-    generations: Generations,
     queue: MessageQueue,
     clock: Clock,
 }
@@ -46,7 +43,7 @@ pub struct Webhook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub enum WebhookResult {
-    /// Its events are on the queue.
+    /// Its event is on the queue.
     Accepted,
     /// There is no event for it.
     Ignored,
@@ -69,24 +66,27 @@ struct WebhookOutcome {
 }
 
 impl Webhook {
-    /// A webhook endpoint with these secrets, as they are set. Without valid ones, it refuses every request.
-    pub fn new(secrets: &str, store: Store, queue: MessageQueue, clock: Clock) -> Self {
+    /// A webhook endpoint with these secrets, as they are set. Without valid ones, it logs a warning and refuses every
+    /// request.
+    pub fn new(secrets: &str, queue: MessageQueue, clock: Clock) -> Self {
         let verifier = SignatureVerifier::new(secrets);
-        Self { verifier, store, generations: Generations::default(), queue, clock }
+        if let Err(bad) = &verifier {
+            tracing::warn!(%bad, "webhooks are refused");
+        }
+        Self { verifier, queue, clock }
     }
 
     /// Answers a request.
-    pub async fn handle(&self, request: &Request) -> Response<Body> {
-        let (started, usage) = (Instant::now(), Usage::default());
-        let outcome = self.receive(request, started + TIMEOUT, &usage).await;
-        let request_id = request::request_id(request);
-        let response = render(&outcome.result, &request_id);
+    pub async fn handle(&self, request: &HttpRequest) -> Response<String> {
+        let started = Instant::now();
+        let outcome = self.receive(request, started + TIMEOUT).await;
+        let response = render(&outcome.result, request.request_id());
         let status = response.status().as_u16();
-        log(&outcome, &LogLine { status, request_id, trace: request::trace(request), usage, started });
+        log(&outcome, &LogLine { status, request, started });
         response
     }
 
-    async fn receive(&self, request: &Request, deadline: Instant, usage: &Usage) -> WebhookOutcome {
+    async fn receive(&self, request: &HttpRequest, deadline: Instant) -> WebhookOutcome {
         let (svix_id, text) = match in_time(deadline, async { self.verify(request) }).await {
             Ok(signed) => signed,
             Err(refusal) => return WebhookOutcome { result: Err(refusal), svix_id: None, kind: None },
@@ -98,45 +98,35 @@ impl Webhook {
             Err(refusal) => return WebhookOutcome { result: Err(refusal), svix_id: id, kind: None },
         };
         let result = match &notice {
-            Some(notice) => in_time(deadline, self.send(request, svix_id, notice, usage)).await,
+            Some(notice) => in_time(deadline, self.send(request, svix_id, notice)).await,
             None => Ok(WebhookResult::Ignored),
         };
         WebhookOutcome { result, svix_id: id, kind: Some(kind) }
     }
 
     /// Checks the method, the size and the signature. Returns the id and the text of the webhook.
-    fn verify<'a>(&self, request: &'a Request) -> Result<(&'a str, &'a str), WebhookRefusal> {
-        if request.method() != Method::POST {
+    fn verify<'a>(&self, request: &'a HttpRequest) -> Result<(&'a str, &'a str), WebhookRefusal> {
+        if request.method() != ROUTE.0 {
             return Err(AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() }.into());
         }
-        let body: &[u8] = request.body().as_ref();
+        let body = request.body();
         if body.len() > MAX_BODY {
             return Err(WebhookRefusal::TooLarge);
         }
-        let verifier = self.verifier.as_ref().map_err(|bad| AdminError::Internal(bad.to_string()))?;
-        Ok(verifier.verify(request.headers(), body, (self.clock)())?)
+        let verifier = self.verifier.as_ref().map_err(|_bad| WebhookRefusal::NotConfigured)?;
+        Ok(verifier.verify(|name| request.header(name), body, (self.clock)())?)
     }
 
-    /// Sends the events of a webhook to the queue.
+    /// Sends the event of a webhook to the queue.
     async fn send(
         &self,
-        request: &Request,
+        request: &HttpRequest,
         svix_id: &str,
         notice: &Notice,
-        usage: &Usage,
     ) -> Result<WebhookResult, WebhookRefusal> {
-        let users = self.possible_users(notice, usage).await?;
-        let trace = request::trace(request);
-        let events = notice.events(svix_id, trace.as_ref(), &users, (self.clock)())?;
-        self.queue.send(&events).await?;
+        let event = notice.event(svix_id, request.trace(), (self.clock)())?;
+        self.queue.send(&[event]).await?;
         Ok(WebhookResult::Accepted)
-    }
-
-    /// The users that a payload without a user id of ours may be about.
-    async fn possible_users(&self, notice: &Notice, usage: &Usage) -> Result<Vec<UserId>, StoreError> {
-        let Some(clerk_user_id) = notice.unnamed() else { return Ok(Vec::new()) };
-        let live = self.generations.read(&self.store, usage).await?;
-        clerk::users(&TableReader::of(&self.store, &live, usage), clerk_user_id).await
     }
 }
 
@@ -149,7 +139,7 @@ async fn in_time<T>(
     guarded(deadline, step).await.unwrap_or_else(|error| Err(error.into()))
 }
 
-fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<Body> {
+fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> Response<String> {
     match result {
         Ok(detail) => {
             let taken = WebhookTaken { detail: *detail };
@@ -160,31 +150,30 @@ fn render(result: &Result<WebhookResult, WebhookRefusal>, request_id: &str) -> R
 }
 
 /// What the log line states besides the outcome.
-struct LogLine {
+struct LogLine<'a> {
     status: u16,
-    request_id: String,
-    trace: Option<TraceParent>,
-    usage: Usage,
+    request: &'a HttpRequest,
     started: Instant,
 }
 
 /// Logs the type and the `svix-id` of a webhook, but nothing else of its payload, which is full of personal data.
-fn log(outcome: &WebhookOutcome, line: &LogLine) {
-    let LogLine { status, request_id, trace, usage, started } = line;
+fn log(outcome: &WebhookOutcome, line: &LogLine<'_>) {
+    let LogLine { status, request, started } = line;
     let (svix_id, kind) = (outcome.svix_id.as_deref(), outcome.kind.as_deref());
-    let trace_id = trace.as_ref().map(TraceParent::trace_id);
+    let (request_id, trace_id) = (request.request_id(), request.trace().map(TraceParent::trace_id));
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let read_units = usage.read_units();
     macro_rules! log {
         ($level:ident, $($how:tt)+) => {
             tracing::$level!(
-                request_id, trace_id, action = "webhooks.clerk", status, svix_id, kind, duration_ms, read_units,
+                request_id, trace_id, action = "webhooks.clerk", status, svix_id, kind, duration_ms,
                 $($how)+, "webhook"
             )
         };
     }
     match &outcome.result {
         Ok(done) => log!(info, ?done),
+        // Anybody can cause this line, and the warning at the start has said why.
+        Err(error @ WebhookRefusal::NotConfigured) => log!(info, %error),
         Err(error) if *status >= 500 => log!(error, %error),
         Err(error) => log!(warn, %error),
     }

@@ -1,11 +1,10 @@
 //! Why a webhook is not accepted, and the answer to it.
 
 use crate::signature::BadSignature;
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use torale_domain::events::clerk::WebhookFault;
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::queue::QueueError;
-use torale_platform::store::StoreError;
 
 /// Why a webhook is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -13,24 +12,21 @@ pub enum WebhookRefusal {
     /// The body is over the limit.
     #[error("payload too large")]
     TooLarge,
+    /// No valid signing secret is configured, so no webhook can be verified.
+    #[error("no valid signing secret is configured")]
+    NotConfigured,
     /// The signature is missing, too old or invalid.
     #[error(transparent)]
     Signature(#[from] BadSignature),
-    /// The payload can't be mapped to events.
+    /// The payload can't be mapped to an event.
     #[error(transparent)]
     Payload(#[from] WebhookFault),
-    /// SQS has not taken the events.
+    /// SQS has not taken the event.
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// An error that any endpoint may have.
     #[error(transparent)]
     Admin(#[from] AdminError),
-}
-
-impl From<StoreError> for WebhookRefusal {
-    fn from(error: StoreError) -> Self {
-        Self::Admin(error.into())
-    }
 }
 
 impl WebhookRefusal {
@@ -43,7 +39,7 @@ impl WebhookRefusal {
                 HttpError::new(StatusCode::BAD_REQUEST, &format!("Not a usable payload: {fault}"))
             }
             // Svix keeps the webhook and retries, whatever the reason.
-            Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
+            Self::NotConfigured | Self::Queue(QueueError::Unavailable(_) | QueueError::Refused(_)) => {
                 HttpError::from(&AdminError::TimedOut)
             }
             Self::Admin(error) => HttpError::from(error),

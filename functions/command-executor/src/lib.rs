@@ -11,12 +11,13 @@ pub mod temporal;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use clerk::{BanUsers, ClerkError};
 use confirm::ConfirmationSink;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
 use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, temporal_schedule_id};
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, SchedulePattern};
+use torale_domain::values::ids::{ScheduleId, TaskId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 use torale_platform::batch::{self, QueueMessage};
@@ -42,6 +43,8 @@ pub struct Executor<B, P, Q> {
     pub forward: Option<Q>,
     /// The kinds of commands that are executed here.
     pub handled: Vec<&'static str>,
+    /// How the schedules of tasks are called of which no event has named one.
+    pub schedules: SchedulePattern,
     /// The current time.
     pub clock: Clock,
 }
@@ -51,8 +54,10 @@ pub struct Executor<B, P, Q> {
 pub enum CommandOutcome {
     /// It was executed and confirmed.
     CarriedOut,
-    /// Its target does not exist at Clerk or Temporal.
+    /// Its target does not exist at Clerk.
     NothingThere,
+    /// The task is paused, but so many of its schedules do not exist at Temporal: they may run under other names.
+    SchedulesMissing(usize),
     /// It was forwarded to the other queue.
     Forwarded,
 }
@@ -100,19 +105,29 @@ pub async fn handle(
     }
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).map(|(message, _)| *message);
     let failed: Vec<&QueueMessage> = failed.collect();
-    let now = (executor.clock)();
-    metrics::emit(&[counters(messages.len(), &failed, now)], now);
+    let missing = outcomes.iter().map(|(_, outcome)| match outcome {
+        Ok(CommandOutcome::SchedulesMissing(schedules)) => *schedules,
+        _other_outcomes => 0,
+    });
+    let (now, missing) = ((executor.clock)(), missing.sum());
+    metrics::emit(&[counters(messages.len(), missing, &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
     batch::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
 }
 
 /// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no errors.
-pub fn counters(commands: usize, failed: &[&QueueMessage], now: Timestamp) -> MetricSet {
+pub fn counters(
+    commands: usize,
+    missing_schedules: usize,
+    failed: &[&QueueMessage],
+    now: Timestamp,
+) -> MetricSet {
     let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let metrics = vec![
         ("Commands", "Count", number(commands)),
         ("HandedBack", "Count", number(failed.len())),
+        ("MissingSchedules", "Count", number(missing_schedules)),
         ("StuckAge", "Seconds", batch::stuck(failed.iter().copied(), now)),
     ];
     MetricSet { namespace: "Torale/Commands", metrics }
@@ -151,17 +166,47 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
     }
 
     async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
-        let existed = match &received.command {
-            Command::PauseTask { task_id, .. } => {
-                self.temporal.pause(&temporal_schedule_id(task_id), &received.note()).await?
+        let (paused, outcome) = match &received.command {
+            Command::PauseTask { task_id, schedule_ids, .. } => {
+                self.pause(task_id, schedule_ids, &received.note()).await?
             }
-            Command::BanUser { clerk_user_id, .. } => self.clerk.ban(clerk_user_id).await?,
+            Command::BanUser { clerk_user_id, .. } => match self.clerk.ban(clerk_user_id).await? {
+                true => (Vec::new(), CommandOutcome::CarriedOut),
+                false => (Vec::new(), CommandOutcome::NothingThere),
+            },
             // The confirming event is the revocation.
-            Command::RevokeKey { .. } => true,
+            Command::RevokeKey { .. } => (Vec::new(), CommandOutcome::CarriedOut),
         };
-        let events = received.confirming_events(existed, (self.clock)());
+        let events = received.confirming_events(&paused, (self.clock)());
         self.events.send(&events).await.map_err(CommandFailure::NotConfirmed)?;
-        Ok(if existed { CommandOutcome::CarriedOut } else { CommandOutcome::NothingThere })
+        Ok(outcome)
+    }
+
+    /// Pauses the schedules of a task: those that events have named, else the one by the pattern. Returns those that
+    /// exist. One that does not exist counts as done, but never silently.
+    async fn pause(
+        &self,
+        task: &TaskId,
+        named: &[ScheduleId],
+        note: &str,
+    ) -> Result<(Vec<ScheduleId>, CommandOutcome), CommandFailure> {
+        let by_pattern = self.schedules.id(task).filter(|_| named.is_empty());
+        let schedules: Vec<&ScheduleId> = named.iter().chain(&by_pattern).collect();
+        let pauses: Vec<_> = schedules.iter().map(|id| self.temporal.pause(id.as_str(), note)).collect();
+        let existed: Vec<bool> = stream::iter(pauses).buffered(PARALLEL).try_collect().await?;
+        let (mut paused, mut missing) = (Vec::new(), 0);
+        for (schedule, existed) in schedules.into_iter().zip(existed) {
+            if existed {
+                paused.push(schedule.clone());
+            } else {
+                missing += 1;
+                let schedule = schedule.as_str();
+                tracing::warn!(%task, schedule, "Temporal has no such schedule: the task may run under another");
+            }
+        }
+        let all =
+            if missing == 0 { CommandOutcome::CarriedOut } else { CommandOutcome::SchedulesMissing(missing) };
+        Ok((paused, all))
     }
 }
 
@@ -171,6 +216,7 @@ impl CommandOutcome {
         match self {
             Self::CarriedOut => "carried_out",
             Self::NothingThere => "nothing_there",
+            Self::SchedulesMissing(_) => "schedules_missing",
             Self::Forwarded => "forwarded",
         }
     }

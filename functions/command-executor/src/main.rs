@@ -3,19 +3,20 @@
 use command_executor::Executor;
 use command_executor::clerk::ClerkBans;
 use command_executor::temporal::TemporalPauses;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
+use std::convert::Infallible;
 use torale_platform::identity::IdentitySettings;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
-use torale_platform::{clock, config, logging};
+use torale_platform::{clock, config, lambda, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logging::start();
     let executor = &Parts::build(executor);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
-        Ok::<_, Error>(command_executor::handle(executor.get().await, event).await)
-    }))
+    lambda::run_job(|event| async move {
+        Ok::<_, Infallible>(command_executor::handle(executor.get().await, event).await)
+    })
     .await
 }
 
@@ -31,6 +32,7 @@ async fn executor() -> Result<Executor<ClerkBans, TemporalPauses, MessageQueue>,
         events: MessageQueue::connect().await,
         forward,
         handled: config::commands_handled()?,
+        schedules: config::temporal_schedule_pattern()?,
         clock: clock::system,
     })
 }

@@ -2,18 +2,19 @@
 // The futures of the AWS client are nested deeper than the compiler's default limit.
 #![recursion_limit = "256"]
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::Error;
+use std::convert::Infallible;
 use torale_platform::consume::Consumer;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
-use torale_platform::{clock, logging};
+use torale_platform::{clock, lambda, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     logging::start();
     let consumer = &Parts::build(|| async { Ok(Consumer::new(Store::connect().await, clock::system)) });
-    lambda_runtime::run(service_fn(|event: LambdaEvent<_>| async move {
-        Ok::<_, Error>(consumer::handle(consumer.get().await, event).await)
-    }))
+    lambda::run_job(|event| async move {
+        Ok::<_, Infallible>(consumer::handle(consumer.get().await, event).await)
+    })
     .await
 }

@@ -1,10 +1,9 @@
 //! Runs the fallback as a Lambda function.
 
-use lambda_http::{Error, Request, service_fn};
+use torale_platform::{lambda, logging};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    torale_platform::logging::start();
-    lambda_http::run(service_fn(|request: Request| async move { Ok::<_, Error>(fallback::answer(&request)) }))
-        .await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    logging::start();
+    lambda::run_http(|request| async move { fallback::answer(&request) }).await
 }

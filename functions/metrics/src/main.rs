@@ -1,13 +1,13 @@
 //! Runs the metrics as a Lambda function.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent};
 use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
 use serde_json::Value;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::store::{Generations, Store};
-use torale_platform::{aws, clock, logging};
+use torale_platform::{aws, clock, lambda, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,9 +23,6 @@ async fn main() -> Result<(), Error> {
             clock: clock::system,
         })
     });
-    lambda_runtime::run(service_fn(|_event: LambdaEvent<Value>| async move {
-        // Boxed: with the clients' own futures inside, the compiler would run into its limit of depth.
-        Box::pin(metrics::handle(sources.get().await)).await.map_err(Error::from)
-    }))
-    .await
+    lambda::run_job(|_event: LambdaEvent<Value>| async move { metrics::handle(sources.get().await).await })
+        .await
 }

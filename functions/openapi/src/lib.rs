@@ -8,11 +8,11 @@ mod examples;
 mod operations;
 mod responses;
 
-use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Request, Response};
+use http::{Response, StatusCode};
 pub use operations::document;
 use torale_platform::error::{AdminError, HttpError};
-use torale_platform::{request, respond};
+use torale_platform::request::HttpRequest;
+use torale_platform::respond;
 
 /// Method and path.
 pub const ROUTE: (&str, &str) = ("GET", "/admin/openapi.json");
@@ -23,14 +23,14 @@ pub fn text() -> String {
 }
 
 /// Answers a request with this text of the document.
-pub fn answer(text: &str, request: &Request) -> Response<Body> {
-    let request_id = request::request_id(request);
-    let response = if request.method() == Method::GET {
-        respond::json(StatusCode::OK, text.to_owned(), &request_id, &[])
+pub fn answer(text: &str, request: &HttpRequest) -> Response<String> {
+    let request_id = request.request_id();
+    let response = if request.method() == ROUTE.0 {
+        respond::json(StatusCode::OK, text.to_owned(), request_id, &[])
     } else {
         let error = AdminError::MethodNotAllowed { allowed: ROUTE.0.to_owned() };
-        respond::error(&HttpError::from(&error), &request_id)
+        respond::error(&HttpError::from(&error), request_id)
     };
-    respond::log(request, "openapi", &response, &request_id);
+    respond::log(request, "openapi", &response);
     response
 }

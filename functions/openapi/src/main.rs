@@ -1,16 +1,13 @@
 //! Runs the endpoint as a Lambda function.
 
-use lambda_http::{Error, Request, service_fn};
 use std::sync::LazyLock;
+use torale_platform::{lambda, logging};
 
 /// Generated with the first request.
 static TEXT: LazyLock<String> = LazyLock::new(openapi::text);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    torale_platform::logging::start();
-    lambda_http::run(service_fn(|request: Request| async move {
-        Ok::<_, Error>(openapi::answer(&TEXT, &request))
-    }))
-    .await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    logging::start();
+    lambda::run_http(|request| async move { openapi::answer(&TEXT, &request) }).await
 }

@@ -1,6 +1,6 @@
 //! Describes answers: statuses, headers, bodies and examples, from the errors themselves.
 
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

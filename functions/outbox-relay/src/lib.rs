@@ -1,4 +1,4 @@
-//! The outbox relay: sends the commands of outbox entries, on a schedule and whenever the stream of the control table
+//! The outbox relay: sends the commands and events of outbox entries, on a schedule and whenever the stream of the control table
 //! reports a new entry.
 
 use serde::Serialize;
@@ -25,12 +25,14 @@ pub struct RelayAnswer {
 /// If the outbox can't be read. An entry that fails stays in the outbox and is counted.
 pub async fn handle(
     store: &Store,
-    queue: &MessageQueue,
+    commands: &MessageQueue,
+    events: &MessageQueue,
     clock: Clock,
     deadline: Instant,
 ) -> Result<RelayAnswer, StoreError> {
     let (usage, generations) = (Usage::default(), Generations::default());
-    let report = Relay::new(store, &generations, queue, &usage).run(clock, deadline).await?;
+    let relay = Relay::new(store, &generations, commands, &usage).with_events(events);
+    let report = relay.run(clock, deadline).await?;
     let alarms = alarm_metrics(&report);
     if !alarms.metrics.is_empty() {
         metrics::emit(&[alarms], clock());

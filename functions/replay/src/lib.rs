@@ -78,6 +78,12 @@ pub enum StepError {
     /// A comparison takes longer than an invocation. `cargo replay diff` has no time limit.
     #[error("there is too much to compare within the time of one invocation")]
     OutOfTime,
+    /// There are no threads to run it on.
+    #[error("no threads: {0}")]
+    NoThreads(#[from] std::io::Error),
+    /// The thread that ran it panicked.
+    #[error("the step was aborted: {0}")]
+    Aborted(tokio::task::JoinError),
 }
 
 /// Executes a step within `time`.

@@ -1,13 +1,13 @@
 //! Runs the steps of rebuilds as a Lambda function, which the state machine `ReplayMachine` of `infra/template.yaml` calls.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use replay::ReplayRequest;
+use lambda_runtime::{Error, LambdaEvent};
+use replay::{ReplayRequest, StepError};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use torale_platform::batch::time_left;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
-use torale_platform::{clock, config, logging};
+use torale_platform::{clock, config, lambda, logging};
 use torale_replay::Replay;
 use tracing::Instrument;
 
@@ -22,10 +22,10 @@ async fn main() -> Result<(), Error> {
     });
     // A rebuild uses every processor that Lambda provides; polling needs only one thread.
     let threads = &OnceCell::new();
-    lambda_runtime::run(service_fn(|event: LambdaEvent<ReplayRequest>| async move {
-        let threads: &Runtime = threads.get_or_try_init(|| async { Runtime::new() }).await?;
+    lambda::run_job(|event: LambdaEvent<ReplayRequest>| async move {
+        let threads: Result<&Runtime, _> = threads.get_or_try_init(|| async { Runtime::new() }).await;
         let step = replay::handle(replay.get().await, event.payload, time_left(event.context.deadline));
-        threads.spawn(step.in_current_span()).await?.map_err(Error::from)
-    }))
+        threads?.spawn(step.in_current_span()).await.map_err(StepError::Aborted)?
+    })
     .await
 }

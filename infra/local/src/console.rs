@@ -4,8 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use torale_domain::values::text::printable;
 
 /// The stack's output: notes and the functions' logs on standard error, results on standard output.
+/// Texts of events, keys and logs can't change how the terminal shows a line.
 #[derive(Clone, Default)]
 pub struct Console {
     bars: MultiProgress,
@@ -20,12 +22,12 @@ impl Console {
     /// Writes a line under the name of the function or stand-in that it comes from.
     pub fn line(&self, name: &str, text: &str) {
         // A closed terminal is no reason to stop.
-        self.bars.suspend(|| drop(writeln!(std::io::stderr(), "[{name}] {text}")));
+        self.bars.suspend(|| drop(writeln!(std::io::stderr(), "[{name}] {}", harmless(text))));
     }
 
     /// Writes the result of a command to standard output.
     pub fn print(&self, text: &str) {
-        self.bars.suspend(|| drop(writeln!(std::io::stdout(), "{text}")));
+        self.bars.suspend(|| drop(writeln!(std::io::stdout(), "{}", harmless(text))));
     }
 
     /// A progress bar up to `length`; if standard error is no terminal, a line after every tenth.
@@ -43,6 +45,11 @@ impl Console {
         }
         ProgressLine { console: self.clone(), bar, label, length, plain, tenth: 0 }
     }
+}
+
+/// A text of one or more lines, each of which is safe to print.
+fn harmless(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A progress bar, or lines of progress in a log file.
@@ -70,5 +77,16 @@ impl ProgressLine {
     /// Removes the bar from the screen.
     pub fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn escape_sequences_are_shown_and_line_breaks_kept() {
+        assert_eq!(harmless("a\u{1b}[2Kb\n\u{202e}c\rd"), "a\\u{1b}[2Kb\n\\u{202e}c\\u{d}d");
+        assert_eq!(harmless(""), "");
     }
 }

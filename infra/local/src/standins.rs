@@ -14,7 +14,7 @@ pub mod temporal;
 
 use clerk::ClerkStandin;
 use temporal::TemporalStandin;
-use torale_platform::config::{CLERK_API_URL, CLERK_SECRET_KEY, TEMPORAL_ADDRESS};
+use torale_platform::config::{CLERK_API_URL, CLERK_SECRET_KEY, TEMPORAL_ADDRESS, TEMPORAL_SCHEDULE_ID};
 
 use crate::console::Console;
 use crate::error::LocalError;
@@ -49,13 +49,15 @@ impl Standins {
         })
     }
 
-    /// The variables that lead the command executor to the stand-ins.
+    /// The variables that lead the command executor to the stand-ins, and the platform's name of
+    /// schedules.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             (CLERK_API_URL, self.clerk.url()),
             (CLERK_SECRET_KEY, clerk::SECRET.to_owned()),
             (TEMPORAL_ADDRESS, self.temporal.address()),
+            (TEMPORAL_SCHEDULE_ID, "schedule-{task_id}".to_owned()),
         ]
     }
 }

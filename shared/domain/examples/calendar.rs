@@ -1,8 +1,9 @@
-//! What this project's calendar says, for the comparison with a Temporal server (infra/local/temporal-calendar).
+//! What this project's calendar says, for the comparison with a Temporal server
+//! (infra/local/temporal-calendar).
 //!
 //! `calendar firings` reads a schedule a line, `{"cron": "...", "timezone": "...", "after": [...], "count": 5}` with
-//! times in milliseconds since 1970. It writes a line for each: `null` if the schedule is refused, or the first `count`
-//! firings after each of the times.
+//! times in milliseconds since 1970. It writes a line for each: `null` if the schedule is refused,
+//! or the first `count` firings after each of the times.
 //! `calendar zones DIR` writes the time zones in this binary as files, so that a server can use the same.
 
 use serde::Deserialize;

@@ -29,8 +29,8 @@ const LAST_YEAR: i16 = 2100;
 /// The first second of the year after [`LAST_YEAR`], in UTC.
 const END: i64 = 4_133_980_800;
 
-/// The first time after `now` at which Temporal fires a schedule with this cron string and time zone. `None` if it
-/// never fires again, or if Temporal refuses either of them.
+/// The first time after `now` at which Temporal fires a schedule with this cron string and time
+/// zone. `None` if it never fires again, or if Temporal refuses either of them.
 pub fn next_run(cron: &str, timezone: &str, now: Timestamp) -> Option<Timestamp> {
     Calendar::read(cron, timezone)?.next_after(now)
 }
@@ -52,7 +52,8 @@ enum Times {
 }
 
 impl Calendar {
-    /// Reads a cron string and the name of a time zone, empty for UTC; `None` if Temporal refuses either of them.
+    /// Reads a cron string and the name of a time zone, empty for UTC; `None` if Temporal refuses
+    /// either of them.
     pub fn read(cron: &str, timezone: &str) -> Option<Self> {
         let CronExpression { times, zone } = CronExpression::read(cron)?;
         let zone = match (zone, timezone) {

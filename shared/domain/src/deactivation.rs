@@ -5,10 +5,12 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`outbox`] | the entries that a deactivation writes, and the commands that follow from them |
+//! | [`causes`] | why commands are sent |
 //! | [`commands`] | the commands to other systems, and the events that confirm them |
 //!
 //! May use: [`values`](crate::values), [`storage`](crate::storage), [`events`](crate::events),
 //! [`entities`](crate::entities), [`projections`](crate::projections).
 
+pub mod causes;
 pub mod commands;
 pub mod outbox;

@@ -4,4 +4,5 @@
 //! state. May use: [`values`](crate::values), [`events`](crate::events).
 
 pub mod fold;
+pub mod linkage;
 pub mod readings;

@@ -24,6 +24,8 @@ pub mod diff;
 pub mod entity;
 pub mod generation;
 pub mod index;
+pub mod links;
+pub mod people;
 pub mod plan;
 pub mod ranking;
 pub mod repair;

@@ -11,9 +11,9 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use torale_domain::entities::fold::State;
+use torale_domain::entities::fold::{MAX_KEY_CLAIMS, State};
 use torale_domain::events::intake::MAX_MESSAGE_BYTES;
-use torale_domain::events::{self, Event, EventType, ReceivedMessage};
+use torale_domain::events::{self, Body, Event, EventType, ReceivedMessage};
 use torale_domain::projections::build::Subtotals;
 use torale_domain::projections::entity::{ENTITY_BUDGET, EntityBudget};
 use torale_domain::projections::plan::{EntityReads, FoundItems};
@@ -22,7 +22,7 @@ use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::Lanes;
 use torale_domain::storage::limits::{ItemLimits, MAX_ITEM_BYTES, item_bytes};
 use torale_domain::storage::write::{Action, Write};
-use torale_domain::values::ids::EntityKey;
+use torale_domain::values::ids::{EntityKey, KeyHash, UserId};
 use torale_domain::values::time::{MINUTE, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -37,9 +37,8 @@ fn field(name: &str, character: char) -> Option<Value> {
     let text = |length: usize| json!(character.to_string().repeat(length));
     Some(match name {
         "user_id" | "task_id" | "execution_id" => json!(ID),
-        "key_id" | "clerk_user_id" | "notification_id" | "workflow_id" | "run_id" | "schedule_id" => {
-            text(256)
-        }
+        "key_id" | "clerk_user_id" | "external_id" | "notification_id" | "workflow_id" | "run_id"
+        | "schedule_id" => text(256),
         "search_query" => text(500),
         "email" | "role" | "by" | "reason" | "key_prefix" | "name" | "channel" | "workflow_type" => {
             text(2_000)
@@ -66,7 +65,7 @@ fn fields(kind: EventType) -> Vec<String> {
 /// An event with every field at its bound but one, so many minutes before now. Its data begins with quotes,
 /// which JSON escapes once in the message and once more in the stored entity.
 fn event(kind: EventType, minutes: i64, character: char, omitted: &str) -> Event {
-    let names = fields(kind).into_iter().filter(|name| name != omitted);
+    let names = fields(kind).into_iter().filter(|name| !omitted.split(' ').any(|one| one == name));
     let mut data: Map<String, Value> =
         names.filter_map(|name| Some((name.clone(), field(&name, character)?))).collect();
     data.insert("\"".to_owned(), json!("\"".repeat(20_000)));
@@ -76,19 +75,21 @@ fn event(kind: EventType, minutes: i64, character: char, omitted: &str) -> Event
     });
     let message = message.to_string();
     assert!(message.len() <= MAX_MESSAGE_BYTES, "{}: {}", kind.name(), message.len());
-    match events::parse(&message, Some(NOW)) {
+    // As a replay reads it: earlier releases took longer texts of schedules.
+    match events::parse(&message, None) {
         Ok(ReceivedMessage::Known(event)) => *event,
         other => panic!("{}: {other:?}", kind.name()),
     }
 }
 
 /// The types whose events hold all registers of an entity at once, the latest first. Where an update has
-/// two fields, the later one of two lacks the second, which the earlier one holds.
+/// several fields, each later one lacks what the earlier one holds.
 fn holders(entity: &str) -> Vec<(EventType, &'static str)> {
     use EventType::{
-        ApiKeyCreated, ApiKeyRevoked, ExecutionFailed, NotificationSent, ScheduleCreated, ScheduleDeleted,
-        SchedulePaused, ScheduleUpdated, TaskCreated, TaskDeleted, TaskPaused, TaskUpdated, UserCreated,
-        UserDeactivated, UserLoggedIn, UserReactivated, UserUpdated, WorkflowClosed,
+        ApiKeyCreated, ApiKeyRevoked, ExecutionFailed, IdentityCreated, IdentityDeleted, IdentityLoggedIn,
+        IdentityUpdated, NotificationSent, ScheduleCreated, ScheduleDeleted, SchedulePaused, ScheduleUpdated,
+        TaskCreated, TaskDeleted, TaskPaused, TaskUpdated, UserCreated, UserDeactivated, UserLoggedIn,
+        UserReactivated, UserUpdated, WorkflowClosed,
     };
     let whole = |kinds: &[EventType]| kinds.iter().map(|kind| (*kind, "")).collect();
     match entity {
@@ -96,6 +97,11 @@ fn holders(entity: &str) -> Vec<(EventType, &'static str)> {
             let updated = [(UserUpdated, "role"), (UserUpdated, "")];
             let first: Vec<_> = whole(&[UserDeactivated, UserReactivated, UserLoggedIn]);
             [first, updated.into(), whole(&[UserCreated])].concat()
+        }
+        "identity" => {
+            let updated =
+                [(IdentityUpdated, "role external_id"), (IdentityUpdated, "role"), (IdentityUpdated, "")];
+            [whole(&[IdentityDeleted, IdentityLoggedIn]), updated.into(), whole(&[IdentityCreated])].concat()
         }
         "API key" => whole(&[ApiKeyRevoked, ApiKeyCreated]),
         "task" => whole(&[TaskDeleted, TaskPaused, TaskUpdated, TaskCreated]),
@@ -114,12 +120,31 @@ fn holders(entity: &str) -> Vec<(EventType, &'static str)> {
 /// The events of an entity at its extremes.
 fn extreme(entity: &str, character: char) -> Vec<Event> {
     let holders = (0..).zip(holders(entity));
-    holders.map(|(minutes, (kind, omitted))| event(kind, minutes, character, omitted)).collect()
+    let mut events: Vec<Event> =
+        holders.map(|(minutes, (kind, omitted))| event(kind, minutes, character, omitted)).collect();
+    if entity == "API key" {
+        events.extend((1..MAX_KEY_CLAIMS).map(|number| claiming(number, character)));
+    }
+    events
+}
+
+/// An `api_key.created` event, earlier than the one that holds the facts, with a hash and a user of its own.
+fn claiming(number: usize, character: char) -> Event {
+    let minutes = 10 + i64::try_from(number).unwrap();
+    let mut event = event(EventType::ApiKeyCreated, minutes, character, "");
+    if let Body::ApiKeyCreated(data) = &mut event.body {
+        data.key_hash = KeyHash::parse(&format!("{number:064x}")).unwrap();
+        data.user_id = UserId::parse(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
+    }
+    event
 }
 
 fn folded(events: &[Event]) -> (EntityKey, State) {
     let mut state = State::default();
-    assert!(events.iter().all(|event| state.fold(event.clone())), "each event holds a register");
+    assert!(
+        events.iter().all(|event| state.fold(event.clone())),
+        "each event holds a register, or makes a claim"
+    );
     (events[0].entity(), state)
 }
 

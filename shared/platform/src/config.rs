@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 use torale_domain::access::rate_limits::RateLimits;
-use torale_domain::deactivation::commands::Command;
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::pages::TemporalUi;
 
 /// Web address of Temporal's pages.
@@ -17,6 +17,8 @@ pub const TEMPORAL_NAMESPACE: &str = "TEMPORAL_NAMESPACE";
 pub const TEMPORAL_ADDRESS: &str = "TEMPORAL_ADDRESS";
 /// API key for Temporal. If it is set, the connection is encrypted.
 pub const TEMPORAL_API_KEY: &str = "TEMPORAL_API_KEY";
+/// How the Temporal schedules of tasks are called of which no event has named one: a pattern with `{task_id}`.
+pub const TEMPORAL_SCHEDULE_ID: &str = "TEMPORAL_SCHEDULE_ID";
 /// Kinds of commands that the executor executes, separated by commas. Default: all kinds.
 pub const COMMANDS_HANDLED: &str = "COMMANDS_HANDLED";
 /// URL of the queue to which the executor forwards the other kinds.
@@ -35,6 +37,8 @@ pub const CLERK_JWKS_URL: &str = "CLERK_JWKS_URL";
 pub const CLERK_JWT_KEY: &str = "CLERK_JWT_KEY";
 /// Origins that a session token's `azp` may name, separated by commas. Default: any origin.
 pub const CLERK_AUTHORIZED_PARTIES: &str = "CLERK_AUTHORIZED_PARTIES";
+/// The entry that accepts session tokens made for any origin, or for none.
+pub const ANY_PARTY: &str = "*";
 /// Secret key of Clerk's Backend API.
 pub const CLERK_SECRET_KEY: &str = "CLERK_SECRET_KEY";
 /// Address of Clerk's Backend API.
@@ -157,6 +161,19 @@ pub fn temporal() -> TemporalSettings {
     }
 }
 
+/// The value of [`TEMPORAL_SCHEDULE_ID`] makes no schedule's id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("TEMPORAL_SCHEDULE_ID: a pattern contains {{task_id}} and makes ids of at most 256 characters")]
+pub struct BadSchedulePattern;
+
+/// How the schedules of tasks are called of which no event has named one.
+///
+/// # Errors
+/// If the value of [`TEMPORAL_SCHEDULE_ID`] makes no id.
+pub fn temporal_schedule_pattern() -> Result<SchedulePattern, BadSchedulePattern> {
+    SchedulePattern::parse(&variable(TEMPORAL_SCHEDULE_ID, "task-{task_id}")).ok_or(BadSchedulePattern)
+}
+
 /// An entry of [`COMMANDS_HANDLED`] that is not a kind of command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("COMMANDS_HANDLED: there is no command {0}")]
@@ -220,7 +237,7 @@ pub struct IdentitySettings {
     pub jwks_url: Option<String>,
     /// The value of [`CLERK_JWT_KEY`], which replaces the key set.
     pub jwt_key: Option<String>,
-    /// The entries of [`CLERK_AUTHORIZED_PARTIES`]; `None` accepts any origin.
+    /// The entries of [`CLERK_AUTHORIZED_PARTIES`]; `None` and [`ANY_PARTY`] accept any origin.
     pub authorized_parties: Option<Vec<String>>,
     /// The address of Clerk's Backend API.
     pub api_url: String,

@@ -9,11 +9,13 @@
 //! | `batch` | reads messages: events by entity, and messages for the quarantine |
 //! | `project` | folds events into one generation of projections, lane by lane |
 //! | `commit` | the transactions of one lane |
+//! | `links` | brings the links between users and identities up to date |
 //! | `late` | the late rule: stops what a deactivated user gets |
 
 mod batch;
 mod commit;
 mod late;
+mod links;
 mod project;
 
 pub use crate::batch::QueueMessage;
@@ -25,6 +27,7 @@ use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError
 use batch::{Batch, EntityBatch};
 use commit::CommitReport;
 use futures::stream::{self, StreamExt};
+use links::{LinkReport, LinkWriter};
 use project::project;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -163,6 +166,7 @@ impl Consumer {
     ) -> ProjectionFailures {
         let Projection { pointer, entities, traces, deadline, usage } = step;
         let resumed = late::resumed(&entities, traces);
+        let people = links::people(&entities);
         let mut failures = ProjectionFailures::default();
         // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of the
         // time. What fails there comes again, and the live generation is written all the same.
@@ -170,9 +174,27 @@ impl Consumer {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let report = project(&self.store, &shadow.generation, entities.clone(), half, usage).await;
             failures.add(&report);
+            let links = LinkWriter {
+                store: &self.store,
+                generation: &shadow.generation,
+                commands: None,
+                now,
+                deadline: half,
+                usage,
+            };
+            failures.add_links(links.write(&people).await);
         }
         let report = project(&self.store, &pointer.live, entities, deadline, usage).await;
         failures.add(&report);
+        let links = LinkWriter {
+            store: &self.store,
+            generation: &pointer.live,
+            commands: Some(&pointer),
+            now,
+            deadline,
+            usage,
+        };
+        failures.add_links(links.write(&people).await);
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;
@@ -214,6 +236,14 @@ impl ProjectionFailures {
             self.unwritable.extend(entity.messages.iter().map(|message| (*message, reason.clone())));
         }
     }
+
+    fn add_links(&mut self, report: LinkReport) {
+        self.failed.extend(report.failed);
+        for (messages, reason) in report.unwritable {
+            let reason = QuarantineReason::Unwritable(reason);
+            self.unwritable.extend(messages.into_iter().map(|message| (message, reason.clone())));
+        }
+    }
 }
 
 fn count(length: usize) -> u64 {
@@ -238,9 +268,13 @@ pub async fn catch_up(
     usage: &Usage,
 ) -> CaughtUp {
     let entities = batch::by_entity(events);
+    let people = links::people(&entities);
     let report = project(store, generation, entities, deadline, usage).await;
+    let links = LinkWriter { store, generation, commands: None, now: Timestamp::EARLIEST, deadline, usage };
+    let unlinked = links.write(&people).await;
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));
-    CaughtUp { complete: report.failed.is_empty(), unwritable: unwritable.collect() }
+    let complete = report.failed.is_empty() && unlinked.failed.is_empty();
+    CaughtUp { complete, unwritable: unwritable.collect() }
 }
 
 /// Abandons a call of the store at the deadline.

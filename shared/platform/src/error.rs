@@ -4,7 +4,7 @@
 //! other systems, which are for logs only.
 
 use crate::store::StoreError;
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;

@@ -24,20 +24,24 @@ pub use misconfigured::IdentityMisconfigured;
 use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::limit::Limiter;
+use crate::metrics::{self, MetricSet};
 use crate::store::{Generation, Generations, Store, StoreError, TableReader, Usage};
 use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
-use torale_domain::access::credentials::{self, AccessRefusal, Caller, Credentials};
+use torale_domain::access::credentials::{
+    self, AccessRefusal, Caller, Credentials, KeyOwner, Login, MAX_KEY_LOOKUPS,
+};
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
 use torale_domain::audit::{AuthMethod, Principal};
-use torale_domain::events::clerk;
+use torale_domain::entities::linkage;
 use torale_domain::projections::entity::Entity;
+use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::values::ids::{ClerkUserId, KeyHash, UserId};
+use torale_domain::values::ids::{KeyHash, KeyId, UserId};
 use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
@@ -74,11 +78,21 @@ pub(crate) enum VerifiedCredentials {
     Session(Session),
 }
 
+/// Whose credentials are.
+struct Owner {
+    /// The user; of a session that logs in as nobody, the id under which its requests are counted.
+    user_id: UserId,
+    /// Whether the session logs in as nobody: there is neither a user nor an identity that stands in for one.
+    is_nobody: bool,
+    caller: CallerIdentity,
+}
+
 /// Whose credentials are, and the generation of projections that says so.
 #[derive(Debug)]
 pub(crate) struct CredentialLookup {
     credentials: VerifiedCredentials,
     pub(crate) user_id: UserId,
+    is_nobody: bool,
     pub(crate) caller: CallerIdentity,
     pub(crate) generation: Generation,
 }
@@ -121,6 +135,22 @@ impl Admission {
     }
 }
 
+impl CallerIdentity {
+    /// Who presented an API key: its user, unless it has several.
+    fn of_key(key_id: KeyId, user_id: Option<UserId>) -> Self {
+        let principal = Principal { user_id, key_id: Some(key_id), ..Principal::default() };
+        Self { method: AuthMethod::ApiKey, principal }
+    }
+}
+
+/// Reports an API key whose hash belongs to keys of several users, so that somebody finds out which event gave it to a
+/// stranger.
+fn report_shared_key(key_id: &KeyId, now: Timestamp) {
+    tracing::warn!(key = key_id.as_str(), "API key refused: keys of several users have its hash");
+    let metrics = vec![("SharedApiKeys", "Count", 1)];
+    metrics::emit(&[MetricSet { namespace: "Torale/Access", metrics }], now);
+}
+
 /// The principal of a session: of the user whom it logs in, once that is known.
 fn session_principal(session: &Session, user_id: Option<UserId>) -> Principal {
     let (clerk_user_id, impersonator) = (Some(session.subject.clone()), session.impersonator.clone());
@@ -140,36 +170,52 @@ impl VerifiedCredentials {
         }
     }
 
-    /// The partition that says whose the credentials are.
-    fn look_up_pk(&self) -> String {
+    /// The rows that say whose the credentials are.
+    fn look_up_range(&self) -> Range {
         match self {
-            Self::Key(hash) => keys::key_lookup_pk(hash),
-            Self::Session(session) => keys::login_lookup_pk(&session.subject),
+            Self::Key(hash) => {
+                let (pk, limit) = (keys::key_lookup_pk(hash), Some(MAX_KEY_LOOKUPS));
+                Range { pk, limit, ..Range::default() }
+            }
+            Self::Session(session) => links::identity_reads(&session.subject),
         }
     }
 
-    /// Whose the credentials are, by the rows of their partition.
-    fn owner(&self, rows: &[Item]) -> Result<(UserId, CallerIdentity), Rejection> {
+    /// Whose the credentials are, by their rows.
+    fn owner(&self, rows: &[Item], now: Timestamp) -> Result<Owner, Rejection> {
         let unreadable = |corrupt: Corrupt| Rejection::new(StoreError::from(corrupt), self.caller());
         match self {
             Self::Key(_) => {
-                let owner = credentials::key_owner(rows).map_err(unreadable)?;
                 let invalid = AdminError::Refused(AccessRefusal::InvalidKey);
-                let Some(owner) = owner else { return Err(invalid.into()) };
-                let (user_id, key_id) = (Some(owner.user_id), Some(owner.key_id));
-                let principal = Principal { user_id, key_id, ..Principal::default() };
-                let caller = CallerIdentity { method: AuthMethod::ApiKey, principal };
-                if owner.revoked {
-                    return Err(Rejection::new(invalid, Some(caller)));
-                }
-                Ok((owner.user_id, caller))
+                let (key_id, user_id) = match credentials::key_owner(rows).map_err(unreadable)? {
+                    None => return Err(invalid.into()),
+                    Some(KeyOwner::User { key_id, user_id }) => {
+                        let caller = CallerIdentity::of_key(key_id, Some(user_id));
+                        return Ok(Owner { user_id, is_nobody: false, caller });
+                    }
+                    Some(KeyOwner::Revoked { key_id, user_id }) => (key_id, user_id),
+                    Some(KeyOwner::Shared { key_id }) => {
+                        report_shared_key(&key_id, now);
+                        (key_id, None)
+                    }
+                };
+                Err(Rejection::new(invalid, Some(CallerIdentity::of_key(key_id, user_id))))
             }
             Self::Session(session) => {
-                let user_id = credentials::login_owner(rows).map_err(unreadable)?;
+                let login = credentials::login(&session.subject, rows).map_err(unreadable)?;
+                let user_id = match login {
+                    Login::As(user_id) => Some(user_id),
+                    Login::Nobody | Login::Deleted => None,
+                };
                 let principal = session_principal(session, user_id);
                 let caller = CallerIdentity { method: AuthMethod::Session, principal };
-                // A user whom no event has created yet is counted too, and is then found to be no administrator.
-                Ok((user_id.unwrap_or_else(|| clerk::derived(&session.subject)), caller))
+                if login == Login::Deleted {
+                    let refusal = AdminError::Refused(AccessRefusal::InvalidToken);
+                    return Err(Rejection::new(refusal, Some(caller)));
+                }
+                // Whoever is authenticated is counted, and is then found to be no administrator.
+                let counted_as = user_id.unwrap_or_else(|| linkage::derived(&session.subject));
+                Ok(Owner { user_id: counted_as, is_nobody: user_id.is_none(), caller })
             }
         }
     }
@@ -182,12 +228,19 @@ impl VerifiedCredentials {
         }
     }
 
-    /// Whether a session contradicts the projections: its token says that the user is no administrator, or the login
-    /// belongs to another user by now.
-    fn contradicts(&self, clerk_user_id: &ClerkUserId) -> bool {
+    /// Whether a session's token says that its user is no administrator, whatever the projections say.
+    const fn demotes(&self) -> bool {
         match self {
             Self::Key(_) => false,
-            Self::Session(session) => session.demoted || session.subject != *clerk_user_id,
+            Self::Session(session) => session.demoted,
+        }
+    }
+
+    /// The identity at the provider that presents the credentials: of a session its own, of an API key that of its user.
+    fn identity_of(&self, user: Caller) -> Caller {
+        match self {
+            Self::Key(_) => user,
+            Self::Session(session) => Caller { clerk_user_id: session.subject.clone(), ..user },
         }
     }
 }
@@ -238,10 +291,10 @@ impl Identity {
         auth: &AuthRequest<'_>,
         credentials: VerifiedCredentials,
     ) -> Result<CredentialLookup, Rejection> {
-        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_pk())).await;
+        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_range())).await;
         let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
-        let (user_id, caller) = credentials.owner(&rows)?;
-        Ok(CredentialLookup { credentials, user_id, caller, generation })
+        let Owner { user_id, is_nobody, caller } = credentials.owner(&rows, auth.now)?;
+        Ok(CredentialLookup { credentials, user_id, is_nobody, caller, generation })
     }
 
     /// Finds out whether the caller may be answered: one round trip to the store. The request is counted against the rate
@@ -252,7 +305,11 @@ impl Identity {
             Ok(found) => found,
             Err(error) => return unauthenticated(error),
         };
-        let caller = credentials::caller(&user, lookup.credentials.refusal_if_deactivated());
+        let caller = match lookup.is_nobody {
+            true => Err(AccessRefusal::NotAdmin),
+            false => credentials::caller(&user, lookup.credentials.refusal_if_deactivated()),
+        };
+        let caller = caller.map(|user| lookup.credentials.identity_of(user));
         if let Err(refusal @ (AccessRefusal::InvalidKey | AccessRefusal::InvalidToken)) = caller {
             return unauthenticated(AdminError::Refused(refusal));
         }
@@ -280,17 +337,16 @@ impl Identity {
         caller: Result<Caller, AccessRefusal>,
     ) -> Result<(), AdminError> {
         let caller = caller.map_err(AdminError::Refused)?;
-        if credentials.contradicts(&caller.clerk_user_id) {
+        if credentials.demotes() {
             return Err(AdminError::Refused(AccessRefusal::NotAdmin));
         }
         credentials::require_admin(self.roles.role(&caller).await?.as_deref()).map_err(AdminError::Refused)
     }
 }
 
-/// Reads the partition that says whose credentials are, in the live generation.
-async fn read_look_up(auth: &AuthRequest<'_>, pk: String) -> Result<(Vec<Item>, Generation), StoreError> {
+/// Reads the rows that say whose credentials are, in the live generation.
+async fn read_look_up(auth: &AuthRequest<'_>, range: Range) -> Result<(Vec<Item>, Generation), StoreError> {
     let AuthRequest { store, generations, usage, .. } = *auth;
-    let range = Range { pk, limit: Some(1), ..Range::default() };
     let read = |generation: Generation| {
         let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
         async move { TableReader::of(store, &generation, usage).read(reads).await }

@@ -14,6 +14,7 @@
 //! | [`store`] | DynamoDB |
 //! | [`queue`], [`batch`] | SQS: messages out, and batches of messages in |
 //! | [`request`], [`respond`], [`routes`], [`error`] | HTTP: requests, answers, paths, and the map from errors to statuses |
+//! | [`lambda`] | runs functions on the Lambda runtime: payloads in, answers and named errors out |
 //! | [`start`], [`logging`], [`metrics`] | how a function starts, logs and emits metrics |
 //! | [`guard`], [`retry`] | deadlines, panics and retries |
 //! | [`aws`] | what all AWS clients of a process share |
@@ -32,6 +33,7 @@ pub mod error;
 pub mod guard;
 pub mod identity;
 mod key_use;
+pub mod lambda;
 mod limit;
 pub mod logging;
 pub mod metrics;

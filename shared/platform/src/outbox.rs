@@ -1,4 +1,4 @@
-//! The outbox relay: sends the commands of outbox entries.
+//! The outbox relay: sends the commands and events of outbox entries.
 //!
 //! An entry leaves the outbox only after SQS has taken all of its commands. If a relay crashes in between, the commands
 //! that it has sent are sent again with the same ids.
@@ -6,12 +6,11 @@
 use crate::clock::Clock;
 use crate::queue::{MessageQueue, QueueError};
 use crate::store::{Generations, Store, StoreError, TableReader, TransactError, Usage};
-use std::collections::BTreeMap;
 use tokio::time::Instant;
-use torale_domain::deactivation::outbox::{PAGE, StoredOutboxEntry};
-use torale_domain::storage::item::{Item, Key};
+use torale_domain::deactivation::outbox::{OutboxRows, OutgoingQueue, StoredOutboxEntry};
+use torale_domain::storage::item::Key;
 use torale_domain::storage::keys;
-use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::storage::read::{ReadPlan, ReadResult, Reader};
 use torale_domain::values::time::Timestamp;
 
 /// Entries of one read.
@@ -26,6 +25,9 @@ pub enum RelayError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The entry holds an event to send, and this relay sends commands alone.
+    #[error("an event for the outbox relay")]
+    NotForThisRelay,
     /// The deadline has passed.
     #[error("out of time")]
     OutOfTime,
@@ -46,24 +48,31 @@ pub struct RelayReport {
     pub lag_ms: u64,
 }
 
-/// Sends the commands of outbox entries.
+/// Sends the messages of outbox entries.
 #[derive(Debug)]
 pub struct Relay<'a> {
     store: &'a Store,
     generations: &'a Generations,
-    queue: &'a MessageQueue,
+    commands: &'a MessageQueue,
+    events: Option<&'a MessageQueue>,
     usage: &'a Usage,
 }
 
 impl<'a> Relay<'a> {
-    /// A relay from the outbox of this store to this queue.
+    /// A relay of commands from the outbox of this store to this queue. Entries that hold events stay in the outbox.
     pub const fn new(
         store: &'a Store,
         generations: &'a Generations,
-        queue: &'a MessageQueue,
+        commands: &'a MessageQueue,
         usage: &'a Usage,
     ) -> Self {
-        Self { store, generations, queue, usage }
+        Self { store, generations, commands, events: None, usage }
+    }
+
+    /// The same, and events to this queue.
+    #[must_use]
+    pub const fn with_events(self, events: &'a MessageQueue) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// Processes every entry of the outbox once, until the deadline at the latest. An entry that fails does not keep the
@@ -133,8 +142,13 @@ impl<'a> Relay<'a> {
         report: &mut RelayReport,
     ) -> Result<Option<String>, RelayError> {
         let rows = self.rows(entry).await?;
-        let step = entry.step(&rows).map_err(StoreError::from)?;
-        self.queue.send(&step.messages).await?;
+        let details = self.details(entry, &rows).await?;
+        let step = entry.step(&rows, details).map_err(StoreError::from)?;
+        let queue = match step.queue {
+            OutgoingQueue::Commands => self.commands,
+            OutgoingQueue::Events => self.events.ok_or(RelayError::NotForThisRelay)?,
+        };
+        queue.send(&step.messages).await?;
         report.commands += u64::try_from(step.messages.len()).unwrap_or(u64::MAX);
         match self.store.advance_outbox_entry(entry, step.cursor.as_deref(), self.usage).await {
             Ok(()) => Ok(step.cursor),
@@ -144,25 +158,32 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The next rows of an entry: what its user owns. If another generation has become live since the entry was written,
-    /// the rows are read from both, as the last writes to the former generation may be missing in the live one.
-    async fn rows(&self, entry: &StoredOutboxEntry) -> Result<Vec<Item>, RelayError> {
-        let Some(range) = entry.range() else { return Ok(Vec::new()) };
+    /// The next rows of an entry: what its user owns, and the user's links.
+    async fn rows(&self, entry: &StoredOutboxEntry) -> Result<OutboxRows, RelayError> {
+        Ok(OutboxRows::new(self.read(entry, entry.reads()).await?))
+    }
+
+    /// What the commands for these rows say besides.
+    async fn details(&self, entry: &StoredOutboxEntry, rows: &OutboxRows) -> Result<ReadResult, RelayError> {
+        self.read(entry, entry.details(rows).map_err(StoreError::from)?).await
+    }
+
+    /// Reads from the live generation. If another one was live when the entry was written, it is read from both, as the
+    /// last writes to the former generation may be missing in the live one.
+    async fn read(&self, entry: &StoredOutboxEntry, reads: ReadPlan) -> Result<ReadResult, RelayError> {
+        if reads.is_empty() {
+            return Ok(ReadResult::default());
+        }
         let live = self.generations.read(self.store, self.usage).await?;
-        let mut tables = vec![live.table()];
-        if live.name != entry.entry.generation {
-            tables.push(keys::projections_table(&entry.entry.generation));
+        let found = TableReader::new(self.store, &live.table(), self.usage).read(reads.clone()).await?;
+        if live.name == entry.entry.generation {
+            return Ok(found);
         }
-        let mut rows = BTreeMap::new();
-        for (position, table) in tables.iter().enumerate() {
-            let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
-            let found = match TableReader::new(self.store, table, self.usage).read(reads).await {
-                // The former generation has been dropped.
-                Err(StoreError::Refused(_)) if position > 0 => continue,
-                found => found?,
-            };
-            rows.extend(found.ranges.into_iter().flatten().map(|row| (row.key.clone(), row)));
+        let former = keys::projections_table(&entry.entry.generation);
+        match TableReader::new(self.store, &former, self.usage).read(reads.clone()).await {
+            // The former generation has been dropped.
+            Err(StoreError::Refused(_)) => Ok(found),
+            former => Ok(ReadResult::union(&reads, found, former?)),
         }
-        Ok(rows.into_values().take(PAGE).collect())
     }
 }

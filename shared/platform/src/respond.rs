@@ -1,10 +1,9 @@
 //! Builds answers: JSON with the headers that every answer carries (`docs/contract/http.md`, "Errors").
 
 use crate::error::HttpError;
-use crate::request;
-use lambda_http::http::header::HeaderValue;
-use lambda_http::http::{HeaderName, StatusCode};
-use lambda_http::{Body, Request, Response};
+use crate::request::HttpRequest;
+use http::header::HeaderValue;
+use http::{HeaderName, Response, StatusCode};
 use torale_domain::values::trace::TraceParent;
 
 /// Headers that every answer carries, in addition to its content type and [`REQUEST_ID`].
@@ -18,8 +17,8 @@ pub fn json(
     body: String,
     request_id: &str,
     own: &[(&'static str, String)],
-) -> Response<Body> {
-    let mut response = Response::new(Body::Text(body));
+) -> Response<String> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let id = [(REQUEST_ID, request_id), ("content-type", "application/json")];
     let own = own.iter().map(|(name, value)| (*name, value.as_str()));
@@ -32,13 +31,12 @@ pub fn json(
 }
 
 /// The answer to a request that failed.
-pub fn error(error: &HttpError, request_id: &str) -> Response<Body> {
+pub fn error(error: &HttpError, request_id: &str) -> Response<String> {
     json(error.status, error.body.to_string(), request_id, &error.headers)
 }
 
 /// Logs a request to a function that everyone may call.
-pub fn log(request: &Request, action: &str, response: &Response<Body>, request_id: &str) {
-    let trace = request::trace(request);
-    let trace_id = trace.as_ref().map(TraceParent::trace_id);
+pub fn log(request: &HttpRequest, action: &str, response: &Response<String>) {
+    let (request_id, trace_id) = (request.request_id(), request.trace().map(TraceParent::trace_id));
     tracing::info!(request_id, trace_id, action, status = response.status().as_u16());
 }

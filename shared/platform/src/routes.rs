@@ -24,12 +24,6 @@ pub fn allowed(path: &str) -> String {
     methods.collect::<Vec<_>>().join(", ")
 }
 
-/// The segment of a path where its route has a parameter. Empty if the route has none.
-pub fn parameter<'a>(route: &str, path: &'a str) -> &'a str {
-    let mut pairs = route.split('/').zip(path.split('/'));
-    pairs.find(|(expected, _)| expected.starts_with('{')).map_or("", |(_, found)| found)
-}
-
 /// Whether a path belongs to a route.
 pub fn fits(route: &str, path: &str) -> bool {
     let fits = |(expected, found): (&str, &str)| {

@@ -116,6 +116,41 @@ impl From<EventBuilder> for String {
     }
 }
 
+/// An identity at the provider, by its id there.
+#[derive(Debug, Clone, Copy)]
+pub struct IdentityEvents<'a>(&'a str);
+
+/// An identity at the provider, by its id there.
+pub const fn identity(clerk_user_id: &str) -> IdentityEvents<'_> {
+    IdentityEvents(clerk_user_id)
+}
+
+impl IdentityEvents<'_> {
+    fn event(self, kind: &'static str) -> EventBuilder {
+        event_about(self.0, kind, json!({ "clerk_user_id": self.0 }))
+    }
+
+    /// `identity.created`, with an email made of its id.
+    pub fn created(self) -> EventBuilder {
+        self.event("identity.created").with("email", format!("{}@clerk.example", self.0))
+    }
+
+    /// `identity.updated`, which changes nothing yet.
+    pub fn updated(self) -> EventBuilder {
+        self.event("identity.updated")
+    }
+
+    /// `identity.deleted`.
+    pub fn deleted(self) -> EventBuilder {
+        self.event("identity.deleted")
+    }
+
+    /// `identity.logged_in`.
+    pub fn logged_in(self) -> EventBuilder {
+        self.event("identity.logged_in")
+    }
+}
+
 /// A user, by their id.
 #[derive(Debug, Clone, Copy)]
 pub struct UserEvents<'a>(&'a str);

@@ -19,12 +19,17 @@ const ERRORS: [&str; 4] = ["TimeoutError", "RateLimitError", "Validation.Error-1
 const CRONS: [&str; 6] =
     ["0 9 * * *", "*/15 * * * *", "30 2 29 2 *", "0 0 13 * 5", "nonsense", "45 23 L * *"];
 const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/New_York", "Nowhere/Else"];
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 29] = [
     "user.created",
     "user.updated",
     "user.logged_in",
     "user.deactivated",
     "user.reactivated",
+    "identity.created",
+    "identity.created",
+    "identity.updated",
+    "identity.deleted",
+    "identity.logged_in",
     "api_key.created",
     "api_key.revoked",
     "task.created",
@@ -123,8 +128,17 @@ impl Generator {
         if self.chance(10) { id.to_uppercase() } else { id }
     }
 
+    /// One of five users, or the id that is derived from an identity.
     fn user(&mut self) -> String {
+        if self.chance(12) {
+            return Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("clerk:{}", self.clerk()).as_bytes())
+                .to_string();
+        }
         self.uuid(1, 5)
+    }
+
+    fn clerk(&mut self) -> String {
+        self.text_id("user", 4)
     }
 
     fn task(&mut self) -> String {
@@ -162,6 +176,7 @@ impl Generator {
             "temporal.workflow" => (self.run(&mut data), None),
             "temporal.schedule" | "temporal.schedule.created" => (self.schedule(kind, &mut data), None),
             kind if kind.starts_with("execution") => (kind, self.execution(kind, &mut data)),
+            kind if kind.starts_with("identity") => (self.identity_event(kind, &mut data), None),
             kind if kind.starts_with("task") => (self.task_event(kind, &mut data), None),
             kind => (self.user_event(kind, &mut data), None),
         };
@@ -190,7 +205,7 @@ impl Generator {
         data.insert("user_id".to_owned(), json!(self.user()));
         match kind {
             "user.created" => {
-                data.insert("clerk_user_id".to_owned(), json!(self.text_id("user", 4)));
+                data.insert("clerk_user_id".to_owned(), json!(self.clerk()));
                 data.insert("email".to_owned(), json!(format!("{}@example.com", self.below(3))));
                 let role = self.pick(&["admin", "user"]);
                 self.optional(data, "role", json!(role));
@@ -215,6 +230,37 @@ impl Generator {
                 data.insert("channel".to_owned(), json!("email"));
             }
             _ => self.optional(data, "reason", json!("because")),
+        }
+        kind
+    }
+
+    fn identity_event(&mut self, kind: &'static str, data: &mut Map<String, Value>) -> &'static str {
+        data.insert("clerk_user_id".to_owned(), json!(self.clerk()));
+        let email = format!("clerk{}@example.com", self.below(2));
+        let external = match self.below(4) {
+            0 => "crm-7".to_owned(),
+            _ => self.user(),
+        };
+        match kind {
+            "identity.created" => {
+                self.optional(data, "email", json!(email));
+                let role = self.pick(&["admin", "user"]);
+                self.optional(data, "role", json!(role));
+                if self.chance(40) {
+                    data.insert("external_id".to_owned(), json!(external));
+                }
+                self.optional_time(data, "created_at");
+            }
+            "identity.updated" => {
+                self.optional(data, "email", json!(email));
+                let role = self.pick(&[Some("admin"), None]);
+                self.optional(data, "role", json!(role));
+                let external = Some(external).filter(|_| self.chance(60));
+                self.optional(data, "external_id", json!(external));
+            }
+            // A deletion is final: too many would leave nobody to log in.
+            "identity.deleted" if self.chance(60) => return self.identity_event("identity.logged_in", data),
+            _ => {}
         }
         kind
     }

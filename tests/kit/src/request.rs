@@ -3,15 +3,17 @@
 use crate::present::ADMIN_KEY;
 use crate::sqs::FakeSqs;
 use futures::future::BoxFuture;
-use lambda_http::http::{HeaderMap, Method, Request};
-use lambda_http::{Body, Response};
-use serde_json::Value;
+use http::{HeaderMap, Method, Response};
+use lambda_runtime::Context;
+use serde_json::{Value, json};
 use std::any::type_name;
+use std::collections::BTreeMap;
 use torale_platform::queue::MessageQueue;
+use torale_platform::request::HttpRequest;
 use torale_platform::serve::{App, Change, Endpoint, Handler};
 
-type Reading = for<'a> fn(&'a App, &'a Request<Body>) -> BoxFuture<'a, Response<Body>>;
-type Changing = for<'a> fn(&'a App, &'a MessageQueue, &'a Request<Body>) -> BoxFuture<'a, Response<Body>>;
+type Reading = for<'a> fn(&'a App, &'a HttpRequest) -> BoxFuture<'a, Response<String>>;
+type Changing = for<'a> fn(&'a App, &'a MessageQueue, &'a HttpRequest) -> BoxFuture<'a, Response<String>>;
 
 #[derive(Debug, Clone, Copy)]
 enum Answering {
@@ -61,8 +63,9 @@ impl TestedEndpoint {
             method: self.endpoint.method.clone(),
             path: self.endpoint.path.to_owned(),
             query: query.to_owned(),
-            headers: HeaderMap::new(),
-            body: Body::Empty,
+            parameters: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            body: None,
         }
         .by(ADMIN_KEY)
     }
@@ -72,8 +75,8 @@ impl TestedEndpoint {
         &self,
         app: &App,
         commands: &MessageQueue,
-        request: &Request<Body>,
-    ) -> Response<Body> {
+        request: &HttpRequest,
+    ) -> Response<String> {
         match self.answering {
             Answering::Reading(answer) => answer(app, request).await,
             Answering::Changing(answer) => answer(app, commands, request).await,
@@ -88,9 +91,24 @@ pub struct ApiRequest {
     pub endpoint: TestedEndpoint,
     method: Method,
     path: String,
+    parameters: BTreeMap<String, String>,
     query: String,
-    headers: HeaderMap,
-    body: Body,
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+}
+
+/// A request without a body as API Gateway passes it to a function (payload format version 2.0). Its members can be replaced.
+pub fn payload(method: &str, path: &str, query: &str) -> Value {
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": {},
+        "requestContext": { "stage": "$default", "http": { "method": method, "path": path } },
+        "isBase64Encoded": false,
+    })
+}
+
+/// A payload as a function reads it.
+pub fn read(payload: &Value) -> HttpRequest {
+    HttpRequest::read(&payload.to_string(), &Context::default())
 }
 
 /// A request by the admin to an endpoint that reads.
@@ -128,7 +146,11 @@ impl ApiRequest {
     /// About this user: their id in the path.
     #[must_use]
     pub fn about(self, user: &str) -> Self {
-        Self { path: self.path.replace("{id}", user), ..self }
+        let parameters = match self.path.contains("{id}") {
+            true => BTreeMap::from([("id".to_owned(), user.to_owned())]),
+            false => BTreeMap::new(),
+        };
+        Self { path: self.path.replace("{id}", user), parameters, ..self }
     }
 
     /// With another method.
@@ -140,22 +162,38 @@ impl ApiRequest {
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.insert(name, value.parse().unwrap());
+        self.headers.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// With a body.
     #[must_use]
     pub fn body(self, body: impl Into<String>) -> Self {
-        Self { body: Body::Text(body.into()), ..self }
+        Self { body: Some(body.into()), ..self }
     }
 
-    /// As API Gateway hands it over.
-    pub fn build(&self) -> Request<Body> {
-        let uri = format!("https://localhost{}?{}", self.path, self.query);
-        let mut request = Request::builder().method(self.method.clone()).uri(uri);
-        request.headers_mut().unwrap().extend(self.headers.clone());
-        request.body(self.body.clone()).unwrap()
+    /// As API Gateway passes it to the function.
+    pub fn payload(&self) -> Value {
+        let mut payload = payload(self.method.as_str(), &self.path, &self.query);
+        payload["headers"] = json!(self.headers);
+        if !self.parameters.is_empty() {
+            payload["pathParameters"] = json!(self.parameters);
+        }
+        if let Some(body) = &self.body {
+            payload["body"] = json!(body);
+        }
+        payload
+    }
+
+    /// As the function reads it.
+    pub fn build(&self) -> HttpRequest {
+        read(&self.payload())
+    }
+
+    /// The answer of an instance to this payload instead of the request's own; nobody looks at its commands.
+    pub async fn send_payload(&self, app: &App, payload: &Value) -> ApiAnswer {
+        let commands = FakeSqs::default().client();
+        ApiAnswer::of(self.endpoint.answer(app, &commands, &read(payload)).await)
     }
 
     /// The answer of an instance; commands go to this queue.
@@ -186,12 +224,8 @@ pub struct ApiAnswer {
 
 impl ApiAnswer {
     /// Of a response.
-    ///
-    /// # Panics
-    /// If its body is no text.
-    pub fn of(response: Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        let Body::Text(text) = body else { panic!("not a text: {body:?}") };
+    pub fn of(response: Response<String>) -> Self {
+        let (parts, text) = response.into_parts();
         Self { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 

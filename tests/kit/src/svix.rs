@@ -1,9 +1,8 @@
 //! Webhooks as Svix sends them.
 
 use crate::present::NOW;
-use lambda_http::Body;
-use lambda_http::http::Request;
-use serde_json::Value;
+use crate::request::payload;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use torale_domain::values::time::Timestamp;
 
@@ -28,15 +27,17 @@ pub fn signature(key: &[u8], id: &str, at: Timestamp, body: &str) -> String {
     format!("v1,{}", hmac(key, format!("{id}.{seconds}.{body}").as_bytes()))
 }
 
-/// A request with any signature.
-pub fn request(id: &str, at: Timestamp, signature: &str, body: &str) -> Request<Body> {
-    let request = Request::builder().method(ROUTE.0).uri(format!("https://localhost{}", ROUTE.1));
-    let request = request.header("svix-id", id).header("svix-timestamp", (at.millis() / 1000).to_string());
-    request.header("svix-signature", signature).body(Body::Text(body.to_owned())).unwrap()
+/// The payload of a request with any signature.
+pub fn request(id: &str, at: Timestamp, signature: &str, body: &str) -> Value {
+    let mut request = payload(ROUTE.0, ROUTE.1, "");
+    let seconds = (at.millis() / 1000).to_string();
+    request["headers"] = json!({ "svix-id": id, "svix-timestamp": seconds, "svix-signature": signature });
+    request["body"] = json!(body);
+    request
 }
 
-/// A request as Svix would send it.
-pub fn signed(id: &str, body: &Value) -> Request<Body> {
+/// The payload of a request as Svix would send it.
+pub fn signed(id: &str, body: &Value) -> Value {
     let body = body.to_string();
     request(id, NOW, &signature(KEY, id, NOW, &body), &body)
 }

@@ -1,13 +1,9 @@
 //! Every endpoint that is deployed, for what holds for all of them. A test about one names that one.
 
-use lambda_http::http::{Method, Request};
-use lambda_http::{Body, Response};
+use http::Method;
 use serde_json::json;
-use torale_platform::queue::MessageQueue;
 use torale_platform::routes;
-use torale_platform::serve::App;
 use torale_testkit::request::{ApiAnswer, ApiRequest, TestedEndpoint, changing, reading};
-use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::Stack;
 
 /// Every endpoint that admits callers by an admin's credentials.
@@ -57,14 +53,4 @@ pub fn good_request(of: &TestedEndpoint, user: &str) -> ApiRequest {
         Method::POST => request.body(json!({ "user_ids": [user] }).to_string()),
         _ => request,
     }
-}
-
-/// The answer of an instance to any request, by its path; commands go to this queue.
-pub async fn route_with(app: &App, commands: &MessageQueue, request: &Request<Body>) -> Response<Body> {
-    at(request.uri().path()).answer(app, commands, request).await
-}
-
-/// The answer of an instance to any request, by its path; nobody looks at its commands.
-pub async fn route(app: &App, request: &Request<Body>) -> Response<Body> {
-    route_with(app, &FakeSqs::default().client(), request).await
 }

@@ -6,15 +6,13 @@ use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::temporal::{PauseSchedules, TemporalError};
 use deactivate_user::DeactivateUser;
-use lambda_http::http::Request;
-use lambda_http::{Body, RequestExt};
 use lambda_runtime::{Context, LambdaEvent};
 use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tokio::time::Instant;
-use torale_domain::deactivation::commands::Command;
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
@@ -22,6 +20,7 @@ use torale_platform::consume::Consumer;
 use torale_platform::logging;
 use torale_platform::outbox::Relay;
 use torale_platform::queue::MessageQueue;
+use torale_platform::request::HttpRequest;
 use torale_platform::store::{Generations, Usage};
 use torale_replay::Replay;
 use torale_testkit::cloudwatch::FakeCloudWatch;
@@ -32,7 +31,7 @@ use torale_testkit::fake_aws::CallFate;
 use torale_testkit::faults::Faults;
 use torale_testkit::interceptor::Interceptor;
 use torale_testkit::logs::LogBuffer;
-use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch};
+use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch, payload, read};
 use torale_testkit::scenario::{given, given_an_admin};
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::{self, ADMIN_KEY, NOW, Stack};
@@ -124,6 +123,7 @@ fn executor(events: &FakeSqs) -> Executor<Willing, Willing, MessageQueue> {
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),
+        schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
         clock: || NOW,
     }
 }
@@ -185,8 +185,9 @@ async fn log_line_of_a_request_has_caller_action_outcome_trace_and_cost() {
 async fn log_line_of_a_request_that_needs_no_credentials_has_action_status_and_trace() {
     let log = Log::listen().await;
     let request = |path: &str| {
-        let request = Request::builder().uri(format!("https://localhost{path}")).header("traceparent", TRACE);
-        request.body(Body::Empty).unwrap()
+        let mut payload = payload("GET", path, "");
+        payload["headers"] = json!({ "traceparent": TRACE });
+        read(&payload)
     };
 
     let unknown = ApiAnswer::of(fallback::answer(&request("/admin/nowhere")));
@@ -240,7 +241,7 @@ async fn log_line_has_x_rays_trace_rather_than_the_one_that_was_sent() {
     let root = "1-11111111-222222222222222222222222";
     context.xray_trace_id = Some(format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=1"));
     let request = get::<Users>("").authorized(None).header("traceparent", TRACE);
-    let built = request.build().with_lambda_context(context);
+    let built = HttpRequest::read(&request.payload().to_string(), &context);
 
     let answer = request.endpoint.answer(&scenario.app(), &scenario.commands.client(), &built).await;
 
@@ -316,12 +317,10 @@ async fn trace_of_an_event_that_creates_a_task_runs_on_to_the_command_that_pause
 }
 
 /// The webhook and the executor get messages that are not theirs.
-async fn wrong_messages(stack: &Stack, events: &[String]) {
-    let webhook = Webhook::new(PRIVATE[6], stack.store(), FakeSqs::default().client(), || NOW);
-    let request = Request::builder().method("POST").uri("https://localhost/webhooks/clerk");
-    let request = request.header("svix-id", "msg_1").header("svix-timestamp", "1774953030");
-    let request = request.header("svix-signature", format!("v1,{}", PRIVATE[5]));
-    webhook.handle(&request.body(Body::Text(events[2].clone())).unwrap()).await;
+async fn wrong_messages(events: &[String]) {
+    let webhook = Webhook::new(PRIVATE[6], FakeSqs::default().client(), || NOW);
+    let request = svix::request("msg_1", NOW, &format!("v1,{}", PRIVATE[5]), &events[2]);
+    webhook.handle(&read(&request)).await;
     command_executor::handle(&executor(&FakeSqs::unreachable()), batch(events)).await;
     unusable_payloads(&webhook).await;
 }
@@ -332,7 +331,7 @@ async fn unusable_payloads(webhook: &Webhook) {
     let fields = ["id", "email_addresses", "created_at", "public_metadata", "private_metadata"];
     let whole = [json!("my secret query"), json!({ "type": "user.updated", "data": "ann@example.com" })];
     for payload in fields.map(user).into_iter().chain(whole) {
-        let answer = webhook.handle(&svix::signed("msg_2", &payload)).await;
+        let answer = webhook.handle(&read(&svix::signed("msg_2", &payload))).await;
         assert_eq!(answer.status(), 400, "{payload}");
     }
 }
@@ -342,7 +341,7 @@ async fn jobs(stack: &Stack) {
     let until = || Instant::now() + stack::LONG;
     stack.consume(&late_task().into_messages()).await;
     let down = FakeSqs::unreachable();
-    outbox_relay::handle(&stack.store(), &down.client(), || NOW, until()).await.unwrap();
+    outbox_relay::handle(&stack.store(), &down.client(), &down.client(), || NOW, until()).await.unwrap();
     let sources = MetricSources {
         store: stack.store(),
         generations: Generations::default(),
@@ -402,7 +401,7 @@ async fn log_never_has_keys_tokens_emails_queries_or_bodies() {
     }
 
     requests(&stack).await;
-    wrong_messages(&stack, &messages).await;
+    wrong_messages(&messages).await;
     jobs(&stack).await;
 
     let lines = log.lines();

@@ -1,11 +1,12 @@
 //! Generates a random history: users, their tasks and executions, as the events that the platform
-//! would have sent.
+//! and the identity provider's webhook would have sent.
 //!
 //! The same plan gives the same events; their times follow from its day. Events after `until` are
 //! left out, so executions of the last seconds are still running.
 
 mod executions;
 mod history;
+mod people;
 #[cfg(test)]
 mod tests;
 mod words;

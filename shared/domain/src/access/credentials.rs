@@ -2,14 +2,17 @@
 //! API (docs/contract/http.md, "Authentication"). The reads that these rules need are done by
 //! `shared/platform`.
 
+use crate::entities::linkage::Identity;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
+use crate::projections::links;
 use crate::projections::views;
 use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::values::digest;
-use crate::values::ids::{ClerkUserId, KeyHash, KeyId, UserId};
+use crate::values::ids::{ClerkUserId, EntityKey, KeyHash, KeyId, UserId};
+use std::collections::BTreeSet;
 
 /// The only role that may use the admin API.
 pub const ADMIN: &str = "admin";
@@ -70,43 +73,84 @@ pub fn has_key_format(token: &str) -> bool {
     (KEY_PREFIX.len() + 20..=200).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// An API key and its owner.
+/// The most look-up rows of one hash that are read. With as many there may be more, so the hash is
+/// refused.
+pub const MAX_KEY_LOOKUPS: usize = 100;
+
+/// Whose an API key is, by all keys with its hash (docs/contract/events.md, "API keys").
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOwner {
-    /// The key.
-    pub key_id: KeyId,
-    /// Whether it is revoked.
-    pub revoked: bool,
-    /// The owner.
-    pub user_id: UserId,
+pub enum KeyOwner {
+    /// One user's, and no key with this hash is revoked.
+    User {
+        /// The key; of several, the one with the least id.
+        key_id: KeyId,
+        /// The user whom it authenticates.
+        user_id: UserId,
+    },
+    /// Nobody's any more: a key with this hash is revoked.
+    Revoked {
+        /// The revoked key; of several, the one with the least id.
+        key_id: KeyId,
+        /// The only user of the keys with this hash; `None` if they have several.
+        user_id: Option<UserId>,
+    },
+    /// Nobody's: the keys with this hash have several users, or there are too many of them.
+    Shared {
+        /// The key with the least id.
+        key_id: KeyId,
+    },
 }
 
-/// The API key that a look-up by hash found; `None` if it found none. If several keys have the
-/// same text, a live one wins over revoked ones, and then the one with the least id.
+/// Whose an API key is; `None` if no key has its hash. `lookups` are the rows of the hash's
+/// partition, or the first [`MAX_KEY_LOOKUPS`] of them.
 ///
 /// # Errors
-/// If the stored look-up cannot be interpreted.
+/// If a stored look-up cannot be interpreted.
 pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
-    let Some(item) = lookups.first() else { return Ok(None) };
-    let key_id = keys::parse_key_lookup(item);
-    let user_id = item.text(views::OWNER).and_then(UserId::parse);
-    match key_id.zip(user_id) {
-        Some(((key_id, revoked), user_id)) => Ok(Some(KeyOwner { key_id, revoked, user_id })),
-        None => Err(Corrupt::new(&item.key, "not a key's look-up")),
+    let (mut live, mut revoked) = (None, None);
+    let mut users: BTreeSet<UserId> = BTreeSet::new();
+    for item in lookups {
+        let corrupt = || Corrupt::new(&item.key, "not a key's look-up");
+        let (key_id, is_revoked) = keys::parse_key_lookup(item).ok_or_else(corrupt)?;
+        for user in item.text(views::OWNER).ok_or_else(corrupt)?.split(' ') {
+            users.insert(UserId::parse(user).ok_or_else(corrupt)?);
+        }
+        let least = if is_revoked { &mut revoked } else { &mut live };
+        least.get_or_insert(key_id);
     }
+    let only_user = users.first().copied().filter(|_| users.len() == 1);
+    Ok(match (revoked, live, only_user) {
+        (Some(key_id), _, user_id) => Some(KeyOwner::Revoked { key_id, user_id }),
+        (None, Some(key_id), Some(user_id)) if lookups.len() < MAX_KEY_LOOKUPS => {
+            Some(KeyOwner::User { key_id, user_id })
+        }
+        (None, Some(key_id), _) => Some(KeyOwner::Shared { key_id }),
+        (None, None, _) => None,
+    })
 }
 
-/// The user that a look-up by login found; `None` if it found none. If several users have the same
-/// login, the one with the least id wins.
-///
-/// # Errors
-/// If the stored look-up cannot be interpreted.
-pub fn login_owner(lookups: &[Item]) -> Result<Option<UserId>, Corrupt> {
-    let Some(item) = lookups.first() else { return Ok(None) };
-    match keys::parse_login_lookup(&item.key) {
-        Some(user_id) => Ok(Some(user_id)),
-        None => Err(Corrupt::new(&item.key, "not a login's look-up")),
+/// Whom a session logs in as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// This user, or this stand-in.
+    As(UserId),
+    /// Nobody yet.
+    Nobody,
+    /// The identity was deleted: nobody, for ever.
+    Deleted,
+}
+
+/// Whom a session of an identity logs in as, by the identity's partition: of several users the one whose `user.created` is
+/// greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<Login, Corrupt> {
+    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
+    let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
+    if (Identity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
+        return Ok(Login::Deleted);
     }
+    let links = links::links_of(partition)?;
+    let greatest = links.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(greatest.map_or(Login::Nobody, |(user, _)| Login::As(user)))
 }
 
 /// What authorisation needs to know of an authenticated caller.
@@ -125,11 +169,11 @@ pub struct Caller {
 /// `deactivated` if the user is deactivated; [`AccessRefusal::NotAdmin`] if no event has
 /// created the user yet.
 pub fn caller(user: &Entity, deactivated: AccessRefusal) -> Result<Caller, AccessRefusal> {
-    let user = User::of(&user.state);
+    let user = User::of(&user.state, &user.linkage.linked);
     if !user.active {
         return Err(deactivated);
     }
-    let clerk_user_id = user.created.ok_or(AccessRefusal::NotAdmin)?.clerk_user_id.clone();
+    let clerk_user_id = user.clerk_user_id.ok_or(AccessRefusal::NotAdmin)?.clone();
     Ok(Caller { clerk_user_id, role: user.role.map(str::to_owned) })
 }
 
@@ -144,6 +188,7 @@ pub fn require_admin(role: Option<&str>) -> Result<(), AccessRefusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::item::{Attributes, Value};
 
     #[test]
     fn a_header_that_is_not_bearer_and_one_token_counts_as_missing() {
@@ -152,6 +197,39 @@ mod tests {
         }
         assert_eq!(Credentials::read(None), Err(AccessRefusal::Missing));
         assert_eq!(Credentials::read(Some(b"bEaReR abc")), Ok(Credentials::Session("abc".to_owned())));
+    }
+
+    const ANN: &str = "11111111-0000-4000-8000-000000000001";
+    const BOB: &str = "11111111-0000-4000-8000-000000000002";
+
+    fn lookup(id: &str, revoked: bool, users: &str) -> Item {
+        let (hash, id) = (KeyHash::parse(&"a".repeat(64)).unwrap(), KeyId::parse(id).unwrap());
+        let key = keys::key_lookup(&hash, &id, revoked);
+        Item { key, attributes: Attributes::from([(views::OWNER.to_owned(), Value::Text(users.to_owned()))]) }
+    }
+
+    #[test]
+    fn key_is_good_if_all_keys_with_its_hash_are_one_users_and_live() {
+        let id = |text: &str| KeyId::parse(text).unwrap();
+        let ann = UserId::parse(ANN).unwrap();
+        let owner = |lookups: &[Item]| key_owner(lookups).unwrap();
+        assert_eq!(owner(&[]), None);
+        let good = KeyOwner::User { key_id: id("a"), user_id: ann };
+        assert_eq!(owner(&[lookup("a", false, ANN)]), Some(good.clone()));
+        assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", false, ANN)]), Some(good));
+
+        let revoked = KeyOwner::Revoked { key_id: id("b"), user_id: Some(ann) };
+        assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", true, ANN)]), Some(revoked));
+        let of_both = KeyOwner::Revoked { key_id: id("b"), user_id: None };
+        assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", true, BOB)]), Some(of_both));
+        let shared = KeyOwner::Shared { key_id: id("a") };
+        assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", false, BOB)]), Some(shared.clone()));
+        assert_eq!(owner(&[lookup("a", false, &format!("{ANN} {BOB}"))]), Some(shared.clone()));
+
+        let many: Vec<Item> = (0..MAX_KEY_LOOKUPS).map(|_| lookup("a", false, ANN)).collect();
+        assert_eq!(owner(&many), Some(shared), "there may be more than are read");
+        assert!(matches!(owner(&many[1..]), Some(KeyOwner::User { .. })));
+        assert!(key_owner(&[lookup("a", false, "ann")]).is_err());
     }
 
     #[test]

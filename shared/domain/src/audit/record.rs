@@ -88,10 +88,15 @@ pub struct Record {
     pub entry: AuditEntry,
 }
 
+/// The id of a record in the list of requests: `<chain>-<number>`.
+pub fn record_id(chain: &ChainId, seq: u64) -> String {
+    format!("{chain}-{seq}")
+}
+
 impl Record {
-    /// Its id in the list of requests: `<chain>-<number>`.
+    /// Its id in the list of requests.
     pub fn id(&self) -> String {
-        format!("{}-{}", self.chain, self.seq)
+        record_id(&self.chain, self.seq)
     }
 
     /// The key of its item.

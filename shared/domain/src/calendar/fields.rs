@@ -118,7 +118,8 @@ impl FieldKind {
         Some(set)
     }
 
-    /// Reads `*`, `a`, `a-b`, each with an optional `/step`; `a/step` ends with the greatest number.
+    /// Reads `*`, `a`, `a-b`, each with an optional `/step`; `a/step` ends with the greatest
+    /// number.
     fn insert_part(&self, part: &str, set: &mut NumberSet) -> Option<()> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(integer(step).filter(|step| *step >= 1)?)),
@@ -140,9 +141,9 @@ impl FieldKind {
 
     /// Every `step`-th number of a range.
     ///
-    /// Two peculiarities of Temporal. A range that reaches 7, a Sunday, takes in 0 only if it began after 1 or has a
-    /// step, so `1-7` leaves Sunday out. And only the lower 32 bits of a step are kept: it refuses those that are
-    /// negative then, and takes 0 for 1.
+    /// Two peculiarities of Temporal. A range that reaches 7, a Sunday, takes in 0 only if it began
+    /// after 1 or has a step, so `1-7` leaves Sunday out. And only the lower 32 bits of a step are
+    /// kept: it refuses those that are negative then, and takes 0 for 1.
     fn insert_range(&self, first: i64, mut last: i64, step: i64, set: &mut NumberSet) -> Option<()> {
         if self.wraps && last == self.greatest {
             if (last - first) % step == 0 && (step > 1 || first > 1) {
@@ -178,7 +179,8 @@ impl FieldKind {
     }
 }
 
-/// The lower case of a character, as far as it is an ASCII letter: two letters beyond ASCII have one, too.
+/// The lower case of a character, as far as it is an ASCII letter: two letters beyond ASCII have
+/// one, too.
 fn lower(letter: char) -> char {
     match letter {
         '\u{130}' => 'i',

@@ -26,14 +26,16 @@ impl Interval {
         Some(Self { interval: seconds(interval)?, phase: seconds(phase)? })
     }
 
-    /// The first second after `now`. Before the phase the first is `phase + interval`: the division cuts towards zero.
+    /// The first second after `now`. Before the phase the first is `phase + interval`: the division
+    /// cuts towards zero.
     pub(super) fn next_after(&self, now: i64) -> Option<i64> {
         let passed = now.checked_sub(self.phase)? / self.interval;
         passed.checked_add(1)?.checked_mul(self.interval)?.checked_add(self.phase)
     }
 }
 
-/// A duration that is not negative, such as `1h30m`, `1.5h` or `2d`, in the grammar of Go's durations and with days.
+/// A duration that is not negative, such as `1h30m`, `1.5h` or `2d`, in the grammar of Go's
+/// durations and with days.
 fn nanoseconds(text: &str) -> Option<u64> {
     let (negative, mut rest) = match text.strip_prefix(['-', '+']) {
         Some(rest) => (text.starts_with('-'), rest),
@@ -89,7 +91,8 @@ fn decimal(number: &str) -> Option<f64> {
     number.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// So many units, in nanoseconds: whole ones exactly, the fraction as Go's floating-point numbers have it.
+/// So many units, in nanoseconds: whole ones exactly, the fraction as Go's floating-point numbers
+/// have it.
 fn part(number: &str, unit: u64) -> Option<u64> {
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -100,7 +103,8 @@ fn part(number: &str, unit: u64) -> Option<u64> {
     whole.checked_mul(unit)?.checked_add(fraction(decimals, unit)).filter(|sum| *sum <= MAX_SUM)
 }
 
-/// The decimals of a number of units, cut to whole nanoseconds. Decimals beyond those that fit in 63 bits don't count.
+/// The decimals of a number of units, cut to whole nanoseconds. Decimals beyond those that fit in
+/// 63 bits don't count.
 #[allow(clippy::as_conversions, reason = "rounding to the nearest float and cutting back is what Go does")]
 fn fraction(decimals: &str, unit: u64) -> u64 {
     let (mut number, mut scale): (u64, f64) = (0, 1.0);

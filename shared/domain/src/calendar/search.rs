@@ -1,14 +1,14 @@
 //! The next time that matches all fields.
 //!
-//! The search goes by readings of the zone's clock: from the one at hand to the next that matches, date first, then
-//! hour, minute and second. What makes it Temporal's is how it treats clock changes, which follows from a few rules
-//! (docs/adr/0015-temporals-calendar.md):
+//! The search goes by readings of the zone's clock: from the one at hand to the next that matches,
+//! date first, then hour, minute and second. What makes it Temporal's is how it treats clock
+//! changes, which follows from a few rules (docs/adr/0015-temporals-calendar.md):
 //! - a reading that comes twice is the instant that [`Zone::instant`] says;
-//! - where an hour of readings takes more than one hour, the readings of that hour are gone through a second time, an
-//!   hour later; so they are if the search begins in the second of two equal hours;
+//! - where an hour of readings takes more than one hour, its matches are taken a second time, an hour
+//!   later; so they are if the search begins in the second of two equal hours;
 //! - a reading whose hour never comes is passed over, together with the rest of its hour;
-//! - the weekday of a date is the one at its first reading that is looked at, which is midnight unless the search
-//!   begins later. Where midnight is skipped, that may be the day before.
+//! - the weekday of a date is the one at its first reading that is looked at, which is midnight
+//!   unless the search begins later. Where midnight is skipped, that may be the day before.
 
 use super::LAST_YEAR;
 use super::fields::Fields;
@@ -91,7 +91,8 @@ impl Place {
         Some(())
     }
 
-    /// Goes on to the first date that matches, which may be this one; `None` if there is none up to [`LAST_YEAR`].
+    /// Goes on to the first date that matches, which may be this one; `None` if there is none up to
+    /// [`LAST_YEAR`].
     fn seek_date(&mut self, fields: &Fields, zone: &Zone) -> Option<()> {
         loop {
             let date = first_date(fields, self.date)?;
@@ -105,7 +106,8 @@ impl Place {
         }
     }
 
-    /// Goes on to the first time of this date that matches. If hours, minutes or seconds run out, it is false.
+    /// Goes on to the first time of this date that matches. If hours, minutes or seconds run out,
+    /// it is false.
     fn seek_time(&mut self, fields: &Fields) -> bool {
         let hour = fields.hours.at_or_after(self.hour).unwrap_or(24);
         if hour != self.hour {
@@ -126,10 +128,12 @@ impl Place {
     }
 }
 
-/// Whether the weekday that the clock shows is one of the fields', where a skipped reading shows as another one.
+/// Whether the weekday that the clock shows is one of the fields', where a skipped reading shows as
+/// another one.
 fn matches_weekday(fields: &Fields, zone: &Zone, reading: i64) -> bool {
     let allowed = |days: i64| fields.weekdays.contains(weekday(reading + days * DAY));
-    // No clock change was of more than a day: the zone has to be asked only if the days around do not agree.
+    // No clock change was of more than a day: the zone has to be asked only if the days around do
+    // not agree.
     match (allowed(-1), allowed(0), allowed(1)) {
         (true, true, true) => true,
         (false, false, false) => false,

@@ -5,7 +5,7 @@
 mod tests;
 
 use crate::events;
-use crate::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub const TYPE_PREFIX: &str = "ai.torale.command.";
 /// The `source` of every command, and of every event of this system.
 pub const SOURCE: &str = "/torale/admin";
+/// Who requests a deactivation by the deletion of an identity at the provider.
+pub const CLERK: &str = "clerk";
 /// The most characters of the reason in a note.
 const NOTE_CHARS: usize = 500;
 /// The UUID namespace of command ids: version 5 of the DNS namespace and `commands.torale.ai`.
@@ -26,12 +28,19 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b0
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Command {
-    /// Pause a task and its Temporal schedule.
+    /// Pause a task and its Temporal schedules.
     PauseTask {
         /// The task.
         task_id: TaskId,
         /// The owner of the task.
         user_id: UserId,
+        /// All schedules that are known of the task and not deleted, paused or not, by id; may be empty.
+        #[serde(default)]
+        schedule_ids: Vec<ScheduleId>,
+        /// The schedule that made this necessary, if it was not the task itself. It is the command's target; the message
+        /// does not carry it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because_of: Option<ScheduleId>,
     },
     /// Revoke an API key.
     RevokeKey {
@@ -40,11 +49,11 @@ pub enum Command {
         /// The owner of the key.
         user_id: UserId,
     },
-    /// Block the login of a user and end their sessions.
+    /// Block one login of a user and end its sessions.
     BanUser {
         /// The user.
         user_id: UserId,
-        /// The user at the identity provider.
+        /// The identity at the provider.
         clerk_user_id: ClerkUserId,
     },
 }
@@ -52,10 +61,10 @@ pub enum Command {
 /// Why a command is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// The id of the `user.deactivated` event.
+    /// The id of the event that deactivated the user.
     pub event: String,
-    /// The admin who requested the deactivation.
-    pub requested_by: UserId,
+    /// The id of the admin who requested it, or [`CLERK`] where the provider has deleted the identity.
+    pub requested_by: String,
     /// The reason, for people.
     pub reason: String,
     /// The trace of the request or event that led to the command.
@@ -104,12 +113,27 @@ impl Command {
         }
     }
 
-    /// The id of the task, key or user that it concerns.
+    /// The same with the schedules that are known of its task; other commands stay as they are.
+    #[must_use]
+    pub fn with_schedules(&self, schedule_ids: Vec<ScheduleId>) -> Self {
+        match self {
+            Self::PauseTask { task_id, user_id, because_of, .. } => Self::PauseTask {
+                task_id: *task_id,
+                user_id: *user_id,
+                schedule_ids,
+                because_of: because_of.clone(),
+            },
+            Self::RevokeKey { .. } | Self::BanUser { .. } => self.clone(),
+        }
+    }
+
+    /// The id of the task, schedule, key or identity that it concerns.
     pub fn target(&self) -> String {
         match self {
+            Self::PauseTask { because_of: Some(schedule), .. } => schedule.as_str().to_owned(),
             Self::PauseTask { task_id, .. } => task_id.to_string(),
             Self::RevokeKey { key_id, .. } => key_id.as_str().to_owned(),
-            Self::BanUser { user_id, .. } => user_id.to_string(),
+            Self::BanUser { clerk_user_id, .. } => clerk_user_id.as_str().to_owned(),
         }
     }
 
@@ -124,6 +148,7 @@ impl Command {
     pub fn message(&self, cause: &Cause, at: Timestamp) -> String {
         let mut data = json!(self);
         if let Value::Object(fields) = &mut data {
+            fields.remove("because_of");
             fields.insert("reason".to_owned(), json!(cause.reason));
             fields.insert("requested_by".to_owned(), json!(cause.requested_by));
         }
@@ -151,7 +176,13 @@ impl Command {
         }
         let user_id = || field(data, "user_id");
         let command = match kind.strip_prefix(TYPE_PREFIX) {
-            Some("task.pause") => Self::PauseTask { task_id: field(data, "task_id")?, user_id: user_id()? },
+            Some("task.pause") => Self::PauseTask {
+                task_id: field(data, "task_id")?,
+                user_id: user_id()?,
+                // Commands of an earlier release have none.
+                schedule_ids: field::<Option<Vec<ScheduleId>>>(data, "schedule_ids")?.unwrap_or_default(),
+                because_of: None,
+            },
             Some("api_key.revoke") => Self::RevokeKey { key_id: field(data, "key_id")?, user_id: user_id()? },
             Some("user.ban") => {
                 Self::BanUser { user_id: user_id()?, clerk_user_id: field(data, "clerk_user_id")? }
@@ -183,9 +214,26 @@ fn for_queue(message: Value) -> String {
     message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
-/// The id of the Temporal schedule of a task.
-pub fn temporal_schedule_id(task: &TaskId) -> String {
-    format!("task-{task}")
+/// How the Temporal schedules of tasks are called of which no event has named one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulePattern {
+    before: String,
+    after: String,
+}
+
+impl SchedulePattern {
+    /// Reads a pattern: a text with `{task_id}` in it. `None` if it makes no schedule's id.
+    pub fn parse(pattern: &str) -> Option<Self> {
+        let (before, after) = pattern.split_once("{task_id}")?;
+        let pattern = Self { before: before.to_owned(), after: after.to_owned() };
+        // All task ids have the same length.
+        pattern.id(&TaskId(Uuid::nil())).map(|_| pattern)
+    }
+
+    /// The id of a task's schedule.
+    pub fn id(&self, task: &TaskId) -> Option<ScheduleId> {
+        ScheduleId::parse(&format!("{}{task}{}", self.before, self.after))
+    }
 }
 
 impl ReceivedCommand {
@@ -196,17 +244,17 @@ impl ReceivedCommand {
     }
 
     /// The events that confirm the command once it has been carried out, for the queue
-    /// `torale-events`; none if it changes no projection. `existed` says whether the other system
-    /// had what the command concerns.
+    /// `torale-events`; none if it changes no projection. `paused` are the schedules that were
+    /// there and are paused now.
     ///
     /// The ids of the events are the same at every delivery of the command. Their time is `now`,
     /// or that of the command if it is later, because the event whose effect it undoes may be
     /// ahead of this system's clock.
-    pub fn confirming_events(&self, existed: bool, now: Timestamp) -> Vec<String> {
+    pub fn confirming_events(&self, paused: &[ScheduleId], now: Timestamp) -> Vec<String> {
         let at = now.max(self.at);
         let event = |kind: &str, subject: &str, data: Value| {
             let kind = format!("{}{kind}", events::TYPE_PREFIX);
-            let id = Uuid::new_v5(&self.id, kind.as_bytes());
+            let id = Uuid::new_v5(&self.id, [&kind, subject].join("\n").as_bytes());
             let message = json!({
                 "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
                 "datacontenttype": "application/json", "data": data,
@@ -216,10 +264,10 @@ impl ReceivedCommand {
         match &self.command {
             Command::PauseTask { task_id, .. } => {
                 let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
-                let schedule = temporal_schedule_id(task_id);
-                let paused =
-                    || event("temporal.schedule.paused", &schedule, json!({ "schedule_id": schedule }));
-                std::iter::once(task).chain(existed.then(paused)).collect()
+                let schedules = paused.iter().map(|schedule| {
+                    event("temporal.schedule.paused", schedule.as_str(), json!({ "schedule_id": schedule }))
+                });
+                std::iter::once(task).chain(schedules).collect()
             }
             Command::RevokeKey { key_id, user_id } => {
                 let data = json!({ "key_id": key_id, "user_id": user_id });

@@ -1,4 +1,5 @@
-//! The outbox: which commands a deactivation must still send.
+//! The outbox: which commands a deactivation must still send, and which events of this system the consumer must still
+//! see.
 //!
 //! The transaction that deactivates a user also writes an outbox entry. The entry is deleted only
 //! after the queue has accepted every command that follows from it. It names neither tasks nor
@@ -6,14 +7,14 @@
 //! grow with what the user has.
 
 use crate::deactivation::commands::{Cause, Command};
-use crate::entities::readings::User;
-use crate::projections::views;
+use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Owned};
-use crate::storage::read::{Corrupt, Range};
-use crate::values::ids::{ClerkUserId, UserId};
+use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
+use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The attribute with the text of an outbox entry.
 const ENTRY: &str = "order";
@@ -41,12 +42,12 @@ pub struct OutboxEntry {
 /// Which commands follow from an outbox entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutboxAction {
-    /// Those that stop everything of a user: their active tasks, live API keys and login.
+    /// Those that stop everything of a user: their active tasks, unpaused schedules, live API keys and logins.
     #[serde(rename = "everything")]
     StopUser {
         /// The user.
         user_id: UserId,
-        /// The user at the identity provider.
+        /// The identity that the user named as theirs at that moment.
         clerk_user_id: ClerkUserId,
     },
     /// The one that stops a task or key that was created or resumed after the
@@ -57,6 +58,12 @@ pub enum OutboxAction {
         command: Command,
         /// The time of the event that created or resumed it.
         since: Timestamp,
+    },
+    /// No command, but an event of this system, for the consumer: it may concern other users than its own.
+    #[serde(rename = "event")]
+    Announce {
+        /// The event's message.
+        message: String,
     },
 }
 
@@ -83,6 +90,7 @@ impl OutboxEntry {
             OutboxAction::StopResumed { command, since } => {
                 format!("{} {} {}", since.millis(), command.kind(), command.target())
             }
+            OutboxAction::Announce { .. } => "event".to_owned(),
         };
         let key = keys::outbox(&self.cause.event, &target);
         let attributes = Attributes::from([(ENTRY.to_owned(), Value::Text(serde_json::to_string(self)?))]);
@@ -90,9 +98,20 @@ impl OutboxEntry {
     }
 }
 
-/// The next commands of an outbox entry.
+/// The queue that takes the messages of an outbox entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutgoingQueue {
+    /// `torale-commands`.
+    Commands,
+    /// `torale-events`.
+    Events,
+}
+
+/// The next messages of an outbox entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxStep {
+    /// The queue that they are for.
+    pub queue: OutgoingQueue,
     /// The messages to send.
     pub messages: Vec<String>,
     /// The cursor of the entry once they are sent; `None` if the entry is then complete.
@@ -110,48 +129,181 @@ impl StoredOutboxEntry {
         Ok(Self { key: item.key.clone(), entry, cursor: item.text(CURSOR).map(str::to_owned) })
     }
 
-    /// The rows to read for the next step; `None` if the step needs none.
-    pub fn range(&self) -> Option<Range> {
-        match &self.entry.action {
-            OutboxAction::StopUser { user_id, .. } => Some(Range {
-                pk: keys::owned(*user_id),
-                from: self.cursor.as_deref().map(keys::next),
-                limit: Some(PAGE),
-                ..Range::default()
-            }),
-            OutboxAction::StopResumed { .. } => None,
-        }
+    /// What to read first for the next step; nothing for an entry that needs nothing.
+    pub fn reads(&self) -> ReadPlan {
+        let whole = |pk| Range { pk, ..Range::default() };
+        let ranges = match &self.entry.action {
+            OutboxAction::StopUser { user_id, .. } => {
+                let page = Range {
+                    pk: keys::owned(*user_id),
+                    from: self.cursor.as_deref().map(keys::next),
+                    limit: Some(PAGE),
+                    ..Range::default()
+                };
+                // Logins are blocked with the first page.
+                let links = self.cursor.is_none().then(|| whole(keys::user_links(*user_id)));
+                [Some(page), links].into_iter().flatten().collect()
+            }
+            OutboxAction::StopResumed { command: Command::PauseTask { task_id, .. }, .. } => {
+                vec![whole(keys::task_schedules(*task_id))]
+            }
+            OutboxAction::StopResumed { .. } | OutboxAction::Announce { .. } => Vec::new(),
+        };
+        ReadPlan::ranges(ranges).consistent()
     }
 
-    /// The next step, from the rows of [`StoredOutboxEntry::range`]. The ban of the login is sent
-    /// first, so that no other command can delay it.
+    /// What to read then, in the order of [`OutboxRows::stoppable`]: the schedules of each task, and which tasks of
+    /// schedules are active themselves.
+    pub fn details(&self, rows: &OutboxRows) -> Result<ReadPlan, Corrupt> {
+        let (OutboxAction::StopUser { user_id, .. }, stoppable) = (&self.entry.action, rows.stoppable()?)
+        else {
+            return Ok(ReadPlan::default());
+        };
+        let tasks = stoppable.iter().filter_map(|(_, what)| what.task());
+        let schedules = |task| Range { pk: keys::task_schedules(task), ..Range::default() };
+        let ranges = tasks.clone().map(schedules).collect();
+        let gets = tasks.map(|task| keys::active_task(*user_id, task));
+        let gets = BTreeSet::from_iter(gets).into_iter().collect();
+        Ok(ReadPlan { gets, ranges, consistent: true })
+    }
+
+    /// The next step. Logins are blocked first, so that no other command can delay that.
     ///
     /// # Errors
-    /// If a row stands for neither a task nor a key.
-    pub fn step(&self, rows: &[Item]) -> Result<OutboxStep, Corrupt> {
+    /// If a row stands for nothing that can be stopped.
+    pub fn step(&self, rows: &OutboxRows, details: ReadResult) -> Result<OutboxStep, Corrupt> {
         let OutboxEntry { cause, at, action, .. } = &self.entry;
         let (user_id, clerk_user_id) = match action {
             OutboxAction::StopResumed { command, since } => {
-                let message = command.message(cause, command_time(*at, *since));
-                return Ok(OutboxStep { messages: vec![message], cursor: None });
+                let command = command.with_schedules(schedule_ids(&rows.owned)?);
+                let messages = vec![command.message(cause, command_time(*at, *since))];
+                return Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor: None });
+            }
+            OutboxAction::Announce { message } => {
+                let messages = vec![message.clone()];
+                return Ok(OutboxStep { queue: OutgoingQueue::Events, messages, cursor: None });
             }
             OutboxAction::StopUser { user_id, clerk_user_id } => (*user_id, clerk_user_id),
         };
-        let mut messages = Vec::with_capacity(rows.len() + 1);
+        let mut messages = Vec::with_capacity(rows.owned.len() + 1);
         if self.cursor.is_none() {
-            let ban = Command::BanUser { user_id, clerk_user_id: clerk_user_id.clone() };
-            messages.push(ban.message(cause, *at));
+            for clerk_user_id in logins(clerk_user_id, &rows.links)? {
+                messages.push(Command::BanUser { user_id, clerk_user_id }.message(cause, *at));
+            }
         }
-        for row in rows {
-            let owned = keys::parse_owned(row);
-            let owned = owned.ok_or_else(|| Corrupt::new(&row.key, "neither a task nor a key"))?;
+        let mut schedules = details.ranges.into_iter();
+        for (row, what) in rows.stoppable()? {
+            let of_task = what.task().and_then(|_| schedules.next()).unwrap_or_default();
+            let is_active = |task| details.items.contains_key(&keys::active_task(user_id, task));
+            // The command for an active task pauses all of its schedules.
+            if what.schedule().is_some() && what.task().is_some_and(is_active) {
+                continue;
+            }
             let since = i64::try_from(row.number(views::SINCE)).unwrap_or(0);
             let at = command_time(*at, Timestamp::from_millis(since));
-            messages.push(stop_command(owned, user_id).message(cause, at));
+            let command = what.command(user_id).with_schedules(schedule_ids(&of_task)?);
+            messages.push(command.message(cause, at));
         }
-        let last = rows.last().filter(|_| rows.len() == PAGE);
-        Ok(OutboxStep { messages, cursor: last.map(|row| row.key.sk.clone()) })
+        let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
+        let cursor = last.map(|row| row.key.sk.clone());
+        Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor })
     }
+}
+
+/// The rows that [`StoredOutboxEntry::reads`] asks for.
+#[derive(Debug, Clone, Default)]
+pub struct OutboxRows {
+    /// A page of what the user has; of a task that was resumed late, its schedules.
+    pub owned: Vec<Item>,
+    /// The links of the user with identities.
+    pub links: Vec<Item>,
+}
+
+impl OutboxRows {
+    /// From the ranges that were read.
+    pub fn new(mut found: ReadResult) -> Self {
+        let [owned, links] = [found.take_ranges(1), found.take_ranges(1)];
+        Self { owned: owned.into_iter().flatten().collect(), links: links.into_iter().flatten().collect() }
+    }
+
+    fn stoppable(&self) -> Result<Vec<(&Item, Stoppable)>, Corrupt> {
+        self.owned.iter().map(|row| Ok((row, Stoppable::of(row)?))).collect()
+    }
+}
+
+/// Something that is stopped when its user is deactivated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stoppable {
+    /// An active task.
+    Task(TaskId),
+    /// A live API key.
+    Key(KeyId),
+    /// An unpaused schedule of a task.
+    Schedule(ScheduleId, TaskId),
+}
+
+impl Stoppable {
+    /// What a row of [`keys::owned`] stands for.
+    fn of(row: &Item) -> Result<Self, Corrupt> {
+        let what = match keys::parse_owned(row) {
+            Some(Owned::Task(id)) => Some(Self::Task(id)),
+            Some(Owned::Key(id)) => Some(Self::Key(id)),
+            Some(Owned::Schedule) => {
+                let schedule = row.text(views::OF).and_then(ScheduleId::parse);
+                let task = row.text(views::TASK).and_then(TaskId::parse);
+                schedule.zip(task).map(|(schedule, task)| Self::Schedule(schedule, task))
+            }
+            None => None,
+        };
+        what.ok_or_else(|| Corrupt::new(&row.key, "neither a task nor a key nor a schedule"))
+    }
+
+    const fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Task(id) | Self::Schedule(_, id) => Some(*id),
+            Self::Key(_) => None,
+        }
+    }
+
+    const fn schedule(&self) -> Option<&ScheduleId> {
+        match self {
+            Self::Schedule(id, _) => Some(id),
+            Self::Task(_) | Self::Key(_) => None,
+        }
+    }
+
+    /// The command that stops it; the schedules of a task are not known yet.
+    pub fn command(&self, user_id: UserId) -> Command {
+        let pause = |task_id, because_of| Command::PauseTask {
+            task_id,
+            user_id,
+            schedule_ids: Vec::new(),
+            because_of,
+        };
+        match self {
+            Self::Task(task_id) => pause(*task_id, None),
+            Self::Schedule(schedule, task_id) => pause(*task_id, Some(schedule.clone())),
+            Self::Key(key_id) => Command::RevokeKey { key_id: key_id.clone(), user_id },
+        }
+    }
+}
+
+/// The ids of a task's schedules, by id.
+fn schedule_ids(rows: &[Item]) -> Result<Vec<ScheduleId>, Corrupt> {
+    let id = |row: &Item| {
+        let id = row.text(views::OF).and_then(ScheduleId::parse);
+        id.ok_or_else(|| Corrupt::new(&row.key, "not a schedule"))
+    };
+    let ids: BTreeSet<ScheduleId> = rows.iter().map(id).collect::<Result<_, _>>()?;
+    Ok(ids.into_iter().collect())
+}
+
+/// The logins of a user: of the identity that the user named, and of those that are linked; none that is deleted.
+fn logins(named: &ClerkUserId, links: &[Item]) -> Result<BTreeSet<ClerkUserId>, Corrupt> {
+    let links = links.iter().map(links::linked_identity).collect::<Result<Vec<_>, _>>()?;
+    let is_deleted = |clerk: &ClerkUserId| links.iter().any(|(of, deleted)| of == clerk && *deleted);
+    let all = links.iter().map(|(clerk, _)| clerk).chain([named]);
+    Ok(all.filter(|clerk| !is_deleted(clerk)).cloned().collect())
 }
 
 /// The time of a command: later than that of the event whose effect it undoes, which may be ahead
@@ -160,83 +312,18 @@ fn command_time(at: Timestamp, since: Timestamp) -> Timestamp {
     at.max(since.plus(1))
 }
 
-/// The command that stops a task or revokes a key.
-pub fn stop_command(owned: Owned, user_id: UserId) -> Command {
-    match owned {
-        Owned::Task(task_id) => Command::PauseTask { task_id, user_id },
-        Owned::Key(key_id) => Command::RevokeKey { key_id, user_id },
-    }
-}
-
-/// The last deactivation of a user that an admin requested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deactivation {
-    /// The id of its `user.deactivated` event.
-    pub event: String,
-    /// The time of the event.
-    pub at: Timestamp,
-    /// How many active tasks the user had at that time.
-    pub tasks: i128,
-    /// The admin who requested it.
-    pub requested_by: UserId,
-}
-
-impl Deactivation {
-    /// Reads the item of a deactivation.
-    ///
-    /// # Errors
-    /// If the item is no deactivation.
-    pub fn load(item: &Item) -> Result<Self, Corrupt> {
-        let event = item.text("event").zip(item.text("by").and_then(UserId::parse));
-        let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
-        let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
-        let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
-        Ok(Self { event, at, tasks: item.number("tasks"), requested_by })
-    }
-
-    /// The attributes of its item.
-    pub fn store(&self) -> Attributes {
-        [
-            ("event", Value::Text(self.event.clone())),
-            ("at", Value::Number(self.at.millis().into())),
-            ("tasks", Value::Number(self.tasks)),
-            ("by", Value::Text(self.requested_by.to_string())),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
-    }
-
-    /// Whether it is still in effect: no event has reactivated the user since. If both have the
-    /// same time, the reactivation counts as the later one.
-    pub fn is_in_effect(&self, user: &User<'_>) -> bool {
-        !user.active && user.reactivated_at.is_none_or(|at| at < self.at)
-    }
-
-    /// The cause that its commands state.
-    pub fn cause(&self) -> Cause {
-        Cause {
-            event: self.event.clone(),
-            requested_by: self.requested_by,
-            reason: REASON.to_owned(),
-            trace: None,
-        }
-    }
-}
-
-/// The reason that commands state.
-pub const REASON: &str = "user deactivated by an administrator";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::ids::{KeyId, TaskId};
+    use crate::deactivation::causes::REASON;
+    use crate::entities::fold::State;
 
     const USER: &str = "00000000-0000-0000-0000-0000000000ad";
 
     fn entry(action: OutboxAction) -> OutboxEntry {
         let cause = Cause {
             event: "e1".to_owned(),
-            requested_by: UserId::parse(USER).unwrap(),
+            requested_by: USER.to_owned(),
             reason: REASON.to_owned(),
             trace: None,
         };
@@ -279,19 +366,116 @@ mod tests {
         }
     }
 
+    const TASK: &str = "22222222-0000-4000-8000-000000000001";
+
+    fn row(key: Key, attributes: &[(&str, &str)]) -> Item {
+        let texts = attributes.iter();
+        let texts = texts.map(|(name, text)| ((*name).to_owned(), Value::Text((*text).to_owned())));
+        Item { key, attributes: texts.collect() }
+    }
+
+    /// Kinds, targets and schedules of the commands of a step.
+    fn commands(step: &OutboxStep) -> Vec<(&'static str, String, Vec<String>)> {
+        let read = |message: &String| {
+            let subject = serde_json::from_str::<serde_json::Value>(message).unwrap()["subject"].clone();
+            let command = Command::receive(message).unwrap().command;
+            let schedules = match &command {
+                Command::PauseTask { schedule_ids, .. } => schedule_ids.clone(),
+                Command::RevokeKey { .. } | Command::BanUser { .. } => Vec::new(),
+            };
+            let schedules = schedules.iter().map(|id| id.as_str().to_owned()).collect();
+            (command.kind(), subject.as_str().unwrap().to_owned(), schedules)
+        };
+        step.messages.iter().map(read).collect()
+    }
+
+    fn ids() -> (UserId, TaskId) {
+        (UserId::parse(USER).unwrap(), TaskId::parse(TASK).unwrap())
+    }
+
+    fn schedule(id: &str) -> (ScheduleId, Item) {
+        let id = ScheduleId::parse(id).unwrap();
+        let item = row(keys::task_schedule(ids().1, &id), &[("of", id.as_str())]);
+        (id, item)
+    }
+
     #[test]
-    fn the_first_step_of_a_user_bans_the_login_before_it_stops_tasks() {
-        let task = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
-        let row = Item {
-            key: keys::active_task(UserId::parse(USER).unwrap(), task),
-            attributes: Attributes::from([("at".to_owned(), Value::Number(0))]),
+    fn the_first_step_of_a_user_blocks_the_logins_before_it_stops_tasks() {
+        let (user, task) = ids();
+        let entry = stored(&stop_user());
+        let rows = OutboxRows { owned: vec![row(keys::active_task(user, task), &[])], links: Vec::new() };
+        assert_eq!(entry.details(&rows).unwrap().ranges[0].pk, keys::task_schedules(task));
+        let details =
+            ReadResult { ranges: vec![vec![schedule("b").1, schedule("a").1]], ..ReadResult::default() };
+
+        let step = entry.step(&rows, details).unwrap();
+
+        let expected = [
+            ("user.ban", "user_1".to_owned(), vec![]),
+            ("task.pause", TASK.to_owned(), vec!["a".to_owned(), "b".to_owned()]),
+        ];
+        assert_eq!((commands(&step), step.cursor), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn every_login_of_a_user_is_blocked_but_for_those_of_deleted_identities() {
+        let (user, _) = ids();
+        let link = |clerk: &str, state: &str| {
+            let clerk = ClerkUserId::parse(clerk).unwrap();
+            row(keys::user_link(user, &clerk), &[("of", clerk.as_str()), ("state", state)])
+        };
+        let deleted = stored_deletion("user_1");
+        let rows =
+            OutboxRows { owned: Vec::new(), links: vec![link("user_1", &deleted), link("user_2", "[]")] };
+
+        let step = stored(&stop_user()).step(&rows, ReadResult::default()).unwrap();
+
+        assert_eq!(commands(&step), [("user.ban", "user_2".to_owned(), vec![])]);
+    }
+
+    fn stored_deletion(clerk: &str) -> String {
+        let body = serde_json::json!({ "specversion": "1.0", "id": "e", "source": "/c", "time": "2026-03-31T10:30:30Z",
+            "type": "ai.torale.identity.deleted", "data": { "clerk_user_id": clerk } });
+        let mut state = State::default();
+        match crate::events::parse(&body.to_string(), None).unwrap() {
+            crate::events::ReceivedMessage::Known(event) => state.fold(*event),
+            crate::events::ReceivedMessage::Unknown { .. } => panic!("known"),
+        };
+        state.store().unwrap()
+    }
+
+    #[test]
+    fn an_unpaused_schedule_of_a_task_that_is_not_active_gets_a_command_of_its_own() {
+        let (user, task) = ids();
+        let (id, of_task) = schedule("nightly");
+        let unpaused = row(keys::unpaused_schedule(user, &id), &[("of", "nightly"), ("task", TASK)]);
+        let rows = OutboxRows { owned: vec![unpaused], links: Vec::new() };
+        let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
+        let found = |active: bool| {
+            let active = active.then(|| row(keys::active_task(user, task), &[]));
+            let items = active.map(|item| (item.key.clone(), item)).into_iter().collect();
+            ReadResult { items, ranges: vec![vec![of_task.clone()]] }
         };
 
-        let step = stored(&stop_user()).step(&[row]).unwrap();
+        let own = entry.step(&rows, found(false)).unwrap();
+        let covered = entry.step(&rows, found(true)).unwrap();
 
-        let kinds: Vec<_> =
-            step.messages.iter().map(|message| Command::receive(message).unwrap().command.kind()).collect();
-        assert_eq!((kinds.as_slice(), step.cursor), (["user.ban", "task.pause"].as_slice(), None));
+        assert_eq!(commands(&own), [("task.pause", "nightly".to_owned(), vec!["nightly".to_owned()])]);
+        assert_eq!(commands(&covered), [], "the command for its task pauses it");
+    }
+
+    #[test]
+    fn a_task_that_is_resumed_late_is_paused_with_its_schedules() {
+        let (user_id, task_id) = ids();
+        let command = Command::PauseTask { task_id, user_id, schedule_ids: Vec::new(), because_of: None };
+        let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
+        let entry = stored(&entry(OutboxAction::StopResumed { command, since }));
+        assert_eq!(entry.reads().ranges[0].pk, keys::task_schedules(task_id));
+        let rows = OutboxRows { owned: vec![schedule("a").1], links: Vec::new() };
+
+        let step = entry.step(&rows, ReadResult::default()).unwrap();
+
+        assert_eq!(commands(&step), [("task.pause", TASK.to_owned(), vec!["a".to_owned()])]);
     }
 
     #[test]

@@ -3,9 +3,14 @@
 //! Every event writes some of its entity's registers, and a register holds the greatest event that wrote it
 //! (the order is [`Event`]'s). So the state *is* the set of winning events: folding is the union of two sets
 //! without the events that win nothing, which makes it commutative, associative and idempotent by construction.
+//! API keys have claims as well ([`KeyClaims`]), which are sets, so that their fold is a union too.
+
+mod claims;
 
 use crate::events::{Body, Event, StoredEvent, UnreadableEvent};
 use crate::values::ids::{EntityKey, TaskId, UserId};
+pub use claims::{KeyClaims, MAX_KEY_CLAIMS};
+use serde_json::value::RawValue;
 
 /// One fact of an entity that merges by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +22,17 @@ pub enum Register {
     Deleted,
     /// Active, paused, deactivated, running, failed ...
     State,
-    /// A user's email.
+    /// The email of a user or of an identity.
     Email,
-    /// A user's role.
+    /// The role of a user or of an identity.
     Role,
+    /// A user's email as `user.updated` says: kept beside [`Register::Email`], because such an event may be one of an
+    /// identity (docs/contract/events.md, "Whose an identity is").
+    UpdatedEmail,
+    /// A user's role as `user.updated` says.
+    UpdatedRole,
+    /// What an identity says of whose it is.
+    ExternalId,
     /// A user's last reactivation, whatever became of its state since.
     Reactivated,
     /// A user's last login.
@@ -65,6 +77,10 @@ impl Event {
             Body::UserLoggedIn(data) => EntityKey::User(data.user_id),
             Body::UserDeactivated(data) => EntityKey::User(data.user_id),
             Body::UserReactivated(data) => EntityKey::User(data.user_id),
+            Body::IdentityCreated(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityUpdated(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityDeleted(data) => EntityKey::Identity(data.clerk_user_id.clone()),
+            Body::IdentityLoggedIn(data) => EntityKey::Identity(data.clerk_user_id.clone()),
             Body::ApiKeyCreated(data) => EntityKey::ApiKey(data.key_id.clone()),
             Body::ApiKeyRevoked(data) => EntityKey::ApiKey(data.key_id.clone()),
             Body::TaskCreated(data) => EntityKey::Task(data.task_id),
@@ -107,14 +123,28 @@ impl Event {
 
     /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
     fn writes(&self) -> Registers {
-        use Register::{Created, Cron, Deleted, Email, LastLogin, Query, Reactivated, Role, State, Timezone};
+        use Register::{
+            Created, Cron, Deleted, Email, ExternalId, LastLogin, Query, Reactivated, Role, State, Timezone,
+            UpdatedEmail, UpdatedRole,
+        };
         let none = Registers::default();
         match &self.body {
             Body::UserCreated(data) => none.with(Created).with(Email).and_if(data.role.is_some(), Role),
             Body::UserUpdated(data) => {
-                none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role)
+                let none = none.and_if(data.email.is_some(), Email).and_if(data.role.is_some(), Role);
+                none.and_if(data.email.is_some(), UpdatedEmail).and_if(data.role.is_some(), UpdatedRole)
             }
-            Body::UserLoggedIn(_) => none.with(LastLogin),
+            Body::IdentityCreated(data) => none
+                .with(Created)
+                .and_if(data.email.is_some(), Email)
+                .and_if(data.role.is_some(), Role)
+                .and_if(data.external_id.is_some(), ExternalId),
+            Body::IdentityUpdated(data) => none
+                .and_if(data.email.is_some(), Email)
+                .and_if(data.role.is_some(), Role)
+                .and_if(data.external_id.is_some(), ExternalId),
+            Body::IdentityDeleted(_) => none.with(State).with(Deleted),
+            Body::UserLoggedIn(_) | Body::IdentityLoggedIn(_) => none.with(LastLogin),
             Body::UserDeactivated(_) => none.with(State),
             Body::UserReactivated(_) => none.with(State).with(Reactivated),
             Body::ApiKeyCreated(_) => none.with(Created),
@@ -138,23 +168,34 @@ impl Event {
     }
 }
 
-/// What is known of one entity: the events that hold its registers, in ascending order.
+/// What is known of one entity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State(Vec<Event>);
+pub struct State {
+    /// The events that hold its registers, in ascending order.
+    events: Vec<Event>,
+    /// The claims of an API key.
+    claims: KeyClaims,
+}
 
 impl State {
     /// Adds an event; false if it changed nothing.
     pub fn fold(&mut self, event: Event) -> bool {
-        let Err(place) = self.0.binary_search(&event) else { return false };
-        let mut taken = Registers(self.0.iter().skip(place).fold(0, |taken, later| taken | later.writes().0));
+        let claimed = self.claims.add(&event);
+        self.fold_registers(event) || claimed
+    }
+
+    fn fold_registers(&mut self, event: Event) -> bool {
+        let Err(place) = self.events.binary_search(&event) else { return false };
+        let later = self.events.iter().skip(place);
+        let mut taken = Registers(later.fold(0, |taken, later| taken | later.writes().0));
         if event.writes().0 & !taken.0 == 0 {
             return false;
         }
-        self.0.insert(place, event);
+        self.events.insert(place, event);
         // From the greatest down, an event stays if it holds a register that none above it has written.
         taken = Registers::default();
-        let mut kept: Vec<Event> = Vec::with_capacity(self.0.len());
-        while let Some(event) = self.0.pop() {
+        let mut kept: Vec<Event> = Vec::with_capacity(self.events.len());
+        while let Some(event) = self.events.pop() {
             let writes = event.writes();
             if writes.0 & !taken.0 != 0 {
                 taken.0 |= writes.0;
@@ -162,42 +203,76 @@ impl State {
             }
         }
         kept.reverse();
-        self.0 = kept;
+        self.events = kept;
         true
     }
 
     /// The event that holds a register.
     pub fn winner(&self, register: Register) -> Option<&Event> {
-        self.0.iter().rev().find(|event| event.writes().holds(register))
+        self.events.iter().rev().find(|event| event.writes().holds(register))
+    }
+
+    /// The claims of an API key; none of any other entity.
+    pub const fn claims(&self) -> &KeyClaims {
+        &self.claims
     }
 
     /// Adds all that another state knows.
     pub fn merge(&mut self, other: Self) {
-        for event in other.0 {
+        for event in other.events {
             self.fold(event);
         }
+        self.claims.merge(other.claims);
     }
 
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
-        self.0.iter().map(Event::weight).sum()
+        self.events.iter().map(Event::weight).sum::<usize>() + self.claims.weight()
     }
 
     /// True while no event of the entity has arrived.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.events.is_empty()
     }
 
-    /// The state as text for the store: a JSON array of its events. The same set of events gives the same text.
+    /// The claims that the kept events make.
+    fn claims_of_events(&self) -> KeyClaims {
+        let mut claims = KeyClaims::default();
+        for event in &self.events {
+            claims.add(event);
+        }
+        claims
+    }
+
+    /// The state as text for the store: a JSON array of its events, and of its claims where these events don't make all
+    /// of them. The same set of events gives the same text.
     pub fn store(&self) -> Result<String, UnreadableEvent> {
-        let events: Result<Vec<_>, _> = self.0.iter().map(Event::store).collect();
-        Ok(format!("[{}]", events?.join(",")))
+        let events: Result<Vec<_>, _> = self.events.iter().map(Event::store).collect();
+        let mut parts = events?;
+        if self.claims != self.claims_of_events() {
+            parts.push(self.claims.store()?);
+        }
+        Ok(format!("[{}]", parts.join(",")))
     }
 
-    /// Reads what [`State::store`] wrote.
+    /// Reads what [`State::store`] wrote, in this release or in one without claims.
     pub fn load(text: &str) -> Result<Self, UnreadableEvent> {
-        let stored: Vec<StoredEvent<'_>> =
-            serde_json::from_str(text).map_err(|e| UnreadableEvent::new(&e))?;
-        stored.iter().map(Event::load).collect::<Result<_, _>>().map(Self)
+        let unreadable = |e: serde_json::Error| UnreadableEvent::new(&e);
+        let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
+        let mut state = Self::default();
+        for part in parts {
+            if let Some(claims) = KeyClaims::load(part.get())? {
+                state.claims = claims;
+                continue;
+            }
+            let stored: StoredEvent<'_> = serde_json::from_str(part.get()).map_err(unreadable)?;
+            state.events.push(Event::load(&stored)?);
+        }
+        let of_events = state.claims_of_events();
+        state.claims.merge(of_events);
+        Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,26 @@
 //! What is known of each entity: typed readings of its [`State`].
 
-use crate::entities::fold::{Register, State};
+use crate::entities::fold::{KeyClaims, Register, State};
 use crate::events::types::{Count, Removable, TaskState};
 use crate::events::{Body, Event, types};
-use crate::values::ids::{RunId, TaskId, UserId, WorkflowId};
+use crate::values::ids::{ClerkUserId, RunId, TaskId, UserId, WorkflowId};
 use crate::values::time::Timestamp;
 
-/// A user. Before its `user.created` event it is a stub: only what other events say is known.
+/// A user: of the platform, or an identity that stands in for one. Before either is known it is a stub.
 #[derive(Debug)]
 pub struct User<'a> {
-    /// The facts of its creation; `None` for a stub.
-    pub created: Option<&'a types::UserCreated>,
-    /// When it was created.
+    /// When it was created; `None` for a stub.
     pub created_at: Option<Timestamp>,
+    /// The identity that it names as its own, or that stands in for it; `None` for a stub.
+    pub clerk_user_id: Option<&'a ClerkUserId>,
     /// Its email today.
     pub email: Option<&'a str>,
     /// Its role today.
     pub role: Option<&'a str>,
     /// False once deactivated.
     pub active: bool,
-    /// The greatest time of an event that says whether it is active.
-    pub state_at: Option<Timestamp>,
+    /// The event that says whether it is active.
+    pub state: Option<&'a Event>,
     /// When it was reactivated last, whatever became of it since.
     pub reactivated_at: Option<Timestamp>,
     /// Its last login.
@@ -28,33 +28,59 @@ pub struct User<'a> {
 }
 
 impl<'a> User<'a> {
-    /// Reads a user's state.
-    pub fn of(state: &'a State) -> Self {
-        let created = match state.winner(Register::Created) {
-            Some(event @ Event { body: Body::UserCreated(data), .. }) => Some((event.time, data)),
-            _other_types => None,
+    /// Reads a user: `own` is what its own events say, `linked` what those of its identities say.
+    pub fn of(own: &'a State, linked: &'a State) -> Self {
+        let winner = |register| own.winner(register).max(linked.winner(register));
+        let created = own.winner(Register::Created).or_else(|| linked.winner(Register::Created));
+        let (clerk_user_id, created_at) = match created.map(|event| (event, &event.body)) {
+            Some((event, Body::UserCreated(data))) => {
+                (Some(&data.clerk_user_id), Some(data.created_at.unwrap_or(event.time)))
+            }
+            Some((event, Body::IdentityCreated(data))) => {
+                (Some(&data.clerk_user_id), Some(data.created_at.unwrap_or(event.time)))
+            }
+            _stub => (None, None),
         };
+        let state = winner(Register::State);
+        let inactive =
+            |event: &Event| matches!(event.body, Body::UserDeactivated(_) | Body::IdentityDeleted(_));
         Self {
-            created: created.map(|(_, data)| data),
-            created_at: created.map(|(time, data)| data.created_at.unwrap_or(time)),
-            email: match body(state, Register::Email) {
-                Some(Body::UserCreated(data)) => Some(data.email.as_str()),
-                Some(Body::UserUpdated(data)) => data.email.as_ref().map(types::Text::as_str),
-                _other_types => None,
-            },
-            role: match body(state, Register::Role) {
-                Some(Body::UserCreated(data)) => data.role.as_ref().map(types::Text::as_str),
-                Some(Body::UserUpdated(data)) => match &data.role {
-                    Some(Removable::Set(role)) => Some(role.as_str()),
-                    Some(Removable::Removed(())) | None => None,
-                },
-                _other_types => None,
-            },
-            active: !matches!(body(state, Register::State), Some(Body::UserDeactivated(_))),
-            state_at: state.winner(Register::State).map(|event| event.time),
-            reactivated_at: state.winner(Register::Reactivated).map(|event| event.time),
-            last_login: state.winner(Register::LastLogin).map(|event| event.time),
+            created_at,
+            clerk_user_id,
+            email: winner(Register::Email).and_then(email),
+            role: winner(Register::Role).and_then(role),
+            active: !state.is_some_and(inactive),
+            state,
+            reactivated_at: winner(Register::Reactivated).map(|event| event.time),
+            last_login: winner(Register::LastLogin).map(|event| event.time),
         }
+    }
+
+    /// Whether it is listed and counted.
+    pub const fn exists(&self) -> bool {
+        self.created_at.is_some()
+    }
+}
+
+fn email(event: &Event) -> Option<&str> {
+    match Some(&event.body) {
+        Some(Body::UserCreated(data)) => Some(data.email.as_str()),
+        Some(Body::UserUpdated(types::UserUpdated { email, .. })) => email.as_ref().map(types::Text::as_str),
+        Some(Body::IdentityCreated(data)) => data.email.as_ref().map(types::Text::as_str),
+        Some(Body::IdentityUpdated(data)) => data.email.as_ref().map(types::Text::as_str),
+        _other_types => None,
+    }
+}
+
+fn role(event: &Event) -> Option<&str> {
+    match Some(&event.body) {
+        Some(Body::UserCreated(data)) => data.role.as_ref().map(types::Text::as_str),
+        Some(Body::UserUpdated(data)) => data.role.as_ref().and_then(Removable::set).map(types::Text::as_str),
+        Some(Body::IdentityCreated(data)) => data.role.as_ref().map(types::Text::as_str),
+        Some(Body::IdentityUpdated(data)) => {
+            data.role.as_ref().and_then(Removable::set).map(types::Text::as_str)
+        }
+        _other_types => None,
     }
 }
 
@@ -62,12 +88,14 @@ fn body(state: &State, register: Register) -> Option<&Body> {
     state.winner(register).map(|event| &event.body)
 }
 
-/// An API key; dead for ever once revoked.
+/// An API key (`docs/contract/events.md`, "API keys"); dead for ever once revoked.
 #[derive(Debug)]
 pub struct ApiKey<'a> {
-    /// The facts of its creation; `None` for a stub.
+    /// The facts of its greatest `api_key.created` event; `None` for a stub.
     pub created: Option<&'a types::ApiKeyCreated>,
-    /// Whether it was revoked.
+    /// All hashes and users that events gave it.
+    pub claims: &'a KeyClaims,
+    /// Whether it is refused for ever: an event revoked it, or it has too many claims.
     pub revoked: bool,
 }
 
@@ -78,7 +106,9 @@ impl<'a> ApiKey<'a> {
             Some(Body::ApiKeyCreated(data)) => Some(data),
             _other_types => None,
         };
-        Self { created, revoked: state.winner(Register::Deleted).is_some() }
+        let claims = state.claims();
+        let revoked = state.winner(Register::Deleted).is_some() || claims.is_over_limit();
+        Self { created, claims, revoked }
     }
 }
 
@@ -269,6 +299,8 @@ pub struct Schedule<'a> {
     pub timezone: Option<&'a str>,
     /// Whether it does not fire for now.
     pub paused: bool,
+    /// The time of the event that says so.
+    pub state_at: Option<Timestamp>,
     /// Whether it is gone.
     pub deleted: bool,
 }
@@ -297,6 +329,7 @@ impl<'a> Schedule<'a> {
                 Some(Body::SchedulePaused(_)) => true,
                 _unpaused_or_none => false,
             },
+            state_at: state.winner(Register::State).map(|event| event.time),
             deleted: state.winner(Register::Deleted).is_some(),
         }
     }

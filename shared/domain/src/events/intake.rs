@@ -1,11 +1,13 @@
 //! Intake: from a message body to an event, or to the reason why the message must be quarantined.
 
+use super::types::{MAX_SCHEDULE_CHARS, MAX_ZONE_CHARS, Text};
 use super::{Data, Event, EventType, TYPE_PREFIX, types, upcast};
 use crate::events::kinds::Body;
 use crate::values::text::{excerpt, without_mark};
 use crate::values::time::{DAY, Timestamp};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Largest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -89,8 +91,8 @@ impl QuarantineReason {
     }
 }
 
-/// Reads a message. `received_at` limits how far ahead times may be; a replay passes `None`, since
-/// that limit was applied when the message was received.
+/// Reads a message. `received_at` limits how far ahead times may be and how long the texts of schedules are; a replay
+/// passes `None`, since these limits are applied once, by the release that receives the message.
 pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessage, QuarantineReason> {
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(QuarantineReason::TooLarge);
@@ -107,6 +109,10 @@ pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessa
     let mut times = vec![envelope.time];
     if let ReceivedMessage::Known(event) = &received {
         times.extend(listed_times(&event.body));
+        if let Some(fault) = received_at.and_then(|_| length_fault(&event.body)) {
+            let event_type = event.event_type().name();
+            return Err(QuarantineReason::Data { event_type, fault: Bounded::new(fault) });
+        }
     }
     let latest = received_at.map_or(Timestamp::from_millis(i64::MAX), |now| now.plus(DAY));
     if times.iter().any(|time| *time < Timestamp::EARLIEST || *time > latest) {
@@ -193,10 +199,39 @@ fn schema_version(schema: &str) -> Result<Option<u32>, QuarantineReason> {
     }
 }
 
+/// The first field whose text is shorter or longer than the contract allows, with the rule. The types of the fields
+/// don't have these bounds: earlier releases took longer texts, and what they stored stays readable.
+fn length_fault(body: &Body) -> Option<String> {
+    let schedule = |text: &Option<Text>| outside("schedule", 1..=MAX_SCHEDULE_CHARS, text.as_ref());
+    let cron = |text: Option<&Text>| outside("cron", 0..=MAX_SCHEDULE_CHARS, text);
+    let timezone = |text: Option<&Text>| outside("timezone", 0..=MAX_ZONE_CHARS, text);
+    match Some(body) {
+        Some(Body::TaskCreated(data)) => schedule(&data.schedule),
+        Some(Body::TaskUpdated(data)) => schedule(&data.schedule),
+        Some(Body::ScheduleCreated(data)) => {
+            cron(Some(&data.cron)).or_else(|| timezone(Some(&data.timezone)))
+        }
+        Some(Body::ScheduleUpdated(data)) => {
+            cron(data.cron.as_ref()).or_else(|| timezone(data.timezone.as_ref()))
+        }
+        _other_types => None,
+    }
+}
+
+/// The fault of a text whose number of characters is out of range.
+fn outside(field: &str, range: RangeInclusive<usize>, text: Option<&Text>) -> Option<String> {
+    let (least, most) = (range.start(), range.end());
+    let fault = || format!("{field}: not a text of {least} to {most} characters");
+    text.filter(|text| !range.contains(&text.as_str().chars().count())).map(|_| fault())
+}
+
 /// The times among an event's listed fields, apart from the envelope's.
 fn listed_times(body: &Body) -> Vec<Timestamp> {
     match body {
-        Body::UserCreated(types::UserCreated { created_at, .. }) => created_at.iter().copied().collect(),
+        Body::UserCreated(types::UserCreated { created_at, .. })
+        | Body::IdentityCreated(types::IdentityCreated { created_at, .. }) => {
+            created_at.iter().copied().collect()
+        }
         Body::ExecutionStarted(data) => data.started_at.iter().copied().collect(),
         Body::ExecutionFailed(data) => std::iter::once(data.started_at).chain(data.completed_at).collect(),
         Body::ExecutionSucceeded(data) => std::iter::once(data.started_at).chain(data.completed_at).collect(),
@@ -206,6 +241,9 @@ fn listed_times(body: &Body) -> Vec<Timestamp> {
         | Body::UserLoggedIn(_)
         | Body::UserDeactivated(_)
         | Body::UserReactivated(_)
+        | Body::IdentityUpdated(_)
+        | Body::IdentityDeleted(_)
+        | Body::IdentityLoggedIn(_)
         | Body::ApiKeyCreated(_)
         | Body::ApiKeyRevoked(_)
         | Body::TaskCreated(_)
@@ -297,6 +335,36 @@ mod tests {
         let id = "k".repeat(257);
         let text = reason(&message("api_key.revoked", &json!({ "key_id": id, "user_id": ID }))).to_string();
         assert_eq!(text, "data of api_key.revoked: key_id: not an id of 1 to 256 characters");
+    }
+
+    /// The messages of the events with a field of so many characters.
+    fn with_field(field: &str, kinds: [&str; 2], length: usize) -> Vec<String> {
+        let data = json!({ "task_id": ID, "user_id": ID, "search_query": "q", "schedule_id": "s", "cron": "",
+            field: "é".repeat(length) });
+        kinds.map(|kind| message(kind, &data)).to_vec()
+    }
+
+    #[test]
+    fn texts_of_schedules_are_bounded_when_they_are_received_and_not_in_a_replay() {
+        let tasks = ["task.created", "task.updated"];
+        let schedules = ["temporal.schedule.created", "temporal.schedule.updated"];
+        let fields =
+            [("schedule", tasks, 1, 256), ("cron", schedules, 0, 256), ("timezone", schedules, 0, 64)];
+        for (field, kinds, least, most) in fields {
+            let bodies = |lengths: Vec<usize>| {
+                lengths.into_iter().flat_map(|length| with_field(field, kinds, length)).collect::<Vec<_>>()
+            };
+            for body in bodies(vec![least, most]) {
+                assert!(parse(&body, Some(NOW)).is_ok(), "{body}");
+            }
+            let too_short = (0..least).collect();
+            for body in bodies([too_short, vec![most + 1, 2_500]].concat()) {
+                let text = reason(&body).to_string();
+                let rule = format!("{field}: not a text of {least} to {most} characters");
+                assert!(text.ends_with(&rule), "{text}");
+                assert!(parse(&body, None).is_ok(), "{body}");
+            }
+        }
     }
 
     #[test]

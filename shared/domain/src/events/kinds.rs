@@ -64,6 +64,14 @@ event_types! {
     UserDeactivated = "user.deactivated",
     /// A barred user may use the platform again.
     UserReactivated = "user.reactivated",
+    /// An identity exists at the identity provider.
+    IdentityCreated = "identity.created",
+    /// An identity's email, role or external id changed.
+    IdentityUpdated = "identity.updated",
+    /// An identity is gone, for ever.
+    IdentityDeleted = "identity.deleted",
+    /// Someone logged in with an identity.
+    IdentityLoggedIn = "identity.logged_in",
     /// An API key exists.
     ApiKeyCreated = "api_key.created",
     /// An API key is dead.

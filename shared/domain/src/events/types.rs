@@ -2,7 +2,8 @@
 //! refused except where a field is a [`Removable`].
 
 use crate::values::ids::{
-    ClerkUserId, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
+    ClerkUserId, ExecutionId, KeyHash, KeyId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
+    UserId, WorkflowId,
 };
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -11,6 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub const MAX_TEXT_CHARS: usize = 2000;
 /// Longest search query, in characters.
 pub const MAX_QUERY_CHARS: usize = 500;
+/// Longest schedule of a task and cron string of a Temporal schedule, in characters.
+pub const MAX_SCHEDULE_CHARS: usize = 256;
+/// Longest name of a time zone, in characters.
+pub const MAX_ZONE_CHARS: usize = 64;
 /// Largest count or duration: the integers that JSON carries exactly everywhere.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
 
@@ -59,6 +64,32 @@ data! {
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         by: Option<Text>,
     }
+    /// `identity.created`
+    IdentityCreated {
+        clerk_user_id: ClerkUserId,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        email: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        role: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        external_id: Option<ExternalId>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        created_at: Option<Timestamp>,
+    }
+    /// `identity.updated`
+    IdentityUpdated {
+        clerk_user_id: ClerkUserId,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        email: Option<Text>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        role: Option<Removable<Text>>,
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+        external_id: Option<Removable<ExternalId>>,
+    }
+    /// `identity.deleted`
+    IdentityDeleted { clerk_user_id: ClerkUserId, }
+    /// `identity.logged_in`
+    IdentityLoggedIn { clerk_user_id: ClerkUserId, }
     /// `api_key.created`
     ApiKeyCreated {
         key_id: KeyId,
@@ -214,6 +245,16 @@ pub enum Removable<T> {
     Removed(()),
 }
 
+impl<T> Removable<T> {
+    /// The value; `None` if it was removed.
+    pub const fn set(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Removed(()) => None,
+        }
+    }
+}
+
 /// The state of a task that is not deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -284,6 +325,9 @@ checked_text! {
     /// What a task searches for: 1 to 500 characters.
     SearchQuery: |text| (1..=MAX_QUERY_CHARS).contains(&text.chars().count()).then_some(text),
         "not a query of 1 to 500 characters";
+    /// What an identity says of its user: the id of a user of the platform, or any other text of 1 to 256 characters.
+    ExternalId: |text| (1..=MAX_ID_CHARS).contains(&text.chars().count()).then_some(text),
+        "not a text of 1 to 256 characters";
     /// The kind of an error: 1 to 64 of letters, digits, `_`, `.`, `-`.
     ErrorType: |text| {
         let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));

@@ -6,6 +6,7 @@
 
 use super::listing::ListRequest;
 use super::window::{HOURS, LIMIT, last_hours};
+use crate::audit::record::record_id;
 use crate::audit::{AuditEntry, Link, facets};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::Key;
@@ -119,11 +120,14 @@ pub async fn answer<R: Reader>(
         found = records.read(ReadPlan::gets(keys.iter().cloned()).consistent()).await?;
     }
     let row = |key: &Key| match found.items.get(key).and_then(Link::load) {
-        Some(link) => AuditRow::Recorded { id: link.record.id(), entry: Box::new(link.record.entry) },
-        None => AuditRow::Missing { id: key.sk.clone(), missing: true },
+        Some(link) => Some(AuditRow::Recorded { id: link.record.id(), entry: Box::new(link.record.entry) }),
+        None => {
+            let (chain, seq) = keys::audit_row_place(key)?;
+            Some(AuditRow::Missing { id: record_id(&chain, seq), missing: true })
+        }
     };
     Ok(AuditPage {
-        records: keys.iter().map(row).collect(),
+        records: keys.iter().filter_map(row).collect(),
         total: listed.total,
         page: query.page.page,
         limit: query.page.limit,

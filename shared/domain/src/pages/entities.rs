@@ -41,7 +41,7 @@ impl DisplayNames {
     /// The email of a user; `None` while no event has stated it.
     pub(super) fn email(&self, user: UserId) -> Option<String> {
         let user = self.entity(&EntityKey::User(user))?;
-        User::of(&user.state).email.map(str::to_owned)
+        User::of(&user.state, &user.linkage.linked).email.map(str::to_owned)
     }
 
     /// The query of a task; `None` while no event has stated it.

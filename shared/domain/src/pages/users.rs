@@ -49,8 +49,8 @@ pub struct UsersPage {
 pub struct UserRow {
     /// The id of the user.
     pub id: UserId,
-    /// Their email.
-    pub email: String,
+    /// Their email; null while no event has told it.
+    pub email: Option<String>,
     /// The id of the user at the identity provider.
     pub clerk_user_id: String,
     /// Whether they may use the platform.
@@ -143,14 +143,14 @@ async fn read_users<R: Reader>(
 fn row(id: UserId, items: &[Item], cuts: &ActivityCuts) -> Result<Option<UserRow>, Corrupt> {
     let item = |key| items.iter().find(|item| item.key == key);
     let entity = Entity::load(item(keys::user(id)))?;
-    let user = User::of(&entity.state);
-    let Some((created, created_at)) = user.created.zip(user.created_at) else { return Ok(None) };
+    let user = User::of(&entity.state, &entity.linkage.linked);
+    let Some((clerk, created_at)) = user.clerk_user_id.zip(user.created_at) else { return Ok(None) };
     let totals = item(keys::user_totals(id));
     let total = |name| totals.map_or(0, |item| item.number(name));
     Ok(Some(UserRow {
         id,
-        email: user.email.unwrap_or(created.email.as_str()).to_owned(),
-        clerk_user_id: created.clerk_user_id.as_str().to_owned(),
+        email: user.email.map(str::to_owned),
+        clerk_user_id: clerk.as_str().to_owned(),
         state: if user.active { UserState::Active } else { UserState::Deactivated },
         tasks_count: total("tasks"),
         active_tasks_count: total("active"),

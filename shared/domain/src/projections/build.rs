@@ -7,15 +7,17 @@
 //! the two together.
 
 use crate::entities::fold::State;
+use crate::entities::linkage::Linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
+use crate::projections::people::{JoinedIdentity, People, Person, PersonPart};
 use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
 use crate::storage::limits::{DoesNotFit, ItemLimits};
 use crate::values::ids::EntityKey;
-use crate::values::ids::TaskId;
+use crate::values::ids::{TaskId, UserId};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,6 +36,8 @@ pub struct Subtotals {
     pub waiting: HashMap<TaskId, State>,
     /// The totals of queries.
     pub queries: HashMap<String, QueryTotals>,
+    /// Users and identities whose items cannot be made before all of them are known.
+    pub people: People,
     /// Their approximate size in memory, in bytes.
     weight: usize,
     /// What the store takes.
@@ -71,11 +75,12 @@ impl Subtotals {
             && self.tasks.is_empty()
             && self.waiting.is_empty()
             && self.queries.is_empty()
+            && self.people.is_empty()
     }
 
     /// Their approximate size in memory, in bytes.
     pub const fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.people.weight()
     }
 
     /// Adds amounts to a counter.
@@ -134,8 +139,21 @@ impl Subtotals {
         totals: TaskTotals,
         lanes: Lanes,
     ) -> Result<Vec<Item>, EntityFault> {
-        let Contributions { rows, sums, task, queries } = views::contributions(key, &state, &totals, lanes);
-        let attributes = Entity { state, totals }.store()?;
+        self.linked_entity(key, Entity { state, totals, linkage: Linkage::default() }, lanes)
+    }
+
+    /// The items of a user or an identity that is joined with all others.
+    fn linked_entity(
+        &mut self,
+        key: &EntityKey,
+        entity: Entity,
+        lanes: Lanes,
+    ) -> Result<Vec<Item>, EntityFault> {
+        let Entity { state, totals, linkage } = &entity;
+        // The users that an identity is named by are counted when they are joined.
+        let Contributions { rows, sums, task, queries, names: _ } =
+            views::contributions(key, state, totals, linkage, lanes);
+        let attributes = entity.store()?;
         let rows = rows.into_iter().map(|(key, attributes)| Item { key, attributes });
         let own = Item { key: keys::entity(key), attributes };
         let items: Vec<Item> =
@@ -153,8 +171,31 @@ impl Subtotals {
         Ok(items)
     }
 
-    /// The items of an entity. Those of a task are not made yet: it waits for the totals of
-    /// its executions.
+    /// The items of an identity; its links wait for the users.
+    ///
+    /// # Errors
+    /// If the state cannot be written, or an item does not fit into the store.
+    pub fn identity(&mut self, identity: JoinedIdentity, lanes: Lanes) -> Result<Vec<Item>, EntityFault> {
+        let JoinedIdentity { clerk, state, users, links } = identity;
+        links.into_iter().for_each(|link| self.people.add(link));
+        let linkage = Linkage { users, ..Linkage::default() };
+        let entity = Entity { state, totals: TaskTotals::default(), linkage };
+        self.linked_entity(&EntityKey::Identity(clerk), entity, lanes)
+    }
+
+    /// The items of a user and of their links. All identities must have been added before.
+    ///
+    /// # Errors
+    /// If a state cannot be written, or an item does not fit into the store.
+    pub fn person(&mut self, id: UserId, person: Person, lanes: Lanes) -> Result<Vec<Item>, EntityFault> {
+        let (state, linkage, mut items) = person.into_entity(id)?;
+        let entity = Entity { state, totals: TaskTotals::default(), linkage };
+        items.extend(self.linked_entity(&EntityKey::User(id), entity, lanes)?);
+        Ok(items)
+    }
+
+    /// The items of an entity that waits for no other: a task waits for the totals of its executions, users and
+    /// identities wait for each other.
     ///
     /// # Errors
     /// If the state cannot be written, or an item does not fit into the store.
@@ -164,11 +205,16 @@ impl Subtotals {
         state: State,
         lanes: Lanes,
     ) -> Result<Vec<Item>, EntityFault> {
-        let task = match Some(key) {
-            Some(EntityKey::Task(id)) => *id,
-            _other_entities => return self.entity(key, state, TaskTotals::default(), lanes),
-        };
-        self.wait(task, state);
+        match key {
+            EntityKey::Task(id) => self.wait(*id, state),
+            EntityKey::User(id) => self.people.add_user(*id, state),
+            EntityKey::Identity(clerk) => self.people.add(PersonPart::Identity(clerk.clone(), state)),
+            EntityKey::ApiKey(_)
+            | EntityKey::Execution(_)
+            | EntityKey::Notification(_)
+            | EntityKey::Run(..)
+            | EntityKey::Schedule(_) => return self.entity(key, state, TaskTotals::default(), lanes),
+        }
         Ok(Vec::new())
     }
 
@@ -246,6 +292,12 @@ impl Build {
     /// If the state of a task cannot be written, or an item of it does not fit into the store.
     pub fn finish(mut self) -> Result<Vec<Item>, EntityFault> {
         let mut items = Vec::new();
+        for identity in self.subtotals.people.take_identities() {
+            items.extend(self.subtotals.identity(identity, self.lanes)?);
+        }
+        for (id, person) in self.subtotals.people.take_people() {
+            items.extend(self.subtotals.person(id, person, self.lanes)?);
+        }
         for (id, state, totals) in self.subtotals.take_tasks() {
             items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);
         }

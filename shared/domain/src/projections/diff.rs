@@ -5,7 +5,6 @@
 //! (docs/adr/0002-guards-compare-content.md). Counters take `ADD`s; where an amount shrinks the counter is read
 //! first, because an attribute that reaches 0 and a counter that empties must vanish.
 
-use crate::entities::fold::State;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::{Entities, Entity, replace};
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
@@ -13,18 +12,23 @@ use crate::projections::{counter, ranking};
 use crate::storage::item::{Attributes, Item, Key};
 use crate::storage::keys::{self, Lanes};
 use crate::storage::write::{Action, Write};
-use crate::values::ids::{EntityKey, TaskId};
+use crate::values::ids::{ClerkUserId, EntityKey, TaskId};
 use std::collections::{BTreeMap, HashMap};
 
-/// The tasks whose totals these events can change: they must be read together with the events' own entities.
-pub fn tasks_of(entity: &EntityKey, state: &State, lanes: Lanes) -> impl Iterator<Item = TaskId> + use<> {
-    let none = TaskTotals::default();
-    let task = match entity {
-        EntityKey::Execution(_) => views::contributions(entity, state, &none, lanes).task,
-        EntityKey::User(_) | EntityKey::ApiKey(_) | EntityKey::Task(_) => BTreeMap::new(),
-        EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => BTreeMap::new(),
-    };
-    task.into_keys()
+/// The entities that an entity's contributions change: they must be read together with it.
+pub(crate) fn changes_of(key: &EntityKey, entity: &Entity, lanes: Lanes) -> Vec<EntityKey> {
+    match key {
+        EntityKey::Execution(_) | EntityKey::User(_) => {
+            let Contributions { task, names, .. } = contributions(key, entity, lanes);
+            task.into_keys().map(EntityKey::Task).chain(names.map(EntityKey::Identity)).collect()
+        }
+        EntityKey::Identity(_) | EntityKey::ApiKey(_) | EntityKey::Task(_) => Vec::new(),
+        EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => Vec::new(),
+    }
+}
+
+fn contributions(key: &EntityKey, entity: &Entity, lanes: Lanes) -> Contributions {
+    views::contributions(key, &entity.state, &entity.totals, &entity.linkage, lanes)
 }
 
 /// A row before and after.
@@ -33,49 +37,43 @@ type Replaced = (Option<Attributes>, Option<Attributes>);
 /// All that a set of changed entities does to the store.
 #[derive(Debug, Default)]
 pub(crate) struct ProjectionDiff {
-    entities: BTreeMap<Key, (Attributes, Attributes)>,
+    entities: BTreeMap<EntityKey, (Attributes, Attributes)>,
     rows: BTreeMap<Key, Replaced>,
     sums: BTreeMap<Key, BTreeMap<String, i128>>,
     queries: BTreeMap<String, QueryTotals>,
 }
 
 impl ProjectionDiff {
-    /// The difference between `before` and `after`. Totals of tasks that executions change are settled in `after`.
+    /// The difference between `before` and `after`. What entities add to others (executions to their task, users to the
+    /// identity that they name) is settled in `after`.
     pub(crate) fn of(before: &Entities, after: &mut Entities, lanes: Lanes) -> Result<Self, UnreadableEvent> {
-        let mut effects = Self::default();
+        let mut diff = Self::default();
         let none = Entity::default();
-        let mut tasks: BTreeMap<TaskId, TaskTotals> = BTreeMap::new();
-        for (key, entity) in after.iter().filter(|(key, _)| !matches!(key, EntityKey::Task(_))) {
-            let old = before.get(key).unwrap_or(&none);
-            for (task, totals, sign) in effects.change(key, old, entity, lanes)? {
-                tasks.entry(task).or_default().add(&totals, sign);
-            }
+        let mut additions = Additions::default();
+        let adds_up = |key: &EntityKey| matches!(key, EntityKey::Task(_) | EntityKey::Identity(_));
+        for (key, entity) in after.iter().filter(|(key, _)| !adds_up(key)) {
+            diff.change(key, before.get(key).unwrap_or(&none), entity, lanes, &mut additions)?;
         }
-        for (task, totals) in tasks.into_iter().filter(|(_, totals)| !totals.is_empty()) {
-            let key = EntityKey::Task(task);
-            let old = before.get(&key).unwrap_or(&none);
-            after.entry(key).or_insert_with(|| old.clone()).totals.add(&totals, 1);
+        additions.settle(before, after);
+        for (key, entity) in after.iter().filter(|(key, _)| adds_up(key)) {
+            diff.change(key, before.get(key).unwrap_or(&none), entity, lanes, &mut additions)?;
         }
-        for (key, entity) in after.iter().filter(|(key, _)| matches!(key, EntityKey::Task(_))) {
-            effects.change(key, before.get(key).unwrap_or(&none), entity, lanes)?;
-        }
-        effects.settle();
-        Ok(effects)
+        diff.settle();
+        Ok(diff)
     }
 
-    /// Adds one entity's difference; returns what it adds to and takes from tasks.
+    /// Adds one entity's difference.
     fn change(
         &mut self,
         key: &EntityKey,
         old: &Entity,
         new: &Entity,
         lanes: Lanes,
-    ) -> Result<Vec<(TaskId, TaskTotals, i128)>, UnreadableEvent> {
-        self.entities.insert(keys::entity(key), (old.store()?, new.store()?));
-        let mut tasks = Vec::new();
+        additions: &mut Additions,
+    ) -> Result<(), UnreadableEvent> {
+        self.entities.insert(key.clone(), (old.store()?, new.store()?));
         for (entity, sign) in [(old, -1), (new, 1)] {
-            let Contributions { rows, sums, task, queries } =
-                views::contributions(key, &entity.state, &entity.totals, lanes);
+            let Contributions { rows, sums, task, queries, names } = contributions(key, entity, lanes);
             for (row, attributes) in rows {
                 self.row(row, attributes, sign);
             }
@@ -85,9 +83,21 @@ impl ProjectionDiff {
             for (query, totals) in queries {
                 self.queries.entry(query).or_default().add(&totals, sign);
             }
-            tasks.extend(task.into_iter().map(|(task, totals)| (task, totals, sign)));
+            for (task, totals) in task {
+                additions.tasks.entry(task).or_default().add(&totals, sign);
+            }
+            if let Some(identity) = names {
+                *additions.identities.entry(identity).or_default() += sign;
+            }
         }
-        Ok(tasks)
+        Ok(())
+    }
+
+    /// Adds a row that is not of an entity's own contributions.
+    pub(crate) fn replace_row(&mut self, key: Key, old: Option<Attributes>, new: Option<Attributes>) {
+        if old != new {
+            self.rows.insert(key, (old, new));
+        }
     }
 
     fn row(&mut self, key: Key, attributes: Attributes, sign: i128) {
@@ -105,9 +115,14 @@ impl ProjectionDiff {
         self.queries.retain(|_, totals| *totals != QueryTotals::default());
     }
 
+    /// Whether the entity's own item is written.
+    pub(crate) fn changes(&self, key: &EntityKey) -> bool {
+        self.entities.contains_key(key)
+    }
+
     /// True if nothing is to be written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.entities.is_empty() && self.rows.is_empty()
     }
 
     /// The queries' items that must be read before [`ProjectionDiff::rank`]: those whose number of tasks changes.
@@ -145,7 +160,7 @@ impl ProjectionDiff {
     /// The transaction. `found` holds the items asked for by [`ProjectionDiff::ranked`] and [`ProjectionDiff::shrinking`].
     pub(crate) fn writes(self, found: &HashMap<Key, Item>) -> Vec<Write> {
         let mut writes: Vec<Write> =
-            self.entities.into_iter().map(|(key, (old, new))| replace(key, &old, new)).collect();
+            self.entities.into_iter().map(|(key, (old, new))| replace(&key, &old, new)).collect();
         for (key, (_, attributes)) in self.rows {
             let action = attributes.map_or(Action::Delete, Action::Put);
             writes.push(Write { key, action, conditions: Vec::new() });
@@ -161,5 +176,34 @@ impl ProjectionDiff {
         }
         writes.retain(|write| !write.action.is_nothing());
         writes
+    }
+}
+
+/// What entities add to others.
+#[derive(Debug, Default)]
+struct Additions {
+    tasks: BTreeMap<TaskId, TaskTotals>,
+    identities: BTreeMap<ClerkUserId, i128>,
+}
+
+impl Additions {
+    fn settle(&mut self, before: &Entities, after: &mut Entities) {
+        let mut changed = |key: EntityKey, change: &mut dyn FnMut(&mut Entity)| {
+            let old = || before.get(&key).cloned().unwrap_or_default();
+            change(after.entry(key.clone()).or_insert_with(old));
+        };
+        for (task, totals) in std::mem::take(&mut self.tasks) {
+            if !totals.is_empty() {
+                changed(EntityKey::Task(task), &mut |entity| entity.totals.add(&totals, 1));
+            }
+        }
+        for (identity, users) in std::mem::take(&mut self.identities) {
+            if users != 0 {
+                changed(EntityKey::Identity(identity), &mut |entity| {
+                    let now = i128::from(entity.linkage.users) + users;
+                    entity.linkage.users = u64::try_from(now).unwrap_or(0);
+                });
+            }
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! An entity as it is stored: its state and, of a task, the totals of its executions.
+//! An entity as it is stored: its state, and what others add to it.
 
 use crate::entities::fold::State;
+use crate::entities::linkage::Linkage;
 use crate::events::{Event, UnreadableEvent};
 use crate::projections::views::TaskTotals;
-use crate::storage::item::{Attributes, Item, Key, Value};
+use crate::storage::item::{Attributes, Item, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::storage::write::{Action, Write, unchanged};
@@ -12,14 +13,19 @@ use std::collections::{BTreeSet, HashMap};
 
 const STATE: &str = "state";
 const TOTALS: &str = "totals";
+const LINKED: &str = "linked";
+const LINKS: &str = "links";
+const USERS: &str = "users";
 
-/// An entity as stored: its state and, of a task, the totals of its executions.
+/// An entity as stored: its state, and what others add to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entity {
     /// What its own events say.
     pub state: State,
-    /// What its executions add up to.
+    /// Of a task: what its executions add up to.
     pub totals: TaskTotals,
+    /// Of a user or an identity: what joins them.
+    pub linkage: Linkage,
 }
 
 /// The most bytes that an entity's item takes, apart from its key and the names of its attributes.
@@ -51,6 +57,7 @@ const fn budget(entity: &'static str, events: usize, state: usize, totals: usize
 /// Only the totals of a task grow with time: they stay within their budget until the year 2100.
 pub const ENTITY_BUDGET: &[EntityBudget] = &[
     budget("user", 6, 320_000, 0),
+    budget("identity", 6, 300_000, 0),
     budget("API key", 2, 100_000, 0),
     budget("task", 4, 200_000, 200_000),
     budget("execution", 1, 50_000, 0),
@@ -67,7 +74,11 @@ impl Entity {
         let state =
             item.text(STATE).map_or_else(|| Ok(State::default()), State::load).map_err(|e| corrupt(&e))?;
         let totals = item.text(TOTALS).map_or_else(|| Ok(TaskTotals::default()), TaskTotals::load);
-        Ok(Self { state, totals: totals.map_err(|e| corrupt(&e))? })
+        let linked =
+            item.text(LINKED).map_or_else(|| Ok(State::default()), State::load).map_err(|e| corrupt(&e))?;
+        let number = |name| u64::try_from(item.number(name)).map_err(|e| corrupt(&e));
+        let linkage = Linkage { linked, links: number(LINKS)?, users: number(USERS)? };
+        Ok(Self { state, totals: totals.map_err(|e| corrupt(&e))?, linkage })
     }
 
     /// The attributes of its item; none if nothing is known.
@@ -79,6 +90,15 @@ impl Entity {
         if !self.totals.is_empty() {
             attributes.insert(TOTALS.to_owned(), Value::Text(self.totals.store()));
         }
+        let Linkage { linked, links, users } = &self.linkage;
+        if !linked.is_empty() {
+            attributes.insert(LINKED.to_owned(), Value::Text(linked.store()?));
+        }
+        for (name, number) in [(LINKS, *links), (USERS, *users)] {
+            if number > 0 {
+                attributes.insert(name.to_owned(), Value::Number(number.into()));
+            }
+        }
         Ok(attributes)
     }
 }
@@ -87,19 +107,29 @@ impl Entity {
 pub type Entities = HashMap<EntityKey, Entity>;
 
 /// The attributes of an entity's item.
-pub(crate) const ENTITY_ATTRIBUTES: [&str; 2] = [STATE, TOTALS];
+pub(crate) const ENTITY_ATTRIBUTES: [&str; 5] = [STATE, TOTALS, LINKED, LINKS, USERS];
+
+/// The attributes that the item of an entity may have: its guard names no others.
+const fn attributes_of(key: &EntityKey) -> &'static [&'static str] {
+    match key {
+        EntityKey::User(_) => &[STATE, LINKED, LINKS],
+        EntityKey::Identity(_) => &[STATE, USERS],
+        EntityKey::ApiKey(_) | EntityKey::Task(_) | EntityKey::Execution(_) => &[STATE, TOTALS],
+        EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => &[STATE, TOTALS],
+    }
+}
 
 /// The check that an entity is exactly as it was read.
 pub fn untouched(key: &EntityKey, old: &Entity) -> Result<Write, UnreadableEvent> {
-    let conditions = unchanged(&old.store()?, &ENTITY_ATTRIBUTES);
+    let conditions = unchanged(&old.store()?, attributes_of(key));
     Ok(Write { key: keys::entity(key), action: Action::Check, conditions })
 }
 
 /// Puts an entity over exactly what was read.
-pub(crate) fn replace(key: Key, old: &Attributes, new: Attributes) -> Write {
-    let conditions = unchanged(old, &ENTITY_ATTRIBUTES);
+pub(crate) fn replace(key: &EntityKey, old: &Attributes, new: Attributes) -> Write {
+    let conditions = unchanged(old, attributes_of(key));
     let action = if new.is_empty() { Action::Delete } else { Action::Put(new) };
-    Write { key, action, conditions }
+    Write { key: keys::entity(key), action, conditions }
 }
 
 /// Folds events onto entities; the result holds only the entities that changed. Tasks must be settled by

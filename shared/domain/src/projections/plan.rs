@@ -3,10 +3,10 @@
 //! Each step says which items to read, and takes what was found; only then is there a next step. So a plan cannot be
 //! made in another order, and whoever executes it does nothing but read.
 //!
-//! [`EntityReads`] ▸ fold ▸ [`TaskReads`] ▸ diff ▸ [`RankingReads`] ▸ rank ▸ [`CounterReads`] ▸ [`CommitPlan`]
+//! [`EntityReads`] ▸ fold ▸ [`AddedReads`] ▸ diff ▸ [`RankingReads`] ▸ rank ▸ [`CounterReads`] ▸ [`CommitPlan`]
 
 use crate::events::{Event, UnreadableEvent};
-use crate::projections::diff::{ProjectionDiff, tasks_of};
+use crate::projections::diff::{ProjectionDiff, changes_of};
 use crate::projections::entity::{self, Entities, Entity};
 use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Lanes};
@@ -57,28 +57,28 @@ impl EntityReads {
     }
 
     /// Folds the events onto the entities that were found.
-    pub fn fold(self, found: &FoundItems) -> Result<TaskReads, PlanError> {
+    pub fn fold(self, found: &FoundItems) -> Result<AddedReads, PlanError> {
         let Self { lanes, mut before, wanted, events } = self;
         load(&mut before, wanted, found)?;
         let after = entity::fold(&before, events);
         let touched = before.iter().chain(after.iter());
-        let tasks = touched.flat_map(|(key, entity)| tasks_of(key, &entity.state, lanes));
-        let mut wanted: BTreeSet<EntityKey> = tasks.map(EntityKey::Task).collect();
-        wanted.retain(|task| !before.contains_key(task));
-        Ok(TaskReads { lanes, before, after, wanted })
+        let mut wanted: BTreeSet<EntityKey> =
+            touched.flat_map(|(key, entity)| changes_of(key, entity, lanes)).collect();
+        wanted.retain(|entity| !before.contains_key(entity));
+        Ok(AddedReads { lanes, before, after, wanted })
     }
 }
 
-/// Step 2: read the tasks whose totals change with their executions.
+/// Step 2: read the entities that others add to: tasks with their executions, identities that users name.
 #[derive(Debug)]
-pub struct TaskReads {
+pub struct AddedReads {
     lanes: Lanes,
     before: Entities,
     after: Entities,
     wanted: BTreeSet<EntityKey>,
 }
 
-impl TaskReads {
+impl AddedReads {
     /// The items to read, strongly consistent.
     pub fn keys(&self) -> Vec<Key> {
         self.wanted.iter().map(keys::entity).collect()

@@ -8,19 +8,22 @@
 mod api_key;
 pub(crate) use api_key::OWNER;
 mod execution;
+mod identity;
 mod notification;
 mod run;
 mod schedule;
+pub(crate) use schedule::TASK;
 pub mod task;
 pub(crate) use task::SINCE;
 mod user;
 
 use crate::entities::fold::State;
+use crate::entities::linkage::Linkage;
 use crate::projections::index::{self, Sums};
 use crate::projections::user_day::{self, UserActivity};
 use crate::storage::item::{Attributes, Key, Value};
 use crate::storage::keys::{Index, Lane, Lanes};
-use crate::values::ids::{EntityKey, TaskId, UserId};
+use crate::values::ids::{ClerkUserId, EntityKey, TaskId, UserId};
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
 pub use task::{QueryTotals, TaskTotals};
@@ -40,6 +43,8 @@ pub struct Contributions {
     pub task: BTreeMap<TaskId, TaskTotals>,
     /// The totals that a task adds to its query.
     pub queries: BTreeMap<String, QueryTotals>,
+    /// The identity that a user names as its own.
+    pub names: Option<ClerkUserId>,
 }
 
 impl Contributions {
@@ -78,12 +83,19 @@ impl Contributions {
     }
 }
 
-/// What an entity in this state contributes. `totals` are those of a task; empty for any other
-/// entity. Nothing, as long as the state lacks what the view needs (docs/contract/events.md, "How
+/// What an entity in this state contributes. `totals` are those of a task, `linkage` that of a user or an identity; both are
+/// empty for any other entity. Nothing, as long as the state lacks what the view needs (docs/contract/events.md, "How
 /// events merge").
-pub fn contributions(entity: &EntityKey, state: &State, totals: &TaskTotals, lanes: Lanes) -> Contributions {
+pub fn contributions(
+    entity: &EntityKey,
+    state: &State,
+    totals: &TaskTotals,
+    linkage: &Linkage,
+    lanes: Lanes,
+) -> Contributions {
     match entity {
-        EntityKey::User(id) => user::contributions(*id, state, lanes),
+        EntityKey::User(id) => user::contributions(*id, state, &linkage.linked, lanes),
+        EntityKey::Identity(clerk) => identity::contributions(clerk, state, linkage.users),
         EntityKey::ApiKey(id) => api_key::contributions(id, state),
         EntityKey::Task(id) => task::contributions(*id, state, totals, lanes),
         EntityKey::Execution(id) => execution::contributions(*id, state, lanes),

@@ -7,7 +7,9 @@
 //!
 //! | stage | one unit a | reads | writes |
 //! |---|---|---|---|
-//! | entities | lane of the log | the lane's events | items and rows of all entities but tasks; subtotals, with the states of tasks |
+//! | entities | lane of the log | the lane's events | items and rows of all entities but tasks, users and identities; subtotals, with their states |
+//! | identities | generation | subtotals of entities: identities, and the users that name them | their items; subtotals, with their links |
+//! | people | generation | subtotals of entities and identities: users and links | their items and rows; subtotals |
 //! | tasks | generation | subtotals of entities: states and totals of tasks | their items and rows; subtotals |
 //! | queries | generation | subtotals of tasks: totals of queries | their items and their ranking; subtotals |
 //! | counters | generation | all subtotals | the counters |
@@ -56,6 +58,10 @@ impl RebuildPlan {
 pub enum Stage {
     /// All entities but tasks.
     Entities,
+    /// Identities, with the users that name them.
+    Identities,
+    /// Users, with what their identities say.
+    People,
     /// Tasks, with the totals of their executions.
     Tasks,
     /// Queries and their ranking.
@@ -66,12 +72,15 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 4] = [Self::Entities, Self::Tasks, Self::Queries, Self::Counters];
+    pub const ALL: [Self; 6] =
+        [Self::Entities, Self::Identities, Self::People, Self::Tasks, Self::Queries, Self::Counters];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Entities => "entities",
+            Self::Identities => "identities",
+            Self::People => "people",
             Self::Tasks => "tasks",
             Self::Queries => "queries",
             Self::Counters => "counters",
@@ -84,6 +93,8 @@ impl Stage {
             Self::Tasks => '2',
             Self::Queries => '3',
             Self::Counters => '4',
+            Self::Identities => '5',
+            Self::People => '6',
         }
     }
 
@@ -91,7 +102,7 @@ impl Stage {
     fn lanes(self) -> Vec<Option<u32>> {
         match self {
             Self::Entities => keys::entity_lanes().map(Some).collect(),
-            Self::Tasks | Self::Queries | Self::Counters => vec![None],
+            Self::Identities | Self::People | Self::Tasks | Self::Queries | Self::Counters => vec![None],
         }
     }
 }
@@ -343,7 +354,8 @@ impl RebuildBoard {
     pub fn subtotals_for(&self, stage: Stage) -> Vec<(RebuildUnit, u32)> {
         let reads = |from: Stage| match stage {
             Stage::Entities => false,
-            Stage::Tasks => from == Stage::Entities,
+            Stage::Identities | Stage::Tasks => from == Stage::Entities,
+            Stage::People => matches!(from, Stage::Entities | Stage::Identities),
             Stage::Queries => from == Stage::Tasks,
             Stage::Counters => from != Stage::Counters,
         };

@@ -7,12 +7,13 @@
 use crate::deactivation::commands::SOURCE;
 use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
 use crate::values::digest;
+use crate::values::ids::UserId;
 use crate::values::text::without_mark;
 use serde_json::{Map, Value, json};
 
 /// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
 /// a new one leaks nothing; a test reports the missing rule.
-const FIELDS: [(&str, Rule); 36] = [
+const FIELDS: &[(&str, Rule)] = &[
     ("email", Rule::Email),
     ("clerk_user_id", Rule::Pseudonym("user_")),
     ("search_query", Rule::Pseudonym("query ")),
@@ -23,6 +24,9 @@ const FIELDS: [(&str, Rule); 36] = [
     ("schedule", Rule::Pseudonym("schedule ")),
     ("key_hash", Rule::Hash),
     ("key_prefix", Rule::Fixed("sk_")),
+    // Which user it names must stay, for who belongs to whom; other texts may be anybody's.
+    ("external_id", Rule::UuidOrPseudonym("external ")),
+    ("schedule_ids", Rule::Keep),
     ("user_id", Rule::Keep),
     ("task_id", Rule::Keep),
     ("execution_id", Rule::Keep),
@@ -57,6 +61,7 @@ enum Rule {
     Keep,
     Email,
     Pseudonym(&'static str),
+    UuidOrPseudonym(&'static str),
     Hash,
     Fixed(&'static str),
 }
@@ -128,8 +133,9 @@ fn apply_rule(name: &str, value: &mut Value, salt: &[u8]) -> bool {
             Some(pseudonym) => json!(pseudonym),
             None => return true,
         },
+        Rule::UuidOrPseudonym(_) if UserId::parse(text).is_some() => return true,
         Rule::Email => json!(format!("{short}@example.invalid")),
-        Rule::Pseudonym(prefix) => json!(format!("{prefix}{short}")),
+        Rule::Pseudonym(prefix) | Rule::UuidOrPseudonym(prefix) => json!(format!("{prefix}{short}")),
         Rule::Hash => json!(hash),
         Rule::Fixed(text) => json!(text),
     };

@@ -6,13 +6,17 @@
 //!
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
-//! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals` |
+//! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals`, a linked user `linked` and `links` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
-//! | active task, live key | `o#<user>` | `t#<task>`, `k#<key>` | of a task, `at`: since when |
+//! | active task, live key, unpaused schedule | `o#<user>` | `t#<task>`, `k#<key>`, `s#<schedule>` | of a task and a schedule, `at`: since when; of a schedule, `of` and `task` |
+//! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
-//! | login look-up | `l#<clerk user id>` | user id | |
+//! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
+//! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
+//! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
+//! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
 //! | row of a list | `r#<index>#<status>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not name it |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
 //! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>` or `m#<yyyymm>`, errors with `#<type>` | `<slot><measure>`, `p` |
@@ -42,13 +46,14 @@
 mod audit;
 mod budget;
 mod control;
+mod identity;
 mod parts;
 mod ranking;
 mod replay;
 
 use crate::storage::item::{Item, Key};
 use crate::values::digest::{sha256, sha256_hex};
-use crate::values::ids::{ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, TaskId, UserId};
+use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
 use parts::{Digits, Fixed, Id, MAX_ID, Part, Short, fixed, is_whole, key, pk, sk, unescaped};
 use serde::Serialize;
@@ -56,6 +61,7 @@ use serde::Serialize;
 pub use audit::*;
 pub use budget::{BUDGET, KeyBudget};
 pub use control::*;
+pub use identity::*;
 pub use parts::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub use ranking::*;
 use replay::log_part;
@@ -228,6 +234,7 @@ const QUERY: &str = "q#";
 pub fn entity(entity: &EntityKey) -> Key {
     match entity {
         EntityKey::User(id) => key(user_pk(*id), ENTITY),
+        EntityKey::Identity(clerk) => key(identity::identity_part(clerk), ENTITY),
         EntityKey::ApiKey(id) => key((fixed!("k#"), Id::<MAX_ID>(id.as_str())), ENTITY),
         EntityKey::Task(id) => key((fixed!("t#"), *id), ENTITY),
         EntityKey::Execution(id) => key((fixed!("x#"), *id), ENTITY),
@@ -340,25 +347,6 @@ pub fn parse_key_lookup(item: &Item) -> Option<(KeyId, bool)> {
     Some((id_of(item, rest)?, revoked))
 }
 
-/// Look-up of a user by their id at the identity provider.
-pub fn login_lookup(clerk: &ClerkUserId, user: UserId) -> Key {
-    key(login_lookup_part(clerk), user)
-}
-
-fn login_lookup_part(clerk: &ClerkUserId) -> impl Part {
-    (fixed!("l#"), Id::<MAX_ID>(clerk.as_str()))
-}
-
-/// The partition that holds all users with one id at the identity provider.
-pub fn login_lookup_pk(clerk: &ClerkUserId) -> String {
-    pk(login_lookup_part(clerk))
-}
-
-/// The user that a login's look-up stands for.
-pub fn parse_login_lookup(key: &Key) -> Option<UserId> {
-    UserId::parse(&key.sk)
-}
-
 const fn owned_part(user: UserId) -> (Fixed<2>, UserId) {
     (fixed!("o#"), user)
 }
@@ -383,6 +371,25 @@ pub fn owned(user: UserId) -> String {
     pk(owned_part(user))
 }
 
+/// The row of an unpaused schedule: it is paused when its user is deactivated.
+pub fn unpaused_schedule(user: UserId, id: &ScheduleId) -> Key {
+    key(owned_part(user), (fixed!("s#"), Id::<ID_IN_SK>(id.as_str())))
+}
+
+/// The row of a schedule of a task that is not deleted, paused or not.
+pub fn task_schedule(task: TaskId, id: &ScheduleId) -> Key {
+    key(task_schedules_part(task), Id::<MAX_ID>(id.as_str()))
+}
+
+/// The partition of a task's schedules.
+pub fn task_schedules(task: TaskId) -> String {
+    pk(task_schedules_part(task))
+}
+
+const fn task_schedules_part(task: TaskId) -> (Fixed<2>, TaskId) {
+    (fixed!("v#"), task)
+}
+
 /// The resource that a row of [`owned`] stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owned {
@@ -390,6 +397,8 @@ pub enum Owned {
     Task(TaskId),
     /// A live API key.
     Key(KeyId),
+    /// An unpaused schedule; the row's attributes tell which.
+    Schedule,
 }
 
 /// Reads a row of [`owned`]; `None` for a row that this system never writes, which its reader must
@@ -398,7 +407,8 @@ pub fn parse_owned(item: &Item) -> Option<Owned> {
     match item.key.sk.split_once('#')? {
         ("t", id) => TaskId::parse(id).map(Owned::Task),
         ("k", rest) => id_of(item, rest).map(Owned::Key),
-        (_neither_task_nor_key, _) => None,
+        ("s", _id) => Some(Owned::Schedule),
+        (_other, _) => None,
     }
 }
 

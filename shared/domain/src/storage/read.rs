@@ -5,7 +5,7 @@
 
 use crate::storage::item::{Item, Key};
 use crate::storage::keys::Lanes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
 /// Items of one partition whose sort keys lie in a range, in the order of their sort keys.
@@ -55,6 +55,11 @@ impl ReadPlan {
         Self { ranges, ..Self::default() }
     }
 
+    /// True if nothing is to be read.
+    pub const fn is_empty(&self) -> bool {
+        self.gets.is_empty() && self.ranges.is_empty()
+    }
+
     /// The same plan with strongly consistent reads.
     pub fn consistent(mut self) -> Self {
         self.consistent = true;
@@ -67,6 +72,21 @@ impl ReadResult {
     /// fewer are left.
     pub fn take_ranges(&mut self, count: usize) -> Vec<Vec<Item>> {
         self.ranges.drain(..count.min(self.ranges.len())).collect()
+    }
+
+    /// What the same plan found in two tables, as if it were one. Of two items with one key, that of `first` stays.
+    #[must_use]
+    pub fn union(plan: &ReadPlan, first: Self, second: Self) -> Self {
+        let mut items = second.items;
+        items.extend(first.items);
+        let limits = plan.ranges.iter().map(|range| range.limit.unwrap_or(usize::MAX));
+        let ranges =
+            first.ranges.into_iter().zip(second.ranges).zip(limits).map(|((first, second), limit)| {
+                let keyed = |item: Item| (item.key.clone(), item);
+                let all: BTreeMap<Key, Item> = second.into_iter().chain(first).map(keyed).collect();
+                all.into_values().take(limit).collect()
+            });
+        Self { items, ranges: ranges.collect() }
     }
 }
 

@@ -90,7 +90,7 @@ uuid_id! {
 text_id! {
     /// An API key (its id, never its text).
     KeyId,
-    /// A user as the identity provider knows it.
+    /// An identity at the identity provider.
     ClerkUserId,
     /// A notification that was sent.
     NotificationId,
@@ -160,6 +160,8 @@ impl Digest {
 pub enum EntityKey {
     /// A user.
     User(UserId),
+    /// An identity at the identity provider.
+    Identity(ClerkUserId),
     /// An API key.
     ApiKey(KeyId),
     /// A task.

@@ -1,22 +1,24 @@
-//! The late rule (`docs/contract/events.md`, "Commands out"): a task that becomes active, or an API key that is created,
-//! after its user was deactivated by an administrator is stopped by a command. This writes the outbox entry for it.
+//! The late rule (`docs/contract/events.md`, "Commands"): a task or schedule that becomes active, or an API key that is
+//! created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the outbox
+//! entry for it.
 //!
-//! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
-//! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
-//! deactivation, which was written before the resource was.
+//! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
+//! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
+//! finds the deactivation, which was written before the resource was.
 
 use super::batch::EntityBatch;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use torale_domain::deactivation::causes::standing_cause;
 use torale_domain::deactivation::commands::Cause;
-use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, stop_command};
-use torale_domain::entities::readings::{ApiKey, Task, User};
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
+use torale_domain::entities::readings::{ApiKey, Schedule, Task, User};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
 use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::Key;
-use torale_domain::storage::keys::{self, Owned};
+use torale_domain::storage::keys;
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::Timestamp;
@@ -25,7 +27,7 @@ use torale_domain::values::trace::TraceParent;
 /// The most outbox entries that are written at once.
 const PARALLEL: usize = 16;
 
-/// A task or API key that may have become active, and the positions of the messages that say so.
+/// A task, schedule or API key that may have become active, and the positions of the messages that say so.
 #[derive(Debug, Clone)]
 pub(super) struct ResumedResource {
     entity: EntityKey,
@@ -38,8 +40,11 @@ pub(super) fn resumed(
     entities: &[EntityBatch],
     traces: &BTreeMap<usize, TraceParent>,
 ) -> Vec<ResumedResource> {
-    let activates =
-        |kind| matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
+    let activates = |kind| {
+        let resource =
+            matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
+        resource || matches!(kind, EventType::ScheduleCreated | EventType::ScheduleUnpaused)
+    };
     let resumed =
         entities.iter().filter(|batch| batch.events.iter().any(|event| activates(event.event_type())));
     resumed
@@ -72,22 +77,21 @@ pub(super) async fn stop(
     }
     let reader = TableReader::of(store, &pointer.live, usage);
     let active = active_resources(&reader, resumed).await?;
-    let deactivations = store.deactivations(active.iter().map(|resource| resource.user), usage).await?;
-    if deactivations.is_empty() {
-        return Ok(0);
-    }
-    let users: BTreeMap<Key, UserId> = deactivations.keys().map(|user| (keys::user(*user), *user)).collect();
-    let found = reader.read(ReadPlan::gets(users.keys().cloned()).consistent()).await?.items;
+    let owners: BTreeMap<Key, UserId> =
+        active.iter().map(|resource| (keys::user(resource.user), resource.user)).collect();
+    let deactivations = store.deactivations(owners.values().copied(), usage);
+    let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent());
+    let (deactivations, found) = futures::try_join!(deactivations, found)?;
     let mut entries = Vec::new();
-    for ResourceToStop { user, owned, since, trace } in active {
-        let Some(deactivation) = deactivations.get(&user) else { continue };
-        let entity = Entity::load(found.get(&keys::user(user)))?;
-        if deactivation.is_in_effect(&User::of(&entity.state)) {
-            let what = OutboxAction::StopResumed { command: stop_command(owned, user), since };
-            let generation = pointer.live.name.clone();
-            let cause = Cause { trace, ..deactivation.cause() };
-            entries.push(OutboxEntry { cause, at: now, generation, action: what });
-        }
+    for ResourceToStop { user: id, resource, since, trace } in active {
+        let Entity { state, linkage, .. } = Entity::load(found.items.get(&keys::user(id)))?;
+        let user = User::of(&state, &linkage.linked);
+        let Some(cause) = standing_cause(id, deactivations.get(&id), &user, &linkage.linked) else {
+            continue;
+        };
+        let action = OutboxAction::StopResumed { command: resource.command(id), since };
+        let generation = pointer.live.name.clone();
+        entries.push(OutboxEntry { cause: Cause { trace, ..cause }, at: now, generation, action });
     }
     let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
     stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
@@ -97,13 +101,13 @@ pub(super) async fn stop(
 /// A resource that is active.
 struct ResourceToStop {
     user: UserId,
-    owned: Owned,
-    /// The time of the event that made it active, of a task.
+    resource: Stoppable,
+    /// The time of the event that made it active, of a task or schedule.
     since: Timestamp,
     trace: Option<TraceParent>,
 }
 
-/// Those of some resources that are active by now, with their users.
+/// Those of some resources that are active by now, one for each of their users.
 async fn active_resources(
     reader: &TableReader<'_>,
     resumed: &[ResumedResource],
@@ -114,21 +118,34 @@ async fn active_resources(
     let mut active = Vec::new();
     for (key, ResumedResource { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
-        let (user, owned, since) = match Some(entity) {
+        let (users, resource, since) = match Some(entity) {
             Some(EntityKey::Task(id)) => {
                 let task = Task::of(&state);
                 let is_active = !task.deleted && task.state == TaskState::Active;
-                let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
-                (task.user_id.filter(|_| is_active), Owned::Task(*id), since)
+                let user = task.user_id.filter(|_| is_active);
+                (BTreeSet::from_iter(user), Stoppable::Task(*id), task.state_at)
+            }
+            Some(EntityKey::Schedule(id)) => {
+                let schedule = Schedule::of(&state);
+                let is_active = !schedule.deleted && !schedule.paused;
+                let Some((created, _)) = schedule.created.filter(|_| is_active) else { continue };
+                let resource = Stoppable::Schedule(id.clone(), created.task_id);
+                (BTreeSet::from([created.user_id]), resource, schedule.state_at)
             }
             Some(EntityKey::ApiKey(id)) => {
                 let key = ApiKey::of(&state);
-                let live = key.created.filter(|_| !key.revoked);
-                (live.map(|created| created.user_id), Owned::Key(id.clone()), Timestamp::EARLIEST)
+                let users = if key.revoked { BTreeSet::new() } else { key.claims.users.clone() };
+                (users, Stoppable::Key(id.clone()), None)
             }
             _other_entities => continue,
         };
-        active.extend(user.map(|user| ResourceToStop { user, owned, since, trace: trace.clone() }));
+        let since = since.unwrap_or(Timestamp::EARLIEST);
+        active.extend(users.into_iter().map(|user| ResourceToStop {
+            user,
+            resource: resource.clone(),
+            since,
+            trace: trace.clone(),
+        }));
     }
     Ok(active)
 }

@@ -60,5 +60,6 @@ fn grouping_key(batch: &EntityBatch) -> String {
         EntityKey::Run(workflow, _) => workflow.as_str().to_owned(),
         EntityKey::Schedule(id) => id.as_str().to_owned(),
         EntityKey::ApiKey(id) => id.as_str().to_owned(),
+        EntityKey::Identity(id) => id.as_str().to_owned(),
     }
 }

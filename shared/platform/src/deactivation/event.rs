@@ -27,7 +27,7 @@ impl OutgoingEvent {
         now: Timestamp,
         trace: Option<&TraceParent>,
     ) -> Result<Self, AdminError> {
-        let at = user.state_at.map_or(now, |at| now.max(at.plus(1)));
+        let at = user.state.map_or(now, |state| now.max(state.time.plus(1)));
         let message = json!({
             "specversion": "1.0", "id": clock::unique(), "source": SOURCE,
             "type": format!("{TYPE_PREFIX}{}", kind.name()), "subject": target, "time": at,

@@ -5,7 +5,7 @@ use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use std::collections::HashMap;
 use torale_domain::access::credentials;
-use torale_domain::deactivation::outbox::Deactivation;
+use torale_domain::deactivation::causes::Deactivation;
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
 use torale_domain::storage::item::{Item, Key};
@@ -52,7 +52,7 @@ impl UserSnapshot {
 
     fn check_caller(&self, writer: &UserStatusWriter<'_>) -> Result<(), AdminError> {
         let caller = self.entity(writer.caller);
-        let caller = User::of(&caller.state);
+        let caller = User::of(&caller.state, &caller.linkage.linked);
         if !caller.active {
             return Err(AdminError::Refused(writer.refusal));
         }

@@ -5,14 +5,18 @@ use super::error::{StatusChangeError, internal};
 use super::event::OutgoingEvent;
 use super::snapshot::UserSnapshot;
 use crate::clock;
+use crate::error::AdminError;
 use crate::plan;
 use crate::store::{TableReader, log};
 use torale_domain::audit::{AuditEntry, Link};
-use torale_domain::deactivation::outbox::Deactivation;
+use torale_domain::deactivation::causes::Deactivation;
+use torale_domain::deactivation::commands::Cause;
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
+use torale_domain::entities::linkage;
 use torale_domain::projections::entity::{self, Entities};
 use torale_domain::storage::item::Item;
-use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, PK};
-use torale_domain::storage::write::{Action, Condition, Write, unchanged};
+use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE};
+use torale_domain::storage::write::{Action, Write, insert, unchanged};
 use torale_domain::values::ids::EntityKey;
 
 /// Writes, each with its table.
@@ -37,6 +41,9 @@ impl Transaction {
     ) -> Result<(), StatusChangeError> {
         let Self { snapshot, outgoing, mut writes } = self;
         writes.extend(projection_writes(writer, &snapshot, &outgoing).await?);
+        if linkage::may_be_derived(snapshot.target) {
+            writes.push((CONTROL_TABLE.to_owned(), insert(announcement(writer, &snapshot, &outgoing)?)));
+        }
         // An administrator who reactivates themselves is the user that changes, whom the diff checks.
         if writer.caller != snapshot.target {
             let caller = EntityKey::User(writer.caller);
@@ -54,6 +61,23 @@ impl Transaction {
         };
         writer.trail.append(entry, write).await
     }
+}
+
+/// The outbox entry that sends the event to the consumer, which knows whom else it concerns.
+fn announcement(
+    writer: &UserStatusWriter<'_>,
+    snapshot: &UserSnapshot,
+    outgoing: &OutgoingEvent,
+) -> Result<Item, AdminError> {
+    let cause = Cause {
+        event: outgoing.event.id.clone(),
+        requested_by: writer.caller.to_string(),
+        reason: String::new(),
+        trace: writer.trace.clone(),
+    };
+    let action = OutboxAction::Announce { message: outgoing.message.clone() };
+    let generation = snapshot.pointer.live.name.clone();
+    OutboxEntry { cause, at: writer.now, generation, action }.item().map_err(|e| internal(&e))
 }
 
 /// The writes to every generation of projections that is written.
@@ -99,10 +123,4 @@ pub(super) fn deactivation_writes(
         (CONTROL_TABLE.to_owned(), deactivation),
         (snapshot.pointer.live.table(), totals),
     ]
-}
-
-/// Puts an item that must not exist yet.
-fn insert(item: Item) -> Write {
-    let conditions = vec![Condition::Absent(PK.to_owned())];
-    Write { key: item.key, action: Action::Put(item.attributes), conditions }
 }

@@ -11,8 +11,9 @@ use crate::store::{StoreError, TableReader};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::AuditEntry;
+use torale_domain::deactivation::causes::{Deactivation, standing_cause};
 use torale_domain::deactivation::commands::Cause;
-use torale_domain::deactivation::outbox::{Deactivation, OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
 use torale_domain::entities::readings::User;
 use torale_domain::events::EventType;
 use torale_domain::storage::item::Item;
@@ -60,8 +61,8 @@ impl UserStatusWriter<'_> {
     ) -> Result<DeactivationResult, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
         let entity = snapshot.entity(target);
-        let user = User::of(&entity.state);
-        let created = user.created.ok_or(AdminError::UserNotFound)?;
+        let user = User::of(&entity.state, &entity.linkage.linked);
+        let clerk_user_id = user.clerk_user_id.ok_or(AdminError::UserNotFound)?;
         if let Some(current) = snapshot.current_deactivation(&user)? {
             return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks });
         }
@@ -69,7 +70,7 @@ impl UserStatusWriter<'_> {
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
         let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
-        let (item, outbox) = self.outbox_entry(&snapshot, &created.clerk_user_id, &deactivation)?;
+        let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
         let writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
         Ok(DeactivationResult::Deactivated { tasks, entry: Box::new(outbox) })
@@ -98,12 +99,17 @@ impl UserStatusWriter<'_> {
     ) -> Result<bool, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
         let entity = snapshot.entity(target);
-        let user = User::of(&entity.state);
-        user.created.ok_or(AdminError::UserNotFound)?;
+        let user = User::of(&entity.state, &entity.linkage.linked);
+        if !user.exists() {
+            return Err(AdminError::UserNotFound.into());
+        }
         if user.active {
             return Ok(false);
         }
-        self.check_carried_out(&snapshot, &user).await?;
+        let current = snapshot.current_deactivation(&user)?;
+        if let Some(cause) = standing_cause(target, current.as_ref(), &user, &entity.linkage.linked) {
+            self.check_carried_out(&snapshot, &cause).await?;
+        }
         let outgoing = self.event(EventType::UserReactivated, target, &user)?;
         Transaction { snapshot, outgoing, writes: Vec::new() }.commit(self, entry()).await?;
         Ok(true)
@@ -111,9 +117,8 @@ impl UserStatusWriter<'_> {
 
     /// A deactivation must be carried out before the user can be reactivated: its commands are on the queue and the
     /// user's API keys are revoked, so that neither affects what the user creates afterwards.
-    async fn check_carried_out(&self, snapshot: &UserSnapshot, user: &User<'_>) -> Result<(), AdminError> {
-        let Some(deactivation) = snapshot.current_deactivation(user)? else { return Ok(()) };
-        let entry = keys::outbox(&deactivation.event, "");
+    async fn check_carried_out(&self, snapshot: &UserSnapshot, cause: &Cause) -> Result<(), AdminError> {
+        let entry = keys::outbox(&cause.event, "");
         let live_keys = Range {
             pk: keys::owned(snapshot.target),
             from: Some(keys::LIVE_KEYS.to_owned()),

@@ -4,7 +4,7 @@ use super::misconfigured::{IdentityMisconfigured, trusted_url};
 use super::provider::ProviderClient;
 use crate::config::{self, IdentitySettings};
 use crate::error::IdentityProviderError;
-use lambda_http::http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;

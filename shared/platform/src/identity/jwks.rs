@@ -2,8 +2,8 @@
 
 use super::provider::ProviderClient;
 use crate::error::IdentityProviderError;
+use http::{Method, StatusCode};
 use jsonwebtoken::DecodingKey;
-use lambda_http::http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -13,8 +13,11 @@ pub enum IdentityMisconfigured {
     #[error("{0} is not an https address")]
     Address(&'static str),
     /// The list of authorized parties has no entries.
-    #[error("CLERK_AUTHORIZED_PARTIES is set but names none")]
+    #[error("CLERK_AUTHORIZED_PARTIES is set but names none; * accepts any")]
     NoParties,
+    /// The list of authorized parties accepts any, and has other entries.
+    #[error("CLERK_AUTHORIZED_PARTIES is either * or a list without it")]
+    AnyPartyAndOthers,
     /// The role source is unknown.
     #[error("ROLE_SOURCE is neither projection nor clerk")]
     RoleSource,

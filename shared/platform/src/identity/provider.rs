@@ -5,9 +5,9 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_types::body::SdkBody;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use lambda_http::http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
-use lambda_http::http::{self, Method, StatusCode};
 use std::sync::OnceLock;
 use std::time::Duration;
 

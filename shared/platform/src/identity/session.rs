@@ -26,12 +26,32 @@ enum SessionKeys {
     Fetched(KeyCache),
 }
 
+fn names_any_party(settings: &IdentitySettings) -> bool {
+    settings.authorized_parties.iter().flatten().any(|party| party == config::ANY_PARTY)
+}
+
+/// The origins that session tokens must be made for; none accepts any, which is logged.
+fn authorized_parties(settings: &IdentitySettings) -> Vec<String> {
+    let parties = settings.authorized_parties.clone().filter(|_| !names_any_party(settings));
+    if parties.is_none() {
+        tracing::warn!(
+            setting = config::CLERK_AUTHORIZED_PARTIES,
+            "session tokens that were made for any application of the Clerk instance are accepted"
+        );
+    }
+    parties.unwrap_or_default()
+}
+
 impl SessionVerifier {
     /// A verifier with these settings; `None` if they name no issuer.
     pub(super) fn new(settings: &IdentitySettings) -> Result<Option<Self>, IdentityMisconfigured> {
         let Some(issuer) = settings.issuer.clone() else { return Ok(None) };
-        if settings.authorized_parties.as_ref().is_some_and(Vec::is_empty) {
-            return Err(IdentityMisconfigured::NoParties);
+        match settings.authorized_parties.as_deref() {
+            Some([]) => return Err(IdentityMisconfigured::NoParties),
+            Some([_, _, ..]) if names_any_party(settings) => {
+                return Err(IdentityMisconfigured::AnyPartyAndOthers);
+            }
+            Some(_) | None => {}
         }
         let keys = match (&settings.jwt_key, &settings.jwks_url) {
             (Some(pem), _) => SessionKeys::Fixed(Arc::new(public_key(pem)?)),
@@ -41,7 +61,7 @@ impl SessionVerifier {
             }
             (None, None) => return Err(IdentityMisconfigured::NoKeys),
         };
-        let authorized_parties = settings.authorized_parties.clone().unwrap_or_default();
+        let authorized_parties = authorized_parties(settings);
         Ok(Some(Self { rules: SessionRules { issuer, authorized_parties }, keys }))
     }
 

@@ -6,15 +6,14 @@ use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::identity::{Admission, AuthRequest, CredentialLookup, Rejection};
 use crate::store::Usage;
-use lambda_http::http::header::{AUTHORIZATION, HeaderValue};
 
 impl App {
     /// Checks the method, verifies the credentials and finds out whose they are.
     pub(super) async fn identify(&self, scope: &RequestScope<'_>) -> Result<CredentialLookup, Rejection> {
-        if scope.request.method() != scope.endpoint.method {
+        if scope.request.method() != scope.endpoint.method.as_str() {
             return Err(AdminError::MethodNotAllowed { allowed: scope.endpoint.method.to_string() }.into());
         }
-        let header = scope.request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let header = scope.request.header("authorization").map(str::as_bytes);
         let credentials = guarded(scope.deadline, self.identity.verify(header, scope.now)).await?;
         self.identity.look_up(&self.auth_request(scope, &scope.usage), credentials).await
     }

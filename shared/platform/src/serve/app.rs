@@ -45,7 +45,7 @@ impl App {
     }
 
     /// An app of the parts that the environment names.
-    pub(super) async fn connect() -> Result<Self, lambda_http::Error> {
+    pub(super) async fn connect() -> Result<Self, lambda_runtime::Error> {
         let identity = Identity::new(&config::identity())?;
         let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
         Ok(Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system))

@@ -8,13 +8,14 @@ use crate::config;
 use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::identity::{Admission, CallerIdentity, CredentialLookup};
+use crate::lambda::run_http;
 use crate::logging;
 use crate::outbox::{Relay, RelayReport};
 use crate::queue::MessageQueue;
-use crate::routes;
+use crate::request::HttpRequest;
 use crate::start::Parts;
 use crate::store::Usage;
-use lambda_http::{Body, Request, Response, service_fn};
+use http::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
@@ -72,10 +73,13 @@ impl<A> ChangeOutcome<A> {
 impl App {
     /// Answers a request to an endpoint that changes something. Whatever happens, there is an answer in the contract's
     /// form; once a change has taken effect, it is a 200.
-    pub async fn change<C: Change>(&self, commands: &MessageQueue, request: &Request) -> Response<Body> {
+    pub async fn change<C: Change>(
+        &self,
+        commands: &MessageQueue,
+        request: &HttpRequest,
+    ) -> Response<String> {
         let scope = RequestScope::new(C::ENDPOINT, request, (self.clock)());
-        let id = routes::parameter(C::ENDPOINT.path, request.uri().path());
-        let input = C::Request::parse(id, body(request));
+        let input = C::Request::parse(&request.path_parameter(C::ENDPOINT.path), request.body());
         let (target, parameters) = audit_parameters(&input);
         let (outcome, effects) = match self.identify(&scope).await {
             // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
@@ -155,14 +159,6 @@ impl App {
     }
 }
 
-fn body(request: &Request) -> &[u8] {
-    match Some(request.body()) {
-        Some(Body::Text(text)) => text.as_bytes(),
-        Some(Body::Binary(bytes)) => bytes,
-        _empty => &[],
-    }
-}
-
 /// The target and the parameters of the audit record. Of invalid parameters only the names are recorded.
 fn audit_parameters<I: ChangeRequest>(input: &Result<I, InvalidChangeRequest>) -> (Option<String>, Value) {
     match input {
@@ -178,13 +174,13 @@ fn audit_parameters<I: ChangeRequest>(input: &Result<I, InvalidChangeRequest>) -
 ///
 /// # Errors
 /// If the Lambda runtime fails.
-pub async fn run_change<C: Change>() -> Result<(), lambda_http::Error> {
+pub async fn run_change<C: Change>() -> Result<(), lambda_runtime::Error> {
     logging::start();
     let build = || async { Ok((App::connect().await?, MessageQueue::connect_commands().await)) };
     let parts = &Parts::build(build);
-    lambda_http::run(service_fn(|request: Request| async move {
+    run_http(|request| async move {
         let (app, commands) = parts.get().await;
-        Ok::<_, lambda_http::Error>(app.change::<C>(commands, &request).await)
-    }))
+        app.change::<C>(commands, &request).await
+    })
     .await
 }

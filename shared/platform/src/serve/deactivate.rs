@@ -4,7 +4,7 @@ use super::change::{ChangeContext, ChangeEffects, ChangeOutcome};
 use crate::config;
 use crate::deactivation::{DeactivationResult, UserStatusWriter};
 use crate::error::AdminError;
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -61,22 +61,33 @@ impl ChangeContext<'_> {
     }
 
     /// Deactivates several users, each in a transaction with an audit record of its own. A user who can't be deactivated
-    /// does not keep the others from it.
+    /// does not keep the others from it. If the caller is no active administrator any more after some were deactivated,
+    /// the others are refused, so that the answer says what was done.
     ///
     /// # Errors
-    /// If the caller is not an active administrator any more.
+    /// If the caller is no active administrator any more before anything was done.
     pub async fn deactivate_all(
         &self,
         users: UserIdsRequest,
     ) -> Result<ChangeOutcome<DeactivateUsersAnswer>, AdminError> {
         let (mut results, mut outbox) = (Vec::new(), Vec::new());
         let deadline = self.scope.deadline - config::SENDING_TIME - config::ANSWERING_TIME;
-        for id in users.user_ids {
+        let mut ids = users.user_ids.into_iter();
+        for id in ids.by_ref() {
             let deadline = deadline.min(Instant::now() + TIME_FOR_ONE);
-            let (result, entry) = self.deactivate_one_of_many(id, deadline).await?;
-            results.push(result);
-            outbox.extend(entry);
+            match self.deactivate_one_of_many(id.clone(), deadline).await {
+                Ok((result, entry)) => {
+                    results.push(result);
+                    outbox.extend(entry);
+                }
+                Err(refused) if outbox.is_empty() => return Err(refused),
+                Err(_refused) => {
+                    results.push(refused_with_the_caller(id));
+                    break;
+                }
+            }
         }
+        results.extend(ids.map(refused_with_the_caller));
         let effects = ChangeEffects { recorded: false, outbox };
         Ok(ChangeOutcome { answer: DeactivateUsersAnswer { results }, effects })
     }
@@ -127,7 +138,7 @@ impl ChangeContext<'_> {
             now: self.scope.now,
             caller: self.caller_id,
             refusal,
-            trace: self.scope.trace.clone(),
+            trace: self.scope.request.trace().cloned(),
             uses_projected_roles: self.app.identity.uses_projected_roles(),
         }
     }
@@ -138,6 +149,11 @@ impl ChangeContext<'_> {
         let entry = self.scope.audit_entry(at, self.caller.clone(), target, json!({}), StatusCode::OK);
         AuditEntry { action: action.to_owned(), ..entry }
     }
+}
+
+/// The result for a user to whom nothing was done since the caller is no active administrator any more.
+fn refused_with_the_caller(id: Result<UserId, String>) -> UserResult {
+    refused(id.map_or_else(|text| text, |user| user.to_string()), "Admin access required")
 }
 
 /// The result for a user to whom nothing was done.

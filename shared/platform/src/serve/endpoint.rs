@@ -1,6 +1,6 @@
 //! What an endpoint declares about itself.
 
-pub use lambda_http::http::Method as HttpMethod;
+pub use http::Method as HttpMethod;
 
 /// The declaration of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]

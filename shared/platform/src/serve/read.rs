@@ -7,11 +7,13 @@ use super::scope::{RequestOutcome, RequestScope};
 use crate::error::AdminError;
 use crate::guard::guarded;
 use crate::identity::{Admission, CredentialLookup};
+use crate::lambda::run_http;
 use crate::logging;
+use crate::request::HttpRequest;
 use crate::start::Parts;
 use crate::store::{TableReader, Usage};
 use futures::future::{Either, select};
-use lambda_http::{Body, Request, Response, service_fn};
+use http::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::future::Future;
@@ -53,9 +55,9 @@ pub struct RequestContext<'a> {
 
 impl App {
     /// Answers a request to an endpoint that reads. Whatever happens, there is an answer in the contract's form.
-    pub async fn answer<H: Handler>(&self, request: &Request) -> Response<Body> {
+    pub async fn answer<H: Handler>(&self, request: &HttpRequest) -> Response<String> {
         let scope = RequestScope::new(H::ENDPOINT, request, (self.clock)());
-        let query = H::Parameters::parse(request.uri().query().unwrap_or_default());
+        let query = H::Parameters::parse(request.query());
         let parameters = audit_parameters(&query);
         let outcome = match self.identify(&scope).await {
             Ok(lookup) => self.read::<H>(&scope, &lookup, query).await,
@@ -128,11 +130,8 @@ fn audit_parameters<Q: QueryParameters>(query: &Result<Q, Vec<ParameterFault>>) 
 ///
 /// # Errors
 /// If the Lambda runtime fails.
-pub async fn run<H: Handler>() -> Result<(), lambda_http::Error> {
+pub async fn run<H: Handler>() -> Result<(), lambda_runtime::Error> {
     logging::start();
     let app = &Parts::build(App::connect);
-    lambda_http::run(service_fn(|request: Request| async move {
-        Ok::<_, lambda_http::Error>(app.get().await.answer::<H>(&request).await)
-    }))
-    .await
+    run_http(|request| async move { app.get().await.answer::<H>(&request).await }).await
 }

@@ -4,11 +4,9 @@ use super::app::App;
 use super::scope::{RequestOutcome, RequestScope};
 use crate::error::{AdminError, HttpError};
 use crate::identity::CallerIdentity;
-use crate::request;
 use crate::store::StoreError;
 use futures::future::{Either, select};
-use lambda_http::http::StatusCode;
-use lambda_http::http::header::USER_AGENT;
+use http::StatusCode;
 use serde_json::Value;
 use std::pin::pin;
 use std::time::Duration;
@@ -78,8 +76,6 @@ impl RequestScope<'_> {
         parameters: Value,
         status: StatusCode,
     ) -> AuditEntry {
-        let headers = self.request.headers();
-        let user_agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         AuditEntry {
             at,
             principal: caller.principal,
@@ -88,9 +84,9 @@ impl RequestScope<'_> {
             target,
             parameters,
             status: status.as_u16(),
-            request_id: self.request_id.clone(),
-            source: request::source_address(self.request),
-            user_agent: user_agent.map(|agent| redacted(&agent)),
+            request_id: self.request.request_id().to_owned(),
+            source: self.request.source_address().map(str::to_owned),
+            user_agent: self.request.header("user-agent").map(redacted),
             duration_ms: self.elapsed_ms(),
         }
     }

@@ -3,8 +3,7 @@
 use super::scope::{RequestOutcome, RequestScope};
 use crate::error::HttpError;
 use crate::respond;
-use lambda_http::http::StatusCode;
-use lambda_http::{Body, Response};
+use http::{Response, StatusCode};
 use torale_domain::access::rate_limits::RateLimitStatus;
 use torale_domain::values::ids::KeyId;
 use torale_domain::values::trace::TraceParent;
@@ -15,14 +14,14 @@ pub const RATE_LIMIT_HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-rem
 
 impl RequestScope<'_> {
     /// The answer. It is logged as well.
-    pub(super) fn answer(&self, outcome: &RequestOutcome) -> Response<Body> {
-        let response = render(outcome, &self.request_id);
+    pub(super) fn answer(&self, outcome: &RequestOutcome) -> Response<String> {
+        let response = render(outcome, self.request.request_id());
         self.log(response.status().as_u16(), outcome);
         response
     }
 
     fn log(&self, status: u16, outcome: &RequestOutcome) {
-        let (request_id, action) = (&self.request_id, self.endpoint.action);
+        let (request_id, action) = (self.request.request_id(), self.endpoint.action);
         let principal = outcome.caller.as_ref().map(|caller| &caller.principal);
         let user = principal.and_then(|principal| principal.user_id).map(|user| user.to_string());
         let key = principal.and_then(|principal| principal.key_id.as_ref()).map(KeyId::as_str);
@@ -30,7 +29,7 @@ impl RequestScope<'_> {
         let duration_ms = self.elapsed_ms();
         let (read_units, write_units) = (self.usage.read_units(), self.usage.write_units());
         let round_trips = self.usage.round_trips();
-        let trace_id = self.trace.as_ref().map(TraceParent::trace_id);
+        let trace_id = self.request.trace().map(TraceParent::trace_id);
         let generation = outcome.generation.as_deref();
         macro_rules! log {
             ($level:ident $(, %$error:ident)?) => {
@@ -49,7 +48,7 @@ impl RequestScope<'_> {
     }
 }
 
-fn render(outcome: &RequestOutcome, request_id: &str) -> Response<Body> {
+fn render(outcome: &RequestOutcome, request_id: &str) -> Response<String> {
     let (status, body, mut headers) = match &outcome.result {
         Ok(body) => (StatusCode::OK, body.clone(), Vec::new()),
         Err(error) => {

@@ -4,20 +4,16 @@ use super::endpoint::Endpoint;
 use crate::config;
 use crate::error::AdminError;
 use crate::identity::{Admission, CallerIdentity, Rejection};
-use crate::request;
+use crate::request::HttpRequest;
 use crate::store::{Generation, Usage};
-use lambda_http::Request;
 use tokio::time::Instant;
 use torale_domain::access::rate_limits::RateLimitStatus;
 use torale_domain::values::time::Timestamp;
-use torale_domain::values::trace::TraceParent;
 
 /// A request and what every step of answering it needs.
 pub(super) struct RequestScope<'a> {
     pub(super) endpoint: Endpoint,
-    pub(super) request: &'a Request,
-    pub(super) request_id: String,
-    pub(super) trace: Option<TraceParent>,
+    pub(super) request: &'a HttpRequest,
     pub(super) now: Timestamp,
     started: Instant,
     /// When the request must have ended.
@@ -27,11 +23,10 @@ pub(super) struct RequestScope<'a> {
 
 impl<'a> RequestScope<'a> {
     /// A request that has just arrived.
-    pub(super) fn new(endpoint: Endpoint, request: &'a Request, now: Timestamp) -> Self {
-        let (request_id, trace) = (request::request_id(request), request::trace(request));
+    pub(super) fn new(endpoint: Endpoint, request: &'a HttpRequest, now: Timestamp) -> Self {
         let (started, usage) = (Instant::now(), Usage::default());
         let deadline = started + config::REQUEST_TIMEOUT;
-        Self { endpoint, request, request_id, trace, now, started, deadline, usage }
+        Self { endpoint, request, now, started, deadline, usage }
     }
 
     /// The time since the request arrived, in milliseconds.

@@ -6,6 +6,7 @@ use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
 use torale_domain::projections::build::{EntityFault, Subtotals, counter};
+use torale_domain::projections::people::JoinedIdentity;
 use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::{
     RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, subtotals,
@@ -61,6 +62,28 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         let mut writer = UnitWriter::new(self, unit, progress);
         match unit.stage {
             Stage::Entities => self.entities(unit, writer).await,
+            Stage::Identities => {
+                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |identity: JoinedIdentity, subtotals: &mut Subtotals| {
+                    let key = EntityKey::Identity(identity.clerk.clone());
+                    subtotals.identity(identity, lanes).map_err(|fault| LeftOut::new(&key, fault))
+                };
+                writer.write_all(gathered.people.take_identities(), make).await
+            }
+            Stage::People => {
+                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
+                    return self.split(unit);
+                };
+                let lanes = self.lanes;
+                let make = |(id, person), subtotals: &mut Subtotals| {
+                    let key = EntityKey::User(id);
+                    subtotals.person(id, person, lanes).map_err(|fault| LeftOut::new(&key, fault))
+                };
+                writer.write_all(gathered.people.take_people(), make).await
+            }
             Stage::Tasks => {
                 let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);

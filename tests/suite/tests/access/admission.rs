@@ -2,7 +2,7 @@
 //! with the headers that all answers have.
 
 use executions::Executions;
-use lambda_http::http::Method;
+use http::Method;
 use serde_json::{Value, json};
 use stats::Stats;
 use torale_domain::values::time::DAY;

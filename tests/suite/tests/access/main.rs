@@ -1,8 +1,10 @@
 //! Access: who is admitted with which credentials, how often, and what is recorded of it.
 
 mod admission;
+mod api_keys;
 mod audit;
 mod consistency;
 mod identity;
 mod limits;
+mod payloads;
 mod sealing_key;

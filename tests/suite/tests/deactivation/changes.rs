@@ -8,6 +8,8 @@ use futures::future::join_all;
 use reactivate_user::ReactivateUser;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
@@ -17,6 +19,7 @@ use torale_platform::clock::Clock;
 use torale_platform::serve::App;
 use torale_testkit::events::{ADMIN, EventBuilder, api_key, task, user};
 use torale_testkit::faults::Faults;
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::{ApiAnswer, get, patch, post};
 use torale_testkit::scenario::{Scenario, given};
 use torale_testkit::sqs::FakeSqs;
@@ -88,7 +91,8 @@ fn distinct_ids(commands: &FakeSqs) -> usize {
 fn expected(tasks: u128, keys: u128) -> Vec<(String, String)> {
     let keys = (0..keys).map(|n| ("api_key.revoke".to_owned(), key_id(n)));
     let tasks = (0..tasks).map(|n| ("task.pause".to_owned(), task_id(n)));
-    let mut all: Vec<_> = keys.chain(tasks).chain([("user.ban".to_owned(), USER.to_owned())]).collect();
+    let ban = ("user.ban".to_owned(), "user_b".to_owned());
+    let mut all: Vec<_> = keys.chain(tasks).chain([ban]).collect();
     all.sort();
     all
 }
@@ -110,7 +114,10 @@ async fn relay(stack: &Stack, commands: &FakeSqs) -> Value {
 
 async fn relay_at(stack: &Stack, commands: &FakeSqs, clock: Clock) -> Value {
     let (store, deadline) = (stack.store_as("OutboxRelay"), Instant::now() + Duration::from_secs(30));
-    let answer = outbox_relay::handle(&store, &commands.client(), clock, deadline).await.unwrap();
+    let answer =
+        outbox_relay::handle(&store, &commands.client(), &FakeSqs::unreachable().client(), clock, deadline)
+            .await
+            .unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
@@ -430,6 +437,44 @@ async fn deactivate_users_answers_for_each_and_leaves_a_record_of_each_change() 
 
     assert_eq!(actions, [("users.deactivate", Some(USER)), ("users.deactivate_many", None)]);
     assert_eq!(entries[1].parameters["malformed"], 1);
+}
+
+/// The transaction for the second user finds that the caller is no administrator any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_was_done() {
+    let scenario = user_with(1, 0).await;
+    scenario.receives(user(NOBODY).created()).await;
+    let (calls, meeting) = (AtomicUsize::new(0), Arc::new(Barrier::new(2)));
+    let of_call = Arc::clone(&meeting);
+    let interceptor = Interceptor::before(move |call| {
+        if call.operation == "TransactWriteItems" && calls.fetch_add(1, Ordering::SeqCst) == 1 {
+            // The other side deactivates the caller in between.
+            of_call.wait();
+            of_call.wait();
+        }
+        Ok(())
+    });
+    let app = scenario.app_over(scenario.store_with(interceptor));
+    let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY, "x"] }));
+    let answer = tokio::spawn(async move { request.send(&app).await });
+
+    let wait = || {
+        let meeting = Arc::clone(&meeting);
+        tokio::task::spawn_blocking(move || meeting.wait())
+    };
+    wait().await.unwrap();
+    scenario.receives(user(ADMIN).deactivated()).await;
+    wait().await.unwrap();
+
+    let refused = "Admin access required";
+    answer.await.unwrap().then(
+        200,
+        &json!({ "results": [
+            { "user_id": USER, "result": "deactivated", "tasks_paused": 1 },
+            { "user_id": NOBODY, "result": "refused", "detail": refused },
+            { "user_id": "x", "result": "refused", "detail": refused },
+        ] }),
+    );
 }
 
 /// Whichever call of the store fails: either nothing has happened, or all of it.

@@ -4,16 +4,16 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use command_executor::clerk::{BanUsers, ClerkBans, ClerkError};
 use command_executor::temporal::{PauseSchedules, TemporalError, TemporalPauses};
-use command_executor::{Executor, handle};
+use command_executor::{CommandOutcome, Executor, handle};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
-use torale_domain::deactivation::commands::{Cause, Command};
+use torale_domain::deactivation::commands::{Cause, Command, SchedulePattern};
 use torale_domain::events;
-use torale_domain::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use torale_local::standins::clerk::{self, ClerkAnswer, ClerkRequest, SECRET};
 use torale_local::standins::temporal::{self, PauseRequest, TemporalAnswer};
 use torale_platform::batch::QueueMessage;
@@ -43,7 +43,17 @@ fn user() -> UserId {
 }
 
 fn pause() -> Command {
-    Command::PauseTask { task_id: TaskId::parse(TASK).unwrap(), user_id: user() }
+    pause_of(&[])
+}
+
+/// The command to pause the task with the schedules that events have named.
+fn pause_of(schedules: &[&str]) -> Command {
+    Command::PauseTask {
+        task_id: TaskId::parse(TASK).unwrap(),
+        user_id: user(),
+        schedule_ids: schedules.iter().map(|id| ScheduleId::parse(id).unwrap()).collect(),
+        because_of: None,
+    }
 }
 
 fn revoke() -> Command {
@@ -55,8 +65,12 @@ fn ban(clerk_user_id: &str) -> Command {
 }
 
 fn body(command: &Command) -> String {
-    let cause =
-        Cause { event: "e1".to_owned(), requested_by: user(), reason: "spam".to_owned(), trace: None };
+    let cause = Cause {
+        event: "e1".to_owned(),
+        requested_by: user().to_string(),
+        reason: "spam".to_owned(),
+        trace: None,
+    };
     command.message(&cause, NOW)
 }
 
@@ -138,6 +152,7 @@ impl World {
             events: self.events.client(),
             forward: None,
             handled: Command::KINDS.to_vec(),
+            schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
             clock: || NOW,
         }
     }
@@ -296,6 +311,49 @@ async fn executor_counts_a_pause_as_done_when_temporal_confirms_it_or_knows_no_s
     }
 }
 
+/// The platform's own code calls schedules `schedule-<task_id>`: only those that events have named are asked for.
+#[tokio::test]
+async fn executor_pauses_every_schedule_that_events_have_named_and_no_other() {
+    let world = World::start().await;
+    let named = ["schedule-a", "schedule-b"];
+
+    assert_eq!(invoke(&world.executor(), &[body(&pause_of(&named))]).await, set(&[]));
+
+    let asked: BTreeSet<String> =
+        world.pauses.lock().unwrap().iter().map(|pause| pause.schedule_id.clone()).collect();
+    assert_eq!(asked, set(&named));
+
+    let subjects = |message: &String| {
+        let event: Value = serde_json::from_str(message).unwrap();
+        (event["type"] == "ai.torale.temporal.schedule.paused").then(|| event["subject"].to_string())
+    };
+    let confirmed: BTreeSet<String> = world.events.taken().iter().filter_map(subjects).collect();
+    assert_eq!(confirmed, set(&["\"schedule-a\"", "\"schedule-b\""]));
+}
+
+/// It may run under another name: the command is done, but an operator is told, and no event says that it was paused.
+#[tokio::test]
+async fn executor_tells_of_a_schedule_that_temporal_does_not_know() {
+    let world = World::start().await;
+    world.temporal_says([NO_SCHEDULE]);
+    let message = QueueMessage {
+        id: "m".to_owned(),
+        body: body(&pause_of(&["schedule-a"])),
+        sent_at: None,
+        received: 1,
+    };
+    let log = LogBuffer::new();
+    let executor = world.executor();
+    let guard = tracing::subscriber::set_default(log.subscriber());
+    let until = Instant::now() + Duration::from_secs(20);
+    let outcomes = executor.execute_all(std::slice::from_ref(&message), until).await;
+    drop(guard);
+
+    assert!(matches!(outcomes[..], [(_, Ok(CommandOutcome::SchedulesMissing(1)))]), "{outcomes:?}");
+    assert_eq!(world.published(), set(&["task.paused"]));
+    assert!(log.text().contains("Temporal has no such schedule"), "{}", log.text());
+}
+
 #[tokio::test]
 async fn executor_retries_at_once_when_an_idle_connection_to_temporal_has_died() {
     let world = World::start().await;
@@ -443,6 +501,7 @@ async fn executor_returns_exactly_the_commands_that_are_not_done_by_the_deadline
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),
+        schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
         clock: || NOW,
     };
     let bodies = [body(&ban("user_2abc")), body(&revoke())];
@@ -469,7 +528,7 @@ async fn executor_logs_counts_of_outcomes_and_a_line_for_each_failure_without_it
     drop(guard);
 
     let batch = log.line("message", "batch");
-    let counts = r#"{"carried_out": 1, "clerk": 1, "no_command": 1, "nothing_there": 1}"#;
+    let counts = r#"{"carried_out": 1, "clerk": 1, "no_command": 1, "schedules_missing": 1}"#;
 
     assert_eq!((&batch["messages"], &batch["failed"]), (&Value::from(4), &Value::from(2)));
     assert_eq!(batch["outcomes"], counts);

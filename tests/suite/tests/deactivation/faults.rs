@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::deactivation::commands::Command;
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::storage::keys;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::{DAY, MINUTE};
@@ -198,6 +198,7 @@ impl<'a> RandomScenario<'a> {
                 events: &self.outside,
                 forward: None,
                 handled: Command::KINDS.to_vec(),
+                schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
                 clock: || NOW.plus(5),
             };
             let until = Instant::now() + Duration::from_secs(20);

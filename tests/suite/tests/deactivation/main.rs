@@ -4,3 +4,4 @@ mod changes;
 
 mod executor;
 mod faults;
+mod longest_keys;

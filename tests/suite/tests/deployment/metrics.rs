@@ -185,11 +185,16 @@ fn executor_metrics_have_count_and_age_of_the_messages_that_failed() {
     (messages[1].sent_at, messages[1].received) = (Some(NOW.plus(-HOUR)), 3);
     let failed: Vec<_> = messages.iter().collect();
 
-    let metrics = command_executor::counters(3, &failed, NOW).metrics;
+    let metrics = command_executor::counters(3, 1, &failed, NOW).metrics;
 
     assert_eq!(
         metrics,
-        [("Commands", "Count", 3), ("HandedBack", "Count", 2), ("StuckAge", "Seconds", 3600)]
+        [
+            ("Commands", "Count", 3),
+            ("HandedBack", "Count", 2),
+            ("MissingSchedules", "Count", 1),
+            ("StuckAge", "Seconds", 3600)
+        ]
     );
 }
 

@@ -2,7 +2,7 @@
 
 use deactivate_user::DeactivateUser;
 use deactivate_users::DeactivateUsers;
-use lambda_http::http::Method;
+use http::Method;
 use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
 use reactivate_user::ReactivateUser;
@@ -107,8 +107,9 @@ async fn outbox_relay_uses_exactly_its_permissions() {
     let (stack, rights) = (filled().await, Rights::of("OutboxRelay"));
     deactivate(&stack, &FakeSqs::unreachable().client()).await;
     let (store, queue) = (stack.store_with(rights.interceptor()), FakeSqs::default().client());
+    let events = FakeSqs::default().client();
 
-    outbox_relay::handle(&store, &queue, || NOW, Instant::now() + LONG).await.unwrap();
+    outbox_relay::handle(&store, &queue, &events, || NOW, Instant::now() + LONG).await.unwrap();
     rights.assert_fit(&[]);
 }
 

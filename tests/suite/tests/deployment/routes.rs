@@ -1,13 +1,11 @@
 //! The routes: declared by the functions, listed for the local gateway and in the platform, and nothing besides.
 
-use lambda_http::Body;
-use lambda_http::http::Method;
-use lambda_http::http::Request;
+use http::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 use torale_platform::routes::ROUTES;
-use torale_testkit::request::ApiAnswer;
+use torale_testkit::request::{ApiAnswer, payload, read};
 use torale_tests::endpoints;
 
 #[test]
@@ -43,8 +41,7 @@ fn fallback_answers_404_to_an_unknown_path_and_405_to_a_wrong_method() {
         (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
         (Method::POST, "/admin/openapi.json", 405, "Method Not Allowed"),
     ] {
-        let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
-        let answer = ApiAnswer::of(fallback::answer(&request.body(Body::Empty).unwrap()));
+        let answer = ApiAnswer::of(fallback::answer(&read(&payload(method.as_str(), path, ""))));
 
         answer.then(status, &json!({ "detail": detail }));
         assert_eq!(answer.header("allow").is_some(), status == 405);

@@ -5,6 +5,7 @@ mod compare;
 mod extremes;
 mod generations;
 mod live;
+mod poisons;
 mod quarantine;
 mod restore;
 mod steps;

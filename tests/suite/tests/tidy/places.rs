@@ -183,3 +183,35 @@ fn places_are_found_in_code_and_not_in_comments_texts_or_tests() {
         1
     );
 }
+
+/// What reaches a terminal goes through functions that make it harmless; an export is for a file.
+#[test]
+fn tools_and_the_local_stack_print_in_one_place_each() {
+    let sources = product();
+    let streams = ["io::stdout", "io::stderr", "println!", "eprintln!", "print!", "eprint!"];
+    let prints = |tokens: &[String]| streams.iter().any(|stream| contains(tokens, stream));
+
+    let found = places(&sources, prints).into_iter();
+    let found: BTreeSet<&str> =
+        found.filter(|file| file.starts_with("tools/") || file.starts_with("infra/local/src")).collect();
+
+    let expected = [
+        "infra/local/src/console.rs",
+        "infra/local/src/process.rs",
+        "tools/src/audit_verify.rs",
+        "tools/src/terminal.rs",
+    ];
+    assert_eq!(found, BTreeSet::from(expected));
+}
+
+/// What an adapter in front of our own code reads from a request can't be held to the contract (ADR 18).
+#[test]
+fn no_crate_reads_requests_with_lambda_http() {
+    for package in packages().into_iter().filter(|package| name(package) != "tests/hello-world") {
+        let manifest: toml::Table = read(&package.join("Cargo.toml")).parse().unwrap();
+        for section in ["dependencies", "dev-dependencies"] {
+            let dependencies = manifest.get(section).and_then(toml::Value::as_table);
+            assert!(dependencies.is_none_or(|all| !all.contains_key("lambda_http")), "{}", name(&package));
+        }
+    }
+}

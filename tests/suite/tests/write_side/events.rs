@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use torale_domain::deactivation::commands::{Cause, Command};
 use torale_domain::events::{self, EventType, ReceivedMessage, TYPE_PREFIX};
-use torale_domain::values::ids::{ClerkUserId, KeyId, TaskId, UserId};
+use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use torale_testkit::stack::NOW;
 
 fn folder(name: &str) -> PathBuf {
@@ -106,12 +106,17 @@ fn commands_that_are_sent_are_accepted_by_their_schemas() {
     let user_id = UserId::parse("660e8400-e29b-41d4-a716-446655440000").unwrap();
     let cause = Cause {
         event: "e1".to_owned(),
-        requested_by: user_id,
+        requested_by: user_id.to_string(),
         reason: "User deactivated".to_owned(),
         trace: None,
     };
     let commands = [
-        Command::PauseTask { task_id: TaskId(user_id.0), user_id },
+        Command::PauseTask {
+            task_id: TaskId(user_id.0),
+            user_id,
+            schedule_ids: vec![ScheduleId::parse("schedule-1").unwrap()],
+            because_of: None,
+        },
         Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
         Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
     ];

@@ -5,7 +5,7 @@ mod convergence;
 mod crashes;
 mod events;
 mod extremes;
+mod people;
 mod queue;
 mod races;
-
 mod webhook;

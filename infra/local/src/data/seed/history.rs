@@ -1,5 +1,5 @@
-//! The history as it is generated: users and their tasks. [`super::executions`] adds what the tasks
-//! do.
+//! The history as it is generated: users and their tasks. [`super::people`] makes users known to
+//! platform and identity provider, [`super::executions`] adds what the tasks do.
 
 use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 use fastrand::Rng;
@@ -9,10 +9,10 @@ use torale_domain::values::digest::sha256_hex;
 use super::words::{DOMAINS, FIRST_NAMES, LAST_NAMES, QUESTIONS, SCHEDULES, THINGS, WISHES, ZONES};
 
 // The sources of events, as the platform names them.
-const API: &str = "/torale/api";
+pub(super) const API: &str = "/torale/api";
 pub(super) const WORKER: &str = "/torale/worker";
 pub(super) const TEMPORAL: &str = "/torale/temporal";
-const CLERK: &str = "/torale/clerk";
+pub(super) const CLERK: &str = torale_domain::events::clerk::SOURCE;
 
 /// An event of the platform.
 pub(super) struct Event {
@@ -49,8 +49,8 @@ pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
 
 /// A generated user.
 pub(super) struct User {
-    id: String,
-    created: DateTime<Utc>,
+    pub(super) id: String,
+    pub(super) created: DateTime<Utc>,
 }
 
 /// A generated task.
@@ -66,7 +66,7 @@ pub(super) struct Task {
 pub(super) struct History {
     pub(super) rng: Rng,
     pub(super) start: DateTime<Utc>,
-    end: DateTime<Utc>,
+    pub(super) end: DateTime<Utc>,
     pub(super) events: Vec<Event>,
 }
 
@@ -121,25 +121,19 @@ impl History {
         } else {
             self.between(self.start, self.end)
         };
-        let user = User { id: self.uuid(), created };
-        let clerk: String = std::iter::repeat_with(|| self.rng.alphanumeric()).take(24).collect();
-        let clerk_user_id = format!("user_2{clerk}");
-        self.push(
-            CLERK,
-            "user.created",
-            &user.id,
-            created,
-            json!({ "user_id": user.id,
-            "clerk_user_id": clerk_user_id, "email": email, "created_at": rfc3339(created) }),
-        );
+        let (user, login) = self.sign_up(&email, created);
         for _ in 0..self.rng.u32(0..8) {
             let time = self.between(created.max(self.start), self.end);
-            self.push(CLERK, "user.logged_in", &user.id, time, json!({ "user_id": user.id }));
+            self.push(login.source, login.logged_in, &login.subject, time, login.data.clone());
         }
         if self.chance(4) {
             let email = format!("{last}.{first}{number}@{}", self.pick(DOMAINS));
             let time = self.between(created, self.end);
-            self.push(CLERK, "user.updated", &user.id, time, json!({ "user_id": user.id, "email": email }));
+            let mut data = login.data.clone();
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("email".to_owned(), Value::String(email));
+            }
+            self.push(login.source, login.updated, &login.subject, time, data);
         }
         self.api_keys(&user);
         self.deactivation(&user);
@@ -226,7 +220,7 @@ impl History {
             fields.insert("name".to_owned(), Value::String(name));
         }
         self.push(API, "task.created", &id, created, data);
-        let schedule_id = format!("task-{id}");
+        let schedule_id = format!("schedule-{id}");
         let mut data = json!({ "schedule_id": schedule_id, "task_id": id, "user_id": user.id, "cron": cron });
         if let (true, Some(fields)) = (self.chance(20), data.as_object_mut()) {
             fields.insert("timezone".to_owned(), Value::from(self.pick(ZONES)));

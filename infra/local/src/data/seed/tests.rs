@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::events::{self, EventType, ReceivedMessage};
 use torale_domain::values::time::Timestamp;
 
 fn plan() -> SeedPlan {
@@ -35,7 +35,7 @@ fn every_event_is_valid() {
 fn every_event_type_occurs_and_ids_are_unique() {
     let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
     let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
-    assert_eq!(kinds.len(), 24, "{kinds:?}");
+    assert_eq!(kinds.len(), EventType::ALL.len(), "{kinds:?}");
     let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
     assert_eq!(ids.len(), events.len());
 }
@@ -75,6 +75,50 @@ fn executions_begin_after_their_task_and_end_after_they_began() {
     }
     let [succeeded, failed] = outcomes;
     assert!(failed * 50 > succeeded && failed * 10 < succeeded, "{succeeded} {failed}");
+}
+
+#[test]
+fn users_are_known_to_the_platform_or_the_provider_first_or_to_one_of_them_alone() {
+    let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
+    let (mut users, mut identities, mut external) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for event in &events {
+        let (clerk, at) = (event["data"]["clerk_user_id"].to_string(), time(&event["time"]));
+        match event["type"].as_str().unwrap() {
+            "ai.torale.user.created" => {
+                users.insert(clerk, at);
+            }
+            "ai.torale.identity.created" => {
+                external.extend(event["data"]["external_id"].as_str().map(str::to_lowercase));
+                identities.insert(clerk, at);
+            }
+            _other_types => {}
+        }
+    }
+    let both = |first: &BTreeMap<String, DateTime<Utc>>, then: &BTreeMap<String, DateTime<Utc>>| {
+        first.iter().filter(|(clerk, at)| then.get(*clerk).is_some_and(|later| later > *at)).count()
+    };
+    assert!(both(&identities, &users) > 20, "the webhook first");
+    assert!(both(&users, &identities) > 10, "the platform first");
+    assert!(users.keys().filter(|clerk| !identities.contains_key(*clerk)).count() > 10, "the platform alone");
+    let alone = identities.keys().filter(|clerk| !users.contains_key(*clerk)).count();
+    assert!(alone > external.len() && external.len() > 5, "stand-ins, and identities with an external id");
+    let created = events.iter().filter(|event| event["type"] == "ai.torale.user.created");
+    let ids: BTreeSet<_> =
+        created.map(|event| event["data"]["user_id"].as_str().unwrap().to_owned()).collect();
+    assert!(external.is_subset(&ids), "an external id is a user's of the platform");
+}
+
+#[test]
+fn schedules_are_called_as_the_platform_calls_them() {
+    let events = parsed(&history(&plan()));
+    let created = events.iter().filter(|event| event["type"] == "ai.torale.temporal.schedule.created");
+    let mut schedules = 0;
+    for event in created {
+        let (schedule, task) = (&event["data"]["schedule_id"], event["data"]["task_id"].as_str().unwrap());
+        assert_eq!(schedule, &format!("schedule-{task}"));
+        schedules += 1;
+    }
+    assert!(schedules > 0);
 }
 
 #[test]

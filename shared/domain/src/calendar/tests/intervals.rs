@@ -47,7 +47,8 @@ fn seconds_count_but_not_their_fractions() {
     fires("@every 1.9s", "UTC", NOW, &["2026-11-28T03:37:01Z", "2026-11-28T03:37:02Z"]);
     fires("@every 1h/1.9s", "UTC", NOW, &["2026-11-28T04:00:01Z"]);
     fires("@every 1.5s/1.2s", "UTC", NOW, &["2026-11-28T03:37:01Z"]);
-    // A floating-point number falls short of 1800 s here, so these are 1799 s: 998,235 times since 1970.
+    // A floating-point number falls short of 1800 s here, so these are 1799 s: 998,235 times since
+    // 1970.
     fires("@every 0.50000000000000h", "UTC", "2026-11-28T00:00:00Z", &["2026-11-28T00:12:45Z"]);
     refused("@every 0.999999999s", "UTC");
     refused("@every 999ms", "UTC");
@@ -70,7 +71,8 @@ fn the_longest_intervals_overflow_nothing() {
     refused("@every 2562048h", "UTC");
     refused(&format!("@every {}h", "9".repeat(240)), "UTC");
     refused(&format!("@every {}d", "9".repeat(240)), "UTC");
-    // 100 years of 365 days after 1970, and, as long as the phase is to come, only after one interval more.
+    // 100 years of 365 days after 1970, and, as long as the phase is to come, only after one
+    // interval more.
     fires("@every 876000h", "UTC", NOW, &["2069-12-07T00:00:00Z"]);
     never_fires("@every 876000h/875999h", "UTC", NOW);
     // Go's sum of two of the greatest parts is 0.

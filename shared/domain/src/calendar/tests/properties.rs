@@ -69,7 +69,8 @@ fn offset(zone: &TimeZone, millis: i64) -> i32 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// A minute after the other, as far as no clock changes: the first that matches is the next run.
+    /// A minute after the other, as far as no clock changes: the first that matches is the next
+    /// run.
     #[test]
     fn between_clock_changes_the_first_minute_that_matches_fires(
         fields in written(),

@@ -9,33 +9,37 @@ fn commands() -> [Command; 3] {
         Command::PauseTask {
             task_id: TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap(),
             user_id,
+            schedule_ids: vec![schedule("schedule-22222222-0000-4000-8000-000000000001")],
+            because_of: None,
         },
         Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
         Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
     ]
 }
 
+fn schedule(id: &str) -> ScheduleId {
+    ScheduleId::parse(id).unwrap()
+}
+
 fn cause(event: &str) -> Cause {
     Cause {
         event: event.to_owned(),
-        requested_by: UserId::parse(USER).unwrap(),
+        requested_by: USER.to_owned(),
         reason: "deactivated".to_owned(),
         trace: None,
     }
 }
 
 #[test]
-fn a_trace_is_passed_from_a_command_to_its_confirming_events_and_changes_nothing_else() {
+fn a_trace_goes_through_a_command_to_the_events_that_confirm_it_and_changes_nothing_else() {
     let text = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
     let traced = Cause { trace: TraceParent::parse(text), ..cause("e1") };
     let [pause, ..] = commands();
     let received = Command::receive(&pause.message(&traced, AT)).unwrap();
     assert_eq!(received.trace, traced.trace);
-    for (event, plain) in received
-        .confirming_events(true, AT)
-        .iter()
-        .zip(super::tests::received(&pause).confirming_events(true, AT))
-    {
+    let paused = [schedule("s1")];
+    let plain = super::tests::received(&pause).confirming_events(&paused, AT);
+    for (event, plain) in received.confirming_events(&paused, AT).iter().zip(plain) {
         let mut event: Value = serde_json::from_str(event).unwrap();
         assert_eq!(event.as_object_mut().unwrap().remove("traceparent"), Some(json!(text)));
         assert_eq!(event, serde_json::from_str::<Value>(&plain).unwrap());
@@ -45,7 +49,7 @@ fn a_trace_is_passed_from_a_command_to_its_confirming_events_and_changes_nothing
 }
 
 #[test]
-fn a_command_is_received_as_it_was_sent() {
+fn a_command_comes_back_as_it_was_sent() {
     for command in commands() {
         let message = command.message(&cause("e1"), AT);
         let received = Command::receive(&message).unwrap();
@@ -60,9 +64,9 @@ fn received(command: &Command) -> ReceivedCommand {
 }
 
 /// Types and data of the events that confirm a command.
-fn confirming_events(command: &Command, existed: bool) -> Vec<(String, Value)> {
-    let messages = received(command).confirming_events(existed, AT);
-    assert_eq!(messages, received(command).confirming_events(existed, AT));
+fn confirmed(command: &Command, paused: &[ScheduleId]) -> Vec<(String, Value)> {
+    let messages = received(command).confirming_events(paused, AT);
+    assert_eq!(messages, received(command).confirming_events(paused, AT));
     let read = |message: &String| {
         assert!(
             matches!(events::parse(message, Some(AT)), Ok(events::ReceivedMessage::Known(_))),
@@ -76,34 +80,66 @@ fn confirming_events(command: &Command, existed: bool) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn confirming_events_are_events_of_the_contract() {
+fn what_was_done_is_published_as_events_that_we_take_in() {
     let [pause, revoke, ban] = commands();
     let task = "22222222-0000-4000-8000-000000000001";
     let paused = ("ai.torale.task.paused".to_owned(), json!({ "task_id": task }));
-    let schedule = json!({ "schedule_id": format!("task-{task}") });
-    let schedule = ("ai.torale.temporal.schedule.paused".to_owned(), schedule);
-    assert_eq!(confirming_events(&pause, true), [paused.clone(), schedule]);
-    assert_eq!(confirming_events(&pause, false), [paused]);
+    let of = |id: &str| ("ai.torale.temporal.schedule.paused".to_owned(), json!({ "schedule_id": id }));
+    assert_eq!(confirmed(&pause, &[schedule("a"), schedule("b")]), [paused.clone(), of("a"), of("b")]);
+    assert_eq!(confirmed(&pause, &[]), [paused], "a schedule that is not there was not paused");
     let revoked = json!({ "key_id": "key_1", "user_id": USER });
-    assert_eq!(confirming_events(&revoke, true), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
-    assert_eq!(confirming_events(&ban, true), []);
+    assert_eq!(confirmed(&revoke, &[]), [("ai.torale.api_key.revoked".to_owned(), revoked)]);
+    assert_eq!(confirmed(&ban, &[]), []);
 }
 
 #[test]
-fn the_id_of_a_confirming_event_follows_from_the_command_and_the_type() {
+fn the_events_ids_follow_from_the_command_their_types_and_subjects() {
     let [pause, ..] = commands();
     let ids = |at| -> Vec<String> {
-        let messages = received(&pause).confirming_events(true, at);
+        let paused = [schedule("schedule-22222222-0000-4000-8000-000000000001")];
+        let messages = received(&pause).confirming_events(&paused, at);
         let events = messages.iter().map(|message| serde_json::from_str::<Value>(message).unwrap());
         events.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(ids(AT), ids(AT.plus(1)));
-    // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type).
-    assert_eq!(ids(AT), ["82d37c7a-2256-5e52-894e-b0d2029d9f6c", "9b77c100-a0b1-5f44-a5a0-9671113dcb10"]);
+    // Computed with another program: uuid5("d894aab6-0126-598f-ac9c-392538316029", type + "\n" + subject).
+    assert_eq!(ids(AT), ["68983460-7598-528e-9d6d-ab448e6441c1", "1c66d2dd-c054-5ac7-97ff-686187e62f0f"]);
 }
 
 #[test]
-fn a_note_states_reason_requester_and_command_and_is_limited_in_length() {
+fn a_late_schedule_is_the_target_of_its_command_which_the_message_does_not_name_otherwise() {
+    let [pause, ..] = commands();
+    let Command::PauseTask { task_id, user_id, schedule_ids, .. } = pause.clone() else { panic!() };
+    let id = schedule("schedule-22222222-0000-4000-8000-000000000001");
+    let late = Command::PauseTask { task_id, user_id, schedule_ids, because_of: Some(id.clone()) };
+    let message: Value = serde_json::from_str(&late.message(&cause("e1"), AT)).unwrap();
+    assert_eq!(message["subject"], id.as_str());
+    // Computed with another program, as the one of the task below.
+    assert_eq!(message["id"], "be0c31b3-cddd-5aab-9a66-cfe138e66398");
+    let received = Command::receive(&message.to_string()).unwrap();
+    assert_eq!(received.command, pause);
+}
+
+#[test]
+fn a_command_of_an_earlier_release_names_no_schedules() {
+    let [pause, ..] = commands();
+    let mut message: Value = serde_json::from_str(&pause.message(&cause("e1"), AT)).unwrap();
+    message["data"].as_object_mut().unwrap().remove("schedule_ids");
+    let received = Command::receive(&message.to_string()).unwrap();
+    assert_eq!(received.command, pause.with_schedules(Vec::new()));
+}
+
+#[test]
+fn a_schedule_that_nobody_named_has_its_id_by_a_pattern() {
+    let task = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
+    let of = |pattern| SchedulePattern::parse(pattern)?.id(&task).map(|id| id.as_str().to_owned());
+    assert_eq!(of("task-{task_id}").as_deref(), Some("task-22222222-0000-4000-8000-000000000001"));
+    assert_eq!(of("everything"), None, "one schedule for all tasks");
+    assert_eq!(of(""), None);
+}
+
+#[test]
+fn a_note_says_why_who_and_which_command_and_has_an_end() {
     let [pause, ..] = commands();
     let note = "deactivated (requested by 00000000-0000-0000-0000-0000000000ad, command \
                 d894aab6-0126-598f-ac9c-392538316029)";
@@ -113,17 +149,16 @@ fn a_note_states_reason_requester_and_command_and_is_limited_in_length() {
 }
 
 #[test]
-fn the_id_of_a_command_depends_on_kind_target_and_cause() {
+fn the_id_tells_action_target_and_cause_apart() {
     let ids = |event| commands().map(|command| command.id(&cause(event)));
     assert_eq!(ids("e1"), ids("e1"));
     assert!(ids("e1").iter().all(|id| !ids("e2").contains(id)));
-    // Computed with another program: uuid5(namespace,
-    // "task.pause\n22222222-0000-4000-8000-000000000001\ne1").
+    // Computed with another program: uuid5(namespace, "task.pause\n22222222-0000-4000-8000-000000000001\ne1").
     assert_eq!(ids("e1")[0].to_string(), "d894aab6-0126-598f-ac9c-392538316029");
 }
 
 #[test]
-fn a_message_that_is_no_command_is_refused_with_a_reason() {
+fn what_is_no_command_is_refused_with_a_reason() {
     let [.., ban] = commands();
     let without_reason = ban.message(&cause("e1"), AT).replace("\"reason\"", "\"raisin\"");
     for (body, reason) in [

@@ -4,8 +4,6 @@ use super::*;
 use crate::events::ReceivedMessage;
 
 const CLERK: &str = "user_29w83sxmDNGwOuEthce5gg56FcC";
-/// UUID v5 of the DNS namespace and `clerk:user_29w83sxmDNGwOuEthce5gg56FcC`, computed with Python's `uuid`.
-const DERIVED: &str = "1755f533-3a14-549c-ac73-367d41f40ce8";
 const OURS: &str = "660e8400-e29b-41d4-a716-446655440000";
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -40,126 +38,97 @@ fn notice(payload: &Value) -> Notice {
     Payload::parse(&payload.to_string()).unwrap().notice.unwrap()
 }
 
-/// The one event of a payload, after our own intake has taken it.
-fn event(payload: &Value, known: &[UserId]) -> Value {
-    let events = notice(payload).events("msg_1", None, known, NOW).unwrap();
-    let [message] = events.as_slice() else { panic!("{events:?}") };
-    assert!(matches!(events::parse(message, Some(NOW)), Ok(ReceivedMessage::Known(_))), "{message}");
-    serde_json::from_str(message).unwrap()
+/// The event of a payload, after our own intake has taken it.
+fn event(payload: &Value) -> Value {
+    let message = notice(payload).event("msg_1", None, NOW).unwrap();
+    assert!(matches!(events::parse(&message, Some(NOW)), Ok(ReceivedMessage::Known(_))), "{message}");
+    serde_json::from_str(&message).unwrap()
 }
 
 fn expected(kind: &str, time: &str, data: Value) -> Value {
     json!({ "specversion": "1.0", "id": "msg_1", "source": "/clerk", "type": format!("ai.torale.{kind}"), "time": time,
-            "subject": data["user_id"], "datacontenttype": "application/json", "data": data })
+            "subject": CLERK, "datacontenttype": "application/json", "data": data })
 }
 
 #[test]
-fn a_created_user_has_its_primary_email_and_its_role() {
-    let data =
-        json!({ "user_id": DERIVED, "clerk_user_id": CLERK, "email": "ann@example.com", "role": "admin" });
-    let found = event(&payload("user.created", user()), &[]);
-    assert_eq!(found, expected("user.created", "2022-05-31T15:56:31.514Z", data));
+fn a_created_user_becomes_an_identity_with_its_primary_email_and_role() {
+    let data = json!({ "clerk_user_id": CLERK, "email": "ann@example.com", "role": "admin" });
+    let found = event(&payload("user.created", user()));
+    assert_eq!(found, expected("identity.created", "2022-05-31T15:56:31.514Z", data));
 }
 
 #[test]
-fn a_created_user_without_email_and_role_exists_all_the_same() {
+fn a_created_user_without_email_and_role_becomes_an_identity_all_the_same() {
     for (id, metadata) in
         [(json!(null), json!({})), (json!("idn_3"), json!({ "role": 7 })), (json!(2), json!(null))]
     {
         let mut user = user();
         user["primary_email_address_id"] = id;
         user["public_metadata"] = metadata;
-        let found = event(&payload("user.created", user), &[]);
-        assert_eq!(found["data"], json!({ "user_id": DERIVED, "clerk_user_id": CLERK, "email": "" }));
+        let found = event(&payload("user.created", user));
+        assert_eq!(found["data"], json!({ "clerk_user_id": CLERK }));
     }
 }
 
 #[test]
-fn an_updated_user_tells_email_and_role() {
-    let data = json!({ "user_id": DERIVED, "email": "ann@example.com", "role": "admin" });
-    let found = event(&payload("user.updated", user()), &[]);
-    assert_eq!(found, expected("user.updated", "2022-05-31T15:56:31.835Z", data));
+fn an_updated_user_updates_email_role_and_external_id() {
+    let mut user = user();
+    user["external_id"] = json!(OURS);
+    let data =
+        json!({ "clerk_user_id": CLERK, "email": "ann@example.com", "role": "admin", "external_id": OURS });
+    let found = event(&payload("user.updated", user));
+    assert_eq!(found, expected("identity.updated", "2022-05-31T15:56:31.835Z", data));
 }
 
 #[test]
-fn a_role_that_is_gone_is_removed_and_a_missing_email_is_left_alone() {
+fn what_an_update_lacks_is_removed_but_a_missing_email_is_left_alone() {
     for metadata in [json!({}), json!({ "role": null }), json!({ "role": ["admin"] }), json!(null)] {
         let mut user = user();
         user["email_addresses"] = json!([]);
         user["public_metadata"] = metadata;
-        let found = event(&payload("user.updated", user), &[]);
-        assert_eq!(found["data"], json!({ "user_id": DERIVED, "role": null }));
+        let found = event(&payload("user.updated", user));
+        assert_eq!(found["data"], json!({ "clerk_user_id": CLERK, "role": null, "external_id": null }));
     }
 }
 
 #[test]
-fn a_deleted_user_is_deactivated_at_the_payloads_time() {
-    let found = event(&payload("user.deleted", deleted()), &[]);
-    assert_eq!(found, expected("user.deactivated", "2022-05-31T15:56:32Z", json!({ "user_id": DERIVED })));
+fn a_deleted_user_deletes_the_identity_at_the_payloads_time() {
+    let found = event(&payload("user.deleted", deleted()));
+    assert_eq!(
+        found,
+        expected("identity.deleted", "2022-05-31T15:56:32Z", json!({ "clerk_user_id": CLERK }))
+    );
 }
 
 #[test]
-fn a_session_is_a_login() {
-    let found = event(&payload("session.created", session()), &[]);
-    assert_eq!(found, expected("user.logged_in", "2022-05-31T15:56:31.514Z", json!({ "user_id": DERIVED })));
+fn a_session_is_a_login_of_the_identity() {
+    let found = event(&payload("session.created", session()));
+    let data = json!({ "clerk_user_id": CLERK });
+    assert_eq!(found, expected("identity.logged_in", "2022-05-31T15:56:31.514Z", data));
 }
 
 #[test]
-fn an_external_id_that_is_a_uuid_is_our_users_id() {
-    let with = |mut data: Value, id: &str| {
-        data["external_id"] = json!(id);
-        data
+fn an_external_id_is_passed_on_as_it_is_unless_it_can_be_none() {
+    let created = |id: Value| {
+        let mut user = user();
+        user["external_id"] = id;
+        event(&payload("user.created", user))["data"]["external_id"].clone()
     };
-    let mut session = session();
-    session["user"] = with(user(), OURS);
-    let payloads = [
-        payload("user.created", with(user(), OURS)),
-        payload("user.updated", with(user(), &OURS.to_uppercase())),
-        payload("user.deleted", with(deleted(), OURS)),
-        payload("session.created", session),
-    ];
-    let known = [UserId(Uuid::nil())];
-    for payload in payloads {
-        assert_eq!(notice(&payload).unnamed(), None);
-        assert_eq!(event(&payload, &known)["data"]["user_id"], OURS);
+    assert_eq!(created(json!("567772")), "567772");
+    assert_eq!(created(json!(OURS.to_uppercase())), OURS.to_uppercase());
+    for none in [json!(null), json!(""), json!("x".repeat(257)), json!(7)] {
+        assert_eq!(created(none), Value::Null);
     }
-    for no_uuid in ["567772", "660e8400e29b41d4a716446655440000", ""] {
-        let found = event(&payload("user.updated", with(user(), no_uuid)), &[]);
-        assert_eq!(found["data"]["user_id"], DERIVED, "{no_uuid:?}");
-    }
-}
-
-#[test]
-fn a_user_without_an_external_id_is_looked_up_unless_it_is_new() {
-    let ours = UserId::parse(OURS).unwrap();
-    for (kind, data) in
-        [("user.updated", user()), ("user.deleted", deleted()), ("session.created", session())]
-    {
-        let payload = payload(kind, data);
-        assert_eq!(notice(&payload).unnamed(), ClerkUserId::parse(CLERK).as_ref(), "{kind}");
-        assert_eq!(event(&payload, &[ours])["data"]["user_id"], OURS, "{kind}");
-    }
-    assert_eq!(notice(&payload("user.created", user())).unnamed(), None);
-}
-
-#[test]
-fn several_users_with_one_clerk_id_all_go() {
-    let known = [UserId(Uuid::nil()), UserId::parse(OURS).unwrap()];
-    let events = notice(&payload("user.deleted", deleted())).events("msg_1", None, &known, NOW).unwrap();
-    let told: Vec<Value> = events.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
-    let told: Vec<_> = told.iter().map(|event| (&event["id"], &event["data"]["user_id"])).collect();
-    let expected = [(json!("msg_1"), json!(Uuid::nil())), (json!("msg_1.1"), json!(OURS))];
-    assert_eq!(told, expected.iter().map(|(id, user)| (id, user)).collect::<Vec<_>>());
 }
 
 #[test]
 fn the_payloads_time_stands_in_and_may_be_in_seconds() {
     let mut user = user();
     user["updated_at"] = json!(null);
-    assert_eq!(event(&payload("user.updated", user.clone()), &[])["time"], "2022-05-31T15:56:32Z");
+    assert_eq!(event(&payload("user.updated", user.clone()))["time"], "2022-05-31T15:56:32Z");
     let mut seconds = payload("user.updated", user);
     seconds["timestamp"] = json!(1_654_012_592);
-    assert_eq!(event(&seconds, &[])["time"], "2022-05-31T15:56:32Z");
+    assert_eq!(event(&seconds)["time"], "2022-05-31T15:56:32Z");
 }
 
 #[test]
@@ -193,7 +162,7 @@ fn what_our_intake_would_quarantine_is_refused() {
     let refused = |created_at: i64, id: &str| {
         let mut user = user();
         user["created_at"] = json!(created_at);
-        notice(&payload("user.created", user)).events(id, None, &[], NOW).unwrap_err()
+        notice(&payload("user.created", user)).event(id, None, NOW).unwrap_err()
     };
     assert_eq!(refused(1_420_070_399_999, "msg_1"), WebhookFault::Refused(QuarantineReason::TimeOutOfRange));
     assert_eq!(

@@ -1,27 +1,29 @@
-//! API keys: a key can be looked up by the hash of its text, a revoked one too, so that it is known who still
-//! uses it; live ones have a row among what is to be stopped when their user is deactivated.
+//! API keys: a row for each hash of a key, by which credentials are looked up, and a row for each user of a live key, by
+//! which it is revoked when that user is deactivated. Revoked keys keep the rows of their hashes, so that the hashes stay
+//! refused and it is known whose key was presented.
 
 use super::Contributions;
 use crate::entities::fold::State;
 use crate::entities::readings::ApiKey;
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
-use crate::values::ids::KeyId;
+use crate::values::ids::{KeyId, UserId};
 
-/// The attribute that names a key's owner.
+/// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between.
 pub(crate) const OWNER: &str = "user";
 
 pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
     let key = ApiKey::of(state);
-    let Some(created) = key.created else { return Contributions::default() };
+    let users: Vec<String> = key.claims.users.iter().map(UserId::to_string).collect();
     let whole = keys::whole_id(id).map(|id| (keys::WHOLE_ID.to_owned(), Value::Text(id.to_owned())));
     let whole = Attributes::from_iter(whole);
     let mut owner = whole.clone();
-    owner.insert(OWNER.to_owned(), Value::Text(created.user_id.to_string()));
+    owner.insert(OWNER.to_owned(), Value::Text(users.join(" ")));
     let mut rows = Contributions::default();
-    rows.rows.insert(keys::key_lookup(&created.key_hash, id, key.revoked), owner);
-    if !key.revoked {
-        rows.rows.insert(keys::live_key(created.user_id, id), whole);
+    for hash in &key.claims.hashes {
+        rows.rows.insert(keys::key_lookup(hash, id, key.revoked), owner.clone());
     }
+    let live_for = key.claims.users.iter().filter(|_| !key.revoked);
+    rows.rows.extend(live_for.map(|user| (keys::live_key(*user, id), whole.clone())));
     rows
 }

@@ -2,13 +2,15 @@
 
 use super::{Slice, Stage};
 use crate::entities::fold::State;
+use crate::entities::linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::build::{Amounts, Subtotals};
+use crate::projections::people::{LinkHolds, PersonPart};
 use crate::projections::views::{QueryTotals, TaskTotals};
 use crate::storage::item::Key;
 use crate::storage::keys;
 use crate::values::ids::EntityKey;
-use crate::values::ids::TaskId;
+use crate::values::ids::{ClerkUserId, TaskId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a piece: below an item's 400 KB even if nothing of it could be compressed.
@@ -29,6 +31,21 @@ pub enum SubtotalLine {
     /// Of a query.
     #[serde(rename = "q")]
     Query(String, QueryTotals),
+    /// An identity's own events, as [`State::store`] writes them.
+    #[serde(rename = "i")]
+    Identity(ClerkUserId, String),
+    /// A user that names an identity.
+    #[serde(rename = "n")]
+    Named(ClerkUserId, UserId),
+    /// Events of a user that may be an identity's.
+    #[serde(rename = "d")]
+    OfDerived(UserId, String),
+    /// A user's own events.
+    #[serde(rename = "u")]
+    User(UserId, String),
+    /// What an identity says of a user, and when it holds.
+    #[serde(rename = "l")]
+    Link(UserId, ClerkUserId, String, LinkHolds),
 }
 
 impl SubtotalLine {
@@ -42,7 +59,16 @@ impl SubtotalLine {
                 slice.holds_key(&keys::query(&keys::query_hash(query)))
             }
             (Self::Counter(pk, sk, _), Stage::Counters) => slice.holds(keys::spread_hash(pk, sk)),
-            (Self::Task(..) | Self::Waiting(..) | Self::Query(..) | Self::Counter(..), _) => false,
+            (Self::Identity(clerk, _) | Self::Named(clerk, _), Stage::Identities) => {
+                slice.holds_entity(&EntityKey::User(linkage::derived(clerk)))
+            }
+            (Self::OfDerived(user, _), Stage::Identities)
+            | (Self::User(user, _) | Self::Link(user, ..), Stage::People) => {
+                slice.holds_entity(&EntityKey::User(*user))
+            }
+            (Self::Task(..) | Self::Waiting(..) | Self::Query(..) | Self::Counter(..), _)
+            | (Self::Identity(..) | Self::Named(..) | Self::OfDerived(..), _)
+            | (Self::User(..) | Self::Link(..), _) => false,
         }
     }
 
@@ -55,19 +81,42 @@ impl SubtotalLine {
             }
             Self::Waiting(id, text) => subtotals.wait(id, State::load(&text)?),
             Self::Query(query, totals) => subtotals.add_query(query, &totals),
+            Self::Identity(clerk, text) => {
+                subtotals.people.add(PersonPart::Identity(clerk, State::load(&text)?));
+            }
+            Self::Named(clerk, user) => subtotals.people.add(PersonPart::Named(clerk, user)),
+            Self::OfDerived(user, text) => {
+                subtotals.people.add(PersonPart::OfDerived(user, State::load(&text)?));
+            }
+            Self::User(user, text) => subtotals.people.add(PersonPart::User(user, State::load(&text)?)),
+            Self::Link(user, clerk, text, holds) => {
+                subtotals.people.add(PersonPart::Link(user, clerk, State::load(&text)?, holds));
+            }
         }
         Ok(())
     }
 }
 
+/// A part of what is known of users and identities, as a line.
+fn person(part: PersonPart) -> Result<SubtotalLine, UnreadableEvent> {
+    Ok(match part {
+        PersonPart::Identity(clerk, state) => SubtotalLine::Identity(clerk, state.store()?),
+        PersonPart::Named(clerk, user) => SubtotalLine::Named(clerk, user),
+        PersonPart::OfDerived(user, state) => SubtotalLine::OfDerived(user, state.store()?),
+        PersonPart::User(user, state) => SubtotalLine::User(user, state.store()?),
+        PersonPart::Link(user, clerk, says, holds) => SubtotalLine::Link(user, clerk, says.store()?, holds),
+    })
+}
+
 /// Writes subtotals as pieces of text, in an order that depends on them alone.
 pub fn write(subtotals: Subtotals) -> Result<Vec<String>, UnreadableEvent> {
-    let Subtotals { counters, tasks, waiting, queries, .. } = subtotals;
+    let Subtotals { counters, tasks, waiting, queries, people, .. } = subtotals;
     let counters = counters.into_iter().map(|(key, amounts)| SubtotalLine::Counter(key.pk, key.sk, amounts));
     let tasks = tasks.into_iter().map(|(id, totals)| SubtotalLine::Task(id, totals.store()));
     let queries = queries.into_iter().map(|(query, totals)| SubtotalLine::Query(query, totals));
     let waiting = waiting.into_iter().map(|(id, state)| Ok(SubtotalLine::Waiting(id, state.store()?)));
-    let lines = counters.chain(tasks).chain(queries).map(Ok).chain(waiting);
+    let people = people.into_parts().map(person);
+    let lines = counters.chain(tasks).chain(queries).map(Ok).chain(waiting).chain(people);
     let lines = lines.map(|line| serde_json::to_string(&line?).map_err(|e| UnreadableEvent::new(&e)));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     lines.sort_unstable();

@@ -52,7 +52,7 @@ fn a_stage_begins_when_the_one_before_it_is_done() {
         set(&mut board, &name, UnitState::Done);
         order.push(name);
     }
-    let expected = ["1-00-", "1-01-", "1-02-", "1-03-", "2--", "3--", "4--"];
+    let expected = ["1-00-", "1-01-", "1-02-", "1-03-", "5--", "6--", "2--", "3--", "4--"];
     assert_eq!(order, expected);
 }
 
@@ -67,7 +67,7 @@ fn a_unit_that_was_split_is_done_when_its_halves_are() {
     set(&mut board, "1-03-1", UnitState::Open);
     assert_eq!(next(&board), "1-03-1");
     set(&mut board, "1-03-1", UnitState::Done);
-    assert_eq!(next(&board), "2--");
+    assert_eq!(next(&board), "5--");
 }
 
 #[test]
@@ -94,8 +94,10 @@ fn each_stage_reads_what_was_put_aside_for_it() {
         |stage| board.subtotals_for(stage).into_iter().map(|(unit, _)| unit.stage).collect::<Vec<_>>();
     assert_eq!(reads(Stage::Entities), []);
     assert_eq!(reads(Stage::Tasks), [Stage::Entities; 4]);
+    assert_eq!(reads(Stage::Identities), [Stage::Entities; 4]);
+    assert_eq!(reads(Stage::People).len(), 5);
     assert_eq!(reads(Stage::Queries), [Stage::Tasks]);
-    assert_eq!(reads(Stage::Counters).len(), 6);
+    assert_eq!(reads(Stage::Counters).len(), 8);
 }
 
 #[test]

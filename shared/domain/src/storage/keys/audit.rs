@@ -42,8 +42,14 @@ const AUDIT_RECORDS: &str = "r#";
 /// The record that a row of the audit trail's index stands for: rows have the sort keys of their
 /// records.
 pub fn audit_row_record(row: &Key) -> Option<Key> {
-    let chain = row.sk.get(ROW_TIME_DIGITS..)?.split('#').next()?;
-    Some(Key::stored(pk(audit_partition(&ChainId::parse(chain)?)), row.sk.clone()))
+    let (chain, _) = audit_row_place(row)?;
+    Some(Key::stored(pk(audit_partition(&chain)), row.sk.clone()))
+}
+
+/// The chain and the number of the record that a row of the audit trail's index stands for.
+pub fn audit_row_place(row: &Key) -> Option<(ChainId, u64)> {
+    let (chain, seq) = row.sk.get(ROW_TIME_DIGITS..)?.split_once('#')?;
+    Some((ChainId::parse(chain)?, seq.parse().ok()?))
 }
 
 /// A seal of the audit trail.

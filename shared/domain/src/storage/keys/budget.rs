@@ -52,7 +52,10 @@ pub const BUDGET: &[KeyBudget] = &[
     of("live key", &[("o#", 2), ("UUID", 36)], &[("k#", 2), ("bounded id", 1022)]),
     of("query totals", &[("q#", 2), ("hash", 32)], &[("e", 1)]),
     of("key look-up", &[("h#", 2), ("hash", 64)], &[("0#", 2), ("bounded id", 1022)]),
-    of("login look-up", &[("l#", 2), ("Clerk id", 1024)], &[("UUID", 36)]),
+    of("unpaused schedule", &[("o#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
+    of("schedule of a task", &[("v#", 2), ("UUID", 36)], &[("id", 1024)]),
+    of("identity and its links", &[("i#", 2), ("Clerk id", 1024)], &[("u#", 2), ("UUID", 36)]),
+    of("user's link, claim", &[("y#", 2), ("UUID", 36)], &[("Clerk id", 1024)]),
     of("row of two ids", LIST, &[("time", 13), ("bounded id", 480), ("separator", 1), ("bounded id", 480)]),
     of("row of the ranking", &[("r#queries", 9)], &[("count", 10), ("hash", 32)]),
     of(
@@ -138,6 +141,22 @@ mod tests {
 
     /// Of each row of the table the keys at their extremes.
     fn extreme_keys(id: &str) -> Vec<(&'static str, Vec<Key>)> {
+        [extreme_keys_of_entities(id), extreme_keys_of_people(id)].concat()
+    }
+
+    fn extreme_keys_of_people(id: &str) -> Vec<(&'static str, Vec<Key>)> {
+        let (user, task) = (user(), TaskId(Uuid::max()));
+        let (clerk, schedule) = (ClerkUserId::parse(id).unwrap(), ScheduleId::parse(id).unwrap());
+        let identity = keys::entity(&EntityKey::Identity(clerk.clone()));
+        vec![
+            ("unpaused schedule", vec![keys::unpaused_schedule(user, &schedule)]),
+            ("schedule of a task", vec![keys::task_schedule(task, &schedule)]),
+            ("identity and its links", vec![identity, keys::identity_link(&clerk, user)]),
+            ("user's link, claim", vec![keys::user_link(user, &clerk), keys::identity_claim(user, &clerk)]),
+        ]
+    }
+
+    fn extreme_keys_of_entities(id: &str) -> Vec<(&'static str, Vec<Key>)> {
         let (user, task) = (user(), TaskId(Uuid::max()));
         let key = KeyId::parse(id).unwrap();
         let entities = [
@@ -146,7 +165,6 @@ mod tests {
             EntityKey::Schedule(ScheduleId::parse(id).unwrap()),
         ];
         let run = EntityKey::Run(WorkflowId::parse(id).unwrap(), RunId::parse(id).unwrap());
-        let clerk = ClerkUserId::parse(id).unwrap();
         let chain = ChainId::new(LAST.hour(), &"z".repeat(64));
         let record = keys::audit_record(&chain, u64::MAX, LAST);
         let rows = keys::rows(Index::Audit, StatusPartition::All, lane());
@@ -161,7 +179,6 @@ mod tests {
             ("live key", vec![keys::live_key(user, &key)]),
             ("query totals", vec![keys::query(&keys::query_hash(id))]),
             ("key look-up", [true, false].map(|revoked| keys::key_lookup(&hash(), &key, revoked)).into()),
-            ("login look-up", vec![keys::login_lookup(&clerk, user)]),
             (
                 "row of two ids",
                 [Index::Workflows, Index::Notifications]
@@ -180,7 +197,10 @@ mod tests {
             ("quarantine", vec![keys::quarantine(id.as_bytes(), 99)]),
             ("outbox entry", vec![keys::outbox(&event, &target)]),
             ("key use", vec![keys::key_used(&key)]),
-            ("limit, deactivation", vec![keys::limit(user), keys::deactivation(user)]),
+            (
+                "limit, deactivation",
+                vec![keys::limit(user), keys::deactivation(user), keys::requested_deletion(user)],
+            ),
             ("work unit", vec![keys::rebuild_unit(id, id)]),
             ("subtotals", vec![keys::subtotals_piece(id, id, u32::MAX)]),
             ("import", vec![keys::import(&"f".repeat(64))]),

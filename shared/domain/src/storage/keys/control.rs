@@ -55,7 +55,10 @@ pub fn parse_control(key: &Key) -> Option<Control> {
     match kind {
         GENERATION => [live_generation(), last_generation()].contains(key).then_some(Control::Generation),
         LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
-        DEACTIVATION => (*key == deactivation(UserId::parse(rest)?)).then_some(Control::Deactivation),
+        DEACTIVATION => {
+            let user = UserId::parse(rest)?;
+            [deactivation(user), requested_deletion(user)].contains(key).then_some(Control::Deactivation)
+        }
         OUTBOX => Some(Control::OutboxEntry),
         LIMIT => Some(Control::Limit),
         KEY => Some(Control::KeyUse),
@@ -74,6 +77,11 @@ pub fn limit(user: UserId) -> Key {
 /// The last deactivation of a user that an admin asked for.
 pub fn deactivation(user: UserId) -> Key {
     key((fixed!(DEACTIVATION), SHARP, user), fixed!("patch"))
+}
+
+/// The last deletion of an identity for which commands were requested for this user.
+pub fn requested_deletion(user: UserId) -> Key {
+    key((fixed!(DEACTIVATION), SHARP, user), fixed!("deletion"))
 }
 
 /// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.

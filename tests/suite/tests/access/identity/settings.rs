@@ -5,15 +5,38 @@ use super::{GOOD, INVALID, World, claiming, claims, is, signed_by, without};
 use serde_json::json;
 use torale_platform::identity::{Identity, IdentityMisconfigured, IdentitySettings};
 use torale_testkit::clerk::{self, FakeClerk, TestKey};
+use torale_testkit::logs::LogBuffer;
 use torale_testkit::stack::ADMIN_KEY;
 
 #[tokio::test]
-async fn session_needs_no_party_where_no_parties_are_configured() {
-    let world = World::with(|clerk| IdentitySettings { authorized_parties: None, ..clerk.settings() }).await;
-    let nobody = without(claims(), "azp").to_string();
+async fn session_needs_no_party_where_none_or_any_is_configured() {
+    for parties in [None, Some(vec!["*".to_owned()])] {
+        let settings =
+            |clerk: &FakeClerk| IdentitySettings { authorized_parties: parties.clone(), ..clerk.settings() };
+        let world = World::with(settings).await;
+        let nobody = without(claims(), "azp").to_string();
 
-    assert_eq!(world.admits(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
-    assert_eq!(world.admits(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
+        assert_eq!(world.admits(&TestKey::A.sign(&clerk::header("a").to_string(), &nobody)).await, is(GOOD));
+        assert_eq!(world.admits(&claiming("azp", json!("https://any.example"))).await, is(GOOD));
+    }
+}
+
+/// Anybody who runs another application of the same Clerk instance can make such tokens.
+#[tokio::test]
+async fn session_of_any_party_is_warned_of_at_the_start_and_one_of_a_list_is_not() {
+    let clerk = FakeClerk::start().await;
+    let party = |party: &str| Some(vec![party.to_owned()]);
+
+    for (parties, warnings) in [(None, 1), (party("*"), 1), (party(clerk::PARTY), 0)] {
+        let log = LogBuffer::new();
+        let settings = IdentitySettings { authorized_parties: parties, ..clerk.settings() };
+        let start = || Identity::new(&settings).map(drop);
+        tracing::subscriber::with_default(log.subscriber(), start).unwrap();
+
+        let lines = log.lines_with("setting", "CLERK_AUTHORIZED_PARTIES");
+        assert_eq!(lines.len(), warnings, "{lines:?}");
+        assert!(lines.iter().all(|line| line["level"] == "WARN"), "{lines:?}");
+    }
 }
 
 #[tokio::test]
@@ -59,6 +82,13 @@ async fn identity_settings_that_are_invalid_are_refused_at_the_start() {
         (
             IdentitySettings { authorized_parties: Some(vec![]), ..settings() },
             IdentityMisconfigured::NoParties,
+        ),
+        (
+            IdentitySettings {
+                authorized_parties: Some(vec!["*".to_owned(), clerk::PARTY.to_owned()]),
+                ..settings()
+            },
+            IdentityMisconfigured::AnyPartyAndOthers,
         ),
         (
             IdentitySettings { role_source: "Clerk".to_owned(), ..settings() },

@@ -164,7 +164,7 @@ async fn task_that_is_resumed_again_while_its_entry_waits_is_paused_later_than_t
 
     assert!(last.at > ahead);
 
-    scenario.receives(last.confirming_events(true, NOW)).await;
+    scenario.receives(last.confirming_events(&[], NOW)).await;
     let users = scenario.when(get::<Users>("")).await.json();
 
     assert_eq!(users["users"][0]["active_tasks_count"], 0);

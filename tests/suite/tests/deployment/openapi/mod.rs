@@ -5,14 +5,13 @@ mod judge;
 mod parameters;
 mod queues;
 
+use http::Method;
 use judge::Document;
-use lambda_http::Body;
-use lambda_http::http::{Method, Request};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use torale_platform::routes::ROUTES;
-use torale_testkit::request::ApiAnswer;
+use torale_testkit::request::{ApiAnswer, payload, read};
 
 fn events() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events")
@@ -29,8 +28,8 @@ fn api_document_that_is_committed_is_the_one_that_is_answered() {
 fn api_document_is_read_without_credentials_and_by_get_only() {
     let (method, path) = openapi::ROUTE;
     let answer = |method: Method| {
-        let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
-        ApiAnswer::of(openapi::answer(&openapi::text(), &request.body(Body::Empty).unwrap()))
+        let request = read(&payload(method.as_str(), path, ""));
+        ApiAnswer::of(openapi::answer(&openapi::text(), &request))
     };
 
     let document = answer(Method::GET);

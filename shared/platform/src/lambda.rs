@@ -1,0 +1,175 @@
+//! Runs functions on the Lambda runtime: those that answer HTTP requests, and jobs.
+
+use crate::error::{AdminError, HttpError};
+use crate::request::HttpRequest;
+use crate::respond;
+use futures::FutureExt;
+use http::{HeaderValue, Response};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::any::type_name;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+/// An answer as API Gateway takes it: payload format version 2.0.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResponsePayload {
+    status_code: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+impl From<Response<String>> for ResponsePayload {
+    fn from(response: Response<String>) -> Self {
+        let (parts, body) = response.into_parts();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self {
+            status_code: parts.status.as_u16(),
+            headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body,
+            is_base64_encoded: false,
+        }
+    }
+}
+
+/// Runs a function that answers HTTP requests. Whatever it is invoked with is answered in the contract's form, also if
+/// `answer` panics.
+///
+/// # Errors
+/// If the Lambda runtime fails.
+pub async fn run_http<F, A>(answer: F) -> Result<(), lambda_runtime::Error>
+where
+    F: Fn(HttpRequest) -> A,
+    A: Future<Output = Response<String>>,
+{
+    let answer = &answer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let request = HttpRequest::read(event.payload.get(), &event.context);
+        Ok::<_, Infallible>(ResponsePayload::from(answered(answer, request).await))
+    }))
+    .await
+}
+
+async fn answered<A>(answer: impl Fn(HttpRequest) -> A, request: HttpRequest) -> Response<String>
+where
+    A: Future<Output = Response<String>>,
+{
+    let request_id = request.request_id().to_owned();
+    // Boxed, as in `run_job`.
+    let answer = Box::pin(async { answer(request).await });
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_panic| {
+        respond::error(&HttpError::from(&AdminError::Internal("panic".to_owned())), &request_id)
+    })
+}
+
+/// Runs a function that is invoked with events of type `P`. If it fails, Lambda and Step Functions learn the name of the
+/// error's type and its text.
+///
+/// # Errors
+/// If the Lambda runtime fails.
+pub async fn run_job<F, P, R, T, E>(job: F) -> Result<(), lambda_runtime::Error>
+where
+    F: Fn(LambdaEvent<P>) -> R,
+    P: DeserializeOwned,
+    R: Future<Output = Result<T, E>>,
+    T: Serialize,
+    E: Error,
+{
+    let job = &job;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        let LambdaEvent { payload, context, .. } = event;
+        let payload = read_event(payload.get())?;
+        // Boxed: with the client's own futures inside, the compiler would run into its limit of depth.
+        let run = Box::pin(async { job(LambdaEvent::new(payload, context)).await });
+        outcome(AssertUnwindSafe(run).catch_unwind().await)
+    }))
+    .await
+}
+
+/// Reads the event that a job is invoked with. The error does not quote the event, which may be anybody's data.
+fn read_event<P: DeserializeOwned>(payload: &str) -> Result<P, Diagnostic> {
+    serde_json::from_str(payload).map_err(|error| Diagnostic {
+        error_type: "InvalidEvent".to_owned(),
+        error_message: format!("the event can't be read: line {}, column {}", error.line(), error.column()),
+    })
+}
+
+/// A run of a job: its result, or the panic that ended it.
+type Run<T, E> = Result<Result<T, E>, Box<dyn std::any::Any + Send>>;
+
+fn outcome<T, E: Error>(run: Run<T, E>) -> Result<T, Diagnostic> {
+    match run {
+        Ok(result) => result.map_err(|error| named(&error)),
+        // What a panic says may be anybody's data. The log has its place.
+        Err(_panic) => Err(Diagnostic {
+            error_type: "Panic".to_owned(),
+            error_message: "the function panicked; the log has the place".to_owned(),
+        }),
+    }
+}
+
+/// An error with the name of its type, without modules and parameters.
+fn named<E: Error>(error: &E) -> Diagnostic {
+    let path = type_name::<E>();
+    let without_parameters = path.split_once('<').map_or(path, |(path, _)| path);
+    let name = without_parameters.rsplit("::").next().unwrap_or(without_parameters);
+    Diagnostic { error_type: name.to_owned(), error_message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::seal::SealError;
+    use http::StatusCode;
+    use lambda_runtime::Context;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn failed_job_is_named_by_the_type_of_its_error() {
+        let failed = outcome::<(), _>(Ok(Err(SealError::Overtaken))).unwrap_err();
+        assert_eq!(failed.error_type, "SealError");
+        assert_eq!(failed.error_message, SealError::Overtaken.to_string());
+    }
+
+    #[test]
+    fn panicked_job_does_not_repeat_the_message_of_the_panic() {
+        let failed = outcome::<(), SealError>(Err(Box::new("ann@example.com"))).unwrap_err();
+        assert_eq!(failed.error_type, "Panic");
+        assert!(!failed.error_message.contains('@'));
+    }
+
+    #[test]
+    fn event_that_is_not_the_jobs_is_refused_without_being_quoted() {
+        let refused = read_event::<u64>("\"ann@example.com\"").unwrap_err();
+        assert_eq!(refused.error_type, "InvalidEvent");
+        assert_eq!(refused.error_message, "the event can't be read: line 1, column 17");
+        assert_eq!(read_event::<Value>("[7]").unwrap(), json!([7]));
+    }
+
+    #[test]
+    fn answer_is_a_payload_of_version_2() {
+        let response = respond::json(StatusCode::OK, "{}".to_owned(), "r", &[]);
+        let expected = json!({ "statusCode": 200, "body": "{}", "isBase64Encoded": false, "headers": {
+            "cache-control": "no-store", "content-type": "application/json", "x-content-type-options": "nosniff",
+            "x-request-id": "r" } });
+        assert_eq!(serde_json::to_value(ResponsePayload::from(response)).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn panic_of_a_handler_is_answered_in_the_contracts_form() {
+        let request = HttpRequest::read(r#"{"requestContext":{"requestId":"r7"}}"#, &Context::default());
+        let answer = answered(|_request| async { panic!("ann@example.com") }, request).await;
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["x-request-id"].to_str().unwrap()),
+            (500, "r7")
+        );
+        assert_eq!(*answer.body(), json!({ "detail": "Internal server error" }).to_string());
+    }
+}

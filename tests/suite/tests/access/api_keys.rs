@@ -1,0 +1,168 @@
+//! Whose an API key is (`docs/contract/events.md`, "API keys"): it follows from all events of all keys with its hash, in
+//! whatever order they came.
+
+use deactivate_user::DeactivateUser;
+use stats::Stats;
+use torale_domain::deactivation::commands::Command;
+use torale_domain::values::digest;
+use torale_domain::values::time::DAY;
+use torale_testkit::events::{EventBuilder, IntoMessages, api_key, user};
+use torale_testkit::generator::Generator;
+use torale_testkit::logs::LogBuffer;
+use torale_testkit::rebuild;
+use torale_testkit::request::{get, patch};
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::stack::NOW;
+use torale_tests::model;
+use tracing::instrument::WithSubscriber;
+
+const ANN: &str = "11111111-0000-4000-8000-00000000000a";
+const BOB: &str = "11111111-0000-4000-8000-00000000000b";
+const TEXT: &str = "sk_one_0123456789abcdefghij";
+const OTHER: &str = "sk_two_0123456789abcdefghij";
+
+/// Two administrators, and what else happened, each event a second after the one before.
+fn events(more: Vec<EventBuilder>) -> Vec<String> {
+    let admins = [ANN, BOB].map(|id| user(id).created().with("role", "admin"));
+    let all = admins.into_iter().chain(more).enumerate();
+    let at = |second: usize| NOW.plus(-DAY + 1_000 * i64::try_from(second).unwrap());
+    all.flat_map(|(second, event)| event.at(at(second)).into_messages()).collect()
+}
+
+async fn status(scenario: &Scenario, text: &str) -> u16 {
+    get::<Stats>("").by(text).send(&scenario.app()).await.status
+}
+
+/// What requests with a key are answered, after these events and after the same in reverse.
+async fn statuses(more: Vec<EventBuilder>, text: &str) -> u16 {
+    let mut messages = events(more);
+    let forth = status(&given(messages.clone()).start().await, text).await;
+    messages.reverse();
+    let back = status(&given(messages).start().await, text).await;
+    assert_eq!(forth, back, "the order of delivery must not matter");
+    forth
+}
+
+#[tokio::test]
+async fn revoked_api_key_does_not_come_alive_under_another_id() {
+    let before = vec![api_key("a").created(ANN, TEXT), api_key("b").created(ANN, TEXT)];
+    assert_eq!(statuses(before, TEXT).await, 200);
+
+    for id in ["a", "b", "z"] {
+        let key = api_key("b");
+        let events = vec![key.created(ANN, TEXT), key.revoked(ANN), api_key(id).created(ANN, TEXT)];
+        assert_eq!(statuses(events, TEXT).await, 401, "{id}");
+    }
+    let again =
+        vec![api_key("b").created(ANN, TEXT), api_key("b").created(ANN, OTHER), api_key("b").revoked(ANN)];
+    assert_eq!(statuses(again.clone(), TEXT).await, 401, "the text that it had before");
+    assert_eq!(statuses(again, OTHER).await, 401);
+}
+
+#[tokio::test]
+async fn api_key_of_two_users_admits_neither() {
+    let two_keys = vec![api_key("a").created(ANN, TEXT), api_key("b").created(BOB, TEXT)];
+    assert_eq!(statuses(two_keys, TEXT).await, 401);
+
+    let one_key = vec![api_key("a").created(ANN, TEXT), api_key("a").created(BOB, OTHER)];
+    assert_eq!(statuses(one_key.clone(), TEXT).await, 401, "all users of a key go with all its hashes");
+    assert_eq!(statuses(one_key, OTHER).await, 401);
+
+    let renewed = vec![api_key("a").created(ANN, TEXT), api_key("a").created(ANN, OTHER)];
+    assert_eq!(statuses(renewed.clone(), TEXT).await, 200);
+    assert_eq!(statuses(renewed, OTHER).await, 200);
+}
+
+#[tokio::test]
+async fn api_key_of_two_users_is_warned_of_and_recorded_under_its_id() {
+    let scenario =
+        given(events(vec![api_key("a").created(ANN, TEXT), api_key("b").created(BOB, TEXT)])).start().await;
+    let log = LogBuffer::new();
+
+    let request = get::<Stats>("").by(TEXT);
+    let app = scenario.app();
+    let answer = request.send(&app).with_subscriber(log.subscriber()).await;
+
+    assert_eq!(answer.status, 401);
+    let line = log.line("level", "WARN");
+    assert_eq!(line["key"], "a");
+    assert!(!log.text().contains(TEXT));
+    let records = scenario.records().await;
+    let [link] = &records[..] else { panic!("{records:?}") };
+    let (entry, key) = (&link.record.entry, link.record.entry.principal.key_id.as_ref());
+    assert_eq!((entry.status, entry.principal.user_id, key.map(|key| key.as_str())), (401, None, Some("a")));
+}
+
+/// The ids of the keys that are revoked with a user.
+async fn revoked_with(user: &str) -> Vec<String> {
+    let scenario = given(events(vec![
+        api_key("both").created(ANN, TEXT),
+        api_key("both").created(BOB, TEXT),
+        api_key("anns").created(ANN, OTHER),
+    ]))
+    .start()
+    .await;
+    assert_eq!(scenario.when(patch::<DeactivateUser>(user)).await.status, 200);
+    let commands = scenario.commands.taken();
+    let commands = commands.iter().map(|body| Command::receive(body).unwrap().command);
+    let revoked = commands.filter(|command| command.kind() == "api_key.revoke");
+    let mut ids: Vec<String> = revoked.map(|command| command.target().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn api_key_of_two_users_is_revoked_with_either() {
+    assert_eq!(revoked_with(ANN).await, ["anns", "both"]);
+    assert_eq!(revoked_with(BOB).await, ["both"]);
+}
+
+/// Few keys, texts and users, so that they collide.
+fn colliding_events(generator: &mut Generator) -> Vec<EventBuilder> {
+    let count = 2 + generator.below(8);
+    let mut pick = |of: [&'static str; 3]| of[usize::try_from(generator.below(3)).unwrap()];
+    (0..count)
+        .map(|_| {
+            let key = api_key(pick(["a", "b", "c"]));
+            let user = pick([ANN, BOB, ANN]);
+            match pick(["created", "created", "revoked"]) {
+                "created" => key.created(user, pick([TEXT, OTHER, "sk_three_0123456789abcdefghij"])),
+                _ => key.revoked(user),
+            }
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_keys_are_good_as_the_model_says_in_any_order_and_after_a_rebuild() {
+    for seed in 0..40 {
+        let mut messages = events(colliding_events(&mut Generator::new(seed)));
+        let expected = model::model(&messages);
+        let mut items = Vec::new();
+        for _ in 0..2 {
+            let scenario = given(messages.clone()).start().await;
+            for text in [TEXT, OTHER, "sk_three_0123456789abcdefghij"] {
+                let hash = digest::sha256_hex(&[text.as_bytes()]);
+                assert_eq!(status(&scenario, text).await, expected.key_status(&hash), "seed {seed}: {text}");
+            }
+            items.push(scenario.projections().await);
+            messages.reverse();
+        }
+        assert_eq!(items[0], items[1], "seed {seed}");
+        let all: Vec<String> = torale_testkit::events::admin().into_iter().chain(messages).collect();
+        assert_eq!(rebuild::items(&all, Some(NOW)), items[0], "seed {seed}");
+    }
+}
+
+/// What one event adds must fit into one transaction, so a key can't have more and more claims.
+#[tokio::test]
+async fn api_key_with_too_many_hashes_is_refused_for_ever() {
+    let texts: Vec<String> = (0..17).map(|number| format!("sk_{number:030}")).collect();
+    let claims =
+        |count: usize| texts[..count].iter().map(|text| api_key("a").created(ANN, text)).collect::<Vec<_>>();
+
+    assert_eq!(statuses(claims(16), &texts[0]).await, 200);
+    assert_eq!(statuses(claims(17), &texts[0]).await, 401);
+    let scenario = given(events([claims(17), vec![api_key("a").revoked(ANN)]].concat())).start().await;
+    assert_eq!(status(&scenario, &texts[3]).await, 401);
+}
