@@ -53,7 +53,7 @@ def public_key(account: Account) -> Path:
 
 def sealed(account: Account, tools: Tools) -> None:
     """The schedule has sealed: requests are listed, KMS's public key verifies them, a changed record is found."""
-    for action, least in {"users.reactivate": 2, "users.deactivate": 4, "users.deactivate_many": 2}.items():
+    for action, least in {"users.reactivate": 3, "users.deactivate": 5, "users.deactivate_many": 2}.items():
 
         def listed(path: str = f"/admin/audit?action={action}", least: int = least) -> bool:
             return bool(story.answer(account, path)["total"] >= least)
@@ -173,6 +173,7 @@ def alarms(account: Account, mail: AlarmMail) -> None:
         "CommandsDeadLettersAlarm",
         "AuditBrokenAlarm",
         "UnreadableOrdersAlarm",
+        "MissingSchedulesAlarm",
         "ApiFaultsAlarm",
     }
     raised = {name for name, state in states().items() if state == "ALARM"}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import emulator
+import identities
 import machinery
 import operator_user
 import platform_side
@@ -44,11 +45,13 @@ def nothing(findings: list[str]) -> None:
 def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dict[str, object]:
     """Everything that administrators and the platform do; gives the lists that a rebuild must not change."""
     commands = platform_side.Commands(account)
-    progress.step("events in, every GET, a webhook")
+    progress.step("events in, every GET")
     story.events_in(account)
     lists = story.every_get(account)
-    story.webhook(account)
-    progress.step("deactivations: by the endpoint, by the relay, of a task that comes late")
+    progress.step("a user of Clerk, by webhooks and by the platform")
+    identities.webhook(account)
+    identities.joined(account, clerk)
+    progress.step("deactivations: by the endpoint, by the relay, of a task that comes late, by Clerk")
     story.deactivation(account, clerk, commands)
     story.reactivation(account)
     story.several(account, commands, "DeactivateUsersRole")
@@ -56,6 +59,7 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     machinery.age(account)
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
+    identities.deleted(account, clerk, commands)
     return {path: story.answer(account, path) for path in lists}
 
 

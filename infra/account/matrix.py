@@ -44,7 +44,7 @@ PARTITIONS = {
         "import#d",
         "x",
     ],
-    "projections": ["u#1", "l#user", "o#1", "c#users#0", "r#users##0", "h#1"],
+    "projections": ["u#1", "i#user", "y#1", "z#1", "v#1", "o#1", "c#users#0", "r#users##0", "h#1"],
     "AuditTable": ["r#2026010100#0", "seals"],
     "AuditIndexTable": ["f/c#0"],
     "EventsTable": ["2026010100#0"],
@@ -158,7 +158,10 @@ def _control(**actions: list[str]) -> list[Use]:
     return [Use(f"dynamodb:{action}", "ControlTable", key) for action, keys in actions.items() for key in keys]
 
 
-PROJECTED = [Use(f"dynamodb:{action}", "projections", "u#1") for action in ("PutItem", "UpdateItem", "DeleteItem")]
+PROJECTED = [
+    Use(f"dynamodb:{action}", "projections", "u#1")
+    for action in ("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+]
 LOGGED = [
     Use("dynamodb:PutItem", "EventsTable", "2026010100#0"),
     Use("dynamodb:PutItem", "AuditTable", "r#2026010100#0"),
@@ -168,10 +171,17 @@ DEACTIVATION = _control(ConditionCheckItem=["generation"], PutItem=["outbox", "d
 TRANSACTIONS = {
     "DeactivateUser": [DEACTIVATION, _control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])],
     "DeactivateUsers": [DEACTIVATION],
-    "ReactivateUser": [_control(ConditionCheckItem=["generation"]) + PROJECTED + LOGGED],
-    "Consumer": [PROJECTED],
+    "ReactivateUser": [
+        _control(ConditionCheckItem=["generation"]) + PROJECTED + LOGGED,
+        _control(ConditionCheckItem=["generation"], PutItem=["outbox"]) + PROJECTED + LOGGED,
+    ],
+    "Consumer": [
+        PROJECTED,
+        _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED,
+    ],
     "OutboxRelay": [_control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])],
     "Replay": [
+        PROJECTED,
         _control(PutItem=["rebuild#g2", "rebuild#g2"]),
         _control(PutItem=["rebuild#g2"], ConditionCheckItem=["rebuild#g2"]),
         _control(PutItem=["generation"], ConditionCheckItem=["rebuild#g2"]),

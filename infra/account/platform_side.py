@@ -33,12 +33,14 @@ def identity(number: int) -> str:
 
 ADMIN, USER, OTHER_USER, NOBODY = (identity(number) for number in (0xA, 0xB, 0xC, 0xF))
 WEBHOOK_CLERK_ID, WEBHOOK_USER = "user_webhook", "webhook@example.com"
+# The id under which that identity stands in for a user, and the user of the platform that it turns out to belong to.
+STAND_IN, JOINED_USER = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"clerk:{WEBHOOK_CLERK_ID}")), identity(0xD)
 ADMIN_KEY, USER_KEY = "sk_admin_0123456789_0123456789", "sk_user_0123456789_0123456789"
 TASKS, PAUSED_TASK, LATE_TASK = [identity(0x1000 + n) for n in range(MANY_TASKS)], identity(0x101), identity(0x102)
-TASK = TASKS[0]
+TASK, JOINED_TASK = TASKS[0], identity(0x103)
 QUERY, OTHER_QUERY = "iPhone release date", "Rust 2.0"
 RUNNING, SUCCEEDED, FAILED = (identity(number) for number in (0x201, 0x202, 0x203))
-WORKFLOW, SCHEDULE = "task-workflow", f"task-{TASK}"
+WORKFLOW, SCHEDULE, JOINED_SCHEDULE = "task-workflow", f"task-{TASK}", f"schedule-{JOINED_TASK}"
 
 
 def _instant(ago: timedelta) -> str:
@@ -100,6 +102,16 @@ def history() -> list[str]:
     ]
 
 
+def joined() -> list[str]:
+    """Clerk's user as the platform creates it, under an id of its own, with a task and its schedule."""
+    run: dict[str, Any] = {"task_id": JOINED_TASK, "user_id": JOINED_USER}
+    return [
+        event("user.created", user_id=JOINED_USER, clerk_user_id=WEBHOOK_CLERK_ID, email="joined@example.com"),
+        event("task.created", search_query=OTHER_QUERY, **run),
+        event("temporal.schedule.created", schedule_id=JOINED_SCHEDULE, cron="0 9 * * *", **run),
+    ]
+
+
 def send(account: Account, messages: list[str]) -> None:
     """Puts messages on the queue of events."""
     sqs, url = account.client("sqs"), account.outputs["EventsQueueUrl"]
@@ -123,10 +135,13 @@ def create_queue(account: Account) -> None:
 
 
 class Commands:
-    """What the platform's own workers receive: commands by kind, each with its target, however often they arrive."""
+    """What the platform's own workers receive: commands by kind, each with its target, however often they arrive; and
+    the schedules that each task's pause names.
+    """
 
     def __init__(self, account: Account) -> None:
         self.account, self.received = account, set[tuple[str, str]]()
+        self.schedules: dict[str, list[str]] = {}
 
     def receive(self) -> set[tuple[str, str]]:
         """All commands so far, as pairs of a kind and the id of a task, key or user."""
@@ -138,6 +153,8 @@ class Commands:
                 kind = command["type"].removeprefix("ai.torale.command.")
                 target = {"task.pause": "task_id", "api_key.revoke": "key_id"}.get(kind, "user_id")
                 self.received.add((kind, command["data"][target]))
+                if kind == "task.pause":
+                    self.schedules[command["data"][target]] = command["data"]["schedule_ids"]
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return self.received
 
@@ -175,6 +192,12 @@ def session_created() -> dict[str, Any]:
     now = int(time.time() * 1000)
     data = {"id": "sess_1", "object": "session", "user_id": WEBHOOK_CLERK_ID, "created_at": now, "status": "active"}
     return {"type": "session.created", "object": "event", "timestamp": now, "data": data}
+
+
+def user_deleted() -> dict[str, Any]:
+    """Clerk's webhook about the deletion of that user."""
+    data = {"id": WEBHOOK_CLERK_ID, "object": "user", "deleted": True}
+    return {"type": "user.deleted", "object": "event", "timestamp": int(time.time() * 1000), "data": data}
 
 
 class Clerk:

@@ -25,6 +25,7 @@ PARAMETERS = {
     "Architecture": "x86_64",
     "ClerkWebhookSecret": "whsec_c21va2Utc21va2Utc21va2Utc21va2U=",
     "ClerkSecretKey": "sk_test_account",
+    "ClerkAuthorizedParties": "https://admin.example.com",
     "CommandsHandled": "user.ban,api_key.revoke",
     "CommandsForwardQueue": FORWARDED_TO,
 }

@@ -16,6 +16,8 @@ from platform_side import (
     MANY_TASKS,
     NOBODY,
     OTHER_USER,
+    SCHEDULE,
+    TASK,
     TASKS,
     USER,
     USER_KEY,
@@ -118,35 +120,10 @@ def every_get(account: Account) -> dict[str, Any]:
         ("TimeoutError", platform.FAILED, "user@example.com"),
     )
     equal("the running execution", found["/admin/executions?status=running"]["executions"][0]["id"], platform.RUNNING)
-    equal("the schedule", found["/admin/temporal/schedules"]["schedules"][0]["schedule_id"], platform.SCHEDULE)
+    equal("the schedule", found["/admin/temporal/schedules"]["schedules"][0]["schedule_id"], SCHEDULE)
     equal("the workflow", found["/admin/temporal/workflows"]["workflows"][0]["status"], "COMPLETED")
     equal("users", {user["id"] for user in found["/admin/users"]["users"]}, {ADMIN, USER, OTHER_USER})
     return found
-
-
-def webhook(account: Account) -> None:
-    """A user of Clerk appears, a forged webhook changes nothing."""
-    forged, headers = platform.webhook(
-        platform.user_created(), secret="whsec_" + "bm90LXRoZS1zZWNyZXQtbm90LXRoZS1zZWNyZXQ="
-    )
-    equal("a forged webhook", account.request("POST", "/webhooks/clerk", body=forged, headers=headers)[0], BAD)
-    body, headers = platform.webhook(platform.user_created())
-    equal(
-        "a webhook",
-        account.request("POST", "/webhooks/clerk", body=body, headers=headers),
-        (SUCCESS, {"detail": "Accepted"}),
-    )
-
-    def found() -> Any:
-        return next(
-            (user for user in answer(account, "/admin/users")["users"] if user["email"] == platform.WEBHOOK_USER), None
-        )
-
-    user = until("Clerk's user is listed", found)
-    equal("the login of a new user", user["last_login"], None)
-    body, headers = platform.webhook(platform.session_created())
-    equal("a login", account.request("POST", "/webhooks/clerk", body=body, headers=headers)[0], SUCCESS)
-    until("the login is listed", lambda: found()["last_login"])
 
 
 @contextlib.contextmanager
@@ -182,8 +159,9 @@ def _carried_out(account: Account, commands: Commands) -> None:
     pauses = {("task.pause", task) for task in TASKS}
     until("all pauses are forwarded", lambda: commands.receive() == pauses)
     commands.received.clear()
+    equal("the task's schedules", commands.schedules[TASK], [SCHEDULE])
     equal("the user's state", _state(account, USER), "deactivated")
-    until("the outbox is empty", lambda: _outbox(account) == 0)
+    until("the outbox is empty", lambda: outbox(account) == 0)
 
 
 def reactivation(account: Account) -> None:
@@ -210,7 +188,8 @@ def several(account: Account, commands: Commands, without: str) -> None:
         _carried_out(account, commands)
 
 
-def _outbox(account: Account) -> int:
+def outbox(account: Account) -> int:
+    """The number of entries of the outbox."""
     asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "outbox"}}}
     return int(account.client("dynamodb").query(TableName="torale-control", ConsistentRead=True, **asked)["Count"])
 
