@@ -20,7 +20,9 @@ PER_MINUTE = 40
 # An answer that every method accepts: all keys of all answers.
 CHANGES = types.Deactivated.__required_keys__ | types.DeactivationResults.__required_keys__
 LISTS = [each for each in vars(_endpoints).values() if isinstance(each, _endpoints.Listing)]
-KEYS = {key for listing in LISTS for key in listing.keys} | CHANGES | _endpoints.STATS.keys | _endpoints.OPENAPI.keys
+DETAILS = (types.ExecutionDetail, types.TaskDetail, types.UserDetail, types.Series)
+CALLS = _endpoints.STATS.keys.union(_endpoints.OPENAPI.keys, *(detail.__required_keys__ for detail in DETAILS))
+KEYS = {key for listing in LISTS for key in listing.keys} | CHANGES | CALLS
 ANYTHING: dict[str, Any] = {**{key: [] for key in KEYS}, "total": 0, "message": "done"}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from uuid import UUID
 
 import pytest
 
 from scenario import ADA, ADMIN, BOB, CARL, IPHONE, ODD, PS5, RUNS, TASKS, ago, written
-from torale import Admin, types
+from torale import Admin, NotFoundError, types
 
 EPOCH_OF_ADMIN = "2024-01-01T00:00:00Z"
 
@@ -48,6 +49,31 @@ def test_stats(admin: Admin) -> None:
             {"query": ODD, "count": 1},
         ],
     }
+
+
+METRICS: dict[types.Metric, int] = {
+    "executions": 5,
+    "errors": 2,
+    "notifications": 1,
+    "new_users": 0,
+    "last_logins": 0,
+    "workflows": 3,
+}
+BUCKETS: tuple[types.Bucket, ...] = ("minute", "hour", "day")
+
+
+def test_series(admin: Admin) -> None:
+    for metric, total in METRICS.items():
+        for bucket in BUCKETS:
+            answer = admin.get_series(metric=metric, bucket=bucket)
+            assert (answer["metric"], answer["bucket"]) == (metric, bucket)
+            assert sum(point["count"] for point in answer["points"]) == total
+            assert fits(answer, types.Series)
+    by_hour = admin.get_series(metric="executions", bucket="hour", hours=24)["points"]
+    assert len(by_hour) in (24, 25)
+    assert sum(point["failed"] for point in by_hour) == 2
+    assert max(point["avg_duration_ms"] for point in by_hour) == 30_000
+    assert sum(point["count"] for point in admin.get_series(metric="new_users", bucket="day", hours=168)["points"]) == 1
 
 
 def test_queries(admin: Admin) -> None:
@@ -106,6 +132,63 @@ def test_executions(admin: Admin) -> None:
     walked = [run["id"] for run in admin.iter_executions(hours=96, page_size=2)]
     assert walked == [RUNS[4], RUNS[0], RUNS[1], RUNS[2], RUNS[3], RUNS[5]]
     assert [run["id"] for run in admin.iter_executions(status="success", page_size=1)] == [RUNS[0], RUNS[3]]
+
+
+def test_executions_of_a_task(admin: Admin) -> None:
+    answer = admin.get_executions(task_id=UUID(TASKS[0]))
+    assert ([run["id"] for run in answer["executions"]], answer["total"]) == ([RUNS[0], RUNS[1], RUNS[3]], 3)
+    succeeded = admin.iter_executions(task_id=TASKS[0], status="success", hours=96, page_size=1)
+    assert [run["id"] for run in succeeded] == [RUNS[0], RUNS[3], RUNS[5]]
+    assert admin.get_executions(task_id=ADA) == {"executions": [], "total": 0, "page": 1, "limit": 50}
+
+
+def test_execution(admin: Admin) -> None:
+    answer = admin.get_execution(RUNS[1])
+    assert fits(answer, types.ExecutionDetail)
+    row = admin.get_executions(status="failed", hours=1)["executions"][0]
+    assert {name: answer[name] for name in types.Execution.__required_keys__} == row  # type: ignore[literal-required]
+    assert (answer["user_id"], answer["error_type"], answer["retry_count"]) == (ADA, "RateLimitError", 2)
+    assert [entry["type"] for entry in answer["history"]] == ["ai.torale.execution.failed"]
+    with pytest.raises(NotFoundError, match="Execution not found"):
+        admin.get_execution(UUID(ADA))
+
+
+def test_task(admin: Admin) -> None:
+    answer = admin.get_task(TASKS[0])
+    assert fits(answer, types.TaskDetail)
+    assert (answer["user_email"], answer["state"], answer["name"]) == ("ada@example.com", "active", None)
+    assert (answer["total_executions"], answer["success_rate"], answer["avg_duration_ms"]) == (4, 0.75, 3_500)
+    assert answer["last_execution"] == {
+        "id": RUNS[0],
+        "status": "success",
+        "started_at": written(ago(minutes=30)),
+    }
+    assert [schedule["schedule_id"] for schedule in answer["schedules"]] == [f"task-{TASKS[0]}"]
+    assert answer["next_run_time"] == answer["schedules"][0]["next_run_time"]
+    paused = admin.get_task(TASKS[1])
+    assert (paused["next_run_time"], paused["last_execution"]) == (None, None)
+    assert [schedule["is_paused"] for schedule in paused["schedules"]] == [True]
+    with pytest.raises(NotFoundError, match="Task not found"):
+        admin.get_task(RUNS[0])
+
+
+def test_user(admin: Admin) -> None:
+    answer = admin.get_user(ADMIN)
+    assert fits(answer, types.UserDetail)
+    assert (answer["role"], answer["deactivation"]) == ("admin", None)
+    (key,) = answer["api_keys"]
+    assert (key["revoked"], key["last_used_at"] is None) == (False, False)
+    carl = admin.get_user(CARL)
+    assert carl["deactivation"] == {
+        "at": written(ago(days=4)),
+        "by": None,
+        "tasks_paused": None,
+        "commands_pending": 0,
+    }
+    fields = {field for entry in carl["history"] for field in entry["fields"]}
+    assert fields == {"clerk_user_id", "created_at", "email", "last_login", "state"}
+    with pytest.raises(NotFoundError, match="User not found"):
+        admin.get_user(TASKS[0])
 
 
 def test_errors(admin: Admin) -> None:

@@ -14,11 +14,11 @@ from uuid import uuid4
 import pytest
 
 from conftest import KEY
-from scenario import ADA, ADMIN, BOB, ODD, ago, task, user
+from scenario import ADA, ADMIN, BOB, CARL, ODD, RUNS, TASKS, ago, task, user
 from stack import Stack, free_ports
 from test_changes import eventually
 from torale import Admin, ToraleClient, __version__
-from torale.cli import run, tables
+from torale.cli import charts, run, tables
 from torale.cli.output import write
 
 
@@ -66,12 +66,19 @@ def plain(stack: Stack) -> Iterator[Admin]:
     ("command", "ask"),
     [
         ("stats", lambda admin: admin.get_stats()),
+        (
+            "series errors --bucket day --hours 48",
+            lambda admin: admin.get_series(metric="errors", bucket="day", hours=48),
+        ),
         ("errors --hours 6 --page 2 --limit 1", lambda admin: admin.get_errors(hours=6, page=2, limit=1)),
+        (f"execution {RUNS[1]}", lambda admin: admin.get_execution(RUNS[1])),
+        (f"task {TASKS[0]}", lambda admin: admin.get_task(TASKS[0])),
+        (f"user {CARL}", lambda admin: admin.get_user(CARL)),
         ("users --active-only --page 1 --limit 2", lambda admin: admin.get_users(active_only=True, page=1, limit=2)),
         ("users", lambda admin: admin.get_users()),
         (
-            "executions --status failed --hours 1 --page 1 --limit 9",
-            lambda admin: admin.get_executions(status="failed", hours=1, page=1, limit=9),
+            f"executions --status failed --task {TASKS[0]} --hours 1 --page 1 --limit 9",
+            lambda admin: admin.get_executions(status="failed", task_id=TASKS[0], hours=1, page=1, limit=9),
         ),
         ("queries --page 2 --limit 2", lambda admin: admin.get_queries(page=2, limit=2)),
         ("workflows --page 2 --limit 1", lambda admin: admin.get_temporal_workflows(page=2, limit=1)),
@@ -117,6 +124,39 @@ def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
     assert line(cli("workflows"), "RUNNING")[1:] == ["RUNNING", "-", "monitoring_workflow", "task-3"]
     schedules = cli("schedules", "--include-paused")
     assert line(schedules, "paused")[:4] == ["0 9 * * *", "paused", "0", "ada@example.com"]
+
+
+def test_details_show_facts_and_who_says_so(cli: Cli) -> None:
+    execution = cli("execution", RUNS[1])
+    assert line(execution, r"too\nmany") == ["message", r"too\nmany"]
+    assert line(execution, "execution.failed", "error_type")[1] == "execution.failed"
+    task = cli("task", TASKS[0])
+    assert line(task, "75%") == ["success", "75%"]
+    assert line(task, "last execution")[1].startswith(f"{RUNS[0]}, success, ")
+    assert line(task, "task.created")[1] == "task.created"
+    user = cli("user", CARL)
+    assert any(each.split() == ["state", "deactivated"] for each in user.out.splitlines())
+    assert line(user, "commands pending") == ["commands pending", "0"]
+    assert line(user, "user.deactivated")[2] == "state"
+    missing = cli("task", TASKS[0].replace("0", "9"))
+    assert (missing.code, missing.err) == (1, "error: Task not found (HTTP 404)\n")
+
+
+def test_series_is_a_bar_chart_whose_failed_part_is_counted(cli: Cli) -> None:
+    series = cli("series", "--bucket", "day", "--hours", "24")
+    first, *_ = (each for each in series.out.splitlines() if "█" in each)
+    assert re.match(r"\d{4}-\d\d-\d\d +\d +\d +[\d.]+ (s|ms) +█", first), first
+    assert line(series, " in all") == ["5 in all"]
+    minutes = cli("series", "workflows", "--bucket", "minute")
+    assert sum("▏" in each or "█" in each for each in minutes.out.splitlines()) == 3
+    assert cli("series", "executions", "--bucket", "minute", "--hours", "25").err.startswith("error: hours: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, ""), (1, "▏"), (500, "█" * 20), (512, "█" * 20 + "▌"), (1000, "█" * 40)]
+)
+def test_bar_has_the_length_of_its_share(number: int, shown: str) -> None:
+    assert charts.bar(number, 1000) == shown
 
 
 def test_control_characters_of_users_do_not_reach_the_terminal(cli: Cli) -> None:

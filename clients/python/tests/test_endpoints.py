@@ -17,6 +17,8 @@ ROUTES = ROOT / "shared" / "platform" / "src" / "routes.rs"
 ID = "a0000000-0000-4000-8000-000000000001"
 # A value for every argument of every method.
 ARGUMENTS: dict[str, Any] = {
+    "metric": "executions",
+    "bucket": "hour",
     "status": "failed",
     "hours": 1,
     "page": 1,
@@ -27,6 +29,8 @@ ARGUMENTS: dict[str, Any] = {
     "principal": ID,
     "action": "users.list",
     "user_id": ID,
+    "task_id": ID,
+    "execution_id": ID,
     "user_ids": [ID],
 }
 METHODS = sorted(name for name in vars(Admin) if not name.startswith("_"))

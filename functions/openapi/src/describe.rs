@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use torale_domain::access::credentials::AccessRefusal;
 use torale_domain::requests::changes::{ChangeRequest, InvalidChangeRequest};
-use torale_domain::requests::parameters::{Parameter, QueryParameters};
+use torale_domain::requests::parameters::{Parameter, ParameterPlace, QueryParameters};
 use torale_platform::error::{AdminError, HttpError};
 use torale_platform::serve::{Change, Endpoint, Handler};
 
@@ -64,12 +64,24 @@ impl Describer {
     where
         H::Answer: JsonSchema,
     {
+        self.read_with_id::<H>(summary, None, example);
+    }
+
+    /// Adds an endpoint that reads, with the error that it may answer for the id of its path.
+    pub(crate) fn read_with_id<H: Handler>(
+        &mut self,
+        summary: &str,
+        not_found: Option<AdminError>,
+        example: Value,
+    ) where
+        H::Answer: JsonSchema,
+    {
         let parameters = H::Parameters::parameters();
         let malformed: Vec<String> =
             parameters.iter().map(|parameter| format!("{}=", parameter.name)).collect();
-        let mut errors = Vec::new();
+        let mut errors = Vec::from_iter(not_found);
         errors.extend(H::Parameters::parse(&malformed.join("&")).err().map(AdminError::Invalid));
-        let parameters: Vec<Value> = parameters.iter().map(query_parameter).collect();
+        let parameters: Vec<Value> = parameters.iter().map(parameter).collect();
         let own = json!({ "parameters": parameters });
         self.authenticated::<H::Answer>(&H::ENDPOINT, summary, own, &errors, example);
     }
@@ -154,8 +166,13 @@ pub(crate) fn request_body(about: &str, schema: Value) -> Value {
     json!({ "description": about, "required": true, "content": { "application/json": { "schema": schema } } })
 }
 
-fn query_parameter(Parameter { name, about, kind }: &Parameter) -> Value {
-    json!({ "name": name, "in": "query", "description": about, "schema": kind.schema() })
+fn parameter(Parameter { name, about, kind, place }: &Parameter) -> Value {
+    let own = match place {
+        ParameterPlace::Query => json!({ "in": "query" }),
+        ParameterPlace::RequiredQuery => json!({ "in": "query", "required": true }),
+        ParameterPlace::Path => json!({ "in": "path", "required": true }),
+    };
+    merged(json!({ "name": name, "description": about, "schema": kind.schema() }), own)
 }
 
 /// The errors that every authenticated endpoint may answer.

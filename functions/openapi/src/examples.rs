@@ -18,6 +18,16 @@ pub(crate) fn stats() -> Value {
     })
 }
 
+pub(crate) fn series() -> Value {
+    json!({
+        "metric": "executions", "bucket": "day",
+        "points": [
+            { "start": "2024-01-14T09:00:00Z", "count": 12, "failed": 1, "avg_duration_ms": 4200 },
+            { "start": "2024-01-15T00:00:00Z", "count": 0, "failed": 0, "avg_duration_ms": 0 },
+        ],
+    })
+}
+
 pub(crate) fn queries() -> Value {
     json!({
         "queries": [{ "search_query": QUERY, "total_tasks": 234, "active_tasks": 189, "total_executions": 1456,
@@ -32,6 +42,18 @@ pub(crate) fn executions() -> Value {
             "condition_met": true, "duration_ms": 4100, "started_at": "2024-01-15T09:00:00Z",
             "completed_at": "2024-01-15T09:00:04.100Z" }],
         "total": 15623, "page": 1, "limit": 50,
+    })
+}
+
+pub(crate) fn execution() -> Value {
+    json!({
+        "id": EXECUTION, "task_id": TASK, "user_email": EMAIL, "search_query": QUERY, "status": "failed",
+        "condition_met": null, "duration_ms": 4120, "started_at": "2024-01-15T10:23:11Z",
+        "completed_at": "2024-01-15T10:23:15.120Z", "user_id": USER, "error_type": "RateLimitError",
+        "error_message": "Rate limit exceeded for Google Search API", "retry_count": 2, "will_retry": true,
+        "history": [{ "type": "ai.torale.execution.failed", "id": "01JCQ6W3Y8M2", "source": "/torale/worker",
+            "time": "2024-01-15T10:23:15.120Z", "fields": ["completed_at", "duration_ms", "error_message", "error_type",
+                "retry_count", "started_at", "status", "task_id", "user_id", "will_retry"] }],
     })
 }
 
@@ -50,6 +72,39 @@ pub(crate) fn users() -> Value {
             "active_tasks_count": 5, "executions_24h": 45, "notifications_7d": 12, "created_at": "2024-01-10T08:30:00Z",
             "last_login": "2024-01-15T09:00:00Z" }],
         "total": 1250, "page": 1, "limit": 50,
+    })
+}
+
+pub(crate) fn user() -> Value {
+    json!({
+        "id": USER, "email": EMAIL, "clerk_user_id": "user_2abc", "state": "deactivated", "tasks_count": 8,
+        "active_tasks_count": 5, "executions_24h": 45, "notifications_7d": 12, "created_at": "2024-01-10T08:30:00Z",
+        "last_login": null, "role": "user",
+        "api_keys": [{ "key_id": "key_1", "key_prefix": "sk_live_", "name": "laptop", "created_at": "2024-01-10T08:31:00Z",
+            "revoked": false, "last_used_at": "2024-01-15T08:59:00Z" }],
+        "deactivation": { "at": "2024-01-15T09:00:00Z", "by": USER, "tasks_paused": 5, "commands_pending": 0 },
+        "history": [
+            { "type": "ai.torale.user.deactivated", "id": "3b0b2f9e", "source": "/torale/admin", "time": "2024-01-15T09:00:00Z",
+                "fields": ["state"] },
+            { "type": "ai.torale.user.created", "id": "01JCQ6W3Y8M2", "source": "/torale/api", "time": "2024-01-10T08:30:00Z",
+                "fields": ["clerk_user_id", "created_at", "email", "role"] },
+        ],
+    })
+}
+
+pub(crate) fn task() -> Value {
+    let schedule = format!("task-{TASK}");
+    json!({
+        "id": TASK, "name": "iPhone", "search_query": QUERY, "user_id": USER, "user_email": EMAIL, "state": "active",
+        "schedule": "0 9 * * *", "created_at": "2024-01-10T08:35:00Z", "total_executions": 15, "success_rate": 0.93,
+        "avg_duration_ms": 4200,
+        "last_execution": { "id": EXECUTION, "status": "success", "started_at": "2024-01-15T09:00:00Z" },
+        "next_run_time": "2024-01-16T09:00:00Z",
+        "schedules": [{ "schedule_id": schedule, "task_id": TASK, "user_email": EMAIL, "cron": "0 9 * * *", "is_paused": false,
+            "recent_executions": 15, "next_run_time": "2024-01-16T09:00:00Z",
+            "temporal_ui_url": format!("https://cloud.temporal.io/namespaces/torale.abc123/schedules/{schedule}") }],
+        "history": [{ "type": "ai.torale.task.created", "id": "01JCQ6W3Y8M3", "source": "/torale/api",
+            "time": "2024-01-10T08:35:00Z", "fields": ["created_at", "name", "schedule", "search_query", "state", "user_id"] }],
     })
 }
 

@@ -33,6 +33,10 @@ pub fn document() -> Value {
 
 fn reads(all: &mut Describer) {
     all.read::<stats::Stats>("Statistics of the platform.", examples::stats());
+    all.read::<stats_series::StatsSeries>(
+        "What happened in each minute, hour or day of the last hours.",
+        examples::series(),
+    );
     all.read::<queries::Queries>(
         "Distinct search queries, those with the most tasks first.",
         examples::queries(),
@@ -41,8 +45,23 @@ fn reads(all: &mut Describer) {
         "Executions that started in the last hours, newest first.",
         examples::executions(),
     );
+    all.read_with_id::<execution::ReadExecution>(
+        "One execution, and which event says so.",
+        Some(AdminError::ExecutionNotFound),
+        examples::execution(),
+    );
     all.read::<errors::Errors>("Executions that failed in the last hours, newest first.", examples::errors());
     all.read::<users::Users>("Users with their activity, newest first.", examples::users());
+    all.read_with_id::<user::ReadUser>(
+        "One user with their API keys and their deactivation, and which events say so.",
+        Some(AdminError::UserNotFound),
+        examples::user(),
+    );
+    all.read_with_id::<task::ReadTask>(
+        "One task with its schedules, and which events say so.",
+        Some(AdminError::TaskNotFound),
+        examples::task(),
+    );
     all.read::<temporal_workflows::Workflows>(
         "Workflow runs of the last 24 hours, newest first.",
         examples::workflows(),

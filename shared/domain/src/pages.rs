@@ -7,25 +7,31 @@
 //!
 //! Shared by the pages: `window` (the last N hours), `listing` (one page of a list by
 //! time), `entities` (what the rows stand for, and the names shown with them), `recent`
-//! (lists of executions).
+//! (lists of executions), `history` (which events say what an answer shows).
 //!
 //! May use: [`values`](crate::values), [`storage`](crate::storage), [`entities`](crate::entities),
 //! [`projections`](crate::projections), [`requests`](crate::requests), [`audit`](crate::audit),
-//! [`calendar`](crate::calendar).
+//! [`calendar`](crate::calendar), [`deactivation`](crate::deactivation).
 
 pub mod audit;
 mod entities;
 pub mod errors;
+pub mod execution;
 pub mod executions;
+mod history;
 mod listing;
 pub mod metrics;
 pub mod queries;
 mod recent;
 pub mod schedules;
+pub mod series;
 pub mod stats;
+pub mod task;
 mod temporal_ui;
+pub mod user;
 pub mod users;
 mod window;
 pub mod workflows;
 
+pub use history::HistoryEntry;
 pub use temporal_ui::TemporalUi;

@@ -62,7 +62,7 @@ fn fields(kind: EventType) -> Vec<String> {
     schema["properties"]["data"]["properties"].as_object().unwrap().keys().cloned().collect()
 }
 
-/// An event with every field at its bound but one, so many minutes before now. Its data begins with quotes,
+/// An event with every field at its bound but those that are omitted, so many minutes before now. Its data begins with quotes,
 /// which JSON escapes once in the message and once more in the stored entity.
 fn event(kind: EventType, minutes: i64, character: char, omitted: &str) -> Event {
     let names = fields(kind).into_iter().filter(|name| !omitted.split(' ').any(|one| one == name));
@@ -104,7 +104,11 @@ fn holders(entity: &str) -> Vec<(EventType, &'static str)> {
             [whole(&[IdentityDeleted, IdentityLoggedIn]), updated.into(), whole(&[IdentityCreated])].concat()
         }
         "API key" => whole(&[ApiKeyRevoked, ApiKeyCreated]),
-        "task" => whole(&[TaskDeleted, TaskPaused, TaskUpdated, TaskCreated]),
+        "task" => {
+            let updated =
+                [(TaskUpdated, "search_query schedule"), (TaskUpdated, "search_query"), (TaskUpdated, "")];
+            [whole(&[TaskDeleted, TaskPaused]), updated.into(), whole(&[TaskCreated])].concat()
+        }
         "execution" => whole(&[ExecutionFailed]),
         "notification" => whole(&[NotificationSent]),
         "run" => whole(&[WorkflowClosed]),

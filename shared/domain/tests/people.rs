@@ -105,8 +105,11 @@ impl Table {
         let link = LinkReads::new(user, clerk.clone());
         let found = self.read(link.reads());
         let diff = link.diff(&found, LANES).unwrap();
-        let found = self.gets(diff.keys());
         let deactivated_by = diff.deactivated_by.clone();
+        if diff.is_empty() {
+            return (Vec::new(), deactivated_by);
+        }
+        let found = self.gets(diff.keys());
         (diff.writes(&found), deactivated_by)
     }
 

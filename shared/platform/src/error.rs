@@ -30,6 +30,12 @@ pub enum AdminError {
     /// There is no such user.
     #[error("user not found")]
     UserNotFound,
+    /// There is no such task, or it is deleted.
+    #[error("task not found")]
+    TaskNotFound,
+    /// There is no such execution.
+    #[error("execution not found")]
+    ExecutionNotFound,
     /// The request contradicts the current state.
     #[error("conflict: {0}")]
     Conflict(Conflict),
@@ -195,6 +201,8 @@ impl From<&AdminError> for HttpError {
             AdminError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
             AdminError::NotFound => Self::new(StatusCode::NOT_FOUND, "Not Found"),
             AdminError::UserNotFound => Self::new(StatusCode::NOT_FOUND, "User not found"),
+            AdminError::TaskNotFound => Self::new(StatusCode::NOT_FOUND, "Task not found"),
+            AdminError::ExecutionNotFound => Self::new(StatusCode::NOT_FOUND, "Execution not found"),
             AdminError::Conflict(conflict) => Self::new(StatusCode::CONFLICT, &conflict.to_string()),
             AdminError::MethodNotAllowed { allowed } => {
                 Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").with("allow", allowed)

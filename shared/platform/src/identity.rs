@@ -30,7 +30,7 @@ use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
 use torale_domain::access::credentials::{
-    self, AccessRefusal, Caller, Credentials, KeyOwner, Login, MAX_KEY_LOOKUPS,
+    self, AccessRefusal, Caller, Credentials, KeyOwner, MAX_KEY_LOOKUPS, SessionUser,
 };
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
@@ -204,12 +204,12 @@ impl VerifiedCredentials {
             Self::Session(session) => {
                 let login = credentials::login(&session.subject, rows).map_err(unreadable)?;
                 let user_id = match login {
-                    Login::As(user_id) => Some(user_id),
-                    Login::Nobody | Login::Deleted => None,
+                    SessionUser::As(user_id) => Some(user_id),
+                    SessionUser::Nobody | SessionUser::Deleted => None,
                 };
                 let principal = session_principal(session, user_id);
                 let caller = CallerIdentity { method: AuthMethod::Session, principal };
-                if login == Login::Deleted {
+                if login == SessionUser::Deleted {
                     let refusal = AdminError::Refused(AccessRefusal::InvalidToken);
                     return Err(Rejection::new(refusal, Some(caller)));
                 }

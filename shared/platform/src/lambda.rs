@@ -3,6 +3,8 @@
 use crate::error::{AdminError, HttpError};
 use crate::request::HttpRequest;
 use crate::respond;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use http::{HeaderValue, Response};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -26,16 +28,28 @@ pub struct ResponsePayload {
     is_base64_encoded: bool,
 }
 
-impl From<Response<String>> for ResponsePayload {
-    fn from(response: Response<String>) -> Self {
-        let (parts, body) = response.into_parts();
+impl ResponsePayload {
+    fn new<B>(response: Response<B>, is_base64_encoded: bool, body: impl Fn(B) -> String) -> Self {
+        let (parts, content) = response.into_parts();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         Self {
             status_code: parts.status.as_u16(),
             headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-            body,
-            is_base64_encoded: false,
+            body: body(content),
+            is_base64_encoded,
         }
+    }
+}
+
+impl From<Response<String>> for ResponsePayload {
+    fn from(response: Response<String>) -> Self {
+        Self::new(response, false, |body| body)
+    }
+}
+
+impl From<Response<Vec<u8>>> for ResponsePayload {
+    fn from(response: Response<Vec<u8>>) -> Self {
+        Self::new(response, true, |body| STANDARD.encode(body))
     }
 }
 
@@ -44,29 +58,35 @@ impl From<Response<String>> for ResponsePayload {
 ///
 /// # Errors
 /// If the Lambda runtime fails.
-pub async fn run_http<F, A>(answer: F) -> Result<(), lambda_runtime::Error>
+pub async fn run_http<F, A, B>(answer: F) -> Result<(), lambda_runtime::Error>
 where
     F: Fn(HttpRequest) -> A,
-    A: Future<Output = Response<String>>,
+    A: Future<Output = Response<B>>,
+    ResponsePayload: From<Response<B>>,
 {
     let answer = &answer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let request = HttpRequest::read(event.payload.get(), &event.context);
-        Ok::<_, Infallible>(ResponsePayload::from(answered(answer, request).await))
+        Ok::<_, Infallible>(answered(answer, request).await)
     }))
     .await
 }
 
-async fn answered<A>(answer: impl Fn(HttpRequest) -> A, request: HttpRequest) -> Response<String>
+async fn answered<A, B>(answer: impl Fn(HttpRequest) -> A, request: HttpRequest) -> ResponsePayload
 where
-    A: Future<Output = Response<String>>,
+    A: Future<Output = Response<B>>,
+    ResponsePayload: From<Response<B>>,
 {
     let request_id = request.request_id().to_owned();
     // Boxed, as in `run_job`.
     let answer = Box::pin(async { answer(request).await });
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_panic| {
-        respond::error(&HttpError::from(&AdminError::Internal("panic".to_owned())), &request_id)
-    })
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(response) => response.into(),
+        Err(_panic) => {
+            let error = HttpError::from(&AdminError::Internal("panic".to_owned()));
+            respond::error(&error, &request_id).into()
+        }
+    }
 }
 
 /// Runs a function that is invoked with events of type `P`. If it fails, Lambda and Step Functions learn the name of the
@@ -165,11 +185,16 @@ mod tests {
     #[tokio::test]
     async fn panic_of_a_handler_is_answered_in_the_contracts_form() {
         let request = HttpRequest::read(r#"{"requestContext":{"requestId":"r7"}}"#, &Context::default());
-        let answer = answered(|_request| async { panic!("ann@example.com") }, request).await;
-        assert_eq!(
-            (answer.status().as_u16(), answer.headers()["x-request-id"].to_str().unwrap()),
-            (500, "r7")
-        );
-        assert_eq!(*answer.body(), json!({ "detail": "Internal server error" }).to_string());
+        let panics = |_request| async { panic!("ann@example.com") };
+        let answer = answered::<_, String>(panics, request).await;
+        assert_eq!((answer.status_code, answer.headers["x-request-id"].as_str()), (500, "r7"));
+        assert_eq!(answer.body, json!({ "detail": "Internal server error" }).to_string());
+    }
+
+    /// A compressed file of the console is no text.
+    #[test]
+    fn bytes_are_answered_in_base64() {
+        let payload = ResponsePayload::from(Response::new(vec![0x1f, 0x8b, 0xff]));
+        assert_eq!((payload.body.as_str(), payload.is_base64_encoded), ("H4v/", true));
     }
 }

@@ -36,7 +36,7 @@ pub fn error(error: &HttpError, request_id: &str) -> Response<String> {
 }
 
 /// Logs a request to a function that everyone may call.
-pub fn log(request: &HttpRequest, action: &str, response: &Response<String>) {
+pub fn log<B>(request: &HttpRequest, action: &str, response: &Response<B>) {
     let (request_id, trace_id) = (request.request_id(), request.trace().map(TraceParent::trace_id));
     tracing::info!(request_id, trace_id, action, status = response.status().as_u16());
 }

@@ -1,15 +1,19 @@
-//! Every route of the API. Tests check that this list equals the endpoints that the functions declare, the routes of the
-//! local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
+//! Every route: of the API, and of the console's page. Tests check that they equal the endpoints that the functions
+//! declare, the routes of the local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
 
-/// Method and path of each route. Parameters are in braces.
-pub const ROUTES: [(&str, &str); 13] = [
+/// Method and path of each route of the API. Parameters are in braces.
+pub const ROUTES: [(&str, &str); 17] = [
     ("GET", "/admin/stats"),
+    ("GET", "/admin/stats/series"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
+    ("GET", "/admin/executions/{id}"),
+    ("GET", "/admin/tasks/{id}"),
     ("GET", "/admin/temporal/workflows"),
     ("GET", "/admin/temporal/schedules"),
     ("GET", "/admin/errors"),
     ("GET", "/admin/users"),
+    ("GET", "/admin/users/{id}"),
     ("POST", "/admin/users/deactivate"),
     ("PATCH", "/admin/users/{id}/deactivate"),
     ("PATCH", "/admin/users/{id}/reactivate"),
@@ -18,9 +22,20 @@ pub const ROUTES: [(&str, &str); 13] = [
     ("POST", "/webhooks/clerk"),
 ];
 
+/// The paths of the console's page and its files. They are no part of the API: they are the same for everyone.
+pub const PAGES: [&str; 2] = ["/admin", "/admin/console/{file}"];
+/// The methods of each of [`PAGES`].
+pub const PAGE_METHODS: [&str; 2] = ["GET", "HEAD"];
+
+/// Method and path of every route, of the API and of the console.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_pages = PAGES.into_iter().flat_map(|path| PAGE_METHODS.map(|method| (method, path)));
+    ROUTES.into_iter().chain(of_pages)
+}
+
 /// The methods of a path, as an `Allow` header lists them. Empty for an unknown path.
 pub fn allowed(path: &str) -> String {
-    let methods = ROUTES.iter().filter(|(_, route)| fits(route, path)).map(|(method, _)| *method);
+    let methods = all().filter(|(_, route)| fits(route, path)).map(|(method, _)| method);
     methods.collect::<Vec<_>>().join(", ")
 }
 
@@ -44,5 +59,8 @@ mod tests {
         }
         assert_eq!(allowed("/admin/stats"), "GET");
         assert_eq!(allowed("/admin/stats/"), "");
+        assert_eq!(allowed("/admin"), "GET, HEAD");
+        assert_eq!(allowed("/admin/console/app.js"), "GET, HEAD");
+        assert_eq!(allowed("/admin/console/"), "");
     }
 }

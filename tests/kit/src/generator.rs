@@ -220,10 +220,16 @@ impl Generator {
             "api_key.created" => {
                 data.insert("key_id".to_owned(), json!(self.text_id("key", 3)));
                 data.insert("key_hash".to_owned(), json!(format!("{:064x}", self.below(3))));
-                data.insert("key_prefix".to_owned(), json!("sk_live"));
+                data.insert("key_prefix".to_owned(), json!(self.pick(&["sk_live", "sk_old"])));
+                let name = self.pick(&["laptop", "ci"]);
+                self.optional(data, "name", json!(name));
             }
             "api_key.revoked" => {
                 data.insert("key_id".to_owned(), json!(self.text_id("key", 3)));
+            }
+            "user.deactivated" => {
+                let by = self.user();
+                self.optional(data, "by", json!(by));
             }
             "notification.sent" => {
                 data.insert("notification_id".to_owned(), json!(self.text_id("n", 12)));
@@ -274,13 +280,24 @@ impl Generator {
                 data.insert("search_query".to_owned(), json!(query));
                 let state = self.pick(&["active", "paused", "completed"]);
                 self.optional(data, "state", json!(state));
+                self.name_and_schedule(data);
             }
-            "task.updated" => self.optional(data, "search_query", json!(query)),
+            "task.updated" => {
+                self.optional(data, "search_query", json!(query));
+                self.name_and_schedule(data);
+            }
             // A deletion is final: too many would leave nothing to list.
             "task.deleted" if self.chance(60) => return self.task_event("task.paused", data),
             _ => {}
         }
         kind
+    }
+
+    fn name_and_schedule(&mut self, data: &mut Map<String, Value>) {
+        let name = format!("name {}", self.below(3));
+        self.optional(data, "name", json!(name));
+        let schedule = self.pick(&CRONS);
+        self.optional(data, "schedule", json!(schedule));
     }
 
     fn execution(&mut self, kind: &'static str, data: &mut Map<String, Value>) -> Option<u32> {

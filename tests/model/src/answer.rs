@@ -9,13 +9,16 @@ use sha2::{Digest, Sha256};
 use crate::ModelTemporalUi;
 use crate::facts::{ModelExecution, ModelTaskState, Outcome};
 use crate::fold::{ModelTask, World};
-use crate::params::{Kind, Params};
+use crate::params::{Kind, Params, about};
 use crate::people::ModelUser;
 use crate::time::{DAY, HOUR, window, window_per_user};
 
 const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
 const PAGE: (&str, Kind) = ("page", Kind::Page);
 const HOURS: (&str, Kind) = ("hours", Kind::Hours);
+const METRIC: Kind =
+    Kind::Needed(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"]);
+const BUCKET: Kind = Kind::Needed(&["minute", "hour", "day"]);
 
 impl World {
     /// The answer of `GET path?query` to an authorised admin at `now_ms`: (status, body).
@@ -23,10 +26,20 @@ impl World {
     /// In `/admin/errors`, `error_types` is an array of `[name, count]` pairs in the order of the
     /// contract.
     pub fn get(&self, path: &str, query: &str, now_ms: i64, ui: &ModelTemporalUi) -> (u16, Value) {
+        if let Some(id) = path.strip_prefix("/admin/executions/") {
+            return about(id, "Execution not found", |id| self.execution(id));
+        }
+        if let Some(id) = path.strip_prefix("/admin/tasks/") {
+            return about(id, "Task not found", |id| self.task(id, now_ms, ui));
+        }
+        if let Some(id) = path.strip_prefix("/admin/users/") {
+            return about(id, "User not found", |id| self.user(id, now_ms));
+        }
         let known: &[(&'static str, Kind)] = match path {
             "/admin/stats" => &[],
+            "/admin/stats/series" => &[("metric", METRIC), ("bucket", BUCKET), HOURS],
             "/admin/queries" => &[PAGE, LIMIT],
-            "/admin/executions" => &[("status", Kind::Status), HOURS, PAGE, LIMIT],
+            "/admin/executions" => &[("status", Kind::Status), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
             "/admin/temporal/workflows" => &[LIMIT, PAGE],
             "/admin/temporal/schedules" => {
                 &[PAGE, ("limit", Kind::Limit { most: 1000 }), ("include_paused", Kind::Flag)]
@@ -41,6 +54,7 @@ impl World {
         };
         let body = match path {
             "/admin/stats" => self.stats(now_ms),
+            "/admin/stats/series" => self.series(&params, now_ms),
             "/admin/queries" => self.queries(&params),
             "/admin/executions" => self.executions(&params, now_ms),
             "/admin/temporal/workflows" => self.workflows(&params, now_ms, ui),
@@ -174,7 +188,7 @@ pub(crate) fn is_live(task: &ModelTask) -> bool {
 pub(crate) struct Finished {
     all: i128,
     success: i128,
-    failed: i128,
+    pub(crate) failed: i128,
     duration_ms: i128,
 }
 

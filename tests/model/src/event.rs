@@ -48,10 +48,10 @@ const TYPES: [&str; 28] = [
 /// the last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MergeKey {
-    time: i64,
+    pub(crate) time: i64,
     rank: usize,
-    id: String,
-    source: String,
+    pub(crate) id: String,
+    pub(crate) source: String,
     data: String,
     /// Not in the contract: only so that the order is total if all else is equal.
     version: u64,
@@ -60,6 +60,13 @@ pub(crate) struct MergeKey {
 pub(crate) struct ModelEvent {
     pub(crate) key: MergeKey,
     pub(crate) fact: Fact,
+}
+
+impl ModelEvent {
+    /// Its type without the prefix; nothing for one that is not known.
+    pub(crate) fn name(&self) -> &'static str {
+        TYPES.get(self.key.rank).copied().unwrap_or_default()
+    }
 }
 
 /// `None`: the message must be quarantined.

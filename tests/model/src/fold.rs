@@ -6,15 +6,20 @@ use crate::Message;
 use crate::access::ModelApiKey;
 use crate::event::{self, ModelEvent};
 use crate::facts::{Fact, ModelExecution, ModelNotification, ModelRun, ModelTaskState};
+use crate::history::{Stamp, Writers};
 use crate::people::{ModelIdentity, ModelUser, fold_people};
 
 #[derive(Default)]
 pub(crate) struct ModelTask {
     /// The owner, a fact of the `created` event.
     pub(crate) created: Option<String>,
+    pub(crate) created_at: Option<i64>,
     pub(crate) search_query: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) schedule: Option<String>,
     pub(crate) state: Option<ModelTaskState>,
     pub(crate) deleted: bool,
+    pub(crate) writers: Writers,
 }
 
 #[derive(Default)]
@@ -46,7 +51,33 @@ pub struct World {
     /// By `workflow_id` and `run_id`.
     pub(crate) runs: BTreeMap<(String, String), ModelRun>,
     pub(crate) schedules: BTreeMap<String, ModelSchedule>,
+    /// The events in the merge order, as a history shows them.
+    pub(crate) stamps: Vec<Stamp>,
+    /// Of each execution, the place of the event that decided it.
+    pub(crate) executions_by: BTreeMap<String, usize>,
     quarantined: usize,
+}
+
+impl ModelTask {
+    /// "each if present"
+    fn update(
+        &mut self,
+        place: usize,
+        search_query: Option<String>,
+        name: Option<String>,
+        schedule: Option<String>,
+    ) {
+        for (field, register, value) in [
+            ("search_query", &mut self.search_query, search_query),
+            ("name", &mut self.name, name),
+            ("schedule", &mut self.schedule, schedule),
+        ] {
+            if value.is_some() {
+                *register = value;
+                self.writers.insert(field, place);
+            }
+        }
+    }
 }
 
 impl World {
@@ -67,11 +98,13 @@ impl World {
         // "A register keeps the value of the event that is greatest": from the least to the
         // greatest, overwrite.
         events.sort_by(|a, b| a.key.cmp(&b.key));
+        let stamps = events.iter().map(Stamp::of).collect();
         let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
         let (users, identities) = fold_people(&facts);
-        let mut world = World { users, identities, quarantined: quarantined.len(), ..World::default() };
-        for fact in facts {
-            world.apply(fact);
+        let mut world =
+            World { users, identities, stamps, quarantined: quarantined.len(), ..World::default() };
+        for (place, fact) in facts.into_iter().enumerate() {
+            world.apply(place, fact);
         }
         world
     }
@@ -81,23 +114,24 @@ impl World {
         self.quarantined
     }
 
-    fn apply(&mut self, fact: Fact) {
+    fn apply(&mut self, place: usize, fact: Fact) {
         match fact {
-            Fact::KeyCreated { key_id, user_id, key_hash } => {
-                self.keys.entry(key_id).or_default().created(user_id, key_hash);
+            Fact::KeyCreated { key_id, user_id, key_hash, listing } => {
+                self.keys.entry(key_id).or_default().created(user_id, key_hash, listing);
             }
             Fact::KeyRevoked { key_id } => self.keys.entry(key_id).or_default().revoked = true,
             Fact::TaskCreated { .. }
             | Fact::TaskUpdated { .. }
             | Fact::TaskState { .. }
             | Fact::TaskDeleted { .. } => {
-                self.apply_task(fact);
+                self.apply_task(place, fact);
             }
             Fact::ScheduleCreated { .. }
             | Fact::ScheduleUpdated { .. }
             | Fact::SchedulePaused { .. }
             | Fact::ScheduleDeleted { .. } => self.apply_schedule(fact),
             Fact::Execution { execution_id, execution } => {
+                self.executions_by.insert(execution_id.clone(), place);
                 self.executions.insert(execution_id, execution);
             }
             Fact::Notification { notification_id, notification } => {
@@ -114,19 +148,27 @@ impl World {
     }
 
     #[allow(clippy::wildcard_enum_match_arm, reason = "`apply` sends only the facts of tasks here")]
-    fn apply_task(&mut self, fact: Fact) {
+    fn apply_task(&mut self, place: usize, fact: Fact) {
         match fact {
-            Fact::TaskCreated { task_id, user_id, search_query, state } => {
+            Fact::TaskCreated { task_id, user_id, search_query, name, schedule, state, created_at } => {
                 let task = self.tasks.entry(task_id).or_default();
                 task.created = Some(user_id);
-                task.search_query = Some(search_query);
+                task.created_at = Some(created_at);
                 task.state = Some(state);
+                // "Facts of the `created` event come from it alone", "defaults included"
+                for field in ["user_id", "created_at", "state"] {
+                    task.writers.insert(field, place);
+                }
+                task.update(place, Some(search_query), name, schedule);
             }
-            Fact::TaskUpdated { task_id, search_query } => {
+            Fact::TaskUpdated { task_id, search_query, name, schedule } => {
+                self.tasks.entry(task_id).or_default().update(place, search_query, name, schedule);
+            }
+            Fact::TaskState { task_id, state } => {
                 let task = self.tasks.entry(task_id).or_default();
-                task.search_query = search_query.or(task.search_query.take());
+                task.state = Some(state);
+                task.writers.insert("state", place);
             }
-            Fact::TaskState { task_id, state } => self.tasks.entry(task_id).or_default().state = Some(state),
             // "deleted, for ever": nothing resets it.
             Fact::TaskDeleted { task_id } => self.tasks.entry(task_id).or_default().deleted = true,
             _ => unreachable!("not a fact of a task"),

@@ -18,13 +18,16 @@
 mod access;
 mod answer;
 pub mod cron;
+mod details;
 mod event;
 mod facts;
 mod fields;
 mod fold;
+mod history;
 mod lists;
 mod params;
 mod people;
+mod series;
 mod temporal;
 mod time;
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::answer::is_live;
 use crate::facts::{Failure, ModelExecution, ModelTaskState, Outcome};
+use crate::fields::uuid_text;
 use crate::fold::World;
 use crate::params::Params;
 use crate::people::{Listing, ModelUser};
@@ -27,11 +28,13 @@ impl World {
     pub(crate) fn executions(&self, params: &Params, now_ms: i64) -> Value {
         let since = window(now_ms, params.hours() * HOUR);
         let wanted = params.text("status");
+        let of_task = params.text("task_id").and_then(uuid_text);
         let mut rows: Vec<(&String, &ModelExecution)> = self
             .executions
             .iter()
             .filter(|(_, e)| e.started_at >= since)
             .filter(|(_, e)| wanted.is_none_or(|status| status == status_of(e)))
+            .filter(|(_, e)| of_task.as_ref().is_none_or(|task| *task == e.task_id))
             .collect();
         // "`started_at` descending, then id descending"
         rows.sort_by_key(|(id, e)| Reverse((e.started_at, *id)));
@@ -40,7 +43,7 @@ impl World {
         json!({"executions": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn execution_row(&self, id: &str, execution: &ModelExecution) -> Value {
+    pub(crate) fn execution_row(&self, id: &str, execution: &ModelExecution) -> Value {
         // "`condition_met`, `duration_ms` and `completed_at` are `null` while running;
         // `condition_met` is `null` for a failed one"
         let (condition_met, duration_ms, completed_at) = match &execution.outcome {
@@ -129,7 +132,7 @@ impl World {
         json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
-    fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
+    pub(crate) fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
         let day = window_per_user(now_ms, DAY);
         let week = window_per_user(now_ms, 7 * DAY);
         let tasks: Vec<_> =
@@ -153,7 +156,7 @@ impl World {
     }
 }
 
-fn status_of(execution: &ModelExecution) -> &'static str {
+pub(crate) fn status_of(execution: &ModelExecution) -> &'static str {
     match execution.outcome {
         Outcome::Running => "running",
         Outcome::Failed { .. } => "failed",

@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 
+use crate::fields::uuid_text;
+
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Page,
-    Limit { most: u64 },
+    Limit {
+        most: u64,
+    },
     Hours,
     Flag,
     Status,
+    Uuid,
+    /// One of some words, which must be there.
+    Needed(&'static [&'static str]),
 }
 
 pub(crate) struct Params {
@@ -24,15 +31,25 @@ impl Params {
         for (name, kind) in known {
             let mine: Vec<&String> = sent.iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect();
             match mine[..] {
-                [] => {}
+                [] if !matches!(kind, Kind::Needed(_)) => {}
                 [value] if is_right(*kind, value) => values.push((*name, value.clone())),
                 // Malformed, out of range, or "a known one that is repeated": one entry for this
                 // name.
                 _ => faults.push(*name),
             }
         }
+        let read = Params { values };
+        // "`bucket`: `minute` (hours <= 24), `hour` (<= 744), `day` (<= 8760)"
+        let most = match read.text("bucket") {
+            Some("minute") => 24,
+            Some("hour") => 744,
+            _ => 8760,
+        };
+        if read.number("hours").is_some_and(|hours| hours > most) {
+            faults.push("hours");
+        }
         if faults.is_empty() {
-            return Ok(Params { values });
+            return Ok(read);
         }
         faults.sort_unstable();
         let detail: Vec<Value> = faults.iter().map(|name| json!({"loc": ["query", name]})).collect();
@@ -74,13 +91,21 @@ impl Params {
     }
 }
 
+/// The answer of an id in a path: 422 if it is malformed, 404 if there is nothing.
+pub(crate) fn about(id: &str, missing: &str, find: impl Fn(&str) -> Option<Value>) -> (u16, Value) {
+    let Some(id) = uuid_text(id) else { return (422, json!({"detail": [{"loc": ["path", "id"]}]})) };
+    find(&id).map_or_else(|| (404, json!({ "detail": missing })), |body| (200, body))
+}
+
 fn is_right(kind: Kind, value: &str) -> bool {
     match kind {
         Kind::Page => number(value).is_some_and(|n| n >= 1),
         Kind::Limit { most } => number(value).is_some_and(|n| (1..=most).contains(&n)),
         Kind::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
         Kind::Flag => matches!(value, "true" | "false" | "1" | "0"),
+        Kind::Uuid => uuid_text(value).is_some(),
         Kind::Status => matches!(value, "success" | "failed" | "running"),
+        Kind::Needed(words) => words.contains(&value),
     }
 }
 

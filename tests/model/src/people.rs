@@ -10,6 +10,7 @@ use sha1_smol::Sha1;
 
 use crate::facts::{Fact, IdentityFact, PersonChange};
 use crate::fields::uuid_text;
+use crate::history::Writers;
 
 /// The registers of a user, a stand-in or a stub; `None` while no event has written one.
 #[derive(Default)]
@@ -20,9 +21,12 @@ pub(crate) struct ModelUser {
     pub(crate) role: Option<String>,
     /// Without an event that says so nobody is deactivated.
     pub(crate) deactivated: bool,
+    /// When the event happened that says so, and who caused it.
+    pub(crate) state_set: Option<(i64, Option<String>)>,
     pub(crate) last_login: Option<i64>,
     /// The Clerk ids of the identities whose events hold here.
     pub(crate) identities: BTreeSet<String>,
+    pub(crate) writers: Writers,
 }
 
 /// The facts of the greatest `user.created`, or, of a stand-in, those of the greatest
@@ -64,18 +68,20 @@ pub(crate) fn fold_people(facts: &[Fact]) -> (BTreeMap<String, ModelUser>, BTree
     for (place, fact) in facts.iter().enumerate() {
         match fact {
             Fact::UserCreated { user_id, change, .. } => {
-                users.entry(user_id.clone()).or_default().apply(change);
+                let user = users.entry(user_id.clone()).or_default();
+                user.apply(place, change);
+                user.listed_by(place);
             }
             Fact::UserChanged { user_id, change } => {
                 let of_identity = derived.get(user_id).map(|clerk_user_id| holders[clerk_user_id].clone());
                 for holder in of_identity.into_iter().flatten().chain([user_id.clone()]) {
-                    users.entry(holder).or_default().apply(change);
+                    users.entry(holder).or_default().apply(place, change);
                 }
             }
             Fact::Identity(fact) => {
                 for holder in &holders[fact.clerk_user_id.as_str()] {
                     let user = users.entry(holder.clone()).or_default();
-                    user.apply(&fact.change);
+                    user.apply(place, &fact.change);
                     user.stand_in(fact, place);
                 }
             }
@@ -174,19 +180,28 @@ fn uuid_v5(name: &str) -> String {
 }
 
 impl ModelUser {
-    fn apply(&mut self, change: &PersonChange) {
+    fn apply(&mut self, place: usize, change: &PersonChange) {
         match change {
             PersonChange::Profile { email, role } => {
                 if let Some(email) = email {
                     self.email = Some(email.clone());
+                    self.writers.insert("email", place);
                 }
                 if let Some(role) = role {
                     self.role.clone_from(role);
+                    self.writers.insert("role", place);
                 }
             }
             // "greatest `time`": the events come in the order of their times.
-            PersonChange::LoggedIn { time } => self.last_login = Some(*time),
-            PersonChange::State { deactivated } => self.deactivated = *deactivated,
+            PersonChange::LoggedIn { time } => {
+                self.last_login = Some(*time);
+                self.writers.insert("last_login", place);
+            }
+            PersonChange::State { deactivated, at, by } => {
+                self.deactivated = *deactivated;
+                self.state_set = Some((*at, by.clone()));
+                self.writers.insert("state", place);
+            }
         }
     }
 
@@ -199,7 +214,14 @@ impl ModelUser {
         {
             let clerk_user_id = fact.clerk_user_id.clone();
             self.listing = Some(Listing { clerk_user_id, created_at, is_stand_in: true, place });
+            self.listed_by(place);
         }
+    }
+
+    /// What an event of creation alone decides.
+    fn listed_by(&mut self, place: usize) {
+        self.writers.insert("clerk_user_id", place);
+        self.writers.insert("created_at", place);
     }
 }
 

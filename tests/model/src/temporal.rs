@@ -54,7 +54,7 @@ impl World {
         json!({"schedules": page, "total": total})
     }
 
-    fn schedule_row(
+    pub(crate) fn schedule_row(
         &self,
         id: &str,
         schedule: &ModelSchedule,

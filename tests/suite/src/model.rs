@@ -97,12 +97,20 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// The commonest requests to every endpoint that reads.
-pub const PLAIN: [(&str, &str); 12] = [
+pub const PLAIN: [(&str, &str); 20] = [
     ("/admin/stats", ""),
+    ("/admin/stats/series", "metric=executions&bucket=hour&hours=744"),
+    ("/admin/stats/series", "metric=errors&bucket=minute"),
+    ("/admin/stats/series", "metric=notifications&bucket=day&hours=8760"),
+    ("/admin/stats/series", "metric=new_users&bucket=day&hours=168"),
+    ("/admin/stats/series", "metric=last_logins&bucket=hour&hours=720"),
+    ("/admin/stats/series", "metric=workflows&bucket=minute"),
     ("/admin/queries", ""),
     ("/admin/executions", "hours=8760"),
     ("/admin/executions", "status=running&hours=8760"),
     ("/admin/executions", ""),
+    ("/admin/executions", "task_id=0000abcd-0000-0002-0000-000000000001&hours=8760"),
+    ("/admin/executions", "task_id=0000abcd-0000-0002-0000-000000000002&status=failed&hours=8760"),
     ("/admin/errors", "hours=8760"),
     ("/admin/errors", ""),
     ("/admin/users", ""),
@@ -112,11 +120,21 @@ pub const PLAIN: [(&str, &str); 12] = [
     ("/admin/temporal/schedules", "include_paused=true"),
 ];
 
+/// The path of everything that a generator's messages may name, and of one thing that none names.
+pub fn details() -> Vec<String> {
+    let kinds = [("executions", 3, 14), ("tasks", 2, 7), ("users", 1, 5)];
+    let id = |kind, n| format!("0000abcd-0000-000{kind}-0000-{n:012x}");
+    let of = |(name, kind, count)| (0..=count).map(move |n| format!("/admin/{name}/{}", id(kind, n)));
+    kinds.into_iter().flat_map(of).collect()
+}
+
 /// A random request.
 pub fn request(generator: &mut Generator) -> (&'static str, String) {
     let (path, names): (&str, &[&str]) = generator.pick(&[
         ("/admin/queries", &["page", "limit"] as &[&str]),
+        ("/admin/stats/series", &["metric", "bucket", "hours"]),
         ("/admin/executions", &["status", "hours", "page", "limit"]),
+        ("/admin/executions", &["task_id", "status", "hours", "page", "limit"]),
         ("/admin/temporal/workflows", &["limit", "page"]),
         ("/admin/temporal/schedules", &["page", "limit", "include_paused"]),
         ("/admin/errors", &["hours", "limit", "page"]),
@@ -124,7 +142,8 @@ pub fn request(generator: &mut Generator) -> (&'static str, String) {
     ]);
     let mut pairs = Vec::new();
     for name in names {
-        if generator.chance(70) {
+        // Without either there is no series.
+        if generator.chance(if ["metric", "bucket"].contains(name) { 95 } else { 70 }) {
             pairs.push(format!("{name}={}", value(generator, name)));
         }
     }
@@ -147,6 +166,11 @@ fn value(generator: &mut Generator, name: &str) -> String {
         "page" => generator.pick(&["1", "1", "2", "3", "4", "007", "1000000000000"]).to_owned(),
         "limit" => generator.pick(&["1", "2", "3", "5", "50", "100"]).to_owned(),
         "hours" => generator.pick(&["1", "24", "168", "720", "8760"]).to_owned(),
+        "metric" => generator
+            .pick(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"])
+            .to_owned(),
+        "task_id" => format!("0000ABCD-0000-0002-0000-{:012x}", generator.below(8)),
+        "bucket" => generator.pick(&["minute", "hour", "day"]).to_owned(),
         "status" => generator.pick(&["success", "failed", "running"]).to_owned(),
         _ => generator.pick(&["true", "false", "1", "0"]).to_owned(),
     }

@@ -173,6 +173,7 @@ fn value(schema: &Value) -> String {
         Some("string") => string(schema),
         Some("integer") => format!("integer{}", range(schema, "minimum", "maximum", "")),
         Some(plain @ ("boolean" | "object")) => plain.to_owned(),
+        Some("array") => format!("list of {}", value(&schema["items"])),
         Some("null") => "`null`".to_owned(),
         None if fields.contains_key("pattern") => string(schema),
         None if fields.keys().all(|name| name == "description") => "anything".to_owned(),

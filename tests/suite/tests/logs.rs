@@ -192,8 +192,13 @@ async fn log_line_of_a_request_that_needs_no_credentials_has_action_status_and_t
 
     let unknown = ApiAnswer::of(fallback::answer(&request("/admin/nowhere")));
     let document = ApiAnswer::of(openapi::answer("{}", &request("/admin/openapi.json")));
+    let file = ApiAnswer::of(
+        console::answer(&request("/admin/console/nothing")).map(|body| String::from_utf8(body).unwrap()),
+    );
 
-    for (answer, action, status) in [(unknown, "none", 404), (document, "openapi", 200)] {
+    for (answer, action, status) in
+        [(unknown, "none", 404), (document, "openapi", 200), (file, "console", 404)]
+    {
         let line = log.line_of(&answer);
         let found = ["action", "status", "trace_id"].map(|name| line[name].clone());
         assert_eq!(found, [json!(action), json!(status), json!(TRACE_ID)]);

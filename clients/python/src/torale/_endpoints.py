@@ -12,26 +12,33 @@ from torale.exceptions import ValidationError
 from torale.types import (
     AuditPage,
     AuditRecord,
+    Bucket,
     Deactivated,
     DeactivationResults,
     ErrorsPage,
     Execution,
+    ExecutionDetail,
     ExecutionError,
     ExecutionsPage,
+    Metric,
     QueriesPage,
     Query,
     Reactivated,
     Schedule,
     SchedulesPage,
+    Series,
     Stats,
+    TaskDetail,
     User,
+    UserDetail,
     UsersPage,
     Workflow,
     WorkflowsPage,
 )
 
 Parameter = str | int | bool | None
-UserId = str | UUID
+Id = str | UUID
+UserId = Id
 
 
 class Page(TypedDict):
@@ -113,6 +120,28 @@ AUDIT: Listing[AuditPage, AuditRecord] = Listing(
 )
 
 
+def series(metric: Metric, bucket: Bucket, hours: int | None) -> Call[Series]:
+    """What happened in each bucket of the last hours."""
+    parameters: dict[str, Parameter] = {"metric": metric, "bucket": bucket, "hours": hours}
+    return Call("GET", "/admin/stats/series", Series.__required_keys__, parameters)
+
+
+def execution(execution_id: Id) -> Call[ExecutionDetail]:
+    """One execution."""
+    path = f"/admin/executions/{_segment(execution_id, 'execution_id')}"
+    return Call("GET", path, ExecutionDetail.__required_keys__)
+
+
+def task(task_id: Id) -> Call[TaskDetail]:
+    """One task."""
+    return Call("GET", f"/admin/tasks/{_segment(task_id, 'task_id')}", TaskDetail.__required_keys__)
+
+
+def user(user_id: Id) -> Call[UserDetail]:
+    """One user."""
+    return Call("GET", f"/admin/users/{_segment(user_id)}", UserDetail.__required_keys__)
+
+
 def deactivate_user(user_id: UserId) -> Call[Deactivated]:
     """Safe to repeat: the answer is the same, and no command is sent twice."""
     return Call("PATCH", f"/admin/users/{_segment(user_id)}/deactivate", Deactivated.__required_keys__)
@@ -130,10 +159,10 @@ def reactivate_user(user_id: UserId) -> Call[Reactivated]:
     return Call("PATCH", path, Reactivated.__required_keys__, repeatable=False)
 
 
-def _segment(user_id: UserId) -> str:
-    text = str(user_id)
+def _segment(identifier: Id, name: str = "user_id") -> str:
+    text = str(identifier)
     # Such a segment would change the path.
     if text in ("", ".", ".."):
-        raise ValidationError("user_id: should be a UUID")
+        raise ValidationError(f"{name}: should be a UUID")
     # A lone surrogate becomes a question mark.
     return quote(text, safe="", errors="replace")

@@ -10,6 +10,18 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict, final
 
 ExecutionStatus = Literal["success", "failed", "running"]
+Metric = Literal["executions", "errors", "notifications", "new_users", "last_logins", "workflows"]
+Bucket = Literal["minute", "hour", "day"]
+
+
+class HistoryEntry(TypedDict):
+    """An event that decides fields of an answer: who said so, and when."""
+
+    type: str
+    id: str
+    source: str
+    time: str
+    fields: list[str]
 
 
 class Fault(TypedDict):
@@ -69,6 +81,26 @@ class Stats(TypedDict):
     popular_queries: list[PopularQuery]
 
 
+class _Point(TypedDict):
+    start: str
+    count: int
+
+
+class Point(_Point, total=False):
+    """A bucket of a series; only those of executions have `failed` and `avg_duration_ms`."""
+
+    failed: int
+    avg_duration_ms: int
+
+
+class Series(TypedDict):
+    """Every bucket of a window, oldest first; the last one holds now, and counts everything later too."""
+
+    metric: Metric
+    bucket: Bucket
+    points: list[Point]
+
+
 class Query(TypedDict):
     """A distinct query with the totals of the tasks that have it now; executions of all time."""
 
@@ -101,6 +133,17 @@ class Execution(TypedDict):
     duration_ms: int | None
     started_at: str
     completed_at: str | None
+
+
+class ExecutionDetail(Execution):
+    """An execution with its error, whose fields are None unless it failed, and the event that says so."""
+
+    user_id: str
+    error_type: str | None
+    error_message: str | None
+    retry_count: int | None
+    will_retry: bool | None
+    history: list[HistoryEntry]
 
 
 class ExecutionsPage(TypedDict):
@@ -149,6 +192,35 @@ class User(TypedDict):
     last_login: str | None
 
 
+class ApiKey(TypedDict):
+    """An API key; `last_used_at` is the last request it authenticated, to the minute."""
+
+    key_id: str
+    key_prefix: str
+    name: str | None
+    created_at: str
+    revoked: bool
+    last_used_at: str | None
+
+
+class UserDeactivation(TypedDict):
+    """A deactivation: since when, by whom, and what became of its commands."""
+
+    at: str
+    by: str | None
+    tasks_paused: int | None
+    commands_pending: int
+
+
+class UserDetail(User):
+    """A user with their API keys, their deactivation if there is one, and the events that say so."""
+
+    role: str | None
+    api_keys: list[ApiKey]
+    deactivation: UserDeactivation | None
+    history: list[HistoryEntry]
+
+
 class UsersPage(TypedDict):
     """One page of users."""
 
@@ -188,6 +260,39 @@ class Schedule(TypedDict):
     recent_executions: int
     next_run_time: str | None
     temporal_ui_url: str
+
+
+class LastExecution(TypedDict):
+    """The execution of a task that began last."""
+
+    id: str
+    status: ExecutionStatus
+    started_at: str
+
+
+class Task(TypedDict):
+    """A task and what its executions of all time add up to. Values that no event has told are None."""
+
+    id: str
+    name: str | None
+    search_query: str
+    user_id: str
+    user_email: str | None
+    state: Literal["active", "paused", "completed"]
+    schedule: str | None
+    created_at: str
+    total_executions: int
+    success_rate: float
+    avg_duration_ms: int
+    last_execution: LastExecution | None
+    next_run_time: str | None
+
+
+class TaskDetail(Task):
+    """A task with its schedules, paused ones too, and the events that say so."""
+
+    schedules: list[Schedule]
+    history: list[HistoryEntry]
 
 
 class SchedulesPage(TypedDict):

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL};
+use torale_platform::routes::PAGES;
 
 use crate::args::{Ports, RunOptions};
 use crate::event_sources::EVENTS;
@@ -20,12 +21,13 @@ pub(super) fn text(
     let stage = arguments.stage.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
     let base = format!("http://127.0.0.1:{}{stage}", ports.http_port);
     let mut text = format!(
-        "\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
+        "\nThe console is at {base}{}\nThe admin API runs at {base}\n  admin API key  {key}\n  SQS            http://127.0.0.1:{} (queue {})\n  \
          DynamoDB       http://127.0.0.1:{} (region us-east-1, any credentials)\n\nTry it:\n",
-        ports.sqs_port, EVENTS.queue, ports.dynamodb_port
+        PAGES[0], ports.sqs_port, EVENTS.queue, ports.dynamodb_port
     );
-    // Webhooks need a signature.
-    for route in routes.iter().filter(|route| route.path.starts_with("/admin")) {
+    // Webhooks need a signature; the console is for a browser.
+    let is_tried = |route: &&Route| route.path.starts_with("/admin") && !PAGES.contains(&route.path.as_str());
+    for route in routes.iter().filter(is_tried) {
         let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
         let path = route.path.replace("{id}", "USER_ID");
         text.push_str(&format!("  curl -s{method} -H 'Authorization: Bearer {key}' {base}{path}\n"));
@@ -99,6 +101,17 @@ mod tests {
         let built = text(&["--built"]);
         assert!(built.contains("\nThe functions run as they were last built; changes are not picked up.\n"));
         assert!(!built.contains("are picked up"), "{built}");
+    }
+
+    #[test]
+    fn summary_begins_with_the_address_of_the_console() {
+        let ports = Ports { http_port: 9001, sqs_port: 4566, dynamodb_port: 8000 };
+        let routes =
+            [Route::new("GET", "/admin", "console"), Route::new("HEAD", "/admin/console/{file}", "console")];
+        let text = text(&options(&["--stage", "prod"]), &ports, &routes, "sk_test", Path::new("key.pem"));
+
+        assert!(text.starts_with("\nThe console is at http://127.0.0.1:9001/prod/admin\n"), "{text}");
+        assert!(!text.contains("curl"), "{text}");
     }
 
     #[test]

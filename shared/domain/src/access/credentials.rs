@@ -2,7 +2,7 @@
 //! API (docs/contract/http.md, "Authentication"). The reads that these rules need are done by
 //! `shared/platform`.
 
-use crate::entities::linkage::Identity;
+use crate::entities::linkage::KnownIdentity;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
 use crate::projections::links;
@@ -131,7 +131,7 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
 
 /// Whom a session logs in as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Login {
+pub enum SessionUser {
     /// This user, or this stand-in.
     As(UserId),
     /// Nobody yet.
@@ -142,15 +142,15 @@ pub enum Login {
 
 /// Whom a session of an identity logs in as, by the identity's partition: of several users the one whose `user.created` is
 /// greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
-pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<Login, Corrupt> {
+pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<SessionUser, Corrupt> {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
     let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
-    if (Identity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
-        return Ok(Login::Deleted);
+    if (KnownIdentity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
+        return Ok(SessionUser::Deleted);
     }
     let links = links::links_of(partition)?;
     let greatest = links.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
-    Ok(greatest.map_or(Login::Nobody, |(user, _)| Login::As(user)))
+    Ok(greatest.map_or(SessionUser::Nobody, |(user, _)| SessionUser::As(user)))
 }
 
 /// What authorisation needs to know of an authenticated caller.

@@ -47,7 +47,7 @@ pub struct AuditEntry {
     pub method: AuthMethod,
     /// The action of the endpoint, such as `stats.read`.
     pub action: String,
-    /// The id of the target user, for requests about a single user.
+    /// The id of the user, task or execution that the request is about, if it is about a single one.
     pub target: Option<String>,
     /// The parameters as the server understood them; the names of malformed ones as `invalid`.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]

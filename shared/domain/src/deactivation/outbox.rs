@@ -129,6 +129,36 @@ impl StoredOutboxEntry {
         Ok(Self { key: item.key.clone(), entry, cursor: item.text(CURSOR).map(str::to_owned) })
     }
 
+    /// What to read for [`StoredOutboxEntry::commands`].
+    pub fn rest(&self) -> ReadPlan {
+        let ranges = self.reads().ranges.into_iter().map(|range| Range { limit: None, ..range });
+        ReadPlan::ranges(ranges.collect()).consistent()
+    }
+
+    /// How many commands are still to be sent. `rows` are those of [`StoredOutboxEntry::rest`].
+    ///
+    /// # Errors
+    /// If a row stands for nothing that can be stopped.
+    pub fn commands(&self, rows: &OutboxRows) -> Result<usize, Corrupt> {
+        let clerk_user_id = match &self.entry.action {
+            OutboxAction::StopUser { clerk_user_id, .. } => clerk_user_id,
+            OutboxAction::StopResumed { .. } => return Ok(1),
+            OutboxAction::Announce { .. } => return Ok(0),
+        };
+        let logins = if self.cursor.is_none() { logins(clerk_user_id, &rows.links)?.len() } else { 0 };
+        let stoppable = rows.stoppable()?;
+        let active: BTreeSet<TaskId> = stoppable
+            .iter()
+            .filter(|(_, what)| what.schedule().is_none())
+            .filter_map(|(_, what)| what.task())
+            .collect();
+        // The command for an active task pauses all of its schedules.
+        let covered = |what: &Stoppable| {
+            what.schedule().is_some() && what.task().is_some_and(|task| active.contains(&task))
+        };
+        Ok(logins + stoppable.iter().filter(|(_, what)| !covered(what)).count())
+    }
+
     /// What to read first for the next step; nothing for an entry that needs nothing.
     pub fn reads(&self) -> ReadPlan {
         let whole = |pk| Range { pk, ..Range::default() };

@@ -26,7 +26,7 @@ pub enum Register {
     Email,
     /// The role of a user or of an identity.
     Role,
-    /// A user's email as `user.updated` says: kept beside [`Register::Email`], because such an event may be one of an
+    /// A user's email as `user.updated` says: kept apart from [`Register::Email`], because such an event may be one of an
     /// identity (docs/contract/events.md, "Whose an identity is").
     UpdatedEmail,
     /// A user's role as `user.updated` says.
@@ -39,6 +39,10 @@ pub enum Register {
     LastLogin,
     /// A task's search query.
     Query,
+    /// A task's name.
+    Name,
+    /// A task's own schedule, a text that nobody reads.
+    Schedule,
     /// A schedule's cron expression.
     Cron,
     /// A schedule's time zone.
@@ -121,11 +125,11 @@ impl Event {
         }
     }
 
-    /// The registers this event writes. A task's `schedule` and `name` are in no projection, so they have none.
+    /// The registers this event writes.
     fn writes(&self) -> Registers {
         use Register::{
-            Created, Cron, Deleted, Email, ExternalId, LastLogin, Query, Reactivated, Role, State, Timezone,
-            UpdatedEmail, UpdatedRole,
+            Created, Cron, Deleted, Email, ExternalId, LastLogin, Name, Query, Reactivated, Role, Schedule,
+            State, Timezone, UpdatedEmail, UpdatedRole,
         };
         let none = Registers::default();
         match &self.body {
@@ -149,8 +153,14 @@ impl Event {
             Body::UserReactivated(_) => none.with(State).with(Reactivated),
             Body::ApiKeyCreated(_) => none.with(Created),
             Body::ApiKeyRevoked(_) => none.with(Deleted),
-            Body::TaskCreated(_) => none.with(Created).with(Query).with(State),
-            Body::TaskUpdated(data) => none.and_if(data.search_query.is_some(), Query),
+            Body::TaskCreated(data) => {
+                let always = none.with(Created).with(Query).with(State);
+                always.and_if(data.name.is_some(), Name).and_if(data.schedule.is_some(), Schedule)
+            }
+            Body::TaskUpdated(data) => none
+                .and_if(data.search_query.is_some(), Query)
+                .and_if(data.name.is_some(), Name)
+                .and_if(data.schedule.is_some(), Schedule),
             Body::TaskPaused(_) | Body::TaskResumed(_) | Body::TaskCompleted(_) => none.with(State),
             Body::TaskDeleted(_) => none.with(Deleted),
             Body::ExecutionStarted(_) | Body::ExecutionFailed(_) | Body::ExecutionSucceeded(_) => {

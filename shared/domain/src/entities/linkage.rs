@@ -10,7 +10,7 @@ use crate::events::{Body, Event, types};
 use crate::values::ids::{ClerkUserId, UserId};
 use uuid::Uuid;
 
-/// What joins users and identities, kept beside their own states.
+/// What joins users and identities, kept next to their own states.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Linkage {
     /// Of a user: what its linked identities say, merged.
@@ -26,6 +26,15 @@ pub struct Linkage {
 /// `clerk:<clerk user id>`.
 pub fn derived(clerk: &ClerkUserId) -> UserId {
     UserId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("clerk:{}", clerk.as_str()).as_bytes()))
+}
+
+/// The event that holds a register of a user, by the user's own events and by what its identities say. The user's own
+/// `user.created` alone says what it was created as.
+pub fn winner<'a>(own: &'a State, linked: &'a State, register: Register) -> Option<&'a Event> {
+    match own.winner(Register::Created).filter(|_| register == Register::Created) {
+        Some(created) => Some(created),
+        None => own.winner(register).max(linked.winner(register)),
+    }
 }
 
 /// Whether an id may be [`derived`] from an identity's: it is a UUID of version 5. Its user's events may then concern other
@@ -58,7 +67,7 @@ impl Existence {
 
 /// An identity with all that decides whom it is linked to.
 #[derive(Debug)]
-pub struct Identity<'a> {
+pub struct KnownIdentity<'a> {
     /// Its id at the provider.
     pub clerk: &'a ClerkUserId,
     /// What its own events say.
@@ -67,7 +76,7 @@ pub struct Identity<'a> {
     pub users: u64,
 }
 
-impl Identity<'_> {
+impl KnownIdentity<'_> {
     /// The user that it says it is of, where that can be one.
     pub fn external(&self) -> Option<UserId> {
         external(self.state)

@@ -1,7 +1,8 @@
 //! What is known of each entity: typed readings of its [`State`].
 
 use crate::entities::fold::{KeyClaims, Register, State};
-use crate::events::types::{Count, Removable, TaskState};
+pub use crate::events::types::TaskState;
+use crate::events::types::{Count, Removable};
 use crate::events::{Body, Event, types};
 use crate::values::ids::{ClerkUserId, RunId, TaskId, UserId, WorkflowId};
 use crate::values::time::Timestamp;
@@ -117,8 +118,14 @@ impl<'a> ApiKey<'a> {
 pub struct Task<'a> {
     /// Its owner; `None` for a stub.
     pub user_id: Option<UserId>,
+    /// When it was created; `None` for a stub.
+    pub created_at: Option<Timestamp>,
     /// Its query today.
     pub query: Option<&'a str>,
+    /// Its name today; `None` while no event has stated one.
+    pub name: Option<&'a str>,
+    /// Its own schedule today, as it was sent; `None` while no event has stated one.
+    pub schedule: Option<&'a str>,
     /// Its state.
     pub state: TaskState,
     /// The time of the event that says so.
@@ -133,6 +140,17 @@ impl<'a> Task<'a> {
         Self {
             user_id: match body(state, Register::Created) {
                 Some(Body::TaskCreated(data)) => Some(data.user_id),
+                _other_types => None,
+            },
+            created_at: state.winner(Register::Created).map(|event| event.time),
+            name: match body(state, Register::Name) {
+                Some(Body::TaskCreated(data)) => data.name.as_ref().map(types::Text::as_str),
+                Some(Body::TaskUpdated(data)) => data.name.as_ref().map(types::Text::as_str),
+                _other_types => None,
+            },
+            schedule: match body(state, Register::Schedule) {
+                Some(Body::TaskCreated(data)) => data.schedule.as_ref().map(types::Text::as_str),
+                Some(Body::TaskUpdated(data)) => data.schedule.as_ref().map(types::Text::as_str),
                 _other_types => None,
             },
             query: match body(state, Register::Query) {

@@ -24,7 +24,7 @@ pub struct Event {
 }
 
 /// Largest canonical `data` that an entity's state keeps whole, in bytes.
-pub const MAX_KEPT_DATA: usize = 16 * 1024;
+pub const MAX_KEPT_DATA: usize = 8 * 1024;
 
 /// The canonical form of `data`: names sorted, no blanks. Longer than [`MAX_KEPT_DATA`], only its beginning
 /// and its digest are kept: enough to order events, while the log has the whole.

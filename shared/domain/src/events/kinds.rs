@@ -53,6 +53,13 @@ macro_rules! event_types {
     };
 }
 
+impl EventType {
+    /// The type's name on the wire.
+    pub fn full_name(self) -> String {
+        format!("{TYPE_PREFIX}{}", self.name())
+    }
+}
+
 event_types! {
     /// A user exists.
     UserCreated = "user.created",

@@ -6,6 +6,7 @@ use crate::values::ids::{
     UserId, WorkflowId,
 };
 use crate::values::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Texts without a stated range are kept up to this many characters, so that no item outgrows the store.
@@ -256,8 +257,9 @@ impl<T> Removable<T> {
 }
 
 /// The state of a task that is not deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum TaskState {
     /// It runs on its schedule.
     #[default]

@@ -7,8 +7,8 @@ use super::recent;
 use super::window::{HOURS, LIMIT, last_hours};
 use crate::entities::readings::{Execution, ExecutionState};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::keys::{Index, StatusPartition};
-use crate::storage::read::Reader;
+use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, Reader};
 use crate::values::ids::{ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
@@ -19,6 +19,8 @@ use serde::Serialize;
 pub struct ExecutionsQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<StatusPartition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<TaskId>,
     hours: u64,
     #[serde(flatten)]
     page: PageRequest,
@@ -33,9 +35,10 @@ const STATUSES: [(&str, StatusPartition); 3] = [
 impl QueryParameters for ExecutionsQuery {
     fn read(params: &mut ParameterReader) -> Self {
         let status = params.choice("status", "Only executions with this status.", &STATUSES);
+        let task_id = params.task("task_id", "Only executions of this task.");
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
-        Self { status, hours, page }
+        Self { status, task_id, hours, page }
     }
 }
 
@@ -88,7 +91,19 @@ pub enum ExecutionStatus {
     Running,
 }
 
-/// Three round trips near the top, at most five anywhere else.
+impl ExecutionStatus {
+    /// How an execution stands.
+    pub(super) const fn of(state: &ExecutionState<'_>) -> Self {
+        match state {
+            ExecutionState::Running => Self::Running,
+            ExecutionState::Success { .. } => Self::Success,
+            ExecutionState::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+/// Three round trips near the top, at most five anywhere else. With `task_id` three, and one more for
+/// each megabyte of rows of that task's executions in the window.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -97,6 +112,9 @@ pub async fn answer<R: Reader>(
     query: &ExecutionsQuery,
     now: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
+    if let Some(task) = query.task_id {
+        return of_task(reader, query, task, last_hours(now, query.hours)).await;
+    }
     let all = STATUSES.map(|(_, partition)| partition);
     let request = ListRequest {
         index: Index::Executions,
@@ -115,18 +133,56 @@ pub async fn answer<R: Reader>(
     })
 }
 
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
-    let (status, condition_met) = match execution.status {
-        ExecutionState::Running => (ExecutionStatus::Running, None),
-        ExecutionState::Success { condition_met } => (ExecutionStatus::Success, Some(condition_met)),
-        ExecutionState::Failed(_) => (ExecutionStatus::Failed, None),
+/// Those of one task. Its rows have no statuses, so a filter reads all of its executions in the window.
+async fn of_task<R: Reader>(
+    reader: &R,
+    query: &ExecutionsQuery,
+    task: TaskId,
+    since: Timestamp,
+) -> Result<ExecutionsPage, R::Error> {
+    let range = Range { descending: true, ..keys::task_executions_since(task, since).into() };
+    let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
+    let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
+    let (offset, limit) = (query.page.offset(), query.page.rows());
+    let has_status =
+        |execution: &Execution<'_>| query.status.is_none_or(|status| partition(&execution.status) == status);
+    let (total, entities) = match query.status {
+        None => {
+            let page: Vec<_> = ids.iter().skip(offset).take(limit).copied().collect();
+            (ids.len(), recent::read_ids(reader, &page).await?)
+        }
+        Some(_) => {
+            let mut all = recent::read_ids(reader, &ids).await?;
+            all.retain(|(_, entity)| Execution::of(&entity.state).is_some_and(|one| has_status(&one)));
+            (all.len(), all.into_iter().skip(offset).take(limit).collect())
+        }
+    };
+    let total = i128::try_from(total).unwrap_or(i128::MAX);
+    let executions = recent::shown(reader, &entities, |id, one, names| Some(row(id, one, names))).await?;
+    Ok(ExecutionsPage { executions, total, page: query.page.page, limit: query.page.limit })
+}
+
+/// The status partition of an execution.
+const fn partition(state: &ExecutionState<'_>) -> StatusPartition {
+    match state {
+        ExecutionState::Running => StatusPartition::Running,
+        ExecutionState::Success { .. } => StatusPartition::Success,
+        ExecutionState::Failed(_) => StatusPartition::Failed,
+    }
+}
+
+/// The row of an execution.
+pub(super) fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
+    let condition_met = match execution.status {
+        ExecutionState::Success { condition_met } => Some(condition_met),
+        ExecutionState::Running | ExecutionState::Failed(_) => None,
     };
     ExecutionRow {
         id,
         task_id: execution.task_id,
         user_email: names.email(execution.user_id),
         search_query: names.query(execution.task_id),
-        status,
+        status: ExecutionStatus::of(&execution.status),
         condition_met,
         duration_ms: execution.completed_at.map(|_| execution.duration_ms),
         started_at: execution.started_at,

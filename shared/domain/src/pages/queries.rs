@@ -58,7 +58,7 @@ pub struct QueryRow {
 }
 
 /// Serialises hundredths as a number with two decimals.
-fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Result<S::Ok, S::Error> {
     let small = u32::try_from(*hundredths).unwrap_or(0);
     serializer.serialize_f64(f64::from(small) / 100.0)
 }

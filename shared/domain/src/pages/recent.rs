@@ -29,27 +29,33 @@ pub(super) async fn read<R: Reader, T>(
     row: impl Fn(ExecutionId, &Execution<'_>, &DisplayNames) -> Option<T>,
 ) -> Result<RecentExecutions<T>, R::Error> {
     let ListResult { rows, total, timeline } = request.read(reader).await?;
-    let entities = read_executions(reader, &rows).await?;
+    let id = |row: &Item| keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"));
+    let ids = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    let entities = read_ids(reader, &ids).await?;
+    Ok(RecentExecutions { rows: shown(reader, &entities, row).await?, total, timeline })
+}
+
+/// Executions as they are shown, with the names of their users and tasks: one round trip; none without
+/// executions. `row` renders an execution; `None` leaves it out.
+pub(super) async fn shown<R: Reader, T>(
+    reader: &R,
+    entities: &[(ExecutionId, Entity)],
+    row: impl Fn(ExecutionId, &Execution<'_>, &DisplayNames) -> Option<T>,
+) -> Result<Vec<T>, R::Error> {
     let executions: Vec<_> =
         entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
     let owners = executions.iter().map(|(_, execution)| (execution.task_id, execution.user_id));
     let names = DisplayNames::read(reader, owners).await?;
-    let rows = executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect();
-    Ok(RecentExecutions { rows, total, timeline })
+    Ok(executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect())
 }
 
-/// The executions that rows stand for: one round trip; none without rows.
-async fn read_executions<R: Reader>(
+/// Some executions, in their order: one round trip; none without ids.
+pub(super) async fn read_ids<R: Reader>(
     reader: &R,
-    rows: &[Item],
+    ids: &[ExecutionId],
 ) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
-    let mut keys: Vec<Key> = Vec::new();
-    let mut ids: HashMap<Key, ExecutionId> = HashMap::new();
-    for row in rows {
-        let id = keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"))?;
-        keys.push(keys::execution(id));
-        ids.insert(keys::execution(id), id);
-    }
+    let keys: Vec<Key> = ids.iter().map(|id| keys::execution(*id)).collect();
+    let by_key: HashMap<&Key, ExecutionId> = keys.iter().zip(ids.iter().copied()).collect();
     let entities = read_entities(reader, &keys).await?.into_iter();
-    Ok(entities.filter_map(|(key, entity)| Some((*ids.get(&key)?, entity))).collect())
+    Ok(entities.filter_map(|(key, entity)| Some((*by_key.get(&key)?, entity))).collect())
 }

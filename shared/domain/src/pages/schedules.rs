@@ -107,7 +107,7 @@ pub async fn answer<R: Reader>(
 }
 
 /// The row of a schedule; `None` without its creation, cron expression and time zone.
-fn row(
+pub(super) fn row(
     schedule: &Schedule<'_>,
     names: &DisplayNames,
     now: Timestamp,

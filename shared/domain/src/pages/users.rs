@@ -49,7 +49,7 @@ pub struct UsersPage {
 pub struct UserRow {
     /// The id of the user.
     pub id: UserId,
-    /// Their email; null while no event has told it.
+    /// Their email; null while no event has said it.
     pub email: Option<String>,
     /// The id of the user at the identity provider.
     pub clerk_user_id: String,
@@ -102,18 +102,27 @@ pub async fn answer<R: Reader>(
         consistent: true,
     };
     let listed = request.read(reader).await?;
-    let cuts = ActivityCuts {
-        executions: now.plus(-DAY).floor_to_hour(),
-        notifications: now.plus(-7 * DAY).floor_to_hour(),
-    };
-    let users = read_users(reader, &listed.rows, &cuts).await?;
+    let users = read_users(reader, &listed.rows, &ActivityCuts::at(now)).await?;
     Ok(UsersPage { users, total: listed.total, page: query.page.page, limit: query.page.limit })
 }
 
 /// The hours from which on a user's activity is counted.
-struct ActivityCuts {
+pub(super) struct ActivityCuts {
     executions: Timestamp,
     notifications: Timestamp,
+}
+
+impl ActivityCuts {
+    /// The last 24 hours and the last 7 days, from the start of an hour.
+    pub(super) const fn at(now: Timestamp) -> Self {
+        Self { executions: now.plus(-DAY).floor_to_hour(), notifications: now.plus(-7 * DAY).floor_to_hour() }
+    }
+
+    /// The items of a user's partition that a row needs.
+    pub(super) fn range(&self, id: UserId) -> Range {
+        let (pk, from) = keys::user_since(id, self.notifications.day());
+        Range { pk, from: Some(from), ..Range::default() }
+    }
 }
 
 /// Reads the partition of each user, from the first day that is counted on: one round trip;
@@ -128,11 +137,8 @@ async fn read_users<R: Reader>(
     }
     let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
     let ids = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let range = |id: &UserId| {
-        let (pk, from) = keys::user_since(*id, cuts.notifications.day());
-        Range { pk, from: Some(from), ..Range::default() }
-    };
-    let plan = ReadPlan::ranges(ids.iter().map(range).collect()).consistent();
+    let ranges = ids.iter().map(|id| cuts.range(*id)).collect();
+    let plan = ReadPlan::ranges(ranges).consistent();
     let found = reader.read(plan).await?;
     let users = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, cuts));
     Ok(users.filter_map(Result::transpose).collect::<Result<_, _>>()?)
@@ -140,7 +146,7 @@ async fn read_users<R: Reader>(
 
 /// The row of a user from the items of their partition; `None` if the user was removed since the
 /// list was read.
-fn row(id: UserId, items: &[Item], cuts: &ActivityCuts) -> Result<Option<UserRow>, Corrupt> {
+pub(super) fn row(id: UserId, items: &[Item], cuts: &ActivityCuts) -> Result<Option<UserRow>, Corrupt> {
     let item = |key| items.iter().find(|item| item.key == key);
     let entity = Entity::load(item(keys::user(id)))?;
     let user = User::of(&entity.state, &entity.linkage.linked);

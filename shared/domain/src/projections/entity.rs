@@ -50,20 +50,20 @@ const fn budget(entity: &'static str, events: usize, state: usize, totals: usize
 /// | part | bytes |
 /// |---|---|
 /// | `id`, `source`: 128 and 256 characters, six bytes each where JSON escapes them | 2,304 |
-/// | the beginning of its `data`, 16 KiB, each byte escaped once more | 32,768 |
+/// | the beginning of its `data`, 8 KiB, each byte escaped once more | 16,384 |
 /// | its listed fields: at most two texts of 2,000 characters, one of 500, two ids of 256 | 30,072 |
 /// | names, numbers, times, UUIDs | 700 |
 ///
 /// Only the totals of a task grow with time: they stay within their budget until the year 2100.
 pub const ENTITY_BUDGET: &[EntityBudget] = &[
-    budget("user", 6, 320_000, 0),
-    budget("identity", 6, 300_000, 0),
-    budget("API key", 2, 100_000, 0),
-    budget("task", 4, 200_000, 200_000),
-    budget("execution", 1, 50_000, 0),
-    budget("notification", 1, 50_000, 0),
-    budget("run", 1, 52_000, 0),
-    budget("schedule", 5, 250_000, 0),
+    budget("user", 6, 220_000, 0),
+    budget("identity", 6, 205_000, 0),
+    budget("API key", 2, 67_000, 0),
+    budget("task", 6, 206_000, 200_000),
+    budget("execution", 1, 32_500, 0),
+    budget("notification", 1, 34_000, 0),
+    budget("run", 1, 35_500, 0),
+    budget("schedule", 5, 170_000, 0),
 ];
 
 impl Entity {

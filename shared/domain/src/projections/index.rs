@@ -13,6 +13,9 @@
 //! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  p 1   day 31 is slot U as well
 //! ```
 //!
+//! Indexes with a series (`GET /admin/stats/series`) have a third item, for each day with a slot for
+//! each hour: `d#20260331`, and there `Af 1` for 10 o'clock.
+//!
 //! `n`, `f` and `d` are the letters of a [`Measure`]; `p` is the population of the whole node.
 //! Amounts that would be 0 are not stored. The errors have a node for each error type, its *tag*:
 //! `h#2026033110#Timeout`.
@@ -23,6 +26,7 @@
 //! (docs/adr/0003-rows-are-items-not-index-entries.md).
 
 mod measure;
+mod series;
 mod timeline;
 
 use crate::projections::counter::POPULATION;
@@ -32,9 +36,10 @@ use crate::storage::keys::{self, Index, Lane, Lanes};
 use crate::storage::read::Range;
 use crate::values::time::{Hour, Timestamp};
 pub use measure::{Measure, Sums};
+pub use series::{Bucket, Series};
 pub use timeline::{PagePosition, Timeline};
 
-/// What rows at one time add to the two nodes that count them: counter, attribute and amount.
+/// What rows at one time add to the nodes that count them: counter, attribute and amount.
 /// `tag` is the error type, of an error.
 pub fn node_amounts(
     index: Index,
@@ -45,18 +50,28 @@ pub fn node_amounts(
 ) -> Vec<(Key, String, i128)> {
     let day = at.day();
     let (minute_slot, day_slot) = (at.minute_of_hour(), i64::from(chrono::Datelike::day0(&day.date())));
-    let nodes = [
-        (keys::hour_node(index, lane, at.hour(), tag), minute_slot),
-        (keys::month_node(index, lane, day.month(), tag), day_slot),
-    ];
-    let mut amounts = Vec::new();
-    for (node, slot) in nodes {
-        amounts.push((node.clone(), POPULATION.to_owned(), sums.get(Measure::Population)));
-        for (measure, amount) in sums.iter() {
-            amounts.push((node.clone(), slot::attribute(slot, measure.letter()), amount));
-        }
+    let hour = keys::hour_node(index, lane, at.hour(), tag);
+    let month = keys::month_node(index, lane, day.month(), tag);
+    let mut amounts = slot_amounts(&hour, minute_slot, sums.weight(), sums.iter());
+    amounts.extend(slot_amounts(&month, day_slot, sums.weight(), sums.iter()));
+    if index.has_day_nodes() {
+        let hour_slot = at.hour().0 - day.first_hour().0;
+        let shown = sums.iter().filter(|(measure, _)| measure.is_in_series());
+        amounts.extend(slot_amounts(&keys::day_node(index, lane, day), hour_slot, sums.weight(), shown));
     }
     amounts
+}
+
+/// The amounts that one slot of a node gets, and the node's population.
+fn slot_amounts(
+    node: &Key,
+    slot: i64,
+    population: i128,
+    measures: impl Iterator<Item = (Measure, i128)>,
+) -> Vec<(Key, String, i128)> {
+    let measures = measures.map(|(measure, amount)| (slot::attribute(slot, measure.letter()), amount));
+    let all = [(POPULATION.to_owned(), population)].into_iter().chain(measures);
+    all.map(|(attribute, amount)| (node.clone(), attribute, amount)).collect()
 }
 
 /// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the
@@ -95,7 +110,7 @@ mod tests {
 
     /// The example at the top of this file.
     #[test]
-    fn a_failed_execution_is_counted_in_the_slot_of_its_minute_and_of_its_day() {
+    fn a_failed_execution_is_counted_in_the_slots_of_its_minute_its_hour_and_its_day() {
         let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
         let lane = Lanes::ONE.all().next().unwrap();
         let sums = Sums::population(1)
@@ -112,6 +127,10 @@ mod tests {
         let expected = [
             ("c#executions#0 h#2026033110".to_owned(), amounts.clone()),
             ("c#executions#0 m#202603".to_owned(), amounts),
+            (
+                "c#executions#0 d#20260331".to_owned(),
+                ["p 1", "An 1", "As 0", "Af 1", "Ad 5300"].map(str::to_owned).to_vec(),
+            ),
         ];
         assert_eq!(nodes, BTreeMap::from(expected));
         assert_eq!(keys::row_time(at), "1774953030500");

@@ -6,7 +6,7 @@
 //! (docs/adr/0017-one-person-one-row.md).
 
 use crate::entities::fold::{Register, State};
-use crate::entities::linkage::{self, Existence, Identity, Linkage};
+use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::entities::readings::User;
 use crate::events::{Body, Event, UnreadableEvent};
 use crate::projections::diff::ProjectionDiff;
@@ -104,7 +104,7 @@ impl LinkReads {
         let [user_key, identity_key, derived_key] = self.sides();
         let load = |key: &EntityKey| Entity::load(found.items.get(&keys::entity(key)));
         let (user, identity, derived) = (load(&user_key)?, load(&identity_key)?, load(&derived_key)?);
-        let of = Identity { clerk: &self.clerk, state: &identity.state, users: identity.linkage.users };
+        let of = KnownIdentity { clerk: &self.clerk, state: &identity.state, users: identity.linkage.users };
         let is_linked = of.is_linked_to(self.user, Existence::of(&user.state, &self.clerk));
         let says = of.says(&linkage::of_derived(&derived.state));
         let [own, reverse] = link_items(self.user, &self.clerk, &user.state, &says)?;

@@ -5,7 +5,7 @@
 //! links. Every part has a user id (of an identity, the derived one), by whose hash a unit that is too large is halved.
 
 use crate::entities::fold::State;
-use crate::entities::linkage::{self, Existence, Identity, Linkage};
+use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::events::UnreadableEvent;
 use crate::projections::links::{join, link_items};
 use crate::storage::item::Item;
@@ -175,7 +175,7 @@ impl IdentityGroup {
             let state = identities.remove(&clerk).unwrap_or_default();
             let named = named.remove(&clerk).unwrap_or_default();
             let users = u64::try_from(named.len()).unwrap_or(u64::MAX);
-            let identity = Identity { clerk: &clerk, state: &state, users };
+            let identity = KnownIdentity { clerk: &clerk, state: &state, users };
             let links = links(&identity, &named, &identity.says(&of_derived));
             JoinedIdentity { clerk, state, users, links }
         });
@@ -184,7 +184,7 @@ impl IdentityGroup {
 }
 
 /// The links of an identity, for whichever user exists.
-fn links(identity: &Identity<'_>, named: &BTreeSet<UserId>, says: &State) -> Vec<PersonPart> {
+fn links(identity: &KnownIdentity<'_>, named: &BTreeSet<UserId>, says: &State) -> Vec<PersonPart> {
     let others = identity.external().into_iter().chain([linkage::derived(identity.clerk)]);
     let targets: BTreeSet<UserId> = named.iter().copied().chain(others).collect();
     let holds = |user: UserId| {

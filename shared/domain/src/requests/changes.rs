@@ -58,7 +58,7 @@ impl ChangeRequest for UserIdRequest {
     const MAX_BODY: usize = 1024;
 
     fn path() -> Option<Value> {
-        Some(ParameterKind::User.schema())
+        Some(ParameterKind::Uuid.schema())
     }
 
     fn body() -> Option<Value> {

@@ -7,7 +7,7 @@
 mod kind;
 mod reader;
 
-pub use kind::{Integer, Parameter, ParameterKind};
+pub use kind::{Integer, Parameter, ParameterKind, ParameterPlace};
 pub use reader::{PageRequest, ParameterFault, ParameterReader};
 use serde::Serialize;
 
@@ -22,9 +22,22 @@ pub trait QueryParameters: Serialize + Sized + Send + Sync {
     /// # Errors
     /// Every fault of the query string, for a 422.
     fn parse(query: &str) -> Result<Self, Vec<ParameterFault>> {
-        let mut params = ParameterReader::parse(query);
+        Self::parse_at("", query)
+    }
+
+    /// Parses a query string, and the segment of the path where the route has a parameter.
+    ///
+    /// # Errors
+    /// Every fault of the two, for a 422.
+    fn parse_at(segment: &str, query: &str) -> Result<Self, Vec<ParameterFault>> {
+        let mut params = ParameterReader::parse_at(segment, query);
         let parameters = Self::read(&mut params);
         params.finish(parameters)
+    }
+
+    /// The id of the user, task or execution that the request is about, for the audit record.
+    fn target(&self) -> Option<String> {
+        None
     }
 
     /// The declarations of the parameters, in the order in which they are read.

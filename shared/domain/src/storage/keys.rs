@@ -9,8 +9,10 @@
 //! | entity | `u#` user, `k#` API key, `t#` task, `x#` execution, `n#` notification, `w#` SHA-256 of a run, `s#` schedule, each with its id | `e` | `state`: its winning events; a task also has `totals`, a linked user `linked` and `links` |
 //! | user's totals | `u#<user>` | `t` | `tasks`, `active`, `p` |
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
+//! | API key of a user | `u#<user>` | `a#<key>` | `of`: pk of the key |
 //! | active task, live key, unpaused schedule | `o#<user>` | `t#<task>`, `k#<key>`, `s#<schedule>` | of a task and a schedule, `at`: since when; of a schedule, `of` and `task` |
 //! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id |
+//! | execution of a task | `t#<task>` | `x#`, start, execution | |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
@@ -19,7 +21,7 @@
 //! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
 //! | row of a list | `r#<index>#<status>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not name it |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
-//! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>` or `m#<yyyymm>`, errors with `#<type>` | `<slot><measure>`, `p` |
+//! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with series also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
@@ -46,6 +48,7 @@
 mod audit;
 mod budget;
 mod control;
+mod details;
 mod identity;
 mod parts;
 mod ranking;
@@ -61,6 +64,7 @@ use serde::Serialize;
 pub use audit::*;
 pub use budget::{BUDGET, KeyBudget};
 pub use control::*;
+pub use details::*;
 pub use identity::*;
 pub use parts::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub use ranking::*;
@@ -181,6 +185,16 @@ pub enum Index {
 }
 
 impl Index {
+    /// Whether the index has a node for each day, from which a series by hour is read
+    /// (`GET /admin/stats/series`).
+    pub const fn has_day_nodes(self) -> bool {
+        match self {
+            Self::Executions | Self::Users | Self::Logins | Self::Notifications | Self::Workflows => true,
+            // A series of errors is read from the nodes of the executions.
+            Self::Errors | Self::Schedules | Self::Audit => false,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Executions => "executions",
@@ -397,7 +411,7 @@ pub enum Owned {
     Task(TaskId),
     /// A live API key.
     Key(KeyId),
-    /// An unpaused schedule; the row's attributes tell which.
+    /// An unpaused schedule; the row's attributes name it.
     Schedule,
 }
 
@@ -547,6 +561,8 @@ pub fn after_live_keys() -> String {
 pub enum Node {
     /// Of an hour.
     Hour(Hour),
+    /// Of a day.
+    Day(Day),
     /// Of a month.
     Month(Month),
 }
@@ -560,6 +576,7 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
     };
     let node = match level {
         "h" => Node::Hour(Hour::parse(bucket)?),
+        "d" => Node::Day(Day::parse(bucket)?),
         "m" => {
             Node::Month(Month { year: bucket.get(..4)?.parse().ok()?, month: bucket.get(4..)?.parse().ok()? })
         }

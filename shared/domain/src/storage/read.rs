@@ -4,7 +4,7 @@
 //! A page builds a [`ReadPlan`] and awaits a [`Reader`]; the store only executes the plan.
 
 use crate::storage::item::{Item, Key};
-use crate::storage::keys::Lanes;
+use crate::storage::keys::{KeyRange, Lanes};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
@@ -21,6 +21,12 @@ pub struct Range {
     pub descending: bool,
     /// The most items to return; all of them without it.
     pub limit: Option<usize>,
+}
+
+impl From<KeyRange> for Range {
+    fn from(KeyRange { pk, from, to }: KeyRange) -> Self {
+        Self { pk, from: Some(from), to: Some(to), ..Self::default() }
+    }
 }
 
 /// What to read in one round trip: every get and every range runs in parallel.

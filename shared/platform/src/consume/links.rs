@@ -2,7 +2,7 @@
 //! (`domain/projections/links.rs`). Also for events without effect: whoever committed them may have died before the links.
 //!
 //! An identity whose deletion deactivates a user causes what a deactivation by an administrator causes: an outbox entry
-//! in the transaction that deactivates. A note beside it says which deletion was seen to, so that its commands are
+//! in the transaction that deactivates. A note with it says which deletion was handled, so that its commands are
 //! requested once, whichever generation was written first.
 
 use super::batch::EntityBatch;

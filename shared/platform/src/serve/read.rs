@@ -20,7 +20,7 @@ use std::future::Future;
 use std::pin::pin;
 use torale_domain::pages::TemporalUi;
 use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
-use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
+use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE};
 use torale_domain::values::time::Timestamp;
 
 /// An endpoint that reads: a declaration and a short handler. The handler must change nothing, since it runs before it
@@ -49,6 +49,8 @@ pub struct RequestContext<'a> {
     pub reader: &'a TableReader<'a>,
     /// The audit index, and the audit records.
     pub audit: &'a [TableReader<'a>; 2],
+    /// The control table: uses of API keys, deactivations, the outbox.
+    pub control: &'a TableReader<'a>,
     /// How to link to Temporal's web pages.
     pub temporal_ui: &'a TemporalUi,
 }
@@ -57,13 +59,14 @@ impl App {
     /// Answers a request to an endpoint that reads. Whatever happens, there is an answer in the contract's form.
     pub async fn answer<H: Handler>(&self, request: &HttpRequest) -> Response<String> {
         let scope = RequestScope::new(H::ENDPOINT, request, (self.clock)());
-        let query = H::Parameters::parse(request.query());
+        let query = H::Parameters::parse_at(&request.path_parameter(H::ENDPOINT.path), request.query());
+        let target = query.as_ref().ok().and_then(QueryParameters::target);
         let parameters = audit_parameters(&query);
         let outcome = match self.identify(&scope).await {
             Ok(lookup) => self.read::<H>(&scope, &lookup, query).await,
             Err(rejection) => RequestOutcome::rejected(rejection),
         };
-        let outcome = self.record(&scope, outcome, None, parameters).await;
+        let outcome = self.record(&scope, outcome, target, parameters).await;
         scope.answer(&outcome)
     }
 
@@ -98,8 +101,9 @@ impl App {
         let query = query.map_err(AdminError::Invalid)?;
         let reader = TableReader::of(&self.store, &lookup.generation, usage);
         let audit = [AUDIT_INDEX_TABLE, AUDIT_TABLE].map(|table| TableReader::new(&self.store, table, usage));
+        let control = TableReader::new(&self.store, CONTROL_TABLE, usage);
         let (now, temporal_ui) = (scope.now, &self.temporal_ui);
-        let context = RequestContext { now, reader: &reader, audit: &audit, temporal_ui };
+        let context = RequestContext { now, reader: &reader, audit: &audit, control: &control, temporal_ui };
         let answer = H::handle(&context, &query).await?;
         serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
     }

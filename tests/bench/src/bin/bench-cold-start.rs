@@ -25,7 +25,7 @@ use torale_bench::world::BenchWorld;
 use torale_bench::{lambda, percentile, short};
 use torale_domain::storage::keys::Lanes;
 use torale_local::data::folder;
-use torale_platform::routes::ROUTES;
+use torale_platform::routes;
 use torale_testkit::stack::ADMIN_KEY;
 use torale_testkit::tls::TlsProxy;
 
@@ -111,12 +111,12 @@ fn payload(function: &str, routes: &BTreeMap<String, (String, String)>) -> Value
 fn routes() -> BTreeMap<String, (String, String)> {
     let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].clone();
-    let of = |(method, path): &(&str, &str)| {
-        let mut targets = router[*path].as_array().unwrap().iter();
+    let of = |(method, path): (&str, &str)| {
+        let mut targets = router[path].as_array().unwrap().iter();
         let target = targets.find(|target| target["method"].as_str() == Some(method)).unwrap();
-        (target["function"].as_str().unwrap().to_owned(), ((*method).to_owned(), (*path).to_owned()))
+        (target["function"].as_str().unwrap().to_owned(), (method.to_owned(), path.to_owned()))
     };
-    ROUTES.iter().map(of).collect()
+    routes::all().filter(|(_, path)| *path != "/admin/console/{file}").map(of).collect()
 }
 
 /// Bytes of a program in a zip file, as `sam` packs it.

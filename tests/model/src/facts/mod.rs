@@ -33,6 +33,13 @@ pub(crate) struct Failure {
     pub(crate) will_retry: bool,
 }
 
+/// What a list of API keys shows of the greatest `api_key.created`.
+pub(crate) struct ModelKeyListing {
+    pub(crate) key_prefix: String,
+    pub(crate) name: Option<String>,
+    pub(crate) created_at: i64,
+}
+
 /// The register of a notification ("counted once, at `time`").
 pub(crate) struct ModelNotification {
     pub(crate) user_id: String,
@@ -58,6 +65,8 @@ pub(crate) enum PersonChange {
     },
     State {
         deactivated: bool,
+        at: i64,
+        by: Option<String>,
     },
 }
 
@@ -89,6 +98,7 @@ pub(crate) enum Fact {
         key_id: String,
         user_id: String,
         key_hash: String,
+        listing: ModelKeyListing,
     },
     KeyRevoked {
         key_id: String,
@@ -97,11 +107,16 @@ pub(crate) enum Fact {
         task_id: String,
         user_id: String,
         search_query: String,
+        name: Option<String>,
+        schedule: Option<String>,
         state: ModelTaskState,
+        created_at: i64,
     },
     TaskUpdated {
         task_id: String,
         search_query: Option<String>,
+        name: Option<String>,
+        schedule: Option<String>,
     },
     TaskState {
         task_id: String,
@@ -152,8 +167,8 @@ pub(crate) fn read(name: &str, version: u64, time: i64, data: &ModelFields<'_>) 
     match name.split('.').next()? {
         "user" => users::user(name, time, data),
         "identity" => users::identity(name, time, data),
-        "api_key" => users::api_key(name, data),
-        "task" => platform::task(name, data),
+        "api_key" => users::api_key(name, time, data),
+        "task" => platform::task(name, time, data),
         "execution" => platform::execution(name, version, time, data),
         "notification" => platform::notification(time, data),
         _ if name.starts_with("temporal.workflow.") => platform::workflow(name, time, data),

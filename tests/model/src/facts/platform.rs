@@ -6,23 +6,25 @@ use crate::fields::{
     task_schedule, text, timezone, uuid,
 };
 
-pub(super) fn task(name: &str, data: &ModelFields<'_>) -> Option<Fact> {
+pub(super) fn task(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let task_id = data.need("task_id", uuid)?;
     Some(match name {
         "task.created" => {
             let user_id = data.need("user_id", uuid)?;
             let query = data.need("search_query", search_query)?;
-            data.maybe("schedule", task_schedule)?;
-            data.maybe("name", text)?;
+            let schedule = data.maybe("schedule", task_schedule)?;
+            let name = data.maybe("name", text)?;
             // "state (default active)"; "a default is a value as if it had been sent"
             let state = data.maybe("state", task_state)?.unwrap_or(ModelTaskState::Active);
-            Fact::TaskCreated { task_id, user_id, search_query: query, state }
+            let created_at = time;
+            Fact::TaskCreated { task_id, user_id, search_query: query, name, schedule, state, created_at }
         }
-        "task.updated" => {
-            data.maybe("schedule", task_schedule)?;
-            data.maybe("name", text)?;
-            Fact::TaskUpdated { task_id, search_query: data.maybe("search_query", search_query)? }
-        }
+        "task.updated" => Fact::TaskUpdated {
+            task_id,
+            search_query: data.maybe("search_query", search_query)?,
+            name: data.maybe("name", text)?,
+            schedule: data.maybe("schedule", task_schedule)?,
+        },
         "task.paused" => Fact::TaskState { task_id, state: ModelTaskState::Paused },
         "task.resumed" => Fact::TaskState { task_id, state: ModelTaskState::Active },
         "task.completed" => Fact::TaskState { task_id, state: ModelTaskState::Completed },

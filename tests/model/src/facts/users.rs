@@ -1,6 +1,6 @@
 //! The rows of users, identities and API keys.
 
-use super::{Fact, IdentityFact, PersonChange};
+use super::{Fact, IdentityFact, ModelKeyListing, PersonChange};
 use crate::fields::{
     ModelFields, external_id, external_id_or_null, key_hash, other_id, role, role_or_null, text, uuid,
 };
@@ -24,14 +24,10 @@ pub(super) fn user(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact
         },
         "user.logged_in" => PersonChange::LoggedIn { time },
         "user.deactivated" => {
-            data.maybe("by", text)?;
             data.maybe("reason", text)?;
-            PersonChange::State { deactivated: true }
+            PersonChange::State { deactivated: true, at: time, by: data.maybe("by", text)? }
         }
-        _ => {
-            data.maybe("by", text)?;
-            PersonChange::State { deactivated: false }
-        }
+        _ => PersonChange::State { deactivated: false, at: time, by: data.maybe("by", text)? },
     };
     Some(Fact::UserChanged { user_id, change })
 }
@@ -59,20 +55,20 @@ pub(super) fn identity(name: &str, time: i64, data: &ModelFields<'_>) -> Option<
         _ => {
             deleted = true;
             // "`identity.deleted` the state as `user.deactivated` does"
-            PersonChange::State { deactivated: true }
+            PersonChange::State { deactivated: true, at: time, by: None }
         }
     };
     Some(Fact::Identity(IdentityFact { clerk_user_id, created_at, external_id: external, deleted, change }))
 }
 
-pub(super) fn api_key(name: &str, data: &ModelFields<'_>) -> Option<Fact> {
+pub(super) fn api_key(name: &str, time: i64, data: &ModelFields<'_>) -> Option<Fact> {
     let key_id = data.need("key_id", other_id)?;
     let user_id = data.need("user_id", uuid)?;
     if name == "api_key.revoked" {
         return Some(Fact::KeyRevoked { key_id });
     }
     let key_hash = data.need("key_hash", key_hash)?;
-    data.need("key_prefix", text)?;
-    data.maybe("name", text)?;
-    Some(Fact::KeyCreated { key_id, user_id, key_hash })
+    let key_prefix = data.need("key_prefix", text)?;
+    let listing = ModelKeyListing { key_prefix, name: data.maybe("name", text)?, created_at: time };
+    Some(Fact::KeyCreated { key_id, user_id, key_hash, listing })
 }

@@ -149,3 +149,23 @@ fn completed_at_may_differ_from_time_and_messages_are_cut() {
     assert_eq!(row["will_retry"], false);
     assert_eq!(get(&events, "/admin/executions", "")["executions"][0]["duration_ms"], 1750);
 }
+
+#[test]
+fn executions_of_one_task_in_any_case_of_its_id_and_with_a_status() {
+    let events = [
+        started(E1, T1, T),
+        succeeded(E2, T1, "2024-01-15T10:00:00.001Z", "2024-01-15T10:00:01Z"),
+        started(E3, T2, T),
+    ];
+    let path = "/admin/executions";
+    let of = |query: &str| get(&events, path, query);
+    let body = of(&format!("task_id={}", T1.to_uppercase()));
+    assert_eq!(
+        (column(&body["executions"], "id"), &body["total"]),
+        (vec![&json!(E2), &json!(E1)], &json!(2))
+    );
+    let body = of(&format!("task_id={T1}&status=running&limit=1"));
+    assert_eq!((column(&body["executions"], "id"), &body["total"]), (vec![&json!(E1)], &json!(1)));
+    assert_eq!(of(&format!("task_id={U1}"))["total"], 0, "unknown");
+    assert_eq!(super::answer(&events, path, "task_id=x").0, 422);
+}

@@ -2,6 +2,7 @@
 
 mod cron;
 mod data_fields;
+mod details;
 mod envelope;
 mod executions;
 mod identities;
@@ -9,6 +10,7 @@ mod merge;
 mod queries;
 mod requests;
 mod schedules;
+mod series;
 mod stats;
 mod times;
 mod users;

@@ -17,7 +17,7 @@ use torale_tests::endpoints::{self, good_request};
 const OTHER: &str = "00000000-0000-0000-0000-0000000000b0";
 
 async fn scenario() -> Scenario {
-    given(user(OTHER).created().at(NOW.plus(-DAY))).start().await
+    given(endpoints::subject(OTHER)).start().await
 }
 
 /// How many requests were recorded with this action and this status.

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
-use torale_platform::routes::ROUTES;
+use torale_platform::routes;
 use torale_testkit::request::{ApiAnswer, payload, read};
 use torale_tests::endpoints;
 
@@ -22,12 +22,14 @@ fn routes_of_the_router_and_the_platform_are_those_that_are_declared() {
         .iter()
         .flat_map(|(path, targets)| methods(targets).into_iter().map(move |method| (path.clone(), method)))
         .collect();
-    let known = ROUTES.iter().map(|(method, path)| ((*path).to_owned(), (*method).to_owned())).collect();
+    let known = routes::all().map(|(method, path)| (path.to_owned(), method.to_owned())).collect();
 
     let of_admins = endpoints::all().into_iter();
     let of_admins = of_admins.map(|one| (one.endpoint.path.to_owned(), one.endpoint.method.to_string()));
     let others = endpoints::OTHERS.map(|(method, path)| (path.to_owned(), method.to_owned()));
-    let declared: BTreeSet<_> = of_admins.chain(others).collect();
+    let pages = routes::PAGES.into_iter().flat_map(|path| routes::PAGE_METHODS.map(|method| (path, method)));
+    let pages = pages.map(|(path, method)| (path.to_owned(), method.to_owned()));
+    let declared: BTreeSet<_> = of_admins.chain(others).chain(pages).collect();
 
     assert_eq!(routed, declared);
     assert_eq!(declared, known);
@@ -40,6 +42,8 @@ fn fallback_answers_404_to_an_unknown_path_and_405_to_a_wrong_method() {
         (Method::POST, "/admin/stats", 405, "Method Not Allowed"),
         (Method::GET, "/webhooks/clerk", 405, "Method Not Allowed"),
         (Method::POST, "/admin/openapi.json", 405, "Method Not Allowed"),
+        (Method::POST, "/admin", 405, "Method Not Allowed"),
+        (Method::GET, "/admin/", 404, "Not Found"),
     ] {
         let answer = ApiAnswer::of(fallback::answer(&read(&payload(method.as_str(), path, ""))));
 

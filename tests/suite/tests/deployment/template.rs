@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use torale_domain::storage::keys;
 use torale_local::event_sources::{EVENT_SOURCES, EventSource, SCHEDULES};
 use torale_platform::config;
-use torale_platform::routes::ROUTES;
+use torale_platform::routes;
 use yaml_rust2::{Yaml, YamlLoader};
 
 fn root() -> PathBuf {
@@ -103,7 +103,7 @@ fn template_routes_are_those_that_are_declared_each_at_its_function() {
     assert_eq!(deployed, local);
     assert_eq!(rest, ["fallback"], "what answers to everything that has no route");
 
-    let known: BTreeSet<_> = ROUTES.iter().map(|(method, path)| (*path, *method)).collect();
+    let known: BTreeSet<_> = routes::all().map(|(method, path)| (path, method)).collect();
     assert_eq!(
         deployed.iter().map(|[path, method, _]| (path.as_str(), method.as_str())).collect::<BTreeSet<_>>(),
         known

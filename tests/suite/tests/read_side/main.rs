@@ -1,4 +1,6 @@
 //! The read side: what each endpoint answers, and how it pages.
 
 mod answers;
+mod details;
 mod paging;
+mod series;

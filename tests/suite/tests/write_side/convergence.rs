@@ -43,6 +43,9 @@ async fn endpoints_answer_as_the_independent_model_for_random_events_in_random_o
         for (path, query) in model::PLAIN {
             model::check(&stack, &expected, path, query).await;
         }
+        for path in model::details() {
+            model::check(&stack, &expected, &path, "").await;
+        }
         for _ in 0..12 {
             let (path, query) = model::request(&mut generator);
             model::check(&stack, &expected, path, &query).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use stats::Stats;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::access::credentials::{self, Login};
+use torale_domain::access::credentials::{self, SessionUser};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::entities::linkage;
 use torale_domain::projections::links;
@@ -211,7 +211,7 @@ async fn deactivation_under_the_derived_id_reaches_the_users_of_the_identity() {
 }
 
 /// Whom a session of this identity logs in as.
-async fn login(stack: &Stack, clerk: &ClerkUserId) -> Login {
+async fn login(stack: &Stack, clerk: &ClerkUserId) -> SessionUser {
     let (store, usage) = (stack.store(), Usage::default());
     let live = Generations::default().read(&store, &usage).await.unwrap();
     let reads = ReadPlan::ranges(vec![links::identity_reads(clerk)]).consistent();
@@ -230,8 +230,8 @@ async fn sessions_log_in_as_the_independent_model_says() {
         for clerk in ["user/ä b?#\u{1}", "user", "user-2", "user-3", "user-4"] {
             let found = login(&stack, &ClerkUserId::parse(clerk).unwrap()).await;
             let found = match found {
-                Login::As(id) => Some(id.to_string()),
-                Login::Nobody | Login::Deleted => None,
+                SessionUser::As(id) => Some(id.to_string()),
+                SessionUser::Nobody | SessionUser::Deleted => None,
             };
             let (expected, count) = match expected.session(clerk) {
                 ModelSession::User(id) => (Some(id), &mut users),

@@ -7,24 +7,30 @@ from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from torale import _endpoints as endpoints
-from torale._endpoints import Call, Listing, Page, Parameter, UserId
+from torale._endpoints import Call, Id, Listing, Page, Parameter, UserId
 from torale.types import (
     AuditPage,
     AuditRecord,
+    Bucket,
     Deactivated,
     DeactivationResults,
     ErrorsPage,
     Execution,
+    ExecutionDetail,
     ExecutionError,
     ExecutionsPage,
     ExecutionStatus,
+    Metric,
     QueriesPage,
     Query,
     Reactivated,
     Schedule,
     SchedulesPage,
+    Series,
     Stats,
+    TaskDetail,
     User,
+    UserDetail,
     UsersPage,
     Workflow,
     WorkflowsPage,
@@ -37,6 +43,10 @@ R = TypeVar("R")
 
 class _Send(Protocol):
     async def __call__(self, call: Call[T]) -> T: ...
+
+
+def _text(identifier: Id | None) -> str | None:
+    return None if identifier is None else str(identifier)
 
 
 class AsyncAdmin:
@@ -64,6 +74,13 @@ class AsyncAdmin:
         """Numbers of users, tasks, executions and notifications, and the 10 queries with the most tasks."""
         return await self._send(endpoints.STATS)
 
+    async def get_series(self, *, metric: Metric, bucket: Bucket, hours: int | None = None) -> Series:
+        """What happened in each `minute` (`hours` at most 24), `hour` (744) or `day` of the last `hours`.
+
+        Every bucket is present, oldest first. The first begins where the window does.
+        """
+        return await self._send(endpoints.series(metric, bucket, hours))
+
     async def get_queries(self, *, page: int | None = None, limit: int | None = None) -> QueriesPage:
         """Every distinct query with the totals of its tasks, most tasks first."""
         return await self._send(endpoints.QUERIES.call(page=page, limit=limit))
@@ -76,19 +93,33 @@ class AsyncAdmin:
         self,
         *,
         status: ExecutionStatus | None = None,
+        task_id: Id | None = None,
         hours: int | None = None,
         page: int | None = None,
         limit: int | None = None,
     ) -> ExecutionsPage:
-        """Executions that began in the last `hours`, newest first; with `status`, only those."""
-        call = endpoints.EXECUTIONS.call(status=status, hours=hours, page=page, limit=limit)
-        return await self._send(call)
+        """Executions that began in the last `hours`, newest first; only those with `status`, or of a task."""
+        filters = {"status": status, "task_id": _text(task_id), "hours": hours}
+        return await self._send(endpoints.EXECUTIONS.call(**filters, page=page, limit=limit))
 
     def iter_executions(
-        self, *, status: ExecutionStatus | None = None, hours: int | None = None, page_size: int = 100
+        self,
+        *,
+        status: ExecutionStatus | None = None,
+        task_id: Id | None = None,
+        hours: int | None = None,
+        page_size: int = 100,
     ) -> AsyncIterator[Execution]:
         """All rows of `get_executions`."""
-        return self._rows(endpoints.EXECUTIONS, page_size, status=status, hours=hours)
+        return self._rows(endpoints.EXECUTIONS, page_size, status=status, task_id=_text(task_id), hours=hours)
+
+    async def get_execution(self, execution_id: Id) -> ExecutionDetail:
+        """One execution: its error if it failed, and the event that says so.
+
+        Raises:
+            NotFoundError: There is no such execution.
+        """
+        return await self._send(endpoints.execution(execution_id))
 
     async def get_errors(
         self, *, hours: int | None = None, page: int | None = None, limit: int | None = None
@@ -109,6 +140,22 @@ class AsyncAdmin:
     def iter_users(self, *, active_only: bool | None = None, page_size: int = 100) -> AsyncIterator[User]:
         """All rows of `get_users`."""
         return self._rows(endpoints.USERS, page_size, active_only=active_only)
+
+    async def get_user(self, user_id: UserId) -> UserDetail:
+        """One user: their role, API keys and deactivation, and the events that say so.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        return await self._send(endpoints.user(user_id))
+
+    async def get_task(self, task_id: Id) -> TaskDetail:
+        """One task: its totals, last execution and schedules, and the events that say so.
+
+        Raises:
+            NotFoundError: There is no such task, or it is deleted.
+        """
+        return await self._send(endpoints.task(task_id))
 
     async def get_temporal_workflows(self, *, page: int | None = None, limit: int | None = None) -> WorkflowsPage:
         """Workflow runs that began in the last 24 hours, newest first."""

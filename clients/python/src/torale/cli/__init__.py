@@ -13,9 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from torale import Admin, ConfigurationError, ToraleAPIError, ToraleClient, __version__
-from torale.cli import tables, watching
+from torale.cli import charts, details, tables, watching
 from torale.cli.output import note, show, visible
-from torale.types import DeactivationResults, ExecutionStatus
+from torale.types import Bucket, DeactivationResults, ExecutionStatus, Metric
 
 app = typer.Typer(
     name="torale-admin",
@@ -32,6 +32,8 @@ Page = Annotated[int | None, typer.Option(help="The page, from 1.")]
 Limit = Annotated[int | None, typer.Option(help="Rows of a page, 1 to 100; the API's default is 50.")]
 UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID", help="As `users` lists them; at most 100.")]
 UserId = Annotated[str, typer.Argument(metavar="USER_ID", help="As `users` lists it.")]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="As `execution` shows it.")]
+ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="As `executions` lists it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 
 
@@ -68,6 +70,21 @@ def stats(context: typer.Context, *, json: Json = False) -> None:
 
 
 @app.command()
+def series(
+    context: typer.Context,
+    metric: Annotated[Metric, typer.Argument(help="What is counted.")] = "executions",
+    *,
+    bucket: Annotated[Bucket, typer.Option(help="How long a bar lasts.")] = "hour",
+    hours: Annotated[
+        int | None, typer.Option(help="How many hours back; by minute at most 24, by hour 744, by day 8760.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """How much happened in each minute, hour or day, as a bar chart."""
+    show(_connect(context).get_series(metric=metric, bucket=bucket, hours=hours), charts.series, json=json)
+
+
+@app.command()
 def errors(
     context: typer.Context,
     *,
@@ -99,14 +116,34 @@ def executions(
     context: typer.Context,
     *,
     status: Annotated[ExecutionStatus | None, typer.Option(help="Only executions with this status.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK_ID", help="Only executions of this task.")] = None,
     hours: Hours = None,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
     """Executions, newest first."""
-    answer = _connect(context).get_executions(status=status, hours=hours, page=page, limit=limit)
+    admin = _connect(context)
+    answer = admin.get_executions(status=status, task_id=task, hours=hours, page=page, limit=limit)
     show(answer, tables.executions, json=json)
+
+
+@app.command()
+def execution(context: typer.Context, execution_id: ExecutionId, *, json: Json = False) -> None:
+    """One execution: its error if it failed, and the event that says so."""
+    show(_connect(context).get_execution(execution_id), details.execution, json=json)
+
+
+@app.command()
+def task(context: typer.Context, task_id: TaskId, *, json: Json = False) -> None:
+    """One task: its totals, last execution and schedules, and the events that say so."""
+    show(_connect(context).get_task(task_id), details.task, json=json)
+
+
+@app.command()
+def user(context: typer.Context, user_id: UserId, *, json: Json = False) -> None:
+    """One user: their role, API keys and deactivation, and the events that say so."""
+    show(_connect(context).get_user(user_id), details.user, json=json)
 
 
 @app.command()

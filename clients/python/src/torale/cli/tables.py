@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from rich import box
 from rich.cells import cell_len
@@ -21,6 +22,7 @@ from torale.types import (
     ExecutionsPage,
     QueriesPage,
     Reactivated,
+    Schedule,
     SchedulesPage,
     Stats,
     UsersPage,
@@ -43,7 +45,21 @@ STYLES = {
 }
 BAD_REQUEST = 400
 # Columns that a narrow terminal folds, to at least NARROWEST characters. Others are never folded.
-FOLDED = ("Email", "User", "Query", "Popular query", "Message", "Parameters", "Why", "Measure", "Advice")
+FOLDED = (
+    "Email",
+    "User",
+    "Query",
+    "Value",
+    "Decides",
+    "Source",
+    "Event id",
+    "Popular query",
+    "Message",
+    "Parameters",
+    "Why",
+    "Measure",
+    "Advice",
+)
 NARROWEST = 12
 # The width between two columns.
 GAP = 3
@@ -81,7 +97,8 @@ def _listing(shown: Table, rows: Sequence[object], total: int) -> RenderableType
     return Group(shown, Text(f"{count(len(rows))} of {count(total)}", style="dim"))
 
 
-def _state(name: str) -> Text:
+def state(name: str) -> Text:
+    """The name of a state, in its colour."""
     return cell(name, STYLES.get(name, ""))
 
 
@@ -141,7 +158,7 @@ def users(answer: UsersPage) -> RenderableType:
         (
             cell(user["id"]),
             cell(user["email"]),
-            _state(user["state"]),
+            state(user["state"]),
             f"{count(user['active_tasks_count'])}/{count(user['tasks_count'])}",
             count(user["executions_24h"]),
             count(user["notifications_7d"]),
@@ -161,7 +178,7 @@ def executions(answer: ExecutionsPage) -> RenderableType:
     rows = [
         (
             when(run["started_at"], at),
-            _state(run["status"]),
+            state(run["status"]),
             duration(run["duration_ms"]),
             {None: "-", True: "yes", False: "no"}[run["condition_met"]],
             cell(run["user_email"]),
@@ -196,7 +213,7 @@ def workflows(answer: WorkflowsPage) -> RenderableType:
     rows = [
         (
             when(run["start_time"], at),
-            _state(run["status"]),
+            state(run["status"]),
             duration(run["execution_duration_ms"]),
             cell(run["workflow_type"]),
             link(run["workflow_id"], run["temporal_ui_url"]),
@@ -209,7 +226,11 @@ def workflows(answer: WorkflowsPage) -> RenderableType:
 
 def schedules(answer: SchedulesPage) -> RenderableType:
     """Schedules; the id links to Temporal's page."""
-    at = now()
+    return _listing(schedule_table(answer["schedules"], now()), answer["schedules"], answer["total"])
+
+
+def schedule_table(schedules: Sequence[Schedule], at: datetime) -> Table:
+    """A row for each schedule."""
     rows = [
         (
             cell(schedule["cron"]),
@@ -218,10 +239,9 @@ def schedules(answer: SchedulesPage) -> RenderableType:
             cell(schedule["user_email"]),
             link(schedule["schedule_id"], schedule["temporal_ui_url"]),
         )
-        for schedule in answer["schedules"]
+        for schedule in schedules
     ]
-    columns = ["Cron", "Next run", "Runs 30 d", "User", "Schedule"]
-    return _listing(table(columns, rows, numbers=["Runs 30 d"]), rows, answer["total"])
+    return table(["Cron", "Next run", "Runs 30 d", "User", "Schedule"], rows, numbers=["Runs 30 d"])
 
 
 def audit(answer: AuditPage) -> RenderableType:
@@ -257,7 +277,7 @@ def deactivations(answer: DeactivationResults) -> RenderableType:
     rows = [
         (
             cell(result["user_id"]),
-            _state(result["result"]),
+            state(result["result"]),
             cell(result.get("tasks_paused")),
             cell(result.get("detail")),
         )

@@ -19,15 +19,28 @@ slot_letters! {
         Active = 'a',
         /// Failed executions whose first attempt failed (`retry_count` 0), among the errors.
         FirstTry = 'r',
+        /// Executions that failed at this time, whenever they began: the errors of every type, among
+        /// the executions.
+        Error = 'e',
     }
     retired: []
 }
 
 /// What some rows add up to: how many they are, and an amount for each further measure.
 ///
-/// There is no way to make sums without saying the population, which every node counts first.
+/// There is no way to make sums without saying what the population of a node counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums(BTreeMap<Measure, i128>);
+
+impl Measure {
+    /// Whether a series shows it, so that the nodes of days count it.
+    pub(super) const fn is_in_series(self) -> bool {
+        match self {
+            Self::Population | Self::Success | Self::Failed | Self::Duration | Self::Error => true,
+            Self::Active | Self::FirstTry => false,
+        }
+    }
+}
 
 impl Sums {
     /// The sums of this many rows, with every other measure 0.
@@ -40,6 +53,16 @@ impl Sums {
     pub fn with(mut self, measure: Measure, amount: i128) -> Self {
         self.add(measure, amount);
         self
+    }
+
+    /// What failures at one time add to the nodes of the executions: they are no rows of that list.
+    pub fn errors(failures: i128) -> Self {
+        Self(BTreeMap::from([(Measure::Error, failures)]))
+    }
+
+    /// What the sums add to the population of a node: it is 0 if nothing is counted there.
+    pub(super) fn weight(&self) -> i128 {
+        self.get(Measure::Population) + self.get(Measure::Error)
     }
 
     /// The amount of one measure.
@@ -93,6 +116,7 @@ mod tests {
             (Measure::Duration, 'd'),
             (Measure::Active, 'a'),
             (Measure::FirstTry, 'r'),
+            (Measure::Error, 'e'),
         ];
 
         assert_eq!(letters.map(|(_, letter)| letter), Measure::LETTERS);

@@ -46,6 +46,8 @@ impl Timeline {
                 let in_total = match &node {
                     Node::Hour(hour) => self.add_minute(hour.start().plus(slot * MINUTE), measure, amount),
                     Node::Month(month) => self.add_day(*month, slot, measure, amount),
+                    // Only series read the nodes of days.
+                    Node::Day(_) => false,
                 };
                 if let (true, Some(tag), Measure::Population) = (in_total, tag, measure) {
                     *self.tags.entry(tag.to_owned()).or_default() += amount;
@@ -116,7 +118,7 @@ impl Timeline {
 }
 
 /// The slot and the measure of an attribute; `None` for an attribute that is no slot of an index.
-fn parse_slot(attribute: &str) -> Option<(i64, Measure)> {
+pub(super) fn parse_slot(attribute: &str) -> Option<(i64, Measure)> {
     let (slot, letter) = slot::parse(attribute)?;
     Some((slot, Measure::from_letter(letter)?))
 }

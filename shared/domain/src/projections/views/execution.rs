@@ -1,5 +1,6 @@
-//! Executions: a row in the list of their status and start, sums for the windows over their
-//! start, a row among the errors if they failed, an hour of their user's day, and the totals
+//! Executions: a row in the list of their status and start and one among those of their task, sums for the windows over their
+//! start, a row among the errors if they failed (which are counted by type in nodes of their own, and
+//! together in those of the executions), an hour of their user's day, and the totals
 //! of their task.
 
 use super::{Contributions, TaskTotals};
@@ -18,6 +19,7 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
         ExecutionState::Failed(_) => (StatusPartition::Failed, 0, 1),
     };
     let duration = i128::from(execution.duration_ms);
+    let of_task = keys::task_execution(execution.task_id, execution.started_at, id);
     let id = id.to_string();
     let lane = lanes.of(execution.task_id.to_string().as_bytes());
     let at = execution.started_at;
@@ -27,6 +29,7 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
         .with(Measure::Duration, duration);
     let mut listed = Contributions::default()
         .row(keys::row(Index::Executions, partition, lane, at, &[&id]))
+        .row(of_task)
         .counted((Index::Executions, lane), at, None, &sums)
         .counted_for_user(execution.user_id, at, UserActivity::ExecutionStarted);
     listed.task.insert(execution.task_id, TaskTotals::of(at.day(), success, failed, duration));
@@ -35,12 +38,10 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
             let first_try = i128::from(error.retry_count.0 == 0);
             let sums = Sums::population(1).with(Measure::FirstTry, first_try);
             let error_type = Some(error.error_type.as_str());
-            listed.row(keys::row(Index::Errors, StatusPartition::All, lane, failed_at, &[&id])).counted(
-                (Index::Errors, lane),
-                failed_at,
-                error_type,
-                &sums,
-            )
+            listed
+                .row(keys::row(Index::Errors, StatusPartition::All, lane, failed_at, &[&id]))
+                .counted((Index::Errors, lane), failed_at, error_type, &sums)
+                .counted((Index::Executions, lane), failed_at, None, &Sums::errors(1))
         }
         _not_failed => listed,
     }

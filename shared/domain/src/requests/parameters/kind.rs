@@ -36,6 +36,19 @@ pub struct Parameter {
     pub about: &'static str,
     /// Which values it may have.
     pub kind: ParameterKind,
+    /// Where it stands, and whether a request must have it.
+    pub place: ParameterPlace,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterPlace {
+    /// In the query string; the request may leave it out.
+    Query,
+    /// In the query string; a request without it is a 422.
+    RequiredQuery,
+    /// In the path: every request has it.
+    Path,
 }
 
 /// Which values a parameter may have.
@@ -53,8 +66,8 @@ pub enum ParameterKind {
     },
     /// A boolean; false if the request does not have the parameter.
     Flag,
-    /// The id of a user: a UUID with hyphens.
-    User,
+    /// The id of a user, a task or an execution: a UUID with hyphens.
+    Uuid,
     /// The name of an action, such as `stats.read`.
     Action,
     /// One of these names.
@@ -75,7 +88,7 @@ impl ParameterKind {
                 let names = FLAGS.map(|(name, _)| name);
                 json!({ "type": "string", "enum": names, "default": "false" })
             }
-            Self::User => json!({ "type": "string", "format": "uuid", "pattern": UUID_PATTERN }),
+            Self::Uuid => json!({ "type": "string", "format": "uuid", "pattern": UUID_PATTERN }),
             Self::Action => json!({
                 "type": "string", "maxLength": ACTION_CHARS, "pattern": "^[a-z._]+$", "not": { "pattern": KEY_PREFIX },
             }),

@@ -1,9 +1,9 @@
 //! The reader of a query string: the values of the parameters, their declarations,
 //! and every fault.
 
-use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind};
+use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind, ParameterPlace};
 use crate::access::credentials::KEY_PREFIX;
-use crate::values::ids::UserId;
+use crate::values::ids::{TaskId, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -21,23 +21,35 @@ pub struct ParameterFault {
     pub kind: &'static str,
 }
 
-/// Reads the parameters of an endpoint from a query string. It collects the declarations of the
+/// What is wrong with an id that is not of the form of a UUID.
+const NOT_A_UUID: &str = "Input should be a UUID with hyphens";
+
+/// Reads the parameters of an endpoint from a path and a query string. It collects the declarations of the
 /// parameters that were read and the faults that were found.
 #[derive(Debug)]
 pub struct ParameterReader {
+    /// What the path has where the route has a parameter; empty if it has none.
+    segment: String,
     values: BTreeMap<String, Vec<String>>,
     declared: Vec<Parameter>,
     faults: Vec<ParameterFault>,
 }
 
 impl ParameterReader {
-    /// Splits a query string into names and values and percent-decodes them.
+    /// Splits a query string into names and values and percent-decodes them. The path has no
+    /// parameter.
     pub fn parse(query: &str) -> Self {
+        Self::parse_at("", query)
+    }
+
+    /// As [`ParameterReader::parse`], of a request whose path has this segment where its route has a
+    /// parameter.
+    pub fn parse_at(segment: &str, query: &str) -> Self {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             values.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Self { values, declared: Vec::new(), faults: Vec::new() }
+        Self { segment: segment.to_owned(), values, declared: Vec::new(), faults: Vec::new() }
     }
 
     /// The declarations of the parameters that were read.
@@ -45,14 +57,28 @@ impl ParameterReader {
         self.declared
     }
 
+    /// Reports a fault of a parameter of the query string.
     fn fault(&mut self, name: &str, kind: &'static str, msg: String) {
         self.faults.push(ParameterFault { loc: ["query".to_owned(), name.to_owned()], msg, kind });
+    }
+
+    /// The parameter `id` of the path, a UUID with hyphens, which `parse` makes an id; `None` only if
+    /// there is a fault.
+    pub fn path_id<T>(&mut self, about: &'static str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let (name, kind, place) = ("id", ParameterKind::Uuid, ParameterPlace::Path);
+        self.declared.push(Parameter { name, about, kind, place });
+        let id = parse(&self.segment);
+        if id.is_none() {
+            let loc = ["path".to_owned(), name.to_owned()];
+            self.faults.push(ParameterFault { loc, msg: NOT_A_UUID.to_owned(), kind: "uuid_parsing" });
+        }
+        id
     }
 
     /// Declares a parameter and returns its value, if the request has it once. A repeated
     /// parameter is a fault.
     fn single(&mut self, name: &'static str, about: &'static str, kind: ParameterKind) -> Option<String> {
-        self.declared.push(Parameter { name, about, kind });
+        self.declared.push(Parameter { name, about, kind, place: ParameterPlace::Query });
         let mut values = self.values.remove(name)?;
         if values.len() > 1 {
             self.fault(name, "repeated", "The parameter may be given only once".to_owned());
@@ -67,6 +93,20 @@ impl ParameterReader {
         self.optional_integer(declaration, Some(default)).unwrap_or(default)
     }
 
+    /// An integer as [`ParameterReader::integer`] reads it, of which other parameters allow only values
+    /// up to `most`.
+    pub fn integer_up_to(&mut self, declaration: &Integer, most: u64) -> u64 {
+        let number = self.integer(declaration);
+        if number > most {
+            self.too_great(declaration.name, most);
+        }
+        number
+    }
+
+    fn too_great(&mut self, name: &str, max: u64) {
+        self.fault(name, "less_than_equal", format!("Input should be less than or equal to {max}"));
+    }
+
     /// An integer; `None` if the request does not have it. `default` is declared, but not applied.
     fn optional_integer(&mut self, declaration: &Integer, default: Option<u64>) -> Option<u64> {
         let Integer { name, about, min, max, .. } = *declaration;
@@ -79,7 +119,7 @@ impl ParameterReader {
         if number.is_some_and(|number: u64| number < min) {
             self.fault(name, "greater_than_equal", format!("Input should be greater than or equal to {min}"));
         } else if number.is_none_or(|number| number > max) {
-            self.fault(name, "less_than_equal", format!("Input should be less than or equal to {max}"));
+            self.too_great(name, max);
         } else {
             return number;
         }
@@ -98,11 +138,20 @@ impl ParameterReader {
 
     /// The id of a user; `None` if the request does not have it.
     pub fn user(&mut self, name: &'static str, about: &'static str) -> Option<UserId> {
-        let user = UserId::parse(&self.single(name, about, ParameterKind::User)?);
-        if user.is_none() {
-            self.fault(name, "uuid_parsing", "Input should be a UUID with hyphens".to_owned());
+        self.id(name, about, UserId::parse)
+    }
+
+    /// The id of a task; `None` if the request does not have it.
+    pub fn task(&mut self, name: &'static str, about: &'static str) -> Option<TaskId> {
+        self.id(name, about, TaskId::parse)
+    }
+
+    fn id<T>(&mut self, name: &'static str, about: &'static str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        let id = parse(&self.single(name, about, ParameterKind::Uuid)?);
+        if id.is_none() {
+            self.fault(name, "uuid_parsing", NOT_A_UUID.to_owned());
         }
-        user
+        id
     }
 
     /// The name of an action, such as `stats.read`; `None` if the request does not have it. A text
@@ -130,6 +179,23 @@ impl ParameterReader {
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(choice, _)| format!("'{choice}'")).collect();
             self.fault(name, "enum", format!("Input should be {}", names.join(", ")));
+        }
+        found
+    }
+
+    /// The value of one of some names, which the request must have; `None` only if there is a fault.
+    pub fn required_choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        if !self.values.contains_key(name) {
+            self.fault(name, "missing", "Field required".to_owned());
+        }
+        let found = self.choice(name, about, choices);
+        if let Some(declared) = self.declared.last_mut() {
+            declared.place = ParameterPlace::RequiredQuery;
         }
         found
     }

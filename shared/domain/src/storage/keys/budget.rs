@@ -50,6 +50,8 @@ pub const BUDGET: &[KeyBudget] = &[
     of("user's day", &[("u#", 2), ("UUID", 36)], &[("d#", 2), ("day", 8)]),
     of("active task", &[("o#", 2), ("UUID", 36)], &[("t#", 2), ("UUID", 36)]),
     of("live key", &[("o#", 2), ("UUID", 36)], &[("k#", 2), ("bounded id", 1022)]),
+    of("key of a user", &[("t#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
+    of("execution of a task", &[("t#", 2), ("UUID", 36)], &[("x#", 2), ("time", 13), ("UUID", 36)]),
     of("query totals", &[("q#", 2), ("hash", 32)], &[("e", 1)]),
     of("key look-up", &[("h#", 2), ("hash", 64)], &[("0#", 2), ("bounded id", 1022)]),
     of("unpaused schedule", &[("o#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
@@ -63,6 +65,7 @@ pub const BUDGET: &[KeyBudget] = &[
         &[("c#errors#", 9), ("lane", 2)],
         &[("h#", 2), ("hour", 10), ("#", 1), ("type", 64)],
     ),
+    of("node of a day", &[("c#", 2), ("index", 13), ("#", 1), ("lane", 2)], &[("d#", 2), ("day", 8)]),
     of(
         "log",
         &[("hour", 10), ("#", 1), ("lane", 2)],
@@ -109,8 +112,8 @@ mod tests {
     use crate::storage::item::{Attributes, Item, Key, Value};
     use crate::storage::keys::{self, Index, Lanes, Owned, StatusPartition};
     use crate::values::ids::{
-        ChainId, ClerkUserId, EntityKey, KeyHash, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId,
-        WorkflowId,
+        ChainId, ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId,
+        TaskId, UserId, WorkflowId,
     };
     use crate::values::time::Timestamp;
     use std::collections::BTreeSet;
@@ -213,13 +216,24 @@ mod tests {
         ]
     }
 
+    /// The same of what belongs to one task or one user, and of the nodes of days.
+    fn extreme_keys_of_details(id: &str) -> Vec<(&'static str, Vec<Key>)> {
+        let (task, run) = (TaskId(Uuid::max()), ExecutionId(Uuid::max()));
+        let of_user = keys::user_key(user(), &KeyId::parse(id).unwrap());
+        vec![
+            ("key of a user", vec![of_user]),
+            ("execution of a task", vec![keys::task_execution(task, LAST, run)]),
+            ("node of a day", vec![keys::day_node(Index::Notifications, lane(), LAST.day())]),
+        ]
+    }
+
     /// Issue 16, "a budget of sizes": no key that is really made is over its row of the table, and
     /// those of the longest ids are just as long.
     #[test]
     fn keys_at_their_extremes_fit_into_their_budgets() {
         let mut longest_sk = 0;
         for id in WIDTHS.into_iter().flat_map(longest) {
-            let made = extreme_keys(&id);
+            let made = [extreme_keys(&id), extreme_keys_of_details(&id)].concat();
             let named: BTreeSet<&str> = made.iter().map(|(item, _)| *item).collect();
             assert_eq!(named, BUDGET.iter().map(|row| row.item).collect(), "the same items");
             for (item, made) in made {

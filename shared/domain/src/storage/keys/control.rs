@@ -1,6 +1,8 @@
 //! Keys of the control table, and what an item of it is by its key.
 
-use super::{Fixed, ID_IN_ROW, Id, Key, MAX_ID, fixed, key, last_generation, log_beginning};
+use super::{
+    Fixed, ID_IN_ROW, Id, Key, KeyRange, MAX_ID, fixed, following, key, last_generation, log_beginning, sk,
+};
 use crate::values::ids::{KeyId, UserId};
 use serde::Serialize;
 
@@ -87,6 +89,13 @@ pub fn requested_deletion(user: UserId) -> Key {
 /// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
 pub fn outbox(cause: &str, target: &str) -> Key {
     key(fixed!(OUTBOX), (Id::<MAX_EVENT_ID>(cause), SHARP, Id::<ID_IN_ROW>(target)))
+}
+
+/// The outbox entries of a cause, and those of causes whose ids begin with its id and a `#`.
+pub fn outbox_of(cause: &str) -> KeyRange {
+    let from = sk((Id::<MAX_EVENT_ID>(cause), SHARP));
+    let to = following(&from);
+    KeyRange { pk: OUTBOX.to_owned(), from, to }
 }
 
 /// When an API key was used last.

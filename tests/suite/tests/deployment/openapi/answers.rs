@@ -10,7 +10,6 @@ use reactivate_user::ReactivateUser;
 use serde_json::{Value, json};
 use stats::Stats;
 use std::collections::BTreeSet;
-use torale_domain::values::time::DAY;
 use torale_platform::serve::App;
 use torale_testkit::events::{ADMIN, user};
 use torale_testkit::faults::Faults;
@@ -26,7 +25,7 @@ use torale_tests::model;
 const OTHER: &str = "00000000-0000-0000-0000-0000000000b0";
 
 async fn scenario() -> Scenario {
-    given((user(OTHER).created().at(NOW.plus(-DAY)), Generator::new(11).messages(400))).start().await
+    given((endpoints::subject(OTHER), Generator::new(11).messages(400))).start().await
 }
 
 /// The status of an answer, which the document must describe.
@@ -58,7 +57,36 @@ async fn answers_to_reads_are_as_described() {
 
     let statuses = |wanted| seen.iter().filter(move |(_, status)| *status == wanted).count();
 
-    assert_eq!((statuses(200), statuses(422), seen.len()), (8, 7, 15), "{seen:?}");
+    assert_eq!((statuses(200), statuses(422), seen.len()), (9, 8, 17), "{seen:?}");
+}
+
+#[tokio::test]
+async fn answers_about_one_thing_are_as_described() {
+    let (document, scenario) = (Document::new(), scenario().await);
+    let app = scenario.app();
+    let details = endpoints::all()
+        .into_iter()
+        .filter(|of| of.endpoint.method == Method::GET && of.endpoint.path.ends_with("{id}"));
+    let unknown = "00000000-0000-0000-0000-00000000dead";
+    let mut judged_details = 0;
+
+    for of in details {
+        for (id, status) in [(OTHER, 200), (unknown, 404), ("x", 422)] {
+            assert_eq!(
+                judged(&document, &app, of.request("").about(id)).await,
+                status,
+                "{}",
+                of.endpoint.path
+            );
+        }
+        judged_details += 1;
+    }
+
+    for path in model::details() {
+        judged(&document, &app, endpoints::get(&path, "")).await;
+    }
+
+    assert_eq!(judged_details, 3);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::judge::Document;
 use serde_json::{Value, json};
 use torale_domain::requests::changes::{ChangeRequest, UserIdRequest, UserIdsRequest};
-use torale_domain::requests::parameters::QueryParameters;
+use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
 use torale_platform::serve::{Endpoint, Handler};
 
 const ID: &str = "660e8400-e29b-41d4-a716-446655440000";
@@ -48,16 +48,48 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
+/// What a request must have: of each parameter that is required, a value that is taken.
+fn required(parameters: &[Value]) -> Vec<(&str, &Value, String)> {
+    let required = parameters.iter().filter(|one| one["required"] == true);
+    let last = |schema: &Value| schema["enum"].as_array()?.last()?.as_str().map(str::to_owned);
+    // The longest bucket of a series takes all hours that are described.
+    let taken = |schema: &Value| last(schema).unwrap_or_else(|| ID.to_owned());
+    required.map(|one| (one["name"].as_str().unwrap(), &one["in"], taken(&one["schema"]))).collect()
+}
+
+/// Whether a request is taken that has these values in its query and everything else that is required;
+/// or `segment` in its path.
+fn parse<H: Handler>(
+    required: &[(&str, &Value, String)],
+    segment: Option<&str>,
+    query: &str,
+) -> Result<Value, Vec<ParameterFault>> {
+    let has = |name: &str| query.split('&').any(|pair| pair.starts_with(&format!("{name}=")));
+    let others = required.iter().filter(|(name, place, _)| *place == "query" && !has(name));
+    let others: Vec<String> = others.map(|(name, _, value)| format!("{name}={value}")).collect();
+    let in_path = required.iter().find(|(_, place, _)| *place == "path").map(|(.., value)| value.as_str());
+    let query = [&others[..], &[query.to_owned()]].concat().join("&");
+    let taken = H::Parameters::parse_at(segment.or(in_path).unwrap_or_default(), &query)?;
+    Ok(serde_json::to_value(taken).unwrap())
+}
+
 fn read<H: Handler>(document: &Document) -> usize {
     let Endpoint { method, path, .. } = H::ENDPOINT;
     let operation = document.operation(method.as_str(), path);
     let parameters = operation["parameters"].as_array().unwrap();
-    let understood = serde_json::to_value(H::Parameters::parse("").ok().unwrap()).unwrap();
+    let required = required(parameters);
+    let understood = parse::<H>(&required, None, "").ok().unwrap();
     for parameter in parameters {
         let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
-        assert_eq!((&parameter["in"], &parameter["required"]), (&json!("query"), &Value::Null));
+        let in_path = parameter["in"] == "path";
+        assert!(in_path || parameter["in"] == "query", "{path}: {name}");
+        assert_eq!(path.contains(&format!("{{{name}}}")), in_path, "{path}: {name}");
         for text in candidates(schema) {
-            let taken = H::Parameters::parse(&format!("{name}={}", encoded(&text)));
+            let taken = if in_path {
+                parse::<H>(&required, Some(&text), "")
+            } else {
+                parse::<H>(&required, None, &format!("{name}={}", encoded(&text)))
+            };
             let described = jsonschema::is_valid(schema, &value(schema, &text));
             assert_eq!(taken.is_ok(), described, "{path}: {name}={text:?}: {:?}", taken.err());
         }
@@ -65,9 +97,13 @@ fn read<H: Handler>(document: &Document) -> usize {
             let default = default.as_str().map_or(default.clone(), |text| json!(text == "true"));
             assert_eq!(understood[name], default, "{path}: {name}");
         }
-        let twice = H::Parameters::parse(&format!("{name}=1&{name}=1")).err().unwrap();
-        assert_eq!(twice[0].kind, "repeated");
+        if !in_path {
+            let twice = parse::<H>(&required, None, &format!("{name}=1&{name}=1")).err().unwrap();
+            assert_eq!(twice[0].kind, "repeated");
+        }
     }
+    let missing = H::Parameters::parse("").err().unwrap_or_default();
+    assert_eq!(missing.len(), required.len(), "{path}: each that is required");
     let all: Vec<String> =
         parameters.iter().map(|one| format!("{}=", one["name"].as_str().unwrap())).collect();
     let faults = H::Parameters::parse(&all.join("&")).err().unwrap_or_default();
@@ -81,16 +117,20 @@ fn query_parameters_are_taken_as_described() {
     let document = &Document::new();
     let seen = [
         read::<stats::Stats>(document),
+        read::<stats_series::StatsSeries>(document),
         read::<queries::Queries>(document),
         read::<executions::Executions>(document),
+        read::<execution::ReadExecution>(document),
         read::<errors::Errors>(document),
         read::<users::Users>(document),
+        read::<user::ReadUser>(document),
+        read::<task::ReadTask>(document),
         read::<temporal_workflows::Workflows>(document),
         read::<temporal_schedules::Schedules>(document),
         read::<audit::Audit>(document),
     ];
 
-    assert_eq!(seen, [0, 2, 4, 3, 3, 2, 3, 5]);
+    assert_eq!(seen, [0, 3, 2, 5, 1, 3, 3, 1, 1, 2, 3, 5]);
 }
 
 #[test]

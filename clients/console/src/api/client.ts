@@ -1,0 +1,119 @@
+/**
+ * Requests to the admin API of the host that serves this page, with a time limit. A 401 or 403 ends
+ * the session; a 429 holds back all further requests until its wait is over.
+ */
+import { createStore } from "../store";
+import { end, session } from "../session";
+import { ApiError, Unreachable } from "./errors";
+
+/** API Gateway ends a request after 30 s. */
+const TIME_LIMIT_MS = 31_000;
+
+export interface Connection {
+  /** When the API last answered, in milliseconds since 1970; 0 if never. */
+  readonly answeredAt: number;
+  /** Since when it does not answer, or answers 5xx; null while all is well. */
+  readonly failingSince: number | null;
+  /** Until when no request is sent, after a 429. */
+  readonly waitUntil: number;
+}
+
+export const connection = createStore<Connection>({ answeredAt: 0, failingSince: null, waitUntil: 0 });
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+interface Options {
+  method?: "GET" | "PATCH" | "POST";
+  query?: Query;
+  body?: unknown;
+  signal?: AbortSignal;
+  /** The key to sign in with, before there is a session. */
+  key?: string;
+}
+
+/** The URL of an API path, next to this page: `/admin` is served below the name of a stage, too. */
+export function url(path: string, query: Query = {}): URL {
+  const found = new URL(path, document.baseURI);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") found.searchParams.set(name, String(value));
+  }
+  found.hash = "";
+  return found;
+}
+
+/** Sends a request and reads its JSON. Throws {@link ApiError} or {@link Unreachable}. */
+export async function request<T>(path: string, options: Options = {}): Promise<T> {
+  const key = options.key ?? session.get().key ?? "";
+  await rateLimitIsOver(options.signal);
+  const response = await answer(path, key, options);
+  const body: unknown = await response.json().catch(() => undefined);
+  note(response.status);
+  if (response.ok && body !== undefined) return body as T;
+  const error = asError(response, body);
+  if (error.status === 429) {
+    connection.set({ ...connection.get(), waitUntil: Date.now() + (error.retryAfter ?? 60) * 1000 });
+  }
+  if ((error.status === 401 || error.status === 403) && options.key === undefined && session.get().key === key) {
+    end(error.detail);
+  }
+  throw error;
+}
+
+async function answer(path: string, key: string, { method = "GET", query, body, signal }: Options): Promise<Response> {
+  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
+  const init: RequestInit = {
+    method,
+    headers: { accept: "application/json", authorization: `Bearer ${key}` },
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    cache: "no-store",
+    credentials: "omit",
+    redirect: "error",
+    referrerPolicy: "no-referrer",
+  };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  try {
+    return await fetch(url(path, query), init);
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    note(0);
+    throw new Unreachable("no answer", { cause });
+  }
+}
+
+/** Whoever asks for a refusal again only prolongs it. */
+async function rateLimitIsOver(signal: AbortSignal | undefined): Promise<void> {
+  for (;;) {
+    const wait = connection.get().waitUntil - Date.now();
+    if (wait <= 0) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, wait);
+      const stop = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      if (signal?.aborted) stop();
+      signal?.addEventListener("abort", stop, { once: true });
+    });
+  }
+}
+
+function note(status: number): void {
+  const { failingSince, answeredAt, waitUntil } = connection.get();
+  const now = Date.now();
+  if (status === 0 || status >= 500) connection.set({ answeredAt, failingSince: failingSince ?? now, waitUntil });
+  else connection.set({ answeredAt: now, failingSince: null, waitUntil });
+}
+
+interface Fault {
+  loc: string[];
+  msg: string;
+}
+
+function asError(response: Response, body: unknown): ApiError {
+  const { detail } = (body ?? {}) as { detail?: string | Fault[] };
+  const text = Array.isArray(detail)
+    ? detail.map((fault) => `${fault.loc.at(-1) ?? "?"}: ${fault.msg}`).join("; ")
+    : (detail ?? `an answer of another form, with status ${response.status}`);
+  const seconds = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+  return new ApiError(response.ok ? 502 : response.status, text, Number.isNaN(seconds) ? null : seconds);
+}

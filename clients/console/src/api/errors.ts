@@ -1,0 +1,53 @@
+/** What can go wrong with a request, and what to do about it. */
+
+/** An answer that is not a 2xx. `detail` is the API's own text. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    /** Seconds after which to try again, of a 429 or 503. */
+    readonly retryAfter: number | null = null,
+  ) {
+    super(detail);
+  }
+}
+
+/** No answer: the API is not there, or not in time. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
+/** Whether the same request may succeed later without anybody doing anything. */
+export function passes(error: unknown): boolean {
+  if (error instanceof Unreachable) return true;
+  return error instanceof ApiError && [429, 500, 502, 503, 504].includes(error.status);
+}
+
+/** An API of an earlier version has no such endpoint. (An unknown id is another text.) */
+export const hasNoEndpoint = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && error.detail === "Not Found";
+
+/** Milliseconds until the next try: what the API asks for, else 1 s, 2 s, 4 s and so on up to 30 s. */
+export function delay(failures: number, error: unknown): number {
+  if (error instanceof ApiError && error.retryAfter !== null) return Math.max(1, error.retryAfter) * 1000;
+  return Math.min(30_000, 1000 * 2 ** Math.min(failures, 10));
+}
+
+/** An error in a sentence for the reader. */
+export function sentence(error: unknown): string {
+  if (error instanceof Unreachable) return "The API does not answer.";
+  if (!(error instanceof ApiError)) return "Something in this page went wrong.";
+  switch (error.status) {
+    case 429:
+      return `Too many requests: the API asks to wait ${error.retryAfter ?? 60} s.`;
+    case 422:
+      return `The API refuses these parameters: ${error.detail}`;
+    case 500:
+      return "The API had an internal error.";
+    case 503:
+      return "The API can't answer for the moment: its store or identity provider is not reachable.";
+    default:
+      return error.detail;
+  }
+}

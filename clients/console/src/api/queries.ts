@@ -1,0 +1,111 @@
+/** What the views read, with its place in the cache, its refresh and its retries. */
+import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
+import { request } from "./client";
+import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
+import type { Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** How often what is on the screen is read again. */
+export const REFRESH_MS = 15_000;
+/** How often a whole window of charts or failures is read again. */
+const SLOW_REFRESH_MS = 60_000;
+
+export function newQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        // A failure that passes is tried until it has passed; everything else is shown at once.
+        retry: (_, error) => passes(error),
+        retryDelay: delay,
+        refetchInterval: ({ state }) => (state.error instanceof ApiError && !passes(state.error) ? false : REFRESH_MS),
+        refetchOnWindowFocus: true,
+        staleTime: 2_000,
+        gcTime: 5 * 60_000,
+        networkMode: "always",
+      },
+      mutations: { networkMode: "always", retry: (failures, error) => failures < 2 && passes(error) && !limited(error), retryDelay: delay },
+    },
+  });
+}
+
+const limited = (error: unknown) => error instanceof ApiError && error.status === 429;
+
+/** One page of a list. While the next page is read, the last one of the same list stays. */
+export function useList<T>(path: string, query: Query, { enabled = true, slow = false } = {}) {
+  return useQuery<T>({
+    queryKey: [path, query],
+    queryFn: ({ signal }) => request<T>(path, { query, signal }),
+    placeholderData: keepPreviousData,
+    enabled,
+    ...(slow && { refetchInterval: SLOW_REFRESH_MS, staleTime: SLOW_REFRESH_MS }),
+  });
+}
+
+export const useStats = () =>
+  useQuery({ queryKey: ["admin/stats"], queryFn: ({ signal }) => request<Stats>("admin/stats", { signal }) });
+
+/** Figures over time; an API without them answers 404, see {@link hasNoEndpoint}. */
+export const useSeries = (metric: "executions", bucket: Bucket, hours: number, enabled = true) =>
+  useQuery({
+    queryKey: ["admin/stats/series", metric, bucket, hours],
+    queryFn: ({ signal }) => request<Series>("admin/stats/series", { query: { metric, bucket, hours }, signal }),
+    enabled,
+    refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
+    staleTime: SLOW_REFRESH_MS / 2,
+  });
+
+function useDetail<T>(kind: string, id: string | undefined, refresh: number = REFRESH_MS) {
+  return useQuery({
+    queryKey: [`admin/${kind}/{id}`, id],
+    queryFn: ({ signal }) => request<T>(`admin/${kind}/${encodeURIComponent(id ?? "")}`, { signal }),
+    enabled: id !== undefined,
+    refetchInterval: ({ state }) => (state.error ? false : refresh),
+  });
+}
+
+export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
+export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
+export const useUser = (id: string | undefined, refresh?: number) => useDetail<UserDetail>("users", id, refresh);
+
+/** Pages of 100 that a breakdown reads at most. */
+const BREAKDOWN_PAGES = 10;
+
+/** The newest failures of a window, up to 1,000 of them. */
+export function useAllErrors(hours: number, enabled: boolean) {
+  return useQuery({
+    queryKey: ["admin/errors", "all", hours],
+    enabled,
+    refetchInterval: SLOW_REFRESH_MS,
+    staleTime: SLOW_REFRESH_MS,
+    queryFn: async ({ signal }) => {
+      const page = (page: number) =>
+        request<ErrorsPage>("admin/errors", { query: { hours, page, limit: 100 }, signal });
+      const first = await page(1);
+      const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
+      const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));
+      for (let next = 2; next <= pages; next += 1) {
+        for (const row of (await page(next)).errors) rows.set(row.execution_id, row);
+      }
+      return { rows: [...rows.values()], total: first.total };
+    },
+  });
+}
+
+/** Names that are read for one page of a list, at most. */
+const NAMES = 25;
+
+/** The emails of some users by id, as far as they can be read. */
+export function useNames(ids: readonly string[]): ReadonlyMap<string, string> {
+  const distinct = [...new Set(ids)].slice(0, NAMES);
+  return useQueries({
+    queries: distinct.map((id) => ({
+      queryKey: ["name", id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => request<UserDetail>(`admin/users/${id}`, { signal }),
+      staleTime: 10 * 60_000,
+      refetchInterval: false as const,
+    })),
+    combine: (results) =>
+      new Map(results.flatMap(({ data }) => (data?.email ? [[data.id, data.email] as const] : []))),
+  });
+}

@@ -1,0 +1,160 @@
+/** The frame around all views: navigation, palette, connection; or the sign-in. */
+import { useQueryClient } from "@tanstack/preact-query";
+import { useEffect, useState } from "preact/hooks";
+import { href, useRoute, type View } from "./route";
+import { end, session } from "./session";
+import { useStore } from "./store";
+import { next, THEME_WORDS, theme } from "./theme";
+import { ConnectionNotice, Freshness } from "./ui/connection";
+import { Icon } from "./ui/icons";
+import { Page } from "./ui/page";
+import { Palette, TITLES } from "./ui/palette";
+import { Empty } from "./ui/parts";
+import { Audit } from "./views/audit";
+import { Errors } from "./views/errors";
+import { Executions } from "./views/executions";
+import { Overview } from "./views/overview";
+import { Queries } from "./views/queries";
+import { Schedules } from "./views/schedules";
+import { Brand, SignIn } from "./views/sign-in";
+import { Tasks } from "./views/tasks";
+import { Users } from "./views/users";
+import { Workflows } from "./views/workflows";
+
+const VIEW_OF: Readonly<Record<View, () => preact.JSX.Element>> = {
+  overview: Overview,
+  executions: Executions,
+  errors: Errors,
+  workflows: Workflows,
+  tasks: Tasks,
+  queries: Queries,
+  schedules: Schedules,
+  users: Users,
+  audit: Audit,
+};
+
+const GROUPS: readonly (readonly [string, readonly View[]])[] = [
+  ["Now", ["overview"]],
+  ["Activity", ["executions", "errors", "workflows"]],
+  ["Searches", ["tasks", "queries", "schedules"]],
+  ["People", ["users", "audit"]],
+];
+
+export function App() {
+  const { key } = useStore(session);
+  return key === null ? <SignIn /> : <Console />;
+}
+
+function Console() {
+  const route = useRoute();
+  const [palette, setPalette] = useState(false);
+  const [menu, setMenu] = useState(false);
+  useEffect(() => {
+    const open = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        if (document.querySelector("dialog[open]") === null) setPalette(true);
+      }
+    };
+    addEventListener("keydown", open);
+    return () => removeEventListener("keydown", open);
+  }, []);
+  useEffect(() => {
+    setMenu(false);
+    scrollTo(0, 0);
+  }, [route.view]);
+  const View = route.view === null ? Unknown : VIEW_OF[route.view];
+  return (
+    <div class="frame">
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the content
+      </a>
+      <header class="side">
+        <div class="side-head">
+          <Brand />
+          <button type="button" class="button icon-only quiet menu" aria-expanded={menu} aria-controls="navigation" onClick={() => setMenu(!menu)}>
+            <Icon name="menu" />
+            <span class="hidden">Menu</span>
+          </button>
+        </div>
+        <button type="button" class="search" onClick={() => setPalette(true)}>
+          <Icon name="queries" />
+          <span>Go to…</span>
+          <kbd>{/Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K"}</kbd>
+        </button>
+        <div id="navigation" class={menu ? "side-body open" : "side-body"}>
+          <Navigation current={route.view} />
+          <SideFoot />
+        </div>
+      </header>
+      <main id="main" tabIndex={-1}>
+        <div class="top">
+          <Freshness />
+        </div>
+        <ConnectionNotice />
+        <View key={route.view} />
+      </main>
+      {palette && <Palette onClose={() => setPalette(false)} />}
+    </div>
+  );
+}
+
+/** The fragment says where one is, so the link must not change it. */
+function skip(event: Event) {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function Navigation({ current }: { current: View | null }) {
+  return (
+    <nav aria-label="Pages of the console">
+      {GROUPS.map(([group, views]) => (
+        <div key={group}>
+          {group !== "Now" && <p class="group">{group}</p>}
+          <ul>
+            {views.map((view) => (
+              <li key={view}>
+                <a href={href(view)} aria-current={view === current ? "page" : undefined}>
+                  <Icon name={view} />
+                  {TITLES[view]}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </nav>
+  );
+}
+
+function SideFoot() {
+  const client = useQueryClient();
+  const chosen = useStore(theme);
+  const leave = () => {
+    end(null);
+    client.clear();
+  };
+  return (
+    <div class="side-foot">
+      <button type="button" class="button quiet" onClick={() => theme.set(next(chosen))}>
+        <Icon name="sun" />
+        {THEME_WORDS[chosen]}
+      </button>
+      <button type="button" class="button quiet" onClick={leave}>
+        <Icon name="leave" />
+        Sign out
+      </button>
+      <a class="notices" href="./admin/console/notices.txt" target="_blank" rel="noopener">
+        Licences of what this page includes
+      </a>
+    </div>
+  );
+}
+
+const Unknown = () => (
+  <Page title="Not found" about="The console has no such page.">
+    <Empty icon="stop" title="There is no such page">
+      <a href={href("overview")}>Go to the overview</a>
+    </Empty>
+  </Page>
+);

@@ -1,0 +1,27 @@
+/** What failures have in common. */
+import type { ErrorRow } from "./api/types";
+
+export const GROUPS = {
+  error_type: "Error type",
+  user_email: "User",
+  search_query: "Query",
+  error_message: "Message",
+} as const;
+export type Group = keyof typeof GROUPS;
+
+export interface Part {
+  /** The common value; null where no event gives one. */
+  readonly value: string | null;
+  readonly count: number;
+  /** Of all rows, 0 to 1. */
+  readonly share: number;
+}
+
+/** The values of a field by how many failures have them, most first, then by value. */
+export function breakdown(rows: readonly ErrorRow[], group: Group): Part[] {
+  const counts = new Map<string | null, number>();
+  for (const row of rows) counts.set(row[group], (counts.get(row[group]) ?? 0) + 1);
+  return [...counts]
+    .map(([value, count]) => ({ value, count, share: count / rows.length }))
+    .sort((a, b) => b.count - a.count || (a.value ?? "").localeCompare(b.value ?? ""));
+}

@@ -1,0 +1,135 @@
+/** One user: state, keys, tasks, how far a deactivation is, and who says so. */
+import { useRef, useState } from "preact/hooks";
+import { useUser } from "../api/queries";
+import type { ApiKey, UserDetail, UserRow } from "../api/types";
+import { count, plural } from "../format";
+import { href } from "../route";
+import { Icon } from "../ui/icons";
+import { Panel, Section } from "../ui/page";
+import { BothTimes, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";
+import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
+import { LONG_MS, steps } from "../users/progress";
+import { ProgressList } from "../users/progress-list";
+import { History } from "./history";
+import { Missing } from "./missing";
+
+export function UserPanel({ id, row }: { id: string; row: UserRow | undefined }) {
+  const query = useUser(id);
+  const [asking, setAsking] = useState<"deactivate" | "reactivate" | null>(null);
+  // A user may leave the list while their detail is open, for example one of active users only.
+  const last = useRef<UserRow | undefined>(undefined);
+  const user: UserRow | undefined = query.data ?? row ?? last.current;
+  last.current = user;
+  return (
+    <Panel
+      kind="User"
+      title={user ? <Foreign text={user.email || user.id} /> : "User"}
+      actions={user && <Actions user={user} onAsk={setAsking} />}
+    >
+      <Missing error={query.error} hasRow={user !== undefined} what="users" />
+      {user && <UserFacts user={user} />}
+      {user?.state === "deactivated" && <Deactivation user={query.data ?? user} />}
+      {query.data && <Keys keys={query.data.api_keys} />}
+      {query.data && <History events={query.data.history} />}
+      {user && asking === "deactivate" && <DeactivateDialog user={user} onClose={() => setAsking(null)} />}
+      {user && asking === "reactivate" && <ReactivateDialog user={user} onClose={() => setAsking(null)} />}
+    </Panel>
+  );
+}
+
+function Actions({ user, onAsk }: { user: UserRow; onAsk: (what: "deactivate" | "reactivate") => void }) {
+  return (
+    <>
+      {user.state === "active" ? (
+        <button type="button" class="button danger" onClick={() => onAsk("deactivate")}>
+          <Icon name="stop" />
+          Deactivate…
+        </button>
+      ) : (
+        <button type="button" class="button" onClick={() => onAsk("reactivate")}>
+          Reactivate…
+        </button>
+      )}
+      <a class="button" href={href("tasks", { user_id: user.id })}>
+        Tasks
+      </a>
+      <a class="button" href={href("audit", { principal: user.id, action: "all", hours: 720 })}>
+        Their requests
+      </a>
+    </>
+  );
+}
+
+function UserFacts({ user }: { user: UserRow | UserDetail }) {
+  return (
+    <Facts>
+      <Fact name="State">
+        <Status of={user.state} />
+      </Fact>
+      {"role" in user && <Fact name="Role">{user.role === null ? <None /> : <Foreign text={user.role} whole />}</Fact>}
+      <Fact name="Email">
+        <Foreign text={user.email} whole />
+      </Fact>
+      <Fact name="Tasks">
+        {plural(user.tasks_count, "task")}, {count(user.active_tasks_count)} of them active
+      </Fact>
+      <Fact name="Executions">{count(user.executions_24h)} in the last 24 hours</Fact>
+      <Fact name="Notifications">{count(user.notifications_7d)} in the last 7 days</Fact>
+      <Fact name="Created">
+        <BothTimes at={user.created_at} />
+      </Fact>
+      <Fact name="Last login">
+        <BothTimes at={user.last_login} />
+      </Fact>
+      <Fact name="User">
+        <Id id={user.id} what="the user's id" />
+      </Fact>
+      {user.clerk_user_id && (
+        <Fact name="Clerk">
+          <Id id={user.clerk_user_id} what="the id at Clerk" />
+        </Fact>
+      )}
+    </Facts>
+  );
+}
+
+function Deactivation({ user }: { user: UserRow | UserDetail }) {
+  const deactivation = "deactivation" in user ? user.deactivation : null;
+  const all = steps(user, deactivation?.tasks_paused ?? null);
+  return (
+    <Section title="Deactivation">
+      {deactivation && (
+        <Facts>
+          <Fact name="When">
+            <BothTimes at={deactivation.at} />
+          </Fact>
+          <Fact name="By">
+            {deactivation.by === null ? <None /> : <a href={href("users", { open: deactivation.by })}>Open the administrator</a>}
+          </Fact>
+        </Facts>
+      )}
+      <ProgressList steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
+    </Section>
+  );
+}
+
+function Keys({ keys }: { keys: readonly ApiKey[] }) {
+  return (
+    <Section title="API keys">
+      {keys.length === 0 && <p class="faint">No API key.</p>}
+      <ul class="rows keys">
+        {keys.map((key) => (
+          <li key={key.key_id}>
+            <span>
+              <Foreign text={key.name ?? "Without a name"} /> <code class="faint">{key.key_prefix ?? key.key_id}</code>
+            </span>
+            <Status of={key.revoked ? "revoked" : "active"} />
+            <span class="faint small">
+              {key.last_used_at === null ? "never used" : <>last used <Time at={key.last_used_at} /></>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}

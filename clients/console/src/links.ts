@@ -1,0 +1,14 @@
+/** Links from one view to another. */
+import { href } from "./route";
+
+export const taskLink = (id: string): string => href("tasks", { open: id });
+
+/** A user by id where it is known, else by email. */
+export const userLink = (id: string | null | undefined, email: string | null): string =>
+  id ? href("users", { q: email ?? undefined, open: id }) : href("users", { q: email ?? undefined });
+
+/** The failures of a type in a window; 24 hours is the default and not in the URL. */
+export const errorsLink = (filter: { error_type?: string; task_id?: string }, hours: number): string =>
+  href("errors", { ...filter, hours: hours === 24 ? undefined : hours });
+
+export const taskExecutionsLink = (id: string): string => href("executions", { task_id: id, hours: 720 });

@@ -1,0 +1,142 @@
+/** Filters of a list; each is a parameter of the URL. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { changed, go, useRoute } from "../route";
+import { isUuid } from "../text";
+import { Icon } from "./icons";
+
+export const Filters = ({ children }: { children: ComponentChildren }) => (
+  <div class="filters" role="group" aria-label="Filters">
+    {children}
+  </div>
+);
+
+/** Sets a parameter and begins at the first page of what it leaves. */
+function useFilter(name: string): [string, (value: string, options?: { replace: boolean }) => void] {
+  const route = useRoute();
+  const set = (value: string, options?: { replace: boolean }) =>
+    go(changed(route, { [name]: value || null, page: null, open: null, from: null, to: null }), options);
+  return [route.params[name] ?? "", set];
+}
+
+interface ChoiceProps {
+  name: string;
+  label: string;
+  /** Values and their words; the first is the default and is not in the URL. */
+  options: readonly (readonly [string, string])[];
+}
+
+export function Choice({ name, label, options }: ChoiceProps) {
+  const [value, set] = useFilter(name);
+  const known = options.some(([option]) => option === value) || value === "";
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => set(event.currentTarget.value)}>
+        {options.map(([option, words]) => (
+          <option key={option} value={option}>
+            {words}
+          </option>
+        ))}
+        {!known && <option value={value}>{value}</option>}
+      </select>
+    </label>
+  );
+}
+
+interface EntryProps {
+  name: string;
+  label: string;
+  placeholder?: string;
+  /** What is wrong with a value, or null. */
+  check?: (value: string) => string | null;
+  wide?: boolean;
+}
+
+/** A filter that one types: it is applied after a pause, or with Enter. */
+export function Entry({ name, label, placeholder, check, wide = false }: EntryProps) {
+  const [value, set] = useFilter(name);
+  const [typed, setTyped] = useState(value);
+  const applied = useRef(value);
+  useEffect(() => {
+    // What comes from elsewhere: a link, or the back button.
+    if (value !== applied.current) setTyped(value);
+    applied.current = value;
+  }, [value]);
+  const apply = () => {
+    applied.current = typed.trim();
+    set(applied.current, { replace: true });
+  };
+  const wrong = typed === "" ? null : (check?.(typed) ?? null);
+  useEffect(() => {
+    if (typed.trim() === value || wrong !== null) return undefined;
+    const timer = setTimeout(apply, 350);
+    return () => clearTimeout(timer);
+  }, [typed, value, wrong]);
+  return (
+    <label class={wide ? "field grow" : "field"}>
+      <span>{label}</span>
+      <span class="entry">
+        <input
+          type="search"
+          value={typed}
+          placeholder={placeholder}
+          autocomplete="off"
+          spellcheck={false}
+          aria-invalid={wrong !== null}
+          onInput={(event) => setTyped(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && wrong === null) apply();
+          }}
+        />
+      </span>
+      {wrong !== null && <span class="field-fault">{wrong}</span>}
+    </label>
+  );
+}
+
+/** What is wrong with an id to filter by, or null. */
+export const idFault = (value: string): string | null => (isUuid(value) ? null : "A whole id, please (a UUID).");
+
+/** A filter that was set by a link, which can only be taken away. */
+export function Chip({ name, children }: { name: string; children: ComponentChildren }) {
+  const [value, set] = useFilter(name);
+  if (value === "") return null;
+  return (
+    <span class="chip">
+      <span class="chip-text">{children}</span>
+      <button type="button" class="button icon-only quiet" onClick={() => set("")} title="Remove this filter">
+        <Icon name="close" />
+        <span class="hidden">Remove this filter</span>
+      </button>
+    </span>
+  );
+}
+
+/** The windows of lists in hours. */
+export const HOURS: readonly (readonly [string, string])[] = [
+  ["", "Last 24 hours"],
+  ["1", "Last hour"],
+  ["6", "Last 6 hours"],
+  ["72", "Last 3 days"],
+  ["168", "Last 7 days"],
+  ["720", "Last 30 days"],
+  ["2160", "Last 90 days"],
+  ["8760", "Last 365 days"],
+];
+
+/** What a number of hours is called. */
+export function hoursInWords(hours: number): string {
+  const known = HOURS.find(([value]) => value === (hours === 24 ? "" : String(hours)));
+  return (known?.[1] ?? `Last ${hours} hours`).toLowerCase();
+}
+
+/** The window, with one that a chart's link brought along. */
+export function HoursChoice() {
+  const { params } = useRoute();
+  const asked = params["hours"] ?? "";
+  const options = HOURS.some(([value]) => value === asked)
+    ? HOURS
+    : [...HOURS, [asked, `Last ${asked} hours`] as const];
+  return <Choice name="hours" label="Window" options={options} />;
+}

@@ -1,0 +1,60 @@
+/** What all paged lists share: page and size from the URL, the open row, and the table with its pages. */
+import type { ComponentChildren } from "preact";
+import { changed, go, integer, useRoute, type Params } from "../route";
+import { Empty } from "./parts";
+import type { IconName } from "./icons";
+import { PAGE_SIZE, Pager, Table, type Column } from "./table";
+
+export interface Paging {
+  readonly page: number;
+  readonly limit: number;
+}
+
+export const paging = (params: Params): Paging => ({
+  page: integer(params, "page", 1),
+  limit: integer(params, "limit", PAGE_SIZE, 100),
+});
+
+interface Props<Row> {
+  readonly caption: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly total: number;
+  readonly capped?: boolean | undefined;
+  readonly id: (row: Row) => string;
+  /** Rows of the page before are still shown. */
+  readonly busy: boolean;
+  readonly marked?: ((row: Row) => boolean) | undefined;
+  readonly select?: { head: ComponentChildren; cell: (row: Row) => ComponentChildren };
+  readonly empty: { icon: IconName; title: string; hint?: string };
+}
+
+export function Listing<Row>({ caption, columns, rows, total, capped, id, busy, marked, select, empty }: Props<Row>) {
+  const route = useRoute();
+  const { page, limit } = paging(route.params);
+  const pages = <Pager page={page} limit={limit} total={total} capped={capped ?? false} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />;
+  if (rows.length === 0 && total === 0) {
+    return (
+      <Empty icon={empty.icon} title={empty.title}>
+        {empty.hint}
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <Table
+        caption={caption}
+        columns={columns}
+        rows={rows}
+        id={id}
+        link={(row) => changed(route, { open: id(row) })}
+        open={route.params["open"]}
+        marked={marked}
+        busy={busy}
+        {...(select && { select })}
+      />
+      {rows.length === 0 && <Empty icon={empty.icon} title="This page is past the end of the list." />}
+      {pages}
+    </>
+  );
+}

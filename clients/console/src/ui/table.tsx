@@ -1,0 +1,225 @@
+/** A list: rows that open their detail, and pages. On a narrow screen each row is a card. */
+import type { ComponentChildren, VNode } from "preact";
+import { useRef, useState } from "preact/hooks";
+import { count } from "../format";
+import { Icon, type IconName } from "./icons";
+
+export interface Column<Row> {
+  readonly label: string;
+  readonly cell: (row: Row) => ComponentChildren;
+  /** Numbers stand at the end of their column. */
+  readonly numeric?: boolean;
+  /** May take what others leave. */
+  readonly wide?: boolean;
+  /** Not shown while a detail stands next to the list. */
+  readonly extra?: boolean;
+}
+
+interface Props<Row> {
+  /** What the rows are, for a screen reader. */
+  readonly caption: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly id: (row: Row) => string;
+  /** The link that opens a row's detail; it is put around the first column's cell. */
+  readonly link: (row: Row) => string;
+  /** The id of the row that is open. */
+  readonly open?: string | undefined;
+  /** Rows that are pointed out. */
+  readonly marked?: ((row: Row) => boolean) | undefined;
+  readonly busy: boolean;
+  /** A cell in front of each row, and of the heading. */
+  readonly select?: { head: ComponentChildren; cell: (row: Row) => ComponentChildren };
+}
+
+/** What in a row has a click of its own. */
+const OWN_CLICK = "a, button, input, label, select";
+
+export function Table<Row>({ caption, columns, rows, id, link, open, marked, busy, select }: Props<Row>) {
+  const kept = useKeptRows<Row>();
+  return (
+    <div class="table-frame" aria-busy={busy}>
+      <table role="table" class={busy ? "busy" : ""} onKeyDown={move}>
+        <caption class="hidden">{caption}</caption>
+        <thead role="rowgroup">
+          <tr role="row">
+            {select && (
+              <th role="columnheader" scope="col" class="select">
+                {select.head}
+              </th>
+            )}
+            {columns.map((column) => (
+              <th role="columnheader" scope="col" key={column.label} class={classes(column)}>
+                {column.label}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
+          {rows.map((row) => {
+            const drawn = { row, columns, link: link(row), isOpen: id(row) === open, mark: marked?.(row) };
+            return select ? <DrawnRow key={id(row)} {...drawn} select={select.cell(row)} /> : kept(id(row), drawn);
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface Drawn<Row> {
+  readonly row: Row;
+  readonly columns: readonly Column<Row>[];
+  readonly link: string;
+  readonly isOpen: boolean;
+  /** Whether it is pointed out; undefined if no row is. */
+  readonly mark: boolean | undefined;
+}
+
+/** Draws rows anew only if something about them has changed: a list has up to 100, and one opens. */
+function useKeptRows<Row>(): (id: string, drawn: Drawn<Row>) => VNode {
+  const kept = useRef(new Map<string, { drawn: Drawn<Row>; element: VNode }>());
+  // Only the rows that are drawn this time are kept for the next time.
+  const last = kept.current;
+  const current = new Map<string, { drawn: Drawn<Row>; element: VNode }>();
+  kept.current = current;
+  return (id, drawn) => {
+    const before = last.get(id);
+    const same = before && (Object.keys(drawn) as (keyof Drawn<Row>)[]).every((name) => Object.is(before.drawn[name], drawn[name]));
+    const element = same ? before.element : <DrawnRow key={id} {...drawn} />;
+    current.set(id, { drawn, element });
+    return element;
+  };
+}
+
+function DrawnRow<Row>({ row, columns, link, isOpen, mark, select }: Drawn<Row> & { select?: ComponentChildren }) {
+  const names = [isOpen && "open", mark === true && "marked", mark === false && "unmarked"];
+  return (
+    <tr
+      role="row"
+      class={names.filter(Boolean).join(" ")}
+      onClick={(event) => {
+        const target = event.target as Element;
+        if (target.closest(OWN_CLICK) || getSelection()?.toString()) return;
+        event.currentTarget.querySelector<HTMLAnchorElement>("a.row-link")?.click();
+      }}
+    >
+      {select !== undefined && (
+        <td role="cell" class="select">
+          {select}
+        </td>
+      )}
+      {columns.map((column, place) => (
+        <td role="cell" key={column.label} class={classes(column)} data-label={column.label}>
+          {place === 0 ? (
+            <a class="row-link" href={link} aria-current={isOpen ? "true" : undefined}>
+              {column.cell(row)}
+            </a>
+          ) : (
+            column.cell(row)
+          )}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+const classes = <Row,>({ numeric, wide, extra }: Column<Row>) =>
+  [numeric && "numeric", wide && "wide", extra && "extra"].filter(Boolean).join(" ");
+
+/** The arrow keys go from row to row. */
+function move(event: KeyboardEvent & { currentTarget: HTMLTableElement }) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const links = [...event.currentTarget.querySelectorAll<HTMLAnchorElement>("a.row-link")];
+  const place = links.findIndex((link) => link === event.target);
+  if (step === undefined || place === -1) return;
+  event.preventDefault();
+  links[place + step]?.focus();
+}
+
+/** Lines where rows will be. */
+export function TableLoading({ columns }: { columns: number }) {
+  return (
+    <div class="loading" role="status">
+      <span class="hidden">Loading</span>
+      {Array.from({ length: 8 }, (_, row) => (
+        <div class="loading-row" key={row} aria-hidden="true">
+          {Array.from({ length: Math.min(columns, 6) }, (_, cell) => (
+            <span key={cell} />
+          ))}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+interface PagerProps {
+  readonly page: number;
+  readonly limit: number;
+  readonly total: number;
+  /** The total is only a lower bound. */
+  readonly capped?: boolean;
+  readonly to: (changes: Readonly<Record<string, number | null>>) => string;
+  readonly onGo: (link: string) => void;
+}
+
+export const PAGE_SIZES = [25, 50, 100] as const;
+export const PAGE_SIZE = 50;
+
+export function Pager({ page, limit, total, capped = false, to, onGo }: PagerProps) {
+  const pages = Math.max(1, Math.ceil(total / limit));
+  const first = (page - 1) * limit + 1;
+  const [typed, setTyped] = useState<string | null>(null);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const wanted = Number.parseInt(typed ?? "", 10);
+    if (wanted >= 1) onGo(to({ page: Math.min(wanted, pages) }));
+    setTyped(null);
+  };
+  const step = (label: string, icon: IconName, target: number, possible: boolean) => (
+    <a
+      class="button icon-only quiet"
+      title={label}
+      {...(possible ? { href: to({ page: target === 1 ? null : target }) } : { role: "link", "aria-disabled": "true" })}
+    >
+      <Icon name={icon} />
+      <span class="hidden">{label}</span>
+    </a>
+  );
+  return (
+    <nav class="pager" aria-label="Pages">
+      <span class="pager-range" aria-live="polite">
+        {total === 0 ? "No rows" : first > total ? `Past the end: ${count(total)} rows` : `${count(first)}–${count(Math.min(total, first + limit - 1))} of ${count(total)}${capped ? " or more" : ""}`}
+      </span>
+      <label class="inline">
+        <span>Rows</span>
+        <select value={limit} onChange={(event) => onGo(to({ limit: Number(event.currentTarget.value), page: null }))}>
+          {[...new Set([...PAGE_SIZES, limit])].sort((a, b) => a - b).map((size) => (
+            <option key={size} value={size}>
+              {size}
+            </option>
+          ))}
+        </select>
+      </label>
+      <span class="pager-steps">
+        {step("First page", "first", 1, page > 1)}
+        {step("Previous page", "previous", Math.min(page - 1, pages), page > 1)}
+        <form onSubmit={submit} class="inline">
+          <label class="inline">
+            <span>Page</span>
+            <input
+              class="page"
+              inputMode="numeric"
+              pattern="[0-9]*"
+              value={typed ?? String(page)}
+              onInput={(event) => setTyped(event.currentTarget.value)}
+              onBlur={() => setTyped(null)}
+            />
+          </label>
+          <span>of {count(pages)}</span>
+        </form>
+        {step("Next page", "next", page + 1, page < pages)}
+        {step("Last page", "last", pages, page < pages)}
+      </span>
+    </nav>
+  );
+}

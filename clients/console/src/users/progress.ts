@@ -1,0 +1,61 @@
+/** How far a deactivation is. */
+import type { UserDetail, UserRow } from "../api/types";
+import { plural } from "../format";
+
+export interface Step {
+  readonly name: string;
+  readonly done: boolean;
+  /** What is left, or what was done. */
+  readonly words: string;
+  /** What to do if it stays so. */
+  readonly advice: string;
+}
+
+/** After so long, what is not done gets advice. */
+export const LONG_MS = 45_000;
+
+/** What is known of the user: the list's row, or the whole detail. */
+export type Known = UserRow | UserDetail;
+
+/** The steps of a deactivated user, in the order in which they happen. */
+export function steps(user: Known, tasksPaused: number | null): Step[] {
+  const found: Step[] = [
+    {
+      name: "Access",
+      done: user.state === "deactivated",
+      words: user.state === "deactivated" ? "keys and sessions are refused" : "not yet shown as deactivated",
+      advice: "Deactivate once more: repeating is safe.",
+    },
+  ];
+  if ("deactivation" in user && user.deactivation) {
+    const { commands_pending } = user.deactivation;
+    found.push({
+      name: "Commands",
+      done: commands_pending === 0,
+      words: commands_pending === 0 ? "all are on the queue" : `${plural(commands_pending, "command")} not yet on the queue`,
+      advice: "The outbox relay sends them again every minute. If they stay, look at the alarm OutboxAge.",
+    });
+  }
+  const active = user.active_tasks_count;
+  found.push({
+    name: "Tasks",
+    done: active === 0,
+    words: active === 0 ? pausedWords(tasksPaused) : `${plural(active, "task")} still active`,
+    advice: "The command executor pauses them at Temporal. If they stay active, look at the alarm CommandsStuck.",
+  });
+  if ("api_keys" in user) {
+    const alive = user.api_keys.filter((key) => !key.revoked).length;
+    found.push({
+      name: "API keys",
+      done: alive === 0,
+      words: alive === 0 ? "all revoked" : `${plural(alive, "key")} to be revoked (refused already)`,
+      advice: "The command executor revokes them. If they stay, look at the alarm CommandsStuck.",
+    });
+  }
+  return found;
+}
+
+const pausedWords = (paused: number | null) =>
+  paused === null || paused === 0 ? "none is active" : `${plural(paused, "task")} paused`;
+
+export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

@@ -1,0 +1,191 @@
+/** Who called what. */
+import { useQuery } from "@tanstack/preact-query";
+import { request } from "../api/client";
+import { useList, useNames } from "../api/queries";
+import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
+import { ACTIONS, CHANGES, inWords } from "../actions";
+import { duration } from "../format";
+import { userLink } from "../links";
+import { integer, useRoute, type Params } from "../route";
+import { shortened } from "../text";
+import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
+import { Listing, paging } from "../ui/listing";
+import { Loaded, Page, Panel } from "../ui/page";
+import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Time } from "../ui/parts";
+import type { Column } from "../ui/table";
+
+type Names = ReadonlyMap<string, string>;
+
+const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
+
+const columns = (names: Names): readonly Column<AuditRow>[] => [
+  { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
+  { label: "Action", cell: (row) => inWords(record(row)?.action ?? "Someone has removed this record") },
+  { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
+  { label: "User", cell: (row) => <Person id={record(row)?.target} names={names} />, wide: true },
+  { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
+  { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true },
+];
+
+/** Somebody by email if it is known, else by the beginning of the id. */
+function Person({ id, names }: { id: string | null | undefined; names: Names }) {
+  if (!id) return <None />;
+  const name = names.get(id);
+  return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} line />;
+}
+
+/** The value that shows every action. Without one it is the changes: the console itself reads all the time. */
+const EVERYTHING = "all";
+/** Records of each kind of change that are read. */
+const CHANGES_READ = 100;
+
+/** The newest changes of all kinds: the API filters by one action at a time. */
+function useChanges({ principal }: Params, hours: number, enabled: boolean) {
+  return useQuery({
+    queryKey: ["admin/audit", "changes", principal, hours],
+    enabled,
+    queryFn: async ({ signal }): Promise<AuditPage & { cut: boolean }> => {
+      const pages = await Promise.all(
+        CHANGES.map((action) =>
+          request<AuditPage>("admin/audit", { query: { action, principal, hours, limit: CHANGES_READ }, signal }),
+        ),
+      );
+      const at = (row: AuditRow) => record(row)?.at ?? "";
+      const records = pages.flatMap((page) => page.records).sort((a, b) => (at(a) < at(b) ? 1 : at(a) > at(b) ? -1 : 0));
+      const cut = pages.some((page) => page.total > CHANGES_READ);
+      return { records, total: records.length, page: 1, limit: records.length, cut };
+    },
+  });
+}
+
+export function Audit() {
+  const { params } = useRoute();
+  const hours = integer(params, "hours", 24, 8760);
+  const { page, limit } = paging(params);
+  const { principal } = params;
+  const changes = params["action"] === undefined;
+  const action = params["action"] === EVERYTHING ? undefined : params["action"];
+  const list = useList<AuditPage>("admin/audit", { principal, action, hours, page, limit }, { enabled: !changes });
+  const together = useChanges(params, hours, changes);
+  const query = changes ? together : list;
+  const all = query.data?.records ?? [];
+  const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
+  const people = records.flatMap((row) => [record(row)?.principal.user_id, record(row)?.target]);
+  const names = useNames(people.filter((id): id is string => typeof id === "string"));
+  const open = params["open"];
+  const row = all.find((row) => row.id === open);
+  return (
+    <Page
+      title="Audit"
+      about="Who called what, from the sealed audit trail. A request appears about a minute after it was made."
+      filters={<AuditFilters />}
+      detail={open && <AuditPanel row={row} names={names} />}
+    >
+      <Loaded query={query} what="audit records">
+        {(data) => (
+          <>
+            {changes && together.data?.cut && (
+              <Notice tone="warn" title={`Only the newest ${CHANGES_READ} changes of each kind`}>
+                Choose one kind of change, or a shorter window, to see all.
+              </Notice>
+            )}
+            <Listing
+              caption="Audit records"
+              columns={columns(names)}
+              rows={records}
+              total={data.total}
+              id={(row) => row.id}
+              busy={query.isPlaceholderData}
+              empty={{ icon: "audit", title: `No such requests in the ${hoursInWords(hours)}`, hint: "A request appears about a minute after it was made." }}
+            />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+const AuditFilters = () => (
+  <Filters>
+    <Choice
+      name="action"
+      label="Action"
+      options={[["", "All changes to users"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
+    />
+    <HoursChoice />
+    <Entry name="principal" label="By" placeholder="Id of an administrator" check={idFault} wide />
+  </Filters>
+);
+
+function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names }) {
+  const found = row && record(row);
+  if (row === undefined) {
+    return (
+      <Panel kind="Audit record" title="Audit record">
+        <Notice tone="info" title="This record is not on this page of the list." />
+      </Panel>
+    );
+  }
+  if (!found) {
+    return (
+      <Panel kind="Audit record" title="Removed">
+        <Notice tone="bad" title="Someone has removed this record after it was sealed.">
+          Verify the trail offline: <code>cargo audit-verify</code>.
+        </Notice>
+        <Id id={row.id} what="the record's id" />
+      </Panel>
+    );
+  }
+  return (
+    <Panel kind="Audit record" title={inWords(found.action)}>
+      <Facts>
+        <Fact name="When">
+          <BothTimes at={found.at} />
+        </Fact>
+        <Fact name="By">
+          <PersonLink id={found.principal.user_id} names={names} />
+        </Fact>
+        <Fact name="User">
+          <PersonLink id={found.target} names={names} />
+        </Fact>
+        <Fact name="Action">
+          <code>{found.action}</code>
+        </Fact>
+        <Fact name="Answer">
+          {found.status}, after {duration(found.duration_ms)}
+        </Fact>
+        <Fact name="Credentials">
+          {found.method === "api_key" ? "API key" : "Session"} <Foreign text={found.principal.key_id} whole />
+        </Fact>
+        {found.principal.impersonator && (
+          <Fact name="Impersonated by">
+            <Foreign text={found.principal.impersonator} whole />
+          </Fact>
+        )}
+        <Fact name="From">
+          <Foreign text={found.source} whole />
+        </Fact>
+        <Fact name="Program">
+          <Foreign text={found.user_agent} whole />
+        </Fact>
+        <Fact name="Request">
+          <Id id={found.request_id} what="the request's id" />
+        </Fact>
+      </Facts>
+      <pre class="message" tabIndex={0} aria-label="Parameters">
+        <Foreign text={JSON.stringify(found.parameters, null, 2)} whole />
+      </pre>
+    </Panel>
+  );
+}
+
+function PersonLink({ id, names }: { id: string | null | undefined; names: Names }) {
+  if (!id) return <None />;
+  const name = names.get(id);
+  return (
+    <>
+      <a href={userLink(id, name ?? null)}>{name === undefined ? "Open the user" : <Foreign text={name} whole />}</a>
+      <Id id={id} what="the user's id" />
+    </>
+  );
+}

@@ -1,0 +1,178 @@
+/** How the platform does: figures against their thresholds, charts, error types, popular queries. */
+import { useList, useStats } from "../api/queries";
+import type { ErrorsPage, ExecutionsPage, Stats } from "../api/types";
+import { count, percent, plural } from "../format";
+import { errorsLink } from "../links";
+import { href } from "../route";
+import { level, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { Loaded, Page } from "../ui/page";
+import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
+import { Charts } from "./overview-charts";
+
+export function Overview() {
+  const stats = useStats();
+  const errors = useList<ErrorsPage>("admin/errors", { hours: 24, limit: 5 });
+  const lastHour = useList<ErrorsPage>("admin/errors", { hours: 1, limit: 1 });
+  const failedLastHour = useList<ExecutionsPage>("admin/executions", { status: "failed", hours: 1, limit: 1 });
+  return (
+    <Page title="Overview" about="How the platform does now, against the documented thresholds.">
+      <Loaded query={stats} what="statistics" loading={<Waiting />}>
+        {(data) => {
+          const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
+          return (
+            <>
+              <Verdict all={all} />
+              <div class="cards">
+                {all.map((measure) => (
+                  <MeasureCard key={measure.name} measure={measure} />
+                ))}
+              </div>
+              <Totals stats={data} />
+              <Charts />
+              <div class="columns">
+                <ErrorTypes errors={errors.data} />
+                <Popular stats={data} />
+              </div>
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+const Waiting = () => (
+  <div class="cards" role="status">
+    <span class="hidden">Loading</span>
+    {[1, 2, 3, 4].map((card) => (
+      <div class="card figure loading-card" key={card} aria-hidden="true" />
+    ))}
+  </div>
+);
+
+/** Everything in one sentence. */
+function Verdict({ all }: { all: readonly Measure[] }) {
+  const most = worst(all.map(level));
+  const high = all.filter((measure) => level(measure) !== "calm");
+  const sentence =
+    most === "calm"
+      ? "All figures are below their thresholds."
+      : `${high.map(({ name }) => name).join("; ")}: ${most === "alarm" ? "above the threshold" : "near the threshold"}.`;
+  return (
+    <p class={`verdict ${most}`} role="status">
+      <strong>{WORDS[most]}.</strong> {sentence}
+    </p>
+  );
+}
+
+const MEASURE_LINKS: Readonly<Record<string, string>> = {
+  "Error rate, 24 h": href("errors"),
+  "Mean duration, 24 h": href("queries"),
+  "Failed executions, 1 h": href("executions", { status: "failed", hours: 1 }),
+  "New errors, 1 h": href("errors", { hours: 1 }),
+};
+
+function MeasureCard({ measure }: { measure: Measure }) {
+  const found = level(measure);
+  return (
+    <a class={`card figure ${found}`} href={MEASURE_LINKS[measure.name]}>
+      <span class="figure-name">
+        {measure.name} <LevelBadge level={found} />
+      </span>
+      <span class="figure-value">{measure.written(measure.value)}</span>
+      <span class="meter" aria-hidden="true">
+        <span style={{ width: `${Math.min(100, (measure.value / measure.limit) * 100)}%` }} />
+      </span>
+      <span class="faint small">Alarm above {measure.written(measure.limit)}</span>
+      {found !== "calm" && <span class="small">{measure.advice}</span>}
+    </a>
+  );
+}
+
+function Totals({ stats }: { stats: Stats }) {
+  const { users, tasks, executions, notifications } = stats;
+  const facts: [string, string, string, string][] = [
+    ["Executions, 24 h", count(executions.total_24h), `${count(executions.failed_24h)} failed`, href("executions")],
+    ["Users", count(users.total), `${count(users.active_30d)} active in 30 days, ${count(users.new_7d)} new in 7`, href("users")],
+    ["Tasks", count(tasks.total), `${count(tasks.active)} active, ${count(tasks.paused)} paused`, href("tasks")],
+    ["Notifications, 24 h", count(notifications.sent_24h), `${count(notifications.sent_7d)} in 7 days`, ""],
+  ];
+  return (
+    <dl class="totals">
+      {facts.map(([name, value, more, link]) => (
+        <div key={name}>
+          <dt>{link === "" ? name : <a href={link}>{name}</a>}</dt>
+          <dd>
+            <span class="totals-value">{value}</span> <span class="faint small">{more}</span>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
+  const types = Object.entries(errors?.error_types ?? {});
+  const total = errors?.total ?? 0;
+  return (
+    <section class="card" aria-labelledby="error-types">
+      <header class="card-head">
+        <h2 id="error-types">Error types, 24 h</h2>
+        <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>
+      </header>
+      {errors && types.length === 0 && <p class="faint">Nothing failed in the last 24 hours.</p>}
+      <ul class="bars">
+        {types.slice(0, 10).map(([type, number]) => (
+          <li key={type}>
+            <a href={errorsLink({ error_type: type }, 24)}>
+              <Foreign text={type} />
+            </a>
+            <Share of={rate(number, total)} />
+            <span class="bars-count">
+              {count(number)} <span class="faint">{percent(rate(number, total))}</span>
+            </span>
+          </li>
+        ))}
+      </ul>
+      {errors && errors.errors.length > 0 && (
+        <div class="latest">
+          <h3>Newest</h3>
+          <ul>
+            {errors.errors.map((row) => (
+              <li key={row.execution_id}>
+                <a href={href("errors", { open: row.execution_id })}>
+                  <Time at={row.occurred_at} />
+                </a>
+                <Foreign text={row.error_message} />
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Popular({ stats }: { stats: Stats }) {
+  const most = stats.popular_queries[0]?.count ?? 0;
+  return (
+    <section class="card" aria-labelledby="popular">
+      <header class="card-head">
+        <h2 id="popular">Popular queries</h2>
+        <a href={href("queries")}>All queries</a>
+      </header>
+      {most === 0 && <p class="faint">No task has a query.</p>}
+      <ol class="bars">
+        {stats.popular_queries.map(({ query, count: tasks }) => (
+          <li key={query}>
+            <a href={href("tasks", { search_query: query })}>
+              <Foreign text={query} />
+            </a>
+            <Share of={rate(tasks, most)} />
+            <span class="bars-count">{plural(tasks, "task")}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

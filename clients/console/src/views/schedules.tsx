@@ -1,0 +1,131 @@
+/** Schedules and when each fires next. */
+import { useList } from "../api/queries";
+import type { ScheduleRow, SchedulesPage } from "../api/types";
+import { count } from "../format";
+import { taskLink, userLink } from "../links";
+import { useRoute } from "../route";
+import { found, timeFault } from "../schedules";
+import { Choice, Entry, Filters } from "../ui/filters";
+import { Listing, paging } from "../ui/listing";
+import { Loaded, Page, Panel } from "../ui/page";
+import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
+import type { Column } from "../ui/table";
+
+const columnsOf = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
+  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
+  { label: "Cron", cell: (row) => <CronText of={row} /> },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
+  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true },
+  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
+];
+
+const COLUMNS = columnsOf(false);
+const COLUMNS_IN_UTC = columnsOf(true);
+
+/** Who searches for a time in UTC sees it. */
+function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
+  if (of.is_paused) return <Status of="paused" />;
+  return inUtc ? <BothTimes at={of.next_run_time} /> : <Time at={of.next_run_time} />;
+}
+
+const CronText = ({ of }: { of: ScheduleRow }) => (
+  <code>
+    <Foreign text={of.cron} line />
+  </code>
+);
+
+export function Schedules() {
+  const { params } = useRoute();
+  const { page, limit } = paging(params);
+  const { at = "", find = "", include_paused } = params;
+  // The API has no such filters: all schedules are read (at most 10,000), and found here.
+  const searching = at !== "" || find !== "";
+  const query = useList<SchedulesPage>(
+    "admin/temporal/schedules",
+    { include_paused, ...(!searching && { page, limit }) },
+    { slow: searching },
+  );
+  const open = params["open"];
+  const row = query.data?.schedules.find((row) => row.schedule_id === open);
+  return (
+    <Page
+      title="Schedules"
+      about="When each task runs next. Newest schedules first; the times of a search earliest first."
+      filters={
+        <Filters>
+          <Choice
+            name="include_paused"
+            label="Paused"
+            options={[
+              ["", "Left out"],
+              ["true", "Included"],
+            ]}
+          />
+          <Entry name="at" label="Next run at (UTC)" placeholder="09:00" check={timeFault} />
+          <Entry name="find" label="Find" placeholder="Email, cron expression or id" wide />
+        </Filters>
+      }
+      detail={open && <SchedulePanel row={row} />}
+    >
+      <Loaded query={query} what="schedules">
+        {(data) => {
+          const rows = searching ? found(data.schedules, at, find) : data.schedules;
+          return (
+            <>
+              {searching && data.total > data.schedules.length && !query.isPlaceholderData && (
+                <Notice tone="warn" title={`Searched in the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
+              )}
+              <Listing
+                caption="Schedules"
+                columns={at === "" ? COLUMNS : COLUMNS_IN_UTC}
+                rows={searching ? rows.slice((page - 1) * limit, page * limit) : rows}
+                total={searching ? rows.length : data.total}
+                id={(row) => row.schedule_id}
+                busy={query.isPlaceholderData}
+                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules" }}
+              />
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function SchedulePanel({ row }: { row: ScheduleRow | undefined }) {
+  return (
+    <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
+      {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
+      {row && (
+        <Facts>
+          <Fact name="State">
+            <Status of={row.is_paused ? "paused" : "active"} />
+          </Fact>
+          <Fact name="Next run">
+            <BothTimes at={row.next_run_time} />
+          </Fact>
+          <Fact name="Runs">{count(row.recent_executions)} in the last 30 days</Fact>
+          <Fact name="User">
+            {row.user_email === null ? (
+              <None />
+            ) : (
+              <a href={userLink(null, row.user_email)}>
+                <Foreign text={row.user_email} whole />
+              </a>
+            )}
+          </Fact>
+          <Fact name="Task">
+            <a href={taskLink(row.task_id)}>Open the task</a>
+            <Id id={row.task_id} what="the task's id" />
+          </Fact>
+          <Fact name="Schedule">
+            <Id id={row.schedule_id} what="the schedule's id" />
+          </Fact>
+          <Fact name="Temporal">
+            <External to={row.temporal_ui_url}>Open this schedule</External>
+          </Fact>
+        </Facts>
+      )}
+    </Panel>
+  );
+}

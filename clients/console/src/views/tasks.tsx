@@ -1,0 +1,88 @@
+/** Tasks that are not deleted, newest first. */
+import { useList } from "../api/queries";
+import type { TaskRow, TasksPage } from "../api/types";
+import { TaskPanel } from "../details/task";
+import { count, duration, percent } from "../format";
+import { useRoute, type Params } from "../route";
+import { shortened, visible } from "../text";
+import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
+import { Listing, paging } from "../ui/listing";
+import { Loaded, Page } from "../ui/page";
+import { Foreign, None, Notice, Status, Time } from "../ui/parts";
+import type { Column } from "../ui/table";
+
+const COLUMNS: readonly Column<TaskRow>[] = [
+  { label: "Name", cell: (row) => <Foreign text={row.name ?? row.search_query ?? row.id} />, wide: true },
+  { label: "State", cell: (row) => (row.state ? <Status of={row.state} /> : <None />) },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
+  { label: "Executions", cell: (row) => count(row.total_executions), numeric: true },
+  { label: "Success", cell: (row) => <Success of={row} />, numeric: true },
+  { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true },
+  { label: "Last run", cell: (row) => <Time at={row.last_execution?.started_at} />, extra: true },
+  { label: "Next run", cell: (row) => <Time at={row.next_run_time} />, extra: true },
+];
+
+/** The share of successes, if anything has run. */
+export function Success({ of }: { of: { total_executions: number; success_rate: number } }) {
+  return of.total_executions === 0 ? <None /> : <>{percent(of.success_rate)}</>;
+}
+
+/** Of these the API takes one at a time; the most specific one is sent. */
+function oneFilter({ user_id, search_query, state }: Params): Record<string, string | undefined> {
+  if (user_id) return { user_id };
+  return search_query ? { search_query } : { state };
+}
+
+export function Tasks() {
+  const { params } = useRoute();
+  const { page, limit } = paging(params);
+  const filter = oneFilter(params);
+  const ignored = Boolean(params["state"] && filter["state"] === undefined);
+  const query = useList<TasksPage>("admin/tasks", { ...filter, page, limit });
+  const open = params["open"];
+  const row = query.data?.tasks.find((row) => row.id === open);
+  return (
+    <Page
+      title="Tasks"
+      about="Searches that users have set up and not deleted. Newest first."
+      filters={
+        <Filters>
+          <Choice
+            name="state"
+            label="State"
+            options={[
+              ["", "All"],
+              ["active", "Active"],
+              ["paused", "Paused"],
+              ["completed", "Completed"],
+            ]}
+          />
+          <Entry name="user_id" label="User" placeholder="Id of a user" check={idFault} wide />
+          <Chip name="search_query">Query: {visible(shortened(params["search_query"] ?? "", 120))}</Chip>
+        </Filters>
+      }
+      detail={open && <TaskPanel id={open} row={row} />}
+    >
+      <Loaded query={query} what="list of tasks">
+        {(data) => (
+          <>
+            {ignored && (
+              <Notice tone="warn" title="The state is not applied">
+                The API filters by one thing at a time. Remove the other filter to filter by state.
+              </Notice>
+            )}
+            <Listing
+              caption="Tasks"
+              columns={COLUMNS}
+              rows={data.tasks}
+              total={data.total}
+              id={(row) => row.id}
+              busy={query.isPlaceholderData}
+              empty={{ icon: "tasks", title: "No such tasks" }}
+            />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}

@@ -1,0 +1,136 @@
+/** Answers of the API that the tests make up: hostile texts, refusals, and many rows. */
+import type { Page } from "playwright-core";
+import type { ErrorRow, ExecutionDetail, HistoryEvent, Series, TaskDetail, UserDetail } from "../../src/api/types";
+
+export const TASK = "550e8400-e29b-41d4-a716-446655440000";
+export const EXECUTION = "770e8400-e29b-41d4-a716-446655440000";
+export const USER = "660e8400-e29b-41d4-a716-446655440000";
+export const ADMIN = "660e8400-e29b-41d4-a716-4466554400ad";
+
+/** Texts as events may bring them. */
+export const HOSTILE = {
+  long: `Traceback ${"x".repeat(10_000)}`,
+  rightToLeft: "متى يصدر الآيفون القادم؟ ‮gnp.exe",
+  markup: `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`,
+  link: "javascript:document.title='owned'",
+};
+
+/** Answers a path of the API so; `*` stands for anything. */
+export async function answer(page: Page, path: string, body: unknown, status = 200, headers: Record<string, string> = {}) {
+  await page.route(`**/${path}`, (route) => route.fulfill({ status, json: body, headers }));
+}
+
+export const errorRow = (changes: Partial<ErrorRow> = {}): ErrorRow => ({
+  execution_id: EXECUTION,
+  task_id: TASK,
+  user_email: "ann@example.com",
+  search_query: "When is the next iPhone release?",
+  error_message: "Rate limit exceeded for Google Search API",
+  error_type: "RateLimitError",
+  retry_count: 2,
+  will_retry: true,
+  occurred_at: "2026-11-28T09:00:04.120Z",
+  ...changes,
+});
+
+export const history = (type: string, fields: string[]): HistoryEvent[] => [
+  { type: `ai.torale.${type}`, id: "evt_0001", source: "/torale/backend", time: "2026-11-28T09:00:04.120Z", fields },
+];
+
+export const execution = (changes: Partial<ExecutionDetail> = {}): ExecutionDetail => ({
+  id: EXECUTION,
+  task_id: TASK,
+  user_id: USER,
+  user_email: "ann@example.com",
+  search_query: "When is the next iPhone release?",
+  status: "failed",
+  condition_met: null,
+  duration_ms: 4100,
+  started_at: "2026-11-28T09:00:00Z",
+  completed_at: "2026-11-28T09:00:04.100Z",
+  error_type: "RateLimitError",
+  error_message: "Rate limit exceeded for Google Search API",
+  retry_count: 2,
+  will_retry: true,
+  history: history("execution.failed", ["completed_at", "duration_ms", "error_message", "error_type", "status"]),
+  ...changes,
+});
+
+export const user = (changes: Partial<UserDetail> = {}): UserDetail => ({
+  id: USER,
+  email: "ann@example.com",
+  clerk_user_id: "user_2abc",
+  state: "active",
+  role: null,
+  tasks_count: 8,
+  active_tasks_count: 5,
+  executions_24h: 45,
+  notifications_7d: 12,
+  created_at: "2026-01-10T08:30:00Z",
+  last_login: "2026-11-28T08:00:00Z",
+  api_keys: [
+    { key_id: "key_2", key_prefix: "sk_9f3a", name: "laptop", created_at: "2026-05-10T08:30:00Z", revoked: false, last_used_at: "2026-11-28T08:59:00Z" },
+    { key_id: "key_1", key_prefix: "sk_12aa", name: null, created_at: "2026-01-10T08:30:00Z", revoked: true, last_used_at: null },
+  ],
+  deactivation: null,
+  history: history("user.created", ["clerk_user_id", "created_at", "email", "role", "state"]),
+  ...changes,
+});
+
+export const task = (changes: Partial<TaskDetail> = {}): TaskDetail => ({
+  id: TASK,
+  name: "iPhone release",
+  search_query: "When is the next iPhone release?",
+  user_id: USER,
+  user_email: "ann@example.com",
+  state: "active",
+  schedule: "0 9 * * *",
+  created_at: "2026-01-10T08:30:00Z",
+  total_executions: 290,
+  success_rate: 0.97,
+  avg_duration_ms: 4100,
+  last_execution: { id: EXECUTION, status: "failed", started_at: "2026-11-28T09:00:00Z" },
+  next_run_time: "2026-11-29T09:00:00Z",
+  schedules: [
+    {
+      schedule_id: `task-${TASK}`,
+      task_id: TASK,
+      user_email: "ann@example.com",
+      cron: "0 9 * * *",
+      is_paused: false,
+      recent_executions: 30,
+      next_run_time: "2026-11-29T09:00:00Z",
+      temporal_ui_url: `https://cloud.temporal.io/namespaces/default/schedules/task-${TASK}`,
+    },
+  ],
+  history: history("task.created", ["created_at", "name", "schedule", "search_query", "state", "user_id"]),
+  ...changes,
+});
+
+/** Executions by hour or day up to now, with a bad patch near the end. */
+export function series(bucket: "hour" | "day" | "minute", hours: number): Series {
+  const size = { minute: 60, hour: 3600, day: 86_400 }[bucket] * 1000;
+  const now = Date.now();
+  const cut = Math.floor((now - hours * 3_600_000) / 60_000) * 60_000;
+  const starts = [cut];
+  for (let next = (Math.floor(cut / size) + 1) * size; next <= now; next += size) starts.push(next);
+  const points = starts.map((start, at) => {
+    const busy = 30 + Math.round(14 * Math.sin(at / 3.1)) + ((at * 7) % 9);
+    const bad = at >= starts.length - 5 && at < starts.length - 2;
+    return {
+      start: new Date(start).toISOString().replace(".000Z", "Z"),
+      count: busy,
+      failed: bad ? Math.round(busy * 0.22) : at % 4 === 0 ? 1 : 0,
+      avg_duration_ms: bad ? 8200 : 3900 + ((at * 131) % 700),
+    };
+  });
+  return { metric: "executions", bucket, points };
+}
+
+/** The figures over time of {@link series}, whatever the window. */
+export async function answerSeries(page: Page): Promise<void> {
+  await page.route("**/admin/stats/series?*", (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    return route.fulfill({ json: series(query.get("bucket") as "hour", Number(query.get("hours"))) });
+  });
+}

@@ -1,0 +1,358 @@
+/** Every view: its data, its filters, pages, details; in both themes and at a phone's width, without a fault of axe. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ExecutionsPage, UsersPage } from "../../src/api/types";
+import { ADMIN, answer, answerSeries, errorRow, execution, EXECUTION, task, TASK, user, USER } from "./answers";
+import { api, Browser, settled, violations } from "./browser";
+
+/** Views with what they are opened with. */
+const VIEWS = [
+  ["Overview", "#/"],
+  ["Executions", "#/executions?hours=720"],
+  ["Errors", "#/errors?hours=720"],
+  ["Workflows", "#/workflows"],
+  ["Tasks", "#/tasks"],
+  ["Queries", "#/queries"],
+  ["Schedules", "#/schedules"],
+  ["Users", "#/users"],
+  ["Audit", "#/audit"],
+] as const;
+
+/** What an API of a later version adds, so that the tests don't depend on which one runs. */
+async function answerAdditions(page: Page): Promise<void> {
+  await answerSeries(page);
+  await answer(page, `admin/tasks?*`, { tasks: [task(), task({ id: ADMIN, name: null, state: "paused", last_execution: null, next_run_time: null })], total: 2, page: 1, limit: 50 });
+  await answer(page, `admin/tasks/${TASK}`, task());
+  await answer(page, `admin/executions/${EXECUTION}`, execution());
+  await answer(page, `admin/users/${USER}`, user());
+}
+
+describe.each(["light", "dark"] as const)("in the %s theme", (theme) => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await Browser.start({ theme });
+  });
+  afterAll(() => browser.stop());
+
+  test.each(VIEWS)("%s shows its data, and axe finds nothing", async (title, fragment) => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open(fragment, { page });
+    await settled(page);
+
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(title);
+    expect(await page.title()).toBe(`${title} · Torale admin`);
+    expect(await violations(page)).toEqual([]);
+    expect(browser.faults).toEqual([]);
+    await page.close();
+  });
+
+  test.each([
+    ["Execution", `#/executions?open=${EXECUTION}`],
+    ["Execution", `#/errors?open=${EXECUTION}`],
+    ["Task", `#/tasks?open=${TASK}`],
+    ["User", `#/users?open=${USER}`],
+  ])("the detail of %s at %s has its history, and axe finds nothing", async (kind, fragment) => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open(fragment, { page });
+    await settled(page);
+
+    const panel = page.getByRole("complementary");
+    await panel.getByText("History").waitFor();
+    expect(await panel.locator(".kind").textContent()).toBe(kind);
+    expect(await violations(page)).toEqual([]);
+    expect(browser.faults).toEqual([]);
+    await page.close();
+  });
+
+  test("the sign-in has no fault of axe", async () => {
+    const page = await blank(browser);
+    await browser.open("#/", { signedIn: false, page });
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+
+    expect(await violations(page)).toEqual([]);
+    await page.close();
+  });
+
+  test("the palette and the dialog of a deactivation have no fault of axe", async () => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: /A page/ }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    await page.getByRole("dialog").waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.close();
+  });
+});
+
+describe("at the width of a phone", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await Browser.start({ width: 360, height: 760 });
+  });
+  afterAll(() => browser.stop());
+
+  test.each(VIEWS)("%s fits without scrolling sideways", async (title, fragment) => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open(fragment, { page });
+    await settled(page);
+
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(title);
+    const [content, visible] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    expect(content).toBeLessThanOrEqual(visible ?? 0);
+    expect(await violations(page)).toEqual([]);
+    await page.close();
+  });
+
+  test("the menu opens and leads to another view", async () => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open("#/", { page });
+    await page.getByRole("button", { name: "Menu" }).click();
+    await page.getByRole("link", { name: "Users", exact: true }).first().click();
+    await settled(page);
+
+    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Users");
+    expect(await page.getByRole("button", { name: "Menu" }).getAttribute("aria-expanded")).toBe("false");
+    await page.close();
+  });
+});
+
+describe("lists", () => {
+  let browser: Browser;
+  let page: Page;
+  beforeAll(async () => {
+    browser = await Browser.start();
+    page = await browser.open("#/executions?hours=720&limit=25");
+    await settled(page);
+  });
+  afterAll(() => browser.stop());
+
+  const rows = () => page.locator("tbody tr");
+
+  test("a page, a size and a jump are in the URL, and the back button undoes them", async () => {
+    const total = (await api<ExecutionsPage>("admin/executions?hours=720&limit=1")).total.toLocaleString("en-GB");
+    await page.getByText(`1–25 of ${total}`).waitFor();
+    await page.getByRole("link", { name: "Next page" }).click();
+    await page.getByText(`26–50 of ${total}`).waitFor();
+    expect(page.url()).toContain("page=2");
+
+    await page.getByLabel("Page", { exact: true }).fill("4");
+    await page.getByLabel("Page", { exact: true }).press("Enter");
+    await page.getByText(`76–100 of ${total}`).waitFor();
+    const wanted = await api<ExecutionsPage>("admin/executions?hours=720&limit=25&page=4");
+    await page.waitForFunction(() => document.querySelector("[aria-busy=true]") === null);
+    const first = rows().first().getByRole("link").first();
+    expect(await first.getAttribute("href")).toContain(wanted.executions[0]?.id ?? "none");
+
+    await page.getByLabel("Rows").selectOption("100");
+    await page.getByText(`1–100 of ${total}`).waitFor();
+    expect(page.url()).toMatch(/limit=100/);
+    expect(page.url()).not.toContain("page=");
+
+    await page.goBack();
+    await page.getByText(`76–100 of ${total}`).waitFor();
+    await page.goBack();
+    await page.getByText(`26–50 of ${total}`).waitFor();
+  });
+
+  test("a filter is in the URL and begins at page 1; a deep link applies it", async () => {
+    await page.getByLabel("Status").selectOption("failed");
+    await page.waitForURL(/status=failed/);
+    expect(page.url()).not.toContain("page=");
+    const { total } = await api<ExecutionsPage>("admin/executions?hours=720&status=failed&limit=1");
+    await page.getByText(new RegExp(`of ${total}$`)).waitFor();
+    expect(await page.locator("tbody .status").allTextContents()).toEqual(await rows().evaluateAll((all) => all.map(() => "failed")));
+
+    const other = await browser.open(new URL(page.url()).hash);
+    await settled(other);
+    expect(await other.getByLabel("Status").inputValue()).toBe("failed");
+    await other.close();
+  });
+
+  test("a row opens its detail next to the list, and Escape closes it and gives the focus back", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/executions?hours=720&limit=25`);
+    await settled(page);
+    await rows().nth(2).click();
+    const panel = page.getByRole("complementary");
+    await panel.waitFor();
+    expect(await rows().nth(2).getAttribute("class")).toContain("open");
+    expect(await page.evaluate(() => document.activeElement?.closest(".panel") !== null)).toBe(true);
+
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "detached" });
+    expect(page.url()).not.toContain("open=");
+
+    await page.goBack();
+    await panel.waitFor();
+    await page.goForward();
+    await panel.waitFor({ state: "detached" });
+  });
+
+  test("the arrow keys go from row to row, and Enter opens one", async () => {
+    await rows().first().getByRole("link").first().focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.getByRole("complementary").waitFor();
+
+    expect(await rows().nth(2).getAttribute("class")).toContain("open");
+    await page.keyboard.press("Escape");
+  });
+
+  test("times are in the viewer's zone, with UTC on hover", async () => {
+    const { executions } = await api<ExecutionsPage>("admin/executions?hours=720&limit=1");
+    const started = new Date(executions[0]?.started_at ?? "");
+    const time = rows().first().locator("time");
+
+    expect(await time.getAttribute("datetime")).toBe(started.toISOString());
+    expect(await time.getAttribute("title")).toContain("UTC");
+    const berlin = started.toLocaleTimeString("en-GB", { timeZone: "Europe/Berlin" });
+    expect(await time.textContent()).toContain(berlin);
+  });
+
+  test("an id is copied", async () => {
+    await rows().first().click();
+    await page.getByRole("button", { name: "Copy the execution's id" }).click();
+    await page.getByText("Copied").first().waitFor({ state: "attached" });
+    const { executions } = await api<ExecutionsPage>("admin/executions?hours=720&limit=1");
+
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(executions[0]?.id);
+    await page.keyboard.press("Escape");
+  });
+
+  test("a parameter that the API refuses is explained, and can be removed", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/executions?status=lost`);
+    await page.getByRole("alert").getByText(/refuses these parameters: status/).waitFor();
+    await page.getByRole("link", { name: "Remove all filters" }).click();
+    await settled(page);
+    expect(await rows().count()).toBeGreaterThan(0);
+  });
+
+  test("a page past the end says so, and leads back", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/users?page=999`);
+    await page.getByText("This page is past the end of the list.").waitFor();
+    await page.getByRole("link", { name: "First page" }).click();
+    await settled(page);
+    expect(await rows().count()).toBeGreaterThan(0);
+  });
+
+  test("schedules are found by the UTC time of their next run", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/schedules`);
+    await settled(page);
+    const time = (await rows().first().locator("time").getAttribute("title"))?.slice(11, 16) ?? "";
+    await page.getByLabel("Next run at (UTC)").fill(time);
+    await page.waitForURL(/at=/);
+    await settled(page);
+
+    const found = await page.locator("tbody time").evaluateAll((all) => all.map((one) => one.getAttribute("title")?.slice(11, 16)));
+    expect(found.length).toBeGreaterThan(0);
+    expect(new Set(found)).toEqual(new Set([time]));
+  });
+
+  test("failures are counted by user, most first", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/errors?hours=720`);
+    await settled(page);
+    await page.getByLabel("By").selectOption({ label: "user" });
+    const first = page.locator(".breakdown li").first();
+    const email = await first.getByRole("link").textContent();
+    await first.getByRole("link").click();
+    await page.waitForURL(/#\/users/);
+
+    expect(new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("q")).toBe(email);
+    await settled(page);
+    expect(browser.faults).toEqual([]);
+  });
+
+  test("a bar of the chart leads to the page of its rows", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const bar = other.getByRole("group", { name: /by hour/ }).locator("a.bar").nth(20);
+    await bar.focus();
+    await other.keyboard.press("ArrowLeft");
+    await other.keyboard.press("Enter");
+    await other.waitForURL(/#\/executions.*from=/);
+    await other.getByText(/^Marked:/).waitFor();
+    await other.getByRole("link", { name: "Unmark" }).click();
+    await other.waitForURL((url) => !url.hash.includes("from="));
+
+    await other.goBack();
+    await other.goBack();
+    await settled(other);
+    await other.getByRole("group", { name: /by hour/ }).locator("a.bar").nth(21).focus();
+    await other.keyboard.press("ArrowDown");
+    await other.keyboard.press("Enter");
+    await other.waitForURL(/#\/executions\?status=failed.*from=/);
+    await other.close();
+  });
+
+  test("a chart is zoomed into finer bars and out again", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    const before = await chart.locator("a.bar").count();
+    await chart.locator("a.bar").nth(12).focus();
+    await other.keyboard.press("+");
+    await other.getByRole("button", { name: "Zoom out" }).waitFor();
+    await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
+    expect(await chart.locator("a.bar").count()).toBe(60);
+    await other.getByRole("button", { name: "Zoom out" }).click();
+    const box = await chart.boundingBox();
+    if (box === null) throw new Error("the chart has no place");
+    await other.mouse.move(box.x + box.width * 0.3, box.y + 60);
+    await other.mouse.down();
+    await other.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await other.mouse.up();
+    await other.getByRole("button", { name: "Zoom out" }).waitFor();
+    expect(new URL(other.url()).hash).toBe("#/");
+    await other.getByRole("button", { name: "Zoom out" }).click();
+    await other.waitForFunction((count) => document.querySelectorAll(".chart-card:first-child a.bar").length === count, before);
+    await other.close();
+  });
+
+  test("an API without tasks or figures over time is explained in words", async () => {
+    const other = await blank(browser);
+    await answer(other, "admin/tasks?*", { detail: "Not Found" }, 404);
+    await answer(other, "admin/stats/series?*", { detail: "Not Found" }, 404);
+    await browser.open("#/tasks", { page: other });
+    await other.getByText("This API has no list of tasks yet.").waitFor();
+    await other.getByRole("link", { name: "Overview" }).click();
+    await other.getByText(/no figures over time yet/).waitFor();
+    expect(await other.getByRole("group", { name: /by hour/ }).count()).toBe(0);
+    await other.close();
+  });
+
+  test("errors of a type are filtered, and the filter can be removed", async () => {
+    const other = await blank(browser);
+    const asked: string[] = [];
+    await other.route("**/admin/errors?*", (route) => {
+      asked.push(new URL(route.request().url()).searchParams.get("error_type") ?? "");
+      return route.fulfill({ json: { errors: [errorRow()], total: 1, error_types: { RateLimitError: 1 } } });
+    });
+    await browser.open("#/errors?error_type=RateLimitError", { page: other });
+    await other.getByRole("button", { name: "Remove this filter" }).click();
+    await other.waitForURL((url) => !url.hash.includes("error_type"));
+    await settled(other);
+
+    expect(asked).toContain("RateLimitError");
+    await other.close();
+  });
+});
+
+/** A tab of its own, before it opens anything. */
+const blank = (browser: Browser): Promise<Page> => browser.context.newPage();
+
+test("the stack has users to look at", async () => {
+  expect((await api<UsersPage>("admin/users?limit=1")).total).toBeGreaterThan(10);
+});

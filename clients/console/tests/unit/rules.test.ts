@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { ACTIONS, inWords } from "../../src/actions";
+import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
+import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
+import { breakdown } from "../../src/breakdown";
+import { found, timeFault } from "../../src/schedules";
+import { malformed } from "../../src/session";
+import { level, measures, worst } from "../../src/thresholds";
+import { roundUp } from "../../src/ui/chart";
+import { isDone, steps } from "../../src/users/progress";
+
+const stats = (total_24h: number, failed_24h: number, avg_duration_ms: number): Stats => ({
+  users: { total: 1, active_30d: 1, new_7d: 0 },
+  tasks: { total: 1, active: 1, paused: 0 },
+  executions: { total_24h, success_24h: total_24h - failed_24h, failed_24h, avg_duration_ms },
+  notifications: { sent_24h: 0, sent_7d: 0 },
+  popular_queries: [],
+});
+
+test("a figure at its threshold is a warning, one above it an alarm", () => {
+  expect(level({ value: 75, limit: 100 })).toBe("calm");
+  expect(level({ value: 76, limit: 100 })).toBe("warning");
+  expect(level({ value: 100, limit: 100 })).toBe("warning");
+  expect(level({ value: 101, limit: 100 })).toBe("alarm");
+  expect(worst(["calm", "alarm", "warning"])).toBe("alarm");
+  expect(worst([])).toBe("calm");
+});
+
+test("the documented thresholds are 5 %, 10 s, 1,000 failures and 100 new errors an hour", () => {
+  const found = measures(stats(200, 10, 9000), 5, 7);
+
+  expect(found.map(({ value, limit }) => [value, limit])).toEqual([
+    [0.05, 0.05],
+    [9000, 10_000],
+    [5, 1000],
+    [7, 100],
+  ]);
+  expect(measures(stats(0, 0, 0), null, null).map(({ value }) => value)).toEqual([0, 0]);
+});
+
+test("what passes is retried, what does not is shown", () => {
+  expect(passes(new Unreachable())).toBe(true);
+  for (const status of [429, 500, 503]) expect(passes(new ApiError(status, ""))).toBe(true);
+  for (const status of [401, 403, 404, 409, 413, 422]) expect(passes(new ApiError(status, ""))).toBe(false);
+  expect(passes(new TypeError("a fault of the page"))).toBe(false);
+});
+
+test("the next try waits as long as the API asks for, else longer each time up to 30 s", () => {
+  expect(delay(0, new ApiError(429, "", 17))).toBe(17_000);
+  expect([0, 1, 2, 5, 50].map((failures) => delay(failures, new Unreachable()))).toEqual([1000, 2000, 4000, 30_000, 30_000]);
+});
+
+test("an unknown path is distinguished from an unknown id", () => {
+  expect(hasNoEndpoint(new ApiError(404, "Not Found"))).toBe(true);
+  expect(hasNoEndpoint(new ApiError(404, "User not found"))).toBe(false);
+});
+
+test("every operation that is audited has words", () => {
+  const document = JSON.parse(readFileSync(new URL("../../../../events/openapi.json", import.meta.url), "utf8"));
+  const operations = Object.values<Record<string, { operationId: string; security?: unknown[] }>>(document.paths)
+    .flatMap((methods) => Object.values(methods))
+    .filter(({ security }) => (security ?? []).length > 0);
+
+  expect(operations.length).toBeGreaterThan(10);
+  expect(operations.map(({ operationId }) => operationId).filter((id) => ACTIONS[id] === undefined)).toEqual([]);
+  expect(inWords("later.action")).toBe("later.action");
+});
+
+test("failures are counted by what they have in common, most first", () => {
+  const rows = [
+    { user_email: "b", error_type: "T" },
+    { user_email: "a", error_type: "T" },
+    { user_email: "b", error_type: "R" },
+    { user_email: null, error_type: "R" },
+  ] as ErrorRow[];
+
+  expect(breakdown(rows, "user_email").map(({ value, count, share }) => [value, count, share])).toEqual([
+    ["b", 2, 0.5],
+    [null, 1, 0.25],
+    ["a", 1, 0.25],
+  ]);
+  expect(breakdown([], "error_type")).toEqual([]);
+});
+
+test("schedules are found by the UTC time of their next run and by text, earliest first", () => {
+  const row = (schedule_id: string, next_run_time: string | null, user_email = "ann@example.com") =>
+    ({ schedule_id, task_id: "t", cron: "0 9 * * *", next_run_time, user_email }) as ScheduleRow;
+  const all = [row("s1", "2024-01-17T09:00:00Z"), row("s2", null), row("s3", "2024-01-16T09:00:00Z", "Bob@example.com"), row("s4", "2024-01-16T19:00:00Z")];
+  const ids = (at: string, find: string) => found(all, at, find).map(({ schedule_id }) => schedule_id);
+
+  expect(ids("9:00", "")).toEqual(["s3", "s1"]);
+  expect(ids("", "bob@")).toEqual(["s3"]);
+  expect(ids("", "0 9 *")).toEqual(["s3", "s4", "s1", "s2"]);
+  expect(ids("19:00", "bob")).toEqual([]);
+  expect([timeFault("09:00"), timeFault("9:05"), timeFault("24:00"), timeFault("9")].map((fault) => fault === null)).toEqual([true, true, false, false]);
+});
+
+test("a deactivation is done when tasks, keys and commands are", () => {
+  const row = { state: "deactivated", active_tasks_count: 2 } as UserRow;
+  expect(isDone(steps(row, 3))).toBe(false);
+  expect(isDone(steps({ ...row, active_tasks_count: 0 }, 3))).toBe(true);
+  expect(isDone(steps({ ...row, active_tasks_count: 0, state: "active" }, 3))).toBe(false);
+
+  const detail = (commands_pending: number, revoked: boolean) =>
+    ({ ...row, active_tasks_count: 0, api_keys: [{ key_id: "k", revoked }], deactivation: { commands_pending } }) as UserDetail;
+  expect(isDone(steps(detail(0, true), 3))).toBe(true);
+  expect(isDone(steps(detail(1, true), 3))).toBe(false);
+  expect(isDone(steps(detail(0, false), 3))).toBe(false);
+});
+
+test("a key that can't be one is refused before it is sent", () => {
+  expect(malformed("sk_0123456789_0123456789")).toBeNull();
+  for (const key of ["", "eyJhbGciOi", "sk_short", "sk_with blank 0123456789", `sk_${"x".repeat(198)}`]) {
+    expect(malformed(key)).not.toBeNull();
+  }
+});
+
+test("an axis ends at a round number at or above the highest bar", () => {
+  expect([0, 5, 6, 13, 100, 101, 420, 15_623].map(roundUp)).toEqual([5, 5, 6, 15, 100, 150, 500, 20_000]);
+});

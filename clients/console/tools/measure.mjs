@@ -1,0 +1,129 @@
+// How fast the console is, in Chromium: writes docs/benchmarks/console.json and console.md.
+//
+//   CONSOLE_URL=http://127.0.0.1:9000 CONSOLE_KEY=sk_... node tools/measure.mjs
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = join(here, "../../../docs/benchmarks");
+const assets = join(here, "../../../functions/console/assets");
+const [url, key] = [process.env.CONSOLE_URL, process.env.CONSOLE_KEY];
+if (!url || !key) throw new Error("set CONSOLE_URL and CONSOLE_KEY, as cargo dev prints them");
+const RUNS = 7;
+/** The profile that WebPageTest calls 3G Fast. */
+const FAST_3G = { offline: false, latency: 150, downloadThroughput: (1.6e6 / 8) | 0, uploadThroughput: (768e3 / 8) | 0 };
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+/** A page with an empty cache, slowed down if wanted. */
+async function fresh(network) {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 860 } });
+  const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  await session.send("Network.enable");
+  if (network) await session.send("Network.emulateNetworkConditions", network);
+  await page.addInitScript((value) => sessionStorage.setItem("torale.console.key", value), key);
+  return { context, page };
+}
+
+/** Milliseconds from the request of the page to its first paint, and to the view with its data. */
+async function load(fragment, ready, network) {
+  const { context, page } = await fresh(network);
+  const shown = page.waitForSelector(ready);
+  await page.goto(`${url}/admin${fragment}`, { waitUntil: "commit" });
+  await shown;
+  const times = await page.evaluate(async () => {
+    const now = performance.now();
+    const [paint] = performance.getEntriesByName("first-contentful-paint");
+    return { data: now, paint: paint?.startTime ?? now };
+  });
+  await context.close();
+  return times;
+}
+
+/** Milliseconds from a click to the next frame, and from the answer to the list's change. */
+async function interact() {
+  const { context, page } = await fresh();
+  await page.goto(`${url}/admin#/executions?hours=720&limit=100`);
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 100);
+  const clicked = await page.evaluate(async () => {
+    const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))));
+    const times = [];
+    for (let row = 1; row <= 20; row += 1) {
+      const start = performance.now();
+      document.querySelector(`tbody tr:nth-child(${row}) a.row-link`).click();
+      times.push((await frame()) - start);
+    }
+    return times;
+  });
+  const changed = await page.evaluate(async () => {
+    const times = [];
+    for (const next of ["Next page", "Next page", "Next page", "Previous page", "Previous page"]) {
+      const before = document.querySelector("tbody a.row-link").href;
+      [...document.querySelectorAll(".pager a")].find((link) => link.title === next).click();
+      const start = performance.now();
+      await new Promise((done) => {
+        const look = () => (document.querySelector("tbody a.row-link").href.split("open=")[1] === before.split("open=")[1] ? requestAnimationFrame(look) : done());
+        look();
+      });
+      const end = performance.now();
+      const answered = performance.getEntriesByType("resource").filter(({ name }) => name.includes("admin/executions?")).at(-1);
+      times.push(end - Math.max(start, answered?.responseEnd ?? start));
+      performance.clearResourceTimings();
+    }
+    return times;
+  });
+  await context.close();
+  return { clicked, changed };
+}
+
+const rounds = [];
+for (let run = 0; run < RUNS; run += 1) {
+  rounds.push({
+    fast3g: await load("#/", ".figure-value", FAST_3G),
+    fast3gList: await load("#/executions", "tbody tr", FAST_3G),
+    unthrottled: await load("#/executions", "tbody tr"),
+    interaction: await interact(),
+  });
+}
+await browser.close();
+
+const of = (pick) => Math.round(median(rounds.map(pick)));
+const files = readdirSync(assets).filter((name) => name.endsWith(".br") && !name.startsWith("notices"));
+const figures = {
+  first_load_bytes: files.reduce((sum, name) => sum + statSync(join(assets, name)).size, 0),
+  first_paint_3g_ms: of(({ fast3g }) => fast3g.paint),
+  overview_3g_ms: of(({ fast3g }) => fast3g.data),
+  list_3g_ms: of(({ fast3gList }) => fast3gList.data),
+  list_unthrottled_ms: of(({ unthrottled }) => unthrottled.data),
+  click_median_ms: of(({ interaction }) => median(interaction.clicked)),
+  click_worst_ms: of(({ interaction }) => Math.max(...interaction.clicked)),
+  change_after_data_ms: of(({ interaction }) => median(interaction.changed)),
+};
+const commit = execFileSync("git", ["rev-parse", "HEAD"], { cwd: here, encoding: "utf8" }).trim();
+const about = {
+  command: "node tools/measure.mjs",
+  date: new Date().toISOString(),
+  commit,
+  cores: cpus().length,
+  load: loadavg()[0].toFixed(1),
+  memory_gb: Math.round(totalmem() / 1e9),
+  browser: execFileSync(process.env.CHROMIUM ?? "/usr/bin/chromium", ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim(),
+  runs: RUNS,
+};
+writeFileSync(join(target, "console.json"), `${JSON.stringify({ about, figures, rounds }, null, 2)}\n`);
+const text = readFileSync(join(here, "measure.md"), "utf8").replace(/\{(\w+)\}/g, (_, name) => {
+  const value = { ...about, ...figures }[name];
+  if (value === undefined) throw new Error(`measure.md names an unknown figure: ${name}`);
+  return name === "first_load_bytes" ? (value / 1024).toFixed(1) : String(value);
+});
+writeFileSync(join(target, "console.md"), text);
+console.log(figures);

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** Tests in Chromium against the local stack, one after the other; with PICTURES=1 they take screenshots. */
+export default defineConfig({
+  test: {
+    include: [process.env["PICTURES"] ? "tests/pictures/**/*.test.ts" : "tests/browser/**/*.test.ts"],
+    environment: "node",
+    globalSetup: ["tests/browser/stack.ts"],
+    fileParallelism: false,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+  },
+});

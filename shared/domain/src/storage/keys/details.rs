@@ -1,0 +1,117 @@
+//! Keys of what belongs to one task or one user: rows in the partition of that task or user, for the
+//! answers about one thing; and the nodes of days, for series.
+
+use super::{
+    Fixed, ID_IN_SK, Id, Index, Key, Lane, ROW_TIME_DIGITS, fixed, following, key, nodes_part, pk, sk,
+    time_part, user_pk,
+};
+use crate::values::ids::{ExecutionId, KeyId, TaskId, UserId};
+use crate::values::time::{Day, Timestamp};
+
+/// All items of a partition whose sort keys have one beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The partition key.
+    pub pk: String,
+    /// The least sort key.
+    pub from: String,
+    /// A sort key greater than that of every such item, and less than any other.
+    pub to: String,
+}
+
+const EXECUTIONS: Fixed<2> = fixed!("x#");
+const KEYS: Fixed<2> = fixed!("a#");
+
+const fn task_pk(task: TaskId) -> (Fixed<2>, TaskId) {
+    (fixed!("t#"), task)
+}
+
+/// The row of an execution of a task, ordered by its start, then its id.
+pub fn task_execution(task: TaskId, started_at: Timestamp, id: ExecutionId) -> Key {
+    key(task_pk(task), (EXECUTIONS, time_part(started_at), id))
+}
+
+/// The rows of the executions of a task, oldest first.
+pub fn task_executions(task: TaskId) -> KeyRange {
+    beginning_with(pk(task_pk(task)), EXECUTIONS)
+}
+
+/// The rows of the executions of a task that began at a time or later, oldest first.
+pub fn task_executions_since(task: TaskId, first: Timestamp) -> KeyRange {
+    KeyRange { from: sk((EXECUTIONS, time_part(first))), ..task_executions(task) }
+}
+
+/// The execution that a row of [`task_executions`] stands for.
+pub fn parse_task_execution(key: &Key) -> Option<ExecutionId> {
+    ExecutionId::parse(key.sk.strip_prefix(EXECUTIONS.0)?.get(ROW_TIME_DIGITS..)?)
+}
+
+/// The row of an API key of a user, revoked or not. Of an id that does not fit the key has the
+/// beginning and a hash.
+pub fn user_key(user: UserId, id: &KeyId) -> Key {
+    key(user_pk(user), (KEYS, Id::<ID_IN_SK>(id.as_str())))
+}
+
+/// The rows of the API keys of a user.
+pub fn user_keys(user: UserId) -> KeyRange {
+    beginning_with(pk(user_pk(user)), KEYS)
+}
+
+fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
+    KeyRange { pk, from: prefix.0.to_owned(), to: following(prefix.0) }
+}
+
+/// The node of a day: one slot an hour.
+pub fn day_node(index: Index, lane: Lane, day: Day) -> Key {
+    key(nodes_part(index, lane), day_part(day))
+}
+
+const fn day_part(day: Day) -> (Fixed<2>, Day) {
+    (fixed!("d#"), day)
+}
+
+/// The sort key of a day's node.
+pub fn day_sk(day: Day) -> String {
+    sk(day_part(day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::keys;
+    use crate::values::ids::EntityKey;
+    use uuid::Uuid;
+
+    const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
+
+    #[test]
+    fn the_rows_of_a_task_lie_in_their_ranges_and_beside_its_entity() {
+        let (task, run) = (TaskId(Uuid::from_u128(2)), ExecutionId(Uuid::from_u128(3)));
+        let executions = keys::task_executions(task);
+        let within =
+            |range: &KeyRange, key: &Key| key.pk == range.pk && (&range.from..=&range.to).contains(&&key.sk);
+
+        let row = keys::task_execution(task, AT, run);
+
+        assert_eq!(row.sk, format!("x#1774953030500{run}"));
+        assert!(within(&executions, &row));
+        assert_eq!(parse_task_execution(&row), Some(run));
+        assert!(within(&keys::task_executions_since(task, AT), &row));
+        assert!(!within(&keys::task_executions_since(task, AT.plus(1)), &row));
+        let entity = keys::entity(&EntityKey::Task(task));
+        assert_eq!(entity.pk, row.pk);
+        assert!(!within(&executions, &entity));
+    }
+
+    /// The list of users reads their days, entity and totals in one range, but no keys.
+    #[test]
+    fn the_keys_of_a_user_lie_before_what_the_list_of_users_reads() {
+        let user = UserId(Uuid::from_u128(1));
+        let row = keys::user_key(user, &KeyId::parse("\u{10ffff}").unwrap());
+        let KeyRange { pk, from, to } = keys::user_keys(user);
+        let (listed, first) = keys::user_since(user, AT.day());
+
+        assert!(row.pk == pk && (from..=to).contains(&row.sk));
+        assert!(row.pk == listed && row.sk < first);
+    }
+}
