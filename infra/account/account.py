@@ -99,22 +99,29 @@ class Account:
         values = {"Partition": "aws", "Region": emulator.REGION, "AccountId": emulator.ACCOUNT}
         return re.sub(r"\$\{AWS::(\w+)\}", lambda name: values[name[1]], text)
 
-    def request(self, method: str, path: str, key: str = "", body: Any = None, headers: dict[str, str] | None = None,
-                api: str = "") -> tuple[int, Any]:  # fmt: skip
-        """Status and body (parsed, if it is JSON) of the answer of the stack's API, or of another one."""
+    def exchange(self, method: str, path: str, headers: dict[str, str] | None = None, content: bytes | None = None,
+                 api: str = "") -> tuple[int, dict[str, str], bytes]:  # fmt: skip
+        """Status, headers (named in lower case) and body of the answer of the stack's API, or of another one."""
         host = api or self.outputs["ApiUrl"].split("/")[2].split(".")[0]
         sent = {"Host": f"{host}.execute-api.localhost:{self.port}"} | (headers or {})
-        if key:
-            sent["Authorization"] = f"Bearer {key}"
-        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         try:
             connection.request(method, path, content, sent)
             answer = connection.getresponse()
-            text = answer.read()
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, received, answer.read()
         finally:
             connection.close()
+
+    def request(self, method: str, path: str, key: str = "", body: Any = None, headers: dict[str, str] | None = None,
+                api: str = "") -> tuple[int, Any]:  # fmt: skip
+        """Status and body (parsed, if it is JSON) of the answer of the stack's API, or of another one."""
+        sent = dict(headers or {})
+        if key:
+            sent["Authorization"] = f"Bearer {key}"
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        status, _, text = self.exchange(method, path, sent, content, api)
         try:
-            return answer.status, json.loads(text)
+            return status, json.loads(text)
         except ValueError:
-            return answer.status, text.decode(errors="replace")
+            return status, text.decode(errors="replace")

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import console
 import emulator
 import identities
 import machinery
@@ -45,9 +46,10 @@ def nothing(findings: list[str]) -> None:
 def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dict[str, object]:
     """Everything that administrators and the platform do; gives the lists that a rebuild must not change."""
     commands = platform_side.Commands(account)
-    progress.step("events in, every GET")
+    progress.step("events in, every GET, the console")
     story.events_in(account)
     lists = story.every_get(account)
+    console.served(account)
     progress.step("a user of Clerk, by webhooks and by the platform")
     identities.webhook(account)
     identities.joined(account, clerk)
@@ -55,6 +57,8 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.deactivation(account, clerk, commands)
     story.reactivation(account)
     story.several(account, commands, "DeactivateUsersRole")
+    story.reactivation(account)
+    story.waiting(account, commands)
     story.reactivation(account)
     machinery.age(account)
     story.several(account, commands, "OutboxRelayRole")

@@ -1,6 +1,7 @@
 """Every call that matters, decided for every role: exactly what infra/rights.toml grants must be allowed."""
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -230,12 +231,12 @@ def invokers(policies: Policies) -> list[str]:
     """Services that invoke a function and should not, or cannot and should."""
     found = []
     api, functions = f"arn:aws:execute-api:{ACCOUNT}", policies.of_type("AWS::Lambda::Function")
-    for route in policies.resources["Api"]["Properties"]["Body"]["paths"].items():
-        path, (method, operation) = route[0], next(iter(route[1].items()))
+    routes = policies.resources["Api"]["Properties"]["Body"]["paths"]
+    for path, method, operation in ((path, *of) for path, methods in routes.items() for of in methods.items()):
         uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
         function = uri.split("${")[-1].split(".Arn")[0]
-        asked = "GET/anything" if path == "$default" else f"{method.upper()}{path.replace('{id}', 'some')}"
-        source = f"{api}:theapi/$default/{asked}"
+        filled = re.sub(r"\{\w+\}", "some", path)
+        source = f"{api}:theapi/$default/{'GET/anything' if path == '$default' else f'{method.upper()}{filled}'}"
         should = {
             ("apigateway.amazonaws.com", source): True,
             ("apigateway.amazonaws.com", source.replace("theapi", "another")): False,

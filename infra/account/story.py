@@ -1,7 +1,9 @@
 """What an administrator and the platform do with a new installation, with every answer asserted."""
 
 import contextlib
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +60,15 @@ TOTALS = {
     "/admin/temporal/workflows": 1,
     "/admin/temporal/schedules": 1,
 }
+# Where the ids of a path come from: a list, its rows, and the field.
+IDS = {
+    "/admin/users/{id}": ("/admin/users", "users", "id"),
+    "/admin/executions/{id}": ("/admin/executions", "executions", "id"),
+    "/admin/tasks/{id}": ("/admin/executions", "executions", "task_id"),
+}
+# What a series of so many hours adds up to.
+SERIES = {"executions": 3, "errors": 1, "notifications": 1, "new_users": 3, "last_logins": 1, "workflows": 1}
+SERIES_HOURS = 24
 
 
 def paths(method: str) -> list[str]:
@@ -65,11 +76,18 @@ def paths(method: str) -> list[str]:
     return [path for path, methods in DOCUMENT["paths"].items() if method in methods]
 
 
+def declared(path: str) -> Any:
+    """The GET of the document to which a path with ids and a query belongs."""
+    asked = path.partition("?")[0]
+    fitting = [each for each in paths("get") if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), asked)]
+    return DOCUMENT["paths"][min(fitting, key=lambda each: each.count("{"))]["get"]
+
+
 def answer(account: Account, path: str, key: str = ADMIN_KEY) -> Any:
     """The answer to a GET that must succeed, after its schema was checked."""
     status, body = account.request("GET", path, key)
     expect(status == SUCCESS, f"GET {path}: {status} {body}")
-    content = DOCUMENT["paths"][path.partition("?")[0]]["get"]["responses"]["200"]["content"]["application/json"]
+    content = declared(path)["responses"]["200"]["content"]["application/json"]
     jsonschema.validate(body, {**content["schema"], "components": DOCUMENT["components"]})
     return body
 
@@ -98,16 +116,63 @@ def events_in(account: Account) -> None:
     equal("bodies in quarantine", [item["body"].get("S") for item in quarantined], ["this is no event"])
 
 
+def concrete(account: Account, path: str) -> list[str]:
+    """What to ask for a path of the document: each id of its list, each value of required parameters."""
+    ids: set[str] = set()
+    if path in IDS:
+        source, rows, field = IDS[path]
+        ids = {row[field] for row in answer(account, source)[rows]}
+        expect(ids, f"{source} has no id for {path}")
+    of = DOCUMENT["paths"][path]["get"]["parameters"]
+    required = [each for each in of if each["in"] == "query" and each.get("required")]
+    choices = [[f"{each['name']}={value}" for value in each["schema"]["enum"]] for each in required]
+    queries = ["&".join(chosen) for chosen in itertools.product(*choices)]
+    located = [path.replace("{id}", each) for each in sorted(ids)] or [path]
+    return [f"{each}?{query}" if query else each for each in located for query in queries]
+
+
+def invalid(account: Account, path: str, asked: str) -> None:
+    """A bad page, a bad id, an unknown id, a missing parameter: each is refused."""
+    of = DOCUMENT["paths"][path]["get"]["parameters"]
+    if any(each["name"] == "page" for each in of):
+        refused(account, "GET", f"{asked}?page=0", INVALID, ADMIN_KEY)
+    if path in IDS:
+        refused(account, "GET", path.replace("{id}", "no-id"), INVALID, ADMIN_KEY)
+        refused(account, "GET", path.replace("{id}", NOBODY), NOT_FOUND, ADMIN_KEY)
+    if any(each["in"] == "query" and each.get("required") for each in of):
+        refused(account, "GET", path, INVALID, ADMIN_KEY)
+
+
+def details(account: Account) -> dict[str, Any]:
+    """What the details of one thing say; gives those that a rebuild must not change."""
+    found = {path: answer(account, path) for path in (
+        f"/admin/executions/{platform.FAILED}", f"/admin/tasks/{TASK}", f"/admin/users/{OTHER_USER}"
+    )}  # fmt: skip
+    failed, task, other = found.values()
+    equal("the failed execution", (failed["status"], failed["error_message"]), ("failed", "late"))
+    equal("its event", [each["type"] for each in failed["history"]], ["ai.torale.execution.failed"])
+    equal("the task", (task["total_executions"], task["user_id"], task["success_rate"]), (3, USER, 0.5))
+    equal("its schedules", [each["schedule_id"] for each in task["schedules"]], [SCHEDULE])
+    equal("a user without keys", (other["api_keys"], other["deactivation"]), ([], None))
+    keys = answer(account, f"/admin/users/{ADMIN}")["api_keys"]
+    equal("the admin's keys", [(each["key_id"], each["revoked"]) for each in keys], [("key_admin", False)])
+    expect(keys[0]["last_used_at"], "the key that is used has no last use")
+    for metric, total in SERIES.items():
+        series = answer(account, f"/admin/stats/series?metric={metric}&bucket=hour&hours={SERIES_HOURS}")
+        equal(f"the series of {metric}", sum(point["count"] for point in series["points"]), total)
+    return found
+
+
 def every_get(account: Account) -> dict[str, Any]:
-    """Every GET of the OpenAPI document, allowed and refused; gives the lists that a rebuild must not change."""
+    """Every GET of the OpenAPI document, allowed and refused; gives the answers that a rebuild must not change."""
     for path in paths("get"):
-        answer(account, path, "" if path.endswith("openapi.json") else ADMIN_KEY)
+        for asked in concrete(account, path):
+            answer(account, asked, "" if path.endswith("openapi.json") else ADMIN_KEY)
         if not path.endswith("openapi.json"):
-            refused(account, "GET", path, UNAUTHORIZED)
-            refused(account, "GET", path, UNAUTHORIZED, "sk_unknown_0123456789")
-            refused(account, "GET", path, FORBIDDEN, USER_KEY)
-            if DOCUMENT["paths"][path]["get"]["parameters"]:
-                refused(account, "GET", f"{path}?page=0", INVALID, ADMIN_KEY)
+            refused(account, "GET", asked, UNAUTHORIZED)
+            refused(account, "GET", asked, UNAUTHORIZED, "sk_unknown_0123456789")
+            refused(account, "GET", asked, FORBIDDEN, USER_KEY)
+            invalid(account, path, asked)
     equal("the OpenAPI document", account.request("GET", "/admin/openapi.json")[1], DOCUMENT)
     refused(account, "GET", "/admin/nothing", NOT_FOUND)
     refused(account, "DELETE", "/admin/stats", NOT_ALLOWED)
@@ -123,7 +188,7 @@ def every_get(account: Account) -> dict[str, Any]:
     equal("the schedule", found["/admin/temporal/schedules"]["schedules"][0]["schedule_id"], SCHEDULE)
     equal("the workflow", found["/admin/temporal/workflows"]["workflows"][0]["status"], "COMPLETED")
     equal("users", {user["id"] for user in found["/admin/users"]["users"]}, {ADMIN, USER, OTHER_USER})
-    return found
+    return found | details(account)
 
 
 @contextlib.contextmanager
@@ -162,6 +227,13 @@ def _carried_out(account: Account, commands: Commands) -> None:
     equal("the task's schedules", commands.schedules[TASK], [SCHEDULE])
     equal("the user's state", _state(account, USER), "deactivated")
     until("the outbox is empty", lambda: outbox(account) == 0)
+    equal("the deactivation, carried out", _shown(account), (ADMIN, MANY_TASKS, 0))
+
+
+def _shown(account: Account) -> tuple[Any, ...]:
+    """What the user's details say of the deactivation: by whom, with how many tasks, and the commands that wait."""
+    shown = answer(account, f"/admin/users/{USER}")["deactivation"]
+    return shown["by"], shown["tasks_paused"], shown["commands_pending"]
 
 
 def reactivation(account: Account) -> None:
@@ -176,16 +248,33 @@ def _state(account: Account, user: str) -> Any:
     return next(each["state"] for each in answer(account, "/admin/users")["users"] if each["id"] == user)
 
 
+def _deactivate_several(account: Account) -> None:
+    asked = {"user_ids": [USER, NOBODY, ADMIN]}
+    status, body = account.request("POST", "/admin/users/deactivate", ADMIN_KEY, asked)
+    equal("several deactivations", status, SUCCESS)
+    results = {each["user_id"]: (each["result"], each.get("tasks_paused")) for each in body["results"]}
+    deactivated = ("deactivated", MANY_TASKS)
+    equal("their results", results, {USER: deactivated, NOBODY: ("not_found", None), ADMIN: ("refused", None)})
+
+
 def several(account: Account, commands: Commands, without: str) -> None:
     """Several deactivations at once, while a role cannot send: the endpoint or the relay, which the stream starts."""
     with outage(account, without):
-        asked = {"user_ids": [USER, NOBODY, ADMIN]}
-        status, body = account.request("POST", "/admin/users/deactivate", ADMIN_KEY, asked)
-        equal("several deactivations", status, SUCCESS)
-        results = {each["user_id"]: (each["result"], each.get("tasks_paused")) for each in body["results"]}
-        deactivated = ("deactivated", MANY_TASKS)
-        equal("their results", results, {USER: deactivated, NOBODY: ("not_found", None), ADMIN: ("refused", None)})
+        _deactivate_several(account)
         _carried_out(account, commands)
+
+
+def waiting(account: Account, commands: Commands) -> None:
+    """While neither can send, the user's details count the ban and the pauses that wait; the relay's next run sends
+    them.
+    """
+    with outage(account, "DeactivateUsersRole"), outage(account, "OutboxRelayRole"):
+        _deactivate_several(account)
+        equal("the deactivation that waits", _shown(account), (ADMIN, MANY_TASKS, MANY_TASKS + 1))
+    # The schedule's next minute is not waited for.
+    run = account.client("lambda").invoke(FunctionName=account.physical("OutboxRelay"), Payload=b"{}")
+    expect("FunctionError" not in run, f"outbox-relay: {run}")
+    _carried_out(account, commands)
 
 
 def outbox(account: Account) -> int:
