@@ -123,7 +123,7 @@ def concrete(account: Account, path: str) -> list[str]:
         source, rows, field = IDS[path]
         ids = {row[field] for row in answer(account, source)[rows]}
         expect(ids, f"{source} has no id for {path}")
-    of = DOCUMENT["paths"][path]["get"]["parameters"]
+    of = DOCUMENT["paths"][path]["get"].get("parameters", [])
     required = [each for each in of if each["in"] == "query" and each.get("required")]
     choices = [[f"{each['name']}={value}" for value in each["schema"]["enum"]] for each in required]
     queries = ["&".join(chosen) for chosen in itertools.product(*choices)]
@@ -133,7 +133,7 @@ def concrete(account: Account, path: str) -> list[str]:
 
 def invalid(account: Account, path: str, asked: str) -> None:
     """A bad page, a bad id, an unknown id, a missing parameter: each is refused."""
-    of = DOCUMENT["paths"][path]["get"]["parameters"]
+    of = DOCUMENT["paths"][path]["get"].get("parameters", [])
     if any(each["name"] == "page" for each in of):
         refused(account, "GET", f"{asked}?page=0", INVALID, ADMIN_KEY)
     if path in IDS:
