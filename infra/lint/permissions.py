@@ -86,15 +86,26 @@ def place(resource) -> str:
             return resource if isinstance(resource, str) else json.dumps(resource)
 
 
+def compared(quantifier: str, names: list[str]) -> dict:
+    """A comparison of all, or any, of the keys of a request. In StringEquals an asterisk stands for itself."""
+    operator = "StringLike" if any("*" in name for name in names) else "StringEquals"
+    return {f"{quantifier}:{operator}": {"dynamodb:LeadingKeys": names}}
+
+
+def among(names: list[str]) -> str:
+    """How `grants` and `allowed` write the keys that a transaction may name along with an action's own."""
+    return f" among [{' '.join(sorted(names))}]"
+
+
 def condition(statement: dict) -> str:
     """The condition of a statement as the table writes it: keys, counting only, or a namespace."""
     found = statement.get("Condition", {})
-    for keys in found.values():
-        names = keys.get("dynamodb:LeadingKeys", [])
-        # In StringEquals an asterisk stands for itself.
-        compared = "StringLike" if any("*" in name for name in names) else "StringEquals"
-        if names and found == {f"ForAllValues:{compared}": {"dynamodb:LeadingKeys": names}}:
+    listed = [keys["dynamodb:LeadingKeys"] for keys in found.values() if "dynamodb:LeadingKeys" in keys]
+    match listed:
+        case [names] if found == compared("ForAllValues", names):
             return f"[{' '.join(names)}]"
+        case [names, own] if found == compared("ForAllValues", names) | compared("ForAnyValue", own):
+            return f"[{' '.join(own)}]{among(names)}"
     if found == {"StringEquals": {"dynamodb:Select": "COUNT"}}:
         return "(count)"
     if found == {"StringEquals": {"cloudwatch:namespace": "Torale/Admin"}}:
@@ -134,6 +145,22 @@ def allowed(rows: list[str]) -> set[tuple[str, str]]:
         where, service = where.rsplit(" ", 1)
         found |= {(where, f"{service}:{action}") for action in actions.split()}
     return found
+
+
+def transacted(role: str, rights: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The rights of a role, where a transaction names further keys with those."""
+    def groups(rows: list[str]) -> set[str]:
+        named = {row for row in rows if row in RIGHTS["groups"]}
+        return named.union(*(groups(RIGHTS["groups"][name]) for name in named))
+
+    changed = dict.fromkeys(rights)
+    for name in groups(RIGHTS["roles"].get(role, [])) | {role}:
+        parts = [row.rsplit(" ", 1) for row in RIGHTS["transactions"].get(name, [])]
+        keys = {key for where, _ in parts for key in where.partition("[")[2].rstrip("]").split()}
+        for where, action in parts:
+            own = set(where.partition("[")[2].rstrip("]").split())
+            changed[where, f"dynamodb:{action}"] = where + (among(list(keys)) if own != keys else "")
+    return {(changed.get(right) or right[0], right[1]) for right in changed}
 
 
 def of_role(role: dict, resources: dict) -> set[tuple[str, str]]:
@@ -262,7 +289,7 @@ def findings(template: dict) -> list[str]:
     }
     roles = RIGHTS["roles"]
     for name in sorted(rights.keys() | roles.keys()):
-        may, should = rights.get(name, set()), allowed(roles.get(name, []))
+        may, should = rights.get(name, set()), transacted(name, allowed(roles.get(name, [])))
         found += [f"{name} may {action} on {where}: not in the table" for where, action in sorted(may - should)]
         found += [f"{name} may not {action} on {where}: the table grants it" for where, action in sorted(should - may)]
         for where, action in sorted(may):
@@ -304,6 +331,22 @@ def _literally(resources: dict) -> None:
     for statement in resources["ServeRequests"]["Properties"]["PolicyDocument"]["Statement"]:
         if "Condition" in statement:
             statement["Condition"] = {"ForAllValues:StringEquals": statement["Condition"]["ForAllValues:StringLike"]}
+
+
+def _apart(resources: dict) -> None:
+    for statement in resources["OrderCommands"]["Properties"]["PolicyDocument"]["Statement"]:
+        statement.get("Condition", {}).pop("ForAllValues:StringLike", None)
+
+
+def _alone(resources: dict) -> None:
+    for statement in resources["OrderCommands"]["Properties"]["PolicyDocument"]["Statement"]:
+        statement.get("Condition", {}).pop("ForAnyValue:StringLike", None)
+
+
+def _along(resources: dict) -> None:
+    for statement in resources["OrderCommands"]["Properties"]["PolicyDocument"]["Statement"]:
+        for keys in statement.get("Condition", {}).values():
+            keys["dynamodb:LeadingKeys"] = [*keys["dynamodb:LeadingKeys"], "log"]
 
 
 def _from_there(resources: dict) -> None:
@@ -373,6 +416,9 @@ WORSE = [
     ("keys that hold nobody", _unheld),
     ("keys that fit nothing", _literally),
     ("a condition more", _from_there),
+    ("keys of which only one must fit", _apart),
+    ("a transaction's keys for each of its actions", _alone),
+    ("another key along with a transaction's", _along),
     ("a policy of AWS's own", _basic),
     ("a role for anybody", _outsider),
 ]

@@ -1,0 +1,127 @@
+"""The emulated account: clients with the credentials of root or of a role, and requests to the deployed API."""
+
+import functools
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+
+import emulator
+import record
+
+ROOT = Path(__file__).parent.parent.parent
+STACK = "torale-admin"
+SECONDS = 30
+CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=SECONDS, read_timeout=SECONDS, parameter_validation=True)
+
+
+T = TypeVar("T")
+
+
+class Wrong(Exception):  # noqa: N818
+    """Something is not as it must be."""
+
+
+def expect(truth: object, otherwise: str) -> None:
+    """Raises Wrong with a text if something does not hold."""
+    if not truth:
+        raise Wrong(otherwise)
+
+
+def until(what: str, ask: Callable[[], T], seconds: float = 60) -> T:
+    """Asks again and again until the answer is true, and gives it.
+
+    Raises:
+        Wrong: If it is not true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        expect(time.monotonic() < deadline, f"not within {seconds} s: {what}; the last answer was {answer!r}")
+        time.sleep(0.2)
+    return answer
+
+
+class Account:
+    """An account of AWS at an endpoint on loopback."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port, self.folder = port, folder
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    @functools.cache  # noqa: B019
+    def client(self, service: str, role: str = "") -> Any:
+        """A client with the rights of a role of the stack (its logical id), or of root."""
+        keys = self.assume(role) if role else {"AccessKeyId": "test", "SecretAccessKey": "test"}
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=emulator.REGION,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys.get("SessionToken"),
+            config=CONFIG,
+        )
+
+    @functools.cache  # noqa: B019
+    def assume(self, role: str) -> dict[str, str]:
+        """Credentials of a role of the stack, as the service would get them that it trusts."""
+        arn = f"arn:aws:iam::{emulator.ACCOUNT}:role/{self.physical(role)}"
+        found: dict[str, str] = self.client("sts").assume_role(RoleArn=arn, RoleSessionName=record.TRYING)[
+            "Credentials"
+        ]
+        return found
+
+    @functools.cached_property
+    def resources(self) -> dict[str, str]:
+        """Physical ids of the stack's resources by their logical ids."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+        found = [each for page in pages for each in page["StackResourceSummaries"]]
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
+
+    def physical(self, logical: str) -> str:
+        """The physical id of a resource of the stack."""
+        return self.resources[logical]
+
+    @functools.cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+    def substitute(self, text: str) -> str:
+        """A text with the values of CloudFormation's pseudo parameters."""
+        values = {"Partition": "aws", "Region": emulator.REGION, "AccountId": emulator.ACCOUNT}
+        return re.sub(r"\$\{AWS::(\w+)\}", lambda name: values[name[1]], text)
+
+    def exchange(self, method: str, path: str, headers: dict[str, str] | None = None, content: bytes | None = None,
+                 api: str = "") -> tuple[int, dict[str, str], bytes]:  # fmt: skip
+        """Status, headers (named in lower case) and body of the answer of the stack's API, or of another one."""
+        host = api or self.outputs["ApiUrl"].split("/")[2].split(".")[0]
+        sent = {"Host": f"{host}.execute-api.localhost:{self.port}"} | (headers or {})
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        try:
+            connection.request(method, path, content, sent)
+            answer = connection.getresponse()
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, received, answer.read()
+        finally:
+            connection.close()
+
+    def request(self, method: str, path: str, key: str = "", body: Any = None, headers: dict[str, str] | None = None,
+                api: str = "") -> tuple[int, Any]:  # fmt: skip
+        """Status and body (parsed, if it is JSON) of the answer of the stack's API, or of another one."""
+        sent = dict(headers or {})
+        if key:
+            sent["Authorization"] = f"Bearer {key}"
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        status, _, text = self.exchange(method, path, sent, content, api)
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text.decode(errors="replace")

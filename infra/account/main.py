@@ -1,0 +1,135 @@
+"""What infra/account/check does: the template deployed into an emulated account, used, and taken down again."""
+
+import argparse
+import concurrent.futures
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import console
+import emulator
+import identities
+import machinery
+import operator_user
+import platform_side
+import record
+import refusals
+import stack
+import story
+import used
+import worse
+from account import Account, Wrong, expect
+
+# The end of the emulator's log that is shown after a failure, in characters.
+SHOWN = 4000
+
+
+class Progress:
+    """Prints each step when it begins, with the seconds so far."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def step(self, what: str) -> None:
+        """Begins a step."""
+        print(f"{time.monotonic() - self.started:6.1f} s  {what}", flush=True)
+
+
+def nothing(findings: list[str]) -> None:
+    """There must be no findings."""
+    expect(not findings, "\n".join(findings))
+
+
+def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dict[str, object]:
+    """Everything that administrators and the platform do; gives the lists that a rebuild must not change."""
+    commands = platform_side.Commands(account)
+    progress.step("events in, every GET, the console")
+    story.events_in(account)
+    lists = story.every_get(account)
+    console.served(account)
+    progress.step("a user of Clerk, by webhooks and by the platform")
+    identities.webhook(account)
+    identities.joined(account, clerk)
+    progress.step("deactivations: by the endpoint, by the relay, of a task that comes late, by Clerk")
+    story.deactivation(account, clerk, commands)
+    story.reactivation(account)
+    story.several(account, commands, "DeactivateUsersRole")
+    story.reactivation(account)
+    story.waiting(account, commands)
+    story.reactivation(account)
+    machinery.age(account)
+    story.several(account, commands, "OutboxRelayRole")
+    story.late_rule(account, commands)
+    identities.deleted(account, clerk, commands)
+    return {path: story.answer(account, path) for path in lists}
+
+
+def check(account: Account, target: Path, progress: Progress, *, unhurried: bool) -> str:
+    """The whole check; gives a summary.
+
+    Raises:
+        Wrong: If something is not as it must be.
+    """
+    nothing(stack.probe(account))
+    template = stack.template()
+    platform_side.create_queue(account)
+    with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as background:
+        progress.step("packaging")
+        functions = stack.upload(account, target, template)
+        progress.step("deploying")
+        stack.create(account, template, clerk.address)
+        worsened = background.submit(worse.findings, stack.expanded()["Resources"])
+        mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
+        lists = use(account, clerk, progress)
+        progress.step("rebuild and promotion by the state machine")
+        machinery.rebuild(account, tools, lists, unhurried=unhurried)
+        progress.step("rollback, drop, rebuild by an operator")
+        machinery.operate(tools)
+        progress.step("calls with the credentials of every role")
+        called, wrong = refusals.findings(account)
+        nothing(wrong + refusals.foreign(account))
+        progress.step("seals, metrics, alarms")
+        machinery.sealed(account, tools)
+        machinery.metrics(account)
+        machinery.alarms(account, mail)
+        nothing(used.findings(account, template["Resources"], record.read(account.folder / "record.ndjson")))
+        progress.step("a change set, the deletion")
+        machinery.change(account, template, clerk.address)
+        machinery.deletion(account)
+        tried, unnoticed = worsened.result()
+        nothing(unnoticed)
+    return (
+        f"{functions} functions deployed and used, no right unused, {called} calls decided as infra/rights.toml says, "
+        f"{tried} changes for the worse noticed"
+    )
+
+
+def main() -> int:
+    """Runs the check in a temporary folder, which is removed in any case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", type=Path, required=True, help="cargo's target folder")
+    parser.add_argument("--unhurried", action="store_true", help="wait as long as a promotion waits")
+    options = parser.parse_args()
+    # So that everything is taken down as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    folder, progress = Path(tempfile.mkdtemp(prefix="torale-account-")), Progress()
+    try:
+        progress.step("starting the emulator")
+        with emulator.running(folder, hurried=not options.unhurried) as port:
+            summary = check(Account(port, folder), options.target, progress, unhurried=options.unhurried)
+    except (Wrong, emulator.NotStartedError) as error:
+        log = folder / "emulator.log"
+        print(f"{log.read_text()[-SHOWN:] if log.exists() else ''}\naccount: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    progress.step("all taken down")
+    print(f"account: {summary}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

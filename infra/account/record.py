@@ -1,0 +1,29 @@
+"""The record of every decision of the emulator about a role, one JSON object a line.
+
+It is written in the emulator's process and read by the check.
+"""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+# Where the record is; the check sets it for the emulator.
+FILE = "ACCOUNT_RECORD"
+# Sessions of roles with this name are the check's own, whose calls say nothing about what is used.
+TRYING = "trying"
+_LOCK = threading.Lock()
+
+
+def write(entry: dict[str, Any]) -> None:
+    """Appends a decision."""
+    line = json.dumps(entry)
+    with _LOCK, Path(os.environ[FILE]).open("a") as file:
+        file.write(line + "\n")
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """All decisions so far, those about the check's own calls left out. The last line may be incomplete."""
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []
+    return [entry for entry in map(json.loads, lines) if entry["session"] != TRYING]

@@ -1,0 +1,103 @@
+"""What the roles have done, as recorded by the emulator, against infra/rights.toml: nothing missing, nothing unused."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import permissions
+
+from account import Account
+from stack import FORWARDED_TO
+
+# The names of all roles in the table.
+ROLES: list[str] = sorted(permissions.RIGHTS["roles"])
+# Rights that nothing here can exercise, with the reason. Those over tables are exercised by
+# tests/suite/tests/deployment/permissions.rs.
+NOT_EXERCISED = {
+    "xray": "the emulator sends no traces",
+    "dynamodb:BatchWriteItem ControlTable[runs#*]": "a rebuild stores subtotals that do not fit into memory",
+    "dynamodb:GetItem ControlTable[runs#*]": "likewise",
+}
+
+
+@dataclass(frozen=True)
+class Right:
+    """A row of the table for one action and one of its keys; an empty key is all of the place."""
+
+    action: str
+    place: str
+    key: str
+    counting: bool
+
+    def __str__(self) -> str:
+        """As in the findings."""
+        key = f"[{self.key}]" if self.key else ""
+        return f"{self.action} {self.place}{key}{'(count)' if self.counting else ''}"
+
+    def covers(self, action: str, place: str, keys: list[str], *, counting: bool) -> bool:
+        """Whether it allows an action on one of the keys; without keys, on the place."""
+        if (self.action, self.place) != (action, place) or (self.counting and not counting):
+            return False
+        pattern = re.compile(re.escape(self.key).replace(r"\*", ".*"))
+        return not self.key or any(pattern.fullmatch(key) for key in keys)
+
+
+def rights(role: str) -> list[Right]:
+    """The rights of a role, or of people, one for each key."""
+    table, found = permissions.RIGHTS, []
+    rows = table["roles"].get(role) or table["people"][role]
+    for where, action in permissions.allowed(rows):
+        counting = where.endswith("(count)")
+        place, _, keys = where.removesuffix("(count)").removesuffix("]").partition("[")
+        found += [Right(action, place, key, counting) for key in keys.split() or [""]]
+    return found
+
+
+class Places:
+    """The names of the table for the resources of the stack."""
+
+    def __init__(self, account: Account, resources: dict[str, Any]) -> None:
+        # A table and a queue have the same name.
+        self.physical = {("sqs", FORWARDED_TO): "CommandsForwardQueue"}
+        for name, value in account.resources.items():
+            service = resources[name]["Type"].split("::")[1].lower()
+            self.physical[service, value.rsplit("/", 1)[-1]] = name
+        self.roles = {
+            value: name.removesuffix("Role") for name, value in account.resources.items() if name.endswith("Role")
+        }
+
+    def place(self, arn: str) -> str:
+        """The name of a resource."""
+        if arn == "*":
+            return "*"
+        service, resource = arn.split(":")[2], arn.split(":", 5)[5]
+        name = re.sub(r"^(table/|key/|function:|log-group:)", "", resource)
+        if service == "dynamodb" and name.startswith("torale-projections-"):
+            return "projections"
+        if "/stream/" in name:
+            return f"{self.physical[service, name.split('/stream/')[0]]}/stream"
+        # The id of a log group has slashes.
+        return self.physical.get((service, name.split(":log-stream")[0].rsplit("/", 1)[-1]), arn)
+
+
+def findings(account: Account, resources: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """Calls that no right covers, and rights that no call needed."""
+    places = Places(account, resources)
+    found, used = set[str](), set[tuple[str, Right]]()
+    by_role = {role: rights(role) for role in ROLES}
+    for entry in entries:
+        role = places.roles.get(entry["role"])
+        if role is None or entry["denied"]:
+            continue
+        keys = [entry["namespace"]] if entry["namespace"] else entry["keys"]
+        place, counting = places.place(entry["resource"]), entry["select"] == "COUNT"
+        covering = [right for right in by_role[role] if right.covers(entry["action"], place, keys, counting=counting)]
+        used |= {(role, right) for right in covering}
+        if not covering:
+            found.add(f"{role} has done {entry['action']} on {place} {keys}, which infra/rights.toml does not grant")
+    for role, of in by_role.items():
+        for right in of:
+            excused = any(str(right).startswith(name) for name in NOT_EXERCISED)
+            if (role, right) not in used and not excused:
+                found.add(f"{role} never used {right}, which infra/rights.toml grants")
+    return sorted(found)
