@@ -13,7 +13,7 @@ fuzz_target!(|input: &[u8]| {
     read::<queries::QueriesQuery>(&text, &["page", "limit"]);
     read::<workflows::WorkflowsQuery>(&text, &["page", "limit"]);
     read::<errors::ErrorsQuery>(&text, &["hours", "page", "limit"]);
-    read::<executions::ExecutionsQuery>(&text, &["status", "hours", "page", "limit"]);
+    read::<executions::ExecutionsQuery>(&text, &["status", "task_id", "hours", "page", "limit"]);
     read::<schedules::SchedulesQuery>(&text, &["include_paused", "page", "limit"]);
     read::<users::UsersQuery>(&text, &["active_only", "page", "limit"]);
     read::<audit::AuditQuery>(&text, &["principal", "action", "hours", "page", "limit"]);
@@ -41,7 +41,8 @@ fn read<Q: QueryParameters>(text: &str, names: &[&str]) {
 /// What was understood says the same again, and no parameter may be given twice.
 fn taken<Q: QueryParameters>(text: &str, values: &Map<String, Value>, names: &[&str]) {
     assert!(values.keys().all(|name| names.contains(&name.as_str())), "{values:?}");
-    let spelled = values.iter().map(|(name, value)| match value {
+    let present = values.iter().filter(|(_, value)| !value.is_null());
+    let spelled = present.map(|(name, value)| match value {
         Value::String(value) => format!("{name}={value}"),
         other => format!("{name}={other}"),
     });
