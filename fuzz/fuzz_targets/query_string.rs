@@ -41,8 +41,7 @@ fn read<Q: QueryParameters>(text: &str, names: &[&str]) {
 /// What was understood says the same again, and no parameter may be given twice.
 fn taken<Q: QueryParameters>(text: &str, values: &Map<String, Value>, names: &[&str]) {
     assert!(values.keys().all(|name| names.contains(&name.as_str())), "{values:?}");
-    let present = values.iter().filter(|(_, value)| !value.is_null());
-    let spelled = present.map(|(name, value)| match value {
+    let spelled = values.iter().map(|(name, value)| match value {
         Value::String(value) => format!("{name}={value}"),
         other => format!("{name}={other}"),
     });
