@@ -182,8 +182,11 @@ impl StoredOutboxEntry {
         ReadPlan::ranges(ranges).consistent()
     }
 
-    /// What to read then, in the order of [`OutboxRows::stoppable`]: the schedules of each task, and which tasks of
-    /// schedules are active themselves.
+    /// What to read then, in the order of the rows: the schedules of each task, and which tasks of schedules are active
+    /// themselves.
+    ///
+    /// # Errors
+    /// If a row stands for nothing that can be stopped.
     pub fn details(&self, rows: &OutboxRows) -> Result<ReadPlan, Corrupt> {
         let (OutboxAction::StopUser { user_id, .. }, stoppable) = (&self.entry.action, rows.stoppable()?)
         else {
