@@ -23,6 +23,7 @@ use torale_testkit::events::{self, event};
 use torale_testkit::request::get;
 use torale_testkit::stack::{NOW, Stack, text};
 
+const LARGE_TASK: &str = "22222222-0000-4000-8000-0000000000f2";
 const USER: &str = "11111111-0000-4000-8000-0000000000f1";
 const TASK: &str = "22222222-0000-4000-8000-0000000000f1";
 
@@ -49,6 +50,13 @@ fn large_user() -> String {
     let data = json!({ "user_id": USER, "clerk_user_id": "user_large", "email": "l@example.com",
         "a": "\"".repeat(8_000) });
     event("large", NOW.plus(-DAY), "user.created", data)
+}
+
+/// A task of the same size: no other entity depends on it, as an identity does on the users who name it.
+fn large_task() -> String {
+    let data =
+        json!({ "task_id": LARGE_TASK, "user_id": USER, "search_query": "large", "a": "\"".repeat(8_000) });
+    event("large-task", NOW.plus(-DAY), "task.created", data)
 }
 
 /// Puts a message into the log as a consumer of this name does, and nowhere else.
@@ -115,7 +123,8 @@ async fn a_log_with_both_poisons_is_rebuilt_and_everything_else_is_equal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entity_that_cannot_be_written_is_named_and_left_out() {
     let (stack, _) = filled(9100, 80).await;
-    append(&stack, "first", keys::log_lane(&entity_of_user()), &large_user()).await;
+    let task = EntityKey::Task(TaskId::parse(LARGE_TASK).unwrap());
+    append(&stack, "first", keys::log_lane(&task), &large_task()).await;
     let limits = ItemLimits { item: 12_000, ..ItemLimits::STORE };
     let replay = Replay { limits, ..quiet(stack.store_as("Operator")) };
 
@@ -124,7 +133,7 @@ async fn an_entity_that_cannot_be_written_is_named_and_left_out() {
     let tally = found(&replay, &rebuilt).await;
     assert_eq!((tally.undecodable, tally.unwritable), (0, 1));
     let named = &tally.unwritable_entities[0];
-    assert_eq!(named.pk, format!("u#{USER}"));
+    assert_eq!(named.pk, format!("t#{LARGE_TASK}"));
     assert!(named.reason.contains("of 12000 at most"), "{}", named.reason);
     // Everything else is built, and the comparisons know of it.
     assert!(stack.generation(&rebuilt.name).await == stack.projections().await);
