@@ -181,7 +181,7 @@ class User(TypedDict):
     """A user and their activity."""
 
     id: str
-    email: str
+    email: str | None
     clerk_user_id: str
     state: Literal["active", "deactivated"]
     tasks_count: int
