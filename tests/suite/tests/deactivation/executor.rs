@@ -331,7 +331,7 @@ async fn executor_pauses_every_schedule_that_events_have_named_and_no_other() {
     assert_eq!(confirmed, set(&["\"schedule-a\"", "\"schedule-b\""]));
 }
 
-/// It may run under another name: the command is done, but an operator is told, and no event says that it was paused.
+/// It may run under another name: the command is done, but an operator is warned, and no event says that it was paused.
 #[tokio::test]
 async fn executor_tells_of_a_schedule_that_temporal_does_not_know() {
     let world = World::start().await;
