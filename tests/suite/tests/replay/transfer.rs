@@ -108,16 +108,28 @@ async fn export_that_is_scrubbed_counts_the_same_and_has_no_personal_data() {
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     super::generations::promote(&replay, &generation.name).await;
 
-    // The admin's key is unknown there; the counts are the same.
+    // The admin's key is unknown there; the counts are the same. Lanes are added up: a row that stands under an id
+    // derived from a Clerk id has another id there, so it may be counted in another lane.
     assert_eq!(get::<Stats>("").send(&to.app()).await.status, 401);
+    assert_eq!(totals(&to.generation(&generation.name).await), totals(&from.projections().await));
+}
 
-    let counters = |items: BTreeMap<String, String>| {
-        items
-            .into_iter()
-            .filter(|(key, _)| key.starts_with("c#") && !key.starts_with("c#queries"))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(counters(to.generation(&generation.name).await), counters(from.projections().await));
+/// The counted index's nodes but for the queries', whose texts are pseudonyms after a scrub: node and measure to number.
+fn totals(items: &BTreeMap<String, String>) -> BTreeMap<(String, String), i64> {
+    let mut totals = BTreeMap::new();
+
+    for item in items.iter().filter(|(key, _)| key.starts_with("c#") && !key.starts_with("c#queries")) {
+        let node: BTreeMap<String, String> = serde_json::from_str(item.1).unwrap();
+        let index = node["pk"].rsplit_once('#').unwrap().0;
+
+        for (measure, number) in node.iter().filter(|(name, _)| !matches!(name.as_str(), "pk" | "sk")) {
+            let key = (format!("{index} {}", node["sk"]), measure.clone());
+            *totals.entry(key).or_default() += number.parse::<i64>().unwrap();
+        }
+    }
+    assert!(!totals.is_empty());
+    totals.retain(|_, number| *number != 0);
+    totals
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
