@@ -1,5 +1,6 @@
 //! An example answer of each operation. Tests check each one against its schema, field by field.
 
+use crate::describe::merged;
 use serde_json::{Value, json};
 
 const EXECUTION: &str = "770e8400-e29b-41d4-a716-446655440000";
@@ -92,20 +93,30 @@ pub(crate) fn user() -> Value {
     })
 }
 
-pub(crate) fn task() -> Value {
-    let schedule = format!("task-{TASK}");
+fn task_row() -> Value {
     json!({
         "id": TASK, "name": "iPhone", "search_query": QUERY, "user_id": USER, "user_email": EMAIL, "state": "active",
         "schedule": "0 9 * * *", "created_at": "2024-01-10T08:35:00Z", "total_executions": 15, "success_rate": 0.93,
         "avg_duration_ms": 4200,
         "last_execution": { "id": EXECUTION, "status": "success", "started_at": "2024-01-15T09:00:00Z" },
         "next_run_time": "2024-01-16T09:00:00Z",
+    })
+}
+
+pub(crate) fn tasks() -> Value {
+    json!({ "tasks": [task_row()], "total": 5420, "page": 1, "limit": 50 })
+}
+
+pub(crate) fn task() -> Value {
+    let schedule = format!("task-{TASK}");
+    let details = json!({
         "schedules": [{ "schedule_id": schedule, "task_id": TASK, "user_email": EMAIL, "cron": "0 9 * * *", "is_paused": false,
             "recent_executions": 15, "next_run_time": "2024-01-16T09:00:00Z",
             "temporal_ui_url": format!("https://cloud.temporal.io/namespaces/torale.abc123/schedules/{schedule}") }],
         "history": [{ "type": "ai.torale.task.created", "id": "01JCQ6W3Y8M3", "source": "/torale/api",
             "time": "2024-01-10T08:35:00Z", "fields": ["created_at", "name", "schedule", "search_query", "state", "user_id"] }],
-    })
+    });
+    merged(task_row(), details)
 }
 
 pub(crate) fn workflows() -> Value {

@@ -57,6 +57,7 @@ fn reads(all: &mut Describer) {
         Some(AdminError::UserNotFound),
         examples::user(),
     );
+    all.read::<tasks::Tasks>("Tasks that are not deleted, newest first.", examples::tasks());
     all.read_with_id::<task::ReadTask>(
         "One task with its schedules, and which events say so.",
         Some(AdminError::TaskNotFound),

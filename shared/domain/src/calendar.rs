@@ -22,6 +22,7 @@ use crate::values::time::Timestamp;
 use expression::CronExpression;
 use fields::Fields;
 use interval::Interval;
+use std::collections::HashMap;
 use zone::Zone;
 
 /// The last year in which Temporal's schedules fire, in UTC and by the zone's own clock.
@@ -33,6 +34,27 @@ const END: i64 = 4_133_980_800;
 /// zone. `None` if it never fires again, or if Temporal refuses either of them.
 pub fn next_run(cron: &str, timezone: &str, now: Timestamp) -> Option<Timestamp> {
     Calendar::read(cron, timezone)?.next_after(now)
+}
+
+/// The next firings of many schedules after one time: each distinct cron string and time zone is read
+/// once.
+#[derive(Debug)]
+pub struct NextRuns {
+    now: Timestamp,
+    known: HashMap<(String, String), Option<Timestamp>>,
+}
+
+impl NextRuns {
+    /// Nothing is known yet of the firings after `now`.
+    pub fn after(now: Timestamp) -> Self {
+        Self { now, known: HashMap::new() }
+    }
+
+    /// As [`next_run`].
+    pub fn of(&mut self, cron: &str, timezone: &str) -> Option<Timestamp> {
+        let key = (cron.to_owned(), timezone.to_owned());
+        *self.known.entry(key).or_insert_with(|| next_run(cron, timezone, self.now))
+    }
 }
 
 /// The times at which a schedule fires.

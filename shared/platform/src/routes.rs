@@ -2,12 +2,13 @@
 //! declare, the routes of the local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
 
 /// Method and path of each route of the API. Parameters are in braces.
-pub const ROUTES: [(&str, &str); 17] = [
+pub const ROUTES: [(&str, &str); 18] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/stats/series"),
     ("GET", "/admin/queries"),
     ("GET", "/admin/executions"),
     ("GET", "/admin/executions/{id}"),
+    ("GET", "/admin/tasks"),
     ("GET", "/admin/tasks/{id}"),
     ("GET", "/admin/temporal/workflows"),
     ("GET", "/admin/temporal/schedules"),

@@ -18,6 +18,7 @@ pub fn all() -> Vec<TestedEndpoint> {
         reading::<execution::ReadExecution>(),
         reading::<errors::Errors>(),
         reading::<users::Users>(),
+        reading::<tasks::Tasks>(),
         reading::<::task::ReadTask>(),
         reading::<temporal_workflows::Workflows>(),
         reading::<temporal_schedules::Schedules>(),

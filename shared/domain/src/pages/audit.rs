@@ -106,7 +106,7 @@ pub async fn answer<R: Reader>(
     now: Timestamp,
 ) -> Result<AuditPage, R::Error> {
     let request = ListRequest {
-        index: Index::Audit,
+        list: Index::Audit.into(),
         partitions: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
         page: query.page,

@@ -20,20 +20,34 @@ impl DisplayNames {
         reader: &R,
         owners: impl IntoIterator<Item = (TaskId, UserId)>,
     ) -> Result<Self, R::Error> {
-        let keys: BTreeSet<Key> = owners
-            .into_iter()
-            .flat_map(|(task, user)| [EntityKey::Task(task), EntityKey::User(user)])
-            .map(|entity| keys::entity(&entity))
-            .collect();
-        if keys.is_empty() {
+        let named =
+            owners.into_iter().flat_map(|(task, user)| [EntityKey::Task(task), EntityKey::User(user)]);
+        Self::read_all(reader, named, []).await
+    }
+
+    /// Reads some entities that are named, and some that exist: one round trip; none if there are none.
+    /// One of the latter that a lagging replica does not have yet costs another, strongly consistent.
+    pub(super) async fn read_all<R: Reader>(
+        reader: &R,
+        named: impl IntoIterator<Item = EntityKey>,
+        existing: impl IntoIterator<Item = EntityKey>,
+    ) -> Result<Self, R::Error> {
+        let keys = |entities: Vec<EntityKey>| entities.iter().map(keys::entity).collect::<BTreeSet<Key>>();
+        let (named, existing) = (keys(Vec::from_iter(named)), keys(Vec::from_iter(existing)));
+        if named.is_empty() && existing.is_empty() {
             return Ok(Self { entities: HashMap::new() });
         }
-        let found = reader.read(ReadPlan::gets(keys)).await?;
-        let entities = found.items.iter().map(|(key, item)| Ok((key.clone(), Entity::load(Some(item))?)));
+        let all: BTreeSet<Key> = named.iter().chain(&existing).cloned().collect();
+        let mut items = reader.read(ReadPlan::gets(all)).await?.items;
+        let missing: Vec<Key> = existing.into_iter().filter(|key| !items.contains_key(key)).collect();
+        if !missing.is_empty() {
+            items.extend(reader.read(ReadPlan::gets(missing).consistent()).await?.items);
+        }
+        let entities = items.iter().map(|(key, item)| Ok((key.clone(), Entity::load(Some(item))?)));
         Ok(Self { entities: entities.collect::<Result<_, Corrupt>>()? })
     }
 
-    /// A task or a user that was read; `None` if it does not exist.
+    /// An entity that was read; `None` if it does not exist.
     pub(super) fn entity(&self, key: &EntityKey) -> Option<&Entity> {
         self.entities.get(&keys::entity(key))
     }

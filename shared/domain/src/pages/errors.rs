@@ -6,18 +6,25 @@ use super::listing::ListRequest;
 use super::recent;
 use super::window::{HOURS, LIMIT, last_hours};
 use crate::entities::readings::{Execution, ExecutionState};
-use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::keys::{Index, StatusPartition};
-use crate::storage::read::Reader;
-use crate::values::ids::{ExecutionId, TaskId};
+use crate::projections::entity::Entity;
+use crate::projections::index::{self, Timeline};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
+use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
+use crate::storage::read::{ReadPlan, Reader};
+use crate::values::ids::{EntityKey, ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The parameters of the request.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ErrorsQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<RecordedText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<TaskId>,
     hours: u64,
     #[serde(flatten)]
     page: PageRequest,
@@ -25,9 +32,11 @@ pub struct ErrorsQuery {
 
 impl QueryParameters for ErrorsQuery {
     fn read(params: &mut ParameterReader) -> Self {
+        let error_type = params.error_type("error_type", "Only failures with exactly this error type.");
+        let task_id = params.task("task_id", "Only failures of this task.");
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
-        Self { hours, page }
+        Self { error_type, task_id, hours, page }
     }
 }
 
@@ -38,7 +47,8 @@ pub struct ErrorsPage {
     pub errors: Vec<ErrorRow>,
     /// Failed executions on all pages.
     pub total: i128,
-    /// The number of them by error type, the greatest number first.
+    /// The number of failures in the whole window by error type, whatever the filters; the greatest
+    /// number first.
     #[serde(serialize_with = "in_order")]
     #[schemars(with = "BTreeMap<String, i128>")]
     pub error_types: Vec<(String, i128)>,
@@ -81,10 +91,18 @@ pub async fn answer<R: Reader>(
     query: &ErrorsQuery,
     now: Timestamp,
 ) -> Result<ErrorsPage, R::Error> {
+    let since = last_hours(now, query.hours);
+    if let Some(task) = query.task_id {
+        return of_task(reader, query, task, since).await;
+    }
+    let subset = match &query.error_type {
+        Some(error_type) => Subset::ErrorType(&error_type.text),
+        None => Subset::Whole,
+    };
     let request = ListRequest {
-        index: Index::Errors,
+        list: IndexPart { index: Index::Errors, subset },
         partitions: &[StatusPartition::All],
-        since: Some(last_hours(now, query.hours)),
+        since: Some(since),
         page: query.page,
         consistent: false,
     };
@@ -94,6 +112,49 @@ pub async fn answer<R: Reader>(
         total: recent.total,
         error_types: most_first(recent.timeline.tags()),
     })
+}
+
+/// The errors of one task: four round trips. Reads the task's executions from the window's start less the
+/// time of its slowest failure, at most twice that, and keeps those that failed in the window.
+async fn of_task<R: Reader>(
+    reader: &R,
+    query: &ErrorsQuery,
+    task: TaskId,
+    since: Timestamp,
+) -> Result<ErrorsPage, R::Error> {
+    let key = keys::entity(&EntityKey::Task(task));
+    let nodes = index::window_ranges(Index::Errors, reader.lanes(), Some(since));
+    let plan = ReadPlan { gets: vec![key.clone()], ..ReadPlan::ranges(nodes) };
+    let found = reader.read(plan).await?;
+    let mut timeline = Timeline::since(Some(since));
+    timeline.add(found.ranges.iter().flatten());
+    let error_types = most_first(timeline.tags());
+    let slowest = Entity::load(found.items.get(&key))?.totals.slowest_failure();
+    let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
+
+    let first = Timestamp::from_millis(since.millis().saturating_sub(slowest)).max(Timestamp::EARLIEST);
+    let rows = reader.read(ReadPlan::ranges(vec![keys::task_executions_since(task, first).into()])).await?;
+    let rows = rows.ranges.into_iter().flatten();
+    let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
+    let mut failed = Vec::new();
+    for (id, entity) in recent::read_ids(reader, &ids).await? {
+        if let Some(at) = failed_at(&entity, query.error_type.as_ref()).filter(|at| *at >= since) {
+            failed.push((at, id, entity));
+        }
+    }
+    failed.sort_by_key(|one| Reverse((one.0, one.1)));
+    let total = i128::try_from(failed.len()).unwrap_or(i128::MAX);
+    let page = failed.into_iter().skip(query.page.offset()).take(query.page.rows());
+    let page: Vec<_> = page.map(|(_, id, entity)| (id, entity)).collect();
+    Ok(ErrorsPage { errors: recent::shown(reader, &page, row).await?, total, error_types })
+}
+
+/// When an execution failed, if it did, with this error type if one is given.
+fn failed_at(entity: &Entity, error_type: Option<&RecordedText>) -> Option<Timestamp> {
+    let execution = Execution::of(&entity.state)?;
+    let ExecutionState::Failed(error) = execution.status else { return None };
+    let matches = error_type.is_none_or(|wanted| wanted.text == error.error_type.as_str());
+    execution.completed_at.filter(|_| matches)
 }
 
 /// Error types with their counts, the greatest count first; equal counts by name.

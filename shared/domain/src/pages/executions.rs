@@ -117,7 +117,7 @@ pub async fn answer<R: Reader>(
     }
     let all = STATUSES.map(|(_, partition)| partition);
     let request = ListRequest {
-        index: Index::Executions,
+        list: Index::Executions.into(),
         partitions: query.status.as_ref().map_or(&all, std::slice::from_ref),
         since: Some(last_hours(now, query.hours)),
         page: query.page,

@@ -5,7 +5,7 @@
 use crate::projections::index::{self, PagePosition, Timeline};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
-use crate::storage::keys::{self, Index, StatusPartition};
+use crate::storage::keys::{self, IndexPart, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader};
 use crate::values::time::{MINUTE, Timestamp};
 
@@ -16,8 +16,8 @@ pub(super) const NEAR_TOP: usize = 150;
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListRequest<'a> {
-    /// The index that lists and counts them.
-    pub(super) index: Index,
+    /// The index, or the part of it, that lists and counts them.
+    pub(super) list: IndexPart<'a>,
     /// Only rows in these status partitions.
     pub(super) partitions: &'a [StatusPartition],
     /// Only rows at or after the start of this minute; all rows without it.
@@ -45,13 +45,13 @@ impl ListRequest<'_> {
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= NEAR_TOP;
-        let mut ranges = index::window_ranges(self.index, reader.lanes(), self.since);
+        let mut ranges = index::window_ranges(self.list, reader.lanes(), self.since);
         let nodes = ranges.len();
         if near_top {
             ranges.extend(self.newest_rows(reader, None, offset + limit));
         }
         let mut found = reader.read(self.plan(ranges)).await?;
-        let mut timeline = Timeline::since(self.since);
+        let mut timeline = Timeline::since(self.since).only(self.list.tag());
         timeline.add(found.take_ranges(nodes).iter().flatten());
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
@@ -72,7 +72,7 @@ impl ListRequest<'_> {
         let day = timeline.day_of(self.partitions, self.page.offset());
         let Some((day, offset)) = day else { return Ok(Vec::new()) };
         if !timeline.has_minutes_of(day) {
-            let hours = index::hour_ranges(self.index, reader.lanes(), day.first_hour());
+            let hours = index::hour_ranges(self.list, reader.lanes(), day.first_hour());
             let found = reader.read(self.plan(hours)).await?;
             timeline.add(found.ranges.iter().flatten());
         }
@@ -131,7 +131,7 @@ impl ListRequest<'_> {
     fn newest_rows<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
         let partitions = self.partitions.iter().flat_map(|partition| {
             let lanes = reader.lanes().all();
-            lanes.map(|lane| keys::rows(self.index, *partition, lane))
+            lanes.map(|lane| keys::rows(self.list, *partition, lane))
         });
         let from = self.since.map(keys::row_time);
         let range =

@@ -4,7 +4,7 @@
 use super::entities::{DisplayNames, read_entities_of};
 use super::listing::ListRequest;
 use super::temporal_ui::TemporalUi;
-use crate::calendar;
+use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
 use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
 use crate::storage::keys::{Index, StatusPartition};
@@ -85,7 +85,7 @@ pub async fn answer<R: Reader>(
     ui: &TemporalUi,
 ) -> Result<SchedulesPage, R::Error> {
     let request = ListRequest {
-        index: Index::Schedules,
+        list: Index::Schedules.into(),
         partitions: if query.include_paused {
             &[StatusPartition::Active, StatusPartition::Inactive]
         } else {
@@ -102,7 +102,9 @@ pub async fn answer<R: Reader>(
         .iter()
         .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
     let names = DisplayNames::read(reader, owners).await?;
-    let schedules = schedules.iter().filter_map(|schedule| row(schedule, &names, now, ui)).collect();
+    let mut runs = NextRuns::after(now);
+    let row = |schedule| row(schedule, &names, (now, &mut runs), ui);
+    let schedules = schedules.iter().filter_map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
 }
 
@@ -110,7 +112,7 @@ pub async fn answer<R: Reader>(
 pub(super) fn row(
     schedule: &Schedule<'_>,
     names: &DisplayNames,
-    now: Timestamp,
+    (now, runs): (Timestamp, &mut NextRuns),
     ui: &TemporalUi,
 ) -> Option<ScheduleRow> {
     let (created, _) = schedule.created?;
@@ -125,7 +127,7 @@ pub(super) fn row(
         cron: cron.to_owned(),
         is_paused: schedule.paused,
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
-        next_run_time: if schedule.paused { None } else { calendar::next_run(cron, zone, now) },
+        next_run_time: if schedule.paused { None } else { runs.of(cron, zone) },
         temporal_ui_url: ui.page(&["schedules", id]),
     })
 }

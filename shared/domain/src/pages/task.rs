@@ -2,21 +2,20 @@
 //! "GET /admin/tasks/{id}").
 
 use super::entities::{DisplayNames, read_entities};
-use super::executions::ExecutionStatus;
 use super::history::{HistoryEntry, history};
-use super::queries::hundredths;
 use super::schedules::{self, ScheduleRow};
+use super::tasks::{LastExecution, TaskRow, last_execution, row};
 use super::temporal_ui::TemporalUi;
-use super::window::average;
+use crate::calendar::NextRuns;
 use crate::entities::fold::Register;
-use crate::entities::readings::{Execution, Schedule, Task, TaskState};
+use crate::entities::readings::{Execution, Schedule, Task};
 use crate::projections::entity::Entity;
-use crate::projections::views::{self, TaskTotals};
+use crate::projections::views;
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
 use crate::storage::keys;
 use crate::storage::read::{Range, ReadPlan, Reader};
-use crate::values::ids::{EntityKey, ExecutionId, ScheduleId, TaskId, UserId};
+use crate::values::ids::{EntityKey, ExecutionId, ScheduleId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,51 +38,6 @@ impl QueryParameters for TaskRequest {
     fn target(&self) -> Option<String> {
         Some(self.id.to_string())
     }
-}
-
-/// One task.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct TaskRow {
-    /// The id of the task.
-    pub id: TaskId,
-    /// Its name; null while no event has stated one.
-    pub name: Option<String>,
-    /// What it searches for.
-    pub search_query: String,
-    /// The id of its user.
-    pub user_id: UserId,
-    /// The email of its user today; null while no event has stated it.
-    pub user_email: Option<String>,
-    /// Its state.
-    pub state: TaskState,
-    /// Its own schedule, as it was sent; null while no event has stated one.
-    pub schedule: Option<String>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// The number of its executions, of all time and in every status.
-    pub total_executions: i128,
-    /// The share of successes among its finished executions, to two decimals; 0 if none finished.
-    #[serde(serialize_with = "hundredths")]
-    #[schemars(with = "f64", range(min = 0, max = 1))]
-    pub success_rate: i128,
-    /// The mean duration of its finished executions, in milliseconds; 0 if none finished.
-    pub avg_duration_ms: i128,
-    /// The execution that began last; null if there is none.
-    pub last_execution: Option<LastExecution>,
-    /// The earliest time at which Temporal fires one of its schedules; null if none is unpaused and
-    /// fires again.
-    pub next_run_time: Option<Timestamp>,
-}
-
-/// The execution of a task that began last.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct LastExecution {
-    /// The id of the execution.
-    pub id: ExecutionId,
-    /// Its status.
-    pub status: ExecutionStatus,
-    /// When it began.
-    pub started_at: Timestamp,
 }
 
 /// The answer.
@@ -134,8 +88,9 @@ pub async fn answer<R: Reader>(
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
     let owners = owners.chain([user_id]).map(|owner| (request.id, owner));
     let names = DisplayNames::read(reader, owners).await?;
+    let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> =
-        parts.iter().filter_map(|part| schedules::row(part, &names, now, ui)).collect();
+        parts.iter().filter_map(|part| schedules::row(part, &names, (now, &mut runs), ui)).collect();
     let next_run_time = schedules.iter().filter_map(|part| part.next_run_time).min();
     let row = row(request.id, (&task, user_id), &entity.totals, &names);
     Ok(row.map(|row| TaskDetail {
@@ -167,33 +122,4 @@ async fn read_parts<R: Reader>(
         }
     }
     Ok((schedules, shown))
-}
-
-fn last_execution(id: ExecutionId, execution: &Execution<'_>) -> LastExecution {
-    LastExecution { id, status: ExecutionStatus::of(&execution.status), started_at: execution.started_at }
-}
-
-/// What the task itself and its totals say; `None` without its creation.
-fn row(
-    id: TaskId,
-    (task, user_id): (&Task<'_>, UserId),
-    totals: &TaskTotals,
-    names: &DisplayNames,
-) -> Option<TaskRow> {
-    let sums = totals.sums;
-    Some(TaskRow {
-        id,
-        name: task.name.map(str::to_owned),
-        search_query: task.query?.to_owned(),
-        user_id,
-        user_email: names.email(user_id),
-        state: task.state,
-        schedule: task.schedule.map(str::to_owned),
-        created_at: task.created_at?,
-        total_executions: sums.n,
-        success_rate: average(sums.s * 100, sums.s + sums.f),
-        avg_duration_ms: average(sums.d, sums.s + sums.f),
-        last_execution: None,
-        next_run_time: None,
-    })
 }

@@ -2,11 +2,12 @@
 //! /admin/users").
 
 use super::listing::ListRequest;
+use super::user_search;
 use super::window::LIMIT;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
 use crate::projections::user_day::{self, UserActivity};
-use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::item::Item;
 use crate::storage::keys::{self, Index, StatusPartition};
 use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
@@ -16,8 +17,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The parameters of the request.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct UsersQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    q: Option<RecordedText>,
     active_only: bool,
     #[serde(flatten)]
     page: PageRequest,
@@ -25,19 +28,27 @@ pub struct UsersQuery {
 
 impl QueryParameters for UsersQuery {
     fn read(params: &mut ParameterReader) -> Self {
+        let about = "Only users whose email begins with this text, without regard to case; by email.";
+        let q = params.text("q", about, EMAIL_CHARS);
         let active_only = params.flag("active_only", "Whether only active users are listed.");
         let page = params.page(&LIMIT);
-        Self { active_only, page }
+        Self { q, active_only, page }
     }
 }
+
+/// The most characters of the text to search for.
+const EMAIL_CHARS: usize = 320;
 
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsersPage {
     /// The users on the page, newest first.
     pub users: Vec<UserRow>,
-    /// Users on all pages.
+    /// Users on all pages; of a search at most 1,000.
     pub total: i128,
+    /// Whether a search has more matches than it counts; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_capped: Option<bool>,
     /// The number of the page, as requested.
     pub page: u64,
     /// The number of rows on a page, as requested.
@@ -80,7 +91,7 @@ pub enum UserState {
     Deactivated,
 }
 
-/// Two round trips near the top, at most four anywhere else; strongly consistent, so that a
+/// Two round trips for a search and near the top, at most four anywhere else; strongly consistent, so that a
 /// deactivation shows as soon as it was answered.
 ///
 /// # Errors
@@ -90,8 +101,16 @@ pub async fn answer<R: Reader>(
     query: &UsersQuery,
     now: Timestamp,
 ) -> Result<UsersPage, R::Error> {
+    let cuts = ActivityCuts::at(now);
+    let (page, limit) = (query.page.page, query.page.limit);
+    if let Some(q) = &query.q {
+        let matches = user_search::read(reader, &q.text, query.active_only, query.page).await?;
+        let users = read_users(reader, &matches.users, &cuts).await?;
+        let total = i128::try_from(matches.total).unwrap_or(i128::MAX);
+        return Ok(UsersPage { users, total, total_capped: Some(matches.capped), page, limit });
+    }
     let request = ListRequest {
-        index: Index::Users,
+        list: Index::Users.into(),
         partitions: if query.active_only {
             &[StatusPartition::Active]
         } else {
@@ -102,8 +121,10 @@ pub async fn answer<R: Reader>(
         consistent: true,
     };
     let listed = request.read(reader).await?;
-    let users = read_users(reader, &listed.rows, &ActivityCuts::at(now)).await?;
-    Ok(UsersPage { users, total: listed.total, page: query.page.page, limit: query.page.limit })
+    let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
+    let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    let users = read_users(reader, &ids, &cuts).await?;
+    Ok(UsersPage { users, total: listed.total, total_capped: None, page, limit })
 }
 
 /// The hours from which on a user's activity is counted.
@@ -126,17 +147,15 @@ impl ActivityCuts {
 }
 
 /// Reads the partition of each user, from the first day that is counted on: one round trip;
-/// none without rows.
+/// none without users.
 async fn read_users<R: Reader>(
     reader: &R,
-    rows: &[Item],
+    ids: &[UserId],
     cuts: &ActivityCuts,
 ) -> Result<Vec<UserRow>, R::Error> {
-    if rows.is_empty() {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
-    let ids = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
     let ranges = ids.iter().map(|id| cuts.range(*id)).collect();
     let plan = ReadPlan::ranges(ranges).consistent();
     let found = reader.read(plan).await?;

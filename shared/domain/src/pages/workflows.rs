@@ -71,7 +71,7 @@ pub async fn answer<R: Reader>(
     ui: &TemporalUi,
 ) -> Result<WorkflowsPage, R::Error> {
     let request = ListRequest {
-        index: Index::Workflows,
+        list: Index::Workflows.into(),
         partitions: &[StatusPartition::All],
         since: Some(last_hours(now, WINDOW_HOURS)),
         page: query.page,

@@ -32,7 +32,7 @@ mod timeline;
 use crate::projections::counter::POPULATION;
 use crate::projections::slot;
 use crate::storage::item::Key;
-use crate::storage::keys::{self, Index, Lane, Lanes};
+use crate::storage::keys::{self, IndexPart, Lane, Lanes};
 use crate::storage::read::Range;
 use crate::values::time::{Hour, Timestamp};
 pub use measure::{Measure, Sums};
@@ -41,23 +41,23 @@ pub use timeline::{PagePosition, Timeline};
 
 /// What rows at one time add to the nodes that count them: counter, attribute and amount.
 /// `tag` is the error type, of an error.
-pub fn node_amounts(
-    index: Index,
+pub fn node_amounts<'a>(
+    list: impl Into<IndexPart<'a>>,
     lane: Lane,
     at: Timestamp,
     tag: Option<&str>,
     sums: &Sums,
 ) -> Vec<(Key, String, i128)> {
-    let day = at.day();
+    let (list, day) = (list.into(), at.day());
     let (minute_slot, day_slot) = (at.minute_of_hour(), i64::from(chrono::Datelike::day0(&day.date())));
-    let hour = keys::hour_node(index, lane, at.hour(), tag);
-    let month = keys::month_node(index, lane, day.month(), tag);
+    let hour = keys::hour_node(list, lane, at.hour(), tag);
+    let month = keys::month_node(list, lane, day.month(), tag);
     let mut amounts = slot_amounts(&hour, minute_slot, sums.weight(), sums.iter());
     amounts.extend(slot_amounts(&month, day_slot, sums.weight(), sums.iter()));
-    if index.has_day_nodes() {
+    if list.index.has_day_nodes() {
         let hour_slot = at.hour().0 - day.first_hour().0;
         let shown = sums.iter().filter(|(measure, _)| measure.is_in_series());
-        amounts.extend(slot_amounts(&keys::day_node(index, lane, day), hour_slot, sums.weight(), shown));
+        amounts.extend(slot_amounts(&keys::day_node(list, lane, day), hour_slot, sums.weight(), shown));
     }
     amounts
 }
@@ -77,25 +77,27 @@ fn slot_amounts(
 /// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the
 /// months from the cut's on, and those of the hours of the cut's day. Without a cut the
 /// months of all time.
-pub fn window_ranges(index: Index, lanes: Lanes, cut: Option<Timestamp>) -> Vec<Range> {
+pub fn window_ranges<'a>(list: impl Into<IndexPart<'a>>, lanes: Lanes, cut: Option<Timestamp>) -> Vec<Range> {
+    let list = list.into();
     let first_month = cut.unwrap_or(Timestamp::EARLIEST).day().month();
     let months = lanes.all().map(|lane| Range {
-        pk: keys::nodes(index, lane),
+        pk: keys::nodes(list, lane),
         from: Some(keys::month_sk(first_month)),
         to: Some(keys::after("m#")),
         ..Range::default()
     });
-    let hours_of_cut_day = cut.into_iter().flat_map(|cut| hour_ranges(index, lanes, cut.hour()));
+    let hours_of_cut_day = cut.into_iter().flat_map(|cut| hour_ranges(list, lanes, cut.hour()));
     months.chain(hours_of_cut_day).collect()
 }
 
 /// The nodes of the hours from `first` to the end of its day.
-pub fn hour_ranges(index: Index, lanes: Lanes, first: Hour) -> Vec<Range> {
+pub fn hour_ranges<'a>(list: impl Into<IndexPart<'a>>, lanes: Lanes, first: Hour) -> Vec<Range> {
+    let list = list.into();
     let last = Hour(first.day().first_hour().0 + 23);
     lanes
         .all()
         .map(|lane| Range {
-            pk: keys::nodes(index, lane),
+            pk: keys::nodes(list, lane),
             from: Some(keys::hour_sk(first)),
             to: Some(keys::after(&keys::hour_sk(last))),
             ..Range::default()
@@ -106,6 +108,7 @@ pub fn hour_ranges(index: Index, lanes: Lanes, first: Hour) -> Vec<Range> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::keys::Index;
     use std::collections::BTreeMap;
 
     /// The example at the top of this file.

@@ -12,17 +12,18 @@ mod identity;
 mod notification;
 mod run;
 mod schedule;
-pub(crate) use schedule::TASK;
+pub(crate) use schedule::{CRON, TASK, ZONE};
 pub mod task;
 pub(crate) use task::SINCE;
 mod user;
+pub(crate) use user::EMAIL;
 
 use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;
 use crate::projections::index::{self, Sums};
 use crate::projections::user_day::{self, UserActivity};
 use crate::storage::item::{Attributes, Key, Value};
-use crate::storage::keys::{Index, Lane, Lanes};
+use crate::storage::keys::{IndexPart, Lane, Lanes};
 use crate::values::ids::{ClerkUserId, EntityKey, TaskId, UserId};
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
@@ -68,8 +69,14 @@ impl Contributions {
 
     /// With amounts added to the nodes of an index that count the hour and the month of a time.
     /// `tag` is the error type, of an error.
-    fn counted(self, (index, lane): (Index, Lane), at: Timestamp, tag: Option<&str>, sums: &Sums) -> Self {
-        self.sums(index::node_amounts(index, lane, at, tag, sums))
+    fn counted<'a>(
+        self,
+        (list, lane): (impl Into<IndexPart<'a>>, Lane),
+        at: Timestamp,
+        tag: Option<&str>,
+        sums: &Sums,
+    ) -> Self {
+        self.sums(index::node_amounts(list, lane, at, tag, sums))
     }
 
     /// With an activity counted in a user's day.

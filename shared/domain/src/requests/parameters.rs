@@ -6,9 +6,11 @@
 
 mod kind;
 mod reader;
+mod recorded;
 
 pub use kind::{Integer, Parameter, ParameterKind, ParameterPlace};
 pub use reader::{PageRequest, ParameterFault, ParameterReader};
+pub use recorded::RecordedText;
 use serde::Serialize;
 
 /// The parameters of an endpoint. Serialised they are what the audit trail records: the values as

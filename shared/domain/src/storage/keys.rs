@@ -12,16 +12,18 @@
 //! | API key of a user | `u#<user>` | `a#<key>` | `of`: pk of the key |
 //! | active task, live key, unpaused schedule | `o#<user>` | `t#<task>`, `k#<key>`, `s#<schedule>` | of a task and a schedule, `at`: since when; of a schedule, `of` and `task` |
 //! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id |
-//! | execution of a task | `t#<task>` | `x#`, start, execution | |
+//! | execution of a task | `t#<task>` | `c#`, start, execution | |
+//! | unpaused schedule of a task | `t#<task>` | `d#<schedule>` | `cron`, `zone`: when it fires |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
 //! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
 //! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
 //! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
-//! | row of a list | `r#<index>#<status>#<lane>` | time, then id | `of`: pk of the entity where the sort key does not name it |
+//! | row of a list | `r#<index>#<status>#<lane>`, of a subset `r#<index>/<subset>#...` | time, then id | `of`: pk of the entity where the sort key does not name it |
+//! | user by email | `r#emails#<all or active>#<first character>` | 243 characters of the folded email, id inverted | `email`: the folded email, if it is longer |
 //! | row of the ranking | `r#queries` | inverted count, query hash | |
-//! | node of an index | `c#<index>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with series also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
+//! | node of an index | `c#<index>#<lane>`, of a subset that has some `c#<index>/<subset>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with series also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
@@ -49,7 +51,9 @@ mod audit;
 mod budget;
 mod control;
 mod details;
+mod emails;
 mod identity;
+mod lists;
 mod parts;
 mod ranking;
 mod replay;
@@ -59,13 +63,14 @@ use crate::values::digest::{sha256, sha256_hex};
 use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
 use parts::{Digits, Fixed, Id, MAX_ID, Part, Short, fixed, is_whole, key, pk, sk, unescaped};
-use serde::Serialize;
 
 pub use audit::*;
 pub use budget::{BUDGET, KeyBudget};
 pub use control::*;
 pub use details::*;
+pub use emails::*;
 pub use identity::*;
+pub use lists::*;
 pub use parts::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub use ranking::*;
 use replay::log_part;
@@ -162,84 +167,6 @@ impl Lanes {
 /// One lane: everything about one task, or one user, lies in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(u32);
-
-/// A list or a set of windows over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Index {
-    /// Executions by `started_at`.
-    Executions,
-    /// Failed executions by `completed_at`, counted by error type.
-    Errors,
-    /// Users by `created_at`.
-    Users,
-    /// Active users by `last_login`: windows only.
-    Logins,
-    /// Notifications by the time they were sent: windows only.
-    Notifications,
-    /// Workflow runs by `start_time`.
-    Workflows,
-    /// Schedules by `created_at`.
-    Schedules,
-    /// Audit records by time, in a table of their own.
-    Audit,
-}
-
-impl Index {
-    /// Whether the index has a node for each day, from which a series by hour is read
-    /// (`GET /admin/stats/series`).
-    pub const fn has_day_nodes(self) -> bool {
-        match self {
-            Self::Executions | Self::Users | Self::Logins | Self::Notifications | Self::Workflows => true,
-            // A series of errors is read from the nodes of the executions.
-            Self::Errors | Self::Schedules | Self::Audit => false,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Executions => "executions",
-            Self::Errors => "errors",
-            Self::Users => "users",
-            Self::Logins => "logins",
-            Self::Notifications => "notifications",
-            Self::Workflows => "workflows",
-            Self::Schedules => "schedules",
-            Self::Audit => "audit",
-        }
-    }
-}
-
-/// The part of an index that holds the rows of one status, so that a filter reads only its own
-/// rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StatusPartition {
-    /// Indexes without statuses.
-    All,
-    /// Executions that have not ended.
-    Running,
-    /// Executions that succeeded.
-    Success,
-    /// Executions that failed.
-    Failed,
-    /// Active users or schedules.
-    Active,
-    /// Deactivated users, paused schedules.
-    Inactive,
-}
-
-impl StatusPartition {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Running => "running",
-            Self::Success => "success",
-            Self::Failed => "failed",
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-        }
-    }
-}
 
 const ENTITY: Fixed<1> = fixed!("e");
 const QUERY: &str = "q#";
@@ -433,142 +360,9 @@ fn following(prefix: &str) -> String {
     text
 }
 
-/// The number of tasks by state, in one lane.
-pub fn task_states(lane: Lane) -> Key {
-    key((fixed!("c#tasks#"), lane), fixed!("t"))
-}
-
-fn rows_part(index: Index, status: StatusPartition, lane: Lane) -> impl Part {
-    (fixed!("r#"), index, fixed!("#"), status, fixed!("#"), lane)
-}
-
-/// The partition with the rows of one status in one lane, ordered by time, then id.
-pub fn rows(index: Index, status: StatusPartition, lane: Lane) -> String {
-    pk(rows_part(index, status, lane))
-}
-
-/// The most bytes of each id in the sort key of a row.
-const ID_IN_ROW: usize = 480;
-
-/// The row of an entity in the list of a time. Of an id over 480 bytes the key has the beginning and a
-/// hash.
-pub fn row(index: Index, status: StatusPartition, lane: Lane, at: Timestamp, id: &[&str]) -> Key {
-    let ids = [id.first(), id.get(1)].map(|id| id.map(|id| Id::<ID_IN_ROW>(id)));
-    key(rows_part(index, status, lane), (time_part(at), ids))
-}
-
-fn time_part(at: Timestamp) -> Digits<ROW_TIME_DIGITS> {
-    Digits(at.millis().into())
-}
-
-/// The least sort key of a row at a time.
-pub fn row_time(at: Timestamp) -> String {
-    sk(time_part(at))
-}
-
-const ROW_TIME_DIGITS: usize = 13;
-
-fn row_id(key: &Key) -> Option<&str> {
-    key.sk.get(ROW_TIME_DIGITS..)
-}
-
-/// The execution that a row of a list of executions stands for.
-pub fn row_execution(key: &Key) -> Option<ExecutionId> {
-    row_id(key).and_then(ExecutionId::parse)
-}
-
-/// The user that a row of the list of users stands for.
-pub fn row_user(key: &Key) -> Option<UserId> {
-    row_id(key).and_then(UserId::parse)
-}
-
-/// The entity that a row with an `of` attribute stands for.
-pub fn row_entity(of: &str) -> Key {
-    Key::stored(of.to_owned(), ENTITY.0.to_owned())
-}
-
-fn nodes_part(index: Index, lane: Lane) -> impl Part {
-    (fixed!("c#"), index, fixed!("#"), lane)
-}
-
-/// The partition with the nodes of an index in one lane.
-pub fn nodes(index: Index, lane: Lane) -> String {
-    pk(nodes_part(index, lane))
-}
-
-/// An error's type after a node's time.
-fn tag_part(tag: Option<&str>) -> Option<(Fixed<1>, Short<'_, MAX_TAG>)> {
-    tag.map(|tag| (fixed!("#"), Short(tag)))
-}
-
-/// The most bytes of a tag.
-const MAX_TAG: usize = 64;
-
-/// The node of an hour: one slot a minute. `tag` is an error's type.
-pub fn hour_node(index: Index, lane: Lane, hour: Hour, tag: Option<&str>) -> Key {
-    key(nodes_part(index, lane), (hour_part(hour), tag_part(tag)))
-}
-
-/// The node of a month: one slot a day.
-pub fn month_node(index: Index, lane: Lane, month: Month, tag: Option<&str>) -> Key {
-    key(nodes_part(index, lane), (month_part(month), tag_part(tag)))
-}
-
-const fn hour_part(hour: Hour) -> (Fixed<2>, Hour) {
-    (fixed!("h#"), hour)
-}
-
-const fn month_part(month: Month) -> (Fixed<2>, Month) {
-    (fixed!("m#"), month)
-}
-
-/// The least sort key of an hour's nodes.
-pub fn hour_sk(hour: Hour) -> String {
-    sk(hour_part(hour))
-}
-
-/// The least sort key of a month's nodes.
-pub fn month_sk(month: Month) -> String {
-    sk(month_part(month))
-}
-
-/// A sort key greater than that of every node with this prefix.
-pub fn after(sk: &str) -> String {
-    format!("{sk}~")
-}
-
 /// A sort key greater than that of every [`live_key`], and less than any other.
 pub fn after_live_keys() -> String {
     following(LIVE_KEYS)
-}
-
-/// Which node an item is, and its tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
-    /// Of an hour.
-    Hour(Hour),
-    /// Of a day.
-    Day(Day),
-    /// Of a month.
-    Month(Month),
-}
-
-/// Reads the sort key of a node.
-pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
-    let (level, rest) = key.sk.split_once('#')?;
-    let (bucket, tag) = match rest.split_once('#') {
-        Some((bucket, tag)) => (bucket, Some(tag)),
-        None => (rest, None),
-    };
-    let node = match level {
-        "h" => Node::Hour(Hour::parse(bucket)?),
-        "d" => Node::Day(Day::parse(bucket)?),
-        "m" => {
-            Node::Month(Month { year: bucket.get(..4)?.parse().ok()?, month: bucket.get(4..)?.parse().ok()? })
-        }
-        _ => return None,
-    };
-    Some((node, tag))
 }
 
 /// The key of a record of the log: one part of a batch of received events.

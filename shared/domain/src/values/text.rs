@@ -70,6 +70,13 @@ pub fn excerpt(text: &str, characters: usize) -> String {
     text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// A text in which letters of either case are the same: Unicode's simple case folding of each character,
+/// which keeps their number. No normalisation.
+pub fn case_folded(text: &str) -> String {
+    let fold = icu_casemap::CaseMapper::new();
+    text.chars().map(|character| fold.simple_fold(character)).collect()
+}
+
 /// A text without the byte order mark that some senders put before it.
 pub fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)

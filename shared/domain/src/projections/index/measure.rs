@@ -15,8 +15,10 @@ slot_letters! {
         Failed = 'f',
         /// Durations of finished executions, in milliseconds.
         Duration = 'd',
-        /// Rows of users or schedules that are active.
+        /// Rows of users, schedules or tasks that are active.
         Active = 'a',
+        /// Rows of tasks that are paused.
+        Paused = 'z',
         /// Failed executions whose first attempt failed (`retry_count` 0), among the errors.
         FirstTry = 'r',
         /// Executions that failed at this time, whenever they began: the errors of every type, among
@@ -37,7 +39,7 @@ impl Measure {
     pub(super) const fn is_in_series(self) -> bool {
         match self {
             Self::Population | Self::Success | Self::Failed | Self::Duration | Self::Error => true,
-            Self::Active | Self::FirstTry => false,
+            Self::Active | Self::Paused | Self::FirstTry => false,
         }
     }
 }
@@ -80,6 +82,8 @@ impl Sums {
             StatusPartition::Running => all - self.get(Measure::Success) - self.get(Measure::Failed),
             StatusPartition::Active => self.get(Measure::Active),
             StatusPartition::Inactive => all - self.get(Measure::Active),
+            StatusPartition::Paused => self.get(Measure::Paused),
+            StatusPartition::Completed => all - self.get(Measure::Active) - self.get(Measure::Paused),
         }
     }
 
@@ -115,6 +119,7 @@ mod tests {
             (Measure::Failed, 'f'),
             (Measure::Duration, 'd'),
             (Measure::Active, 'a'),
+            (Measure::Paused, 'z'),
             (Measure::FirstTry, 'r'),
             (Measure::Error, 'e'),
         ];

@@ -15,6 +15,8 @@ pub struct Timeline {
     days: BTreeMap<Day, Sums>,
     minutes: BTreeMap<Timestamp, Sums>,
     tags: BTreeMap<String, i128>,
+    /// Only nodes with this tag count, but for `tags`.
+    only: Option<String>,
 }
 
 /// Where a page begins: a minute, and how many of its rows come before the page.
@@ -35,17 +37,28 @@ impl Timeline {
         Self { cut: cut.map(Timestamp::floor_to_minute), ..Self::default() }
     }
 
+    /// The same timeline that, but for [`Timeline::tags`], counts only nodes with this tag; all nodes
+    /// without one.
+    #[must_use]
+    pub fn only(self, tag: Option<&str>) -> Self {
+        Self { only: tag.map(str::to_owned), ..self }
+    }
+
     /// Adds the slots of some nodes. Slots before the cut, and items that are no
     /// nodes, are ignored.
     pub fn add<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Item>) {
         for item in nodes {
             let Some((node, tag)) = keys::parse_node(&item.key) else { continue };
+            let counts = self.only.is_none() || self.only.as_deref() == tag;
             for attribute in item.attributes.keys() {
                 let Some((slot, measure)) = parse_slot(attribute) else { continue };
                 let amount = item.number(attribute);
                 let in_total = match &node {
-                    Node::Hour(hour) => self.add_minute(hour.start().plus(slot * MINUTE), measure, amount),
-                    Node::Month(month) => self.add_day(*month, slot, measure, amount),
+                    Node::Hour(hour) => {
+                        let minute = hour.start().plus(slot * MINUTE);
+                        self.add_minute(minute, counts.then_some((measure, amount)))
+                    }
+                    Node::Month(month) => self.add_day(*month, slot, counts.then_some((measure, amount))),
                     // Only series read the nodes of days.
                     Node::Day(_) => false,
                 };
@@ -56,22 +69,26 @@ impl Timeline {
         }
     }
 
-    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies
+    /// Adds the slot of a day, if there is an amount to add. Returns whether it counts towards the total: not if the day lies
     /// before the cut, and not if it is the cut's own day, which is counted by its minutes.
-    fn add_day(&mut self, month: Month, slot: i64, measure: Measure, amount: i128) -> bool {
+    fn add_day(&mut self, month: Month, slot: i64, amount: Option<(Measure, i128)>) -> bool {
         let day = u32::try_from(slot).ok().and_then(|index| month.day(index));
         let Some(day) = day.filter(|day| self.cut.is_none_or(|cut| *day > cut.day())) else { return false };
-        self.days.entry(day).or_default().add(measure, amount);
+        if let Some((measure, amount)) = amount {
+            self.days.entry(day).or_default().add(measure, amount);
+        }
         true
     }
 
-    /// Adds the slot of a minute. Returns whether it counts towards the total: only on the cut's
+    /// Adds the slot of a minute, if there is an amount to add. Returns whether it counts towards the total: only on the cut's
     /// own day, because every later day is counted by the slot of the day.
-    fn add_minute(&mut self, minute: Timestamp, measure: Measure, amount: i128) -> bool {
+    fn add_minute(&mut self, minute: Timestamp, amount: Option<(Measure, i128)>) -> bool {
         if self.cut.is_some_and(|cut| minute < cut) {
             return false;
         }
-        self.minutes.entry(minute).or_default().add(measure, amount);
+        if let Some((measure, amount)) = amount {
+            self.minutes.entry(minute).or_default().add(measure, amount);
+        }
         self.cut.is_some_and(|cut| cut.day() == minute.day())
     }
 

@@ -1,6 +1,6 @@
 //! Executions: a row in the list of their status and start and one among those of their task, sums for the windows over their
-//! start, a row among the errors if they failed (which are counted by type in nodes of their own, and
-//! together in those of the executions), an hour of their user's day, and the totals
+//! start, a row among the errors and among those of their type if they failed (which are counted by type in
+//! nodes of their own, and together in those of the executions), an hour of their user's day, and the totals
 //! of their task.
 
 use super::{Contributions, TaskTotals};
@@ -8,7 +8,7 @@ use crate::entities::fold::State;
 use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::index::{Measure, Sums};
 use crate::projections::user_day::UserActivity;
-use crate::storage::keys::{self, Index, Lanes, StatusPartition};
+use crate::storage::keys::{self, Index, IndexPart, Lanes, StatusPartition, Subset};
 use crate::values::ids::ExecutionId;
 
 pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Contributions {
@@ -32,17 +32,24 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
         .row(of_task)
         .counted((Index::Executions, lane), at, None, &sums)
         .counted_for_user(execution.user_id, at, UserActivity::ExecutionStarted);
-    listed.task.insert(execution.task_id, TaskTotals::of(at.day(), success, failed, duration));
+    let mut totals = TaskTotals::of(at.day(), success, failed, duration);
     match (execution.status, execution.completed_at) {
         (ExecutionState::Failed(error), Some(failed_at)) => {
+            totals = totals.with_failure_after(failed_at.millis() - at.millis());
+            listed.task.insert(execution.task_id, totals);
             let first_try = i128::from(error.retry_count.0 == 0);
             let sums = Sums::population(1).with(Measure::FirstTry, first_try);
-            let error_type = Some(error.error_type.as_str());
+            let error_type = error.error_type.as_str();
+            let of_type = IndexPart { index: Index::Errors, subset: Subset::ErrorType(error_type) };
             listed
                 .row(keys::row(Index::Errors, StatusPartition::All, lane, failed_at, &[&id]))
-                .counted((Index::Errors, lane), failed_at, error_type, &sums)
+                .row(keys::row(of_type, StatusPartition::All, lane, failed_at, &[&id]))
+                .counted((Index::Errors, lane), failed_at, Some(error_type), &sums)
                 .counted((Index::Executions, lane), failed_at, None, &Sums::errors(1))
         }
-        _not_failed => listed,
+        _not_failed => {
+            listed.task.insert(execution.task_id, totals);
+            listed
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Schedules: a row in the list of the active or of the paused ones, a row among those of their task; unpaused ones have a
-//! row among what is to be stopped when their user is deactivated.
+//! row among what is to be stopped when their user is deactivated, and one that says when they fire, in the partition of
+//! their task.
 
 use super::{Contributions, OF, SINCE};
 use crate::entities::fold::State;
@@ -11,6 +12,10 @@ use crate::values::ids::{EntityKey, ScheduleId};
 
 /// The attribute of an unpaused schedule's row that names its task.
 pub(crate) const TASK: &str = "task";
+/// The attributes of an unpaused schedule's row in the partition of its task: when Temporal fires it.
+pub(crate) const CRON: &str = "cron";
+/// The time zone of [`CRON`].
+pub(crate) const ZONE: &str = "zone";
 
 pub(super) fn contributions(
     id: &ScheduleId,
@@ -36,6 +41,11 @@ pub(super) fn contributions(
             None,
             &Sums::population(1).with(Measure::Active, active),
         );
+    if let (false, Some(cron), Some(zone)) = (schedule.paused, schedule.cron, schedule.timezone) {
+        let fires =
+            [(CRON, cron), (ZONE, zone)].map(|(name, text)| (name.to_owned(), Value::Text(text.to_owned())));
+        all.rows.insert(keys::task_unpaused(created.task_id, id), Attributes::from(fires));
+    }
     if !schedule.paused {
         let attributes = Attributes::from([
             (OF.to_owned(), Value::Text(text)),

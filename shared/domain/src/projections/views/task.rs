@@ -1,5 +1,5 @@
-//! Tasks: counted by state, in their user's totals, and with the totals of all their executions
-//! in those of their query. An active task also has a row among what is stopped when its user
+//! Tasks: a row in the list of their state, in that of their user and in that of their query; counted by
+//! state, in their user's totals, and with the totals of all their executions in those of their query. An active task also has a row among what is stopped when its user
 //! is deactivated.
 
 use super::Contributions;
@@ -7,8 +7,9 @@ use crate::entities::fold::State;
 use crate::entities::readings::Task;
 use crate::events::types::TaskState;
 use crate::projections::counter::POPULATION;
-use crate::storage::keys::{self, Lanes};
-use crate::values::ids::TaskId;
+use crate::projections::index::{Measure, Sums};
+use crate::storage::keys::{self, Index, IndexPart, Lane, Lanes, StatusPartition, Subset};
+use crate::values::ids::{TaskId, UserId};
 use crate::values::time::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -24,7 +25,9 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
     };
     let active = i128::from(task.state == TaskState::Active);
     let paused = i128::from(task.state == TaskState::Paused);
-    let states = keys::task_states(lanes.of(id.to_string().as_bytes()));
+    let text = id.to_string();
+    let lane = lanes.of(text.as_bytes());
+    let states = keys::task_states(lane);
     let user_totals = keys::user_totals(user);
     let mut counted = Contributions::default()
         .sum(states.clone(), "total", 1)
@@ -38,8 +41,42 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
         counted = counted.row_with(keys::active_task(user, id), SINCE, since);
     }
+    counted = listed(counted, &text, lane, (&task, user, query));
     counted.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active, executions: totals.sums });
     counted
+}
+
+/// With the rows of a task in the list of all, by state, in that of its user, and in that of its query.
+fn listed(
+    counted: Contributions,
+    id: &str,
+    lane: Lane,
+    (task, user, query): (&Task<'_>, UserId, &str),
+) -> Contributions {
+    let Some(at) = task.created_at else { return counted };
+    let (partition, active, paused) = match task.state {
+        TaskState::Active => (StatusPartition::Active, 1, 0),
+        TaskState::Paused => (StatusPartition::Paused, 0, 1),
+        TaskState::Completed => (StatusPartition::Completed, 0, 0),
+    };
+    let states = Sums::population(1).with(Measure::Active, active).with(Measure::Paused, paused);
+    let hash = keys::query_hash(query);
+    let subsets = [Subset::User(user), Subset::Query(&hash)];
+    let counted = counted.row(keys::row(Index::Tasks, partition, lane, at, &[id])).counted(
+        (Index::Tasks, lane),
+        at,
+        None,
+        &states,
+    );
+    subsets.into_iter().fold(counted, |counted, subset| {
+        let list = IndexPart { index: Index::Tasks, subset };
+        counted.row(keys::row(list, StatusPartition::All, lane, at, &[id])).counted(
+            (list, lane),
+            at,
+            None,
+            &Sums::population(1),
+        )
+    })
 }
 
 /// Numbers of executions by outcome. The fields are named as the stored attributes are.
@@ -73,6 +110,9 @@ pub struct TaskTotals {
     pub sums: ExecutionSums,
     /// Numbers of executions by the UTC day of their start; a day without executions is not in it.
     days: BTreeMap<Day, i128>,
+    /// Numbers of failures by how long after their start they came: below 2 to the power of the key
+    /// milliseconds, and not below the power before.
+    failures: BTreeMap<u32, i128>,
 }
 
 impl TaskTotals {
@@ -82,19 +122,31 @@ impl TaskTotals {
         Self {
             sums: ExecutionSums { n: 1, s: success, f: failed, d: duration },
             days: BTreeMap::from([(day, 1)]),
+            failures: BTreeMap::new(),
         }
+    }
+
+    /// The same of an execution that failed so many milliseconds after its start; negative if the events
+    /// say that it failed before.
+    #[must_use]
+    pub fn with_failure_after(mut self, millis: i64) -> Self {
+        let power = i64::BITS - millis.max(0).leading_zeros();
+        *self.failures.entry(power).or_default() += 1;
+        self
+    }
+
+    /// A number of milliseconds that no failure of the task came later after its start; `None` if none
+    /// failed. At most twice that of the slowest failure.
+    pub fn slowest_failure(&self) -> Option<i64> {
+        let (power, _) = self.failures.last_key_value()?;
+        Some(1_i64.checked_shl(*power).filter(|bound| *bound > 0).unwrap_or(i64::MAX))
     }
 
     /// Adds other totals (`sign` 1) or subtracts them (`sign` -1).
     pub fn add(&mut self, other: &Self, sign: i128) {
         self.sums = self.sums.plus(other.sums, sign);
-        for (day, count) in &other.days {
-            let sum = self.days.entry(*day).or_default();
-            *sum += sign * count;
-            if *sum == 0 {
-                self.days.remove(day);
-            }
-        }
+        add_counts(&mut self.days, &other.days, sign);
+        add_counts(&mut self.failures, &other.failures, sign);
     }
 
     /// On how many days executions began.
@@ -112,7 +164,8 @@ impl TaskTotals {
         self.days.range(first..=last).map(|(_, count)| count).sum()
     }
 
-    /// The text that is stored: `[[n,s,f,d],[[gap,days,count],...]]`. Consecutive days with the
+    /// The text that is stored: `[[n,s,f,d],[[gap,days,count],...],[[power,failures],...]]`, without the
+    /// last part if there are no failures. Consecutive days with the
     /// same count are one run, written as the days since the run before it, its length in days,
     /// and the count. So a task that runs daily stays small for years.
     pub fn store(&self) -> String {
@@ -130,7 +183,10 @@ impl TaskTotals {
             runs.iter().map(|(gap, days, count)| format!("[{gap},{days},{count}]")).collect();
         let runs = runs.join(",");
         let days = if runs.len() <= MAX_RUNS_BYTES { format!("[{runs}]") } else { dense(&self.days) };
-        format!("[[{n},{s},{f},{d}],{days}]")
+        let failures: Vec<String> =
+            self.failures.iter().map(|(power, count)| format!("[{power},{count}]")).collect();
+        let failures = if failures.is_empty() { String::new() } else { format!(",[{}]", failures.join(",")) };
+        format!("[[{n},{s},{f},{d}],{days}{failures}]")
     }
 
     /// Reads what [`TaskTotals::store`] wrote.
@@ -138,13 +194,13 @@ impl TaskTotals {
     /// # Errors
     /// If the text does not have that form.
     pub fn load(text: &str) -> serde_json::Result<Self> {
-        type Stored<'a> = ((i128, i128, i128, i128), &'a RawValue);
-        let ((n, s, f, d), days): Stored<'_> = serde_json::from_str(text)?;
+        let StoredTotals((n, s, f, d), days, failures) = serde_json::from_str(text)?;
         let sums = ExecutionSums { n, s, f, d };
+        let failures = failures.into_iter().collect();
         if days.get().starts_with('"') {
             let days = from_dense(&serde_json::from_str::<String>(days.get())?);
             let fault = || serde::de::Error::custom("not the days of a task's totals");
-            return Ok(Self { sums, days: days.ok_or_else(fault)? });
+            return Ok(Self { sums, days: days.ok_or_else(fault)?, failures });
         }
         let runs: Vec<(i64, i64, i128)> = serde_json::from_str(days.get())?;
         let mut next = 0;
@@ -154,7 +210,26 @@ impl TaskTotals {
             next = first + length;
             days.extend((first..next).map(|day| (Day(day), count)));
         }
-        Ok(Self { sums, days })
+        Ok(Self { sums, days, failures })
+    }
+}
+
+/// What [`TaskTotals::store`] writes.
+#[derive(Deserialize)]
+struct StoredTotals<'a>(
+    (i128, i128, i128, i128),
+    #[serde(borrow)] &'a RawValue,
+    #[serde(default)] Vec<(u32, i128)>,
+);
+
+/// Adds counts to others (`sign` 1) or subtracts them (`sign` -1); what becomes 0 is not in it.
+fn add_counts<K: Copy + Ord>(counts: &mut BTreeMap<K, i128>, other: &BTreeMap<K, i128>, sign: i128) {
+    for (key, count) in other {
+        let sum = counts.entry(*key).or_default();
+        *sum += sign * count;
+        if *sum == 0 {
+            counts.remove(key);
+        }
     }
 }
 
@@ -244,7 +319,8 @@ mod tests {
     /// On every day so many executions as nobody else has counted.
     fn every_day(days: i64, least: i128) -> TaskTotals {
         let days = (0..days).map(|day| (Day(FIRST + day), least + i128::from(day % 7)));
-        TaskTotals { sums: ExecutionSums { n: 1, s: 2, f: 3, d: 4 }, days: days.collect() }
+        let failures = BTreeMap::new();
+        TaskTotals { sums: ExecutionSums { n: 1, s: 2, f: 3, d: 4 }, days: days.collect(), failures }
     }
 
     #[test]
@@ -265,6 +341,21 @@ mod tests {
         assert!(stored.starts_with("[[1,2,3,4],\"16436:"), "{}", &stored[..40]);
         assert!(stored.len() < 200_000, "{}", stored.len());
         assert_eq!(TaskTotals::load(&stored).unwrap(), totals);
+    }
+
+    #[test]
+    fn the_slowest_failure_is_bounded_by_a_power_of_two_and_taken_back() {
+        let failed = |millis: i64| TaskTotals::of(Day(FIRST), 0, 1, millis.into()).with_failure_after(millis);
+        for (millis, bound) in [(0, 1), (-5, 1), (1, 2), (5_300, 8_192), (8_192, 16_384)] {
+            assert_eq!(failed(millis).slowest_failure(), Some(bound), "{millis}");
+        }
+        assert_eq!(failed(i64::MAX).slowest_failure(), Some(i64::MAX));
+        let mut totals = failed(5_300);
+        totals.add(&failed(1), 1);
+        assert_eq!(totals.store(), "[[2,0,2,5301],[[16436,1,2]],[[1,1],[13,1]]]");
+        assert_eq!(TaskTotals::load(&totals.store()).unwrap(), totals);
+        totals.add(&failed(5_300), -1);
+        assert_eq!((totals.slowest_failure(), totals), (Some(2), failed(1)));
     }
 
     #[test]

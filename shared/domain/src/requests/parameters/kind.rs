@@ -70,6 +70,15 @@ pub enum ParameterKind {
     Uuid,
     /// The name of an action, such as `stats.read`.
     Action,
+    /// An error type: 1 to 64 of letters, digits, `_`, `.`, `-`.
+    ErrorType,
+    /// Any text of so many characters.
+    Text {
+        /// The fewest characters.
+        min: usize,
+        /// The most characters.
+        max: usize,
+    },
     /// One of these names.
     Choice(Vec<&'static str>),
 }
@@ -92,6 +101,8 @@ impl ParameterKind {
             Self::Action => json!({
                 "type": "string", "maxLength": ACTION_CHARS, "pattern": "^[a-z._]+$", "not": { "pattern": KEY_PREFIX },
             }),
+            Self::ErrorType => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$" }),
+            Self::Text { min, max } => json!({ "type": "string", "minLength": min, "maxLength": max }),
             Self::Choice(names) => json!({ "type": "string", "enum": names }),
         }
     }

@@ -2,6 +2,7 @@
 //! and every fault.
 
 use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind, ParameterPlace};
+use super::recorded::{Recorded, RecordedText};
 use crate::access::credentials::KEY_PREFIX;
 use crate::values::ids::{TaskId, UserId};
 use schemars::JsonSchema;
@@ -164,6 +165,48 @@ impl ParameterReader {
         }
         self.fault(name, "string_pattern", "Input should be the name of an action".to_owned());
         None
+    }
+
+    /// An error type; `None` if the request does not have it.
+    pub fn error_type(&mut self, name: &'static str, about: &'static str) -> Option<RecordedText> {
+        let text = self.single(name, about, ParameterKind::ErrorType)?;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(legal) {
+            let recorded = if text.contains(KEY_PREFIX) { Recorded::Hash } else { Recorded::Plain };
+            return Some(RecordedText { text, recorded });
+        }
+        self.fault(
+            name,
+            "string_pattern",
+            "Input should be 1 to 64 of letters, digits, '_', '.', '-'".to_owned(),
+        );
+        None
+    }
+
+    /// A text of 1 to `max` characters; `None` if the request does not have it. The audit trail records
+    /// its hash: it may be personal.
+    pub fn text(&mut self, name: &'static str, about: &'static str, max: usize) -> Option<RecordedText> {
+        let text = self.single(name, about, ParameterKind::Text { min: 1, max })?;
+        if text.is_empty() {
+            self.fault(name, "string_too_short", "Input should have at least 1 character".to_owned());
+            return None;
+        }
+        if text.chars().count() > max {
+            self.fault(name, "string_too_long", format!("Input should have at most {max} characters"));
+            return None;
+        }
+        Some(RecordedText { text, recorded: Recorded::Hash })
+    }
+
+    /// Refuses more than one of some parameters, with a fault for each that was given.
+    pub fn at_most_one(&mut self, given: &[(&'static str, bool)]) {
+        let names: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        if let [_, _, ..] = names.as_slice() {
+            let together = names.join(", ");
+            for name in names {
+                self.fault(name, "conflicting", format!("Only one of {together} may be given"));
+            }
+        }
     }
 
     /// The value of one of some names; `None` if the request does not have it.

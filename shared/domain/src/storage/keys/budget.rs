@@ -51,7 +51,8 @@ pub const BUDGET: &[KeyBudget] = &[
     of("active task", &[("o#", 2), ("UUID", 36)], &[("t#", 2), ("UUID", 36)]),
     of("live key", &[("o#", 2), ("UUID", 36)], &[("k#", 2), ("bounded id", 1022)]),
     of("key of a user", &[("t#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
-    of("execution of a task", &[("t#", 2), ("UUID", 36)], &[("x#", 2), ("time", 13), ("UUID", 36)]),
+    of("execution of a task", &[("t#", 2), ("UUID", 36)], &[("c#", 2), ("time", 13), ("UUID", 36)]),
+    of("unpaused schedule of a task", &[("t#", 2), ("UUID", 36)], &[("d#", 2), ("bounded id", 1022)]),
     of("query totals", &[("q#", 2), ("hash", 32)], &[("e", 1)]),
     of("key look-up", &[("h#", 2), ("hash", 64)], &[("0#", 2), ("bounded id", 1022)]),
     of("unpaused schedule", &[("o#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
@@ -59,11 +60,21 @@ pub const BUDGET: &[KeyBudget] = &[
     of("identity and its links", &[("i#", 2), ("Clerk id", 1024)], &[("u#", 2), ("UUID", 36)]),
     of("user's link, claim", &[("y#", 2), ("UUID", 36)], &[("Clerk id", 1024)]),
     of("row of two ids", LIST, &[("time", 13), ("bounded id", 480), ("separator", 1), ("bounded id", 480)]),
+    of(
+        "user by email",
+        &[("r#emails#", 9), ("status", 9), ("#", 1), ("character", 4)],
+        &[("beginning", 972), ("separator", 1), ("id", 32)],
+    ),
     of("row of the ranking", &[("r#queries", 9)], &[("count", 10), ("hash", 32)]),
     of(
         "node of errors",
         &[("c#errors#", 9), ("lane", 2)],
         &[("h#", 2), ("hour", 10), ("#", 1), ("type", 64)],
+    ),
+    of(
+        "node of a subset",
+        &[("c#", 2), ("index", 13), ("/", 1), ("subset", 64), ("#", 1), ("lane", 2)],
+        &[("h#", 2), ("hour", 10)],
     ),
     of("node of a day", &[("c#", 2), ("index", 13), ("#", 1), ("lane", 2)], &[("d#", 2), ("day", 8)]),
     of(
@@ -95,7 +106,8 @@ pub const BUDGET: &[KeyBudget] = &[
     ),
 ];
 
-const LIST: &[(&str, usize)] = &[("r#", 2), ("index", 13), ("#", 1), ("status", 8), ("#", 1), ("lane", 2)];
+const LIST: &[(&str, usize)] =
+    &[("r#", 2), ("index", 13), ("/", 1), ("subset", 64), ("#", 1), ("status", 9), ("#", 1), ("lane", 2)];
 
 /// The table holds: no key is over DynamoDB's limits.
 const _: () = {
@@ -110,7 +122,7 @@ const _: () = {
 mod tests {
     use super::*;
     use crate::storage::item::{Attributes, Item, Key, Value};
-    use crate::storage::keys::{self, Index, Lanes, Owned, StatusPartition};
+    use crate::storage::keys::{self, Index, IndexPart, Lanes, Owned, StatusPartition, Subset};
     use crate::values::ids::{
         ChainId, ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId,
         TaskId, UserId, WorkflowId,
@@ -188,6 +200,15 @@ mod tests {
                     .map(|index| keys::row(index, StatusPartition::Inactive, lane(), LAST, &[id, id]))
                     .into(),
             ),
+            (
+                "node of a subset",
+                vec![keys::hour_node(
+                    IndexPart { index: Index::Tasks, subset: Subset::User(user) },
+                    lane(),
+                    LAST.hour(),
+                    None,
+                )],
+            ),
             ("row of the ranking", vec![keys::ranking_row(0, &keys::query_hash(id))]),
             (
                 "node of errors",
@@ -223,6 +244,8 @@ mod tests {
         vec![
             ("key of a user", vec![of_user]),
             ("execution of a task", vec![keys::task_execution(task, LAST, run)]),
+            ("unpaused schedule of a task", vec![keys::task_unpaused(task, &ScheduleId::parse(id).unwrap())]),
+            ("user by email", vec![keys::user_by_email(StatusPartition::Active, id, user())]),
             ("node of a day", vec![keys::day_node(Index::Notifications, lane(), LAST.day())]),
         ]
     }

@@ -2,8 +2,8 @@
 //! answers about one thing; and the nodes of days, for series.
 
 use super::{
-    Fixed, ID_IN_SK, Id, Index, Key, Lane, MAX_ID, ROW_TIME_DIGITS, fixed, following, key, nodes_part, pk,
-    sk, time_part, user_pk,
+    ENTITY, Fixed, ID_IN_SK, Id, IndexPart, Key, Lane, MAX_ID, ROW_TIME_DIGITS, fixed, following, key,
+    nodes_part, pk, sk, time_part, user_pk,
 };
 use crate::values::ids::{ExecutionId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Timestamp};
@@ -19,7 +19,10 @@ pub struct KeyRange {
     pub to: String,
 }
 
-const EXECUTIONS: Fixed<2> = fixed!("x#");
+/// Executions of a task lie below its unpaused schedules, and both below its entity: the entity, the
+/// schedules and the newest executions are one range, read downwards.
+const EXECUTIONS: Fixed<2> = fixed!("c#");
+const UNPAUSED: Fixed<2> = fixed!("d#");
 const KEYS: Fixed<2> = fixed!("a#");
 
 const fn task_pk(task: TaskId) -> (Fixed<2>, TaskId) {
@@ -38,6 +41,26 @@ pub fn task_schedules(task: TaskId) -> String {
 
 const fn task_schedules_part(task: TaskId) -> (Fixed<2>, TaskId) {
     (fixed!("v#"), task)
+}
+
+/// The row of an unpaused schedule in the partition of its task.
+pub fn task_unpaused(task: TaskId, id: &ScheduleId) -> Key {
+    key(task_pk(task), (UNPAUSED, Id::<ID_IN_SK>(id.as_str())))
+}
+
+/// The rows of the unpaused schedules of a task.
+pub fn task_unpaused_schedules(task: TaskId) -> KeyRange {
+    beginning_with(pk(task_pk(task)), UNPAUSED)
+}
+
+/// Whether an item is a row of [`task_unpaused_schedules`].
+pub fn is_task_unpaused(key: &Key) -> bool {
+    key.sk.starts_with(UNPAUSED.0)
+}
+
+/// A task's entity, unpaused schedules and executions: the last ones of this range.
+pub fn task_summary(task: TaskId) -> KeyRange {
+    KeyRange { to: ENTITY.0.to_owned(), ..task_executions(task) }
 }
 
 /// The row of an execution of a task, ordered by its start, then its id.
@@ -76,8 +99,8 @@ fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
 }
 
 /// The node of a day: one slot an hour.
-pub fn day_node(index: Index, lane: Lane, day: Day) -> Key {
-    key(nodes_part(index, lane), day_part(day))
+pub fn day_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, day: Day) -> Key {
+    key(nodes_part(list, lane), day_part(day))
 }
 
 const fn day_part(day: Day) -> (Fixed<2>, Day) {
@@ -107,7 +130,7 @@ mod tests {
 
         let row = keys::task_execution(task, AT, run);
 
-        assert_eq!(row.sk, format!("x#1774953030500{run}"));
+        assert_eq!(row.sk, format!("c#1774953030500{run}"));
         assert!(within(&executions, &row));
         assert_eq!(parse_task_execution(&row), Some(run));
         assert!(within(&keys::task_executions_since(task, AT), &row));

@@ -1,7 +1,7 @@
 //! Parts of keys. Each type of part knows the most bytes that it takes, and a key is made of parts
 //! alone: one that could be longer than DynamoDB allows does not compile.
 
-use super::{Index, Lane, StatusPartition};
+use super::{Lane, StatusPartition};
 use crate::storage::item::Key;
 use crate::values::digest::sha256_hex;
 use crate::values::ids::{ExecutionId, TaskId, UserId};
@@ -101,10 +101,7 @@ fn bounded<const MAX: usize>(whole: &str, characters: impl Iterator<Item = Escap
     const { assert!(MAX > HASH_DIGITS) };
     let (start, mut cut) = (key.len(), key.len());
     for character in characters {
-        match character {
-            Escaped::Plain(character) => key.push(character),
-            Escaped::Pair(second) => key.extend([ESCAPE, second]),
-        }
+        character.write(key);
         if key.len() - start + 1 + HASH_DIGITS <= MAX {
             cut = key.len();
         }
@@ -124,13 +121,21 @@ pub(super) fn is_whole<const MAX: usize>(id: &str) -> bool {
 
 /// How a character of an id is written.
 #[derive(Clone, Copy)]
-enum Escaped {
+pub(super) enum Escaped {
     Plain(char),
     /// After [`ESCAPE`].
     Pair(char),
 }
 
 impl Escaped {
+    /// Writes the character at the end of a key.
+    pub(super) fn write(self, key: &mut String) {
+        match self {
+            Self::Plain(character) => key.push(character),
+            Self::Pair(second) => key.extend([ESCAPE, second]),
+        }
+    }
+
     const fn bytes(self) -> usize {
         match self {
             Self::Plain(character) => character.len_utf8(),
@@ -143,7 +148,7 @@ const ESCAPE: char = '\u{2}';
 
 /// Keeps the order of texts and frees the lowest characters, so that [`SEPARATOR`] sorts before every
 /// id.
-const fn escaped(character: char) -> Escaped {
+pub(super) const fn escaped(character: char) -> Escaped {
     match character {
         '\u{0}' => Escaped::Pair('\u{1}'),
         '\u{1}' => Escaped::Pair('\u{2}'),
@@ -230,8 +235,7 @@ displayed! {
     UserId: 36, UserId::to_string;
     TaskId: 36, TaskId::to_string;
     ExecutionId: 36, ExecutionId::to_string;
-    Index: 13, |index| index.name().to_owned();
-    StatusPartition: 8, |status| status.name().to_owned();
+    StatusPartition: 9, |status| status.name().to_owned();
     Lane: 10, |lane| lane.0.to_string();
     Month: YEAR + 2, |month| format!("{:04}{:02}", month.year, month.month);
     Day: YEAR + 4, |day| day.digits();

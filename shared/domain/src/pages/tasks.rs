@@ -1,0 +1,254 @@
+//! GET /admin/tasks: the tasks that are not deleted, newest first (docs/contract/http.md, "GET
+//! /admin/tasks").
+
+use super::entities::DisplayNames;
+use super::executions::ExecutionStatus;
+use super::listing::ListRequest;
+use super::queries::hundredths;
+use super::window::{LIMIT, average};
+use crate::calendar::NextRuns;
+use crate::entities::readings::{Execution, Task, TaskState};
+use crate::projections::entity::Entity;
+use crate::projections::views::{self, TaskTotals};
+use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
+use crate::storage::item::Item;
+use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
+use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use crate::values::ids::{EntityKey, ExecutionId, TaskId, UserId};
+use crate::values::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// The parameters of the request.
+#[derive(Debug, Clone, Serialize)]
+pub struct TasksQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<StatusPartition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search_query: Option<RecordedText>,
+    #[serde(flatten)]
+    page: PageRequest,
+}
+
+const STATES: [(&str, StatusPartition); 3] = [
+    ("active", StatusPartition::Active),
+    ("paused", StatusPartition::Paused),
+    ("completed", StatusPartition::Completed),
+];
+/// The most characters of a query (docs/contract/events.md).
+const QUERY_CHARS: usize = 500;
+
+impl QueryParameters for TasksQuery {
+    fn read(params: &mut ParameterReader) -> Self {
+        let state = params.choice("state", "Only tasks in this state.", &STATES);
+        let user_id = params.user("user_id", "Only tasks of this user.");
+        let about = "Only tasks with exactly this query.";
+        let search_query = params.text("search_query", about, QUERY_CHARS);
+        params.at_most_one(&[
+            ("state", state.is_some()),
+            ("user_id", user_id.is_some()),
+            ("search_query", search_query.is_some()),
+        ]);
+        let page = params.page(&LIMIT);
+        Self { state, user_id, search_query, page }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TasksPage {
+    /// The tasks on the page, newest first.
+    pub tasks: Vec<TaskRow>,
+    /// Tasks on all pages.
+    pub total: i128,
+    /// The number of the page, as requested.
+    pub page: u64,
+    /// The number of rows on a page, as requested.
+    pub limit: u64,
+}
+
+/// One task.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TaskRow {
+    /// The id of the task.
+    pub id: TaskId,
+    /// Its name; null while no event has stated one.
+    pub name: Option<String>,
+    /// What it searches for.
+    pub search_query: String,
+    /// The id of its user.
+    pub user_id: UserId,
+    /// The email of its user today; null while no event has stated it.
+    pub user_email: Option<String>,
+    /// Its state.
+    pub state: TaskState,
+    /// Its own schedule, as it was sent; null while no event has stated one.
+    pub schedule: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The number of its executions, of all time and in every status.
+    pub total_executions: i128,
+    /// The share of successes among its finished executions, to two decimals; 0 if none finished.
+    #[serde(serialize_with = "hundredths")]
+    #[schemars(with = "f64", range(min = 0, max = 1))]
+    pub success_rate: i128,
+    /// The mean duration of its finished executions, in milliseconds; 0 if none finished.
+    pub avg_duration_ms: i128,
+    /// The execution that began last; null if there is none.
+    pub last_execution: Option<LastExecution>,
+    /// The earliest time at which Temporal fires one of its schedules; null if none is unpaused and
+    /// fires again.
+    pub next_run_time: Option<Timestamp>,
+}
+
+/// The execution of a task that began last.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LastExecution {
+    /// The id of the execution.
+    pub id: ExecutionId,
+    /// Its status.
+    pub status: ExecutionStatus,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// Three round trips near the top, at most five anywhere else; one more if a task has more than two
+/// unpaused schedules.
+///
+/// # Errors
+/// If the store does not answer, or an item cannot be interpreted.
+pub async fn answer<R: Reader>(
+    reader: &R,
+    query: &TasksQuery,
+    now: Timestamp,
+) -> Result<TasksPage, R::Error> {
+    let hash = query.search_query.as_ref().map(|query| keys::query_hash(&query.text));
+    let subset = match (query.user_id, &hash) {
+        (Some(user), _) => Subset::User(user),
+        (None, Some(hash)) => Subset::Query(hash),
+        (None, None) => Subset::Whole,
+    };
+    let states = STATES.map(|(_, state)| state);
+    let partitions = match (subset, &query.state) {
+        (Subset::Whole, Some(state)) => std::slice::from_ref(state),
+        (Subset::Whole, None) => &states,
+        (Subset::User(_) | Subset::Query(_) | Subset::ErrorType(_), _) => &[StatusPartition::All],
+    };
+    let list = IndexPart { index: Index::Tasks, subset };
+    let request = ListRequest { list, partitions, since: None, page: query.page, consistent: false };
+    let listed = request.read(reader).await?;
+    let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
+    let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    let tasks = rows(reader, &ids, now).await?;
+    Ok(TasksPage { tasks, total: listed.total, page: query.page.page, limit: query.page.limit })
+}
+
+/// The items of a task's partition that a row needs: its entity, up to two unpaused schedules, the
+/// newest execution.
+const SUMMARY_ITEMS: usize = 4;
+
+/// What the partition of a task says.
+struct Summary {
+    id: TaskId,
+    entity: Entity,
+    /// Rows of the unpaused schedules.
+    schedules: Vec<Item>,
+    last: Option<ExecutionId>,
+}
+
+impl Summary {
+    fn of(id: TaskId, items: Vec<Item>) -> Result<Self, Corrupt> {
+        let entity = keys::entity(&EntityKey::Task(id));
+        let entity = Entity::load(items.iter().find(|item| item.key == entity))?;
+        let last = items.iter().find_map(|item| keys::parse_task_execution(&item.key));
+        let schedules = items.into_iter().filter(|item| keys::is_task_unpaused(&item.key)).collect();
+        Ok(Self { id, entity, schedules, last })
+    }
+
+    /// The earliest time at which Temporal fires one of the schedules.
+    fn next_run(&self, runs: &mut NextRuns) -> Option<Timestamp> {
+        let fires = |row: &Item| runs.of(row.text(views::CRON)?, row.text(views::ZONE)?);
+        self.schedules.iter().filter_map(fires).min()
+    }
+}
+
+/// Some tasks, in their order: two round trips; none without ids. A task that was removed since its row
+/// was read is left out.
+async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<Vec<TaskRow>, R::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let summaries = read_summaries(reader, ids).await?;
+    let owner = |one: &Summary| Some((one.id, Task::of(&one.entity.state).user_id?));
+    let owners = summaries.iter().filter_map(owner).map(|(_, user)| EntityKey::User(user));
+    let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution);
+    let names = DisplayNames::read_all(reader, owners, last).await?;
+    let mut runs = NextRuns::after(now);
+    let mut row = |one: &Summary| {
+        let task = Task::of(&one.entity.state);
+        let user = task.user_id.filter(|_| !task.deleted)?;
+        let row = row(one.id, (&task, user), &one.entity.totals, &names)?;
+        let last = one.last.and_then(|id| Some((id, names.entity(&EntityKey::Execution(id))?)));
+        let last = last.and_then(|(id, entity)| Some(last_execution(id, &Execution::of(&entity.state)?)));
+        Some(TaskRow { last_execution: last, next_run_time: one.next_run(&mut runs), ..row })
+    };
+    Ok(summaries.iter().filter_map(&mut row).collect())
+}
+
+/// Reads the partition of each task from its entity downwards: one round trip, one more if a task has
+/// so many unpaused schedules that they hide its newest execution.
+async fn read_summaries<R: Reader>(reader: &R, ids: &[TaskId]) -> Result<Vec<Summary>, R::Error> {
+    let down = |range: keys::KeyRange, limit| Range { descending: true, limit, ..range.into() };
+    let ranges = ids.iter().map(|id| down(keys::task_summary(*id), Some(SUMMARY_ITEMS))).collect();
+    let mut found = reader.read(ReadPlan::ranges(ranges)).await?.ranges;
+    let cut = |items: &[Item]| {
+        items.len() == SUMMARY_ITEMS && items.last().is_some_and(|item| keys::is_task_unpaused(&item.key))
+    };
+    let hidden: Vec<usize> = (0..found.len()).filter(|at| found.get(*at).is_some_and(|i| cut(i))).collect();
+    if !hidden.is_empty() {
+        let all = |id: &TaskId| {
+            let newest = down(keys::task_executions(*id), Some(1));
+            [down(keys::task_unpaused_schedules(*id), None), newest]
+        };
+        let ranges = hidden.iter().filter_map(|at| ids.get(*at)).flat_map(all).collect();
+        let more = reader.read(ReadPlan::ranges(ranges)).await?.ranges;
+        for (at, more) in hidden.iter().zip(more.chunks(2)) {
+            if let Some(items) = found.get_mut(*at) {
+                items.retain(|item| !keys::is_task_unpaused(&item.key));
+                items.extend(more.iter().flatten().cloned());
+            }
+        }
+    }
+    Ok(ids.iter().zip(found).map(|(id, items)| Summary::of(*id, items)).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn last_execution(id: ExecutionId, execution: &Execution<'_>) -> LastExecution {
+    LastExecution { id, status: ExecutionStatus::of(&execution.status), started_at: execution.started_at }
+}
+
+/// What the task itself and its totals say; `None` without its creation.
+pub(super) fn row(
+    id: TaskId,
+    (task, user_id): (&Task<'_>, UserId),
+    totals: &TaskTotals,
+    names: &DisplayNames,
+) -> Option<TaskRow> {
+    let sums = totals.sums;
+    Some(TaskRow {
+        id,
+        name: task.name.map(str::to_owned),
+        search_query: task.query?.to_owned(),
+        user_id,
+        user_email: names.email(user_id),
+        state: task.state,
+        schedule: task.schedule.map(str::to_owned),
+        created_at: task.created_at?,
+        total_executions: sums.n,
+        success_rate: average(sums.s * 100, sums.s + sums.f),
+        avg_duration_ms: average(sums.d, sums.s + sums.f),
+        last_execution: None,
+        next_run_time: None,
+    })
+}
