@@ -16,6 +16,8 @@ use crate::time::{DAY, HOUR, window, window_per_user};
 const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
 const PAGE: (&str, Kind) = ("page", Kind::Page);
 const HOURS: (&str, Kind) = ("hours", Kind::Hours);
+const STATUS: Kind = Kind::Word(&["success", "failed", "running"]);
+const STATE: Kind = Kind::Word(&["active", "paused", "completed"]);
 const METRIC: Kind =
     Kind::Needed(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"]);
 const BUCKET: Kind = Kind::Needed(&["minute", "hour", "day"]);
@@ -39,13 +41,22 @@ impl World {
             "/admin/stats" => &[],
             "/admin/stats/series" => &[("metric", METRIC), ("bucket", BUCKET), HOURS],
             "/admin/queries" => &[PAGE, LIMIT],
-            "/admin/executions" => &[("status", Kind::Status), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
+            "/admin/executions" => &[("status", STATUS), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
             "/admin/temporal/workflows" => &[LIMIT, PAGE],
             "/admin/temporal/schedules" => {
                 &[PAGE, ("limit", Kind::Limit { most: 1000 }), ("include_paused", Kind::Flag)]
             }
-            "/admin/errors" => &[HOURS, LIMIT, PAGE],
-            "/admin/users" => &[("active_only", Kind::Flag), PAGE, LIMIT],
+            "/admin/errors" => {
+                &[("error_type", Kind::ErrorType), ("task_id", Kind::Uuid), HOURS, LIMIT, PAGE]
+            }
+            "/admin/tasks" => &[
+                ("state", STATE),
+                ("user_id", Kind::Uuid),
+                ("search_query", Kind::Text { most: 500 }),
+                PAGE,
+                LIMIT,
+            ],
+            "/admin/users" => &[("q", Kind::Text { most: 320 }), ("active_only", Kind::Flag), PAGE, LIMIT],
             _ => return (404, json!({"detail": "Not Found"})),
         };
         let params = match Params::read(query, known) {
@@ -60,6 +71,7 @@ impl World {
             "/admin/temporal/workflows" => self.workflows(&params, now_ms, ui),
             "/admin/temporal/schedules" => self.schedules(&params, now_ms, ui),
             "/admin/errors" => self.errors(&params, now_ms),
+            "/admin/tasks" => self.tasks(&params, now_ms),
             _ => self.users(&params, now_ms),
         };
         (200, body)

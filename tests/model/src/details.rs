@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::ModelTemporalUi;
 use crate::answer::{Finished, is_live};
 use crate::cron;
-use crate::facts::{ModelExecution, ModelKeyListing, ModelTaskState, Outcome};
+use crate::facts::{ModelExecution, ModelKeyListing, Outcome};
 use crate::fold::{ModelSchedule, ModelTask, ScheduleCreated, World};
 use crate::history::history;
-use crate::lists::status_of;
+use crate::lists::{state_of, status_of};
 use crate::time::show;
 
 impl World {
@@ -82,11 +82,7 @@ impl World {
             "search_query": task.search_query,
             "user_id": user_id,
             "user_email": self.email_of(user_id),
-            "state": match task.state.unwrap() {
-                ModelTaskState::Active => "active",
-                ModelTaskState::Paused => "paused",
-                ModelTaskState::Completed => "completed",
-            },
+            "state": state_of(task),
             "schedule": task.schedule,
             "created_at": show(task.created_at.unwrap()),
             "total_executions": runs.len(),

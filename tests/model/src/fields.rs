@@ -126,9 +126,13 @@ pub(crate) fn key_hash(value: &Value) -> Option<String> {
     text_of(value, 64, 64).filter(|hash| hash.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')))
 }
 
-/// "1..64 of letters, digits, `_`, `.`, `-`".
 pub(crate) fn error_type(value: &Value) -> Option<String> {
-    text_of(value, 1, 64).filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)))
+    text(value).filter(|name| is_error_type(name))
+}
+
+/// "1..64 of letters, digits, `_`, `.`, `-`".
+pub(crate) fn is_error_type(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
 /// "kept up to 2,000 characters".

@@ -27,6 +27,7 @@ mod history;
 mod lists;
 mod params;
 mod people;
+mod search;
 mod series;
 mod temporal;
 mod time;

@@ -1,4 +1,4 @@
-//! The lists of executions, errors and users.
+//! The lists of executions, errors, tasks and users.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,10 +8,14 @@ use serde_json::{Value, json};
 use crate::answer::is_live;
 use crate::facts::{Failure, ModelExecution, ModelTaskState, Outcome};
 use crate::fields::uuid_text;
-use crate::fold::World;
+use crate::fold::{ModelTask, World};
 use crate::params::Params;
 use crate::people::{Listing, ModelUser};
+use crate::search::{UserRow, search};
 use crate::time::{DAY, HOUR, show, window, window_per_user};
+
+/// When it failed, its id, the execution and why it failed.
+type ErrorRow<'a> = (i64, &'a String, &'a ModelExecution, &'a Failure);
 
 impl World {
     /// Today's value; `null` while no event has told it. A stub's email shows.
@@ -72,7 +76,7 @@ impl World {
         // "Executions whose status is `failed` now, by the time they failed (`completed_at`;
         // newest first)"
         let since = window(now_ms, params.hours() * HOUR);
-        let mut rows: Vec<(i64, &String, &ModelExecution, &Failure)> = Vec::new();
+        let mut rows: Vec<ErrorRow<'_>> = Vec::new();
         for (id, execution) in &self.executions {
             if let Outcome::Failed { completed_at, error, .. } = &execution.outcome
                 && *completed_at >= since
@@ -82,40 +86,57 @@ impl World {
         }
         rows.sort_by_key(|(occurred_at, id, _, _)| Reverse((*occurred_at, *id)));
 
-        // "`total` and `error_types` count the whole window, not the page"
+        // With a filter: "`total` counts the filtered rows, `error_types` the whole window as without
+        // filters"
+        let error_types = error_types(rows.iter().map(|(.., error)| *error));
+        let of_type = params.text("error_type");
+        let of_task = params.text("task_id").and_then(uuid_text);
+        rows.retain(|(.., error)| of_type.is_none_or(|name| name == error.error_type));
+        rows.retain(|(_, _, execution, _)| of_task.as_ref().is_none_or(|task| *task == execution.task_id));
         let total = rows.len();
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for (_, _, _, error) in &rows {
-            *counts.entry(&error.error_type).or_default() += 1;
-        }
-        let mut error_types: Vec<(&str, u64)> = counts.into_iter().collect();
-        // "its keys come in descending count", ties by name ascending
-        error_types.sort_by_key(|(name, count)| (Reverse(*count), *name));
-
-        let page: Vec<Value> = params
-            .page_of(rows)
-            .iter()
-            .map(|(occurred_at, id, execution, error)| {
-                json!({
-                    "execution_id": id,
-                    "task_id": execution.task_id,
-                    "user_email": self.email_of(&execution.user_id),
-                    "search_query": self.query_of(&execution.task_id),
-                    "error_message": error.error_message,
-                    "error_type": error.error_type,
-                    "retry_count": error.retry_count,
-                    "will_retry": error.will_retry,
-                    "occurred_at": show(*occurred_at),
-                })
-            })
-            .collect();
+        let page: Vec<Value> = params.page_of(rows).into_iter().map(|row| self.error_row(row)).collect();
         json!({"errors": page, "total": total, "error_types": error_types})
+    }
+
+    fn error_row(&self, (occurred_at, id, execution, error): ErrorRow<'_>) -> Value {
+        json!({
+            "execution_id": id,
+            "task_id": execution.task_id,
+            "user_email": self.email_of(&execution.user_id),
+            "search_query": self.query_of(&execution.task_id),
+            "error_message": error.error_message,
+            "error_type": error.error_type,
+            "retry_count": error.retry_count,
+            "will_retry": error.will_retry,
+            "occurred_at": show(occurred_at),
+        })
+    }
+
+    pub(crate) fn tasks(&self, params: &Params, now_ms: i64) -> Value {
+        let state = params.text("state");
+        let of_user = params.text("user_id").and_then(uuid_text);
+        let query = params.text("search_query");
+        // "Tasks not deleted, whoever's"
+        let mut rows: Vec<(&String, &ModelTask)> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| is_live(task))
+            .filter(|(_, task)| state.is_none_or(|state| state == state_of(task)))
+            .filter(|(_, task)| of_user.is_none() || task.created == of_user)
+            .filter(|(_, task)| query.is_none() || task.search_query.as_deref() == query)
+            .collect();
+        // "newest `created_at` first", ties by id, descending
+        rows.sort_by_key(|(id, task)| Reverse((task.created_at, *id)));
+        let total = rows.len();
+        let page: Vec<Value> =
+            params.page_of(rows).iter().map(|(id, task)| self.task_row(id, task, now_ms)).collect();
+        json!({"tasks": page, "total": total, "page": params.page(), "limit": params.limit()})
     }
 
     pub(crate) fn users(&self, params: &Params, now_ms: i64) -> Value {
         let active_only = params.flag("active_only");
         // Users with a `user.created`, and stand-ins.
-        let mut rows: Vec<(&String, &ModelUser, &Listing)> = self
+        let mut rows: Vec<UserRow<'_>> = self
             .users
             .iter()
             .filter_map(|(id, user)| Some((id, user, user.listing.as_ref()?)))
@@ -123,13 +144,19 @@ impl World {
             .collect();
         // "`created_at` descending, then id descending"
         rows.sort_by_key(|(id, _, listing)| Reverse((listing.created_at, *id)));
+        // "`active_only` filters before counting"; "without `q` there is no `total_capped`"
+        let more = params.text("q").map(|q| search(&mut rows, q));
         let total = rows.len();
         let page: Vec<Value> = params
             .page_of(rows)
             .iter()
             .map(|(id, user, listing)| self.user_row(id, user, listing, now_ms))
             .collect();
-        json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()})
+        let mut body = json!({"users": page, "total": total, "page": params.page(), "limit": params.limit()});
+        if let Some(more) = more {
+            body["total_capped"] = json!(more);
+        }
+        body
     }
 
     pub(crate) fn user_row(&self, id: &str, user: &ModelUser, listing: &Listing, now_ms: i64) -> Value {
@@ -153,6 +180,27 @@ impl World {
             "created_at": show(listing.created_at),
             "last_login": user.last_login.map(show),
         })
+    }
+}
+
+/// "`total` and `error_types` count the whole window, not the page"; as pairs in their order.
+fn error_types<'a>(errors: impl Iterator<Item = &'a Failure>) -> Vec<(&'a str, u64)> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for error in errors {
+        *counts.entry(&error.error_type).or_default() += 1;
+    }
+    let mut pairs: Vec<(&str, u64)> = counts.into_iter().collect();
+    // "its keys come in descending count", ties by name ascending
+    pairs.sort_by_key(|(name, count)| (Reverse(*count), *name));
+    pairs
+}
+
+/// The state of a task with a `task.created`.
+pub(crate) fn state_of(task: &ModelTask) -> &'static str {
+    match task.state.expect("a created task has a state") {
+        ModelTaskState::Active => "active",
+        ModelTaskState::Paused => "paused",
+        ModelTaskState::Completed => "completed",
     }
 }
 

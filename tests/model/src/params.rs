@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fields::uuid_text;
+use crate::fields::{is_error_type, uuid_text};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
@@ -12,11 +12,20 @@ pub(crate) enum Kind {
     },
     Hours,
     Flag,
-    Status,
     Uuid,
+    ErrorType,
+    /// 1 to `most` Unicode code points, whichever they are.
+    Text {
+        most: usize,
+    },
+    /// One of some words.
+    Word(&'static [&'static str]),
     /// One of some words, which must be there.
     Needed(&'static [&'static str]),
 }
+
+/// The filters of `/admin/tasks`: "at most one of the three".
+const EXCLUSIVE: [&str; 3] = ["state", "user_id", "search_query"];
 
 pub(crate) struct Params {
     values: Vec<(&'static str, String)>,
@@ -27,7 +36,7 @@ impl Params {
     pub(crate) fn read(query: &str, known: &[(&'static str, Kind)]) -> Result<Params, Value> {
         let sent = pairs(query);
         let mut values = Vec::new();
-        let mut faults = Vec::new();
+        let mut faults = too_many_filters(&sent, known);
         for (name, kind) in known {
             let mine: Vec<&String> = sent.iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect();
             match mine[..] {
@@ -51,7 +60,9 @@ impl Params {
         if faults.is_empty() {
             return Ok(read);
         }
+        // A name is listed once, whatever is wrong with it.
         faults.sort_unstable();
+        faults.dedup();
         let detail: Vec<Value> = faults.iter().map(|name| json!({"loc": ["query", name]})).collect();
         Err(json!({ "detail": detail }))
     }
@@ -91,6 +102,14 @@ impl Params {
     }
 }
 
+/// "At most one of the three filters (two are a 422 with an entry for each)": those that were
+/// given, well-formed or not.
+fn too_many_filters(sent: &[(String, String)], known: &[(&'static str, Kind)]) -> Vec<&'static str> {
+    let names = known.iter().map(|(name, _)| *name).filter(|name| EXCLUSIVE.contains(name));
+    let given: Vec<&str> = names.filter(|name| sent.iter().any(|(n, _)| n == name)).collect();
+    if given.len() > 1 { given } else { Vec::new() }
+}
+
 /// The answer of an id in a path: 422 if it is malformed, 404 if there is nothing.
 pub(crate) fn about(id: &str, missing: &str, find: impl Fn(&str) -> Option<Value>) -> (u16, Value) {
     let Some(id) = uuid_text(id) else { return (422, json!({"detail": [{"loc": ["path", "id"]}]})) };
@@ -104,8 +123,9 @@ fn is_right(kind: Kind, value: &str) -> bool {
         Kind::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
         Kind::Flag => matches!(value, "true" | "false" | "1" | "0"),
         Kind::Uuid => uuid_text(value).is_some(),
-        Kind::Status => matches!(value, "success" | "failed" | "running"),
-        Kind::Needed(words) => words.contains(&value),
+        Kind::ErrorType => is_error_type(value),
+        Kind::Text { most } => (1..=most).contains(&value.chars().count()),
+        Kind::Word(words) | Kind::Needed(words) => words.contains(&value),
     }
 }
 

@@ -4,14 +4,17 @@ mod cron;
 mod data_fields;
 mod details;
 mod envelope;
+mod errors;
 mod executions;
 mod identities;
 mod merge;
 mod queries;
 mod requests;
 mod schedules;
+mod search;
 mod series;
 mod stats;
+mod tasks;
 mod times;
 mod users;
 mod workflows;
@@ -89,6 +92,11 @@ fn get(messages: &[Message], path: &str, query: &str) -> Value {
     turned.extend_from_slice(messages);
     assert_eq!(answer(&turned, path, query).1, body, "the order of delivery must not matter");
     body
+}
+
+/// All bytes percent-encoded, as the value of a parameter.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 fn column<'a>(rows: &'a Value, name: &str) -> Vec<&'a Value> {

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{E1, T1, answer, event, started};
+use super::{E1, T1, U1, answer, encoded, event, started};
 
 /// The names of the faults, or none.
 fn faults(path: &str, query: &str) -> Vec<String> {
@@ -96,4 +96,75 @@ fn values_are_decoded() {
     let events = [started(E1, T1, "2024-01-15T10:00:00Z"), event("thing", "2024-01-15T10:00:00Z", json!({}))];
     let (status, body) = answer(&events, "/admin/executions", "stat%75s=runn%69ng&lim%69t=%37");
     assert_eq!((status, &body["total"], &body["limit"]), (200, &json!(1), &json!(7)));
+}
+
+#[test]
+fn error_types_have_their_form() {
+    let path = "/admin/errors";
+    let longest = "e".repeat(64);
+    for good in ["E", "a_b.c-9", "_", "-", "...", longest.as_str()] {
+        assert!(faults(path, &format!("error_type={good}")).is_empty(), "{good}");
+    }
+    let longer = "e".repeat(65);
+    for bad in ["", "a b", "*", "%25", "a/b", "E\0", "\u{e9}", "\u{661}", "E\n", longer.as_str()] {
+        assert_eq!(faults(path, &format!("error_type={}", encoded(bad))), ["error_type"], "{bad:?}");
+    }
+    assert_eq!(faults(path, "task_id=x&error_type=&hours=0&page=0&limit=0&error_type=E").len(), 5);
+    assert_eq!(faults(path, &format!("task_id={}", &T1[1..])), ["task_id"]);
+}
+
+#[test]
+fn filters_of_tasks_have_their_forms() {
+    let path = "/admin/tasks";
+    for good in ["active", "paused", "completed"] {
+        assert!(faults(path, &format!("state={good}")).is_empty(), "{good}");
+    }
+    for bad in ["", "Active", "deleted", "active%20"] {
+        assert_eq!(faults(path, &format!("state={bad}")), ["state"], "{bad}");
+    }
+    assert_eq!(faults(path, "user_id=x"), ["user_id"]);
+    assert_eq!(faults(path, &format!("user_id={}", U1.replace('-', ""))), ["user_id"]);
+    // Characters are code points: 500 of four bytes each are fine, so are blanks and control
+    // characters.
+    for good in ["\u{1f600}".repeat(500), " ".to_owned(), "\0".to_owned()] {
+        assert!(faults(path, &format!("search_query={}", encoded(&good))).is_empty());
+    }
+    for bad in [String::new(), "a".repeat(501)] {
+        assert_eq!(faults(path, &format!("search_query={bad}")), ["search_query"]);
+    }
+    assert_eq!(faults(path, "limit=101&page=0&state=x"), ["limit", "page", "state"]);
+}
+
+#[test]
+fn two_or_three_filters_of_tasks_are_an_entry_for_each_given() {
+    let path = "/admin/tasks";
+    let user = format!("user_id={U1}");
+    assert_eq!(faults(path, &format!("state=active&{user}")), ["state", "user_id"]);
+    assert_eq!(faults(path, &format!("{user}&search_query=q")), ["search_query", "user_id"]);
+    assert_eq!(faults(path, "search_query=q&state=paused"), ["search_query", "state"]);
+    assert_eq!(
+        faults(path, &format!("search_query=q&{user}&state=active&limit=0")),
+        ["limit", "search_query", "state", "user_id"]
+    );
+    // One that is malformed or repeated was given too, and is listed once.
+    assert_eq!(faults(path, "state=&user_id=x"), ["state", "user_id"]);
+    assert_eq!(faults(path, "state=active&state=active&search_query=q"), ["search_query", "state"]);
+    // One alone, repeated, is no two filters; elsewhere the names mean nothing.
+    assert_eq!(faults(path, "state=active&state=paused"), ["state"]);
+    assert!(faults("/admin/users", "state=x&user_id=x&search_query=").is_empty());
+}
+
+#[test]
+fn a_search_is_1_to_320_characters() {
+    let path = "/admin/users";
+    let four_bytes = "\u{1f600}".repeat(320);
+    for good in ["a", "%", "*", "\0", " ", four_bytes.as_str()] {
+        assert!(faults(path, &format!("q={}", encoded(good))).is_empty(), "{good:?}");
+    }
+    for bad in [String::new(), "a".repeat(321), format!("{four_bytes}a")] {
+        assert_eq!(faults(path, &format!("q={}", encoded(&bad))), ["q"]);
+    }
+    assert_eq!(faults(path, "q=a&q=a"), ["q"]);
+    assert_eq!(faults(path, "q"), ["q"]);
+    assert_eq!(faults(path, "q=&active_only=x&page=0"), ["active_only", "page", "q"]);
 }
