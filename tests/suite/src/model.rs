@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// The commonest requests to every endpoint that reads.
-pub const PLAIN: [(&str, &str); 20] = [
+pub const PLAIN: [(&str, &str); 30] = [
     ("/admin/stats", ""),
     ("/admin/stats/series", "metric=executions&bucket=hour&hours=744"),
     ("/admin/stats/series", "metric=errors&bucket=minute"),
@@ -118,6 +118,16 @@ pub const PLAIN: [(&str, &str); 20] = [
     ("/admin/executions", "task_id=0000abcd-0000-0002-0000-000000000002&status=failed&hours=8760"),
     ("/admin/errors", "hours=8760"),
     ("/admin/errors", ""),
+    ("/admin/errors", "error_type=TimeoutError&hours=8760"),
+    ("/admin/errors", "task_id=0000abcd-0000-0002-0000-000000000001&hours=8760"),
+    ("/admin/errors", "task_id=0000abcd-0000-0002-0000-000000000002&error_type=E&hours=168"),
+    ("/admin/tasks", ""),
+    ("/admin/tasks", "state=paused"),
+    ("/admin/tasks", "user_id=0000abcd-0000-0001-0000-000000000001"),
+    ("/admin/tasks", "search_query=x"),
+    ("/admin/users", "q=n"),
+    ("/admin/users", "q=NEW&active_only=true"),
+    ("/admin/users", "q=c&limit=1&page=2"),
     ("/admin/users", ""),
     ("/admin/users", "active_only=1"),
     ("/admin/temporal/workflows", ""),
@@ -143,7 +153,14 @@ pub fn request(generator: &mut Generator) -> (&'static str, String) {
         ("/admin/temporal/workflows", &["limit", "page"]),
         ("/admin/temporal/schedules", &["page", "limit", "include_paused"]),
         ("/admin/errors", &["hours", "limit", "page"]),
+        ("/admin/errors", &["error_type", "task_id", "hours", "limit", "page"]),
+        ("/admin/tasks", &["page", "limit"]),
+        ("/admin/tasks", &["state", "page", "limit"]),
+        ("/admin/tasks", &["user_id", "page", "limit"]),
+        ("/admin/tasks", &["search_query", "page", "limit"]),
+        ("/admin/tasks", &["state", "user_id", "search_query"]),
         ("/admin/users", &["active_only", "page", "limit"]),
+        ("/admin/users", &["q", "active_only", "page", "limit"]),
     ]);
     let mut pairs = Vec::new();
     for name in names {
@@ -175,6 +192,15 @@ fn value(generator: &mut Generator, name: &str) -> String {
             .pick(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"])
             .to_owned(),
         "task_id" => format!("0000ABCD-0000-0002-0000-{:012x}", generator.below(8)),
+        "error_type" => generator.pick(&["TimeoutError", "RateLimitError", "E", "e", "Other"]).to_owned(),
+        "search_query" => generator
+            .pick(&["x", "PS6+price", "iPhone%20release%20date", "iPhone+release+date+", "X", "%25"])
+            .to_owned(),
+        "user_id" => format!("0000abcd-0000-0001-0000-{:012X}", generator.below(6)),
+        "state" => generator.pick(&["active", "paused", "completed"]).to_owned(),
+        "q" => {
+            generator.pick(&["0", "N", "new1", "clerk", "CLERK0@", "2%40example.com", "%25", "é"]).to_owned()
+        }
         "bucket" => generator.pick(&["minute", "hour", "day"]).to_owned(),
         "status" => generator.pick(&["success", "failed", "running"]).to_owned(),
         _ => generator.pick(&["true", "false", "1", "0"]).to_owned(),

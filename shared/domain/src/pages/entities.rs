@@ -20,20 +20,20 @@ impl DisplayNames {
         reader: &R,
         owners: impl IntoIterator<Item = (TaskId, UserId)>,
     ) -> Result<Self, R::Error> {
-        let named =
-            owners.into_iter().flat_map(|(task, user)| [EntityKey::Task(task), EntityKey::User(user)]);
-        Self::read_all(reader, named, []).await
+        let both = |(task, user)| [EntityKey::Task(task), EntityKey::User(user)];
+        let named = owners.into_iter().flat_map(both).collect();
+        Self::read_all(reader, named, Vec::new()).await
     }
 
     /// Reads some entities that are named, and some that exist: one round trip; none if there are none.
     /// One of the latter that a lagging replica does not have yet costs another, strongly consistent.
     pub(super) async fn read_all<R: Reader>(
         reader: &R,
-        named: impl IntoIterator<Item = EntityKey>,
-        existing: impl IntoIterator<Item = EntityKey>,
+        named: Vec<EntityKey>,
+        existing: Vec<EntityKey>,
     ) -> Result<Self, R::Error> {
         let keys = |entities: Vec<EntityKey>| entities.iter().map(keys::entity).collect::<BTreeSet<Key>>();
-        let (named, existing) = (keys(Vec::from_iter(named)), keys(Vec::from_iter(existing)));
+        let (named, existing) = (keys(named), keys(existing));
         if named.is_empty() && existing.is_empty() {
             return Ok(Self { entities: HashMap::new() });
         }

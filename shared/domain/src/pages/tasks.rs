@@ -181,9 +181,9 @@ async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<V
         return Ok(Vec::new());
     }
     let summaries = read_summaries(reader, ids).await?;
-    let owner = |one: &Summary| Some((one.id, Task::of(&one.entity.state).user_id?));
-    let owners = summaries.iter().filter_map(owner).map(|(_, user)| EntityKey::User(user));
-    let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution);
+    let owners = summaries.iter().filter_map(|one| Task::of(&one.entity.state).user_id);
+    let owners = owners.map(EntityKey::User).collect();
+    let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution).collect();
     let names = DisplayNames::read_all(reader, owners, last).await?;
     let mut runs = NextRuns::after(now);
     let mut row = |one: &Summary| {

@@ -2,5 +2,6 @@
 
 mod answers;
 mod details;
+mod filters;
 mod paging;
 mod series;

@@ -1,7 +1,7 @@
 //! P2: every page of every list, each row once and in order, at a cost that does not grow.
 
 use serde_json::Value;
-use torale_domain::pages::{errors, executions, queries, schedules, stats, users, workflows};
+use torale_domain::pages::{errors, executions, queries, schedules, stats, tasks, users, workflows};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_platform::store::{Generation, StoreError, TableReader, Usage};
@@ -41,7 +41,7 @@ fn nth_task(n: i64) -> [EventBuilder; 4] {
     let created = user(&user_id).created().with("clerk_user_id", format!("u{n}"));
     [
         task(&task_id).created(&user_id, &format!("query {}", n % 190)).at(NOW.plus(-40 * DAY)),
-        created.with("email", format!("{n}@example.com")).at(started(n % 210)).id("u"),
+        created.with("email", format!("x{n}@example.com")).at(started(n % 210)).id("u"),
         schedule_created(&format!("s{n}"), &task_id, &user_id, "0 9 * * *").at(started(n)),
         workflow_run(&format!("w{}", n % 9), &format!("r{n}")).started().at(NOW.plus(-(n % 7) * HOUR)),
     ]
@@ -61,7 +61,7 @@ struct List {
     order: &'static [&'static str],
 }
 
-const LISTS: [List; 9] = [
+const LISTS: [List; 13] = [
     List { path: "/admin/executions", query: "hours=8760", rows: "executions", order: &["started_at", "id"] },
     List {
         path: "/admin/executions",
@@ -81,6 +81,15 @@ const LISTS: [List; 9] = [
         rows: "errors",
         order: &["occurred_at", "execution_id"],
     },
+    List {
+        path: "/admin/errors",
+        query: "hours=8760&error_type=A",
+        rows: "errors",
+        order: &["occurred_at", "execution_id"],
+    },
+    List { path: "/admin/tasks", query: "", rows: "tasks", order: &["created_at", "id"] },
+    List { path: "/admin/tasks", query: "state=active", rows: "tasks", order: &["created_at", "id"] },
+    List { path: "/admin/users", query: "q=X", rows: "users", order: &[] },
     List { path: "/admin/users", query: "", rows: "users", order: &["created_at", "id"] },
     List { path: "/admin/users", query: "active_only=true", rows: "users", order: &["created_at", "id"] },
     List {
@@ -153,6 +162,9 @@ async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
             ),
             "/admin/errors" => {
                 drop(errors::answer(reader, &errors::ErrorsQuery::parse(query).unwrap(), NOW).await?)
+            }
+            "/admin/tasks" => {
+                drop(tasks::answer(reader, &tasks::TasksQuery::parse(query).unwrap(), NOW).await?)
             }
             "/admin/users" => {
                 drop(users::answer(reader, &users::UsersQuery::parse(query).unwrap(), NOW).await?)
