@@ -28,7 +28,7 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
         lost_races = outcome.lost_races,
         late_orders = outcome.late_entries,
         events = ?outcome.events,
-        set_aside = ?outcome.quarantined,
+        quarantined = ?outcome.quarantined,
         write_units = usage.write_units(),
         read_units = usage.read_units(),
         traces = Vec::from_iter(outcome.traces.iter().map(String::as_str)).join(","),

@@ -34,7 +34,7 @@ use crate::project::Project;
 use crate::queue::{client, server};
 use crate::standins::Standins;
 use listeners::Listeners;
-use parts::Parts;
+use parts::StackParts;
 use watch::WatchedSources;
 
 /// How long a start that is interrupted may take to clean up.
@@ -93,7 +93,7 @@ async fn serve(
     let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
     let fleet =
         Fleet::new(&binaries, addresses, runtimes.clone(), console.clone(), tracker.clone(), stop.clone());
-    let parts = Parts { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
+    let parts = StackParts { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
 
     let rebuilds = !arguments.no_functions && !arguments.built;
     let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;

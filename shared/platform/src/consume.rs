@@ -141,7 +141,7 @@ impl Consumer {
         let quarantine: Vec<_> = quarantined
             .iter()
             .map(|(index, message, reason)| async move {
-                tracing::warn!(message_id = message.id, code = reason.code(), "message set aside");
+                tracing::warn!(message_id = message.id, code = reason.code(), "message quarantined");
                 (*index, in_time(deadline, self.store.quarantine(&message.body, reason, now, usage)).await)
             })
             .collect();

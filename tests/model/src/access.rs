@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::ModelKeyListing;
+use crate::api_keys::ModelApiKey;
 use crate::fold::World;
 use crate::people::{Listing, owners, stand_in_id};
 
@@ -31,27 +31,6 @@ pub enum ModelKey {
     Revoked,
     /// Keys of two users or more have this hash: 401.
     Shared,
-}
-
-/// All that the `api_key.*` events with one `key_id` gave.
-#[derive(Default)]
-pub(crate) struct ModelApiKey {
-    hashes: BTreeSet<String>,
-    users: BTreeSet<String>,
-    /// The user of the greatest `api_key.created`; `None`: only its revocation has arrived.
-    pub(crate) listed_under: Option<String>,
-    pub(crate) listing: Option<ModelKeyListing>,
-    pub(crate) revoked: bool,
-}
-
-impl ModelApiKey {
-    /// Called in the merge order: the last call is the greatest event.
-    pub(crate) fn created(&mut self, user_id: String, key_hash: String, listing: ModelKeyListing) {
-        self.hashes.insert(key_hash);
-        self.users.insert(user_id.clone());
-        self.listed_under = Some(user_id);
-        self.listing = Some(listing);
-    }
 }
 
 impl World {

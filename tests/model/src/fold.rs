@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Message;
-use crate::access::ModelApiKey;
+use crate::api_keys::ModelApiKey;
 use crate::event::{self, ModelEvent};
 use crate::facts::{Fact, ModelExecution, ModelNotification, ModelRun, ModelTaskState};
 use crate::history::{Stamp, Writers};

@@ -17,6 +17,7 @@
 
 mod access;
 mod answer;
+mod api_keys;
 pub mod cron;
 mod details;
 mod event;

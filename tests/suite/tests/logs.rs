@@ -413,7 +413,7 @@ async fn log_never_has_keys_tokens_emails_queries_or_bodies() {
 
     for message in [
         "batch",
-        "message set aside",
+        "message quarantined",
         "webhook",
         "handed back",
         "a message could not be made durable",

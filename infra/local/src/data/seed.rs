@@ -15,7 +15,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::json;
 use torale_domain::values::digest::sha256_hex;
 
-use history::{Event, History, Task, User};
+use history::{History, SeedEvent, SeedTask, SeedUser};
 
 /// Which history to generate.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +36,8 @@ pub struct SeedPlan {
 #[must_use]
 pub fn history(plan: &SeedPlan) -> Vec<String> {
     let mut history = History::new(plan.seed, plan.day, plan.days);
-    let users: Vec<User> = (0..(plan.executions / 12).clamp(3, 2_000)).map(|n| history.user(n)).collect();
-    let tasks: Vec<Task> = users.iter().flat_map(|user| history.tasks(user)).collect();
+    let users: Vec<SeedUser> = (0..(plan.executions / 12).clamp(3, 2_000)).map(|n| history.user(n)).collect();
+    let tasks: Vec<SeedTask> = users.iter().flat_map(|user| history.tasks(user)).collect();
     if !tasks.is_empty() {
         for _ in 0..plan.executions {
             history.execution(&tasks);
@@ -46,7 +46,7 @@ pub fn history(plan: &SeedPlan) -> Vec<String> {
     let mut events = history.events;
     events.retain(|event| event.time <= plan.until);
     events.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-    events.iter().map(Event::body).collect()
+    events.iter().map(SeedEvent::body).collect()
 }
 
 /// The events that create the local stack's admin and their API key. The same key gives the same
@@ -62,7 +62,7 @@ pub fn admin(key: &str) -> Vec<String> {
         "role": "admin" });
     let key = json!({ "key_id": format!("key_{short}"), "user_id": USER, "key_hash": hash,
         "key_prefix": prefix, "name": "cargo dev" });
-    let event = |id: String, kind, data| Event {
+    let event = |id: String, kind, data| SeedEvent {
         id,
         source: "/torale/local",
         kind,
@@ -74,7 +74,7 @@ pub fn admin(key: &str) -> Vec<String> {
         event("local-admin".to_owned(), "user.created", user),
         event(format!("local-key-{short}"), "api_key.created", key),
     ];
-    events.iter().map(Event::body).collect()
+    events.iter().map(SeedEvent::body).collect()
 }
 
 /// A new random API key.

@@ -32,7 +32,7 @@ use crate::store;
 use torale_platform::store::Store;
 
 /// The parts of the stack, and what starting one of them needs.
-pub(super) struct Parts<'a> {
+pub(super) struct StackParts<'a> {
     pub(super) arguments: &'a RunOptions,
     pub(super) ports: &'a Ports,
     pub(super) console: &'a Console,
@@ -45,7 +45,7 @@ pub(super) struct Parts<'a> {
     pub(super) fleet: Fleet,
 }
 
-impl Parts<'_> {
+impl StackParts<'_> {
     /// The functions of these routes, and the others.
     pub(super) fn functions(&self, routes: &[Route]) -> Vec<FunctionInstances> {
         let (http, consumers) = (self.arguments.instances.into(), self.arguments.consumers.into());

@@ -42,15 +42,11 @@ const QUERY_CHARS: usize = 500;
 
 impl QueryParameters for TasksQuery {
     fn read(params: &mut ParameterReader) -> Self {
+        params.at_most_one(&["state", "user_id", "search_query"]);
         let state = params.choice("state", "Only tasks in this state.", &STATES);
         let user_id = params.user("user_id", "Only tasks of this user.");
         let about = "Only tasks with exactly this query.";
         let search_query = params.text("search_query", about, QUERY_CHARS);
-        params.at_most_one(&[
-            ("state", state.is_some()),
-            ("user_id", user_id.is_some()),
-            ("search_query", search_query.is_some()),
-        ]);
         let page = params.page(&LIMIT);
         Self { state, user_id, search_query, page }
     }

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 
-use super::history::{History, TEMPORAL, Task, WORKER, rfc3339};
+use super::history::{History, SeedTask, TEMPORAL, WORKER, rfc3339};
 use super::words::ERRORS;
 
 impl History {
     /// An execution of a random task: its workflow, at most one retry, a notification.
-    pub(super) fn execution(&mut self, tasks: &[Task]) {
+    pub(super) fn execution(&mut self, tasks: &[SeedTask]) {
         let Some(task) = self.rng.choice(tasks) else { return };
         let time = self.between(task.created.max(self.start), task.until);
         // Schedules fire every quarter of an hour; workers begin a little later.

@@ -15,7 +15,7 @@ pub(super) const TEMPORAL: &str = "/torale/temporal";
 pub(super) const CLERK: &str = torale_domain::events::clerk::SOURCE;
 
 /// An event of the platform.
-pub(super) struct Event {
+pub(super) struct SeedEvent {
     pub(super) id: String,
     pub(super) source: &'static str,
     /// Without the prefix `ai.torale.`.
@@ -25,7 +25,7 @@ pub(super) struct Event {
     pub(super) data: Value,
 }
 
-impl Event {
+impl SeedEvent {
     /// The SQS message body: a CloudEvent in JSON.
     pub(super) fn body(&self) -> String {
         json!({
@@ -48,13 +48,13 @@ pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
 }
 
 /// A generated user.
-pub(super) struct User {
+pub(super) struct SeedUser {
     pub(super) id: String,
     pub(super) created: DateTime<Utc>,
 }
 
 /// A generated task.
-pub(super) struct Task {
+pub(super) struct SeedTask {
     pub(super) id: String,
     pub(super) user_id: String,
     pub(super) created: DateTime<Utc>,
@@ -67,7 +67,7 @@ pub(super) struct History {
     pub(super) rng: Rng,
     pub(super) start: DateTime<Utc>,
     pub(super) end: DateTime<Utc>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<SeedEvent>,
 }
 
 impl History {
@@ -87,7 +87,7 @@ impl History {
         data: Value,
     ) {
         let id = format!("{:032X}", self.rng.u128(..));
-        self.events.push(Event { id, source, kind, subject: subject.to_owned(), time, data });
+        self.events.push(SeedEvent { id, source, kind, subject: subject.to_owned(), time, data });
     }
 
     pub(super) fn uuid(&mut self) -> String {
@@ -112,7 +112,7 @@ impl History {
     }
 
     /// A user with their logins, API keys and deactivations.
-    pub(super) fn user(&mut self, number: u32) -> User {
+    pub(super) fn user(&mut self, number: u32) -> SeedUser {
         let (first, last) = (self.pick(FIRST_NAMES), self.pick(LAST_NAMES));
         let email = format!("{first}.{last}{number}@{}", self.pick(DOMAINS));
         let year_before = self.start - Duration::days(365);
@@ -140,7 +140,7 @@ impl History {
         user
     }
 
-    fn api_keys(&mut self, user: &User) {
+    fn api_keys(&mut self, user: &SeedUser) {
         if !self.chance(15) {
             return;
         }
@@ -163,7 +163,7 @@ impl History {
         }
     }
 
-    fn deactivation(&mut self, user: &User) {
+    fn deactivation(&mut self, user: &SeedUser) {
         if !self.chance(3) {
             return;
         }
@@ -200,7 +200,7 @@ impl History {
     }
 
     /// The tasks of a user: none, one or several.
-    pub(super) fn tasks(&mut self, user: &User) -> Vec<Task> {
+    pub(super) fn tasks(&mut self, user: &SeedUser) -> Vec<SeedTask> {
         let count = match self.rng.u32(0..100) {
             0..15 => 0,
             15..65 => self.rng.u32(1..3),
@@ -210,7 +210,7 @@ impl History {
         (0..count).map(|_| self.task(user)).collect()
     }
 
-    fn task(&mut self, user: &User) -> Task {
+    fn task(&mut self, user: &SeedUser) -> SeedTask {
         let (id, created) = (self.uuid(), self.between(user.created, self.end));
         let (cron, question) = (self.pick(SCHEDULES), self.question());
         let mut data =
@@ -228,7 +228,7 @@ impl History {
         let soon = created + self.millis(100..900);
         self.push(TEMPORAL, "temporal.schedule.created", &schedule_id, soon, data);
         let until = self.task_changes(&id, &schedule_id, created);
-        Task { id, user_id: user.id.clone(), created, until }
+        SeedTask { id, user_id: user.id.clone(), created, until }
     }
 
     /// What happens to a task after its creation; returns until when it runs.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use torale_domain::entities::linkage;
 use torale_domain::values::ids::ClerkUserId;
 
-use super::history::{API, CLERK, History, User, rfc3339};
+use super::history::{API, CLERK, History, SeedUser, rfc3339};
 
 /// Where a user's logins and changes are reported, and what names the user there.
 pub(super) struct Login {
@@ -44,13 +44,13 @@ impl History {
     /// Creates a user in one of the ways that occur: known to the platform alone, to both (the
     /// webhook first or the platform first), to the provider alone (a stand-in), or to the provider
     /// under the platform's id as well.
-    pub(super) fn sign_up(&mut self, email: &str, created: DateTime<Utc>) -> (User, Login) {
+    pub(super) fn sign_up(&mut self, email: &str, created: DateTime<Utc>) -> (SeedUser, Login) {
         let (clerk, soon) = (self.clerk_user_id(), created + self.millis(100..5_000));
         let user_id = self.uuid();
         match self.rng.u32(0..100) {
             0..25 => {
                 self.created_at_platform(&user_id, &clerk, email, created);
-                (User { id: user_id.clone(), created }, Login::at_platform(&user_id))
+                (SeedUser { id: user_id.clone(), created }, Login::at_platform(&user_id))
             }
             25..60 => {
                 self.created_at_clerk(&clerk, email, None, created);
@@ -96,11 +96,11 @@ impl History {
     }
 
     /// A user whose logins the provider reports. Some of these identities are deleted there.
-    fn with_identity(&mut self, id: String, created: DateTime<Utc>, clerk: &str) -> (User, Login) {
+    fn with_identity(&mut self, id: String, created: DateTime<Utc>, clerk: &str) -> (SeedUser, Login) {
         if self.chance(2) {
             let time = self.between(created.max(self.start), self.end);
             self.push(CLERK, "identity.deleted", clerk, time, json!({ "clerk_user_id": clerk }));
         }
-        (User { id, created }, Login::at_clerk(clerk))
+        (SeedUser { id, created }, Login::at_clerk(clerk))
     }
 }

@@ -198,14 +198,17 @@ impl ParameterReader {
         Some(RecordedText { text, recorded: Recorded::Hash })
     }
 
-    /// Refuses more than one of some parameters, with a fault for each that was given.
-    pub fn at_most_one(&mut self, given: &[(&'static str, bool)]) {
-        let names: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-        if let [_, _, ..] = names.as_slice() {
-            let together = names.join(", ");
-            for name in names {
-                self.fault(name, "conflicting", format!("Only one of {together} may be given"));
-            }
+    /// Refuses more than one of some parameters, with one fault for each that the request has, whatever
+    /// its value. To be called before they are read.
+    pub fn at_most_one(&mut self, names: &[&'static str]) {
+        let given: Vec<&str> = names.iter().copied().filter(|name| self.values.contains_key(*name)).collect();
+        if given.len() < 2 {
+            return;
+        }
+        let together = given.join(", ");
+        for name in given {
+            self.values.remove(name);
+            self.fault(name, "conflicting", format!("Only one of {together} may be given"));
         }
     }
 
