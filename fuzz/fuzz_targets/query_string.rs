@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
-use torale_domain::pages::{audit, errors, executions, queries, schedules, users, workflows};
+use std::collections::{BTreeMap, BTreeSet};
+use torale_domain::pages::{audit, errors, executions, queries, schedules, series, tasks, users, workflows};
 use torale_domain::requests::parameters::{NoParameters, ParameterFault, QueryParameters};
 
 fuzz_target!(|input: &[u8]| {
@@ -12,10 +12,12 @@ fuzz_target!(|input: &[u8]| {
     read::<NoParameters>(&text, &[]);
     read::<queries::QueriesQuery>(&text, &["page", "limit"]);
     read::<workflows::WorkflowsQuery>(&text, &["page", "limit"]);
-    read::<errors::ErrorsQuery>(&text, &["hours", "page", "limit"]);
+    read::<errors::ErrorsQuery>(&text, &["error_type", "task_id", "hours", "page", "limit"]);
+    read::<series::SeriesQuery>(&text, &["metric", "bucket", "hours"]);
+    read::<tasks::TasksQuery>(&text, &["state", "user_id", "search_query", "page", "limit"]);
     read::<executions::ExecutionsQuery>(&text, &["status", "task_id", "hours", "page", "limit"]);
     read::<schedules::SchedulesQuery>(&text, &["include_paused", "page", "limit"]);
-    read::<users::UsersQuery>(&text, &["active_only", "page", "limit"]);
+    read::<users::UsersQuery>(&text, &["q", "active_only", "page", "limit"]);
     read::<audit::AuditQuery>(&text, &["principal", "action", "hours", "page", "limit"]);
 });
 
@@ -41,12 +43,17 @@ fn read<Q: QueryParameters>(text: &str, names: &[&str]) {
 /// What was understood says the same again, and no parameter may be given twice.
 fn taken<Q: QueryParameters>(text: &str, values: &Map<String, Value>, names: &[&str]) {
     assert!(values.keys().all(|name| names.contains(&name.as_str())), "{values:?}");
-    let spelled = values.iter().map(|(name, value)| match value {
-        Value::String(value) => format!("{name}={value}"),
-        other => format!("{name}={other}"),
-    });
-    let spelled: Vec<String> = spelled.collect();
-    assert_eq!(understood::<Q>(&spelled.join("&")).as_ref(), Ok(values));
+    let sent: BTreeMap<_, _> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+    let mut spelled = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in values {
+        match value {
+            // What is recorded by its hash.
+            Value::String(value) if value.starts_with("sha256:") => spelled.append_pair(name, &sent[name]),
+            Value::String(value) => spelled.append_pair(name, value),
+            other => spelled.append_pair(name, &other.to_string()),
+        };
+    }
+    assert_eq!(understood::<Q>(&spelled.finish()).as_ref(), Ok(values));
     for name in given(text).iter().filter(|name| names.contains(&name.as_str())) {
         let faults = understood::<Q>(&format!("{text}&{name}=1")).expect_err("given twice");
         assert!(faults.iter().any(|fault| fault.kind == "repeated" && fault.loc[1] == *name), "{faults:?}");

@@ -216,3 +216,43 @@ async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
         assert!(shallow <= 3);
     }
 }
+
+/// Whatever a search begins with, it reads at most 1,001 rows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_by_email_stays_within_round_trips_and_read_units_whatever_it_matches() {
+    let person = |n: i64| {
+        let created = user(&id(1, n)).created().with("clerk_user_id", format!("u{n}"));
+        created.with("email", format!("{}.{n:06}@example.com", ["anna", "ben"][usize::from(n % 50 == 0)]))
+    };
+    let stack = given((0..1_500).map(person).collect::<Vec<_>>()).start().await;
+
+    for (query, least, most) in
+        [("q=a", 60.0, 80.0), ("q=ben", 40.0, 60.0), ("q=a&page=20&active_only=1", 60.0, 80.0)]
+    {
+        let (trips, units) = cost(&stack, "/admin/users", query).await;
+        assert_eq!(trips, 2, "{query}");
+        assert!((least..=most).contains(&units), "{query}: {units} units");
+    }
+}
+
+/// Tasks with an execution, a schedule and a user of their own, which is the dearest page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn list_of_tasks_stays_within_round_trips_and_read_units() {
+    let events = (0..220).flat_map(|n| {
+        let run =
+            execution(&id(3, n), &id(2, n), &id(1, n)).started_at(NOW.plus(-n * MINUTE)).succeeded(false);
+        let created = task(&id(2, n)).created(&id(1, n), "q").at(NOW.plus(-n * HOUR));
+        let person = user(&id(1, n)).created().with("clerk_user_id", format!("u{n}"));
+        let schedule = schedule_created(&format!("s{n}"), &id(2, n), &id(1, n), "0 9 * * *");
+        [person.with("email", format!("{n}@example.com")), created, run, schedule]
+    });
+    let stack = given(events.collect::<Vec<_>>()).start().await;
+
+    for (query, most_trips) in
+        [("", 3), ("page=4", 3), ("page=5&limit=50", 5), ("state=active", 3), ("search_query=q", 3)]
+    {
+        let (trips, units) = cost(&stack, "/admin/tasks", query).await;
+        assert!(trips <= most_trips, "{query}: {trips} round trips");
+        assert!(units <= 85.0, "{query}: {units} units");
+    }
+}

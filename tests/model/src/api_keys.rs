@@ -1,0 +1,26 @@
+//! What the events of an API key say.
+
+use std::collections::BTreeSet;
+
+use crate::facts::ModelKeyListing;
+
+/// All that the `api_key.*` events with one `key_id` gave.
+#[derive(Default)]
+pub(crate) struct ModelApiKey {
+    pub(crate) hashes: BTreeSet<String>,
+    pub(crate) users: BTreeSet<String>,
+    /// The user of the greatest `api_key.created`; `None`: only its revocation has arrived.
+    pub(crate) listed_under: Option<String>,
+    pub(crate) listing: Option<ModelKeyListing>,
+    pub(crate) revoked: bool,
+}
+
+impl ModelApiKey {
+    /// Called in the merge order: the last call is the greatest event.
+    pub(crate) fn created(&mut self, user_id: String, key_hash: String, listing: ModelKeyListing) {
+        self.hashes.insert(key_hash);
+        self.users.insert(user_id.clone());
+        self.listed_under = Some(user_id);
+        self.listing = Some(listing);
+    }
+}
