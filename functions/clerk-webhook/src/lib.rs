@@ -16,12 +16,12 @@ use serde_json::json;
 pub use signature::{BadSecret, BadSignature, HEADERS, SignatureVerifier};
 use tokio::time::{Duration, Instant};
 use torale_domain::events::clerk::{Notice, Payload};
+use torale_domain::requests::payload::HttpRequest;
 use torale_domain::values::trace::TraceParent;
 use torale_platform::clock::Clock;
 use torale_platform::error::AdminError;
 use torale_platform::guard::guarded;
 use torale_platform::queue::MessageQueue;
-use torale_platform::request::HttpRequest;
 use torale_platform::respond;
 
 /// Method and path.

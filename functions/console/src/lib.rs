@@ -10,8 +10,8 @@ use assets::Asset;
 use encoding::Encoding;
 use http::header::{self, HeaderValue};
 use http::{HeaderName, Response, StatusCode};
+use torale_domain::requests::payload::HttpRequest;
 use torale_platform::error::{AdminError, HttpError};
-use torale_platform::request::HttpRequest;
 use torale_platform::{respond, routes};
 
 /// The folder of the files, below the stage.

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
 use http::{HeaderMap, Response};
-use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
-use torale_platform::request::HttpRequest;
+use torale_domain::requests::payload::{HttpRequest, Invocation};
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
     let headers: Map<String, Value> =
@@ -15,7 +14,7 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u
         "requestContext": { "requestId": "r1", "stage": "$default", "http": { "method": method, "path": path } },
         "isBase64Encoded": false,
     });
-    console::answer(&HttpRequest::read(&payload.to_string(), &Context::default()))
+    console::answer(&HttpRequest::read(&payload.to_string(), Invocation::default(), || "made".to_owned()))
 }
 
 fn get(path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {

@@ -1,8 +1,8 @@
 //! Answers requests that match no route: an unknown path, or a known path with another method.
 
 use http::Response;
+use torale_domain::requests::payload::HttpRequest;
 use torale_platform::error::{AdminError, HttpError};
-use torale_platform::request::HttpRequest;
 use torale_platform::{respond, routes};
 
 /// A 404, or a 405 with the methods of the path.

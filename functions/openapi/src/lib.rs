@@ -10,8 +10,8 @@ mod responses;
 
 use http::{Response, StatusCode};
 pub use operations::document;
+use torale_domain::requests::payload::HttpRequest;
 use torale_platform::error::{AdminError, HttpError};
-use torale_platform::request::HttpRequest;
 use torale_platform::respond;
 
 /// Method and path.

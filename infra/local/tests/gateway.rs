@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Request, Response};
-use lambda_runtime::Context;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use torale_domain::requests::payload::{HttpRequest, Invocation};
 use torale_local::console::Console;
 use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::Gateway;
 use torale_local::http_client;
 use torale_local::project::Route;
-use torale_platform::request::HttpRequest;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -254,7 +253,7 @@ async fn function_is_invoked_directly() {
 
 /// The request that a function reads from an event.
 fn as_function_sees_it(event: &Value) -> HttpRequest {
-    HttpRequest::read(&event.to_string(), &Context::default())
+    HttpRequest::read(&event.to_string(), Invocation::default(), || "made".to_owned())
 }
 
 #[tokio::test]

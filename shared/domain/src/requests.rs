@@ -2,6 +2,7 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`payload`] | a request, from the payload of API Gateway |
 //! | [`parameters`] | query parameters with their bounds and faults |
 //! | [`changes`] | path, body and answers of requests that change something |
 //!
@@ -10,3 +11,4 @@
 
 pub mod changes;
 pub mod parameters;
+pub mod payload;

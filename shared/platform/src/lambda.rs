@@ -1,7 +1,7 @@
 //! Runs functions on the Lambda runtime: those that answer HTTP requests, and jobs.
 
+use crate::clock;
 use crate::error::{AdminError, HttpError};
-use crate::request::HttpRequest;
 use crate::respond;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use torale_domain::requests::payload::{HttpRequest, Invocation};
 
 /// An answer as API Gateway takes it: payload format version 2.0.
 #[derive(Debug, Serialize)]
@@ -66,7 +67,10 @@ where
 {
     let answer = &answer;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let request = HttpRequest::read(event.payload.get(), &event.context);
+        let LambdaEvent { payload, context } = event;
+        let xray = context.xray_trace_id.as_deref();
+        let invocation = Invocation { request_id: &context.request_id, xray };
+        let request = HttpRequest::read(payload.get(), invocation, clock::unique);
         Ok::<_, Infallible>(answered(answer, request).await)
     }))
     .await
@@ -184,7 +188,11 @@ mod tests {
 
     #[tokio::test]
     async fn panic_of_a_handler_is_answered_in_the_contracts_form() {
-        let request = HttpRequest::read(r#"{"requestContext":{"requestId":"r7"}}"#, &Context::default());
+        let request = HttpRequest::read(
+            r#"{"requestContext":{"requestId":"r7"}}"#,
+            Invocation::default(),
+            clock::unique,
+        );
         let panics = |_request| async { panic!("ann@example.com") };
         let answer = answered::<_, String>(panics, request).await;
         assert_eq!((answer.status_code, answer.headers["x-request-id"].as_str()), (500, "r7"));

@@ -40,7 +40,6 @@ pub mod metrics;
 pub mod outbox;
 mod plan;
 pub mod queue;
-pub mod request;
 pub mod respond;
 pub mod retry;
 pub mod routes;

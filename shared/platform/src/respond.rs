@@ -1,9 +1,9 @@
 //! Builds answers: JSON with the headers that every answer carries (`docs/contract/http.md`, "Errors").
 
 use crate::error::HttpError;
-use crate::request::HttpRequest;
 use http::header::HeaderValue;
 use http::{HeaderName, Response, StatusCode};
+use torale_domain::requests::payload::HttpRequest;
 use torale_domain::values::trace::TraceParent;
 
 /// Headers that every answer carries, in addition to its content type and [`REQUEST_ID`].

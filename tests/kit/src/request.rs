@@ -4,12 +4,11 @@ use crate::present::ADMIN_KEY;
 use crate::sqs::FakeSqs;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Response};
-use lambda_runtime::Context;
 use serde_json::{Value, json};
 use std::any::type_name;
 use std::collections::BTreeMap;
+use torale_domain::requests::payload::{HttpRequest, Invocation};
 use torale_platform::queue::MessageQueue;
-use torale_platform::request::HttpRequest;
 use torale_platform::serve::{App, Change, Endpoint, Handler};
 
 type Reading = for<'a> fn(&'a App, &'a HttpRequest) -> BoxFuture<'a, Response<String>>;
@@ -108,7 +107,8 @@ pub fn payload(method: &str, path: &str, query: &str) -> Value {
 
 /// A payload as a function reads it.
 pub fn read(payload: &Value) -> HttpRequest {
-    HttpRequest::read(&payload.to_string(), &Context::default())
+    let invocation = Invocation { request_id: "runtime", xray: None };
+    HttpRequest::read(&payload.to_string(), invocation, || unreachable!("the runtime has an id"))
 }
 
 /// A request by the admin to an endpoint that reads.

@@ -11,7 +11,7 @@ use crate::fields::uuid_text;
 use crate::fold::{ModelTask, World};
 use crate::params::Params;
 use crate::people::{Listing, ModelUser};
-use crate::search::{UserRow, search};
+use crate::search::{ModelUserRow, search};
 use crate::time::{DAY, HOUR, show, window, window_per_user};
 
 /// When it failed, its id, the execution and why it failed.
@@ -136,7 +136,7 @@ impl World {
     pub(crate) fn users(&self, params: &Params, now_ms: i64) -> Value {
         let active_only = params.flag("active_only");
         // Users with a `user.created`, and stand-ins.
-        let mut rows: Vec<UserRow<'_>> = self
+        let mut rows: Vec<ModelUserRow<'_>> = self
             .users
             .iter()
             .filter_map(|(id, user)| Some((id, user, user.listing.as_ref()?)))

@@ -7,14 +7,14 @@ use unicode_case_mapping::case_folded;
 
 use crate::people::{Listing, ModelUser};
 
-pub(crate) type UserRow<'a> = (&'a String, &'a ModelUser, &'a Listing);
+pub(crate) type ModelUserRow<'a> = (&'a String, &'a ModelUser, &'a Listing);
 
 /// "A search goes as far as 1,000 matches".
 const MOST_MATCHES: usize = 1000;
 
 /// Leaves the users whose email begins with `q`, in the order of a search and no more than 1,000.
 /// Returns whether there are more.
-pub(crate) fn search(rows: &mut Vec<UserRow<'_>>, q: &str) -> bool {
+pub(crate) fn search(rows: &mut Vec<ModelUserRow<'_>>, q: &str) -> bool {
     let wanted = folded(q);
     // Without an email nobody matches.
     rows.retain(|(_, user, _)| user.email.as_deref().is_some_and(|email| folded(email).starts_with(&wanted)));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tokio::time::Instant;
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
+use torale_domain::requests::payload::{HttpRequest, Invocation};
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
@@ -20,7 +21,6 @@ use torale_platform::consume::Consumer;
 use torale_platform::logging;
 use torale_platform::outbox::Relay;
 use torale_platform::queue::MessageQueue;
-use torale_platform::request::HttpRequest;
 use torale_platform::store::{Generations, Usage};
 use torale_replay::Replay;
 use torale_testkit::cloudwatch::FakeCloudWatch;
@@ -242,11 +242,10 @@ async fn log_line_of_a_panic_has_its_place_and_not_its_message() {
 async fn log_line_has_x_rays_trace_rather_than_the_one_that_was_sent() {
     let log = Log::listen().await;
     let scenario = given_an_admin().start().await;
-    let mut context = Context::default();
-    let root = "1-11111111-222222222222222222222222";
-    context.xray_trace_id = Some(format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=1"));
+    let xray = "Root=1-11111111-222222222222222222222222;Parent=53995c3f42cd8ad8;Sampled=1";
+    let invocation = Invocation { request_id: "runtime", xray: Some(xray) };
     let request = get::<Users>("").authorized(None).header("traceparent", TRACE);
-    let built = HttpRequest::read(&request.payload().to_string(), &context);
+    let built = HttpRequest::read(&request.payload().to_string(), invocation, || "made".to_owned());
 
     let answer = request.endpoint.answer(&scenario.app(), &scenario.commands.client(), &built).await;
 

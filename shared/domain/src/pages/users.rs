@@ -48,6 +48,7 @@ pub struct UsersPage {
     pub total: i128,
     /// Whether a search has more matches than it counts; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     pub total_capped: Option<bool>,
     /// The number of the page, as requested.
     pub page: u64,

@@ -12,7 +12,6 @@ use crate::lambda::run_http;
 use crate::logging;
 use crate::outbox::{Relay, RelayReport};
 use crate::queue::MessageQueue;
-use crate::request::HttpRequest;
 use crate::start::Parts;
 use crate::store::Usage;
 use http::Response;
@@ -22,6 +21,7 @@ use std::future::Future;
 use tokio::time::Instant;
 use torale_domain::deactivation::outbox::StoredOutboxEntry;
 use torale_domain::requests::changes::{ChangeRequest, InvalidChangeRequest};
+use torale_domain::requests::payload::HttpRequest;
 use torale_domain::values::ids::UserId;
 
 /// An endpoint that changes something: a declaration and a short handler, which runs once the caller is admitted.

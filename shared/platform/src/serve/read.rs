@@ -9,7 +9,6 @@ use crate::guard::guarded;
 use crate::identity::{Admission, CredentialLookup};
 use crate::lambda::run_http;
 use crate::logging;
-use crate::request::HttpRequest;
 use crate::start::Parts;
 use crate::store::{TableReader, Usage};
 use futures::future::{Either, select};
@@ -20,6 +19,7 @@ use std::future::Future;
 use std::pin::pin;
 use torale_domain::pages::TemporalUi;
 use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
+use torale_domain::requests::payload::HttpRequest;
 use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE};
 use torale_domain::values::time::Timestamp;
 

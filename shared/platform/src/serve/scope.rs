@@ -4,10 +4,10 @@ use super::endpoint::Endpoint;
 use crate::config;
 use crate::error::AdminError;
 use crate::identity::{Admission, CallerIdentity, Rejection};
-use crate::request::HttpRequest;
 use crate::store::{Generation, Usage};
 use tokio::time::Instant;
 use torale_domain::access::rate_limits::RateLimitStatus;
+use torale_domain::requests::payload::HttpRequest;
 use torale_domain::values::time::Timestamp;
 
 /// A request and what every step of answering it needs.

@@ -6,7 +6,7 @@ use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_platform::store::{Generation, StoreError, TableReader, Usage};
 use torale_testkit::events::{EventBuilder, execution, schedule_created, task, user, workflow_run};
-use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::stack::{self, NOW, Stack};
 use torale_tests::endpoints;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ fn nth_execution(n: i64) -> EventBuilder {
     let event = match n % 3 {
         0 => run.started(),
         1 => run.succeeded(false),
-        _ => run.failed(["A", "B"][usize::try_from(n / 3 % 2).unwrap()], "x"),
+        _ => run.failed(if n / 3 % 5 == 0 { "B" } else { "A" }, "x"),
     };
     event.at(started(n).plus(5))
 }
@@ -224,10 +224,13 @@ async fn search_by_email_stays_within_round_trips_and_read_units_whatever_it_mat
         let created = user(&id(1, n)).created().with("clerk_user_id", format!("u{n}"));
         created.with("email", format!("{}.{n:06}@example.com", ["anna", "ben"][usize::from(n % 50 == 0)]))
     };
-    let stack = given((0..1_500).map(person).collect::<Vec<_>>()).start().await;
+    let stack = given_an_admin().start().await;
+    for some in (0..1_200).map(person).collect::<Vec<_>>().chunks(100) {
+        stack.receives(some.to_vec()).await;
+    }
 
     for (query, least, most) in
-        [("q=a", 60.0, 80.0), ("q=ben", 40.0, 60.0), ("q=a&page=20&active_only=1", 60.0, 80.0)]
+        [("q=a", 60.0, 80.0), ("q=ben", 20.0, 60.0), ("q=a&page=20&active_only=1", 60.0, 80.0)]
     {
         let (trips, units) = cost(&stack, "/admin/users", query).await;
         assert_eq!(trips, 2, "{query}");

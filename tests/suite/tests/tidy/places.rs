@@ -45,6 +45,7 @@ fn core_has_no_dependency_that_could_reach_outside() {
         "ed25519-dalek",
         "form_urlencoded",
         "hex",
+        "icu_casemap",
         "jiff",
         "percent-encoding",
         "schemars",

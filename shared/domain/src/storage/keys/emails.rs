@@ -1,7 +1,8 @@
 //! Keys of the rows of users by email, for the search by the beginning of an email.
 
+use super::lists::StatusPartition;
 use super::parts::{SEPARATOR, escaped};
-use super::{Key, KeyRange, Part, StatusPartition, fixed, following, key, next, pk, unescaped};
+use super::{Key, KeyRange, Part, fixed, following, key, next, pk, unescaped};
 use crate::values::ids::UserId;
 use uuid::Uuid;
 

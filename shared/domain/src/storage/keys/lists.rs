@@ -40,7 +40,7 @@ impl Index {
         }
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Executions => "executions",
             Self::Errors => "errors",
@@ -79,7 +79,7 @@ pub enum StatusPartition {
 }
 
 impl StatusPartition {
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::All => "all",
             Self::Running => "running",
@@ -90,6 +90,14 @@ impl StatusPartition {
             Self::Paused => "paused",
             Self::Completed => "completed",
         }
+    }
+}
+
+impl Part for StatusPartition {
+    const MAX: usize = 9;
+
+    fn write(&self, key: &mut String) {
+        key.push_str(self.name());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Parts of keys. Each type of part knows the most bytes that it takes, and a key is made of parts
 //! alone: one that could be longer than DynamoDB allows does not compile.
 
-use super::{Lane, StatusPartition};
+use super::Lane;
 use crate::storage::item::Key;
 use crate::values::digest::sha256_hex;
 use crate::values::ids::{ExecutionId, TaskId, UserId};
@@ -235,7 +235,6 @@ displayed! {
     UserId: 36, UserId::to_string;
     TaskId: 36, TaskId::to_string;
     ExecutionId: 36, ExecutionId::to_string;
-    StatusPartition: 9, |status| status.name().to_owned();
     Lane: 10, |lane| lane.0.to_string();
     Month: YEAR + 2, |month| format!("{:04}{:02}", month.year, month.month);
     Day: YEAR + 4, |day| day.digits();

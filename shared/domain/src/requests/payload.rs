@@ -5,10 +5,9 @@
 //! (`docs/adr/0018-raw-payloads.md`). Reading never fails: a field that is missing or of the wrong kind counts as
 //! empty. So whoever invokes a function by other means than API Gateway gets an answer in the contract's form as well.
 
-use crate::clock;
+use crate::values::trace::TraceParent;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lambda_runtime::Context;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -16,7 +15,6 @@ use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
-use torale_domain::values::trace::TraceParent;
 
 /// The stage that API Gateway does not put before the path.
 const DEFAULT_STAGE: &str = "$default";
@@ -37,24 +35,33 @@ pub struct HttpRequest {
     trace: Option<TraceParent>,
 }
 
+/// What the Lambda runtime says of an invocation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Invocation<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// The header of X-Ray's trace.
+    pub xray: Option<&'a str>,
+}
+
 impl HttpRequest {
-    /// Reads a payload. The context is the invocation's.
-    pub fn read(payload: &str, context: &Context) -> Self {
+    /// Reads a payload. `new_id` makes the id of a request that has none.
+    pub fn read(payload: &str, invocation: Invocation<'_>, new_id: impl FnOnce() -> String) -> Self {
         let payload = members(payload);
         let gateway = payload.object("requestContext");
         let http = gateway.object("http");
         let headers = headers(&payload.object("headers"));
         let path = payload.text("rawPath").unwrap_or_default();
-        let ids = [gateway.text("requestId"), Some(context.request_id.clone())];
+        let ids = [gateway.text("requestId"), Some(invocation.request_id.to_owned())];
         Self {
             method: http.text("method").unwrap_or_default(),
             path: without_stage(&path, gateway.text("stage").as_deref()).to_owned(),
             path_parameters: payload.object("pathParameters").texts(),
             query: payload.text("rawQueryString").unwrap_or_default(),
             body: body(payload.text("body").unwrap_or_default(), payload.is_true("isBase64Encoded")),
-            request_id: ids.into_iter().flatten().find(|id| is_request_id(id)).unwrap_or_else(clock::unique),
+            request_id: ids.into_iter().flatten().find(|id| is_request_id(id)).unwrap_or_else(new_id),
             source_address: http.text("sourceIp").filter(|address| address.parse::<IpAddr>().is_ok()),
-            trace: trace(context, headers.get("traceparent").map(String::as_str)),
+            trace: trace(invocation.xray, headers.get("traceparent").map(String::as_str)),
             headers,
         }
     }
@@ -204,8 +211,7 @@ fn is_request_id(text: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn trace(context: &Context, sent: Option<&str>) -> Option<TraceParent> {
-    let xray = context.xray_trace_id.as_deref();
+fn trace(xray: Option<&str>, sent: Option<&str>) -> Option<TraceParent> {
     xray.and_then(TraceParent::from_xray).or_else(|| TraceParent::parse(sent?))
 }
 
@@ -219,9 +225,8 @@ mod tests {
     }
 
     fn read_text(payload: &str) -> HttpRequest {
-        let mut context = Context::default();
-        context.request_id = "runtime".to_owned();
-        HttpRequest::read(payload, &context)
+        let invocation = Invocation { request_id: "runtime", ..Invocation::default() };
+        HttpRequest::read(payload, invocation, || "made".to_owned())
     }
 
     #[test]
@@ -306,6 +311,12 @@ mod tests {
             let request = read(&json!({ "requestContext": { "http": { "sourceIp": address } } }));
             assert_eq!(request.source_address(), None, "{address}");
         }
+    }
+
+    #[test]
+    fn request_without_any_id_gets_a_new_one() {
+        let request = HttpRequest::read("{}", Invocation::default(), || "made".to_owned());
+        assert_eq!(request.request_id(), "made");
     }
 
     #[test]
