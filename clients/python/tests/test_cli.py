@@ -157,7 +157,7 @@ def test_details_show_facts_and_who_says_so(cli: Cli) -> None:
     assert (missing.code, missing.err) == (1, "error: Task not found (HTTP 404)\n")
 
 
-def test_filters_are_passed_to_the_api(cli: Cli, plain: Admin) -> None:
+def test_filters_are_passed_to_the_api(cli: Cli) -> None:
     asked = cli("tasks", "--query", PS5, "--json").json()
     assert [row["id"] for row in asked["tasks"]] == [TASKS[5], TASKS[2]]
     errors = cli("errors", "--type", "TimeoutError")
