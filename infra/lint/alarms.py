@@ -1,5 +1,5 @@
 """Rules of alarms and dashboard: everything that can go wrong raises an alarm, soon, about a
-metric that exists. Thresholds and periods themselves are in expanded.yaml.
+metric that exists. The documented thresholds are checked by thresholds.py, all values by expanded.yaml.
 """
 
 import json

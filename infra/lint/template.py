@@ -8,6 +8,7 @@ Needs cfn-lint and aws-sam-translator.
 |---|---|
 | permissions.py | who may do what, against infra/rights.toml |
 | alarms.py | everything that can go wrong raises an alarm, soon |
+| thresholds.py | the documented thresholds are those of infra/thresholds.json |
 | machine.py | the state machine of rebuilds ends where it should, whatever its input |
 | expansion.py | everything else, against the committed extract expanded.yaml |
 
@@ -32,6 +33,7 @@ import costs  # noqa: E402
 import expansion  # noqa: E402
 import machine  # noqa: E402
 import permissions  # noqa: E402
+import thresholds  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
@@ -83,6 +85,7 @@ def samconfig() -> list[str]:
 RULES = {
     permissions: permissions.findings,
     alarms: lambda template: alarms.findings(template, ROOT),
+    thresholds: thresholds.findings,
     machine: machine.findings,
     expansion: expansion.findings,
 }
@@ -107,7 +110,8 @@ def main() -> int:
     found = cfn_lint(template) + samconfig() + costs.findings()
     for findings in RULES.values():
         found += findings(template)
-    found += unnoticed(template) + permissions.documented((ROOT / "docs/operations.md").read_text())
+    operations = (ROOT / "docs/operations.md").read_text()
+    found += unnoticed(template) + permissions.documented(operations) + thresholds.documented(operations)
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from scenario import ADA, ADMIN, BOB, CARL, IPHONE, ODD, PS5, RUNS, TASKS, ago, written
-from torale import Admin, NotFoundError, types
+from torale import Admin, NotFoundError, ValidationError, types
 
 EPOCH_OF_ADMIN = "2024-01-01T00:00:00Z"
 
@@ -172,6 +172,63 @@ def test_task(admin: Admin) -> None:
         admin.get_task(RUNS[0])
 
 
+def test_tasks(admin: Admin) -> None:
+    answer = admin.get_tasks()
+    assert fits(answer, types.TasksPage)
+    # All were created at the same time.
+    assert [row["id"] for row in answer["tasks"]] == TASKS[::-1]
+    assert (answer["total"], answer["page"], answer["limit"]) == (6, 1, 50)
+    assert answer["tasks"][0] == {
+        "id": TASKS[5],
+        "name": None,
+        "search_query": PS5,
+        "user_id": BOB,
+        "user_email": "bob@example.com",
+        "state": "paused",
+        "schedule": None,
+        "created_at": written(ago(days=2)),
+        "total_executions": 0,
+        "success_rate": 0.0,
+        "avg_duration_ms": 0,
+        "last_execution": None,
+        "next_run_time": None,
+    }
+    playstation = answer["tasks"][3]
+    assert (playstation["total_executions"], playstation["avg_duration_ms"]) == (2, 30_000)
+    last = {"id": RUNS[4], "status": "running", "started_at": written(ago(minutes=20))}
+    assert playstation["last_execution"] == last
+    # The time of the next run may pass between the two answers.
+    fields = types.Task.__required_keys__ - {"next_run_time"}
+    for row in answer["tasks"]:
+        detail = admin.get_task(row["id"])
+        assert {name: row[name] for name in fields} == {name: detail[name] for name in fields}  # type: ignore[literal-required]
+        assert (row["next_run_time"] is None) == (detail["next_run_time"] is None)
+    second = admin.get_tasks(page=2, limit=4)
+    assert ([row["id"] for row in second["tasks"]], second["total"]) == ([TASKS[1], TASKS[0]], 6)
+    assert [row["id"] for row in admin.iter_tasks(page_size=4)] == TASKS[::-1]
+
+
+def test_tasks_of_a_state_a_user_or_a_query(admin: Admin) -> None:
+    def ids(rows: list[types.Task]) -> list[int]:
+        return [TASKS.index(row["id"]) for row in rows]
+
+    paused = admin.get_tasks(state="paused", limit=2)
+    assert (ids(paused["tasks"]), paused["total"]) == ([5, 4], 3)
+    assert ids(list(admin.iter_tasks(state="paused", page_size=2))) == [5, 4, 1]
+    assert ids(admin.get_tasks(state="completed")["tasks"]) == [3]
+    of_ada = admin.get_tasks(user_id=UUID(ADA))
+    assert (ids(of_ada["tasks"]), of_ada["total"]) == ([4, 1, 0], 3)
+    assert ids(list(admin.iter_tasks(user_id=BOB, page_size=1))) == [5, 2]
+    assert ids(admin.get_tasks(search_query=PS5)["tasks"]) == [5, 2]
+    assert ids(list(admin.iter_tasks(search_query=ODD))) == [3]
+    nothing = {"tasks": [], "total": 0, "page": 1, "limit": 50}
+    assert admin.get_tasks(search_query=PS5.lower()) == nothing
+    assert admin.get_tasks(user_id=RUNS[0]) == nothing
+    with pytest.raises(ValidationError) as refused:
+        admin.get_tasks(state="active", search_query=PS5)
+    assert sorted(fault["loc"][-1] for fault in refused.value.faults) == ["search_query", "state"]
+
+
 def test_user(admin: Admin) -> None:
     answer = admin.get_user(ADMIN)
     assert fits(answer, types.UserDetail)
@@ -211,6 +268,24 @@ def test_errors(admin: Admin) -> None:
     assert list(admin.iter_errors(hours=6, page_size=1)) == answer["errors"]
 
 
+def test_errors_of_a_type_and_of_a_task(admin: Admin) -> None:
+    kinds = {"RateLimitError": 1, "TimeoutError": 1}
+    whole = admin.get_errors(hours=6)["errors"]
+    for answer, errors in (
+        (admin.get_errors(hours=6, error_type="TimeoutError"), whole[1:]),
+        (admin.get_errors(hours=6, task_id=UUID(TASKS[0])), whole[:1]),
+        (admin.get_errors(hours=6, task_id=TASKS[0], error_type="RateLimitError"), whole[:1]),
+        (admin.get_errors(hours=6, task_id=TASKS[0], error_type="TimeoutError"), []),
+        (admin.get_errors(hours=6, error_type="timeouterror"), []),
+        (admin.get_errors(hours=6, task_id=ADA), []),
+    ):
+        assert answer == {"errors": errors, "total": len(errors), "error_types": kinds}
+    assert admin.get_errors(hours=1, error_type="TimeoutError")["total"] == 0
+    assert list(admin.iter_errors(hours=6, task_id=TASKS[2], error_type="TimeoutError", page_size=1)) == whole[1:]
+    with pytest.raises(ValidationError, match="error_type: "):
+        admin.get_errors(error_type="no type!")
+
+
 def test_users(admin: Admin) -> None:
     answer = admin.get_users()
     assert [row["id"] for row in answer["users"]] == [BOB, ADA, CARL, ADMIN]
@@ -234,6 +309,22 @@ def test_users(admin: Admin) -> None:
     assert active["total"] == 3
     assert [row["id"] for row in admin.iter_users(page_size=3)] == [BOB, ADA, CARL, ADMIN]
     assert [row["id"] for row in admin.iter_users(active_only=True)] == [BOB, ADA, ADMIN]
+
+
+def test_users_whose_email_begins_with_a_text(admin: Admin) -> None:
+    answer = admin.get_users(q="AD")
+    assert fits(answer, types.UsersPage)
+    assert [row["id"] for row in answer["users"]] == [ADA, ADMIN]
+    assert (answer["total"], answer["total_capped"]) == (2, False)
+    assert "total_capped" not in admin.get_users()
+    assert [row["id"] for row in admin.iter_users(q="ad", page_size=1)] == [ADA, ADMIN]
+    assert [row["id"] for row in admin.get_users(q="carl@")["users"]] == [CARL]
+    assert admin.get_users(q="carl@", active_only=True)["total"] == 0
+    for text in ("%", "*", "\0", "example", "👩" * 320):
+        assert admin.get_users(q=text)["users"] == [], "just text"
+    for text in ("", "a" * 321):
+        with pytest.raises(ValidationError, match="q: "):
+            admin.get_users(q=text)
 
 
 def test_workflows(admin: Admin) -> None:
@@ -290,6 +381,7 @@ def next_nine(time: datetime) -> datetime:
         ("get_executions", types.ExecutionsPage, "executions"),
         ("get_errors", types.ErrorsPage, "errors"),
         ("get_users", types.UsersPage, "users"),
+        ("get_tasks", types.TasksPage, "tasks"),
         ("get_temporal_workflows", types.WorkflowsPage, "workflows"),
         ("get_temporal_schedules", types.SchedulesPage, "schedules"),
     ],

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from conftest import KEY
-from scenario import ADA, ADMIN, BOB, CARL, ODD, RUNS, TASKS, ago, task, user
+from scenario import ADA, ADMIN, BOB, CARL, ODD, PS5, RUNS, TASKS, ago, event, task, user
 from stack import Stack, free_ports
 from test_changes import eventually
 from torale import Admin, ToraleClient, __version__
@@ -71,11 +71,19 @@ def plain(stack: Stack) -> Iterator[Admin]:
             lambda admin: admin.get_series(metric="errors", bucket="day", hours=48),
         ),
         ("errors --hours 6 --page 2 --limit 1", lambda admin: admin.get_errors(hours=6, page=2, limit=1)),
+        (
+            f"errors --type RateLimitError --task {TASKS[0]}",
+            lambda admin: admin.get_errors(error_type="RateLimitError", task_id=TASKS[0]),
+        ),
         (f"execution {RUNS[1]}", lambda admin: admin.get_execution(RUNS[1])),
+        ("tasks", lambda admin: admin.get_tasks()),
+        ("tasks --state paused --page 2 --limit 2", lambda admin: admin.get_tasks(state="paused", page=2, limit=2)),
+        (f"tasks --user {ADA}", lambda admin: admin.get_tasks(user_id=ADA)),
         (f"task {TASKS[0]}", lambda admin: admin.get_task(TASKS[0])),
         (f"user {CARL}", lambda admin: admin.get_user(CARL)),
         ("users --active-only --page 1 --limit 2", lambda admin: admin.get_users(active_only=True, page=1, limit=2)),
         ("users", lambda admin: admin.get_users()),
+        ("users --email AD --limit 1", lambda admin: admin.get_users(q="AD", limit=1)),
         (
             f"executions --status failed --task {TASKS[0]} --hours 1 --page 1 --limit 9",
             lambda admin: admin.get_executions(status="failed", task_id=TASKS[0], hours=1, page=1, limit=9),
@@ -119,6 +127,13 @@ def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
     assert line(users, ADA)[:6] == [ADA, "ada@example.com", "active", "1/3", "3", "2"]
     assert line(users, BOB)[-1] == "-"
     assert line(users, " of ") == ["2 of 4"]
+    tasks = cli("tasks")
+    shown = line(tasks, TASKS[2])
+    assert (shown[1:5], shown[7:]) == (["active", "2", "0%", "30.0 s"], ["bob@example.com", "-", PS5, TASKS[2]])
+    assert shown[5].startswith("running, ")
+    assert shown[6].startswith("in ")
+    assert line(tasks, TASKS[5])[5:7] == ["-", "-"]
+    assert line(tasks, " of ") == ["6 of 6"]
     assert line(cli("executions"), "running")[1:5] == ["running", "-", "-", "bob@example.com"]
     assert line(cli("queries"), "iPhone")[1:] == ["1/3", "4", "75%", "3.5 s"]
     assert line(cli("workflows"), "RUNNING")[1:] == ["RUNNING", "-", "monitoring_workflow", "task-3"]
@@ -140,6 +155,49 @@ def test_details_show_facts_and_who_says_so(cli: Cli) -> None:
     assert line(user, "user.deactivated")[2] == "state"
     missing = cli("task", TASKS[0].replace("0", "9"))
     assert (missing.code, missing.err) == (1, "error: Task not found (HTTP 404)\n")
+
+
+def test_filters_are_passed_to_the_api(cli: Cli) -> None:
+    asked = cli("tasks", "--query", PS5, "--json").json()
+    assert [row["id"] for row in asked["tasks"]] == [TASKS[5], TASKS[2]]
+    errors = cli("errors", "--type", "TimeoutError")
+    assert line(errors, " of ") == ["1 of 1"]
+    assert line(errors, "RateLimitError") == ["RateLimitError", "1"], "of the whole window"
+    both = cli("tasks", "--state", "active", "--user", ADA)
+    assert (both.code, both.out) == (1, "")
+    assert both.err.startswith("error: state: Only one of ")
+
+
+def test_user_is_shown_by_id_or_email(cli: Cli, plain: Admin) -> None:
+    found = cli("user", "ADA@example.com", "--json").json()
+    assert found == plain.get_user(ADA)
+    for text in ("nobody@example.com", "ada@example", "%"):
+        missing = cli("user", text)
+        assert (missing.code, missing.out, missing.err) == (1, "", "error: no user with this email\n")
+    assert cli("user", "a" * 321).err.startswith("error: q: ")
+
+
+def test_users_who_share_an_email_are_listed(cli: Cli, changing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORALE_API_URL", changing.url)
+    users = sorted((str(uuid4()) for _ in range(2)), reverse=True)
+    name = f"twin-{users[0][:8]}"
+    changing.send(
+        [
+            user(users[0], name, ago(days=1)),
+            user(users[1], f"{name}-2", ago(days=1)),
+            event("user.updated", ago(hours=1), user_id=users[1], email=f"{name.upper()}@example.com"),
+        ]
+    )
+
+    several = cli("user", f"{name}@example.com")
+
+    assert (several.code, several.out) == (1, "")
+    assert several.err == f"error: 2 users have this email: {', '.join(users)}\n"
+
+
+def test_search_with_more_matches_than_it_counts_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write(tables.users({"users": [], "total": 1000, "total_capped": True, "page": 21, "limit": 50}))
+    assert capsys.readouterr().out.splitlines()[-1] == "0 of more than 1,000"
 
 
 def test_series_is_a_bar_chart_whose_failed_part_is_counted(cli: Cli) -> None:
@@ -197,7 +255,13 @@ def test_refusal_is_one_line_and_exits_with_1(cli: Cli, stack: Stack, monkeypatc
 
 
 def test_wrong_command_line_or_configuration_exits_with_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in (["users", "--limit", "x"], ["executions", "--status", "odd"], ["deactivate"], ["nothing"]):
+    for command in (
+        ["users", "--limit", "x"],
+        ["executions", "--status", "odd"],
+        ["tasks", "--state", "odd"],
+        ["deactivate"],
+        ["nothing"],
+    ):
         assert cli(*command).code == 2, command
     assert cli("--api-key", KEY, "stats").code == 2, "a key among the arguments is visible to all"
     monkeypatch.delenv("TORALE_API_URL")

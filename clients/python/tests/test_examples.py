@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from programs import run
-from scenario import PS5
+from scenario import IPHONE, PS5
 from stack import Stack
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def test_every_example_has_a_test() -> None:
-    assert {path.name for path in EXAMPLES.iterdir()} == {"report.py", "idle_users.py"}
+    assert {path.name for path in EXAMPLES.iterdir()} == {"report.py", "idle_users.py", "failing_tasks.py"}
 
 
 def test_report_prints_the_numbers_of_the_scenario(stack: Stack) -> None:
@@ -22,6 +22,14 @@ def test_report_prints_the_numbers_of_the_scenario(stack: Stack) -> None:
         "  RateLimitError: 1",
         "  TimeoutError: 1",
         f"fails most: {PS5} (0% succeed)",
+    ]
+
+
+def test_failing_tasks_lists_those_with_the_most_frequent_error(stack: Stack) -> None:
+    assert run(stack, EXAMPLES / "failing_tasks.py").splitlines() == [
+        # Of types with equal counts the API names the first by name first.
+        "RateLimitError: 1 of 2 failures",
+        f"1: {IPHONE} (ada@example.com, 75% succeed)",
     ]
 
 

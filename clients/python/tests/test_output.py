@@ -49,6 +49,7 @@ def test_terminal_shows_every_cell_whole_or_folded(
         "stats": tables.stats(plain.get_stats()),
         "errors": tables.errors(plain.get_errors()),
         "users": tables.users(plain.get_users()),
+        "tasks": tables.tasks(plain.get_tasks()),
         "executions": tables.executions(plain.get_executions()),
         "queries": tables.queries(plain.get_queries()),
         "workflows": tables.workflows(plain.get_temporal_workflows()),

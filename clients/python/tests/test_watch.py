@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import httpx
 import pytest
 
+from stack import ROOT
 from test_cli import Cli, cli  # noqa: F401
 from torale import AuthenticationError, NotFoundError, ServerError, ToraleClient, UnexpectedResponseError
 from torale.cli import watching
@@ -15,6 +16,11 @@ from torale.cli.output import duration, when
 from torale.cli.watching import THRESHOLDS, Check, watch
 
 NAMES = [threshold.name for threshold in THRESHOLDS]
+
+
+def test_limits_are_those_of_the_repository() -> None:
+    defined = json.loads((ROOT / "infra" / "thresholds.json").read_text())
+    assert {threshold.name: threshold.limit for threshold in THRESHOLDS} == defined
 
 
 def check_with(total: int = 100, failed: int = 0, average: int = 0, failed_1h: int = 0, errors_1h: int = 0) -> Check:

@@ -28,7 +28,9 @@ from torale.types import (
     SchedulesPage,
     Series,
     Stats,
+    Task,
     TaskDetail,
+    TasksPage,
     User,
     UserDetail,
     UsersPage,
@@ -101,6 +103,9 @@ ERRORS: Listing[ErrorsPage, ExecutionError] = Listing(
 )
 USERS: Listing[UsersPage, User] = Listing(
     "/admin/users", UsersPage.__required_keys__, lambda page: page["users"], lambda user: user["id"]
+)
+TASKS: Listing[TasksPage, Task] = Listing(
+    "/admin/tasks", TasksPage.__required_keys__, lambda page: page["tasks"], lambda task: task["id"]
 )
 # Only the URL holds the id of the run.
 WORKFLOWS: Listing[WorkflowsPage, Workflow] = Listing(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict, final
 
 ExecutionStatus = Literal["success", "failed", "running"]
+TaskState = Literal["active", "paused", "completed"]
 Metric = Literal["executions", "errors", "notifications", "new_users", "last_logins", "workflows"]
 Bucket = Literal["minute", "hour", "day"]
 
@@ -170,7 +171,7 @@ class ExecutionError(TypedDict):
 
 
 class ErrorsPage(TypedDict):
-    """One page of errors; `error_types` counts all of the window by type, the most frequent first."""
+    """One page of errors; `error_types` counts the whole window by type, whatever the filters, descending."""
 
     errors: list[ExecutionError]
     total: int
@@ -221,13 +222,17 @@ class UserDetail(User):
     history: list[HistoryEntry]
 
 
-class UsersPage(TypedDict):
-    """One page of users."""
-
+class _UsersPage(TypedDict):
     users: list[User]
     total: int
     page: int
     limit: int
+
+
+class UsersPage(_UsersPage, total=False):
+    """One page of users; only that of a search has `total_capped`: whether there are more than `total`."""
+
+    total_capped: bool
 
 
 class Workflow(TypedDict):
@@ -278,7 +283,7 @@ class Task(TypedDict):
     search_query: str
     user_id: str
     user_email: str | None
-    state: Literal["active", "paused", "completed"]
+    state: TaskState
     schedule: str | None
     created_at: str
     total_executions: int
@@ -293,6 +298,15 @@ class TaskDetail(Task):
 
     schedules: list[Schedule]
     history: list[HistoryEntry]
+
+
+class TasksPage(TypedDict):
+    """One page of tasks."""
+
+    tasks: list[Task]
+    total: int
+    page: int
+    limit: int
 
 
 class SchedulesPage(TypedDict):

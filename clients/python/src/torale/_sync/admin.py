@@ -28,7 +28,10 @@ from torale.types import (
     SchedulesPage,
     Series,
     Stats,
+    Task,
     TaskDetail,
+    TasksPage,
+    TaskState,
     User,
     UserDetail,
     UsersPage,
@@ -121,23 +124,56 @@ class Admin:
         """
         return self._send(endpoints.execution(execution_id))
 
-    def get_errors(self, *, hours: int | None = None, page: int | None = None, limit: int | None = None) -> ErrorsPage:
-        """Executions that failed in the last `hours`, newest first; `error_types` counts them by type."""
-        return self._send(endpoints.ERRORS.call(hours=hours, page=page, limit=limit))
+    def get_errors(
+        self,
+        *,
+        error_type: str | None = None,
+        task_id: Id | None = None,
+        hours: int | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+    ) -> ErrorsPage:
+        """Executions that failed in the last `hours`, newest first; only those of one type, or of a task.
 
-    def iter_errors(self, *, hours: int | None = None, page_size: int = 100) -> Iterator[ExecutionError]:
+        `total` counts what the filters leave. `error_types` counts the whole window by type, whatever
+        the filters.
+        """
+        filters = {"error_type": error_type, "task_id": _text(task_id), "hours": hours}
+        return self._send(endpoints.ERRORS.call(**filters, page=page, limit=limit))
+
+    def iter_errors(
+        self,
+        *,
+        error_type: str | None = None,
+        task_id: Id | None = None,
+        hours: int | None = None,
+        page_size: int = 100,
+    ) -> Iterator[ExecutionError]:
         """All rows of `get_errors`."""
-        return self._rows(endpoints.ERRORS, page_size, hours=hours)
+        filters = {"error_type": error_type, "task_id": _text(task_id), "hours": hours}
+        return self._rows(endpoints.ERRORS, page_size, **filters)
 
     def get_users(
-        self, *, active_only: bool | None = None, page: int | None = None, limit: int | None = None
+        self,
+        *,
+        q: str | None = None,
+        active_only: bool | None = None,
+        page: int | None = None,
+        limit: int | None = None,
     ) -> UsersPage:
-        """Users with their activity, newest first; with `active_only`, without deactivated ones."""
-        return self._send(endpoints.USERS.call(active_only=active_only, page=page, limit=limit))
+        """Users with their activity, newest first; with `active_only`, without deactivated ones.
 
-    def iter_users(self, *, active_only: bool | None = None, page_size: int = 100) -> Iterator[User]:
-        """All rows of `get_users`."""
-        return self._rows(endpoints.USERS, page_size, active_only=active_only)
+        With `q` (1 to 320 characters), only those whose email begins with it, in upper or lower case,
+        in the order of their emails. A search goes as far as 1,000 users; `total_capped` says whether
+        there are more.
+        """
+        return self._send(endpoints.USERS.call(q=q, active_only=active_only, page=page, limit=limit))
+
+    def iter_users(
+        self, *, q: str | None = None, active_only: bool | None = None, page_size: int = 100
+    ) -> Iterator[User]:
+        """All rows of `get_users`; of a search at most 1,000."""
+        return self._rows(endpoints.USERS, page_size, q=q, active_only=active_only)
 
     def get_user(self, user_id: UserId) -> UserDetail:
         """One user: their role, API keys and deactivation, and the events that say so.
@@ -146,6 +182,35 @@ class Admin:
             NotFoundError: There is no such user.
         """
         return self._send(endpoints.user(user_id))
+
+    def get_tasks(
+        self,
+        *,
+        state: TaskState | None = None,
+        user_id: UserId | None = None,
+        search_query: str | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+    ) -> TasksPage:
+        """Tasks that are not deleted, newest first; only those in a state, of a user, or with exactly a query.
+
+        Raises:
+            ValidationError: More than one of `state`, `user_id` and `search_query` is given.
+        """
+        filters = {"state": state, "user_id": _text(user_id), "search_query": search_query}
+        return self._send(endpoints.TASKS.call(**filters, page=page, limit=limit))
+
+    def iter_tasks(
+        self,
+        *,
+        state: TaskState | None = None,
+        user_id: UserId | None = None,
+        search_query: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[Task]:
+        """All rows of `get_tasks`."""
+        filters = {"state": state, "user_id": _text(user_id), "search_query": search_query}
+        return self._rows(endpoints.TASKS, page_size, **filters)
 
     def get_task(self, task_id: Id) -> TaskDetail:
         """One task: its totals, last execution and schedules, and the events that say so.

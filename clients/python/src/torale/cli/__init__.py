@@ -13,9 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from torale import Admin, ConfigurationError, ToraleAPIError, ToraleClient, __version__
-from torale.cli import charts, details, tables, watching
+from torale.cli import charts, details, lookup, tables, watching
 from torale.cli.output import note, show, visible
-from torale.types import Bucket, DeactivationResults, ExecutionStatus, Metric
+from torale.types import Bucket, DeactivationResults, ExecutionStatus, Metric, TaskState
 
 app = typer.Typer(
     name="torale-admin",
@@ -32,7 +32,7 @@ Page = Annotated[int | None, typer.Option(help="The page, from 1.")]
 Limit = Annotated[int | None, typer.Option(help="Rows of a page, 1 to 100; the API's default is 50.")]
 UserIds = Annotated[list[str], typer.Argument(metavar="USER_ID", help="As `users` lists them; at most 100.")]
 UserId = Annotated[str, typer.Argument(metavar="USER_ID", help="As `users` lists it.")]
-TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="As `execution` shows it.")]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="As `tasks` lists it.")]
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION_ID", help="As `executions` lists it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 
@@ -88,26 +88,33 @@ def series(
 def errors(
     context: typer.Context,
     *,
+    error_type: Annotated[str | None, typer.Option("--type", help="Only errors of exactly this type.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK_ID", help="Only errors of this task.")] = None,
     hours: Hours = None,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Failed executions, newest first."""
-    show(_connect(context).get_errors(hours=hours, page=page, limit=limit), tables.errors, json=json)
+    """Failed executions, newest first; the counts by type are of all of them, whatever the filters."""
+    admin = _connect(context)
+    answer = admin.get_errors(error_type=error_type, task_id=task, hours=hours, page=page, limit=limit)
+    show(answer, tables.errors, json=json)
 
 
 @app.command()
 def users(
     context: typer.Context,
     *,
+    email: Annotated[
+        str | None, typer.Option(metavar="PREFIX", help="Only users whose email begins with this; by email.")
+    ] = None,
     active_only: Annotated[bool, typer.Option("--active-only", help="Without deactivated users.")] = False,
     page: Page = None,
     limit: Limit = None,
     json: Json = False,
 ) -> None:
     """Users with their activity, newest first."""
-    answer = _connect(context).get_users(active_only=active_only, page=page, limit=limit)
+    answer = _connect(context).get_users(q=email, active_only=active_only, page=page, limit=limit)
     show(answer, tables.users, json=json)
 
 
@@ -135,15 +142,38 @@ def execution(context: typer.Context, execution_id: ExecutionId, *, json: Json =
 
 
 @app.command()
+def tasks(
+    context: typer.Context,
+    *,
+    state: Annotated[TaskState | None, typer.Option(help="Only tasks in this state.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="USER_ID", help="Only tasks of this user.")] = None,
+    query: Annotated[str | None, typer.Option(help="Only tasks with exactly this query.")] = None,
+    page: Page = None,
+    limit: Limit = None,
+    json: Json = False,
+) -> None:
+    """Tasks, newest first; at most one of --state, --user and --query."""
+    admin = _connect(context)
+    answer = admin.get_tasks(state=state, user_id=user, search_query=query, page=page, limit=limit)
+    show(answer, tables.tasks, json=json)
+
+
+@app.command()
 def task(context: typer.Context, task_id: TaskId, *, json: Json = False) -> None:
     """One task: its totals, last execution and schedules, and the events that say so."""
     show(_connect(context).get_task(task_id), details.task, json=json)
 
 
 @app.command()
-def user(context: typer.Context, user_id: UserId, *, json: Json = False) -> None:
+def user(
+    context: typer.Context,
+    id_or_email: Annotated[str, typer.Argument(metavar="USER_ID|EMAIL", help="The id, or the whole email.")],
+    *,
+    json: Json = False,
+) -> None:
     """One user: their role, API keys and deactivation, and the events that say so."""
-    show(_connect(context).get_user(user_id), details.user, json=json)
+    admin = _connect(context)
+    show(admin.get_user(lookup.user_id(admin, id_or_email)), details.user, json=json)
 
 
 @app.command()

@@ -25,6 +25,8 @@ from torale.types import (
     Schedule,
     SchedulesPage,
     Stats,
+    Task,
+    TasksPage,
     UsersPage,
     WorkflowsPage,
 )
@@ -33,6 +35,7 @@ STYLES = {
     "success": "green",
     "COMPLETED": "green",
     "active": "green",
+    "paused": "yellow",
     "deactivated": "yellow",
     "running": "cyan",
     "RUNNING": "cyan",
@@ -48,6 +51,7 @@ BAD_REQUEST = 400
 FOLDED = (
     "Email",
     "User",
+    "Name",
     "Query",
     "Value",
     "Decides",
@@ -93,8 +97,10 @@ def table(columns: Sequence[str], rows: Iterable[Row], numbers: Sequence[str] = 
     return made
 
 
-def _listing(shown: Table, rows: Sequence[object], total: int) -> RenderableType:
-    return Group(shown, Text(f"{count(len(rows))} of {count(total)}", style="dim"))
+def _listing(shown: Table, rows: Sequence[object], total: int, *, capped: bool = False) -> RenderableType:
+    """A table and how many rows there are; `capped` if there are more than `total`."""
+    of = f"more than {count(total)}" if capped else count(total)
+    return Group(shown, Text(f"{count(len(rows))} of {of}", style="dim"))
 
 
 def state(name: str) -> Text:
@@ -169,7 +175,38 @@ def users(answer: UsersPage) -> RenderableType:
     ]
     numbers = ["Active/tasks", "Runs 24 h", "Sent 7 d"]
     columns = ["Id", "Email", "State", *numbers, "Created", "Last login"]
+    return _listing(table(columns, rows, numbers), rows, answer["total"], capped=answer.get("total_capped", False))
+
+
+def tasks(answer: TasksPage) -> RenderableType:
+    """Tasks with what their executions add up to."""
+    at = now()
+    rows = [
+        (
+            when(task["created_at"], at),
+            state(task["state"]),
+            count(task["total_executions"]),
+            f"{task['success_rate']:.0%}",
+            duration(task["avg_duration_ms"]),
+            _last_execution(task, at),
+            when(task["next_run_time"], at),
+            cell(task["user_email"]),
+            cell(task["name"]),
+            cell(task["search_query"]),
+            cell(task["id"]),
+        )
+        for task in answer["tasks"]
+    ]
+    numbers = ["Executions", "Success", "Average"]
+    columns = ["Created", "State", *numbers, "Last execution", "Next run", "User", "Name", "Query", "Id"]
     return _listing(table(columns, rows, numbers), rows, answer["total"])
+
+
+def _last_execution(task: Task, at: datetime) -> Text:
+    last = task["last_execution"]
+    if last is None:
+        return cell(None)
+    return cell(f"{last['status']}, {when(last['started_at'], at)}", STYLES.get(last["status"], ""))
 
 
 def executions(answer: ExecutionsPage) -> RenderableType:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json as jsonlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from time import sleep
 
 from rich.console import Group, RenderableType
@@ -33,18 +35,26 @@ class Check:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A measure, the value above which it is too high, and advice for that case."""
+    """A measure and advice for values that are too high; its name is that of its limit in thresholds.json."""
 
     name: str
     label: str
-    limit: float
     measure: Callable[[Check], float]
     written: Callable[[float], str]
     advice: str
 
+    @property
+    def limit(self) -> float:
+        """The value above which the measure is too high."""
+        return LIMITS[self.name]
+
     def is_exceeded(self, check: Check) -> bool:
         """Whether the measure is above the limit."""
         return self.measure(check) > self.limit
+
+
+# A share of 0 to 1, milliseconds, and executions: a copy of infra/thresholds.json.
+LIMITS: Mapping[str, float] = jsonlib.loads(files("torale.cli").joinpath("thresholds.json").read_text("utf-8"))
 
 
 def _whole(number: float) -> str:
@@ -55,7 +65,6 @@ THRESHOLDS = (
     Threshold(
         "error_rate",
         "error rate, 24 h",
-        0.05,
         lambda check: check.error_rate,
         "{:.1%}".format,
         "see the recent errors",
@@ -63,7 +72,6 @@ THRESHOLDS = (
     Threshold(
         "avg_duration_ms",
         "average duration, 24 h",
-        10_000,
         lambda check: check.stats["executions"]["avg_duration_ms"],
         duration,
         "see how fast the AI API answers",
@@ -71,12 +79,11 @@ THRESHOLDS = (
     Threshold(
         "failed_executions_1h",
         "failed executions, 1 h",
-        1_000,
         lambda check: check.failed_1h,
         _whole,
         "see the rate limits, and whether the APIs work",
     ),
-    Threshold("new_errors_1h", "new errors, 1 h", 100, lambda check: check.errors_1h, _whole, "see the error logs"),
+    Threshold("new_errors_1h", "new errors, 1 h", lambda check: check.errors_1h, _whole, "see the error logs"),
 )
 
 
