@@ -9,7 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import bad_days
 import console
+import deprived
 import emulator
 import identities
 import machinery
@@ -64,6 +66,11 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
+    progress.step("a day of every kind of fault of the store, a consumer killed, lists by pages")
+    with bad_days.soon_again(account):
+        bad_days.faulty(account, commands)
+        bad_days.killed(account, commands)
+    bad_days.paged(account)
     return {path: story.answer(account, path) for path in lists}
 
 
@@ -84,8 +91,12 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         worsened = background.submit(worse.findings, stack.expanded()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
-        progress.step("rebuild and promotion by the state machine")
-        machinery.rebuild(account, tools, lists, unhurried=unhurried)
+        progress.step("pollers and the state machine without their rights")
+        deprived.poller(account)
+        deprived.machine(account)
+        progress.step("rebuild and promotion by the state machine, with batches that are handed back")
+        with bad_days.injected(account, "unprocessed", "BatchWriteItem"):
+            machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
         progress.step("calls with the credentials of every role")
