@@ -214,8 +214,8 @@ def rebuild(account: Account, tools: Tools, before: dict[str, Any], *, unhurried
     if status != "SUCCEEDED":
         history = machines.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=5)["events"]
         raise Wrong(f"the rebuild ended as {status}: {history}")
-    pointer = account.client("dynamodb").get_item(TableName="torale-control", Key=_pointer())["Item"]
-    equal("the live generation", (pointer["generation"]["S"], pointer["lanes"]["N"]), ("g2", "3"))
+    live = account.client("dynamodb").get_item(TableName="torale-control", Key=pointer())["Item"]
+    equal("the live generation", (live["generation"]["S"], live["lanes"]["N"]), ("g2", "3"))
     equal("what a rebuild must not change", {path: story.answer(account, path) for path in before}, before)
     status_code, text = tools.run("torale-replay", "verify")
     expect(status_code == 0 and "no differences" in text, f"replay verify: {status_code} {text}")
@@ -238,7 +238,8 @@ def operate(tools: Tools) -> None:
         expect(status == 0, f"replay {' '.join(arguments)}: {status} {text}")
 
 
-def _pointer() -> dict[str, dict[str, str]]:
+def pointer() -> dict[str, dict[str, str]]:
+    """The key of the item that names the live generation."""
     return {"pk": {"S": "generation"}, "sk": {"S": "live"}}
 
 
@@ -247,7 +248,7 @@ def _hasten(account: Account) -> bool:
     no writer is under way here. True once that is done.
     """
     dynamodb = account.client("dynamodb")
-    item = dynamodb.get_item(TableName="torale-control", Key=_pointer(), ConsistentRead=True).get("Item", {})
+    item = dynamodb.get_item(TableName="torale-control", Key=pointer(), ConsistentRead=True).get("Item", {})
     if "beside_since" not in item:
         return False
     item["beside_since"] = {"N": str(int(item["beside_since"]["N"]) - SETTLED)}

@@ -20,6 +20,7 @@ import platform_side
 import record
 import refusals
 import stack
+import stores
 import story
 import used
 import worse
@@ -99,6 +100,8 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
+        progress.step("the same log in other stores")
+        stores_asked = stores.compare(account, tools, target)
         progress.step("calls with the credentials of every role")
         called, wrong = refusals.findings(account)
         nothing(wrong + refusals.foreign(account))
@@ -114,7 +117,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         nothing(unnoticed)
     return (
         f"{functions} functions deployed and used, no right unused, {called} calls decided as infra/rights.toml says, "
-        f"{tried} changes for the worse noticed"
+        f"{tried} changes for the worse noticed, the same items in {len(stores_asked)} other stores"
     )
 
 
