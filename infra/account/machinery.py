@@ -99,27 +99,27 @@ def metrics(account: Account) -> None:
     lambdas, mapping = account.client("lambda"), account.physical("ConsumerQueue")
     lambdas.update_event_source_mapping(UUID=mapping, Enabled=False)
     platform.send(account, [platform.event("user.logged_in", user_id=platform.OTHER_USER)])
+    since = datetime.now(UTC)
     run = lambdas.invoke(FunctionName=account.physical("Metrics"), Payload=b"{}")
     expect("FunctionError" not in run, f"metrics: {run}")
     lambdas.update_event_source_mapping(UUID=mapping, Enabled=True)
     # The emulator reports no age of waiting messages, and then there may be no value.
     unknown = {"ProjectionLagSeconds"}
     equal("metrics", published("Torale/Admin") | unknown, documented_metrics())
-    equal("waiting events", _maximum(cloudwatch, "Torale/Admin", "ProjectionLagEvents"), 1)
+    equal("waiting events", _maximum(cloudwatch, "Torale/Admin", "ProjectionLagEvents", since), 1)
     expect("BatchTime" in published("Torale/Consumer"), "the consumer's metrics are missing")
     expect("Commands" in published("Torale/Commands"), "the executor's metrics are missing")
     expect("user.created" in published("Torale/Events"), "the metrics of events are missing")
-    equal("quarantined messages", _maximum(cloudwatch, "Torale/Admin", "QuarantinedMessages"), 1)
-    equal("failures in per cent", _maximum(cloudwatch, "Torale/Admin", "ErrorRate"), 50)
+    equal("quarantined messages", _maximum(cloudwatch, "Torale/Admin", "QuarantinedMessages", since), 1)
+    equal("failures in per cent", _maximum(cloudwatch, "Torale/Admin", "ErrorRate", since), 50)
 
 
-def _maximum(cloudwatch: Any, namespace: str, name: str) -> float:
-    now = datetime.now(UTC)
+def _maximum(cloudwatch: Any, namespace: str, name: str, since: datetime) -> float:
     found = cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
-        StartTime=now - timedelta(minutes=10),
-        EndTime=now + timedelta(minutes=1),
+        StartTime=since,
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
         Period=60,
         Statistics=["Maximum"],
     )["Datapoints"]
@@ -155,19 +155,23 @@ class AlarmMail:
         return self.alarms
 
 
-def alarms(account: Account, mail: AlarmMail) -> None:
-    """The quarantined message raised its alarm, which notified the topic; those about faults are silent."""
-    cloudwatch = account.client("cloudwatch")
+def _alarm_states(account: Account) -> dict[str, str]:
+    """The states of the stack's alarms, by their logical ids."""
+    pages = account.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    by_name = {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page["MetricAlarms"]}
+    return {logical: by_name[physical] for logical, physical in account.resources.items() if physical in by_name}
 
-    def states() -> dict[str, str]:
-        found = [
-            alarm for page in cloudwatch.get_paginator("describe_alarms").paginate() for alarm in page["MetricAlarms"]
-        ]
-        by_name = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
-        return {logical: by_name[physical] for logical, physical in account.resources.items() if physical in by_name}
 
-    until("the alarm about the quarantine is raised", lambda: states()["SetAsideAlarm"] == "ALARM")
+def alarm_raised(account: Account, mail: AlarmMail) -> None:
+    """The quarantined message has raised its alarm, which has notified the topic. The alarm is over after five
+    minutes.
+    """
+    until("the alarm about the quarantine is raised", lambda: _alarm_states(account)["SetAsideAlarm"] == "ALARM")
     until("the topic is notified", lambda: ("SetAsideAlarm", "ALARM") in mail.received())
+
+
+def alarms_quiet(account: Account) -> None:
+    """The alarms about faults are silent."""
     quiet = {
         "EventsDeadLettersAlarm",
         "CommandsDeadLettersAlarm",
@@ -176,7 +180,7 @@ def alarms(account: Account, mail: AlarmMail) -> None:
         "MissingSchedulesAlarm",
         "ApiFaultsAlarm",
     }
-    raised = {name for name, state in states().items() if state == "ALARM"}
+    raised = {name for name, state in _alarm_states(account).items() if state == "ALARM"}
     equal("alarms about what did not happen", raised & quiet, set())
 
 
