@@ -46,16 +46,13 @@ def nothing(findings: list[str]) -> None:
     expect(not findings, "\n".join(findings))
 
 
-def use(
-    account: Account, clerk: platform_side.Clerk, mail: machinery.AlarmMail, progress: Progress
-) -> dict[str, object]:
+def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dict[str, object]:
     """Everything that administrators and the platform do; gives the lists that a rebuild must not change."""
     commands = platform_side.Commands(account)
     progress.step("events in, every GET, the console")
     story.events_in(account)
     lists = story.every_get(account)
     console.served(account)
-    machinery.alarm_raised(account, mail)
     progress.step("a user of Clerk, by webhooks and by the platform")
     identities.webhook(account)
     identities.joined(account, clerk)
@@ -94,7 +91,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         stack.create(account, template, clerk.address)
         worsened = background.submit(worse.findings, stack.expanded()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
-        lists = use(account, clerk, mail, progress)
+        lists = use(account, clerk, progress)
         progress.step("pollers and the state machine without their rights")
         deprived.poller(account)
         deprived.machine(account)
@@ -111,7 +108,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         progress.step("seals, metrics, alarms")
         machinery.sealed(account, tools)
         machinery.metrics(account)
-        machinery.alarms_quiet(account)
+        machinery.alarms(account, mail)
         nothing(used.findings(account, template["Resources"], record.read(account.folder / "record.ndjson")))
         progress.step("a change set, the deletion")
         machinery.change(account, template, clerk.address)
