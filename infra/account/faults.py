@@ -1,4 +1,4 @@
-"""What DynamoDB does on a bad day and the emulator never does, injected in front of its store.
+"""Faults that DynamoDB has and the emulator never has, injected in front of its store.
 
 The check names a kind of fault in a file; from then on the calls that functions make meet it, in the emulator's
 process. Nobody else's calls do: the check itself and an operator see the store as it is. What was injected is noted in

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import bad_days
+import under_faults
 import console
 import deprived
 import emulator
@@ -67,11 +67,11 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
-    progress.step("a day of every kind of fault of the store, a consumer killed, lists by pages")
-    with bad_days.soon_again(account):
-        bad_days.faulty(account, commands)
-        bad_days.killed(account, commands)
-    bad_days.paged(account)
+    progress.step("every kind of fault of the store, a consumer killed, lists by pages")
+    with under_faults.soon_again(account):
+        under_faults.faulty(account, commands)
+        under_faults.killed(account, commands)
+    under_faults.paged(account)
     return {path: story.answer(account, path) for path in lists}
 
 
@@ -96,7 +96,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         deprived.poller(account)
         deprived.machine(account)
         progress.step("rebuild and promotion by the state machine, with batches that are handed back")
-        with bad_days.injected(account, "unprocessed", "BatchWriteItem"):
+        with under_faults.injected(account, "unprocessed", "BatchWriteItem"):
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)

@@ -1,5 +1,5 @@
-"""The store on bad days (faults.py), and functions that are killed: a second opinion on the promises that the tests
-check over another store. Whatever happens, events in any order and more than once come to the same answers, a
+"""Faults of the store (faults.py), and a function that is killed: a second opinion on the promises that the tests check
+over another store. Whatever happens, events in any order and more than once come to the same answers, a
 deactivation is whole, and lists can be paged through.
 """
 
@@ -21,7 +21,7 @@ from story import SUCCESS, equal
 
 UNAVAILABLE = 503
 TASKS = 3
-# What is asked for on a bad day: it is answered, if only at the second try.
+# What is requested under faults: it is answered, if only at the second try.
 ASKED = ("/admin/stats", "/admin/users", "/admin/executions", "/admin/errors", "/admin/queries")
 # Lists, their rows, and what identifies a row.
 LISTS = {
@@ -68,7 +68,7 @@ def soon_again(account: Account) -> Iterator[None]:
             sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
 
 
-class Day:
+class Scenario:
     """A user of its own, with tasks and two executions, one of which fails: as many as succeed, as before."""
 
     def __init__(self, number: int) -> None:
@@ -77,7 +77,7 @@ class Day:
         self.task = min(self.tasks)
 
     def events(self) -> list[str]:
-        """The events of the day, in random order, some twice."""
+        """Its events, in random order, some twice."""
         run: dict[str, Any] = {"task_id": self.task, "user_id": self.user}
         ended: dict[str, Any] = {"duration_ms": 5000, "started_at": platform.instant(timedelta(minutes=5)), **run}
         executions = [identity(0x4000 + 2 * self.number + n) for n in range(2)]
@@ -108,11 +108,11 @@ class Day:
         return found
 
     def is_whole(self, account: Account) -> None:
-        """The day's events came to what they always come to."""
+        """The events came to what they always come to."""
         task = story.answer(account, f"/admin/tasks/{self.task}")
-        equal(f"the task of day {self.number}", (task["total_executions"], task["success_rate"]), (2, 0.5))
+        equal(f"the task of scenario {self.number}", (task["total_executions"], task["success_rate"]), (2, 0.5))
         users = story.answer(account, "/admin/users?limit=100")["users"]
-        equal(f"users of day {self.number}", [each["id"] for each in users].count(self.user), 1)
+        equal(f"users of scenario {self.number}", [each["id"] for each in users].count(self.user), 1)
 
 
 def _asked(account: Account, method: str, path: str) -> Any:
@@ -129,32 +129,32 @@ def _asked(account: Account, method: str, path: str) -> Any:
     return body
 
 
-def _deactivated(account: Account, day: Day) -> None:
-    found = _asked(account, "PATCH", f"/admin/users/{day.user}/deactivate")
-    equal("the deactivation", (found["user_id"], found["tasks_paused"]), (day.user, TASKS))
+def _deactivated(account: Account, scenario: Scenario) -> None:
+    found = _asked(account, "PATCH", f"/admin/users/{scenario.user}/deactivate")
+    equal("the deactivation", (found["user_id"], found["tasks_paused"]), (scenario.user, TASKS))
 
 
-def _over(account: Account, commands: Commands, day: Day) -> None:
-    """Once the day is over, everything has been carried out and the user may come back."""
-    until("the pauses are sent", lambda: {("task.pause", task) for task in day.tasks} <= commands.receive())
+def _over(account: Account, commands: Commands, scenario: Scenario) -> None:
+    """Once the fault is over, everything has been carried out and the user may come back."""
+    until("the pauses are sent", lambda: {("task.pause", task) for task in scenario.tasks} <= commands.receive())
     until("the outbox is empty", lambda: story.outbox(account) == 0)
-    path, back = f"/admin/users/{day.user}/reactivate", "User reactivated successfully"
-    expected = (SUCCESS, {"message": back, "user_id": day.user})
+    path, back = f"/admin/users/{scenario.user}/reactivate", "User reactivated successfully"
+    expected = (SUCCESS, {"message": back, "user_id": scenario.user})
     until("the user may come back", lambda: account.request("PATCH", path, ADMIN_KEY) == expected)
-    day.is_whole(account)
+    scenario.is_whole(account)
 
 
 def faulty(account: Account, commands: Commands) -> None:
-    """A day of every kind of fault."""
+    """A scenario under every kind of fault."""
     for number, kind in enumerate(faults.KINDS):
-        day = Day(number)
+        scenario = Scenario(number)
         with injected(account, kind):
-            platform.send(account, day.events())
+            platform.send(account, scenario.events())
             until(f"all events are taken: {kind}", lambda: platform.is_empty(account))
             for path in ASKED:
                 _asked(account, "GET", path)
-            _deactivated(account, day)
-        _over(account, commands, day)
+            _deactivated(account, scenario)
+        _over(account, commands, scenario)
 
 
 def _instances(account: Account, function: str) -> list[int]:
@@ -173,9 +173,9 @@ def killed(account: Account, commands: Commands) -> None:
     """The consumer is killed when it has written to the log and not yet all of the projections: its messages come
     again, and count once.
     """
-    day, logged = Day(len(faults.KINDS)), _logged(account)
+    scenario, logged = Scenario(len(faults.KINDS)), _logged(account)
     with injected(account, "slow"):
-        platform.send(account, day.events())
+        platform.send(account, scenario.events())
         until("the events are in the log", lambda: _logged(account) > logged)
         instances = _instances(account, "Consumer")
         expect(instances, "the consumer has no process")
@@ -183,8 +183,8 @@ def killed(account: Account, commands: Commands) -> None:
             os.kill(instance, signal.SIGKILL)
         expect(not platform.is_empty(account), "the messages of a killed consumer are gone")
     until("the messages come again", lambda: platform.is_empty(account))
-    _deactivated(account, day)
-    _over(account, commands, day)
+    _deactivated(account, scenario)
+    _over(account, commands, scenario)
 
 
 def _logged(account: Account) -> int:
