@@ -34,12 +34,19 @@ class Tools:
         self.account, self.target, self.operator = account, target, operator
 
     def run(self, tool: str, *arguments: str) -> tuple[int, str]:
-        """Exit status and output of a tool."""
+        """Exit status and output of a tool.
+
+        Raises:
+            Wrong: If it does not end in time.
+        """
         command = [str(self.target / "debug" / tool), *arguments]
         environment = emulator.environment(self.account.port, self.account.folder) | self.operator
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False
-        )
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Wrong(f"{tool} {' '.join(arguments)} takes longer than {TOOL_SECONDS} s: {error.stdout!r}") from error
         return done.returncode, done.stdout + done.stderr
 
 

@@ -9,7 +9,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import under_faults
 import console
 import deprived
 import emulator
@@ -22,6 +21,7 @@ import refusals
 import stack
 import stores
 import story
+import under_faults
 import used
 import worse
 from account import Account, Wrong, expect

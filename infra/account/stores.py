@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 
 import emulator
-from account import CONFIG, Account, expect, until
+from account import CONFIG, Account, Wrong, expect, until
 from machinery import TOOL_SECONDS, Tools, pointer
 from stack import expanded
 from story import equal
@@ -55,7 +55,11 @@ class Elsewhere:
     def run(self, *arguments: str) -> str:
         """The output of a command, which must succeed."""
         with self.start(*arguments) as process:
-            output, _ = process.communicate(timeout=TOOL_SECONDS)
+            try:
+                output, _ = process.communicate(timeout=TOOL_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise Wrong(f"{self.name}: replay {' '.join(arguments)} takes longer than {TOOL_SECONDS} s") from error
         expect(process.returncode == 0, f"{self.name}: replay {' '.join(arguments)}: {output}")
         return output
 
