@@ -67,6 +67,9 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
+    progress.step("poller and state machine without their rights")
+    deprived.poller(account)
+    deprived.machine(account)
     progress.step("every kind of fault of the store, a consumer killed, lists by pages")
     with under_faults.soon_again(account):
         under_faults.faulty(account, commands)
@@ -92,9 +95,6 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         worsened = background.submit(worse.findings, stack.expanded()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
-        progress.step("pollers and the state machine without their rights")
-        deprived.poller(account)
-        deprived.machine(account)
         progress.step("rebuild and promotion by the state machine, with batches that are handed back")
         with under_faults.injected(account, "unprocessed", "BatchWriteItem"):
             machinery.rebuild(account, tools, lists, unhurried=unhurried)

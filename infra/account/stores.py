@@ -7,6 +7,7 @@ well: Amazon's DynamoDB Local, for example, which keeps the tables of different 
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,14 +94,22 @@ def _embedded(account: Account, target: Path) -> Iterator[str]:
     with log.open("w") as output:
         command = [str(target / "debug" / "torale-local"), "--no-functions", *options]
         process = subprocess.Popen(
-            command, env=environment | {"CARGO_TARGET_DIR": str(target)}, stdout=output, stderr=output
+            command,
+            env=environment | {"CARGO_TARGET_DIR": str(target)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         until("the local stack is up", lambda: "are up" in log.read_text(), EMBEDDED_SECONDS)
         yield f"http://127.0.0.1:{ports[2]}"
     finally:
+        # It stops its queue and whatever else it has started.
         process.terminate()
-        process.wait(emulator.STOPPING_SECONDS)
+        try:
+            process.wait(emulator.STOPPING_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _same(of: Elsewhere, log: Path, expected: Items) -> None:
