@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import faults
 import readings
 import record
 from account import Account
@@ -384,7 +385,9 @@ def _actions() -> None:
             return "*"
         if service == "dynamodb" and b"Statement" in body and (parsed := _statement(body)):
             return f"arn:aws:dynamodb:{region}:{account}:table/{parsed[2]}"
-        return str(original(service, method, path, headers, body, params, region, account))
+        found = str(original(service, method, path, headers, body, params, region, account))
+        stream = json.loads(body).get("logStreamName") if service == "logs" and body else None
+        return f"{found}:log-stream:{stream}" if stream else found
 
     _wrap("core.iam_actions", "extract_iam_action", action)
     _wrap("core.iam_actions", "extract_resource_arn", resource)
@@ -408,7 +411,9 @@ def _service_may(service: str, function_arn: str, source_arn: str) -> bool:
     context = evaluator.EvalContext(service, "Service", "", "lambda:InvokeFunction", function_arn, "")
     context.service_context["aws:sourcearn"] = source_arn
     found = evaluator.evaluate_resource_policy(policy[0] if policy else None, context, service=service)
-    return bool(found.decision == "Allow")
+    allowed = bool(found.decision == "Allow")
+    _note([service, source_arn], context.action, function_arn, {}, denied=not allowed)
+    return allowed
 
 
 def _pollers() -> None:
@@ -508,6 +513,20 @@ def _embedded_metrics() -> None:
     worker._pump_output = lambda self, stream, lines: original(self, Tapped(stream), lines)
 
 
+def _faults() -> None:
+    async def handle(original: Any, method: str, path: str, headers: Any, body: bytes, params: Any) -> Any:
+        key = re.search(r"Credential=([^/]+)/", headers.get("authorization", ""))
+        role, name = _session(key[1] if key else "") or ("", record.TRYING)
+        # What `metrics` publishes in its minute would be looked at later on.
+        met = name != record.TRYING and "MetricsRole" not in role
+        return await faults.answer(
+            original, met=met, method=method, path=path, headers=headers, body=body, params=params
+        )
+
+    _wrap("services.dynamodb", "_emit_stream_event", faults.remember)
+    _wrap("services.dynamodb", "handle_request", handle)
+
+
 SHIMS = {
     "leading keys, and a record of all decisions": Shim(
         "dynamodb:LeadingKeys has no value, so that every condition on it is met",
@@ -524,10 +543,10 @@ SHIMS = {
         lambda: "cloudwatch:namespace" not in (_source("core.iam_actions") + _source("app")).lower(),
         _namespaces,
     ),
-    "actions of batches, of PartiQL and of CloudWatch": Shim(
-        "SendMessageBatch and ExecuteStatement are decided as actions of these names, which IAM does not have, and "
-        "CloudWatch's operations in CBOR are not decided at all",
-        lambda: "PartiQL" not in _source("core.iam_actions") and "/operation/" not in _source("core.iam_actions"),
+    "actions of batches, of PartiQL and of CloudWatch, log streams": Shim(
+        "SendMessageBatch and ExecuteStatement are decided as actions of these names, which IAM does not have, "
+        "CloudWatch's operations in CBOR are not decided at all, and calls about a log stream by its group",
+        lambda: not any(name in _source("core.iam_actions") for name in ("PartiQL", "/operation/", "logStreamName")),
         _actions,
     ),
     "pollers use their function's role": Shim(
@@ -554,6 +573,11 @@ SHIMS = {
         "metrics in log lines (CloudWatch's embedded metric format) stay text",
         lambda: "CloudWatchMetrics" not in _source("services.cloudwatch_logs") + _source("services.lambda_svc"),
         _embedded_metrics,
+    ),
+    "faults of the store": Shim(
+        "it never conflicts, throttles, delays, hands back or is behind: see faults.py",
+        lambda: "TransactionConflict" not in _source("services.dynamodb"),
+        _faults,
     ),
 }
 

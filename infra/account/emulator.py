@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import faults
 import record
 
 REGION = "us-east-1"
@@ -68,6 +69,7 @@ def environment(port: int, folder: Path, *, hurried: bool = True) -> dict[str, s
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
         record.FILE: str(folder / "record.ndjson"),
+        faults.FILE: str(folder / "faults"),
     }  # fmt: skip
 
 

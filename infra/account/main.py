@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import console
+import deprived
 import emulator
 import identities
 import machinery
@@ -18,7 +19,9 @@ import platform_side
 import record
 import refusals
 import stack
+import stores
 import story
+import under_faults
 import used
 import worse
 from account import Account, Wrong, expect
@@ -64,6 +67,14 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
+    progress.step("poller and state machine without their rights")
+    deprived.poller(account)
+    deprived.machine(account)
+    progress.step("every kind of fault of the store, a consumer killed, lists by pages")
+    with under_faults.soon_again(account):
+        under_faults.faulty(account, commands)
+        under_faults.killed(account, commands)
+    under_faults.paged(account)
     return {path: story.answer(account, path) for path in lists}
 
 
@@ -84,10 +95,13 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         worsened = background.submit(worse.findings, stack.expanded()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
-        progress.step("rebuild and promotion by the state machine")
-        machinery.rebuild(account, tools, lists, unhurried=unhurried)
+        progress.step("rebuild and promotion by the state machine, with batches that are handed back")
+        with under_faults.injected(account, "unprocessed", "BatchWriteItem"):
+            machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
+        progress.step("the same log in other stores")
+        stores_asked = stores.compare(account, tools, target)
         progress.step("calls with the credentials of every role")
         called, wrong = refusals.findings(account)
         nothing(wrong + refusals.foreign(account))
@@ -103,7 +117,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         nothing(unnoticed)
     return (
         f"{functions} functions deployed and used, no right unused, {called} calls decided as infra/rights.toml says, "
-        f"{tried} changes for the worse noticed"
+        f"{tried} changes for the worse noticed, the same items in {len(stores_asked)} other stores"
     )
 
 

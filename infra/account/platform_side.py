@@ -43,14 +43,15 @@ RUNNING, SUCCEEDED, FAILED = (identity(number) for number in (0x201, 0x202, 0x20
 WORKFLOW, SCHEDULE, JOINED_SCHEDULE = "task-workflow", f"task-{TASK}", f"schedule-{JOINED_TASK}"
 
 
-def _instant(ago: timedelta) -> str:
+def instant(ago: timedelta) -> str:
+    """The time so long ago, as events name it."""
     return (datetime.now(UTC) - ago).isoformat(timespec="milliseconds")
 
 
 def event(kind: str, ago: timedelta | None = None, **data: Any) -> str:
     """An event of the platform, now or so long ago, as one message."""
     envelope = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": "/platform", "type": f"ai.torale.{kind}"}
-    return json.dumps(envelope | {"time": _instant(ago or timedelta()), "data": data})
+    return json.dumps(envelope | {"time": instant(ago or timedelta()), "data": data})
 
 
 def _key(key: str) -> str:
@@ -60,7 +61,7 @@ def _key(key: str) -> str:
 def history() -> list[str]:
     """Three users with tasks, executions, a workflow and a schedule, and one message that is no event."""
     hour, minutes = timedelta(hours=1), timedelta(minutes=5)
-    began = _instant(minutes)
+    began = instant(minutes)
     run: dict[str, Any] = {"task_id": TASK, "user_id": USER}
     workflow: dict[str, Any] = {"workflow_id": WORKFLOW, "run_id": "run", "workflow_type": "monitoring_workflow"}
     return [

@@ -4,6 +4,7 @@ and what it grants is not.
 Writes carry a condition that nothing meets, so that a call that is allowed changes nothing.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,11 +13,20 @@ from typing import Any
 import botocore.exceptions
 
 import matrix
+import record
 import used
-from account import Account
+from account import Account, until
+from stack import FORWARDED_TO
 
-# What a call answers that is not refused.
-ALLOWED = {"", "ConditionalCheckFailedException", "TransactionCanceledException"}
+# What a call answers that is not refused, and that does nothing.
+ALLOWED = {
+    "",
+    "ConditionalCheckFailedException",
+    "TransactionCanceledException",
+    "InvalidParameterValue",
+    "ReceiptHandleIsInvalid",
+    "ResourceNotFoundException",
+}
 REFUSED = {"AccessDeniedException", "AccessDenied"}
 CONDITION = {
     "ConditionExpression": "attribute_exists(#n)",
@@ -57,6 +67,37 @@ def _batch_calls(dynamodb: Any, place: str, pk: str) -> Iterator[Calling]:
         yield action, place, pk, partial(dynamodb.execute_statement, Statement=text)
 
 
+def _queue_calls(account: Account, role: str, place: str) -> Iterator[Calling]:
+    """Calls that a queue refuses for their parameters, if permissions let them through."""
+    sqs = account.client("sqs", role)
+    if place in account.resources:
+        url = account.physical(place)
+    else:
+        url = account.client("sqs").get_queue_url(QueueName=FORWARDED_TO)["QueueUrl"]
+    yield "sqs:SendMessage", place, "", partial(sqs.send_message, QueueUrl=url, MessageBody="x", DelaySeconds=901)
+    yield "sqs:ReceiveMessage", place, "", partial(sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=11)
+    yield "sqs:DeleteMessage", place, "", partial(sqs.delete_message, QueueUrl=url, ReceiptHandle="none")
+    yield "sqs:GetQueueAttributes", place, "", partial(sqs.get_queue_attributes, QueueUrl=url)
+
+
+def _other_calls(account: Account, role: str) -> Iterator[Calling]:
+    """The sealing key, functions, logs and metrics."""
+    kms, key = account.client("kms", role), account.outputs["AuditKeyId"]
+    signing = {"KeyId": key, "Message": b"forged", "SigningAlgorithm": "ED25519_SHA_512", "MessageType": "RAW"}
+    yield "kms:Sign", "AuditKey", "", partial(kms.sign, **signing)
+    yield "kms:GetPublicKey", "AuditKey", "", partial(kms.get_public_key, KeyId=key)
+    for function in ("Replay", "AuditSeal", "DeactivateUser"):
+        invoke = partial(account.client("lambda", role).invoke, InvocationType="DryRun")
+        yield "lambda:InvokeFunction", function, "", partial(invoke, FunctionName=account.physical(function))
+    for group in matrix.LOGS:
+        put, event = account.client("logs", role).put_log_events, {"timestamp": 0, "message": "forged"}
+        named = {"logGroupName": account.physical(group), "logStreamName": "none"}
+        yield "logs:PutLogEvents", group, "", partial(put, **named, logEvents=[event])
+    for namespace in ("Torale/Admin", "Torale/Other"):
+        put = account.client("cloudwatch", role).put_metric_data
+        yield "cloudwatch:PutMetricData", "*", namespace, partial(put, Namespace=namespace, MetricData=[])
+
+
 def _calls(account: Account, role: str) -> Iterator[Calling]:
     dynamodb = account.client("dynamodb", f"{role}Role")
     for place, keys in matrix.PARTITIONS.items():
@@ -64,9 +105,9 @@ def _calls(account: Account, role: str) -> Iterator[Calling]:
             yield from _item_calls(dynamodb, place, pk)
     for place in ("EventsTable", "AuditTable"):
         yield from _batch_calls(dynamodb, place, matrix.PARTITIONS[place][0])
-    kms, key = account.client("kms", f"{role}Role"), account.outputs["AuditKeyId"]
-    signing = {"KeyId": key, "Message": b"forged", "SigningAlgorithm": "ED25519_SHA_512", "MessageType": "RAW"}
-    yield "kms:Sign", "AuditKey", "", partial(kms.sign, **signing)
+    yield from _other_calls(account, f"{role}Role")
+    for place in matrix.QUEUES:
+        yield from _queue_calls(account, f"{role}Role", place)
 
 
 def _error(call: Callable[[], Any]) -> str:
@@ -109,4 +150,25 @@ def foreign(account: Account) -> list[str]:
     api.create_stage(ApiId=other, StageName="$default", AutoDeploy=True)
     own, foreign = (account.request("GET", "/admin/openapi.json", api=name)[0] for name in ("", other))
     api.delete_api(ApiId=other)
-    return [] if (own, foreign) == (200, 500) else [f"the own API answers {own}, another {foreign}"]
+    return [
+        *([] if (own, foreign) == (200, 500) else [f"the own API answers {own}, another {foreign}"]),
+        *_foreign_rule(account, function),
+    ]
+
+
+def _foreign_rule(account: Account, function: str) -> list[str]:
+    """A rule that is not of the stack, about an event that happens, is refused the function."""
+    events = account.client("events")
+    events.put_rule(Name="other", EventPattern=json.dumps({"source": ["other"]}))
+    events.put_targets(Rule="other", Targets=[{"Id": "function", "Arn": function}])
+    events.put_events(Entries=[{"Source": "other", "DetailType": "other", "Detail": "{}"}])
+
+    def decided() -> list[bool]:
+        entries = record.read(account.folder / "record.ndjson")
+        asked = [e for e in entries if (e["role"], e["resource"]) == ("events.amazonaws.com", function)]
+        return [entry["denied"] for entry in asked]
+
+    found = until("another rule's event is dispatched", decided)
+    events.remove_targets(Rule="other", Ids=["function"])
+    events.delete_rule(Name="other")
+    return [] if all(found) else ["another rule invokes a function"]

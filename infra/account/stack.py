@@ -56,6 +56,7 @@ def binaries(of: dict[str, Any]) -> list[str]:
 
 def _package(binary: Path, folder: Path) -> Path:
     """Strips a binary and packages it as Lambda takes it."""
+    expect(binary.exists(), f"{binary} is not built")
     stripped, package = folder / f"{binary.name}.stripped", folder / f"{binary.name}.zip"
     subprocess.run(["strip", "-o", stripped, binary], check=True)  # noqa: S607
     entry = zipfile.ZipInfo("bootstrap")

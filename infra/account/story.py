@@ -192,9 +192,9 @@ def every_get(account: Account) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def outage(account: Account, role: str) -> Iterator[None]:
-    """A role cannot send messages meanwhile."""
-    iam, denial = account.client("iam"), {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": "*"}
+def outage(account: Account, role: str, action: str = "sqs:SendMessage") -> Iterator[None]:
+    """A role cannot do something meanwhile: send messages, unless another action is named."""
+    iam, denial = account.client("iam"), {"Effect": "Deny", "Action": action, "Resource": "*"}
     named = {"RoleName": account.physical(role), "PolicyName": "Outage"}
     iam.put_role_policy(**named, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
     try:
