@@ -39,7 +39,7 @@ describe("signing in", () => {
     await settled(page);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    expect(await page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
+    await expect.poll(() => page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
     expect(browser.faults).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe("refusals and an API that is away", () => {
     await page.getByRole("button", { name: "Refresh now" }).click();
     await page.getByRole("alert").getByText(/Token has expired/).waitFor();
     expect(await page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
-    expect(await page.getByRole("table").count()).toBe(0);
+    await expect.poll(() => page.getByRole("table").count()).toBe(0);
 
     await page.unrouteAll();
     await page.getByLabel("API key of an administrator").fill(inject("key"));
@@ -140,7 +140,7 @@ describe("refusals and an API that is away", () => {
     await settled(page);
 
     expect(await page.locator("tr[data-kept]").count()).toBe(1);
-    expect(await page.evaluate(() => [scrollY, document.activeElement?.className])).toEqual([700, "row-link"]);
+    await expect.poll(() => page.evaluate(() => [scrollY, document.activeElement?.className])).toEqual([700, "row-link"]);
   });
 });
 
@@ -220,13 +220,13 @@ describe("the palette", () => {
     await settled(page);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("sched");
-    expect(await page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
+    await expect.poll(() => page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
 
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Escape");
-    expect(await page.getByRole("dialog").count()).toBe(0);
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
   });
 
   test("finds a user by the beginning of an email", async () => {
@@ -255,7 +255,7 @@ describe("the palette", () => {
     await page.keyboard.press("Control+k");
     await box().fill(EXECUTION.toUpperCase());
     await page.getByRole("option", { name: /Execution/ }).waitFor();
-    expect(await page.getByRole("option").count()).toBe(1);
+    await expect.poll(() => page.getByRole("option").count()).toBe(1);
     await page.keyboard.press("Enter");
     await page.waitForURL(new RegExp(`executions\\?open=${EXECUTION}`));
   });
@@ -313,7 +313,7 @@ describe("changing users", () => {
     expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
     await dialog.getByRole("button", { name: "Close" }).last().click();
 
-    expect(await page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
     const { users } = await api<UsersPage>("admin/users?limit=100");
     expect(chosen.map(({ id }) => users.find((row) => row.id === id)?.state)).toEqual(["deactivated", "deactivated"]);
   });
