@@ -1,10 +1,9 @@
 /** What the views read, with its place in the cache, its refresh and its retries. */
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
+import { READS, type Read } from "../reads";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
-
-type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -31,10 +30,13 @@ export function newQueryClient(): QueryClient {
 
 const limited = (error: unknown) => error instanceof ApiError && error.status === 429;
 
+/** The place of a list in the cache. */
+export const keyOf = ({ path, query }: Read) => [path, query] as const;
+
 /** One page of a list. While the next page is read, the last one of the same list stays. */
-export function useList<T>(path: string, query: Query, { enabled = true, slow = false } = {}) {
+export function useList<T>({ path, query }: Read, { enabled = true, slow = false } = {}) {
   return useQuery<T>({
-    queryKey: [path, query],
+    queryKey: keyOf({ path, query }),
     queryFn: ({ signal }) => request<T>(path, { query, signal }),
     placeholderData: keepPreviousData,
     enabled,
@@ -42,8 +44,7 @@ export function useList<T>(path: string, query: Query, { enabled = true, slow = 
   });
 }
 
-export const useStats = () =>
-  useQuery({ queryKey: ["admin/stats"], queryFn: ({ signal }) => request<Stats>("admin/stats", { signal }) });
+export const useStats = () => useList<Stats>(READS.overview({}));
 
 /** Figures over time; an API without them answers 404, see {@link hasNoEndpoint}. */
 export const useSeries = (metric: "executions", bucket: Bucket, hours: number, enabled = true) =>

@@ -1,7 +1,8 @@
 /** Filters of a list; each is a parameter of the URL. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { changed, go, useRoute } from "../route";
+import { changed } from "../place";
+import { go, useRoute } from "../route";
 import { isUuid } from "../text";
 import { Icon } from "./icons";
 

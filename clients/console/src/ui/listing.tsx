@@ -1,19 +1,10 @@
 /** What all paged lists share: page and size from the URL, the open row, and the table with its pages. */
 import type { ComponentChildren } from "preact";
-import { changed, go, integer, useRoute, type Params } from "../route";
+import { changed, paging } from "../place";
+import { go, useRoute } from "../route";
 import { Empty } from "./parts";
 import type { IconName } from "./icons";
-import { PAGE_SIZE, Pager, Table, type Column } from "./table";
-
-export interface Paging {
-  readonly page: number;
-  readonly limit: number;
-}
-
-export const paging = (params: Params): Paging => ({
-  page: integer(params, "page", 1),
-  limit: integer(params, "limit", PAGE_SIZE, 100),
-});
+import { Pager, Table, type Column } from "./table";
 
 interface Props<Row> {
   readonly caption: string;

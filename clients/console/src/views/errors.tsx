@@ -6,10 +6,11 @@ import { breakdown, GROUPS, type Group, type Part } from "../breakdown";
 import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { errorsLink, userLink } from "../links";
-import { integer, useRoute } from "../route";
+import { hoursOf, READS } from "../reads";
+import { useRoute } from "../route";
 import { shortened, visible } from "../text";
 import { Chip, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, Share, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -25,10 +26,9 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
 
 export function Errors() {
   const { params } = useRoute();
-  const hours = integer(params, "hours", 24, 8760);
-  const { page, limit } = paging(params);
+  const hours = hoursOf(params);
   const { error_type, task_id } = params;
-  const query = useList<ErrorsPage>("admin/errors", { error_type, task_id, hours, page, limit });
+  const query = useList<ErrorsPage>(READS.errors(params));
   const open = params["open"];
   const row = query.data?.errors.find((row) => row.execution_id === open);
   return (

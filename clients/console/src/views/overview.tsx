@@ -3,7 +3,7 @@ import { useList, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
 import { errorsLink } from "../links";
-import { href } from "../route";
+import { href } from "../place";
 import { level, measures, rate, WORDS, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
@@ -11,9 +11,9 @@ import { Charts } from "./overview-charts";
 
 export function Overview() {
   const stats = useStats();
-  const errors = useList<ErrorsPage>("admin/errors", { hours: 24, limit: 5 });
-  const lastHour = useList<ErrorsPage>("admin/errors", { hours: 1, limit: 1 });
-  const failedLastHour = useList<ExecutionsPage>("admin/executions", { status: "failed", hours: 1, limit: 1 });
+  const errors = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 24, limit: 5 } });
+  const lastHour = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 1, limit: 1 } });
+  const failedLastHour = useList<ExecutionsPage>({ path: "admin/executions", query: { status: "failed", hours: 1, limit: 1 } });
   return (
     <Page title="Overview" about="How the platform does now, against the documented thresholds.">
       <Loaded query={stats} what="statistics" loading={<Waiting />}>

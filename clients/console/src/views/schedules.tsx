@@ -3,10 +3,12 @@ import { useList } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
+import { paging } from "../place";
+import { READS, searchesSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
 import { Choice, Entry, Filters } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -37,14 +39,10 @@ const CronText = ({ of }: { of: ScheduleRow }) => (
 export function Schedules() {
   const { params } = useRoute();
   const { page, limit } = paging(params);
-  const { at = "", find = "", include_paused } = params;
-  // The API has no such filters: all schedules are read (at most 10,000), and found here.
-  const searching = at !== "" || find !== "";
-  const query = useList<SchedulesPage>(
-    "admin/temporal/schedules",
-    { include_paused, ...(!searching && { page, limit }) },
-    { slow: searching },
-  );
+  const { at = "", find = "" } = params;
+  // All schedules are read then (at most 10,000), and found here.
+  const searching = searchesSchedules(params);
+  const query = useList<SchedulesPage>(READS.schedules(params), { slow: searching });
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
   return (
