@@ -146,7 +146,7 @@ function SideFoot() {
         Sign out
       </button>
       <a class="notices" href="./admin/console/notices.txt" target="_blank" rel="noopener">
-        Licences of what this page includes
+        Licences
       </a>
     </div>
   );

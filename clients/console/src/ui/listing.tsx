@@ -2,9 +2,13 @@
 import type { ComponentChildren } from "preact";
 import { changed, paging } from "../place";
 import { go, useRoute } from "../route";
+import { RemoveFilters } from "./filters";
 import { Empty } from "./parts";
 import type { IconName } from "./icons";
 import { Pager, Table, type Column } from "./table";
+
+/** Parameters that filter nothing. */
+const PLACE: readonly string[] = ["page", "limit", "open"];
 
 interface Props<Row> {
   readonly caption: string;
@@ -25,8 +29,9 @@ export function Listing<Row>({ caption, columns, rows, total, capped, id, busy, 
   const { page, limit } = paging(route.params);
   const pages = <Pager page={page} limit={limit} total={total} capped={capped ?? false} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />;
   if (rows.length === 0 && total === 0) {
+    const filtered = Object.keys(route.params).some((name) => !PLACE.includes(name));
     return (
-      <Empty icon={empty.icon} title={empty.title}>
+      <Empty icon={empty.icon} title={empty.title} action={filtered && <RemoveFilters />}>
         {empty.hint}
       </Empty>
     );

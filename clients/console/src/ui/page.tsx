@@ -3,8 +3,9 @@ import type { ComponentChildren } from "preact";
 import type { UseQueryResult } from "@tanstack/preact-query";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { ApiError, hasNoEndpoint, sentence } from "../api/errors";
-import { changed, href } from "../place";
+import { changed } from "../place";
 import { go, useRoute } from "../route";
+import { RemoveFilters } from "./filters";
 import { Icon } from "./icons";
 import { Empty, Notice } from "./parts";
 import { TableLoading } from "./table";
@@ -59,7 +60,6 @@ export function Loaded<T>({ query, what, loading, children }: LoadedProps<T>) {
 }
 
 function Refused({ error, what }: { error: Error; what: string }) {
-  const route = useRoute();
   if (hasNoEndpoint(error)) {
     return (
       <Empty icon="stop" title={`This API has no ${what} yet.`}>
@@ -73,11 +73,7 @@ function Refused({ error, what }: { error: Error; what: string }) {
         tone="warn"
         title={sentence(error)}
         urgent
-        action={
-          <a class="button" href={href(route.view ?? "overview")}>
-            Remove all filters
-          </a>
-        }
+        action={<RemoveFilters />}
       />
     );
   }

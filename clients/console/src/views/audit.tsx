@@ -22,7 +22,7 @@ const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null :
 
 const columns = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
-  { label: "Action", cell: (row) => inWords(record(row)?.action ?? "Someone has removed this record") },
+  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} /> },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
   { label: "User", cell: (row) => <Person id={record(row)?.target} names={names} />, wide: true },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
@@ -102,7 +102,7 @@ const AuditFilters = () => (
     <Choice
       name="action"
       label="Action"
-      options={[["", "All changes to users"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
+      options={[["", "All changes"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
     />
     <HoursChoice />
     <Entry name="principal" label="By" placeholder="Id of an administrator" check={idFault} wide />
@@ -129,7 +129,7 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
     );
   }
   return (
-    <Panel kind="Audit record" title={inWords(found.action)}>
+    <Panel kind="Audit record" title={<Foreign text={inWords(found.action)} />}>
       <Facts>
         <Fact name="When">
           <BothTimes at={found.at} />
@@ -141,7 +141,9 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
           <PersonLink id={found.target} names={names} />
         </Fact>
         <Fact name="Action">
-          <code>{found.action}</code>
+          <code>
+            <Foreign text={found.action} whole />
+          </code>
         </Fact>
         <Fact name="Answer">
           {found.status}, after {duration(found.duration_ms)}

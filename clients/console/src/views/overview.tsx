@@ -72,12 +72,15 @@ const MEASURE_LINKS: Readonly<Record<string, string>> = {
   "New errors, 1 h": href("errors", { hours: 1 }),
 };
 
+/** Keeps a number and its unit on one line. */
+const together = (name: string) => name.replace(/(\d) /g, "$1\u00a0");
+
 function MeasureCard({ measure }: { measure: Measure }) {
   const found = level(measure);
   return (
     <a class={`card figure ${found}`} href={MEASURE_LINKS[measure.name]}>
       <span class="figure-name">
-        {measure.name} <LevelBadge level={found} />
+        {together(measure.name)} <LevelBadge level={found} />
       </span>
       <span class="figure-value">{measure.written(measure.value)}</span>
       <span class="meter" aria-hidden="true">

@@ -80,7 +80,7 @@ export function Schedules() {
                 total={searching ? rows.length : data.total}
                 id={(row) => row.schedule_id}
                 busy={query.isPlaceholderData}
-                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules" }}
+                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules", ...(at !== "" && { hint: "Of each schedule, its next run is compared." }) }}
               />
             </>
           );
