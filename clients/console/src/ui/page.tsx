@@ -53,7 +53,7 @@ export function Loaded<T>({ query, what, loading, children }: LoadedProps<T>) {
   if (problem === null) return <>{loading ?? <TableLoading columns={6} />}</>;
   if (query.status === "error") return <Refused error={query.error} what={what} />;
   return (
-    <Notice tone="bad" title={sentence(problem)} urgent>
+    <Notice tone="info" title={sentence(problem)} urgent>
       The console keeps trying, and shows {what} as soon as there is an answer.
     </Notice>
   );

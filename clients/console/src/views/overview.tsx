@@ -4,7 +4,7 @@ import type { ErrorsPage, ExecutionsPage, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
 import { errorsLink } from "../links";
 import { href } from "../place";
-import { level, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
@@ -26,6 +26,9 @@ export function Overview() {
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} />
                 ))}
+                {Array.from({ length: MEASURES - all.length }, (_, card) => (
+                  <LoadingCard key={card} />
+                ))}
               </div>
               <Totals stats={data} />
               <Charts />
@@ -44,11 +47,13 @@ export function Overview() {
 const Waiting = () => (
   <div class="cards" role="status">
     <span class="hidden">Loading</span>
-    {[1, 2, 3, 4].map((card) => (
-      <div class="card figure loading-card" key={card} aria-hidden="true" />
+    {Array.from({ length: MEASURES }, (_, card) => (
+      <LoadingCard key={card} />
     ))}
   </div>
 );
+
+const LoadingCard = () => <div class="card figure loading-card" aria-hidden="true" />;
 
 /** Everything in one sentence. */
 function Verdict({ all }: { all: readonly Measure[] }) {
@@ -121,8 +126,9 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
     <section class="card" aria-labelledby="error-types">
       <header class="card-head">
         <h2 id="error-types">Error types, 24 h</h2>
-        <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>
+        {errors && <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>}
       </header>
+      {!errors && <p class="faint">Loading…</p>}
       {errors && types.length === 0 && <p class="faint">Nothing failed in the last 24 hours.</p>}
       <ul class="bars">
         {types.slice(0, 10).map(([type, number]) => (
