@@ -72,16 +72,16 @@ export const useUser = (id: string | undefined, refresh?: number) => useDetail<U
 /** Pages of 100 that a breakdown reads at most. */
 const BREAKDOWN_PAGES = 10;
 
-/** The newest failures of a window, up to 1,000 of them. */
-export function useAllErrors(hours: number, enabled: boolean) {
+/** The newest failures of a window, up to 1,000 of them; or those of one type. */
+export function useAllErrors(hours: number, error_type: string | undefined, enabled: boolean) {
   return useQuery({
-    queryKey: ["admin/errors", "all", hours],
+    queryKey: ["admin/errors", "all", hours, error_type],
     enabled,
     refetchInterval: SLOW_REFRESH_MS,
     staleTime: SLOW_REFRESH_MS,
     queryFn: async ({ signal }) => {
       const page = (page: number) =>
-        request<ErrorsPage>("admin/errors", { query: { hours, page, limit: 100 }, signal });
+        request<ErrorsPage>("admin/errors", { query: { error_type, hours, page, limit: 100 }, signal });
       const first = await page(1);
       const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
       const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));

@@ -335,18 +335,25 @@ describe("lists", () => {
 
   test("errors of a type are filtered, and the filter can be removed", async () => {
     const other = await blank(browser);
-    const asked: string[] = [];
+    const all = [errorRow(), errorRow({ execution_id: TASK, error_type: "TimeoutError", user_email: "bob@example.com" })];
     await other.route("**/admin/errors?*", (route) => {
-      asked.push(new URL(route.request().url()).searchParams.get("error_type") ?? "");
-      return route.fulfill({ json: { errors: [errorRow()], total: 1, error_types: { RateLimitError: 1 } } });
+      const type = new URL(route.request().url()).searchParams.get("error_type");
+      const errors = all.filter((row) => type === null || row.error_type === type);
+      return route.fulfill({ json: { errors, total: errors.length, error_types: { RateLimitError: 1, TimeoutError: 1 } } });
     });
-    await browser.open("#/errors?error_type=RateLimitError", { page: other });
+    await browser.open("#/errors", { page: other });
+    const parts = other.locator(".breakdown li");
+    await expect.poll(() => parts.allTextContents()).toEqual(["RateLimitError1 50 %", "TimeoutError1 50 %"]);
+    await parts.last().getByRole("link").click();
+    await other.waitForURL(/error_type=TimeoutError/);
+    await expect.poll(() => other.locator("tbody tr").count()).toBe(1);
+    // Those of one type are counted by user, from that type alone.
+    await expect.poll(() => parts.allTextContents()).toEqual(["bob@example.com1 100 %"]);
+    expect(await other.getByLabel("By").locator("option").allTextContents()).toEqual(["user", "query", "message"]);
+
     await other.getByRole("button", { name: "Remove this filter" }).click();
     await other.waitForURL((url) => !url.hash.includes("error_type"));
-    await settled(other);
-
-    expect(asked).toContain("RateLimitError");
-    expect(asked).toContain("");
+    await expect.poll(() => other.locator("tbody tr").count()).toBe(2);
     await other.close();
   });
 });
