@@ -84,10 +84,10 @@ function MeasureCard({ measure }: { measure: Measure }) {
   const found = level(measure);
   return (
     <a class={`card figure ${found}`} href={MEASURE_LINKS[measure.name]}>
-      <span class="figure-name">
-        {together(measure.name)} <LevelBadge level={found} />
+      <span class="figure-name">{together(measure.name)}</span>
+      <span class="figure-row">
+        <span class="figure-value">{measure.written(measure.value)}</span> <LevelBadge level={found} />
       </span>
-      <span class="figure-value">{measure.written(measure.value)}</span>
       <span class="meter" aria-hidden="true">
         <span style={{ width: `${Math.min(100, (measure.value / measure.limit) * 100)}%` }} />
       </span>
