@@ -3,7 +3,7 @@
 //   CONSOLE_URL=http://127.0.0.1:9000 CONSOLE_KEY=sk_... node tools/measure.mjs
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, totalmem } from "node:os";
+import { cpus, getPriority, loadavg, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -125,6 +125,7 @@ const about = {
   commit,
   cores: cpus().length,
   load: loadavg()[0].toFixed(1),
+  nice: getPriority(),
   memory_gb: Math.round(totalmem() / 1e9),
   browser: execFileSync(process.env.CHROMIUM ?? "/usr/bin/chromium", ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim(),
   runs: RUNS,
