@@ -7,7 +7,8 @@ export default defineConfig({
     environment: "node",
     globalSetup: ["tests/browser/stack.ts"],
     fileParallelism: false,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -20,8 +20,5 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "audit.list": "Read the audit trail",
 };
 
-/** Those that change something. */
-export const CHANGES = ["users.deactivate", "users.deactivate_many", "users.reactivate"] as const;
-
 /** An action in words; one of a later version of the API as it is. */
 export const inWords = (action: string): string => ACTIONS[action] ?? action;

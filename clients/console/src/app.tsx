@@ -1,7 +1,8 @@
 /** The frame around all views: navigation, palette, connection; or the sign-in. */
 import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
-import { href, useRoute, type View } from "./route";
+import { href, type View } from "./place";
+import { useRoute } from "./route";
 import { end, session } from "./session";
 import { useStore } from "./store";
 import { next, THEME_WORDS, theme } from "./theme";
@@ -145,7 +146,7 @@ function SideFoot() {
         Sign out
       </button>
       <a class="notices" href="./admin/console/notices.txt" target="_blank" rel="noopener">
-        Licences of what this page includes
+        Licences
       </a>
     </div>
   );

@@ -17,6 +17,12 @@ export interface Part {
   readonly share: number;
 }
 
+/** The error types of a whole window, as the API counts them, in its order: most first. */
+export function ofTypes(types: Readonly<Record<string, number>>): Part[] {
+  const total = Object.values(types).reduce((sum, count) => sum + count, 0);
+  return Object.entries(types).map(([value, count]) => ({ value, count, share: count / total }));
+}
+
 /** The values of a field by how many failures have them, most first, then by value. */
 export function breakdown(rows: readonly ErrorRow[], group: Group): Part[] {
   const counts = new Map<string | null, number>();

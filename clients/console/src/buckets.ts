@@ -1,6 +1,6 @@
 /** From the bars of a chart to the lists behind them. */
 import type { Bucket, Point } from "./api/types";
-import { href } from "./route";
+import { href } from "./place";
 
 const SECONDS: Readonly<Record<Bucket, number>> = { minute: 60, hour: 3600, day: 86_400 };
 /** Rows a page of the list behind a bar. */

@@ -1,5 +1,5 @@
 /** Links from one view to another. */
-import { href } from "./route";
+import { href } from "./place";
 
 export const taskLink = (id: string): string => href("tasks", { open: id });
 

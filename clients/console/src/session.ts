@@ -1,10 +1,6 @@
-/**
- * Who is signed in. The API key lives in the tab's session storage, so it ends with the tab; it is
- * in no URL, no log and no other storage.
- */
+/** Who is signed in. */
+import { storedKey, storeKey } from "./key";
 import { createStore } from "./store";
-
-const NAME = "torale.console.key";
 
 export interface Session {
   /** The API key, or null while nobody is signed in. */
@@ -13,35 +9,17 @@ export interface Session {
   readonly ended: string | null;
 }
 
-/** Session storage can be switched off in a browser; the key is then kept by this page alone. */
-function stored(): string | null {
-  try {
-    return sessionStorage.getItem(NAME);
-  } catch {
-    return null;
-  }
-}
-
-function store(key: string | null): void {
-  try {
-    if (key === null) sessionStorage.removeItem(NAME);
-    else sessionStorage.setItem(NAME, key);
-  } catch {
-    // The session still works until the page is left.
-  }
-}
-
-export const session = createStore<Session>({ key: stored(), ended: null });
+export const session = createStore<Session>({ key: storedKey(), ended: null });
 
 /** Keeps a key that the API has accepted. */
 export function begin(key: string): void {
-  store(key);
+  storeKey(key);
   session.set({ key, ended: null });
 }
 
 /** Forgets the key; `reason` is shown where one signs in. */
 export function end(reason: string | null): void {
-  store(null);
+  storeKey(null);
   session.set({ key: null, ended: reason });
 }
 

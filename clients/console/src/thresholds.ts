@@ -27,6 +27,9 @@ export const rate = (failed: number, total: number): number => (total === 0 ? 0 
 /** Above this share of failures it is an alarm. */
 export const ERROR_RATE_LIMIT = 0.05;
 
+/** So many measures there are. */
+export const MEASURES = 4;
+
 /** All measures; `failed1h` and `errors1h` are null until they are known. */
 export function measures(stats: Stats, failed1h: number | null, errors1h: number | null): Measure[] {
   const { total_24h, failed_24h, avg_duration_ms } = stats.executions;

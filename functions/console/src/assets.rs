@@ -80,7 +80,7 @@ mod tests {
         let names: Vec<&str> =
             page.split("\"./admin/console/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
 
-        assert_eq!(names.len(), 3, "{page}");
+        assert_eq!(names.len(), 4, "two scripts, style and icon: {page}");
         for name in names {
             assert!(find(name).is_some_and(Asset::has_hashed_name), "{name}");
         }

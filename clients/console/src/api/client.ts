@@ -2,12 +2,12 @@
  * Requests to the admin API of the host that serves this page, with a time limit. A 401 or 403 ends
  * the session; a 429 holds back all further requests until its wait is over.
  */
-import { createStore } from "../store";
+import { earlyAnswer } from "../early";
+import type { Query } from "../reads";
 import { end, session } from "../session";
+import { createStore } from "../store";
 import { ApiError, Unreachable } from "./errors";
-
-/** API Gateway ends a request after 30 s. */
-const TIME_LIMIT_MS = 31_000;
+import { send, url, type Sent } from "./sending";
 
 export interface Connection {
   /** When the API last answered, in milliseconds since 1970; 0 if never. */
@@ -20,25 +20,10 @@ export interface Connection {
 
 export const connection = createStore<Connection>({ answeredAt: 0, failingSince: null, waitUntil: 0 });
 
-type Query = Readonly<Record<string, string | number | boolean | undefined>>;
-
-interface Options {
-  method?: "GET" | "PATCH" | "POST";
+interface Options extends Sent {
   query?: Query;
-  body?: unknown;
-  signal?: AbortSignal;
   /** The key to sign in with, before there is a session. */
   key?: string;
-}
-
-/** The URL of an API path, next to this page: `/admin` is served below the name of a stage, too. */
-export function url(path: string, query: Query = {}): URL {
-  const found = new URL(path, document.baseURI);
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== "") found.searchParams.set(name, String(value));
-  }
-  found.hash = "";
-  return found;
 }
 
 /** Sends a request and reads its JSON. Throws {@link ApiError} or {@link Unreachable}. */
@@ -59,22 +44,15 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   throw error;
 }
 
-async function answer(path: string, key: string, { method = "GET", query, body, signal }: Options): Promise<Response> {
-  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
-  const init: RequestInit = {
-    method,
-    headers: { accept: "application/json", authorization: `Bearer ${key}` },
-    signal: signal ? AbortSignal.any([signal, limit]) : limit,
-    cache: "no-store",
-    credentials: "omit",
-    redirect: "error",
-    referrerPolicy: "no-referrer",
-  };
-  if (body !== undefined) init.body = JSON.stringify(body);
+async function answer(path: string, key: string, { query, key: _, ...sent }: Options): Promise<Response> {
+  const to = url(path, query);
+  const early = (sent.method ?? "GET") === "GET" ? await earlyAnswer(to, key) : null;
+  sent.signal?.throwIfAborted();
+  if (early !== null) return early;
   try {
-    return await fetch(url(path, query), init);
+    return await send(to, key, sent);
   } catch (cause) {
-    if (signal?.aborted) throw cause;
+    if (sent.signal?.aborted) throw cause;
     note(0);
     throw new Unreachable("no answer", { cause });
   }

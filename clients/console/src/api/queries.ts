@@ -1,10 +1,9 @@
 /** What the views read, with its place in the cache, its refresh and its retries. */
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
+import { READS, type Read } from "../reads";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
-
-type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -31,10 +30,13 @@ export function newQueryClient(): QueryClient {
 
 const limited = (error: unknown) => error instanceof ApiError && error.status === 429;
 
+/** The place of a list in the cache. */
+export const keyOf = ({ path, query }: Read) => [path, query] as const;
+
 /** One page of a list. While the next page is read, the last one of the same list stays. */
-export function useList<T>(path: string, query: Query, { enabled = true, slow = false } = {}) {
+export function useList<T>({ path, query }: Read, { enabled = true, slow = false } = {}) {
   return useQuery<T>({
-    queryKey: [path, query],
+    queryKey: keyOf({ path, query }),
     queryFn: ({ signal }) => request<T>(path, { query, signal }),
     placeholderData: keepPreviousData,
     enabled,
@@ -42,8 +44,7 @@ export function useList<T>(path: string, query: Query, { enabled = true, slow = 
   });
 }
 
-export const useStats = () =>
-  useQuery({ queryKey: ["admin/stats"], queryFn: ({ signal }) => request<Stats>("admin/stats", { signal }) });
+export const useStats = () => useList<Stats>(READS.overview({}));
 
 /** Figures over time; an API without them answers 404, see {@link hasNoEndpoint}. */
 export const useSeries = (metric: "executions", bucket: Bucket, hours: number, enabled = true) =>
@@ -71,16 +72,16 @@ export const useUser = (id: string | undefined, refresh?: number) => useDetail<U
 /** Pages of 100 that a breakdown reads at most. */
 const BREAKDOWN_PAGES = 10;
 
-/** The newest failures of a window, up to 1,000 of them. */
-export function useAllErrors(hours: number, enabled: boolean) {
+/** The newest failures of a window, up to 1,000 of them; or those of one type. */
+export function useAllErrors(hours: number, error_type: string | undefined, enabled: boolean) {
   return useQuery({
-    queryKey: ["admin/errors", "all", hours],
+    queryKey: ["admin/errors", "all", hours, error_type],
     enabled,
     refetchInterval: SLOW_REFRESH_MS,
     staleTime: SLOW_REFRESH_MS,
     queryFn: async ({ signal }) => {
       const page = (page: number) =>
-        request<ErrorsPage>("admin/errors", { query: { hours, page, limit: 100 }, signal });
+        request<ErrorsPage>("admin/errors", { query: { error_type, hours, page, limit: 100 }, signal });
       const first = await page(1);
       const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
       const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));

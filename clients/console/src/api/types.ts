@@ -25,77 +25,20 @@ export type Reactivated = Schemas["Reactivated"];
 export type AllDeactivated = Schemas["AllDeactivated"];
 export type OneResult = Schemas["OneResult"];
 
-/** An event that decides some fields of an answer. */
-export interface HistoryEvent {
-  type: string;
-  id: string;
-  source: string;
-  time: string;
-  fields: string[];
-}
+export type ExecutionDetail = Schemas["ExecutionDetail"];
+export type TaskDetail = Schemas["TaskDetail"];
+export type UserDetail = Schemas["UserDetail"];
+export type ApiKey = Schemas["ApiKeyRow"];
+export type HistoryEvent = Schemas["HistoryEntry"];
+export type Series = Schemas["SeriesPage"];
+export type Point = Schemas["SeriesPoint"];
+export type Bucket = Series["bucket"];
 
-export interface ExecutionDetail extends ExecutionRow {
-  user_id: string | null;
-  error_type: string | null;
-  error_message: string | null;
-  retry_count: number | null;
-  will_retry: boolean | null;
-  history: HistoryEvent[];
-}
+/** A row of the list of tasks: a task's detail without its schedules and its history. */
+export type TaskRow = Omit<TaskDetail, "schedules" | "history">;
 
-export interface TaskRow {
-  id: string;
-  name: string | null;
-  search_query: string | null;
-  user_id: string | null;
-  user_email: string | null;
-  state: string | null;
-  schedule: string | null;
-  created_at: string | null;
-  total_executions: number;
-  success_rate: number;
-  avg_duration_ms: number;
-  last_execution: { id: string; status: string; started_at: string } | null;
-  next_run_time: string | null;
-}
-
+/** The list of tasks, which the document does not describe yet. */
 export interface TasksPage {
   tasks: TaskRow[];
   total: number;
-}
-
-export interface TaskDetail extends TaskRow {
-  schedules: ScheduleRow[];
-  history: HistoryEvent[];
-}
-
-export interface ApiKey {
-  key_id: string;
-  key_prefix: string | null;
-  name: string | null;
-  created_at: string | null;
-  revoked: boolean;
-  last_used_at: string | null;
-}
-
-export interface UserDetail extends UserRow {
-  role: string | null;
-  api_keys: ApiKey[];
-  deactivation: { at: string; by: string | null; tasks_paused: number | null; commands_pending: number } | null;
-  history: HistoryEvent[];
-}
-
-export interface Point {
-  start: string;
-  count: number;
-  failed?: number;
-  avg_duration_ms?: number;
-}
-
-export type Bucket = "minute" | "hour" | "day";
-
-export interface Series {
-  metric: string;
-  bucket: Bucket;
-  points: Point[];
 }

@@ -3,7 +3,7 @@ import { useList, useTask } from "../api/queries";
 import type { ExecutionRow, ExecutionsPage, TaskDetail, TaskRow } from "../api/types";
 import { count, duration, localTime, percent } from "../format";
 import { taskExecutionsLink, userLink } from "../links";
-import { href } from "../route";
+import { href } from "../place";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";
 import { History } from "./history";
@@ -76,7 +76,7 @@ function Schedules({ task }: { task: TaskDetail }) {
 }
 
 function LastExecutions({ task }: { task: TaskDetail }) {
-  const query = useList<ExecutionsPage>("admin/executions", { task_id: task.id, hours: 8760, limit: 50 });
+  const query = useList<ExecutionsPage>({ path: "admin/executions", query: { task_id: task.id, hours: 8760, limit: 50 } });
   const rows = query.data?.executions ?? [];
   return (
     <Section title="Last executions">

@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { useUser } from "../api/queries";
 import type { ApiKey, UserDetail, UserRow } from "../api/types";
 import { count, plural } from "../format";
-import { href } from "../route";
+import { href } from "../place";
 import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";

@@ -74,6 +74,9 @@ export function Chart(props: Props) {
             <rect class="range" x={Math.min(...drag) * step} y={0} width={(Math.abs(drag[0] - drag[1]) + 1) * step} height={HEIGHT} />
           )}
         </svg>
+        <span class="chart-part" aria-hidden="true">
+          Share of failures
+        </span>
         <Ticks bars={bars} tick={tick} />
         {shown !== null && <Tip bars={bars} shown={shown} span={span} />}
       </div>

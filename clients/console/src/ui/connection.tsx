@@ -86,7 +86,7 @@ export function ConnectionNotice() {
       }
       urgent
     >
-      Since {ago(now - failingSince)}. {since} The console keeps trying and goes on by itself.
+      The first failure was {ago(Math.max(0, now - failingSince))}. {since} The console keeps trying and goes on by itself.
     </Notice>
   );
 }

@@ -1,7 +1,8 @@
 /** Filters of a list; each is a parameter of the URL. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { changed, go, useRoute } from "../route";
+import { changed, href } from "../place";
+import { go, useRoute } from "../route";
 import { isUuid } from "../text";
 import { Icon } from "./icons";
 
@@ -92,6 +93,16 @@ export function Entry({ name, label, placeholder, check, wide = false }: EntryPr
       </span>
       {wrong !== null && <span class="field-fault">{wrong}</span>}
     </label>
+  );
+}
+
+/** Leads to the whole list. */
+export function RemoveFilters() {
+  const { view } = useRoute();
+  return (
+    <a class="button" href={href(view ?? "overview")}>
+      Remove all filters
+    </a>
   );
 }
 

@@ -1,19 +1,14 @@
 /** What all paged lists share: page and size from the URL, the open row, and the table with its pages. */
 import type { ComponentChildren } from "preact";
-import { changed, go, integer, useRoute, type Params } from "../route";
+import { changed, paging } from "../place";
+import { go, useRoute } from "../route";
+import { RemoveFilters } from "./filters";
 import { Empty } from "./parts";
 import type { IconName } from "./icons";
-import { PAGE_SIZE, Pager, Table, type Column } from "./table";
+import { Pager, Table, type Column } from "./table";
 
-export interface Paging {
-  readonly page: number;
-  readonly limit: number;
-}
-
-export const paging = (params: Params): Paging => ({
-  page: integer(params, "page", 1),
-  limit: integer(params, "limit", PAGE_SIZE, 100),
-});
+/** Parameters that filter nothing. */
+const PLACE: readonly string[] = ["page", "limit", "open"];
 
 interface Props<Row> {
   readonly caption: string;
@@ -34,8 +29,9 @@ export function Listing<Row>({ caption, columns, rows, total, capped, id, busy, 
   const { page, limit } = paging(route.params);
   const pages = <Pager page={page} limit={limit} total={total} capped={capped ?? false} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />;
   if (rows.length === 0 && total === 0) {
+    const filtered = Object.keys(route.params).some((name) => !PLACE.includes(name));
     return (
-      <Empty icon={empty.icon} title={empty.title}>
+      <Empty icon={empty.icon} title={empty.title} action={filtered && <RemoveFilters />}>
         {empty.hint}
       </Empty>
     );

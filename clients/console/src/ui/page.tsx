@@ -3,7 +3,9 @@ import type { ComponentChildren } from "preact";
 import type { UseQueryResult } from "@tanstack/preact-query";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { ApiError, hasNoEndpoint, sentence } from "../api/errors";
-import { changed, go, href, useRoute } from "../route";
+import { changed } from "../place";
+import { go, useRoute } from "../route";
+import { RemoveFilters } from "./filters";
 import { Icon } from "./icons";
 import { Empty, Notice } from "./parts";
 import { TableLoading } from "./table";
@@ -51,14 +53,13 @@ export function Loaded<T>({ query, what, loading, children }: LoadedProps<T>) {
   if (problem === null) return <>{loading ?? <TableLoading columns={6} />}</>;
   if (query.status === "error") return <Refused error={query.error} what={what} />;
   return (
-    <Notice tone="bad" title={sentence(problem)} urgent>
+    <Notice tone="info" title={sentence(problem)} urgent>
       The console keeps trying, and shows {what} as soon as there is an answer.
     </Notice>
   );
 }
 
 function Refused({ error, what }: { error: Error; what: string }) {
-  const route = useRoute();
   if (hasNoEndpoint(error)) {
     return (
       <Empty icon="stop" title={`This API has no ${what} yet.`}>
@@ -72,11 +73,7 @@ function Refused({ error, what }: { error: Error; what: string }) {
         tone="warn"
         title={sentence(error)}
         urgent
-        action={
-          <a class="button" href={href(route.view ?? "overview")}>
-            Remove all filters
-          </a>
-        }
+        action={<RemoveFilters />}
       />
     );
   }

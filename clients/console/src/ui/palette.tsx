@@ -3,7 +3,8 @@ import { useEffect, useId, useState } from "preact/hooks";
 import { hasNoEndpoint } from "../api/errors";
 import { useExecution, useList, useTask, useUser } from "../api/queries";
 import type { UsersPage } from "../api/types";
-import { go, href, VIEWS, type View } from "../route";
+import { href, VIEWS, type View } from "../place";
+import { go } from "../route";
 import { isUuid, shortened, visible } from "../text";
 import { Dialog } from "./dialog";
 import { Icon, type IconName } from "./icons";
@@ -76,7 +77,7 @@ function useById(text: string): { choices: Choice[]; searching: boolean } {
 function useByEmail(text: string): { choices: Choice[]; searching: boolean } {
   const asked = useSettled(text);
   const enabled = asked.length >= 2 && asked.length <= 320 && !isUuid(asked);
-  const users = useList<UsersPage>("admin/users", { q: asked, limit: 6 }, { enabled });
+  const users = useList<UsersPage>({ path: "admin/users", query: { q: asked, limit: 6 } }, { enabled });
   // An API that can't search answers with all users, and without this field.
   if (!enabled || users.data?.total_capped === undefined) return { choices: [], searching: enabled && users.isPending };
   const choices = users.data.users.map((user) => ({

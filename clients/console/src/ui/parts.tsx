@@ -148,13 +148,21 @@ export function Notice({ tone, title, children, action, urgent = false }: Notice
   );
 }
 
+interface EmptyProps {
+  icon: IconName;
+  title: string;
+  action?: ComponentChildren;
+  children?: ComponentChildren;
+}
+
 /** What stands where a list is empty. */
-export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ComponentChildren }) {
+export function Empty({ icon, title, action, children }: EmptyProps) {
   return (
     <div class="empty">
       <Icon name={icon} />
       <p class="empty-title">{title}</p>
       {children !== undefined && <p class="faint">{children}</p>}
+      {action}
     </div>
   );
 }

@@ -163,7 +163,6 @@ interface PagerProps {
 }
 
 export const PAGE_SIZES = [25, 50, 100] as const;
-export const PAGE_SIZE = 50;
 
 export function Pager({ page, limit, total, capped = false, to, onGo }: PagerProps) {
   const pages = Math.max(1, Math.ceil(total / limit));

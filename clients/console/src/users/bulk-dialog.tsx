@@ -1,10 +1,11 @@
 /** Deactivating several users at once, with a result for each. */
 import { useState } from "preact/hooks";
 import { sentence } from "../api/errors";
-import type { OneResult, UserRow } from "../api/types";
+import type { UserRow } from "../api/types";
 import { plural } from "../format";
 import { Dialog } from "../ui/dialog";
-import { Foreign, Notice, Status } from "../ui/parts";
+import { Foreign, Notice } from "../ui/parts";
+import { BulkResults, isDeactivated } from "./bulk-results";
 import { DialogEnd } from "./change-dialog";
 import { useDeactivateMany } from "./changes";
 
@@ -22,11 +23,11 @@ export function BulkDialog({ users, onClose }: Props) {
   const tasks = users.reduce((sum, user) => sum + user.active_tasks_count, 0);
   if (change.isSuccess) {
     const results = change.data.results;
-    const deactivated = results.filter(({ result }) => result === "deactivated" || result === "already");
+    const close = () => onClose(results.filter(isDeactivated).map(({ user_id }) => user_id));
     return (
-      <Dialog title="Results" wide onClose={() => onClose(deactivated.map(({ user_id }) => user_id))}>
-        <Results users={users} results={results} />
-        <DialogEnd onClose={() => onClose(deactivated.map(({ user_id }) => user_id))} />
+      <Dialog title="Results" wide onClose={close}>
+        <BulkResults users={users} results={results} onClose={close} />
+        <DialogEnd onClose={close} />
       </Dialog>
     );
   }
@@ -71,33 +72,4 @@ export function BulkDialog({ users, onClose }: Props) {
       </form>
     </Dialog>
   );
-}
-
-function Results({ users, results }: { users: readonly UserRow[]; results: readonly OneResult[] }) {
-  const failed = results.filter(({ result }) => result === "refused" || result === "not_found").length;
-  return (
-    <>
-      <p role="status">
-        {failed === 0 ? "All are deactivated." : `${plural(failed, "user")} could not be deactivated.`} Tasks are paused and keys revoked
-        within seconds.
-      </p>
-      <ul class="people">
-        {results.map((result) => (
-          <li key={result.user_id}>
-            <Foreign text={users.find((user) => user.id === result.user_id)?.email || result.user_id} />
-            <span>
-              <Status of={result.result} />
-              <span class="faint small">{explained(result)}</span>
-            </span>
-          </li>
-        ))}
-      </ul>
-    </>
-  );
-}
-
-function explained(result: OneResult): string {
-  if ("detail" in result && result.detail) return ` ${result.detail}`;
-  if ("tasks_paused" in result && typeof result.tasks_paused === "number") return ` ${plural(result.tasks_paused, "task")} paused`;
-  return "";
 }

@@ -10,16 +10,13 @@ import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { useDeactivate, useReactivate } from "./changes";
-import { isDone, LONG_MS, steps } from "./progress";
+import { isDone, LONG_MS, PROGRESS_MS, steps } from "./progress";
 import { ProgressList } from "./progress-list";
 
 interface Props {
   user: UserRow;
   onClose: () => void;
 }
-
-/** How often progress is read. */
-const PROGRESS_MS = 2_000;
 
 export function DeactivateDialog({ user, onClose }: Props) {
   const change = useDeactivate();

@@ -20,6 +20,12 @@ export function ProgressList({ steps, waiting }: { steps: readonly Step[]; waiti
       <p role="status" class="steps-sum">
         {isDone(steps) ? "Everything of this user is stopped." : "Not everything is stopped yet."}
       </p>
+      {isDone(steps) && (
+        <p class="faint small">
+          Sessions and keys are refused. The login is blocked by Clerk: the command for it is on the queue, and the API does not show when
+          Clerk has carried it out.
+        </p>
+      )}
     </>
   );
 }

@@ -11,6 +11,8 @@ export interface Step {
   readonly advice: string;
 }
 
+/** How often progress is read. */
+export const PROGRESS_MS = 2_000;
 /** After so long, what is not done gets advice. */
 export const LONG_MS = 45_000;
 

@@ -3,13 +3,15 @@ import { useQuery } from "@tanstack/preact-query";
 import { request } from "../api/client";
 import { useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
-import { ACTIONS, CHANGES, inWords } from "../actions";
+import { ACTIONS, inWords } from "../actions";
 import { duration } from "../format";
 import { userLink } from "../links";
-import { integer, useRoute, type Params } from "../route";
+import { paging, type Params } from "../place";
+import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
+import { useRoute } from "../route";
 import { shortened } from "../text";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -20,7 +22,7 @@ const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null :
 
 const columns = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
-  { label: "Action", cell: (row) => inWords(record(row)?.action ?? "Someone has removed this record") },
+  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} /> },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
   { label: "User", cell: (row) => <Person id={record(row)?.target} names={names} />, wide: true },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
@@ -34,22 +36,14 @@ function Person({ id, names }: { id: string | null | undefined; names: Names }) 
   return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} line />;
 }
 
-/** The value that shows every action. Without one it is the changes: the console itself reads all the time. */
-const EVERYTHING = "all";
-/** Records of each kind of change that are read. */
-const CHANGES_READ = 100;
-
-/** The newest changes of all kinds: the API filters by one action at a time. */
-function useChanges({ principal }: Params, hours: number, enabled: boolean) {
+/** The newest changes of all kinds: the console itself reads all the time. */
+function useChanges(params: Params, enabled: boolean) {
+  const reads = changesReads(params);
   return useQuery({
-    queryKey: ["admin/audit", "changes", principal, hours],
+    queryKey: ["admin/audit", "changes", ...reads],
     enabled,
     queryFn: async ({ signal }): Promise<AuditPage & { cut: boolean }> => {
-      const pages = await Promise.all(
-        CHANGES.map((action) =>
-          request<AuditPage>("admin/audit", { query: { action, principal, hours, limit: CHANGES_READ }, signal }),
-        ),
-      );
+      const pages = await Promise.all(reads.map(({ path, query }) => request<AuditPage>(path, { query, signal })));
       const at = (row: AuditRow) => record(row)?.at ?? "";
       const records = pages.flatMap((page) => page.records).sort((a, b) => (at(a) < at(b) ? 1 : at(a) > at(b) ? -1 : 0));
       const cut = pages.some((page) => page.total > CHANGES_READ);
@@ -60,13 +54,11 @@ function useChanges({ principal }: Params, hours: number, enabled: boolean) {
 
 export function Audit() {
   const { params } = useRoute();
-  const hours = integer(params, "hours", 24, 8760);
+  const hours = hoursOf(params);
   const { page, limit } = paging(params);
-  const { principal } = params;
-  const changes = params["action"] === undefined;
-  const action = params["action"] === EVERYTHING ? undefined : params["action"];
-  const list = useList<AuditPage>("admin/audit", { principal, action, hours, page, limit }, { enabled: !changes });
-  const together = useChanges(params, hours, changes);
+  const changes = showsChanges(params);
+  const list = useList<AuditPage>(READS.audit(params), { enabled: !changes });
+  const together = useChanges(params, changes);
   const query = changes ? together : list;
   const all = query.data?.records ?? [];
   const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
@@ -110,7 +102,7 @@ const AuditFilters = () => (
     <Choice
       name="action"
       label="Action"
-      options={[["", "All changes to users"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
+      options={[["", "All changes"], [EVERYTHING, "Everything"], ...Object.entries(ACTIONS)]}
     />
     <HoursChoice />
     <Entry name="principal" label="By" placeholder="Id of an administrator" check={idFault} wide />
@@ -137,7 +129,7 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
     );
   }
   return (
-    <Panel kind="Audit record" title={inWords(found.action)}>
+    <Panel kind="Audit record" title={<Foreign text={inWords(found.action)} />}>
       <Facts>
         <Fact name="When">
           <BothTimes at={found.at} />
@@ -149,7 +141,9 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
           <PersonLink id={found.target} names={names} />
         </Fact>
         <Fact name="Action">
-          <code>{found.action}</code>
+          <code>
+            <Foreign text={found.action} whole />
+          </code>
         </Fact>
         <Fact name="Answer">
           {found.status}, after {duration(found.duration_ms)}

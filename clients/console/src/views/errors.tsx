@@ -2,14 +2,15 @@
 import { useState } from "preact/hooks";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
-import { breakdown, GROUPS, type Group, type Part } from "../breakdown";
+import { breakdown, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
 import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { errorsLink, userLink } from "../links";
-import { integer, useRoute } from "../route";
+import { hoursOf, READS } from "../reads";
+import { useRoute } from "../route";
 import { shortened, visible } from "../text";
 import { Chip, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, Share, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -25,10 +26,9 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
 
 export function Errors() {
   const { params } = useRoute();
-  const hours = integer(params, "hours", 24, 8760);
-  const { page, limit } = paging(params);
+  const hours = hoursOf(params);
   const { error_type, task_id } = params;
-  const query = useList<ErrorsPage>("admin/errors", { error_type, task_id, hours, page, limit });
+  const query = useList<ErrorsPage>(READS.errors(params));
   const open = params["open"];
   const row = query.data?.errors.find((row) => row.execution_id === open);
   return (
@@ -47,7 +47,7 @@ export function Errors() {
       <Loaded query={query} what="errors">
         {(data) => (
           <>
-            {data.total > 0 && !task_id && <Breakdown hours={hours} />}
+            {data.total > 0 && !task_id && <Breakdown hours={hours} type={error_type} types={data.error_types} />}
             <Listing
               caption="Failed executions"
               columns={COLUMNS}
@@ -71,12 +71,23 @@ export function Errors() {
 /** Parts of a breakdown that are shown at first. */
 const FIRST = 5;
 
-function Breakdown({ hours }: { hours: number }) {
-  const [group, setGroup] = useState<Group>("error_type");
+interface BreakdownProps {
+  hours: number;
+  /** The type that the list is filtered by. */
+  type: string | undefined;
+  /** All types of the window with their counts. */
+  types: Readonly<Record<string, number>>;
+}
+
+function Breakdown({ hours, type, types }: BreakdownProps) {
+  const [chosen, setGroup] = useState<Group>("error_type");
   const [all, setAll] = useState(false);
-  const query = useAllErrors(hours, true);
+  // Failures of one type have something else in common.
+  const group = type !== undefined && chosen === "error_type" ? "user_email" : chosen;
+  const byType = group === "error_type";
+  const query = useAllErrors(hours, type, !byType);
   const { rows = [], total = 0 } = query.data ?? {};
-  const parts = breakdown(rows, group);
+  const parts = byType ? ofTypes(types) : breakdown(rows, group);
   const shown = all ? parts : parts.slice(0, FIRST);
   return (
     <section class="card breakdown" aria-labelledby="breakdown">
@@ -85,7 +96,7 @@ function Breakdown({ hours }: { hours: number }) {
         <label class="inline">
           <span>By</span>
           <select value={group} onChange={(event) => setGroup(event.currentTarget.value as Group)}>
-            {Object.entries(GROUPS).map(([value, words]) => (
+            {Object.entries(GROUPS).filter(([value]) => type === undefined || value !== "error_type").map(([value, words]) => (
               <option key={value} value={value}>
                 {words.toLowerCase()}
               </option>
@@ -93,7 +104,7 @@ function Breakdown({ hours }: { hours: number }) {
           </select>
         </label>
       </header>
-      <ul class="bars" aria-busy={query.isPending}>
+      <ul class="bars" aria-busy={query.isLoading}>
         {shown.map((part) => (
           <li key={part.value ?? ""}>
             <PartName part={part} group={group} hours={hours} />
@@ -111,12 +122,20 @@ function Breakdown({ hours }: { hours: number }) {
           </button>
         )}
         <span class="faint small">
-          {query.isPending && "Reading the failures…"}
-          {total > rows.length ? `Of the newest ${count(rows.length)} of ${plural(total, "failure")}.` : rows.length > 0 && `Of all ${plural(rows.length, "failure")}.`}
+          {query.isLoading && "Reading the failures…"}
+          {byType ? `Of all ${plural(sum(parts), "failure")}.` : extent(rows.length, total)}
         </span>
       </footer>
     </section>
   );
+}
+
+const sum = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + part.count, 0);
+
+/** How many failures were read, of how many. */
+function extent(read: number, total: number): string {
+  if (total > read) return `Of the newest ${count(read)} of ${plural(total, "failure")}.`;
+  return read > 0 ? `Of all ${plural(read, "failure")}.` : "";
 }
 
 function PartName({ part: { value }, group, hours }: { part: Part; group: Group; hours: number }) {

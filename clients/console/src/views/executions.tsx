@@ -3,9 +3,11 @@ import { useList } from "../api/queries";
 import type { ExecutionRow, ExecutionsPage } from "../api/types";
 import { ExecutionPanel } from "../details/execution";
 import { dayOf, duration, hourOf } from "../format";
-import { changed, integer, useRoute, type Params } from "../route";
+import { changed, type Params } from "../place";
+import { hoursOf, READS } from "../reads";
+import { useRoute } from "../route";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Condition, Foreign, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -21,15 +23,8 @@ const COLUMNS: readonly Column<ExecutionRow>[] = [
 
 export function Executions() {
   const { params } = useRoute();
-  const hours = integer(params, "hours", 24, 8760);
-  const { page, limit } = paging(params);
-  const query = useList<ExecutionsPage>("admin/executions", {
-    status: params["status"],
-    task_id: params["task_id"],
-    hours,
-    page,
-    limit,
-  });
+  const hours = hoursOf(params);
+  const query = useList<ExecutionsPage>(READS.executions(params));
   const open = params["open"];
   const row = query.data?.executions.find((row) => row.id === open);
   return (

@@ -3,17 +3,17 @@ import { useList, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
 import { errorsLink } from "../links";
-import { href } from "../route";
-import { level, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { href } from "../place";
+import { level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
 
 export function Overview() {
   const stats = useStats();
-  const errors = useList<ErrorsPage>("admin/errors", { hours: 24, limit: 5 });
-  const lastHour = useList<ErrorsPage>("admin/errors", { hours: 1, limit: 1 });
-  const failedLastHour = useList<ExecutionsPage>("admin/executions", { status: "failed", hours: 1, limit: 1 });
+  const errors = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 24, limit: 5 } });
+  const lastHour = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 1, limit: 1 } });
+  const failedLastHour = useList<ExecutionsPage>({ path: "admin/executions", query: { status: "failed", hours: 1, limit: 1 } });
   return (
     <Page title="Overview" about="How the platform does now, against the documented thresholds.">
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
@@ -25,6 +25,9 @@ export function Overview() {
               <div class="cards">
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} />
+                ))}
+                {Array.from({ length: MEASURES - all.length }, (_, card) => (
+                  <LoadingCard key={card} />
                 ))}
               </div>
               <Totals stats={data} />
@@ -44,11 +47,13 @@ export function Overview() {
 const Waiting = () => (
   <div class="cards" role="status">
     <span class="hidden">Loading</span>
-    {[1, 2, 3, 4].map((card) => (
-      <div class="card figure loading-card" key={card} aria-hidden="true" />
+    {Array.from({ length: MEASURES }, (_, card) => (
+      <LoadingCard key={card} />
     ))}
   </div>
 );
+
+const LoadingCard = () => <div class="card figure loading-card" aria-hidden="true" />;
 
 /** Everything in one sentence. */
 function Verdict({ all }: { all: readonly Measure[] }) {
@@ -72,14 +77,17 @@ const MEASURE_LINKS: Readonly<Record<string, string>> = {
   "New errors, 1 h": href("errors", { hours: 1 }),
 };
 
+/** Keeps a number and its unit on one line. */
+const together = (name: string) => name.replace(/(\d) /g, "$1\u00a0");
+
 function MeasureCard({ measure }: { measure: Measure }) {
   const found = level(measure);
   return (
     <a class={`card figure ${found}`} href={MEASURE_LINKS[measure.name]}>
-      <span class="figure-name">
-        {measure.name} <LevelBadge level={found} />
+      <span class="figure-name">{together(measure.name)}</span>
+      <span class="figure-row">
+        <span class="figure-value">{measure.written(measure.value)}</span> <LevelBadge level={found} />
       </span>
-      <span class="figure-value">{measure.written(measure.value)}</span>
       <span class="meter" aria-hidden="true">
         <span style={{ width: `${Math.min(100, (measure.value / measure.limit) * 100)}%` }} />
       </span>
@@ -118,8 +126,9 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
     <section class="card" aria-labelledby="error-types">
       <header class="card-head">
         <h2 id="error-types">Error types, 24 h</h2>
-        <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>
+        {errors && <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>}
       </header>
+      {!errors && <p class="faint">Loading…</p>}
       {errors && types.length === 0 && <p class="faint">Nothing failed in the last 24 hours.</p>}
       <ul class="bars">
         {types.slice(0, 10).map(([type, number]) => (

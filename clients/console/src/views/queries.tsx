@@ -2,8 +2,10 @@
 import { useList } from "../api/queries";
 import type { QueriesPage, QueryRow } from "../api/types";
 import { count, duration } from "../format";
-import { href, useRoute } from "../route";
-import { Listing, paging } from "../ui/listing";
+import { href } from "../place";
+import { READS } from "../reads";
+import { useRoute } from "../route";
+import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { Copy, Fact, Facts, Foreign, None, Notice } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -20,7 +22,7 @@ const COLUMNS: readonly Column<QueryRow>[] = [
 
 export function Queries() {
   const { params } = useRoute();
-  const query = useList<QueriesPage>("admin/queries", { ...paging(params) });
+  const query = useList<QueriesPage>(READS.queries(params));
   const open = params["open"];
   const row = query.data?.queries.find((row) => row.search_query === open);
   return (

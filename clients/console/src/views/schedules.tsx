@@ -3,10 +3,12 @@ import { useList } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
+import { paging } from "../place";
+import { READS, searchesSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
 import { Choice, Entry, Filters } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -15,7 +17,7 @@ const columnsOf = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
   { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
   { label: "Cron", cell: (row) => <CronText of={row} /> },
   { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
-  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true },
+  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];
 
@@ -37,14 +39,10 @@ const CronText = ({ of }: { of: ScheduleRow }) => (
 export function Schedules() {
   const { params } = useRoute();
   const { page, limit } = paging(params);
-  const { at = "", find = "", include_paused } = params;
-  // The API has no such filters: all schedules are read (at most 10,000), and found here.
-  const searching = at !== "" || find !== "";
-  const query = useList<SchedulesPage>(
-    "admin/temporal/schedules",
-    { include_paused, ...(!searching && { page, limit }) },
-    { slow: searching },
-  );
+  const { at = "", find = "" } = params;
+  // All schedules are read then (at most 10,000), and found here.
+  const searching = searchesSchedules(params);
+  const query = useList<SchedulesPage>(READS.schedules(params), { slow: searching });
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
   return (
@@ -82,7 +80,7 @@ export function Schedules() {
                 total={searching ? rows.length : data.total}
                 id={(row) => row.schedule_id}
                 busy={query.isPlaceholderData}
-                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules" }}
+                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules", ...(at !== "" && { hint: "Of each schedule, its next run is compared." }) }}
               />
             </>
           );

@@ -3,7 +3,9 @@ import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client";
 import { ApiError, sentence } from "../api/errors";
+import { keyOf } from "../api/queries";
 import type { Stats } from "../api/types";
+import { READS } from "../reads";
 import { begin, malformed, session } from "../session";
 import { useStore } from "../store";
 import { Notice } from "../ui/parts";
@@ -34,9 +36,10 @@ export function SignIn() {
     if (wrong !== null || busy) return;
     setBusy(true);
     try {
-      const stats = await request<Stats>("admin/stats", { key });
+      const read = READS.overview({});
+      const stats = await request<Stats>(read.path, { key });
       client.clear();
-      client.setQueryData(["admin/stats"], stats);
+      client.setQueryData(keyOf(read), stats);
       begin(key);
     } catch (error) {
       setFault(explained(error));

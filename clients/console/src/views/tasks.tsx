@@ -3,10 +3,11 @@ import { useList } from "../api/queries";
 import type { TaskRow, TasksPage } from "../api/types";
 import { TaskPanel } from "../details/task";
 import { count, duration, percent } from "../format";
-import { useRoute, type Params } from "../route";
+import { READS, taskFilter } from "../reads";
+import { useRoute } from "../route";
 import { shortened, visible } from "../text";
 import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -27,18 +28,10 @@ export function Success({ of }: { of: { total_executions: number; success_rate: 
   return of.total_executions === 0 ? <None /> : <>{percent(of.success_rate)}</>;
 }
 
-/** Of these the API takes one at a time; the most specific one is sent. */
-function oneFilter({ user_id, search_query, state }: Params): Record<string, string | undefined> {
-  if (user_id) return { user_id };
-  return search_query ? { search_query } : { state };
-}
-
 export function Tasks() {
   const { params } = useRoute();
-  const { page, limit } = paging(params);
-  const filter = oneFilter(params);
-  const ignored = Boolean(params["state"] && filter["state"] === undefined);
-  const query = useList<TasksPage>("admin/tasks", { ...filter, page, limit });
+  const ignored = Boolean(params["state"] && taskFilter(params).state === undefined);
+  const query = useList<TasksPage>(READS.tasks(params));
   const open = params["open"];
   const row = query.data?.tasks.find((row) => row.id === open);
   return (

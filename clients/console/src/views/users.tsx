@@ -4,9 +4,10 @@ import { useList } from "../api/queries";
 import type { UserRow, UsersPage } from "../api/types";
 import { UserPanel } from "../details/user";
 import { count, plural } from "../format";
+import { READS } from "../reads";
 import { useRoute } from "../route";
 import { Choice, Entry, Filters } from "../ui/filters";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -27,10 +28,10 @@ type Selection = ReadonlyMap<string, UserRow>;
 
 export function Users() {
   const { params } = useRoute();
-  const { q, active_only } = params;
+  const { q } = params;
   const [selected, setSelected] = useState<Selection>(new Map());
   const [asking, setAsking] = useState(false);
-  const query = useList<UsersPage>("admin/users", { q, active_only, ...paging(params) });
+  const query = useList<UsersPage>(READS.users(params));
   const open = params["open"];
   const row = query.data?.users.find((row) => row.id === open);
   const closed = (deactivated: readonly string[]) => {

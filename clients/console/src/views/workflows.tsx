@@ -2,8 +2,9 @@
 import { useList } from "../api/queries";
 import type { WorkflowRow, WorkflowsPage } from "../api/types";
 import { duration } from "../format";
+import { READS } from "../reads";
 import { useRoute } from "../route";
-import { Listing, paging } from "../ui/listing";
+import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
@@ -22,7 +23,7 @@ const Length = ({ of }: { of: WorkflowRow }) =>
 
 export function Workflows() {
   const { params } = useRoute();
-  const query = useList<WorkflowsPage>("admin/temporal/workflows", { ...paging(params) });
+  const query = useList<WorkflowsPage>(READS.workflows(params));
   const open = params["open"];
   const row = query.data?.workflows.find((row) => row.temporal_ui_url === open);
   return (

@@ -1,6 +1,6 @@
 /** Answers of the API that the tests make up: hostile texts, refusals, and many rows. */
 import type { Page } from "playwright-core";
-import type { ErrorRow, ExecutionDetail, HistoryEvent, Series, TaskDetail, UserDetail } from "../../src/api/types";
+import type { AuditRecord, ErrorRow, ExecutionDetail, HistoryEvent, Series, TaskDetail, UserDetail } from "../../src/api/types";
 
 export const TASK = "550e8400-e29b-41d4-a716-446655440000";
 export const EXECUTION = "770e8400-e29b-41d4-a716-446655440000";
@@ -105,6 +105,76 @@ export const task = (changes: Partial<TaskDetail> = {}): TaskDetail => ({
   ],
   history: history("task.created", ["created_at", "name", "schedule", "search_query", "state", "user_id"]),
   ...changes,
+});
+
+/** Answers every list and detail with {@link HOSTILE} texts. */
+export async function answerHostile(page: Page): Promise<void> {
+  const { long, rightToLeft, markup, link } = HOSTILE;
+  const email = `${rightToLeft}${markup}@example.com`;
+  const paged = { total: 3, page: 1, limit: 50 };
+  const row = { user_email: email, search_query: markup, error_message: long, error_type: "A.Very-Long_Type:Name" };
+  const failed = execution({ ...row, history: [{ ...history("user.created", ["email"])[0]!, id: long, source: markup }] });
+  const person = user({ email, clerk_user_id: long, role: markup, api_keys: [{ ...user().api_keys[0]!, name: long, key_prefix: markup }] });
+  const job = task({ name: markup, search_query: long, user_email: email, schedule: rightToLeft });
+  const schedule = { ...job.schedules[0]!, cron: markup, user_email: email, temporal_ui_url: link };
+  const stats = {
+    users: { total: 1, active_30d: 1, new_7d: 1 },
+    tasks: { total: 1, active: 1, paused: 0 },
+    executions: { total_24h: 1, success_24h: 0, failed_24h: 1, avg_duration_ms: 1 },
+    notifications: { sent_24h: 0, sent_7d: 0 },
+    popular_queries: [markup, long, rightToLeft].map((query) => ({ query, count: 1 })),
+  };
+  const texts = [markup, long, rightToLeft];
+  await answerSeries(page);
+  await answer(page, "admin/stats", stats);
+  await answer(page, "admin/errors?*", {
+    errors: texts.map((text, at) => errorRow({ ...row, error_message: text, execution_id: at === 0 ? EXECUTION : `${EXECUTION.slice(0, -1)}${at}` })),
+    total: 3,
+    error_types: { "A.Very-Long_Type:Name": 3 },
+  });
+  await answer(page, "admin/executions?*", { executions: [failed], ...paged });
+  await answer(page, "admin/tasks?*", { tasks: [job], ...paged });
+  await answer(page, "admin/users?*", { users: [person], ...paged });
+  await answer(page, "admin/queries?*", {
+    queries: texts.map((search_query) => ({ search_query, total_tasks: 1, active_tasks: 1, total_executions: 1, success_rate: 0, avg_duration_ms: 1 })),
+    ...paged,
+  });
+  await answer(page, "admin/temporal/schedules?*", { schedules: [schedule], total: 1 });
+  await answer(page, "admin/temporal/workflows?*", {
+    workflows: texts.map((workflow_id, at) => ({
+      workflow_id,
+      workflow_type: markup,
+      status: "COMPLETED",
+      start_time: "2026-11-28T09:00:00Z",
+      close_time: null,
+      execution_duration_ms: null,
+      temporal_ui_url: `${link}${at}`,
+    })),
+    total: 3,
+  });
+  await answer(page, "admin/audit?*", {
+    records: [{ ...auditRecord(), user_agent: long, source: markup, action: markup, parameters: { q: markup } }],
+    ...paged,
+  });
+  await answer(page, `admin/users/*`, person);
+  await answer(page, `admin/tasks/*`, { ...job, schedules: [schedule] });
+  await answer(page, `admin/executions/*`, failed);
+}
+
+/** A deactivation in the audit trail. */
+export const auditRecord = (): AuditRecord => ({
+  id: "2026112809-9f86d081884c-0",
+  at: "2026-11-28T09:00:00.042Z",
+  principal: { user_id: ADMIN, clerk_user_id: "user_admin", key_id: "key_1", impersonator: null },
+  method: "api_key",
+  action: "users.deactivate",
+  target: USER,
+  parameters: {},
+  status: 200,
+  request_id: "Zm9vYmFyBAz=",
+  source: "203.0.113.7",
+  user_agent: "curl/8.5.0",
+  duration_ms: 42,
 });
 
 /** Executions by hour or day up to now, with a bad patch near the end. */

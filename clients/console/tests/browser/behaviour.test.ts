@@ -1,9 +1,9 @@
-/** Signing in, refusals, an API that is away, hostile texts, the palette, and changing users. */
+/** Signing in, refusals, an API that is away, the first load, hostile texts, and the palette. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
-import type { ErrorsPage, UserRow, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, errorRow, execution, EXECUTION, HOSTILE, TASK, task, user, USER } from "./answers";
-import { api, Browser, settled } from "./browser";
+import type { ErrorsPage } from "../../src/api/types";
+import { answer, errorRow, execution, EXECUTION, HOSTILE, TASK, task, user, USER } from "./answers";
+import { Browser, settled } from "./browser";
 
 let browser: Browser;
 let page: Page;
@@ -39,7 +39,7 @@ describe("signing in", () => {
     await settled(page);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
-    expect(await page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
+    await expect.poll(() => page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
     expect(browser.faults).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe("refusals and an API that is away", () => {
     await page.getByRole("button", { name: "Refresh now" }).click();
     await page.getByRole("alert").getByText(/Token has expired/).waitFor();
     expect(await page.evaluate(() => sessionStorage.getItem("torale.console.key"))).toBeNull();
-    expect(await page.getByRole("table").count()).toBe(0);
+    await expect.poll(() => page.getByRole("table").count()).toBe(0);
 
     await page.unrouteAll();
     await page.getByLabel("API key of an administrator").fill(inject("key"));
@@ -140,7 +140,48 @@ describe("refusals and an API that is away", () => {
     await settled(page);
 
     expect(await page.locator("tr[data-kept]").count()).toBe(1);
-    expect(await page.evaluate(() => [scrollY, document.activeElement?.className])).toEqual([700, "row-link"]);
+    await expect.poll(() => page.evaluate(() => [scrollY, document.activeElement?.className])).toEqual([700, "row-link"]);
+  });
+});
+
+describe("the first load", () => {
+  test("the first answer is requested before the large script has arrived, and once only", async () => {
+    const sent: string[] = [];
+    page.on("request", (request) => {
+      if (request.url().includes("/admin/executions")) sent.push(request.url());
+    });
+    const requested = page.waitForRequest(/admin\/executions\?status=failed/);
+    await page.route("**/admin/console/index-*.js", async (route) => {
+      await requested;
+      await route.continue();
+    });
+    await browser.open("#/executions?status=failed&hours=720", { page });
+    await page.locator("tbody tr").first().waitFor();
+
+    expect(sent).toHaveLength(1);
+    expect(new URL(sent[0] ?? "").search).toBe("?status=failed&hours=720&page=1&limit=50");
+    expect(browser.faults).toEqual([]);
+  });
+
+  test("nothing is requested before one has signed in", async () => {
+    const sent: string[] = [];
+    page.on("request", (request) => sent.push(new URL(request.url()).pathname));
+    await browser.open("#/users", { signedIn: false, page });
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+
+    expect(sent.filter((path) => path !== "/admin" && !path.startsWith("/admin/console/"))).toEqual([]);
+  });
+
+  test("an API that is away at the first request is tried again by itself", async () => {
+    let sent = 0;
+    await page.route("**/admin/queries?*", (route) => {
+      sent += 1;
+      return sent <= 2 ? route.abort("connectionrefused") : route.continue();
+    });
+    await browser.open("#/queries", { page });
+    await page.getByRole("table").waitFor();
+
+    expect(sent).toBeGreaterThanOrEqual(3);
   });
 });
 
@@ -220,13 +261,13 @@ describe("the palette", () => {
     await settled(page);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("sched");
-    expect(await page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
+    await expect.poll(() => page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
 
     await page.keyboard.press("Control+k");
     await page.keyboard.press("Escape");
-    expect(await page.getByRole("dialog").count()).toBe(0);
+    await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
   });
 
   test("finds a user by the beginning of an email", async () => {
@@ -255,125 +296,8 @@ describe("the palette", () => {
     await page.keyboard.press("Control+k");
     await box().fill(EXECUTION.toUpperCase());
     await page.getByRole("option", { name: /Execution/ }).waitFor();
-    expect(await page.getByRole("option").count()).toBe(1);
+    await expect.poll(() => page.getByRole("option").count()).toBe(1);
     await page.keyboard.press("Enter");
     await page.waitForURL(new RegExp(`executions\\?open=${EXECUTION}`));
-  });
-});
-
-describe("changing users", () => {
-  /** A user with active tasks, who is not the administrator. */
-  async function someone(most: number): Promise<UserRow[]> {
-    const { users } = await api<UsersPage>("admin/users?active_only=true&limit=100");
-    return users.filter((row) => row.active_tasks_count > 0 && row.email !== null && !row.email.startsWith("admin")).slice(0, most);
-  }
-
-  test("a user is deactivated after their email is typed, and everything stops", async () => {
-    const [chosen] = await someone(1);
-    if (chosen === undefined) throw new Error("no user has an active task");
-    await browser.open(`#/users?limit=100&open=${chosen.id}`, { page });
-    await settled(page);
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByText(/will be paused, within seconds/).waitFor();
-    const confirm = dialog.getByRole("button", { name: "Deactivate", exact: true });
-    expect(await confirm.isDisabled()).toBe(true);
-    await dialog.getByRole("textbox").fill("somebody@else.example");
-    expect(await confirm.isDisabled()).toBe(true);
-    await dialog.getByRole("textbox").fill("");
-    await page.keyboard.type(String(chosen.email).toUpperCase());
-    await confirm.click();
-    await dialog.getByText("Everything of this user is stopped.").waitFor({ timeout: 25_000 });
-    await dialog.getByRole("button", { name: "Done" }).click();
-
-    await page.getByRole("complementary").getByText("Deactivated", { exact: true }).or(page.getByRole("complementary").locator(".status", { hasText: "deactivated" })).first().waitFor();
-    const { users } = await api<UsersPage>("admin/users?limit=100");
-    const after = users.find(({ id }) => id === chosen.id);
-    expect([after?.state, after?.active_tasks_count]).toEqual(["deactivated", 0]);
-
-    // Keys are revoked by then, or the API says that the deactivation is still carried out.
-    await page.getByRole("button", { name: "Reactivate…" }).click();
-    await dialog.getByRole("textbox").fill(String(chosen.email));
-    await dialog.getByRole("button", { name: "Reactivate", exact: true }).click();
-    await dialog.getByText(/may use the platform again\.$|still being carried out/).first().waitFor();
-    expect(browser.faults).toEqual([]);
-  });
-
-  test("several users are deactivated at once, with a result for each", async () => {
-    const chosen = await someone(2);
-    expect(chosen).toHaveLength(2);
-    await browser.open("#/users?limit=100&active_only=true", { page });
-    await settled(page);
-    for (const { email } of chosen) await page.getByRole("checkbox", { name: `Select ${email}` }).check();
-    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("deactivate 2 users");
-    await dialog.getByRole("button", { name: "Deactivate 2 users" }).click();
-    await dialog.getByText("All are deactivated.").waitFor();
-    expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
-    await dialog.getByRole("button", { name: "Close" }).last().click();
-
-    expect(await page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
-    const { users } = await api<UsersPage>("admin/users?limit=100");
-    expect(chosen.map(({ id }) => users.find((row) => row.id === id)?.state)).toEqual(["deactivated", "deactivated"]);
-  });
-
-  test("the audit trail shows who deactivated whom", async () => {
-    const row = {
-      id: "2026112809-9f86d081884c-0",
-      at: "2026-11-28T09:00:00.042Z",
-      principal: { user_id: ADMIN, clerk_user_id: "user_admin", key_id: "key_1", impersonator: null },
-      method: "api_key",
-      action: "users.deactivate",
-      target: USER,
-      parameters: {},
-      status: 200,
-      request_id: "Zm9vYmFyBAz=",
-      source: "203.0.113.7",
-      user_agent: "curl/8.5.0",
-      duration_ms: 42,
-    };
-    await page.route("**/admin/audit?*", (route) => {
-      const action = new URL(route.request().url()).searchParams.get("action");
-      const records = action === "users.deactivate" ? [row] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
-      return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
-    });
-    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
-    await answer(page, `admin/users/${USER}`, user());
-    await browser.open("#/audit?hours=168", { page });
-    await page.getByText("boss@example.com").waitFor();
-    const cells = page.locator("tbody tr").first().getByRole("cell");
-    expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
-    await page.getByText("Someone has removed this record").waitFor();
-    await cells.first().click();
-    await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
-  });
-
-  test("a refusal of one user among several is shown with its reason", async () => {
-    const [chosen] = await someone(1);
-    await page.route("**/admin/users/deactivate", (route) =>
-      route.fulfill({ json: { results: [{ user_id: chosen?.id, result: "refused", detail: "Administrators cannot deactivate themselves" }] } }),
-    );
-    await browser.open("#/users?limit=100&active_only=true", { page });
-    await settled(page);
-    await page.getByRole("checkbox", { name: `Select ${chosen?.email}` }).check();
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    await page.getByRole("dialog").getByRole("textbox").fill("deactivate 1 user");
-    await page.getByRole("button", { name: "Deactivate 1 user" }).click();
-    await page.getByText("Administrators cannot deactivate themselves").waitFor();
-    await page.getByText("1 user could not be deactivated.").waitFor();
-  });
-
-  test("a deactivation that fails says so, and nothing has happened on the screen", async () => {
-    await answer(page, `admin/users/${USER}`, user());
-    await page.route(`**/admin/users/${USER}/deactivate`, (route) => route.fulfill({ status: 409, json: { detail: "Administrators cannot deactivate themselves" } }));
-    await browser.open(`#/users?open=${USER}`, { page });
-    await settled(page);
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
-    await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
-    await page.getByRole("alert").getByText("Administrators cannot deactivate themselves").waitFor();
-    await page.keyboard.press("Escape");
-    await page.getByRole("complementary").getByText("Active", { exact: false }).first().waitFor();
   });
 });

@@ -57,7 +57,7 @@ export class Browser {
         faults.push(`a request to another host: ${request.url()}`);
       }
     });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(20_000);
     return new Browser(context, profile, faults);
   }
 

@@ -10,7 +10,7 @@ const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "../../../../docs/g
 
 test("the overview, the errors, a user and the deactivation", async () => {
   mkdirSync(FOLDER, { recursive: true });
-  const browser = await Browser.start({ width: 1360, height: 760 });
+  const browser = await Browser.start({ width: 1280, height: 700 });
   for (const name of ["overview", "errors", "user"] as const) {
     const page = await open(browser, PLACES[name]);
     await page.screenshot({ path: join(FOLDER, `console-${name}.png`) });

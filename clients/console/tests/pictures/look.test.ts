@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { Browser } from "../browser/browser";
-import { open, PLACES } from "./places";
+import { open, openState, PLACES, STATES } from "./places";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "../../screenshots");
 const WIDTHS = [1360, 820, 360];
@@ -17,6 +17,11 @@ test.each(WIDTHS.flatMap((width) => THEMES.map((theme) => [width, theme] as cons
     const browser = await Browser.start({ width, height: 860, theme });
     for (const [name, fragment] of Object.entries(PLACES)) {
       const page = await open(browser, fragment);
+      await page.screenshot({ path: join(FOLDER, `${name}-${width}-${theme}.png`) });
+      await page.close();
+    }
+    for (const name of Object.keys(STATES) as (keyof typeof STATES)[]) {
+      const page = await openState(browser, name);
       await page.screenshot({ path: join(FOLDER, `${name}-${width}-${theme}.png`) });
       await page.close();
     }

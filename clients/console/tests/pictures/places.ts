@@ -1,6 +1,6 @@
 /** What is photographed. Charts and details are made up, so that every API has them. */
 import type { Page } from "playwright-core";
-import { answer, answerSeries, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
+import { answer, answerHostile, answerSeries, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
 import { type Browser, settled } from "../browser/browser";
 
 export const PLACES = {
@@ -10,12 +10,41 @@ export const PLACES = {
   errors: "#/errors?hours=168",
   tasks: `#/tasks?open=${TASK}`,
   queries: "#/queries",
-  schedules: "#/schedules?at=12:00",
+  schedules: "#/schedules",
   workflows: "#/workflows",
   users: "#/users",
   user: `#/users?open=${USER}`,
   audit: "#/audit?hours=168",
 } as const;
+
+/** What is not every day: nothing to show, texts that nobody expects, an API that does not answer. */
+export const STATES = {
+  empty: "#/schedules?find=nobody",
+  loading: "#/executions",
+  away: "#/queries",
+  "hostile-errors": `#/errors?open=${EXECUTION}`,
+  "hostile-users": `#/users?open=${USER}`,
+  "sign-in": "#/",
+  palette: "#/",
+  deactivate: `#/users?open=${USER}`,
+} as const;
+
+/** Opens one of {@link STATES}. */
+export async function openState(browser: Browser, name: keyof typeof STATES): Promise<Page> {
+  const page = await browser.context.newPage();
+  if (name.startsWith("hostile")) await answerHostile(page);
+  else await answerSeries(page);
+  if (name === "loading") await page.route("**/admin/executions?*", () => undefined);
+  if (name === "away") await answer(page, "admin/queries?*", { detail: "Service temporarily unavailable" }, 503, { "retry-after": "60" });
+  if (name === "deactivate") await answer(page, `admin/users/${USER}`, user());
+  await browser.open(STATES[name], { page, signedIn: name !== "sign-in" });
+  if (name === "loading" || name === "away") await page.locator(".loading, .notice").first().waitFor();
+  else await settled(page);
+  if (name === "palette") await page.keyboard.press("Control+k");
+  if (name === "deactivate") await page.getByRole("button", { name: "Deactivate…" }).click();
+  if (name === "palette" || name === "deactivate") await page.getByRole("dialog").waitFor();
+  return page;
+}
 
 export async function open(browser: Browser, fragment: string): Promise<Page> {
   const page = await browser.context.newPage();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bars, listBehind, merged } from "../../src/buckets";
-import { parse } from "../../src/route";
+import { parse } from "../../src/place";
 
 const point = (start: string, count: number, failed = 0, avg_duration_ms = 0) => ({ start, count, failed, avg_duration_ms });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { changed, href, integer, parse } from "../../src/route";
+import { changed, href, integer, parse } from "../../src/place";
 
 test("a link is read back as what it was made of", () => {
   const params = { q: "a&b=c #%é", page: "3" };

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
 import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
-import { breakdown } from "../../src/breakdown";
+import { breakdown, ofTypes } from "../../src/breakdown";
 import { found, timeFault } from "../../src/schedules";
 import { malformed } from "../../src/session";
 import { level, measures, worst } from "../../src/thresholds";
@@ -81,6 +81,14 @@ test("failures are counted by what they have in common, most first", () => {
     ["a", 1, 0.25],
   ]);
   expect(breakdown([], "error_type")).toEqual([]);
+});
+
+test("the types of a window have their share of all failures, in the API's order", () => {
+  expect(ofTypes({ TimeoutError: 3, RateLimitError: 1 })).toEqual([
+    { value: "TimeoutError", count: 3, share: 0.75 },
+    { value: "RateLimitError", count: 1, share: 0.25 },
+  ]);
+  expect(ofTypes({})).toEqual([]);
 });
 
 test("schedules are found by the UTC time of their next run and by text, earliest first", () => {

@@ -1,0 +1,196 @@
+/** Deactivating and reactivating users, and who did so. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
+import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
+import { ADMIN, answer, auditRecord, user, USER } from "./answers";
+import { api, Browser, settled } from "./browser";
+
+let browser: Browser;
+let page: Page;
+beforeAll(async () => {
+  browser = await Browser.start();
+});
+afterAll(() => browser.stop());
+beforeEach(async () => {
+  browser.faults.length = 0;
+  page = await browser.context.newPage();
+});
+afterEach(() => page.close());
+
+describe("changing users", () => {
+  /** A user with active tasks, who is not the administrator. */
+  async function someone(most: number): Promise<UserRow[]> {
+    const { users } = await api<UsersPage>("admin/users?active_only=true&limit=100");
+    return users.filter((row) => row.active_tasks_count > 0 && row.email !== null && !row.email.startsWith("admin")).slice(0, most);
+  }
+
+  test("a user is deactivated after their email is typed, and everything stops", async () => {
+    const [chosen] = await someone(1);
+    if (chosen === undefined) throw new Error("no user has an active task");
+    await browser.open(`#/users?limit=100&open=${chosen.id}`, { page });
+    await settled(page);
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText(/will be paused, within seconds/).waitFor();
+    const confirm = dialog.getByRole("button", { name: "Deactivate", exact: true });
+    expect(await confirm.isDisabled()).toBe(true);
+    await dialog.getByRole("textbox").fill("somebody@else.example");
+    expect(await confirm.isDisabled()).toBe(true);
+    await dialog.getByRole("textbox").fill("");
+    await page.keyboard.type(String(chosen.email).toUpperCase());
+    await confirm.click();
+    await dialog.getByText("Everything of this user is stopped.").waitFor({ timeout: 25_000 });
+    await dialog.getByRole("button", { name: "Done" }).click();
+
+    await page.getByRole("complementary").getByText("Deactivated", { exact: true }).or(page.getByRole("complementary").locator(".status", { hasText: "deactivated" })).first().waitFor();
+    const { users } = await api<UsersPage>("admin/users?limit=100");
+    const after = users.find(({ id }) => id === chosen.id);
+    expect([after?.state, after?.active_tasks_count]).toEqual(["deactivated", 0]);
+
+    // Keys are revoked by then, or the API says that the deactivation is still carried out.
+    await page.getByRole("button", { name: "Reactivate…" }).click();
+    await dialog.getByRole("textbox").fill(String(chosen.email));
+    await dialog.getByRole("button", { name: "Reactivate", exact: true }).click();
+    await dialog.getByText(/may use the platform again\.$|still being carried out/).first().waitFor();
+    expect(browser.faults).toEqual([]);
+  });
+
+  /** Answers the detail of a user who is deactivated, with what `left` says is not stopped yet. */
+  async function answerDeactivation(left: () => { commands: number; tasks: number; keys: number }): Promise<void> {
+    await page.route(`**/admin/users/${USER}`, (route) => {
+      const { commands, tasks, keys } = left();
+      const [key] = user().api_keys;
+      const detail: UserDetail = user({
+        state: "deactivated",
+        active_tasks_count: tasks,
+        api_keys: Array.from({ length: keys }, (_, at) => ({ ...key!, key_id: `key_${at}` })),
+        deactivation: { at: new Date().toISOString().replace(/\.\d+Z/, "Z"), by: ADMIN, tasks_paused: 5, commands_pending: commands },
+      });
+      return route.fulfill({ json: detail });
+    });
+    await page.route(`**/admin/users/${USER}/deactivate`, (route) =>
+      route.fulfill({ json: { message: "User deactivated successfully", user_id: USER, tasks_paused: 5 } }),
+    );
+  }
+
+  test("what waits is named with what to do about it, and repeating is offered", async () => {
+    let left = { commands: 3, tasks: 2, keys: 1 };
+    let state = "active";
+    await answerDeactivation(() => left);
+    await page.route(`**/admin/users/${USER}`, (route) => (state === "active" ? route.fulfill({ json: user() }) : route.fallback()));
+    await page.clock.install();
+    await browser.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    for (const promised of [/Every API key and session .* is refused/, /5 active tasks will be paused/, /keys are revoked for good/, /login is blocked/]) {
+      await dialog.getByText(promised).waitFor();
+    }
+    state = "deactivated";
+    await dialog.getByRole("textbox").fill("ann@example.com");
+    await dialog.getByRole("button", { name: "Deactivate", exact: true }).click();
+    await page.clock.runFor(3_000);
+    for (const words of ["3 commands not yet on the queue", "2 tasks still active", "1 key to be revoked"]) await dialog.getByText(words).waitFor();
+    expect(await dialog.getByText(/alarm/).count()).toBe(0);
+
+    await page.clock.runFor(46_000);
+    await dialog.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
+    expect(await dialog.getByText("look at the alarm CommandsStuck", { exact: false }).count()).toBe(2);
+    const repeated = page.waitForRequest((request) => request.method() === "PATCH");
+    await dialog.getByRole("button", { name: "Deactivate once more" }).click();
+    await repeated;
+
+    left = { commands: 0, tasks: 0, keys: 0 };
+    await page.clock.runFor(5_000);
+    await dialog.getByText("Everything of this user is stopped.").waitFor();
+    await dialog.getByText("The login is blocked by Clerk", { exact: false }).waitFor();
+  });
+
+  test("a user of several who is not stopped yet is named with what waits", async () => {
+    const left = { commands: 0, tasks: 2, keys: 0 };
+    await answerDeactivation(() => left);
+    await answer(page, "admin/users?*", { users: [user()], total: 1, page: 1, limit: 50 });
+    await answer(page, "admin/users/deactivate", { results: [{ user_id: USER, result: "deactivated", tasks_paused: 5 }] });
+    await browser.open("#/users", { page });
+    await settled(page);
+    await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox").fill("deactivate 1 user");
+    await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+    await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
+    await dialog.getByText("not stopped yet: Tasks").waitFor();
+
+    await dialog.getByRole("link", { name: "ann@example.com" }).click();
+    await page.waitForURL(new RegExp(`open=${USER}`));
+    await page.getByRole("complementary").getByText("2 tasks still active").waitFor();
+    expect(await page.getByRole("dialog").count()).toBe(0);
+  });
+
+  test("several users are deactivated at once, with a result for each", async () => {
+    const chosen = await someone(2);
+    expect(chosen).toHaveLength(2);
+    await browser.open("#/users?limit=100&active_only=true", { page });
+    await settled(page);
+    for (const { email } of chosen) await page.getByRole("checkbox", { name: `Select ${email}` }).check();
+    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox").fill("deactivate 2 users");
+    await dialog.getByRole("button", { name: "Deactivate 2 users" }).click();
+    await dialog.getByText("All are deactivated.").waitFor();
+    expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
+    await dialog.getByText("Everything of the deactivated users is stopped.").waitFor({ timeout: 40_000 });
+    expect(await dialog.getByText("everything is stopped", { exact: false }).count()).toBeGreaterThanOrEqual(2);
+    await dialog.getByRole("button", { name: "Close" }).last().click();
+
+    await expect.poll(() => page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
+    const { users } = await api<UsersPage>("admin/users?limit=100");
+    expect(chosen.map(({ id }) => users.find((row) => row.id === id)?.state)).toEqual(["deactivated", "deactivated"]);
+  });
+
+  test("the audit trail shows who deactivated whom", async () => {
+    const row = auditRecord();
+    await page.route("**/admin/audit?*", (route) => {
+      const action = new URL(route.request().url()).searchParams.get("action");
+      const records = action === "users.deactivate" ? [row] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
+      return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
+    });
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await answer(page, `admin/users/${USER}`, user());
+    await browser.open("#/audit?hours=168", { page });
+    await page.getByText("boss@example.com").waitFor();
+    const cells = page.locator("tbody tr").first().getByRole("cell");
+    expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
+    await page.getByText("Someone has removed this record").waitFor();
+    await cells.first().click();
+    await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
+  });
+
+  test("a refusal of one user among several is shown with its reason", async () => {
+    const [chosen] = await someone(1);
+    await page.route("**/admin/users/deactivate", (route) =>
+      route.fulfill({ json: { results: [{ user_id: chosen?.id, result: "refused", detail: "Administrators cannot deactivate themselves" }] } }),
+    );
+    await browser.open("#/users?limit=100&active_only=true", { page });
+    await settled(page);
+    await page.getByRole("checkbox", { name: `Select ${chosen?.email}` }).check();
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    await page.getByRole("dialog").getByRole("textbox").fill("deactivate 1 user");
+    await page.getByRole("button", { name: "Deactivate 1 user" }).click();
+    await page.getByText("Administrators cannot deactivate themselves").waitFor();
+    await page.getByText("1 user could not be deactivated.").waitFor();
+  });
+
+  test("a deactivation that fails says so, and nothing has happened on the screen", async () => {
+    await answer(page, `admin/users/${USER}`, user());
+    await page.route(`**/admin/users/${USER}/deactivate`, (route) => route.fulfill({ status: 409, json: { detail: "Administrators cannot deactivate themselves" } }));
+    await browser.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
+    await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
+    await page.getByRole("alert").getByText("Administrators cannot deactivate themselves").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("complementary").getByText("Active", { exact: false }).first().waitFor();
+  });
+});

@@ -1,0 +1,77 @@
+/** Every filter: what one chooses is in the URL and in the request, and a deep link applies it. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { answerSeries, TASK, USER } from "./answers";
+import { Browser, settled } from "./browser";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.start();
+});
+afterAll(() => browser.stop());
+
+/** Page, label of the filter, what is entered or chosen, and the parameter that is sent. */
+const FILTERS = [
+  ["executions", "Status", "running", "status", "running"],
+  ["executions", "Window", "168", "hours", "168"],
+  ["executions", "Task", TASK, "task_id", TASK],
+  ["errors", "Window", "1", "hours", "1"],
+  ["errors", "Task", TASK, "task_id", TASK],
+  ["tasks", "State", "paused", "state", "paused"],
+  ["tasks", "User", USER, "user_id", USER],
+  ["schedules", "Paused", "true", "include_paused", "true"],
+  ["users", "State", "true", "active_only", "true"],
+  ["users", "Email begins with", "ann", "q", "ann"],
+  ["audit", "Action", "users.reactivate", "action", "users.reactivate"],
+  ["audit", "Window", "720", "hours", "720"],
+  ["audit", "By", USER, "principal", USER],
+] as const;
+
+test.each(FILTERS)("on the page %s, %s set to %s is in the URL and is sent as %s", async (view, label, value, name, sent) => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await browser.open(`#/${view}?page=2`, { page });
+  await settled(page);
+  const wanted = (address: string) => new URL(address).pathname.startsWith("/admin/") && new URL(address).searchParams.get(name) === sent;
+  const request = page.waitForRequest((request) => wanted(request.url()));
+  const control = page.getByRole("group", { name: "Filters" }).getByLabel(label).first();
+  if ((await control.evaluate((element) => element.tagName)) === "SELECT") await control.selectOption(value);
+  else await control.fill(value);
+
+  expect(new URL((await request).url()).searchParams.get("page") ?? "1").toBe("1");
+  await page.waitForURL((url) => new URLSearchParams(url.hash.split("?")[1]).get(name) === sent);
+  const { hash } = new URL(page.url());
+  expect(new URLSearchParams(hash.split("?")[1]).has("page")).toBe(false);
+
+  const linked = await browser.context.newPage();
+  const again = linked.waitForRequest((request) => wanted(request.url()));
+  await browser.open(hash, { page: linked });
+  await again;
+  await expect.poll(() => linked.getByRole("group", { name: "Filters" }).getByLabel(label).first().inputValue()).toBe(value);
+  await linked.close();
+  await page.close();
+  expect(browser.faults).toEqual([]);
+});
+
+test("a search that finds nothing says so, and its filters can be removed", async () => {
+  const page = await browser.open("#/schedules?find=nobody-has-this");
+  await page.getByText("No schedule fits the search").waitFor();
+  await page.getByRole("link", { name: "Remove all filters" }).click();
+  await settled(page);
+
+  expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
+  expect(new URL(page.url()).hash).toBe("#/schedules");
+  await page.close();
+});
+
+test("an id that is none is explained, and nothing is sent", async () => {
+  const page = await browser.open("#/executions");
+  await settled(page);
+  const sent: string[] = [];
+  page.on("request", (request) => sent.push(request.url()));
+  await page.getByLabel("Task", { exact: true }).fill("not-an-id");
+  await page.getByText("A whole id, please (a UUID).").waitFor();
+
+  expect(sent.filter((address) => address.includes("not-an-id"))).toEqual([]);
+  expect(page.url()).not.toContain("not-an-id");
+  await page.close();
+});
