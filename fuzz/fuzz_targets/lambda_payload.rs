@@ -6,10 +6,10 @@ use serde_json::Value;
 use torale_domain::access::credentials::Credentials;
 use torale_domain::pages::{executions, task, tasks, users};
 use torale_domain::requests::parameters::QueryParameters;
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 
 const ROUTE: &str = "/admin/users/{id}/deactivate";
-const RUNTIME: Invocation<'static> = Invocation { request_id: "runtime", xray: None };
+const RUNTIME: InvocationContext<'static> = InvocationContext { request_id: "runtime", xray: None };
 
 fn read(payload: &str) -> HttpRequest {
     HttpRequest::read(payload, RUNTIME, || panic!("the runtime has an id"))

@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
     let headers: Map<String, Value> =
@@ -14,7 +14,9 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u
         "requestContext": { "requestId": "r1", "stage": "$default", "http": { "method": method, "path": path } },
         "isBase64Encoded": false,
     });
-    console::answer(&HttpRequest::read(&payload.to_string(), Invocation::default(), || "made".to_owned()))
+    console::answer(&HttpRequest::read(&payload.to_string(), InvocationContext::default(), || {
+        "made".to_owned()
+    }))
 }
 
 fn get(path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {

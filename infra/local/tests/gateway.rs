@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::http::{Request, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 use torale_local::console::Console;
 use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::Gateway;
@@ -253,7 +253,7 @@ async fn function_is_invoked_directly() {
 
 /// The request that a function reads from an event.
 fn as_function_sees_it(event: &Value) -> HttpRequest {
-    HttpRequest::read(&event.to_string(), Invocation::default(), || "made".to_owned())
+    HttpRequest::read(&event.to_string(), InvocationContext::default(), || "made".to_owned())
 }
 
 #[tokio::test]

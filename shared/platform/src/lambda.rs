@@ -17,7 +17,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 
 /// An answer as API Gateway takes it: payload format version 2.0.
 #[derive(Debug, Serialize)]
@@ -69,7 +69,7 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let LambdaEvent { payload, context } = event;
         let xray = context.xray_trace_id.as_deref();
-        let invocation = Invocation { request_id: &context.request_id, xray };
+        let invocation = InvocationContext { request_id: &context.request_id, xray };
         let request = HttpRequest::read(payload.get(), invocation, clock::unique);
         Ok::<_, Infallible>(answered(answer, request).await)
     }))
@@ -190,7 +190,7 @@ mod tests {
     async fn panic_of_a_handler_is_answered_in_the_contracts_form() {
         let request = HttpRequest::read(
             r#"{"requestContext":{"requestId":"r7"}}"#,
-            Invocation::default(),
+            InvocationContext::default(),
             clock::unique,
         );
         let panics = |_request| async { panic!("ann@example.com") };

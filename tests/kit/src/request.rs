@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Response};
 use serde_json::{Value, json};
 use std::any::type_name;
 use std::collections::BTreeMap;
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 use torale_platform::queue::MessageQueue;
 use torale_platform::serve::{App, Change, Endpoint, Handler};
 
@@ -107,7 +107,7 @@ pub fn payload(method: &str, path: &str, query: &str) -> Value {
 
 /// A payload as a function reads it.
 pub fn read(payload: &Value) -> HttpRequest {
-    let invocation = Invocation { request_id: "runtime", xray: None };
+    let invocation = InvocationContext { request_id: "runtime", xray: None };
     HttpRequest::read(&payload.to_string(), invocation, || unreachable!("the runtime has an id"))
 }
 

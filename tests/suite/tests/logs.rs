@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 use tokio::time::Instant;
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
-use torale_domain::requests::payload::{HttpRequest, Invocation};
+use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::DAY;
 use torale_domain::values::trace::TraceParent;
@@ -243,7 +243,7 @@ async fn log_line_has_x_rays_trace_rather_than_the_one_that_was_sent() {
     let log = Log::listen().await;
     let scenario = given_an_admin().start().await;
     let xray = "Root=1-11111111-222222222222222222222222;Parent=53995c3f42cd8ad8;Sampled=1";
-    let invocation = Invocation { request_id: "runtime", xray: Some(xray) };
+    let invocation = InvocationContext { request_id: "runtime", xray: Some(xray) };
     let request = get::<Users>("").authorized(None).header("traceparent", TRACE);
     let built = HttpRequest::read(&request.payload().to_string(), invocation, || "made".to_owned());
 

@@ -37,7 +37,7 @@ pub struct HttpRequest {
 
 /// What the Lambda runtime says of an invocation.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Invocation<'a> {
+pub struct InvocationContext<'a> {
     /// Its id.
     pub request_id: &'a str,
     /// The header of X-Ray's trace.
@@ -46,7 +46,7 @@ pub struct Invocation<'a> {
 
 impl HttpRequest {
     /// Reads a payload. `new_id` makes the id of a request that has none.
-    pub fn read(payload: &str, invocation: Invocation<'_>, new_id: impl FnOnce() -> String) -> Self {
+    pub fn read(payload: &str, invocation: InvocationContext<'_>, new_id: impl FnOnce() -> String) -> Self {
         let payload = members(payload);
         let gateway = payload.object("requestContext");
         let http = gateway.object("http");
@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn read_text(payload: &str) -> HttpRequest {
-        let invocation = Invocation { request_id: "runtime", ..Invocation::default() };
+        let invocation = InvocationContext { request_id: "runtime", ..InvocationContext::default() };
         HttpRequest::read(payload, invocation, || "made".to_owned())
     }
 
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn request_without_any_id_gets_a_new_one() {
-        let request = HttpRequest::read("{}", Invocation::default(), || "made".to_owned());
+        let request = HttpRequest::read("{}", InvocationContext::default(), || "made".to_owned());
         assert_eq!(request.request_id(), "made");
     }
 
