@@ -23,6 +23,7 @@ ALLOWED = {
     "",
     "ConditionalCheckFailedException",
     "TransactionCanceledException",
+    "InvalidMessageContents",
     "InvalidParameterValue",
     "ReceiptHandleIsInvalid",
     "ResourceNotFoundException",
@@ -74,7 +75,7 @@ def _queue_calls(account: Account, role: str, place: str) -> Iterator[Calling]:
         url = account.physical(place)
     else:
         url = account.client("sqs").get_queue_url(QueueName=FORWARDED_TO)["QueueUrl"]
-    yield "sqs:SendMessage", place, "", partial(sqs.send_message, QueueUrl=url, MessageBody="x", DelaySeconds=901)
+    yield "sqs:SendMessage", place, "", partial(sqs.send_message, QueueUrl=url, MessageBody="\x01")
     yield "sqs:ReceiveMessage", place, "", partial(sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=11)
     yield "sqs:DeleteMessage", place, "", partial(sqs.delete_message, QueueUrl=url, ReceiptHandle="none")
     yield "sqs:GetQueueAttributes", place, "", partial(sqs.get_queue_attributes, QueueUrl=url)
