@@ -4,7 +4,7 @@ import { request } from "../api/client";
 import { useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
 import { ACTIONS, inWords } from "../actions";
-import { duration } from "../format";
+import { duration, plural } from "../format";
 import { userLink } from "../links";
 import { paging, type Params } from "../place";
 import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
@@ -20,11 +20,18 @@ type Names = ReadonlyMap<string, string>;
 
 const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
 
+/** The users, tasks or executions that a request is about. */
+function targets(found: AuditRecord | null | undefined): string[] {
+  if (found?.target) return [found.target];
+  const ids = found?.parameters["user_ids"];
+  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
+}
+
 const columns = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
   { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} /> },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
-  { label: "User", cell: (row) => <Person id={record(row)?.target} names={names} />, wide: true },
+  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
   { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true },
 ];
@@ -52,6 +59,10 @@ function useChanges(params: Params, enabled: boolean) {
   });
 }
 
+/** One person by name, several by their number. */
+const People = ({ ids, names }: { ids: readonly string[]; names: Names }) =>
+  ids.length > 1 ? <>{plural(ids.length, "user")}</> : <Person id={ids[0]} names={names} />;
+
 export function Audit() {
   const { params } = useRoute();
   const hours = hoursOf(params);
@@ -62,7 +73,7 @@ export function Audit() {
   const query = changes ? together : list;
   const all = query.data?.records ?? [];
   const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
-  const people = records.flatMap((row) => [record(row)?.principal.user_id, record(row)?.target]);
+  const people = records.flatMap((row) => [record(row)?.principal.user_id, ...targets(record(row))]);
   const names = useNames(people.filter((id): id is string => typeof id === "string"));
   const open = params["open"];
   const row = all.find((row) => row.id === open);
@@ -138,7 +149,10 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
           <PersonLink id={found.principal.user_id} names={names} />
         </Fact>
         <Fact name="User">
-          <PersonLink id={found.target} names={names} />
+          {targets(found).length === 0 && <None />}
+          {targets(found).map((id) => (
+            <PersonLink key={id} id={id} names={names} />
+          ))}
         </Fact>
         <Fact name="Action">
           <code>

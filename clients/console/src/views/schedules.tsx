@@ -16,7 +16,7 @@ import type { Column } from "../ui/table";
 const columnsOf = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
   { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
   { label: "Cron", cell: (row) => <CronText of={row} /> },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, wide: true },
   { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];

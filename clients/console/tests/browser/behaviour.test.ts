@@ -126,6 +126,16 @@ describe("refusals and an API that is away", () => {
     await page.getByRole("table").waitFor();
   });
 
+  test("data that is not refreshed any more says how old it is", async () => {
+    await page.clock.install();
+    await browser.open("#/users", { page });
+    await settled(page);
+    await page.route("**/admin/users?*", () => undefined);
+    await page.clock.runFor(130_000);
+    await page.getByText("Updated 2 min ago").waitFor();
+    expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
+  });
+
   test("a refresh changes what is new and keeps focus, scroll and rows", async () => {
     await browser.open("#/executions?hours=720", { page });
     await settled(page);
@@ -257,7 +267,7 @@ describe("the palette", () => {
   const box = () => page.getByRole("combobox", { name: /A page/ });
 
   test("finds a page by name and gives the focus back", async () => {
-    await browser.open("#/", { page });
+    await browser.open("#/queries", { page });
     await settled(page);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("sched");
@@ -277,7 +287,7 @@ describe("the palette", () => {
       return q === "ann" ? route.fulfill({ json: { users: [found], total: 1, total_capped: false, page: 1, limit: 6 } }) : route.continue();
     });
     await answer(page, `admin/users/${USER}`, found);
-    await browser.open("#/", { page });
+    await browser.open("#/queries", { page });
     await settled(page);
     await page.keyboard.press("Control+k");
     await box().fill("ann");
@@ -287,17 +297,29 @@ describe("the palette", () => {
     await page.waitForURL(/open=660e8400/);
   });
 
-  test("finds an execution by its id", async () => {
-    await answer(page, `admin/executions/${EXECUTION}`, execution());
-    await answer(page, `admin/tasks/${EXECUTION}`, { detail: "Task not found" }, 404);
-    await answer(page, `admin/users/${EXECUTION}`, { detail: "User not found" }, 404);
-    await browser.open("#/", { page });
+  test.each([
+    ["Execution", "executions", EXECUTION, execution()],
+    ["Task", "tasks", TASK, task()],
+    ["User", "users", USER, user()],
+  ])("finds what an id is the id of: %s", async (kind, view, id, found) => {
+    for (const other of ["executions", "tasks", "users"]) await answer(page, `admin/${other}/${id}`, { detail: "Not here" }, 404);
+    await answer(page, `admin/${view}/${id}`, found);
+    await browser.open("#/queries", { page });
     await settled(page);
     await page.keyboard.press("Control+k");
-    await box().fill(EXECUTION.toUpperCase());
-    await page.getByRole("option", { name: /Execution/ }).waitFor();
+    await box().fill(id.toUpperCase());
+    await page.getByRole("option", { name: new RegExp(`${kind}$`) }).waitFor();
     await expect.poll(() => page.getByRole("option").count()).toBe(1);
     await page.keyboard.press("Enter");
-    await page.waitForURL(new RegExp(`executions\\?open=${EXECUTION}`));
+    await page.waitForURL(new RegExp(`${view}\\?open=${id}`));
+  });
+
+  test("an id that nothing has is not found", async () => {
+    for (const kind of ["executions", "tasks", "users"]) await answer(page, `admin/${kind}/${USER}`, { detail: "Not here" }, 404);
+    await browser.open("#/queries", { page });
+    await settled(page);
+    await page.keyboard.press("Control+k");
+    await box().fill(USER);
+    await page.getByText("Nothing found.").waitFor();
   });
 });

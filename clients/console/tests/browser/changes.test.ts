@@ -152,18 +152,24 @@ describe("changing users", () => {
     const row = auditRecord();
     await page.route("**/admin/audit?*", (route) => {
       const action = new URL(route.request().url()).searchParams.get("action");
-      const records = action === "users.deactivate" ? [row] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
+      const many = { ...row, id: "2026112808-9f86d081884c-1", at: "2026-11-28T08:30:00Z", action: "users.deactivate_many", target: null, parameters: { malformed: 0, user_ids: [USER, ADMIN] } };
+      const records = action === "users.deactivate" ? [row] : action === "users.deactivate_many" ? [many] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
       return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
     });
     await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
     await answer(page, `admin/users/${USER}`, user());
     await browser.open("#/audit?hours=168", { page });
-    await page.getByText("boss@example.com").waitFor();
+    await page.getByText("boss@example.com").first().waitFor();
     const cells = page.locator("tbody tr").first().getByRole("cell");
     expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
     await page.getByText("Someone has removed this record").waitFor();
     await cells.first().click();
     await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
+
+    const several = page.locator("tbody tr").nth(1);
+    expect((await several.getByRole("cell").allTextContents()).slice(1, 4)).toEqual(["Deactivated several users", "boss@example.com", "2 users"]);
+    await several.getByRole("cell").first().click();
+    await page.getByRole("complementary").getByRole("link", { name: "ann@example.com" }).waitFor();
   });
 
   test("a refusal of one user among several is shown with its reason", async () => {

@@ -1,7 +1,7 @@
 /** Every view: its data, its filters, pages, details; in both themes and at a phone's width, without a fault of axe. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ExecutionsPage, UsersPage } from "../../src/api/types";
+import type { ExecutionsPage, UsersPage, WorkflowsPage } from "../../src/api/types";
 import { ADMIN, answer, answerSeries, errorRow, execution, EXECUTION, task, TASK, user, USER } from "./answers";
 import { api, Browser, settled, violations } from "./browser";
 
@@ -226,6 +226,16 @@ describe("lists", () => {
 
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(executions[0]?.id);
     await page.keyboard.press("Escape");
+  });
+
+  test("a run's link leads to its page in Temporal, in a tab that knows nothing of this one", async () => {
+    await page.goto(`${new URL(page.url()).origin}/admin#/workflows`);
+    await settled(page);
+    const { workflows } = await api<WorkflowsPage>("admin/temporal/workflows?limit=1");
+    const link = page.locator("tbody").getByRole("link", { name: /Open/ }).first();
+
+    expect(await link.getAttribute("href")).toBe(workflows[0]?.temporal_ui_url);
+    expect([await link.getAttribute("target"), await link.getAttribute("rel")]).toEqual(["_blank", "noopener noreferrer"]);
   });
 
   test("a parameter that the API refuses is explained, and can be removed", async () => {
