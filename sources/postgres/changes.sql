@@ -22,6 +22,7 @@ create or replace function record_insert(relation text, r jsonb) returns void la
 declare
   version row_versions;
   emitted record;
+  state text;
 begin
   select * into version from row_versions v where v.relation = $1 and v.key = r->>'id';
   if found then -- a user who comes back under the id of a deleted row
@@ -35,7 +36,9 @@ begin
     end if;
   end loop;
   if version.key is not null then
-    perform remember(row($1, version.key, version.changed_at, 'user.reactivated', version.changed_at)::row_versions);
+    state := (select f.type from unnest(row_facts($1, r, null)) f where f.part = 'state');
+    perform remember(row($1, version.key, version.changed_at, state,
+      case when state = version.state then version.state_at else version.changed_at end)::row_versions);
   end if;
 end
 $$;
@@ -48,7 +51,7 @@ declare
   known timestamptz;
   needed timestamptz;
   changed timestamptz := own_time(relation, r);
-  state text;
+  state text; -- of the row as it was, unless it is the first one
   facts fact[];
   fact fact;
 begin
@@ -73,6 +76,12 @@ begin
       else greatest(needed, date_trunc('milliseconds', clock_timestamp())) end;
     version.changed_at := changed;
     version.key := r->>'id';
+  end if;
+  -- Since when a row has the state that it keeps: nothing else will say so once its time has moved on.
+  state := (select f.type from unnest(row_facts($1, was, owner)) f
+    where f.part = 'state' and f.type not in ('user.reactivated', 'task.resumed'));
+  if version.state is null and state is not null then
+    version := row($1, r->>'id', changed, state, known)::row_versions;
   end if;
   foreach fact in array facts loop
     if fact.data is null then
@@ -163,7 +172,7 @@ begin
         end;
       end loop;
     exception when others then
-      perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
+      raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;
   return null;

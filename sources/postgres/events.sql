@@ -262,21 +262,21 @@ create or replace function row_events(relation text, r jsonb, owner text, versio
 returns table (event text, part text, problem text) language plpgsql stable as $$
 declare
   changed timestamptz := greatest(own_time(relation, r), version.changed_at);
-  covered boolean := false; -- whether a created event at the row's own time states the facts already
+  created timestamptz;
   fact fact;
   stamp timestamptz;
 begin
   foreach fact in array row_facts(relation, r, owner) loop
     stamp := coalesce(fact.at, changed);
     if fact.part = 'created' then
-      covered := stamp = changed;
+      created := stamp;
     elsif fact.part = 'fact' then
-      continue when covered;
+      continue when created = changed; -- the created event states the same
     elsif fact.part = 'state' then
-      -- Without a known change, only the state that is not the first one is stated: the other may have been
-      -- overruled by an administrator since.
+      -- Without a known change, the first state is not stated: an administrator may have overruled it since.
       continue when version.state is null and fact.type in ('user.reactivated', 'task.resumed');
       stamp := case when version.state = fact.type then version.state_at else changed end;
+      continue when relation = 'tasks' and stamp = created; -- task.created has the state
     end if;
     event := case when fact.data is not null then event_text(relation, r->>'id', fact.type, stamp, fact.data) end;
     part := fact.part;

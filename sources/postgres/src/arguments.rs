@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Turns the rows of the platform's PostgreSQL into events.
 ///
-/// Exit status: 0 success, 1 some rows become no event, 2 the command failed, 130 interrupted (call it again to
+/// Exit status: 0 success, 1 some rows or changes become no event, 2 the command failed, 130 interrupted (call it again to
 /// continue).
 #[derive(Debug, Parser)]
 #[command(name = "torale-source", bin_name = "cargo source", version)]
@@ -20,10 +20,14 @@ pub(crate) enum SourceCommand {
     ///
     /// Needs sources/postgres/install.sql in the database. Resumes if interrupted.
     Backfill(Backfill),
+    /// Send the events that the triggers have written since to the queue, once or every few seconds
+    ///
+    /// Several at once send different events.
+    Relay(Relay),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Backfill {
+pub(crate) struct Connection {
     /// The platform's database, such as postgresql://torale_source@db.example.org/torale; @FILE reads it from a file,
     /// so that no password stands in the list of processes
     #[arg(long, value_name = "URL")]
@@ -34,6 +38,27 @@ pub(crate) struct Backfill {
     /// Certificates (PEM) that the server's is checked with [default: the system's]
     #[arg(long, value_name = "FILE")]
     pub(crate) certificates: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Relay {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Go on until interrupted, with a pause of so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: Option<u64>,
+    /// A local SQS instead of the account's, such as http://127.0.0.1:4566
+    #[arg(long, value_name = "URL")]
+    pub(crate) sqs_endpoint: Option<String>,
+    /// Print each result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backfill {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     /// Count the events, list what can't become one and why; send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -30,7 +30,8 @@ impl Database {
     /// is a file with the certificates (PEM) that the server's is checked with, instead of the system's; `schema` is
     /// the one that `install.sql` created.
     ///
-    /// Over a network, TLS is required unless the URL says `sslmode=disable`.
+    /// Over a network TLS is required unless the URL says `sslmode=disable`, on this machine only where it says
+    /// `sslmode=require`.
     ///
     /// # Errors
     /// If the URL can't be read.
@@ -38,8 +39,9 @@ impl Database {
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             SourceError::Settings(format!("the database's URL: {}", torale_platform::aws::causes(&error)))
         })?;
-        if config.get_ssl_mode() == SslMode::Prefer && !config.get_hosts().iter().all(is_local) {
-            config.ssl_mode(SslMode::Require);
+        if config.get_ssl_mode() == SslMode::Prefer {
+            let local = config.get_hosts().iter().all(is_local);
+            config.ssl_mode(if local { SslMode::Disable } else { SslMode::Require });
         }
         config.connect_timeout(CONNECT_TIME).application_name("torale-source");
         Ok(Self { config, certificates, schema: schema.to_owned() })
@@ -74,7 +76,8 @@ impl Database {
              SET idle_in_transaction_session_timeout = '10min'"
         );
         in_time(ANSWER_TIME, async { Ok(client.batch_execute(&settings).await?) }).await?;
-        let installed = async { Ok(client.query_one("SELECT to_regclass('sources') IS NOT NULL", &[]).await?) };
+        let installed =
+            async { Ok(client.query_one("SELECT to_regclass('sources') IS NOT NULL", &[]).await?) };
         if in_time(ANSWER_TIME, installed).await?.try_get(0)? {
             return Ok(client);
         }

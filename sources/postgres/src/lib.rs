@@ -6,6 +6,7 @@
 //! | [`pages`] | which rows and events does a snapshot hold? |
 //! | [`backfill`] | how do they reach the queue, or the log? |
 //! | [`generation`] | how does a log become projections that are live? |
+//! | [`relay`] | how do the events of the triggers reach the queue? |
 //!
 //! Which event a row becomes is decided in SQL (`events.sql`), which the triggers use too.
 #![warn(missing_docs)]
@@ -14,6 +15,7 @@ pub mod backfill;
 pub mod connect;
 pub mod generation;
 pub mod pages;
+pub mod relay;
 
 use torale_platform::queue::QueueError;
 use torale_platform::store::StoreError;

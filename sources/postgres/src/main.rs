@@ -3,19 +3,20 @@
 mod arguments;
 mod print;
 
-use arguments::{Backfill, SourceArguments, SourceCommand};
+use arguments::{Backfill, Connection, Relay, SourceArguments, SourceCommand};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use torale_domain::values::digest::sha256_hex;
 use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::Store;
 use torale_replay::{Replay, StopSignal};
 use torale_source::SourceError;
-use torale_source::backfill::{self, BackfillOutcome, Meter, Progress, Sink};
+use torale_source::backfill::{BackfillOutcome, Meter, Progress, Sink};
 use torale_source::connect::Database;
 use torale_source::generation::build_and_promote;
 use torale_source::pages::Snapshot;
@@ -30,8 +31,11 @@ const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let SourceCommand::Backfill(arguments) = SourceArguments::parse().command;
-    match run(&arguments).await {
+    let result = match SourceArguments::parse().command {
+        SourceCommand::Backfill(arguments) => backfill(&arguments).await,
+        SourceCommand::Relay(arguments) => relay(&arguments).await,
+    };
+    match result {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             print_failure("cargo source", failure);
@@ -40,15 +44,48 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Backfill) -> Result<u8, SourceError> {
-    let database = Database::new(&url(arguments)?, arguments.certificates.clone(), &arguments.schema)?;
+/// How long a relay that runs once goes on.
+const RELAY_TIME: Duration = Duration::from_secs(3600);
+
+async fn relay(arguments: &Relay) -> Result<u8, SourceError> {
+    let database = database(&arguments.connection)?;
+    let queue = queue(arguments.sqs_endpoint.as_deref()).await;
+    if let Some(seconds) = arguments.every {
+        let each = |result| {
+            match result {
+                Ok(report) => print::relayed(arguments.json, &report),
+                Err(failure) => print_failure("cargo source", failure),
+            }
+            true
+        };
+        torale_source::relay::follow(&database, &queue, Duration::from_secs(seconds), each).await;
+    }
+    let report = torale_source::relay::run(&database, &queue, Instant::now() + RELAY_TIME).await?;
+    print::relayed(arguments.json, &report);
+    Ok(u8::from(report.troubles > 0))
+}
+
+fn database(connection: &Connection) -> Result<Database, SourceError> {
+    Database::new(&url(connection)?, connection.certificates.clone(), &connection.schema)
+}
+
+async fn queue(local: Option<&str>) -> MessageQueue {
+    match local {
+        Some(url) => local_queue(url),
+        None => MessageQueue::connect().await,
+    }
+}
+
+async fn backfill(arguments: &Backfill) -> Result<u8, SourceError> {
+    let database = database(&arguments.connection)?;
     let mut progress = match target(arguments) {
         Some(target) => Progress::open(&arguments.progress, target)?,
         None => Progress::unsaved(),
     };
-    let (sink, meter, stop) = (sink(arguments, &database).await?, Arc::new(Meter::default()), StopSignal::default());
+    let (sink, meter, stop) =
+        (sink(arguments, &database).await?, Arc::new(Meter::default()), StopSignal::default());
     listen(Arc::clone(&meter), stop.clone());
-    let work = backfill::run(&database, &sink, &mut progress, &meter, clock::system);
+    let work = torale_source::backfill::run(&database, &sink, &mut progress, &meter, clock::system);
     let outcome = watch(&meter, arguments.json, work).await?;
     if outcome == BackfillOutcome::Stopped {
         print::interrupted(arguments.json);
@@ -69,9 +106,9 @@ async fn run(arguments: &Backfill) -> Result<u8, SourceError> {
     Ok(u8::from(!complete))
 }
 
-fn url(arguments: &Backfill) -> Result<String, SourceError> {
-    let Some(file) = arguments.database_url.strip_prefix('@') else {
-        return Ok(arguments.database_url.clone());
+fn url(connection: &Connection) -> Result<String, SourceError> {
+    let Some(file) = connection.database_url.strip_prefix('@') else {
+        return Ok(connection.database_url.clone());
     };
     let text = std::fs::read_to_string(file).map_err(|error| SourceError::File(file.to_owned(), error))?;
     Ok(text.trim().to_owned())
@@ -91,10 +128,7 @@ async fn sink(arguments: &Backfill, database: &Database) -> Result<Sink, SourceE
         return Ok(Sink::Nowhere);
     }
     if !arguments.into_log {
-        return Ok(Sink::Queue(match &arguments.sqs_endpoint {
-            Some(url) => local_queue(url),
-            None => MessageQueue::connect().await,
-        }));
+        return Ok(Sink::Queue(queue(arguments.sqs_endpoint.as_deref()).await));
     }
     let store = match &arguments.endpoint {
         Some(url) => local_store(url),
@@ -123,7 +157,9 @@ fn listen(meter: Arc<Meter>, stop: StopSignal) {
 /// Shows rate and time left on standard error, if that is a terminal.
 async fn watch<T>(meter: &Meter, quiet: bool, work: impl Future<Output = T>) -> T {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     let mut ticks = tokio::time::interval(TICK);

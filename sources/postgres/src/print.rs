@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use torale_domain::replay::rebuild::Tally;
 use torale_source::backfill::{Examples, TableReport};
+use torale_source::relay::RelayReport;
 use torale_tools::print_line;
 use torale_tools::terminal::print_json;
 
@@ -14,6 +15,20 @@ pub(crate) fn interrupted(json: bool) {
         print_json(&json!({ "interrupted": true }));
     } else {
         print_line!("interrupted; the same command goes on");
+    }
+}
+
+pub(crate) fn relayed(json: bool, report: &RelayReport) {
+    if json {
+        print_json(report);
+        return;
+    }
+    let RelayReport { sent, refused, waiting, lag_ms, troubles } = report;
+    print_line!("{sent} events sent, {refused} refused; {waiting} are waiting, the oldest for {lag_ms} ms");
+    if *troubles > 0 {
+        print_line!(
+            "{troubles} changes need a look: the tables failures, and outbox where refused is not null"
+        );
     }
 }
 

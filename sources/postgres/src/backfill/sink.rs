@@ -1,7 +1,7 @@
 //! Where the events of a backfill go.
 
 use crate::SourceError;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use crate::relay::send_all;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
 use torale_domain::values::time::Timestamp;
@@ -9,11 +9,6 @@ use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::log::LogEntry;
 use torale_replay::Replay;
-
-/// Messages that one task sends, in batches of ten.
-const SENT_TOGETHER: usize = 100;
-/// Tasks that send at once.
-const SENDERS: usize = 8;
 
 /// Takes events: their texts, and what the intake reads in them.
 pub trait EventSink {
@@ -42,18 +37,15 @@ impl EventSink for Sink {
             Self::Nowhere => Ok(()),
             Self::Queue(queue) => {
                 let bodies: Vec<String> = events.iter().map(|(body, _)| (*body).to_owned()).collect();
-                let sent = stream::iter(bodies.chunks(SENT_TOGETHER).map(|bodies| queue.send(bodies)));
-                Ok(sent.buffer_unordered(SENDERS).try_collect().await?)
+                Ok(send_all(queue, &bodies).await?)
             }
             Self::Log(replay) => {
                 let lane = |received: &ReceivedMessage| match received {
                     ReceivedMessage::Known(event) => log_lane(&event.entity()),
                     ReceivedMessage::Unknown { .. } => UNKNOWN_LANE,
                 };
-                let entries: Vec<LogEntry<'_>> = events
-                    .iter()
-                    .map(|(body, received)| LogEntry { lane: lane(received), body })
-                    .collect();
+                let entries: Vec<LogEntry<'_>> =
+                    events.iter().map(|(body, received)| LogEntry { lane: lane(received), body }).collect();
                 Ok(replay.store.append(&entries, now, &clock::unique(), &replay.usage).await?)
             }
         }
