@@ -48,42 +48,44 @@ create or replace function record_update(relation text, was jsonb, r jsonb) retu
 declare
   owner text;
   version row_versions;
-  known timestamptz;
-  needed timestamptz;
+  known timestamptz := own_time(relation, was);
   changed timestamptz := own_time(relation, r);
-  state text; -- of the row as it was, unless it is the first one
+  needed timestamptz;
+  stated fact[];
   facts fact[];
+  news fact[] := '{}';
   fact fact;
 begin
-  if was = r then
-    return;
-  end if;
   owner := owner_of($1, r);
-  facts := array(
-    select n from unnest(row_facts($1, r, owner)) n
-    left join unnest(row_facts($1, was, owner)) o on o.part = n.part and o.problem is not distinct from n.problem
-    where case n.part
-      when 'created' then o.part is null or o.data->'clerk_user_id' is distinct from n.data->'clerk_user_id'
-      when 'note' then false
-      else o.part is null or o.type is distinct from n.type or o.data is distinct from n.data
-    end);
-  perform note_unsayable($1, was, r);
+  stated := row_facts($1, was, owner);
+  facts := row_facts($1, r, owner);
+  if stated = facts and known = changed then
+    return;
+  elsif stated <> facts then
+    news := array(select n from unnest(facts) n
+      left join unnest(stated) o on o.part = n.part and o.problem is not distinct from n.problem
+      where case n.part
+        when 'created' then o.part is null or o.data->'clerk_user_id' is distinct from n.data->'clerk_user_id'
+        when 'note' then false
+        else o.part is null or o.type is distinct from n.type or o.data is distinct from n.data
+      end);
+    perform note_unsayable($1, was, r);
+  end if;
   select * into version from row_versions v where v.relation = $1 and v.key = r->>'id';
-  known := greatest(own_time($1, was), version.changed_at);
-  needed := known + case when cardinality(facts) > 0 then interval '1 ms' else interval '0' end;
+  known := greatest(known, version.changed_at);
+  needed := case when news = '{}' then known else known + interval '1 ms' end;
   if changed < needed then
-    changed := case when needed = known then known
+    changed := case when news = '{}' then known
       else greatest(needed, date_trunc('milliseconds', clock_timestamp())) end;
-    version.changed_at := changed;
     version.key := r->>'id';
   end if;
-  -- Since when a row has the state that it keeps: nothing else will say so once its time has moved on.
-  state := (select f.type from unnest(row_facts($1, was, owner)) f
-    where f.part = 'state' and f.type not in ('user.reactivated', 'task.resumed'));
-  if version.state is null and state is not null then
-    version := row($1, r->>'id', changed, state, known)::row_versions;
-  end if;
-  foreach fact in array facts loop
+  foreach fact in array stated loop
+    -- Since when a row has its state: nothing else will say so once its time has moved on.
+    if fact.part = 'state' and version.state is null and fact.type not in ('user.reactivated', 'task.resumed') then
+      version := row($1, r->>'id', changed, fact.type, known);
+    end if;
+  end loop;
+  foreach fact in array news loop
     if fact.data is null then
       perform note($1, 'UPDATE', r->>'id', fact.problem);
       continue;

@@ -19,15 +19,15 @@ pub(crate) enum SourceCommand {
     /// Read the platform's tables in one snapshot and send their events to the queue; the platform may work meanwhile
     ///
     /// Needs sources/postgres/install.sql in the database. Resumes if interrupted.
-    Backfill(Backfill),
+    Backfill(BackfillOptions),
     /// Send the events that the triggers have written since to the queue, once or every few seconds
     ///
     /// Several at once send different events.
-    Relay(Relay),
+    Relay(RelayOptions),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Connection {
+pub(crate) struct ConnectionOptions {
     /// The platform's database, such as postgresql://torale_source@db.example.org/torale; @FILE reads it from a file,
     /// so that no password stands in the list of processes
     #[arg(long, value_name = "URL")]
@@ -41,9 +41,9 @@ pub(crate) struct Connection {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Relay {
+pub(crate) struct RelayOptions {
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) connection: ConnectionOptions,
     /// Go on until interrupted, with a pause of so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) every: Option<u64>,
@@ -56,9 +56,9 @@ pub(crate) struct Relay {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Backfill {
+pub(crate) struct BackfillOptions {
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) connection: ConnectionOptions,
     /// Count the events, list what can't become one and why; send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

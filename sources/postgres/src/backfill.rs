@@ -4,16 +4,16 @@
 //! or in a later backfill, changes no answer.
 
 mod progress;
+mod report;
 mod sink;
 
-pub use progress::Progress;
-pub use sink::{EventSink, Sink};
+pub use progress::BackfillProgress;
+pub use report::{Examples, TableReport};
+pub use sink::{BackfillSink, EventSink};
 
 use crate::SourceError;
-use crate::connect::Database;
-use crate::pages::{Complaint, PageEntry, Snapshot, SourceTable};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use crate::connect::SourceDatabase;
+use crate::pages::{Complaint, PageEntry, SourceTable, TableSnapshot};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use torale_domain::events;
@@ -23,18 +23,16 @@ use torale_platform::clock::Clock;
 const PAGE: i32 = 2_000;
 /// Pages that are read ahead, so that database and sink work at the same time.
 const AHEAD: usize = 2;
-/// Keys of rows that are named for each complaint.
-const EXAMPLES: usize = 5;
 
 /// Counters for a progress bar, and a way to stop after the present page.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct BackfillMeter {
     rows: AtomicU64,
     total: AtomicU64,
     stop: AtomicBool,
 }
 
-impl Meter {
+impl BackfillMeter {
     /// Rows done so far, also by an earlier run that is continued.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
@@ -48,41 +46,6 @@ impl Meter {
     /// Asks the backfill to stop after the present page.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// What was read of one table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct TableReport {
-    /// Rows that were read.
-    pub rows: u64,
-    /// Events that they became.
-    pub events: u64,
-    /// Rows of which no event can say something, by reason.
-    pub problems: BTreeMap<String, Examples>,
-    /// Rows whose events say something in part only, by reason.
-    pub notes: BTreeMap<String, Examples>,
-    /// The id of the last row that was read.
-    pub after: Option<String>,
-    /// Whether all rows were read.
-    pub finished: bool,
-}
-
-/// Some rows that have something in common.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Examples {
-    /// How many there are.
-    pub count: u64,
-    /// The ids of the first of them.
-    pub ids: Vec<String>,
-}
-
-impl Examples {
-    fn add(&mut self, id: &str) {
-        self.count += 1;
-        if self.ids.len() < EXAMPLES {
-            self.ids.push(id.to_owned());
-        }
     }
 }
 
@@ -101,13 +64,13 @@ pub enum BackfillOutcome {
 /// # Errors
 /// If the database or the sink fails. Pages that were delivered stay so.
 pub async fn run(
-    database: &Database,
+    database: &SourceDatabase,
     sink: &impl EventSink,
-    progress: &mut Progress,
-    meter: &Meter,
+    progress: &mut BackfillProgress,
+    meter: &BackfillMeter,
     clock: Clock,
 ) -> Result<BackfillOutcome, SourceError> {
-    let snapshot = Snapshot::take(database).await?;
+    let snapshot = TableSnapshot::take(database).await?;
     progress.belong_to(&snapshot.identity().await?)?;
     let tables = snapshot.tables().await?;
     meter.total.store(tables.iter().map(|table| table.rows).sum(), Ordering::Relaxed);
@@ -145,7 +108,7 @@ pub async fn run(
 }
 
 async fn read(
-    snapshot: &Snapshot,
+    snapshot: &TableSnapshot,
     table: &SourceTable,
     mut after: Option<String>,
     send: mpsc::Sender<Vec<PageEntry>>,

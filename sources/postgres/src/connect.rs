@@ -19,13 +19,13 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(65);
 
 /// How a database is reached.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub struct SourceDatabase {
     config: Config,
     certificates: Option<PathBuf>,
     schema: String,
 }
 
-impl Database {
+impl SourceDatabase {
     /// A database by its URL (`postgresql://user:password@host/name`) or key words, as psql takes them. `certificates`
     /// is a file with the certificates (PEM) that the server's is checked with, instead of the system's; `schema` is
     /// the one that `install.sql` created.
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn requires_tls(url: &str) -> bool {
-        Database::new(url, None, "s").unwrap().requires_tls()
+        SourceDatabase::new(url, None, "s").unwrap().requires_tls()
     }
 
     #[test]
@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_url_is_refused_without_its_password() {
-        let refused = Database::new("postgresql://u:secret@h/p?sslmode=perhaps", None, "s").unwrap_err();
+        let refused =
+            SourceDatabase::new("postgresql://u:secret@h/p?sslmode=perhaps", None, "s").unwrap_err();
         assert!(refused.to_string().starts_with("the database's URL"), "{refused}");
         assert!(!refused.to_string().contains("secret"), "{refused}");
     }
@@ -158,7 +159,7 @@ mod tests {
     async fn a_file_without_certificates_is_refused() {
         let file = std::env::temp_dir().join(format!("torale-source-{}.pem", std::process::id()));
         std::fs::write(&file, "nothing").unwrap();
-        let database = Database::new("postgresql://u@192.0.2.1/p", Some(file.clone()), "s").unwrap();
+        let database = SourceDatabase::new("postgresql://u@192.0.2.1/p", Some(file.clone()), "s").unwrap();
         let refused = database.connect().await.unwrap_err();
         std::fs::remove_file(&file).unwrap();
         assert!(refused.to_string().ends_with("no certificate in PEM"), "{refused}");

@@ -3,7 +3,7 @@
 mod arguments;
 mod print;
 
-use arguments::{Backfill, Connection, Relay, SourceArguments, SourceCommand};
+use arguments::{BackfillOptions, ConnectionOptions, RelayOptions, SourceArguments, SourceCommand};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use torale_platform::queue::MessageQueue;
 use torale_platform::store::Store;
 use torale_replay::{Replay, StopSignal};
 use torale_source::SourceError;
-use torale_source::backfill::{BackfillOutcome, Meter, Progress, Sink};
-use torale_source::connect::Database;
+use torale_source::backfill::{BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink};
+use torale_source::connect::SourceDatabase;
 use torale_source::generation::build_and_promote;
-use torale_source::pages::Snapshot;
+use torale_source::pages::TableSnapshot;
 use torale_tools::audit::local_store;
 use torale_tools::queue::local_queue;
 use torale_tools::settle_time;
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
 /// How long a relay that runs once goes on.
 const RELAY_TIME: Duration = Duration::from_secs(3600);
 
-async fn relay(arguments: &Relay) -> Result<u8, SourceError> {
+async fn relay(arguments: &RelayOptions) -> Result<u8, SourceError> {
     let database = database(&arguments.connection)?;
     let queue = queue(arguments.sqs_endpoint.as_deref()).await;
     if let Some(seconds) = arguments.every {
@@ -65,8 +65,8 @@ async fn relay(arguments: &Relay) -> Result<u8, SourceError> {
     Ok(u8::from(report.troubles > 0))
 }
 
-fn database(connection: &Connection) -> Result<Database, SourceError> {
-    Database::new(&url(connection)?, connection.certificates.clone(), &connection.schema)
+fn database(connection: &ConnectionOptions) -> Result<SourceDatabase, SourceError> {
+    SourceDatabase::new(&url(connection)?, connection.certificates.clone(), &connection.schema)
 }
 
 async fn queue(local: Option<&str>) -> MessageQueue {
@@ -76,14 +76,14 @@ async fn queue(local: Option<&str>) -> MessageQueue {
     }
 }
 
-async fn backfill(arguments: &Backfill) -> Result<u8, SourceError> {
+async fn backfill(arguments: &BackfillOptions) -> Result<u8, SourceError> {
     let database = database(&arguments.connection)?;
     let mut progress = match target(arguments) {
-        Some(target) => Progress::open(&arguments.progress, target)?,
-        None => Progress::unsaved(),
+        Some(target) => BackfillProgress::open(&arguments.progress, target)?,
+        None => BackfillProgress::unsaved(),
     };
     let (sink, meter, stop) =
-        (sink(arguments, &database).await?, Arc::new(Meter::default()), StopSignal::default());
+        (sink(arguments, &database).await?, Arc::new(BackfillMeter::default()), StopSignal::default());
     listen(Arc::clone(&meter), stop.clone());
     let work = torale_source::backfill::run(&database, &sink, &mut progress, &meter, clock::system);
     let outcome = watch(&meter, arguments.json, work).await?;
@@ -92,7 +92,7 @@ async fn backfill(arguments: &Backfill) -> Result<u8, SourceError> {
         return Ok(INTERRUPTED);
     }
     let mut folded = None;
-    if let Sink::Log(replay) = &sink {
+    if let BackfillSink::Log(replay) = &sink {
         print::building(arguments.json, replay.settle);
         folded = build_and_promote(replay, &stop).await?;
         if folded.is_none() {
@@ -106,7 +106,7 @@ async fn backfill(arguments: &Backfill) -> Result<u8, SourceError> {
     Ok(u8::from(!complete))
 }
 
-fn url(connection: &Connection) -> Result<String, SourceError> {
+fn url(connection: &ConnectionOptions) -> Result<String, SourceError> {
     let Some(file) = connection.database_url.strip_prefix('@') else {
         return Ok(connection.database_url.clone());
     };
@@ -115,7 +115,7 @@ fn url(connection: &Connection) -> Result<String, SourceError> {
 }
 
 /// Where the events go, as the progress names it; `None` for a dry run.
-fn target(arguments: &Backfill) -> Option<&str> {
+fn target(arguments: &BackfillOptions) -> Option<&str> {
     match (arguments.dry_run, arguments.into_log) {
         (true, _) => None,
         (false, true) => Some(arguments.endpoint.as_deref().unwrap_or("the account's log")),
@@ -123,12 +123,12 @@ fn target(arguments: &Backfill) -> Option<&str> {
     }
 }
 
-async fn sink(arguments: &Backfill, database: &Database) -> Result<Sink, SourceError> {
+async fn sink(arguments: &BackfillOptions, database: &SourceDatabase) -> Result<BackfillSink, SourceError> {
     if arguments.dry_run {
-        return Ok(Sink::Nowhere);
+        return Ok(BackfillSink::Nowhere);
     }
     if !arguments.into_log {
-        return Ok(Sink::Queue(queue(arguments.sqs_endpoint.as_deref()).await));
+        return Ok(BackfillSink::Queue(queue(arguments.sqs_endpoint.as_deref()).await));
     }
     let store = match &arguments.endpoint {
         Some(url) => local_store(url),
@@ -136,13 +136,13 @@ async fn sink(arguments: &Backfill, database: &Database) -> Result<Sink, SourceE
     };
     let settle = settle_time(arguments.settle, arguments.endpoint.is_some());
     let replay = Replay { settle, ..Replay::new(store, clock::system) };
-    let identity = Snapshot::take(database).await?.identity().await?;
+    let identity = TableSnapshot::take(database).await?.identity().await?;
     replay.begin_import(&sha256_hex(&[b"backfill", identity.as_bytes()])).await?;
-    Ok(Sink::Log(replay))
+    Ok(BackfillSink::Log(replay))
 }
 
 /// Ctrl-C: the first one ends the backfill after the present page, the second one at once.
-fn listen(meter: Arc<Meter>, stop: StopSignal) {
+fn listen(meter: Arc<BackfillMeter>, stop: StopSignal) {
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
             if stop.is_due() {
@@ -155,7 +155,7 @@ fn listen(meter: Arc<Meter>, stop: StopSignal) {
 }
 
 /// Shows rate and time left on standard error, if that is a terminal.
-async fn watch<T>(meter: &Meter, quiet: bool, work: impl Future<Output = T>) -> T {
+async fn watch<T>(meter: &BackfillMeter, quiet: bool, work: impl Future<Output = T>) -> T {
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
     if let Ok(style) =
         ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left")

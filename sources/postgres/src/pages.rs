@@ -1,7 +1,7 @@
 //! Reading the platform's tables: one snapshot, page by page, in the order of the rows' ids.
 
 use crate::SourceError;
-use crate::connect::{ANSWER_TIME, Database, in_time};
+use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
 use tokio_postgres::Client;
 
 /// One of the platform's tables.
@@ -37,16 +37,16 @@ pub enum Complaint {
 
 /// The tables as they were at one moment, while the platform works on.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct TableSnapshot {
     client: Client,
 }
 
-impl Snapshot {
+impl TableSnapshot {
     /// Takes a snapshot. It is held until it is dropped.
     ///
     /// # Errors
     /// If the database can't be reached.
-    pub async fn take(database: &Database) -> Result<Self, SourceError> {
+    pub async fn take(database: &SourceDatabase) -> Result<Self, SourceError> {
         let client = database.connect().await?;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         in_time(ANSWER_TIME, async { Ok(client.batch_execute(begin).await?) }).await?;

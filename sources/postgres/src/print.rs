@@ -1,12 +1,12 @@
 //! What the command prints.
 
-use crate::arguments::Backfill;
+use crate::arguments::BackfillOptions;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use torale_domain::replay::rebuild::Tally;
 use torale_source::backfill::{Examples, TableReport};
-use torale_source::relay::RelayReport;
+use torale_source::relay::SourceRelayReport;
 use torale_tools::print_line;
 use torale_tools::terminal::print_json;
 
@@ -18,12 +18,12 @@ pub(crate) fn interrupted(json: bool) {
     }
 }
 
-pub(crate) fn relayed(json: bool, report: &RelayReport) {
+pub(crate) fn relayed(json: bool, report: &SourceRelayReport) {
     if json {
         print_json(report);
         return;
     }
-    let RelayReport { sent, refused, waiting, lag_ms, troubles } = report;
+    let SourceRelayReport { sent, refused, waiting, lag_ms, troubles } = report;
     print_line!("{sent} events sent, {refused} refused; {waiting} are waiting, the oldest for {lag_ms} ms");
     if *troubles > 0 {
         print_line!(
@@ -38,7 +38,11 @@ pub(crate) fn building(json: bool, settle: Duration) {
     }
 }
 
-pub(crate) fn report(arguments: &Backfill, tables: &BTreeMap<String, TableReport>, folded: Option<&Tally>) {
+pub(crate) fn report(
+    arguments: &BackfillOptions,
+    tables: &BTreeMap<String, TableReport>,
+    folded: Option<&Tally>,
+) {
     if arguments.json {
         print_json(&json!({ "tables": tables, "dry_run": arguments.dry_run, "folded": folded }));
         return;

@@ -4,7 +4,7 @@
 //! rows. One that dies in between has sent some events that another sends again, which changes no answer.
 
 use crate::SourceError;
-use crate::connect::{ANSWER_TIME, Database, in_time};
+use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SENDERS: usize = 8;
 
 /// What a relay did, and what it left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct RelayReport {
+pub struct SourceRelayReport {
     /// Events that SQS took.
     pub sent: u64,
     /// Events that SQS never takes: their rows stay, with the reason.
@@ -48,12 +48,12 @@ pub async fn send_all(queue: &MessageQueue, bodies: &[String]) -> Result<(), Que
 /// # Errors
 /// If the database or the queue fails. What SQS took before is deleted from the outbox, or sent again later.
 pub async fn run(
-    database: &Database,
+    database: &SourceDatabase,
     queue: &MessageQueue,
     deadline: Instant,
-) -> Result<RelayReport, SourceError> {
+) -> Result<SourceRelayReport, SourceError> {
     let mut client = database.connect().await?;
-    let mut report = RelayReport::default();
+    let mut report = SourceRelayReport::default();
     while Instant::now() < deadline {
         let (sent, refused) = relay_some(&mut client, queue).await?;
         report.sent += sent;
@@ -128,10 +128,10 @@ async fn mark_refused(
 /// Relays again and again, with a pause when the outbox is empty, and again after a failure. `each` is given every
 /// result and says whether to go on.
 pub async fn follow(
-    database: &Database,
+    database: &SourceDatabase,
     queue: &MessageQueue,
     pause: Duration,
-    mut each: impl FnMut(Result<RelayReport, SourceError>) -> bool,
+    mut each: impl FnMut(Result<SourceRelayReport, SourceError>) -> bool,
 ) {
     while each(run(database, queue, Instant::now() + pause.max(ANSWER_TIME)).await) {
         tokio::time::sleep(pause).await;

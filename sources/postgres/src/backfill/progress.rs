@@ -1,6 +1,6 @@
 //! What a backfill has done, in a file, so that it can be interrupted and called again.
 
-use super::TableReport;
+use super::report::TableReport;
 use crate::SourceError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The progress of one backfill into one target.
 #[derive(Debug)]
-pub struct Progress {
+pub struct BackfillProgress {
     file: Option<PathBuf>,
     state: State,
 }
@@ -23,8 +23,8 @@ struct State {
     tables: BTreeMap<String, TableReport>,
 }
 
-impl Progress {
-    /// Progress that is kept in memory alone, for a dry run.
+impl BackfillProgress {
+    /// BackfillProgress that is kept in memory alone, for a dry run.
     pub fn unsaved() -> Self {
         Self { file: None, state: State::default() }
     }
@@ -109,16 +109,16 @@ mod tests {
     #[test]
     fn progress_is_read_back_and_refused_for_another_database_or_target() {
         let file = std::env::temp_dir().join(format!("torale-source-progress-{}.json", std::process::id()));
-        let mut progress = Progress::open(&file, "queue").unwrap();
+        let mut progress = BackfillProgress::open(&file, "queue").unwrap();
         progress.belong_to("p/1/2").unwrap();
         let report = TableReport { rows: 7, after: Some("x".to_owned()), ..TableReport::default() };
         progress.save("users", &report).unwrap();
 
-        let mut again = Progress::open(&file, "queue").unwrap();
+        let mut again = BackfillProgress::open(&file, "queue").unwrap();
         assert_eq!(again.tables().get("users"), Some(&report));
         assert!(again.belong_to("p/1/2").is_ok());
         assert!(again.belong_to("q/1/2").is_err());
-        assert!(Progress::open(&file, "log").is_err());
+        assert!(BackfillProgress::open(&file, "log").is_err());
 
         again.finish().unwrap();
         assert!(!file.exists());

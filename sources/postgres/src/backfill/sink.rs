@@ -22,7 +22,7 @@ pub trait EventSink {
 
 /// The sinks of the command line.
 #[derive(Debug)]
-pub enum Sink {
+pub enum BackfillSink {
     /// Nowhere: a dry run.
     Nowhere,
     /// The event queue.
@@ -31,7 +31,7 @@ pub enum Sink {
     Log(Replay),
 }
 
-impl EventSink for Sink {
+impl EventSink for BackfillSink {
     async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), SourceError> {
         match self {
             Self::Nowhere => Ok(()),

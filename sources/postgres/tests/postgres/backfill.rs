@@ -12,7 +12,9 @@ use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_replay::{Replay, StopSignal};
 use torale_source::SourceError;
-use torale_source::backfill::{self, BackfillOutcome, EventSink, Meter, Progress, Sink};
+use torale_source::backfill::{
+    self, BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink, EventSink,
+};
 use torale_source::generation::build_and_promote;
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::{Stack, consume, messages};
@@ -38,8 +40,14 @@ impl EventSink for Collected {
 /// All events of a backfill.
 pub(crate) async fn collect(db: &Database) -> Vec<String> {
     let sink = Collected::default();
-    let outcome =
-        backfill::run(&db.source(), &sink, &mut Progress::unsaved(), &Meter::default(), clock::system).await;
+    let outcome = backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await;
     assert_eq!(outcome.unwrap(), BackfillOutcome::Finished);
     sink.events.into_inner().unwrap()
 }
@@ -147,9 +155,9 @@ async fn a_dry_run_counts_and_says_what_can_not_become_an_event() {
         n = id(2)
     ));
 
-    let mut progress = Progress::unsaved();
-    let meter = Meter::default();
-    backfill::run(&db.source(), &Sink::Nowhere, &mut progress, &meter, clock::system).await.unwrap();
+    let mut progress = BackfillProgress::unsaved();
+    let meter = BackfillMeter::default();
+    backfill::run(&db.source(), &BackfillSink::Nowhere, &mut progress, &meter, clock::system).await.unwrap();
 
     let (users, tasks) = (&progress.tables()["users"], &progress.tables()["tasks"]);
     assert_eq!((users.rows, users.events, tasks.rows, tasks.events), (2, 1, 2, 2));
@@ -170,18 +178,19 @@ async fn an_interrupted_backfill_continues_after_the_last_page_that_was_delivere
     let file = file("continued");
     let (source, sink) = (db.source(), Collected { most: Some(2000), ..Collected::default() });
 
-    let mut progress = Progress::open(&file, "t").unwrap();
-    let failed = backfill::run(&source, &sink, &mut progress, &Meter::default(), clock::system).await;
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
+    let failed = backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await;
     assert!(failed.is_err());
-    let stopping = Meter::default();
+    let stopping = BackfillMeter::default();
     stopping.stop();
     let second = Collected::default();
-    let mut progress = Progress::open(&file, "t").unwrap();
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
     let stopped = backfill::run(&source, &second, &mut progress, &stopping, clock::system).await.unwrap();
     let third = Collected::default();
-    let mut progress = Progress::open(&file, "t").unwrap();
-    let finished =
-        backfill::run(&source, &third, &mut progress, &Meter::default(), clock::system).await.unwrap();
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
+    let finished = backfill::run(&source, &third, &mut progress, &BackfillMeter::default(), clock::system)
+        .await
+        .unwrap();
 
     assert_eq!((stopped, finished), (BackfillOutcome::Stopped, BackfillOutcome::Finished));
     let counts = [sink, second, third].map(|sink| sink.events.into_inner().unwrap().len());
@@ -195,7 +204,7 @@ async fn an_interrupted_backfill_continues_after_the_last_page_that_was_delivere
 async fn a_snapshot_holds_what_was_there_when_it_was_taken() {
     let Some(db) = Database::installed(NEW) else { return };
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
-    let snapshot = torale_source::pages::Snapshot::take(&db.source()).await.unwrap();
+    let snapshot = torale_source::pages::TableSnapshot::take(&db.source()).await.unwrap();
     assert_eq!(snapshot.tables().await.unwrap().iter().map(|table| table.rows).sum::<u64>(), 1);
 
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
@@ -209,18 +218,24 @@ async fn backfill_to_the_queue_sends_every_event() {
     db.run(&random_rows(20));
     let sqs = FakeSqs::default();
 
-    let sink = Sink::Queue(sqs.client());
-    backfill::run(&db.source(), &sink, &mut Progress::unsaved(), &Meter::default(), clock::system)
-        .await
-        .unwrap();
+    let sink = BackfillSink::Queue(sqs.client());
+    backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await
+    .unwrap();
 
     let sorted = |events: Vec<String>| events.into_iter().collect::<BTreeSet<_>>();
     assert_eq!(sorted(sqs.taken()), sorted(db.outbox().await));
     let refused = backfill::run(
         &db.source(),
-        &Sink::Queue(FakeSqs::unreachable().client()),
-        &mut Progress::unsaved(),
-        &Meter::default(),
+        &BackfillSink::Queue(FakeSqs::unreachable().client()),
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
         clock::system,
     )
     .await;
@@ -235,10 +250,16 @@ async fn backfill_into_an_empty_log_makes_live_what_the_consumer_would_have() {
     let replay = Replay { settle: Duration::from_millis(50), ..Replay::new(stack.store(), clock::system) };
 
     replay.begin_import("one").await.unwrap();
-    let sink = Sink::Log(replay.clone());
-    backfill::run(&db.source(), &sink, &mut Progress::unsaved(), &Meter::default(), clock::system)
-        .await
-        .unwrap();
+    let sink = BackfillSink::Log(replay.clone());
+    backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await
+    .unwrap();
     let folded = build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
     let events = db.outbox().await;
     let consumer = Consumer::new(other.store(), clock::system);

@@ -2,7 +2,12 @@
 
 use crate::platform::{NEW, OLDEST, id};
 use crate::server::Database;
-use torale_source::connect::Database as SourceDatabase;
+use tokio::time::{Duration, Instant};
+use torale_platform::clock;
+use torale_source::backfill::{self, BackfillMeter, BackfillProgress, BackfillSink};
+use torale_source::connect::SourceDatabase;
+use torale_source::relay;
+use torale_testkit::sqs::FakeSqs;
 
 const OBJECTS: &str = "SELECT concat(kind, ' ', name) FROM (
   SELECT 'schema' AS kind, nspname::text AS name FROM pg_namespace WHERE nspname !~ '^pg_'
@@ -142,4 +147,28 @@ async fn connections_check_the_servers_certificate_and_the_schema() {
     assert!(missing.contains("run sources/postgres/install.sql"), "{missing}");
     assert!(encrypted);
     assert!(stranger.contains("certificate"), "{stranger}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guides_rights_are_enough_for_backfill_and_relay() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/sources.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let rights = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    db.run(rights);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+    let url = db.url().replace("postgres@", "torale_source@");
+    let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
+    let sqs = FakeSqs::refusing("nothing");
+
+    let mut progress = BackfillProgress::unsaved();
+    let sink = BackfillSink::Queue(sqs.client());
+    backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await.unwrap();
+    let relayed =
+        relay::run(&source, &sqs.client(), Instant::now() + Duration::from_secs(600)).await.unwrap();
+    let denied = source.connect().await.unwrap().execute("DELETE FROM users", &[]).await;
+
+    assert_eq!((sqs.taken().len(), relayed.sent), (2, 1));
+    assert_eq!(db.outbox().await, [""; 0]);
+    assert!(denied.is_err());
 }

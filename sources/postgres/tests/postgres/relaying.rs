@@ -5,7 +5,7 @@ use crate::server::Database;
 use std::collections::BTreeSet;
 use tokio::time::{Duration, Instant};
 use torale_source::SourceError;
-use torale_source::relay::{self, RelayReport};
+use torale_source::relay::{self, SourceRelayReport};
 use torale_testkit::fake_aws::CallFate;
 use torale_testkit::sqs::FakeSqs;
 
@@ -15,7 +15,7 @@ fn users(count: u32) -> String {
     )
 }
 
-async fn run(db: &Database, sqs: &FakeSqs) -> Result<RelayReport, SourceError> {
+async fn run(db: &Database, sqs: &FakeSqs) -> Result<SourceRelayReport, SourceError> {
     relay::run(&db.source(), &sqs.client(), Instant::now() + Duration::from_secs(600)).await
 }
 
@@ -31,7 +31,7 @@ async fn relay_sends_all_and_deletes_what_the_queue_took() {
 
     let report = run(&db, &sqs).await.unwrap();
 
-    assert_eq!(report, RelayReport { sent: 1203, ..RelayReport::default() });
+    assert_eq!(report, SourceRelayReport { sent: 1203, ..SourceRelayReport::default() });
     assert_eq!(sqs.taken().len(), 1203);
     assert_eq!(set(sqs.taken()), set(events));
     assert_eq!(db.outbox().await, [""; 0]);

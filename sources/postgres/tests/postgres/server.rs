@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_platform::clock;
-use torale_source::connect::Database as SourceDatabase;
-use torale_source::pages::{PageEntry, Snapshot};
+use torale_source::connect::SourceDatabase;
+use torale_source::pages::{PageEntry, TableSnapshot};
 
 /// Ends the server when the test process ends, however it does: its standard input is then at its end.
 const SERVER: &str = r#"set -e
@@ -209,7 +209,7 @@ impl Database {
 
     /// What the backfill reads of a table, page by page.
     pub(crate) async fn pages(&self, relation: &str, size: i32) -> Vec<PageEntry> {
-        let snapshot = Snapshot::take(&self.source()).await.unwrap();
+        let snapshot = TableSnapshot::take(&self.source()).await.unwrap();
         let (mut all, mut after) = (Vec::new(), None::<String>);
         loop {
             let page = snapshot.page(relation, after.as_deref(), size).await.unwrap();

@@ -13,7 +13,7 @@ async fn rows_that_can_not_be_events_are_noted_with_the_reason() {
          INSERT INTO tasks (id, user_id) VALUES ({t}, {u});
          INSERT INTO task_executions (task_id, status) VALUES (NULL, 'success');
          INSERT INTO tasks (id, user_id, name, state) VALUES ({n}, {u}, 'n', 'archived');
-         UPDATE tasks SET user_id = {n} WHERE id = {t};
+         UPDATE tasks SET user_id = {n} WHERE id = {n};
          UPDATE tasks SET updated_at = now();",
         u = id(1),
         n = id(2),
