@@ -243,16 +243,17 @@ end
 $$;
 
 -- An event as it goes onto the queue. Its id follows from table, key and content: a UUID of version 8 (RFC 9562) from
--- a SHA-256.
+-- a SHA-256. Two characters that SQS does not take are replaced.
 create or replace function event_text(relation text, key text, type text, at timestamptz, data jsonb)
 returns text language plpgsql stable as $$
 declare
   stamp text := rfc3339(at);
-  digest text := encode(substr(sha256(convert_to(concat_ws('|', relation, key, type, stamp, data), 'UTF8')), 1, 16), 'hex');
+  body text := translate(data::text, E'\uFFFE\uFFFF', E'\uFFFD\uFFFD');
+  digest text := encode(substr(sha256(convert_to(concat_ws('|', relation, key, type, stamp, body), 'UTF8')), 1, 16), 'hex');
 begin
   return concat('{"specversion":"1.0","id":"', overlay(overlay(digest placing '8' from 13) placing 'a' from 17)::uuid,
     '","source":"/torale/postgres","type":"ai.torale.', type, '","subject":', to_json(key), ',"time":"', stamp,
-    '","datacontenttype":"application/json","data":', data, '}');
+    '","datacontenttype":"application/json","data":', body, '}');
 end
 $$;
 

@@ -25,6 +25,9 @@ begin
   if current_setting('server_version_num')::int < 120000 then
     raise exception 'PostgreSQL 12 or later is needed, this is %', current_setting('server_version');
   end if;
+  if current_setting('server_encoding') <> 'UTF8' then
+    raise exception 'the database must be in UTF8, this is in %', current_setting('server_encoding');
+  end if;
   if to_regnamespace(quote_ident(own)) is null then
     execute format('create schema %I', own);
   elsif to_regclass(format('%I.sources', own)) is null then
@@ -142,7 +145,8 @@ begin
 end
 $$;
 
--- What runs in the platform's transactions finds its names in this schema alone.
+-- What runs in the platform's transactions finds its names in this schema alone, and nobody else makes triggers of it.
+revoke execute on function capture() from public;
 do $path$
 begin
   execute format('alter function capture() set search_path = %s', current_setting('search_path'));

@@ -53,7 +53,7 @@ impl TableSnapshot {
         Ok(Self { client })
     }
 
-    /// What tells this installation of the source from others: the names and numbers of database and schema.
+    /// What identifies this installation of the source: the names and numbers of database and schema.
     ///
     /// # Errors
     /// If the database does not answer.

@@ -47,8 +47,8 @@ impl Replay {
         Ok(manifest)
     }
 
-    /// Allows an import into an empty log, or into one that this very import has begun to fill. `digest` tells it from
-    /// other imports.
+    /// Allows an import into an empty log, or into one that this very import has begun to fill. `digest` identifies
+    /// the import.
     ///
     /// # Errors
     /// If the log or the quarantine holds anything else, or the store fails.

@@ -1,4 +1,4 @@
-//! The source's SQL, backfill and relay beside a real PostgreSQL.
+//! The source's SQL, backfill and relay against a real PostgreSQL.
 
 #![allow(
     clippy::unwrap_used,

@@ -126,3 +126,20 @@ async fn an_outbox_that_nobody_empties_has_a_lag() {
     assert_eq!((report.sent, report.waiting), (0, 3));
     assert!(report.lag_ms >= 3_600_000, "{}", report.lag_ms);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_follows_goes_on_after_a_failure() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&users(2));
+    let sqs = FakeSqs::with([CallFate::Fails(403, "AccessDenied")]);
+    let mut results = Vec::new();
+
+    relay::follow(&db.source(), &sqs.client(), Duration::from_millis(1), |result| {
+        results.push(result.map(|report| report.sent).map_err(|error| error.to_string()));
+        results.len() < 3
+    })
+    .await;
+
+    assert!(results[0].as_ref().is_err_and(|error| error.contains("AccessDenied")), "{results:?}");
+    assert_eq!(results[1..], [Ok(2), Ok(0)]);
+}
