@@ -1,5 +1,5 @@
-//! Random histories of the platform, by several connections with rollbacks, and backfills before, during and after
-//! them: at the end the answers are what SQL finds in the platform's own tables. The answers come from the independent
+//! Random histories of the platform, by several connections with rollbacks, relays that are killed, and backfills
+//! before, during and after them: at the end the answers are what SQL finds in the platform's own tables. The answers come from the independent
 //! model, the SQL from the contract.
 
 use crate::backfill::collect;
@@ -7,8 +7,12 @@ use crate::platform::NEW;
 use crate::server::Database;
 use fastrand::Rng;
 use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::{Duration, Instant};
 use torale_model::{Message, ModelTemporalUi, World};
 use torale_platform::clock;
+use torale_source::relay;
+use torale_testkit::sqs::FakeSqs;
 use torale_testkit::switches::number;
 
 /// Executions that went with their task: the contract keeps them.
@@ -86,22 +90,46 @@ async fn work(db: &Database, seed: u64, transactions: u32) {
     }
 }
 
+/// Relays that are killed, one after the other, until the platform is done.
+async fn killed_relays(db: &Database, sqs: &FakeSqs, mut rng: Rng, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        let (source, queue) = (db.source(), sqs.client());
+        let relaying = tokio::spawn(async move { relay::run(&source, &queue, a_while()).await });
+        for _ in 0..rng.u32(..3000) {
+            tokio::task::yield_now().await;
+        }
+        relaying.abort();
+        drop(relaying.await);
+    }
+}
+
+fn a_while() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
 async fn history(seed: u64) {
     let Some(db) = Database::with(NEW) else { return };
     let mut rng = Rng::with_seed(seed);
     db.run(&format!("{ARCHIVE} {ROWS}"));
     db.install(&[]);
+    let (sqs, done) = (FakeSqs::default(), AtomicBool::new(false));
 
     let mut events = collect(&db).await;
-    let working = futures::future::join_all((0..4).map(|n| work(&db, seed * 10 + n, 20)));
-    let ((), during) = futures::join!(async { drop(working.await) }, collect(&db));
+    let working = async {
+        futures::future::join_all((0..4).map(|n| work(&db, seed * 10 + n, 20))).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    let relaying = killed_relays(&db, &sqs, rng.fork(), &done);
+    let ((), (), during) = futures::join!(working, relaying, collect(&db));
     events.extend(during);
-    events.extend(db.outbox().await);
+    relay::run(&db.source(), &sqs.client(), a_while()).await.unwrap();
+    events.extend(sqs.taken());
     let without = events.clone();
     events.extend(collect(&db).await);
     rng.shuffle(&mut events);
 
     assert_eq!(db.failures().await, [""; 0], "seed {seed}");
+    assert_eq!(db.outbox().await, [""; 0], "seed {seed}");
     for events in [without, events] {
         compare(&db, &events, seed).await;
     }
@@ -171,7 +199,7 @@ async fn compare(db: &Database, events: &[String], seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn random_histories_with_backfills_before_during_and_after_answer_as_sql_does() {
+async fn random_histories_with_backfills_and_killed_relays_answer_as_sql_does() {
     for seed in 1..=number("TORALE_SOURCE_CASES", 4) {
         history(seed).await;
     }
