@@ -4,6 +4,9 @@ use crate::SourceError;
 use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
 use tokio_postgres::Client;
 
+/// Rows up to which a table is counted.
+const COUNTED: u32 = 5_000_000;
+
 /// One of the platform's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTable {
@@ -11,7 +14,7 @@ pub struct SourceTable {
     pub relation: String,
     /// Its name in the database.
     pub name: String,
-    /// Its rows in the snapshot.
+    /// Its rows in the snapshot; above some millions as PostgreSQL estimates them.
     pub rows: u64,
 }
 
@@ -75,9 +78,12 @@ impl TableSnapshot {
         let mut tables = Vec::new();
         for row in in_time(ANSWER_TIME, async { Ok(self.client.query(text, &[]).await?) }).await? {
             let (relation, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            // The name comes from format(), which quotes it.
-            let count = format!("SELECT count(*) FROM {name}");
-            let counted = async { Ok(self.client.query_one(&count, &[]).await?) };
+            // The name comes from format(), which quotes it. A large table takes longer to count than there is time.
+            let count = format!(
+                "SELECT CASE WHEN reltuples < {COUNTED} THEN (SELECT count(*) FROM {name}) ELSE reltuples::bigint END \
+                FROM pg_class WHERE oid = $1::text::regclass"
+            );
+            let counted = async { Ok(self.client.query_one(&count, &[&name]).await?) };
             let rows: i64 = in_time(ANSWER_TIME, counted).await?.try_get(0)?;
             tables.push(SourceTable { relation, name, rows: u64::try_from(rows).unwrap_or(0) });
         }

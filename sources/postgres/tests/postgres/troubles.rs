@@ -139,3 +139,22 @@ async fn migrations_of_the_platform_are_not_hindered() {
     assert_eq!(db.facts().await, ["user.created email=a@example.org", "user.updated email=b@example.org"]);
     assert_eq!(db.failures().await, ["users INSERT email is missing"]);
 }
+
+/// Whoever could would write any event.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_roles_can_not_make_triggers_of_the_sources_function() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run(
+        "CREATE ROLE stranger; GRANT USAGE ON SCHEMA torale_admin_source TO stranger;
+         GRANT CREATE ON SCHEMA public TO stranger; SET ROLE stranger; CREATE TABLE own (id uuid);",
+    );
+    let trigger = "SET ROLE stranger; CREATE TRIGGER t AFTER INSERT ON own REFERENCING NEW TABLE AS new_rows
+         FOR EACH STATEMENT EXECUTE FUNCTION torale_admin_source.capture('users')";
+    let refused = db.client().await.batch_execute(trigger).await.unwrap_err();
+
+    assert!(
+        refused.as_db_error().unwrap().message().contains("permission denied for function"),
+        "{refused:?}"
+    );
+}
