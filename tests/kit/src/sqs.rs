@@ -22,6 +22,8 @@ struct State {
     fates: Fates,
     calls: Vec<String>,
     taken: Vec<String>,
+    /// Messages with this text are never taken.
+    refused: Option<&'static str>,
 }
 
 impl FakeSqs {
@@ -33,6 +35,11 @@ impl FakeSqs {
     /// Every call has this fate.
     pub fn always(fate: CallFate) -> Self {
         Self::of(Fates::always(fate))
+    }
+
+    /// Messages with this text are refused for good, as SQS refuses some characters.
+    pub fn refusing(text: &'static str) -> Self {
+        Self { state: Arc::new(Mutex::new(State { refused: Some(text), ..State::default() })) }
     }
 
     /// Nobody can reach it.
@@ -105,6 +112,11 @@ impl State {
         assert!((1..=10).contains(&entries.len()));
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (position, entry) in entries.iter().enumerate() {
+            let text = entry["MessageBody"].as_str().unwrap();
+            if self.refused.is_some_and(|refused| text.contains(refused)) {
+                failed.push(json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "SenderFault": true }));
+                continue;
+            }
             match half {
                 Some(sender_fault) if position % 2 == 1 => {
                     failed.push(
@@ -112,7 +124,7 @@ impl State {
                     );
                 }
                 Some(_) | None => {
-                    self.taken.push(entry["MessageBody"].as_str().unwrap().to_owned());
+                    self.taken.push(text.to_owned());
                     successful.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "0" }));
                 }
             }

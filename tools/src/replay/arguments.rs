@@ -8,6 +8,7 @@ use torale_domain::values::ids::EntityKey;
 use torale_domain::values::ids::{
     ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
 };
+use torale_tools::settle_time;
 
 /// Rebuilds projections from the event log while the system serves; compares, repairs and promotes
 /// them.
@@ -41,14 +42,9 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn settle(&self) -> Duration {
-        let default =
-            || if self.endpoint.is_some() { LOCAL_SETTLE } else { torale_platform::config::SETTLED };
-        self.settle.map_or_else(default, Duration::from_secs)
+        settle_time(self.settle, self.endpoint.is_some())
     }
 }
-
-/// On one machine there is one clock, and batches are small.
-const LOCAL_SETTLE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReplayCommand {

@@ -47,8 +47,12 @@ impl Replay {
         Ok(manifest)
     }
 
-    /// Allowed with an empty log, or one that this very import has begun to fill.
-    async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
+    /// Allows an import into an empty log, or into one that this very import has begun to fill. `digest` identifies
+    /// the import.
+    ///
+    /// # Errors
+    /// If the log or the quarantine holds anything else, or the store fails.
+    pub async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
         let key = keys::import(digest);
         if self.store.control(&key, &self.usage).await?.is_some() {
             return Ok(());

@@ -1,0 +1,196 @@
+-- From a change to events: what the triggers execute. Read by install.sql.
+
+create or replace function note(relation text, operation text, key text, reason text) returns void language plpgsql as $$
+begin
+  insert into failures (relation, operation, key, reason) values (relation, operation, key, left(reason, 2000));
+exception when others then
+  raise warning 'torale source: % of % % is not in the outbox: %', operation, relation, key, reason;
+end
+$$;
+
+create or replace function remember(version row_versions) returns void language sql as $$
+  insert into row_versions values (($1).relation, ($1).key, ($1).changed_at, ($1).state, ($1).state_at)
+  on conflict (relation, key)
+  do update set changed_at = excluded.changed_at, state = excluded.state, state_at = excluded.state_at
+$$;
+
+-- The user of the task that a row names. install.sql replaces it by a look-up in the platform's tasks.
+create or replace function owner_of(relation text, r jsonb) returns text language plpgsql stable
+as $$ begin return null; end $$;
+
+create or replace function record_insert(relation text, r jsonb) returns void language plpgsql as $$
+declare
+  version row_versions;
+  emitted record;
+  state text;
+begin
+  select * into version from row_versions v where v.relation = $1 and v.key = r->>'id';
+  if found then -- a user who comes back under the id of a deleted row
+    version.changed_at := greatest(own_time($1, r), version.changed_at + interval '1 ms');
+  end if;
+  for emitted in select * from row_events($1, r, owner_of($1, r), version) loop
+    if emitted.event is not null then
+      insert into outbox (event) values (emitted.event);
+    elsif emitted.part = 'problem' then
+      perform note($1, 'INSERT', r->>'id', emitted.problem);
+    end if;
+  end loop;
+  if version.key is not null then
+    state := (select f.type from unnest(row_facts($1, r, null)) f where f.part = 'state');
+    perform remember(row($1, version.key, version.changed_at, state,
+      case when state = version.state then version.state_at else version.changed_at end)::row_versions);
+  end if;
+end
+$$;
+
+-- Emits what differs between two versions of a row, at a time after all that was emitted of it before.
+create or replace function record_update(relation text, was jsonb, r jsonb) returns void language plpgsql as $$
+declare
+  owner text;
+  version row_versions;
+  known timestamptz := own_time(relation, was);
+  changed timestamptz := own_time(relation, r);
+  needed timestamptz;
+  stated fact[];
+  facts fact[];
+  news fact[] := '{}';
+  fact fact;
+begin
+  owner := owner_of($1, r);
+  stated := row_facts($1, was, owner);
+  facts := row_facts($1, r, owner);
+  if stated = facts and known = changed then
+    return;
+  elsif stated <> facts then
+    news := array(select n from unnest(facts) n
+      left join unnest(stated) o on o.part = n.part and o.problem is not distinct from n.problem
+      where case n.part
+        when 'created' then o.part is null or o.data->'clerk_user_id' is distinct from n.data->'clerk_user_id'
+        when 'note' then false
+        else o.part is null or o.type is distinct from n.type or o.data is distinct from n.data
+      end);
+    perform note_unsayable($1, was, r);
+  end if;
+  select * into version from row_versions v where v.relation = $1 and v.key = r->>'id';
+  known := greatest(known, version.changed_at);
+  needed := case when news = '{}' then known else known + interval '1 ms' end;
+  if changed < needed then
+    changed := case when news = '{}' then known
+      else greatest(needed, date_trunc('milliseconds', clock_timestamp())) end;
+    version.key := r->>'id';
+  end if;
+  foreach fact in array stated loop
+    -- Since when a row has its state: nothing else will say so once its time has moved on.
+    if fact.part = 'state' and version.state is null and fact.type not in ('user.reactivated', 'task.resumed') then
+      version := row($1, r->>'id', changed, fact.type, known);
+    end if;
+  end loop;
+  foreach fact in array news loop
+    if fact.data is null then
+      perform note($1, 'UPDATE', r->>'id', fact.problem);
+      continue;
+    elsif fact.part = 'state' then
+      version := row($1, r->>'id', changed, fact.type, changed);
+    end if;
+    insert into outbox (event) values (event_text($1, r->>'id', fact.type, coalesce(fact.at, changed), fact.data));
+  end loop;
+  if version.key is not null then
+    perform remember(row($1, version.key, changed, version.state, version.state_at)::row_versions);
+  end if;
+end
+$$;
+
+-- Notes the changes for which the contract has no event.
+create or replace function note_unsayable(relation text, was jsonb, r jsonb) returns void language plpgsql as $$
+begin
+  if relation in ('api_keys', 'tasks') and was->'user_id' is distinct from r->'user_id' then
+    perform note(relation, 'UPDATE', r->>'id', 'user_id changed: no event can say so');
+  end if;
+  if relation = 'api_keys' and was->'key_hash' is distinct from r->'key_hash' then
+    perform note(relation, 'UPDATE', r->>'id', 'key_hash changed: no event can say so');
+  end if;
+  if relation = 'api_keys' and (was->>'is_active')::boolean is false and (r->>'is_active')::boolean is not false then
+    perform note(relation, 'UPDATE', r->>'id', 'a revoked key became active: it stays revoked');
+  end if;
+end
+$$;
+
+create or replace function record_delete(relation text, was jsonb) returns void language plpgsql as $$
+declare
+  id text := was->>'id';
+  owner text := as_uuid(was->>'user_id');
+  known timestamptz := (select v.changed_at from row_versions v where v.relation = $1 and v.key = was->>'id');
+  stamp timestamptz := greatest(date_trunc('milliseconds', clock_timestamp()),
+    greatest(own_time(relation, was), known) + interval '1 ms');
+begin
+  if $1 = 'users' and as_uuid(id) is not null then
+    insert into outbox (event) values (event_text($1, id, 'user.deactivated', stamp,
+      jsonb_build_object('user_id', as_uuid(id), 'by', 'platform', 'reason', 'the row was deleted')));
+    -- Kept, since a row may come back under the id.
+    perform remember(row($1, id, stamp, 'user.deactivated', stamp)::row_versions);
+    return;
+  elsif $1 = 'tasks' and as_uuid(id) is not null then
+    insert into outbox (event) values (event_text($1, id, 'task.deleted', stamp, jsonb_build_object('task_id', as_uuid(id))));
+  elsif $1 = 'api_keys' and as_id(id) is not null and owner is not null then
+    insert into outbox (event) values (event_text($1, id, 'api_key.revoked', stamp,
+      jsonb_build_object('key_id', id, 'user_id', owner)));
+  end if;
+  delete from row_versions v where v.relation = $1 and v.key = id;
+end
+$$;
+
+-- The triggers' function. It runs once a statement, with the rights of the schema's owner; whatever fails in it is
+-- noted, and the platform's statement goes on. If the statement's rows can't be recorded together, each is by itself.
+create or replace function capture() returns trigger language plpgsql security definer set timezone = 'UTC' as $$
+declare
+  relation text := tg_argv[0];
+  pairs text := case tg_op
+    when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
+    when 'UPDATE' then 'select to_jsonb(o), to_jsonb(n) from old_rows o full join new_rows n on n.id = o.id'
+    when 'DELETE' then 'select to_jsonb(o), null::jsonb from old_rows o'
+    else format('select to_jsonb(t), null::jsonb from only %I.%I t', tg_table_schema, tg_table_name)
+  end;
+  was jsonb;
+  r jsonb;
+begin
+  if tg_op = 'TRUNCATE' and relation not in ('users', 'tasks', 'api_keys') then
+    return null; -- of their deletion there is no event
+  end if;
+  begin
+    case tg_op
+      when 'INSERT' then perform record_insert(relation, to_jsonb(n)) from new_rows n;
+      when 'UPDATE' then
+        perform record_change(relation, to_jsonb(o), to_jsonb(n)) from old_rows o full join new_rows n on n.id = o.id;
+      when 'DELETE' then perform record_delete(relation, to_jsonb(o)) from old_rows o;
+      else execute format('select record_change(%L, p.*) from (%s) p', relation, pairs);
+    end case;
+  exception when others then
+    begin
+      for was, r in execute pairs loop
+        begin
+          perform record_change(relation, was, r);
+        exception when others then
+          perform note(relation, tg_op, coalesce(r, was)->>'id', sqlstate || ' ' || sqlerrm);
+        end;
+      end loop;
+    exception when others then
+      raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
+    end;
+  end;
+  return null;
+end
+$$;
+
+-- A row whose id changed is one that went and one that came.
+create or replace function record_change(relation text, was jsonb, r jsonb) returns void language plpgsql as $$
+begin
+  if was is null then
+    perform record_insert(relation, r);
+  elsif r is null then
+    perform record_delete(relation, was);
+  else
+    perform record_update(relation, was, r);
+  end if;
+end
+$$;
+

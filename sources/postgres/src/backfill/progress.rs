@@ -1,0 +1,126 @@
+//! What a backfill has done, in a file, so that it can be interrupted and called again.
+
+use super::report::TableReport;
+use crate::SourceError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The progress of one backfill into one target.
+#[derive(Debug)]
+pub struct BackfillProgress {
+    file: Option<PathBuf>,
+    state: State,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Which database the rows are from; empty before the first page.
+    database: String,
+    /// Where the events go.
+    target: String,
+    tables: BTreeMap<String, TableReport>,
+}
+
+impl BackfillProgress {
+    /// BackfillProgress that is kept in memory alone, for a dry run.
+    pub fn unsaved() -> Self {
+        Self { file: None, state: State::default() }
+    }
+
+    /// The progress that a file holds; a new one if there is no such file. `target` names where the events go.
+    ///
+    /// # Errors
+    /// If the file can't be read, or is of another target.
+    pub fn open(file: &Path, target: &str) -> Result<Self, SourceError> {
+        let state = match fs::read(file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                SourceError::Settings(format!("{}: not a backfill's progress: {error}", file.display()))
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                State { target: target.to_owned(), ..State::default() }
+            }
+            Err(error) => return Err(SourceError::File(file.display().to_string(), error)),
+        };
+        let this = Self { file: Some(file.to_owned()), state };
+        this.require(&this.state.target, target)?;
+        Ok(this)
+    }
+
+    /// Notes the database that the rows are from.
+    ///
+    /// # Errors
+    /// If the progress is of another database.
+    pub fn belong_to(&mut self, database: &str) -> Result<(), SourceError> {
+        if self.state.database.is_empty() {
+            database.clone_into(&mut self.state.database);
+        }
+        self.require(&self.state.database, database)
+    }
+
+    fn require(&self, noted: &str, wanted: &str) -> Result<(), SourceError> {
+        if noted == wanted {
+            return Ok(());
+        }
+        let file = self.file.as_deref().unwrap_or(Path::new("-")).display();
+        Err(SourceError::Settings(format!(
+            "{file} is the progress of a backfill from or into {noted}, not {wanted}: choose another file (--progress) \
+             or delete it"
+        )))
+    }
+
+    /// What was read of each table.
+    pub fn tables(&self) -> &BTreeMap<String, TableReport> {
+        &self.state.tables
+    }
+
+    /// Replaces what was read of a table, and saves it: either all of it is in the file, or what was there before.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn save(&mut self, relation: &str, report: &TableReport) -> Result<(), SourceError> {
+        self.state.tables.insert(relation.to_owned(), report.clone());
+        let Some(file) = &self.file else { return Ok(()) };
+        let failed = |error| SourceError::File(file.display().to_string(), error);
+        let written = file.with_extension("tmp");
+        let bytes = serde_json::to_vec(&self.state).map_err(|error| failed(error.into()))?;
+        fs::write(&written, bytes).and_then(|()| fs::rename(&written, file)).map_err(failed)
+    }
+
+    /// Deletes the file, after the end.
+    ///
+    /// # Errors
+    /// If it can't be deleted.
+    pub fn finish(self) -> Result<(), SourceError> {
+        match self.file {
+            Some(file) if file.exists() => {
+                fs::remove_file(&file).map_err(|error| SourceError::File(file.display().to_string(), error))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_back_and_refused_for_another_database_or_target() {
+        let file = std::env::temp_dir().join(format!("torale-source-progress-{}.json", std::process::id()));
+        let mut progress = BackfillProgress::open(&file, "queue").unwrap();
+        progress.belong_to("p/1/2").unwrap();
+        let report = TableReport { rows: 7, after: Some("x".to_owned()), ..TableReport::default() };
+        progress.save("users", &report).unwrap();
+
+        let mut again = BackfillProgress::open(&file, "queue").unwrap();
+        assert_eq!(again.tables().get("users"), Some(&report));
+        assert!(again.belong_to("p/1/2").is_ok());
+        assert!(again.belong_to("q/1/2").is_err());
+        assert!(BackfillProgress::open(&file, "log").is_err());
+
+        again.finish().unwrap();
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,53 @@
+//! Where the events of a backfill go.
+
+use crate::SourceError;
+use crate::relay::send_all;
+use torale_domain::events::ReceivedMessage;
+use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
+use torale_domain::values::time::Timestamp;
+use torale_platform::clock;
+use torale_platform::queue::MessageQueue;
+use torale_platform::store::log::LogEntry;
+use torale_replay::Replay;
+
+/// Takes events: their texts, and what the intake reads in them.
+pub trait EventSink {
+    /// Returns when all events are durable.
+    fn deliver(
+        &self,
+        events: &[(&str, ReceivedMessage)],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), SourceError>>;
+}
+
+/// The sinks of the command line.
+#[derive(Debug)]
+pub enum BackfillSink {
+    /// Nowhere: a dry run.
+    Nowhere,
+    /// The event queue.
+    Queue(MessageQueue),
+    /// The log of an empty installation.
+    Log(Replay),
+}
+
+impl EventSink for BackfillSink {
+    async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), SourceError> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Queue(queue) => {
+                let bodies: Vec<String> = events.iter().map(|(body, _)| (*body).to_owned()).collect();
+                Ok(send_all(queue, &bodies).await?)
+            }
+            Self::Log(replay) => {
+                let lane = |received: &ReceivedMessage| match received {
+                    ReceivedMessage::Known(event) => log_lane(&event.entity()),
+                    ReceivedMessage::Unknown { .. } => UNKNOWN_LANE,
+                };
+                let entries: Vec<LogEntry<'_>> =
+                    events.iter().map(|(body, received)| LogEntry { lane: lane(received), body }).collect();
+                Ok(replay.store.append(&entries, now, &clock::unique(), &replay.usage).await?)
+            }
+        }
+    }
+}

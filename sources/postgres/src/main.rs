@@ -1,0 +1,179 @@
+//! cargo source: turns the rows of the platform's PostgreSQL into events.
+
+mod arguments;
+mod print;
+
+use arguments::{BackfillOptions, ConnectionOptions, RelayOptions, SourceArguments, SourceCommand};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_domain::values::digest::sha256_hex;
+use torale_platform::clock;
+use torale_platform::queue::MessageQueue;
+use torale_platform::store::Store;
+use torale_replay::{Replay, StopSignal};
+use torale_source::SourceError;
+use torale_source::backfill::{BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink};
+use torale_source::connect::SourceDatabase;
+use torale_source::generation::build_and_promote;
+use torale_source::pages::TableSnapshot;
+use torale_tools::audit::local_store;
+use torale_tools::queue::local_queue;
+use torale_tools::settle_time;
+use torale_tools::terminal::print_failure;
+
+const TICK: Duration = Duration::from_millis(250);
+/// The exit status by which shells report an interrupt.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match SourceArguments::parse().command {
+        SourceCommand::Backfill(arguments) => backfill(&arguments).await,
+        SourceCommand::Relay(arguments) => relay(&arguments).await,
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            print_failure("cargo source", failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// How long a relay that runs once goes on.
+const RELAY_TIME: Duration = Duration::from_secs(3600);
+
+async fn relay(arguments: &RelayOptions) -> Result<u8, SourceError> {
+    let database = database(&arguments.connection)?;
+    let queue = queue(arguments.sqs_endpoint.as_deref()).await;
+    if let Some(seconds) = arguments.every {
+        let each = |result| {
+            match result {
+                Ok(report) => print::relayed(arguments.json, &report),
+                Err(failure) => print_failure("cargo source", failure),
+            }
+            true
+        };
+        torale_source::relay::follow(&database, &queue, Duration::from_secs(seconds), each).await;
+    }
+    let report = torale_source::relay::run(&database, &queue, Instant::now() + RELAY_TIME).await?;
+    print::relayed(arguments.json, &report);
+    Ok(u8::from(report.troubles > 0))
+}
+
+fn database(connection: &ConnectionOptions) -> Result<SourceDatabase, SourceError> {
+    SourceDatabase::new(&url(connection)?, connection.certificates.clone(), &connection.schema)
+}
+
+async fn queue(local: Option<&str>) -> MessageQueue {
+    match local {
+        Some(url) => local_queue(url),
+        None => MessageQueue::connect().await,
+    }
+}
+
+async fn backfill(arguments: &BackfillOptions) -> Result<u8, SourceError> {
+    let database = database(&arguments.connection)?;
+    let mut progress = match target(arguments) {
+        Some(target) => BackfillProgress::open(&arguments.progress, target)?,
+        None => BackfillProgress::unsaved(),
+    };
+    let (sink, meter, stop) =
+        (sink(arguments, &database).await?, Arc::new(BackfillMeter::default()), StopSignal::default());
+    listen(Arc::clone(&meter), stop.clone());
+    let work = torale_source::backfill::run(&database, &sink, &mut progress, &meter, clock::system);
+    let outcome = watch(&meter, arguments.json, work).await?;
+    if outcome == BackfillOutcome::Stopped {
+        print::interrupted(arguments.json);
+        return Ok(INTERRUPTED);
+    }
+    let mut folded = None;
+    if let BackfillSink::Log(replay) = &sink {
+        print::building(arguments.json, replay.settle);
+        folded = build_and_promote(replay, &stop).await?;
+        if folded.is_none() {
+            print::interrupted(arguments.json);
+            return Ok(INTERRUPTED);
+        }
+    }
+    print::report(arguments, progress.tables(), folded.as_ref());
+    let complete = progress.tables().values().all(|table| table.problems.is_empty());
+    progress.finish()?;
+    Ok(u8::from(!complete))
+}
+
+fn url(connection: &ConnectionOptions) -> Result<String, SourceError> {
+    let Some(file) = connection.database_url.strip_prefix('@') else {
+        return Ok(connection.database_url.clone());
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| SourceError::File(file.to_owned(), error))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Where the events go, as the progress names it; `None` for a dry run.
+fn target(arguments: &BackfillOptions) -> Option<&str> {
+    match (arguments.dry_run, arguments.into_log) {
+        (true, _) => None,
+        (false, true) => Some(arguments.endpoint.as_deref().unwrap_or("the account's log")),
+        (false, false) => Some(arguments.sqs_endpoint.as_deref().unwrap_or("the account's queue")),
+    }
+}
+
+async fn sink(arguments: &BackfillOptions, database: &SourceDatabase) -> Result<BackfillSink, SourceError> {
+    if arguments.dry_run {
+        return Ok(BackfillSink::Nowhere);
+    }
+    if !arguments.into_log {
+        return Ok(BackfillSink::Queue(queue(arguments.sqs_endpoint.as_deref()).await));
+    }
+    let store = match &arguments.endpoint {
+        Some(url) => local_store(url),
+        None => Store::connect().await,
+    };
+    let settle = settle_time(arguments.settle, arguments.endpoint.is_some());
+    let replay = Replay { settle, ..Replay::new(store, clock::system) };
+    let identity = TableSnapshot::take(database).await?.identity().await?;
+    replay.begin_import(&sha256_hex(&[b"backfill", identity.as_bytes()])).await?;
+    Ok(BackfillSink::Log(replay))
+}
+
+/// Ctrl-C: the first one ends the backfill after the present page, the second one at once.
+fn listen(meter: Arc<BackfillMeter>, stop: StopSignal) {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if stop.is_due() {
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+            meter.stop();
+            stop.request();
+        }
+    });
+}
+
+/// Shows rate and time left on standard error, if that is a terminal.
+async fn watch<T>(meter: &BackfillMeter, quiet: bool, work: impl Future<Output = T>) -> T {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} rows, {per_sec}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let mut ticks = tokio::time::interval(TICK);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                bar.finish_and_clear();
+                return done;
+            }
+            _ = ticks.tick() => {
+                bar.set_length(meter.total());
+                bar.set_position(meter.rows());
+            }
+        }
+    }
+}

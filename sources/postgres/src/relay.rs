@@ -1,0 +1,139 @@
+//! The relay: takes events from the outbox that the triggers fill, and sends them to the queue.
+//!
+//! A row is locked while its event is sent and deleted once SQS has it, so that several relays at once send different
+//! rows. One that dies in between has sent some events that another sends again, which changes no answer.
+
+use crate::SourceError;
+use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_postgres::{Client, Transaction};
+use torale_platform::queue::{MessageQueue, QueueError};
+
+/// Rows that are locked and sent together.
+const ROWS: i64 = 500;
+/// Messages that one task sends, in batches of ten.
+const SENT_TOGETHER: usize = 50;
+/// Tasks that send at once.
+const SENDERS: usize = 8;
+
+/// What a relay did, and what it left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceRelayReport {
+    /// Events that SQS took.
+    pub sent: u64,
+    /// Events that SQS never takes: their rows stay, with the reason.
+    pub refused: u64,
+    /// Events that are in the outbox at the end, those of other relays included and refused ones not.
+    pub waiting: u64,
+    /// The age of the oldest of them in milliseconds; 0 if there are none.
+    pub lag_ms: u64,
+    /// All rows that were ever refused, and changes of which no event could be made: somebody has to look at them.
+    pub troubles: u64,
+}
+
+/// Sends messages, several batches at once. Returns when SQS has taken all of them.
+///
+/// # Errors
+/// If it has not; it may have taken some.
+pub async fn send_all(queue: &MessageQueue, bodies: &[String]) -> Result<(), QueueError> {
+    let parts: Vec<_> = bodies.chunks(SENT_TOGETHER).map(|bodies| queue.send(bodies)).collect();
+    stream::iter(parts).buffer_unordered(SENDERS).try_collect().await
+}
+
+/// Relays until the outbox is empty or the deadline has passed.
+///
+/// # Errors
+/// If the database or the queue fails. What SQS took before is deleted from the outbox, or sent again later.
+pub async fn run(
+    database: &SourceDatabase,
+    queue: &MessageQueue,
+    deadline: Instant,
+) -> Result<SourceRelayReport, SourceError> {
+    let mut client = database.connect().await?;
+    let mut report = SourceRelayReport::default();
+    while Instant::now() < deadline {
+        let (sent, refused) = relay_some(&mut client, queue).await?;
+        report.sent += sent;
+        report.refused += refused;
+        if sent + refused == 0 {
+            break;
+        }
+    }
+    let left = "SELECT count(*) FILTER (WHERE refused IS NULL), \
+        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE refused IS NULL)) * 1000, 0)::bigint, \
+        count(refused) + (SELECT count(*) FROM failures) FROM outbox";
+    let row = in_time(ANSWER_TIME, async { Ok(client.query_one(left, &[]).await?) }).await?;
+    let number = |column| Ok::<_, SourceError>(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
+    (report.waiting, report.lag_ms, report.troubles) = (number(0)?, number(1)?, number(2)?);
+    Ok(report)
+}
+
+/// Sends some rows; returns how many were sent, and how many refused.
+async fn relay_some(client: &mut Client, queue: &MessageQueue) -> Result<(u64, u64), SourceError> {
+    let transaction = in_time(ANSWER_TIME, async { Ok(client.transaction().await?) }).await?;
+    let text =
+        "SELECT id, event FROM outbox WHERE refused IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED";
+    let rows = in_time(ANSWER_TIME, async { Ok(transaction.query(text, &[&ROWS]).await?) }).await?;
+    let mut ids: Vec<i64> = Vec::with_capacity(rows.len());
+    let mut bodies: Vec<String> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        ids.push(row.try_get(0)?);
+        bodies.push(row.try_get(1)?);
+    }
+    let mut refused = 0;
+    match send_all(queue, &bodies).await {
+        Ok(()) => {}
+        Err(QueueError::Refused(_)) => {
+            // Either the queue is not there, which this finds out, or it does not take one of these.
+            queue.waiting().await?;
+            refused = mark_refused(&transaction, queue, &mut ids, &bodies).await?;
+        }
+        Err(unavailable @ QueueError::Unavailable(_)) => return Err(unavailable.into()),
+    }
+    let finishing = async {
+        transaction.execute("DELETE FROM outbox WHERE id = ANY ($1)", &[&ids]).await?;
+        Ok(transaction.commit().await?)
+    };
+    in_time(ANSWER_TIME, finishing).await?;
+    Ok((u64::try_from(ids.len()).unwrap_or(u64::MAX), refused))
+}
+
+/// Sends each message by itself and marks those that are refused; removes their ids.
+async fn mark_refused(
+    transaction: &Transaction<'_>,
+    queue: &MessageQueue,
+    ids: &mut Vec<i64>,
+    bodies: &[String],
+) -> Result<u64, SourceError> {
+    let mut sent = Vec::with_capacity(ids.len());
+    let mut refused = 0;
+    for (id, body) in ids.iter().zip(bodies) {
+        match queue.send(std::slice::from_ref(body)).await {
+            Ok(()) => sent.push(*id),
+            Err(QueueError::Refused(reason)) => {
+                let mark = "UPDATE outbox SET refused = $2 WHERE id = $1";
+                in_time(ANSWER_TIME, async { Ok(transaction.execute(mark, &[id, &reason]).await?) }).await?;
+                refused += 1;
+            }
+            Err(unavailable @ QueueError::Unavailable(_)) => return Err(unavailable.into()),
+        }
+    }
+    *ids = sent;
+    Ok(refused)
+}
+
+/// Relays again and again, with a pause when the outbox is empty, and again after a failure. `each` is given every
+/// result and says whether to go on.
+pub async fn follow(
+    database: &SourceDatabase,
+    queue: &MessageQueue,
+    pause: Duration,
+    mut each: impl FnMut(Result<SourceRelayReport, SourceError>) -> bool,
+) {
+    while each(run(database, queue, Instant::now() + pause.max(ANSWER_TIME)).await) {
+        tokio::time::sleep(pause).await;
+    }
+}

@@ -1,0 +1,279 @@
+//! The backfill: the same events as the triggers', from one snapshot, to the queue or into the log, resumable.
+
+use crate::platform::{NEW, id};
+use crate::server::Database;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+use torale_domain::events::ReceivedMessage;
+use torale_domain::values::time::Timestamp;
+use torale_platform::clock;
+use torale_platform::consume::Consumer;
+use torale_replay::{Replay, StopSignal};
+use torale_source::SourceError;
+use torale_source::backfill::{
+    self, BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink, EventSink,
+};
+use torale_source::generation::build_and_promote;
+use torale_testkit::sqs::FakeSqs;
+use torale_testkit::stack::{Stack, consume, messages};
+
+/// Keeps events; fails once it holds as many as it may.
+#[derive(Default)]
+pub(crate) struct Collected {
+    pub(crate) events: Mutex<Vec<String>>,
+    most: Option<usize>,
+}
+
+impl EventSink for Collected {
+    async fn deliver(&self, events: &[(&str, ReceivedMessage)], _now: Timestamp) -> Result<(), SourceError> {
+        let mut kept = self.events.lock().unwrap();
+        if self.most.is_some_and(|most| kept.len() >= most) {
+            return Err(SourceError::Unavailable("enough".to_owned()));
+        }
+        kept.extend(events.iter().map(|(body, _)| (*body).to_owned()));
+        Ok(())
+    }
+}
+
+/// All events of a backfill.
+pub(crate) async fn collect(db: &Database) -> Vec<String> {
+    let sink = Collected::default();
+    let outcome = backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await;
+    assert_eq!(outcome.unwrap(), BackfillOutcome::Finished);
+    sink.events.into_inner().unwrap()
+}
+
+const TABLES: [&str; 5] = ["users", "api_keys", "tasks", "task_executions", "notification_sends"];
+
+/// Rows with every kind of value, by chance.
+fn random_rows(rows: u32) -> String {
+    format!(
+        "SELECT setseed(0.5);
+         INSERT INTO users (id, clerk_user_id, email, is_active, created_at, updated_at)
+           SELECT gen_random_uuid(), 'c' || i, nullif(i % 7, 3)::text || i || '@example.org', random() < 0.8,
+             now() - random() * interval '900 days', CASE WHEN i % 3 > 0 THEN now() - random() * interval '900 days' END
+           FROM generate_series(1, {rows}) i;
+         INSERT INTO api_keys (user_id, key_prefix, key_hash, name, is_active, created_at)
+           SELECT id, 'sk_', encode(sha256(id::text::bytea), 'hex'), CASE WHEN random() < 0.5 THEN 'n' END, random() < 0.5,
+             created_at FROM users;
+         INSERT INTO tasks (user_id, name, search_query, schedule, state, config, created_at, updated_at)
+           SELECT id, 'name ' || n, CASE WHEN random() < 0.7 THEN repeat('q', (random() * 600)::int) END, '* * * * *',
+             (ARRAY['active', 'paused', 'completed', NULL, 'lost'])[1 + (random() * 4)::int],
+             CASE WHEN random() < 0.5 THEN '{{\"query\": \"é\"}}'::jsonb END, created_at,
+             CASE WHEN random() < 0.5 THEN now() - random() * interval '900 days' END
+           FROM users, generate_series(1, 2) n;
+         INSERT INTO task_executions (task_id, status, started_at, completed_at, error_message, notification, retry_count)
+           SELECT id, (ARRAY['pending', 'running', 'success', 'failed', 'odd'])[1 + (random() * 4)::int],
+             CASE WHEN random() < 0.9 THEN now() - random() * interval '20 days' END,
+             CASE WHEN random() < 0.7 THEN now() - random() * interval '20 days' END,
+             CASE WHEN random() < 0.5 THEN 'Timeout: ' || n END, CASE WHEN random() < 0.5 THEN 'yes' END, (random() * 3)::int
+           FROM tasks, generate_series(1, 3) n;
+         INSERT INTO notification_sends (user_id, task_id, notification_type, status)
+           SELECT CASE WHEN random() < 0.9 THEN user_id END, id, 'email', CASE WHEN random() < 0.8 THEN 'success' ELSE 'failed' END
+           FROM tasks;"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_of_inserted_rows_gives_the_triggers_events_byte_for_byte() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(60));
+
+    let emitted = db.outbox().await;
+    let mut read = Vec::new();
+    for table in TABLES {
+        read.extend(db.backfilled(table).await);
+    }
+
+    let sorted = |events: &[String]| events.iter().cloned().collect::<BTreeSet<_>>();
+    assert!(emitted.len() > 700, "{}", emitted.len());
+    assert_eq!(sorted(&read).len(), read.len(), "no event is read twice");
+    assert_eq!(sorted(&read), sorted(&emitted));
+}
+
+/// After changes only `created` events may say anything else, whose registers the others override.
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_of_changed_rows_adds_no_fact_to_the_triggers_events() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(30));
+    for change in [
+        "UPDATE users SET email = 'x' || email WHERE random() < 0.5",
+        "UPDATE users SET is_active = NOT is_active WHERE random() < 0.5",
+        "UPDATE tasks SET state = 'paused', updated_at = now() WHERE random() < 0.5",
+        "UPDATE tasks SET search_query = 'new ' || id WHERE random() < 0.5",
+        "UPDATE task_executions SET status = 'success', completed_at = now() WHERE random() < 0.5",
+        "UPDATE task_executions SET status = 'running' WHERE random() < 0.2",
+        "UPDATE api_keys SET is_active = false WHERE random() < 0.5",
+    ] {
+        db.run(change);
+    }
+
+    let emitted: BTreeSet<String> = db.outbox().await.into_iter().collect();
+    let said: BTreeSet<String> = emitted.iter().map(|event| content(event)).collect();
+    let mut added = Vec::new();
+    for table in TABLES {
+        added.extend(db.backfilled(table).await.into_iter().filter(|event| !emitted.contains(event)));
+    }
+
+    assert!(!added.is_empty());
+    let created = |event: &&String| {
+        event.contains("\"ai.torale.user.created\"") || event.contains("\"ai.torale.task.created\"")
+    };
+    let new: Vec<&String> =
+        added.iter().filter(|event| !created(event) && !said.contains(&content(event))).collect();
+    assert_eq!(new, Vec::<&String>::new());
+}
+
+/// What an event says of its row, whatever its type and time: a task's query, name and schedule may be said again.
+fn content(event: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(event).unwrap();
+    let mut data = event["data"].as_object().unwrap().clone();
+    if event["type"].as_str().unwrap().starts_with("ai.torale.task.") && data.contains_key("search_query") {
+        data.retain(|name, _| name != "user_id" && name != "state");
+        return serde_json::Value::Object(data).to_string();
+    }
+    event.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_counts_and_says_what_can_not_become_an_event() {
+    let Some(db) = Database::with(NEW) else { return };
+    db.install(&["triggers=off"]);
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({u}, 'c1', 'a@example.org'), ({n}, 'c2', NULL);
+         INSERT INTO tasks (user_id, search_query) VALUES ({u}, repeat('q', 501)), ({u}, 'short');",
+        u = id(1),
+        n = id(2)
+    ));
+
+    let mut progress = BackfillProgress::unsaved();
+    let meter = BackfillMeter::default();
+    backfill::run(&db.source(), &BackfillSink::Nowhere, &mut progress, &meter, clock::system).await.unwrap();
+
+    let (users, tasks) = (&progress.tables()["users"], &progress.tables()["tasks"]);
+    assert_eq!((users.rows, users.events, tasks.rows, tasks.events), (2, 1, 2, 2));
+    let problem = &users.problems["email is missing"];
+    assert_eq!(
+        (problem.count, problem.ids.as_slice()),
+        (1, ["00000000-0000-0000-0000-000000000002".to_owned()].as_slice())
+    );
+    assert_eq!(tasks.notes["search_query is cut to 500 characters"].count, 1);
+    assert_eq!((meter.rows(), meter.total()), (4, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_backfill_continues_after_the_last_page_that_was_delivered() {
+    let Some(db) = Database::with(NEW) else { return };
+    db.install(&["triggers=off"]);
+    db.run("INSERT INTO users (clerk_user_id, email) SELECT 'c' || i, i || '@example.org' FROM generate_series(1, 4500) i");
+    let file = file("continued");
+    let (source, sink) = (db.source(), Collected { most: Some(2000), ..Collected::default() });
+
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
+    let failed = backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await;
+    assert!(failed.is_err());
+    let stopping = BackfillMeter::default();
+    stopping.stop();
+    let second = Collected::default();
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
+    let stopped = backfill::run(&source, &second, &mut progress, &stopping, clock::system).await.unwrap();
+    let third = Collected::default();
+    let mut progress = BackfillProgress::open(&file, "t").unwrap();
+    let finished = backfill::run(&source, &third, &mut progress, &BackfillMeter::default(), clock::system)
+        .await
+        .unwrap();
+
+    assert_eq!((stopped, finished), (BackfillOutcome::Stopped, BackfillOutcome::Finished));
+    let counts = [sink, second, third].map(|sink| sink.events.into_inner().unwrap().len());
+    assert_eq!(counts, [2000, 2000, 500]);
+    assert_eq!(progress.tables()["users"].rows, 4500);
+    progress.finish().unwrap();
+    assert!(!file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_holds_what_was_there_when_it_was_taken() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+    let snapshot = torale_source::pages::TableSnapshot::take(&db.source()).await.unwrap();
+    assert_eq!(snapshot.tables().await.unwrap().iter().map(|table| table.rows).sum::<u64>(), 1);
+
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
+
+    assert_eq!(snapshot.page("users", None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_to_the_queue_sends_every_event() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(20));
+    let sqs = FakeSqs::default();
+
+    let sink = BackfillSink::Queue(sqs.client());
+    backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await
+    .unwrap();
+
+    let sorted = |events: Vec<String>| events.into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(sorted(sqs.taken()), sorted(db.outbox().await));
+    let refused = backfill::run(
+        &db.source(),
+        &BackfillSink::Queue(FakeSqs::unreachable().client()),
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await;
+    assert!(matches!(refused, Err(SourceError::Queue(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfill_into_an_empty_log_makes_live_what_the_consumer_would_have() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(10));
+    let (stack, other) = (Stack::start().await, Stack::start().await);
+    let replay = Replay { settle: Duration::from_millis(50), ..Replay::new(stack.store(), clock::system) };
+
+    replay.begin_import("one").await.unwrap();
+    let sink = BackfillSink::Log(replay.clone());
+    backfill::run(
+        &db.source(),
+        &sink,
+        &mut BackfillProgress::unsaved(),
+        &BackfillMeter::default(),
+        clock::system,
+    )
+    .await
+    .unwrap();
+    let folded = build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+    let events = db.outbox().await;
+    let consumer = Consumer::new(other.store(), clock::system);
+    let consumed = consume(&consumer, &messages(&events)).await;
+
+    assert_eq!(consumed.failed, [""; 0]);
+
+    assert_eq!(folded.events, u64::try_from(events.len()).unwrap());
+    assert_eq!(stack.generation("g2").await, other.projections().await);
+    assert_eq!(replay.pointer().await.unwrap().live.name, "g2");
+    let second = replay.begin_import("another").await.unwrap_err().to_string();
+    assert!(second.contains("the log is not empty"), "{second}");
+}
+
+fn file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("torale-source-{name}-{}.json", std::process::id()))
+}

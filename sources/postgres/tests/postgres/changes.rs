@@ -1,0 +1,297 @@
+//! Each change of the platform's tables becomes the events that the contract says, in the same transaction.
+
+use crate::platform::{NEW, OLD, OLDEST, id};
+use crate::server::Database;
+use torale_domain::events::{self, ReceivedMessage};
+
+/// A user, a task of theirs and its execution.
+fn rows() -> String {
+    format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({u}, 'c1', 'a@example.org');
+         INSERT INTO tasks (id, user_id, name, schedule, search_query) VALUES ({t}, {u}, 'news', '0 9 * * *', 'moon');
+         INSERT INTO task_executions (id, task_id) VALUES ({e}, {t});",
+        u = id(1),
+        t = id(2),
+        e = id(3)
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inserted_rows_become_created_and_started_events() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run(&rows());
+    db.run(&format!(
+        "INSERT INTO api_keys (user_id, key_prefix, key_hash, name) VALUES ({}, 'sk_', upper(repeat('ab', 32)), 'laptop');
+         INSERT INTO notification_sends (user_id, task_id, notification_type) VALUES ({0}, {}, 'email');
+         INSERT INTO notification_sends (user_id, notification_type, status) VALUES ({0}, 'email', 'failed');",
+        id(1),
+        id(2)
+    ));
+
+    assert_eq!(
+        db.facts().await,
+        [
+            "user.created email=a@example.org",
+            "task.created name=news schedule=0 9 * * * search_query=moon state=active",
+            "execution.started",
+            &format!("api_key.created key_hash={} key_prefix=sk_ name=laptop", "ab".repeat(32)),
+            "notification.sent channel=email",
+        ]
+    );
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_become_events_of_what_changed_alone() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    db.clear();
+
+    for change in [
+        "UPDATE users SET first_name = 'A', updated_at = now()",
+        "UPDATE users SET email = 'b@example.org'",
+        "UPDATE users SET is_active = false",
+        "UPDATE users SET is_active = true, email = 'c@example.org'",
+        "UPDATE users SET is_active = NULL",
+        "UPDATE users SET clerk_user_id = 'c2'",
+        "UPDATE tasks SET state = 'paused'",
+        "UPDATE tasks SET state = 'active', updated_at = now()",
+        "UPDATE tasks SET state = 'completed', search_query = 'mars'",
+        "UPDATE task_executions SET status = 'running', result = '[1]'",
+        "UPDATE task_executions SET status = 'failed', completed_at = now(), retry_count = 2, error_message = 'openai.RateLimitError: slow down'",
+        "UPDATE task_executions SET status = 'success', completed_at = now(), notification = 'It is there'",
+    ] {
+        db.run(change);
+    }
+
+    assert_eq!(
+        db.facts().await,
+        [
+            "user.updated email=b@example.org",
+            "user.deactivated",
+            "user.updated email=c@example.org",
+            "user.reactivated",
+            "user.created email=c@example.org",
+            "task.paused",
+            "task.resumed",
+            "task.updated name=news schedule=0 9 * * * search_query=mars",
+            "task.completed",
+            "execution.failed error_message=openai.RateLimitError: slow down error_type=RateLimitError retry_count=2",
+            "execution.succeeded condition_met=true",
+        ]
+    );
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// Registers prefer the event with the greater time, so that of two changes the later one must have it, however fast
+/// they follow one another, and whatever the platform's clocks say.
+#[tokio::test(flavor = "multi_thread")]
+async fn later_changes_of_a_row_have_later_times() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    let many: String = (0..50)
+        .map(|n| {
+            format!("UPDATE users SET email = '{n}@example.org', updated_at = now() - '{n} s'::interval;")
+        })
+        .collect();
+    db.run(&many);
+
+    let times: Vec<i64> = db
+        .outbox()
+        .await
+        .iter()
+        .filter_map(|event| match events::parse(event, None).unwrap() {
+            ReceivedMessage::Known(event) if event.event_type().name().starts_with("user.") => {
+                Some(event.time.millis())
+            }
+            ReceivedMessage::Known(_) | ReceivedMessage::Unknown { .. } => None,
+        })
+        .collect();
+
+    assert_eq!(times.len(), 51);
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_rows_become_the_events_that_end_them_cascades_included() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    db.run(&format!(
+        "INSERT INTO api_keys (user_id, key_prefix, key_hash) VALUES ({}, 'sk_', repeat('ab', 32));
+         INSERT INTO notification_sends (user_id, task_id, notification_type) VALUES ({0}, {}, 'email');",
+        id(1),
+        id(2)
+    ));
+    db.clear();
+
+    db.run("DELETE FROM users");
+
+    let mut facts = db.facts().await;
+    facts.sort();
+    assert_eq!(
+        facts,
+        ["api_key.revoked", "task.deleted", "user.deactivated by=platform reason=the row was deleted"]
+    );
+    db.clear();
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({}, 'c1', 'a@example.org')",
+        id(1)
+    ));
+    assert_eq!(db.facts().await, ["user.created email=a@example.org", "user.reactivated"]);
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn truncated_tables_and_changed_ids_end_their_rows() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    db.clear();
+
+    db.run(&format!("DELETE FROM task_executions; UPDATE tasks SET id = {}", id(9)));
+    db.run("TRUNCATE users CASCADE");
+
+    let facts = db.facts().await;
+    let renamed = "task.created name=news schedule=0 9 * * * search_query=moon state=active";
+    assert_eq!(facts[..2], ["task.deleted", renamed]);
+    assert_eq!(facts.len(), 4, "{facts:?}");
+    assert!(facts.contains(&"user.deactivated by=platform reason=the row was deleted".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_takes_its_events_with_it() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run(&format!(
+        "BEGIN; {} ROLLBACK;
+         BEGIN; INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'kept@example.org');
+         SAVEPOINT s; INSERT INTO users (clerk_user_id, email) VALUES ('c3', 'gone@example.org'); ROLLBACK TO s; COMMIT;",
+        rows()
+    ));
+
+    assert_eq!(db.facts().await, ["user.created email=kept@example.org"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_schema_has_states_conditions_and_queries_of_its_own() {
+    let Some(db) = Database::installed(OLD) else { return };
+
+    db.run(&format!(
+        "SET timezone = 'Asia/Kathmandu'; SET datestyle = 'SQL, DMY';
+         INSERT INTO users (id, clerk_user_id, email, created_at) VALUES ({u}, 'c1', 'a@example.org', '20/02/2026 10:00');
+         INSERT INTO tasks (id, user_id, name, config, is_active) VALUES ({t}, {u}, 'news', '{{\"query\": \"from config\"}}', false);
+         INSERT INTO tasks (id, user_id, name, search_query) VALUES ({v}, {u}, 'only a name', ' ');
+         UPDATE tasks SET is_active = true;
+         INSERT INTO task_executions (id, task_id, status, started_at, completed_at, condition_met)
+         VALUES ({e}, {t}, 'success', '20/02/2026 10:00', '20/02/2026 10:01', true);",
+        u = id(1),
+        t = id(2),
+        v = id(3),
+        e = id(4)
+    ));
+
+    assert_eq!(
+        db.facts().await,
+        [
+            "user.created email=a@example.org",
+            "task.created name=news search_query=from config state=paused",
+            "task.created name=only a name search_query=only a name state=active",
+            "task.resumed",
+            "execution.succeeded condition_met=true",
+        ]
+    );
+    let outbox = db.outbox().await;
+    assert!(outbox[0].contains(r#""created_at": "2026-02-20T10:00:00.000Z""#), "{}", outbox[0]);
+    assert!(outbox[4].contains(r#""completed_at": "2026-02-20T10:01:00.000Z""#), "{}", outbox[4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_schema_works_without_states_queries_and_two_tables() {
+    let Some(db) = Database::with(OLDEST) else { return };
+
+    let said = db.install(&[]);
+    db.run(&format!(
+        "INSERT INTO users VALUES ({u}, 'c1', 'a@example.org', now());
+         INSERT INTO tasks VALUES ({t}, {u}, 'a name', NULL, NULL);
+         INSERT INTO task_executions VALUES ({e}, {t}, 'pending', NULL);",
+        u = id(1),
+        t = id(2),
+        e = id(3)
+    ));
+
+    assert!(said.contains("tasks: found public.tasks, with {id,user_id,name,config,created_at}, without {schedule,search_query,is_active,state,updated_at}"), "{said}");
+    assert!(said.contains("api_keys: there is no table public.api_keys; it is left out"), "{said}");
+    assert_eq!(
+        db.facts().await,
+        [
+            "user.created email=a@example.org",
+            "task.created name=a name search_query=a name state=active",
+            "execution.started"
+        ]
+    );
+    let started = &db.outbox().await[2];
+    assert!(started.contains(r#""started_at": "2015-01-01T00:00:00.000Z""#), "{started}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_values_become_events_that_the_intake_takes() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email, created_at, updated_at)
+           VALUES ({u}, 'c1', 'a@example.org', '-infinity', 'infinity');
+         INSERT INTO tasks (id, user_id, search_query, schedule, created_at, updated_at)
+           VALUES ({t}, {u}, repeat('🌖', 10240), repeat('*', 300), '0044-03-15 BC', '2999-01-01');
+         INSERT INTO task_executions (id, task_id, status, started_at, completed_at, error_message, retry_count)
+           VALUES ({e}, {t}, 'failed', 'infinity', '2014-12-31', repeat('é', 5000), -1);
+         INSERT INTO task_executions (task_id, status, error_message) VALUES ({t}, 'failed', NULL);",
+        u = id(1),
+        t = id(2),
+        e = id(3)
+    ));
+
+    let facts = db.facts().await;
+    assert_eq!(facts[0], "user.created email=a@example.org");
+    assert_eq!(facts[1], format!("task.created search_query={} state=active", "🌖".repeat(500)));
+    assert_eq!(
+        facts[2],
+        format!("execution.failed error_message={} error_type=Error retry_count=0", "é".repeat(2000))
+    );
+    assert_eq!(facts[3], "execution.failed error_message= error_type=Error retry_count=0");
+    assert!(db.outbox().await[0].contains(r#""created_at": "2015-01-01T00:00:00.000Z""#));
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// SQS refuses a message with one of them for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn characters_that_the_queue_refuses_are_replaced() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', chr(65534) || 'a' || chr(65535) || chr(1) || '@example.org')");
+
+    let outbox = db.outbox().await;
+    assert!(outbox[0].contains("\u{fffd}a\u{fffd}\\u0001@example.org"), "{}", outbox[0]);
+    assert_eq!(db.backfilled("users").await, outbox);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_type_is_the_leading_name_or_what_a_phrase_says() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let cases = [
+        ("RateLimitError: 429", "RateLimitError"),
+        ("  httpx.ReadTimeoutException : x", "ReadTimeoutException"),
+        ("Rate limit exceeded for Google Search API", "RateLimitError"),
+        ("Request timed out after 30s", "TimeoutError"),
+        ("upstream timeout", "TimeoutError"),
+        ("1 validation failure", "ValidationError"),
+        ("it broke: SomeError: no", "Error"),
+        ("", "Error"),
+    ];
+
+    for (message, expected) in cases {
+        let found = db.texts(&format!("SELECT torale_admin_source.error_type('{message}')")).await;
+        assert_eq!(found, [expected], "{message}");
+    }
+    let long = db.texts("SELECT torale_admin_source.error_type(repeat('x', 70) || 'Error: y')").await;
+    assert_eq!(long, ["Error"]);
+}

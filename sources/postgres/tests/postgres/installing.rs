@@ -1,0 +1,174 @@
+//! Installing, installing again and taking away.
+
+use crate::platform::{NEW, OLDEST, id};
+use crate::server::Database;
+use tokio::time::{Duration, Instant};
+use torale_platform::clock;
+use torale_source::backfill::{self, BackfillMeter, BackfillProgress, BackfillSink};
+use torale_source::connect::SourceDatabase;
+use torale_source::relay;
+use torale_testkit::sqs::FakeSqs;
+
+const OBJECTS: &str = "SELECT concat(kind, ' ', name) FROM (
+  SELECT 'schema' AS kind, nspname::text AS name FROM pg_namespace WHERE nspname !~ '^pg_'
+  UNION ALL SELECT 'function', p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema')
+  UNION ALL SELECT 'trigger', tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+  UNION ALL SELECT 'relation', c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema') o ORDER BY 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_twice_is_installing_once() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let once = db.texts(OBJECTS).await;
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+
+    db.install(&[]);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
+
+    assert_eq!(db.texts(OBJECTS).await, once);
+    assert_eq!(once.iter().filter(|object| object.starts_with("trigger ")).count(), 20);
+    assert_eq!(db.facts().await, ["user.created email=a@example.org", "user.created email=b@example.org"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_comes_later_is_found_by_installing_again() {
+    let Some(db) = Database::installed(OLDEST) else { return };
+
+    db.run("CREATE TABLE notification_sends (id uuid, user_id uuid)");
+    db.install(&[]);
+    db.run(&format!("INSERT INTO notification_sends VALUES ({}, {0})", id(1)));
+
+    assert_eq!(db.facts().await, ["notification.sent channel=unknown"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_leaves_nothing_and_waits_for_the_outbox() {
+    let Some(db) = Database::with(NEW) else { return };
+    let before = db.texts(OBJECTS).await;
+    db.install(&[]);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+
+    let refused = db.refused("uninstall.sql", &[]);
+    assert!(refused.contains("1 events are not on the queue yet"), "{refused}");
+    assert_eq!(db.facts().await.len(), 1);
+
+    db.script("uninstall.sql", &["discard=on"]);
+    assert_eq!(db.texts(OBJECTS).await, before);
+    let again = db.script("uninstall.sql", &[]);
+    assert!(again.contains("nothing is installed"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schema_and_names_of_tables_are_settings() {
+    let Some(db) = Database::with("CREATE SCHEMA \"App\"; SET search_path = \"App\";") else { return };
+    db.run(&format!("SET search_path = \"App\"; {} ALTER TABLE users RENAME TO \"the accounts\";", OLDEST));
+
+    let settings = ["schema=Own", "platform=App", "users=the\\ accounts", "tasks=none"];
+    let said = db.install(&settings);
+    db.run(&format!(
+        "INSERT INTO \"App\".\"the accounts\" VALUES ({}, 'c1', 'a@example.org', now());
+        INSERT INTO \"App\".tasks VALUES ({0}, {0}, 'n', NULL, now());",
+        id(1)
+    ));
+
+    assert!(said.contains("users: found \"App\".\"the accounts\""), "{said}");
+    assert!(said.contains("tasks: there is no table App.none"), "{said}");
+    assert_eq!(db.texts("SELECT count(*)::text FROM \"Own\".outbox").await, ["1"]);
+    db.script("uninstall.sql", &["schema=Own", "discard=on"]);
+    assert_eq!(db.texts("SELECT count(*)::text FROM pg_trigger WHERE NOT tgisinternal").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_without_triggers_are_enough_for_a_backfill() {
+    let Some(db) = Database::with(NEW) else { return };
+
+    db.install(&["triggers=off"]);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+
+    assert_eq!(db.outbox().await, [""; 0]);
+    assert_eq!(db.backfilled("users").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_schema_of_the_same_name_is_refused() {
+    let Some(db) = Database::with("CREATE SCHEMA torale_admin_source") else { return };
+
+    let refused = db.refused("install.sql", &[]);
+
+    assert!(refused.contains("the schema torale_admin_source exists and is not this file's"), "{refused}");
+}
+
+/// Whoever waits for a lock on a table makes others wait. So nobody may wait long, and a platform's transaction that
+/// ends meanwhile lets the installation go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_waits_for_a_writer_and_then_goes_on() {
+    let Some(db) = Database::with(NEW) else { return };
+    let writer = db.client().await;
+    writer
+        .batch_execute("BEGIN; INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')")
+        .await
+        .unwrap();
+
+    let installing = std::thread::scope(|scope| {
+        let installing = scope.spawn(|| db.install(&[]));
+        let waiting =
+            "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                while db.texts(waiting).await != ["1"] {}
+                writer.batch_execute("COMMIT").await.unwrap();
+            });
+        });
+        installing.join().unwrap()
+    });
+
+    assert!(installing.contains("users: found"), "{installing}");
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
+    assert_eq!(db.facts().await, ["user.created email=b@example.org"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_check_the_servers_certificate_and_the_schema() {
+    let Some(db) = Database::with(NEW) else { return };
+    let url = format!("{}?sslmode=require", db.url());
+    let source = |certificate| SourceDatabase::new(&url, certificate, "torale_admin_source").unwrap();
+
+    let missing = source(Some(db.certificate())).connect().await.unwrap_err().to_string();
+    db.install(&[]);
+    let client = source(Some(db.certificate())).connect().await.unwrap();
+    let encrypted: bool = client
+        .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let stranger = source(None).connect().await.unwrap_err().to_string();
+
+    assert!(missing.contains("run sources/postgres/install.sql"), "{missing}");
+    assert!(encrypted);
+    assert!(stranger.contains("certificate"), "{stranger}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guides_rights_are_enough_for_backfill_and_relay() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/sources.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let rights = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    db.run(rights);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+    let url = db.url().replace("postgres@", "torale_source@");
+    let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
+    let sqs = FakeSqs::refusing("nothing");
+
+    let mut progress = BackfillProgress::unsaved();
+    let sink = BackfillSink::Queue(sqs.client());
+    backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await.unwrap();
+    let relayed =
+        relay::run(&source, &sqs.client(), Instant::now() + Duration::from_secs(600)).await.unwrap();
+    let denied = source.connect().await.unwrap().execute("DELETE FROM users", &[]).await;
+
+    assert_eq!((sqs.taken().len(), relayed.sent), (2, 1));
+    assert_eq!(db.outbox().await, [""; 0]);
+    assert!(denied.is_err());
+}

@@ -1,0 +1,18 @@
+//! The source's SQL, backfill and relay against a real PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "test code fails by panicking, and says when it is skipped"
+)]
+
+mod backfill;
+mod changes;
+mod histories;
+mod installing;
+mod platform;
+mod relaying;
+mod server;
+mod troubles;
