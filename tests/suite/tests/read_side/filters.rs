@@ -256,7 +256,7 @@ async fn users_with_long_emails_are_ordered_and_found_by_all_of_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_are_searched_up_to_a_thousand_matches() {
     let id = |n: u32| format!("11111111-0000-4000-8000-{n:012}");
-    let people = (0..1_001).map(|n| person(&id(n), &format!("a{n:04}@example.com"))).collect::<Vec<_>>();
+    let people = (0..1_001).map(|n| person(&id(n), &format!("a0{n:04}@example.com"))).collect::<Vec<_>>();
     let inactive = user(&id(5)).deactivated().at(NOW.plus(-DAY));
     let scenario = given(inactive).start().await;
     for some in people.chunks(100) {
@@ -264,11 +264,11 @@ async fn users_are_searched_up_to_a_thousand_matches() {
     }
     let page = async |query: &str| scenario.when(get::<Users>(query)).await.with_status(200).json();
 
-    let last = page("q=a&limit=100&page=10").await;
+    let last = page("q=a0&limit=100&page=10").await;
     assert_eq!((&last["total"], &last["total_capped"]), (&json!(1000), &json!(true)));
-    assert_eq!(last["users"][99]["email"], "a0999@example.com");
-    assert_eq!(page("q=a&limit=100&page=11").await["users"], json!([]));
-    let active = page("q=A&active_only=true").await;
+    assert_eq!(last["users"][99]["email"], "a00999@example.com");
+    assert_eq!(page("q=a0&limit=100&page=11").await["users"], json!([]));
+    let active = page("q=A0&active_only=true").await;
     assert_eq!((&active["total"], &active["total_capped"]), (&json!(1000), &json!(false)));
     assert_eq!(page("").await.get("total_capped"), None);
 }
