@@ -217,7 +217,7 @@ impl Person {
         let links: Vec<(ClerkUserId, State)> = links.map(|(clerk, (says, _))| (clerk, says)).collect();
         let mut items = Vec::new();
         for (clerk, says) in &links {
-            items.extend(link_items(user, clerk, &own, says)?);
+            items.extend(link_items(user, clerk, &own, says)?.into_items());
         }
         let linkage = join(&links, 0)?;
         Ok((own, linkage, items))

@@ -5,7 +5,7 @@ use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use std::collections::HashMap;
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::Deactivation;
+use torale_domain::deactivation::causes::{Deactivation, Deactivations};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
 use torale_domain::storage::item::{Item, Key};
@@ -71,6 +71,11 @@ impl UserSnapshot {
     pub(super) fn current_deactivation(&self, user: &User<'_>) -> Result<Option<Deactivation>, StoreError> {
         let last = self.deactivation.as_ref().map(Deactivation::load).transpose()?;
         Ok(last.filter(|last| last.is_in_effect(user)))
+    }
+
+    /// The same by user, for a rule that may need those of others.
+    pub(super) fn deactivations(&self, user: &User<'_>) -> Result<Deactivations, StoreError> {
+        Ok(self.current_deactivation(user)?.into_iter().map(|current| (self.target, current)).collect())
     }
 
     /// The number of the user's active tasks.

@@ -1,6 +1,8 @@
 //! Users of the platform and identities at the provider: one person, one row (docs/contract/events.md, "Identities and
 //! users").
 
+mod commands;
+
 use deactivate_user::DeactivateUser;
 use serde_json::Value;
 use stats::Stats;
@@ -10,7 +12,7 @@ use torale_domain::access::credentials::{self, SessionUser};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::entities::linkage;
 use torale_domain::projections::links;
-use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
 use torale_model::ModelSession;
@@ -214,9 +216,9 @@ async fn deactivation_under_the_derived_id_reaches_the_users_of_the_identity() {
 async fn login(stack: &Stack, clerk: &ClerkUserId) -> SessionUser {
     let (store, usage) = (stack.store(), Usage::default());
     let live = Generations::default().read(&store, &usage).await.unwrap();
-    let reads = ReadPlan::ranges(vec![links::identity_reads(clerk)]).consistent();
-    let found = TableReader::of(&store, &live, &usage).read(reads).await.unwrap();
-    credentials::login(clerk, &found.ranges.concat()).unwrap()
+    let found = TableReader::of(&store, &live, &usage).read(links::login_reads(clerk)).await.unwrap();
+    let items: Vec<_> = found.items.into_values().chain(found.ranges.into_iter().flatten()).collect();
+    credentials::login(clerk, &items).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
