@@ -67,6 +67,9 @@ impl UserStatusWriter<'_> {
         if let Some(current) = snapshot.current_deactivation(&user)? {
             return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks });
         }
+        if snapshot.is_own_id(self).await? {
+            return Err(AdminError::Conflict(Conflict::OwnId).into());
+        }
         let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
