@@ -16,7 +16,9 @@ use lambda_runtime::LambdaEvent;
 use std::collections::BTreeMap;
 use temporal::{PauseSchedules, TemporalError};
 use tokio::time::{Duration, Instant, timeout_at};
-use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, SchedulePattern};
+use torale_domain::deactivation::commands::{
+    Command, InvalidCommand, KnownSchedules, ReceivedCommand, SchedulePattern,
+};
 use torale_domain::values::ids::{ScheduleId, TaskId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
@@ -167,8 +169,8 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
 
     async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
         let (paused, outcome) = match &received.command {
-            Command::PauseTask { task_id, schedule_ids, .. } => {
-                self.pause(task_id, schedule_ids, &received.note()).await?
+            Command::PauseTask { task_id, schedules, .. } => {
+                self.pause(task_id, schedules, &received.note()).await?
             }
             Command::BanUser { clerk_user_id, .. } => match self.clerk.ban(clerk_user_id).await? {
                 true => (Vec::new(), CommandOutcome::CarriedOut),
@@ -182,16 +184,17 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         Ok(outcome)
     }
 
-    /// Pauses the schedules of a task: those that events have named, else the one by the pattern. Returns those that
-    /// exist. One that does not exist counts as done, but never silently.
+    /// Pauses the schedules of a task: those that events have named, or the one by the pattern if events have named none.
+    /// Returns those that exist. One that does not exist counts as done, but never silently.
     async fn pause(
         &self,
         task: &TaskId,
-        named: &[ScheduleId],
+        named: &KnownSchedules,
         note: &str,
     ) -> Result<(Vec<ScheduleId>, CommandOutcome), CommandFailure> {
-        let by_pattern = self.schedules.id(task).filter(|_| named.is_empty());
-        let schedules: Vec<&ScheduleId> = named.iter().chain(&by_pattern).collect();
+        let is_unknown = named.ids.is_empty() && !named.all_deleted;
+        let by_pattern = self.schedules.id(task).filter(|_| is_unknown);
+        let schedules: Vec<&ScheduleId> = named.ids.iter().chain(&by_pattern).collect();
         let pauses: Vec<_> = schedules.iter().map(|id| self.temporal.pause(id.as_str(), note)).collect();
         let existed: Vec<bool> = stream::iter(pauses).buffered(PARALLEL).try_collect().await?;
         let (mut paused, mut missing) = (Vec::new(), 0);

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`outbox`] | the entries that a deactivation writes, and the commands that follow from them |
 //! | [`causes`] | why commands are sent |
+//! | [`own_ids`] | which user ids are an administrator's own |
 //! | [`commands`] | the commands to other systems, and the events that confirm them |
 //!
 //! May use: [`values`](crate::values), [`storage`](crate::storage), [`events`](crate::events),
@@ -14,3 +15,4 @@
 pub mod causes;
 pub mod commands;
 pub mod outbox;
+pub mod own_ids;

@@ -14,4 +14,4 @@ pub mod upcast;
 pub(crate) use event::StoredEvent;
 pub use event::{Data, Event, MAX_KEPT_DATA, UnreadableEvent};
 pub use intake::{Bounded, QuarantineReason, ReceivedMessage, parse};
-pub use kinds::{Body, EventType, TYPE_PREFIX};
+pub use kinds::{Body, EventType, SOURCE, TYPE_PREFIX};

@@ -12,17 +12,18 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use torale_domain::entities::fold::{MAX_KEY_CLAIMS, State};
+use torale_domain::entities::linkage::{self, KnownIdentity, Linkage};
 use torale_domain::events::intake::MAX_MESSAGE_BYTES;
-use torale_domain::events::{self, Body, Event, EventType, ReceivedMessage};
+use torale_domain::events::{self, Body, Event, EventType, ReceivedMessage, SOURCE};
 use torale_domain::projections::build::Subtotals;
-use torale_domain::projections::entity::{ENTITY_BUDGET, EntityBudget};
+use torale_domain::projections::entity::{ENTITY_BUDGET, Entity, EntityBudget, LINKED_BUDGET};
 use torale_domain::projections::plan::{EntityReads, FoundItems};
 use torale_domain::projections::views::TaskTotals;
 use torale_domain::storage::item::Item;
-use torale_domain::storage::keys::Lanes;
+use torale_domain::storage::keys::{self, Lanes};
 use torale_domain::storage::limits::{ItemLimits, MAX_ITEM_BYTES, item_bytes};
 use torale_domain::storage::write::{Action, Write};
-use torale_domain::values::ids::{EntityKey, KeyHash, UserId};
+use torale_domain::values::ids::{ClerkUserId, EntityKey, KeyHash, UserId};
 use torale_domain::values::time::{MINUTE, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -63,14 +64,15 @@ fn fields(kind: EventType) -> Vec<String> {
 }
 
 /// An event with every field at its bound but those that are omitted, so many minutes before now. Its data begins with quotes,
-/// which JSON escapes once in the message and once more in the stored entity.
+/// which JSON escapes once in the message and once more in the stored entity. Without its `source`, it is one of this system.
 fn event(kind: EventType, minutes: i64, character: char, omitted: &str) -> Event {
     let names = fields(kind).into_iter().filter(|name| !omitted.split(' ').any(|one| one == name));
     let mut data: Map<String, Value> =
         names.filter_map(|name| Some((name.clone(), field(&name, character)?))).collect();
     data.insert("\"".to_owned(), json!("\"".repeat(20_000)));
+    let source = if omitted == "source" { SOURCE.to_owned() } else { character.to_string().repeat(256) };
     let message = json!({
-        "specversion": "1.0", "id": character.to_string().repeat(128), "source": character.to_string().repeat(256),
+        "specversion": "1.0", "id": character.to_string().repeat(128), "source": source,
         "type": format!("ai.torale.{}", kind.name()), "time": NOW.plus(-minutes * MINUTE), "data": data,
     });
     let message = message.to_string();
@@ -94,9 +96,10 @@ fn holders(entity: &str) -> Vec<(EventType, &'static str)> {
     let whole = |kinds: &[EventType]| kinds.iter().map(|kind| (*kind, "")).collect();
     match entity {
         "user" => {
-            let updated = [(UserUpdated, "role"), (UserUpdated, "")];
+            let updated = [(UserUpdated, "email"), (UserUpdated, "")];
+            let created = [(UserCreated, "role"), (UserCreated, "")];
             let first: Vec<_> = whole(&[UserDeactivated, UserReactivated, UserLoggedIn]);
-            [first, updated.into(), whole(&[UserCreated])].concat()
+            [first, vec![(UserDeactivated, "source")], created.into(), updated.into()].concat()
         }
         "identity" => {
             let updated =
@@ -186,6 +189,55 @@ fn the_items_of_every_entity_fit_into_its_budget_and_into_the_store() {
         assert!(greatest > state - state / 20, "{entity}: {greatest} of {state}: is this the extreme?");
     }
     assert!(greatest_totals().store().len() <= 200_000);
+}
+
+/// The events that hold all that a user's identities say: their own, and those that name the id derived from one.
+fn heard(character: char) -> State {
+    use EventType::{
+        IdentityCreated, IdentityDeleted, IdentityLoggedIn, IdentityUpdated, UserDeactivated, UserReactivated,
+    };
+    let state = |holders: &[(i64, EventType, &str)]| {
+        let mut state = State::default();
+        for (minutes, kind, omitted) in holders {
+            assert!(state.fold(event(*kind, *minutes, character, omitted)), "{}", kind.name());
+        }
+        state
+    };
+    let of_derived =
+        state(&[(2, UserReactivated, ""), (1, UserDeactivated, "source"), (0, UserDeactivated, "")]);
+    let identity = state(&[
+        (7, IdentityCreated, ""),
+        (6, IdentityUpdated, ""),
+        (5, IdentityUpdated, "email"),
+        (4, IdentityLoggedIn, ""),
+        (3, IdentityDeleted, ""),
+    ]);
+    let clerk = ClerkUserId::parse(&character.to_string().repeat(256)).unwrap();
+    let identity = KnownIdentity { clerk: &clerk, state: &identity, users: 1 };
+    identity.says(&linkage::of_derived(&of_derived))
+}
+
+/// Issue 17: a user whose identities say too much was left out, or kept what they said before.
+#[test]
+fn what_a_users_own_events_and_those_of_all_identities_say_fits_into_one_item() {
+    let (events, budget) = LINKED_BUDGET;
+    let (mut greatest, mut whole) = (0, 0);
+    for character in CHARACTERS {
+        let linked = heard(character);
+        let stored = linked.store().unwrap();
+        assert_eq!(stored.matches("\"type\":\"").count(), events, "{character:?}");
+        greatest = greatest.max(stored.len());
+        let (key, state) = folded(&extreme("user", character));
+        let linkage = Linkage { linked, links: u64::MAX, users: 0 };
+        let attributes = Entity { state, linkage, ..Entity::default() }.store().unwrap();
+        let item = Item { key: keys::entity(&key), attributes };
+        ItemLimits::STORE.check(&item).unwrap();
+        whole = whole.max(item_bytes(&item.key, &item.attributes));
+    }
+    let own = ENTITY_BUDGET.iter().find(|budget| budget.entity == "user").unwrap().state;
+    assert!(own + budget + 2_048 <= MAX_ITEM_BYTES, "{own} and {budget}");
+    assert!(greatest <= budget && greatest > budget - budget / 20, "{greatest} of {budget}");
+    assert!(whole <= own + budget + 2_048, "{whole}");
 }
 
 /// What the planner writes when an entity comes to be, and when it changes in everything at once.

@@ -10,12 +10,14 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
+use torale_domain::deactivation::causes::{self, Deactivations};
+use torale_domain::deactivation::commands::Cause;
 use torale_domain::entities::fold::State;
 use torale_domain::entities::readings::User;
 use torale_domain::events::{self, Event, ReceivedMessage};
 use torale_domain::projections::build::Build;
 use torale_domain::projections::entity::{Entities, Entity};
-use torale_domain::projections::links::{self, LinkReads};
+use torale_domain::projections::links::{self, LinkReads, UserIdentities};
 use torale_domain::projections::plan::{EntityReads, FoundItems};
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, Lanes};
@@ -36,7 +38,11 @@ impl Table {
     }
 
     fn range(&self, range: &Range) -> Vec<Item> {
-        let items = self.0.iter().filter(|(key, _)| key.pk == range.pk);
+        let lies = |key: &Key| {
+            let after = range.from.as_ref().is_none_or(|from| key.sk >= *from);
+            key.pk == range.pk && after && range.to.as_ref().is_none_or(|to| key.sk <= *to)
+        };
+        let items = self.0.iter().filter(|(key, _)| lies(key));
         items.map(|(key, attributes)| Item { key: key.clone(), attributes: attributes.clone() }).collect()
     }
 
@@ -101,28 +107,30 @@ impl Table {
         counters.plan(found).writes
     }
 
-    fn plan_link(&self, user: UserId, clerk: &ClerkUserId) -> (Vec<Write>, Option<Event>) {
+    /// The plan of a link, and the cause of the commands that are due with it.
+    fn plan_link(&self, user: UserId, clerk: &ClerkUserId) -> (Vec<Write>, Option<Cause>) {
         let link = LinkReads::new(user, clerk.clone());
         let found = self.read(link.reads());
         let diff = link.diff(&found, LANES).unwrap();
-        let deactivated_by = diff.deactivated_by.clone();
+        let cause = causes::standing_cause(user, &diff.user, &Deactivations::new());
         if diff.is_empty() {
-            return (Vec::new(), deactivated_by);
+            return (Vec::new(), cause);
         }
         let found = self.gets(diff.keys());
-        (diff.writes(&found), deactivated_by)
+        (diff.writes(&found), cause)
     }
 
     /// The links that must be brought up to date once an event of the entity is stored, in their order.
     fn links_of(&self, entity: &EntityKey) -> Vec<(UserId, ClerkUserId)> {
-        let users =
-            |clerk: &ClerkUserId| links::users_of(clerk, &self.range(&links::identity_reads(clerk))).unwrap();
+        let users = |clerk: &ClerkUserId| {
+            links::users_of(clerk, &self.read(links::users_reads(clerk, entity))).unwrap()
+        };
         match entity {
             EntityKey::Identity(clerk) => {
                 users(clerk).into_iter().map(|user| (user, clerk.clone())).collect()
             }
             EntityKey::User(id) => {
-                let clerks = links::identities_of(*id, &self.read(links::user_reads(*id))).unwrap();
+                let clerks = UserIdentities::load(*id, &self.read(links::user_reads(*id))).unwrap().all;
                 let others = clerks
                     .iter()
                     .flat_map(|clerk| users(clerk).into_iter().map(move |user| (user, clerk.clone())));
@@ -351,16 +359,17 @@ fn the_deletion_of_an_identity_deactivates_its_user_until_a_later_event() {
     let mut live = Table::default();
     live.take_in(event("user.created", 0, 1, created(A, "c1")));
     let deleted = event("identity.deleted", 1, 2, json!({ "clerk_user_id": "c1" }));
-    let writes = live.plan(vec![deleted.clone()]);
+    let writes = live.plan(vec![deleted]);
     assert!(live.write(&writes));
 
     let (user, clerk) = (UserId::parse(A).unwrap(), ClerkUserId::parse("c1").unwrap());
     let (writes, cause) = live.plan_link(user, &clerk);
-    assert_eq!(cause, Some(deleted.clone()));
+    let cause = cause.unwrap();
+    assert_eq!((cause.event.as_str(), cause.requested_by.as_str()), (&*format!("e2\n{A}"), "clerk"));
     assert!(live.write(&writes));
     let entity = live.user(A);
     assert!(!User::of(&entity.state, &entity.linkage.linked).active);
-    assert_eq!(live.plan_link(user, &clerk), (Vec::new(), Some(deleted)), "nothing is left to write");
+    assert_eq!(live.plan_link(user, &clerk), (Vec::new(), Some(cause)), "nothing is left to write");
 
     live.take_in(event("user.reactivated", 2, 3, json!({ "user_id": A })));
     let entity = live.user(A);

@@ -239,7 +239,7 @@ impl ProjectionFailures {
 
     fn add_links(&mut self, report: LinkReport) {
         self.failed.extend(report.failed);
-        for (messages, reason) in report.unwritable {
+        for (_, messages, reason) in report.unwritable {
             let reason = QuarantineReason::Unwritable(reason);
             self.unwritable.extend(messages.into_iter().map(|message| (message, reason.clone())));
         }
@@ -273,8 +273,9 @@ pub async fn catch_up(
     let links = LinkWriter { store, generation, commands: None, now: Timestamp::EARLIEST, deadline, usage };
     let unlinked = links.write(&people).await;
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));
+    let unlinkable = unlinked.unwritable.into_iter().map(|(entity, _, reason)| (entity, reason));
     let complete = report.failed.is_empty() && unlinked.failed.is_empty();
-    CaughtUp { complete, unwritable: unwritable.collect() }
+    CaughtUp { complete, unwritable: unwritable.chain(unlinkable).collect() }
 }
 
 /// Abandons a call of the store at the deadline.

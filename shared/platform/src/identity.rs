@@ -170,14 +170,14 @@ impl VerifiedCredentials {
         }
     }
 
-    /// The rows that say whose the credentials are.
-    fn look_up_range(&self) -> Range {
+    /// What says whose the credentials are: a bounded number of items, in one round trip.
+    fn look_up_reads(&self) -> ReadPlan {
         match self {
             Self::Key(hash) => {
                 let (pk, limit) = (keys::key_lookup_pk(hash), Some(MAX_KEY_LOOKUPS));
-                Range { pk, limit, ..Range::default() }
+                ReadPlan::ranges(vec![Range { pk, limit, ..Range::default() }]).consistent()
             }
-            Self::Session(session) => links::identity_reads(&session.subject),
+            Self::Session(session) => links::login_reads(&session.subject),
         }
     }
 
@@ -291,7 +291,7 @@ impl Identity {
         auth: &AuthRequest<'_>,
         credentials: VerifiedCredentials,
     ) -> Result<CredentialLookup, Rejection> {
-        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_range())).await;
+        let rows = guarded(auth.deadline, read_look_up(auth, credentials.look_up_reads())).await;
         let (rows, generation) = rows.map_err(|error| Rejection::new(error, credentials.caller()))?;
         let Owner { user_id, is_nobody, caller } = credentials.owner(&rows, auth.now)?;
         Ok(CredentialLookup { credentials, user_id, is_nobody, caller, generation })
@@ -344,15 +344,18 @@ impl Identity {
     }
 }
 
-/// Reads the rows that say whose credentials are, in the live generation.
-async fn read_look_up(auth: &AuthRequest<'_>, range: Range) -> Result<(Vec<Item>, Generation), StoreError> {
+/// Reads what says whose credentials are, in the live generation.
+async fn read_look_up(
+    auth: &AuthRequest<'_>,
+    reads: ReadPlan,
+) -> Result<(Vec<Item>, Generation), StoreError> {
     let AuthRequest { store, generations, usage, .. } = *auth;
     let read = |generation: Generation| {
-        let reads = ReadPlan::ranges(vec![range.clone()]).consistent();
+        let reads = reads.clone();
         async move { TableReader::of(store, &generation, usage).read(reads).await }
     };
-    let (pointer, mut found) = generations.read_live(store, usage, read).await?;
-    Ok((found.take_ranges(1).into_iter().flatten().collect(), pointer.live))
+    let (pointer, found) = generations.read_live(store, usage, read).await?;
+    Ok((found.items.into_values().chain(found.ranges.into_iter().flatten()).collect(), pointer.live))
 }
 
 /// Reads the user and counts the request, in parallel.

@@ -152,7 +152,6 @@ mod tests {
     use super::*;
     use crate::audit::seal::SealError;
     use http::StatusCode;
-    use lambda_runtime::Context;
     use serde_json::{Value, json};
 
     #[test]

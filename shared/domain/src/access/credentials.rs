@@ -140,16 +140,15 @@ pub enum SessionUser {
     Deleted,
 }
 
-/// Whom a session of an identity logs in as, by the identity's partition: of several users the one whose `user.created` is
-/// greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
-pub fn login(clerk: &ClerkUserId, partition: &[Item]) -> Result<SessionUser, Corrupt> {
+/// Whom a session of an identity logs in as, by the items that [`links::login_reads`] asks for: of several users the one
+/// whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+pub fn login(clerk: &ClerkUserId, items: &[Item]) -> Result<SessionUser, Corrupt> {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
-    let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
+    let identity = Entity::load(items.iter().find(|item| item.key == own))?;
     if (KnownIdentity { clerk, state: &identity.state, users: identity.linkage.users }).is_deleted() {
         return Ok(SessionUser::Deleted);
     }
-    let links = links::links_of(partition)?;
-    let greatest = links.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
+    let greatest = links::logins_of(items)?.into_iter().max_by(|(_, a), (_, b)| a.cmp(b));
     Ok(greatest.map_or(SessionUser::Nobody, |(user, _)| SessionUser::As(user)))
 }
 

@@ -1,18 +1,21 @@
 //! Causes: why commands are sent for a user, and for what the user gets later.
 //!
-//! Two events cause commands: the `user.deactivated` that an admin's request wrote, and an `identity.deleted` that
-//! deactivates a user. A `user.deactivated` that the platform sent causes none (docs/contract/events.md, "Commands out").
+//! Two events cause commands: the `user.deactivated` that an admin's request wrote, and an `identity.deleted`. They cause
+//! them for the user that they name, and for every user whom they deactivate by an identity. A `user.deactivated` that the
+//! platform sent causes none (docs/contract/events.md, "Commands out").
 
 use crate::deactivation::commands::{CLERK, Cause};
-use crate::entities::fold::State;
+use crate::entities::fold::{Register, State};
 use crate::entities::readings::User;
 use crate::events::{Body, Event};
+use crate::projections::entity::Entity;
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::storage::write::{Action, Write, unchanged};
-use crate::values::ids::UserId;
+use crate::values::ids::{ClerkUserId, UserId};
 use crate::values::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// The last deactivation of a user that an admin requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Deactivation {
     pub tasks: i128,
     /// The admin who requested it.
     pub requested_by: UserId,
+    /// The identity that the user named as theirs, whose login is blocked; `None` if an earlier release wrote it.
+    pub clerk_user_id: Option<ClerkUserId>,
 }
 
 impl Deactivation {
@@ -33,29 +38,30 @@ impl Deactivation {
     /// # Errors
     /// If the item is no deactivation.
     pub fn load(item: &Item) -> Result<Self, Corrupt> {
-        let event = item.text("event").zip(item.text("by").and_then(UserId::parse));
+        let event = item.text(EVENT).zip(item.text("by").and_then(UserId::parse));
         let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
         let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
         let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
-        Ok(Self { event, at, tasks: item.number("tasks"), requested_by })
+        let clerk_user_id = item.text(CLERK_ID).and_then(ClerkUserId::parse);
+        Ok(Self { event, at, tasks: item.number("tasks"), requested_by, clerk_user_id })
     }
 
     /// The attributes of its item.
     pub fn store(&self) -> Attributes {
-        [
-            ("event", Value::Text(self.event.clone())),
+        let clerk = self.clerk_user_id.iter().map(|clerk| (CLERK_ID, Value::Text(clerk.as_str().to_owned())));
+        let attributes = [
+            (EVENT, Value::Text(self.event.clone())),
             ("at", Value::Number(self.at.millis().into())),
             ("tasks", Value::Number(self.tasks)),
             ("by", Value::Text(self.requested_by.to_string())),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        ];
+        attributes.into_iter().chain(clerk).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether it is still in effect: no event has reactivated the user since. If both have the
     /// same time, the reactivation counts as the later one.
     pub fn is_in_effect(&self, user: &User<'_>) -> bool {
-        !user.active && user.reactivated_at.is_none_or(|at| at < self.at)
+        !user.active && user.reactivated.is_none_or(|event| event.time < self.at)
     }
 
     /// The cause that its commands state.
@@ -72,31 +78,76 @@ impl Deactivation {
 /// The reason that commands state.
 pub const REASON: &str = "user deactivated by an administrator";
 
-/// Why commands are sent for a user whose identity was deleted at the provider. One deletion may deactivate several users:
-/// the outbox entry of each has a name of its own.
-pub fn deletion_cause(user: UserId, deleted: &Event) -> Cause {
-    Cause {
-        event: format!("{}\n{user}", deleted.id),
-        requested_by: CLERK.to_owned(),
-        reason: DELETION_REASON.to_owned(),
-        trace: None,
+/// The deactivations of some users by an administrator, by user.
+pub type Deactivations = BTreeMap<UserId, Deactivation>;
+
+/// What deactivates a user by what their identities say, and sends commands: the deletion of an identity, or the deactivation
+/// of another user id, which is derived from one (docs/contract/events.md, "Deactivation by an identity").
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LinkedCause<'a> {
+    event: &'a Event,
+    requested_by: String,
+    reason: &'static str,
+}
+
+impl LinkedCause<'_> {
+    /// One event may deactivate several users: the outbox entry of each has a name of its own.
+    fn cause(&self, user: UserId) -> Cause {
+        Cause {
+            event: linked_cause(user, self.event),
+            requested_by: self.requested_by.clone(),
+            reason: self.reason.to_owned(),
+            trace: None,
+        }
     }
 }
 
-/// The cause of commands for what a user has or gets, if there is one: a PATCH or the deletion of an identity that has
-/// deactivated the user and that no later event has taken back. Of both, the later one.
-pub fn standing_cause(
-    id: UserId,
-    patch: Option<&Deactivation>,
-    user: &User<'_>,
-    linked: &State,
-) -> Option<Cause> {
-    let patch = patch.filter(|patch| patch.is_in_effect(user));
-    let deleted = user.standing_deletion(linked);
-    match (patch, deleted) {
-        (Some(patch), Some(deleted)) if deleted.time > patch.at => Some(deletion_cause(id, deleted)),
+/// The id that commands for a user name as their cause, if the event is one of the user's identities.
+fn linked_cause(user: UserId, event: &Event) -> String {
+    format!("{}\n{user}", event.id)
+}
+
+fn deletion<'a>(user: &User<'_>, linked: &'a State) -> Option<LinkedCause<'a>> {
+    let event = linked.winner(Register::Deleted).filter(|event| user.is_deactivated_by(event))?;
+    Some(LinkedCause { event, requested_by: CLERK.to_owned(), reason: DELETION_REASON })
+}
+
+/// The deactivation of another user id by an administrator that still holds for this user.
+fn of_another<'a>(id: UserId, user: &User<'_>, linked: &'a State) -> Option<(UserId, &'a Event)> {
+    let event = linked.winner(Register::AdminDeactivated).filter(|event| user.is_deactivated_by(event))?;
+    match Some(&event.body) {
+        Some(Body::UserDeactivated(data)) if data.user_id != id => Some((data.user_id, event)),
+        _own_or_other_types => None,
+    }
+}
+
+/// Whose last deactivations must be read for [`standing_cause`]: the user's own, and that of a user id derived from one of
+/// the user's identities. None while the user is active.
+pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
+    let user = User::of(state, &linkage.linked);
+    if user.active {
+        return Vec::new();
+    }
+    [id].into_iter().chain(of_another(id, &user, &linkage.linked).map(|(other, _)| other)).collect()
+}
+
+/// The cause of commands for what a user has or gets, if there is one: a PATCH on the user or on a user id derived from one
+/// of their identities, or the deletion of an identity, that has deactivated the user and that no later event has taken back.
+/// Of several, the latest. `deactivations` are those of [`deactivations_of`]: an event alone does not prove that an
+/// administrator has requested it here.
+pub fn standing_cause(id: UserId, entity: &Entity, deactivations: &Deactivations) -> Option<Cause> {
+    let (own, linked) = (&entity.state, &entity.linkage.linked);
+    let user = User::of(own, linked);
+    let patch = deactivations.get(&id).filter(|patch| patch.is_in_effect(&user));
+    let of_another = of_another(id, &user, linked).and_then(|(other, event)| {
+        let patch = deactivations.get(&other).filter(|patch| patch.event == event.id)?;
+        Some(LinkedCause { event, requested_by: patch.requested_by.to_string(), reason: REASON })
+    });
+    let by_link = deletion(&user, linked).into_iter().chain(of_another).max_by_key(|cause| cause.event);
+    match (patch, by_link) {
+        (Some(patch), Some(linked)) if linked.event.time > patch.at => Some(linked.cause(id)),
         (Some(patch), _) => Some(patch.cause()),
-        (None, deleted) => deleted.map(|deleted| deletion_cause(id, deleted)),
+        (None, linked) => linked.map(|linked| linked.cause(id)),
     }
 }
 
@@ -118,50 +169,62 @@ pub fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
     Some(match Some(&event.body) {
         Some(Body::UserDeactivated(data)) => {
             let by = data.by.as_ref().map(|by| by.as_str().to_owned());
-            DeactivatedBy { cause: event.id.clone(), at, by }
+            let cause = if data.user_id == id { event.id.clone() } else { linked_cause(id, event) };
+            DeactivatedBy { cause, at, by }
         }
-        _deleted_identity => DeactivatedBy { cause: deletion_cause(id, event).event, at, by: None },
+        _deleted_identity => DeactivatedBy { cause: linked_cause(id, event), at, by: None },
     })
 }
 
-/// That the commands of a deletion at the identity provider were requested.
+/// That the consumer has requested the commands of a cause for a user, who named an identity as theirs.
 #[derive(Debug)]
-pub struct RequestedDeletion<'a> {
+pub struct RequestedCommands<'a> {
     user: UserId,
-    deleted: &'a Event,
+    cause: &'a Cause,
+    clerk_user_id: &'a ClerkUserId,
 }
 
-impl<'a> RequestedDeletion<'a> {
-    /// Of a user whom the deletion of an identity deactivates.
-    pub const fn new(user: UserId, deleted: &'a Event) -> Self {
-        Self { user, deleted }
+impl<'a> RequestedCommands<'a> {
+    /// Of a user whom the cause deactivates. `clerk_user_id` is the identity that the user names, or that stands in for them.
+    pub const fn new(user: UserId, cause: &'a Cause, clerk_user_id: &'a ClerkUserId) -> Self {
+        Self { user, cause, clerk_user_id }
     }
 
-    /// Where it is noted: in one place for a user, over what was noted of an earlier deletion.
-    pub fn key(&self) -> Key {
-        keys::requested_deletion(self.user)
+    /// Where it is noted: in one place for a user, over what was noted of an earlier cause.
+    pub fn key(user: UserId) -> Key {
+        keys::requested_commands(user)
     }
 
-    /// Whether it is noted already.
-    pub fn is_noted(&self, item: Option<&Item>) -> bool {
-        item.and_then(|item| item.text(EVENT)) == Some(&self.text())
+    /// Whether nothing is left to request: it is noted already, or the user's own deactivation has requested it. A user who
+    /// names another identity since has another login to block.
+    pub fn is_noted(&self, item: Option<&Item>, own: Option<&Deactivation>) -> bool {
+        let text = |name| item.and_then(|item| item.text(name));
+        let noted =
+            text(EVENT) == Some(&self.cause.event) && text(CLERK_ID) == Some(self.clerk_user_id.as_str());
+        // A deactivation of an earlier release does not say which login it has blocked.
+        let by_own = own.filter(|own| own.event == self.cause.event).is_some_and(|own| {
+            own.clerk_user_id.as_ref().is_none_or(|blocked| blocked == self.clerk_user_id)
+        });
+        noted || by_own
     }
 
     /// Notes it over what was read.
     pub fn note(&self, item: Option<&Item>) -> Write {
         let old = item.map(|item| item.attributes.clone()).unwrap_or_default();
-        let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(self.text()))]);
-        Write { key: self.key(), action: Action::Put(attributes), conditions: unchanged(&old, &[EVENT]) }
-    }
-
-    fn text(&self) -> String {
-        let Event { id, source, time, .. } = self.deleted;
-        format!("{} {id} {source}", time.millis())
+        let text = |text: &str| Value::Text(text.to_owned());
+        let attributes = Attributes::from([
+            (EVENT.to_owned(), text(&self.cause.event)),
+            (CLERK_ID.to_owned(), text(self.clerk_user_id.as_str())),
+        ]);
+        let conditions = unchanged(&old, &[EVENT, CLERK_ID]);
+        Write { key: Self::key(self.user), action: Action::Put(attributes), conditions }
     }
 }
 
-/// The attribute with the event of a [`RequestedDeletion`].
+/// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].
 const EVENT: &str = "event";
+/// The attribute with the login that the commands block, whatever other logins they block.
+const CLERK_ID: &str = "clerk";
 
 /// The reason that commands state where the identity provider has deleted the user.
 pub const DELETION_REASON: &str = "user deleted at the identity provider";

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::events;
+use crate::events::{self, SOURCE};
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 /// The prefix of every command type on the queue.
 pub const TYPE_PREFIX: &str = "ai.torale.command.";
-/// The `source` of every command, and of every event of this system.
-pub const SOURCE: &str = "/torale/admin";
 /// Who requests a deactivation by the deletion of an identity at the provider.
 pub const CLERK: &str = "clerk";
+/// The extension attribute of a command to pause a task all of whose schedules are deleted: `true`, or absent.
+pub const SCHEDULES_DELETED: &str = "schedulesdeleted";
 /// The most characters of the reason in a note.
 const NOTE_CHARS: usize = 500;
 /// The UUID namespace of command ids: version 5 of the DNS namespace and `commands.torale.ai`.
@@ -34,11 +34,11 @@ pub enum Command {
         task_id: TaskId,
         /// The owner of the task.
         user_id: UserId,
-        /// All schedules that are known of the task and not deleted, paused or not, by id; may be empty.
-        #[serde(default)]
-        schedule_ids: Vec<ScheduleId>,
-        /// The schedule that made this necessary, if it was not the task itself. It is the command's target; the message
-        /// does not carry it.
+        /// The schedules of the task.
+        #[serde(flatten)]
+        schedules: KnownSchedules,
+        /// The schedule that made this necessary, if it was not the task itself. It is the command's target, so the message
+        /// names it as its subject.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because_of: Option<ScheduleId>,
     },
@@ -56,6 +56,18 @@ pub enum Command {
         /// The identity at the provider.
         clerk_user_id: ClerkUserId,
     },
+}
+
+/// What events have told of a task's schedules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSchedules {
+    /// All that are not deleted, paused or not, by id; may be empty.
+    #[serde(rename = "schedule_ids", default)]
+    pub ids: Vec<ScheduleId>,
+    /// Whether events have named schedules of the task, and all of them are deleted: then there is none to look for. A message
+    /// says so by the extension attribute [`SCHEDULES_DELETED`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_deleted: bool,
 }
 
 /// Why a command is sent.
@@ -115,12 +127,12 @@ impl Command {
 
     /// The same with the schedules that are known of its task; other commands stay as they are.
     #[must_use]
-    pub fn with_schedules(&self, schedule_ids: Vec<ScheduleId>) -> Self {
+    pub fn with_schedules(&self, schedules: KnownSchedules) -> Self {
         match self {
             Self::PauseTask { task_id, user_id, because_of, .. } => Self::PauseTask {
                 task_id: *task_id,
                 user_id: *user_id,
-                schedule_ids,
+                schedules,
                 because_of: because_of.clone(),
             },
             Self::RevokeKey { .. } | Self::BanUser { .. } => self.clone(),
@@ -149,14 +161,20 @@ impl Command {
         let mut data = json!(self);
         if let Value::Object(fields) = &mut data {
             fields.remove("because_of");
+            fields.remove("all_deleted");
             fields.insert("reason".to_owned(), json!(cause.reason));
             fields.insert("requested_by".to_owned(), json!(cause.requested_by));
         }
-        let message = json!({
+        let mut message = json!({
             "specversion": "1.0", "id": self.id(cause), "source": SOURCE,
             "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
             "datacontenttype": "application/json", "data": data,
         });
+        if let (Self::PauseTask { schedules, .. }, Value::Object(fields)) = (self, &mut message)
+            && schedules.all_deleted
+        {
+            fields.insert(SCHEDULES_DELETED.to_owned(), json!(true));
+        }
         for_queue(with_trace(message, cause.trace.as_ref()))
     }
 
@@ -176,13 +194,20 @@ impl Command {
         }
         let user_id = || field(data, "user_id");
         let command = match kind.strip_prefix(TYPE_PREFIX) {
-            Some("task.pause") => Self::PauseTask {
-                task_id: field(data, "task_id")?,
-                user_id: user_id()?,
-                // Commands of an earlier release have none.
-                schedule_ids: field::<Option<Vec<ScheduleId>>>(data, "schedule_ids")?.unwrap_or_default(),
-                because_of: None,
-            },
+            Some("task.pause") => {
+                let task_id: TaskId = field(data, "task_id")?;
+                let is_schedule = |subject: &&str| TaskId::parse(subject) != Some(task_id);
+                Self::PauseTask {
+                    task_id,
+                    user_id: user_id()?,
+                    schedules: KnownSchedules {
+                        // Commands of an earlier release have none.
+                        ids: field::<Option<Vec<ScheduleId>>>(data, "schedule_ids")?.unwrap_or_default(),
+                        all_deleted: message.get(SCHEDULES_DELETED) == Some(&Value::Bool(true)),
+                    },
+                    because_of: text("subject").ok().filter(is_schedule).and_then(ScheduleId::parse),
+                }
+            }
             Some("api_key.revoke") => Self::RevokeKey { key_id: field(data, "key_id")?, user_id: user_id()? },
             Some("user.ban") => {
                 Self::BanUser { user_id: user_id()?, clerk_user_id: field(data, "clerk_user_id")? }
@@ -262,12 +287,15 @@ impl ReceivedCommand {
             for_queue(with_trace(message, self.trace.as_ref()))
         };
         match &self.command {
-            Command::PauseTask { task_id, .. } => {
-                let task = event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }));
+            Command::PauseTask { task_id, because_of, .. } => {
+                // A command for a schedule is sent while its task is not active: a completed one stays so.
+                let task = because_of
+                    .is_none()
+                    .then(|| event("task.paused", &task_id.to_string(), json!({ "task_id": task_id })));
                 let schedules = paused.iter().map(|schedule| {
                     event("temporal.schedule.paused", schedule.as_str(), json!({ "schedule_id": schedule }))
                 });
-                std::iter::once(task).chain(schedules).collect()
+                task.into_iter().chain(schedules).collect()
             }
             Command::RevokeKey { key_id, user_id } => {
                 let data = json!({ "key_id": key_id, "user_id": user_id });

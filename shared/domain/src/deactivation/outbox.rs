@@ -6,7 +6,7 @@
 //! keys: these are read page by page when the commands are sent, so that the transaction does not
 //! grow with what the user has.
 
-use crate::deactivation::commands::{Cause, Command};
+use crate::deactivation::commands::{Cause, Command, KnownSchedules};
 use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Owned};
@@ -21,6 +21,8 @@ const ENTRY: &str = "order";
 /// The attribute with the progress of an outbox entry: the sort key of the last row whose
 /// command was sent.
 pub const CURSOR: &str = "cursor";
+/// The target in the key of an entry that holds an event.
+pub const ANNOUNCEMENT: &str = "event";
 /// The most rows that become commands in one step.
 pub const PAGE: usize = 100;
 
@@ -90,7 +92,7 @@ impl OutboxEntry {
             OutboxAction::StopResumed { command, since } => {
                 format!("{} {} {}", since.millis(), command.kind(), command.target())
             }
-            OutboxAction::Announce { .. } => "event".to_owned(),
+            OutboxAction::Announce { .. } => ANNOUNCEMENT.to_owned(),
         };
         let key = keys::outbox(&self.cause.event, &target);
         let attributes = Attributes::from([(ENTRY.to_owned(), Value::Text(serde_json::to_string(self)?))]);
@@ -208,8 +210,9 @@ impl StoredOutboxEntry {
         let OutboxEntry { cause, at, action, .. } = &self.entry;
         let (user_id, clerk_user_id) = match action {
             OutboxAction::StopResumed { command, since } => {
-                let command = command.with_schedules(schedule_ids(&rows.owned)?);
-                let messages = vec![command.message(cause, command_time(*at, *since))];
+                let schedules = schedules(&rows.owned)?;
+                let at = command_time(*at, schedules.since.max(*since));
+                let messages = vec![command.with_schedules(schedules.known).message(cause, at)];
                 return Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor: None });
             }
             OutboxAction::Announce { message } => {
@@ -224,18 +227,17 @@ impl StoredOutboxEntry {
                 messages.push(Command::BanUser { user_id, clerk_user_id }.message(cause, *at));
             }
         }
-        let mut schedules = details.ranges.into_iter();
+        let mut ranges = details.ranges.into_iter();
         for (row, what) in rows.stoppable()? {
-            let of_task = what.task().and_then(|_| schedules.next()).unwrap_or_default();
+            let of_task = what.task().and_then(|_| ranges.next()).unwrap_or_default();
             let is_active = |task| details.items.contains_key(&keys::active_task(user_id, task));
             // The command for an active task pauses all of its schedules.
             if what.schedule().is_some() && what.task().is_some_and(is_active) {
                 continue;
             }
-            let since = i64::try_from(row.number(views::SINCE)).unwrap_or(0);
-            let at = command_time(*at, Timestamp::from_millis(since));
-            let command = what.command(user_id).with_schedules(schedule_ids(&of_task)?);
-            messages.push(command.message(cause, at));
+            let schedules = schedules(&of_task)?;
+            let at = command_time(*at, schedules.since.max(since(row)));
+            messages.push(what.command(user_id).with_schedules(schedules.known).message(cause, at));
         }
         let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
         let cursor = last.map(|row| row.key.sk.clone());
@@ -307,12 +309,8 @@ impl Stoppable {
 
     /// The command that stops it; the schedules of a task are not known yet.
     pub fn command(&self, user_id: UserId) -> Command {
-        let pause = |task_id, because_of| Command::PauseTask {
-            task_id,
-            user_id,
-            schedule_ids: Vec::new(),
-            because_of,
-        };
+        let schedules = KnownSchedules::default();
+        let pause = |task_id, because_of| Command::PauseTask { task_id, user_id, schedules, because_of };
         match self {
             Self::Task(task_id) => pause(*task_id, None),
             Self::Schedule(schedule, task_id) => pause(*task_id, Some(schedule.clone())),
@@ -321,14 +319,28 @@ impl Stoppable {
     }
 }
 
-/// The ids of a task's schedules, by id.
-fn schedule_ids(rows: &[Item]) -> Result<Vec<ScheduleId>, Corrupt> {
+/// The schedules of a task, and since when those of them that fire have done so.
+struct Schedules {
+    known: KnownSchedules,
+    since: Timestamp,
+}
+
+/// The schedules of a task, by the items of [`keys::task_schedules`]: one row each, and how many more are deleted.
+fn schedules(items: &[Item]) -> Result<Schedules, Corrupt> {
     let id = |row: &Item| {
         let id = row.text(views::OF).and_then(ScheduleId::parse);
         id.ok_or_else(|| Corrupt::new(&row.key, "not a schedule"))
     };
-    let ids: BTreeSet<ScheduleId> = rows.iter().map(id).collect::<Result<_, _>>()?;
-    Ok(ids.into_iter().collect())
+    let rows = || items.iter().filter(|item| !keys::is_deleted_schedules(&item.key));
+    let ids: BTreeSet<ScheduleId> = rows().map(id).collect::<Result<_, _>>()?;
+    let all_deleted = ids.is_empty() && !items.is_empty();
+    let known = KnownSchedules { all_deleted, ids: ids.into_iter().collect() };
+    Ok(Schedules { known, since: rows().map(since).max().unwrap_or(Timestamp::EARLIEST) })
+}
+
+/// Since when something that a row stands for is active; the earliest time if the row does not say.
+fn since(row: &Item) -> Timestamp {
+    i64::try_from(row.number(views::SINCE)).map_or(Timestamp::EARLIEST, Timestamp::from_millis)
 }
 
 /// The logins of a user: of the identity that the user named, and of those that are linked; none that is deleted.
@@ -339,7 +351,7 @@ fn logins(named: &ClerkUserId, links: &[Item]) -> Result<BTreeSet<ClerkUserId>, 
     Ok(all.filter(|clerk| !is_deleted(clerk)).cloned().collect())
 }
 
-/// The time of a command: later than that of the event whose effect it undoes, which may be ahead
+/// The time of a command: later than those of the events whose effect it undoes, which may be ahead
 /// of this system's clock.
 fn command_time(at: Timestamp, since: Timestamp) -> Timestamp {
     at.max(since.plus(1))
@@ -413,7 +425,7 @@ mod tests {
             let subject = serde_json::from_str::<serde_json::Value>(message).unwrap()["subject"].clone();
             let command = Command::receive(message).unwrap().command;
             let schedules = match &command {
-                Command::PauseTask { schedule_ids, .. } => schedule_ids.clone(),
+                Command::PauseTask { schedules, .. } => schedules.ids.clone(),
                 Command::RevokeKey { .. } | Command::BanUser { .. } => Vec::new(),
             };
             let schedules = schedules.iter().map(|id| id.as_str().to_owned()).collect();
@@ -436,7 +448,8 @@ mod tests {
     fn the_first_step_of_a_user_blocks_the_logins_before_it_stops_tasks() {
         let (user, task) = ids();
         let entry = stored(&stop_user());
-        let rows = OutboxRows { owned: vec![row(keys::active_task(user, task), &[])], links: Vec::new() };
+        let rows =
+            OutboxRows { owned: vec![row(keys::active_task(user, task), &[])], ..OutboxRows::default() };
         assert_eq!(entry.details(&rows).unwrap().ranges[0].pk, keys::task_schedules(task));
         let details =
             ReadResult { ranges: vec![vec![schedule("b").1, schedule("a").1]], ..ReadResult::default() };
@@ -458,8 +471,8 @@ mod tests {
             row(keys::user_link(user, &clerk), &[("of", clerk.as_str()), ("state", state)])
         };
         let deleted = stored_deletion("user_1");
-        let rows =
-            OutboxRows { owned: Vec::new(), links: vec![link("user_1", &deleted), link("user_2", "[]")] };
+        let links = vec![link("user_1", &deleted), link("user_2", "[]")];
+        let rows = OutboxRows { links, ..OutboxRows::default() };
 
         let step = stored(&stop_user()).step(&rows, ReadResult::default()).unwrap();
 
@@ -482,7 +495,7 @@ mod tests {
         let (user, task) = ids();
         let (id, of_task) = schedule("nightly");
         let unpaused = row(keys::unpaused_schedule(user, &id), &[("of", "nightly"), ("task", TASK)]);
-        let rows = OutboxRows { owned: vec![unpaused], links: Vec::new() };
+        let rows = OutboxRows { owned: vec![unpaused], ..OutboxRows::default() };
         let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
         let found = |active: bool| {
             let active = active.then(|| row(keys::active_task(user, task), &[]));
@@ -500,7 +513,8 @@ mod tests {
     #[test]
     fn a_task_that_is_resumed_late_is_paused_with_its_schedules() {
         let (user_id, task_id) = ids();
-        let command = Command::PauseTask { task_id, user_id, schedule_ids: Vec::new(), because_of: None };
+        let schedules = KnownSchedules::default();
+        let command = Command::PauseTask { task_id, user_id, schedules, because_of: None };
         let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
         let entry = stored(&entry(OutboxAction::StopResumed { command, since }));
         assert_eq!(entry.reads().ranges[0].pk, keys::task_schedules(task_id));

@@ -7,7 +7,7 @@
 
 mod claims;
 
-use crate::events::{Body, Event, StoredEvent, UnreadableEvent};
+use crate::events::{Body, Event, SOURCE, StoredEvent, UnreadableEvent};
 use crate::values::ids::{EntityKey, TaskId, UserId};
 pub use claims::{KeyClaims, MAX_KEY_CLAIMS};
 use serde_json::value::RawValue;
@@ -35,6 +35,8 @@ pub enum Register {
     ExternalId,
     /// A user's last reactivation, whatever became of its state since.
     Reactivated,
+    /// A user's last deactivation by an administrator of this system, whatever became of its state since.
+    AdminDeactivated,
     /// A user's last login.
     LastLogin,
     /// A task's search query.
@@ -128,8 +130,8 @@ impl Event {
     /// The registers this event writes.
     fn writes(&self) -> Registers {
         use Register::{
-            Created, Cron, Deleted, Email, ExternalId, LastLogin, Name, Query, Reactivated, Role, Schedule,
-            State, Timezone, UpdatedEmail, UpdatedRole,
+            AdminDeactivated, Created, Cron, Deleted, Email, ExternalId, LastLogin, Name, Query, Reactivated,
+            Role, Schedule, State, Timezone, UpdatedEmail, UpdatedRole,
         };
         let none = Registers::default();
         match &self.body {
@@ -149,7 +151,7 @@ impl Event {
                 .and_if(data.external_id.is_some(), ExternalId),
             Body::IdentityDeleted(_) => none.with(State).with(Deleted),
             Body::UserLoggedIn(_) | Body::IdentityLoggedIn(_) => none.with(LastLogin),
-            Body::UserDeactivated(_) => none.with(State),
+            Body::UserDeactivated(_) => none.with(State).and_if(self.source == SOURCE, AdminDeactivated),
             Body::UserReactivated(_) => none.with(State).with(Reactivated),
             Body::ApiKeyCreated(_) => none.with(Created),
             Body::ApiKeyRevoked(_) => none.with(Deleted),
@@ -220,6 +222,15 @@ impl State {
     /// The event that holds a register.
     pub fn winner(&self, register: Register) -> Option<&Event> {
         self.events.iter().rev().find(|event| event.writes().holds(register))
+    }
+
+    /// The events that hold some of its registers.
+    pub fn only(&self, registers: &[Register]) -> Self {
+        let mut only = Self::default();
+        for event in registers.iter().filter_map(|register| self.winner(*register)) {
+            only.fold(event.clone());
+        }
+        only
     }
 
     /// The claims of an API key; none of any other entity.

@@ -113,7 +113,7 @@ impl KnownIdentity<'_> {
         if !all.is_empty() {
             all.merge(of_derived.clone());
         }
-        all
+        heard(&all)
     }
 }
 
@@ -135,12 +135,24 @@ pub fn of_derived(own: &State) -> State {
         Register::LastLogin,
         Register::State,
         Register::Reactivated,
+        Register::AdminDeactivated,
     ];
-    let mut shared = State::default();
-    for event in registers.into_iter().filter_map(|register| own.winner(register)) {
-        shared.fold(event.clone());
-    }
-    shared
+    own.only(&registers)
+}
+
+/// Of what identities say, that which a user shows or is judged by.
+pub fn heard(identities: &State) -> State {
+    let registers = [
+        Register::Created,
+        Register::Deleted,
+        Register::State,
+        Register::Reactivated,
+        Register::AdminDeactivated,
+        Register::Email,
+        Register::Role,
+        Register::LastLogin,
+    ];
+    identities.only(&registers)
 }
 
 /// The event that created a user of the platform.

@@ -22,8 +22,8 @@ pub struct User<'a> {
     pub active: bool,
     /// The event that says whether it is active.
     pub state: Option<&'a Event>,
-    /// When it was reactivated last, whatever became of it since.
-    pub reactivated_at: Option<Timestamp>,
+    /// Its last reactivation, whatever became of it since.
+    pub reactivated: Option<&'a Event>,
     /// Its last login.
     pub last_login: Option<Timestamp>,
 }
@@ -52,16 +52,15 @@ impl<'a> User<'a> {
             role: winner(Register::Role).and_then(role),
             active: !state.is_some_and(inactive),
             state,
-            reactivated_at: winner(Register::Reactivated).map(|event| event.time),
+            reactivated: winner(Register::Reactivated),
             last_login: winner(Register::LastLogin).map(|event| event.time),
         }
     }
 
-    /// The deletion of an identity that causes commands: the user is not active, and nothing later has reactivated the
-    /// user, whichever event holds the state. `linked` is what the user's identities say.
-    pub fn standing_deletion<'b>(&self, linked: &'b State) -> Option<&'b Event> {
-        let deleted = linked.winner(Register::Deleted).filter(|_| !self.active)?;
-        self.reactivated_at.is_none_or(|at| at <= deleted.time).then_some(deleted)
+    /// Whether an event of the user's that has deactivated them still holds, whichever event holds the state: the user is not
+    /// active, and nothing greater has reactivated them.
+    pub fn is_deactivated_by(&self, event: &Event) -> bool {
+        !self.active && self.reactivated.is_none_or(|reactivated| reactivated < event)
     }
 
     /// Whether it is listed and counted.

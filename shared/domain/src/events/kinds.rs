@@ -5,6 +5,9 @@ use super::types::*;
 /// Prefix of every event type on the wire.
 pub const TYPE_PREFIX: &str = "ai.torale.";
 
+/// The `source` of every command, and of every event of this system.
+pub const SOURCE: &str = "/torale/admin";
+
 macro_rules! event_types {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
         /// A type of event. Its position in this list is its rank: where times are equal the later one wins.

@@ -171,16 +171,16 @@ impl Subtotals {
         Ok(items)
     }
 
-    /// The items of an identity; its links wait for the users.
+    /// The items of an identity, or of a part of one; its links wait for the users.
     ///
     /// # Errors
     /// If the state cannot be written, or an item does not fit into the store.
     pub fn identity(&mut self, identity: JoinedIdentity, lanes: Lanes) -> Result<Vec<Item>, EntityFault> {
-        let JoinedIdentity { clerk, state, users, links } = identity;
-        links.into_iter().for_each(|link| self.people.add(link));
+        identity.links().for_each(|link| self.people.add(link));
+        let Some((state, users)) = identity.own else { return Ok(Vec::new()) };
         let linkage = Linkage { users, ..Linkage::default() };
         let entity = Entity { state, totals: TaskTotals::default(), linkage };
-        self.linked_entity(&EntityKey::Identity(clerk), entity, lanes)
+        self.linked_entity(&EntityKey::Identity(identity.clerk), entity, lanes)
     }
 
     /// The items of a user and of their links. All identities must have been added before.

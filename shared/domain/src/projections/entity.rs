@@ -50,21 +50,26 @@ const fn budget(entity: &'static str, events: usize, state: usize, totals: usize
 /// | part | bytes |
 /// |---|---|
 /// | `id`, `source`: 128 and 256 characters, six bytes each where JSON escapes them | 2,304 |
-/// | the beginning of its `data`, 8 KiB, each byte escaped once more | 16,384 |
+/// | the beginning of its `data`, 2 KiB, each byte escaped once more | 4,096 |
 /// | its listed fields: at most two texts of 2,000 characters, one of 500, two ids of 256 | 30,072 |
 /// | names, numbers, times, UUIDs | 700 |
 ///
-/// Only the totals of a task grow with time: they stay within their budget until the year 2100.
+/// Only the totals of a task grow with time: they stay within their budget until the year 2100. A user has what their
+/// identities say besides: [`LINKED_BUDGET`].
 pub const ENTITY_BUDGET: &[EntityBudget] = &[
-    budget("user", 6, 220_000, 0),
-    budget("identity", 6, 205_000, 0),
-    budget("API key", 2, 67_000, 0),
-    budget("task", 6, 206_000, 200_000),
-    budget("execution", 1, 32_500, 0),
-    budget("notification", 1, 34_000, 0),
-    budget("run", 1, 35_500, 0),
-    budget("schedule", 5, 170_000, 0),
+    budget("user", 8, 190_000, 0),
+    budget("identity", 6, 128_000, 0),
+    budget("API key", 2, 43_000, 0),
+    budget("task", 6, 132_000, 200_000),
+    budget("execution", 1, 19_500, 0),
+    budget("notification", 1, 20_900, 0),
+    budget("run", 1, 22_500, 0),
+    budget("schedule", 5, 103_000, 0),
 ];
+
+/// How many events what the identities of a user say can hold at once, and the most bytes of it: in a user's item of all of
+/// them together, in the row of a link of one. So both fit, however many identities a user has.
+pub const LINKED_BUDGET: (usize, usize) = (8, 186_000);
 
 impl Entity {
     /// Reads an item; no item is the entity of which nothing is known.

@@ -7,7 +7,6 @@
 
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
-use crate::entities::readings::User;
 use crate::events::{Event, UnreadableEvent};
 use crate::projections::diff::ProjectionDiff;
 use crate::projections::entity::{Entities, Entity, untouched};
@@ -16,7 +15,7 @@ use crate::projections::views::OF;
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
 use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
-use crate::storage::write::Write;
+use crate::storage::write::{Action, Condition, Write};
 use crate::values::digest::sha256;
 use crate::values::ids::{ClerkUserId, EntityKey, UserId};
 use std::collections::BTreeSet;
@@ -31,24 +30,58 @@ pub fn user_reads(user: UserId) -> ReadPlan {
     ReadPlan { gets: vec![keys::user(user)], ranges, consistent: true }
 }
 
-/// The identities that may concern a user: the one that it names, and those that claim it or are linked to it.
-pub fn identities_of(user: UserId, found: &ReadResult) -> Result<BTreeSet<ClerkUserId>, Corrupt> {
-    let own = Entity::load(found.items.get(&keys::user(user)))?;
-    let named = linkage::created(&own.state).map(|(_, created)| Ok(created.clerk_user_id.clone()));
-    named.into_iter().chain(found.ranges.iter().flatten().map(clerk_of)).collect()
+/// The identities that may concern a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserIdentities {
+    /// The one that the user names, if a `user.created` has made the user.
+    pub named: Option<ClerkUserId>,
+    /// That one, and those that claim the user or are linked to it.
+    pub all: BTreeSet<ClerkUserId>,
 }
 
-/// The partition that says which users an identity may concern.
-pub fn identity_reads(clerk: &ClerkUserId) -> Range {
-    Range { pk: keys::identity_pk(clerk), ..Range::default() }
+impl UserIdentities {
+    /// By what [`user_reads`] asks for.
+    pub fn load(user: UserId, found: &ReadResult) -> Result<Self, Corrupt> {
+        let own = Entity::load(found.items.get(&keys::user(user)))?;
+        let named = linkage::created(&own.state).map(|(_, created)| created.clerk_user_id.clone());
+        let others = found.ranges.iter().flatten().map(clerk_of);
+        let all = named.clone().map(Ok).into_iter().chain(others).collect::<Result<_, _>>()?;
+        Ok(Self { named, all })
+    }
 }
 
-/// The users that an identity may concern: those it is linked to, and those that it would be linked to by its own events.
-pub fn users_of(clerk: &ClerkUserId, partition: &[Item]) -> Result<BTreeSet<UserId>, Corrupt> {
+/// What must be read to learn which users an event of an entity may concern by an identity.
+///
+/// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That of
+/// another user can change only whether the identity belongs to somebody, so it concerns the user that it would stand in
+/// for: one item, however many users share the identity.
+pub fn users_reads(clerk: &ClerkUserId, event_of: &EntityKey) -> ReadPlan {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
-    let identity = Entity::load(partition.iter().find(|item| item.key == own))?;
-    let linked = partition.iter().filter_map(|item| keys::parse_identity_link(&item.key));
+    let concerns_all = match Some(event_of) {
+        Some(EntityKey::User(user)) => *user == linkage::derived(clerk),
+        _identity => true,
+    };
+    let ranges = concerns_all.then(|| keys::identity_links(clerk).into()).into_iter().collect();
+    ReadPlan { gets: vec![own], ranges, consistent: true }
+}
+
+/// The users that an event may concern by an identity: of those that it is linked to, as many as [`users_reads`] asks for,
+/// and those that it would be linked to by its own events.
+pub fn users_of(clerk: &ClerkUserId, found: &ReadResult) -> Result<BTreeSet<UserId>, Corrupt> {
+    let identity = Entity::load(found.items.get(&keys::entity(&EntityKey::Identity(clerk.clone()))))?;
+    let linked = found.ranges.iter().flatten().filter_map(|item| keys::parse_identity_link(&item.key));
     Ok(linked.chain([linkage::derived(clerk)]).chain(linkage::external(&identity.state)).collect())
+}
+
+/// The most users of one identity that a session compares. They are read greatest first by time, id and source of their
+/// `user.created`. Only if more of them agree in all of these does the rest of the register rule not decide.
+pub const MAX_LOGINS: usize = 10;
+
+/// What must be read to learn whom a session of an identity logs in as: one round trip, however many users share it.
+pub fn login_reads(clerk: &ClerkUserId) -> ReadPlan {
+    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
+    let greatest = Range { descending: true, limit: Some(MAX_LOGINS), ..keys::identity_logins(clerk).into() };
+    ReadPlan { gets: vec![own], ranges: vec![greatest], consistent: true }
 }
 
 fn clerk_of(row: &Item) -> Result<ClerkUserId, Corrupt> {
@@ -61,15 +94,18 @@ pub fn linked_identity(row: &Item) -> Result<(ClerkUserId, bool), Corrupt> {
     Ok((clerk_of(row)?, said(row)?.winner(Register::Deleted).is_some()))
 }
 
-/// The users that an identity is linked to, each with the event that created it, if it exists.
-pub fn links_of(partition: &[Item]) -> Result<Vec<(UserId, Option<Event>)>, Corrupt> {
-    let linked = partition.iter().filter_map(|item| Some((keys::parse_identity_link(&item.key)?, item)));
-    let read = |(user, item): (UserId, &Item)| match item.text(CREATED).map(State::load) {
-        Some(Ok(state)) => Ok((user, linkage::created(&state).map(|(event, _)| event.clone()))),
-        Some(Err(error)) => Err(Corrupt::new(&item.key, error)),
-        None => Ok((user, None)),
-    };
-    linked.map(read).collect()
+/// The users that an identity's sessions may log in as, by the rows that [`login_reads`] asks for: each with the event that
+/// created it, if it exists.
+pub fn logins_of(rows: &[Item]) -> Result<Vec<(UserId, Option<Event>)>, Corrupt> {
+    let logins = rows.iter().filter_map(|row| Some((keys::parse_identity_login(&row.key)?, row)));
+    logins.map(|(user, row)| Ok((user, created_of(row)?))).collect()
+}
+
+/// The event that created the user of an identity's link.
+fn created_of(row: &Item) -> Result<Option<Event>, Corrupt> {
+    let Some(text) = row.text(CREATED) else { return Ok(None) };
+    let state = State::load(text).map_err(|error| Corrupt::new(&row.key, error))?;
+    Ok(linkage::created(&state).map(|(event, _)| event.clone()))
 }
 
 /// Step 1: read both sides of a link.
@@ -107,7 +143,8 @@ impl LinkReads {
         let of = KnownIdentity { clerk: &self.clerk, state: &identity.state, users: identity.linkage.users };
         let is_linked = of.is_linked_to(self.user, Existence::of(&user.state, &self.clerk));
         let says = of.says(&linkage::of_derived(&derived.state));
-        let [own, reverse] = link_items(self.user, &self.clerk, &user.state, &says)?;
+        let LinkItems { of_user: own, of_identity, login } =
+            link_items(self.user, &self.clerk, &user.state, &says)?;
 
         let links = found.ranges.iter().flatten();
         let others = links.filter(|row| row.key != own.key).map(|row| Ok((clerk_of(row)?, said(row)?)));
@@ -120,17 +157,28 @@ impl LinkReads {
             all.push((self.clerk.clone(), says));
         }
         let joined = join(&all, user.linkage.users)?;
-        let deactivated_by = deletion(&user.state, &joined.linked);
-
         let before = Entities::from([(user_key.clone(), user.clone())]);
         let mut after = before.clone();
         after.entry(user_key.clone()).or_default().linkage = joined;
         let mut diff = ProjectionDiff::of(&before, &mut after, lanes)?;
+        let updated = after.remove(&user_key).unwrap_or_default();
         let stored = found.ranges.iter().flatten().find(|row| row.key == own.key);
-        let stored = [stored, found.items.get(&reverse.key)];
-        for (item, stored) in [own, reverse].into_iter().zip(stored) {
-            let stored = stored.map(|item| item.attributes.clone());
-            diff.replace_row(item.key, stored, is_linked.then_some(item.attributes));
+        let stored = stored.map(|item| item.attributes.clone());
+        diff.replace_row(own.key, stored, is_linked.then_some(own.attributes));
+        let stored = found.items.get(&of_identity.key);
+        let old_login = match stored {
+            Some(stored) => Some(login_item(self.user, &self.clerk, created_of(stored)?.as_ref())?),
+            None => None,
+        };
+        let guarded = guarded(stored, is_linked.then_some(of_identity.clone()), &of_identity.key);
+        let new_login = is_linked.then_some(login);
+        let moved = old_login.as_ref().filter(|old| new_login.as_ref().is_none_or(|new| new.key != old.key));
+        if let Some(old) = moved {
+            diff.replace_row(old.key.clone(), Some(old.attributes.clone()), None);
+        }
+        if let Some(new) = new_login {
+            let stored = old_login.filter(|old| old.key == new.key).map(|old| old.attributes);
+            diff.replace_row(new.key, stored, Some(new.attributes));
         }
 
         let mut checks = vec![untouched(&identity_key, &identity)?];
@@ -140,7 +188,7 @@ impl LinkReads {
         if !diff.changes(&user_key) {
             checks.push(untouched(&user_key, &user)?);
         }
-        Ok(LinkDiff { diff, checks, deactivated_by, torn })
+        Ok(LinkDiff { diff, guarded, checks, user: updated, torn })
     }
 }
 
@@ -150,52 +198,91 @@ fn said(row: &Item) -> Result<State, Corrupt> {
     text.map_err(|error| Corrupt::new(&row.key, error))
 }
 
-/// The two items of a link: the user's and the identity's.
+/// The write that brings the identity's row of a link up to date, over exactly what was read: the row says under which key
+/// the row for logins stands, which must not be left behind.
+fn guarded(stored: Option<&Item>, new: Option<Item>, key: &Key) -> Option<Write> {
+    if stored.map(|item| &item.attributes) == new.as_ref().map(|item| &item.attributes) {
+        return None;
+    }
+    let created = |item: &Item| match item.attributes.get(CREATED) {
+        Some(value) => Condition::Equals(CREATED.to_owned(), value.clone()),
+        None => Condition::Absent(CREATED.to_owned()),
+    };
+    let conditions = match stored {
+        Some(item) => vec![Condition::Present(keys::PK.to_owned()), created(item)],
+        None => vec![Condition::Absent(keys::PK.to_owned())],
+    };
+    let action = new.map_or(Action::Delete, |item| Action::Put(item.attributes));
+    Some(Write { key: key.clone(), action, conditions })
+}
+
+/// The items of a link.
+pub(crate) struct LinkItems {
+    /// In the user's partition: what the identity says.
+    pub(crate) of_user: Item,
+    /// In the identity's partition, by user.
+    pub(crate) of_identity: Item,
+    /// In the identity's partition, in the order in which sessions prefer its users.
+    pub(crate) login: Item,
+}
+
+impl LinkItems {
+    pub(crate) fn into_items(self) -> [Item; 3] {
+        [self.of_user, self.of_identity, self.login]
+    }
+}
+
+/// The row of a user among those whom an identity's sessions may log in as.
+fn login_item(user: UserId, clerk: &ClerkUserId, created: Option<&Event>) -> Result<Item, UnreadableEvent> {
+    let mut attributes = Attributes::new();
+    if let Some(event) = created {
+        let mut state = State::default();
+        state.fold(event.clone());
+        attributes.insert(CREATED.to_owned(), Value::Text(state.store()?));
+    }
+    let order = created.map(|event| (event.time, event.id.as_str(), event.source.as_str()));
+    Ok(Item { key: keys::identity_login(clerk, order, user), attributes })
+}
+
+/// The items of a link of a user with these events of their own.
 pub(crate) fn link_items(
     user: UserId,
     clerk: &ClerkUserId,
     own: &State,
     says: &State,
-) -> Result<[Item; 2], UnreadableEvent> {
+) -> Result<LinkItems, UnreadableEvent> {
     let mut attributes = Attributes::from([(OF.to_owned(), Value::Text(clerk.as_str().to_owned()))]);
     if !says.is_empty() {
         attributes.insert(STATE.to_owned(), Value::Text(says.store()?));
     }
     let of_user = Item { key: keys::user_link(user, clerk), attributes };
-    let mut attributes = Attributes::new();
-    if let Some((event, _)) = linkage::created(own) {
-        let mut created = State::default();
-        created.fold(event.clone());
-        attributes.insert(CREATED.to_owned(), Value::Text(created.store()?));
-    }
-    Ok([of_user, Item { key: keys::identity_link(clerk, user), attributes }])
+    let login = login_item(user, clerk, linkage::created(own).map(|(event, _)| event))?;
+    let of_identity = Item { key: keys::identity_link(clerk, user), attributes: login.attributes.clone() };
+    Ok(LinkItems { of_user, of_identity, login })
 }
 
 /// What linked identities say together.
 pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage, UnreadableEvent> {
     let mut joined = Linkage { users, ..Linkage::default() };
+    let mut all = State::default();
     for (clerk, says) in links {
-        joined.linked.merge(says.clone());
+        all.merge(says.clone());
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[clerk.as_str().as_bytes(), says.store()?.as_bytes()]);
         joined.links = joined.links.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
     }
+    joined.linked = linkage::heard(&all);
     Ok(joined)
-}
-
-/// The deletion of an identity that causes commands for a user.
-fn deletion(own: &State, linked: &State) -> Option<Event> {
-    let user = User::of(own, linked);
-    user.standing_deletion(linked).filter(|_| user.exists()).cloned()
 }
 
 /// Step 2: read the counters from which something is taken.
 #[derive(Debug)]
 pub struct LinkDiff {
     diff: ProjectionDiff,
+    guarded: Option<Write>,
     checks: Vec<Write>,
-    /// The deletion of an identity whose commands are due in the same transaction, unless an earlier one has requested
-    /// them.
-    pub deactivated_by: Option<Event>,
+    /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless they were
+    /// requested before.
+    pub user: Entity,
     /// Whether the user's item and the rows of its links were read at different moments. Then another attempt must read
     /// them again.
     pub torn: bool,
@@ -209,13 +296,13 @@ impl LinkDiff {
 
     /// Whether the link is up to date: nothing is to be written.
     pub fn is_empty(&self) -> bool {
-        self.diff.is_empty()
+        self.diff.is_empty() && self.guarded.is_none()
     }
 
     /// The writes, and the checks that what they were planned from still holds. These alone if the link is up to date.
     pub fn writes(self, found: &FoundItems) -> Vec<Write> {
         let mut writes = self.diff.writes(found);
-        writes.extend(self.checks);
+        writes.extend(self.guarded.into_iter().chain(self.checks));
         writes
     }
 }

@@ -12,6 +12,7 @@ use crate::storage::item::Item;
 use crate::values::ids::{ClerkUserId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Bytes of an entry beside its texts.
 const ENTRY: usize = 200;
@@ -51,17 +52,29 @@ struct IdentityGroup {
     of_derived: State,
 }
 
-/// An identity that is joined with the users that it may belong to.
+/// The most users of one part of a [`JoinedIdentity`].
+const USERS_OF_A_PART: usize = 32;
+
+/// An identity that is joined with the users that it may belong to, or a part of one that has many: what an identity says is
+/// stored for each of its users, which must not be in memory for all of them at once.
 #[derive(Debug)]
 pub struct JoinedIdentity {
     /// Its id at the provider.
     pub clerk: ClerkUserId,
-    /// Its own events.
-    pub state: State,
-    /// How many users that exist name it.
-    pub users: u64,
-    /// Its links.
-    pub links: Vec<PersonPart>,
+    /// Its own events, and how many users that exist name it; `None` in all parts but the first.
+    pub own: Option<(State, u64)>,
+    says: Arc<State>,
+    users: Vec<(UserId, LinkHolds)>,
+}
+
+impl JoinedIdentity {
+    /// The links of this part, for whichever user exists.
+    pub fn links(&self) -> impl Iterator<Item = PersonPart> {
+        let link = |(user, holds): &(UserId, LinkHolds)| {
+            PersonPart::Link(*user, self.clerk.clone(), State::clone(&self.says), *holds)
+        };
+        self.users.iter().map(link)
+    }
 }
 
 /// All that concerns one user id.
@@ -132,7 +145,7 @@ impl People {
         self.add(PersonPart::User(user, own));
     }
 
-    /// All identities with their links, in an order that depends on them alone.
+    /// All identities with their links, in parts, in an order that depends on them alone.
     pub fn take_identities(&mut self) -> Vec<JoinedIdentity> {
         let mut groups: Vec<_> = self.identities.drain().collect();
         groups.sort_unstable_by_key(|(id, _)| *id);
@@ -176,15 +189,25 @@ impl IdentityGroup {
             let named = named.remove(&clerk).unwrap_or_default();
             let users = u64::try_from(named.len()).unwrap_or(u64::MAX);
             let identity = KnownIdentity { clerk: &clerk, state: &state, users };
-            let links = links(&identity, &named, &identity.says(&of_derived));
-            JoinedIdentity { clerk, state, users, links }
+            let says = Arc::new(identity.says(&of_derived));
+            let linked = linked_users(&identity, &named);
+            let mut own = Some((state, users));
+            let parts = linked.chunks(USERS_OF_A_PART).map(<[_]>::to_vec);
+            let first = linked.is_empty().then(Vec::new);
+            let part = |users| JoinedIdentity {
+                clerk: clerk.clone(),
+                own: own.take(),
+                says: Arc::clone(&says),
+                users,
+            };
+            parts.chain(first).map(part).collect::<Vec<_>>()
         });
-        each.collect()
+        each.flatten().collect()
     }
 }
 
-/// The links of an identity, for whichever user exists.
-fn links(identity: &KnownIdentity<'_>, named: &BTreeSet<UserId>, says: &State) -> Vec<PersonPart> {
+/// The users that an identity is linked to, or would be if they existed or did not.
+fn linked_users(identity: &KnownIdentity<'_>, named: &BTreeSet<UserId>) -> Vec<(UserId, LinkHolds)> {
     let others = identity.external().into_iter().chain([linkage::derived(identity.clerk)]);
     let targets: BTreeSet<UserId> = named.iter().copied().chain(others).collect();
     let holds = |user: UserId| {
@@ -199,8 +222,7 @@ fn links(identity: &KnownIdentity<'_>, named: &BTreeSet<UserId>, says: &State) -
             (false, false) => None,
         }
     };
-    let link = |user| Some(PersonPart::Link(user, identity.clerk.clone(), says.clone(), holds(user)?));
-    targets.into_iter().filter_map(link).collect()
+    targets.into_iter().filter_map(|user| Some((user, holds(user)?))).collect()
 }
 
 impl Person {
@@ -217,7 +239,7 @@ impl Person {
         let links: Vec<(ClerkUserId, State)> = links.map(|(clerk, (says, _))| (clerk, says)).collect();
         let mut items = Vec::new();
         for (clerk, says) in &links {
-            items.extend(link_items(user, clerk, &own, says)?);
+            items.extend(link_items(user, clerk, &own, says)?.into_items());
         }
         let linkage = join(&links, 0)?;
         Ok((own, linkage, items))

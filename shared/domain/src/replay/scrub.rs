@@ -4,8 +4,7 @@
 //! and credentials, become pseudonyms. Equal texts get equal pseudonyms, so that whatever counts
 //! equal texts counts the same.
 
-use crate::deactivation::commands::SOURCE;
-use crate::events::{self, ReceivedMessage, TYPE_PREFIX};
+use crate::events::{self, ReceivedMessage, SOURCE, TYPE_PREFIX};
 use crate::values::digest;
 use crate::values::ids::UserId;
 use crate::values::text::without_mark;

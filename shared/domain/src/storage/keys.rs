@@ -11,13 +11,15 @@
 //! | user's day | `u#<user>` | `d#<yyyymmdd>` | `<hour>e` executions, `<hour>n` notifications, `p` |
 //! | API key of a user | `u#<user>` | `a#<key>` | `of`: pk of the key |
 //! | active task, live key, unpaused schedule | `o#<user>` | `t#<task>`, `k#<key>`, `s#<schedule>` | of a task and a schedule, `at`: since when; of a schedule, `of` and `task` |
-//! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id |
+//! | schedule of a task | `v#<task>` | schedule id | `of`: schedule id; of an unpaused one, `at`: since when |
+//! | deleted schedules of a task | `v#<task>` | `\u{1}` | `p` |
 //! | execution of a task | `t#<task>` | `c#`, start, execution | |
 //! | unpaused schedule of a task | `t#<task>` | `d#<schedule>` | `cron`, `zone`: when it fires |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
 //! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
+//! | identity's login | `i#<clerk user id>` | `a#`, time, id and source of that event, user | `created` |
 //! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
 //! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
 //! | row of a list | `r#<index>#<status>#<lane>`, of a subset `r#<index>/<subset>#...` | time, then id | `of`: pk of the entity where the sort key does not name it |
@@ -41,7 +43,8 @@
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
 //! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
-//! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`: the last deactivation that an admin requested | with its event |
+//! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`, `clerk`: the last deactivation that an admin requested | with its event |
+//! | `torale-control` | `deactivation#<user>` | `cause` | `event`, `clerk`: the last cause by which an identity deactivated the user | with its outbox entry |
 //! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `deactivation/outbox.rs` | until its commands are sent |
 //! | `torale-audit` | `r#<yyyymmddhh>#<lane>` | time, chain, number | `record`: JSON text, see `audit/record.rs` | insert only |
 //! | `torale-audit` | `seals` | number | `statement`, `heads`, `signature`, see `audit/seal.rs` | insert only, by audit-seal alone |

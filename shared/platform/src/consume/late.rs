@@ -10,16 +10,16 @@ use super::batch::EntityBatch;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::causes::standing_cause;
+use torale_domain::deactivation::causes;
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
-use torale_domain::entities::readings::{ApiKey, Schedule, Task, User};
+use torale_domain::entities::readings::{ApiKey, Schedule, Task};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
 use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys;
-use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::storage::read::{Corrupt, ReadPlan, Reader};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
@@ -79,16 +79,15 @@ pub(super) async fn stop(
     let active = active_resources(&reader, resumed).await?;
     let owners: BTreeMap<Key, UserId> =
         active.iter().map(|resource| (keys::user(resource.user), resource.user)).collect();
-    let deactivations = store.deactivations(owners.values().copied(), usage);
-    let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent());
-    let (deactivations, found) = futures::try_join!(deactivations, found)?;
+    let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent()).await?.items;
+    let loaded = owners.into_iter().map(|(key, id)| Ok((id, Entity::load(found.get(&key))?)));
+    let users = loaded.collect::<Result<BTreeMap<UserId, Entity>, Corrupt>>()?;
+    let of = users.iter().flat_map(|(id, user)| causes::deactivations_of(*id, user));
+    let deactivations = store.deactivations(of, usage).await?;
     let mut entries = Vec::new();
     for ResourceToStop { user: id, resource, since, trace } in active {
-        let Entity { state, linkage, .. } = Entity::load(found.items.get(&keys::user(id)))?;
-        let user = User::of(&state, &linkage.linked);
-        let Some(cause) = standing_cause(id, deactivations.get(&id), &user, &linkage.linked) else {
-            continue;
-        };
+        let cause = users.get(&id).and_then(|user| causes::standing_cause(id, user, &deactivations));
+        let Some(cause) = cause else { continue };
         let action = OutboxAction::StopResumed { command: resource.command(id), since };
         let generation = pointer.live.name.clone();
         entries.push(OutboxEntry { cause: Cause { trace, ..cause }, at: now, generation, action });

@@ -1,9 +1,9 @@
 //! Brings the links between users and identities up to date, after their events are committed
 //! (`domain/projections/links.rs`). Also for events without effect: whoever committed them may have died before the links.
 //!
-//! An identity whose deletion deactivates a user causes what a deactivation by an administrator causes: an outbox entry
-//! in the transaction that deactivates. A note with it says which deletion was handled, so that its commands are
-//! requested once, whichever generation was written first.
+//! Who is deactivated by an identity (its deletion, or an administrator's deactivation of the user id derived from it) gets
+//! what a deactivation by an administrator causes: an outbox entry in the transaction that deactivates. A note with it says
+//! which cause was handled, so that its commands are requested once, whichever generation was written first.
 
 use super::batch::EntityBatch;
 use crate::retry::Retries;
@@ -11,10 +11,12 @@ use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader
 use futures::stream::{self, StreamExt};
 use std::collections::{BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{RequestedDeletion, deletion_cause};
+use torale_domain::deactivation::causes::{self, RequestedCommands};
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
-use torale_domain::events::{Bounded, Event};
-use torale_domain::projections::links::{self, LinkReads};
+use torale_domain::entities::readings::User;
+use torale_domain::events::{Body, Bounded, Event};
+use torale_domain::projections::entity::Entity;
+use torale_domain::projections::links::{self, LinkReads, UserIdentities};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::keys::CONTROL_TABLE;
 use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
@@ -25,6 +27,8 @@ use torale_domain::values::time::Timestamp;
 
 /// Users and identities whose links are brought up to date at once.
 const PARALLEL: usize = 8;
+/// Links of one identity, or of one user, that are brought up to date at once.
+const LINKS: usize = 4;
 /// How often a user and their links are read again if they are of different moments. If they still are, a row is lost or
 /// damaged, and is written anew.
 const TORN_READS: u32 = 8;
@@ -42,11 +46,31 @@ pub(super) struct LinkWriter<'a> {
     pub(super) usage: &'a Usage,
 }
 
-/// The users and identities of a batch, each with the positions of its messages.
-pub(super) fn people(entities: &[EntityBatch]) -> Vec<(EntityKey, Vec<usize>)> {
+/// A user or an identity of a batch.
+#[derive(Debug, Clone)]
+pub(super) struct LinkedEntity {
+    entity: EntityKey,
+    /// The identities that its events name, also those events that another has overtaken.
+    named: BTreeSet<ClerkUserId>,
+    /// The positions of its messages.
+    messages: Vec<usize>,
+}
+
+/// The users and identities of a batch.
+pub(super) fn people(entities: &[EntityBatch]) -> Vec<LinkedEntity> {
     let people =
         entities.iter().filter(|batch| matches!(batch.entity, EntityKey::User(_) | EntityKey::Identity(_)));
-    people.map(|batch| (batch.entity.clone(), batch.messages.clone())).collect()
+    let named = |event: &Event| match Some(&event.body) {
+        Some(Body::UserCreated(data)) => Some(data.clerk_user_id.clone()),
+        _other_types => None,
+    };
+    people
+        .map(|batch| LinkedEntity {
+            entity: batch.entity.clone(),
+            named: batch.events.iter().filter_map(named).collect(),
+            messages: batch.messages.clone(),
+        })
+        .collect()
 }
 
 /// What came of bringing links up to date.
@@ -54,8 +78,8 @@ pub(super) fn people(entities: &[EntityBatch]) -> Vec<(EntityKey, Vec<usize>)> {
 pub(super) struct LinkReport {
     /// The positions of the messages that must come again.
     pub(super) failed: Vec<usize>,
-    /// The positions of messages with a link that can never be written, with the reason.
-    pub(super) unwritable: Vec<(Vec<usize>, Bounded)>,
+    /// The users and identities with a link that can never be written, the positions of their messages, and the reason.
+    pub(super) unwritable: Vec<(EntityKey, Vec<usize>, Bounded)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,61 +95,100 @@ enum LinkError {
 
 impl LinkWriter<'_> {
     /// Brings all links up to date that events of these users and identities can concern.
-    pub(super) async fn write(&self, people: &[(EntityKey, Vec<usize>)]) -> LinkReport {
+    pub(super) async fn write(&self, people: &[LinkedEntity]) -> LinkReport {
         let each: Vec<_> = people
             .iter()
-            .map(|(entity, messages)| async move {
-                let linked = timeout_at(self.deadline, Box::pin(self.links_of(entity))).await;
+            .map(|one| async move {
+                let linked = timeout_at(self.deadline, Box::pin(self.links_of(one))).await;
                 let linked = linked.unwrap_or_else(|_elapsed| Err(no_time_left().into()));
-                (messages, linked.inspect_err(|error| tracing::warn!(%error, "links are not up to date")))
+                (one, linked.inspect_err(|error| tracing::warn!(%error, "links are not up to date")))
             })
             .collect();
         let mut report = LinkReport::default();
-        for (messages, result) in stream::iter(each).buffer_unordered(PARALLEL).collect::<Vec<_>>().await {
+        for (one, result) in stream::iter(each).buffer_unordered(PARALLEL).collect::<Vec<_>>().await {
             match result {
                 Ok(()) => {}
                 Err(LinkError::DoesNotFit(fault)) => {
-                    report.unwritable.push((messages.clone(), Bounded::new(&fault)));
+                    let reason = Bounded::new(&fault);
+                    report.unwritable.push((one.entity.clone(), one.messages.clone(), reason));
                 }
-                Err(LinkError::Store(_) | LinkError::Race) => report.failed.extend(messages),
+                Err(LinkError::Store(_) | LinkError::Race) => report.failed.extend(&one.messages),
             }
         }
         report
     }
 
-    async fn links_of(&self, entity: &EntityKey) -> Result<(), LinkError> {
-        match Some(entity) {
+    async fn links_of(&self, one: &LinkedEntity) -> Result<(), LinkError> {
+        match Some(&one.entity) {
             Some(EntityKey::Identity(clerk)) => {
-                for user in self.users_of(clerk).await? {
-                    self.link(user, clerk).await?;
-                }
+                let users = self.users_of(clerk, &one.entity).await?;
+                self.link_all(users.into_iter().map(|user| (user, clerk))).await
             }
-            Some(EntityKey::User(user)) => {
-                let found = self.reader().read(links::user_reads(*user)).await?;
-                let clerks = links::identities_of(*user, &found).map_err(StoreError::from)?;
-                // The user's own links come last: an identity that is no longer the user's is found by them until then.
-                for clerk in &clerks {
-                    for other in self.users_of(clerk).await?.into_iter().filter(|other| other != user) {
-                        self.link(other, clerk).await?;
-                    }
-                }
-                for clerk in &clerks {
-                    self.link(*user, clerk).await?;
-                }
-            }
-            _other_entities => {}
+            Some(EntityKey::User(user)) => self.links_of_user(*user, one).await,
+            _other_entities => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Brings the links of a user's identities up to date, until the user names no other identity than when this began.
+    ///
+    /// Another consumer may store another `user.created` of the user while this one works. It does not know of the identity
+    /// that the user has named before, if this one has not written that link yet; but this one does.
+    async fn links_of_user(&self, user: UserId, one: &LinkedEntity) -> Result<(), LinkError> {
+        let mut clerks = one.named.clone();
+        let mut found = self.identities_of(user).await?;
+        loop {
+            clerks.extend(found.all);
+            let mut others = Vec::new();
+            for clerk in &clerks {
+                let users = self.users_of(clerk, &one.entity).await?.into_iter();
+                others.extend(users.filter(|other| *other != user).map(|other| (other, clerk)));
+            }
+            // The user's own links come last: an identity that is no longer the user's is found by them until then.
+            let others = self.link_all(others).await;
+            let own = self.link_all(clerks.iter().map(|clerk| (user, clerk))).await;
+            others.and(own)?;
+            let Some(named) = found.named else { return Ok(()) };
+            found = self.identities_of(user).await?;
+            if found.named.as_ref() == Some(&named) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Brings some links up to date. One that does not fit does not keep the others from being written.
+    async fn link_all(
+        &self,
+        links: impl IntoIterator<Item = (UserId, &ClerkUserId)>,
+    ) -> Result<(), LinkError> {
+        let each: Vec<_> = links.into_iter().map(|(user, clerk)| Box::pin(self.link(user, clerk))).collect();
+        let mut linked = stream::iter(each).buffer_unordered(LINKS);
+        let mut result = Ok(());
+        while let Some(one) = linked.next().await {
+            match one {
+                Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
+                Err(failed) => return Err(failed),
+                Ok(()) => {}
+            }
+        }
+        result
     }
 
     fn reader(&self) -> TableReader<'_> {
         TableReader::of(self.store, self.generation, self.usage)
     }
 
-    async fn users_of(&self, clerk: &ClerkUserId) -> Result<BTreeSet<UserId>, StoreError> {
-        let reads = ReadPlan::ranges(vec![links::identity_reads(clerk)]).consistent();
-        let partition = self.reader().read(reads).await?.take_ranges(1).into_iter().flatten();
-        Ok(links::users_of(clerk, &partition.collect::<Vec<_>>())?)
+    async fn identities_of(&self, user: UserId) -> Result<UserIdentities, StoreError> {
+        let found = self.reader().read(links::user_reads(user)).await?;
+        Ok(UserIdentities::load(user, &found)?)
+    }
+
+    async fn users_of(
+        &self,
+        clerk: &ClerkUserId,
+        event_of: &EntityKey,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let found = self.reader().read(links::users_reads(clerk, event_of)).await?;
+        Ok(links::users_of(clerk, &found)?)
     }
 
     /// Brings one link up to date. A lost race is tried again until the deadline.
@@ -147,9 +210,9 @@ impl LinkWriter<'_> {
         if diff.torn && attempt <= TORN_READS {
             return Err(LinkError::Race);
         }
-        let requests = match (self.commands, &diff.deactivated_by) {
-            (Some(pointer), Some(deleted)) => self.requests(pointer, user, clerk, deleted).await?,
-            _no_commands => Vec::new(),
+        let requests = match self.commands {
+            Some(pointer) => self.requests(pointer, user, &diff.user).await?,
+            None => Vec::new(),
         };
         if diff.is_empty() && requests.is_empty() {
             return Ok(());
@@ -171,30 +234,35 @@ impl LinkWriter<'_> {
         }
     }
 
-    /// The outbox entry for a deletion with the note that it was requested, and the check that the generation is live;
-    /// nothing if it was requested before.
+    /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the check
+    /// that the generation is live; nothing if it was requested before.
     async fn requests(
         &self,
         pointer: &GenerationPointer,
-        user: UserId,
-        clerk: &ClerkUserId,
-        deleted: &Event,
+        id: UserId,
+        entity: &Entity,
     ) -> Result<Vec<Write>, StoreError> {
-        let requested = RequestedDeletion::new(user, deleted);
-        let noted = self.store.control(&requested.key(), self.usage).await?;
-        if requested.is_noted(noted.as_ref()) {
+        let deactivations = causes::deactivations_of(id, entity);
+        let user = User::of(&entity.state, &entity.linkage.linked);
+        let Some(clerk_user_id) = user.clerk_user_id.filter(|_| !deactivations.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let note = RequestedCommands::key(id);
+        let noted = self.store.control(&note, self.usage);
+        let deactivations = self.store.deactivations(deactivations, self.usage);
+        let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
+        let Some(cause) = causes::standing_cause(id, entity, &deactivations) else { return Ok(Vec::new()) };
+        let requested = RequestedCommands::new(id, &cause, clerk_user_id);
+        if requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
             return Ok(Vec::new());
         }
-        let entry = OutboxEntry {
-            cause: deletion_cause(user, deleted),
-            at: self.now,
-            generation: pointer.live.name.clone(),
-            action: OutboxAction::StopUser { user_id: user, clerk_user_id: clerk.clone() },
-        };
+        let note = requested.note(noted.as_ref());
+        let action = OutboxAction::StopUser { user_id: id, clerk_user_id: clerk_user_id.clone() };
+        let entry = OutboxEntry { cause, at: self.now, generation: pointer.live.name.clone(), action };
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
-        // An entry of the same deletion may still wait: it is begun again, and its commands have the same ids.
+        // An entry of the same cause may still wait: it is begun again, and its commands have the same ids.
         let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
-        Ok(vec![entry, requested.note(noted.as_ref()), pointer.unchanged()])
+        Ok(vec![entry, note, pointer.unchanged()])
     }
 }
 

@@ -3,14 +3,14 @@
 use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
-use std::collections::HashMap;
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::Deactivation;
+use torale_domain::deactivation::causes::{Deactivation, Deactivations};
+use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
-use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
-use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_domain::storage::read::{ReadPlan, ReadResult, Reader};
 use torale_domain::values::ids::{EntityKey, UserId};
 
 /// A user, the caller and the generations of projections, as they were read.
@@ -25,6 +25,8 @@ pub(super) struct UserSnapshot {
     pub(super) totals: Option<Item>,
     /// The item of the user's last deactivation.
     pub(super) deactivation: Option<Item>,
+    /// The links of the caller and of the user, if they are two.
+    links: [Vec<Item>; 2],
 }
 
 impl UserSnapshot {
@@ -38,14 +40,16 @@ impl UserSnapshot {
         let deactivation = writer.store.control(&key, writer.usage);
         let items = |generation| read_items(writer, generation, target);
         let items = writer.generations.read_live(writer.store, writer.usage, items);
-        let (deactivation, (pointer, mut items)) = futures::try_join!(deactivation, items)?;
+        let (deactivation, (pointer, found)) = futures::try_join!(deactivation, items)?;
+        let (mut items, mut ranges) = (found.items, found.ranges.into_iter());
+        let links = [ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default()];
         let mut entities = Entities::new();
         for user in [target, writer.caller] {
             let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
             entities.insert(EntityKey::User(user), entity);
         }
         let totals = items.remove(&keys::user_totals(target));
-        let snapshot = Self { pointer, target, entities, totals, deactivation };
+        let snapshot = Self { pointer, target, entities, totals, deactivation, links };
         snapshot.check_caller(writer)?;
         Ok(snapshot)
     }
@@ -62,6 +66,22 @@ impl UserSnapshot {
         Ok(())
     }
 
+    /// Whether the user is the caller by another id, so that the caller would be deactivated or lose a login.
+    pub(super) async fn is_own_id(&self, writer: &UserStatusWriter<'_>) -> Result<bool, StoreError> {
+        let [own, others] = &self.links;
+        let (caller, target) = (self.entity(writer.caller), self.entity(self.target));
+        let caller = LinkedUser { id: writer.caller, entity: &caller, links: own };
+        let target = LinkedUser { id: self.target, entity: &target, links: others };
+        Ok(match own_ids::is_own_id(&caller, &target)? {
+            OwnId::Yes => true,
+            OwnId::No => false,
+            OwnId::IfAnyExists(reads) => {
+                let reader = TableReader::of(writer.store, &self.pointer.live, writer.usage);
+                !reader.read(reads).await?.items.is_empty()
+            }
+        })
+    }
+
     /// A user's entity; a new one if nothing is stored of it.
     pub(super) fn entity(&self, user: UserId) -> Entity {
         self.entities.get(&EntityKey::User(user)).cloned().unwrap_or_default()
@@ -73,19 +93,25 @@ impl UserSnapshot {
         Ok(last.filter(|last| last.is_in_effect(user)))
     }
 
+    /// The same by user, for a rule that may need those of others.
+    pub(super) fn deactivations(&self, user: &User<'_>) -> Result<Deactivations, StoreError> {
+        Ok(self.current_deactivation(user)?.into_iter().map(|current| (self.target, current)).collect())
+    }
+
     /// The number of the user's active tasks.
     pub(super) fn active_tasks(&self) -> i128 {
         self.totals.as_ref().map_or(0, |totals| totals.number("active"))
     }
 }
 
-/// The items of the user to change, of their numbers of tasks, and of the caller.
+/// The items of the user to change, of their numbers of tasks, and of the caller, and the links of both.
 async fn read_items(
     writer: &UserStatusWriter<'_>,
     generation: Generation,
     target: UserId,
-) -> Result<HashMap<Key, Item>, StoreError> {
-    let keys = [keys::user(target), keys::user(writer.caller), keys::user_totals(target)];
+) -> Result<ReadResult, StoreError> {
+    let gets = vec![keys::user(target), keys::user(writer.caller), keys::user_totals(target)];
+    let ranges = vec![own_ids::reads(writer.caller), own_ids::reads(target)];
     let reader = TableReader::of(writer.store, &generation, writer.usage);
-    Ok(reader.read(ReadPlan::gets(keys).consistent()).await?.items)
+    reader.read(ReadPlan { gets, ranges, consistent: true }).await
 }

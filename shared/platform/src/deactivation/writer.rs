@@ -11,13 +11,14 @@ use crate::store::{StoreError, TableReader};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::AuditEntry;
-use torale_domain::deactivation::causes::{Deactivation, standing_cause};
+use torale_domain::deactivation::causes::{self, Deactivation};
 use torale_domain::deactivation::commands::Cause;
-use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::deactivation::outbox::{ANNOUNCEMENT, OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::entities::linkage;
 use torale_domain::entities::readings::User;
 use torale_domain::events::EventType;
 use torale_domain::storage::item::Item;
-use torale_domain::storage::keys;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::read::{Range, ReadPlan, Reader};
 use torale_domain::values::ids::{ClerkUserId, UserId};
 
@@ -66,10 +67,14 @@ impl UserStatusWriter<'_> {
         if let Some(current) = snapshot.current_deactivation(&user)? {
             return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks });
         }
+        if snapshot.is_own_id(self).await? {
+            return Err(AdminError::Conflict(Conflict::OwnId).into());
+        }
         let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
-        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
+        let (requested_by, blocked) = (self.caller, Some(clerk_user_id.clone()));
+        let deactivation = Deactivation { event, at, tasks, requested_by, clerk_user_id: blocked };
         let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
         let writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
@@ -106,8 +111,13 @@ impl UserStatusWriter<'_> {
         if user.active {
             return Ok(false);
         }
-        let current = snapshot.current_deactivation(&user)?;
-        if let Some(cause) = standing_cause(target, current.as_ref(), &user, &entity.linkage.linked) {
+        let mut deactivations = snapshot.deactivations(&user)?;
+        for other in causes::deactivations_of(target, &entity).into_iter().filter(|id| *id != target) {
+            let deactivation = self.store.control(&keys::deactivation(other), self.usage).await?;
+            let deactivation = deactivation.as_ref().map(Deactivation::load).transpose();
+            deactivations.extend(deactivation.map_err(StoreError::from)?.map(|found| (other, found)));
+        }
+        if let Some(cause) = causes::standing_cause(target, &entity, &deactivations) {
             self.check_carried_out(&snapshot, &cause).await?;
         }
         let outgoing = self.event(EventType::UserReactivated, target, &user)?;
@@ -118,7 +128,7 @@ impl UserStatusWriter<'_> {
     /// A deactivation must be carried out before the user can be reactivated: its commands are on the queue and the
     /// user's API keys are revoked, so that neither affects what the user creates afterwards.
     async fn check_carried_out(&self, snapshot: &UserSnapshot, cause: &Cause) -> Result<(), AdminError> {
-        let entry = keys::outbox(&cause.event, "");
+        let entry = self.outbox_waits(snapshot.target, &cause.event);
         let live_keys = Range {
             pk: keys::owned(snapshot.target),
             from: Some(keys::LIVE_KEYS.to_owned()),
@@ -128,11 +138,27 @@ impl UserStatusWriter<'_> {
         };
         let reader = TableReader::of(self.store, &snapshot.pointer.live, self.usage);
         let keys = reader.read(ReadPlan::ranges(vec![live_keys]).consistent());
-        let (entry, keys) = futures::try_join!(self.store.control(&entry, self.usage), keys)?;
-        if entry.is_some() || keys.ranges.iter().any(|rows| !rows.is_empty()) {
+        let (waits, keys) = futures::try_join!(entry, keys)?;
+        if waits || keys.ranges.iter().any(|rows| !rows.is_empty()) {
             return Err(AdminError::Conflict(Conflict::StillCarriedOut));
         }
         Ok(())
+    }
+
+    /// Whether a deactivation still waits in the outbox: its commands or, if the user's id may be derived from an identity, the
+    /// event for the consumer, and the commands for whom else it has deactivated.
+    async fn outbox_waits(&self, target: UserId, event: &str) -> Result<bool, StoreError> {
+        let (own, announcement) = (keys::outbox(event, ""), keys::outbox(event, ANNOUNCEMENT));
+        let own = self.store.control(&own, self.usage);
+        if !linkage::may_be_derived(target) {
+            return Ok(own.await?.is_some());
+        }
+        let others = Range { limit: Some(1), ..keys::outbox_of_others(event).into() };
+        let reader = TableReader::new(self.store, CONTROL_TABLE, self.usage);
+        let others = reader.read(ReadPlan::ranges(vec![others]).consistent());
+        let (own, announcement, others) =
+            futures::try_join!(own, self.store.control(&announcement, self.usage), others)?;
+        Ok(own.or(announcement).is_some() || others.ranges.iter().any(|rows| !rows.is_empty()))
     }
 
     fn event(&self, kind: EventType, target: UserId, user: &User<'_>) -> Result<OutgoingEvent, AdminError> {

@@ -5,7 +5,7 @@ use super::error::{StoreError, TransactError};
 use super::reader::TableReader;
 use super::usage::Usage;
 use std::collections::BTreeMap;
-use torale_domain::deactivation::causes::Deactivation;
+use torale_domain::deactivation::causes::{Deactivation, Deactivations};
 use torale_domain::deactivation::outbox::{CURSOR, OutboxEntry, StoredOutboxEntry};
 use torale_domain::storage::item::{Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
@@ -70,7 +70,7 @@ impl Store {
         &self,
         users: impl IntoIterator<Item = UserId>,
         usage: &Usage,
-    ) -> Result<BTreeMap<UserId, Deactivation>, StoreError> {
+    ) -> Result<Deactivations, StoreError> {
         let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::deactivation(user), user)).collect();
         let reads = ReadPlan::gets(keys.keys().cloned()).consistent();
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
-use torale_domain::deactivation::commands::{Cause, Command, SchedulePattern};
+use torale_domain::deactivation::commands::{Cause, Command, KnownSchedules, SchedulePattern};
 use torale_domain::events;
 use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use torale_local::standins::clerk::{self, ClerkAnswer, ClerkRequest, SECRET};
@@ -51,9 +51,17 @@ fn pause_of(schedules: &[&str]) -> Command {
     Command::PauseTask {
         task_id: TaskId::parse(TASK).unwrap(),
         user_id: user(),
-        schedule_ids: schedules.iter().map(|id| ScheduleId::parse(id).unwrap()).collect(),
+        schedules: KnownSchedules {
+            ids: schedules.iter().map(|id| ScheduleId::parse(id).unwrap()).collect(),
+            all_deleted: false,
+        },
         because_of: None,
     }
+}
+
+/// The command to pause the task all of whose schedules are deleted.
+fn pause_without_schedules() -> Command {
+    pause().with_schedules(KnownSchedules { ids: Vec::new(), all_deleted: true })
 }
 
 fn revoke() -> Command {
@@ -329,6 +337,17 @@ async fn executor_pauses_every_schedule_that_events_have_named_and_no_other() {
     };
     let confirmed: BTreeSet<String> = world.events.taken().iter().filter_map(subjects).collect();
     assert_eq!(confirmed, set(&["\"schedule-a\"", "\"schedule-b\""]));
+}
+
+/// A schedule that events have told of and that is deleted is no reason to guess at a name.
+#[tokio::test]
+async fn executor_tries_no_pattern_where_all_schedules_of_a_task_are_deleted() {
+    let world = World::start().await;
+
+    assert_eq!(invoke(&world.executor(), &[body(&pause_without_schedules())]).await, set(&[]));
+
+    assert_eq!(*world.pauses.lock().unwrap(), []);
+    assert_eq!(world.published(), set(&["task.paused"]));
 }
 
 /// It may run under another name: the command is done, but an operator is warned, and no event says that it was paused.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use torale_domain::deactivation::commands::{Cause, Command};
+use torale_domain::deactivation::commands::{Cause, Command, KnownSchedules};
 use torale_domain::events::{self, EventType, ReceivedMessage, TYPE_PREFIX};
 use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use torale_testkit::stack::NOW;
@@ -114,7 +114,16 @@ fn commands_that_are_sent_are_accepted_by_their_schemas() {
         Command::PauseTask {
             task_id: TaskId(user_id.0),
             user_id,
-            schedule_ids: vec![ScheduleId::parse("schedule-1").unwrap()],
+            schedules: KnownSchedules {
+                ids: vec![ScheduleId::parse("schedule-1").unwrap()],
+                all_deleted: false,
+            },
+            because_of: None,
+        },
+        Command::PauseTask {
+            task_id: TaskId(user_id.0),
+            user_id,
+            schedules: KnownSchedules { ids: Vec::new(), all_deleted: true },
             because_of: None,
         },
         Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },

@@ -9,7 +9,7 @@ fn commands() -> [Command; 3] {
         Command::PauseTask {
             task_id: TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap(),
             user_id,
-            schedule_ids: vec![schedule("schedule-22222222-0000-4000-8000-000000000001")],
+            schedules: known(&["schedule-22222222-0000-4000-8000-000000000001"]),
             because_of: None,
         },
         Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
@@ -19,6 +19,10 @@ fn commands() -> [Command; 3] {
 
 fn schedule(id: &str) -> ScheduleId {
     ScheduleId::parse(id).unwrap()
+}
+
+fn known(ids: &[&str]) -> KnownSchedules {
+    KnownSchedules { ids: ids.iter().map(|id| schedule(id)).collect(), all_deleted: false }
 }
 
 fn cause(event: &str) -> Cause {
@@ -107,17 +111,32 @@ fn the_events_ids_follow_from_the_command_their_types_and_subjects() {
 }
 
 #[test]
-fn a_late_schedule_is_the_target_of_its_command_which_the_message_does_not_name_otherwise() {
+fn a_late_schedule_is_the_target_of_its_command_and_its_task_is_not_paused() {
     let [pause, ..] = commands();
-    let Command::PauseTask { task_id, user_id, schedule_ids, .. } = pause.clone() else { panic!() };
+    let Command::PauseTask { task_id, user_id, schedules, .. } = pause else { panic!() };
     let id = schedule("schedule-22222222-0000-4000-8000-000000000001");
-    let late = Command::PauseTask { task_id, user_id, schedule_ids, because_of: Some(id.clone()) };
+    let late = Command::PauseTask { task_id, user_id, schedules, because_of: Some(id.clone()) };
     let message: Value = serde_json::from_str(&late.message(&cause("e1"), AT)).unwrap();
     assert_eq!(message["subject"], id.as_str());
     // Computed with another program, as the one of the task below.
     assert_eq!(message["id"], "be0c31b3-cddd-5aab-9a66-cfe138e66398");
     let received = Command::receive(&message.to_string()).unwrap();
-    assert_eq!(received.command, pause);
+    assert_eq!(received.command, late);
+    let paused = ("ai.torale.temporal.schedule.paused".to_owned(), json!({ "schedule_id": id }));
+    assert_eq!(confirmed(&late, std::slice::from_ref(&id)), [paused]);
+}
+
+#[test]
+fn a_command_says_if_all_schedules_of_its_task_are_deleted() {
+    let [pause, ..] = commands();
+    let message = |all_deleted| {
+        let none = pause.with_schedules(KnownSchedules { ids: Vec::new(), all_deleted });
+        let message: Value = serde_json::from_str(&none.message(&cause("e1"), AT)).unwrap();
+        assert_eq!(Command::receive(&message.to_string()).unwrap().command, none);
+        assert!(message["data"].get("all_deleted").is_none(), "{message}");
+        message.get(SCHEDULES_DELETED).cloned()
+    };
+    assert_eq!((message(true), message(false)), (Some(json!(true)), None));
 }
 
 #[test]
@@ -126,7 +145,7 @@ fn a_command_of_an_earlier_release_names_no_schedules() {
     let mut message: Value = serde_json::from_str(&pause.message(&cause("e1"), AT)).unwrap();
     message["data"].as_object_mut().unwrap().remove("schedule_ids");
     let received = Command::receive(&message.to_string()).unwrap();
-    assert_eq!(received.command, pause.with_schedules(Vec::new()));
+    assert_eq!(received.command, pause.with_schedules(KnownSchedules::default()));
 }
 
 #[test]

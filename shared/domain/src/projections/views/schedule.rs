@@ -1,10 +1,11 @@
 //! Schedules: a row in the list of the active or of the paused ones, a row among those of their task; unpaused ones have a
 //! row among what is to be stopped when their user is deactivated, and one that says when they fire, in the partition of
-//! their task.
+//! their task. Deleted ones are counted for their task.
 
 use super::{Contributions, OF, SINCE};
 use crate::entities::fold::State;
 use crate::entities::readings::Schedule;
+use crate::projections::counter::POPULATION;
 use crate::projections::index::{Measure, Sums};
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
@@ -24,35 +25,33 @@ pub(super) fn contributions(
     lanes: Lanes,
 ) -> Contributions {
     let schedule = Schedule::of(state);
-    let Some((created, created_at)) = schedule.created.filter(|_| !schedule.deleted) else {
-        return Contributions::default();
-    };
+    let Some((created, created_at)) = schedule.created else { return Contributions::default() };
+    if schedule.deleted {
+        return Contributions::default().sum(keys::deleted_schedules(created.task_id), POPULATION, 1);
+    }
     let lane = lanes.of(id.as_str().as_bytes());
     let (stream, active) =
         if schedule.paused { (StatusPartition::Inactive, 0) } else { (StatusPartition::Active, 1) };
     let row = keys::row(Index::Schedules, stream, lane, created_at, &[id.as_str()]);
     let text = id.as_str().to_owned();
-    let mut all = Contributions::default()
-        .row_with(row, OF, keys::entity(entity).pk)
-        .row_with(keys::task_schedule(created.task_id, id), OF, text.clone())
-        .counted(
-            (Index::Schedules, lane),
-            created_at,
-            None,
-            &Sums::population(1).with(Measure::Active, active),
-        );
+    let mut all = Contributions::default().row_with(row, OF, keys::entity(entity).pk).counted(
+        (Index::Schedules, lane),
+        created_at,
+        None,
+        &Sums::population(1).with(Measure::Active, active),
+    );
+    let mut of_task = Attributes::from([(OF.to_owned(), Value::Text(text))]);
     if let (false, Some(cron), Some(zone)) = (schedule.paused, schedule.cron, schedule.timezone) {
         let fires =
             [(CRON, cron), (ZONE, zone)].map(|(name, text)| (name.to_owned(), Value::Text(text.to_owned())));
         all.rows.insert(keys::task_unpaused(created.task_id, id), Attributes::from(fires));
     }
     if !schedule.paused {
-        let attributes = Attributes::from([
-            (OF.to_owned(), Value::Text(text)),
-            (TASK.to_owned(), Value::Text(created.task_id.to_string())),
-            (SINCE.to_owned(), schedule.state_at.unwrap_or(created_at).into()),
-        ]);
-        all.rows.insert(keys::unpaused_schedule(created.user_id, id), attributes);
+        of_task.insert(SINCE.to_owned(), schedule.state_at.unwrap_or(created_at).into());
+        let mut unpaused = of_task.clone();
+        unpaused.insert(TASK.to_owned(), Value::Text(created.task_id.to_string()));
+        all.rows.insert(keys::unpaused_schedule(created.user_id, id), unpaused);
     }
+    all.rows.insert(keys::task_schedule(created.task_id, id), of_task);
     all
 }

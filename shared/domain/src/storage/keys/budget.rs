@@ -57,7 +57,21 @@ pub const BUDGET: &[KeyBudget] = &[
     of("key look-up", &[("h#", 2), ("hash", 64)], &[("0#", 2), ("bounded id", 1022)]),
     of("unpaused schedule", &[("o#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
     of("schedule of a task", &[("v#", 2), ("UUID", 36)], &[("id", 1024)]),
+    of("deleted schedules of a task", &[("v#", 2), ("UUID", 36)], &[("separator", 1)]),
     of("identity and its links", &[("i#", 2), ("Clerk id", 1024)], &[("u#", 2), ("UUID", 36)]),
+    of(
+        "identity's login",
+        &[("i#", 2), ("Clerk id", 1024)],
+        &[
+            ("a#", 2),
+            ("time", 13),
+            ("event id", 512),
+            ("separator", 1),
+            ("bounded source", 400),
+            ("separator", 1),
+            ("UUID", 36),
+        ],
+    ),
     of("user's link, claim", &[("y#", 2), ("UUID", 36)], &[("Clerk id", 1024)]),
     of("row of two ids", LIST, &[("time", 13), ("bounded id", 480), ("separator", 1), ("bounded id", 480)]),
     of(
@@ -163,10 +177,12 @@ mod tests {
         let (user, task) = (user(), TaskId(Uuid::max()));
         let (clerk, schedule) = (ClerkUserId::parse(id).unwrap(), ScheduleId::parse(id).unwrap());
         let identity = keys::entity(&EntityKey::Identity(clerk.clone()));
+        let event: String = id.chars().take(128).collect();
         vec![
             ("unpaused schedule", vec![keys::unpaused_schedule(user, &schedule)]),
             ("schedule of a task", vec![keys::task_schedule(task, &schedule)]),
             ("identity and its links", vec![identity, keys::identity_link(&clerk, user)]),
+            ("identity's login", vec![keys::identity_login(&clerk, Some((LAST, &event, id)), user)]),
             ("user's link, claim", vec![keys::user_link(user, &clerk), keys::identity_claim(user, &clerk)]),
         ]
     }
@@ -223,7 +239,7 @@ mod tests {
             ("key use", vec![keys::key_used(&key)]),
             (
                 "limit, deactivation",
-                vec![keys::limit(user), keys::deactivation(user), keys::requested_deletion(user)],
+                vec![keys::limit(user), keys::deactivation(user), keys::requested_commands(user)],
             ),
             ("work unit", vec![keys::rebuild_unit(id, id)]),
             ("subtotals", vec![keys::subtotals_piece(id, id, u32::MAX)]),
@@ -246,6 +262,7 @@ mod tests {
             ("execution of a task", vec![keys::task_execution(task, LAST, run)]),
             ("unpaused schedule of a task", vec![keys::task_unpaused(task, &ScheduleId::parse(id).unwrap())]),
             ("user by email", vec![keys::user_by_email(StatusPartition::Active, id, user())]),
+            ("deleted schedules of a task", vec![keys::deleted_schedules(task)]),
             ("node of a day", vec![keys::day_node(Index::Notifications, lane(), LAST.day())]),
         ]
     }

@@ -59,7 +59,7 @@ pub fn parse_control(key: &Key) -> Option<Control> {
         LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
         DEACTIVATION => {
             let user = UserId::parse(rest)?;
-            [deactivation(user), requested_deletion(user)].contains(key).then_some(Control::Deactivation)
+            [deactivation(user), requested_commands(user)].contains(key).then_some(Control::Deactivation)
         }
         OUTBOX => Some(Control::OutboxEntry),
         LIMIT => Some(Control::Limit),
@@ -81,9 +81,9 @@ pub fn deactivation(user: UserId) -> Key {
     key((fixed!(DEACTIVATION), SHARP, user), fixed!("patch"))
 }
 
-/// The last deletion of an identity for which commands were requested for this user.
-pub fn requested_deletion(user: UserId) -> Key {
-    key((fixed!(DEACTIVATION), SHARP, user), fixed!("deletion"))
+/// The last cause for which the consumer has requested commands for this user.
+pub fn requested_commands(user: UserId) -> Key {
+    key((fixed!(DEACTIVATION), SHARP, user), fixed!("cause"))
 }
 
 /// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
@@ -94,6 +94,13 @@ pub fn outbox(cause: &str, target: &str) -> Key {
 /// The outbox entries of a cause, and those of causes whose ids begin with its id and a `#`.
 pub fn outbox_of(cause: &str) -> KeyRange {
     let from = sk((Id::<MAX_EVENT_ID>(cause), SHARP));
+    let to = following(&from);
+    KeyRange { pk: OUTBOX.to_owned(), from, to }
+}
+
+/// The outbox entries of a deactivation that are of other users than the one it names.
+pub fn outbox_of_others(event: &str) -> KeyRange {
+    let from = sk(Id::<MAX_EVENT_ID>(&format!("{event}\n")));
     let to = following(&from);
     KeyRange { pk: OUTBOX.to_owned(), from, to }
 }

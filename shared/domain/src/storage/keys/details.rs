@@ -39,6 +39,17 @@ pub fn task_schedules(task: TaskId) -> String {
     pk(task_schedules_part(task))
 }
 
+/// How many schedules of a task are deleted: events have named schedules of it, whatever is left of them. It is found with
+/// the task's schedules, before all of them: no id is written like this.
+pub fn deleted_schedules(task: TaskId) -> Key {
+    key(task_schedules_part(task), fixed!("\u{1}"))
+}
+
+/// Whether a key of the partition of a task's schedules is that of [`deleted_schedules`].
+pub fn is_deleted_schedules(key: &Key) -> bool {
+    key.sk == "\u{1}"
+}
+
 const fn task_schedules_part(task: TaskId) -> (Fixed<2>, TaskId) {
     (fixed!("v#"), task)
 }
@@ -94,7 +105,7 @@ pub fn user_keys(user: UserId) -> KeyRange {
     beginning_with(pk(user_pk(user)), KEYS)
 }
 
-fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
+pub(super) fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
     KeyRange { pk, from: prefix.0.to_owned(), to: following(prefix.0) }
 }
 

@@ -1,0 +1,206 @@
+//! Commands for a person who has several user ids: whoever is deactivated by an identity is stopped like one whom an
+//! administrator has deactivated under their own id.
+
+use super::{ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, stand_in};
+use deactivate_user::DeactivateUser;
+use reactivate_user::ReactivateUser;
+use torale_domain::values::time::{DAY, MINUTE};
+use torale_testkit::events::{EventBuilder, api_key, identity, schedule_created, task, user};
+use torale_testkit::request::patch;
+use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::stack::NOW;
+
+const NIGHTLY: &str = "schedule-nightly";
+
+fn phone() -> EventBuilder {
+    task(PHONE).created(ANN, "iphone").at(NOW.plus(-DAY))
+}
+
+/// A task that came after the deactivation.
+fn later(n: u8) -> EventBuilder {
+    task(&format!("22222222-0000-4000-8000-0000000001{n:02}")).created(ANN, "ps6")
+}
+
+/// A user under the derived id, as the webhook of an earlier release made them.
+fn old_row() -> EventBuilder {
+    user(&stand_in()).created().with("clerk_user_id", CLERK).at(NOW.plus(-20 * DAY))
+}
+
+/// Ann with a key, a task and a schedule, and her old row.
+async fn ann_with_an_old_row() -> Scenario {
+    let nightly = schedule_created(NIGHTLY, PHONE, ANN, "0 9 * * *").at(NOW.plus(-DAY));
+    let old = old_row();
+    given(vec![old, created(), key(), phone(), nightly, at_clerk()]).start().await
+}
+
+/// All that stops Ann, sorted.
+fn all_of_ann() -> Vec<(&'static str, String)> {
+    vec![
+        ("api_key.revoke", "key_ann".to_owned()),
+        ("task.pause", PHONE.to_owned()),
+        ("user.ban", CLERK.to_owned()),
+    ]
+}
+
+async fn deactivates(scenario: &Scenario, user: &str) -> u16 {
+    scenario.when(patch::<DeactivateUser>(user)).await.status
+}
+
+async fn reactivates(scenario: &Scenario, user: &str) -> u16 {
+    scenario.when(patch::<ReactivateUser>(user)).await.status
+}
+
+/// How many commands the late rule asks for when these events come.
+async fn late(scenario: &Scenario, event: &EventBuilder) -> u64 {
+    scenario.consume(&[event.message()]).await.late_entries
+}
+
+#[tokio::test]
+async fn deactivation_under_the_derived_id_stops_what_the_persons_other_users_have_and_get() {
+    let scenario = ann_with_an_old_row().await;
+    assert_eq!(deactivates(&scenario, &stand_in()).await, 200);
+    assert_eq!(relay(&scenario).await, [], "the event is on its way to the consumer");
+
+    let commands = relay(&scenario).await;
+
+    assert_eq!(kinds(&commands), all_of_ann());
+    assert!(commands.iter().all(|one| one.requested_by == torale_testkit::events::ADMIN), "{commands:?}");
+    assert_eq!(relay(&scenario).await, [], "once");
+    assert_eq!(late(&scenario, &later(1)).await, 1);
+
+    // What the platform sends on top changes neither the cause nor its rule.
+    let platform = [user(&stand_in()).deactivated().id("p1"), user(ANN).deactivated().id("p2")];
+    scenario.receives(platform.map(|event| event.at(NOW.plus(MINUTE))).to_vec()).await;
+    assert_eq!(late(&scenario, &later(2)).await, 1);
+    assert_eq!(kinds(&relay(&scenario).await).len(), 2, "the two tasks alone");
+}
+
+#[tokio::test]
+async fn stand_in_that_was_deactivated_is_stopped_again_as_a_user_of_the_platform() {
+    let scenario = given(at_clerk()).start().await;
+    assert_eq!(deactivates(&scenario, &stand_in()).await, 200);
+    relay(&scenario).await;
+
+    scenario.receives((created().at(NOW.plus(-DAY)), key(), phone())).await;
+
+    // The key and the task came after the user: each may be asked for twice, under the same id.
+    let commands = relay(&scenario).await;
+    let mut found = kinds(&commands);
+    found.dedup();
+    assert_eq!(found, all_of_ann());
+    assert_eq!(anns_key(&scenario).await, 401);
+}
+
+#[tokio::test]
+async fn deactivation_that_the_platform_sends_for_a_derived_id_sends_no_commands_for_others() {
+    let scenario = ann_with_an_old_row().await;
+
+    scenario.receives(user(&stand_in()).deactivated()).await;
+
+    assert_eq!(anns_key(&scenario).await, 401, "the person is deactivated");
+    assert_eq!(relay(&scenario).await, []);
+    assert_eq!(late(&scenario, &later(1)).await, 0);
+}
+
+/// The event alone proves nothing: an administrator's deactivation has a note in the control table.
+#[tokio::test]
+async fn deactivation_that_only_looks_like_ours_sends_no_commands() {
+    let scenario = ann_with_an_old_row().await;
+
+    scenario.receives(user(&stand_in()).deactivated().with_attribute("source", "/torale/admin")).await;
+
+    assert_eq!(anns_key(&scenario).await, 401);
+    assert_eq!(relay(&scenario).await, []);
+    assert_eq!(late(&scenario, &later(1)).await, 0);
+}
+
+#[tokio::test]
+async fn person_whom_the_derived_id_deactivated_is_reactivated_once_that_is_carried_out() {
+    let scenario = ann_with_an_old_row().await;
+    assert_eq!(deactivates(&scenario, &stand_in()).await, 200);
+    assert_eq!(reactivates(&scenario, &stand_in()).await, 409, "the event waits in the outbox");
+    relay(&scenario).await;
+    assert_eq!(reactivates(&scenario, ANN).await, 409, "commands wait");
+    assert_eq!(reactivates(&scenario, &stand_in()).await, 409, "they would reach what Ann gets afterwards");
+    relay(&scenario).await;
+    assert_eq!(reactivates(&scenario, ANN).await, 409, "her key is alive");
+    scenario.receives(api_key("key_ann").revoked(ANN)).await;
+
+    assert_eq!(reactivates(&scenario, ANN).await, 200);
+
+    assert_eq!(late(&scenario, &later(1)).await, 0);
+    let (users, _) = listed(&scenario).await;
+    let state = |id: &str| users.iter().find(|user| user["id"] == id).unwrap()["state"].clone();
+    assert_eq!((state(ANN), state(&stand_in())), ("active".into(), "deactivated".into()));
+
+    // A second deactivation is not mistaken for the first.
+    assert_eq!(reactivates(&scenario, &stand_in()).await, 200);
+    relay(&scenario).await;
+    assert_eq!(deactivates(&scenario, &stand_in()).await, 200);
+    relay(&scenario).await;
+    let again = kinds(&relay(&scenario).await);
+    assert!(again.contains(&("user.ban", CLERK.to_owned())) && again.len() > 1, "{again:?}");
+}
+
+#[tokio::test]
+async fn reactivation_under_the_derived_id_brings_the_persons_other_users_back() {
+    let scenario = ann_with_an_old_row().await;
+    assert_eq!(deactivates(&scenario, &stand_in()).await, 200);
+    relay(&scenario).await;
+    relay(&scenario).await;
+    scenario.receives(api_key("key_ann").revoked(ANN)).await;
+
+    assert_eq!(reactivates(&scenario, &stand_in()).await, 200);
+    relay(&scenario).await;
+
+    let (users, _) = listed(&scenario).await;
+    assert!(users.iter().all(|user| user["state"] == "active"), "{users:?}");
+    assert_eq!(relay(&scenario).await, []);
+    assert_eq!(late(&scenario, &later(1)).await, 0);
+}
+
+/// Another identity, of an id that sorts before or after Ann's own, was deleted before Ann's user named hers.
+#[tokio::test]
+async fn login_that_a_user_names_after_their_deletion_was_noted_is_blocked_too() {
+    for other in ["user_aaa", "user_zzz"] {
+        let old = identity(other).created().with("external_id", ANN).at(NOW.plus(-15 * DAY));
+        let scenario = given((old, identity(other).deleted())).start().await;
+        assert_eq!(relay(&scenario).await, [], "a deleted identity is not banned, and there is nothing else");
+
+        scenario.receives(created()).await;
+
+        assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())], "{other}");
+        scenario.receives(created()).await;
+        assert_eq!(relay(&scenario).await, [], "once");
+    }
+}
+
+/// The same where an administrator has deactivated the stand-in under the id that the user of the platform has later.
+#[tokio::test]
+async fn login_that_a_user_names_after_their_deactivation_is_blocked_too() {
+    let other = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-15 * DAY));
+    let scenario = given(other).start().await;
+    assert_eq!(deactivates(&scenario, ANN).await, 200);
+
+    scenario.receives(created().at(NOW.plus(-DAY))).await;
+
+    let banned = kinds(&relay(&scenario).await);
+    assert!(banned.contains(&("user.ban", CLERK.to_owned())), "{banned:?}");
+    scenario.receives(identity(CLERK).logged_in()).await;
+    assert_eq!(relay(&scenario).await, [], "once");
+}
+
+/// The user's own identity is banned although the entry was written before its link, and the relay came in between.
+#[tokio::test]
+async fn login_is_blocked_although_its_link_comes_after_the_outbox_entry() {
+    let old = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-15 * DAY));
+    let scenario = given((created(), old)).start().await;
+    scenario.receives(identity("user_aaa").deleted()).await;
+    let links = torale_domain::storage::keys::user_link(
+        torale_domain::values::ids::UserId::parse(ANN).unwrap(),
+        &torale_domain::values::ids::ClerkUserId::parse(CLERK).unwrap(),
+    );
+    scenario.delete("torale-projections-g1", &links).await;
+
+    assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
+}

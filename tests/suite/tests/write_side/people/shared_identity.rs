@@ -1,0 +1,85 @@
+//! One Clerk id that thousands of users share: what a request reads stays small, and every event still reaches them all.
+
+use super::{CLERK, login};
+use std::time::Duration;
+use tokio::time::Instant;
+use torale_domain::access::credentials::SessionUser;
+use torale_domain::projections::links::{self, MAX_LOGINS};
+use torale_domain::storage::read::Reader;
+use torale_domain::values::ids::{ClerkUserId, UserId};
+use torale_domain::values::time::DAY;
+use torale_platform::store::{Generations, TableReader, Usage};
+use torale_testkit::events::{EventBuilder, identity, user};
+use torale_testkit::rebuild;
+use torale_testkit::scenario::{Scenario, given_only};
+use torale_testkit::stack::{self, NOW, Stack};
+use uuid::Uuid;
+
+const USERS: u128 = 3_000;
+
+fn id(n: u128) -> String {
+    Uuid::from_u128(0x7a50_0000_0000_4000_8000_0000_0000_0000 + n).to_string()
+}
+
+/// The time of creation runs backwards against the ids, and ten users share each second; of these the event's id decides.
+fn created(n: u128) -> EventBuilder {
+    let seconds = i64::try_from(n / 10).unwrap();
+    let event = user(&id(n)).created().with("clerk_user_id", CLERK);
+    event.at(NOW.plus(-10 * DAY - seconds * 1_000)).id(format!("e{}", (n * 7) % 10))
+}
+
+/// The user whose `user.created` is the greatest: of the ten that came last the one whose event's id is `e9`.
+fn greatest() -> String {
+    id(7)
+}
+
+fn clerk() -> ClerkUserId {
+    ClerkUserId::parse(CLERK).unwrap()
+}
+
+/// Consumes some messages, again until none fails, and returns what the last delivery read.
+async fn consumed(stack: &Stack, messages: &[String]) -> Usage {
+    let mut waiting = stack::messages(messages);
+    loop {
+        let (usage, until) = (Usage::default(), Instant::now() + Duration::from_secs(60));
+        let failed = stack.consumer().consume(&waiting, until, &usage).await.failed;
+        waiting.retain(|message| failed.contains(&message.id));
+        if waiting.is_empty() {
+            return usage;
+        }
+    }
+}
+
+async fn shared_by_thousands() -> (Scenario, Vec<String>) {
+    let scenario = given_only(Vec::<String>::new()).start().await;
+    let messages: Vec<String> = (0..USERS).map(|n| created(n).message()).collect();
+    for some in messages.chunks(100) {
+        consumed(&scenario, some).await;
+    }
+    (scenario, messages)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_of_an_identity_that_thousands_share_reads_a_few_and_finds_the_greatest() {
+    let (scenario, mut messages) = shared_by_thousands().await;
+    let greatest = SessionUser::As(UserId::parse(&greatest()).unwrap());
+
+    let (store, usage) = (scenario.store(), Usage::default());
+    let live = Generations::default().read(&store, &Usage::default()).await.unwrap();
+    let found = TableReader::of(&store, &live, &usage).read(links::login_reads(&clerk())).await.unwrap();
+
+    assert_eq!(login(&scenario, &clerk()).await, greatest);
+    assert_eq!((usage.round_trips(), found.ranges[0].len()), (1, MAX_LOGINS));
+    assert!(usage.read_units() <= 4.0, "{}", usage.read_units());
+
+    // An event of one of them reads no others.
+    let one = user(&id(5)).logged_in().message();
+    let usage = consumed(&scenario, std::slice::from_ref(&one)).await;
+    assert!(usage.read_units() <= 30.0, "{}", usage.read_units());
+
+    // One of the identity reaches all of them, however many deliveries that takes.
+    let told = identity(CLERK).updated().with("email", "shared@example.com").message();
+    consumed(&scenario, std::slice::from_ref(&told)).await;
+    messages.extend([one, told]);
+    assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
+}
