@@ -114,7 +114,9 @@ impl State {
         for (position, entry) in entries.iter().enumerate() {
             let text = entry["MessageBody"].as_str().unwrap();
             if self.refused.is_some_and(|refused| text.contains(refused)) {
-                failed.push(json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "SenderFault": true }));
+                failed.push(
+                    json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "SenderFault": true }),
+                );
                 continue;
             }
             match half {
