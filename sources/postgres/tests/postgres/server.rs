@@ -66,8 +66,7 @@ fn start() -> Option<Server> {
     std::fs::write(dir.join("server.key"), issued.signing_key.serialize_pem()).unwrap();
     let restricted = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(dir.join("server.key"), restricted).unwrap();
-    let certificate = std::env::temp_dir().join(format!("torale-postgres-{}.pem", std::process::id()));
-    std::fs::write(&certificate, issued.cert.pem()).unwrap();
+    let certificate = dir.join("server.pem");
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut process = Command::new("sh")
         .args(["-c", SERVER, "sh"])
