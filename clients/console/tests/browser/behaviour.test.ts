@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { ErrorsPage } from "../../src/api/types";
 import { answer, errorRow, execution, EXECUTION, HOSTILE, TASK, task, user, USER } from "./answers";
-import { Browser, settled } from "./browser";
+import { Browser, settled, withClock } from "./browser";
 
 let browser: Browser;
 let page: Page;
@@ -127,13 +127,14 @@ describe("refusals and an API that is away", () => {
   });
 
   test("data that is not refreshed any more says how old it is", async () => {
-    await page.clock.install();
-    await browser.open("#/users", { page });
-    await settled(page);
-    await page.route("**/admin/users?*", () => undefined);
-    await page.clock.runFor(130_000);
-    await page.getByText("Updated 2 min ago").waitFor();
-    expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
+    await withClock(async (own, clocked) => {
+      await own.open("#/users", { page: clocked });
+      await settled(clocked);
+      await clocked.route("**/admin/users?*", () => undefined);
+      await clocked.clock.runFor(130_000);
+      await clocked.getByText("Updated 2 min ago").waitFor();
+      expect(await clocked.locator("tbody tr").count()).toBeGreaterThan(0);
+    });
   });
 
   test("a refresh changes what is new and keeps focus, scroll and rows", async () => {
@@ -264,6 +265,7 @@ describe("hostile texts", () => {
 });
 
 describe("the palette", () => {
+  const options = (name?: RegExp) => page.getByRole("dialog").getByRole("option", name && { name });
   const box = () => page.getByRole("combobox", { name: /A page/ });
 
   test("finds a page by name and gives the focus back", async () => {
@@ -271,7 +273,7 @@ describe("the palette", () => {
     await settled(page);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("sched");
-    await expect.poll(() => page.getByRole("option").allTextContents()).toEqual(["SchedulesPage"]);
+    await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
 
@@ -291,7 +293,7 @@ describe("the palette", () => {
     await settled(page);
     await page.keyboard.press("Control+k");
     await box().fill("ann");
-    await page.getByRole("option", { name: /ann@example\.com/ }).waitFor();
+    await options(/ann@example\.com/).waitFor();
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("Enter");
     await page.waitForURL(/open=660e8400/);
@@ -308,8 +310,8 @@ describe("the palette", () => {
     await settled(page);
     await page.keyboard.press("Control+k");
     await box().fill(id.toUpperCase());
-    await page.getByRole("option", { name: new RegExp(`${kind}$`) }).waitFor();
-    await expect.poll(() => page.getByRole("option").count()).toBe(1);
+    await options(new RegExp(`${kind}$`)).waitFor();
+    await expect.poll(() => options().count()).toBe(1);
     await page.keyboard.press("Enter");
     await page.waitForURL(new RegExp(`${view}\\?open=${id}`));
   });

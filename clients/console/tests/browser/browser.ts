@@ -89,6 +89,18 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => !document.querySelector(".panel")?.textContent?.includes("Loading…"));
 }
 
+/** A page whose time the test sets, in a browser of its own: a clock is installed for all pages of a browser. */
+export async function withClock(run: (browser: Browser, page: Page) => Promise<void>): Promise<void> {
+  const browser = await Browser.start();
+  try {
+    const page = await browser.context.newPage();
+    await page.clock.install();
+    await run(browser, page);
+  } finally {
+    await browser.stop();
+  }
+}
+
 /** What axe finds on a page. The script is evaluated by the debugger, which no policy of the page hinders. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);

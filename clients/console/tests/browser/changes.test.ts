@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
 import { ADMIN, answer, auditRecord, user, USER } from "./answers";
-import { api, Browser, settled } from "./browser";
+import { api, Browser, settled, withClock } from "./browser";
 
 let browser: Browser;
 let page: Page;
@@ -56,7 +56,7 @@ describe("changing users", () => {
   });
 
   /** Answers the detail of a user who is deactivated, with what `left` says is not stopped yet. */
-  async function answerDeactivation(left: () => { commands: number; tasks: number; keys: number }): Promise<void> {
+  async function answerDeactivation(page: Page, left: () => { commands: number; tasks: number; keys: number }): Promise<void> {
     await page.route(`**/admin/users/${USER}`, (route) => {
       const { commands, tasks, keys } = left();
       const [key] = user().api_keys;
@@ -73,42 +73,42 @@ describe("changing users", () => {
     );
   }
 
-  test("what waits is named with what to do about it, and repeating is offered", async () => {
-    let left = { commands: 3, tasks: 2, keys: 1 };
-    let state = "active";
-    await answerDeactivation(() => left);
-    await page.route(`**/admin/users/${USER}`, (route) => (state === "active" ? route.fulfill({ json: user() }) : route.fallback()));
-    await page.clock.install();
-    await browser.open(`#/users?open=${USER}`, { page });
-    await settled(page);
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    for (const promised of [/Every API key and session .* is refused/, /5 active tasks will be paused/, /keys are revoked for good/, /login is blocked/]) {
-      await dialog.getByText(promised).waitFor();
-    }
-    state = "deactivated";
-    await dialog.getByRole("textbox").fill("ann@example.com");
-    await dialog.getByRole("button", { name: "Deactivate", exact: true }).click();
-    await page.clock.runFor(3_000);
-    for (const words of ["3 commands not yet on the queue", "2 tasks still active", "1 key to be revoked"]) await dialog.getByText(words).waitFor();
-    expect(await dialog.getByText(/alarm/).count()).toBe(0);
+  test("what waits is named with what to do about it, and repeating is offered", () =>
+    withClock(async (own, page) => {
+      let left = { commands: 3, tasks: 2, keys: 1 };
+      let state = "active";
+      await answerDeactivation(page, () => left);
+      await page.route(`**/admin/users/${USER}`, (route) => (state === "active" ? route.fulfill({ json: user() }) : route.fallback()));
+      await own.open(`#/users?open=${USER}`, { page });
+      await settled(page);
+      await page.getByRole("button", { name: "Deactivate…" }).click();
+      const dialog = page.getByRole("dialog");
+      for (const promised of [/Every API key and session .* is refused/, /5 active tasks will be paused/, /keys are revoked for good/, /login is blocked/]) {
+        await dialog.getByText(promised).waitFor();
+      }
+      state = "deactivated";
+      await dialog.getByRole("textbox").fill("ann@example.com");
+      await dialog.getByRole("button", { name: "Deactivate", exact: true }).click();
+      await page.clock.runFor(3_000);
+      for (const words of ["3 commands not yet on the queue", "2 tasks still active", "1 key to be revoked"]) await dialog.getByText(words).waitFor();
+      expect(await dialog.getByText(/alarm/).count()).toBe(0);
 
-    await page.clock.runFor(46_000);
-    await dialog.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
-    expect(await dialog.getByText("look at the alarm CommandsStuck", { exact: false }).count()).toBe(2);
-    const repeated = page.waitForRequest((request) => request.method() === "PATCH");
-    await dialog.getByRole("button", { name: "Deactivate once more" }).click();
-    await repeated;
+      await page.clock.runFor(46_000);
+      await dialog.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
+      expect(await dialog.getByText("look at the alarm CommandsStuck", { exact: false }).count()).toBe(2);
+      const repeated = page.waitForRequest((request) => request.method() === "PATCH");
+      await dialog.getByRole("button", { name: "Deactivate once more" }).click();
+      await repeated;
 
-    left = { commands: 0, tasks: 0, keys: 0 };
-    await page.clock.runFor(5_000);
-    await dialog.getByText("Everything of this user is stopped.").waitFor();
-    await dialog.getByText("The login is blocked by Clerk", { exact: false }).waitFor();
-  });
+      left = { commands: 0, tasks: 0, keys: 0 };
+      await page.clock.runFor(5_000);
+      await dialog.getByText("Everything of this user is stopped.").waitFor();
+      await dialog.getByText("The login is blocked by Clerk", { exact: false }).waitFor();
+    }));
 
   test("a user of several who is not stopped yet is named with what waits", async () => {
     const left = { commands: 0, tasks: 2, keys: 0 };
-    await answerDeactivation(() => left);
+    await answerDeactivation(page, () => left);
     await answer(page, "admin/users?*", { users: [user()], total: 1, page: 1, limit: 50 });
     await answer(page, "admin/users/deactivate", { results: [{ user_id: USER, result: "deactivated", tasks_paused: 5 }] });
     await browser.open("#/users", { page });
