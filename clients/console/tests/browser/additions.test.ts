@@ -1,0 +1,83 @@
+/** Tasks, errors of a type, and the search for users, as the API itself answers them. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ErrorsPage, TasksPage, UsersPage } from "../../src/api/types";
+import { api, Browser, settled } from "./browser";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await Browser.start();
+});
+afterAll(() => browser.stop());
+
+test("tasks are listed and filtered as the API counts them, and a row opens its detail", async () => {
+  const paused = await api<TasksPage>("admin/tasks?state=paused&limit=50");
+  const page = await browser.open("#/tasks");
+  await settled(page);
+  await page.getByLabel("State").selectOption("paused");
+  await page.waitForURL(/state=paused/);
+  await page.getByText(`of ${paused.total}`, { exact: false }).first().waitFor();
+  await expect.poll(async () => new Set(await page.locator("tbody .status").allTextContents())).toEqual(new Set(["paused"]));
+
+  await page.locator("tbody tr").first().click();
+  const panel = page.getByRole("complementary");
+  await panel.getByText("Schedules", { exact: true }).waitFor();
+  await panel.getByText(paused.tasks[0]?.id ?? "none").waitFor();
+  await panel.getByText("History").waitFor();
+  expect(browser.faults).toEqual([]);
+  await page.close();
+});
+
+test("the tasks of a user are those that the user's detail leads to", async () => {
+  const { users } = await api<UsersPage>("admin/users?limit=100");
+  const owner = users.find((row) => row.tasks_count > 1);
+  if (owner === undefined) throw new Error("no user has two tasks");
+  const page = await browser.open(`#/users?limit=100&open=${owner.id}`);
+  await settled(page);
+  await page.getByRole("complementary").getByRole("link", { name: "Tasks", exact: true }).click();
+  await page.waitForURL(new RegExp(`user_id=${owner.id}`));
+  await expect.poll(() => page.locator("tbody tr").count()).toBe(owner.tasks_count);
+  await page.close();
+});
+
+test("a query leads to its tasks", async () => {
+  const page = await browser.open("#/queries");
+  await settled(page);
+  const tasks = await page.locator("tbody tr").first().locator("td.numeric").first().textContent();
+  await page.locator("tbody tr").first().click();
+  await page.getByRole("link", { name: "Tasks with this query" }).click();
+  await page.waitForURL(/search_query=/);
+  await page.getByText(new RegExp(`of ${tasks}$`)).waitFor();
+  await page.close();
+});
+
+test("errors of one type are those alone, and the types stay those of the window", async () => {
+  const all = await api<ErrorsPage>("admin/errors?hours=720&limit=100");
+  const [[type, number] = ["", 0]] = Object.entries(all.error_types);
+  const page = await browser.open("#/errors?hours=720&limit=100");
+  await page.locator(".breakdown").getByRole("link", { name: type }).click();
+  await page.waitForURL(new RegExp(`error_type=${type}`));
+  await expect.poll(() => page.locator("tbody tr").count()).toBe(Math.min(100, number));
+  await page.getByText(`Of all ${number} failures.`).waitFor();
+  await page.close();
+});
+
+test("a user is found by the beginning of an email, whatever its case, in the list and in the palette", async () => {
+  const { users } = await api<UsersPage>("admin/users?limit=100");
+  const email = users.find((row) => row.email !== null && !row.email.startsWith("admin"))?.email ?? "";
+  const beginning = email.slice(0, email.indexOf("@")).toUpperCase();
+  const page = await browser.open("#/");
+  await settled(page);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type(beginning);
+  await page.getByRole("option", { name: new RegExp(email.replace(/\./g, "\\.")) }).click();
+  await page.waitForURL(/#\/users\?q=.*open=/);
+  await page.getByRole("complementary").getByText(email).first().waitFor();
+
+  await page.goto(`${new URL(page.url()).origin}/admin#/users?q=${beginning}`);
+  await settled(page);
+  await expect.poll(() => page.locator("tbody tr").count()).toBeGreaterThan(0);
+  for (const found of await page.locator("tbody a.row-link").allTextContents()) {
+    expect(found.toUpperCase().startsWith(beginning)).toBe(true);
+  }
+  await page.close();
+});
