@@ -140,6 +140,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tasks that are not deleted, newest first. */
+        get: operations["tasks.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/tasks/{id}": {
         parameters: {
             query?: never;
@@ -435,7 +452,10 @@ export interface components {
         };
         /** @description The answer. */
         ErrorsPage: {
-            /** @description The number of them by error type, the greatest number first. */
+            /**
+             * @description The number of failures in the whole window by error type, whatever the filters; the greatest
+             *     number first.
+             */
             error_types: {
                 [key: string]: number;
             };
@@ -815,6 +835,51 @@ export interface components {
              */
             user_id: string;
         };
+        /** @description One task. */
+        TaskRow: {
+            /** @description The mean duration of its finished executions, in milliseconds; 0 if none finished. */
+            avg_duration_ms: number;
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description The id of the task.
+             */
+            id: string;
+            /** @description The execution that began last; null if there is none. */
+            last_execution: components["schemas"]["LastExecution"] | null;
+            /** @description Its name; null while no event has stated one. */
+            name: string | null;
+            /**
+             * Format: date-time
+             * @description The earliest time at which Temporal fires one of its schedules; null if none is unpaused and
+             *     fires again.
+             */
+            next_run_time: string | null;
+            /** @description Its own schedule, as it was sent; null while no event has stated one. */
+            schedule: string | null;
+            /** @description What it searches for. */
+            search_query: string;
+            /**
+             * @description Its state.
+             * @enum {string}
+             */
+            state: "active" | "paused" | "completed";
+            /** @description The share of successes among its finished executions, to two decimals; 0 if none finished. */
+            success_rate: number;
+            /** @description The number of its executions, of all time and in every status. */
+            total_executions: number;
+            /** @description The email of its user today; null while no event has stated it. */
+            user_email: string | null;
+            /**
+             * Format: uuid
+             * @description The id of its user.
+             */
+            user_id: string;
+        };
         /** @description Tasks that are not deleted. */
         Tasks: {
             /** @description Those that are active. */
@@ -822,6 +887,17 @@ export interface components {
             /** @description Those that are paused. */
             paused: number;
             /** @description All of them. */
+            total: number;
+        };
+        /** @description The answer. */
+        TasksPage: {
+            /** @description The number of rows on a page, as requested. */
+            limit: number;
+            /** @description The number of the page, as requested. */
+            page: number;
+            /** @description The tasks on the page, newest first. */
+            tasks: components["schemas"]["TaskRow"][];
+            /** @description Tasks on all pages. */
             total: number;
         };
         /** @description The deactivation of a user. */
@@ -934,8 +1010,10 @@ export interface components {
             limit: number;
             /** @description The number of the page, as requested. */
             page: number;
-            /** @description Users on all pages. */
+            /** @description Users on all pages; of a search at most 1,000. */
             total: number;
+            /** @description Whether a search has more matches than it counts; absent without one. */
+            total_capped?: boolean;
             /** @description The users on the page, newest first. */
             users: components["schemas"]["UserRow"][];
         };
@@ -1145,6 +1223,10 @@ export interface operations {
     "errors.list": {
         parameters: {
             query?: {
+                /** @description Only failures with exactly this error type. */
+                error_type?: string;
+                /** @description Only failures of this task. */
+                task_id?: string;
                 /** @description How many hours the list reaches back, from the start of that minute. */
                 hours?: number;
                 /** @description Which page of the list, from 1. */
@@ -1477,6 +1559,63 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    "tasks.list": {
+        parameters: {
+            query?: {
+                /** @description Only tasks in this state. */
+                state?: "active" | "paused" | "completed";
+                /** @description Only tasks of this user. */
+                user_id?: string;
+                /** @description Only tasks with exactly this query. */
+                search_query?: string;
+                /** @description Which page of the list, from 1. */
+                page?: number;
+                /** @description Rows a page, at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TasksPage"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidParameters"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
     "tasks.read": {
         parameters: {
             query?: never;
@@ -1648,6 +1787,8 @@ export interface operations {
     "users.list": {
         parameters: {
             query?: {
+                /** @description Only users whose email begins with this text, without regard to case; by email. */
+                q?: string;
                 /** @description Whether only active users are listed. */
                 active_only?: "true" | "false" | "1" | "0";
                 /** @description Which page of the list, from 1. */

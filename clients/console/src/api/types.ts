@@ -16,7 +16,7 @@ export type AuditRecord = Exclude<AuditRow, { missing: boolean }>;
 export type ExecutionsPage = Schemas["ExecutionsPage"];
 export type ErrorsPage = Schemas["ErrorsPage"];
 export type QueriesPage = Schemas["QueriesPage"];
-export type UsersPage = Schemas["UsersPage"] & { total_capped?: boolean };
+export type UsersPage = Schemas["UsersPage"];
 export type WorkflowsPage = Schemas["WorkflowsPage"];
 export type SchedulesPage = Schemas["SchedulesPage"];
 export type AuditPage = Schemas["AuditPage"];
@@ -26,6 +26,8 @@ export type AllDeactivated = Schemas["AllDeactivated"];
 export type OneResult = Schemas["OneResult"];
 
 export type ExecutionDetail = Schemas["ExecutionDetail"];
+export type TaskRow = Schemas["TaskRow"];
+export type TasksPage = Schemas["TasksPage"];
 export type TaskDetail = Schemas["TaskDetail"];
 export type UserDetail = Schemas["UserDetail"];
 export type ApiKey = Schemas["ApiKeyRow"];
@@ -33,12 +35,3 @@ export type HistoryEvent = Schemas["HistoryEntry"];
 export type Series = Schemas["SeriesPage"];
 export type Point = Schemas["SeriesPoint"];
 export type Bucket = Series["bucket"];
-
-/** A row of the list of tasks: a task's detail without its schedules and its history. */
-export type TaskRow = Omit<TaskDetail, "schedules" | "history">;
-
-/** The list of tasks, which the document does not describe yet. */
-export interface TasksPage {
-  tasks: TaskRow[];
-  total: number;
-}

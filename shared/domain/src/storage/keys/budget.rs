@@ -216,15 +216,6 @@ mod tests {
                     .map(|index| keys::row(index, StatusPartition::Inactive, lane(), LAST, &[id, id]))
                     .into(),
             ),
-            (
-                "node of a subset",
-                vec![keys::hour_node(
-                    IndexPart { index: Index::Tasks, subset: Subset::User(user) },
-                    lane(),
-                    LAST.hour(),
-                    None,
-                )],
-            ),
             ("row of the ranking", vec![keys::ranking_row(0, &keys::query_hash(id))]),
             (
                 "node of errors",
@@ -263,6 +254,15 @@ mod tests {
             ("unpaused schedule of a task", vec![keys::task_unpaused(task, &ScheduleId::parse(id).unwrap())]),
             ("user by email", vec![keys::user_by_email(StatusPartition::Active, id, user())]),
             ("deleted schedules of a task", vec![keys::deleted_schedules(task)]),
+            (
+                "node of a subset",
+                vec![keys::hour_node(
+                    IndexPart { index: Index::Tasks, subset: Subset::User(user()) },
+                    lane(),
+                    LAST.hour(),
+                    None,
+                )],
+            ),
             ("node of a day", vec![keys::day_node(Index::Notifications, lane(), LAST.day())]),
         ]
     }
