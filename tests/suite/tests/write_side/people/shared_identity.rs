@@ -78,8 +78,8 @@ async fn session_of_an_identity_that_thousands_share_reads_a_few_and_finds_the_g
     assert!(usage.read_units() <= 30.0, "{}", usage.read_units());
 
     // One of the identity reaches all of them, however many deliveries that takes.
-    let told = identity(CLERK).updated().with("email", "shared@example.com").message();
-    consumed(&scenario, std::slice::from_ref(&told)).await;
-    messages.extend([one, told]);
+    let renamed = identity(CLERK).updated().with("email", "shared@example.com").message();
+    consumed(&scenario, std::slice::from_ref(&renamed)).await;
+    messages.extend([one, renamed]);
     assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
 }
