@@ -19,8 +19,9 @@ use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
 use torale_model::ModelSession;
 use torale_platform::store::{Generations, TableReader, Usage};
-use torale_testkit::events::{EventBuilder, api_key, identity, task, user};
+use torale_testkit::events::{self, EventBuilder, api_key, identity, task, user};
 use torale_testkit::generator::Generator;
+use torale_testkit::rebuild;
 use torale_testkit::request::{get, patch};
 use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::sqs::FakeSqs;
@@ -251,4 +252,25 @@ async fn sessions_log_in_as_the_independent_model_says() {
         users > 0 && stand_ins > 0 && deleted > 0 && nobody > 0,
         "{users} {stand_ins} {deleted} {nobody}"
     );
+}
+
+/// Two consumers create one user with different identities at the same moment, many times over: the identity that the user
+/// does not name in the end stands in for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stand_in_is_there_when_two_consumers_create_one_user_with_different_identities() {
+    let before = vec![at_clerk(), identity("user_other").created().at(NOW.plus(-10 * DAY))];
+    let second = created().with("clerk_user_id", "user_other").at(NOW.plus(-DAY));
+    let all = [before.clone(), vec![created(), second.clone()]].concat();
+    let all: Vec<String> = events::admin().into_iter().chain(all.iter().map(EventBuilder::message)).collect();
+    let expected = rebuild::items(&all, Some(NOW));
+    for _ in 0..8 {
+        let scenario = given(before.clone()).start().await;
+        let (one, other) = (scenario.consumer(), scenario.consumer());
+        let (first, last) = ([created().message()], [second.message()]);
+        let (first, last) = (stack::messages(&first), stack::messages(&last));
+        let (a, b) = tokio::join!(stack::consume(&one, &first), stack::consume(&other, &last));
+
+        assert_eq!((a.failed.len(), b.failed.len()), (0, 0));
+        assert!(scenario.projections().await == expected);
+    }
 }
