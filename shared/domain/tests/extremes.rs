@@ -192,7 +192,7 @@ fn the_items_of_every_entity_fit_into_its_budget_and_into_the_store() {
 }
 
 /// The events that hold all that a user's identities say: their own, and those that name the id derived from one.
-fn heard(character: char) -> State {
+fn shown(character: char) -> State {
     use EventType::{
         IdentityCreated, IdentityDeleted, IdentityLoggedIn, IdentityUpdated, UserDeactivated, UserReactivated,
     };
@@ -223,7 +223,7 @@ fn what_a_users_own_events_and_those_of_all_identities_say_fits_into_one_item() 
     let (events, budget) = LINKED_BUDGET;
     let (mut greatest, mut whole) = (0, 0);
     for character in CHARACTERS {
-        let linked = heard(character);
+        let linked = shown(character);
         let stored = linked.store().unwrap();
         assert_eq!(stored.matches("\"type\":\"").count(), events, "{character:?}");
         greatest = greatest.max(stored.len());

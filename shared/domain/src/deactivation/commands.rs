@@ -58,7 +58,7 @@ pub enum Command {
     },
 }
 
-/// What events have told of a task's schedules.
+/// What events say of a task's schedules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownSchedules {
     /// All that are not deleted, paused or not, by id; may be empty.

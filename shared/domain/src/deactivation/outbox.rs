@@ -190,10 +190,11 @@ impl StoredOutboxEntry {
     /// # Errors
     /// If a row stands for nothing that can be stopped.
     pub fn details(&self, rows: &OutboxRows) -> Result<ReadPlan, Corrupt> {
-        let (OutboxAction::StopUser { user_id, .. }, stoppable) = (&self.entry.action, rows.stoppable()?)
-        else {
+        // The rows of what was resumed late are its task's schedules, with all that is to be known.
+        let OutboxAction::StopUser { user_id, .. } = &self.entry.action else {
             return Ok(ReadPlan::default());
         };
+        let stoppable = rows.stoppable()?;
         let tasks = stoppable.iter().filter_map(|(_, what)| what.task());
         let schedules = |task| Range { pk: keys::task_schedules(task), ..Range::default() };
         let ranges = tasks.clone().map(schedules).collect();
@@ -520,6 +521,7 @@ mod tests {
         assert_eq!(entry.reads().ranges[0].pk, keys::task_schedules(task_id));
         let rows = OutboxRows { owned: vec![schedule("a").1], links: Vec::new() };
 
+        assert_eq!(entry.details(&rows).unwrap(), ReadPlan::default(), "nothing more is to be read");
         let step = entry.step(&rows, ReadResult::default()).unwrap();
 
         assert_eq!(commands(&step), [("task.pause", TASK.to_owned(), vec!["a".to_owned()])]);

@@ -45,7 +45,7 @@ pub fn reads(user: UserId) -> Range {
     Range { pk: keys::user_links(user), limit: Some(MAX_LINKS), ..Range::default() }
 }
 
-/// Whether the user to be deactivated is the administrator who asks for it.
+/// Whether the user to be deactivated is the administrator who calls.
 ///
 /// # Errors
 /// If a row is not a link.

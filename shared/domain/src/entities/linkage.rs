@@ -113,7 +113,7 @@ impl KnownIdentity<'_> {
         if !all.is_empty() {
             all.merge(of_derived.clone());
         }
-        heard(&all)
+        shown_by_user(&all)
     }
 }
 
@@ -141,7 +141,7 @@ pub fn of_derived(own: &State) -> State {
 }
 
 /// Of what identities say, that which a user shows or is judged by.
-pub fn heard(identities: &State) -> State {
+pub fn shown_by_user(identities: &State) -> State {
     let registers = [
         Register::Created,
         Register::Deleted,

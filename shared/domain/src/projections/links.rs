@@ -270,7 +270,7 @@ pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[clerk.as_str().as_bytes(), says.store()?.as_bytes()]);
         joined.links = joined.links.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
     }
-    joined.linked = linkage::heard(&all);
+    joined.linked = linkage::shown_by_user(&all);
     Ok(joined)
 }
 

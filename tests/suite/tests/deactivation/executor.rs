@@ -339,7 +339,7 @@ async fn executor_pauses_every_schedule_that_events_have_named_and_no_other() {
     assert_eq!(confirmed, set(&["\"schedule-a\"", "\"schedule-b\""]));
 }
 
-/// A schedule that events have told of and that is deleted is no reason to guess at a name.
+/// A schedule that events have named and that is deleted is no reason to guess at a name.
 #[tokio::test]
 async fn executor_tries_no_pattern_where_all_schedules_of_a_task_are_deleted() {
     let world = World::start().await;
