@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::any::type_name;
 use std::collections::BTreeMap;
 use torale_domain::requests::payload::{HttpRequest, InvocationContext};
+use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::serve::{App, Change, Endpoint, Handler};
 
@@ -107,8 +108,7 @@ pub fn payload(method: &str, path: &str, query: &str) -> Value {
 
 /// A payload as a function reads it.
 pub fn read(payload: &Value) -> HttpRequest {
-    let invocation = InvocationContext { request_id: "runtime", xray: None };
-    HttpRequest::read(&payload.to_string(), invocation, || unreachable!("the runtime has an id"))
+    HttpRequest::read(&payload.to_string(), InvocationContext::default(), clock::unique)
 }
 
 /// A request by the admin to an endpoint that reads.

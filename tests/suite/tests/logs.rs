@@ -243,7 +243,7 @@ async fn log_line_has_x_rays_trace_rather_than_the_one_that_was_sent() {
     let log = Log::listen().await;
     let scenario = given_an_admin().start().await;
     let xray = "Root=1-11111111-222222222222222222222222;Parent=53995c3f42cd8ad8;Sampled=1";
-    let invocation = InvocationContext { request_id: "runtime", xray: Some(xray) };
+    let invocation = InvocationContext { request_id: "of-xray", xray: Some(xray) };
     let request = get::<Users>("").authorized(None).header("traceparent", TRACE);
     let built = HttpRequest::read(&request.payload().to_string(), invocation, || "made".to_owned());
 
