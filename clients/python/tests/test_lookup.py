@@ -37,7 +37,7 @@ class Users:
 
 @pytest.mark.parametrize(
     ("text", "index"),
-    [("ada@example.com", 0), ("Ada@Example.COM", 0), ("ada@example.com.AU", 1), ("STRASSE@example.com", 3)],
+    [("ada@example.com", 0), ("Ada@Example.COM", 0), ("ada@example.com.AU", 1), ("Straße@example.com", 3)],
 )
 def test_user_whose_whole_email_is_given_is_found(text: str, index: int) -> None:
     assert Users(*EMAILS).lookup(text) == ID.format(index)

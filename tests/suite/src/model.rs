@@ -198,9 +198,9 @@ fn value(generator: &mut Generator, name: &str) -> String {
             .to_owned(),
         "user_id" => format!("0000abcd-0000-0001-0000-{:012X}", generator.below(6)),
         "state" => generator.pick(&["active", "paused", "completed"]).to_owned(),
-        "q" => {
-            generator.pick(&["0", "N", "new1", "clerk", "CLERK0@", "2%40example.com", "%25", "é"]).to_owned()
-        }
+        "q" => generator
+            .pick(&["0", "N", "new1", "clerk", "CLERK0@", "2%40example.com", "%25", "é", "%F4%8F%BF%BF"])
+            .to_owned(),
         "bucket" => generator.pick(&["minute", "hour", "day"]).to_owned(),
         "status" => generator.pick(&["success", "failed", "running"]).to_owned(),
         _ => generator.pick(&["true", "false", "1", "0"]).to_owned(),

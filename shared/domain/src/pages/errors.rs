@@ -106,6 +106,10 @@ pub async fn answer<R: Reader>(
         page: query.page,
         consistent: false,
     };
+    // The type may have changed since the row of the list was read.
+    let wanted =
+        |row: &ErrorRow| query.error_type.as_ref().is_none_or(|wanted| wanted.text == row.error_type);
+    let row = |id, one: &Execution<'_>, names: &DisplayNames| row(id, one, names).filter(wanted);
     let recent = recent::read(reader, &request, row).await?;
     Ok(ErrorsPage {
         errors: recent.rows,
@@ -113,6 +117,9 @@ pub async fn answer<R: Reader>(
         error_types: most_first(recent.timeline.tags()),
     })
 }
+
+/// How many executions of a task are read at once.
+const EXECUTIONS_AT_ONCE: usize = 1000;
 
 /// The errors of one task: four round trips. Reads the task's executions from the window's start less the
 /// time of its slowest failure, at most twice that, and keeps those that failed in the window.
@@ -137,9 +144,12 @@ async fn of_task<R: Reader>(
     let rows = rows.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let mut failed = Vec::new();
-    for (id, entity) in recent::read_ids(reader, &ids).await? {
-        if let Some(at) = failed_at(&entity, query.error_type.as_ref()).filter(|at| *at >= since) {
-            failed.push((at, id, entity));
+    // Only failures are kept in memory, however many executions there are.
+    for some in ids.chunks(EXECUTIONS_AT_ONCE) {
+        for (id, entity) in recent::read_ids(reader, some).await? {
+            if let Some(at) = failed_at(&entity, query.error_type.as_ref()).filter(|at| *at >= since) {
+                failed.push((at, id, entity));
+            }
         }
     }
     failed.sort_by_key(|one| Reverse((one.0, one.1)));

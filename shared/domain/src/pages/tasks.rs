@@ -176,7 +176,7 @@ async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<V
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let summaries = read_summaries(reader, ids).await?;
+    let summaries = whole(reader, ids).await?;
     let owners = summaries.iter().filter_map(|one| Task::of(&one.entity.state).user_id);
     let owners = owners.map(EntityKey::User).collect();
     let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution).collect();
@@ -193,12 +193,31 @@ async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<V
     Ok(summaries.iter().filter_map(&mut row).collect())
 }
 
+/// What the partitions of some tasks say. Where a lagging replica does not have a task's creation yet, it
+/// is read again, strongly consistent: one more round trip, only then.
+async fn whole<R: Reader>(reader: &R, ids: &[TaskId]) -> Result<Vec<Summary>, R::Error> {
+    let mut summaries = read_summaries(reader, ids, false).await?;
+    let lagging: Vec<&mut Summary> =
+        summaries.iter_mut().filter(|one| Task::of(&one.entity.state).user_id.is_none()).collect();
+    if !lagging.is_empty() {
+        let ids: Vec<TaskId> = lagging.iter().map(|one| one.id).collect();
+        let again = read_summaries(reader, &ids, true).await?;
+        lagging.into_iter().zip(again).for_each(|(one, again)| *one = again);
+    }
+    Ok(summaries)
+}
+
 /// Reads the partition of each task from its entity downwards: one round trip, one more if a task has
 /// so many unpaused schedules that they hide its newest execution.
-async fn read_summaries<R: Reader>(reader: &R, ids: &[TaskId]) -> Result<Vec<Summary>, R::Error> {
+async fn read_summaries<R: Reader>(
+    reader: &R,
+    ids: &[TaskId],
+    consistent: bool,
+) -> Result<Vec<Summary>, R::Error> {
+    let plan = |ranges| ReadPlan { consistent, ..ReadPlan::ranges(ranges) };
     let down = |range: keys::KeyRange, limit| Range { descending: true, limit, ..range.into() };
     let ranges = ids.iter().map(|id| down(keys::task_summary(*id), Some(SUMMARY_ITEMS))).collect();
-    let mut found = reader.read(ReadPlan::ranges(ranges)).await?.ranges;
+    let mut found = reader.read(plan(ranges)).await?.ranges;
     let cut = |items: &[Item]| {
         items.len() == SUMMARY_ITEMS && items.last().is_some_and(|item| keys::is_task_unpaused(&item.key))
     };
@@ -209,7 +228,7 @@ async fn read_summaries<R: Reader>(reader: &R, ids: &[TaskId]) -> Result<Vec<Sum
             [down(keys::task_unpaused_schedules(*id), None), newest]
         };
         let ranges = hidden.iter().filter_map(|at| ids.get(*at)).flat_map(all).collect();
-        let more = reader.read(ReadPlan::ranges(ranges)).await?.ranges;
+        let more = reader.read(plan(ranges)).await?.ranges;
         for (at, more) in hidden.iter().zip(more.chunks(2)) {
             if let Some(items) = found.get_mut(*at) {
                 items.retain(|item| !keys::is_task_unpaused(&item.key));

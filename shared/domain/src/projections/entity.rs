@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 
 const STATE: &str = "state";
 const TOTALS: &str = "totals";
+const FAILURES: &str = "failures";
 const LINKED: &str = "linked";
 const LINKS: &str = "links";
 const USERS: &str = "users";
@@ -79,11 +80,15 @@ impl Entity {
         let state =
             item.text(STATE).map_or_else(|| Ok(State::default()), State::load).map_err(|e| corrupt(&e))?;
         let totals = item.text(TOTALS).map_or_else(|| Ok(TaskTotals::default()), TaskTotals::load);
+        let mut totals = totals.map_err(|e| corrupt(&e))?;
+        if let Some(failures) = item.text(FAILURES) {
+            totals.load_failures(failures).map_err(|e| corrupt(&e))?;
+        }
         let linked =
             item.text(LINKED).map_or_else(|| Ok(State::default()), State::load).map_err(|e| corrupt(&e))?;
         let number = |name| u64::try_from(item.number(name)).map_err(|e| corrupt(&e));
         let linkage = Linkage { linked, links: number(LINKS)?, users: number(USERS)? };
-        Ok(Self { state, totals: totals.map_err(|e| corrupt(&e))?, linkage })
+        Ok(Self { state, totals, linkage })
     }
 
     /// The attributes of its item; none if nothing is known.
@@ -93,7 +98,10 @@ impl Entity {
             attributes.insert(STATE.to_owned(), Value::Text(self.state.store()?));
         }
         if !self.totals.is_empty() {
-            attributes.insert(TOTALS.to_owned(), Value::Text(self.totals.store()));
+            attributes.insert(TOTALS.to_owned(), Value::Text(self.totals.store_sums()));
+        }
+        if let Some(failures) = self.totals.store_failures() {
+            attributes.insert(FAILURES.to_owned(), Value::Text(failures));
         }
         let Linkage { linked, links, users } = &self.linkage;
         if !linked.is_empty() {
@@ -112,14 +120,15 @@ impl Entity {
 pub type Entities = HashMap<EntityKey, Entity>;
 
 /// The attributes of an entity's item.
-pub(crate) const ENTITY_ATTRIBUTES: [&str; 5] = [STATE, TOTALS, LINKED, LINKS, USERS];
+pub(crate) const ENTITY_ATTRIBUTES: [&str; 6] = [STATE, TOTALS, FAILURES, LINKED, LINKS, USERS];
 
 /// The attributes that the item of an entity may have: its guard names no others.
 const fn attributes_of(key: &EntityKey) -> &'static [&'static str] {
     match key {
         EntityKey::User(_) => &[STATE, LINKED, LINKS],
         EntityKey::Identity(_) => &[STATE, USERS],
-        EntityKey::ApiKey(_) | EntityKey::Task(_) | EntityKey::Execution(_) => &[STATE, TOTALS],
+        EntityKey::Task(_) => &[STATE, TOTALS, FAILURES],
+        EntityKey::ApiKey(_) | EntityKey::Execution(_) => &[STATE, TOTALS],
         EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => &[STATE, TOTALS],
     }
 }

@@ -351,16 +351,17 @@ pub fn next(sk: &str) -> String {
     following(sk)
 }
 
-/// The least text that is greater than every text with this prefix.
+/// The least text that is greater than every text with this prefix; the greatest sort key of all if there
+/// is none.
 fn following(prefix: &str) -> String {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
         if let Some(greater) = (last..=char::MAX).nth(1) {
             text.push(greater);
-            break;
+            return text;
         }
     }
-    text
+    char::MAX.to_string().repeat(MAX_SK_BYTES / char::MAX.len_utf8())
 }
 
 /// A sort key greater than that of every [`live_key`], and less than any other.

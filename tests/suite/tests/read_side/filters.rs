@@ -219,7 +219,9 @@ async fn users_are_found_by_the_beginning_of_their_email_without_regard_to_case(
     // Simple folding: a final sigma is a sigma, but ß stays.
     assert_eq!(found(&scenario, "q=%CF%83%CE%AF%CF%83%CF%85%CF%86%CE%BF%CF%82").await, these(&["ΣΊΣΥΦΟΣ@x"]));
     assert_eq!(found(&scenario, "q=STRASSE").await, these(&[]));
-    for nobody in ["*", "%25", "%00", "nn", &"%F0%9F%99%82".repeat(320)] {
+    for nobody in
+        ["*", "%25", "%00", "nn", "%F4%8F%BF%BF", &"%F4%8F%BF%BF".repeat(244), &"%F0%9F%99%82".repeat(320)]
+    {
         assert_eq!(found(&scenario, &format!("q={nobody}")).await, these(&[]), "{nobody}");
     }
     for refused in ["q=", &format!("q={}", "a".repeat(321)), "q=a&q=b"] {

@@ -138,7 +138,8 @@ impl TaskTotals {
     /// A number of milliseconds that no failure of the task came later after its start; `None` if none
     /// failed. At most twice that of the slowest failure.
     pub fn slowest_failure(&self) -> Option<i64> {
-        let (power, _) = self.failures.last_key_value()?;
+        // Only a generation that was written before failures were counted has negative numbers.
+        let (power, _) = self.failures.iter().rev().find(|(_, count)| **count > 0)?;
         Some(1_i64.checked_shl(*power).filter(|bound| *bound > 0).unwrap_or(i64::MAX))
     }
 
@@ -164,11 +165,38 @@ impl TaskTotals {
         self.days.range(first..=last).map(|(_, count)| count).sum()
     }
 
-    /// The text that is stored: `[[n,s,f,d],[[gap,days,count],...],[[power,failures],...]]`, without the
-    /// last part if there are no failures. Consecutive days with the
+    /// All of it as one text: `[[n,s,f,d],days]` or `[[n,s,f,d],days,failures]`.
+    pub fn store(&self) -> String {
+        let mut text = self.store_sums();
+        if let Some(failures) = self.store_failures() {
+            text.truncate(text.len() - 1);
+            text += &format!(",{failures}]");
+        }
+        text
+    }
+
+    /// How many failures came how late, as a text of its own: `[[power,failures],...]`; `None` if there are
+    /// none. A release that does not know it still reads the sums.
+    pub fn store_failures(&self) -> Option<String> {
+        let pairs: Vec<String> =
+            self.failures.iter().map(|(power, count)| format!("[{power},{count}]")).collect();
+        (!pairs.is_empty()).then(|| format!("[{}]", pairs.join(",")))
+    }
+
+    /// Reads what [`TaskTotals::store_failures`] wrote into totals without failures.
+    ///
+    /// # Errors
+    /// If the text does not have that form.
+    pub fn load_failures(&mut self, text: &str) -> serde_json::Result<()> {
+        let pairs: Vec<(u32, i128)> = serde_json::from_str(text)?;
+        self.failures = pairs.into_iter().collect();
+        Ok(())
+    }
+
+    /// The sums and the days as a text: `[[n,s,f,d],[[gap,days,count],...]]`. Consecutive days with the
     /// same count are one run, written as the days since the run before it, its length in days,
     /// and the count. So a task that runs daily stays small for years.
-    pub fn store(&self) -> String {
+    pub fn store_sums(&self) -> String {
         let mut runs: Vec<(i64, i64, i128)> = Vec::new();
         let mut next = 0;
         for (Day(day), count) in &self.days {
@@ -183,10 +211,7 @@ impl TaskTotals {
             runs.iter().map(|(gap, days, count)| format!("[{gap},{days},{count}]")).collect();
         let runs = runs.join(",");
         let days = if runs.len() <= MAX_RUNS_BYTES { format!("[{runs}]") } else { dense(&self.days) };
-        let failures: Vec<String> =
-            self.failures.iter().map(|(power, count)| format!("[{power},{count}]")).collect();
-        let failures = if failures.is_empty() { String::new() } else { format!(",[{}]", failures.join(",")) };
-        format!("[[{n},{s},{f},{d}],{days}{failures}]")
+        format!("[[{n},{s},{f},{d}],{days}]")
     }
 
     /// Reads what [`TaskTotals::store`] wrote.
@@ -353,6 +378,7 @@ mod tests {
         let mut totals = failed(5_300);
         totals.add(&failed(1), 1);
         assert_eq!(totals.store(), "[[2,0,2,5301],[[16436,1,2]],[[1,1],[13,1]]]");
+        assert_eq!(totals.store_sums(), "[[2,0,2,5301],[[16436,1,2]]]", "what the release before reads");
         assert_eq!(TaskTotals::load(&totals.store()).unwrap(), totals);
         totals.add(&failed(5_300), -1);
         assert_eq!((totals.slowest_failure(), totals), (Some(2), failed(1)));

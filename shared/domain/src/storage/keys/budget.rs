@@ -50,7 +50,7 @@ pub const BUDGET: &[KeyBudget] = &[
     of("user's day", &[("u#", 2), ("UUID", 36)], &[("d#", 2), ("day", 8)]),
     of("active task", &[("o#", 2), ("UUID", 36)], &[("t#", 2), ("UUID", 36)]),
     of("live key", &[("o#", 2), ("UUID", 36)], &[("k#", 2), ("bounded id", 1022)]),
-    of("key of a user", &[("t#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
+    of("key of a user", &[("u#", 2), ("UUID", 36)], &[("a#", 2), ("bounded id", 1022)]),
     of("execution of a task", &[("t#", 2), ("UUID", 36)], &[("c#", 2), ("time", 13), ("UUID", 36)]),
     of("unpaused schedule of a task", &[("t#", 2), ("UUID", 36)], &[("d#", 2), ("bounded id", 1022)]),
     of("query totals", &[("q#", 2), ("hash", 32)], &[("e", 1)]),

@@ -129,6 +129,7 @@ mod tests {
         };
         assert!(found("a", "ada@example.com") && found("ada@example.com", "ada@example.com"));
         assert!(!found("ada@example.com", "ada@example.co") && !found("b", "ada@example.com"));
+        assert!(found("\u{10ffff}", "\u{10ffff}\u{10ffff}a") && !found("\u{10ffff}", "a"));
         assert!(!found("ad%", "ada@example.com") && found("🙂", "🙂a") && found("a\u{0}", "a\u{0}b"));
     }
 
