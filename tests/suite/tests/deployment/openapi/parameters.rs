@@ -124,13 +124,14 @@ fn query_parameters_are_taken_as_described() {
         read::<errors::Errors>(document),
         read::<users::Users>(document),
         read::<user::ReadUser>(document),
+        read::<tasks::Tasks>(document),
         read::<task::ReadTask>(document),
         read::<temporal_workflows::Workflows>(document),
         read::<temporal_schedules::Schedules>(document),
         read::<audit::Audit>(document),
     ];
 
-    assert_eq!(seen, [0, 3, 2, 5, 1, 3, 3, 1, 1, 2, 3, 5]);
+    assert_eq!(seen, [0, 3, 2, 5, 1, 5, 4, 1, 5, 1, 2, 3, 5]);
 }
 
 #[test]
