@@ -174,6 +174,7 @@ begin
         end;
       end loop;
     exception when others then
+      perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
       raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;

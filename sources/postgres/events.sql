@@ -303,7 +303,8 @@ declare
   columns text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
     where attrelid = platform and attnum > 0 and not attisdropped and attname = any (source.columns));
   id_type text := (select format_type(atttypid, atttypmod) from pg_attribute where attrelid = platform and attname = 'id');
-  has_owner boolean := relation in ('task_executions', 'notification_sends') and tasks.relation is not null;
+  has_owner boolean := relation in ('task_executions', 'notification_sends') and tasks.relation is not null
+    and exists (select from pg_attribute where attrelid = platform and attname = 'task_id' and not attisdropped);
 begin
   return query execute format('select x.id::text, e.event, e.part, e.problem '
     'from (select %1$s from %2$s where $1 is null or id > $1::%3$s order by id limit $2) x '
@@ -312,7 +313,7 @@ begin
     columns, platform, id_type, relation,
     case when has_owner
       then format('left join %I.%I t on t.id = x.task_id', tasks.platform_schema, tasks.platform_table) end,
-    case when has_owner then 'as_uuid(t.user_id::text)' else 'null' end) using after, size;
+    case when has_owner then $owner$as_uuid(to_jsonb(t)->>'user_id')$owner$ else 'null' end) using after, size;
 end
 $$;
 

@@ -80,6 +80,9 @@ create table if not exists failures (
 
 -- 2. The functions --------------------------------------------------------------------------------------------------
 
+-- All at once: triggers that are there already never run a half of the old functions and a half of the new ones.
+begin;
+
 \ir events.sql
 \ir changes.sql
 
@@ -155,14 +158,21 @@ $path$;
 
 set client_min_messages = notice;
 
--- The table's name by its setting; null for `none`.
+-- The table's name by its setting, else as it was installed before. There is no table called `none`.
 create or replace function configured(relation text) returns text language sql stable as $$
-  select coalesce(nullif(current_setting('torale_source.' || relation, true), ''), relation)
+  select coalesce(nullif(current_setting('torale_source.' || $1, true), ''),
+    (select s.platform_table from sources s where s.relation = $1), $1)
+$$;
+
+-- The schema of the platform's tables, likewise.
+create or replace function configured_schema(relation text) returns text language sql stable as $$
+  select coalesce(nullif(current_setting('torale_source.platform', true), ''),
+    (select s.platform_schema from sources s where s.relation = $1), 'public')
 $$;
 
 do $owner$
 declare
-  platform text := coalesce(nullif(current_setting('torale_source.platform', true), ''), 'public');
+  platform text := configured_schema('tasks');
 begin
   if to_regclass(format('%I.%I', platform, configured('tasks'))) is null then
     return;
@@ -179,8 +189,10 @@ begin
 end
 $owner$;
 
+commit;
+
 create or replace function attach_configured(relation text, columns text[]) returns void language sql as $$
-  select attach($1, coalesce(nullif(current_setting('torale_source.platform', true), ''), 'public'), configured($1), $2,
+  select attach($1, configured_schema($1), configured($1), $2,
     coalesce(nullif(current_setting('torale_source.triggers', true), ''), 'on') <> 'off')
 $$;
 

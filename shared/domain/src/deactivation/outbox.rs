@@ -11,6 +11,7 @@ use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Owned};
 use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
+use crate::storage::write::Condition;
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ const ENTRY: &str = "order";
 /// command was sent.
 pub const CURSOR: &str = "cursor";
 /// The target in the key of an entry that holds an event.
-pub const ANNOUNCEMENT: &str = "event";
+const ANNOUNCEMENT: &str = "event";
 /// The most rows that become commands in one step.
 pub const PAGE: usize = 100;
 
@@ -76,6 +77,8 @@ pub struct StoredOutboxEntry {
     pub key: Key,
     /// The entry.
     pub entry: OutboxEntry,
+    /// The entry as it is stored. It may be put again with another login while a relay works on it.
+    text: String,
     /// The sort key of the last row whose command was sent; `None` if none was.
     pub cursor: Option<String>,
 }
@@ -128,7 +131,17 @@ impl StoredOutboxEntry {
     pub fn load(item: &Item) -> Result<Self, Corrupt> {
         let text = item.text(ENTRY).ok_or_else(|| Corrupt::new(&item.key, "not an outbox entry"))?;
         let entry = serde_json::from_str(text).map_err(|e| Corrupt::new(&item.key, e))?;
-        Ok(Self { key: item.key.clone(), entry, cursor: item.text(CURSOR).map(str::to_owned) })
+        let cursor = item.text(CURSOR).map(str::to_owned);
+        Ok(Self { key: item.key.clone(), entry, text: text.to_owned(), cursor })
+    }
+
+    /// The conditions that the item is as it was read.
+    pub fn unchanged(&self) -> Vec<Condition> {
+        let cursor = match &self.cursor {
+            Some(cursor) => Condition::Equals(CURSOR.to_owned(), Value::Text(cursor.clone())),
+            None => Condition::Absent(CURSOR.to_owned()),
+        };
+        vec![Condition::Equals(ENTRY.to_owned(), Value::Text(self.text.clone())), cursor]
     }
 
     /// What to read for [`StoredOutboxEntry::commands`].

@@ -12,7 +12,7 @@ use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::{Corrupt, Range, ReadPlan};
 use crate::values::ids::{ClerkUserId, UserId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The most links with identities that are read of one user. An administrator with as many deactivates nobody: which logins
 /// are theirs would take more reads than a request may make.
@@ -54,21 +54,25 @@ pub fn is_own_id(caller: &LinkedUser<'_>, target: &LinkedUser<'_>) -> Result<Own
         return Ok(OwnId::Yes);
     }
     let (own, others) = (logins(caller)?, logins(target)?);
-    if own.iter().any(|clerk| linkage::derived(clerk) == target.id) || !own.is_disjoint(&others) {
+    // Nobody logs in by an identity that the provider has deleted, so it makes no two users one.
+    let logs_in = |clerk: &&ClerkUserId| own.get(*clerk) == Some(&false);
+    let shares = others.keys().any(|clerk| logs_in(&clerk));
+    if shares || own.keys().any(|clerk| linkage::derived(clerk) == target.id) {
         return Ok(OwnId::Yes);
     }
     if target.links.len() < MAX_LINKS {
         return Ok(OwnId::No);
     }
-    let links = own.iter().map(|clerk| keys::user_link(target.id, clerk));
+    let links = own.keys().filter(logs_in).map(|clerk| keys::user_link(target.id, clerk));
     Ok(OwnId::IfAnyExists(ReadPlan::gets(links).consistent()))
 }
 
-/// The identities whose sessions log in as a user, or have done so: the one that the user names, and those that are linked.
-fn logins(user: &LinkedUser<'_>) -> Result<BTreeSet<ClerkUserId>, Corrupt> {
+/// The identities whose sessions log in as a user, or have done so: the one that the user names, and those that are linked;
+/// each with whether the provider has deleted it.
+fn logins(user: &LinkedUser<'_>) -> Result<BTreeMap<ClerkUserId, bool>, Corrupt> {
     let named = User::of(&user.entity.state, &user.entity.linkage.linked).clerk_user_id.cloned();
-    let linked = user.links.iter().map(|row| links::linked_identity(row).map(|(clerk, _)| clerk));
-    named.map(Ok).into_iter().chain(linked).collect()
+    let named = named.map(|clerk| Ok((clerk, false)));
+    named.into_iter().chain(user.links.iter().map(links::linked_identity)).collect()
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ impl LinkWriter<'_> {
     async fn links_of_user(&self, user: UserId, one: &LinkedEntity) -> Result<(), LinkError> {
         let mut clerks = one.named.clone();
         let mut found = self.identities_of(user).await?;
+        let mut result = Ok(());
         loop {
             clerks.extend(found.all);
             let mut others = Vec::new();
@@ -146,11 +147,16 @@ impl LinkWriter<'_> {
             // The user's own links come last: an identity that is no longer the user's is found by them until then.
             let others = self.link_all(others).await;
             let own = self.link_all(clerks.iter().map(|clerk| (user, clerk))).await;
-            others.and(own)?;
-            let Some(named) = found.named else { return Ok(()) };
+            for linked in [others, own] {
+                match linked {
+                    Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
+                    linked => linked?,
+                }
+            }
+            let Some(named) = found.named else { return result };
             found = self.identities_of(user).await?;
             if found.named.as_ref() == Some(&named) {
-                return Ok(());
+                return result;
             }
         }
     }

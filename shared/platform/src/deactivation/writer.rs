@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use torale_domain::audit::AuditEntry;
 use torale_domain::deactivation::causes::{self, Deactivation};
 use torale_domain::deactivation::commands::Cause;
-use torale_domain::deactivation::outbox::{ANNOUNCEMENT, OutboxAction, OutboxEntry, StoredOutboxEntry};
+use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
 use torale_domain::entities::linkage;
 use torale_domain::entities::readings::User;
 use torale_domain::events::EventType;
@@ -145,20 +145,16 @@ impl UserStatusWriter<'_> {
         Ok(())
     }
 
-    /// Whether a deactivation still waits in the outbox: its commands or, if the user's id may be derived from an identity, the
+    /// Whether a deactivation still waits in the outbox: its commands, those for tasks and schedules that came later or, if the user's id may be derived from an identity, the
     /// event for the consumer, and the commands for whom else it has deactivated.
     async fn outbox_waits(&self, target: UserId, event: &str) -> Result<bool, StoreError> {
-        let (own, announcement) = (keys::outbox(event, ""), keys::outbox(event, ANNOUNCEMENT));
-        let own = self.store.control(&own, self.usage);
-        if !linkage::may_be_derived(target) {
-            return Ok(own.await?.is_some());
-        }
-        let others = Range { limit: Some(1), ..keys::outbox_of_others(event).into() };
+        let own = Some(keys::outbox_of(event));
+        let others = linkage::may_be_derived(target).then(|| keys::outbox_of_others(event));
+        let any = |range: keys::KeyRange| Range { limit: Some(1), ..range.into() };
+        let ranges = own.into_iter().chain(others).map(any).collect();
         let reader = TableReader::new(self.store, CONTROL_TABLE, self.usage);
-        let others = reader.read(ReadPlan::ranges(vec![others]).consistent());
-        let (own, announcement, others) =
-            futures::try_join!(own, self.store.control(&announcement, self.usage), others)?;
-        Ok(own.or(announcement).is_some() || others.ranges.iter().any(|rows| !rows.is_empty()))
+        let found = reader.read(ReadPlan::ranges(ranges).consistent()).await?;
+        Ok(found.ranges.iter().any(|rows| !rows.is_empty()))
     }
 
     fn event(&self, kind: EventType, target: UserId, user: &User<'_>) -> Result<OutgoingEvent, AdminError> {
@@ -180,7 +176,7 @@ impl UserStatusWriter<'_> {
             action: OutboxAction::StopUser { user_id, clerk_user_id },
         };
         let item = entry.item().map_err(|e| internal(&e))?;
-        let stored = StoredOutboxEntry { key: item.key.clone(), entry, cursor: None };
+        let stored = StoredOutboxEntry::load(&item).map_err(|e| internal(&e))?;
         Ok((item, stored))
     }
 }

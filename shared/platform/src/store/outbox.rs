@@ -10,7 +10,7 @@ use torale_domain::deactivation::outbox::{CURSOR, OutboxEntry, StoredOutboxEntry
 use torale_domain::storage::item::{Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::storage::write::{Action, Condition, Write};
+use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::UserId;
 
 impl Store {
@@ -41,18 +41,13 @@ impl Store {
     }
 
     /// Moves an entry's cursor, or deletes the entry if there is no further cursor. It is a lost race if another relay
-    /// has done either since the entry was read.
+    /// has done either since the entry was read, or if the entry was put again with another login.
     pub(crate) async fn advance_outbox_entry(
         &self,
         entry: &StoredOutboxEntry,
         cursor: Option<&str>,
         usage: &Usage,
     ) -> Result<(), TransactError> {
-        let unmoved = match &entry.cursor {
-            Some(cursor) => Condition::Equals(CURSOR.to_owned(), Value::Text(cursor.clone())),
-            None => Condition::Absent(CURSOR.to_owned()),
-        };
-        let exists = Condition::Present(keys::PK.to_owned());
         let action = match cursor {
             Some(cursor) => Action::Update {
                 add: Vec::new(),
@@ -61,7 +56,7 @@ impl Store {
             },
             None => Action::Delete,
         };
-        let write = Write { key: entry.key.clone(), action, conditions: vec![exists, unmoved] };
+        let write = Write { key: entry.key.clone(), action, conditions: entry.unchanged() };
         self.transact(CONTROL_TABLE, vec![write], usage).await
     }
 
