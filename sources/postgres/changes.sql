@@ -174,7 +174,12 @@ begin
         end;
       end loop;
     exception when others then
-      perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
+      -- No row could be read. `note` guards itself, but not against being gone.
+      begin
+        perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
+      exception when others then
+        raise warning 'torale source: that is not noted: % %', sqlstate, sqlerrm;
+      end;
       raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;
