@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +46,23 @@ def until(what: str, ask: Callable[[], T], seconds: float = 60) -> T:
         expect(time.monotonic() < deadline, f"not within {seconds} s: {what}; the last answer was {answer!r}")
         time.sleep(0.2)
     return answer
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two sets do not share: not true, and named where it stays."""
+
+    missing: list[Any]
+    beyond: list[Any]
+
+    def __bool__(self) -> bool:
+        """It is not what was expected."""
+        return False
+
+
+def same(found: set[Any], expected: set[Any]) -> Difference | bool:
+    """Whether two sets are equal; else what is missing from the first and what it has beyond the second."""
+    return found == expected or Difference(sorted(expected - found)[:5], sorted(found - expected)[:5])
 
 
 class Account:

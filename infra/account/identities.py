@@ -2,7 +2,7 @@
 
 import platform_side as platform
 import story
-from account import Account, expect, until
+from account import Account, expect, same, until
 from platform_side import (
     ADMIN_KEY,
     JOINED_SCHEDULE,
@@ -47,7 +47,7 @@ def _stand_in(account: Account) -> dict[str, object]:
     return next(user for user in users if user["id"] == STAND_IN)
 
 
-def joined(account: Account, clerk: Clerk) -> None:
+def joined(account: Account, clerk: Clerk, commands: Commands) -> None:
     """Clerk's user is deactivated, then created by the platform under two ids: what is done to one holds for both."""
     path = f"/admin/users/{STAND_IN}"
     expected = {"message": "User deactivated successfully", "tasks_paused": 0, "user_id": STAND_IN}
@@ -56,6 +56,8 @@ def joined(account: Account, clerk: Clerk) -> None:
     clerk.banned.clear()
     platform.send(account, platform.joined())
     until("the two are one row", lambda: _states(account) == {JOINED_USER: "deactivated"})
+    until("their task is paused", lambda: same(commands.receive(), {("task.pause", JOINED_TASK)}))
+    commands.received.clear()
     refused(account, "PATCH", f"{path}/reactivate", NOT_FOUND, ADMIN_KEY)
     created = platform.event(
         "user.created", user_id=STAND_IN, clerk_user_id=WEBHOOK_CLERK_ID, email="second@example.com"

@@ -55,7 +55,7 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     console.served(account)
     progress.step("a user of Clerk, by webhooks and by the platform")
     identities.webhook(account)
-    identities.joined(account, clerk)
+    identities.joined(account, clerk, commands)
     progress.step("deactivations: by the endpoint, by the relay, of a task that comes late, by Clerk")
     story.deactivation(account, clerk, commands)
     story.reactivation(account)

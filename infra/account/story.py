@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 
 import platform_side as platform
-from account import ROOT, Account, expect, until
+from account import ROOT, Account, expect, same, until
 from platform_side import (
     ADMIN,
     ADMIN_KEY,
@@ -222,7 +222,7 @@ def deactivation(account: Account, clerk: Clerk, commands: Commands) -> None:
 
 def _carried_out(account: Account, commands: Commands) -> None:
     pauses = {("task.pause", task) for task in TASKS}
-    until("all pauses are forwarded", lambda: commands.receive() == pauses)
+    until("all pauses are forwarded", lambda: same(commands.receive(), pauses))
     commands.received.clear()
     equal("the task's schedules", commands.schedules[TASK], [SCHEDULE])
     equal("the user's state", _state(account, USER), "deactivated")
