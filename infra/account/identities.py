@@ -58,6 +58,8 @@ def joined(account: Account, clerk: Clerk, commands: Commands) -> None:
     until("the two are one row", lambda: _states(account) == {JOINED_USER: "deactivated"})
     until("their task is paused", lambda: same(commands.receive(), {("task.pause", JOINED_TASK)}))
     commands.received.clear()
+    until("their login is blocked as well", lambda: clerk.banned == [WEBHOOK_CLERK_ID])
+    clerk.banned.clear()
     refused(account, "PATCH", f"{path}/reactivate", NOT_FOUND, ADMIN_KEY)
     created = platform.event(
         "user.created", user_id=STAND_IN, clerk_user_id=WEBHOOK_CLERK_ID, email="second@example.com"
