@@ -9,6 +9,8 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // On a busy machine a browser may miss a moment; what fails twice is a fault.
+    retry: 1,
     expect: { poll: { timeout: 15_000 } },
   },
 });
