@@ -188,9 +188,7 @@ def alarms(account: Account, mail: AlarmMail) -> None:
 
 
 def age(account: Account) -> None:
-    """Makes the log an hour older than it is, so that workers have something to build, and forgets its beginning, as in
-    a log that was restored by itself.
-    """
+    """Makes the log an hour older than it is, so that workers have something to build."""
     dynamodb = account.client("dynamodb")
     pages = dynamodb.get_paginator("scan").paginate(TableName="torale-events")
     for item in [item for page in pages for item in page["Items"]]:
@@ -201,7 +199,12 @@ def age(account: Account) -> None:
         aged = item | {"pk": {"S": f"{hour}#{lane}"}, "sk": {"S": f"{earlier}#{rest}"}}
         dynamodb.put_item(TableName="torale-events", Item=aged)
         dynamodb.delete_item(TableName="torale-events", Key=key)
-    dynamodb.delete_item(TableName="torale-control", Key={"pk": {"S": "log"}, "sk": {"S": "beginning"}})
+
+
+def forget_beginning(account: Account) -> None:
+    """Forgets where the log begins, as in a log that was restored by itself. Whoever appends first would note it."""
+    key = {"pk": {"S": "log"}, "sk": {"S": "beginning"}}
+    account.client("dynamodb").delete_item(TableName="torale-control", Key=key)
 
 
 def rebuild(account: Account, tools: Tools, before: dict[str, Any], *, unhurried: bool) -> None:

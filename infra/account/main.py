@@ -63,6 +63,7 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.reactivation(account)
     story.waiting(account, commands)
     story.reactivation(account)
+    machinery.age(account)
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
@@ -95,7 +96,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
         progress.step("rebuild and promotion by the state machine, with batches that are handed back")
-        machinery.age(account)
+        machinery.forget_beginning(account)
         with under_faults.injected(account, "unprocessed", "BatchWriteItem"):
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")

@@ -13,7 +13,7 @@
 //! | `plan` | executes the reads of a commit plan |
 //! | [`store`] | DynamoDB |
 //! | [`queue`], [`batch`] | SQS: messages out, and batches of messages in |
-//! | [`request`], [`respond`], [`routes`], [`error`] | HTTP: requests, answers, paths, and the map from errors to statuses |
+//! | [`respond`], [`routes`], [`error`] | HTTP: answers, paths, and the map from errors to statuses |
 //! | [`lambda`] | runs functions on the Lambda runtime: payloads in, answers and named errors out |
 //! | [`start`], [`logging`], [`metrics`] | how a function starts, logs and emits metrics |
 //! | [`guard`], [`retry`] | deadlines, panics and retries |
