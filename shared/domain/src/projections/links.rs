@@ -1,7 +1,7 @@
 //! Links between users and identities: the plan that brings one of them up to date.
 //!
 //! Whoever has changed a user or an identity brings all links up to date that the change can concern, *after* the change
-//! is stored ([`identities_of`], [`users_of`]). Each is one transaction over the items of both, guarded by what was read.
+//! is stored ([`users_of`]). Each is one transaction over the items of both, guarded by what was read.
 //! So of two consumers that store a user and its identity at the same moment, the later one sees both
 //! (docs/adr/0017-one-person-one-row.md).
 
