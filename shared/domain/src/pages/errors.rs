@@ -82,7 +82,8 @@ fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S:
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
-/// Three round trips near the top, at most five anywhere else.
+/// Three round trips near the top, at most five anywhere else. The errors of one task: four, and one
+/// more for each further thousand of its executions.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -121,7 +122,7 @@ pub async fn answer<R: Reader>(
 /// How many executions of a task are read at once.
 const EXECUTIONS_AT_ONCE: usize = 1000;
 
-/// The errors of one task: four round trips. Reads the task's executions from the window's start less the
+/// The errors of one task: four round trips, one more for each further [`EXECUTIONS_AT_ONCE`]. Reads the task's executions from the window's start less the
 /// time of its slowest failure, at most twice that, and keeps those that failed in the window.
 async fn of_task<R: Reader>(
     reader: &R,

@@ -111,7 +111,7 @@ pub struct LastExecution {
 }
 
 /// Three round trips near the top, at most five anywhere else; one more if a task has more than two
-/// unpaused schedules.
+/// unpaused schedules, and one if a replica lags behind the list.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
