@@ -135,8 +135,13 @@ impl LinkReads {
         ReadPlan { gets, ranges: vec![links], consistent: true }
     }
 
+    /// What to read of the user alone, strongly consistent.
+    pub fn user_reads(&self) -> ReadPlan {
+        ReadPlan::gets(vec![keys::user(self.user)]).consistent()
+    }
+
     /// The difference that brings the link up to date.
-    pub fn diff(self, found: &ReadResult, lanes: Lanes) -> Result<LinkDiff, PlanError> {
+    pub fn diff(&self, found: &ReadResult, lanes: Lanes) -> Result<LinkDiff, PlanError> {
         let [user_key, identity_key, derived_key] = self.sides();
         let load = |key: &EntityKey| Entity::load(found.items.get(&keys::entity(key)));
         let (user, identity, derived) = (load(&user_key)?, load(&identity_key)?, load(&derived_key)?);
@@ -164,6 +169,7 @@ impl LinkReads {
         let updated = after.remove(&user_key).unwrap_or_default();
         let stored = found.ranges.iter().flatten().find(|row| row.key == own.key);
         let stored = stored.map(|item| item.attributes.clone());
+        let of_user_stored = stored.is_some();
         diff.replace_row(own.key, stored, is_linked.then_some(own.attributes));
         let stored = found.items.get(&of_identity.key);
         let old_login = match stored {
@@ -188,7 +194,9 @@ impl LinkReads {
         if !diff.changes(&user_key) {
             checks.push(untouched(&user_key, &user)?);
         }
-        Ok(LinkDiff { diff, guarded, checks, user: updated, torn })
+        let goes = !is_linked && (guarded.is_some() || of_user_stored);
+        let first = Some(of.stand_in()).filter(|stand_in| goes && *stand_in != self.user);
+        Ok(LinkDiff { diff, guarded, checks, user: updated, torn, first })
     }
 }
 
@@ -283,9 +291,11 @@ pub struct LinkDiff {
     /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless they were
     /// requested before.
     pub user: Entity,
-    /// Whether the user's item and the rows of its links were read at different moments. Then another attempt must read
-    /// them again.
+    /// Whether the user's item and the rows of its links were read at different moments, or a row is lost or damaged.
     pub torn: bool,
+    /// The user id that the identity stands in for, if the link goes: its link must be up to date first. Whoever has changed
+    /// the user finds the identity by the link that goes, and by nothing else.
+    pub first: Option<UserId>,
 }
 
 impl LinkDiff {

@@ -16,7 +16,7 @@ use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
 use torale_domain::events::{Body, Bounded, Event};
 use torale_domain::projections::entity::Entity;
-use torale_domain::projections::links::{self, LinkReads, UserIdentities};
+use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::keys::CONTROL_TABLE;
 use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
@@ -29,9 +29,6 @@ use torale_domain::values::time::Timestamp;
 const PARALLEL: usize = 8;
 /// Links of one identity, or of one user, that are brought up to date at once.
 const LINKS: usize = 4;
-/// How often a user and their links are read again if they are of different moments. If they still are, a row is lost or
-/// damaged, and is written anew.
-const TORN_READS: u32 = 8;
 
 /// Brings links of one generation up to date.
 #[derive(Debug, Clone, Copy)]
@@ -201,27 +198,44 @@ impl LinkWriter<'_> {
     async fn link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
         let mut retries = Retries::until(self.deadline);
         loop {
-            match self.try_to_link(user, clerk, retries.attempt()).await {
+            match self.try_to_link(user, clerk).await {
                 Err(LinkError::Race) if retries.pause().await => {}
                 finished => return finished,
             }
         }
     }
 
-    async fn try_to_link(&self, user: UserId, clerk: &ClerkUserId, attempt: u32) -> Result<(), LinkError> {
+    /// What is to change in a link, by a reading of one moment.
+    ///
+    /// Items and rows are read in parallel, so they may be of different moments. A link changes the user's item in the
+    /// transaction that changes its rows: what was read between two equal readings of the item is of one moment. If it
+    /// still disagrees, a row is lost or damaged, and is written anew.
+    async fn diff(&self, link: &LinkReads) -> Result<LinkDiff, LinkError> {
         let reader = self.reader();
-        let link = LinkReads::new(user, clerk.clone());
         let found = reader.read(link.reads()).await?;
         let diff = link.diff(&found, self.generation.lanes).map_err(unplannable)?;
-        if diff.torn && attempt <= TORN_READS {
-            return Err(LinkError::Race);
+        if !diff.torn {
+            return Ok(diff);
         }
+        let before = reader.read(link.user_reads()).await?.items;
+        let found = reader.read(link.reads()).await?;
+        let after = reader.read(link.user_reads()).await?.items;
+        let diff = link.diff(&found, self.generation.lanes).map_err(unplannable)?;
+        if diff.torn && before != after { Err(LinkError::Race) } else { Ok(diff) }
+    }
+
+    async fn try_to_link(&self, user: UserId, clerk: &ClerkUserId) -> Result<(), LinkError> {
+        let reader = self.reader();
+        let diff = self.diff(&LinkReads::new(user, clerk.clone())).await?;
         let requests = match self.commands {
             Some(pointer) => self.requests(pointer, user, &diff.user).await?,
             None => Vec::new(),
         };
         if diff.is_empty() && requests.is_empty() {
             return Ok(());
+        }
+        if let Some(stand_in) = diff.first {
+            Box::pin(self.link(stand_in, clerk)).await?;
         }
         let shrinking = diff.keys();
         let found = match shrinking.is_empty() {

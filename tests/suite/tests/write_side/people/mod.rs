@@ -3,6 +3,7 @@
 
 mod commands;
 mod own_ids;
+mod renamed;
 mod shared_identity;
 
 use deactivate_user::DeactivateUser;
