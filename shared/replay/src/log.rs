@@ -83,8 +83,9 @@ impl Replay {
         self.store.partition_page(EVENTS_TABLE, partition, from, after, &self.usage).await
     }
 
-    /// The hour in which the log begins. If it is not noted, as in a table that was restored
-    /// without the control table, the table is scanned for it, and it is noted.
+    /// The hour in which the log begins. A log that nobody has searched is scanned for it once: what
+    /// a writer has noted may be later, if the item was lost before, as in a table that was restored
+    /// without the control table.
     ///
     /// # Errors
     /// If the store fails.
@@ -105,6 +106,7 @@ impl Replay {
         }
         let Some(first) = first else { return Ok(self.now().hour()) };
         self.store.note_beginning(first.start(), &self.usage).await?;
+        self.store.note_searched(&self.usage).await?;
         Ok(first)
     }
 }

@@ -249,9 +249,9 @@ impl Replay {
 /// The verdict on an item that is no seal.
 fn verdict(copy: &Item, found: Option<&Item>) -> RestoreVerdict {
     match found {
-        Some(found) if found == copy || begins_earlier(found, copy) => RestoreVerdict::There,
+        Some(found) if found == copy || begins_no_later(found, copy) => RestoreVerdict::There,
         // A consumer that received something after the item was lost has noted a later hour.
-        Some(found) if begins_earlier(copy, found) => RestoreVerdict::Missing,
+        Some(found) if begins_no_later(copy, found) => RestoreVerdict::Missing,
         Some(_) => RestoreVerdict::Changed,
         None => RestoreVerdict::Missing,
     }
@@ -266,9 +266,9 @@ fn begins(table: RestorableTable, item: &Item) -> Option<Hour> {
     }
 }
 
-/// Whether the first of two items of the log's beginning names the earlier hour: then it is the
-/// right one.
-fn begins_earlier(one: &Item, other: &Item) -> bool {
+/// Whether the first of two items of the log's beginning names no later hour: then it is right. Which
+/// of them knows that the log was searched does not matter: whoever does not searches it again.
+fn begins_no_later(one: &Item, other: &Item) -> bool {
     let hour = |item| begins(RestorableTable::Control, item);
-    hour(one).zip(hour(other)).is_some_and(|(one, other)| one < other)
+    hour(one).zip(hour(other)).is_some_and(|(one, other)| one <= other)
 }

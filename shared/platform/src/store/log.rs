@@ -21,7 +21,10 @@ use torale_domain::values::time::{Hour, Timestamp};
 const PART_BYTES: usize = 64 * 1024;
 const SEPARATOR: char = '\u{1e}';
 const LEVEL: i32 = 3;
+/// The earliest hour that a writer has noted.
 const HOUR: &str = "hour";
+/// That the log was searched for what is earlier.
+const SEARCHED: &str = "searched";
 const PARALLEL: usize = 16;
 
 /// A message to append to the log.
@@ -69,9 +72,22 @@ impl Store {
         Ok(())
     }
 
-    /// The hour in which the log begins; `None` while it is empty.
+    /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a log
+    /// without a noted hour.
+    pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
+        let mut expression = Expression::default();
+        let (hour, searched, value) =
+            (expression.name(HOUR), expression.name(SEARCHED), expression.number(1));
+        let (update, condition) = (format!("SET {searched} = {value}"), format!("attribute_exists({hour})"));
+        self.update_control(&keys::log_beginning(), &update, &condition, expression, usage).await?;
+        Ok(())
+    }
+
+    /// The hour in which the log begins; `None` if nobody has searched the log since that was noted first. Where the item
+    /// was lost, the next writer notes an hour before which there may be more.
     pub async fn log_beginning(&self, usage: &Usage) -> Result<Option<Hour>, StoreError> {
-        Ok(self.control(&keys::log_beginning(), usage).await?.as_ref().and_then(beginning))
+        let item = self.control(&keys::log_beginning(), usage).await?;
+        Ok(item.filter(|item| item.attributes.contains_key(SEARCHED)).as_ref().and_then(beginning))
     }
 }
 

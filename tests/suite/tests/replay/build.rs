@@ -1,6 +1,6 @@
 //! A generation that is built from the log equals the live one, item by item, whatever fails meanwhile.
 
-use super::{assert_same, filled, quiet, rebuild, ticking, time_passes};
+use super::{assert_same, filled, quiet, rebuild, time_passes};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
@@ -13,13 +13,14 @@ use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, Lanes};
 use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::HOUR;
+use torale_platform::consume::Consumer;
 use torale_platform::store::Usage;
 use torale_platform::store::log::LogEntry;
 use torale_replay::build::BuildOutcome;
 use torale_replay::{Replay, ReplayError, StopSignal};
-use torale_testkit::events::{IntoMessages, admin, event, user};
+use torale_testkit::events::{IntoMessages, admin, event, task, user};
 use torale_testkit::faults::Faults;
-use torale_testkit::stack::{NOW, Stack, number};
+use torale_testkit::stack::{self, NOW, Stack, number};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebuild_equals_the_live_generation_item_by_item() {
@@ -137,15 +138,17 @@ async fn rebuild_folds_events_whose_type_has_become_known_with_the_others() {
     assert!(stack.generation(&generation.name).await == known.projections().await);
 }
 
-/// A log whose beginning was never noted is searched for it.
+/// A log whose beginning was lost is searched for it, also if a consumer has noted a later hour since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rebuild_of_a_log_without_a_noted_beginning_starts_at_its_first_part() {
+async fn rebuild_of_a_log_whose_beginning_was_lost_starts_at_its_first_part() {
     let (stack, _) = filled(3270, 40).await;
     stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
-    let replay = quiet(stack.store_as("Operator"));
+    let later = Consumer::new(stack.store_as("Consumer"), || NOW.plus(3 * HOUR));
+    let late = task("22222222-0000-4000-8000-000000000077").paused().at(NOW.plus(HOUR)).message();
+    assert_eq!(stack::consume(&later, &stack::messages(&[late])).await.failed, Vec::<String>::new());
+    let replay = Replay { clock: || NOW.plus(4 * HOUR), ..quiet(stack.store_as("Operator")) };
 
-    assert!(replay.beginning().await.unwrap() <= NOW.hour());
-    assert!(ticking() > NOW);
+    assert_eq!(replay.beginning().await.unwrap(), NOW.hour());
 
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     assert_same(&stack, &generation.name, "g1").await;
