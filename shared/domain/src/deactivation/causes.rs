@@ -216,9 +216,20 @@ impl<'a> RequestedCommands<'a> {
             (EVENT.to_owned(), text(&self.cause.event)),
             (CLERK_ID.to_owned(), text(self.clerk_user_id.as_str())),
         ]);
-        let conditions = unchanged(&old, &[EVENT, CLERK_ID]);
-        Write { key: Self::key(self.user), action: Action::Put(attributes), conditions }
+        over(self.user, &old, attributes)
     }
+}
+
+/// Notes over what was read that nothing is requested for a user: an identity has left them, and they are active again. If
+/// it comes back, the same cause stops what they got meanwhile.
+pub fn nothing_requested(user: UserId, item: &Item) -> Write {
+    let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(String::new()))]);
+    over(user, &item.attributes, attributes)
+}
+
+fn over(user: UserId, old: &Attributes, attributes: Attributes) -> Write {
+    let conditions = unchanged(old, &[EVENT, CLERK_ID]);
+    Write { key: RequestedCommands::key(user), action: Action::Put(attributes), conditions }
 }
 
 /// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].

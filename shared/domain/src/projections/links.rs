@@ -7,6 +7,7 @@
 
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
+use crate::entities::readings::User;
 use crate::events::{Event, UnreadableEvent};
 use crate::projections::diff::ProjectionDiff;
 use crate::projections::entity::{Entities, Entity, untouched};
@@ -194,9 +195,11 @@ impl LinkReads {
         if !diff.changes(&user_key) {
             checks.push(untouched(&user_key, &user)?);
         }
+        let is_active = |entity: &Entity| User::of(&entity.state, &entity.linkage.linked).active;
+        let reactivates = !is_active(&user) && is_active(&updated);
         let goes = !is_linked && (guarded.is_some() || of_user_stored);
         let first = Some(of.stand_in()).filter(|stand_in| goes && *stand_in != self.user);
-        Ok(LinkDiff { diff, guarded, checks, user: updated, torn, first })
+        Ok(LinkDiff { diff, guarded, checks, user: updated, reactivates, torn, first })
     }
 }
 
@@ -291,6 +294,8 @@ pub struct LinkDiff {
     /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless they were
     /// requested before.
     pub user: Entity,
+    /// Whether the user was inactive before, and is active then.
+    pub reactivates: bool,
     /// Whether the user's item and the rows of its links were read at different moments, or a row is lost or damaged.
     pub torn: bool,
     /// The user id that the identity stands in for, if the link goes: its link must be up to date first. Whoever has changed

@@ -15,7 +15,6 @@ use torale_domain::deactivation::causes::{self, RequestedCommands};
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
 use torale_domain::events::{Body, Bounded, Event};
-use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::keys::CONTROL_TABLE;
@@ -228,7 +227,7 @@ impl LinkWriter<'_> {
         let reader = self.reader();
         let diff = self.diff(&LinkReads::new(user, clerk.clone())).await?;
         let requests = match self.commands {
-            Some(pointer) => self.requests(pointer, user, &diff.user).await?,
+            Some(pointer) => self.requests(pointer, user, &diff).await?,
             None => Vec::new(),
         };
         if diff.is_empty() && requests.is_empty() {
@@ -255,19 +254,26 @@ impl LinkWriter<'_> {
     }
 
     /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the check
-    /// that the generation is live; nothing if it was requested before.
+    /// that the generation is live; nothing if it was requested before. Whoever becomes active again may be deactivated by
+    /// the same event once more: then the note is taken back.
     async fn requests(
         &self,
         pointer: &GenerationPointer,
         id: UserId,
-        entity: &Entity,
+        diff: &LinkDiff,
     ) -> Result<Vec<Write>, StoreError> {
+        let note = RequestedCommands::key(id);
+        if diff.reactivates {
+            let noted = self.store.control(&note, self.usage).await?;
+            let taken_back = noted.map(|noted| causes::nothing_requested(id, &noted));
+            return Ok(taken_back.into_iter().flat_map(|write| [write, pointer.unchanged()]).collect());
+        }
+        let entity = &diff.user;
         let deactivations = causes::deactivations_of(id, entity);
         let user = User::of(&entity.state, &entity.linkage.linked);
         let Some(clerk_user_id) = user.clerk_user_id.filter(|_| !deactivations.is_empty()) else {
             return Ok(Vec::new());
         };
-        let note = RequestedCommands::key(id);
         let noted = self.store.control(&note, self.usage);
         let deactivations = self.store.deactivations(deactivations, self.usage);
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;

@@ -204,3 +204,28 @@ async fn login_is_blocked_although_its_link_comes_after_the_outbox_entry() {
 
     assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
 }
+
+/// A deleted identity leaves Ann, who is active again, and comes back: what she got meanwhile is stopped too.
+#[tokio::test]
+async fn user_whom_a_deleted_identity_deactivates_once_more_is_stopped_once_more() {
+    let of = |user: &str| identity("user_aaa").updated().with("external_id", user);
+    let scenario =
+        given((created(), phone(), identity("user_aaa").created().at(NOW.plus(-9 * DAY)))).start().await;
+    scenario
+        .receives((of(ANN).at(NOW.plus(-8 * DAY)), identity("user_aaa").deleted().at(NOW.plus(-MINUTE))))
+        .await;
+    assert!(kinds(&relay(&scenario).await).contains(&("task.pause", PHONE.to_owned())));
+
+    scenario.receives(of(&stand_in()).at(NOW.plus(-7 * DAY))).await;
+    let meanwhile = later(1);
+    assert_eq!(late(&scenario, &meanwhile).await, 0, "she is active");
+    assert_eq!(relay(&scenario).await, [], "nothing to stop");
+    scenario.receives(of(ANN).at(NOW.plus(-6 * DAY))).await;
+
+    let stopped = kinds(&relay(&scenario).await);
+    let task = "22222222-0000-4000-8000-000000000101";
+    assert!(stopped.contains(&("task.pause", task.to_owned())), "{stopped:?}");
+    assert!(stopped.contains(&("user.ban", CLERK.to_owned())), "{stopped:?}");
+    scenario.receives(identity("user_aaa").logged_in()).await;
+    assert_eq!(relay(&scenario).await, [], "once");
+}
