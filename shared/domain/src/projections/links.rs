@@ -197,9 +197,10 @@ impl LinkReads {
         }
         let is_active = |entity: &Entity| User::of(&entity.state, &entity.linkage.linked).active;
         let reactivates = !is_active(&user) && is_active(&updated);
+        let adds = is_linked && !of_user_stored;
         let goes = !is_linked && (guarded.is_some() || of_user_stored);
         let first = Some(of.stand_in()).filter(|stand_in| goes && *stand_in != self.user);
-        Ok(LinkDiff { diff, guarded, checks, user: updated, reactivates, torn, first })
+        Ok(LinkDiff { diff, guarded, checks, user: updated, adds, reactivates, torn, first })
     }
 }
 
@@ -294,6 +295,8 @@ pub struct LinkDiff {
     /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless they were
     /// requested before.
     pub user: Entity,
+    /// Whether there was no link before, and is one then: the user has another login.
+    pub adds: bool,
     /// Whether the user was inactive before, and is active then.
     pub reactivates: bool,
     /// Whether the user's item and the rows of its links were read at different moments, or a row is lost or damaged.

@@ -279,7 +279,8 @@ impl LinkWriter<'_> {
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
         let Some(cause) = causes::standing_cause(id, entity, &deactivations) else { return Ok(Vec::new()) };
         let requested = RequestedCommands::new(id, &cause, clerk_user_id);
-        if requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
+        // A login that is linked later is blocked too: commands that are requested again have the same ids.
+        if !diff.adds && requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
             return Ok(Vec::new());
         }
         let note = requested.note(noted.as_ref());

@@ -229,3 +229,17 @@ async fn user_whom_a_deleted_identity_deactivates_once_more_is_stopped_once_more
     scenario.receives(identity("user_aaa").logged_in()).await;
     assert_eq!(relay(&scenario).await, [], "once");
 }
+
+/// The identity is linked after the relay has read the links.
+#[tokio::test]
+async fn login_that_says_later_that_it_is_a_deactivated_users_is_blocked_too() {
+    let scenario = given((created(), at_clerk())).start().await;
+    assert_eq!(deactivates(&scenario, ANN).await, 200);
+    assert_eq!(relay(&scenario).await, [], "the endpoint has sent them");
+
+    scenario.receives(identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE))).await;
+
+    assert!(kinds(&relay(&scenario).await).contains(&("user.ban", "user_aaa".to_owned())));
+    scenario.receives(identity("user_aaa").logged_in()).await;
+    assert_eq!(relay(&scenario).await, [], "once");
+}
