@@ -4,19 +4,20 @@
 //! The rows of a list are items of their own, sorted by time, in one partition for each status and
 //! lane. Next to them stand *nodes*: one item for each hour, with a slot for each minute, and one
 //! item for each month, with a slot for each day. So an execution that began on 2026-03-31 at
-//! 10:30 and failed is counted twice, by the minute and by the day:
+//! 10:30 and failed at once is counted by the minute and by the day:
 //!
 //! ```text
 //! partition                 sort key           attributes
 //! r#executions#failed#0     1774953030500<id>                             the row
-//! c#executions#0            h#2026033110       Un 1  Uf 1  Ud 5300  p 1   minute 30 is slot U
-//! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  p 1   day 31 is slot U as well
+//! c#executions#0            h#2026033110       Un 1  Uf 1  Ud 5300  Ue 1  p 2   minute 30 is slot U
+//! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  Ue 1  p 2   day 31 is slot U as well
 //! ```
 //!
 //! Indexes with a series (`GET /admin/stats/series`) have a third item, for each day with a slot for
 //! each hour: `d#20260331`, and there `Af 1` for 10 o'clock.
 //!
-//! `n`, `f` and `d` are the letters of a [`Measure`]; `p` is the population of the whole node.
+//! `n`, `f`, `d` and `e` are the letters of a [`Measure`]: it failed among those that began then (`f`),
+//! and at that time (`e`). `p` is the population of the whole node, its rows and failures.
 //! Amounts that would be 0 are not stored. The errors have a node for each error type, its *tag*:
 //! `h#2026033110#Timeout`.
 //!
@@ -157,23 +158,24 @@ mod tests {
             .with(Measure::Success, 9)
             .with(Measure::Failed, 1)
             .with(Measure::Duration, 42_187);
+        let failures = Sums::errors(1);
         let mut amounts: BTreeMap<String, i128> = BTreeMap::new();
         for minute in 0..minutes {
             let at = hour.plus(minute * crate::values::time::MINUTE);
-            let added = node_amounts(Index::Executions, lane, at, None, &sums).into_iter();
-            for (_, attribute, amount) in added.filter(|(key, ..)| *key == node) {
+            let added = [&sums, &failures].map(|sums| node_amounts(Index::Executions, lane, at, None, sums));
+            for (_, attribute, amount) in added.into_iter().flatten().filter(|(key, ..)| *key == node) {
                 *amounts.entry(attribute).or_default() += amount;
             }
         }
         stored_size(&node, &amounts)
     }
 
-    /// What docs/changing-a-projection.md says about the cost. A slot takes 18 bytes: four names of
-    /// two characters, 2 bytes for each of the numbers 10, 9 and 1, and 4 for 42187. The key takes
+    /// What docs/changing-a-projection.md says about the cost. A slot takes 22 bytes: five names of
+    /// two characters, 2 bytes for each of the numbers 10, 9, 1 and 1, and 4 for 42187. The key takes
     /// 30, `p` 3.
     #[test]
     fn the_node_of_a_full_hour_of_executions_takes_two_write_units() {
-        assert_eq!(hour_of_executions(60), 30 + 3 + 60 * 18);
-        assert!(hour_of_executions(55) <= 1024 && hour_of_executions(56) > 1024);
+        assert_eq!(hour_of_executions(60), 30 + 3 + 60 * 22);
+        assert!(hour_of_executions(45) <= 1024 && hour_of_executions(46) > 1024);
     }
 }

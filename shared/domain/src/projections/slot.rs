@@ -42,8 +42,8 @@ pub(crate) const fn all_distinct(letters: &[char]) -> bool {
 ///
 /// Writing and reading come from this one table, so a letter cannot be known to only one of
 /// them. A letter that occurs twice, or that stands in `retired`, fails the compilation. To
-/// remove a variant, move its letter to `retired`: generations and backups written before may
-/// still hold it.
+/// remove a variant, move its letter to `retired`: generations written before may still hold
+/// it.
 macro_rules! slot_letters {
     (
         $(#[$meta:meta])*

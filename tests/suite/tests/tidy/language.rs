@@ -201,6 +201,45 @@ fn public_documents_and_docstrings_use_the_terms_of_the_field() {
     assert_only_allowed("words that docs/glossary.md does not have", &found, &ALLOWED);
 }
 
+/// The numbers of lines of prose that have 100 characters or more: not those of code, tables and headings.
+fn long_lines(markdown: &str) -> Vec<usize> {
+    let mut in_code = false;
+    let mut long = Vec::new();
+    for (number, line) in markdown.lines().enumerate() {
+        let fence = line.trim_start().starts_with("```");
+        in_code ^= fence;
+        let is_prose = !in_code && !fence && !line.starts_with(['|', '#', '<']);
+        // A line of one long word cannot be broken.
+        if is_prose && line.chars().count() >= 100 && line.trim().contains(' ') {
+            long.push(number + 1);
+        }
+    }
+    long
+}
+
+#[test]
+fn prose_of_documents_stays_under_100_columns() {
+    let mut documents = files(&root().join("docs"), "md");
+    documents.extend(
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|file| root().join(file)),
+    );
+    assert!(documents.len() > 30, "{} documents", documents.len());
+    for path in documents {
+        assert_eq!(long_lines(&read(&path)), [], "{}", name(&path));
+    }
+    assert_eq!(long_lines(&format!("{0} a\n| {0} b |\n```\n{0} c\n```\n{0}\n", "x".repeat(100))), [1]);
+}
+
+#[test]
+fn terms_of_the_glossary_are_sorted() {
+    let glossary = read(&root().join("docs/glossary.md"));
+    let rows = glossary.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let terms: Vec<_> =
+        rows.filter_map(|line| line.split('|').nth(1)).map(|term| term.trim().to_lowercase()).collect();
+    assert!(terms.len() > 30, "{} terms", terms.len());
+    assert!(terms.is_sorted(), "{terms:?}");
+}
+
 #[test]
 fn dialect_is_found_in_prose_and_not_in_code() {
     let found = |text: &str| dialect(text).into_iter().collect::<Vec<_>>();
