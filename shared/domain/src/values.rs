@@ -4,6 +4,7 @@
 //! when it is made and cannot be wrong later.
 //! May use: nothing else of this crate.
 
+pub(crate) mod checked;
 pub mod digest;
 pub mod ids;
 mod schema;

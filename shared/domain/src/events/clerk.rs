@@ -86,7 +86,7 @@ impl Payload {
         let time = |pointer| payload.pointer(pointer).and_then(time);
         let role = || text("/data/public_metadata/role").map(str::to_owned);
         let email = || payload.get("data").and_then(primary_email);
-        let external = || text("/data/external_id").map(str::to_owned).and_then(ExternalId::parse);
+        let external = || text("/data/external_id").and_then(ExternalId::parse);
         let (created, updated) = ("/data/created_at", "/data/updated_at");
         let kind = text("/type").ok_or(WebhookFault::Needed("type"))?;
         let (change, user, at) = match kind {

@@ -1,6 +1,7 @@
 //! The `data` of every event type, in its newest version. A field that is absent is `None`; `null` is
 //! refused except where a field is a [`Removable`].
 
+use crate::values::checked::checked_text;
 use crate::values::ids::{
     ClerkUserId, ExecutionId, KeyHash, KeyId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
     UserId, WorkflowId,
@@ -291,34 +292,6 @@ fn integral(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(&number))
         .then(|| format!("{:.0}", number.abs()).parse().ok())
         .flatten()
-}
-
-macro_rules! checked_text {
-    ($($(#[$doc:meta])* $name:ident: $read:expr, $expected:literal;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Reads the text; `None` where it is outside the stated range.
-            pub fn parse(text: String) -> Option<Self> {
-                let read: fn(String) -> Option<String> = $read;
-                read(text).map(Self)
-            }
-
-            /// The text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::parse(String::deserialize(deserializer)?).ok_or_else(|| de::Error::custom($expected))
-            }
-        }
-    )*};
 }
 
 checked_text! {

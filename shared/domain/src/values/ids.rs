@@ -1,5 +1,6 @@
 //! Identifiers as types, so that a task id is never taken for a user id.
 
+use crate::values::checked::checked_text;
 use crate::values::digest;
 use crate::values::schema::described;
 use crate::values::time::Hour;
@@ -46,38 +47,6 @@ macro_rules! uuid_id {
     )*};
 }
 
-macro_rules! text_id {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Accepts 1 to [`MAX_ID_CHARS`] characters other than `.` and `..`.
-            pub fn parse(text: &str) -> Option<Self> {
-                let chars = text.chars().take(MAX_ID_CHARS + 1).count();
-                let allowed = (1..=MAX_ID_CHARS).contains(&chars) && text != "." && text != "..";
-                allowed.then(|| Self(text.to_owned()))
-            }
-
-            /// The identifier as it was sent.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| de::Error::custom("not an id of 1 to 256 characters"))
-            }
-        }
-
-        described!($name, { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS });
-    )*};
-}
-
 uuid_id! {
     /// A platform user.
     UserId,
@@ -87,55 +56,40 @@ uuid_id! {
     ExecutionId,
 }
 
-text_id! {
+/// 1 to [`MAX_ID_CHARS`] characters other than `.` and `..`.
+fn id(text: String) -> Option<String> {
+    let chars = text.chars().take(MAX_ID_CHARS + 1).count();
+    ((1..=MAX_ID_CHARS).contains(&chars) && text != "." && text != "..").then_some(text)
+}
+
+fn hex64(text: String) -> Option<String> {
+    let is_hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_hex.then_some(text)
+}
+
+checked_text! {
     /// An API key (its id, never its text).
-    KeyId,
+    KeyId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// An identity at the identity provider.
-    ClerkUserId,
+    ClerkUserId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// A notification that was sent.
-    NotificationId,
+    NotificationId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// A Temporal workflow.
-    WorkflowId,
+    WorkflowId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// One run of a Temporal workflow.
-    RunId,
+    RunId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// A Temporal schedule.
-    ScheduleId,
-}
-
-macro_rules! sha256_hex {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Accepts exactly 64 lower-case hexadecimal digits.
-            pub fn parse(text: &str) -> Option<Self> {
-                let hex = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                hex.then(|| Self(text.to_owned()))
-            }
-
-            /// The digits.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| de::Error::custom("not 64 lower-case hexadecimal digits"))
-            }
-        }
-    )*};
-}
-
-sha256_hex! {
+    ScheduleId: id, "not an id of 1 to 256 characters",
+        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
     /// SHA-256 of a whole API key, in lower-case hexadecimal: 64 characters.
-    KeyHash,
+    KeyHash: hex64, "not 64 lower-case hexadecimal digits";
     /// SHA-256 of a record or a seal of the audit trail, in lower-case hexadecimal: 64 characters.
-    Digest,
+    Digest: hex64, "not 64 lower-case hexadecimal digits";
 }
 
 impl Digest {
