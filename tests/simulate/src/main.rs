@@ -1,9 +1,9 @@
 //! `cargo simulate`: runs schedules, or one with its trace, and tells what was found.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::time::Instant;
 use torale_simulate::defects::Defect;
 use torale_simulate::faults::{self, Coverage, Fault};
@@ -43,6 +43,9 @@ struct Arguments {
     /// Faults that do not happen.
     #[arg(long, value_delimiter = ',')]
     without: Vec<Fault>,
+    /// Plants each defect by itself and tells the first seed that shows it.
+    #[arg(long, conflicts_with = "defect")]
+    defects: bool,
     /// Plants a defect, which must be found.
     #[arg(long)]
     defect: Option<Defect>,
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
         Some(seed) => one(&arguments, seed),
+        None if arguments.defects => defects(&arguments),
         None => many(&arguments),
     }
 }
@@ -92,7 +96,6 @@ fn report(schedule: &Simulation, outcome: &SimulationOutcome) -> ExitCode {
 
 /// The command that runs a schedule again.
 fn command(schedule: &Simulation) -> String {
-    use clap::ValueEnum;
     let Simulation { seed, choice, only, without, defect, trace: _ } = schedule;
     let mut command = format!("cargo simulate --seed {seed}");
     if *choice > 0 {
@@ -116,6 +119,31 @@ fn command(schedule: &Simulation) -> String {
 
 fn joined(texts: impl Iterator<Item = String>) -> String {
     texts.collect::<Vec<_>>().join(",")
+}
+
+/// Looks for every defect, and fails if one is not found.
+fn defects(arguments: &Arguments) -> ExitCode {
+    let next = AtomicUsize::new(0);
+    let missed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                let following = || Defect::value_variants().get(next.fetch_add(1, Ordering::Relaxed));
+                while let Some(defect) = following() {
+                    let mut seeds = arguments.from..arguments.from + arguments.cases;
+                    let planted = |seed| Simulation { defect: Some(*defect), ..schedule(arguments, seed) };
+                    match seeds.find(|seed| run(&planted(*seed)).failure.is_some()) {
+                        Some(seed) => println!("{defect:?}: seed {seed}"),
+                        None => {
+                            println!("{defect:?}: not found");
+                            missed.store(true, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if missed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn many(arguments: &Arguments) -> ExitCode {

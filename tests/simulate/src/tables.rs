@@ -213,7 +213,7 @@ impl Tables {
         if size > TRANSACTION_BYTES {
             return Err(TransactError::Failed(StoreError::Refused("a transaction over 4 MB".to_owned())));
         }
-        writes.iter().try_for_each(|(_, write)| check_key(&write.key)).map_err(TransactError::Failed)?;
+        writes.iter().try_for_each(|(_, write)| check_write(write)).map_err(TransactError::Failed)?;
         if items.iter().any(|item| self.locked.contains(item)) {
             return Err(TransactError::Race);
         }
@@ -233,21 +233,24 @@ impl Tables {
         if self.tokens.contains(&token) {
             return Ok(());
         }
-        let mut changes = Vec::new();
+        // Every item is looked at: one that can never be written is told even if others lost a race.
+        let (mut changes, mut race) = (Vec::new(), false);
         for (table, write) in &writes {
             let found = self.get(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
             let found = found.map(|item| item.attributes);
             let ignored = defects::is(Defect::ChecksAreIgnored) && write.action == Action::Check;
             if !ignored && !write.conditions.iter().all(|condition| holds(condition, found.as_ref())) {
-                return Err(TransactError::Race);
-            }
-            if write.action != Action::Check {
+                race = true;
+            } else if write.action != Action::Check {
                 let new = apply(found, &write.action).map_err(TransactError::Failed)?;
                 if let Some(new) = &new {
                     fits(&write.key, new).map_err(TransactError::Failed)?;
                 }
                 changes.push((table.clone(), write.key.clone(), new));
             }
+        }
+        if race {
+            return Err(TransactError::Race);
         }
         if defects::is(Defect::TransactionsTear) && changes.len() > 1 && fastrand::u8(..20) == 0 {
             changes.pop();
@@ -327,6 +330,15 @@ fn check_key(key: &Key) -> Result<(), StoreError> {
         return refused("an empty key");
     }
     fits(key, &Attributes::new())
+}
+
+/// What is checked before any item is looked at.
+fn check_write(write: &Write) -> Result<(), StoreError> {
+    check_key(&write.key)?;
+    match &write.action {
+        Action::Put(attributes) => fits(&write.key, attributes),
+        Action::Delete | Action::Check | Action::Update { .. } => Ok(()),
+    }
 }
 
 fn fits(key: &Key, attributes: &Attributes) -> Result<(), StoreError> {

@@ -41,10 +41,12 @@ struct Seen {
     refused: u64,
     races: u64,
     unheld: u64,
+    differences: Vec<String>,
 }
 
 /// Both answers; errors by their kind, since their texts differ.
 fn same<T: PartialEq + Debug>(
+    differences: &mut Vec<String>,
     call: &str,
     memory: Result<T, StoreError>,
     embedded: Result<T, StoreError>,
@@ -56,7 +58,9 @@ fn same<T: PartialEq + Debug>(
     };
     let text = format!("{call}\n  memory: {memory:?}\nembedded: {embedded:?}");
     let (memory, embedded) = (memory.map_err(kind), embedded.map_err(kind));
-    assert!(memory == embedded, "{text}");
+    if memory != embedded {
+        differences.push(text);
+    }
     memory.ok()
 }
 
@@ -159,7 +163,7 @@ impl Caller<'_> {
         };
         let memory = flat(self.memory.transact(writes.clone(), &self.usage).await);
         let embedded = flat(self.embedded.transact(writes.clone(), &self.usage).await);
-        match same(&format!("transact {writes:?}"), memory, embedded) {
+        match same(&mut self.seen.differences, &format!("transact {writes:?}"), memory, embedded) {
             Some(true) => {}
             Some(false) => self.seen.races += 1,
             None => self.seen.refused += 1,
@@ -193,7 +197,7 @@ impl Caller<'_> {
         let update = Update { key: &key, set, remove: &remove, tests, answer: self.chance(50) };
         let memory = self.memory.update(table, update.clone(), &self.usage).await;
         let embedded = self.embedded.update(table, update.clone(), &self.usage).await;
-        match same(&format!("update {update:?}"), memory, embedded) {
+        match same(&mut self.seen.differences, &format!("update {update:?}"), memory, embedded) {
             Some(updated) => self.seen.unheld += u64::from(!updated.held),
             None => self.seen.refused += 1,
         }
@@ -204,7 +208,8 @@ impl Caller<'_> {
         let (table, existing) = (self.pick(&TABLES), self.pick(&[Existing::Keep, Existing::Replace]));
         let memory = self.memory.put(table, item.clone(), existing, &self.usage).await;
         let embedded = self.embedded.put(table, item.clone(), existing, &self.usage).await;
-        let answer = same(&format!("put {:?} {existing:?}", item.key), memory, embedded);
+        let answer =
+            same(&mut self.seen.differences, &format!("put {:?} {existing:?}", item.key), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
@@ -220,7 +225,7 @@ impl Caller<'_> {
             .collect();
         let memory = self.memory.write_batch(table, writes.clone(), &self.usage).await;
         let embedded = self.embedded.write_batch(table, writes.clone(), &self.usage).await;
-        let answer = same(&format!("write_batch {writes:?}"), memory, embedded);
+        let answer = same(&mut self.seen.differences, &format!("write_batch {writes:?}"), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
@@ -228,7 +233,7 @@ impl Caller<'_> {
         let (key, table) = (self.key(), self.pick(&TABLES));
         let memory = self.memory.get(table, &key, &self.usage).await;
         let embedded = self.embedded.get(table, &key, &self.usage).await;
-        same(&format!("get {key:?}"), memory, embedded);
+        same(&mut self.seen.differences, &format!("get {key:?}"), memory, embedded);
     }
 
     async fn get_batch(&mut self) {
@@ -241,13 +246,13 @@ impl Caller<'_> {
         };
         let memory = self.memory.get_batch(batch(), &self.usage).await.map(sorted);
         let embedded = self.embedded.get_batch(batch(), &self.usage).await.map(sorted);
-        let answer = same(&format!("get_batch {keys:?}"), memory, embedded);
+        let answer = same(&mut self.seen.differences, &format!("get_batch {keys:?}"), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
     fn range(&mut self) -> Range {
         let bound = |caller: &mut Self| {
-            let sk = caller.pick(&["a", "b", "bb", "c", "ä", "z", ""]);
+            let sk = caller.pick(&["a", "b", "bb", "c", "ä", "z"]);
             caller.chance(50).then(|| sk.to_owned())
         };
         let limit = if self.chance(50) { Some(self.rng.usize(1..5)) } else { None };
@@ -269,7 +274,7 @@ impl Caller<'_> {
             };
             let memory = self.memory.query(query(), &self.usage).await;
             let embedded = self.embedded.query(query(), &self.usage).await;
-            match same(&format!("{:?}", query()), memory, embedded) {
+            match same(&mut self.seen.differences, &format!("{:?}", query()), memory, embedded) {
                 Some(Page { last: Some(last), .. }) => after = Some(last),
                 Some(Page { last: None, .. }) => return,
                 None => {
@@ -284,7 +289,7 @@ impl Caller<'_> {
         let (range, table) = (self.range(), self.pick(&TABLES));
         let memory = self.memory.count(table, &range, &self.usage).await;
         let embedded = self.embedded.count(table, &range, &self.usage).await;
-        same(&format!("count {range:?}"), memory, embedded);
+        same(&mut self.seen.differences, &format!("count {range:?}"), memory, embedded);
     }
 
     /// Segments and order are each store's own; all items together are the same.
@@ -350,7 +355,12 @@ async fn tables_in_memory_answer_random_calls_as_the_embedded_store_does() {
         };
         for _ in 0..LIFE.min(calls) {
             caller.call().await;
+            // What follows from a difference is none.
+            if !caller.seen.differences.is_empty() {
+                break;
+            }
         }
+        assert!(seen.differences.is_empty(), "{}", seen.differences.join("\n"));
     }
 
     println!("{seen:?}");
