@@ -78,7 +78,7 @@ pub async fn read_table(
     }
     let mut after = None;
     loop {
-        let (items, next) = store.audit_page(after, usage).await?;
+        let (items, next) = store.audit_page(after.as_ref(), usage).await?;
         items.iter().filter(|item| item.key.pk != AUDIT_SEALS).for_each(&mut add);
         match next {
             Some(next) => after = Some(next),

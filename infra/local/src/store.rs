@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use torale_domain::storage::keys;
 use torale_platform::aws::causes;
-use torale_platform::store::tables;
+use torale_platform::store::Store;
 
 use crate::console::Console;
 use crate::error::LocalError;
@@ -93,7 +93,7 @@ pub async fn create_tables(client: &Client) -> Result<bool, LocalError> {
         if existing.iter().any(|name| *name == *table.name) {
             continue;
         }
-        tables::create(client, &table).await.map_err(|error| store_error(&error))?;
+        Store::from(client.clone()).create_table(&table).await.map_err(|error| store_error(&error))?;
         if let Some(attribute) = table.ttl {
             enable_ttl(client, &table.name, attribute).await?;
         }

@@ -2,7 +2,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `client` | the client of a function instance, and calls on single items |
+//! | [`calls`] | the port: the calls on tables that all others come down to |
+//! | `dynamodb` | the port's implementation by the SDK |
+//! | `client` | the store of a function instance, and calls on single items |
 //! | [`generation`] | which generation of projections is live |
 //! | `reader` | planned reads of one table |
 //! | `transact` | planned transactions |
@@ -10,14 +12,14 @@
 //! | `outbox`, `audit`, `limit`, `key_use` | the items of these features |
 //! | `health` | counts and ages for metrics |
 //! | [`bulk`], [`tables`] | whole tables, for rebuilds and restores |
-//! | `convert`, `expression`, `usage`, `error` | what the others build on |
+//! | `usage`, `error` | what the others build on |
 
 mod audit;
 pub mod bulk;
+pub mod calls;
 mod client;
-mod convert;
+mod dynamodb;
 mod error;
-mod expression;
 pub mod generation;
 mod health;
 mod key_use;

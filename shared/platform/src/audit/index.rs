@@ -51,7 +51,7 @@ impl<'a> AuditIndex<'a> {
             |link: &Link| sealed.get(&link.record.chain).is_some_and(|head| link.record.seq <= head.seq);
         let (mut report, mut after) = (ReindexReport::default(), None);
         loop {
-            let (mut items, next) = self.store.audit_page(after, self.usage).await?;
+            let (mut items, next) = self.store.audit_page(after.as_ref(), self.usage).await?;
             items.retain(|item| item.key.pk != AUDIT_SEALS);
             let links: Vec<Link> = items.iter().filter_map(Link::load).filter(is_covered).collect();
             report.listed += self.add(&links).await?;

@@ -250,7 +250,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
     async fn first_hour(&self) -> Result<Option<Hour>, SealError> {
         let (mut first, mut after) = (None, None);
         loop {
-            let (items, next) = self.store.audit_page(after, self.usage).await?;
+            let (items, next) = self.store.audit_page(after.as_ref(), self.usage).await?;
             let hours = items.iter().filter_map(|item| keys::parse_audit_records(&item.key.pk));
             first = first.into_iter().chain(hours).min();
             match next {

@@ -1,13 +1,13 @@
 //! The audit table: records and seals are inserted, and nothing is ever changed.
 
+use super::calls::{Page, Scan};
 use super::client::Store;
-use super::convert::{self, StoredItem};
 use super::error::{StoreError, TransactError};
 use super::reader::TableReader;
-use super::usage::{CAPACITY, Usage};
+use super::usage::Usage;
 use torale_domain::audit::Link;
 use torale_domain::audit::seal::Seal;
-use torale_domain::storage::item::Item;
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, PK};
 use torale_domain::storage::read::{Range, ReadPlan, Reader};
 use torale_domain::storage::write::{Action, Condition, Write};
@@ -64,14 +64,11 @@ impl Store {
     /// a request.
     pub async fn audit_page(
         &self,
-        after: Option<StoredItem>,
+        after: Option<&Key>,
         usage: &Usage,
-    ) -> Result<(Vec<Item>, Option<StoredItem>), StoreError> {
-        let call = self.client.scan().table_name(AUDIT_TABLE).consistent_read(true);
-        let call = call.set_exclusive_start_key(after).return_consumed_capacity(CAPACITY);
-        let answer = call.send().await.map_err(StoreError::from_sdk)?;
-        usage.add_read(answer.consumed_capacity());
-        let items = answer.items.unwrap_or_default().into_iter().map(convert::item_with_foreign);
-        Ok((items.collect(), answer.last_evaluated_key))
+    ) -> Result<(Vec<Item>, Option<Key>), StoreError> {
+        let scan = Scan { table: AUDIT_TABLE, segment: None, after, limit: None, consistent: true };
+        let Page { items, last } = self.calls.scan(scan, usage).await?;
+        Ok((items, last))
     }
 }

@@ -1,17 +1,14 @@
 //! Whole tables: writes many items, and reads pages of partitions or of everything. For rebuilds and restores, never
 //! for a request.
 
+use super::calls::{BatchWrite, ForeignAttributes, Page, Query, Scan};
 use super::client::Store;
-use super::convert::{self, StoredItem};
 use super::error::StoreError;
-use super::expression::Expression;
-use super::usage::{CAPACITY, Usage};
+use super::usage::Usage;
 use crate::retry::Retries;
-use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::HashMap;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::SK;
+use torale_domain::storage::read::Range;
 
 /// The most writes of one `BatchWriteItem`.
 const BATCH: usize = 25;
@@ -28,12 +25,8 @@ pub type ItemPage = (Vec<Item>, Option<Key>);
 impl Store {
     /// Puts items and replaces those that exist. No key may occur twice.
     pub async fn put_all(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), StoreError> {
-        let requests = items.into_iter().map(|item| {
-            let bytes = item.size();
-            let put = PutRequest::builder().set_item(Some(convert::full(&item.key, item.attributes)));
-            put.build().map(|put| (bytes, WriteRequest::builder().put_request(put).build()))
-        });
-        self.write_all(table, requests.collect::<Result<_, _>>(), usage).await
+        let writes = items.into_iter().map(|item| (item.size(), BatchWrite::Put(item)));
+        self.write_all(table, writes.collect(), usage).await
     }
 
     /// Puts the items that do not exist yet and returns how many were put. Each is a call of its own: on tables that
@@ -57,42 +50,33 @@ impl Store {
 
     /// Deletes items, whether they exist or not. No key may occur twice.
     pub async fn delete_all(&self, table: &str, keys: Vec<Key>, usage: &Usage) -> Result<(), StoreError> {
-        let requests = keys.iter().map(|key| {
-            let delete = DeleteRequest::builder().set_key(Some(convert::key(key))).build();
-            delete.map(|delete| (0, WriteRequest::builder().delete_request(delete).build()))
-        });
-        self.write_all(table, requests.collect::<Result<_, _>>(), usage).await
+        let writes = keys.into_iter().map(|key| (0, BatchWrite::Delete(key)));
+        self.write_all(table, writes.collect(), usage).await
     }
 
     async fn write_all(
         &self,
         table: &str,
-        requests: Result<Vec<(usize, WriteRequest)>, aws_sdk_dynamodb::error::BuildError>,
+        writes: Vec<(usize, BatchWrite)>,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let requests = requests.map_err(|e| StoreError::Refused(e.to_string()))?;
-        let calls = batches(requests).into_iter().map(|batch| self.write_batch(table, batch, usage));
+        let calls = batches(writes).into_iter().map(|batch| self.write_batch(table, batch, usage));
         stream::iter(calls).buffer_unordered(PARALLEL).try_collect().await
     }
 
     async fn write_batch(
         &self,
         table: &str,
-        batch: Vec<WriteRequest>,
+        batch: Vec<BatchWrite>,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let mut unprocessed = HashMap::from([(table.to_owned(), batch)]);
+        let mut unprocessed = batch;
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
-            let call = self.client.batch_write_item().set_request_items(Some(unprocessed.clone()));
-            let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk);
-            let reason = match answer {
-                Ok(answer) => {
-                    usage.add_write(answer.consumed_capacity());
-                    unprocessed = answer.unprocessed_items.unwrap_or_default();
-                    if unprocessed.is_empty() {
-                        return Ok(());
-                    }
+            let reason = match self.calls.write_batch(table, unprocessed.clone(), usage).await {
+                Ok(left) if left.is_empty() => return Ok(()),
+                Ok(left) => {
+                    unprocessed = left;
                     "writes stayed unprocessed".to_owned()
                 }
                 // If there is no capacity for any write of a batch, the whole batch is refused.
@@ -116,61 +100,43 @@ impl Store {
     ) -> Result<ItemPage, StoreError> {
         // A sort key is never empty, and DynamoDB takes no empty text in a condition on one.
         let from = if from.is_empty() { "\u{0}" } else { from };
-        let mut expression = Expression::default();
-        let pk = expression.partition(partition);
-        let sk = format!("{} >= {}", expression.name(SK), expression.text(from));
-        let call = self
-            .client
-            .query()
-            .table_name(table)
-            .consistent_read(true)
-            .key_condition_expression(format!("{pk} AND {sk}"))
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .set_exclusive_start_key(after.map(convert::key));
-        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
-        usage.add_read(answer.consumed_capacity());
-        Ok(page(answer.items, answer.last_evaluated_key))
+        let range = Range { pk: partition.to_owned(), from: Some(from.to_owned()), ..Range::default() };
+        let (after, foreign) = (after.cloned(), ForeignAttributes::Show);
+        let query = Query { table, range, after, consistent: true, foreign };
+        let Page { items, last } = self.calls.query(query, usage).await?;
+        Ok((items, last))
     }
 
     /// A page of one of the segments into which a table is divided for a scan, read strongly consistent: at most 1 MB.
     pub async fn scan_page(
         &self,
         table: &str,
-        (segment, segments): (i32, i32),
+        segment: (i32, i32),
         after: Option<&Key>,
         usage: &Usage,
     ) -> Result<ItemPage, StoreError> {
-        let call = self.client.scan().table_name(table).consistent_read(true);
-        let call = call.segment(segment).total_segments(segments);
-        let call = call.set_exclusive_start_key(after.map(convert::key));
-        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
-        usage.add_read(answer.consumed_capacity());
-        Ok(page(answer.items, answer.last_evaluated_key))
+        let scan = Scan { table, segment: Some(segment), after, limit: None, consistent: true };
+        let Page { items, last } = self.calls.scan(scan, usage).await?;
+        Ok((items, last))
     }
 
     /// Whether a table has no items.
     pub async fn is_empty(&self, table: &str) -> Result<bool, StoreError> {
-        let answer = self.client.scan().table_name(table).limit(1).send().await;
-        Ok(answer.map_err(StoreError::from_sdk)?.items().is_empty())
+        let scan = Scan { table, segment: None, after: None, limit: Some(1), consistent: false };
+        Ok(self.calls.scan(scan, &Usage::default()).await?.items.is_empty())
     }
 }
 
-fn page(items: Option<Vec<StoredItem>>, last: Option<StoredItem>) -> ItemPage {
-    let items = items.unwrap_or_default().into_iter().map(convert::item_with_foreign).collect();
-    (items, last.map(|last| convert::item_without_foreign(last).key))
-}
-
 /// Cuts writes, each with its bytes, into batches that DynamoDB takes.
-fn batches(requests: Vec<(usize, WriteRequest)>) -> Vec<Vec<WriteRequest>> {
-    let mut batches: Vec<(usize, Vec<WriteRequest>)> = Vec::new();
-    for (bytes, request) in requests {
+fn batches(writes: Vec<(usize, BatchWrite)>) -> Vec<Vec<BatchWrite>> {
+    let mut batches: Vec<(usize, Vec<BatchWrite>)> = Vec::new();
+    for (bytes, write) in writes {
         match batches.last_mut() {
             Some((sum, batch)) if batch.len() < BATCH && *sum + bytes <= BATCH_BYTES => {
                 *sum += bytes;
-                batch.push(request);
+                batch.push(write);
             }
-            Some(_) | None => batches.push((bytes, vec![request])),
+            Some(_) | None => batches.push((bytes, vec![write])),
         }
     }
     batches.into_iter().map(|(_, batch)| batch).collect()

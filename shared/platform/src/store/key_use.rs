@@ -1,8 +1,8 @@
 //! Stores when an API key was last used.
 
+use super::calls::{NumberComparison, Operand, Test};
 use super::client::Store;
 use super::error::StoreError;
-use super::expression::Expression;
 use super::usage::Usage;
 use torale_domain::storage::keys;
 use torale_domain::values::ids::KeyId;
@@ -19,11 +19,9 @@ impl Store {
         now: Timestamp,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let mut expression = Expression::default();
-        let at = expression.name(AT);
-        let update = format!("SET {at} = {}", expression.number(now.millis()));
-        let earlier = expression.number(now.plus(-MINUTE).millis());
-        let condition = format!("attribute_not_exists({at}) OR {at} <= {earlier}");
-        self.update_control(&keys::key_used(key), &update, &condition, expression, usage).await.map(drop)
+        let set = vec![(AT.to_owned(), Operand::Value(now.into()))];
+        let earlier = NumberComparison::AtMost(AT.to_owned(), now.plus(-MINUTE).millis());
+        let tests = vec![Test::AbsentOr(AT.to_owned(), earlier)];
+        self.update_control(&keys::key_used(key), set, tests, usage).await.map(drop)
     }
 }

@@ -1,15 +1,12 @@
 //! Counts a request against its user's rate limits: one conditional write. The arithmetic is explained in
 //! `shared/domain/src/access/rate_limits.rs`.
 
+use super::calls::{NumberComparison, Operand, Test, Update, Updated};
 use super::client::Store;
-use super::convert;
 use super::error::StoreError;
-use super::expression::Expression;
-use super::usage::{CAPACITY, Usage};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use super::usage::Usage;
 use torale_domain::access::rate_limits::{COUNT, RateLimitDecision, RateLimits};
-use torale_domain::storage::item::Attributes;
+use torale_domain::storage::item::{Attributes, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::values::ids::UserId;
 use torale_domain::values::time::{HOUR, Timestamp};
@@ -28,13 +25,6 @@ pub(crate) struct RequestCount {
     pub(crate) stale: Vec<String>,
 }
 
-/// A user's item, and whether the request was counted.
-struct CountedItem {
-    /// After the write, or as it was when the write was refused.
-    attributes: Attributes,
-    counted: bool,
-}
-
 impl Store {
     /// Counts a request or refuses it. `stale` are marks that this instance knows to be needed no more.
     pub(crate) async fn count_request(
@@ -46,7 +36,8 @@ impl Store {
         usage: &Usage,
     ) -> Result<RequestCount, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-            let CountedItem { attributes, counted } = self.try_count(limits, user, now, stale, usage).await?;
+            let Updated { attributes, held: counted } =
+                self.try_count(limits, user, now, stale, usage).await?;
             let stale = limits.stale(&attributes, now).into_iter().map(str::to_owned).collect();
             match limits.decide(&attributes, now) {
                 RateLimitDecision::Unprepared => self.prepare(limits, user, &attributes, usage).await?,
@@ -71,34 +62,10 @@ impl Store {
         now: Timestamp,
         stale: &[String],
         usage: &Usage,
-    ) -> Result<CountedItem, StoreError> {
-        let mut expression = Expression::default();
-        let (update, condition) = count_expressions(&mut expression, limits, now, stale);
-        let call = self
-            .client
-            .update_item()
-            .table_name(CONTROL_TABLE)
-            .set_key(Some(convert::key(&keys::limit(user))))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(CAPACITY);
-        let (item, counted) = match call.send().await {
-            Ok(answer) => {
-                usage.add_write(answer.consumed_capacity.as_slice());
-                (answer.attributes, true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    (failed.item().cloned(), false)
-                }
-                Some(_) | None => return Err(StoreError::from_sdk(error)),
-            },
-        };
-        Ok(CountedItem { attributes: convert::item(item.unwrap_or_default())?.attributes, counted })
+    ) -> Result<Updated, StoreError> {
+        let (set, tests) = counting(limits, now);
+        let update = Update { key: &keys::limit(user), set, remove: stale, tests, answer: true };
+        self.calls.update(CONTROL_TABLE, update, usage).await
     }
 
     /// Prepares an item to count under these limits: a new one starts at 0, one with other limits keeps its count.
@@ -110,52 +77,38 @@ impl Store {
         item: &Attributes,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let mut expression = Expression::default();
-        let count = expression.name(COUNT);
         let is_new = !item.contains_key(COUNT);
-        let mut sets = Vec::new();
-        if is_new {
-            sets.push(format!("{count} = {}", expression.number(0)));
-        }
-        for window in limits.windows() {
-            let headroom = expression.name(window.headroom());
-            sets.push(if is_new {
-                format!("{headroom} = {}", expression.number(-i64::from(window.limit)))
-            } else {
-                format!("{headroom} = {count} - {}", expression.number(i64::from(window.limit)))
-            });
-        }
-        let update = format!("SET {}", sets.join(", "));
-        let exists = if is_new { "attribute_not_exists" } else { "attribute_exists" };
-        let condition = format!("{exists}({count})");
-        self.update_control(&keys::limit(user), &update, &condition, expression, usage).await.map(drop)
+        let count = || COUNT.to_owned();
+        let zero = is_new.then(|| (count(), Operand::Value(Value::Number(0))));
+        let headrooms = limits.windows().iter().map(|window| {
+            let less = -i64::from(window.limit);
+            let headroom =
+                if is_new { Operand::Value(Value::Number(less.into())) } else { Operand::Sum(count(), less) };
+            (window.headroom(), headroom)
+        });
+        let set = zero.into_iter().chain(headrooms).collect();
+        let test = if is_new { Test::Absent(count()) } else { Test::Present(count()) };
+        self.update_control(&keys::limit(user), set, vec![test], usage).await.map(drop)
     }
 }
 
-/// The update that counts a request in every window, and the condition that there is room in each.
-fn count_expressions(
-    expression: &mut Expression,
-    limits: &RateLimits,
-    now: Timestamp,
-    stale: &[String],
-) -> (String, String) {
-    let (count, one) = (expression.name(COUNT), expression.number(1));
-    let expires = expression.number(now.plus(KEPT).millis().div_euclid(1000));
-    let expires_at = expression.name("expires_at");
-    let mut sets = vec![format!("{count} = {count} + {one}"), format!("{expires_at} = {expires}")];
-    let mut conditions = vec![format!("attribute_exists({count})")];
+/// The update that counts a request in every window, and the tests that there is room in each.
+fn counting(limits: &RateLimits, now: Timestamp) -> (Vec<(String, Operand)>, Vec<Test>) {
+    let one_more = |name: &str| (name.to_owned(), Operand::Sum(name.to_owned(), 1));
+    let expires = now.plus(KEPT).millis().div_euclid(1000);
+    let expires = ("expires_at".to_owned(), Operand::Value(Value::Number(expires.into())));
+    let mut sets = vec![one_more(COUNT), expires];
+    let mut tests = vec![Test::Present(COUNT.to_owned())];
     for window in limits.windows() {
-        let headroom = expression.name(window.headroom());
-        conditions.push(format!("attribute_exists({headroom})"));
-        sets.push(format!("{headroom} = {headroom} + {one}"));
-        let marks: Vec<String> = window.marks(now).into_iter().map(|mark| expression.name(mark)).collect();
-        conditions.extend(
-            marks.iter().map(|mark| format!("(attribute_not_exists({mark}) OR {headroom} < {mark})")),
-        );
+        let headroom = window.headroom();
+        tests.push(Test::Present(headroom.clone()));
+        sets.push(one_more(&headroom));
+        let marks = window.marks(now);
+        tests.extend(marks.iter().map(|mark| {
+            Test::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark.clone()))
+        }));
         // The last mark is the one of the current bucket.
-        sets.extend(marks.last().map(|mark| format!("{mark} = if_not_exists({mark}, {count})")));
+        sets.extend(marks.last().map(|mark| (mark.clone(), Operand::Kept(COUNT.to_owned()))));
     }
-    let removed: Vec<String> = stale.iter().map(|mark| expression.name(mark)).collect();
-    let remove = if removed.is_empty() { String::new() } else { format!(" REMOVE {}", removed.join(", ")) };
-    (format!("SET {}{remove}", sets.join(", ")), conditions.join(" AND "))
+    (sets, tests)
 }

@@ -4,9 +4,9 @@
 //! (RFC 7464: each preceded by the record separator, which no JSON text contains), compressed with zstd. The reasons are
 //! in `docs/adr/0004-the-log-is-packed.md`.
 
+use super::calls::{NumberComparison, Operand, Test};
 use super::client::Store;
 use super::error::StoreError;
-use super::expression::Expression;
 use super::usage::Usage;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
@@ -63,11 +63,10 @@ impl Store {
         if known.is_some_and(|known| known <= hour) {
             return Ok(());
         }
-        let mut expression = Expression::default();
-        let (name, value) = (expression.name(HOUR), expression.number(hour.0));
-        let update = format!("SET {name} = {value}");
-        let condition = format!("attribute_not_exists({name}) OR {name} > {value}");
-        self.update_control(&keys::log_beginning(), &update, &condition, expression, usage).await?;
+        let set = vec![(HOUR.to_owned(), Operand::Value(Value::Number(hour.0.into())))];
+        let later = NumberComparison::MoreThan(HOUR.to_owned(), hour.0);
+        let tests = vec![Test::AbsentOr(HOUR.to_owned(), later)];
+        self.update_control(&keys::log_beginning(), set, tests, usage).await?;
         *self.log_beginning.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
         Ok(())
     }
@@ -75,11 +74,9 @@ impl Store {
     /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a log
     /// without a noted hour.
     pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
-        let mut expression = Expression::default();
-        let (hour, searched, value) =
-            (expression.name(HOUR), expression.name(SEARCHED), expression.number(1));
-        let (update, condition) = (format!("SET {searched} = {value}"), format!("attribute_exists({hour})"));
-        self.update_control(&keys::log_beginning(), &update, &condition, expression, usage).await?;
+        let set = vec![(SEARCHED.to_owned(), Operand::Value(Value::Number(1)))];
+        let tests = vec![Test::Present(HOUR.to_owned())];
+        self.update_control(&keys::log_beginning(), set, tests, usage).await?;
         Ok(())
     }
 

@@ -1,18 +1,15 @@
 //! Executes planned reads of one table.
 
+use super::calls::{BatchRead, ForeignAttributes, Query};
 use super::client::Store;
-use super::convert::{self, StoredItem};
 use super::error::StoreError;
-use super::expression::Expression;
-use super::usage::{CAPACITY, Usage};
+use super::usage::Usage;
 use crate::retry::Retries;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{Lanes, SK};
+use torale_domain::storage::keys::Lanes;
 use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
 
 /// The most keys of one `BatchGetItem`.
@@ -30,17 +27,6 @@ pub struct TableReader<'a> {
     lanes: Lanes,
     foreign: ForeignAttributes,
     usage: &'a Usage,
-}
-
-/// How to treat attributes of kinds that this system never writes.
-#[derive(Debug, Clone, Copy)]
-enum ForeignAttributes {
-    /// They are an error: nobody else writes to the table.
-    Refuse,
-    /// They are left out.
-    Omit,
-    /// They become texts that differ from every text that this system writes.
-    Show,
 }
 
 impl<'a> TableReader<'a> {
@@ -61,34 +47,16 @@ impl<'a> TableReader<'a> {
         Self { foreign: ForeignAttributes::Show, ..Self::new(store, table, usage) }
     }
 
-    fn item(&self, stored: StoredItem) -> Result<Item, StoreError> {
-        Ok(match self.foreign {
-            ForeignAttributes::Refuse => convert::item(stored)?,
-            ForeignAttributes::Omit => convert::item_without_foreign(stored),
-            ForeignAttributes::Show => convert::item_with_foreign(stored),
-        })
-    }
-
     /// The items of some keys, and the number of round trips.
-    async fn batch(&self, keys: Vec<Key>, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
-        let mut request = KeysAndAttributes::builder().consistent_read(consistent);
-        for key in &keys {
-            request = request.keys(convert::key(key));
-        }
-        let request = request.build().map_err(|e| StoreError::Refused(e.to_string()))?;
-        let mut unprocessed = HashMap::from([(self.table.clone(), request)]);
+    async fn batch(&self, mut keys: Vec<Key>, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
-            let call = self.store.client.batch_get_item().set_request_items(Some(unprocessed));
-            let answer = call.return_consumed_capacity(CAPACITY).send().await;
-            let answer = answer.map_err(StoreError::from_sdk)?;
-            answer.consumed_capacity().iter().for_each(|capacity| self.usage.add_read(Some(capacity)));
-            for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                items.push(self.item(item)?);
-            }
-            unprocessed = answer.unprocessed_keys.unwrap_or_default();
-            if unprocessed.is_empty() {
+            let batch = BatchRead { table: &self.table, keys, consistent, foreign: self.foreign };
+            let (found, unprocessed) = self.store.calls.get_batch(batch, self.usage).await?;
+            items.extend(found);
+            keys = unprocessed;
+            if keys.is_empty() {
                 return Ok((items, u64::from(retries.attempt())));
             }
             if !retries.pause().await {
@@ -99,57 +67,27 @@ impl<'a> TableReader<'a> {
 
     /// The items of a range, and the number of round trips.
     async fn range(&self, range: Range, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
+        let (table, foreign) = (self.table.as_str(), self.foreign);
         let mut items = Vec::new();
-        let mut from = None;
+        let mut after = None;
         for round_trips in 1.. {
-            let left = range.limit.map(|limit| limit - items.len());
-            let call = self.query(&range, left, from).consistent_read(consistent);
-            let answer = call.send().await.map_err(StoreError::from_sdk)?;
-            self.usage.add_read(answer.consumed_capacity());
-            for item in answer.items.unwrap_or_default() {
-                items.push(self.item(item)?);
-            }
-            from = answer.last_evaluated_key;
-            if from.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {
+            let limit = range.limit.map(|limit| limit - items.len());
+            let left = Range { limit, ..range.clone() };
+            let query = Query { table, range: left, after, consistent, foreign };
+            let page = self.store.calls.query(query, self.usage).await?;
+            items.extend(page.items);
+            after = page.last;
+            if after.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {
                 return Ok((items, round_trips));
             }
         }
         Ok((items, 0))
     }
 
-    fn query(&self, range: &Range, limit: Option<usize>, from: Option<StoredItem>) -> QueryFluentBuilder {
-        let limit = limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
-        let mut expression = Expression::default();
-        let call = self.store.client.query().table_name(&self.table).return_consumed_capacity(CAPACITY);
-        call.scan_index_forward(!range.descending)
-            .set_limit(limit)
-            .set_exclusive_start_key(from)
-            .key_condition_expression(key_condition(&mut expression, range))
-            .set_expression_attribute_names(expression.names())
-            .set_expression_attribute_values(expression.values())
-    }
-
     /// The number of items in a range, as far as one call counts: up to the range's limit, or 1 MB of items.
     pub(super) async fn count(&self, range: &Range) -> Result<u64, StoreError> {
-        let call = self.query(range, range.limit, None).select(Select::Count);
-        let answer = call.send().await.map_err(StoreError::from_sdk)?;
-        self.usage.add_read(answer.consumed_capacity());
-        Ok(u64::try_from(answer.count).unwrap_or(0))
+        self.store.calls.count(&self.table, range, self.usage).await
     }
-}
-
-fn key_condition(expression: &mut Expression, range: &Range) -> String {
-    let partition = expression.partition(&range.pk);
-    let bounds = match (&range.from, &range.to) {
-        (None, None) => return partition,
-        (Some(from), None) => format!("{} >= {}", expression.name(SK), expression.text(from)),
-        (None, Some(to)) => format!("{} <= {}", expression.name(SK), expression.text(to)),
-        (Some(from), Some(to)) => {
-            let sk = expression.name(SK);
-            format!("{sk} BETWEEN {} AND {}", expression.text(from), expression.text(to))
-        }
-    };
-    format!("{partition} AND {bounds}")
 }
 
 /// The round trips of calls of which [`PARALLEL`] are in flight at once.

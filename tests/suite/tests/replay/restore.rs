@@ -15,7 +15,7 @@ use torale_domain::storage::keys::{
 };
 use torale_domain::values::ids::UserId;
 use torale_domain::values::time::{HOUR, MINUTE};
-use torale_platform::store::{Usage, log, tables};
+use torale_platform::store::{Usage, log};
 use torale_replay::ReplayError;
 use torale_replay::restore::{RestoreMode, RestoreReport};
 use torale_testkit::events::user;
@@ -50,7 +50,7 @@ async fn change(stack: &Stack, table: &str, item: &RawItem, name: &str, value: A
 async fn copy(stack: &Stack, table: &str) -> String {
     let name = format!("{table}-{}", torale_platform::clock::unique());
     let spec = TableSpec { name: name.clone(), hash_key: PK, range_key: Some(SK), ttl: None };
-    tables::create(&stack.client, &spec).await.unwrap();
+    stack.store().create_table(&spec).await.unwrap();
     for item in stack.scan(table).await {
         put(stack, &name, item).await;
     }

@@ -225,7 +225,7 @@ fn prose_of_documents_stays_under_100_columns() {
     );
     assert!(documents.len() > 30, "{} documents", documents.len());
     for path in documents {
-        assert_eq!(long_lines(&read(&path)), [], "{}", name(&path));
+        assert_eq!(long_lines(&read(&path)), Vec::<usize>::new(), "{}", name(&path));
     }
     assert_eq!(long_lines(&format!("{0} a\n| {0} b |\n```\n{0} c\n```\n{0}\n", "x".repeat(100))), [1]);
 }

@@ -82,7 +82,7 @@ fn tables_are_named_and_amounts_are_added_in_one_place() {
     let product = product();
 
     assert_eq!(places_of_text(&product, "torale-projections"), ["shared/domain/src/storage/keys.rs"]);
-    assert_eq!(places_of_text(&product, "ADD"), ["shared/platform/src/store/transact.rs"]);
+    assert_eq!(places_of_text(&product, "ADD"), ["shared/platform/src/store/dynamodb/transact.rs"]);
 }
 
 /// The handlers of a file: those of reads and those of changes.

@@ -1,0 +1,100 @@
+//! The calls on tables by the SDK: nothing else in this crate speaks DynamoDB.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `read`, `write`, `transact`, `administer` | the calls |
+//! | `convert`, `expression` | items and expressions as the SDK has them |
+
+mod administer;
+mod convert;
+mod expression;
+mod read;
+mod transact;
+mod write;
+
+use super::calls::{
+    BatchRead, BatchWrite, Call, Existing, Page, Query, Scan, TableCalls, TableDescription, Update, Updated,
+};
+use super::error::TransactError;
+use super::usage::Usage;
+use aws_sdk_dynamodb::Client;
+use futures::future::BoxFuture;
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::read::Range;
+use torale_domain::storage::write::Write;
+
+/// DynamoDB, or what speaks its protocol.
+#[derive(Debug, Clone)]
+pub(super) struct DynamoDb {
+    client: Client,
+}
+
+impl From<Client> for DynamoDb {
+    fn from(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl TableCalls for DynamoDb {
+    fn get<'a>(&'a self, table: &'a str, key: &'a Key, usage: &'a Usage) -> Call<'a, Option<Item>> {
+        Box::pin(self.get_item(table, key, usage))
+    }
+
+    fn get_batch<'a>(&'a self, batch: BatchRead<'a>, usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
+        Box::pin(self.batch_get_item(batch, usage))
+    }
+
+    fn query<'a>(&'a self, query: Query<'a>, usage: &'a Usage) -> Call<'a, Page> {
+        Box::pin(self.query_range(query, usage))
+    }
+
+    fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, u64> {
+        Box::pin(self.count_range(table, range, usage))
+    }
+
+    fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, Page> {
+        Box::pin(self.scan_table(scan, usage))
+    }
+
+    fn put<'a>(&'a self, table: &'a str, item: Item, existing: Existing, usage: &'a Usage) -> Call<'a, bool> {
+        Box::pin(self.put_item(table, item, existing, usage))
+    }
+
+    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, usage: &'a Usage) -> Call<'a, Updated> {
+        Box::pin(self.update_item(table, update, usage))
+    }
+
+    fn transact<'a>(
+        &'a self,
+        writes: Vec<(String, Write)>,
+        usage: &'a Usage,
+    ) -> BoxFuture<'a, Result<(), TransactError>> {
+        Box::pin(self.transact_write_items(writes, usage))
+    }
+
+    fn write_batch<'a>(
+        &'a self,
+        table: &'a str,
+        writes: Vec<BatchWrite>,
+        usage: &'a Usage,
+    ) -> Call<'a, Vec<BatchWrite>> {
+        Box::pin(self.batch_write_item(table, writes, usage))
+    }
+
+    fn create_table<'a>(&'a self, table: &'a TableSpec) -> Call<'a, ()> {
+        Box::pin(self.create(table))
+    }
+
+    fn describe_table<'a>(&'a self, table: &'a str) -> Call<'a, Option<TableDescription>> {
+        Box::pin(self.describe(table))
+    }
+
+    fn drop_table<'a>(&'a self, table: &'a str) -> Call<'a, bool> {
+        Box::pin(self.delete(table))
+    }
+
+    fn tables(&self) -> Call<'_, Vec<String>> {
+        Box::pin(self.list())
+    }
+}

@@ -1,0 +1,49 @@
+//! Defects that are planted on purpose, to see that the simulator finds them.
+
+use clap::ValueEnum;
+use std::cell::Cell;
+
+/// A defect of what the system relies on, or of how a process treats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Defect {
+    /// The guard that an attribute has a value always holds.
+    EqualsIsIgnored,
+    /// The guard that an attribute has another value always holds.
+    DiffersIsIgnored,
+    /// The guard that an attribute has a value or does not exist always holds.
+    EqualsOrAbsentIsIgnored,
+    /// The guard that something exists always holds.
+    PresentIsIgnored,
+    /// The guard that an item does not exist always holds.
+    AbsentItemIsIgnored,
+    /// The guard that an attribute does not exist always holds.
+    AbsentAttributeIsIgnored,
+    /// Items of a transaction that are only checked are not.
+    ChecksAreIgnored,
+    /// Of some transactions, the last write is left out.
+    TransactionsTear,
+    /// Strongly consistent reads are stale as well.
+    ConsistentReadsAreStale,
+    /// Keys that stay unprocessed are not read again.
+    UnprocessedKeysAreLost,
+    /// What follows the first page of a range is not read.
+    LaterPagesAreLost,
+    /// A message is deleted from the queue though its batch reports that it failed.
+    FailedMessagesAreDeleted,
+    /// A message is deleted from the queue when it is received.
+    MessagesAreDeletedFirst,
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Defect>> = const { Cell::new(None) };
+}
+
+/// Plants a defect for what this thread simulates from now on, or none.
+pub fn plant(defect: Option<Defect>) {
+    PLANTED.set(defect);
+}
+
+/// Whether this defect is planted.
+pub fn is(defect: Defect) -> bool {
+    PLANTED.get() == Some(defect)
+}

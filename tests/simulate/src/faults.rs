@@ -1,0 +1,143 @@
+//! What goes wrong, how often, and what has gone wrong so far.
+
+use clap::ValueEnum;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Fault {
+    /// A request never arrives.
+    LostRequest,
+    /// A call takes effect, and its answer never arrives.
+    LostAnswer,
+    /// A request arrives late: after its sender has given up, or died.
+    LateRequest,
+    /// A call is refused for lack of capacity.
+    Throttled,
+    /// A read sees the state of up to a second ago.
+    StaleRead,
+    /// A page ends early.
+    ShortPage,
+    /// Some keys or writes of a batch stay unprocessed.
+    Unprocessed,
+    /// The keys of a batch are read at different moments.
+    TornRead,
+    /// A transaction takes its time, during which others conflict with it.
+    LongTransaction,
+    /// A process dies amid a batch and starts again.
+    Death,
+    /// A message is delivered again after it was deleted.
+    Duplicate,
+    /// A message is delivered late.
+    LateMessage,
+    /// A process has a clock of its own.
+    SkewedClock,
+    /// An operator builds, promotes, rolls back and drops generations meanwhile.
+    Replay,
+}
+
+/// Which faults happen, and how often.
+#[derive(Debug, Clone)]
+pub struct Odds {
+    of: [u16; Fault::ALL.len()],
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 14] = [
+        Self::LostRequest,
+        Self::LostAnswer,
+        Self::LateRequest,
+        Self::Throttled,
+        Self::StaleRead,
+        Self::ShortPage,
+        Self::Unprocessed,
+        Self::TornRead,
+        Self::LongTransaction,
+        Self::Death,
+        Self::Duplicate,
+        Self::LateMessage,
+        Self::SkewedClock,
+        Self::Replay,
+    ];
+
+    /// How often it happens at most, in thousandths of the occasions.
+    const fn most(self) -> u16 {
+        match self {
+            Self::LostRequest | Self::LostAnswer | Self::LateRequest | Self::Throttled => 30,
+            Self::Death | Self::Duplicate | Self::LateMessage => 200,
+            Self::SkewedClock | Self::Replay => 500,
+            Self::StaleRead
+            | Self::ShortPage
+            | Self::Unprocessed
+            | Self::TornRead
+            | Self::LongTransaction => 300,
+        }
+    }
+}
+
+impl Odds {
+    /// Random odds, by which about half of the faults do not happen at all: so that each is seen alone as well.
+    pub fn random(without: &[Fault]) -> Self {
+        let of = Fault::ALL.map(|fault| {
+            let odds = if fastrand::bool() { fastrand::u16(..=fault.most()) } else { 0 };
+            if without.contains(&fault) { 0 } else { odds }
+        });
+        Self { of }
+    }
+
+    /// Odds by which nothing goes wrong.
+    pub const fn none() -> Self {
+        Self { of: [0; Fault::ALL.len()] }
+    }
+}
+
+thread_local! {
+    static ODDS: RefCell<Odds> = const { RefCell::new(Odds::none()) };
+    static SEEN: RefCell<Coverage> = const { RefCell::new(Coverage::new()) };
+}
+
+/// How often each fault hit each kind of call, and how often each was called.
+pub type Coverage = BTreeMap<(&'static str, Option<Fault>), u64>;
+
+/// Sets the odds of this thread.
+pub fn set(odds: Odds) {
+    ODDS.set(odds);
+}
+
+/// Decides whether a fault happens to a call, and counts it.
+pub fn happens(fault: Fault, call: &'static str) -> bool {
+    let index = Fault::ALL.iter().position(|one| *one == fault).expect("a fault");
+    let odds = ODDS.with_borrow(|odds| odds.of[index]);
+    let happens = odds > 0 && fastrand::u16(..1000) < odds;
+    if happens {
+        count(call, Some(fault));
+        crate::trace::note(|| format!("{call}: {fault:?}"));
+    }
+    happens
+}
+
+/// Counts a call, or a fault of it.
+pub fn count(call: &'static str, fault: Option<Fault>) {
+    SEEN.with_borrow_mut(|seen| *seen.entry((call, fault)).or_default() += 1);
+}
+
+/// Takes what this thread has counted.
+pub fn take_coverage() -> Coverage {
+    SEEN.take()
+}
+
+/// Calls and faults as a table: a line for each kind of call.
+pub fn print(coverage: &Coverage) -> String {
+    let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for ((call, fault), count) in coverage {
+        let line = lines.entry(call).or_default();
+        match fault {
+            None => line.insert(0, format!("{count} times")),
+            Some(fault) => line.push(format!("{fault:?} {count}")),
+        }
+    }
+    let lines = lines.into_iter().map(|(call, counts)| format!("{call:16} {}", counts.join(", ")));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,189 @@
+//! `cargo simulate`: runs schedules, or one with its trace, and tells what was found.
+
+use clap::{Parser, ValueEnum};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio::time::Instant;
+use torale_simulate::defects::Defect;
+use torale_simulate::faults::{self, Coverage, Fault};
+use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
+use torale_simulate::shrink::shrink;
+
+/// Simulates the system under faults: the same seed always makes the same run.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Runs this seed alone and prints what happens.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 1000)]
+    cases: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many run at once.
+    #[arg(long, default_value_t = 2)]
+    jobs: u64,
+    /// Goes on after a failure, and counts them.
+    #[arg(long)]
+    all: bool,
+    /// Prints no trace of a seed.
+    #[arg(long)]
+    quiet: bool,
+    /// Finds a smaller schedule that fails as well.
+    #[arg(long, requires = "seed")]
+    shrink: bool,
+    /// Other random choices for the same messages, as `--shrink` prints them.
+    #[arg(long, default_value_t = 0, requires = "seed")]
+    choice: u64,
+    /// Positions of the messages to send, as `--shrink` prints them.
+    #[arg(long, value_delimiter = ',', requires = "seed")]
+    only: Vec<usize>,
+    /// Faults that do not happen.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Fault>,
+    /// Plants each defect by itself and tells the first seed that shows it.
+    #[arg(long, conflicts_with = "defect")]
+    defects: bool,
+    /// Plants a defect, which must be found.
+    #[arg(long)]
+    defect: Option<Defect>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => one(&arguments, seed),
+        None if arguments.defects => defects(&arguments),
+        None => many(&arguments),
+    }
+}
+
+fn schedule(arguments: &Arguments, seed: u64) -> Simulation {
+    let Arguments { choice, only, without, defect, .. } = arguments;
+    Simulation {
+        seed,
+        choice: *choice,
+        only: only.clone(),
+        without: without.clone(),
+        defect: *defect,
+        trace: false,
+    }
+}
+
+fn one(arguments: &Arguments, seed: u64) -> ExitCode {
+    let mut schedule = schedule(arguments, seed);
+    if arguments.shrink && run(&schedule).failure.is_some() {
+        schedule = shrink(&schedule);
+    }
+    schedule.trace = !arguments.quiet;
+    let outcome = run(&schedule);
+    outcome.trace.iter().for_each(|line| println!("{line}"));
+    println!("{} messages, digest {:016x}", outcome.messages, outcome.digest);
+    report(&schedule, &outcome)
+}
+
+fn report(schedule: &Simulation, outcome: &SimulationOutcome) -> ExitCode {
+    match &outcome.failure {
+        None => ExitCode::SUCCESS,
+        Some(failure) => {
+            println!("{}\n{failure}", command(schedule));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The command that runs a schedule again.
+fn command(schedule: &Simulation) -> String {
+    let Simulation { seed, choice, only, without, defect, trace: _ } = schedule;
+    let mut command = format!("cargo simulate --seed {seed}");
+    if *choice > 0 {
+        command += &format!(" --choice {choice}");
+    }
+    if !only.is_empty() {
+        command += &format!(" --only {}", joined(only.iter().map(usize::to_string)));
+    }
+    let name = |value: Option<clap::builder::PossibleValue>| {
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    };
+    if !without.is_empty() {
+        command +=
+            &format!(" --without {}", joined(without.iter().map(|fault| name(fault.to_possible_value()))));
+    }
+    if let Some(defect) = defect {
+        command += &format!(" --defect {}", name(defect.to_possible_value()));
+    }
+    command
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> String {
+    texts.collect::<Vec<_>>().join(",")
+}
+
+/// Looks for every defect, and fails if one is not found.
+fn defects(arguments: &Arguments) -> ExitCode {
+    let next = AtomicUsize::new(0);
+    let missed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                let following = || Defect::value_variants().get(next.fetch_add(1, Ordering::Relaxed));
+                while let Some(defect) = following() {
+                    let mut seeds = arguments.from..arguments.from + arguments.cases;
+                    let planted = |seed| Simulation { defect: Some(*defect), ..schedule(arguments, seed) };
+                    match seeds.find(|seed| run(&planted(*seed)).failure.is_some()) {
+                        Some(seed) => println!("{defect:?}: seed {seed}"),
+                        None => {
+                            println!("{defect:?}: not found");
+                            missed.store(true, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if missed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn many(arguments: &Arguments) -> ExitCode {
+    let began = Instant::now();
+    let (next, stop) = (AtomicU64::new(arguments.from), AtomicBool::new(false));
+    let end = arguments.from + arguments.cases;
+    let (failures, coverage) = (Mutex::new(Vec::new()), Mutex::new(Coverage::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        break;
+                    }
+                    let schedule = schedule(arguments, seed);
+                    let outcome = run(&schedule);
+                    if outcome.failure.is_some() {
+                        stop.store(!arguments.all, Ordering::Relaxed);
+                        failures.lock().expect("no panic").push((schedule, outcome));
+                    }
+                }
+                let seen = faults::take_coverage();
+                let mut coverage = coverage.lock().expect("no panic");
+                seen.into_iter().for_each(|(key, count)| *coverage.entry(key).or_default() += count);
+            });
+        }
+    });
+    let ran = next.load(Ordering::Relaxed).min(end) - arguments.from;
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{}", faults::print(&coverage.into_inner().expect("no panic")));
+    let mut failures = failures.into_inner().expect("no panic");
+    failures.sort_by_key(|(schedule, _)| schedule.seed);
+    println!(
+        "{ran} schedules in {seconds:.1} s, {:.0} a second; {} failed",
+        f64::from(u32::try_from(ran).unwrap_or(u32::MAX)) / seconds,
+        failures.len()
+    );
+    if failures.len() > 1 {
+        println!("seeds: {}", joined(failures.iter().map(|(schedule, _)| schedule.seed.to_string())));
+    }
+    failures.first().map_or(ExitCode::SUCCESS, |(schedule, outcome)| report(schedule, outcome))
+}

@@ -1,0 +1,379 @@
+//! The calls of one process: a client with retries and time limits as the SDK has them, a network that loses and delays,
+//! and the [tables](crate::tables) behind it.
+
+use crate::defects::{self, Defect};
+use crate::faults::{self, Fault};
+use crate::tables::{AsOf, Tables};
+use crate::trace;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant, sleep, timeout};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::read::Range;
+use torale_domain::storage::write::Write;
+use torale_platform::clock;
+use torale_platform::config::{STORE_ATTEMPT_TIMEOUT, STORE_TIMEOUT};
+use torale_platform::store::calls::{
+    BatchRead, BatchWrite, Call, Existing, Page, Query, Scan, TableCalls, TableDescription, Update, Updated,
+};
+use torale_platform::store::{Store, StoreError, TransactError, Usage};
+
+/// The attempts of a call, as `Store::new` configures the SDK.
+const ATTEMPTS: u32 = 3;
+/// How stale a read is at most, in milliseconds.
+const STALE_MS: u64 = 1000;
+/// How late a late request arrives at most, in milliseconds.
+const LATE_MS: u64 = 20_000;
+
+/// The tables as all processes share them.
+#[derive(Debug, Clone, Default)]
+pub struct SharedTables(Arc<Mutex<Tables>>);
+
+impl SharedTables {
+    /// These tables.
+    pub fn new(tables: Tables) -> Self {
+        Self(Arc::new(Mutex::new(tables)))
+    }
+
+    /// The tables, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A store of a process of this name.
+    pub fn store(&self, process: &str) -> Store {
+        Store::over(Arc::new(Network { tables: self.clone(), process: process.to_owned() }))
+    }
+}
+
+struct Network {
+    tables: SharedTables,
+    process: String,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.process)
+    }
+}
+
+/// What an attempt came to, unless nothing came back.
+enum Attempt<T> {
+    Answered(T),
+    Throttled,
+    Nothing,
+}
+
+impl Network {
+    /// A call: `serve` is what the service does, at some moment after the request was sent, if it arrives at all.
+    /// It is asked to be repeatable, since a request whose answer does not come is sent again.
+    async fn call<T, S>(
+        &self,
+        name: &'static str,
+        detail: impl Fn() -> String,
+        serve: S,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        S: Fn(SharedTables) -> BoxFuture<'static, T> + Clone + Send + Sync + 'static,
+    {
+        faults::count(name, None);
+        let process = &self.process;
+        trace::note(|| format!("{process}: {name} {}", detail()));
+        let mut hasher = DefaultHasher::new();
+        (name, process).hash(&mut hasher);
+        trace::digest(hasher.finish());
+        let attempts = async {
+            let mut throttled = false;
+            for attempt in 0..ATTEMPTS {
+                if attempt > 0 {
+                    sleep(clock::backoff(attempt + 3)).await;
+                }
+                match self.attempt(name, serve.clone()).await {
+                    Attempt::Answered(answer) => return Ok(answer),
+                    Attempt::Throttled => throttled = true,
+                    Attempt::Nothing => throttled = false,
+                }
+            }
+            let why = if throttled { "throttled" } else { "no answer" };
+            Err(StoreError::Unavailable(why.to_owned()))
+        };
+        let no_answer = |_elapsed| Err(StoreError::Unavailable("no answer in time".to_owned()));
+        let answer = timeout(STORE_TIMEOUT, attempts).await.unwrap_or_else(no_answer);
+        if answer.is_err() {
+            trace::note(|| format!("{process}: {name} failed"));
+        }
+        answer
+    }
+
+    async fn attempt<T, S>(&self, name: &'static str, serve: S) -> Attempt<T>
+    where
+        T: Send + 'static,
+        S: Fn(SharedTables) -> BoxFuture<'static, T> + Send + Sync + 'static,
+    {
+        if faults::happens(Fault::Throttled, name) {
+            sleep(latency()).await;
+            return Attempt::Throttled;
+        }
+        if faults::happens(Fault::LostRequest, name) {
+            sleep(STORE_ATTEMPT_TIMEOUT).await;
+            return Attempt::Nothing;
+        }
+        let late = faults::happens(Fault::LateRequest, name);
+        let lost = faults::happens(Fault::LostAnswer, name);
+        let wait = if late { Duration::from_millis(fastrand::u64(..LATE_MS)) } else { latency() };
+        let tables = self.tables.clone();
+        if !late {
+            // The request is under way for `wait`; who is gone by then has not sent it.
+            sleep(wait).await;
+        }
+        let (sender, receiver) = oneshot::channel();
+        // What was sent is served, whatever becomes of the sender.
+        tokio::spawn(async move {
+            if late {
+                sleep(wait).await;
+            }
+            let answer = serve(tables).await;
+            if !lost {
+                sleep(latency()).await;
+                drop(sender.send(answer));
+            }
+        });
+        match timeout(STORE_ATTEMPT_TIMEOUT, receiver).await {
+            Ok(Ok(answer)) => Attempt::Answered(answer),
+            // The sender of an answer that is lost is gone at once; its receiver is not told.
+            Ok(Err(_gone)) => {
+                sleep(STORE_ATTEMPT_TIMEOUT).await;
+                Attempt::Nothing
+            }
+            Err(_elapsed) => Attempt::Nothing,
+        }
+    }
+}
+
+/// How long a request or an answer is under way.
+fn latency() -> Duration {
+    Duration::from_millis(fastrand::u64(1..6))
+}
+
+/// As of when a read sees the tables.
+fn as_of(consistent: bool, name: &'static str) -> AsOf {
+    let may_be_stale = !consistent || defects::is(Defect::ConsistentReadsAreStale);
+    if may_be_stale && faults::happens(Fault::StaleRead, name) {
+        let behind = Duration::from_millis(fastrand::u64(..STALE_MS));
+        return AsOf(Instant::now().checked_sub(behind));
+    }
+    AsOf::NOW
+}
+
+fn short(limit: Option<usize>, name: &'static str) -> Option<usize> {
+    match faults::happens(Fault::ShortPage, name) {
+        true => Some(fastrand::usize(1..4).min(limit.unwrap_or(usize::MAX))),
+        false => limit,
+    }
+}
+
+async fn read_batch(
+    tables: SharedTables,
+    (table, keys, consistent): (String, Vec<Key>, bool),
+) -> Result<(Vec<Item>, Vec<Key>), StoreError> {
+    Tables::check_batch(&keys)?;
+    let torn = faults::happens(Fault::TornRead, "get_batch");
+    let (mut items, mut left) = (Vec::new(), Vec::new());
+    for key in keys {
+        if faults::happens(Fault::Unprocessed, "get_batch") {
+            left.push(key);
+            continue;
+        }
+        if torn && fastrand::u8(..4) == 0 {
+            sleep(latency()).await;
+        }
+        items.extend(tables.lock().get(&table, &key, as_of(consistent, "get_batch"))?);
+    }
+    Ok((items, if defects::is(Defect::UnprocessedKeysAreLost) { Vec::new() } else { left }))
+}
+
+async fn transact(
+    tables: SharedTables,
+    (writes, token): (Vec<(String, Write)>, u128),
+) -> Result<(), TransactError> {
+    if faults::happens(Fault::LongTransaction, "transact") {
+        tables.lock().lock(&writes)?;
+        sleep(Duration::from_millis(fastrand::u64(5..60))).await;
+        let mut tables = tables.lock();
+        tables.unlock(&writes);
+        return tables.commit(writes, token);
+    }
+    let mut tables = tables.lock();
+    tables.lock(&writes)?;
+    tables.unlock(&writes);
+    tables.commit(writes, token)
+}
+
+impl TableCalls for Network {
+    fn get<'a>(&'a self, table: &'a str, key: &'a Key, _usage: &'a Usage) -> Call<'a, Option<Item>> {
+        let (owned, of) = (table.to_owned(), key.clone());
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().get(&owned, &of, as_of(true, "get"));
+            async move { answer }.boxed()
+        };
+        async move { self.call("get", move || format!("{table} {key:?}"), serve).await? }.boxed()
+    }
+
+    fn get_batch<'a>(&'a self, batch: BatchRead<'a>, _usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
+        let request = (batch.table.to_owned(), batch.keys.clone(), batch.consistent);
+        let serve = move |tables: SharedTables| read_batch(tables, request.clone()).boxed();
+        let detail = move || format!("{} {:?}", batch.table, batch.keys);
+        async move { self.call("get_batch", detail, serve).await? }.boxed()
+    }
+
+    fn query<'a>(&'a self, query: Query<'a>, _usage: &'a Usage) -> Call<'a, Page> {
+        let (table, range, after) = (query.table.to_owned(), query.range.clone(), query.after.clone());
+        let consistent = query.consistent;
+        let serve = move |tables: SharedTables| {
+            let range = Range { limit: short(range.limit, "query"), ..range.clone() };
+            let answer = tables.lock().query(&table, &range, after.as_ref(), as_of(consistent, "query"));
+            async move { answer }.boxed()
+        };
+        let detail = move || format!("{} {:?}", query.table, query.range);
+        async move {
+            let mut page = self.call("query", detail, serve).await??;
+            if defects::is(Defect::LaterPagesAreLost) {
+                page.last = None;
+            }
+            Ok(page)
+        }
+        .boxed()
+    }
+
+    fn count<'a>(&'a self, table: &'a str, range: &'a Range, _usage: &'a Usage) -> Call<'a, u64> {
+        let (owned, of) = (table.to_owned(), range.clone());
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().query(&owned, &of, None, as_of(false, "count"));
+            async move { answer }.boxed()
+        };
+        async move {
+            let page = self.call("count", move || format!("{table} {range:?}"), serve).await??;
+            Ok(u64::try_from(page.items.len()).unwrap_or(u64::MAX))
+        }
+        .boxed()
+    }
+
+    fn scan<'a>(&'a self, scan: Scan<'a>, _usage: &'a Usage) -> Call<'a, Page> {
+        let (table, after, segment) = (scan.table.to_owned(), scan.after.cloned(), scan.segment);
+        let limit = scan.limit.and_then(|limit| usize::try_from(limit).ok());
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().scan(&table, segment, after.as_ref(), short(limit, "scan"));
+            async move { answer }.boxed()
+        };
+        async move { self.call("scan", move || scan.table.to_owned(), serve).await? }.boxed()
+    }
+
+    fn put<'a>(
+        &'a self,
+        table: &'a str,
+        item: Item,
+        existing: Existing,
+        _usage: &'a Usage,
+    ) -> Call<'a, bool> {
+        let (owned, of) = (table.to_owned(), item.clone());
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().put(&owned, of.clone(), existing);
+            async move { answer }.boxed()
+        };
+        async move { self.call("put", move || format!("{table} {:?} {existing:?}", item.key), serve).await? }
+            .boxed()
+    }
+
+    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, _usage: &'a Usage) -> Call<'a, Updated> {
+        let (owned, key, remove) = (table.to_owned(), update.key.clone(), update.remove.to_vec());
+        let (set, tests, answer) = (update.set, update.tests, update.answer);
+        let serve = move |tables: SharedTables| {
+            let update =
+                Update { key: &key, set: set.clone(), remove: &remove, tests: tests.clone(), answer };
+            let answer = tables.lock().update(&owned, &update);
+            async move { answer }.boxed()
+        };
+        async move { self.call("update", move || format!("{table} {:?}", update.key), serve).await? }.boxed()
+    }
+
+    fn transact<'a>(
+        &'a self,
+        writes: Vec<(String, Write)>,
+        _usage: &'a Usage,
+    ) -> BoxFuture<'a, Result<(), TransactError>> {
+        // The SDK's token of a request: it stays the same when the request is sent again.
+        let request = (writes.clone(), fastrand::u128(..));
+        let serve = move |tables: SharedTables| transact(tables, request.clone()).boxed();
+        let detail = move || {
+            let shown = writes.iter().map(|(_, write)| format!("\n               {write:?}"));
+            shown.collect::<String>()
+        };
+        async move {
+            let answer = self.call("transact", detail, serve).await.map_err(TransactError::Failed)?;
+            let process = &self.process;
+            trace::note(|| format!("{process}: transact answered {answer:?}"));
+            answer
+        }
+        .boxed()
+    }
+
+    fn write_batch<'a>(
+        &'a self,
+        table: &'a str,
+        writes: Vec<BatchWrite>,
+        _usage: &'a Usage,
+    ) -> Call<'a, Vec<BatchWrite>> {
+        let (owned, all) = (table.to_owned(), writes);
+        let serve = move |tables: SharedTables| {
+            let (left, done): (Vec<_>, Vec<_>) =
+                all.iter().cloned().partition(|_| faults::happens(Fault::Unprocessed, "write_batch"));
+            let answer = match done.is_empty() {
+                true => Ok(left),
+                false => tables.lock().write_batch(&owned, done).map(|()| left),
+            };
+            async move { answer }.boxed()
+        };
+        async move { self.call("write_batch", move || table.to_owned(), serve).await? }.boxed()
+    }
+
+    fn create_table<'a>(&'a self, table: &'a TableSpec) -> Call<'a, ()> {
+        let spec = table.clone();
+        let serve = move |tables: SharedTables| {
+            tables.lock().create(&spec);
+            async {}.boxed()
+        };
+        self.call("create_table", move || table.name.clone(), serve).boxed()
+    }
+
+    fn describe_table<'a>(&'a self, table: &'a str) -> Call<'a, Option<TableDescription>> {
+        let owned = table.to_owned();
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().describe(&owned);
+            async move { answer }.boxed()
+        };
+        self.call("describe_table", move || table.to_owned(), serve).boxed()
+    }
+
+    fn drop_table<'a>(&'a self, table: &'a str) -> Call<'a, bool> {
+        let owned = table.to_owned();
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().drop_table(&owned);
+            async move { answer }.boxed()
+        };
+        self.call("drop_table", move || table.to_owned(), serve).boxed()
+    }
+
+    fn tables(&self) -> Call<'_, Vec<String>> {
+        let serve = move |tables: SharedTables| {
+            let answer = tables.lock().names();
+            async move { answer }.boxed()
+        };
+        self.call("tables", String::new, serve).boxed()
+    }
+}

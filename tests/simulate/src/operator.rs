@@ -1,0 +1,99 @@
+//! An operator who builds generations, makes them live, goes back and drops them while events come in.
+
+use crate::faults::{self, Fault};
+use crate::network::SharedTables;
+use crate::trace;
+use tokio::time::{Duration, sleep, timeout};
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::keys::Lanes;
+use torale_platform::clock::Clock;
+use torale_replay::build::BuildOutcome;
+use torale_replay::promotion::{Promotion, PromotionStep};
+use torale_replay::{Replay, ReplayError, StopSignal};
+
+/// The most that an operator does in one schedule.
+const ROUNDS: u32 = 4;
+/// The longest pause before each, and the longest life of a process that dies.
+const PAUSE_MS: u64 = 20_000;
+const LIFE_MS: u64 = 180_000;
+/// Workers of a build.
+const WORKERS: usize = 2;
+
+/// Does some things, one after another. What fails is left as it is: the next one finds it so.
+pub async fn operate(tables: &SharedTables, clock: Clock) {
+    for _ in 0..fastrand::u32(..=ROUNDS) {
+        sleep(Duration::from_millis(fastrand::u64(..PAUSE_MS))).await;
+        let store = tables.store("operator");
+        let replay = Replay { batch: 40, memory: 1 << 20, ..Replay::new(store, clock) };
+        let name = ["promote", "promote", "rollback", "drop"][fastrand::usize(..4)];
+        faults::count(name, None);
+        trace::note(|| format!("operator: {name}"));
+        let doing = async {
+            match name {
+                "promote" => promote(&replay).await,
+                "rollback" => replay.rollback().await.map(drop),
+                _ => drop_one(&replay).await,
+            }
+        };
+        let done = if faults::happens(Fault::Death, name) {
+            timeout(Duration::from_millis(fastrand::u64(..LIFE_MS)), doing).await.ok()
+        } else {
+            Some(doing.await)
+        };
+        trace::note(|| format!("operator: {name}: {done:?}"));
+        if matches!(done, Some(Ok(()))) {
+            faults::count(
+                match name {
+                    "promote" => "promoted",
+                    "rollback" => "rolled back",
+                    _ => "dropped",
+                },
+                None,
+            );
+        }
+    }
+}
+
+/// Builds a generation, or goes on with one that is there, and makes it live.
+async fn promote(replay: &Replay) -> Result<(), ReplayError> {
+    let generation = match others(replay).await?.pop().filter(|_| fastrand::bool()) {
+        Some(other) => replay.generation(&other).await?,
+        None => replay.next_generation(Lanes::DEFAULT).await?,
+    };
+    if !is_built(replay, &generation).await? {
+        replay.begin(&generation).await?;
+        if let BuildOutcome::OutOfTime =
+            replay.build(&generation.name, WORKERS, &StopSignal::default()).await?
+        {
+            return Ok(());
+        }
+    }
+    let mut promotion = Promotion::new(replay, &generation.name);
+    loop {
+        match promotion.step().await? {
+            PromotionStep::Wait(time) => sleep(time).await,
+            PromotionStep::Live(_) => return Ok(()),
+        }
+    }
+}
+
+async fn is_built(replay: &Replay, generation: &Generation) -> Result<bool, ReplayError> {
+    let pointer = replay.pointer().await?;
+    let is_written = pointer.written_generations().any(|written| written.name == generation.name);
+    Ok(is_written || replay.position(&generation.name).await?.is_some())
+}
+
+async fn drop_one(replay: &Replay) -> Result<(), ReplayError> {
+    match others(replay).await?.first() {
+        Some(name) => replay.drop_generation(name).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The generations that have a table and are not live.
+async fn others(replay: &Replay) -> Result<Vec<String>, ReplayError> {
+    let live = replay.pointer().await?.live.name;
+    let mut names = replay.store.generations().await?;
+    names.retain(|name| *name != live);
+    Ok(names)
+}

@@ -1,0 +1,347 @@
+//! Tables in memory, by DynamoDB's rules: what one call does at the moment at which it takes effect.
+//!
+//! Everything is immediate and exact here. What goes wrong on the way to a table, and between calls, is up to
+//! [`network`](crate::network).
+
+mod conditions;
+mod partition;
+
+use crate::defects::{self, Defect};
+use conditions::{apply, holds, passes, updated};
+use partition::Partition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use tokio::time::Instant;
+use torale_domain::storage::item::{Attributes, Item, Key};
+use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::limits::ItemLimits;
+use torale_domain::storage::read::Range;
+use torale_domain::storage::write::{Action, Write};
+use torale_platform::store::calls::{
+    BatchWrite, Existing, Page, TableDescription, TableSize, TableState, Update, Updated,
+};
+use torale_platform::store::{StoreError, TransactError};
+
+/// The most bytes of a page.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// The most items of a transaction, and its bytes.
+const TRANSACTION: usize = 100;
+const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
+/// The most keys of a batch of reads, and writes of a batch.
+const KEYS: usize = 100;
+const WRITES: usize = 25;
+
+/// Where in its order a table is continued: the partition key and the sort key of the last item.
+type Position = (String, String);
+
+/// All tables of an account.
+#[derive(Debug, Default)]
+pub struct Tables {
+    tables: BTreeMap<String, Table>,
+    /// Transactions by the tokens of their requests: one that is repeated changes nothing.
+    tokens: BTreeSet<u128>,
+    /// The items of transactions that are being written.
+    locked: BTreeSet<(String, Key)>,
+}
+
+type Table = BTreeMap<String, Partition>;
+
+/// How old the state is that a read sees, at most.
+#[derive(Debug, Clone, Copy)]
+pub struct AsOf(pub Option<Instant>);
+
+impl AsOf {
+    /// The state of now.
+    pub const NOW: Self = Self(None);
+}
+
+fn refused<T>(why: impl Into<String>) -> Result<T, StoreError> {
+    Err(StoreError::Refused(why.into()))
+}
+
+impl Tables {
+    /// The tables of a new installation.
+    pub fn of(specs: &[TableSpec]) -> Self {
+        let mut tables = Self::default();
+        specs.iter().for_each(|spec| tables.create(spec));
+        tables
+    }
+
+    fn table(&self, name: &str) -> Result<&Table, StoreError> {
+        self.tables.get(name).ok_or_else(|| StoreError::Refused(format!("there is no table {name}")))
+    }
+
+    fn table_mut(&mut self, name: &str) -> Result<&mut Table, StoreError> {
+        self.tables.get_mut(name).ok_or_else(|| StoreError::Refused(format!("there is no table {name}")))
+    }
+
+    /// An item as it was at a moment.
+    pub fn get(&self, table: &str, key: &Key, as_of: AsOf) -> Result<Option<Item>, StoreError> {
+        check_key(key)?;
+        let partition = self.table(table)?.get(&key.pk);
+        let attributes = partition.and_then(|partition| partition.get(&key.sk, as_of));
+        Ok(attributes.map(|attributes| Item { key: key.clone(), attributes }))
+    }
+
+    /// Whether a batch of reads is one that DynamoDB takes.
+    pub fn check_batch(keys: &[Key]) -> Result<(), StoreError> {
+        if keys.is_empty() || keys.len() > KEYS || keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
+            return refused(format!("a batch of {} keys, or one with duplicates", keys.len()));
+        }
+        keys.iter().try_for_each(check_key)
+    }
+
+    /// A page of a range.
+    pub fn query(
+        &self,
+        table: &str,
+        range: &Range,
+        after: Option<&Key>,
+        as_of: AsOf,
+    ) -> Result<Page, StoreError> {
+        let bounds = [range.from.as_ref(), range.to.as_ref()];
+        if bounds.into_iter().flatten().any(String::is_empty) || range.pk.is_empty() || range.limit == Some(0)
+        {
+            return refused("an empty text in a key condition, or a limit of 0");
+        }
+        if range.from.as_ref().zip(range.to.as_ref()).is_some_and(|(from, to)| from > to) {
+            return refused("the bounds of a range in the wrong order");
+        }
+        let Some(partition) = self.table(table)?.get(&range.pk) else { return Ok(Page::default()) };
+        let mut low = range.from.clone().map_or(Bound::Unbounded, Bound::Included);
+        let mut high = range.to.clone().map_or(Bound::Unbounded, Bound::Included);
+        match after {
+            Some(key) if range.descending => high = Bound::Excluded(key.sk.clone()),
+            Some(key) => low = Bound::Excluded(key.sk.clone()),
+            None => {}
+        }
+        let items = partition.range(low, high, range.descending, as_of);
+        let items = items
+            .into_iter()
+            .map(|(sk, attributes)| Item { key: Key::stored(range.pk.clone(), sk), attributes });
+        Ok(page(items, range.limit))
+    }
+
+    /// A page of a whole table, or of a segment, in the order of its keys.
+    pub fn scan(
+        &self,
+        table: &str,
+        segment: Option<(i32, i32)>,
+        after: Option<&Key>,
+        limit: Option<usize>,
+    ) -> Result<Page, StoreError> {
+        let after: Option<Position> = after.map(|key| (key.pk.clone(), key.sk.clone()));
+        let in_segment = |pk: &str| match segment {
+            Some((segment, segments)) => {
+                pk.bytes().fold(0, |sum, byte| (sum * 31 + i32::from(byte)) % segments) == segment
+            }
+            None => true,
+        };
+        let partitions = self.table(table)?.iter().filter(|(pk, _)| in_segment(pk));
+        let items = partitions.flat_map(|(pk, partition)| {
+            let all = partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW);
+            all.into_iter().map(move |(sk, attributes)| Item { key: Key::stored(pk.clone(), sk), attributes })
+        });
+        let left = items
+            .filter(|item| after.as_ref().is_none_or(|(pk, sk)| (&item.key.pk, &item.key.sk) > (pk, sk)));
+        Ok(page(left, limit))
+    }
+
+    /// Puts an item.
+    pub fn put(&mut self, table: &str, item: Item, existing: Existing) -> Result<bool, StoreError> {
+        check_key(&item.key)?;
+        fits(&item.key, &item.attributes)?;
+        self.check_unlocked(table, &item.key)?;
+        let found = self.get(table, &item.key, AsOf::NOW)?;
+        if existing == Existing::Keep && found.is_some() {
+            return Ok(false);
+        }
+        self.store(table, item.key, Some(item.attributes))?;
+        Ok(true)
+    }
+
+    /// Changes an item.
+    pub fn update(&mut self, table: &str, update: &Update<'_>) -> Result<Updated, StoreError> {
+        check_key(update.key)?;
+        self.check_unlocked(table, update.key)?;
+        let found = self.get(table, update.key, AsOf::NOW)?.map(|item| item.attributes);
+        let old = found.clone().unwrap_or_default();
+        let answer = |attributes: Attributes| if update.answer { attributes } else { Attributes::new() };
+        if !update.tests.iter().all(|test| passes(test, &old)) {
+            return Ok(Updated { held: false, attributes: answer(old) });
+        }
+        let new = updated(&old, update)?;
+        fits(update.key, &new)?;
+        self.store(table, update.key.clone(), Some(new.clone()))?;
+        Ok(Updated { held: true, attributes: answer(new) })
+    }
+
+    /// Puts or deletes some items.
+    pub fn write_batch(&mut self, table: &str, writes: Vec<BatchWrite>) -> Result<(), StoreError> {
+        let keys: BTreeSet<&Key> = writes.iter().map(BatchWrite::key).collect();
+        if writes.is_empty() || writes.len() > WRITES || keys.len() < writes.len() {
+            return refused(format!("a batch of {} writes, or one with duplicates", writes.len()));
+        }
+        for write in &writes {
+            check_key(write.key())?;
+            if let BatchWrite::Put(item) = write {
+                fits(&item.key, &item.attributes)?;
+            }
+        }
+        for write in writes {
+            match write {
+                BatchWrite::Put(item) => self.store(table, item.key, Some(item.attributes))?,
+                BatchWrite::Delete(key) => self.store(table, key, None)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction: its items are locked until it is [committed](Self::commit) or
+    /// [abandoned](Self::unlock).
+    ///
+    /// # Errors
+    /// If it is none that DynamoDB takes, or an item is locked by another.
+    pub fn lock(&mut self, writes: &[(String, Write)]) -> Result<(), TransactError> {
+        let size: usize = writes.iter().map(|(_, write)| write.size()).sum();
+        let items: BTreeSet<(String, Key)> =
+            writes.iter().map(|(table, write)| (table.clone(), write.key.clone())).collect();
+        if items.len() < writes.len() || writes.is_empty() || writes.len() > TRANSACTION {
+            let why = format!("a transaction of {} writes, or with an item twice", writes.len());
+            return Err(TransactError::Failed(StoreError::Refused(why)));
+        }
+        if size > TRANSACTION_BYTES {
+            return Err(TransactError::Failed(StoreError::Refused("a transaction over 4 MB".to_owned())));
+        }
+        writes.iter().try_for_each(|(_, write)| check_write(write)).map_err(TransactError::Failed)?;
+        if items.iter().any(|item| self.locked.contains(item)) {
+            return Err(TransactError::Race);
+        }
+        self.locked.extend(items);
+        Ok(())
+    }
+
+    /// Ends the locks of a transaction.
+    pub fn unlock(&mut self, writes: &[(String, Write)]) {
+        for (table, write) in writes {
+            self.locked.remove(&(table.clone(), write.key.clone()));
+        }
+    }
+
+    /// Writes all of a transaction or nothing. `token` is that of its request.
+    pub fn commit(&mut self, writes: Vec<(String, Write)>, token: u128) -> Result<(), TransactError> {
+        if self.tokens.contains(&token) {
+            return Ok(());
+        }
+        // Every item is looked at: one that can never be written is told even if others lost a race.
+        let (mut changes, mut race) = (Vec::new(), false);
+        for (table, write) in &writes {
+            let found = self.get(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
+            let found = found.map(|item| item.attributes);
+            let ignored = defects::is(Defect::ChecksAreIgnored) && write.action == Action::Check;
+            if !ignored && !write.conditions.iter().all(|condition| holds(condition, found.as_ref())) {
+                race = true;
+            } else if write.action != Action::Check {
+                let new = apply(found, &write.action).map_err(TransactError::Failed)?;
+                if let Some(new) = &new {
+                    fits(&write.key, new).map_err(TransactError::Failed)?;
+                }
+                changes.push((table.clone(), write.key.clone(), new));
+            }
+        }
+        if race {
+            return Err(TransactError::Race);
+        }
+        if defects::is(Defect::TransactionsTear) && changes.len() > 1 && fastrand::u8(..20) == 0 {
+            changes.pop();
+        }
+        for (table, key, new) in changes {
+            self.store(&table, key, new).map_err(TransactError::Failed)?;
+        }
+        self.tokens.insert(token);
+        Ok(())
+    }
+
+    fn store(&mut self, table: &str, key: Key, attributes: Option<Attributes>) -> Result<(), StoreError> {
+        self.table_mut(table)?.entry(key.pk).or_default().set(key.sk, attributes);
+        Ok(())
+    }
+
+    fn check_unlocked(&self, table: &str, key: &Key) -> Result<(), StoreError> {
+        if !self.locked.is_empty() && self.locked.contains(&(table.to_owned(), key.clone())) {
+            return Err(StoreError::Unavailable("a transaction is writing the item".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Creates a table, unless it exists.
+    pub fn create(&mut self, table: &TableSpec) {
+        self.tables.entry(table.name.clone()).or_default();
+    }
+
+    /// What is known of a table.
+    pub fn describe(&self, table: &str) -> Option<TableDescription> {
+        let size = TableSize::default();
+        self.tables.get(table).map(|_| TableDescription { state: TableState::Active, size })
+    }
+
+    /// Drops a table.
+    pub fn drop_table(&mut self, table: &str) -> bool {
+        self.tables.remove(table).is_some()
+    }
+
+    /// The names of all tables.
+    pub fn names(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
+    }
+
+    /// Every item of a table, in the order of its keys.
+    ///
+    /// # Panics
+    /// If there is no such table.
+    pub fn items(&self, table: &str) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (pk, partition) in self.table(table).expect("the table") {
+            for (sk, attributes) in partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW) {
+                items.push(Item { key: Key::stored(pk.clone(), sk), attributes });
+            }
+        }
+        items
+    }
+}
+
+/// The items up to a limit, or up to 1 MB.
+fn page(items: impl Iterator<Item = Item>, limit: Option<usize>) -> Page {
+    let (mut page, mut bytes) = (Page::default(), 0);
+    for item in items {
+        bytes += item.size();
+        let key = item.key.clone();
+        page.items.push(item);
+        if Some(page.items.len()) == limit || bytes >= PAGE_BYTES {
+            page.last = Some(key);
+            return page;
+        }
+    }
+    page
+}
+
+fn check_key(key: &Key) -> Result<(), StoreError> {
+    if key.pk.is_empty() || key.sk.is_empty() {
+        return refused("an empty key");
+    }
+    fits(key, &Attributes::new())
+}
+
+/// What is checked before any item is looked at.
+fn check_write(write: &Write) -> Result<(), StoreError> {
+    check_key(&write.key)?;
+    match &write.action {
+        Action::Put(attributes) => fits(&write.key, attributes),
+        Action::Delete | Action::Check | Action::Update { .. } => Ok(()),
+    }
+}
+
+fn fits(key: &Key, attributes: &Attributes) -> Result<(), StoreError> {
+    let item = Item { key: key.clone(), attributes: attributes.clone() };
+    ItemLimits::STORE.check(&item).map_err(|fault| StoreError::Refused(fault.to_string()))
+}

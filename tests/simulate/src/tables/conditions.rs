@@ -1,0 +1,98 @@
+//! Whether conditions hold, and what a write makes of an item.
+
+use crate::defects::{self, Defect};
+use torale_domain::storage::item::{Attributes, Value};
+use torale_domain::storage::keys::PK;
+use torale_domain::storage::write::{Action, Condition};
+use torale_platform::store::StoreError;
+use torale_platform::store::calls::{NumberComparison, Operand, Test, Update};
+
+/// Whether a condition holds for an item; `None` is no item.
+pub(super) fn holds(condition: &Condition, item: Option<&Attributes>) -> bool {
+    let value = |name: &String| item.and_then(|attributes| attributes.get(name));
+    let exists = |name: &String| if name == PK { item.is_some() } else { value(name).is_some() };
+    match condition {
+        Condition::Equals(name, expected) => {
+            defects::is(Defect::EqualsIsIgnored) || value(name) == Some(expected)
+        }
+        Condition::Differs(name, other) => {
+            defects::is(Defect::DiffersIsIgnored) || value(name) != Some(other)
+        }
+        Condition::EqualsOrAbsent(name, expected) => {
+            defects::is(Defect::EqualsOrAbsentIsIgnored) || value(name).is_none_or(|found| found == expected)
+        }
+        Condition::Present(name) => defects::is(Defect::PresentIsIgnored) || exists(name),
+        Condition::Absent(name) if name == PK => defects::is(Defect::AbsentItemIsIgnored) || !exists(name),
+        Condition::Absent(name) => defects::is(Defect::AbsentAttributeIsIgnored) || !exists(name),
+    }
+}
+
+/// What an action makes of an item.
+pub(super) fn apply(item: Option<Attributes>, action: &Action) -> Result<Option<Attributes>, StoreError> {
+    Ok(match action {
+        Action::Put(attributes) => Some(attributes.clone()),
+        Action::Delete => None,
+        Action::Check => item,
+        Action::Update { add, set, remove } => {
+            let mut attributes = item.unwrap_or_default();
+            for (name, amount) in add {
+                let sum = match attributes.get(name) {
+                    None => *amount,
+                    Some(Value::Number(number)) => number + amount,
+                    Some(Value::Text(_) | Value::Bytes(_)) => {
+                        return Err(StoreError::Refused(format!("{name} is no number")));
+                    }
+                };
+                attributes.insert(name.clone(), Value::Number(sum));
+            }
+            attributes.extend(set.iter().cloned());
+            remove.iter().for_each(|name| drop(attributes.remove(name)));
+            Some(attributes)
+        }
+    })
+}
+
+/// Whether a test of an update passes.
+pub(super) fn passes(test: &Test, item: &Attributes) -> bool {
+    let number = |name: &String| match item.get(name) {
+        Some(Value::Number(number)) => Some(*number),
+        Some(Value::Text(_) | Value::Bytes(_)) | None => None,
+    };
+    match test {
+        Test::Present(name) => item.contains_key(name),
+        Test::Absent(name) => !item.contains_key(name),
+        Test::AbsentOr(name, comparison) => {
+            let holds = match comparison {
+                NumberComparison::AtMost(name, most) => {
+                    number(name).is_some_and(|found| found <= (*most).into())
+                }
+                NumberComparison::MoreThan(name, least) => {
+                    number(name).is_some_and(|found| found > (*least).into())
+                }
+                NumberComparison::Less(left, right) => {
+                    number(left).zip(number(right)).is_some_and(|(left, right)| left < right)
+                }
+            };
+            !item.contains_key(name) || holds
+        }
+    }
+}
+
+/// What an update makes of an item.
+pub(super) fn updated(old: &Attributes, update: &Update<'_>) -> Result<Attributes, StoreError> {
+    let mut new = old.clone();
+    for (name, operand) in &update.set {
+        let missing = |of: &String| StoreError::Refused(format!("{of} does not exist or is no number"));
+        let value = match operand {
+            Operand::Value(value) => value.clone(),
+            Operand::Sum(of, amount) => match old.get(of) {
+                Some(Value::Number(number)) => Value::Number(number + i128::from(*amount)),
+                Some(Value::Text(_) | Value::Bytes(_)) | None => return Err(missing(of)),
+            },
+            Operand::Kept(or) => old.get(name).or_else(|| old.get(or)).ok_or_else(|| missing(or))?.clone(),
+        };
+        new.insert(name.clone(), value);
+    }
+    update.remove.iter().for_each(|name| drop(new.remove(name)));
+    Ok(new)
+}

@@ -1,0 +1,40 @@
+//! The simulator finds what is wrong, and says the same of the same seed.
+
+use torale_simulate::defects::Defect;
+use torale_simulate::schedule::{Simulation, run};
+
+/// Defects that show soon, and within how many seeds they must.
+const DEFECTS: [(Defect, u64); 6] = [
+    (Defect::EqualsIsIgnored, 30),
+    (Defect::AbsentItemIsIgnored, 30),
+    (Defect::TransactionsTear, 30),
+    (Defect::UnprocessedKeysAreLost, 30),
+    (Defect::LaterPagesAreLost, 30),
+    (Defect::MessagesAreDeletedFirst, 30),
+];
+
+#[test]
+fn defects_that_show_soon_are_found() {
+    let mut missed = Vec::new();
+
+    for (defect, seeds) in DEFECTS {
+        let schedule = |seed| Simulation { seed, defect: Some(defect), ..Simulation::default() };
+        match (0..seeds).find(|seed| run(&schedule(*seed)).failure.is_some()) {
+            Some(seed) => println!("{defect:?}: seed {seed}"),
+            None => missed.push(defect),
+        }
+    }
+
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+#[test]
+fn the_same_seed_makes_the_same_run() {
+    for seed in 0..20 {
+        let schedule = Simulation { seed, trace: true, ..Simulation::default() };
+        let (first, second) = (run(&schedule), run(&schedule));
+        assert!(first.trace.len() > 10, "seed {seed}");
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.digest, second.digest, "seed {seed}");
+    }
+}

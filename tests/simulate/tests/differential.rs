@@ -1,0 +1,369 @@
+//! The tables in memory answer as the embedded store does, call by call: the simulator is worth what they are.
+
+use fastrand::Rng;
+use std::fmt::Debug;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
+use torale_domain::storage::read::Range;
+use torale_domain::storage::write::{Action, Condition, Write};
+use torale_platform::store::calls::{
+    BatchRead, BatchWrite, Existing, ForeignAttributes, NumberComparison, Operand, Page, Query, Scan,
+    TableCalls, Test, Update,
+};
+use torale_platform::store::{StoreError, TransactError, Usage};
+use torale_simulate::network::SharedTables;
+use torale_simulate::tables::Tables;
+use torale_testkit::stack::Stack;
+use torale_testkit::switches;
+
+/// Random calls of the ordinary run; `TORALE_CASES` asks for more.
+fn calls() -> u64 {
+    switches::number("TORALE_CASES", 3000)
+}
+
+/// Calls after which both begin anew.
+const LIFE: u64 = 500;
+const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
+const NAMES: [&str; 4] = ["a", "b", "n", "m"];
+
+struct Caller<'a> {
+    rng: &'a mut Rng,
+    memory: &'a dyn TableCalls,
+    embedded: &'a dyn TableCalls,
+    usage: Usage,
+    seen: &'a mut Seen,
+}
+
+/// What has been compared: kinds of calls, and how they came out.
+#[derive(Debug, Default)]
+struct Seen {
+    done: [u64; 10],
+    refused: u64,
+    races: u64,
+    unheld: u64,
+    differences: Vec<String>,
+}
+
+/// Both answers; errors by their kind, since their texts differ.
+fn same<T: PartialEq + Debug>(
+    differences: &mut Vec<String>,
+    call: &str,
+    memory: Result<T, StoreError>,
+    embedded: Result<T, StoreError>,
+) -> Option<T> {
+    let kind = |error: StoreError| match error {
+        StoreError::Unavailable(_) => "unavailable",
+        StoreError::Refused(_) => "refused",
+        StoreError::Corrupt(_) => "corrupt",
+    };
+    let text = format!("{call}\n  memory: {memory:?}\nembedded: {embedded:?}");
+    let (memory, embedded) = (memory.map_err(kind), embedded.map_err(kind));
+    if memory != embedded {
+        differences.push(text);
+    }
+    memory.ok()
+}
+
+impl Caller<'_> {
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.rng.usize(..of.len())]
+    }
+
+    fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
+    fn key(&mut self) -> Key {
+        if self.chance(1) {
+            return Key::stored(String::new(), "s".to_owned());
+        }
+        if self.chance(1) {
+            return Key::stored("p".repeat(2049), "s".to_owned());
+        }
+        Key::stored(format!("p{}", self.rng.u8(..3)), self.pick(&["a", "b", "bb", "c", "ä", "z"]).to_owned())
+    }
+
+    fn keys(&mut self, most: usize) -> Vec<Key> {
+        let mut keys: Vec<Key> = (0..self.rng.usize(1..=most)).map(|_| self.key()).collect();
+        if !self.chance(3) {
+            keys.sort();
+            keys.dedup();
+        }
+        keys
+    }
+
+    fn name(&mut self) -> String {
+        self.pick(&NAMES).to_owned()
+    }
+
+    fn value(&mut self) -> Value {
+        match self.rng.u8(..8) {
+            0 => Value::Bytes(vec![1, 2, self.rng.u8(..2)]),
+            1 | 2 => Value::Text(self.pick(&["x", "y", ""]).to_owned()),
+            3 => Value::Number(i128::from(self.rng.i64(..))),
+            _ => Value::Number(i128::from(self.rng.i8(-2..3))),
+        }
+    }
+
+    fn attributes(&mut self) -> Attributes {
+        if self.chance(1) {
+            return Attributes::from([("a".to_owned(), Value::Text("x".repeat(410_000)))]);
+        }
+        (0..self.rng.usize(..4)).map(|_| (self.name(), self.value())).collect()
+    }
+
+    fn conditions(&mut self) -> Vec<Condition> {
+        let condition = |caller: &mut Self| match caller.rng.u8(..8) {
+            0 => Condition::Absent(PK.to_owned()),
+            1 => Condition::Present(PK.to_owned()),
+            2 => Condition::Absent(caller.name()),
+            3 => Condition::Present(caller.name()),
+            4 => Condition::Equals(caller.name(), caller.value()),
+            5 => Condition::Differs(caller.name(), caller.value()),
+            _ => Condition::EqualsOrAbsent(caller.name(), caller.value()),
+        };
+        (0..self.rng.usize(..3)).map(|_| condition(self)).collect()
+    }
+
+    /// Of different attributes: DynamoDB refuses one that an update names twice.
+    fn action(&mut self) -> Action {
+        match self.rng.u8(..6) {
+            0 => Action::Delete,
+            1 => Action::Put(self.attributes()),
+            2 => Action::Check,
+            _ => {
+                let mut names = NAMES.map(str::to_owned);
+                self.rng.shuffle(&mut names);
+                let [first, second, third, _] = names;
+                let add =
+                    if self.chance(50) { vec![(first, i128::from(self.rng.i8(-3..4)))] } else { Vec::new() };
+                let set = if self.chance(50) { vec![(second, self.value())] } else { Vec::new() };
+                let removes = self.chance(50) || (add.is_empty() && set.is_empty());
+                Action::Update { add, set, remove: if removes { vec![third] } else { Vec::new() } }
+            }
+        }
+    }
+
+    async fn transact(&mut self) {
+        let keys = self.keys(5);
+        let writes: Vec<(String, Write)> = keys
+            .into_iter()
+            .map(|key| {
+                let (action, mut conditions) = (self.action(), self.conditions());
+                if action == Action::Check && conditions.is_empty() {
+                    conditions.push(Condition::Present(PK.to_owned()));
+                }
+                (self.pick(&TABLES).to_owned(), Write { key, action, conditions })
+            })
+            .collect();
+        let flat = |answer: Result<(), TransactError>| match answer {
+            Ok(()) => Ok(true),
+            Err(TransactError::Race) => Ok(false),
+            Err(TransactError::Failed(error)) => Err(error),
+        };
+        let memory = flat(self.memory.transact(writes.clone(), &self.usage).await);
+        let embedded = flat(self.embedded.transact(writes.clone(), &self.usage).await);
+        match same(&mut self.seen.differences, &format!("transact {writes:?}"), memory, embedded) {
+            Some(true) => {}
+            Some(false) => self.seen.races += 1,
+            None => self.seen.refused += 1,
+        }
+    }
+
+    async fn update(&mut self) {
+        let (key, table) = (self.key(), self.pick(&TABLES));
+        let test = |caller: &mut Self| match caller.rng.u8(..5) {
+            0 => Test::Present(caller.name()),
+            1 => Test::Absent(caller.name()),
+            2 => {
+                Test::AbsentOr(caller.name(), NumberComparison::AtMost(caller.name(), caller.rng.i64(-2..3)))
+            }
+            3 => Test::AbsentOr(
+                caller.name(),
+                NumberComparison::MoreThan(caller.name(), caller.rng.i64(-2..3)),
+            ),
+            _ => Test::AbsentOr(caller.name(), NumberComparison::Less(caller.name(), caller.name())),
+        };
+        let tests = (0..self.rng.usize(1..3)).map(|_| test(self)).collect();
+        let mut names = NAMES.map(str::to_owned);
+        self.rng.shuffle(&mut names);
+        let operand = match self.rng.u8(..4) {
+            0 => Operand::Sum(self.name(), self.rng.i64(-3..4)),
+            1 => Operand::Kept(self.name()),
+            _ => Operand::Value(self.value()),
+        };
+        let remove = if self.chance(30) { vec![names[1].clone()] } else { Vec::new() };
+        let set = vec![(names[0].clone(), operand)];
+        let update = Update { key: &key, set, remove: &remove, tests, answer: self.chance(50) };
+        let memory = self.memory.update(table, update.clone(), &self.usage).await;
+        let embedded = self.embedded.update(table, update.clone(), &self.usage).await;
+        match same(&mut self.seen.differences, &format!("update {update:?}"), memory, embedded) {
+            Some(updated) => self.seen.unheld += u64::from(!updated.held),
+            None => self.seen.refused += 1,
+        }
+    }
+
+    async fn put(&mut self) {
+        let item = Item { key: self.key(), attributes: self.attributes() };
+        let (table, existing) = (self.pick(&TABLES), self.pick(&[Existing::Keep, Existing::Replace]));
+        let memory = self.memory.put(table, item.clone(), existing, &self.usage).await;
+        let embedded = self.embedded.put(table, item.clone(), existing, &self.usage).await;
+        let answer =
+            same(&mut self.seen.differences, &format!("put {:?} {existing:?}", item.key), memory, embedded);
+        self.seen.refused += u64::from(answer.is_none());
+    }
+
+    async fn write_batch(&mut self) {
+        let table = self.pick(&TABLES);
+        let writes: Vec<BatchWrite> = self
+            .keys(30)
+            .into_iter()
+            .map(|key| match self.chance(60) {
+                true => BatchWrite::Put(Item { key, attributes: self.attributes() }),
+                false => BatchWrite::Delete(key),
+            })
+            .collect();
+        let memory = self.memory.write_batch(table, writes.clone(), &self.usage).await;
+        let embedded = self.embedded.write_batch(table, writes.clone(), &self.usage).await;
+        let answer = same(&mut self.seen.differences, &format!("write_batch {writes:?}"), memory, embedded);
+        self.seen.refused += u64::from(answer.is_none());
+    }
+
+    async fn get(&mut self) {
+        let (key, table) = (self.key(), self.pick(&TABLES));
+        let memory = self.memory.get(table, &key, &self.usage).await;
+        let embedded = self.embedded.get(table, &key, &self.usage).await;
+        same(&mut self.seen.differences, &format!("get {key:?}"), memory, embedded);
+    }
+
+    async fn get_batch(&mut self) {
+        let (keys, table, consistent) = (self.keys(20), self.pick(&TABLES), self.chance(50));
+        let batch =
+            || BatchRead { table, keys: keys.clone(), consistent, foreign: ForeignAttributes::Refuse };
+        let sorted = |(mut items, left): (Vec<Item>, Vec<Key>)| {
+            items.sort_by(|a, b| a.key.cmp(&b.key));
+            (items, left)
+        };
+        let memory = self.memory.get_batch(batch(), &self.usage).await.map(sorted);
+        let embedded = self.embedded.get_batch(batch(), &self.usage).await.map(sorted);
+        let answer = same(&mut self.seen.differences, &format!("get_batch {keys:?}"), memory, embedded);
+        self.seen.refused += u64::from(answer.is_none());
+    }
+
+    fn range(&mut self) -> Range {
+        let bound = |caller: &mut Self| {
+            let sk = caller.pick(&["a", "b", "bb", "c", "ä", "z"]);
+            caller.chance(50).then(|| sk.to_owned())
+        };
+        let limit = if self.chance(50) { Some(self.rng.usize(1..5)) } else { None };
+        let (from, to) = (bound(self), bound(self));
+        Range { pk: format!("p{}", self.rng.u8(..4)), from, to, descending: self.chance(50), limit }
+    }
+
+    /// Page by page to the end.
+    async fn query(&mut self) {
+        let (range, table, consistent) = (self.range(), self.pick(&TABLES), self.chance(50));
+        let mut after = None;
+        loop {
+            let query = || Query {
+                table,
+                range: range.clone(),
+                after: after.clone(),
+                consistent,
+                foreign: ForeignAttributes::Refuse,
+            };
+            let memory = self.memory.query(query(), &self.usage).await;
+            let embedded = self.embedded.query(query(), &self.usage).await;
+            match same(&mut self.seen.differences, &format!("{:?}", query()), memory, embedded) {
+                Some(Page { last: Some(last), .. }) => after = Some(last),
+                Some(Page { last: None, .. }) => return,
+                None => {
+                    self.seen.refused += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn count(&mut self) {
+        let (range, table) = (self.range(), self.pick(&TABLES));
+        let memory = self.memory.count(table, &range, &self.usage).await;
+        let embedded = self.embedded.count(table, &range, &self.usage).await;
+        same(&mut self.seen.differences, &format!("count {range:?}"), memory, embedded);
+    }
+
+    /// Segments and order are each store's own; all items together are the same.
+    async fn scan(&mut self) {
+        let (table, segments, limit) = (self.pick(&TABLES), self.rng.i32(1..4), self.rng.i32(1..8));
+        let mut all = [Vec::new(), Vec::new()];
+        for (calls, found) in [self.memory, self.embedded].into_iter().zip(&mut all) {
+            for segment in 0..segments {
+                let mut after = None;
+                loop {
+                    let scan = Scan {
+                        table,
+                        segment: Some((segment, segments)),
+                        after: after.as_ref(),
+                        limit: Some(limit),
+                        consistent: true,
+                    };
+                    let page = calls.scan(scan, &self.usage).await.unwrap();
+                    found.extend(page.items);
+                    match page.last {
+                        Some(last) => after = Some(last),
+                        None => break,
+                    }
+                }
+            }
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        assert_eq!(all[0], all[1], "scan of {table}");
+    }
+
+    async fn call(&mut self) {
+        let kind = self.rng.usize(..10);
+        self.seen.done[kind] += 1;
+        match kind {
+            0 | 1 => self.transact().await,
+            2 => self.update().await,
+            3 => self.put().await,
+            4 => self.write_batch().await,
+            5 => self.get().await,
+            6 => self.get_batch().await,
+            7 => self.query().await,
+            8 => self.count().await,
+            _ => self.scan().await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_in_memory_answer_random_calls_as_the_embedded_store_does() {
+    let (mut seen, calls) = (Seen::default(), calls());
+
+    for seed in 0..calls.div_ceil(LIFE) {
+        println!("seed {seed}");
+        let mut rng = Rng::with_seed(seed);
+        let (memory, stack) = (SharedTables::new(Tables::of(&tables())), Stack::start().await);
+        let (memory, embedded) = (memory.store("memory"), stack.store());
+        let mut caller = Caller {
+            rng: &mut rng,
+            memory: memory.calls(),
+            embedded: embedded.calls(),
+            usage: Usage::default(),
+            seen: &mut seen,
+        };
+        for _ in 0..LIFE.min(calls) {
+            caller.call().await;
+            // What follows from a difference is none.
+            if !caller.seen.differences.is_empty() {
+                break;
+            }
+        }
+        assert!(seen.differences.is_empty(), "{}", seen.differences.join("\n"));
+    }
+
+    println!("{seen:?}");
+    assert!(seen.done.iter().all(|kind| *kind > 20), "{seen:?}");
+    assert!(seen.refused > 20 && seen.races > 20 && seen.unheld > 20, "{seen:?}");
+}
