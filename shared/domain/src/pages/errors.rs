@@ -10,7 +10,7 @@ use crate::projections::entity::Entity;
 use crate::projections::index::{self, Timeline};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
-use crate::storage::read::{ReadPlan, Reader};
+use crate::storage::read::{Range, ReadPlan, Reader};
 use crate::values::ids::{EntityKey, ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
@@ -141,7 +141,8 @@ async fn of_task<R: Reader>(
     let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
 
     let first = Timestamp::from_millis(since.millis().saturating_sub(slowest)).max(Timestamp::EARLIEST);
-    let rows = reader.read(ReadPlan::ranges(vec![keys::task_executions_since(task, first).into()])).await?;
+    let range = Range { attributes: Some(&[]), ..keys::task_executions_since(task, first).into() };
+    let rows = reader.read(ReadPlan::ranges(vec![range])).await?;
     let rows = rows.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let mut failed = Vec::new();

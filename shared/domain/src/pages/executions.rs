@@ -140,7 +140,8 @@ async fn of_task<R: Reader>(
     task: TaskId,
     since: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
-    let range = Range { descending: true, ..keys::task_executions_since(task, since).into() };
+    let range =
+        Range { descending: true, attributes: Some(&[]), ..keys::task_executions_since(task, since).into() };
     let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let (offset, limit) = (query.page.offset(), query.page.rows());

@@ -12,8 +12,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{Lanes, SK};
-use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
+use torale_domain::storage::keys::{Lanes, PK, SK};
+use torale_domain::storage::read::{Projection, Range, ReadPlan, ReadResult, Reader};
 
 /// The most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -70,8 +70,18 @@ impl<'a> TableReader<'a> {
     }
 
     /// The items of some keys, and the number of round trips.
-    async fn batch(&self, keys: Vec<Key>, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
+    async fn batch(
+        &self,
+        keys: Vec<Key>,
+        (attributes, consistent): (Projection, bool),
+    ) -> Result<(Vec<Item>, u64), StoreError> {
         let mut request = KeysAndAttributes::builder().consistent_read(consistent);
+        if let Some(attributes) = attributes {
+            let mut expression = Expression::default();
+            let names = [PK, SK].iter().chain(attributes).copied();
+            request = request.projection_expression(expression.projection(names));
+            request = request.set_expression_attribute_names(expression.names());
+        }
         for key in &keys {
             request = request.keys(convert::key(key));
         }
@@ -107,7 +117,11 @@ impl<'a> TableReader<'a> {
             let answer = call.send().await.map_err(StoreError::from_sdk)?;
             self.usage.add_read(answer.consumed_capacity());
             for item in answer.items.unwrap_or_default() {
-                items.push(self.item(item)?);
+                let mut item = self.item(item)?;
+                if range.attributes.is_some() {
+                    item.key.pk.clone_from(&range.pk);
+                }
+                items.push(item);
             }
             from = answer.last_evaluated_key;
             if from.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {
@@ -120,17 +134,22 @@ impl<'a> TableReader<'a> {
     fn query(&self, range: &Range, limit: Option<usize>, from: Option<StoredItem>) -> QueryFluentBuilder {
         let limit = limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
         let mut expression = Expression::default();
+        // The partition key is that of the range.
+        let attributes =
+            range.attributes.map(|names| expression.projection([SK].iter().chain(names).copied()));
         let call = self.store.client.query().table_name(&self.table).return_consumed_capacity(CAPACITY);
         call.scan_index_forward(!range.descending)
             .set_limit(limit)
             .set_exclusive_start_key(from)
             .key_condition_expression(key_condition(&mut expression, range))
+            .set_projection_expression(attributes)
             .set_expression_attribute_names(expression.names())
             .set_expression_attribute_values(expression.values())
     }
 
     /// The number of items in a range, as far as one call counts: up to the range's limit, or 1 MB of items.
     pub(super) async fn count(&self, range: &Range) -> Result<u64, StoreError> {
+        let range = &Range { attributes: None, ..range.clone() };
         let call = self.query(range, range.limit, None).select(Select::Count);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         self.usage.add_read(answer.consumed_capacity());
@@ -166,8 +185,8 @@ impl Reader for TableReader<'_> {
 
     async fn read(&self, reads: ReadPlan) -> Result<ReadResult, StoreError> {
         let unique: Vec<Key> = BTreeSet::from_iter(reads.gets).into_iter().collect();
-        let batches: Vec<_> =
-            unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), reads.consistent)).collect();
+        let how = (reads.attributes, reads.consistent);
+        let batches: Vec<_> = unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), how)).collect();
         let ranges: Vec<_> =
             reads.ranges.into_iter().map(|range| self.range(range, reads.consistent)).collect();
         let batches = stream::iter(batches).buffer_unordered(PARALLEL).try_collect::<Vec<_>>();
