@@ -1,6 +1,10 @@
-//! What requests cost, as their log lines state it.
+//! What requests cost: as their log lines state it, the bytes that the store sent, and the CPU time of this thread.
 
+use aws_sdk_dynamodb::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_smithy_runtime_api::box_error::BoxError;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use torale_domain::requests::parameters::NoParameters;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{ReadPlan, Reader};
@@ -23,6 +27,40 @@ pub struct Cost {
 }
 
 static LAST: Mutex<Cost> = Mutex::new(Cost { trips: 0, units: 0.0, written: 0.0 });
+static STORE_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Counts the bytes of the answers to a store client, as they are before they are parsed.
+#[derive(Debug)]
+pub struct CountStoreBytes;
+
+impl Intercept for CountStoreBytes {
+    fn name(&self) -> &'static str {
+        "count the bytes of answers"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let bytes = context.response().body().bytes().map_or(0, <[u8]>::len);
+        STORE_BYTES.fetch_add(u64::try_from(bytes)?, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The bytes that the store has sent so far to clients that [`CountStoreBytes`].
+pub fn store_bytes() -> u64 {
+    STORE_BYTES.load(Ordering::Relaxed)
+}
+
+/// The CPU time of this thread so far, in milliseconds. Needs a kernel that keeps `schedstat`, as Linux does.
+pub fn thread_cpu_ms() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanoseconds: u64 = text.split_whitespace().next().unwrap().parse().unwrap();
+    nanoseconds as f64 / 1e6
+}
 
 /// Starts to read the log lines; to be called once, before anything else.
 pub fn listen() {

@@ -10,6 +10,7 @@
     reason = "a benchmark stops at the first surprise, computes with rounded numbers and talks to its user"
 )]
 
+pub mod cases;
 pub mod cost;
 pub mod lambda;
 pub mod report;

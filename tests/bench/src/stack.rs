@@ -1,5 +1,6 @@
 //! The embedded store, and a fast way to fill it: fold in memory, build the final items, import them.
 
+use crate::cost::CountStoreBytes;
 use crate::world::BenchWorld;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
@@ -54,9 +55,9 @@ impl BenchStack {
         config(self.port)
     }
 
-    /// A store client of its own.
+    /// A store client of its own, whose answers are counted (`cost::store_bytes`).
     pub fn store(&self) -> Store {
-        Store::new(self.config())
+        Store::new(self.config().interceptor(CountStoreBytes))
     }
 
     async fn point_to(&self, lanes: Lanes) {

@@ -31,6 +31,8 @@ pub struct BenchWorld {
     pub tasks: u64,
     /// At most as many distinct queries.
     pub queries: u64,
+    /// The start of the minute in which all executions begin; without it they are spread over the history.
+    pub crowd: Option<Timestamp>,
 }
 
 /// One execution and what goes with it.
@@ -63,12 +65,34 @@ impl BenchWorld {
     /// Users, tasks and queries double when executions grow tenfold: `scale` 1 has 1,250 users.
     pub fn new(executions: u64, scale: f64, now: Timestamp) -> Self {
         let scaled = |count: f64| (count * scale).round() as u64;
-        Self { now, executions, users: scaled(1250.0), tasks: scaled(5420.0), queries: scaled(1247.0) }
+        let (users, tasks, queries) = (scaled(1250.0), scaled(5420.0), scaled(1247.0));
+        Self { now, executions, users, tasks, queries, crowd: None }
     }
 
     /// Of the usual scale: 1 at 10 thousand executions, 4 at a million.
     pub fn of(executions: u64) -> Self {
         Self::new(executions, (executions as f64 / 10_000.0).powf(2.0_f64.log10()), NOW)
+    }
+
+    /// Of the usual scale, but all executions begin in one minute, as if every task had the schedule `0 9 * * *`.
+    pub fn crowded(executions: u64) -> Self {
+        let nine = NOW.floor_to_hour().plus(-HOUR);
+        Self { crowd: Some(nine), ..Self::of(executions) }
+    }
+
+    /// The id of a user.
+    pub fn user_id(number: u64) -> String {
+        id(USER, number).to_string()
+    }
+
+    /// The id of a task.
+    pub fn task_id(number: u64) -> String {
+        id(TASK, number).to_string()
+    }
+
+    /// The id of an execution.
+    pub fn execution_id(number: u64) -> String {
+        id(EXECUTION, number).to_string()
     }
 
     /// All of its history by entity; tasks come last.
@@ -99,7 +123,8 @@ impl BenchWorld {
         let mut rng = rng(EXECUTION, number);
         let any = self.now.plus(-rng.i64(0..DAYS * DAY));
         let hourly = any.floor_to_hour().plus(rng.i64(0..MINUTE)).min(self.now);
-        let at = if rng.u8(..100) < ON_THE_HOUR_PERCENT { hourly } else { any };
+        let spread = if rng.u8(..100) < ON_THE_HOUR_PERCENT { hourly } else { any };
+        let at = self.crowd.map_or(spread, |minute| minute.plus(any.millis().rem_euclid(MINUTE)));
         self.execution_at(number, at)
     }
 
@@ -119,7 +144,7 @@ impl BenchWorld {
     }
 
     /// Zipf-like: the n-th query about as often as 1/n.
-    fn query(&self, task: u64) -> String {
+    pub fn query(&self, task: u64) -> String {
         let share = rng(QUERY, task).f64();
         let rank = ((self.queries as f64).powf(share) - 1.0) as u64;
         // The long tail must be distinct: every sixth task searches for something that hardly anyone else does.

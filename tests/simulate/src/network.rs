@@ -3,7 +3,7 @@
 
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
-use crate::tables::{AsOf, Tables};
+use crate::tables::{self, AsOf, Tables};
 use crate::trace;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
-use torale_domain::storage::read::Range;
+use torale_domain::storage::read::{Projection, Range};
 use torale_domain::storage::write::Write;
 use torale_platform::clock;
 use torale_platform::config::{STORE_ATTEMPT_TIMEOUT, STORE_TIMEOUT};
@@ -180,7 +180,7 @@ fn short(limit: Option<usize>, name: &'static str) -> Option<usize> {
 
 async fn read_batch(
     tables: SharedTables,
-    (table, keys, consistent): (String, Vec<Key>, bool),
+    (table, keys, attributes, consistent): (String, Vec<Key>, Projection, bool),
 ) -> Result<(Vec<Item>, Vec<Key>), StoreError> {
     Tables::check_batch(&keys)?;
     let torn = faults::happens(Fault::TornRead, "get_batch");
@@ -195,6 +195,7 @@ async fn read_batch(
         }
         items.extend(tables.lock().get(&table, &key, as_of(consistent, "get_batch"))?);
     }
+    items.iter_mut().for_each(|item| tables::project(item, attributes));
     Ok((items, if defects::is(Defect::UnprocessedKeysAreLost) { Vec::new() } else { left }))
 }
 
@@ -226,7 +227,7 @@ impl TableCalls for Network {
     }
 
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, _usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
-        let request = (batch.table.to_owned(), batch.keys.clone(), batch.consistent);
+        let request = (batch.table.to_owned(), batch.keys.clone(), batch.attributes, batch.consistent);
         let serve = move |tables: SharedTables| read_batch(tables, request.clone()).boxed();
         let detail = move || format!("{} {:?}", batch.table, batch.keys);
         async move { self.call("get_batch", detail, serve).await? }.boxed()

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use torale_domain::storage::item::{Attributes, Item, Key};
 use torale_domain::storage::keys::TableSpec;
 use torale_domain::storage::limits::ItemLimits;
-use torale_domain::storage::read::Range;
+use torale_domain::storage::read::{Projection, Range};
 use torale_domain::storage::write::{Action, Write};
 use torale_platform::store::calls::{
     BatchWrite, Existing, Page, TableDescription, TableSize, TableState, Update, Updated,
@@ -57,6 +57,13 @@ impl AsOf {
 
 fn refused<T>(why: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(why.into()))
+}
+
+/// Leaves an item only the attributes that a read returns.
+pub fn project(item: &mut Item, attributes: Projection) {
+    if let Some(attributes) = attributes {
+        item.attributes.retain(|name, _| attributes.contains(&name.as_str()));
+    }
 }
 
 impl Tables {
@@ -119,7 +126,10 @@ impl Tables {
         let items = items
             .into_iter()
             .map(|(sk, attributes)| Item { key: Key::stored(range.pk.clone(), sk), attributes });
-        Ok(page(items, range.limit))
+        // Like DynamoDB, a page is cut by the sizes of whole items.
+        let mut page = page(items, range.limit);
+        page.items.iter_mut().for_each(|item| project(item, range.attributes));
+        Ok(page)
     }
 
     /// A page of a whole table, or of a segment, in the order of its keys.

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use std::fmt::Debug;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
-use torale_domain::storage::read::Range;
+use torale_domain::storage::read::{Projection, Range};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::calls::{
     BatchRead, BatchWrite, Existing, ForeignAttributes, NumberComparison, Operand, Page, Query, Scan,
@@ -24,6 +24,7 @@ fn calls() -> u64 {
 /// Calls after which both begin anew.
 const LIFE: u64 = 500;
 const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
+const PROJECTIONS: [Projection; 4] = [None, Some(&[]), Some(&["a"]), Some(&["b", "none", "n"])];
 const NAMES: [&str; 4] = ["a", "b", "n", "m"];
 
 struct Caller<'a> {
@@ -238,8 +239,14 @@ impl Caller<'_> {
 
     async fn get_batch(&mut self) {
         let (keys, table, consistent) = (self.keys(20), self.pick(&TABLES), self.chance(50));
-        let batch =
-            || BatchRead { table, keys: keys.clone(), consistent, foreign: ForeignAttributes::Refuse };
+        let attributes = self.pick(&PROJECTIONS);
+        let batch = || BatchRead {
+            table,
+            keys: keys.clone(),
+            attributes,
+            consistent,
+            foreign: ForeignAttributes::Refuse,
+        };
         let sorted = |(mut items, left): (Vec<Item>, Vec<Key>)| {
             items.sort_by(|a, b| a.key.cmp(&b.key));
             (items, left)
@@ -257,7 +264,8 @@ impl Caller<'_> {
         };
         let limit = if self.chance(50) { Some(self.rng.usize(1..5)) } else { None };
         let (from, to) = (bound(self), bound(self));
-        Range { pk: format!("p{}", self.rng.u8(..4)), from, to, descending: self.chance(50), limit }
+        let (pk, descending) = (format!("p{}", self.rng.u8(..4)), self.chance(50));
+        Range { pk, from, to, descending, limit, attributes: self.pick(&PROJECTIONS) }
     }
 
     /// Page by page to the end.

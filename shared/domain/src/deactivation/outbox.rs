@@ -213,7 +213,7 @@ impl StoredOutboxEntry {
         let ranges = tasks.clone().map(schedules).collect();
         let gets = tasks.map(|task| keys::active_task(*user_id, task));
         let gets = BTreeSet::from_iter(gets).into_iter().collect();
-        Ok(ReadPlan { gets, ranges, consistent: true })
+        Ok(ReadPlan { gets, ranges, consistent: true, ..ReadPlan::default() })
     }
 
     /// The next step. Logins are blocked first, so that no other command can delay that.

@@ -114,6 +114,20 @@ struct TieBreak {
     version: u32,
 }
 
+impl StoredEvent<'_> {
+    /// What the event says. Only data of an older version becomes a tree of values first, for the upcast.
+    fn body(&self, kind: EventType) -> Result<Body, UnreadableEvent> {
+        let unreadable = |e: serde_json::Error| UnreadableEvent::new(&e);
+        if self.version == kind.newest_version() {
+            return kind.body_of_text(self.data.get()).map_err(unreadable);
+        }
+        let value = serde_json::from_str(self.data.get()).map_err(unreadable)?;
+        let value =
+            upcast::upcast(kind, self.version, value).ok_or_else(|| UnreadableEvent("version".to_owned()))?;
+        kind.body(&value).map_err(UnreadableEvent)
+    }
+}
+
 fn one() -> u32 {
     1
 }
@@ -165,17 +179,13 @@ impl Event {
         let kind =
             EventType::from_name(stored.r#type).ok_or_else(|| UnreadableEvent(stored.r#type.to_owned()))?;
         let time = Timestamp::from_millis(stored.time);
-        let value: serde_json::Value =
-            serde_json::from_str(stored.data.get()).map_err(|e| UnreadableEvent::new(&e))?;
         let (data, version) = match &stored.order {
             None => (Data { text: stored.data.get().into(), digest: None }, stored.version),
             Some(TieBreak { text, digest, version }) => {
                 (Data { text: text.as_str().into(), digest: Some(digest.as_str().into()) }, *version)
             }
         };
-        let value = upcast::upcast(kind, stored.version, value)
-            .ok_or_else(|| UnreadableEvent("version".to_owned()))?;
-        let body = kind.body(&value).map_err(UnreadableEvent)?;
+        let body = stored.body(kind)?;
         Ok(Self { time, id: stored.id.to_string(), source: stored.source.to_string(), body, version, data })
     }
 }

@@ -1,7 +1,7 @@
 //! The entities behind the rows of a list, and the names that a list shows with them.
 
 use crate::entities::readings::{Task, User};
-use crate::projections::entity::Entity;
+use crate::projections::entity::{Entity, STATE_ATTRIBUTES};
 use crate::projections::views;
 use crate::storage::item::{Item, Key};
 use crate::storage::keys;
@@ -15,17 +15,29 @@ pub(super) struct DisplayNames {
 }
 
 impl DisplayNames {
-    /// Reads some tasks and users: one round trip; none if there are none.
+    /// Reads some tasks and users, without the totals of the tasks: one round trip; none if there are none.
     pub(super) async fn read<R: Reader>(
         reader: &R,
         owners: impl IntoIterator<Item = (TaskId, UserId)>,
     ) -> Result<Self, R::Error> {
-        let both = |(task, user)| [EntityKey::Task(task), EntityKey::User(user)];
         let named = owners.into_iter().flat_map(both).collect();
         Self::read_all(reader, named, Vec::new()).await
     }
 
-    /// Reads some entities that are named, and some that exist: one round trip; none if there are none.
+    /// The same with the totals of the tasks.
+    pub(super) async fn read_with_totals<R: Reader>(
+        reader: &R,
+        owners: impl IntoIterator<Item = (TaskId, UserId)>,
+    ) -> Result<Self, R::Error> {
+        let keys: BTreeSet<Key> =
+            owners.into_iter().flat_map(both).map(|entity| keys::entity(&entity)).collect();
+        if keys.is_empty() {
+            return Ok(Self { entities: HashMap::new() });
+        }
+        Ok(Self::load(&reader.read(ReadPlan::gets(keys)).await?.items)?)
+    }
+
+    /// Reads some entities that are named, and some that exist, without totals: one round trip; none if there are none.
     /// One of the latter that a lagging replica does not have yet costs another, strongly consistent.
     pub(super) async fn read_all<R: Reader>(
         reader: &R,
@@ -38,11 +50,16 @@ impl DisplayNames {
             return Ok(Self { entities: HashMap::new() });
         }
         let all: BTreeSet<Key> = named.iter().chain(&existing).cloned().collect();
-        let mut items = reader.read(ReadPlan::gets(all)).await?.items;
+        let mut items = reader.read(ReadPlan::gets(all).only(&STATE_ATTRIBUTES)).await?.items;
         let missing: Vec<Key> = existing.into_iter().filter(|key| !items.contains_key(key)).collect();
         if !missing.is_empty() {
-            items.extend(reader.read(ReadPlan::gets(missing).consistent()).await?.items);
+            let plan = ReadPlan::gets(missing).only(&STATE_ATTRIBUTES).consistent();
+            items.extend(reader.read(plan).await?.items);
         }
+        Ok(Self::load(&items)?)
+    }
+
+    fn load(items: &HashMap<Key, Item>) -> Result<Self, Corrupt> {
         let entities = items.iter().map(|(key, item)| Ok((key.clone(), Entity::load(Some(item))?)));
         Ok(Self { entities: entities.collect::<Result<_, Corrupt>>()? })
     }
@@ -63,6 +80,10 @@ impl DisplayNames {
         let task = self.entity(&EntityKey::Task(task))?;
         Task::of(&task.state).query.map(str::to_owned)
     }
+}
+
+fn both((task, user): (TaskId, UserId)) -> [EntityKey; 2] {
+    [EntityKey::Task(task), EntityKey::User(user)]
 }
 
 /// The entities that rows with an `of` attribute stand for; see [`read_entities`].

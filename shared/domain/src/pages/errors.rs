@@ -10,7 +10,7 @@ use crate::projections::entity::Entity;
 use crate::projections::index::{self, Timeline};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
-use crate::storage::read::{ReadPlan, Reader};
+use crate::storage::read::{Range, ReadPlan, Reader};
 use crate::values::ids::{EntityKey, ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
@@ -119,11 +119,9 @@ pub async fn answer<R: Reader>(
     })
 }
 
-/// How many executions of a task are read at once.
-const EXECUTIONS_AT_ONCE: usize = 1000;
-
-/// The errors of one task: four round trips, one more for each further [`EXECUTIONS_AT_ONCE`]. Reads the task's executions from the window's start less the
-/// time of its slowest failure, at most twice that, and keeps those that failed in the window.
+/// The errors of one task: four round trips, one more for each further [`AT_ONCE`](recent::AT_ONCE).
+/// Reads the task's executions from the window's start less the time of its slowest failure, at most
+/// twice that, and keeps those that failed in the window.
 async fn of_task<R: Reader>(
     reader: &R,
     query: &ErrorsQuery,
@@ -141,12 +139,13 @@ async fn of_task<R: Reader>(
     let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
 
     let first = Timestamp::from_millis(since.millis().saturating_sub(slowest)).max(Timestamp::EARLIEST);
-    let rows = reader.read(ReadPlan::ranges(vec![keys::task_executions_since(task, first).into()])).await?;
+    let range = Range { attributes: Some(&[]), ..keys::task_executions_since(task, first).into() };
+    let rows = reader.read(ReadPlan::ranges(vec![range])).await?;
     let rows = rows.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let mut failed = Vec::new();
     // Only failures are kept in memory, however many executions there are.
-    for some in ids.chunks(EXECUTIONS_AT_ONCE) {
+    for some in ids.chunks(recent::AT_ONCE) {
         for (id, entity) in recent::read_ids(reader, some).await? {
             if let Some(at) = failed_at(&entity, query.error_type.as_ref()).filter(|at| *at >= since) {
                 failed.push((at, id, entity));

@@ -102,8 +102,9 @@ impl ExecutionStatus {
     }
 }
 
-/// Three round trips near the top, at most five anywhere else. With `task_id` three, and one more for
-/// each megabyte of rows of that task's executions in the window.
+/// Three round trips near the top, at most five anywhere else. With `task_id` three, one more for each
+/// megabyte of rows of that task's executions in the window, and with `status` also one more for each
+/// further [`AT_ONCE`](recent::AT_ONCE) of them.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -140,21 +141,31 @@ async fn of_task<R: Reader>(
     task: TaskId,
     since: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
-    let range = Range { descending: true, ..keys::task_executions_since(task, since).into() };
+    let range =
+        Range { descending: true, attributes: Some(&[]), ..keys::task_executions_since(task, since).into() };
     let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let (offset, limit) = (query.page.offset(), query.page.rows());
-    let has_status =
-        |execution: &Execution<'_>| query.status.is_none_or(|status| partition(&execution.status) == status);
     let (total, entities) = match query.status {
         None => {
             let page: Vec<_> = ids.iter().skip(offset).take(limit).copied().collect();
             (ids.len(), recent::read_ids(reader, &page).await?)
         }
-        Some(_) => {
-            let mut all = recent::read_ids(reader, &ids).await?;
-            all.retain(|(_, entity)| Execution::of(&entity.state).is_some_and(|one| has_status(&one)));
-            (all.len(), all.into_iter().skip(offset).take(limit).collect())
+        Some(status) => {
+            let has_status = |one: Execution<'_>| partition(&one.status) == status;
+            let (mut total, mut page) = (0, Vec::new());
+            for some in ids.chunks(recent::AT_ONCE) {
+                for (id, entity) in recent::read_ids(reader, some).await? {
+                    if !Execution::of(&entity.state).is_some_and(has_status) {
+                        continue;
+                    }
+                    if total >= offset && page.len() < limit {
+                        page.push((id, entity));
+                    }
+                    total += 1;
+                }
+            }
+            (total, page)
         }
     };
     let total = i128::try_from(total).unwrap_or(i128::MAX);

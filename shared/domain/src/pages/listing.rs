@@ -3,6 +3,7 @@
 //! "P2 Flat reads").
 
 use crate::projections::index::{self, PagePosition, Timeline};
+use crate::projections::views;
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, IndexPart, StatusPartition};
@@ -133,9 +134,14 @@ impl ListRequest<'_> {
             let lanes = reader.lanes().all();
             lanes.map(|lane| keys::rows(self.list, *partition, lane))
         });
-        let from = self.since.map(keys::row_time);
-        let range =
-            |pk| Range { pk, from: from.clone(), to: to.clone(), descending: true, limit: Some(limit) };
+        let range = |pk| Range {
+            pk,
+            from: self.since.map(keys::row_time),
+            to: to.clone(),
+            descending: true,
+            limit: Some(limit),
+            attributes: Some(&[views::OF]),
+        };
         partitions.map(range).collect()
     }
 }

@@ -49,6 +49,10 @@ pub(super) async fn shown<R: Reader, T>(
     Ok(executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect())
 }
 
+/// How many executions are read at once where all of a task's are looked at: what is not wanted of
+/// them does not stay in memory.
+pub(super) const AT_ONCE: usize = 1000;
+
 /// Some executions, in their order: one round trip; none without ids.
 pub(super) async fn read_ids<R: Reader>(
     reader: &R,

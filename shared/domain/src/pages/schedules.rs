@@ -101,7 +101,7 @@ pub async fn answer<R: Reader>(
     let owners = schedules
         .iter()
         .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
-    let names = DisplayNames::read(reader, owners).await?;
+    let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let row = |schedule| row(schedule, &names, (now, &mut runs), ui);
     let schedules = schedules.iter().filter_map(row).collect();

@@ -75,7 +75,7 @@ pub async fn answer<R: Reader>(
     let newest = Range { descending: true, limit: Some(1), ..keys::task_executions(request.id).into() };
     let schedules = Range { pk: keys::task_schedules(request.id), ..Range::default() };
     let ranges = vec![schedules, newest];
-    let mut found = reader.read(ReadPlan { gets: vec![key.clone()], ranges, consistent: false }).await?;
+    let mut found = reader.read(ReadPlan { ranges, ..ReadPlan::gets([key.clone()]) }).await?;
     let entity = Entity::load(found.items.get(&key))?;
     let task = Task::of(&entity.state);
     let Some(user_id) = task.user_id.filter(|_| !task.deleted) else { return Ok(None) };
@@ -87,7 +87,7 @@ pub async fn answer<R: Reader>(
     parts.sort_by(|a, b| order(b).cmp(&order(a)));
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
     let owners = owners.chain([user_id]).map(|owner| (request.id, owner));
-    let names = DisplayNames::read(reader, owners).await?;
+    let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> =
         parts.iter().filter_map(|part| schedules::row(part, &names, (now, &mut runs), ui)).collect();

@@ -119,6 +119,10 @@ impl Entity {
 /// Entities as they were read, and as they become.
 pub type Entities = HashMap<EntityKey, Entity>;
 
+/// The attributes that hold what an entity's own events say and what those of its identities say, without
+/// what its executions add up to.
+pub(crate) const STATE_ATTRIBUTES: [&str; 2] = [STATE, LINKED];
+
 /// The attributes of an entity's item.
 pub(crate) const ENTITY_ATTRIBUTES: [&str; 6] = [STATE, TOTALS, FAILURES, LINKED, LINKS, USERS];
 

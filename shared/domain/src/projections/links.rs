@@ -28,7 +28,7 @@ const CREATED: &str = "created";
 pub fn user_reads(user: UserId) -> ReadPlan {
     let partition = |pk| Range { pk, ..Range::default() };
     let ranges = vec![partition(keys::identity_claims(user)), partition(keys::user_links(user))];
-    ReadPlan { gets: vec![keys::user(user)], ranges, consistent: true }
+    ReadPlan { ranges, ..ReadPlan::gets([keys::user(user)]) }.consistent()
 }
 
 /// The identities that may concern a user.
@@ -63,7 +63,7 @@ pub fn users_reads(clerk: &ClerkUserId, event_of: &EntityKey) -> ReadPlan {
         _identity => true,
     };
     let ranges = concerns_all.then(|| keys::identity_links(clerk).into()).into_iter().collect();
-    ReadPlan { gets: vec![own], ranges, consistent: true }
+    ReadPlan { ranges, ..ReadPlan::gets([own]) }.consistent()
 }
 
 /// The users that an event may concern by an identity: of those that it is linked to, as many as [`users_reads`] asks for,
@@ -82,7 +82,7 @@ pub const MAX_LOGINS: usize = 10;
 pub fn login_reads(clerk: &ClerkUserId) -> ReadPlan {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
     let greatest = Range { descending: true, limit: Some(MAX_LOGINS), ..keys::identity_logins(clerk).into() };
-    ReadPlan { gets: vec![own], ranges: vec![greatest], consistent: true }
+    ReadPlan { ranges: vec![greatest], ..ReadPlan::gets([own]) }.consistent()
 }
 
 fn clerk_of(row: &Item) -> Result<ClerkUserId, Corrupt> {
@@ -131,9 +131,9 @@ impl LinkReads {
     pub fn reads(&self) -> ReadPlan {
         let mut gets = BTreeSet::from(self.sides().map(|side| keys::entity(&side)));
         gets.insert(keys::identity_link(&self.clerk, self.user));
-        let gets = gets.into_iter().collect();
+        let gets = gets.into_iter();
         let links = Range { pk: keys::user_links(self.user), ..Range::default() };
-        ReadPlan { gets, ranges: vec![links], consistent: true }
+        ReadPlan { ranges: vec![links], ..ReadPlan::gets(gets) }.consistent()
     }
 
     /// What to read of the user alone, strongly consistent.

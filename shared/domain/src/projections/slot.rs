@@ -13,12 +13,17 @@ pub(crate) fn attribute(slot: i64, letter: char) -> String {
     String::from_iter([character, letter])
 }
 
-/// The slot and the letter of an attribute; `None` for an attribute that is no slot.
+/// The slot and the letter of an attribute; `None` for an attribute that is no slot. Windows parse thousands
+/// of them, so it does not search [`SLOTS`].
 pub(crate) fn parse(attribute: &str) -> Option<(i64, char)> {
-    let mut characters = attribute.chars();
-    let (slot, letter) = (characters.next()?, characters.next()?);
-    let slot = SLOTS.chars().position(|character| character == slot)?;
-    characters.next().is_none().then_some((i64::try_from(slot).ok()?, letter))
+    let [slot, letter] = attribute.as_bytes() else { return None };
+    let slot = match slot {
+        b'0'..=b'9' => slot - b'0',
+        b'A'..=b'Z' => slot - b'A' + 10,
+        b'a'..=b'x' => slot - b'a' + 36,
+        _no_slot => return None,
+    };
+    Some((i64::from(slot), char::from(*letter)))
 }
 
 /// True if no character occurs twice.

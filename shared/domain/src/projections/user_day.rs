@@ -31,11 +31,11 @@ pub(crate) fn count_since(items: &[Item], activity: UserActivity, cut: Timestamp
     let mut count = 0;
     for item in items {
         let Some(day) = keys::parse_user_day(&item.key) else { continue };
-        for attribute in item.attributes.keys() {
+        for (attribute, amount) in item.numbers() {
             let Some((hour, letter)) = slot::parse(attribute) else { continue };
             let is_counted = UserActivity::from_letter(letter) == Some(activity);
             if is_counted && day.start().plus(hour * HOUR) >= cut {
-                count += item.number(attribute);
+                count += amount;
             }
         }
     }

@@ -84,6 +84,14 @@ impl Item {
         }
     }
 
+    /// The number attributes with their values.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, i128)> {
+        self.attributes.iter().filter_map(|(name, value)| match value {
+            Value::Number(number) => Some((name.as_str(), *number)),
+            Value::Text(_) | Value::Bytes(_) => None,
+        })
+    }
+
     /// The value of a number attribute. 0 if it does not exist or is no number, because counters
     /// store no zeros.
     pub fn number(&self, name: &str) -> i128 {

@@ -113,5 +113,5 @@ async fn read_items(
     let gets = vec![keys::user(target), keys::user(writer.caller), keys::user_totals(target)];
     let ranges = vec![own_ids::reads(writer.caller), own_ids::reads(target)];
     let reader = TableReader::of(writer.store, &generation, writer.usage);
-    reader.read(ReadPlan { gets, ranges, consistent: true }).await
+    reader.read(ReadPlan { gets, ranges, consistent: true, ..ReadPlan::default() }).await
 }

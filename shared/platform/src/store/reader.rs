@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::Lanes;
-use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
+use torale_domain::storage::read::{Projection, Range, ReadPlan, ReadResult, Reader};
 
 /// The most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -48,11 +48,15 @@ impl<'a> TableReader<'a> {
     }
 
     /// The items of some keys, and the number of round trips.
-    async fn batch(&self, mut keys: Vec<Key>, consistent: bool) -> Result<(Vec<Item>, u64), StoreError> {
+    async fn batch(
+        &self,
+        mut keys: Vec<Key>,
+        (attributes, consistent): (Projection, bool),
+    ) -> Result<(Vec<Item>, u64), StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
-            let batch = BatchRead { table: &self.table, keys, consistent, foreign: self.foreign };
+            let batch = BatchRead { table: &self.table, keys, attributes, consistent, foreign: self.foreign };
             let (found, unprocessed) = self.store.calls.get_batch(batch, self.usage).await?;
             items.extend(found);
             keys = unprocessed;
@@ -104,8 +108,8 @@ impl Reader for TableReader<'_> {
 
     async fn read(&self, reads: ReadPlan) -> Result<ReadResult, StoreError> {
         let unique: Vec<Key> = BTreeSet::from_iter(reads.gets).into_iter().collect();
-        let batches: Vec<_> =
-            unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), reads.consistent)).collect();
+        let how = (reads.attributes, reads.consistent);
+        let batches: Vec<_> = unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), how)).collect();
         let ranges: Vec<_> =
             reads.ranges.into_iter().map(|range| self.range(range, reads.consistent)).collect();
         let batches = stream::iter(batches).buffer_unordered(PARALLEL).try_collect::<Vec<_>>();

@@ -45,6 +45,9 @@ struct Arguments {
     /// Take the consumer's binary in target/fast as it is.
     #[arg(long)]
     built: bool,
+    /// Leave out the memory of the consumer's binary.
+    #[arg(long)]
+    no_memory: bool,
 }
 
 /// Time for a batch.
@@ -196,7 +199,7 @@ async fn by_type(stack: &BenchStack, batches: &mut Batches<'_>, report: &mut Ben
         }
     }
     report.add(table);
-    report.targets.extend(within_twelve(&executions));
+    report.targets.extend(within_promise(&executions));
     let what = "a duplicate writes nothing but the log".to_owned();
     report.targets.push(BenchTarget {
         what,
@@ -205,9 +208,14 @@ async fn by_type(stack: &BenchStack, batches: &mut Batches<'_>, report: &mut Ben
     });
 }
 
+/// Write units of one execution event that P3 allows (docs/promises.md), the list of a task's executions included.
+const fn promised(failed: bool) -> f64 {
+    if failed { 16.0 } else { 14.0 }
+}
+
 /// Write units by type and batch size: each on its own, and as often as they come.
-fn within_twelve(executions: &[(&str, usize, f64)]) -> [BenchTarget; 2] {
-    let over = executions.iter().filter(|(.., units)| *units > 12.0);
+fn within_promise(executions: &[(&str, usize, f64)]) -> [BenchTarget; 2] {
+    let over = executions.iter().filter(|(name, _, units)| *units > promised(name.contains("failed")));
     let over: Vec<_> = over
         .map(|(name, size, units)| format!("{} for {name} in batches of {size}", short(*units)))
         .collect();
@@ -222,14 +230,23 @@ fn within_twelve(executions: &[(&str, usize, f64)]) -> [BenchTarget; 2] {
     let means = [10, 100, 1000].map(mean);
     [
         BenchTarget {
-            what: "an execution event of any type costs at most 12 write units, log included, in batches of 10 or more".to_owned(),
+            what: format!(
+                "an execution event costs at most {} write units, one of a failure {}, log included, in batches of 10 or more",
+                promised(false),
+                promised(true)
+            ),
             met: over.is_empty(),
             found: if over.is_empty() { format!("at most {}", short(most)) } else { over.join("; ") },
         },
         BenchTarget {
-            what: "the same on average, if 3% of the executions fail".to_owned(),
-            met: means.iter().all(|units| *units <= 12.0),
-            found: format!("{} in batches of 10, {} of 100, {} of 1000", short(means[0]), short(means[1]), short(means[2])),
+            what: format!("at most {} on average, if 3% of the executions fail", promised(false)),
+            met: means.iter().all(|units| *units <= promised(false)),
+            found: format!(
+                "{} in batches of 10, {} of 100, {} of 1000",
+                short(means[0]),
+                short(means[1]),
+                short(means[2])
+            ),
         },
     ]
 }
@@ -266,10 +283,12 @@ fn kind(key: &Key) -> String {
     let list = rest.rsplit_once('#').map_or(rest, |(list, _lane)| list);
     match (first, &key.sk[..1]) {
         ("x", _) => "execution".to_owned(),
+        ("t", "c") => "row among the executions of a task".to_owned(),
         ("t", _) => "task (its totals)".to_owned(),
         ("q", _) => "query".to_owned(),
         ("u", "d") => "user's day".to_owned(),
         ("r", _) => format!("row of {list}"),
+        ("c", "d") => format!("day node of {list}"),
         ("c", "h") => format!("hour node of {list}"),
         ("c", "m") => format!("month node of {list}"),
         _ => format!("{first}# {}", key.sk),
@@ -441,6 +460,8 @@ async fn main() {
     report.add(breakdown(&stack, &mut batches, 10).await);
     report.add(breakdown(&stack, &mut batches, 100).await);
     report.add(side_by_side(&arguments, &world).await);
-    memory(&mut report, lanes, arguments.built).await;
+    if !arguments.no_memory {
+        memory(&mut report, lanes, arguments.built).await;
+    }
     report.finish();
 }

@@ -1,6 +1,7 @@
 //! The read side: what each endpoint answers, and how it pages.
 
 mod answers;
+mod attributes;
 mod details;
 mod filters;
 mod paging;

@@ -86,10 +86,10 @@ impl Series {
     pub fn add<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Item>) {
         for item in nodes {
             let Some((node, _)) = keys::parse_node(&item.key) else { continue };
-            for attribute in item.attributes.keys() {
+            for (attribute, amount) in item.numbers() {
                 let Some((slot, measure)) = parse_slot(attribute) else { continue };
                 if let Some(start) = self.slot_start(&node, slot) {
-                    self.add_at(start, measure, item.number(attribute));
+                    self.add_at(start, measure, amount);
                 }
             }
         }

@@ -50,9 +50,8 @@ impl Timeline {
         for item in nodes {
             let Some((node, tag)) = keys::parse_node(&item.key) else { continue };
             let counts = self.only.is_none() || self.only.as_deref() == tag;
-            for attribute in item.attributes.keys() {
+            for (attribute, amount) in item.numbers() {
                 let Some((slot, measure)) = parse_slot(attribute) else { continue };
-                let amount = item.number(attribute);
                 let in_total = match &node {
                     Node::Hour(hour) => {
                         let minute = hour.start().plus(slot * MINUTE);

@@ -47,6 +47,12 @@ impl Expression {
         "#pk = :pk".to_owned()
     }
 
+    /// A projection expression: the attributes that a read returns.
+    pub(super) fn projection(&mut self, names: impl Iterator<Item = &'static str>) -> String {
+        let placeholders: Vec<String> = names.map(|name| self.name(name)).collect();
+        placeholders.join(", ")
+    }
+
     /// A condition expression that holds if all conditions do; `None` without conditions.
     pub(super) fn conditions(&mut self, conditions: Vec<Condition>) -> Option<String> {
         let all: Vec<String> = conditions.into_iter().map(|condition| self.condition(condition)).collect();

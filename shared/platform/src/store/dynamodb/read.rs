@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 use std::collections::HashMap;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::SK;
+use torale_domain::storage::keys::{PK, SK};
 use torale_domain::storage::read::{Corrupt, Range};
 
 impl DynamoDb {
@@ -33,6 +33,12 @@ impl DynamoDb {
         usage: &Usage,
     ) -> Result<(Vec<Item>, Vec<Key>), StoreError> {
         let mut request = KeysAndAttributes::builder().consistent_read(batch.consistent);
+        if let Some(attributes) = batch.attributes {
+            let mut expression = Expression::default();
+            let names = [PK, SK].iter().chain(attributes).copied();
+            request = request.projection_expression(expression.projection(names));
+            request = request.set_expression_attribute_names(expression.names());
+        }
         for key in &batch.keys {
             request = request.keys(convert::key(key));
         }
@@ -52,7 +58,11 @@ impl DynamoDb {
         let call = call.set_exclusive_start_key(query.after.as_ref().map(convert::key));
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
-        page(answer.items, answer.last_evaluated_key, query.foreign)
+        let mut page = page(answer.items, answer.last_evaluated_key, query.foreign)?;
+        if query.range.attributes.is_some() {
+            page.items.iter_mut().for_each(|item| item.key.pk.clone_from(&query.range.pk));
+        }
+        Ok(page)
     }
 
     pub(super) async fn count_range(
@@ -61,6 +71,7 @@ impl DynamoDb {
         range: &Range,
         usage: &Usage,
     ) -> Result<u64, StoreError> {
+        let range = &Range { attributes: None, ..range.clone() };
         let call = self.range(table, range).select(Select::Count);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
@@ -70,10 +81,14 @@ impl DynamoDb {
     fn range(&self, table: &str, range: &Range) -> QueryFluentBuilder {
         let limit = range.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX));
         let mut expression = Expression::default();
+        // The partition key is that of the range.
+        let attributes =
+            range.attributes.map(|names| expression.projection([SK].iter().chain(names).copied()));
         let call = self.client.query().table_name(table).return_consumed_capacity(CAPACITY);
         call.scan_index_forward(!range.descending)
             .set_limit(limit)
             .key_condition_expression(key_condition(&mut expression, range))
+            .set_projection_expression(attributes)
             .set_expression_attribute_names(expression.names())
             .set_expression_attribute_values(expression.values())
     }

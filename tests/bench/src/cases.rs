@@ -1,0 +1,128 @@
+//! The requests that `cargo bench-read` measures.
+
+use crate::world::BenchWorld;
+use std::fmt::Write;
+use torale_testkit::request::{ApiRequest, TestedEndpoint, reading};
+
+/// Rows a page.
+pub const LIMIT: u64 = 50;
+
+/// What a request may cost after authentication (docs/promises.md, "P2").
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Sequential round trips of page 1, and of any other page.
+    pub trips: (u64, u64),
+    /// Read units.
+    pub units: f64,
+}
+
+/// A page of a list: at most three round trips near the top, five anywhere else.
+const PAGE: Limits = Limits { trips: (3, 5), units: 80.0 };
+/// The errors of one task: one round trip more for each further thousand of its executions.
+const ERRORS_OF_TASK: Limits = Limits { trips: (4, 5), units: 80.0 };
+const STATS: Limits = Limits { trips: (2, 2), units: 20.0 };
+const SERIES: Limits = Limits { trips: (1, 1), units: 10.0 };
+/// One entity with what surrounds it.
+const DETAIL: Limits = Limits { trips: (3, 3), units: 80.0 };
+
+/// A request that is measured.
+#[derive(Debug, Clone)]
+pub struct ReadCase {
+    /// Its name in the report.
+    pub name: &'static str,
+    /// Whether it has pages.
+    pub paged: bool,
+    /// What it may cost.
+    pub limits: Limits,
+    endpoint: TestedEndpoint,
+    /// The id in the path, if it has one.
+    about: String,
+    /// Its parameters, without those of the page.
+    query: String,
+}
+
+impl ReadCase {
+    /// The request, of a page if it has pages.
+    pub fn request(&self, page: u64) -> ApiRequest {
+        let mut query = self.query.clone();
+        if self.paged {
+            let separator = if query.is_empty() { "" } else { "&" };
+            write!(query, "{separator}page={page}&limit={LIMIT}").unwrap();
+        }
+        self.endpoint.request(&query).about(&self.about)
+    }
+}
+
+fn list(name: &'static str, endpoint: TestedEndpoint, query: impl Into<String>) -> ReadCase {
+    ReadCase { name, paged: true, limits: PAGE, endpoint, about: String::new(), query: query.into() }
+}
+
+fn one(name: &'static str, limits: Limits, endpoint: TestedEndpoint, about: impl Into<String>) -> ReadCase {
+    ReadCase { name, paged: false, limits, endpoint, about: about.into(), query: String::new() }
+}
+
+fn series(name: &'static str, query: &str) -> ReadCase {
+    let endpoint = reading::<stats_series::StatsSeries>();
+    ReadCase { query: query.to_owned(), ..one(name, SERIES, endpoint, "") }
+}
+
+fn executions(name: &'static str, query: impl Into<String>) -> ReadCase {
+    list(name, reading::<executions::Executions>(), query)
+}
+
+fn errors(name: &'static str, query: impl Into<String>) -> ReadCase {
+    list(name, reading::<errors::Errors>(), query)
+}
+
+fn tasks(name: &'static str, query: impl Into<String>) -> ReadCase {
+    list(name, reading::<tasks::Tasks>(), query)
+}
+
+fn users(name: &'static str, query: impl Into<String>) -> ReadCase {
+    list(name, reading::<users::Users>(), query)
+}
+
+/// A request to every endpoint that reads projections, and one with every filter.
+pub fn all(world: &BenchWorld) -> Vec<ReadCase> {
+    // The first task and user of the world, and its most frequent query.
+    let (task, user) = (BenchWorld::task_id(0), BenchWorld::user_id(0));
+    let query = world.query(0).replace(' ', "%20").replace('?', "%3F");
+    vec![
+        one("stats", STATS, reading::<stats::Stats>(), ""),
+        series("stats/series, 24 hours by minute", "metric=executions&bucket=minute&hours=24"),
+        series("stats/series, 744 hours by hour", "metric=executions&bucket=hour&hours=744"),
+        series("stats/series, 365 days by day", "metric=executions&bucket=day&hours=8760"),
+        list("queries", reading::<queries::Queries>(), ""),
+        executions("executions, 24 hours", ""),
+        executions("executions, 30 days", "hours=720"),
+        executions("executions, status=failed", "hours=720&status=failed"),
+        executions("executions, task_id", format!("hours=720&task_id={task}")),
+        one("executions/{id}", DETAIL, reading::<execution::ReadExecution>(), BenchWorld::execution_id(0)),
+        list("temporal/workflows", reading::<temporal_workflows::Workflows>(), ""),
+        list("temporal/schedules", reading::<temporal_schedules::Schedules>(), ""),
+        errors("errors, 24 hours", ""),
+        errors("errors, 30 days", "hours=720"),
+        errors("errors, error_type", "hours=720&error_type=RateLimitError"),
+        ReadCase { limits: ERRORS_OF_TASK, ..errors("errors, task_id", format!("hours=720&task_id={task}")) },
+        tasks("tasks", ""),
+        tasks("tasks, state=active", "state=active"),
+        tasks("tasks, user_id", format!("user_id={user}")),
+        tasks("tasks, search_query", format!("search_query={query}")),
+        one("tasks/{id}", DETAIL, reading::<task::ReadTask>(), task),
+        users("users", ""),
+        users("users, active_only", "active_only=true"),
+        // Everybody's email begins with this.
+        users("users, q=u", "q=u"),
+        one("users/{id}", DETAIL, reading::<user::ReadUser>(), user),
+    ]
+}
+
+/// The lists whose rows share a minute where all executions begin at once.
+pub fn of_the_crowd() -> Vec<ReadCase> {
+    vec![
+        executions("executions, 24 hours", ""),
+        executions("executions, status=failed", "status=failed"),
+        errors("errors, 24 hours", ""),
+        list("temporal/workflows", reading::<temporal_workflows::Workflows>(), ""),
+    ]
+}
