@@ -29,6 +29,11 @@ class Wrong(Exception):  # noqa: N818
     """Something is not as it must be."""
 
 
+def visible(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or not show, but for the ends of lines."""
+    return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def expect(truth: object, otherwise: str) -> None:
     """Raises Wrong with a text if something does not hold."""
     if not truth:

@@ -24,7 +24,7 @@ import story
 import under_faults
 import used
 import worse
-from account import Account, Wrong, expect
+from account import Account, Wrong, expect, visible
 
 # The end of the emulator's log that is shown after a failure, in characters.
 SHOWN = 4000
@@ -137,7 +137,8 @@ def main() -> int:
             summary = check(Account(port, folder), options.target, progress, unhurried=options.unhurried)
     except (Wrong, emulator.NotStartedError) as error:
         log = folder / "emulator.log"
-        print(f"{log.read_text()[-SHOWN:] if log.exists() else ''}\naccount: {error}", file=sys.stderr)
+        shown = log.read_text(errors="replace")[-SHOWN:] if log.exists() else ""
+        print(visible(f"{shown}\naccount: {error}"), file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -99,7 +99,7 @@ async fn serve(
     let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
     let routes = parts.project.routes().await?;
     parts.start_store(listeners.dynamodb).await?;
-    parts.fold_log_tail().await?;
+    let is_tail_projected = parts.fold_log_tail().await?;
     server::install(&parts.project, console, stop).await?;
     if rebuilds {
         parts.build(&routes).await?;
@@ -115,7 +115,7 @@ async fn serve(
     let events = parts.start_pollers().await?;
     parts.start_schedules();
     tokio::select! {
-        key = parts.seed(&events) => {
+        key = parts.seed(&events, is_tail_projected) => {
             console.print(&summary::text(arguments, ports, &routes, &key?, &audit_key));
         }
         Some(failure) = queue_failure.recv() => return Err(failure),

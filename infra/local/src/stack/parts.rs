@@ -67,18 +67,20 @@ impl StackParts<'_> {
         Ok(())
     }
 
-    /// Projects the events that an earlier run received before it was killed.
-    pub(super) async fn fold_log_tail(&self) -> Result<(), LocalError> {
-        let Some(folder) = self.arguments.data.as_deref() else { return Ok(()) };
+    /// Projects the events that an earlier run received before it was killed. Returns whether all of them are projected.
+    pub(super) async fn fold_log_tail(&self) -> Result<bool, LocalError> {
+        let Some(folder) = self.arguments.data.as_deref() else { return Ok(true) };
         let store = Store::new(store::client_config(self.ports.dynamodb_port));
         let report = log_tail::fold(store, &ProjectedUntil::new(folder)).await?;
         if report.events > 0 {
             self.console.note(format!("projected the tail of the log: {} events", report.events));
         }
         if report.failed > 0 {
-            self.console.note(format!("of these, up to {} could not be projected", report.failed));
+            let failed = report.failed;
+            self.console
+                .note(format!("of these, up to {failed} could not be projected; the next start tries again"));
         }
-        Ok(())
+        Ok(report.failed == 0)
     }
 
     /// Starts the queue's process, which ends with the stack. The channel reports that it ended by
@@ -182,7 +184,11 @@ impl StackParts<'_> {
     }
 
     /// Sends the admin, their key and the history through the queue. Returns the key.
-    pub(super) async fn seed(&self, events: &LocalQueue) -> Result<String, LocalError> {
+    pub(super) async fn seed(
+        &self,
+        events: &LocalQueue,
+        is_tail_projected: bool,
+    ) -> Result<String, LocalError> {
         let data = self.arguments.data.as_deref();
         let key = folder::admin_key(self.arguments.admin_key.as_deref(), data)?;
         load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
@@ -193,7 +199,7 @@ impl StackParts<'_> {
         let undeliverable = UndeliverableMessages::count(self.ports).await?;
         undeliverable.report(self.console);
         // The queue is empty now: each message is projected, quarantined or a dead letter.
-        if let (Some(folder), 0) = (data, undeliverable.dead_letters) {
+        if let (Some(folder), 0, true) = (data, undeliverable.dead_letters, is_tail_projected) {
             ProjectedUntil::new(folder).record()?;
         }
         Ok(key)

@@ -34,7 +34,7 @@ pub enum Command {
         task_id: TaskId,
         /// The owner of the task.
         user_id: UserId,
-        /// The schedules of the task.
+        /// The schedules of the task, as far as they fit into a message.
         #[serde(flatten)]
         schedules: KnownSchedules,
         /// The schedule that made this necessary, if it was not the task itself. It is the command's target, so the message
@@ -68,6 +68,31 @@ pub struct KnownSchedules {
     /// says so by the extension attribute [`SCHEDULES_DELETED`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_deleted: bool,
+}
+
+impl KnownSchedules {
+    /// The most bytes of the ids that a command names: far below what a message may have.
+    const BYTES: usize = 100 * 1024;
+
+    /// Those that a command for the task names: the first ones, as far as they fit. Each of the others gets a command of its
+    /// own, which names it alone.
+    #[must_use]
+    pub fn bounded(mut self, because_of: Option<&ScheduleId>) -> Self {
+        if self.ids.iter().map(|id| id.as_str().len()).sum::<usize>() <= Self::BYTES {
+            return self;
+        }
+        match because_of {
+            Some(schedule) => self.ids = vec![schedule.clone()],
+            None => {
+                let mut bytes = 0;
+                self.ids.retain(|id| {
+                    bytes += id.as_str().len();
+                    bytes <= Self::BYTES
+                });
+            }
+        }
+        self
+    }
 }
 
 /// Why a command is sent.
@@ -132,11 +157,29 @@ impl Command {
             Self::PauseTask { task_id, user_id, because_of, .. } => Self::PauseTask {
                 task_id: *task_id,
                 user_id: *user_id,
-                schedules,
+                schedules: schedules.bounded(because_of.as_ref()),
                 because_of: because_of.clone(),
             },
             Self::RevokeKey { .. } | Self::BanUser { .. } => self.clone(),
         }
+    }
+
+    /// The same with the schedules that are known of its task, and a command for each schedule that it has no room to name.
+    pub fn and_rest(&self, schedules: KnownSchedules) -> Vec<Self> {
+        let all = match self {
+            Self::PauseTask { because_of: None, .. } => schedules.ids.clone(),
+            Self::PauseTask { .. } | Self::RevokeKey { .. } | Self::BanUser { .. } => Vec::new(),
+        };
+        let command = self.with_schedules(schedules);
+        let Self::PauseTask { task_id, user_id, schedules: named, .. } = &command else {
+            return vec![command];
+        };
+        let rest = all.into_iter().filter(|schedule| !named.ids.contains(schedule)).map(|schedule| {
+            let schedules = KnownSchedules { ids: vec![schedule.clone()], all_deleted: false };
+            Self::PauseTask { task_id: *task_id, user_id: *user_id, schedules, because_of: Some(schedule) }
+        });
+        let rest: Vec<Self> = rest.collect();
+        [command].into_iter().chain(rest).collect()
     }
 
     /// The id of the task, schedule, key or identity that it concerns.

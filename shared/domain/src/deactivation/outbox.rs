@@ -15,7 +15,7 @@ use crate::storage::write::Condition;
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The attribute with the text of an outbox entry.
 const ENTRY: &str = "order";
@@ -162,16 +162,26 @@ impl StoredOutboxEntry {
         };
         let logins = if self.cursor.is_none() { logins(clerk_user_id, &rows.links)?.len() } else { 0 };
         let stoppable = rows.stoppable()?;
-        let active: BTreeSet<TaskId> = stoppable
-            .iter()
-            .filter(|(_, what)| what.schedule().is_none())
-            .filter_map(|(_, what)| what.task())
-            .collect();
-        // The command for an active task pauses all of its schedules.
-        let covered = |what: &Stoppable| {
-            what.schedule().is_some() && what.task().is_some_and(|task| active.contains(&task))
-        };
-        Ok(logins + stoppable.iter().filter(|(_, what)| !covered(what)).count())
+        // The command for an active task pauses the schedules that it names: of very many only the first. Paused ones, which
+        // it names too, have no rows here, so that it may name fewer than are counted.
+        let mut named: BTreeMap<TaskId, KnownSchedules> = BTreeMap::new();
+        for (_, what) in &stoppable {
+            if let Stoppable::Task(task) = what {
+                named.insert(*task, KnownSchedules::default());
+            }
+        }
+        for (_, what) in &stoppable {
+            if let Stoppable::Schedule(schedule, task) = what
+                && let Some(schedules) = named.get_mut(task)
+            {
+                schedules.ids.push(schedule.clone());
+            }
+        }
+        let named = named.into_values().map(|mut schedules| {
+            schedules.ids.sort();
+            schedules.bounded(None).ids.len()
+        });
+        Ok(logins + stoppable.len() - named.sum::<usize>())
     }
 
     /// What to read first for the next step; nothing for an entry that needs nothing.
@@ -226,7 +236,8 @@ impl StoredOutboxEntry {
             OutboxAction::StopResumed { command, since } => {
                 let schedules = schedules(&rows.owned)?;
                 let at = command_time(*at, schedules.since.max(*since));
-                let messages = vec![command.with_schedules(schedules.known).message(cause, at)];
+                let commands = command.and_rest(schedules.known);
+                let messages = commands.iter().map(|command| command.message(cause, at)).collect();
                 return Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor: None });
             }
             OutboxAction::Announce { message } => {
@@ -245,11 +256,12 @@ impl StoredOutboxEntry {
         for (row, what) in rows.stoppable()? {
             let of_task = what.task().and_then(|_| ranges.next()).unwrap_or_default();
             let is_active = |task| details.items.contains_key(&keys::active_task(user_id, task));
-            // The command for an active task pauses all of its schedules.
-            if what.schedule().is_some() && what.task().is_some_and(is_active) {
+            let schedules = schedules(&of_task)?;
+            // The command for an active task pauses the schedules that it names.
+            let is_named = |schedule| schedules.known.clone().bounded(None).ids.contains(schedule);
+            if what.schedule().is_some_and(is_named) && what.task().is_some_and(is_active) {
                 continue;
             }
-            let schedules = schedules(&of_task)?;
             let at = command_time(*at, schedules.since.max(since(row)));
             messages.push(what.command(user_id).with_schedules(schedules.known).message(cause, at));
         }

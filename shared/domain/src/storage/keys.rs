@@ -347,16 +347,17 @@ pub fn next(sk: &str) -> String {
     if sk.len() < MAX_SK_BYTES {
         return format!("{sk}\0");
     }
-    // No sort key continues one of the greatest length: the next one has a greater last character.
+    // No sort key continues one of the greatest length: the next one has a greater character in the place of one of its last.
     following(sk)
 }
 
-/// The least text that is greater than every text with this prefix; the greatest sort key of all if there
-/// is none.
+/// The least sort key that is greater than every one with this prefix; the greatest of all if there is none.
 fn following(prefix: &str) -> String {
     let mut text = prefix.to_owned();
     while let Some(last) = text.pop() {
-        if let Some(greater) = (last..=char::MAX).nth(1) {
+        // A greater character may take more bytes.
+        let fits = |greater: &char| text.len() + greater.len_utf8() <= MAX_SK_BYTES;
+        if let Some(greater) = (last..=char::MAX).nth(1).filter(fits) {
             text.push(greater);
             return text;
         }

@@ -80,7 +80,10 @@ impl ChangeContext<'_> {
                     results.push(result);
                     outbox.extend(entry);
                 }
-                Err(refused) if outbox.is_empty() => return Err(refused),
+                // What was changed, or may have been, must be in the answer.
+                Err(refused) if outbox.is_empty() && !results.iter().any(is_uncertain) => {
+                    return Err(refused);
+                }
                 Err(_refused) => {
                     results.push(refused_with_the_caller(id));
                     break;
@@ -120,7 +123,7 @@ impl ChangeContext<'_> {
             Err(AdminError::Conflict(conflict)) => (refused(id, &conflict.to_string()), None),
             Err(error) => {
                 tracing::error!(%error, user = id, "one of several users was not deactivated");
-                (refused(id, "Service temporarily unavailable"), None)
+                (refused(id, UNAVAILABLE), None)
             }
         })
     }
@@ -149,6 +152,13 @@ impl ChangeContext<'_> {
         let entry = self.scope.audit_entry(at, self.caller.clone(), target, json!({}), StatusCode::OK);
         AuditEntry { action: action.to_owned(), ..entry }
     }
+}
+
+/// What is answered of a user whose deactivation failed: it may have taken effect all the same.
+const UNAVAILABLE: &str = "Service temporarily unavailable";
+
+fn is_uncertain(result: &UserResult) -> bool {
+    result.detail.as_deref() == Some(UNAVAILABLE)
 }
 
 /// The result for a user to whom nothing was done since the caller is no active administrator any more.

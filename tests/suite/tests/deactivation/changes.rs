@@ -440,20 +440,27 @@ async fn deactivate_users_answers_for_each_and_leaves_a_record_of_each_change() 
     assert_eq!(entries[1].parameters["malformed"], 1);
 }
 
-/// The transaction for the second user finds that the caller is no administrator any more.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_was_done() {
+/// The transaction for the second user finds that the caller is no administrator any more. That for the first one fails, if
+/// that is wanted.
+async fn deactivated_midway(first_fails: bool, expected: &Value) {
     let scenario = user_with(1, 0).await;
     scenario.receives(user(NOBODY).created()).await;
     let (calls, meeting) = (AtomicUsize::new(0), Arc::new(Barrier::new(2)));
     let of_call = Arc::clone(&meeting);
     let interceptor = Interceptor::before(move |call| {
-        if call.operation == "TransactWriteItems" && calls.fetch_add(1, Ordering::SeqCst) == 1 {
-            // The other side deactivates the caller in between.
-            of_call.wait();
-            of_call.wait();
+        if call.operation != "TransactWriteItems" {
+            return Ok(());
         }
-        Ok(())
+        match calls.fetch_add(1, Ordering::SeqCst) {
+            0 if first_fails => Err("injected".into()),
+            1 => {
+                // The other side deactivates the caller in between.
+                of_call.wait();
+                of_call.wait();
+                Ok(())
+            }
+            _other => Ok(()),
+        }
     });
     let app = scenario.app_over(scenario.store_with(interceptor));
     let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY, "x"] }));
@@ -467,15 +474,21 @@ async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_was_do
     scenario.receives(user(ADMIN).deactivated()).await;
     wait().await.unwrap();
 
-    let refused = "Admin access required";
-    answer.await.unwrap().then(
-        200,
-        &json!({ "results": [
-            { "user_id": USER, "result": "deactivated", "tasks_paused": 1 },
-            { "user_id": NOBODY, "result": "refused", "detail": refused },
-            { "user_id": "x", "result": "refused", "detail": refused },
-        ] }),
-    );
+    let refused =
+        |user: &str| json!({ "user_id": user, "result": "refused", "detail": "Admin access required" });
+    answer.await.unwrap().then(200, &json!({ "results": [expected, refused(NOBODY), refused("x")] }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_was_done() {
+    deactivated_midway(false, &json!({ "user_id": USER, "result": "deactivated", "tasks_paused": 1 })).await;
+}
+
+/// A transaction that failed may have taken effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_may_have_been_done() {
+    let detail = "Service temporarily unavailable";
+    deactivated_midway(true, &json!({ "user_id": USER, "result": "refused", "detail": detail })).await;
 }
 
 /// Whichever call of the store fails: either nothing has happened, or all of it.

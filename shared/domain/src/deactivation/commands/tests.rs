@@ -194,3 +194,38 @@ fn what_is_no_command_is_refused_with_a_reason() {
         assert!(refused.contains(reason), "{body}: {refused}");
     }
 }
+
+/// A task with more schedules than a message can name: the first are named by the task's command, each other one by its own.
+#[test]
+fn schedules_that_do_not_fit_into_the_command_for_their_task_get_commands_of_their_own() {
+    let task_id = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
+    let user_id = UserId::parse("11111111-0000-4000-8000-000000000001").unwrap();
+    let mut ids: Vec<ScheduleId> =
+        (0..2000).map(|n| ScheduleId::parse(&format!("{}{n:04}", "🙂".repeat(252))).unwrap()).collect();
+    ids.sort();
+    let all = KnownSchedules { ids: ids.clone(), all_deleted: false };
+    let pause = |because_of| Command::PauseTask {
+        task_id,
+        user_id,
+        schedules: KnownSchedules::default(),
+        because_of,
+    };
+    let cause =
+        Cause { event: "e".to_owned(), requested_by: "a".to_owned(), reason: "r".to_owned(), trace: None };
+
+    let commands = pause(None).and_rest(all.clone());
+
+    let named = |command: &Command| match command {
+        Command::PauseTask { schedules, .. } => schedules.ids.clone(),
+        other @ (Command::RevokeKey { .. } | Command::BanUser { .. }) => panic!("{other:?}"),
+    };
+    let at = Timestamp::from_millis(0);
+    assert!(commands.iter().all(|command| command.message(&cause, at).len() < 256 * 1024));
+    assert_eq!(commands.iter().flat_map(named).collect::<Vec<_>>(), ids);
+    assert_eq!(named(&commands[0]).len(), 101, "1,012 bytes each");
+    assert!(commands[1..].iter().all(|command| named(command).len() == 1));
+    assert!(commands[1..].iter().all(|command| command.target() == named(command)[0].as_str()));
+    assert_eq!(named(&pause(Some(ids[1999].clone())).with_schedules(all)), [ids[1999].clone()]);
+    let few = KnownSchedules { ids: ids[..100].to_vec(), all_deleted: false };
+    assert_eq!(pause(None).and_rest(few.clone()), [pause(None).with_schedules(few)]);
+}

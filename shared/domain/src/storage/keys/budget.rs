@@ -350,6 +350,11 @@ mod tests {
         assert_eq!(keys::next(&last), format!("k#{}c", "b".repeat(1017)));
         let before_surrogates = format!("{}\u{d7ff}", "b".repeat(1021));
         assert_eq!(keys::next(&before_surrogates), format!("{}\u{e000}", "b".repeat(1021)));
+        for (last, wider) in [('\u{7f}', 1), ('\u{7ff}', 2), ('\u{ffff}', 3)] {
+            assert_eq!(last.len_utf8(), wider);
+            let before_wider = format!("{}{last}", "b".repeat(1024 - wider));
+            assert_eq!(keys::next(&before_wider), format!("{}c", "b".repeat(1023 - wider)), "{last:?}");
+        }
     }
 
     #[test]
