@@ -1,5 +1,5 @@
 //! The calls of one process: a client with retries and time limits as the SDK has them, a network that loses and delays,
-//! and the [tables](crate::tables) behind it.
+//! and the [tables] behind it.
 
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};

@@ -104,7 +104,7 @@ impl ExecutionStatus {
 
 /// Three round trips near the top, at most five anywhere else. With `task_id` three, one more for each
 /// megabyte of rows of that task's executions in the window, and with `status` also one more for each
-/// further [`AT_ONCE`](recent::AT_ONCE) of them.
+/// further thousand of them.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
