@@ -227,7 +227,7 @@ impl LinkWriter<'_> {
         let reader = self.reader();
         let diff = self.diff(&LinkReads::new(user, clerk.clone())).await?;
         let requests = match self.commands {
-            Some(pointer) => self.requests(pointer, user, &diff).await?,
+            Some(pointer) => self.requests(pointer, user, clerk, &diff).await?,
             None => Vec::new(),
         };
         if diff.is_empty() && requests.is_empty() {
@@ -260,6 +260,7 @@ impl LinkWriter<'_> {
         &self,
         pointer: &GenerationPointer,
         id: UserId,
+        linked: &ClerkUserId,
         diff: &LinkDiff,
     ) -> Result<Vec<Write>, StoreError> {
         let note = RequestedCommands::key(id);
@@ -279,8 +280,10 @@ impl LinkWriter<'_> {
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
         let Some(cause) = causes::standing_cause(id, entity, &deactivations) else { return Ok(Vec::new()) };
         let requested = RequestedCommands::new(id, &cause, clerk_user_id);
-        // A login that is linked later is blocked too: commands that are requested again have the same ids.
-        if !diff.adds && requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
+        // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that the
+        // user names is noted.
+        let is_another_login = diff.adds && linked != clerk_user_id;
+        if !is_another_login && requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
             return Ok(Vec::new());
         }
         let note = requested.note(noted.as_ref());
