@@ -243,7 +243,7 @@ impl Tables {
         if self.tokens.contains(&token) {
             return Ok(());
         }
-        // Every item is looked at: one that can never be written is told even if others lost a race.
+        // Every item is looked at: one that can never be written is reported even if others lost a race.
         let (mut changes, mut race) = (Vec::new(), false);
         for (table, write) in &writes {
             let found = self.get(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
