@@ -110,7 +110,7 @@ fn planned(stored: &mut FoundItems, event: Event) {
     let read = EntityReads::new(Lanes::DEFAULT, Default::default(), Vec::new(), vec![event]);
     let tasks = read.fold(stored).expect("what was stored is read");
     let ranking = tasks.diff(stored).expect("what is accepted is stored");
-    let plan = ranking.rank(stored.clone()).plan(stored.clone());
+    let plan = ranking.rank(stored.clone()).into_writes(stored.clone());
     assert!(plan.writes.len() <= TRANSACTION.0);
     assert!(plan.writes.iter().map(Write::size).sum::<usize>() <= TRANSACTION.1);
     for write in plan.writes {

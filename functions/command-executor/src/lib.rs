@@ -22,10 +22,10 @@ use torale_domain::deactivation::commands::{
 use torale_domain::values::ids::{ScheduleId, TaskId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
-use torale_platform::batch::{self, QueueMessage};
 use torale_platform::clock::Clock;
 use torale_platform::metrics::{self, MetricSet};
 use torale_platform::queue::QueueError;
+use torale_platform::sqs::{self, QueueMessage};
 
 /// Commands that are executed in parallel.
 const PARALLEL: usize = 8;
@@ -96,8 +96,8 @@ pub async fn handle(
     event: LambdaEvent<SqsEvent>,
 ) -> SqsBatchResponse {
     let started = Instant::now();
-    let left = batch::time_left(event.context.deadline);
-    let messages = batch::messages(event.payload);
+    let left = sqs::time_left(event.context.deadline);
+    let messages = sqs::messages(event.payload);
     let outcomes = executor.execute_all(&messages, started + left.saturating_sub(RESERVE)).await;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, outcome) in &outcomes {
@@ -115,7 +115,7 @@ pub async fn handle(
     metrics::emit(&[counters(messages.len(), missing, &failed, now)], now);
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(messages = messages.len(), failed = failed.len(), outcomes = ?counts, batch_ms, "batch");
-    batch::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
+    sqs::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
 }
 
 /// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no errors.
@@ -130,7 +130,7 @@ pub fn counters(
         ("Commands", "Count", number(commands)),
         ("HandedBack", "Count", number(failed.len())),
         ("MissingSchedules", "Count", number(missing_schedules)),
-        ("StuckAge", "Seconds", batch::stuck(failed.iter().copied(), now)),
+        ("StuckAge", "Seconds", sqs::stuck(failed.iter().copied(), now)),
     ];
     MetricSet { namespace: "Torale/Commands", metrics }
 }

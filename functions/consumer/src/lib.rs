@@ -5,16 +5,16 @@ use lambda_runtime::LambdaEvent;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 use torale_domain::values::time::Timestamp;
-use torale_platform::batch::{self, QueueMessage};
 use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::metrics::{self, MetricSet};
+use torale_platform::sqs::{self, QueueMessage};
 use torale_platform::store::Usage;
 
 /// Consumes one batch. The response names the messages that must come again.
 pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
     let started = Instant::now();
-    let left = batch::time_left(event.context.deadline);
-    let messages = batch::messages(event.payload);
+    let left = sqs::time_left(event.context.deadline);
+    let messages = sqs::messages(event.payload);
     let usage = Usage::default();
     let outcome = consumer.consume(&messages, started + left, &usage).await;
     let batch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -35,7 +35,7 @@ pub async fn handle(consumer: &Consumer, event: LambdaEvent<SqsEvent>) -> SqsBat
         batch_ms,
         "batch"
     );
-    batch::return_to_queue(outcome.failed)
+    sqs::return_to_queue(outcome.failed)
 }
 
 /// The metrics of a batch. `Torale/Events` has one for each event type.
@@ -59,7 +59,7 @@ pub fn counters(
     let counted = counted.map(|(name, count)| (name, "Count", count)).into_iter();
     let failed: BTreeSet<&String> = outcome.failed.iter().collect();
     let returned = messages.iter().filter(|message| failed.contains(&message.id));
-    let age = ("StuckAge", "Seconds", batch::stuck(returned, now));
+    let age = ("StuckAge", "Seconds", sqs::stuck(returned, now));
     let metrics = counted.chain([age, ("BatchTime", "Milliseconds", batch_ms)]).collect();
     let events = outcome.events.iter().map(|(kind, count)| (*kind, "Count", *count)).collect();
     [

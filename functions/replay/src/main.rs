@@ -4,7 +4,7 @@ use lambda_runtime::{Error, LambdaEvent};
 use replay::{ReplayRequest, StepError};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
-use torale_platform::batch::time_left;
+use torale_platform::sqs::time_left;
 use torale_platform::start::Parts;
 use torale_platform::store::Store;
 use torale_platform::{clock, config, lambda, logging};

@@ -9,7 +9,8 @@
 //! Also here:
 //!
 //! - what lists and windows read: the counted [`index`], the [`ranking`] of queries, and `user_day`.
-//!   All three are counters (`counter`) with slots (`slot`); a [`descent`] finds a page in them
+//!   All three are counters (`counter`) with slots (`slot`); a [`descent`] finds a page in them. What rows
+//!   carry of an execution is its [`summary`]
 //! - [`build`], which makes a whole generation at once, and the pointer to the live [`generation`]
 //! - [`compare`] and [`repair`], which find and correct stored items that are wrong
 //!
@@ -30,5 +31,6 @@ pub mod plan;
 pub mod ranking;
 pub mod repair;
 mod slot;
+pub mod summary;
 pub(crate) mod user_day;
 pub mod views;

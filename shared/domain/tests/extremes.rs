@@ -263,7 +263,7 @@ fn the_transaction_of_one_entity_fits() {
 fn writes(found: &FoundItems, events: Vec<Event>) -> Vec<Write> {
     let read = EntityReads::new(Lanes::DEFAULT, Default::default(), Vec::new(), events);
     let tasks = read.fold(found).unwrap();
-    let plan = tasks.diff(found).unwrap().rank(found.clone()).plan(found.clone());
+    let plan = tasks.diff(found).unwrap().rank(found.clone()).into_writes(found.clone());
     let (items, bytes) = TRANSACTION;
     assert!(plan.writes.len() <= items, "{} writes", plan.writes.len());
     assert!(plan.writes.iter().map(Write::size).sum::<usize>() <= bytes);

@@ -104,7 +104,7 @@ impl Table {
         let found = self.gets(rankings.keys());
         let counters = rankings.rank(found);
         let found = self.gets(counters.keys());
-        counters.plan(found).writes
+        counters.into_writes(found).writes
     }
 
     /// The plan of a link, and the cause of the commands that are due with it.

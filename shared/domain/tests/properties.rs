@@ -3,12 +3,14 @@
 
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeMap;
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, Event, ReceivedMessage};
-use torale_domain::projections::index::{PagePosition, Sums, Timeline, node_amounts};
+use torale_domain::projections::index::{PagePosition, Sums, Timeline, Window, node_amounts};
 use torale_domain::projections::views::TaskTotals;
-use torale_domain::storage::item::{Attributes, Item, Value};
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, Index, Lanes, StatusPartition};
+use torale_domain::storage::read::{Range, ReadPlan, ReadResult};
 use torale_domain::values::ids::{RunId, WorkflowId};
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -105,38 +107,85 @@ proptest! {
 
     #[test]
     fn the_counted_index_counts_and_finds_as_a_sorted_list_does(
+        index in prop::sample::select(vec![Index::Workflows, Index::Schedules]),
         ages in prop::collection::vec((0..40 * DAY / MINUTE, 0..MINUTE), 1..60),
         hours in 1..900_i64,
         offset in 0..70_usize,
     ) {
-        let lanes = Lanes::DEFAULT;
-        let lane = lanes.all().next().unwrap();
         let mut times: Vec<Timestamp> = ages.iter().map(|(minutes, rest)| NOW.plus(-minutes * MINUTE - rest)).collect();
         times.sort();
-        let mut nodes: std::collections::BTreeMap<keys::Index, std::collections::BTreeMap<_, Attributes>> = Default::default();
-        for time in &times {
-            for (key, name, amount) in node_amounts(Index::Workflows, lane, *time, None, &Sums::population(1)) {
-                let item = nodes.entry(Index::Workflows).or_default().entry(key).or_default();
-                let Value::Number(sum) = item.entry(name).or_insert(Value::Number(0)) else { unreachable!() };
-                *sum += amount;
-            }
-        }
-        let items: Vec<Item> = nodes.into_values().flatten().map(|(key, attributes)| Item { key, attributes }).collect();
+        let items = nodes(index, &times);
         let since = NOW.plus(-hours * HOUR).floor_to_minute();
-        let window: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
-        let mut timeline = Timeline::since(Some(since));
-        timeline.add(&items);
-        prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(window.len()).unwrap());
-        let day = timeline.day_of(&[StatusPartition::All], offset);
-        let place = day.and_then(|(day, within)| timeline.minute_of(&[StatusPartition::All], day, within));
-        let expected = window.get(offset).map(|time| {
+        let rows: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
+
+        let window = Window::new(index, Lanes::DEFAULT, Some(since));
+        let mut timeline = window.timeline(&found(window.plan(), &items));
+        let place = descend(window, &mut timeline, &items, offset);
+
+        prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(rows.len()).unwrap());
+        let expected = rows.get(offset).map(|time| {
             let minute = time.floor_to_minute();
             let of_minute = |other: &&Timestamp| other.floor_to_minute() == minute;
-            let skip = window.iter().take(offset).filter(of_minute).count();
-            PagePosition { minute, skip, rows: window.iter().filter(of_minute).count() }
+            let skip = rows.iter().take(offset).filter(of_minute).count();
+            PagePosition { minute, skip, rows: rows.iter().filter(of_minute).count() }
         });
         prop_assert_eq!(place, expected);
     }
+}
+
+/// The nodes of an index with a row at each of these times.
+fn nodes(index: Index, times: &[Timestamp]) -> Vec<Item> {
+    let lane = Lanes::DEFAULT.all().next().unwrap();
+    let mut nodes: BTreeMap<Key, Attributes> = BTreeMap::new();
+    for time in times {
+        for (key, name, amount) in node_amounts(index, lane, *time, None, &Sums::of_rows(1)) {
+            let Value::Number(sum) = nodes.entry(key).or_default().entry(name).or_insert(Value::Number(0))
+            else {
+                unreachable!("a node holds numbers")
+            };
+            *sum += amount;
+        }
+    }
+    nodes.into_iter().map(|(key, attributes)| Item { key, attributes }).collect()
+}
+
+/// What a plan finds among some items.
+fn found(plan: ReadPlan, items: &[Item]) -> ReadResult {
+    let keyed = |item: &Item| (item.key.clone(), item.clone());
+    let lies_in = |range: &Range, item: &Item| {
+        let sk = Some(&item.key.sk);
+        item.key.pk == range.pk && sk >= range.from.as_ref() && range.to.is_none() | (sk <= range.to.as_ref())
+    };
+    let within = |range: &Range| items.iter().filter(|item| lies_in(range, item)).cloned().collect();
+    ReadResult {
+        items: items.iter().filter(|item| plan.gets.contains(&item.key)).map(keyed).collect(),
+        ranges: plan.ranges.iter().map(within).collect(),
+    }
+}
+
+/// Where the row at `offset` lies: by hours in an index that has nodes of days, by minutes in another.
+fn descend(
+    window: Window<'_>,
+    timeline: &mut Timeline,
+    items: &[Item],
+    offset: usize,
+) -> Option<PagePosition> {
+    const ALL: &[StatusPartition] = &[StatusPartition::All];
+    let (day, offset) = timeline.day_of(ALL, offset)?;
+    if !window.counts_by_hours(ALL) {
+        if !timeline.has_minutes_of(day.first_hour()) {
+            timeline.add(&found(window.hour_nodes_from(day.first_hour()), items));
+        }
+        return timeline.minute_of(ALL, (day.start(), DAY), offset);
+    }
+    if !timeline.has_hours_of(day) {
+        timeline.add(&found(window.hours_of(day), items));
+    }
+    let (hour, offset) = timeline.hour_of(ALL, day, offset)?;
+    if !timeline.has_minutes_of(hour) {
+        timeline.add(&found(window.minutes_of(hour), items));
+    }
+    timeline.minute_of(ALL, (hour.start(), HOUR), offset)
 }
 
 #[test]

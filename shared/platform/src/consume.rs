@@ -6,29 +6,29 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `batch` | reads messages: events by entity, and messages for the quarantine |
-//! | `project` | folds events into one generation of projections, lane by lane |
+//! | `received` | reads messages: events by entity, and messages for the quarantine |
+//! | `lanes` | folds events into one generation of projections, lane by lane |
 //! | `commit` | the transactions of one lane |
 //! | `links` | brings the links between users and identities up to date |
 //! | `late` | the late rule: stops what a deactivated user gets |
 
-mod batch;
 mod commit;
+mod lanes;
 mod late;
 mod links;
-mod project;
+mod received;
 
-pub use crate::batch::QueueMessage;
+pub use crate::sqs::QueueMessage;
 
 use crate::clock::{self, Clock};
 use crate::config::WRITING_TIME;
 use crate::store::log::LogEntry;
 use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError, Usage};
-use batch::{Batch, EntityBatch};
 use commit::CommitReport;
 use futures::stream::{self, StreamExt};
+use lanes::fold_by_lane;
 use links::{LinkReport, LinkWriter};
-use project::project;
+use received::{Batch, EntityBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use tokio::time::{Duration, Instant};
@@ -101,8 +101,8 @@ impl Consumer {
         let entities: Vec<EntityBatch> = batch.entities.into_values().filter(durable).collect();
         match in_time(deadline, self.generations.pointer(&self.store, usage)).await {
             Ok(pointer) => {
-                let step = Projection { pointer, entities, traces: &batch.traces, deadline, usage };
-                let report = self.project(step, now, &mut outcome).await;
+                let step = DurableBatch { pointer, entities, traces: &batch.traces, deadline, usage };
+                let report = self.write_generations(step, now, &mut outcome).await;
                 failed.extend(report.failed);
                 // They are in the log, and in no projection: in quarantine as well, they are seen.
                 let unwritable: Vec<_> = report
@@ -158,13 +158,13 @@ impl Consumer {
 
     /// Folds events into every generation that is written, and applies the late rule. Returns the messages for which this
     /// failed.
-    async fn project(
+    async fn write_generations(
         &self,
-        step: Projection<'_>,
+        step: DurableBatch<'_>,
         now: Timestamp,
         outcome: &mut BatchOutcome,
     ) -> ProjectionFailures {
-        let Projection { pointer, entities, traces, deadline, usage } = step;
+        let DurableBatch { pointer, entities, traces, deadline, usage } = step;
         let resumed = late::resumed(&entities, traces);
         let people = links::people(&entities);
         let mut failures = ProjectionFailures::default();
@@ -172,7 +172,7 @@ impl Consumer {
         // time. What fails there comes again, and the live generation is written all the same.
         if let Some(shadow) = &pointer.shadow {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-            let report = project(&self.store, &shadow.generation, entities.clone(), half, usage).await;
+            let report = fold_by_lane(&self.store, &shadow.generation, entities.clone(), half, usage).await;
             failures.add(&report);
             let links = LinkWriter {
                 store: &self.store,
@@ -184,7 +184,7 @@ impl Consumer {
             };
             failures.add_links(links.write(&people).await);
         }
-        let report = project(&self.store, &pointer.live, entities, deadline, usage).await;
+        let report = fold_by_lane(&self.store, &pointer.live, entities, deadline, usage).await;
         failures.add(&report);
         let links = LinkWriter {
             store: &self.store,
@@ -211,7 +211,7 @@ impl Consumer {
 }
 
 /// The step of a batch that follows once its messages are durable.
-struct Projection<'a> {
+struct DurableBatch<'a> {
     pointer: GenerationPointer,
     entities: Vec<EntityBatch>,
     traces: &'a BTreeMap<usize, TraceParent>,
@@ -267,9 +267,9 @@ pub async fn catch_up(
     deadline: Instant,
     usage: &Usage,
 ) -> CaughtUp {
-    let entities = batch::by_entity(events);
+    let entities = received::by_entity(events);
     let people = links::people(&entities);
-    let report = project(store, generation, entities, deadline, usage).await;
+    let report = fold_by_lane(store, generation, entities, deadline, usage).await;
     let links = LinkWriter { store, generation, commands: None, now: Timestamp::EARLIEST, deadline, usage };
     let unlinked = links.write(&people).await;
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));

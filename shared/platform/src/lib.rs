@@ -10,9 +10,9 @@
 //! | `deactivation` | deactivates and reactivates users |
 //! | [`outbox`] | sends the commands of deactivations |
 //! | [`consume`] | from a batch of messages to the event log and the projections |
-//! | `plan` | executes the reads of a commit plan |
+//! | `commit_reads` | executes the reads of a commit plan |
 //! | [`store`] | DynamoDB |
-//! | [`queue`], [`batch`] | SQS: messages out, and batches of messages in |
+//! | [`queue`], [`sqs`] | SQS: messages out, and batches of messages in |
 //! | [`respond`], [`routes`], [`error`] | HTTP: answers, paths, and the map from errors to statuses |
 //! | [`lambda`] | runs functions on the Lambda runtime: payloads in, answers and named errors out |
 //! | [`start`], [`logging`], [`metrics`] | how a function starts, logs and emits metrics |
@@ -24,8 +24,8 @@
 
 pub mod audit;
 pub mod aws;
-pub mod batch;
 pub mod clock;
+mod commit_reads;
 pub mod config;
 pub mod consume;
 mod deactivation;
@@ -38,11 +38,11 @@ mod limit;
 pub mod logging;
 pub mod metrics;
 pub mod outbox;
-mod plan;
 pub mod queue;
 pub mod respond;
 pub mod retry;
 pub mod routes;
 pub mod serve;
+pub mod sqs;
 pub mod start;
 pub mod store;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
-use torale_domain::storage::read::{Projection, Range};
+use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::Write;
 use torale_platform::clock;
 use torale_platform::config::{STORE_ATTEMPT_TIMEOUT, STORE_TIMEOUT};
@@ -180,7 +180,7 @@ fn short(limit: Option<usize>, name: &'static str) -> Option<usize> {
 
 async fn read_batch(
     tables: SharedTables,
-    (table, keys, attributes, consistent): (String, Vec<Key>, Projection, bool),
+    (table, keys, attributes, consistent): (String, Vec<Key>, SelectedAttributes, bool),
 ) -> Result<(Vec<Item>, Vec<Key>), StoreError> {
     Tables::check_batch(&keys)?;
     let torn = faults::happens(Fault::TornRead, "get_batch");

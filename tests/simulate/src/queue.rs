@@ -73,7 +73,7 @@ impl Queue {
     }
 
     /// Deletes what was received of a batch, but for what failed: that becomes visible at once.
-    pub fn settle(&self, batch: &[QueueMessage], failed: &[String]) {
+    pub fn acknowledge(&self, batch: &[QueueMessage], failed: &[String]) {
         let now = Instant::now();
         let mut messages = self.0.borrow_mut();
         messages.waiting.retain_mut(|message| {

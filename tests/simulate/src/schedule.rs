@@ -195,7 +195,7 @@ async fn process(number: usize, clock: Clock, tables: &SharedTables, queue: &Que
             continue;
         }
         let outcome = consuming.await;
-        queue.settle(&batch, &outcome.failed);
+        queue.acknowledge(&batch, &outcome.failed);
     }
 }
 

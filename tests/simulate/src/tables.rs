@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use torale_domain::storage::item::{Attributes, Item, Key};
 use torale_domain::storage::keys::TableSpec;
 use torale_domain::storage::limits::ItemLimits;
-use torale_domain::storage::read::{Projection, Range};
+use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Write};
 use torale_platform::store::calls::{
     BatchWrite, Existing, Page, TableDescription, TableSize, TableState, Update, Updated,
@@ -60,7 +60,7 @@ fn refused<T>(why: impl Into<String>) -> Result<T, StoreError> {
 }
 
 /// Leaves an item only the attributes that a read returns.
-pub fn project(item: &mut Item, attributes: Projection) {
+pub fn project(item: &mut Item, attributes: SelectedAttributes) {
     if let Some(attributes) = attributes {
         item.attributes.retain(|name, _| attributes.contains(&name.as_str()));
     }

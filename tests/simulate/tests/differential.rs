@@ -4,7 +4,7 @@ use fastrand::Rng;
 use std::fmt::Debug;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
-use torale_domain::storage::read::{Projection, Range};
+use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::calls::{
     BatchRead, BatchWrite, Existing, ForeignAttributes, NumberComparison, Operand, Page, Query, Scan,
@@ -24,7 +24,7 @@ fn calls() -> u64 {
 /// Calls after which both begin anew.
 const LIFE: u64 = 500;
 const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
-const PROJECTIONS: [Projection; 4] = [None, Some(&[]), Some(&["a"]), Some(&["b", "none", "n"])];
+const PROJECTIONS: [SelectedAttributes; 4] = [None, Some(&[]), Some(&["a"]), Some(&["b", "none", "n"])];
 const NAMES: [&str; 4] = ["a", "b", "n", "m"];
 
 struct Caller<'a> {

@@ -68,7 +68,7 @@ pub fn index_writes(records: &[&Record]) -> Vec<Write> {
                 action: Action::Put(Attributes::new()),
                 conditions,
             });
-            let sums = Sums::population(1);
+            let sums = Sums::of_rows(1);
             let amounts = index::node_amounts(Index::Audit, lane(), record.entry.at, None, &sums);
             for (key, attribute, amount) in amounts {
                 let key = keys::key_in_facet(&facet, &key);

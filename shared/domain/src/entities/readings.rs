@@ -6,6 +6,8 @@ use crate::events::types::{Count, Removable};
 use crate::events::{Body, Event, types};
 use crate::values::ids::{ClerkUserId, RunId, TaskId, UserId, WorkflowId};
 use crate::values::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A user: of the platform, or an identity that stands in for one. Before either is known it is a stub.
 #[derive(Debug)]
@@ -172,6 +174,30 @@ impl<'a> Task<'a> {
             },
             state_at: state.winner(Register::State).map(|event| event.time),
             deleted: state.winner(Register::Deleted).is_some(),
+        }
+    }
+}
+
+/// The status of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ExecutionStatus {
+    /// It succeeded.
+    Success,
+    /// It failed.
+    Failed,
+    /// It has not ended.
+    Running,
+}
+
+impl ExecutionState<'_> {
+    /// The status alone.
+    pub const fn status(&self) -> ExecutionStatus {
+        match self {
+            Self::Running => ExecutionStatus::Running,
+            Self::Success { .. } => ExecutionStatus::Success,
+            Self::Failed(_) => ExecutionStatus::Failed,
         }
     }
 }

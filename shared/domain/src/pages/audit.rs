@@ -8,6 +8,7 @@ use super::listing::ListRequest;
 use super::window::{HOURS, LIMIT, last_hours};
 use crate::audit::record::record_id;
 use crate::audit::{AuditEntry, Link, facets};
+use crate::projections::views;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::Key;
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
@@ -111,6 +112,7 @@ pub async fn answer<R: Reader>(
         since: Some(last_hours(now, query.hours)),
         page: query.page,
         consistent: true,
+        carried: Some(&[views::OF]),
     };
     let facet = FacetReader { index, name: facets::facet(query.principal, query.action.as_deref()) };
     let listed = request.read(&facet).await?;

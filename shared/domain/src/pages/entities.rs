@@ -2,6 +2,7 @@
 
 use crate::entities::readings::{Task, User};
 use crate::projections::entity::{Entity, STATE_ATTRIBUTES};
+use crate::projections::summary::Owners;
 use crate::projections::views;
 use crate::storage::item::{Item, Key};
 use crate::storage::keys;
@@ -18,19 +19,27 @@ impl DisplayNames {
     /// Reads some tasks and users, without the totals of the tasks: one round trip; none if there are none.
     pub(super) async fn read<R: Reader>(
         reader: &R,
-        owners: impl IntoIterator<Item = (TaskId, UserId)>,
+        owners: impl IntoIterator<Item = Owners>,
     ) -> Result<Self, R::Error> {
-        let named = owners.into_iter().flat_map(both).collect();
-        Self::read_all(reader, named, Vec::new()).await
+        Self::read_all(reader, named(owners), Vec::new()).await
+    }
+
+    /// Reads more tasks and users: one round trip; none if there are none.
+    pub(super) async fn read_more<R: Reader>(
+        &mut self,
+        reader: &R,
+        owners: impl IntoIterator<Item = Owners>,
+    ) -> Result<(), R::Error> {
+        self.entities.extend(Self::read(reader, owners).await?.entities);
+        Ok(())
     }
 
     /// The same with the totals of the tasks.
     pub(super) async fn read_with_totals<R: Reader>(
         reader: &R,
-        owners: impl IntoIterator<Item = (TaskId, UserId)>,
+        owners: impl IntoIterator<Item = Owners>,
     ) -> Result<Self, R::Error> {
-        let keys: BTreeSet<Key> =
-            owners.into_iter().flat_map(both).map(|entity| keys::entity(&entity)).collect();
+        let keys: BTreeSet<Key> = named(owners).iter().map(keys::entity).collect();
         if keys.is_empty() {
             return Ok(Self { entities: HashMap::new() });
         }
@@ -82,8 +91,10 @@ impl DisplayNames {
     }
 }
 
-fn both((task, user): (TaskId, UserId)) -> [EntityKey; 2] {
-    [EntityKey::Task(task), EntityKey::User(user)]
+/// The tasks and users of some executions.
+pub(super) fn named(owners: impl IntoIterator<Item = Owners>) -> Vec<EntityKey> {
+    let both = |owners: Owners| [EntityKey::Task(owners.task_id), EntityKey::User(owners.user_id)];
+    owners.into_iter().flat_map(both).collect()
 }
 
 /// The entities that rows with an `of` attribute stand for; see [`read_entities`].

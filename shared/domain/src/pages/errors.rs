@@ -1,13 +1,12 @@
 //! GET /admin/errors: the executions that failed in the last hours, newest failure first, and
 //! their types (docs/contract/http.md, "GET /admin/errors").
 
-use super::entities::DisplayNames;
 use super::listing::ListRequest;
-use super::recent;
+use super::recent::{self, RecentPage};
 use super::window::{HOURS, LIMIT, last_hours};
-use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::entity::Entity;
-use crate::projections::index::{self, Timeline};
+use crate::projections::index::Window;
+use crate::projections::summary::{ErrorSummary, Owners};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
 use crate::storage::read::{Range, ReadPlan, Reader};
@@ -37,6 +36,13 @@ impl QueryParameters for ErrorsQuery {
         let hours = params.integer(&HOURS);
         let page = params.page(&LIMIT);
         Self { error_type, task_id, hours, page }
+    }
+}
+
+impl ErrorsQuery {
+    /// Whether an error is of the requested type.
+    fn wants(&self, error: &ErrorSummary) -> bool {
+        self.error_type.as_ref().is_none_or(|wanted| wanted.text == error.error_type)
     }
 }
 
@@ -82,7 +88,8 @@ fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S:
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
-/// Three round trips near the top, at most five anywhere else. The errors of one task: four, and one
+/// Two round trips near the top, at most five anywhere else; one more if an earlier release has written rows of
+/// the page. The errors of one task: four, and one
 /// more for each further thousand of its executions.
 ///
 /// # Errors
@@ -106,14 +113,13 @@ pub async fn answer<R: Reader>(
         since: Some(since),
         page: query.page,
         consistent: false,
+        carried: None,
     };
-    // The type may have changed since the row of the list was read.
-    let wanted =
-        |row: &ErrorRow| query.error_type.as_ref().is_none_or(|wanted| wanted.text == row.error_type);
-    let row = |id, one: &Execution<'_>, names: &DisplayNames| row(id, one, names).filter(wanted);
-    let recent = recent::read(reader, &request, row).await?;
+    let recent = recent::read(reader, &request).await?;
+    // Of an error that its row does not carry the type may have changed since the row was read.
+    let wanted = |error: &ErrorSummary| query.wants(error);
     Ok(ErrorsPage {
-        errors: recent.rows,
+        errors: page_rows(recent.page, wanted),
         total: recent.total,
         error_types: most_first(recent.timeline.tags()),
     })
@@ -129,12 +135,9 @@ async fn of_task<R: Reader>(
     since: Timestamp,
 ) -> Result<ErrorsPage, R::Error> {
     let key = keys::entity(&EntityKey::Task(task));
-    let nodes = index::window_ranges(Index::Errors, reader.lanes(), Some(since));
-    let plan = ReadPlan { gets: vec![key.clone()], ..ReadPlan::ranges(nodes) };
-    let found = reader.read(plan).await?;
-    let mut timeline = Timeline::since(Some(since));
-    timeline.add(found.ranges.iter().flatten());
-    let error_types = most_first(timeline.tags());
+    let window = Window::new(Index::Errors, reader.lanes(), Some(since));
+    let found = reader.read(ReadPlan::gets([key.clone()]).and(window.plan())).await?;
+    let error_types = most_first(window.timeline(&found).tags());
     let slowest = Entity::load(found.items.get(&key))?.totals.slowest_failure();
     let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
 
@@ -143,28 +146,18 @@ async fn of_task<R: Reader>(
     let rows = reader.read(ReadPlan::ranges(vec![range])).await?;
     let rows = rows.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
+    let wanted = |error: &ErrorSummary| error.occurred_at >= since && query.wants(error);
     let mut failed = Vec::new();
     // Only failures are kept in memory, however many executions there are.
     for some in ids.chunks(recent::AT_ONCE) {
-        for (id, entity) in recent::read_ids(reader, some).await? {
-            if let Some(at) = failed_at(&entity, query.error_type.as_ref()).filter(|at| *at >= since) {
-                failed.push((at, id, entity));
-            }
-        }
+        let some: Vec<(_, ErrorSummary)> = recent::read_summaries(reader, some).await?;
+        failed.extend(some.into_iter().filter(|(_, error)| wanted(error)));
     }
-    failed.sort_by_key(|one| Reverse((one.0, one.1)));
+    failed.sort_by_key(|(id, error)| Reverse((error.occurred_at, *id)));
     let total = i128::try_from(failed.len()).unwrap_or(i128::MAX);
-    let page = failed.into_iter().skip(query.page.offset()).take(query.page.rows());
-    let page: Vec<_> = page.map(|(_, id, entity)| (id, entity)).collect();
-    Ok(ErrorsPage { errors: recent::shown(reader, &page, row).await?, total, error_types })
-}
-
-/// When an execution failed, if it did, with this error type if one is given.
-fn failed_at(entity: &Entity, error_type: Option<&RecordedText>) -> Option<Timestamp> {
-    let execution = Execution::of(&entity.state)?;
-    let ExecutionState::Failed(error) = execution.status else { return None };
-    let matches = error_type.is_none_or(|wanted| wanted.text == error.error_type.as_str());
-    execution.completed_at.filter(|_| matches)
+    let page = failed.into_iter().skip(query.page.offset()).take(query.page.rows()).collect();
+    let errors = page_rows(recent::with_names(reader, page).await?, wanted);
+    Ok(ErrorsPage { errors, total, error_types })
 }
 
 /// Error types with their counts, the greatest count first; equal counts by name.
@@ -175,21 +168,21 @@ fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
     types
 }
 
-/// The row of an execution. `None` if it has succeeded on a retry since its row was read.
-fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> Option<ErrorRow> {
-    let (ExecutionState::Failed(error), Some(occurred_at)) = (execution.status, execution.completed_at)
-    else {
-        return None;
+fn page_rows(page: RecentPage<ErrorSummary>, wanted: impl Fn(&ErrorSummary) -> bool) -> Vec<ErrorRow> {
+    let RecentPage { rows, names } = page;
+    let row = |(execution_id, error): (ExecutionId, ErrorSummary)| {
+        let Owners { task_id, user_id } = error.owners;
+        ErrorRow {
+            execution_id,
+            task_id,
+            user_email: names.email(user_id),
+            search_query: names.query(task_id),
+            error_message: error.error_message,
+            error_type: error.error_type,
+            retry_count: error.retry_count,
+            will_retry: error.will_retry,
+            occurred_at: error.occurred_at,
+        }
     };
-    Some(ErrorRow {
-        execution_id: id,
-        task_id: execution.task_id,
-        user_email: names.email(execution.user_id),
-        search_query: names.query(execution.task_id),
-        error_message: error.error_message.as_str().to_owned(),
-        error_type: error.error_type.as_str().to_owned(),
-        retry_count: error.retry_count.0,
-        will_retry: error.will_retry,
-        occurred_at,
-    })
+    rows.into_iter().filter(|(_, error)| wanted(error)).map(row).collect()
 }

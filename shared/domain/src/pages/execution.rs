@@ -7,6 +7,7 @@ use super::history::{HistoryEntry, history};
 use crate::entities::fold::Register;
 use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::entity::Entity;
+use crate::projections::summary::{ExecutionSummary, Summary};
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::keys;
 use crate::storage::read::{ReadPlan, Reader};
@@ -73,13 +74,14 @@ pub async fn answer<R: Reader>(
     let found = reader.read(ReadPlan::gets([key.clone()])).await?;
     let entity = Entity::load(found.items.get(&key))?;
     let Some(execution) = Execution::of(&entity.state) else { return Ok(None) };
-    let names = DisplayNames::read(reader, [(execution.task_id, execution.user_id)]).await?;
+    let Some(summary) = ExecutionSummary::of(&execution) else { return Ok(None) };
+    let names = DisplayNames::read(reader, [summary.owners()]).await?;
     let error = match execution.status {
         ExecutionState::Failed(error) => Some(error),
         ExecutionState::Running | ExecutionState::Success { .. } => None,
     };
     Ok(Some(ExecutionDetail {
-        row: executions::row(request.id, &execution, &names),
+        row: executions::row(request.id, &summary, &names),
         user_id: execution.user_id,
         error_type: error.map(|error| error.error_type.as_str().to_owned()),
         error_message: error.map(|error| error.error_message.as_str().to_owned()),

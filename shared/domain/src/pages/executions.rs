@@ -3,9 +3,10 @@
 
 use super::entities::DisplayNames;
 use super::listing::ListRequest;
-use super::recent;
+use super::recent::{self, RecentPage};
 use super::window::{HOURS, LIMIT, last_hours};
-use crate::entities::readings::{Execution, ExecutionState};
+use crate::entities::readings::ExecutionStatus;
+use crate::projections::summary::{ExecutionSummary, Owners};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::keys::{self, Index, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader};
@@ -78,31 +79,8 @@ pub struct ExecutionRow {
     pub completed_at: Option<Timestamp>,
 }
 
-/// The status of an execution.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum ExecutionStatus {
-    /// It succeeded.
-    Success,
-    /// It failed.
-    Failed,
-    /// It has not ended.
-    Running,
-}
-
-impl ExecutionStatus {
-    /// How an execution stands.
-    pub(super) const fn of(state: &ExecutionState<'_>) -> Self {
-        match state {
-            ExecutionState::Running => Self::Running,
-            ExecutionState::Success { .. } => Self::Success,
-            ExecutionState::Failed(_) => Self::Failed,
-        }
-    }
-}
-
-/// Three round trips near the top, at most five anywhere else. With `task_id` three, one more for each
+/// Two round trips near the top, at most five anywhere else; one more if an earlier release has written rows
+/// of the page. With `task_id` three, one more for each
 /// megabyte of rows of that task's executions in the window, and with `status` also one more for each
 /// further thousand of them.
 ///
@@ -123,11 +101,11 @@ pub async fn answer<R: Reader>(
         since: Some(last_hours(now, query.hours)),
         page: query.page,
         consistent: false,
+        carried: None,
     };
-    let recent =
-        recent::read(reader, &request, |id, execution, names| Some(row(id, execution, names))).await?;
+    let recent = recent::read(reader, &request).await?;
     Ok(ExecutionsPage {
-        executions: recent.rows,
+        executions: page_rows(&recent.page),
         total: recent.total,
         page: query.page.page,
         limit: query.page.limit,
@@ -146,21 +124,18 @@ async fn of_task<R: Reader>(
     let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
     let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
     let (offset, limit) = (query.page.offset(), query.page.rows());
-    let (total, entities) = match query.status {
+    let (total, page) = match query.status {
         None => {
             let page: Vec<_> = ids.iter().skip(offset).take(limit).copied().collect();
-            (ids.len(), recent::read_ids(reader, &page).await?)
+            (ids.len(), recent::read_summaries(reader, &page).await?)
         }
         Some(status) => {
-            let has_status = |one: Execution<'_>| partition(&one.status) == status;
             let (mut total, mut page) = (0, Vec::new());
             for some in ids.chunks(recent::AT_ONCE) {
-                for (id, entity) in recent::read_ids(reader, some).await? {
-                    if !Execution::of(&entity.state).is_some_and(has_status) {
-                        continue;
-                    }
+                let some: Vec<(_, ExecutionSummary)> = recent::read_summaries(reader, some).await?;
+                for (id, execution) in some.into_iter().filter(|(_, one)| partition(one.status) == status) {
                     if total >= offset && page.len() < limit {
-                        page.push((id, entity));
+                        page.push((id, execution));
                     }
                     total += 1;
                 }
@@ -169,34 +144,35 @@ async fn of_task<R: Reader>(
         }
     };
     let total = i128::try_from(total).unwrap_or(i128::MAX);
-    let executions = recent::shown(reader, &entities, |id, one, names| Some(row(id, one, names))).await?;
+    let executions = page_rows(&recent::with_names(reader, page).await?);
     Ok(ExecutionsPage { executions, total, page: query.page.page, limit: query.page.limit })
 }
 
 /// The status partition of an execution.
-const fn partition(state: &ExecutionState<'_>) -> StatusPartition {
-    match state {
-        ExecutionState::Running => StatusPartition::Running,
-        ExecutionState::Success { .. } => StatusPartition::Success,
-        ExecutionState::Failed(_) => StatusPartition::Failed,
+const fn partition(status: ExecutionStatus) -> StatusPartition {
+    match status {
+        ExecutionStatus::Running => StatusPartition::Running,
+        ExecutionStatus::Success => StatusPartition::Success,
+        ExecutionStatus::Failed => StatusPartition::Failed,
     }
 }
 
+fn page_rows(page: &RecentPage<ExecutionSummary>) -> Vec<ExecutionRow> {
+    page.rows.iter().map(|(id, execution)| row(*id, execution, &page.names)).collect()
+}
+
 /// The row of an execution.
-pub(super) fn row(id: ExecutionId, execution: &Execution<'_>, names: &DisplayNames) -> ExecutionRow {
-    let condition_met = match execution.status {
-        ExecutionState::Success { condition_met } => Some(condition_met),
-        ExecutionState::Running | ExecutionState::Failed(_) => None,
-    };
+pub(super) fn row(id: ExecutionId, execution: &ExecutionSummary, names: &DisplayNames) -> ExecutionRow {
+    let Owners { task_id, user_id } = execution.owners;
     ExecutionRow {
         id,
-        task_id: execution.task_id,
-        user_email: names.email(execution.user_id),
-        search_query: names.query(execution.task_id),
-        status: ExecutionStatus::of(&execution.status),
-        condition_met,
-        duration_ms: execution.completed_at.map(|_| execution.duration_ms),
+        task_id,
+        user_email: names.email(user_id),
+        search_query: names.query(task_id),
+        status: execution.status,
+        condition_met: execution.condition_met,
+        duration_ms: execution.ended.map(|(_, millis)| millis),
         started_at: execution.started_at,
-        completed_at: execution.completed_at,
+        completed_at: execution.ended.map(|(at, _)| at),
     }
 }

@@ -2,17 +2,16 @@
 //! depends neither on how many rows there are nor on which page is requested (docs/promises.md,
 //! "P2 Flat reads").
 
-use crate::projections::index::{self, PagePosition, Timeline};
-use crate::projections::views;
+use crate::projections::index::{PagePosition, Timeline, Window};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, IndexPart, StatusPartition};
-use crate::storage::read::{Range, ReadPlan, Reader};
-use crate::values::time::{MINUTE, Timestamp};
+use crate::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
+use crate::values::time::{DAY, HOUR, MINUTE, Timestamp};
 
-/// A page that begins within this many rows from the newest is read from there, without a descent
+/// A page before which there are at most this many rows is read from the newest row on, without a descent
 /// through the counted index.
-pub(super) const NEAR_TOP: usize = 150;
+pub(super) const NEAR_TOP: usize = 100;
 
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +26,8 @@ pub(super) struct ListRequest<'a> {
     pub(super) page: PageRequest,
     /// Whether the reads are strongly consistent.
     pub(super) consistent: bool,
+    /// The attributes that the rows carry for the page; all of them without it.
+    pub(super) carried: SelectedAttributes,
 }
 
 /// A page of rows, newest first, and the window it is cut from.
@@ -42,23 +43,21 @@ pub(super) struct ListResult {
 
 impl ListRequest<'_> {
     /// Reads the page and the totals of its window: one round trip near the top, at most three
-    /// anywhere else.
+    /// anywhere else, or four in an index with nodes of days.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= NEAR_TOP;
-        let mut ranges = index::window_ranges(self.list, reader.lanes(), self.since);
-        let nodes = ranges.len();
-        if near_top {
-            ranges.extend(self.newest_rows(reader, None, offset + limit));
-        }
-        let mut found = reader.read(self.plan(ranges)).await?;
-        let mut timeline = Timeline::since(self.since).only(self.list.tag());
-        timeline.add(found.take_ranges(nodes).iter().flatten());
+        let window = Window::new(self.list, reader.lanes(), self.since);
+        let newest = if near_top { self.newest_rows(reader, None, offset + limit) } else { Vec::new() };
+        let lists = newest.len();
+        let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;
+        let rows = found.take_ranges(lists);
+        let mut timeline = window.timeline(&found);
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
-            newest_first(found.ranges, offset, limit)
+            newest_first(rows, offset, limit)
         } else {
-            self.read_by_descent(reader, &mut timeline).await?
+            self.read_by_descent(reader, window, &mut timeline).await?
         };
         Ok(ListResult { rows, total, timeline })
     }
@@ -68,22 +67,54 @@ impl ListRequest<'_> {
     async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
+        window: Window<'_>,
         timeline: &mut Timeline,
     ) -> Result<Vec<Item>, R::Error> {
-        let day = timeline.day_of(self.partitions, self.page.offset());
-        let Some((day, offset)) = day else { return Ok(Vec::new()) };
-        if !timeline.has_minutes_of(day) {
-            let hours = index::hour_ranges(self.list, reader.lanes(), day.first_hour());
-            let found = reader.read(self.plan(hours)).await?;
-            timeline.add(found.ranges.iter().flatten());
-        }
-        let position = timeline.minute_of(self.partitions, day, offset);
+        let position = if window.counts_by_hours(self.partitions) {
+            self.find_by_hours(reader, window, timeline).await?
+        } else {
+            self.find_by_minutes(reader, window, timeline).await?
+        };
         let Some(position) = position else { return Ok(Vec::new()) };
         if position.skip <= position.rows / 2 {
             self.read_down_from_minute(reader, position).await
         } else {
             self.read_around_page(reader, position).await
         }
+    }
+
+    /// Where the page begins: the day, then its hour, then the minute. At most two round trips.
+    async fn find_by_hours<R: Reader>(
+        &self,
+        reader: &R,
+        window: Window<'_>,
+        timeline: &mut Timeline,
+    ) -> Result<Option<PagePosition>, R::Error> {
+        let day = timeline.day_of(self.partitions, self.page.offset());
+        let Some((day, offset)) = day else { return Ok(None) };
+        if !timeline.has_hours_of(day) {
+            timeline.add(&reader.read(self.plan(window.hours_of(day))).await?);
+        }
+        let Some((hour, offset)) = timeline.hour_of(self.partitions, day, offset) else { return Ok(None) };
+        if !timeline.has_minutes_of(hour) {
+            timeline.add(&reader.read(self.plan(window.minutes_of(hour))).await?);
+        }
+        Ok(timeline.minute_of(self.partitions, (hour.start(), HOUR), offset))
+    }
+
+    /// Where the page begins: the day, then the minute of all its minutes. At most one round trip.
+    async fn find_by_minutes<R: Reader>(
+        &self,
+        reader: &R,
+        window: Window<'_>,
+        timeline: &mut Timeline,
+    ) -> Result<Option<PagePosition>, R::Error> {
+        let day = timeline.day_of(self.partitions, self.page.offset());
+        let Some((day, offset)) = day else { return Ok(None) };
+        if !timeline.has_minutes_of(day.first_hour()) {
+            timeline.add(&reader.read(self.plan(window.hour_nodes_from(day.first_hour()))).await?);
+        }
+        Ok(timeline.minute_of(self.partitions, (day.start(), DAY), offset))
     }
 
     /// Reads from the end of the minute down to the end of the page.
@@ -94,7 +125,7 @@ impl ListRequest<'_> {
     ) -> Result<Vec<Item>, R::Error> {
         let end = keys::row_time(position.minute.plus(MINUTE));
         let ranges = self.newest_rows(reader, Some(end), position.skip + self.page.rows());
-        let found = reader.read(self.plan(ranges)).await?;
+        let found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         Ok(newest_first(found.ranges, position.skip, self.page.rows()))
     }
 
@@ -115,7 +146,7 @@ impl ListRequest<'_> {
         if older > 0 {
             ranges.extend(self.newest_rows(reader, Some(start.clone()), older));
         }
-        let mut found = reader.read(self.plan(ranges)).await?;
+        let mut found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
         oldest.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
         oldest.truncate(in_minute);
@@ -123,8 +154,8 @@ impl ListRequest<'_> {
         Ok(oldest.into_iter().rev().chain(older).take(self.page.rows()).collect())
     }
 
-    fn plan(&self, ranges: Vec<Range>) -> ReadPlan {
-        ReadPlan { consistent: self.consistent, ..ReadPlan::ranges(ranges) }
+    fn plan(&self, reads: ReadPlan) -> ReadPlan {
+        ReadPlan { consistent: self.consistent, ..reads }
     }
 
     /// The newest rows up to the sort key `to`, at most `limit` from each lane and status
@@ -140,7 +171,7 @@ impl ListRequest<'_> {
             to: to.clone(),
             descending: true,
             limit: Some(limit),
-            attributes: Some(&[views::OF]),
+            attributes: self.carried,
         };
         partitions.map(range).collect()
     }

@@ -1,8 +1,9 @@
 //! The platform's metrics for alarms and the dashboard. No endpoint answers them: the function
 //! `metrics` publishes them every minute.
 
-use super::window::{average, last_hours, window};
-use crate::projections::index::{self, Measure};
+use super::window::{average, last_hours};
+use crate::projections::index::{Measure, Window};
+use crate::storage::item::Key;
 use crate::storage::keys::{self, Index};
 use crate::storage::read::{ReadPlan, Reader};
 use crate::values::time::Timestamp;
@@ -30,24 +31,24 @@ pub struct Metrics {
 /// # Errors
 /// If the store does not answer.
 pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Metrics, R::Error> {
-    let (hour, week) = (Some(last_hours(now, 1)), Some(last_hours(now, 7 * 24)));
+    let (hour, week) = (last_hours(now, 1), last_hours(now, 7 * 24));
     let lanes = reader.lanes();
-    let nodes = [(Index::Executions, hour), (Index::Errors, hour), (Index::Users, week)]
-        .map(|(index, since)| index::window_ranges(index, lanes, since));
-    let counts = nodes.each_ref().map(Vec::len);
-    let mut reads = ReadPlan::gets(lanes.all().map(keys::task_states));
-    reads.ranges = nodes.into_iter().flatten().collect();
-    let mut found = reader.read(reads).await?;
-    let [executions, errors, users] = counts.map(|count| found.take_ranges(count));
-    let (executions, errors) = (window(&executions, hour), window(&errors, hour));
+    let window = |index, since| Window::new(index, lanes, Some(since));
+    let executions = window(Index::Executions, hour);
+    let errors = window(Index::Errors, hour);
+    let users = window(Index::Users, week);
+    let tasks: Vec<Key> = lanes.all().map(keys::task_states).collect();
+    let plan = ReadPlan::gets(tasks.clone());
+    let found = reader.read(plan.and(executions.plan()).and(errors.plan()).and(users.plan())).await?;
+    let [executions, errors, users] = [executions, errors, users].map(|one| one.timeline(&found).total());
     let failed = executions.get(Measure::Failed);
     let finished = failed + executions.get(Measure::Success);
     Ok(Metrics {
         error_rate: average(failed * 10_000, finished),
         avg_duration_ms: average(executions.get(Measure::Duration), finished),
-        failed_executions: errors.get(Measure::Population),
+        failed_executions: errors.get(Measure::Rows),
         new_errors: errors.get(Measure::FirstTry),
-        new_users_7d: window(&users, week).get(Measure::Population),
-        active_tasks: found.items.values().map(|item| item.number("active")).sum(),
+        new_users_7d: users.get(Measure::Rows),
+        active_tasks: found.sum(&tasks, "active"),
     })
 }

@@ -1,65 +1,115 @@
 //! Recent executions: what the list of executions and the list of errors have in common.
 
-use super::entities::{DisplayNames, read_entities};
+use super::entities::{DisplayNames, named, read_entities};
 use super::listing::{ListRequest, ListResult};
 use crate::entities::readings::Execution;
 use crate::projections::entity::Entity;
 use crate::projections::index::Timeline;
-use crate::storage::item::{Item, Key};
+use crate::projections::summary::{Carried, Owners, Summary};
+use crate::storage::item::Key;
 use crate::storage::keys;
 use crate::storage::read::{Corrupt, Reader};
-use crate::values::ids::ExecutionId;
+use crate::values::ids::{EntityKey, ExecutionId};
 use std::collections::HashMap;
 
-/// A page of a list whose rows stand for executions.
-pub(super) struct RecentExecutions<T> {
-    /// The rows of the page, newest first.
-    pub(super) rows: Vec<T>,
+/// A page of a list whose rows stand for executions, with the totals of its window.
+pub(super) struct RecentExecutions<S> {
+    /// The page.
+    pub(super) page: RecentPage<S>,
     /// The number of rows on all pages.
     pub(super) total: i128,
     /// The sums of the window.
     pub(super) timeline: Timeline,
 }
 
-/// Reads the page, its executions, and the names of their users and tasks: three round trips near
-/// the top, at most five anywhere else. `row` renders an execution; `None` leaves it out.
-pub(super) async fn read<R: Reader, T>(
-    reader: &R,
-    request: &ListRequest<'_>,
-    row: impl Fn(ExecutionId, &Execution<'_>, &DisplayNames) -> Option<T>,
-) -> Result<RecentExecutions<T>, R::Error> {
-    let ListResult { rows, total, timeline } = request.read(reader).await?;
-    let id = |row: &Item| keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"));
-    let ids = rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let entities = read_ids(reader, &ids).await?;
-    Ok(RecentExecutions { rows: shown(reader, &entities, row).await?, total, timeline })
+/// A page of executions, and the names that it shows with them.
+pub(super) struct RecentPage<S> {
+    /// The executions, newest first.
+    pub(super) rows: Vec<(ExecutionId, S)>,
+    /// The names of their users and tasks.
+    pub(super) names: DisplayNames,
 }
 
-/// Executions as they are shown, with the names of their users and tasks: one round trip; none without
-/// executions. `row` renders an execution; `None` leaves it out.
-pub(super) async fn shown<R: Reader, T>(
+/// Reads the page and the names of its users and tasks: two round trips near the top, at most five
+/// anywhere else; one more if an earlier release has written rows of the page. An execution that has
+/// left the list since its row was read is left out.
+pub(super) async fn read<R: Reader, S: Summary>(
     reader: &R,
-    entities: &[(ExecutionId, Entity)],
-    row: impl Fn(ExecutionId, &Execution<'_>, &DisplayNames) -> Option<T>,
-) -> Result<Vec<T>, R::Error> {
-    let executions: Vec<_> =
-        entities.iter().filter_map(|(id, entity)| Some((*id, Execution::of(&entity.state)?))).collect();
-    let owners = executions.iter().map(|(_, execution)| (execution.task_id, execution.user_id));
+    request: &ListRequest<'_>,
+) -> Result<RecentExecutions<S>, R::Error> {
+    let ListResult { rows, total, timeline } = request.read(reader).await?;
+    let mut carried = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id = keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"))?;
+        carried.push((id, S::load(row)?));
+    }
+    Ok(RecentExecutions { page: complete(reader, carried).await?, total, timeline })
+}
+
+/// Executions with the names of their users and tasks: one round trip; none without executions.
+pub(super) async fn with_names<R: Reader, S: Summary>(
+    reader: &R,
+    rows: Vec<(ExecutionId, S)>,
+) -> Result<RecentPage<S>, R::Error> {
+    let owners = rows.iter().map(|(_, summary)| summary.owners());
     let names = DisplayNames::read(reader, owners).await?;
-    Ok(executions.iter().filter_map(|(id, execution)| row(*id, execution, &names)).collect())
+    Ok(RecentPage { rows, names })
+}
+
+/// Reads what rows do not carry, and all names: one round trip; two if there are rows that do not say
+/// whose the execution is.
+async fn complete<R: Reader, S: Summary>(
+    reader: &R,
+    carried: Vec<(ExecutionId, Carried<S>)>,
+) -> Result<RecentPage<S>, R::Error> {
+    let owners = named(carried.iter().filter_map(|(_, carried)| carried.owners()));
+    let without = carried.iter().filter(|(_, carried)| !matches!(carried, Carried::Summary(_)));
+    let without = without.map(|(id, _)| EntityKey::Execution(*id)).collect();
+    let mut names = DisplayNames::read_all(reader, owners, without).await?;
+    let mut unnamed = Vec::new();
+    let mut rows = Vec::with_capacity(carried.len());
+    for (id, carried) in carried {
+        let whose_is_known = carried.owners().is_some();
+        let summary = match carried {
+            Carried::Summary(summary) => Some(summary),
+            Carried::Owners(_) | Carried::Nothing => {
+                let entity = names.entity(&EntityKey::Execution(id));
+                entity.and_then(|entity| S::of(&Execution::of(&entity.state)?))
+            }
+        };
+        let Some(summary) = summary else { continue };
+        if !whose_is_known {
+            unnamed.push(summary.owners());
+        }
+        rows.push((id, summary));
+    }
+    names.read_more(reader, unnamed).await?;
+    Ok(RecentPage { rows, names })
+}
+
+impl<S: Summary> Carried<S> {
+    fn owners(&self) -> Option<Owners> {
+        match self {
+            Self::Summary(summary) => Some(summary.owners()),
+            Self::Owners(owners) => Some(*owners),
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// How many executions are read at once where all of a task's are looked at: what is not wanted of
 /// them does not stay in memory.
 pub(super) const AT_ONCE: usize = 1000;
 
-/// Some executions, in their order: one round trip; none without ids.
-pub(super) async fn read_ids<R: Reader>(
+/// The summaries of some executions, in their order: one round trip; none without ids.
+pub(super) async fn read_summaries<R: Reader, S: Summary>(
     reader: &R,
     ids: &[ExecutionId],
-) -> Result<Vec<(ExecutionId, Entity)>, R::Error> {
+) -> Result<Vec<(ExecutionId, S)>, R::Error> {
     let keys: Vec<Key> = ids.iter().map(|id| keys::execution(*id)).collect();
     let by_key: HashMap<&Key, ExecutionId> = keys.iter().zip(ids.iter().copied()).collect();
     let entities = read_entities(reader, &keys).await?.into_iter();
-    Ok(entities.filter_map(|(key, entity)| Some((*by_key.get(&key)?, entity))).collect())
+    let summary =
+        |(key, entity): (Key, Entity)| Some((*by_key.get(&key)?, S::of(&Execution::of(&entity.state)?)?));
+    Ok(entities.filter_map(summary).collect())
 }

@@ -6,6 +6,8 @@ use super::listing::ListRequest;
 use super::temporal_ui::TemporalUi;
 use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
+use crate::projections::summary::Owners;
+use crate::projections::views;
 use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
 use crate::storage::keys::{Index, StatusPartition};
 use crate::storage::read::Reader;
@@ -94,13 +96,14 @@ pub async fn answer<R: Reader>(
         since: None,
         page: if query.page.requested { query.page } else { UNPAGED },
         consistent: false,
+        carried: Some(&[views::OF]),
     };
     let listed = request.read(reader).await?;
     let entities = read_entities_of(reader, &listed.rows).await?;
     let schedules: Vec<_> = entities.iter().map(|(_, entity)| Schedule::of(&entity.state)).collect();
-    let owners = schedules
-        .iter()
-        .filter_map(|schedule| schedule.created.map(|(data, _)| (data.task_id, data.user_id)));
+    let owners = schedules.iter().filter_map(|schedule| {
+        schedule.created.map(|(data, _)| Owners { task_id: data.task_id, user_id: data.user_id })
+    });
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let row = |schedule| row(schedule, &names, (now, &mut runs), ui);

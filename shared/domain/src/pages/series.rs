@@ -74,12 +74,12 @@ impl SeriesMetric {
     /// The index whose nodes count it, and the measure that does.
     const fn counted_by(self) -> (Index, Measure) {
         match self {
-            Self::Executions => (Index::Executions, Measure::Population),
+            Self::Executions => (Index::Executions, Measure::Rows),
             Self::Errors => (Index::Executions, Measure::Error),
-            Self::Notifications => (Index::Notifications, Measure::Population),
-            Self::NewUsers => (Index::Users, Measure::Population),
-            Self::LastLogins => (Index::Logins, Measure::Population),
-            Self::Workflows => (Index::Workflows, Measure::Population),
+            Self::Notifications => (Index::Notifications, Measure::Rows),
+            Self::NewUsers => (Index::Users, Measure::Rows),
+            Self::LastLogins => (Index::Logins, Measure::Rows),
+            Self::Workflows => (Index::Workflows, Measure::Rows),
         }
     }
 

@@ -1,10 +1,10 @@
 //! GET /admin/stats: the platform's numbers (docs/contract/http.md, "GET /admin/stats").
 
 use super::queries;
-use super::window::{average, last_hours, window};
-use crate::projections::index::{self, Measure};
+use super::window::{average, last_hours};
+use crate::projections::index::{Measure, Window};
 use crate::projections::ranking;
-use crate::storage::item::Item;
+use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Index};
 use crate::storage::read::{ReadPlan, Reader};
 use crate::values::time::Timestamp;
@@ -27,7 +27,7 @@ pub struct StatsPage {
     pub popular_queries: Vec<PopularQuery>,
 }
 
-/// Users with a `user.created` event.
+/// Users with a `user.created` event, and identities that stand in for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Users")]
 pub struct UserStats {
@@ -99,50 +99,42 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, 
     // Logins of 30 days are cut at the hour (docs/contract/http.md, "Windows").
     let month = last_hours(now, MONTH_HOURS).floor_to_hour();
     let lanes = reader.lanes();
-    let nodes = [
-        index::window_ranges(Index::Executions, lanes, Some(day)),
-        [
-            index::window_ranges(Index::Users, lanes, None),
-            index::hour_ranges(Index::Users, lanes, week.hour()),
-        ]
-        .concat(),
-        index::window_ranges(Index::Logins, lanes, Some(month)),
-        [
-            index::window_ranges(Index::Notifications, lanes, Some(week)),
-            index::hour_ranges(Index::Notifications, lanes, day.hour()),
-        ]
-        .concat(),
-    ];
-    let counts = nodes.each_ref().map(Vec::len);
-    let popular = ranking::rows(None, POPULAR);
-    let mut reads = ReadPlan::gets(lanes.all().map(keys::task_states));
-    reads.ranges = nodes.into_iter().flatten().chain([popular]).collect();
-    let mut found = reader.read(reads).await?;
+    let window = |index, since| Window::new(index, lanes, since);
+    let executions = window(Index::Executions, Some(day));
+    let (users, new_users) = (window(Index::Users, None), window(Index::Users, Some(week)));
+    let logins = window(Index::Logins, Some(month));
+    let (of_week, of_day) =
+        (window(Index::Notifications, Some(week)), window(Index::Notifications, Some(day)));
+    let states: Vec<Key> = lanes.all().map(keys::task_states).collect();
+    // The popular queries are the first range.
+    let plan = ReadPlan { gets: states.clone(), ..ReadPlan::ranges(vec![ranking::rows(None, POPULAR)]) }
+        .and(executions.plan())
+        .and(users.plan().and(new_users.first_day()))
+        .and(logins.plan())
+        .and(of_week.plan().and(of_day.first_day()));
+    let mut found = reader.read(plan).await?;
 
-    let [executions, users, logins, notifications] = counts.map(|count| found.take_ranges(count));
-    let executions = window(&executions, Some(day));
-    let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));
     let ranked: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
-    let tasks = |state: &str| found.items.values().map(|item| item.number(state)).sum();
+    let total = |window: Window<'_>| window.timeline(&found).total();
+    let count = |window| total(window).get(Measure::Rows);
+    let executions = total(executions);
+    let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));
     let popular = queries::read_rows(reader, &ranked).await?.into_iter();
     let popular = popular.map(|row| PopularQuery { query: row.search_query, count: row.total_tasks });
     Ok(StatsPage {
-        users: UserStats {
-            total: window(&users, None).get(Measure::Population),
-            active_30d: window(&logins, Some(month)).get(Measure::Population),
-            new_7d: window(&users, Some(week)).get(Measure::Population),
+        users: UserStats { total: count(users), active_30d: count(logins), new_7d: count(new_users) },
+        tasks: TaskStats {
+            total: found.sum(&states, "total"),
+            active: found.sum(&states, "active"),
+            paused: found.sum(&states, "paused"),
         },
-        tasks: TaskStats { total: tasks("total"), active: tasks("active"), paused: tasks("paused") },
         executions: ExecutionStats {
-            total_24h: executions.get(Measure::Population),
+            total_24h: executions.get(Measure::Rows),
             success_24h: success,
             failed_24h: failed,
             avg_duration_ms: average(executions.get(Measure::Duration), success + failed),
         },
-        notifications: NotificationStats {
-            sent_24h: window(&notifications, Some(day)).get(Measure::Population),
-            sent_7d: window(&notifications, Some(week)).get(Measure::Population),
-        },
+        notifications: NotificationStats { sent_24h: count(of_day), sent_7d: count(of_week) },
         popular_queries: popular.collect(),
     })
 }

@@ -10,6 +10,7 @@ use crate::calendar::NextRuns;
 use crate::entities::fold::Register;
 use crate::entities::readings::{Execution, Schedule, Task};
 use crate::projections::entity::Entity;
+use crate::projections::summary::Owners;
 use crate::projections::views;
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
@@ -86,7 +87,7 @@ pub async fn answer<R: Reader>(
     let mut parts: Vec<Schedule<'_>> = entities.iter().map(|part| Schedule::of(&part.state)).collect();
     parts.sort_by(|a, b| order(b).cmp(&order(a)));
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
-    let owners = owners.chain([user_id]).map(|owner| (request.id, owner));
+    let owners = owners.chain([user_id]).map(|user_id| Owners { task_id: request.id, user_id });
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> =

@@ -2,12 +2,11 @@
 //! /admin/tasks").
 
 use super::entities::DisplayNames;
-use super::executions::ExecutionStatus;
 use super::listing::ListRequest;
 use super::queries::hundredths;
 use super::window::{LIMIT, average};
 use crate::calendar::NextRuns;
-use crate::entities::readings::{Execution, Task, TaskState};
+use crate::entities::readings::{Execution, ExecutionStatus, Task, TaskState};
 use crate::projections::entity::Entity;
 use crate::projections::views::{self, TaskTotals};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
@@ -133,7 +132,8 @@ pub async fn answer<R: Reader>(
         (Subset::User(_) | Subset::Query(_) | Subset::ErrorType(_), _) => &[StatusPartition::All],
     };
     let list = IndexPart { index: Index::Tasks, subset };
-    let request = ListRequest { list, partitions, since: None, page: query.page, consistent: false };
+    let (since, page, carried) = (None, query.page, Some(&[][..]));
+    let request = ListRequest { list, partitions, since, page, consistent: false, carried };
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
@@ -240,7 +240,7 @@ async fn read_summaries<R: Reader>(
 }
 
 pub(super) fn last_execution(id: ExecutionId, execution: &Execution<'_>) -> LastExecution {
-    LastExecution { id, status: ExecutionStatus::of(&execution.status), started_at: execution.started_at }
+    LastExecution { id, status: execution.status.status(), started_at: execution.started_at }
 }
 
 /// What the task itself and its totals say; `None` without its creation.

@@ -120,6 +120,7 @@ pub async fn answer<R: Reader>(
         since: None,
         page: query.page,
         consistent: true,
+        carried: Some(&[]),
     };
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));

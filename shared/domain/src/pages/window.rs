@@ -1,8 +1,6 @@
-//! Windows: "the last N hours", and sums over them (docs/contract/http.md, "Windows").
+//! Windows: "the last N hours" (docs/contract/http.md, "Windows").
 
-use crate::projections::index::{Sums, Timeline};
 use crate::requests::parameters::Integer;
-use crate::storage::item::Item;
 use crate::values::time::{HOUR, Timestamp};
 
 /// The parameter `hours`: how far back a list reaches, a year at most.
@@ -16,13 +14,6 @@ pub(super) const HOURS: Integer = Integer {
 /// The parameter `limit`: the number of rows on a page.
 pub(super) const LIMIT: Integer =
     Integer { name: "limit", about: "Rows a page, at most.", min: 1, max: 100, default: 50 };
-
-/// The sums of a window over an index, from the nodes that were read of the index.
-pub(super) fn window(nodes: &[Vec<Item>], since: Option<Timestamp>) -> Sums {
-    let mut timeline = Timeline::since(since);
-    timeline.add(nodes.iter().flatten());
-    timeline.total()
-}
 
 /// The start of "the last N hours": the start of the minute in which they begin.
 pub(super) fn last_hours(now: Timestamp, hours: u64) -> Timestamp {

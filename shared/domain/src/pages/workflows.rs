@@ -7,6 +7,7 @@ use super::temporal_ui::TemporalUi;
 use super::window::{LIMIT, last_hours};
 use crate::entities::readings::Run;
 use crate::projections::entity::Entity;
+use crate::projections::views;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::Key;
 use crate::storage::keys::{Index, StatusPartition};
@@ -76,6 +77,7 @@ pub async fn answer<R: Reader>(
         since: Some(last_hours(now, WINDOW_HOURS)),
         page: query.page,
         consistent: false,
+        carried: Some(&[views::OF]),
     };
     let listed = request.read(reader).await?;
     let entities = read_entities_of(reader, &listed.rows).await?;

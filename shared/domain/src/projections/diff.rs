@@ -45,7 +45,7 @@ pub(crate) struct ProjectionDiff {
 
 impl ProjectionDiff {
     /// The difference between `before` and `after`. What entities add to others (executions to their task, users to the
-    /// identity that they name) is settled in `after`.
+    /// identity that they name) is applied to `after`.
     pub(crate) fn of(before: &Entities, after: &mut Entities, lanes: Lanes) -> Result<Self, UnreadableEvent> {
         let mut diff = Self::default();
         let none = Entity::default();
@@ -54,11 +54,11 @@ impl ProjectionDiff {
         for (key, entity) in after.iter().filter(|(key, _)| !adds_up(key)) {
             diff.change(key, before.get(key).unwrap_or(&none), entity, lanes, &mut additions)?;
         }
-        additions.settle(before, after);
+        additions.apply(before, after);
         for (key, entity) in after.iter().filter(|(key, _)| adds_up(key)) {
             diff.change(key, before.get(key).unwrap_or(&none), entity, lanes, &mut additions)?;
         }
-        diff.settle();
+        diff.drop_unchanged();
         Ok(diff)
     }
 
@@ -105,7 +105,7 @@ impl ProjectionDiff {
         *(if sign < 0 { old } else { new }) = Some(attributes);
     }
 
-    fn settle(&mut self) {
+    fn drop_unchanged(&mut self) {
         self.entities.retain(|_, (old, new)| old != new);
         self.rows.retain(|_, (old, new)| old != new);
         self.sums.retain(|_, amounts| {
@@ -145,7 +145,7 @@ impl ProjectionDiff {
                 }
             }
         }
-        self.settle();
+        self.drop_unchanged();
     }
 
     /// The counters that must be read before [`ProjectionDiff::writes`]: those from which something is taken.
@@ -187,7 +187,7 @@ struct Additions {
 }
 
 impl Additions {
-    fn settle(&mut self, before: &Entities, after: &mut Entities) {
+    fn apply(&mut self, before: &Entities, after: &mut Entities) {
         let mut changed = |key: EntityKey, change: &mut dyn FnMut(&mut Entity)| {
             let old = || before.get(&key).cloned().unwrap_or_default();
             change(after.entry(key.clone()).or_insert_with(old));

@@ -150,7 +150,7 @@ pub(crate) fn replace(key: &EntityKey, old: &Attributes, new: Attributes) -> Wri
     Write { key: keys::entity(key), action, conditions }
 }
 
-/// Folds events onto entities; the result holds only the entities that changed. Tasks must be settled by
+/// Folds events onto entities; the result holds only the entities that changed. What executions add to tasks is applied by
 /// `ProjectionDiff::of`.
 pub fn fold(before: &Entities, events: impl IntoIterator<Item = Event>) -> Entities {
     let mut after = Entities::new();

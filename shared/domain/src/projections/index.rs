@@ -13,32 +13,34 @@
 //! c#executions#0            m#202603           Un 1  Uf 1  Ud 5300  Ue 1  p 2   day 31 is slot U as well
 //! ```
 //!
-//! Indexes with a series (`GET /admin/stats/series`) have a third item, for each day with a slot for
-//! each hour: `d#20260331`, and there `Af 1` for 10 o'clock.
+//! Some indexes ([`has_day_nodes`](crate::storage::keys::Index::has_day_nodes)) have a third item, for each day with
+//! a slot for each hour: `d#20260331`, and there `An 1  Af 1  Ad 5300  Ae 1` for 10 o'clock.
 //!
 //! `n`, `f`, `d` and `e` are the letters of a [`Measure`]: it failed among those that began then (`f`),
 //! and at that time (`e`). `p` is the population of the whole node, its rows and failures.
 //! Amounts that would be 0 are not stored. The errors have a node for each error type, its *tag*:
 //! `h#2026033110#Timeout`.
 //!
-//! The total of a window is the sum of the day slots after the cut and of the minute slots on the
-//! cut's own day. A page at an offset is found by a descent from the newest day to its minutes,
-//! and then reads the rows of that minute alone. Both cost the same however many rows there are
+//! The total of a [`Window`] is the sum of the days after the cut, of the hours after it on its own day and of
+//! the minutes after it in its own hour; without nodes of days, of all minutes after it on its day. A page at an
+//! offset is found by a descent from the newest day over its hours to its minutes, and then reads the rows of
+//! that minute alone. Both cost the same however many rows there are
 //! (docs/adr/0003-rows-are-items-not-index-entries.md).
 
 mod measure;
 mod series;
 mod timeline;
+mod window;
 
 use crate::projections::counter::POPULATION;
 use crate::projections::slot;
 use crate::storage::item::Key;
-use crate::storage::keys::{self, IndexPart, Lane, Lanes};
-use crate::storage::read::Range;
-use crate::values::time::{Hour, Timestamp};
+use crate::storage::keys::{self, IndexPart, Lane};
+use crate::values::time::Timestamp;
 pub use measure::{Measure, Sums};
 pub use series::{Bucket, Series};
 pub use timeline::{PagePosition, Timeline};
+pub use window::Window;
 
 /// What rows at one time add to the nodes that count them: counter, attribute and amount.
 /// `tag` is the error type, of an error.
@@ -53,12 +55,12 @@ pub fn node_amounts<'a>(
     let (minute_slot, day_slot) = (at.minute_of_hour(), i64::from(chrono::Datelike::day0(&day.date())));
     let hour = keys::hour_node(list, lane, at.hour(), tag);
     let month = keys::month_node(list, lane, day.month(), tag);
-    let mut amounts = slot_amounts(&hour, minute_slot, sums.weight(), sums.iter());
-    amounts.extend(slot_amounts(&month, day_slot, sums.weight(), sums.iter()));
+    let mut amounts = slot_amounts(&hour, minute_slot, sums.population(), sums.iter());
+    amounts.extend(slot_amounts(&month, day_slot, sums.population(), sums.iter()));
     if list.index.has_day_nodes() {
         let hour_slot = at.hour().0 - day.first_hour().0;
-        let shown = sums.iter().filter(|(measure, _)| measure.is_in_series());
-        amounts.extend(slot_amounts(&keys::day_node(list, lane, day), hour_slot, sums.weight(), shown));
+        let shown = sums.iter().filter(|(measure, _)| measure.is_in_day_nodes());
+        amounts.extend(slot_amounts(&keys::day_node(list, lane, day), hour_slot, sums.population(), shown));
     }
     amounts
 }
@@ -75,41 +77,10 @@ fn slot_amounts(
     all.map(|(attribute, amount)| (node.clone(), attribute, amount)).collect()
 }
 
-/// The nodes from which a [`Timeline`] adds up everything at or after `cut`: those of the
-/// months from the cut's on, and those of the hours of the cut's day. Without a cut the
-/// months of all time.
-pub fn window_ranges<'a>(list: impl Into<IndexPart<'a>>, lanes: Lanes, cut: Option<Timestamp>) -> Vec<Range> {
-    let list = list.into();
-    let first_month = cut.unwrap_or(Timestamp::EARLIEST).day().month();
-    let months = lanes.all().map(|lane| Range {
-        pk: keys::nodes(list, lane),
-        from: Some(keys::month_sk(first_month)),
-        to: Some(keys::after("m#")),
-        ..Range::default()
-    });
-    let hours_of_cut_day = cut.into_iter().flat_map(|cut| hour_ranges(list, lanes, cut.hour()));
-    months.chain(hours_of_cut_day).collect()
-}
-
-/// The nodes of the hours from `first` to the end of its day.
-pub fn hour_ranges<'a>(list: impl Into<IndexPart<'a>>, lanes: Lanes, first: Hour) -> Vec<Range> {
-    let list = list.into();
-    let last = Hour(first.day().first_hour().0 + 23);
-    lanes
-        .all()
-        .map(|lane| Range {
-            pk: keys::nodes(list, lane),
-            from: Some(keys::hour_sk(first)),
-            to: Some(keys::after(&keys::hour_sk(last))),
-            ..Range::default()
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::keys::Index;
+    use crate::storage::keys::{Index, Lanes};
     use std::collections::BTreeMap;
 
     /// The example at the top of this file.
@@ -117,10 +88,8 @@ mod tests {
     fn a_failed_execution_is_counted_in_the_slots_of_its_minute_its_hour_and_its_day() {
         let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
         let lane = Lanes::ONE.all().next().unwrap();
-        let sums = Sums::population(1)
-            .with(Measure::Success, 0)
-            .with(Measure::Failed, 1)
-            .with(Measure::Duration, 5300);
+        let sums =
+            Sums::of_rows(1).with(Measure::Success, 0).with(Measure::Failed, 1).with(Measure::Duration, 5300);
 
         let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (key, attribute, amount) in node_amounts(Index::Executions, lane, at, None, &sums) {
@@ -154,7 +123,7 @@ mod tests {
         let hour = Timestamp::parse("2026-03-31T10:00:00Z").unwrap();
         let lane = Lanes::ONE.all().next().unwrap();
         let node = keys::hour_node(Index::Executions, lane, hour.hour(), None);
-        let sums = Sums::population(10)
+        let sums = Sums::of_rows(10)
             .with(Measure::Success, 9)
             .with(Measure::Failed, 1)
             .with(Measure::Duration, 42_187);

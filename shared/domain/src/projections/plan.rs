@@ -3,7 +3,7 @@
 //! Each step says which items to read, and takes what was found; only then is there a next step. So a plan cannot be
 //! made in another order, and whoever executes it does nothing but read.
 //!
-//! [`EntityReads`] ▸ fold ▸ [`AddedReads`] ▸ diff ▸ [`RankingReads`] ▸ rank ▸ [`CounterReads`] ▸ [`CommitPlan`]
+//! [`EntityReads`] ▸ fold ▸ [`ParentReads`] ▸ diff ▸ [`RankingReads`] ▸ rank ▸ [`CounterReads`] ▸ [`CommitPlan`]
 
 use crate::events::{Event, UnreadableEvent};
 use crate::projections::diff::{ProjectionDiff, changes_of};
@@ -57,7 +57,7 @@ impl EntityReads {
     }
 
     /// Folds the events onto the entities that were found.
-    pub fn fold(self, found: &FoundItems) -> Result<AddedReads, PlanError> {
+    pub fn fold(self, found: &FoundItems) -> Result<ParentReads, PlanError> {
         let Self { lanes, mut before, wanted, events } = self;
         load(&mut before, wanted, found)?;
         let after = entity::fold(&before, events);
@@ -65,20 +65,20 @@ impl EntityReads {
         let mut wanted: BTreeSet<EntityKey> =
             touched.flat_map(|(key, entity)| changes_of(key, entity, lanes)).collect();
         wanted.retain(|entity| !before.contains_key(entity));
-        Ok(AddedReads { lanes, before, after, wanted })
+        Ok(ParentReads { lanes, before, after, wanted })
     }
 }
 
 /// Step 2: read the entities that others add to: tasks with their executions, identities that users name.
 #[derive(Debug)]
-pub struct AddedReads {
+pub struct ParentReads {
     lanes: Lanes,
     before: Entities,
     after: Entities,
     wanted: BTreeSet<EntityKey>,
 }
 
-impl AddedReads {
+impl ParentReads {
     /// The items to read, strongly consistent.
     pub fn keys(&self) -> Vec<Key> {
         self.wanted.iter().map(keys::entity).collect()
@@ -130,7 +130,7 @@ impl CounterReads {
     }
 
     /// The writes, each guarded by what was read.
-    pub fn plan(self, found: FoundItems) -> CommitPlan {
+    pub fn into_writes(self, found: FoundItems) -> CommitPlan {
         let Self { diff, changed, found: mut all } = self;
         all.extend(found);
         let writes = if diff.is_empty() { Vec::new() } else { diff.writes(&all) };

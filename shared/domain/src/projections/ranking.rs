@@ -26,7 +26,7 @@ pub(crate) struct RankingEntry {
 /// The entry of a query with this number of tasks and this hash; a query without tasks has none.
 pub(crate) fn entry(tasks: i128, hash: &str) -> Option<RankingEntry> {
     let tasks = u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)?;
-    let tasks_slot = slot::attribute(i64::from(tasks % keys::RANKING_BLOCK), Measure::Population.letter());
+    let tasks_slot = slot::attribute(i64::from(tasks % keys::RANKING_BLOCK), Measure::Rows.letter());
     let digits = hash.get(..2)?.to_owned();
     let (block, by_digits) = (keys::ranking_block(tasks), keys::ranking_digits(tasks));
     let counted = vec![

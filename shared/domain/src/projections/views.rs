@@ -21,6 +21,7 @@ pub(crate) use user::EMAIL;
 use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;
 use crate::projections::index::{self, Sums};
+use crate::projections::summary::Summary;
 use crate::projections::user_day::{self, UserActivity};
 use crate::storage::item::{Attributes, Key, Value};
 use crate::storage::keys::{IndexPart, Lane, Lanes};
@@ -58,6 +59,12 @@ impl Contributions {
     /// With a row that has one attribute.
     fn row_with(mut self, key: Key, attribute: &str, value: impl Into<Value>) -> Self {
         self.rows.insert(key, Attributes::from([(attribute.to_owned(), value.into())]));
+        self
+    }
+
+    /// With a row that carries a summary.
+    fn row_carrying(mut self, key: Key, summary: Option<impl Summary>) -> Self {
+        self.rows.insert(key, summary.map(|summary| summary.attributes()).unwrap_or_default());
         self
     }
 

@@ -22,12 +22,12 @@ pub struct Range {
     /// The most items to return; all of them without it.
     pub limit: Option<usize>,
     /// The attributes to return besides the keys; all of them without it.
-    pub attributes: Projection,
+    pub attributes: SelectedAttributes,
 }
 
 /// The attributes that a read returns, besides the keys of the items. It saves bytes on the way and their
 /// parsing, no read units.
-pub type Projection = Option<&'static [&'static str]>;
+pub type SelectedAttributes = Option<&'static [&'static str]>;
 
 impl From<KeyRange> for Range {
     fn from(KeyRange { pk, from, to }: KeyRange) -> Self {
@@ -41,7 +41,7 @@ pub struct ReadPlan {
     /// Keys of single items.
     pub gets: Vec<Key>,
     /// The attributes of the single items to return; all of them without it.
-    pub attributes: Projection,
+    pub attributes: SelectedAttributes,
     /// Ranges of items.
     pub ranges: Vec<Range>,
     /// Whether the reads are strongly consistent: they see every write acknowledged before, and
@@ -69,6 +69,15 @@ impl ReadPlan {
         Self { ranges, ..Self::default() }
     }
 
+    /// The same plan that reads what another one reads, too, in its own way: with its consistency, and of single items the
+    /// attributes that it returns.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.gets.extend(other.gets);
+        self.ranges.extend(other.ranges);
+        self
+    }
+
     /// The same plan that returns only these attributes of the single items.
     #[must_use]
     pub fn only(self, attributes: &'static [&'static str]) -> Self {
@@ -88,6 +97,11 @@ impl ReadPlan {
 }
 
 impl ReadResult {
+    /// The sum of a number attribute over single items; an item that does not exist adds 0.
+    pub fn sum(&self, keys: &[Key], attribute: &str) -> i128 {
+        keys.iter().filter_map(|key| self.items.get(key)).map(|item| item.number(attribute)).sum()
+    }
+
     /// Removes and returns the first `count` ranges, in the order of the plan; fewer if
     /// fewer are left.
     pub fn take_ranges(&mut self, count: usize) -> Vec<Vec<Item>> {

@@ -1,7 +1,7 @@
 //! Commits the entity batches of one lane: reads, folds, diffs and writes, and again if another writer was first.
 
-use super::batch::EntityBatch;
-use crate::plan::{self, PlanFailure};
+use super::received::EntityBatch;
+use crate::commit_reads::{self, PlanFailure};
 use crate::retry::Retries;
 use crate::store::{Generation, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::{BTreeSet, VecDeque};
@@ -139,7 +139,8 @@ impl<'a> Committer<'a> {
     async fn attempt(&self, chunk: &[EntityBatch]) -> Result<CommitAttempt, CommitError> {
         let events = || chunk.iter().flat_map(|batch| batch.events.iter().cloned());
         let named: Vec<EntityKey> = chunk.iter().map(|batch| batch.entity.clone()).collect();
-        let plan = plan::plan(&self.reader, Entities::new(), named, events().collect()).await?;
+        let plan =
+            commit_reads::read_and_plan(&self.reader, Entities::new(), named, events().collect()).await?;
         let effective: usize = chunk
             .iter()
             .filter(|batch| plan.changed.contains(&batch.entity))

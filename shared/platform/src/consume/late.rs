@@ -6,7 +6,7 @@
 //! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
 //! finds the deactivation, which was written before the resource was.
 
-use super::batch::EntityBatch;
+use super::received::EntityBatch;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};

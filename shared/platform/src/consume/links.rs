@@ -5,7 +5,7 @@
 //! what a deactivation by an administrator causes: an outbox entry in the transaction that deactivates. A note with it says
 //! which cause was handled, so that its commands are requested once, whichever generation was written first.
 
-use super::batch::EntityBatch;
+use super::received::EntityBatch;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};

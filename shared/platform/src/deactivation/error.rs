@@ -1,7 +1,7 @@
 //! Why an attempt to change a user's status failed.
 
+use crate::commit_reads::PlanFailure;
 use crate::error::AdminError;
-use crate::plan::PlanFailure;
 use crate::store::{StoreError, TransactError};
 use std::fmt::Display;
 

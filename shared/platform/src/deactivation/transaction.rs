@@ -5,8 +5,8 @@ use super::error::{StatusChangeError, internal};
 use super::event::OutgoingEvent;
 use super::snapshot::UserSnapshot;
 use crate::clock;
+use crate::commit_reads;
 use crate::error::AdminError;
-use crate::plan;
 use crate::store::{TableReader, log};
 use torale_domain::audit::{AuditEntry, Link};
 use torale_domain::deactivation::causes::Deactivation;
@@ -92,7 +92,8 @@ async fn projection_writes(
         let is_live = *generation == snapshot.pointer.live;
         let known = if is_live { snapshot.entities.clone() } else { Entities::new() };
         let reader = TableReader::of(writer.store, generation, writer.usage);
-        let plan = plan::plan(&reader, known, Vec::new(), vec![outgoing.event.clone()]).await?;
+        let plan =
+            commit_reads::read_and_plan(&reader, known, Vec::new(), vec![outgoing.event.clone()]).await?;
         writes.extend(plan.writes.into_iter().map(|write| (generation.table(), write)));
     }
     Ok(writes)

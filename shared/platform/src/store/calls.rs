@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use std::fmt::Debug;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::TableSpec;
-use torale_domain::storage::read::{Projection, Range};
+use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::Write;
 
 /// The answer of a call.
@@ -86,7 +86,7 @@ pub struct BatchRead<'a> {
     /// The keys, each once.
     pub keys: Vec<Key>,
     /// The attributes to return besides the keys; all of them without it.
-    pub attributes: Projection,
+    pub attributes: SelectedAttributes,
     /// Whether it sees every write acknowledged before.
     pub consistent: bool,
     /// How to treat others' attributes.

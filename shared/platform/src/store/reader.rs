@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::Lanes;
-use torale_domain::storage::read::{Projection, Range, ReadPlan, ReadResult, Reader};
+use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader, SelectedAttributes};
 
 /// The most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -51,7 +51,7 @@ impl<'a> TableReader<'a> {
     async fn batch(
         &self,
         mut keys: Vec<Key>,
-        (attributes, consistent): (Projection, bool),
+        (attributes, consistent): (SelectedAttributes, bool),
     ) -> Result<(Vec<Item>, u64), StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut retries = Retries::attempts(MAX_ATTEMPTS);

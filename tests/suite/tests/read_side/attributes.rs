@@ -5,7 +5,7 @@ use torale_domain::pages::executions::{self, ExecutionsQuery};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::storage::item::{Attributes, Item};
 use torale_domain::storage::keys::{self, Index, Lanes};
-use torale_domain::storage::read::{Projection, Range, ReadPlan, Reader};
+use torale_domain::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
 use torale_domain::values::ids::{EntityKey, TaskId};
 use torale_platform::store::{Generation, TableReader, Usage};
 use torale_testkit::events::{execution, task, user};
@@ -49,7 +49,7 @@ async fn range_with_a_projection_returns_the_keys_and_these_attributes_only() {
     let stack = scenario().await;
     let (store, usage) = (stack.store(), Usage::default());
     let reader = TableReader::of(&store, &Generation::first(), &usage);
-    let nodes = async |attributes: Projection| -> Vec<Item> {
+    let nodes = async |attributes: SelectedAttributes| -> Vec<Item> {
         let range = |lane| Range { pk: keys::nodes(Index::Executions, lane), attributes, ..Range::default() };
         let plan = ReadPlan::ranges(Lanes::DEFAULT.all().map(range).collect());
         reader.read(plan).await.unwrap().ranges.concat()

@@ -61,7 +61,7 @@ async fn plan(stack: &Stack, events: &[EventBuilder]) -> Vec<Write> {
     let found = items(rankings.keys()).await;
     let counters = rankings.rank(found);
     let found = items(counters.keys()).await;
-    counters.plan(found).writes
+    counters.into_writes(found).writes
 }
 
 async fn write(stack: &Stack, writes: Vec<Write>) -> Result<(), TransactError> {

@@ -8,7 +8,7 @@ slot_letters! {
     /// What is summed in the slots of an index.
     pub enum Measure {
         /// How many rows there are.
-        Population = 'n',
+        Rows = 'n',
         /// Rows of executions that succeeded.
         Success = 's',
         /// Rows of executions that failed.
@@ -35,10 +35,11 @@ slot_letters! {
 pub struct Sums(BTreeMap<Measure, i128>);
 
 impl Measure {
-    /// Whether a series shows it, so that the nodes of days count it.
-    pub(super) const fn is_in_series(self) -> bool {
+    /// Whether the nodes of days count it: what a series shows, and what is summed over a window of an index
+    /// that has them.
+    pub(super) const fn is_in_day_nodes(self) -> bool {
         match self {
-            Self::Population | Self::Success | Self::Failed | Self::Duration | Self::Error => true,
+            Self::Rows | Self::Success | Self::Failed | Self::Duration | Self::Error => true,
             Self::Active | Self::Paused | Self::FirstTry => false,
         }
     }
@@ -46,8 +47,8 @@ impl Measure {
 
 impl Sums {
     /// The sums of this many rows, with every other measure 0.
-    pub fn population(rows: i128) -> Self {
-        Self(BTreeMap::from([(Measure::Population, rows)]))
+    pub fn of_rows(rows: i128) -> Self {
+        Self(BTreeMap::from([(Measure::Rows, rows)]))
     }
 
     /// The same sums with an amount added to one measure.
@@ -63,8 +64,8 @@ impl Sums {
     }
 
     /// What the sums add to the population of a node: it is 0 if nothing is counted there.
-    pub(super) fn weight(&self) -> i128 {
-        self.get(Measure::Population) + self.get(Measure::Error)
+    pub(super) fn population(&self) -> i128 {
+        self.get(Measure::Rows) + self.get(Measure::Error)
     }
 
     /// The amount of one measure.
@@ -74,7 +75,7 @@ impl Sums {
 
     /// How many of the rows lie in a status partition.
     pub fn rows_in(&self, partition: StatusPartition) -> i128 {
-        let all = self.get(Measure::Population);
+        let all = self.get(Measure::Rows);
         match partition {
             StatusPartition::All => all,
             StatusPartition::Success => self.get(Measure::Success),
@@ -84,6 +85,20 @@ impl Sums {
             StatusPartition::Inactive => all - self.get(Measure::Active),
             StatusPartition::Paused => self.get(Measure::Paused),
             StatusPartition::Completed => all - self.get(Measure::Active) - self.get(Measure::Paused),
+        }
+    }
+
+    /// Whether [`Sums::rows_in`] a status partition needs nothing but what the nodes of days count.
+    pub(super) const fn day_nodes_count(partition: StatusPartition) -> bool {
+        match partition {
+            StatusPartition::All
+            | StatusPartition::Success
+            | StatusPartition::Failed
+            | StatusPartition::Running => true,
+            StatusPartition::Active
+            | StatusPartition::Inactive
+            | StatusPartition::Paused
+            | StatusPartition::Completed => false,
         }
     }
 
@@ -114,7 +129,7 @@ mod tests {
     #[test]
     fn the_letters_of_stored_nodes_stay_what_they_are() {
         let letters = [
-            (Measure::Population, 'n'),
+            (Measure::Rows, 'n'),
             (Measure::Success, 's'),
             (Measure::Failed, 'f'),
             (Measure::Duration, 'd'),
@@ -133,7 +148,7 @@ mod tests {
 
     #[test]
     fn rows_that_are_neither_successful_nor_failed_are_running() {
-        let sums = Sums::population(10).with(Measure::Success, 6).with(Measure::Failed, 3);
+        let sums = Sums::of_rows(10).with(Measure::Success, 6).with(Measure::Failed, 3);
 
         assert_eq!(sums.rows_in(StatusPartition::Running), 1);
         assert_eq!(sums.rows_in_any(&[StatusPartition::Success, StatusPartition::Running]), 7);

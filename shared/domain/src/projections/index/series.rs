@@ -134,7 +134,7 @@ mod tests {
         let lane = Lanes::ONE.all().next().unwrap();
         let mut items: BTreeMap<Key, Attributes> = BTreeMap::new();
         for time in times {
-            let sums = Sums::population(1);
+            let sums = Sums::of_rows(1);
             for (key, attribute, amount) in node_amounts(Index::Notifications, lane, at(time), None, &sums) {
                 let value = items.entry(key).or_default().entry(attribute).or_insert(Value::Number(0));
                 if let Value::Number(sum) = value {
@@ -160,7 +160,7 @@ mod tests {
         let now = at("2026-03-31T10:30:30.500Z");
         let mut series = Series::new(bucket, at(cut), now);
         series.add(&read(bucket, at(cut), &nodes(times)));
-        series.points().map(|(start, sums)| (start.to_string(), sums.get(Measure::Population))).collect()
+        series.points().map(|(start, sums)| (start.to_string(), sums.get(Measure::Rows))).collect()
     }
 
     fn points<const N: usize>(expected: [(&str, i128); N]) -> Vec<(String, i128)> {

@@ -1,18 +1,24 @@
 //! Timelines: the slots of an index that were read, added up over lanes.
 
 use super::measure::{Measure, Sums};
+use super::window::Window;
 use crate::projections::descent::{self, Descent};
 use crate::projections::slot;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, Node, StatusPartition};
-use crate::values::time::{DAY, Day, MINUTE, Month, Timestamp};
+use crate::storage::read::ReadResult;
+use crate::values::time::{DAY, Day, HOUR, Hour, MINUTE, Month, Timestamp};
 use std::collections::BTreeMap;
 
-/// The sums of a window, by day and, of the days whose hours were read, by minute.
-#[derive(Debug, Clone, Default)]
+/// The sums of a window, by day and, where they were read, by hour and by minute.
+#[derive(Debug, Clone)]
 pub struct Timeline {
     cut: Option<Timestamp>,
+    /// Whether the cut's day is counted by hours, and only the cut's hour by minutes.
+    by_hours: bool,
+    partitions: Vec<String>,
     days: BTreeMap<Day, Sums>,
+    hours: BTreeMap<Hour, Sums>,
     minutes: BTreeMap<Timestamp, Sums>,
     tags: BTreeMap<String, i128>,
     /// Only nodes with this tag count, but for `tags`.
@@ -31,70 +37,88 @@ pub struct PagePosition {
 }
 
 impl Timeline {
-    /// An empty timeline of the window that begins with the minute of `cut`; of all
-    /// time without it.
-    pub fn since(cut: Option<Timestamp>) -> Self {
-        Self { cut: cut.map(Timestamp::floor_to_minute), ..Self::default() }
+    /// An empty timeline of a window.
+    pub(super) fn of(window: Window<'_>) -> Self {
+        Self {
+            cut: window.since(),
+            by_hours: window.has_day_nodes(),
+            partitions: window.partitions().collect(),
+            days: BTreeMap::new(),
+            hours: BTreeMap::new(),
+            minutes: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            only: window.tag().map(str::to_owned),
+        }
     }
 
-    /// The same timeline that, but for [`Timeline::tags`], counts only nodes with this tag; all nodes
-    /// without one.
-    #[must_use]
-    pub fn only(self, tag: Option<&str>) -> Self {
-        Self { only: tag.map(str::to_owned), ..self }
+    /// Adds the slots of all nodes of the list that were found; none of them may have been added before. Slots before the
+    /// cut, and other items, are ignored.
+    pub fn add(&mut self, found: &ReadResult) {
+        found.items.values().chain(found.ranges.iter().flatten()).for_each(|item| self.add_item(item));
     }
 
-    /// Adds the slots of some nodes. Slots before the cut, and items that are no
-    /// nodes, are ignored.
-    pub fn add<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Item>) {
-        for item in nodes {
-            let Some((node, tag)) = keys::parse_node(&item.key) else { continue };
-            let counts = self.only.is_none() || self.only.as_deref() == tag;
-            for (attribute, amount) in item.numbers() {
-                let Some((slot, measure)) = parse_slot(attribute) else { continue };
-                let in_total = match &node {
-                    Node::Hour(hour) => {
-                        let minute = hour.start().plus(slot * MINUTE);
-                        self.add_minute(minute, counts.then_some((measure, amount)))
-                    }
-                    Node::Month(month) => self.add_day(*month, slot, counts.then_some((measure, amount))),
-                    // Only series read the nodes of days.
-                    Node::Day(_) => false,
-                };
-                if let (true, Some(tag), Measure::Population) = (in_total, tag, measure) {
-                    *self.tags.entry(tag.to_owned()).or_default() += amount;
-                }
+    fn add_item(&mut self, item: &Item) {
+        if !self.partitions.contains(&item.key.pk) {
+            return;
+        }
+        let Some((node, tag)) = keys::parse_node(&item.key) else { return };
+        let counts = self.only.is_none() || self.only.as_deref() == tag;
+        for (attribute, amount) in item.numbers() {
+            let Some((slot, measure)) = parse_slot(attribute) else { continue };
+            let added = counts.then_some((measure, amount));
+            let in_total = match &node {
+                Node::Month(month) => self.add_day(*month, slot, added),
+                Node::Day(day) => self.add_hour(Hour(day.first_hour().0 + slot), added),
+                Node::Hour(hour) => self.add_minute(hour.start().plus(slot * MINUTE), added),
+            };
+            if let (true, Some(tag), Measure::Rows) = (in_total, tag, measure) {
+                *self.tags.entry(tag.to_owned()).or_default() += amount;
             }
         }
     }
 
-    /// Adds the slot of a day, if there is an amount to add. Returns whether it counts towards the total: not if the day lies
-    /// before the cut, and not if it is the cut's own day, which is counted by its minutes.
-    fn add_day(&mut self, month: Month, slot: i64, amount: Option<(Measure, i128)>) -> bool {
+    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies before the cut, and not if it
+    /// is the cut's own day, which is counted by smaller slots.
+    fn add_day(&mut self, month: Month, slot: i64, added: Option<(Measure, i128)>) -> bool {
         let day = u32::try_from(slot).ok().and_then(|index| month.day(index));
         let Some(day) = day.filter(|day| self.cut.is_none_or(|cut| *day > cut.day())) else { return false };
-        if let Some((measure, amount)) = amount {
-            self.days.entry(day).or_default().add(measure, amount);
-        }
+        add(&mut self.days, day, added);
         true
     }
 
-    /// Adds the slot of a minute, if there is an amount to add. Returns whether it counts towards the total: only on the cut's
-    /// own day, because every later day is counted by the slot of the day.
-    fn add_minute(&mut self, minute: Timestamp, amount: Option<(Measure, i128)>) -> bool {
+    /// Adds the slot of an hour. It counts towards the total on the cut's own day, after the cut's hour. The cut's hour itself
+    /// is counted by minutes.
+    fn add_hour(&mut self, hour: Hour, added: Option<(Measure, i128)>) -> bool {
+        if self.cut.is_some_and(|cut| hour <= cut.hour()) {
+            return false;
+        }
+        add(&mut self.hours, hour, added);
+        let in_total = self.has_hours_of(hour.day());
+        if in_total {
+            add(&mut self.days, hour.day(), added);
+        }
+        in_total
+    }
+
+    /// Adds the slot of a minute. It counts towards the total in the cut's hour; on the cut's whole day where that is not
+    /// counted by hours.
+    fn add_minute(&mut self, minute: Timestamp, added: Option<(Measure, i128)>) -> bool {
         if self.cut.is_some_and(|cut| minute < cut) {
             return false;
         }
-        if let Some((measure, amount)) = amount {
-            self.minutes.entry(minute).or_default().add(measure, amount);
+        add(&mut self.minutes, minute, added);
+        let in_total = self.has_minutes_of(minute.hour());
+        if in_total {
+            add(&mut self.hours, minute.hour(), added);
+            add(&mut self.days, minute.day(), added);
         }
-        self.cut.is_some_and(|cut| cut.day() == minute.day())
+        in_total
     }
 
     /// The sums of the whole window.
     pub fn total(&self) -> Sums {
         let mut total = Sums::default();
-        self.days().values().for_each(|sums| total.merge(sums));
+        self.days.values().for_each(|sums| total.merge(sums));
         total
     }
 
@@ -103,33 +127,47 @@ impl Timeline {
         &self.tags
     }
 
-    /// Sums by day; the cut's day holds only its part of the window.
-    fn days(&self) -> BTreeMap<Day, Sums> {
-        let mut days = self.days.clone();
-        if let Some(cut) = self.cut {
-            let cut_day = days.entry(cut.day()).or_default();
-            self.minutes.range(cut..cut.day().start().plus(DAY)).for_each(|(_, sums)| cut_day.merge(sums));
-        }
-        days
-    }
-
     /// The day that holds the row at `offset`, newest first, and the row's offset within that day.
     /// `None` past the last row.
     pub fn day_of(&self, partitions: &[StatusPartition], offset: usize) -> Option<(Day, usize)> {
-        newest_first(self.days().iter(), partitions, offset).map(|found| (found.slot, found.skip))
+        newest_first(self.days.iter(), partitions, offset).map(|found| (found.slot, found.skip))
     }
 
-    /// True if the minutes of this day are already known: it is the day of the cut.
-    pub fn has_minutes_of(&self, day: Day) -> bool {
-        self.cut.is_some_and(|cut| cut.day() == day)
+    /// True if the hours of this day are known from the window's own nodes.
+    pub fn has_hours_of(&self, day: Day) -> bool {
+        self.by_hours && self.cut.is_some_and(|cut| cut.day() == day)
     }
 
-    /// The minute that holds the row at `offset` within a day, newest first. The hours of that day
-    /// must have been added. `None` past the last row of the day.
-    pub fn minute_of(&self, partitions: &[StatusPartition], day: Day, offset: usize) -> Option<PagePosition> {
-        let minutes = self.minutes.range(day.start()..day.start().plus(DAY));
+    /// The hour that holds the row at `offset` within a day, newest first, and the row's offset within that
+    /// hour. The hours of that day must have been added. `None` past the last row of the day.
+    pub fn hour_of(&self, partitions: &[StatusPartition], day: Day, offset: usize) -> Option<(Hour, usize)> {
+        let first = day.first_hour();
+        let hours = self.hours.range(first..Hour(first.0 + DAY / HOUR));
+        newest_first(hours, partitions, offset).map(|found| (found.slot, found.skip))
+    }
+
+    /// True if the minutes of this hour are known from the window's own nodes.
+    pub fn has_minutes_of(&self, hour: Hour) -> bool {
+        self.cut.is_some_and(|cut| if self.by_hours { cut.hour() == hour } else { cut.day() == hour.day() })
+    }
+
+    /// The minute that holds the row at `offset` within the `millis` from `start` on, newest first. The minutes in them
+    /// must have been added. `None` past their last row.
+    pub fn minute_of(
+        &self,
+        partitions: &[StatusPartition],
+        (start, millis): (Timestamp, i64),
+        offset: usize,
+    ) -> Option<PagePosition> {
+        let minutes = self.minutes.range(start..start.plus(millis));
         let Descent { slot: minute, skip, rows } = newest_first(minutes, partitions, offset)?;
         Some(PagePosition { minute, skip, rows })
+    }
+}
+
+fn add<K: Ord>(sums: &mut BTreeMap<K, Sums>, slot: K, added: Option<(Measure, i128)>) {
+    if let Some((measure, amount)) = added {
+        sums.entry(slot).or_default().add(measure, amount);
     }
 }
 

@@ -1,12 +1,15 @@
-//! Executions: a row in the list of their status and start and one among those of their task, sums for the windows over their
-//! start, a row among the errors and among those of their type if they failed (which are counted by type in
-//! nodes of their own, and together in those of the executions), an hour of their user's day, and the totals
-//! of their task.
+//! Executions contribute:
+//!
+//! - a row in the list of their status and start, and one among those of their task;
+//! - sums for the windows over their start, an hour of their user's day, the totals of their task;
+//! - if they failed, a row among the errors and one among those of their type, counted by type in nodes
+//!   of their own and together in those of the executions.
 
 use super::{Contributions, TaskTotals};
 use crate::entities::fold::State;
 use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::index::{Measure, Sums};
+use crate::projections::summary::{ErrorSummary, ExecutionSummary, Summary};
 use crate::projections::user_day::UserActivity;
 use crate::storage::keys::{self, Index, IndexPart, Lanes, StatusPartition, Subset};
 use crate::values::ids::ExecutionId;
@@ -23,12 +26,15 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
     let id = id.to_string();
     let lane = lanes.of(execution.task_id.to_string().as_bytes());
     let at = execution.started_at;
-    let sums = Sums::population(1)
+    let sums = Sums::of_rows(1)
         .with(Measure::Success, success)
         .with(Measure::Failed, failed)
         .with(Measure::Duration, duration);
-    let mut listed = Contributions::default()
-        .row(keys::row(Index::Executions, partition, lane, at, &[&id]))
+    let mut contributions = Contributions::default()
+        .row_carrying(
+            keys::row(Index::Executions, partition, lane, at, &[&id]),
+            ExecutionSummary::of(&execution),
+        )
         .row(of_task)
         .counted((Index::Executions, lane), at, None, &sums)
         .counted_for_user(execution.user_id, at, UserActivity::ExecutionStarted);
@@ -36,20 +42,21 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
     match (execution.status, execution.completed_at) {
         (ExecutionState::Failed(error), Some(failed_at)) => {
             totals = totals.with_failure_after(failed_at.millis() - at.millis());
-            listed.task.insert(execution.task_id, totals);
+            contributions.task.insert(execution.task_id, totals);
             let first_try = i128::from(error.retry_count.0 == 0);
-            let sums = Sums::population(1).with(Measure::FirstTry, first_try);
+            let sums = Sums::of_rows(1).with(Measure::FirstTry, first_try);
             let error_type = error.error_type.as_str();
             let of_type = IndexPart { index: Index::Errors, subset: Subset::ErrorType(error_type) };
-            listed
-                .row(keys::row(Index::Errors, StatusPartition::All, lane, failed_at, &[&id]))
-                .row(keys::row(of_type, StatusPartition::All, lane, failed_at, &[&id]))
+            let row = |list: IndexPart<'_>| keys::row(list, StatusPartition::All, lane, failed_at, &[&id]);
+            contributions
+                .row_carrying(row(Index::Errors.into()), ErrorSummary::of(&execution))
+                .row_carrying(row(of_type), ErrorSummary::of(&execution))
                 .counted((Index::Errors, lane), failed_at, Some(error_type), &sums)
                 .counted((Index::Executions, lane), failed_at, None, &Sums::errors(1))
         }
         _not_failed => {
-            listed.task.insert(execution.task_id, totals);
-            listed
+            contributions.task.insert(execution.task_id, totals);
+            contributions
         }
     }
 }

@@ -13,6 +13,6 @@ pub(super) fn contributions(state: &State, lanes: Lanes) -> Contributions {
     let at = sent.sent_at;
     let lane = lanes.of(sent.user_id.to_string().as_bytes());
     Contributions::default()
-        .counted((Index::Notifications, lane), at, None, &Sums::population(1))
+        .counted((Index::Notifications, lane), at, None, &Sums::of_rows(1))
         .counted_for_user(sent.user_id, at, UserActivity::NotificationSent)
 }

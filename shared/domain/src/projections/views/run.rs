@@ -16,6 +16,6 @@ pub(super) fn contributions(entity: &EntityKey, state: &State, lanes: Lanes) -> 
         (Index::Workflows, lane),
         at,
         None,
-        &Sums::population(1),
+        &Sums::of_rows(1),
     )
 }

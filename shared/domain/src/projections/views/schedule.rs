@@ -38,7 +38,7 @@ pub(super) fn contributions(
         (Index::Schedules, lane),
         created_at,
         None,
-        &Sums::population(1).with(Measure::Active, active),
+        &Sums::of_rows(1).with(Measure::Active, active),
     );
     let mut of_task = Attributes::from([(OF.to_owned(), Value::Text(text))]);
     if let (false, Some(cron), Some(zone)) = (schedule.paused, schedule.cron, schedule.timezone) {

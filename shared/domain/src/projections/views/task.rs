@@ -1,6 +1,8 @@
-//! Tasks: a row in the list of their state, in that of their user and in that of their query; counted by
-//! state, in their user's totals, and with the totals of all their executions in those of their query. An active task also has a row among what is stopped when its user
-//! is deactivated.
+//! Tasks contribute:
+//!
+//! - a row in the list of their state, in that of their user and in that of their query;
+//! - sums by state, their user's totals, and with the totals of all their executions those of their query;
+//! - if they are active, a row among what is stopped when their user is deactivated.
 
 use super::Contributions;
 use crate::entities::fold::State;
@@ -41,13 +43,13 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         let since = task.state_at.unwrap_or(Timestamp::EARLIEST);
         counted = counted.row_with(keys::active_task(user, id), SINCE, since);
     }
-    counted = listed(counted, &text, lane, (&task, user, query));
+    counted = with_rows(counted, &text, lane, (&task, user, query));
     counted.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active, executions: totals.sums });
     counted
 }
 
 /// With the rows of a task in the list of all, by state, in that of its user, and in that of its query.
-fn listed(
+fn with_rows(
     counted: Contributions,
     id: &str,
     lane: Lane,
@@ -59,7 +61,7 @@ fn listed(
         TaskState::Paused => (StatusPartition::Paused, 0, 1),
         TaskState::Completed => (StatusPartition::Completed, 0, 0),
     };
-    let states = Sums::population(1).with(Measure::Active, active).with(Measure::Paused, paused);
+    let states = Sums::of_rows(1).with(Measure::Active, active).with(Measure::Paused, paused);
     let hash = keys::query_hash(query);
     let subsets = [Subset::User(user), Subset::Query(&hash)];
     let counted = counted.row(keys::row(Index::Tasks, partition, lane, at, &[id])).counted(
@@ -74,7 +76,7 @@ fn listed(
             (list, lane),
             at,
             None,
-            &Sums::population(1),
+            &Sums::of_rows(1),
         )
     })
 }

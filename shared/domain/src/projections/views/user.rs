@@ -25,7 +25,7 @@ pub(super) fn contributions(id: UserId, own: &State, linked: &State, lanes: Lane
             (Index::Users, lane),
             created_at,
             None,
-            &Sums::population(1).with(Measure::Active, i128::from(user.active)),
+            &Sums::of_rows(1).with(Measure::Active, i128::from(user.active)),
         );
     if let Some(email) = user.email {
         let folded = case_folded(email);
@@ -39,9 +39,7 @@ pub(super) fn contributions(id: UserId, own: &State, linked: &State, lanes: Lane
     }
     listed.names = linkage::created(own).map(|(_, created)| created.clerk_user_id.clone());
     match user.last_login {
-        Some(login) if user.active => {
-            listed.counted((Index::Logins, lane), login, None, &Sums::population(1))
-        }
+        Some(login) if user.active => listed.counted((Index::Logins, lane), login, None, &Sums::of_rows(1)),
         Some(_) | None => listed,
     }
 }

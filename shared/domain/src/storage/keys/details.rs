@@ -1,12 +1,12 @@
 //! Keys of what belongs to one task or one user: rows in the partition of that task or user, for the
-//! answers about one thing; and the nodes of days, for series.
+//! answers about one thing.
 
 use super::{
-    ENTITY, Fixed, ID_IN_SK, Id, IndexPart, Key, Lane, MAX_ID, ROW_TIME_DIGITS, fixed, following, key,
-    nodes_part, pk, sk, time_part, user_pk,
+    ENTITY, Fixed, ID_IN_SK, Id, Key, MAX_ID, ROW_TIME_DIGITS, fixed, following, key, pk, sk, time_part,
+    user_pk,
 };
 use crate::values::ids::{ExecutionId, KeyId, ScheduleId, TaskId, UserId};
-use crate::values::time::{Day, Timestamp};
+use crate::values::time::Timestamp;
 
 /// All items of a partition whose sort keys have one beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,20 +107,6 @@ pub fn user_keys(user: UserId) -> KeyRange {
 
 pub(super) fn beginning_with(pk: String, prefix: Fixed<2>) -> KeyRange {
     KeyRange { pk, from: prefix.0.to_owned(), to: following(prefix.0) }
-}
-
-/// The node of a day: one slot an hour.
-pub fn day_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, day: Day) -> Key {
-    key(nodes_part(list, lane), day_part(day))
-}
-
-const fn day_part(day: Day) -> (Fixed<2>, Day) {
-    (fixed!("d#"), day)
-}
-
-/// The sort key of a day's node.
-pub fn day_sk(day: Day) -> String {
-    sk(day_part(day))
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub enum Index {
 }
 
 impl Index {
-    /// Whether the index has a node for each day, from which a series by hour is read
-    /// (`GET /admin/stats/series`).
+    /// Whether the index has a node for each day: the first day of a window is counted by its hours, and
+    /// a series by hour is read from it (`GET /admin/stats/series`).
     pub const fn has_day_nodes(self) -> bool {
         match self {
             Self::Executions | Self::Users | Self::Logins | Self::Notifications | Self::Workflows => true,
@@ -72,7 +72,7 @@ pub enum StatusPartition {
     Active,
     /// Deactivated users, paused schedules.
     Inactive,
-    /// Paused tasks.
+    /// Paused tasks; a paused schedule is inactive.
     Paused,
     /// Completed tasks.
     Completed,
@@ -130,10 +130,10 @@ impl From<Index> for IndexPart<'_> {
     }
 }
 
-impl IndexPart<'_> {
+impl<'a> IndexPart<'a> {
     /// The tag of the rows in the nodes that count them; `None` where the nodes have no tags, or of
     /// all rows.
-    pub const fn tag(&self) -> Option<&str> {
+    pub const fn tag(&self) -> Option<&'a str> {
         match self.subset {
             Subset::ErrorType(tag) => Some(tag),
             Subset::Whole | Subset::User(_) | Subset::Query(_) => None,
@@ -212,6 +212,11 @@ fn row_id(key: &Key) -> Option<&str> {
     key.sk.get(ROW_TIME_DIGITS..)
 }
 
+/// The time of a row of a list.
+pub fn row_at(key: &Key) -> Option<Timestamp> {
+    key.sk.get(..ROW_TIME_DIGITS)?.parse().ok().map(Timestamp::from_millis)
+}
+
 /// The execution that a row of a list of executions stands for.
 pub fn row_execution(key: &Key) -> Option<ExecutionId> {
     row_id(key).and_then(ExecutionId::parse)
@@ -254,6 +259,11 @@ pub fn hour_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, hour: Hour, tag
     key(nodes_part(list, lane), (hour_part(hour), tag_part(tag)))
 }
 
+/// The node of a day: one slot an hour.
+pub fn day_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, day: Day) -> Key {
+    key(nodes_part(list, lane), day_part(day))
+}
+
 /// The node of a month: one slot a day.
 pub fn month_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, month: Month, tag: Option<&str>) -> Key {
     key(nodes_part(list, lane), (month_part(month), tag_part(tag)))
@@ -263,6 +273,10 @@ const fn hour_part(hour: Hour) -> (Fixed<2>, Hour) {
     (fixed!("h#"), hour)
 }
 
+const fn day_part(day: Day) -> (Fixed<2>, Day) {
+    (fixed!("d#"), day)
+}
+
 const fn month_part(month: Month) -> (Fixed<2>, Month) {
     (fixed!("m#"), month)
 }
@@ -270,6 +284,11 @@ const fn month_part(month: Month) -> (Fixed<2>, Month) {
 /// The least sort key of an hour's nodes.
 pub fn hour_sk(hour: Hour) -> String {
     sk(hour_part(hour))
+}
+
+/// The sort key of a day's node.
+pub fn day_sk(day: Day) -> String {
+    sk(day_part(day))
 }
 
 /// The least sort key of a month's nodes.

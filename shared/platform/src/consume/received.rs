@@ -1,6 +1,6 @@
 //! Reads the messages of a batch.
 
-use crate::batch::QueueMessage;
+use crate::sqs::QueueMessage;
 use crate::store::log::LogEntry;
 use std::collections::BTreeMap;
 use torale_domain::events::{self, Event, QuarantineReason, ReceivedMessage};

@@ -1,8 +1,8 @@
 //! Folds events into one generation of projections: the transactions of a lane follow one another, and lanes run in
 //! parallel (`docs/adr/0006-two-lanes.md`).
 
-use super::batch::EntityBatch;
 use super::commit::{CommitReport, Committer};
+use super::received::EntityBatch;
 use crate::store::{Generation, Store, Usage};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use torale_domain::storage::keys::{Lane, Lanes};
 use torale_domain::values::ids::EntityKey;
 
 /// Folds the events of entities into a generation, until the deadline at the latest.
-pub(super) async fn project(
+pub(super) async fn fold_by_lane(
     store: &Store,
     generation: &Generation,
     entities: Vec<EntityBatch>,

@@ -30,7 +30,7 @@ impl From<PlanError> for PlanFailure {
 
 /// Plans how to commit events: at most four round trips. `before` holds entities that have been read already; `named`
 /// are entities to read in addition to those that the events are about.
-pub(crate) async fn plan(
+pub(crate) async fn read_and_plan(
     reader: &TableReader<'_>,
     before: Entities,
     named: Vec<EntityKey>,
@@ -38,13 +38,13 @@ pub(crate) async fn plan(
 ) -> Result<CommitPlan, PlanFailure> {
     let entities = EntityReads::new(reader.lanes(), before, named, events);
     let found = read(reader, entities.keys()).await?;
-    let tasks = entities.fold(&found)?;
-    let found = read(reader, tasks.keys()).await?;
-    let rankings = tasks.diff(&found)?;
+    let parents = entities.fold(&found)?;
+    let found = read(reader, parents.keys()).await?;
+    let rankings = parents.diff(&found)?;
     let found = read(reader, rankings.keys()).await?;
     let counters = rankings.rank(found);
     let found = read(reader, counters.keys()).await?;
-    Ok(counters.plan(found))
+    Ok(counters.into_writes(found))
 }
 
 /// Reads items, strongly consistent: one round trip, or none if there are no keys.

@@ -1,0 +1,107 @@
+//! Windows: from which nodes the sums of everything since a time are read.
+
+use super::measure::Sums;
+use super::timeline::Timeline;
+use crate::storage::item::Key;
+use crate::storage::keys::{self, IndexPart, Lanes, StatusPartition};
+use crate::storage::read::{Range, ReadPlan, ReadResult};
+use crate::values::time::{Day, Hour, Timestamp};
+
+/// The rows of a list, or of a part of one, since the start of a minute, or of all time.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'a> {
+    list: IndexPart<'a>,
+    lanes: Lanes,
+    since: Option<Timestamp>,
+}
+
+impl<'a> Window<'a> {
+    /// The window that begins with the minute of `since`; of all time without it.
+    pub fn new(list: impl Into<IndexPart<'a>>, lanes: Lanes, since: Option<Timestamp>) -> Self {
+        Self { list: list.into(), lanes, since: since.map(Timestamp::floor_to_minute) }
+    }
+
+    /// All nodes that [`Window::timeline`] needs: the months from the window's first on, and
+    /// [`Window::first_day`].
+    pub fn plan(&self) -> ReadPlan {
+        let first_month = self.since.unwrap_or(Timestamp::EARLIEST).day().month();
+        let months = self.partitions().map(|pk| Range {
+            pk,
+            from: Some(keys::month_sk(first_month)),
+            to: Some(keys::after("m#")),
+            ..Range::default()
+        });
+        ReadPlan::ranges(months.collect()).and(self.first_day())
+    }
+
+    /// The nodes of the window's first day: the day with its hours and the first hour with its minutes,
+    /// or all hours in an index without nodes of days. Enough where a longer window of the same index is
+    /// read with it.
+    pub fn first_day(&self) -> ReadPlan {
+        match self.since {
+            None => ReadPlan::default(),
+            Some(since) if self.list.index.has_day_nodes() => {
+                self.hours_of(since.day()).and(self.minutes_of(since.hour()))
+            }
+            Some(since) => self.hour_nodes_from(since.hour()),
+        }
+    }
+
+    /// The nodes that count a day by hours.
+    pub fn hours_of(&self, day: Day) -> ReadPlan {
+        ReadPlan::gets(self.nodes(|lane| keys::day_node(self.list, lane, day)))
+    }
+
+    /// The nodes that count an hour by minutes, of an index without tags.
+    pub fn minutes_of(&self, hour: Hour) -> ReadPlan {
+        ReadPlan::gets(self.nodes(|lane| keys::hour_node(self.list, lane, hour, None)))
+    }
+
+    /// The nodes that count by minutes what follows from an hour on, up to the end of its day.
+    pub fn hour_nodes_from(&self, first: Hour) -> ReadPlan {
+        let last = Hour(first.day().first_hour().0 + 23);
+        let hours = self.partitions().map(|pk| Range {
+            pk,
+            from: Some(keys::hour_sk(first)),
+            to: Some(keys::after(&keys::hour_sk(last))),
+            ..Range::default()
+        });
+        ReadPlan::ranges(hours.collect())
+    }
+
+    /// Whether the nodes of days count the rows of these status partitions, so that a page is found by its hour.
+    pub fn counts_by_hours(&self, partitions: &[StatusPartition]) -> bool {
+        self.has_day_nodes() && partitions.iter().all(|partition| Sums::day_nodes_count(*partition))
+    }
+
+    /// The sums of the window, from what [`Window::plan`] found, maybe together with other items.
+    pub fn timeline(&self, found: &ReadResult) -> Timeline {
+        let mut timeline = Timeline::of(*self);
+        timeline.add(found);
+        timeline
+    }
+
+    /// When it begins.
+    pub(super) const fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Whether its first day is counted by hours.
+    pub(super) const fn has_day_nodes(&self) -> bool {
+        self.list.index.has_day_nodes()
+    }
+
+    /// The tag of its rows; `None` for all rows.
+    pub(super) const fn tag(&self) -> Option<&'a str> {
+        self.list.tag()
+    }
+
+    /// The partitions of its nodes.
+    pub(super) fn partitions(self) -> impl Iterator<Item = String> + use<'a> {
+        self.lanes.all().map(move |lane| keys::nodes(self.list, lane))
+    }
+
+    fn nodes(&self, node: impl Fn(keys::Lane) -> Key) -> Vec<Key> {
+        self.lanes.all().map(node).collect()
+    }
+}
