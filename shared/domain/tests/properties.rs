@@ -110,12 +110,14 @@ proptest! {
         index in prop::sample::select(vec![Index::Workflows, Index::Schedules]),
         ages in prop::collection::vec((0..40 * DAY / MINUTE, 0..MINUTE), 1..60),
         hours in 1..900_i64,
+        // The cut lies within an hour, at the start of one, and at the start of a day.
+        minutes in prop::sample::select(vec![0, 30, 10 * 60 + 30]),
         offset in 0..70_usize,
     ) {
         let mut times: Vec<Timestamp> = ages.iter().map(|(minutes, rest)| NOW.plus(-minutes * MINUTE - rest)).collect();
         times.sort();
         let items = nodes(index, &times);
-        let since = NOW.plus(-hours * HOUR).floor_to_minute();
+        let since = NOW.plus(-hours * HOUR - minutes * MINUTE).floor_to_minute();
         let rows: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
 
         let window = Window::new(index, Lanes::DEFAULT, Some(since));

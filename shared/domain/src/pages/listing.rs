@@ -11,7 +11,9 @@ use crate::values::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// A page before which there are at most this many rows is read from the newest row on, without a descent
 /// through the counted index.
-pub(super) const NEAR_TOP: usize = 100;
+pub(super) const NEAR_TOP: usize = 150;
+/// The same of a list whose rows carry what the page shows.
+const NEAR_TOP_OF_CARRYING_ROWS: usize = 100;
 
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +48,8 @@ impl ListRequest<'_> {
     /// anywhere else, or four in an index with nodes of days.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
-        let near_top = offset <= NEAR_TOP;
+        // Rows that carry their page are larger, so fewer of them are read in vain.
+        let near_top = offset <= if self.carried.is_some() { NEAR_TOP } else { NEAR_TOP_OF_CARRYING_ROWS };
         let window = Window::new(self.list, reader.lanes(), self.since);
         let newest = if near_top { self.newest_rows(reader, None, offset + limit) } else { Vec::new() };
         let lists = newest.len();

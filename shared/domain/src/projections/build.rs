@@ -236,8 +236,8 @@ impl Subtotals {
     pub fn query(&mut self, query: &str, totals: &QueryTotals) -> Vec<Item> {
         let mut items = Vec::new();
         let hash = keys::query_hash(query);
-        if let Some(entry) = ranking::entry(totals.tasks, &hash) {
-            items.push(Item { key: entry.row, attributes: Attributes::new() });
+        if let Some(entry) = ranking::entry(totals.tasks, query) {
+            items.push(Item { key: entry.row, attributes: entry.carried });
             for (counter, attribute) in entry.counted {
                 self.count(counter, [(attribute, 1)]);
             }

@@ -134,12 +134,13 @@ impl ProjectionDiff {
     /// Moves the queries whose number of tasks changes to their new places in the ranking.
     pub(crate) fn rank(&mut self, found: &HashMap<Key, Item>) {
         let moved = self.queries.iter().filter(|(_, totals)| totals.tasks != 0);
-        let moved: Vec<_> = moved.map(|(query, totals)| (keys::query_hash(query), totals.tasks)).collect();
-        for (hash, change) in moved {
-            let tasks = found.get(&keys::query(&hash)).map_or(0, |item| item.number("tasks"));
+        let moved: Vec<_> = moved.map(|(query, totals)| (query.clone(), totals.tasks)).collect();
+        for (query, change) in moved {
+            let item = keys::query(&keys::query_hash(&query));
+            let tasks = found.get(&item).map_or(0, |item| item.number("tasks"));
             for (tasks, sign) in [(tasks, -1), (tasks + change, 1)] {
-                let Some(place) = ranking::entry(tasks, &hash) else { continue };
-                self.row(place.row, Attributes::new(), sign);
+                let Some(place) = ranking::entry(tasks, &query) else { continue };
+                self.row(place.row, place.carried, sign);
                 for (counter, attribute) in place.counted {
                     *self.sums.entry(counter).or_default().entry(attribute).or_default() += sign;
                 }

@@ -10,7 +10,7 @@ use crate::projections::descent::{self, Descent};
 use crate::projections::index::Measure;
 use crate::projections::slot;
 use crate::projections::views::QueryTotals;
-use crate::storage::item::{Item, Key, Value};
+use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Range;
 use crate::storage::write::{Action, Condition, Write};
@@ -19,12 +19,21 @@ use crate::storage::write::{Action, Condition, Write};
 pub(crate) struct RankingEntry {
     /// Its row.
     pub(crate) row: Key,
+    /// What the row carries: the query, if it is not so long that the row would be over 1 KB, which is one
+    /// write unit.
+    pub(crate) carried: Attributes,
     /// The counters and attributes that count it, by 1 each.
     pub(crate) counted: Vec<(Key, String)>,
 }
 
-/// The entry of a query with this number of tasks and this hash; a query without tasks has none.
-pub(crate) fn entry(tasks: i128, hash: &str) -> Option<RankingEntry> {
+/// The attribute of a query's text, in its item and in its row.
+const QUERY: &str = "query";
+/// The most bytes of a query that a row carries.
+const MAX_CARRIED: usize = 512;
+
+/// The entry of a query with this number of tasks; a query without tasks has none.
+pub(crate) fn entry(tasks: i128, query: &str) -> Option<RankingEntry> {
+    let hash = keys::query_hash(query);
     let tasks = u32::try_from(tasks).ok().filter(|tasks| *tasks > 0)?;
     let tasks_slot = slot::attribute(i64::from(tasks % keys::RANKING_BLOCK), Measure::Rows.letter());
     let digits = hash.get(..2)?.to_owned();
@@ -35,7 +44,14 @@ pub(crate) fn entry(tasks: i128, hash: &str) -> Option<RankingEntry> {
         (by_digits.clone(), digits),
         (by_digits, POPULATION.to_owned()),
     ];
-    Some(RankingEntry { row: keys::ranking_row(tasks, hash), counted })
+    let text = (query.len() <= MAX_CARRIED).then(|| (QUERY.to_owned(), Value::Text(query.to_owned())));
+    Some(RankingEntry { row: keys::ranking_row(tasks, &hash), carried: text.into_iter().collect(), counted })
+}
+
+/// The query of a row and its number of tasks; `None` if the query is too long for a row, or an earlier
+/// release has written it.
+pub(crate) fn carried(row: &Item) -> Option<(String, u32)> {
+    row.text(QUERY).map(str::to_owned).zip(keys::ranking_tasks(&row.key))
 }
 
 /// The write that adds to a query's totals. If its number of tasks changes, the write is
@@ -58,7 +74,7 @@ pub(crate) fn write(key: Key, query: String, totals: &QueryTotals, stored: Optio
         conditions.retain(|condition| !matches!(condition, Condition::Differs(name, _) if name == "tasks"));
         conditions.push(unchanged);
         if let (Action::Update { set, .. }, None, true) = (&mut action, stored, totals.tasks > 0) {
-            set.push(("query".to_owned(), Value::Text(query)));
+            set.push((QUERY.to_owned(), Value::Text(query)));
         }
     }
     Write { key, action, conditions }

@@ -86,10 +86,10 @@ impl Timeline {
         true
     }
 
-    /// Adds the slot of an hour. It counts towards the total on the cut's own day, after the cut's hour. The cut's hour itself
-    /// is counted by minutes.
+    /// Adds the slot of an hour. It counts towards the total on the cut's own day. The cut's hour is counted by minutes, if
+    /// its beginning lies before the cut.
     fn add_hour(&mut self, hour: Hour, added: Option<(Measure, i128)>) -> bool {
-        if self.cut.is_some_and(|cut| hour <= cut.hour()) {
+        if self.cut.is_some_and(|cut| hour.start() < cut) {
             return false;
         }
         add(&mut self.hours, hour, added);
@@ -148,7 +148,9 @@ impl Timeline {
 
     /// True if the minutes of this hour are known from the window's own nodes.
     pub fn has_minutes_of(&self, hour: Hour) -> bool {
-        self.cut.is_some_and(|cut| if self.by_hours { cut.hour() == hour } else { cut.day() == hour.day() })
+        self.cut.is_some_and(|cut| {
+            if self.by_hours { hour.start() < cut && cut.hour() == hour } else { cut.day() == hour.day() }
+        })
     }
 
     /// The minute that holds the row at `offset` within the `millis` from `start` on, newest first. The minutes in them

@@ -34,14 +34,15 @@ impl<'a> Window<'a> {
         ReadPlan::ranges(months.collect()).and(self.first_day())
     }
 
-    /// The nodes of the window's first day: the day with its hours and the first hour with its minutes,
-    /// or all hours in an index without nodes of days. Enough where a longer window of the same index is
-    /// read with it.
+    /// The nodes of the window's first day: the day with its hours and the first hour with its minutes, if
+    /// it is cut; or all hours in an index without nodes of days. Enough where a longer window of the same
+    /// index is read with it.
     pub fn first_day(&self) -> ReadPlan {
         match self.since {
             None => ReadPlan::default(),
             Some(since) if self.list.index.has_day_nodes() => {
-                self.hours_of(since.day()).and(self.minutes_of(since.hour()))
+                let hours = self.hours_of(since.day());
+                if since == since.floor_to_hour() { hours } else { hours.and(self.minutes_of(since.hour())) }
             }
             Some(since) => self.hour_nodes_from(since.hour()),
         }

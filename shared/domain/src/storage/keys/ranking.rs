@@ -24,6 +24,12 @@ pub fn ranking_query(key: &Key) -> Option<&str> {
     key.sk.get(INVERTED_DIGITS..)
 }
 
+/// The number of tasks of a row of the ranking.
+pub fn ranking_tasks(key: &Key) -> Option<u32> {
+    let inverted: u32 = key.sk.get(..INVERTED_DIGITS)?.parse().ok()?;
+    Some(u32::MAX - inverted)
+}
+
 /// The node that counts queries by number of tasks, for a block of numbers.
 pub fn ranking_block(tasks: u32) -> Key {
     key(fixed!(RANKING_NODES), (fixed!("b#"), inverted(tasks / RANKING_BLOCK)))
