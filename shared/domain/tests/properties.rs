@@ -120,7 +120,7 @@ proptest! {
         let since = NOW.plus(-hours * HOUR - minutes * MINUTE).floor_to_minute();
         let rows: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
 
-        let window = Window::new(index, Lanes::DEFAULT, Some(since));
+        let window = Window::new(index, Lanes::DEFAULT, Some(since), NOW);
         let mut timeline = window.timeline(&found(window.plan(), &items));
         let place = descend(window, &mut timeline, &items, offset);
 

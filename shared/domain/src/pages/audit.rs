@@ -110,6 +110,7 @@ pub async fn answer<R: Reader>(
         list: Index::Audit.into(),
         partitions: &[StatusPartition::All],
         since: Some(last_hours(now, query.hours)),
+        now,
         page: query.page,
         consistent: true,
         carried: Some(&[views::OF]),

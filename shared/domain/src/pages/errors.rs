@@ -101,7 +101,7 @@ pub async fn answer<R: Reader>(
 ) -> Result<ErrorsPage, R::Error> {
     let since = last_hours(now, query.hours);
     if let Some(task) = query.task_id {
-        return of_task(reader, query, task, since).await;
+        return of_task(reader, query, task, (since, now)).await;
     }
     let subset = match &query.error_type {
         Some(error_type) => Subset::ErrorType(&error_type.text),
@@ -111,6 +111,7 @@ pub async fn answer<R: Reader>(
         list: IndexPart { index: Index::Errors, subset },
         partitions: &[StatusPartition::All],
         since: Some(since),
+        now,
         page: query.page,
         consistent: false,
         carried: None,
@@ -132,10 +133,10 @@ async fn of_task<R: Reader>(
     reader: &R,
     query: &ErrorsQuery,
     task: TaskId,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
 ) -> Result<ErrorsPage, R::Error> {
     let key = keys::entity(&EntityKey::Task(task));
-    let window = Window::new(Index::Errors, reader.lanes(), Some(since));
+    let window = Window::new(Index::Errors, reader.lanes(), Some(since), now);
     let found = reader.read(ReadPlan::gets([key.clone()]).and(window.plan())).await?;
     let error_types = most_first(window.timeline(&found).tags());
     let slowest = Entity::load(found.items.get(&key))?.totals.slowest_failure();

@@ -99,6 +99,7 @@ pub async fn answer<R: Reader>(
         list: Index::Executions.into(),
         partitions: query.status.as_ref().map_or(&all, std::slice::from_ref),
         since: Some(last_hours(now, query.hours)),
+        now,
         page: query.page,
         consistent: false,
         carried: None,

@@ -24,6 +24,8 @@ pub(super) struct ListRequest<'a> {
     pub(super) partitions: &'a [StatusPartition],
     /// Only rows at or after the start of this minute; all rows without it.
     pub(super) since: Option<Timestamp>,
+    /// When the request was received.
+    pub(super) now: Timestamp,
     /// The page of the list.
     pub(super) page: PageRequest,
     /// Whether the reads are strongly consistent.
@@ -50,7 +52,7 @@ impl ListRequest<'_> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         // Rows that carry their page are larger, so fewer of them are read in vain.
         let near_top = offset <= if self.carried.is_some() { NEAR_TOP } else { NEAR_TOP_OF_CARRYING_ROWS };
-        let window = Window::new(self.list, reader.lanes(), self.since);
+        let window = Window::new(self.list, reader.lanes(), self.since, self.now);
         let newest = if near_top { self.newest_rows(reader, None, offset + limit) } else { Vec::new() };
         let lists = newest.len();
         let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;

@@ -33,7 +33,7 @@ pub struct Metrics {
 pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Metrics, R::Error> {
     let (hour, week) = (last_hours(now, 1), last_hours(now, 7 * 24));
     let lanes = reader.lanes();
-    let window = |index, since| Window::new(index, lanes, Some(since));
+    let window = |index, since| Window::new(index, lanes, Some(since), now);
     let executions = window(Index::Executions, hour);
     let errors = window(Index::Errors, hour);
     let users = window(Index::Users, week);

@@ -94,6 +94,7 @@ pub async fn answer<R: Reader>(
             &[StatusPartition::Active]
         },
         since: None,
+        now,
         page: if query.page.requested { query.page } else { UNPAGED },
         consistent: false,
         carried: Some(&[views::OF]),

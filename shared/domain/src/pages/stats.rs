@@ -99,7 +99,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, 
     // Logins of 30 days are cut at the hour (docs/contract/http.md, "Windows").
     let month = last_hours(now, MONTH_HOURS).floor_to_hour();
     let lanes = reader.lanes();
-    let window = |index, since| Window::new(index, lanes, since);
+    let window = |index, since| Window::new(index, lanes, since, now);
     let executions = window(Index::Executions, Some(day));
     let (users, new_users) = (window(Index::Users, None), window(Index::Users, Some(week)));
     let logins = window(Index::Logins, Some(month));

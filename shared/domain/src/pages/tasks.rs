@@ -133,7 +133,7 @@ pub async fn answer<R: Reader>(
     };
     let list = IndexPart { index: Index::Tasks, subset };
     let (since, page, carried) = (None, query.page, Some(&[][..]));
-    let request = ListRequest { list, partitions, since, page, consistent: false, carried };
+    let request = ListRequest { list, partitions, since, now, page, consistent: false, carried };
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;

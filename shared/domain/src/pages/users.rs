@@ -118,6 +118,7 @@ pub async fn answer<R: Reader>(
             &[StatusPartition::Active, StatusPartition::Inactive]
         },
         since: None,
+        now,
         page: query.page,
         consistent: true,
         carried: Some(&[]),

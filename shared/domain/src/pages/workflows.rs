@@ -75,6 +75,7 @@ pub async fn answer<R: Reader>(
         list: Index::Workflows.into(),
         partitions: &[StatusPartition::All],
         since: Some(last_hours(now, WINDOW_HOURS)),
+        now,
         page: query.page,
         consistent: false,
         carried: Some(&[views::OF]),

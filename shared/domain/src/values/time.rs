@@ -193,6 +193,16 @@ pub struct Month {
 }
 
 impl Month {
+    /// The month after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.month < 12 {
+            Self { year: self.year, month: self.month + 1 }
+        } else {
+            Self { year: self.year + 1, month: 1 }
+        }
+    }
+
     /// Its n-th day, counted from 0; `None` past its end.
     pub fn day(self, index: u32) -> Option<Day> {
         let date = NaiveDate::from_ymd_opt(self.year, self.month, index.checked_add(1)?)?;
@@ -203,6 +213,13 @@ impl Month {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn january_follows_december() {
+        let december = Month { year: 2026, month: 12 };
+        assert_eq!(december.next(), Month { year: 2027, month: 1 });
+        assert_eq!(december.next().next(), Month { year: 2027, month: 2 });
+    }
 
     #[test]
     fn times_are_kept_in_utc_cut_to_milliseconds_and_printed_as_the_contract_says() {

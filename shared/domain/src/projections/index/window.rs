@@ -5,7 +5,7 @@ use super::timeline::Timeline;
 use crate::storage::item::Key;
 use crate::storage::keys::{self, IndexPart, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, ReadResult};
-use crate::values::time::{Day, Hour, Timestamp};
+use crate::values::time::{DAY, Day, Hour, Month, Timestamp};
 
 /// The rows of a list, or of a part of one, since the start of a minute, or of all time.
 #[derive(Debug, Clone, Copy)]
@@ -13,25 +13,51 @@ pub struct Window<'a> {
     list: IndexPart<'a>,
     lanes: Lanes,
     since: Option<Timestamp>,
+    now: Timestamp,
 }
+
+/// How long after now the latest row may lie: the 24 hours that the event contract allows, and as much
+/// again for clocks that differ.
+const LATEST: i64 = 2 * DAY;
+/// Of a window over so many months their nodes are read by key, together with all other keys in one call.
+/// Of a longer one a query for each lane is cheaper.
+const MONTHS_BY_KEY: usize = 3;
 
 impl<'a> Window<'a> {
     /// The window that begins with the minute of `since`; of all time without it.
-    pub fn new(list: impl Into<IndexPart<'a>>, lanes: Lanes, since: Option<Timestamp>) -> Self {
-        Self { list: list.into(), lanes, since: since.map(Timestamp::floor_to_minute) }
+    pub fn new(
+        list: impl Into<IndexPart<'a>>,
+        lanes: Lanes,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        Self { list: list.into(), lanes, since: since.map(Timestamp::floor_to_minute), now }
     }
 
     /// All nodes that [`Window::timeline`] needs: the months from the window's first on, and
     /// [`Window::first_day`].
     pub fn plan(&self) -> ReadPlan {
-        let first_month = self.since.unwrap_or(Timestamp::EARLIEST).day().month();
-        let months = self.partitions().map(|pk| Range {
+        self.months().and(self.first_day())
+    }
+
+    /// The nodes that count by days, from the window's first month on.
+    fn months(&self) -> ReadPlan {
+        let first = self.since.unwrap_or(Timestamp::EARLIEST).day().month();
+        let last = self.now.plus(LATEST).day().month();
+        let following = std::iter::successors(Some(first), |month| Some(month.next()));
+        let months: Vec<Month> =
+            following.take_while(|month| *month <= last).take(MONTHS_BY_KEY + 1).collect();
+        if self.has_day_nodes() && months.len() <= MONTHS_BY_KEY {
+            let node = |month| self.nodes(move |lane| keys::month_node(self.list, lane, month, None));
+            return ReadPlan::gets(months.into_iter().flat_map(node));
+        }
+        let range = |pk| Range {
             pk,
-            from: Some(keys::month_sk(first_month)),
+            from: Some(keys::month_sk(first)),
             to: Some(keys::after("m#")),
             ..Range::default()
-        });
-        ReadPlan::ranges(months.collect()).and(self.first_day())
+        };
+        ReadPlan::ranges(self.partitions().map(range).collect())
     }
 
     /// The nodes of the window's first day: the day with its hours and the first hour with its minutes, if
