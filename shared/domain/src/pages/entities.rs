@@ -100,9 +100,9 @@ pub(super) fn named(owners: impl IntoIterator<Item = Owners>) -> Vec<EntityKey> 
 /// The entities that rows with an `of` attribute stand for; see [`read_entities`].
 pub(super) async fn read_entities_of<R: Reader>(
     reader: &R,
-    rows: &[Item],
+    rows: impl IntoIterator<Item = &Item>,
 ) -> Result<Vec<(Key, Entity)>, R::Error> {
-    let keys: Vec<_> = rows.iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
+    let keys: Vec<_> = rows.into_iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
     read_entities(reader, &keys).await
 }
 

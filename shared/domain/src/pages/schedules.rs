@@ -6,15 +6,18 @@ use super::listing::ListRequest;
 use super::temporal_ui::TemporalUi;
 use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
-use crate::projections::summary::Owners;
+use crate::projections::entity::Entity;
+use crate::projections::summary::{Owners, ScheduleSummary};
 use crate::projections::views;
 use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
-use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::item::{Item, Key};
+use crate::storage::keys::{self, Index, StatusPartition};
 use crate::storage::read::Reader;
 use crate::values::ids::{EntityKey, TaskId};
 use crate::values::time::{Day, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -76,7 +79,8 @@ pub struct ScheduleRow {
     pub temporal_ui_url: String,
 }
 
-/// Three round trips near the top, at most five anywhere else.
+/// Two round trips near the top, at most four anywhere else; one more if there are rows that do not carry their
+/// schedule: its id or cron string is too long, or an earlier release has written them.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -97,41 +101,56 @@ pub async fn answer<R: Reader>(
         now,
         page: if query.page.requested { query.page } else { UNPAGED },
         consistent: false,
-        carried: Some(&[views::OF]),
+        carried: None,
     };
     let listed = request.read(reader).await?;
-    let entities = read_entities_of(reader, &listed.rows).await?;
-    let schedules: Vec<_> = entities.iter().map(|(_, entity)| Schedule::of(&entity.state)).collect();
-    let owners = schedules.iter().filter_map(|schedule| {
-        schedule.created.map(|(data, _)| Owners { task_id: data.task_id, user_id: data.user_id })
-    });
+    let schedules = read_summaries(reader, &listed.rows).await?;
+    let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
-    let row = |schedule| row(schedule, &names, (now, &mut runs), ui);
-    let schedules = schedules.iter().filter_map(row).collect();
+    let row = |(schedule, paused)| row(schedule, paused, &names, (now, &mut runs), ui);
+    let schedules = schedules.into_iter().map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
 }
 
-/// The row of a schedule; `None` without its creation, cron expression and time zone.
+/// The schedules that some rows stand for, and whether each is paused: no round trip; one if there are rows that do
+/// not carry their schedule.
+async fn read_summaries<R: Reader>(
+    reader: &R,
+    rows: &[Item],
+) -> Result<Vec<(ScheduleSummary, bool)>, R::Error> {
+    let carried = rows.iter().map(ScheduleSummary::load).collect::<Result<Vec<_>, _>>()?;
+    let without = rows.iter().zip(&carried).filter(|(_, carried)| carried.is_none()).map(|(row, _)| row);
+    let read: HashMap<Key, Entity> = read_entities_of(reader, without).await?.into_iter().collect();
+    let summary = |(row, carried): (&Item, Option<ScheduleSummary>)| match carried {
+        Some(schedule) => Some((schedule, keys::is_row_of(&row.key, StatusPartition::Inactive))),
+        None => {
+            let schedule = Schedule::of(&read.get(&keys::row_entity(row.text(views::OF)?))?.state);
+            Some((ScheduleSummary::of(&schedule)?, schedule.paused))
+        }
+    };
+    Ok(rows.iter().zip(carried).filter_map(summary).collect())
+}
+
+/// The row of a schedule.
 pub(super) fn row(
-    schedule: &Schedule<'_>,
+    schedule: ScheduleSummary,
+    paused: bool,
     names: &DisplayNames,
     (now, runs): (Timestamp, &mut NextRuns),
     ui: &TemporalUi,
-) -> Option<ScheduleRow> {
-    let (created, _) = schedule.created?;
-    let (cron, zone) = (schedule.cron?, schedule.timezone?);
+) -> ScheduleRow {
+    let ScheduleSummary { id, owners: Owners { task_id, user_id }, cron, timezone } = schedule;
     let today = now.day();
-    let task = names.entity(&EntityKey::Task(created.task_id));
-    let id = created.schedule_id.as_str();
-    Some(ScheduleRow {
-        schedule_id: id.to_owned(),
-        task_id: created.task_id,
-        user_email: names.email(created.user_id),
-        cron: cron.to_owned(),
-        is_paused: schedule.paused,
+    let task = names.entity(&EntityKey::Task(task_id));
+    ScheduleRow {
+        temporal_ui_url: ui.page(&["schedules", &id]),
+        schedule_id: id,
+        task_id,
+        user_email: names.email(user_id),
+        is_paused: paused,
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
-        next_run_time: if schedule.paused { None } else { runs.of(cron, zone) },
-        temporal_ui_url: ui.page(&["schedules", id]),
-    })
+        next_run_time: if paused { None } else { runs.of(&cron, &timezone) },
+        cron,
+    }
 }

@@ -10,7 +10,7 @@ use crate::calendar::NextRuns;
 use crate::entities::fold::Register;
 use crate::entities::readings::{Execution, Schedule, Task};
 use crate::projections::entity::Entity;
-use crate::projections::summary::Owners;
+use crate::projections::summary::{Owners, ScheduleSummary};
 use crate::projections::views;
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
@@ -90,8 +90,11 @@ pub async fn answer<R: Reader>(
     let owners = owners.chain([user_id]).map(|user_id| Owners { task_id: request.id, user_id });
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
-    let schedules: Vec<ScheduleRow> =
-        parts.iter().filter_map(|part| schedules::row(part, &names, (now, &mut runs), ui)).collect();
+    let schedules: Vec<ScheduleRow> = parts
+        .iter()
+        .filter_map(|part| Some((ScheduleSummary::of(part)?, part.paused)))
+        .map(|(part, paused)| schedules::row(part, paused, &names, (now, &mut runs), ui))
+        .collect();
     let next_run_time = schedules.iter().filter_map(|part| part.next_run_time).min();
     let row = row(request.id, (&task, user_id), &entity.totals, &names);
     Ok(row.map(|row| TaskDetail {

@@ -1,13 +1,16 @@
-//! Summaries: what the row of a list carries of its execution, so that a page of the list reads no
-//! executions. Rows move or change with what they carry, so they cost no further write unit
+//! Summaries: what the row of a list carries of its execution or schedule, so that a page of the list
+//! does not read these. Rows move or change with what they carry, so they cost no further write unit
 //! (docs/adr/0024-rows-carry-their-page.md).
 //!
 //! | attribute | of | holds |
 //! |---|---|---|
-//! | `t`, `u` | both | the task and the user, 16 bytes each |
+//! | `t`, `u` | all | the task and the user, 16 bytes each |
 //! | `e`, `d` | executions that ended | when it ended, in milliseconds since 1970; its duration in milliseconds |
 //! | `c` | executions that succeeded | 1 if the condition was met, else 0 |
+//! | `i`, `c`, `z` | schedules | id, cron string, zone |
 //! | `y`, `m`, `r`, `w` | errors | type, message, number of retries, 1 if it will be retried, else 0 |
+
+mod schedule;
 
 use crate::entities::readings::{Execution, ExecutionState, ExecutionStatus};
 use crate::storage::item::{Attributes, Item, Value};
@@ -15,6 +18,7 @@ use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::values::ids::{TaskId, UserId};
 use crate::values::time::Timestamp;
+pub use schedule::ScheduleSummary;
 use uuid::Uuid;
 
 /// Of a longer message an error's row carries nothing but the task and the user, so that the row stays

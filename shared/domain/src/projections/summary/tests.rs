@@ -164,3 +164,42 @@ proptest! {
         }
     }
 }
+
+/// A schedule with this id and cron string.
+fn schedule(id: &str, cron: &str) -> (EntityKey, State) {
+    let message = json!({ "specversion": "1.0", "id": "1", "source": "/test", "time": "2026-03-31T10:00:00Z",
+        "type": "ai.torale.temporal.schedule.created", "data": {
+            "schedule_id": id, "cron": cron, "timezone": "Europe/Berlin", "paused": false,
+            "task_id": "22222222-0000-4000-8000-000000000001", "user_id": "11111111-0000-4000-8000-000000000001" } });
+    let Ok(ReceivedMessage::Known(event)) = parse(&message.to_string(), None) else {
+        panic!("not an event: {message}")
+    };
+    let key = event.entity();
+    let mut state = State::default();
+    state.fold(*event);
+    (key, state)
+}
+
+#[test]
+fn row_of_a_schedule_carries_it_unless_its_id_or_cron_string_is_long() {
+    let (id, cron) = ("i".repeat(128), "1 ".repeat(121));
+    let (longer_id, longer_cron) = ("i".repeat(129), "1 ".repeat(122));
+
+    for (id, cron, carries) in [
+        ("schedule-1", "0 9 * * *", true),
+        (&*id, &*cron, true),
+        (&*longer_id, "0 9 * * *", false),
+        ("schedule-1", &*longer_cron, false),
+    ] {
+        let (key, state) = schedule(id, cron);
+        let none = (&Default::default(), &Default::default());
+        let rows = views::contributions(&key, &state, none.0, none.1, Lanes::ONE).rows;
+        let mut rows = rows.into_iter().filter(|(key, _)| key.pk.starts_with("r#schedules#"));
+        let row = rows.next().map(|(key, attributes)| Item { key, attributes }).unwrap();
+
+        let expected = ScheduleSummary::of(&crate::entities::readings::Schedule::of(&state)).unwrap();
+        assert_eq!(ScheduleSummary::load(&row).unwrap(), carries.then_some(expected), "{id} {cron}");
+        assert_eq!(row.text(views::OF), Some(&*keys::entity(&key).pk));
+        assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
+    }
+}

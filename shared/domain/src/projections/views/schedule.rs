@@ -7,6 +7,7 @@ use crate::entities::fold::State;
 use crate::entities::readings::Schedule;
 use crate::projections::counter::POPULATION;
 use crate::projections::index::{Measure, Sums};
+use crate::projections::summary::ScheduleSummary;
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::values::ids::{EntityKey, ScheduleId};
@@ -34,12 +35,15 @@ pub(super) fn contributions(
         if schedule.paused { (StatusPartition::Inactive, 0) } else { (StatusPartition::Active, 1) };
     let row = keys::row(Index::Schedules, stream, lane, created_at, &[id.as_str()]);
     let text = id.as_str().to_owned();
-    let mut all = Contributions::default().row_with(row, OF, keys::entity(entity).pk).counted(
+    let mut carried = ScheduleSummary::of(&schedule).map(|summary| summary.attributes()).unwrap_or_default();
+    carried.insert(OF.to_owned(), Value::Text(keys::entity(entity).pk));
+    let mut all = Contributions::default().counted(
         (Index::Schedules, lane),
         created_at,
         None,
         &Sums::of_rows(1).with(Measure::Active, active),
     );
+    all.rows.insert(row, carried);
     let mut of_task = Attributes::from([(OF.to_owned(), Value::Text(text))]);
     if let (false, Some(cron), Some(zone)) = (schedule.paused, schedule.cron, schedule.timezone) {
         let fires =

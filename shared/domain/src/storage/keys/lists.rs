@@ -212,6 +212,11 @@ fn row_id(key: &Key) -> Option<&str> {
     key.sk.get(ROW_TIME_DIGITS..)
 }
 
+/// Whether a row is in the list of a status.
+pub fn is_row_of(key: &Key, status: StatusPartition) -> bool {
+    key.pk.rsplit('#').nth(1) == Some(status.name())
+}
+
 /// The time of a row of a list.
 pub fn row_at(key: &Key) -> Option<Timestamp> {
     key.sk.get(..ROW_TIME_DIGITS)?.parse().ok().map(Timestamp::from_millis)
