@@ -16,10 +16,15 @@ pub struct Limits {
     pub units: f64,
 }
 
-/// A page of a list: at most three round trips near the top, five anywhere else.
-const PAGE: Limits = Limits { trips: (3, 5), units: 80.0 };
+/// A page of a list: at most two round trips near the top, five anywhere else.
+const PAGE: Limits = Limits { trips: (2, 5), units: 80.0 };
+/// A page of tasks: what it shows is of three kinds of items, each known from the one before.
+const TASKS: Limits = Limits { trips: (3, 5), ..PAGE };
+/// The executions of one task: its rows carry nothing.
+const EXECUTIONS_OF_TASK: Limits = TASKS;
 /// The errors of one task: one round trip more for each further thousand of its executions.
 const ERRORS_OF_TASK: Limits = Limits { trips: (4, 5), units: 80.0 };
+/// One round trip more if a popular query is too long for its row.
 const STATS: Limits = Limits { trips: (2, 2), units: 20.0 };
 const SERIES: Limits = Limits { trips: (1, 1), units: 10.0 };
 /// One entity with what surrounds it.
@@ -75,7 +80,7 @@ fn errors(name: &'static str, query: impl Into<String>) -> ReadCase {
 }
 
 fn tasks(name: &'static str, query: impl Into<String>) -> ReadCase {
-    list(name, reading::<tasks::Tasks>(), query)
+    ReadCase { limits: TASKS, ..list(name, reading::<tasks::Tasks>(), query) }
 }
 
 fn users(name: &'static str, query: impl Into<String>) -> ReadCase {
@@ -96,7 +101,10 @@ pub fn all(world: &BenchWorld) -> Vec<ReadCase> {
         executions("executions, 24 hours", ""),
         executions("executions, 30 days", "hours=720"),
         executions("executions, status=failed", "hours=720&status=failed"),
-        executions("executions, task_id", format!("hours=720&task_id={task}")),
+        ReadCase {
+            limits: EXECUTIONS_OF_TASK,
+            ..executions("executions, task_id", format!("hours=720&task_id={task}"))
+        },
         one("executions/{id}", DETAIL, reading::<execution::ReadExecution>(), BenchWorld::execution_id(0)),
         list("temporal/workflows", reading::<temporal_workflows::Workflows>(), ""),
         list("temporal/schedules", reading::<temporal_schedules::Schedules>(), ""),
