@@ -14,6 +14,7 @@ import { Empty } from "./ui/parts";
 import { Audit } from "./views/audit";
 import { Errors } from "./views/errors";
 import { Executions } from "./views/executions";
+import { Health } from "./views/health";
 import { Overview } from "./views/overview";
 import { Queries } from "./views/queries";
 import { Schedules } from "./views/schedules";
@@ -32,6 +33,7 @@ const VIEW_OF: Readonly<Record<View, () => preact.JSX.Element>> = {
   schedules: Schedules,
   users: Users,
   audit: Audit,
+  health: Health,
 };
 
 const GROUPS: readonly (readonly [string, readonly View[]])[] = [
@@ -39,6 +41,7 @@ const GROUPS: readonly (readonly [string, readonly View[]])[] = [
   ["Activity", ["executions", "errors", "workflows"]],
   ["Searches", ["tasks", "queries", "schedules"]],
   ["People", ["users", "audit"]],
+  ["System", ["health"]],
 ];
 
 export function App() {

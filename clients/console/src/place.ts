@@ -12,6 +12,7 @@ export const VIEWS = [
   "schedules",
   "users",
   "audit",
+  "health",
 ] as const;
 export type View = (typeof VIEWS)[number];
 

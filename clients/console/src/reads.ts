@@ -49,6 +49,7 @@ export const READS: Readonly<Record<View, (params: Params) => Read>> = {
     path: "admin/temporal/schedules",
     query: { include_paused: params["include_paused"], ...(!searchesSchedules(params) && paging(params)) },
   }),
+  health: () => ({ path: "admin/health", query: {} }),
   users: (params) => ({
     path: "admin/users",
     query: { q: params["q"], active_only: params["active_only"], ...paging(params) },

@@ -4,6 +4,7 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Stats = Schemas["Stats"];
+export type Health = Schemas["Health"];
 export type ExecutionRow = Schemas["ExecutionRow"];
 export type ErrorRow = Schemas["ErrorRow"];
 export type QueryRow = Schemas["QueryRow"];

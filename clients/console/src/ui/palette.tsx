@@ -26,6 +26,7 @@ export const TITLES: Readonly<Record<View, string>> = {
   schedules: "Schedules",
   users: "Users",
   audit: "Audit",
+  health: "Health",
 };
 
 /** Shortcuts that have a name of their own. */

@@ -1,6 +1,7 @@
 /** Tasks, errors of a type, and the search for users, as the API itself answers them. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ErrorsPage, TasksPage, UsersPage } from "../../src/api/types";
+import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
+import { answer } from "./answers";
 import { api, Browser, settled } from "./browser";
 
 let browser: Browser;
@@ -79,5 +80,34 @@ test("a user is found by the beginning of an email, whatever its case, in the li
   for (const found of await page.locator("tbody a.row-link").allTextContents()) {
     expect(found.toUpperCase().startsWith(beginning)).toBe(true);
   }
+  await page.close();
+});
+
+test("health shows what the API says of generations, queue, outbox and quarantine", async () => {
+  const health = await api<Health>("admin/health");
+  const page = await browser.open("#/health");
+  await settled(page);
+  await page.getByText(health.live_generation.name, { exact: true }).waitFor();
+  const value = (name: string) => page.locator(".figure", { hasText: name }).locator(".figure-value").textContent();
+  expect(await value("In quarantine")).toBe(String(health.quarantine.messages));
+  expect(await value("Commands waiting")).toBe(String(health.outbox.entries));
+  expect(browser.faults).toEqual([]);
+  await page.close();
+});
+
+test("health tells which alarm a figure stands for, and what a shadow generation is for", async () => {
+  const page = await browser.context.newPage();
+  await answer(page, "admin/health", {
+    live_generation: { name: "g2", lanes: 2 },
+    shadow_generation: { name: "g1", lanes: 2, since: "2026-03-31T10:00:00Z", complete: true },
+    events_waiting: 3,
+    outbox: { entries: 1, capped: false, oldest_at: "2026-03-31T10:00:00Z", age_ms: 600_000 },
+    quarantine: { messages: 1000, capped: true },
+  });
+  await browser.open("#/health", { page });
+  await page.getByText("Commands waiting; In quarantine: somebody has to look.").waitFor();
+  await page.getByText("1,000 or more").waitFor();
+  await page.getByText("one write makes it live").waitFor();
+  expect(browser.faults).toEqual([]);
   await page.close();
 });

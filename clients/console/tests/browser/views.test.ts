@@ -16,6 +16,7 @@ const VIEWS = [
   ["Schedules", "#/schedules"],
   ["Users", "#/users"],
   ["Audit", "#/audit"],
+  ["Health", "#/health"],
 ] as const;
 
 /** What an API of a later version adds, so that the tests don't depend on which one runs. */

@@ -15,6 +15,7 @@ export const PLACES = {
   users: "#/users",
   user: `#/users?open=${USER}`,
   audit: "#/audit?hours=168",
+  health: "#/health",
 } as const;
 
 /** What is not every day: nothing to show, texts that nobody expects, an API that does not answer. */

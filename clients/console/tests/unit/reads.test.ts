@@ -28,6 +28,7 @@ test.each([
       query: { action, principal: undefined, hours: 168, limit: 100 },
     })),
   ],
+  ["#/health", [{ path: "admin/health", query: {} }]],
   ["#/nowhere", []],
 ])("the view at %s first reads what its address says", (fragment, reads) => {
   expect(firstReads(parse(fragment))).toEqual(reads);

@@ -1,0 +1,98 @@
+/** How this system itself does: which projections answer, and what waits. */
+import { useList } from "../api/queries";
+import type { Health as HealthAnswer } from "../api/types";
+import { count } from "../format";
+import { READS } from "../reads";
+import { Loaded, Page, Section } from "../ui/page";
+import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
+import { healthChecks, type HealthCheck } from "../health";
+import { WORDS, worst } from "../thresholds";
+
+export function Health() {
+  const query = useList<HealthAnswer>(READS.health({}));
+  return (
+    <Page title="Health" about="How this system itself does: which projections answer requests, and what waits to be done.">
+      <Loaded query={query} what="health">
+        {(data) => (
+          <>
+            <Verdict checks={healthChecks(data)} />
+            <div class="cards">
+              {healthChecks(data).map((check) => (
+                <CheckCard key={check.name} check={check} />
+              ))}
+            </div>
+            <Generations health={data} />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Verdict({ checks }: { checks: readonly HealthCheck[] }) {
+  const most = worst(checks.map((check) => check.level));
+  const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
+  return (
+    <p class={`verdict ${most}`} role="status">
+      <strong>{WORDS[most]}.</strong> {most === "calm" ? "Nothing waits longer than it should." : `${names.join("; ")}: somebody has to look.`}
+    </p>
+  );
+}
+
+function CheckCard({ check }: { check: HealthCheck }) {
+  return (
+    <div class={`card figure ${check.level}`}>
+      <span class="figure-name">{check.name}</span>
+      <span class="figure-row">
+        <span class="figure-value">{check.value}</span> <LevelBadge level={check.level} />
+      </span>
+      <span class="faint small">{check.about}</span>
+      {check.level !== "calm" && <span class="small">{check.advice}</span>}
+    </div>
+  );
+}
+
+function Generations({ health }: { health: HealthAnswer }) {
+  const { live_generation: live, shadow_generation: shadow } = health;
+  return (
+    <section class="card" aria-labelledby="generations">
+      <header class="card-head">
+        <h2 id="generations">Projections</h2>
+      </header>
+      <div class="columns">
+        <Section title="Live">
+          <Facts>
+            <Fact name="Generation">
+              <Foreign text={live.name} />
+            </Fact>
+            <Fact name="Lanes">{count(live.lanes)}</Fact>
+          </Facts>
+          <p class="faint small">It answers every request, and is written with every event.</p>
+        </Section>
+        <Section title="Shadow">
+          {shadow === null ? (
+            <p class="faint">There is none: no rebuild is under way, and nothing to roll back to.</p>
+          ) : (
+            <>
+              <Facts>
+                <Fact name="Generation">
+                  <Foreign text={shadow.name} />
+                </Fact>
+                <Fact name="Lanes">{count(shadow.lanes)}</Fact>
+                <Fact name="Written since">
+                  <BothTimes at={shadow.since} />
+                </Fact>
+                <Fact name="Complete">{shadow.complete ? "yes" : "not yet"}</Fact>
+              </Facts>
+              <p class="faint small">
+                {shadow.complete
+                  ? "It holds all that the live one holds: one write makes it live (cargo replay promote or rollback)."
+                  : "It is being built: it can be promoted once it holds all that the live one holds."}
+              </p>
+            </>
+          )}
+        </Section>
+      </div>
+    </section>
+  );
+}
