@@ -21,7 +21,8 @@ PER_MINUTE = 40
 CHANGES = types.Deactivated.__required_keys__ | types.DeactivationResults.__required_keys__
 LISTS = [each for each in vars(_endpoints).values() if isinstance(each, _endpoints.Listing)]
 DETAILS = (types.ExecutionDetail, types.TaskDetail, types.UserDetail, types.Series)
-CALLS = _endpoints.STATS.keys.union(_endpoints.OPENAPI.keys, *(detail.__required_keys__ for detail in DETAILS))
+PLAIN = (_endpoints.STATS, _endpoints.HEALTH, _endpoints.OPENAPI)
+CALLS = {key for call in PLAIN for key in call.keys}.union(*(detail.__required_keys__ for detail in DETAILS))
 KEYS = {key for listing in LISTS for key in listing.keys} | CHANGES | CALLS
 ANYTHING: dict[str, Any] = {**{key: [] for key in KEYS}, "total": 0, "message": "done"}
 

@@ -51,6 +51,13 @@ def test_stats(admin: Admin) -> None:
     }
 
 
+def test_health(admin: Admin) -> None:
+    health = admin.get_health()
+    assert fits(health, types.Health), health
+    assert (health["live_generation"]["name"], health["shadow_generation"]) == ("g1", None)
+    assert health["outbox"] == {"entries": 0, "capped": False, "oldest_at": None, "age_ms": 0}
+
+
 METRICS: dict[types.Metric, int] = {
     "executions": 5,
     "errors": 2,

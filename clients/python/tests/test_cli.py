@@ -66,6 +66,7 @@ def plain(stack: Stack) -> Iterator[Admin]:
     ("command", "ask"),
     [
         ("stats", lambda admin: admin.get_stats()),
+        ("health", lambda admin: admin.get_health()),
         (
             "series errors --bucket day --hours 48",
             lambda admin: admin.get_series(metric="errors", bucket="day", hours=48),

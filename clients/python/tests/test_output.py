@@ -22,11 +22,18 @@ from scenario import ADA
 from stack import Stack
 from test_cli import Cli, cli, plain  # noqa: F401
 from torale import Admin
-from torale.cli import tables, watching
+from torale.cli import details, tables, watching
 from torale.cli.output import now, visible, write, write_json
-from torale.types import DeactivationResult
+from torale.types import DeactivationResult, Health
 
 PROGRAM = Path(sys.executable).with_name("torale-admin")
+BUSY: Health = {
+    "live_generation": {"name": "g2", "lanes": 2},
+    "shadow_generation": {"name": "g1", "lanes": 2, "since": "2024-01-15T10:00:00Z", "complete": False},
+    "events_waiting": 12,
+    "outbox": {"entries": 1000, "capped": True, "oldest_at": "2024-01-15T10:23:15.120Z", "age_ms": 90_000},
+    "quarantine": {"messages": 3, "capped": False},
+}
 
 
 @pytest.mark.parametrize("width", [80, 300])
@@ -37,7 +44,7 @@ def test_terminal_shows_every_cell_whole_or_folded(
     width: int,
 ) -> None:
     at = now()
-    for module in (tables, watching):
+    for module in (details, tables, watching):
         monkeypatch.setattr(module, "now", lambda: at)
     trail = [{"id": "2026-abc-1", "missing": True}, *plain.get_audit(limit=5)["records"]]
     failed: DeactivationResult = {
@@ -47,6 +54,7 @@ def test_terminal_shows_every_cell_whole_or_folded(
     }
     shown = {
         "stats": tables.stats(plain.get_stats()),
+        "health": details.health(BUSY),
         "errors": tables.errors(plain.get_errors()),
         "users": tables.users(plain.get_users()),
         "tasks": tables.tasks(plain.get_tasks()),
@@ -70,8 +78,19 @@ def test_terminal_shows_every_cell_whole_or_folded(
         assert letters(seen) == letters(piped), name
         for whole in re.findall(r"[0-9a-f-]{36}|\d[\d.,/]*", piped):
             assert whole in seen, (name, whole)
-        if name in ("stats", "queries", "deactivations", "watch"):
+        if name in ("stats", "health", "queries", "deactivations", "watch"):
             assert max(cell_len(each) for each in seen.splitlines()) <= width, name
+
+
+def test_health_names_the_shadow_generation_and_what_may_be_more(capsys: pytest.CaptureFixture[str]) -> None:
+    write(details.health(BUSY))
+    lines = [line.split("   ") for line in capsys.readouterr().out.splitlines()]
+    shown = {line[0].strip(): line[-1].strip() for line in lines}
+    assert shown["live generation"] == "g2"
+    assert shown["shadow generation"] == "g1, not complete, written since 2024-01-15 10:00"
+    assert shown["outbox entries"] == "at least 1,000"
+    assert shown["age of the oldest"] == "1 min 30 s"
+    assert shown["quarantined messages"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ use torale_platform::{respond, routes};
 
 /// A 404, or a 405 with the methods of the path.
 pub fn answer(request: &HttpRequest) -> Response<String> {
-    let allowed = routes::allowed(request.path());
-    let error =
-        if allowed.is_empty() { AdminError::NotFound } else { AdminError::MethodNotAllowed { allowed } };
+    let allowed = request.possible_routes().map(routes::allowed).find(|allowed| !allowed.is_empty());
+    // API Gateway would have sent an allowed method to its function: then what precedes the route is no base path.
+    let allowed = allowed.filter(|allowed| allowed.split(", ").all(|method| method != request.method()));
+    let error = allowed.map_or(AdminError::NotFound, |allowed| AdminError::MethodNotAllowed { allowed });
     let response = respond::error(&HttpError::from(&error), request.request_id());
     respond::log(request, "none", &response);
     response

@@ -158,12 +158,12 @@ impl MetricSources {
     }
 
     async fn outbox(&self, now: Timestamp, usage: &Usage) -> MetricValues {
-        let oldest = self.store.oldest_outbox_entry(usage).await?;
+        let oldest = self.store.outbox_backlog(usage).await?.oldest;
         Ok(vec![of("OutboxAgeSeconds", StandardUnit::Seconds, oldest.map_or(0.0, |at| seconds(at, now)))])
     }
 
     async fn quarantine(&self, usage: &Usage) -> MetricValues {
-        Ok(vec![count("QuarantinedMessages", self.store.quarantined_items(usage).await?)])
+        Ok(vec![count("QuarantinedMessages", self.store.quarantined_items(usage).await?.count)])
     }
 
     async fn audit(&self, now: Timestamp, usage: &Usage) -> MetricValues {

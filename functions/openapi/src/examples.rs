@@ -139,6 +139,16 @@ pub(crate) fn schedules() -> Value {
     })
 }
 
+pub(crate) fn health() -> Value {
+    json!({
+        "live_generation": { "name": "g2", "lanes": 2 },
+        "shadow_generation": { "name": "g1", "lanes": 2, "since": "2024-01-15T10:00:00Z", "complete": true },
+        "events_waiting": 12,
+        "outbox": { "entries": 1, "capped": false, "oldest_at": "2024-01-15T10:23:15.120Z", "age_ms": 850 },
+        "quarantine": { "messages": 3, "capped": false },
+    })
+}
+
 pub(crate) fn audit() -> Value {
     json!({
         "records": [{ "id": "2024011509-9f86d081884c-0", "at": "2024-01-15T09:00:00.042Z",

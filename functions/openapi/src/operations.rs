@@ -68,6 +68,10 @@ fn reads(all: &mut Describer) {
         examples::workflows(),
     );
     all.read::<temporal_schedules::Schedules>("Active schedules, newest first.", examples::schedules());
+    all.read::<health::Health>(
+        "The generations in use, and what waits in the queue, in the outbox and in the quarantine.",
+        examples::health(),
+    );
     all.read::<audit::Audit>("Audit records of requests in the last hours, newest first.", examples::audit());
 }
 

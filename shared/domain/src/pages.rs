@@ -18,6 +18,7 @@ mod entities;
 pub mod errors;
 pub mod execution;
 pub mod executions;
+pub mod health;
 mod history;
 mod listing;
 pub mod metrics;

@@ -3,6 +3,7 @@
 //! The texts that clients read are in the map and nowhere else: an [`AdminError`] may hold table names and the texts of
 //! other systems, which are for logs only.
 
+use crate::queue::QueueError;
 use crate::store::StoreError;
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -51,6 +52,9 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The event queue can't be asked what it holds.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// The audit record could not be written, so there is no answer either.
     #[error("not recorded: {0}")]
     Unrecorded(StoreError),
@@ -214,10 +218,13 @@ impl From<&AdminError> for HttpError {
                 error.with("retry-after", retry_after)
             }
             AdminError::Store(StoreError::Unavailable(_))
+            | AdminError::Queue(QueueError::Unavailable(_))
             | AdminError::Unrecorded(_)
             | AdminError::Identity(_)
             | AdminError::TimedOut => unavailable(),
-            AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_)) | AdminError::Internal(_) => {
+            AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_))
+            | AdminError::Queue(QueueError::Refused(_))
+            | AdminError::Internal(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
             }
         }

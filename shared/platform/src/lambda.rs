@@ -27,6 +27,8 @@ pub struct ResponsePayload {
     headers: BTreeMap<String, String>,
     body: String,
     is_base64_encoded: bool,
+    /// None, ever. `cargo lambda watch` answers 500 to a payload without the field.
+    cookies: [String; 0],
 }
 
 impl ResponsePayload {
@@ -38,6 +40,7 @@ impl ResponsePayload {
             headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
             body: body(content),
             is_base64_encoded,
+            cookies: [],
         }
     }
 }
@@ -176,10 +179,11 @@ mod tests {
         assert_eq!(read_event::<Value>("[7]").unwrap(), json!([7]));
     }
 
+    /// API Gateway can do without `cookies`; `cargo lambda watch` can't.
     #[test]
-    fn answer_is_a_payload_of_version_2() {
+    fn answer_is_a_payload_of_version_2_with_every_field() {
         let response = respond::json(StatusCode::OK, "{}".to_owned(), "r", &[]);
-        let expected = json!({ "statusCode": 200, "body": "{}", "isBase64Encoded": false, "headers": {
+        let expected = json!({ "statusCode": 200, "body": "{}", "isBase64Encoded": false, "cookies": [], "headers": {
             "cache-control": "no-store", "content-type": "application/json", "x-content-type-options": "nosniff",
             "x-request-id": "r" } });
         assert_eq!(serde_json::to_value(ResponsePayload::from(response)).unwrap(), expected);

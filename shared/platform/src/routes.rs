@@ -2,7 +2,7 @@
 //! declare, the routes of the local gateway (`Cargo.toml`) and those of `infra/template.yaml`.
 
 /// Method and path of each route of the API. Parameters are in braces.
-pub const ROUTES: [(&str, &str); 18] = [
+pub const ROUTES: [(&str, &str); 19] = [
     ("GET", "/admin/stats"),
     ("GET", "/admin/stats/series"),
     ("GET", "/admin/queries"),
@@ -18,6 +18,7 @@ pub const ROUTES: [(&str, &str); 18] = [
     ("POST", "/admin/users/deactivate"),
     ("PATCH", "/admin/users/{id}/deactivate"),
     ("PATCH", "/admin/users/{id}/reactivate"),
+    ("GET", "/admin/health"),
     ("GET", "/admin/audit"),
     ("GET", "/admin/openapi.json"),
     ("POST", "/webhooks/clerk"),

@@ -10,6 +10,7 @@
 //! | `read` | endpoints that read: the handler runs while the caller is being admitted |
 //! | `change` | endpoints that change something: the caller is admitted before the handler runs |
 //! | `deactivate` | the changes themselves: deactivates and reactivates users |
+//! | `operations` | reads what operators watch |
 //! | `record` | writes the audit record, without which there is no answer |
 //! | `render` | the answer and its log line |
 
@@ -18,6 +19,7 @@ mod app;
 mod change;
 mod deactivate;
 mod endpoint;
+mod operations;
 mod read;
 mod record;
 mod render;
@@ -26,5 +28,6 @@ mod scope;
 pub use app::App;
 pub use change::{Change, ChangeContext, ChangeOutcome, run_change};
 pub use endpoint::{Endpoint, HttpMethod};
+pub use operations::OperationsReader;
 pub use read::{Handler, RequestContext, run};
 pub use render::RATE_LIMIT_HEADERS;

@@ -4,6 +4,7 @@ use crate::faults::Faults;
 use crate::interceptor::Interceptor;
 use crate::request::ApiRequest;
 use crate::rights::Rights;
+use crate::sqs::FakeSqs;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -265,12 +266,13 @@ pub struct InstanceBuilder {
     identity: Identity,
     limits: RateLimits,
     clock: Clock,
+    events: FakeSqs,
 }
 
 impl InstanceBuilder {
     /// One that admits API keys only, with limits that are far away, at [`NOW`].
     pub fn over(store: Store) -> Self {
-        Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW }
+        Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW, events: FakeSqs::default() }
     }
 
     /// That admits what these settings say.
@@ -291,9 +293,16 @@ impl InstanceBuilder {
         Self { clock, ..self }
     }
 
+    /// With this event queue, which only some endpoints look at.
+    #[must_use]
+    pub fn events(self, events: FakeSqs) -> Self {
+        Self { events, ..self }
+    }
+
     /// The instance.
     pub fn start(self) -> App {
-        App::new(self.store, self.identity, self.limits, temporal_ui(), self.clock)
+        let app = App::new(self.store, self.identity, self.limits, temporal_ui(), self.clock);
+        app.with_events_queue(self.events.client())
     }
 }
 

@@ -27,7 +27,7 @@ pub enum ModelKey {
     Good(String),
     /// No key has this hash: 401.
     Unknown,
-    /// At least one key with this hash is revoked: 401, for ever.
+    /// At least one key with this hash is revoked, or has too many hashes or users: 401, for ever.
     Revoked,
     /// Keys of two users or more have this hash: 401.
     Shared,
@@ -67,7 +67,7 @@ impl World {
     pub fn key(&self, key_hash: &str) -> ModelKey {
         let keys: Vec<&ModelApiKey> =
             self.keys.values().filter(|key| key.hashes.contains(key_hash)).collect();
-        if keys.iter().any(|key| key.revoked) {
+        if keys.iter().any(|key| key.is_dead()) {
             return ModelKey::Revoked;
         }
         let users: BTreeSet<&String> = keys.iter().flat_map(|key| &key.users).collect();
@@ -96,7 +96,7 @@ impl World {
     /// The ids of the living keys that go with this user: a key is "revoked with any of its
     /// users".
     pub fn keys_to_revoke(&self, user_id: &str) -> Vec<&str> {
-        let of_user = |key: &ModelApiKey| !key.revoked && key.users.contains(user_id);
+        let of_user = |key: &ModelApiKey| !key.is_dead() && key.users.contains(user_id);
         self.keys.iter().filter(|(_, key)| of_user(key)).map(|(key_id, _)| key_id.as_str()).collect()
     }
 

@@ -23,4 +23,9 @@ impl ModelApiKey {
         self.listed_under = Some(user_id);
         self.listing = Some(listing);
     }
+
+    /// "A key that events gave more than 16 hashes, or more than 16 users, is refused for ever, like a revoked one".
+    pub(crate) fn is_dead(&self) -> bool {
+        self.revoked || self.hashes.len() > 16 || self.users.len() > 16
+    }
 }

@@ -38,10 +38,14 @@ impl Params {
         let mut values = Vec::new();
         let mut faults = too_many_filters(&sent, known);
         for (name, kind) in known {
-            let mine: Vec<&String> = sent.iter().filter(|(n, _)| n == name).map(|(_, value)| value).collect();
+            let mine: Vec<Option<&String>> = sent
+                .iter()
+                .filter(|(n, _)| n.as_deref() == Some(name))
+                .map(|(_, value)| value.as_ref())
+                .collect();
             match mine[..] {
                 [] if !matches!(kind, Kind::Needed(_)) => {}
-                [value] if is_right(*kind, value) => values.push((*name, value.clone())),
+                [Some(value)] if is_right(*kind, value) => values.push((*name, value.clone())),
                 // Malformed, out of range, or "a known one that is repeated": one entry for this
                 // name.
                 _ => faults.push(*name),
@@ -104,9 +108,10 @@ impl Params {
 
 /// "At most one of the three filters (two are a 422 with an entry for each)": those that were
 /// given, well-formed or not.
-fn too_many_filters(sent: &[(String, String)], known: &[(&'static str, Kind)]) -> Vec<&'static str> {
+fn too_many_filters(sent: &[Pair], known: &[(&'static str, Kind)]) -> Vec<&'static str> {
     let names = known.iter().map(|(name, _)| *name).filter(|name| EXCLUSIVE.contains(name));
-    let given: Vec<&str> = names.filter(|name| sent.iter().any(|(n, _)| n == name)).collect();
+    let given: Vec<&str> =
+        names.filter(|name| sent.iter().any(|(n, _)| n.as_deref() == Some(*name))).collect();
     if given.len() > 1 { given } else { Vec::new() }
 }
 
@@ -134,7 +139,10 @@ fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-fn pairs(query: &str) -> Vec<(String, String)> {
+/// A name and its value; `None` for one that is not UTF-8.
+type Pair = (Option<String>, Option<String>);
+
+fn pairs(query: &str) -> Vec<Pair> {
     query
         .split('&')
         .filter(|piece| !piece.is_empty())
@@ -144,7 +152,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
 }
 
 /// Percent-decoding, `+` is a space; a `%` without two hex digits after it stays as it is.
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut at = 0;
@@ -161,5 +169,5 @@ fn decode(text: &str) -> String {
         }
         at += 1;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8(out).ok()
 }

@@ -19,7 +19,8 @@ use torale_domain::storage::write::Write;
 use torale_platform::clock;
 use torale_platform::config::{STORE_ATTEMPT_TIMEOUT, STORE_TIMEOUT};
 use torale_platform::store::calls::{
-    BatchRead, BatchWrite, Call, Existing, Page, Query, Scan, TableCalls, TableDescription, Update, Updated,
+    BatchRead, BatchWrite, Call, CappedCount, Existing, Page, Query, Scan, TableCalls, TableDescription,
+    Update, Updated,
 };
 use torale_platform::store::{Store, StoreError, TransactError, Usage};
 
@@ -252,7 +253,7 @@ impl TableCalls for Network {
         .boxed()
     }
 
-    fn count<'a>(&'a self, table: &'a str, range: &'a Range, _usage: &'a Usage) -> Call<'a, u64> {
+    fn count<'a>(&'a self, table: &'a str, range: &'a Range, _usage: &'a Usage) -> Call<'a, CappedCount> {
         let (owned, of) = (table.to_owned(), range.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().query(&owned, &of, None, as_of(false, "count"));
@@ -260,7 +261,8 @@ impl TableCalls for Network {
         };
         async move {
             let page = self.call("count", move || format!("{table} {range:?}"), serve).await??;
-            Ok(u64::try_from(page.items.len()).unwrap_or(u64::MAX))
+            let count = u64::try_from(page.items.len()).unwrap_or(u64::MAX);
+            Ok(CappedCount { count, capped: page.last.is_some() })
         }
         .boxed()
     }

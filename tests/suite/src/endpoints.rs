@@ -22,6 +22,7 @@ pub fn all() -> Vec<TestedEndpoint> {
         reading::<::task::ReadTask>(),
         reading::<temporal_workflows::Workflows>(),
         reading::<temporal_schedules::Schedules>(),
+        reading::<health::Health>(),
         reading::<audit::Audit>(),
         changing::<deactivate_user::DeactivateUser>(),
         changing::<reactivate_user::ReactivateUser>(),

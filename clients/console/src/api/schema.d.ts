@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The generations in use, and what waits in the queue, in the outbox and in the quarantine. */
+        get: operations["health.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/openapi.json": {
         parameters: {
             query?: never;
@@ -582,6 +599,19 @@ export interface components {
             /** @description What is wrong, for programs. */
             type: string;
         };
+        /** @description The answer. */
+        Health: {
+            /** @description Events that are in the queue or being processed, as SQS counts them: within about a minute. */
+            events_waiting: number;
+            /** @description The generation of projections that answers requests. */
+            live_generation: components["schemas"]["LiveGeneration"];
+            /** @description Deactivations whose commands are still being sent. */
+            outbox: components["schemas"]["Outbox"];
+            /** @description Messages that could not be read or projected. */
+            quarantine: components["schemas"]["Quarantine"];
+            /** @description The generation that is written as well: before it is promoted, or to roll back to. Null without one. */
+            shadow_generation: components["schemas"]["ShadowGeneration"] | null;
+        };
         /** @description An event that decides fields of an answer. */
         HistoryEntry: {
             /** @description The fields of the answer that it decides, by name. */
@@ -621,6 +651,13 @@ export interface components {
              */
             status: "success" | "failed" | "running";
         };
+        /** @description The generation of projections that answers requests. */
+        LiveGeneration: {
+            /** @description The number of its lanes. */
+            lanes: number;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description Notifications that were sent. */
         Notifications: {
             /** @description In the last 24 hours. */
@@ -642,6 +679,20 @@ export interface components {
             /** @description The id of the user, or the text as it was sent if it is no UUID. */
             user_id: string;
         };
+        /** @description What waits in the outbox. */
+        Outbox: {
+            /** @description Milliseconds since then; 0 if there is none. */
+            age_ms: number;
+            /** @description Whether there may be more entries than are counted, and older ones. */
+            capped: boolean;
+            /** @description The number of entries. */
+            entries: number;
+            /**
+             * Format: date-time
+             * @description When the oldest was created; null if there is none.
+             */
+            oldest_at: string | null;
+        };
         /** @description A query and how many tasks have it. */
         PopularQuery: {
             /** @description The number of its tasks that are not deleted. */
@@ -662,6 +713,13 @@ export interface components {
              * @description The user.
              */
             user_id: string | null;
+        };
+        /** @description What is in the quarantine. */
+        Quarantine: {
+            /** @description Whether there may be more than are counted. */
+            capped: boolean;
+            /** @description The number of messages. */
+            messages: number;
         };
         /** @description The answer. */
         QueriesPage: {
@@ -772,6 +830,20 @@ export interface components {
              * @description When it begins.
              */
             start: string;
+        };
+        /** @description A generation that is written besides the live one. */
+        ShadowGeneration: {
+            /** @description Whether it holds all earlier events as well, so that it can be promoted. */
+            complete: boolean;
+            /** @description The number of its lanes. */
+            lanes: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when every event is written to it.
+             */
+            since: string;
         };
         /** @description The answer. */
         Stats: {
@@ -1393,6 +1465,37 @@ export interface operations {
                     "application/json": components["schemas"]["InvalidParameters"];
                 };
             };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    "health.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "cache-control": components["headers"]["cache-control"];
+                    "x-content-type-options": components["headers"]["x-content-type-options"];
+                    "x-ratelimit-limit": components["headers"]["x-ratelimit-limit"];
+                    "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
+                    "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
             503: components["responses"]["503"];

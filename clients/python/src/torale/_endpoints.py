@@ -20,6 +20,7 @@ from torale.types import (
     ExecutionDetail,
     ExecutionError,
     ExecutionsPage,
+    Health,
     Metric,
     QueriesPage,
     Query,
@@ -88,6 +89,7 @@ class Listing(Generic[P, R]):
 
 
 STATS: Call[Stats] = Call("GET", "/admin/stats", Stats.__required_keys__)
+HEALTH: Call[Health] = Call("GET", "/admin/health", Health.__required_keys__)
 OPENAPI: Call[dict[str, Any]] = Call("GET", "/admin/openapi.json", frozenset(("openapi", "paths")))
 QUERIES: Listing[QueriesPage, Query] = Listing(
     "/admin/queries", QueriesPage.__required_keys__, lambda page: page["queries"], lambda query: query["search_query"]

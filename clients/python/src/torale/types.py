@@ -82,6 +82,48 @@ class Stats(TypedDict):
     popular_queries: list[PopularQuery]
 
 
+class LiveGeneration(TypedDict):
+    """The generation of projections that answers requests."""
+
+    name: str
+    lanes: int
+
+
+class ShadowGeneration(TypedDict):
+    """The generation that is written as well; it can be promoted if it is complete."""
+
+    name: str
+    lanes: int
+    since: str
+    complete: bool
+
+
+class Outbox(TypedDict):
+    """Deactivations whose commands are still being sent; `capped` if there may be more, and older ones."""
+
+    entries: int
+    capped: bool
+    oldest_at: str | None
+    age_ms: int
+
+
+class Quarantine(TypedDict):
+    """Messages that could not be read or projected; `capped` if there may be more."""
+
+    messages: int
+    capped: bool
+
+
+class Health(TypedDict):
+    """The answer of `get_health`; `events_waiting` is what SQS counts, within about a minute."""
+
+    live_generation: LiveGeneration
+    shadow_generation: ShadowGeneration | None
+    events_waiting: int
+    outbox: Outbox
+    quarantine: Quarantine
+
+
 class _Point(TypedDict):
     start: str
     count: int

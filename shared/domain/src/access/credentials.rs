@@ -91,7 +91,8 @@ pub enum KeyOwner {
     Revoked {
         /// The revoked key; of several, the one with the least id.
         key_id: KeyId,
-        /// The only user of the keys with this hash; `None` if they have several.
+        /// The only user of the keys with this hash; `None` if they have several, or one has too many
+        /// claims to name them.
         user_id: Option<UserId>,
     },
     /// Nobody's: the keys with this hash have several users, or there are too many of them.
@@ -108,17 +109,23 @@ pub enum KeyOwner {
 /// If a stored look-up cannot be interpreted.
 pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     let (mut live, mut revoked) = (None, None);
-    let mut users: BTreeSet<UserId> = BTreeSet::new();
+    let (mut users, mut all_named) = (BTreeSet::new(), true);
     for item in lookups {
         let corrupt = || Corrupt::new(&item.key, "not a key's look-up");
         let (key_id, is_revoked) = keys::parse_key_lookup(item).ok_or_else(corrupt)?;
-        for user in item.text(views::OWNER).ok_or_else(corrupt)?.split(' ') {
-            users.insert(UserId::parse(user).ok_or_else(corrupt)?);
+        match item.text(views::OWNER) {
+            Some(named) => {
+                for user in named.split(' ') {
+                    users.insert(UserId::parse(user).ok_or_else(corrupt)?);
+                }
+            }
+            None if is_revoked => all_named = false,
+            None => return Err(corrupt()),
         }
         let least = if is_revoked { &mut revoked } else { &mut live };
         least.get_or_insert(key_id);
     }
-    let only_user = users.first().copied().filter(|_| users.len() == 1);
+    let only_user = users.first().copied().filter(|_| users.len() == 1 && all_named);
     Ok(match (revoked, live, only_user) {
         (Some(key_id), _, user_id) => Some(KeyOwner::Revoked { key_id, user_id }),
         (None, Some(key_id), Some(user_id)) if lookups.len() < MAX_KEY_LOOKUPS => {
@@ -229,6 +236,11 @@ mod tests {
         assert_eq!(owner(&many), Some(shared), "there may be more than are read");
         assert!(matches!(owner(&many[1..]), Some(KeyOwner::User { .. })));
         assert!(key_owner(&[lookup("a", false, "ann")]).is_err());
+
+        let unnamed = |revoked| Item { attributes: Attributes::new(), ..lookup("b", revoked, ANN) };
+        let dead = KeyOwner::Revoked { key_id: id("b"), user_id: None };
+        assert_eq!(owner(&[lookup("a", false, ANN), unnamed(true)]), Some(dead), "of too many claims");
+        assert!(key_owner(&[unnamed(false)]).is_err(), "a live key has a user");
     }
 
     #[test]

@@ -203,7 +203,7 @@ pub enum UserOutcome {
     Already,
     /// There is no such user.
     NotFound,
-    /// Nothing was done; `detail` says why.
+    /// Nothing was done, or the service was unavailable and it is not known; `detail` says why.
     Refused,
 }
 

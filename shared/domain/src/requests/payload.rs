@@ -26,6 +26,8 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct HttpRequest {
     method: String,
     path: String,
+    /// Whether a mapping of a custom domain can have put a base path before the route.
+    can_have_base_path: bool,
     path_parameters: BTreeMap<String, String>,
     query: String,
     headers: BTreeMap<String, String>,
@@ -56,6 +58,7 @@ impl HttpRequest {
         Self {
             method: http.text("method").unwrap_or_default(),
             path: without_stage(&path, gateway.text("stage").as_deref()).to_owned(),
+            can_have_base_path: is_custom_domain(&gateway),
             path_parameters: payload.object("pathParameters").texts(),
             query: payload.text("rawQueryString").unwrap_or_default(),
             body: body(payload.text("body").unwrap_or_default(), payload.is_true("isBase64Encoded")),
@@ -74,6 +77,13 @@ impl HttpRequest {
     /// The path, percent-encoded as it was sent, without the name of the stage.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The paths that the route of this request may have: its path, and behind a custom domain, of which API Gateway does
+    /// not say which base path it maps, also what follows the first segments.
+    pub fn possible_routes(&self) -> impl Iterator<Item = &str> {
+        let after_segments = self.path.match_indices('/').filter_map(|(at, _)| self.path.get(at..));
+        std::iter::once(self.path()).chain(after_segments.skip(1).filter(|_| self.can_have_base_path))
     }
 
     /// The decoded value of a route's parameter, as API Gateway states it, else as the path has it; empty if the route has
@@ -200,6 +210,14 @@ fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
+/// Whether a request came by another domain than the one that API Gateway gives to each API: `<API id>.execute-api.`, and
+/// the region's.
+fn is_custom_domain(gateway: &Members<'_>) -> bool {
+    let default = gateway.text("apiId").map(|id| format!("{id}.execute-api."));
+    let domain = gateway.text("domainName").filter(|domain| !domain.is_empty());
+    domain.is_some_and(|domain| default.is_none_or(|default| !domain.starts_with(&default)))
+}
+
 /// The bytes of a body. One that says it is Base64 but is not is taken as it is.
 fn body(text: String, is_base64: bool) -> Vec<u8> {
     let decoded = if is_base64 { STANDARD.decode(&text).ok() } else { None };
@@ -296,6 +314,21 @@ mod tests {
         assert_eq!(path("/admin/stats", json!("admin")), "/stats", "the gateway always puts it there");
         assert_eq!(path("/$default/admin", json!("$default")), "/$default/admin");
         assert_eq!(path("/admin/stats", json!(null)), "/admin/stats");
+    }
+
+    #[test]
+    fn base_path_can_precede_the_route_behind_a_custom_domain_alone() {
+        let routes = |domain: Value| {
+            let context = json!({ "apiId": "a1b2", "domainName": domain, "stage": "$default" });
+            let request = read(&json!({ "rawPath": "/v1/x/admin/stats", "requestContext": context }));
+            request.possible_routes().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let all = ["/v1/x/admin/stats", "/x/admin/stats", "/admin/stats", "/stats"];
+        assert_eq!(routes(json!("admin-api.example.com")), all);
+        for domain in [json!("a1b2.execute-api.eu-west-1.amazonaws.com"), json!(""), json!(null)] {
+            assert_eq!(routes(domain), all[..1]);
+        }
+        assert_eq!(read(&json!({})).possible_routes().collect::<Vec<_>>(), [""]);
     }
 
     #[test]

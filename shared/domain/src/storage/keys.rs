@@ -16,7 +16,7 @@
 //! | execution of a task | `t#<task>` | `c#`, start, execution | |
 //! | unpaused schedule of a task | `t#<task>` | `d#<schedule>` | `cron`, `zone`: when it fires |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
-//! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user` |
+//! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user`, unless the key has too many claims |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
 //! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
 //! | identity's login | `i#<clerk user id>` | `a#`, time, id and source of that event, user | `created` |
@@ -238,7 +238,7 @@ pub fn query_hash(query: &str) -> String {
 
 /// The totals of all tasks that have a query.
 pub fn query(query_hash: &str) -> Key {
-    key((fixed!(QUERY), Short::<32>(query_hash)), ENTITY)
+    key((fixed!(QUERY), Short::<64>(query_hash)), ENTITY)
 }
 
 /// The attribute that holds the whole id where a key has only its beginning and a hash.
@@ -387,5 +387,5 @@ pub fn quarantine(body: &[u8], part: usize) -> Key {
     let hash = sha256_hex(&[body]);
     let digit = hash.get(..1).unwrap_or_default();
     let part = Digits::<2>(i128::try_from(part).unwrap_or(i128::MAX));
-    key(Short::<32>(digit), (Short::<64>(&hash), fixed!("#"), part))
+    key(Short::<64>(digit), (Short::<64>(&hash), fixed!("#"), part))
 }

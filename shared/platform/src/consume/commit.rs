@@ -98,7 +98,7 @@ impl<'a> Committer<'a> {
                     report.without_effect += without_effect;
                     report.transactions += u64::from(wrote);
                 }
-                Ok(CommitAttempt::TooLarge) if chunk.len() > 1 => split(chunk, &mut waiting),
+                Ok(CommitAttempt::TooLarge) if can_be_split(&chunk) => split(chunk, &mut waiting),
                 Err(error) if chunk.len() > 1 && !error.is_transient() => {
                     let entities = chunk.len();
                     tracing::warn!(%error, entities, "transaction refused; its entities are tried separately");
@@ -167,8 +167,17 @@ fn no_time_left() -> CommitError {
     CommitError::Store(StoreError::Unavailable("no time left".to_owned()))
 }
 
+fn can_be_split(chunk: &[EntityBatch]) -> bool {
+    chunk.len() > 1 || chunk.iter().any(|batch| batch.events.len() > 1)
+}
+
+/// Divides a chunk in two: its entities, or the events of its only one, of which each can have a row (a hash of an API key
+/// that has too many).
 fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) {
-    let rest = chunk.split_off(chunk.len() / 2);
+    let rest = match &mut chunk[..] {
+        [only] => vec![only.split_off(only.events.len() / 2)],
+        _several => chunk.split_off(chunk.len() / 2),
+    };
     waiting.push_front(rest);
     waiting.push_front(chunk);
 }

@@ -26,6 +26,12 @@ impl EntityBatch {
         self.events.push(event);
         self.messages.push(message);
     }
+
+    /// Leaves the events before a position, and returns the others.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        let (events, messages) = (self.events.split_off(at), self.messages.split_off(at));
+        Self { entity: self.entity.clone(), events, messages }
+    }
 }
 
 /// The messages of a batch, read. Messages are referred to by their positions.

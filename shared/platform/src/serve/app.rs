@@ -6,7 +6,9 @@ use crate::config;
 use crate::identity::Identity;
 use crate::key_use::KeyUseRecorder;
 use crate::limit::Limiter;
+use crate::queue::MessageQueue;
 use crate::store::{Generations, Store};
+use tokio::sync::OnceCell;
 use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::pages::TemporalUi;
 
@@ -21,6 +23,7 @@ pub struct App {
     pub(super) key_use: KeyUseRecorder,
     pub(super) temporal_ui: TemporalUi,
     pub(super) clock: Clock,
+    pub(super) events: OnceCell<MessageQueue>,
 }
 
 impl App {
@@ -41,7 +44,14 @@ impl App {
             key_use: KeyUseRecorder::default(),
             temporal_ui,
             clock,
+            events: OnceCell::new(),
         }
+    }
+
+    /// The same with this event queue; else it is the one that the environment names.
+    #[must_use]
+    pub fn with_events_queue(self, queue: MessageQueue) -> Self {
+        Self { events: OnceCell::new_with(Some(queue)), ..self }
     }
 
     /// An app of the parts that the environment names.

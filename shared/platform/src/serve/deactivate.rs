@@ -20,6 +20,16 @@ use torale_domain::values::ids::UserId;
 /// The longest time for one of several users.
 const TIME_FOR_ONE: Duration = Duration::from_secs(3);
 
+/// What deactivating one of several users has changed.
+enum BulkEffect {
+    /// Nothing.
+    Unchanged,
+    /// The user is deactivated now; the commands of this outbox entry are due.
+    Deactivated(Box<StoredOutboxEntry>),
+    /// It failed, and may have taken effect all the same: the answer of the store may have been lost.
+    Uncertain,
+}
+
 impl ChangeContext<'_> {
     /// Deactivates one user.
     ///
@@ -70,20 +80,21 @@ impl ChangeContext<'_> {
         &self,
         users: UserIdsRequest,
     ) -> Result<ChangeOutcome<DeactivateUsersAnswer>, AdminError> {
-        let (mut results, mut outbox) = (Vec::new(), Vec::new());
+        let (mut results, mut outbox, mut may_have_changed) = (Vec::new(), Vec::new(), false);
         let deadline = self.scope.deadline - config::SENDING_TIME - config::ANSWERING_TIME;
         let mut ids = users.user_ids.into_iter();
         for id in ids.by_ref() {
             let deadline = deadline.min(Instant::now() + TIME_FOR_ONE);
             match self.deactivate_one_of_many(id.clone(), deadline).await {
-                Ok((result, entry)) => {
+                Ok((result, effect)) => {
                     results.push(result);
-                    outbox.extend(entry);
+                    may_have_changed |= !matches!(effect, BulkEffect::Unchanged);
+                    if let BulkEffect::Deactivated(entry) = effect {
+                        outbox.push(*entry);
+                    }
                 }
                 // What was changed, or may have been, must be in the answer.
-                Err(refused) if outbox.is_empty() && !results.iter().any(is_uncertain) => {
-                    return Err(refused);
-                }
+                Err(refused) if !may_have_changed => return Err(refused),
                 Err(_refused) => {
                     results.push(refused_with_the_caller(id));
                     break;
@@ -99,10 +110,11 @@ impl ChangeContext<'_> {
         &self,
         id: Result<UserId, String>,
         deadline: Instant,
-    ) -> Result<(UserResult, Option<StoredOutboxEntry>), AdminError> {
+    ) -> Result<(UserResult, BulkEffect), AdminError> {
+        let unchanged = |result| (result, BulkEffect::Unchanged);
         let user = match id {
             Ok(user) => user,
-            Err(text) => return Ok((refused(text, "Input should be a UUID with hyphens"), None)),
+            Err(text) => return Ok(unchanged(refused(text, "Input should be a UUID with hyphens"))),
         };
         let (id, entry) = (user.to_string(), || self.audit_entry("users.deactivate", user));
         let writer = self.writer();
@@ -111,19 +123,19 @@ impl ChangeContext<'_> {
             |user_id, result, tasks| UserResult { user_id, result, tasks_paused: Some(tasks), detail: None };
         Ok(match deactivated.unwrap_or(Err(AdminError::TimedOut)) {
             Ok(DeactivationResult::AlreadyDeactivated { tasks }) => {
-                (changed(id, UserOutcome::Already, tasks), None)
+                unchanged(changed(id, UserOutcome::Already, tasks))
             }
             Ok(DeactivationResult::Deactivated { tasks, entry }) => {
-                (changed(id, UserOutcome::Deactivated, tasks), Some(*entry))
+                (changed(id, UserOutcome::Deactivated, tasks), BulkEffect::Deactivated(entry))
             }
             Err(AdminError::UserNotFound) => {
-                (UserResult { result: UserOutcome::NotFound, ..refused(id, "User not found") }, None)
+                unchanged(UserResult { result: UserOutcome::NotFound, ..refused(id, "User not found") })
             }
             Err(refused @ AdminError::Refused(_)) => return Err(refused),
-            Err(AdminError::Conflict(conflict)) => (refused(id, &conflict.to_string()), None),
+            Err(AdminError::Conflict(conflict)) => unchanged(refused(id, &conflict.to_string())),
             Err(error) => {
                 tracing::error!(%error, user = id, "one of several users was not deactivated");
-                (refused(id, UNAVAILABLE), None)
+                (refused(id, "Service temporarily unavailable"), BulkEffect::Uncertain)
             }
         })
     }
@@ -154,19 +166,12 @@ impl ChangeContext<'_> {
     }
 }
 
-/// What is answered of a user whose deactivation failed: it may have taken effect all the same.
-const UNAVAILABLE: &str = "Service temporarily unavailable";
-
-fn is_uncertain(result: &UserResult) -> bool {
-    result.detail.as_deref() == Some(UNAVAILABLE)
-}
-
 /// The result for a user to whom nothing was done since the caller is no active administrator any more.
 fn refused_with_the_caller(id: Result<UserId, String>) -> UserResult {
     refused(id.map_or_else(|text| text, |user| user.to_string()), "Admin access required")
 }
 
-/// The result for a user to whom nothing was done.
+/// The result for a user who was not deactivated, as far as is known.
 fn refused(user_id: String, detail: &str) -> UserResult {
     UserResult { user_id, result: UserOutcome::Refused, tasks_paused: None, detail: Some(detail.to_owned()) }
 }

@@ -3,6 +3,7 @@
 
 use super::app::App;
 use super::endpoint::Endpoint;
+use super::operations::OperationsReader;
 use super::scope::{RequestOutcome, RequestScope};
 use crate::error::AdminError;
 use crate::guard::guarded;
@@ -53,6 +54,8 @@ pub struct RequestContext<'a> {
     pub control: &'a TableReader<'a>,
     /// How to link to Temporal's web pages.
     pub temporal_ui: &'a TemporalUi,
+    /// What operators watch.
+    pub operations: &'a OperationsReader<'a>,
 }
 
 impl App {
@@ -103,7 +106,9 @@ impl App {
         let audit = [AUDIT_INDEX_TABLE, AUDIT_TABLE].map(|table| TableReader::new(&self.store, table, usage));
         let control = TableReader::new(&self.store, CONTROL_TABLE, usage);
         let (now, temporal_ui) = (scope.now, &self.temporal_ui);
-        let context = RequestContext { now, reader: &reader, audit: &audit, control: &control, temporal_ui };
+        let operations = &OperationsReader::new(self, usage);
+        let (reader, audit, control) = (&reader, &audit, &control);
+        let context = RequestContext { now, reader, audit, control, temporal_ui, operations };
         let answer = H::handle(&context, &query).await?;
         serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
     }

@@ -28,7 +28,7 @@ pub trait TableCalls: Debug + Send + Sync {
     fn query<'a>(&'a self, query: Query<'a>, usage: &'a Usage) -> Call<'a, Page>;
 
     /// The number of items of a range, eventually consistent: up to its limit, or in 1 MB.
-    fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, u64>;
+    fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, CappedCount>;
 
     /// Items of a table after a key, in an order of the table's own, attributes of others shown: at most 1 MB.
     fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, Page>;
@@ -91,6 +91,15 @@ pub struct BatchRead<'a> {
     pub consistent: bool,
     /// How to treat others' attributes.
     pub foreign: ForeignAttributes,
+}
+
+/// A number of items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CappedCount {
+    /// How many were counted.
+    pub count: u64,
+    /// Whether there may be more.
+    pub capped: bool,
 }
 
 /// A read of a range.

@@ -13,7 +13,8 @@ mod transact;
 mod write;
 
 use super::calls::{
-    BatchRead, BatchWrite, Call, Existing, Page, Query, Scan, TableCalls, TableDescription, Update, Updated,
+    BatchRead, BatchWrite, Call, CappedCount, Existing, Page, Query, Scan, TableCalls, TableDescription,
+    Update, Updated,
 };
 use super::error::TransactError;
 use super::usage::Usage;
@@ -49,7 +50,7 @@ impl TableCalls for DynamoDb {
         Box::pin(self.query_range(query, usage))
     }
 
-    fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, u64> {
+    fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, CappedCount> {
         Box::pin(self.count_range(table, range, usage))
     }
 

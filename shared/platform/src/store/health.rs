@@ -1,5 +1,6 @@
-//! Counts and ages for metrics. They cost the same however much is stored.
+//! Counts and ages for metrics and for `GET /admin/health`. They cost the same however much is stored.
 
+use super::calls::CappedCount;
 use super::client::Store;
 use super::error::StoreError;
 use super::reader::TableReader;
@@ -27,17 +28,29 @@ pub struct Sealing {
     pub last: Option<Timestamp>,
 }
 
+/// What waits in the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxBacklog {
+    /// The number of entries: 1,000 are read at most.
+    pub entries: CappedCount,
+    /// When the oldest of them was created.
+    pub oldest: Option<Timestamp>,
+}
+
 impl Store {
-    /// When the oldest entry of the outbox was created; `None` if the outbox is empty. It reads 1,000 entries at most.
-    pub async fn oldest_outbox_entry(&self, usage: &Usage) -> Result<Option<Timestamp>, StoreError> {
+    /// What waits in the outbox, read strongly consistent.
+    pub async fn outbox_backlog(&self, usage: &Usage) -> Result<OutboxBacklog, StoreError> {
         let entries = self.outbox_entries(None, OUTBOX_ENTRIES, usage).await?;
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let capped = entries.len() >= OUTBOX_ENTRIES;
         // The relay reports an unreadable entry by a metric of its own.
-        Ok(entries.into_iter().flatten().map(|stored| stored.entry.at).min())
+        let oldest = entries.into_iter().flatten().map(|stored| stored.entry.at).min();
+        Ok(OutboxBacklog { entries: CappedCount { count, capped }, oldest })
     }
 
-    /// The number of items in the quarantine: at most 1,000 for each first digit of their digests. Almost every message
-    /// is one item.
-    pub async fn quarantined_items(&self, usage: &Usage) -> Result<u64, StoreError> {
+    /// The number of items in the quarantine: at most 1,000, and at most 1 MB, for each first digit of their digests.
+    /// A message of up to 300 KiB is one item.
+    pub async fn quarantined_items(&self, usage: &Usage) -> Result<CappedCount, StoreError> {
         let ranges = keys::quarantine_partitions().map(|pk| Range { pk, ..Range::default() });
         self.count(QUARANTINE_TABLE, ranges, usage).await
     }
@@ -56,7 +69,7 @@ impl Store {
         let partitions = (first..=now.hour().0).map(Hour).flat_map(keys::audit_records);
         let ranges =
             partitions.map(|pk| Range { pk, from: Some(keys::row_time(since.plus(1))), ..Range::default() });
-        Ok(Sealing { unsealed: self.count(AUDIT_TABLE, ranges, usage).await?, last })
+        Ok(Sealing { unsealed: self.count(AUDIT_TABLE, ranges, usage).await?.count, last })
     }
 
     async fn count(
@@ -64,10 +77,15 @@ impl Store {
         table: &str,
         ranges: impl Iterator<Item = Range>,
         usage: &Usage,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<CappedCount, StoreError> {
         let reader = &TableReader::new(self, table, usage);
         let ranges: Vec<Range> = ranges.map(|range| Range { limit: Some(COUNTED), ..range }).collect();
-        let counts = stream::iter(&ranges).map(|range| reader.count(range)).buffer_unordered(PARALLEL);
-        counts.try_fold(0, |sum, count| async move { Ok(sum + count) }).await
+        let counts: Vec<_> = ranges.iter().map(|range| reader.count(range)).collect();
+        let counts = stream::iter(counts).buffer_unordered(PARALLEL);
+        let add = |sum: CappedCount, one: CappedCount| CappedCount {
+            count: sum.count + one.count,
+            capped: sum.capped || one.capped,
+        };
+        counts.try_fold(CappedCount::default(), |sum, one| async move { Ok(add(sum, one)) }).await
     }
 }

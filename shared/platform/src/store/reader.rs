@@ -1,6 +1,6 @@
 //! Executes planned reads of one table.
 
-use super::calls::{BatchRead, ForeignAttributes, Query};
+use super::calls::{BatchRead, CappedCount, ForeignAttributes, Query};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -89,7 +89,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// The number of items in a range, as far as one call counts: up to the range's limit, or 1 MB of items.
-    pub(super) async fn count(&self, range: &Range) -> Result<u64, StoreError> {
+    pub(super) async fn count(&self, range: &Range) -> Result<CappedCount, StoreError> {
         self.store.calls.count(&self.table, range, self.usage).await
     }
 }

@@ -85,6 +85,13 @@ fn repeated_and_unknown_parameters() {
     for query in ["hours=x", "x&x&&", "Page=0&PAGE=0", "pag%zz=1", "&&", "=", "status=1&status=2"] {
         assert!(faults("/admin/users", query).is_empty(), "{query}");
     }
+    // "A known one whose bytes are no UTF-8 is a 422"
+    for query in ["q=%ff", "q=a%C3", "q=%ed%a0%80"] {
+        assert_eq!(faults("/admin/users", query), ["q"], "{query}");
+    }
+    for query in ["x=%ff", "%ff=1", "q=%c3%a9", "q=%f0%9f%98%80"] {
+        assert!(faults("/admin/users", query).is_empty(), "{query}");
+    }
     assert!(faults("/admin/stats", "page=0&limit=x&hours=x&page=0").is_empty());
     assert!(faults("/admin/queries", "hours=0").is_empty());
     assert_eq!(faults("/admin/errors", "status=x&page=0"), ["page"]);

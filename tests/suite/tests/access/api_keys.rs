@@ -11,7 +11,7 @@ use torale_testkit::generator::Generator;
 use torale_testkit::logs::LogBuffer;
 use torale_testkit::rebuild;
 use torale_testkit::request::{get, patch};
-use torale_testkit::scenario::{Scenario, given};
+use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::stack::NOW;
 use torale_tests::model;
 use tracing::instrument::WithSubscriber;
@@ -154,10 +154,80 @@ async fn api_keys_are_good_as_the_model_says_in_any_order_and_after_a_rebuild() 
     }
 }
 
+/// So many texts that a key can't keep all of their hashes.
+fn texts(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("sk_{number:030}")).collect()
+}
+
+/// Issue 16, number 12: only the 17 least hashes of such a key were dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revoked_api_key_with_many_hashes_leaves_none_of_them_alive() {
+    // More than one transaction holds, in one batch.
+    let texts = texts(120);
+    let own = texts.iter().map(|text| api_key("a").created(ANN, text));
+    let again =
+        texts.iter().enumerate().map(|(number, text)| api_key(&format!("b{number}")).created(ANN, text));
+    let mut messages = events(own.chain([api_key("a").revoked(ANN)]).chain(again).collect());
+    let mut items = Vec::new();
+
+    for _ in 0..2 {
+        let scenario = given(messages.clone()).start().await;
+        for text in &texts {
+            assert_eq!(status(&scenario, text).await, 401, "{text}");
+        }
+        items.push(scenario.projections().await);
+        messages.reverse();
+    }
+
+    assert_eq!(items[0], items[1]);
+    let all: Vec<String> = torale_testkit::events::admin().into_iter().chain(messages).collect();
+    assert_eq!(rebuild::items(&all, Some(NOW)), items[0]);
+}
+
+/// Two keys with many texts, some of which are the other one's too.
+fn many_claims(generator: &mut Generator, texts: &[String]) -> Vec<EventBuilder> {
+    let count = 20 + generator.below(40);
+    let mut below = |limit: usize| usize::try_from(generator.below(u64::try_from(limit).unwrap())).unwrap();
+    (0..count)
+        .map(|_| {
+            let key = api_key(["a", "a", "a", "b", "c"][below(5)]);
+            let user = if below(60) == 0 { BOB } else { ANN };
+            if below(60) == 0 { key.revoked(user) } else { key.created(user, &texts[below(texts.len())]) }
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_keys_with_many_hashes_are_good_as_the_model_says_however_their_events_are_cut() {
+    let texts = texts(30);
+    let mut answered = [0, 0];
+    for seed in 0..8 {
+        let generator = &mut Generator::new(seed);
+        let mut messages = events(many_claims(generator, &texts));
+        let expected = model::model(&messages);
+        let all: Vec<String> = torale_testkit::events::admin().into_iter().chain(messages.clone()).collect();
+        let built = rebuild::items(&all, Some(NOW));
+        for size in [1, 7, 1000] {
+            let scenario = given_an_admin().start().await;
+            for batch in messages.chunks(size).chain(messages.chunks(size).take(1)) {
+                scenario.consume(batch).await;
+            }
+            for text in &texts {
+                let expected = expected.key_status(&digest::sha256_hex(&[text.as_bytes()]));
+                assert_eq!(status(&scenario, text).await, expected, "seed {seed}, batches of {size}: {text}");
+                answered[usize::from(expected == 200)] += 1;
+            }
+            assert!(scenario.projections().await == built, "seed {seed}, batches of {size}");
+            messages.reverse();
+        }
+    }
+    assert!(answered.iter().all(|count| *count > 50), "{answered:?}");
+}
+
 /// What one event adds must fit into one transaction, so a key can't have more and more claims.
 #[tokio::test]
 async fn api_key_with_too_many_hashes_is_refused_for_ever() {
-    let texts: Vec<String> = (0..17).map(|number| format!("sk_{number:030}")).collect();
+    let texts = texts(17);
     let claims =
         |count: usize| texts[..count].iter().map(|text| api_key("a").created(ANN, text)).collect::<Vec<_>>();
 

@@ -52,3 +52,31 @@ fn fallback_answers_404_to_an_unknown_path_and_405_to_a_wrong_method() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
 }
+
+/// Issue 16, number 4: below the base path of a custom domain, a wrong method was a 404.
+#[test]
+fn fallback_knows_the_methods_of_a_route_below_the_base_path_of_a_custom_domain() {
+    let status = |domain: &str, method: &Method, path: &str| {
+        let mut payload = payload(method.as_str(), path, "");
+        payload["requestContext"]["apiId"] = json!("a1b2");
+        payload["requestContext"]["domainName"] = json!(domain);
+        let answer = ApiAnswer::of(fallback::answer(&read(&payload)));
+        (answer.status, answer.header("allow").map(str::to_owned))
+    };
+    let custom = "admin-api.example.com";
+    let user = "/team/v1/admin/users/11111111-0000-4000-8000-00000000000a";
+
+    assert_eq!(status(custom, &Method::POST, "/v1/admin/stats"), (405, Some("GET".to_owned())));
+    assert_eq!(status(custom, &Method::GET, &format!("{user}/deactivate")), (405, Some("PATCH".to_owned())));
+    assert_eq!(status(custom, &Method::POST, "/admin/stats"), (405, Some("GET".to_owned())));
+    for (method, path) in [
+        (Method::GET, "/v1/admin/stats"),
+        (Method::POST, "/v1/admin/nothing"),
+        (Method::POST, "/v1/admin/stats/"),
+        (Method::POST, "/v1stats"),
+    ] {
+        assert_eq!(status(custom, &method, path), (404, None), "{method} {path}");
+    }
+    let default = "a1b2.execute-api.eu-west-1.amazonaws.com";
+    assert_eq!(status(default, &Method::POST, "/v1/admin/stats"), (404, None), "it has no mapping");
+}

@@ -220,3 +220,17 @@ fn template_schedules_are_those_of_the_local_stack() {
     assert!(deployed.remove("metrics"));
     assert_eq!(deployed, SCHEDULES.iter().map(|schedule| schedule.function.to_owned()).collect());
 }
+
+/// Issue 16, number 17: by default, session tokens of any application of the Clerk instance were accepted.
+#[test]
+fn template_requires_the_authorized_parties_of_session_tokens() {
+    let template = template();
+    let parameter = &template["Parameters"]["ClerkAuthorizedParties"];
+
+    assert!(parameter["Default"].is_badvalue(), "nobody chooses what has a default");
+    // CloudFormation matches the whole value: an empty one, or one that begins with a blank, is refused.
+    assert_eq!(parameter["AllowedPattern"].as_str(), Some(r"\S.*"));
+    let environment = &template["Globals"]["Function"]["Environment"]["Variables"];
+    let variable = &environment[config::CLERK_AUTHORIZED_PARTIES];
+    assert_eq!(variable.as_str(), Some("ClerkAuthorizedParties"), "!Ref");
+}

@@ -4,5 +4,6 @@ mod answers;
 mod attributes;
 mod details;
 mod filters;
+mod health;
 mod paging;
 mod series;

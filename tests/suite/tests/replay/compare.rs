@@ -1,6 +1,6 @@
 //! Items that were tampered with are found, named and repaired.
 
-use super::{filled, quiet, rebuild};
+use super::{assert_same, filled, quiet, rebuild};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
 use torale_domain::values::ids::UserId;
 use torale_replay::compare::{Comparison, Expected};
 use torale_replay::{Replay, ReplayError};
-use torale_testkit::events::notification_sent;
+use torale_testkit::events::{api_key, notification_sent};
 use torale_testkit::generator::Generator;
 use torale_testkit::stack::{NOW, RawItem, Stack, key_of, number, text};
 use torale_tests::model;
@@ -105,6 +105,35 @@ async fn repair_projects_events_that_only_the_log_has() {
     let (_, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
 
     assert!(left.is_equal());
+    assert!(stack.projections().await == good);
+}
+
+/// Issue 16, number 12: the key's own item does not name all of its hashes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_hashes_of_a_key_with_many_are_verified_and_repaired() {
+    let (stack, _) = filled(4120, 20).await;
+    let user = "11111111-0000-4000-8000-00000000f000";
+    let texts = (0..150).map(|number| format!("sk_{number:030}"));
+    let created: Vec<String> = texts.map(|text| api_key("many").created(user, &text).message()).collect();
+    stack.consume(&created).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let good = stack.projections().await;
+
+    assert!(verify(&replay).await.is_equal());
+
+    let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    assert_same(&stack, FIRST_GENERATION, &generation.name).await;
+
+    let table = keys::projections_table(FIRST_GENERATION);
+    let dead: Vec<Key> =
+        stack.scan(&table).await.iter().map(key_of).filter(|key| key.sk == "1#many").collect();
+    assert_eq!(dead.len(), 150);
+    for row in &dead {
+        stack.delete(&table, row).await;
+    }
+    let live = replay.pointer().await.unwrap().live;
+    let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
+    assert_eq!((mended, left.is_equal()), (150, true));
     assert!(stack.projections().await == good);
 }
 

@@ -43,7 +43,6 @@ fn core_has_no_dependency_that_could_reach_outside() {
         "base64",
         "chrono",
         "ed25519-dalek",
-        "form_urlencoded",
         "hex",
         "icu_casemap",
         "jiff",

@@ -20,6 +20,7 @@ from torale.types import (
     ExecutionError,
     ExecutionsPage,
     ExecutionStatus,
+    Health,
     Metric,
     QueriesPage,
     Query,
@@ -76,6 +77,10 @@ class AsyncAdmin:
     async def get_stats(self) -> Stats:
         """Numbers of users, tasks, executions and notifications, and the 10 queries with the most tasks."""
         return await self._send(endpoints.STATS)
+
+    async def get_health(self) -> Health:
+        """The generations in use, and what waits in the queue, in the outbox and in the quarantine."""
+        return await self._send(endpoints.HEALTH)
 
     async def get_series(self, *, metric: Metric, bucket: Bucket, hours: int | None = None) -> Series:
         """What happened in each `minute` (`hours` at most 24), `hour` (744) or `day` of the last `hours`.

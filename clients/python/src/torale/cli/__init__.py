@@ -70,6 +70,12 @@ def stats(context: typer.Context, *, json: Json = False) -> None:
 
 
 @app.command()
+def health(context: typer.Context, *, json: Json = False) -> None:
+    """The generations in use, and what waits in the queue, in the outbox and in the quarantine."""
+    show(_connect(context).get_health(), details.health, json=json)
+
+
+@app.command()
 def series(
     context: typer.Context,
     metric: Annotated[Metric, typer.Argument(help="What is counted.")] = "executions",

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 
 from torale.cli.output import cell, count, duration, now, when
 from torale.cli.tables import Row, schedule_table, state, table
-from torale.types import ApiKey, ExecutionDetail, HistoryEntry, TaskDetail, UserDetail
+from torale.types import ApiKey, ExecutionDetail, Health, HistoryEntry, TaskDetail, UserDetail
 
 
 def _facts(rows: Sequence[Row]) -> RenderableType:
@@ -119,3 +119,26 @@ def _keys(keys: Sequence[ApiKey], at: datetime) -> RenderableType:
         for key in keys
     ]
     return table(["Key", "Prefix", "Name", "State", "Created", "Last used"], rows)
+
+
+def health(answer: Health) -> RenderableType:
+    """How the system itself is doing."""
+    at = now()
+    live, shadow = answer["live_generation"], answer["shadow_generation"]
+    outbox, quarantine = answer["outbox"], answer["quarantine"]
+    facts: list[Row] = [("live generation", cell(live["name"])), ("shadow generation", cell(None))]
+    if shadow is not None:
+        written = f"written since {when(shadow['since'], at)}"
+        complete = "complete" if shadow["complete"] else "not complete"
+        facts[1] = ("shadow generation", cell(f"{shadow['name']}, {complete}, {written}"))
+    facts += [
+        ("events waiting", cell(count(answer["events_waiting"]))),
+        ("outbox entries", cell(_at_least(outbox["entries"], capped=outbox["capped"]))),
+        ("age of the oldest", cell(duration(outbox["age_ms"]) if outbox["oldest_at"] else None)),
+        ("quarantined messages", cell(_at_least(quarantine["messages"], capped=quarantine["capped"]))),
+    ]
+    return _facts(facts)
+
+
+def _at_least(number: int, *, capped: bool) -> str:
+    return f"at least {count(number)}" if capped else count(number)

@@ -18,6 +18,10 @@ pub struct KeyClaims {
     pub hashes: BTreeSet<KeyHash>,
     /// The users whom the key authenticates.
     pub users: BTreeSet<UserId>,
+    /// Hashes that the key was given and does not keep, of the events folded since the state was read. They are not
+    /// stored: each has a row by then, which is never deleted (docs/adr/0024-dead-hashes-are-rows.md).
+    #[serde(skip)]
+    pub dropped_hashes: BTreeSet<KeyHash>,
 }
 
 /// How claims are stored: no event has this field.
@@ -34,18 +38,26 @@ impl KeyClaims {
     pub(super) fn add(&mut self, event: &Event) -> bool {
         match Some(&event.body) {
             Some(Body::ApiKeyCreated(data)) => {
-                let hash = insert(&mut self.hashes, data.key_hash.clone());
-                insert(&mut self.users, data.user_id) || hash
+                let hash = self.add_hash(data.key_hash.clone());
+                insert(&mut self.users, data.user_id).changed || hash
             }
             _other_types => false,
         }
     }
 
+    /// Adds a hash; false if it changed nothing.
+    fn add_hash(&mut self, hash: KeyHash) -> bool {
+        let Inserted { changed, given_up } = insert(&mut self.hashes, hash);
+        let dropped = given_up.is_some_and(|hash| self.dropped_hashes.insert(hash));
+        changed || dropped
+    }
+
     /// Adds all that others have.
     pub(super) fn merge(&mut self, other: Self) {
         for hash in other.hashes {
-            insert(&mut self.hashes, hash);
+            self.add_hash(hash);
         }
+        self.dropped_hashes.extend(other.dropped_hashes);
         for user in other.users {
             insert(&mut self.users, user);
         }
@@ -58,7 +70,8 @@ impl KeyClaims {
 
     /// About how many bytes they take in memory.
     pub(super) fn weight(&self) -> usize {
-        self.hashes.len() * (size_of::<KeyHash>() + 64) + self.users.len() * size_of::<UserId>()
+        let hashes = self.hashes.len() + self.dropped_hashes.len();
+        hashes * (size_of::<KeyHash>() + 64) + self.users.len() * size_of::<UserId>()
     }
 
     /// As text for the store.
@@ -77,11 +90,17 @@ impl KeyClaims {
     }
 }
 
-/// Adds a value, and gives up the greatest if there are too many; false if nothing has changed.
-fn insert<T: Ord + Clone>(values: &mut BTreeSet<T>, value: T) -> bool {
+/// What came of adding a value.
+struct Inserted<T> {
+    /// Whether other values are kept than before.
+    changed: bool,
+    /// The value that is not kept, since there are too many.
+    given_up: Option<T>,
+}
+
+/// Adds a value, and gives up the greatest if there are too many.
+fn insert<T: Ord + Clone>(values: &mut BTreeSet<T>, value: T) -> Inserted<T> {
     let added = values.insert(value.clone());
-    if values.len() > MAX_KEY_CLAIMS + 1 {
-        return values.pop_last() != Some(value);
-    }
-    added
+    let given_up = if values.len() > MAX_KEY_CLAIMS + 1 { values.pop_last() } else { None };
+    Inserted { changed: added && given_up.as_ref() != Some(&value), given_up }
 }

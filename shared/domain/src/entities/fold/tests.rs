@@ -71,6 +71,10 @@ fn api_key_with_one_claim_is_stored_as_its_event_alone() {
     assert_eq!(State::load(&text).unwrap(), state);
 }
 
+fn hashes(numbers: std::ops::Range<usize>) -> BTreeSet<KeyHash> {
+    numbers.map(|number| KeyHash::parse(&hash(number)).unwrap()).collect()
+}
+
 #[test]
 fn claims_over_the_limit_do_not_grow_and_converge() {
     let user = |number: usize| format!("11111111-0000-4000-8000-{number:012}");
@@ -85,7 +89,26 @@ fn claims_over_the_limit_do_not_grow_and_converge() {
     let mut halves = folded(&events[20..]);
     halves.merge(folded(&events[..20]));
     assert_eq!(halves, state);
-    let mut again = State::load(&state.store().unwrap()).unwrap();
-    assert_eq!(again, state);
-    assert!(!again.fold(created("39", &hash(39), &user(39))), "it was over the limit before");
+    let again = State::load(&state.store().unwrap()).unwrap();
+    assert_eq!(again.store().unwrap(), state.store().unwrap());
+}
+
+/// Issue 16, number 12: each hash that a key does not keep must get its row, from whichever events are folded.
+#[test]
+fn hashes_that_are_not_kept_are_named_until_the_state_is_stored() {
+    let events: Vec<Event> = (0..40).map(|number| created(&number.to_string(), &hash(number), ANN)).collect();
+    let state = folded(&events);
+    assert_eq!(state.claims().hashes, hashes(0..17));
+    assert_eq!(state.claims().dropped_hashes, hashes(17..40));
+
+    let mut stored = State::load(&state.store().unwrap()).unwrap();
+    assert_eq!(stored.claims().hashes, hashes(0..17));
+    assert!(stored.claims().dropped_hashes.is_empty());
+    assert!(stored.fold(created("39", &hash(39), ANN)), "an event that comes again may have lost its row");
+    assert_eq!(stored.claims().dropped_hashes, hashes(39..40));
+    assert!(!stored.fold(created("39", &hash(39), ANN)));
+
+    let mut greater_first = folded(&events[20..]);
+    assert!(greater_first.fold(created("0", &hash(0), ANN)), "a lesser one takes the place of a greater one");
+    assert_eq!(greater_first.claims().dropped_hashes, hashes(36..40));
 }

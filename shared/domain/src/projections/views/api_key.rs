@@ -1,6 +1,7 @@
 //! API keys: a row for each hash of a key, by which credentials are looked up, a row among the keys of its user, and a row
 //! for each user of a live key, by which it is revoked when that user is deactivated. Revoked keys keep the rows of their
-//! hashes, so that the hashes stay refused and it is known whose key was presented.
+//! hashes, so that the hashes stay refused and it is known whose key was presented. The rows of a key with too many claims
+//! are the same whatever else the key is given, so that those of the hashes that it does not keep stay right for ever.
 
 use super::Contributions;
 use crate::entities::fold::State;
@@ -9,7 +10,8 @@ use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
 use crate::values::ids::{EntityKey, KeyId, UserId};
 
-/// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between.
+/// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between. A key with
+/// too many claims does not have it.
 pub(crate) const OWNER: &str = "user";
 
 pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
@@ -17,15 +19,17 @@ pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
     let users: Vec<String> = key.claims.users.iter().map(UserId::to_string).collect();
     let whole = keys::whole_id(id).map(|id| (keys::WHOLE_ID.to_owned(), Value::Text(id.to_owned())));
     let whole = Attributes::from_iter(whole);
-    let mut owner = whole.clone();
-    owner.insert(OWNER.to_owned(), Value::Text(users.join(" ")));
+    let mut lookup = whole.clone();
+    if !key.claims.is_over_limit() {
+        lookup.insert(OWNER.to_owned(), Value::Text(users.join(" ")));
+    }
     let mut rows = Contributions::default();
     if let Some(created) = key.created {
         let of = keys::entity(&EntityKey::ApiKey(id.clone())).pk;
         rows = rows.row_with(keys::user_key(created.user_id, id), super::OF, of);
     }
-    for hash in &key.claims.hashes {
-        rows.rows.insert(keys::key_lookup(hash, id, key.revoked), owner.clone());
+    for hash in key.claims.hashes.iter().chain(&key.claims.dropped_hashes) {
+        rows.rows.insert(keys::key_lookup(hash, id, key.revoked), lookup.clone());
     }
     let live_for = key.claims.users.iter().filter(|_| !key.revoked);
     rows.rows.extend(live_for.map(|user| (keys::live_key(*user, id), whole.clone())));

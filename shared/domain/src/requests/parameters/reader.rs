@@ -5,6 +5,7 @@ use super::kind::{ACTION_CHARS, FLAGS, Integer, PAGE, Parameter, ParameterKind, 
 use super::recorded::{Recorded, RecordedText};
 use crate::access::credentials::KEY_PREFIX;
 use crate::values::ids::{TaskId, UserId};
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,13 +26,26 @@ pub struct ParameterFault {
 /// What is wrong with an id that is not of the form of a UUID.
 const NOT_A_UUID: &str = "Input should be a UUID with hyphens";
 
+/// What a query string gives a parameter.
+type ParameterValue = Result<String, NotUtf8>;
+
+/// The percent-encoded bytes are no UTF-8.
+#[derive(Debug)]
+struct NotUtf8;
+
+/// Decodes a name or a value of a query string; a `+` is a blank.
+fn decoded(text: &str) -> ParameterValue {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8().map(String::from).map_err(|_invalid| NotUtf8)
+}
+
 /// Reads the parameters of an endpoint from a path and a query string. It collects the declarations of the
 /// parameters that were read and the faults that were found.
 #[derive(Debug)]
 pub struct ParameterReader {
     /// What the path has where the route has a parameter; empty if it has none.
     segment: String,
-    values: BTreeMap<String, Vec<String>>,
+    values: BTreeMap<String, Vec<ParameterValue>>,
     declared: Vec<Parameter>,
     faults: Vec<ParameterFault>,
 }
@@ -46,9 +60,13 @@ impl ParameterReader {
     /// As [`ParameterReader::parse`], of a request whose path has this segment where its route has a
     /// parameter.
     pub fn parse_at(segment: &str, query: &str) -> Self {
-        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            values.entry(name.into_owned()).or_default().push(value.into_owned());
+        let mut values: BTreeMap<String, Vec<ParameterValue>> = BTreeMap::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // No parameter has a name that is no UTF-8.
+            if let Ok(name) = decoded(name) {
+                values.entry(name).or_default().push(decoded(value));
+            }
         }
         Self { segment: segment.to_owned(), values, declared: Vec::new(), faults: Vec::new() }
     }
@@ -77,7 +95,7 @@ impl ParameterReader {
     }
 
     /// Declares a parameter and returns its value, if the request has it once. A repeated
-    /// parameter is a fault.
+    /// parameter is a fault, and so is one that is no UTF-8.
     fn single(&mut self, name: &'static str, about: &'static str, kind: ParameterKind) -> Option<String> {
         self.declared.push(Parameter { name, about, kind, place: ParameterPlace::Query });
         let mut values = self.values.remove(name)?;
@@ -85,7 +103,11 @@ impl ParameterReader {
             self.fault(name, "repeated", "The parameter may be given only once".to_owned());
             return None;
         }
-        values.pop()
+        let value = values.pop()?;
+        if value.is_err() {
+            self.fault(name, "string_unicode", "Input should be percent-encoded UTF-8".to_owned());
+        }
+        value.ok()
     }
 
     /// An integer; its default if the request does not have it.
@@ -330,5 +352,20 @@ mod tests {
     #[test]
     fn values_are_percent_decoded() {
         assert_eq!(ParameterReader::parse("li%6Dit=%31%30").integer(&LIMIT), 10);
+        let text = |query: &str| ParameterReader::parse(query).text("q", "", 9).map(|q| q.text);
+        assert_eq!(text("&&q=a+b%2B%c3%a9%&x=%ff&%ff=1"), Some("a b+é%".to_owned()));
+    }
+
+    /// A byte that is no UTF-8 was read as a replacement character, which no email has: nothing was found.
+    #[test]
+    fn value_that_is_no_utf_8_is_a_fault_of_its_parameter() {
+        for value in ["%ff", "a%c3", "%ed%a0%80", "%00%80"] {
+            let mut params = ParameterReader::parse(&format!("q={value}&active={value}&other={value}"));
+            assert!(params.text("q", "", 9).is_none());
+            params.flag("active", "");
+            let faults = params.finish(()).unwrap_err();
+            let found: Vec<_> = faults.iter().map(|fault| (fault.loc[1].as_str(), fault.kind)).collect();
+            assert_eq!(found, [("q", "string_unicode"), ("active", "string_unicode")], "{value}");
+        }
     }
 }

@@ -92,8 +92,8 @@ impl<const MAX: usize> Part for Short<'_, MAX> {
 
 /// Between two ids, and between the beginning of an id and its hash: it sorts before every id.
 pub(super) const SEPARATOR: char = '\u{1}';
-/// Digits of the hash in a bounded id.
-const HASH_DIGITS: usize = 16;
+/// Digits of the hash in a bounded id: 128 bits, so that nobody finds two ids with the same one.
+const HASH_DIGITS: usize = 32;
 
 /// Writes the characters of a text, if they take at most `MAX` bytes; else as many of them as fit
 /// before a separator and the text's hash.

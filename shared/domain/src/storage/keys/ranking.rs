@@ -58,5 +58,5 @@ fn inverted(number: u32) -> Digits<INVERTED_DIGITS> {
 }
 
 fn ranking_part(tasks: u32, query_hash: &str) -> impl Part {
-    (inverted(tasks), Short::<32>(query_hash))
+    (inverted(tasks), Short::<64>(query_hash))
 }

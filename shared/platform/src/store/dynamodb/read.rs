@@ -3,7 +3,7 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
-use crate::store::calls::{BatchRead, ForeignAttributes, Page, Query, Scan};
+use crate::store::calls::{BatchRead, CappedCount, ForeignAttributes, Page, Query, Scan};
 use crate::store::error::StoreError;
 use crate::store::usage::{CAPACITY, Usage};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -70,12 +70,13 @@ impl DynamoDb {
         table: &str,
         range: &Range,
         usage: &Usage,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<CappedCount, StoreError> {
         let range = &Range { attributes: None, ..range.clone() };
         let call = self.range(table, range).select(Select::Count);
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
-        Ok(u64::try_from(answer.count).unwrap_or(0))
+        let capped = answer.last_evaluated_key().is_some();
+        Ok(CappedCount { count: u64::try_from(answer.count).unwrap_or(0), capped })
     }
 
     fn range(&self, table: &str, range: &Range) -> QueryFluentBuilder {

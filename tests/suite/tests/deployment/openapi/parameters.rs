@@ -128,10 +128,11 @@ fn query_parameters_are_taken_as_described() {
         read::<task::ReadTask>(document),
         read::<temporal_workflows::Workflows>(document),
         read::<temporal_schedules::Schedules>(document),
+        read::<health::Health>(document),
         read::<audit::Audit>(document),
     ];
 
-    assert_eq!(seen, [0, 3, 2, 5, 1, 5, 4, 1, 5, 1, 2, 3, 5]);
+    assert_eq!(seen, [0, 3, 2, 5, 1, 5, 4, 1, 5, 1, 2, 3, 0, 5]);
 }
 
 #[test]
