@@ -1,6 +1,6 @@
 //! Summaries: what the row of a list carries of its execution or schedule, so that a page of the list
 //! does not read these. Rows move or change with what they carry, so they cost no further write unit
-//! (docs/adr/0024-rows-carry-their-page.md).
+//! (docs/adr/0025-rows-carry-their-page.md).
 //!
 //! | attribute | of | holds |
 //! |---|---|---|
