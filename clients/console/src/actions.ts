@@ -18,6 +18,7 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   "workflows.list": "Listed workflows",
   "schedules.list": "Listed schedules",
   "audit.list": "Read the audit trail",
+  "health.read": "Read the health of this system",
 };
 
 /** An action in words; one of a later version of the API as it is. */
