@@ -1,7 +1,6 @@
 //! Where the events of a backfill go.
 
-use crate::SourceError;
-use crate::relay::send_all;
+use crate::BackfillError;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
 use torale_domain::values::time::Timestamp;
@@ -9,6 +8,7 @@ use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::log::LogEntry;
 use torale_replay::Replay;
+use torale_source_outbox::relay::send_all;
 
 /// Takes events: their texts, and what the intake reads in them.
 pub trait EventSink {
@@ -17,7 +17,7 @@ pub trait EventSink {
         &self,
         events: &[(&str, ReceivedMessage)],
         now: Timestamp,
-    ) -> impl Future<Output = Result<(), SourceError>>;
+    ) -> impl Future<Output = Result<(), BackfillError>>;
 }
 
 /// The sinks of the command line.
@@ -32,7 +32,7 @@ pub enum BackfillSink {
 }
 
 impl EventSink for BackfillSink {
-    async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), SourceError> {
+    async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), BackfillError> {
         match self {
             Self::Nowhere => Ok(()),
             Self::Queue(queue) => {
