@@ -49,7 +49,10 @@ RUNS_A_MONTH = 60 * 24 * 30
 # the executor. Metrics about faults cost nothing while there are none.
 ALWAYS_PUBLISHED, PUBLISHED_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 29, 4
 # Of functions that exist under a condition of the template: their metrics, published in every run.
-POSTGRES_METRICS = 4
+POSTGRES_METRICS, TEMPORAL_METRICS = 4, 5
+# Measured by sources/temporal/tests: units of a run of temporal-sync that finds nothing new.
+SYNC_READ_UNITS = 2.0
+SYNC_WRITE_UNITS = 1.0
 
 Row = tuple[str, str, float]
 
@@ -112,7 +115,7 @@ def idle_month() -> list[Row]:
     jobs, units = len(IDLE_READ_UNITS), sum(IDLE_READ_UNITS.values())
     runs = jobs * RUNS_A_MONTH
     # Each metric that an alarm names, and the query about all tables.
-    alarmed = watched() - watched("WithPostgres") + 1
+    alarmed = watched() - watched("WithPostgres") - watched("WithTemporalSync") + 1
     polls = 2 * 5 * 3 * RUNS_A_MONTH
     seals = 6 * 24 * 30
     return [
@@ -149,6 +152,18 @@ def month_with_postgres() -> list[Row]:
     ]
 
 
+def month_with_temporal() -> list[Row]:
+    alarmed, units = watched("WithTemporalSync"), (SYNC_READ_UNITS, SYNC_WRITE_UNITS)
+    return [
+        ("metrics of the sync", f"{TEMPORAL_METRICS} x $0.30", TEMPORAL_METRICS * METRIC_MONTH),
+        ("alarms", f"{alarmed} metrics x $0.10", alarmed * ALARM_METRIC_MONTH),
+        job(RUNS_A_MONTH, "a job a minute"),
+        ("its reads and writes, while nothing happens", f"{RUNS_A_MONTH:,} x ({units[0]} x $0.125/M + {units[1]} x $0.625/M)",
+         RUNS_A_MONTH * (units[0] * READ_UNIT + units[1] * WRITE_UNIT)),
+        log_lines(RUNS_A_MONTH, 2),
+    ]
+
+
 def markdown(title: str, rows: list[Row]) -> str:
     lines = [f"**{title}**\n", "| what | units x price | dollars |", "|---|---|---|"]
     lines += [f"| {what} | {how} | {dollars:.2f} |" for what, how, dollars in rows]
@@ -165,6 +180,7 @@ def page() -> str:
         markdown("A month in which nothing happens", idle_month()),
         markdown("In addition, a month with events of all types in every hour and waiting events in every minute", month_with_events()),
         markdown("In addition, a month of `postgres-relay`, if there is one", month_with_postgres()),
+        markdown("In addition, a month of `temporal-sync`, if there is one", month_with_temporal()),
     ])
 
 

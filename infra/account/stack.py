@@ -31,7 +31,7 @@ PARAMETERS = {
 }
 # Conditions under which the template has functions that read the platform's own systems, of which there are none here.
 # infra/lint holds their rights.
-WITHOUT = {"WithPostgres"}
+WITHOUT = {"WithPostgres", "WithTemporalSync"}
 
 
 @functools.cache

@@ -5,7 +5,6 @@
 
 use crate::SourceError;
 use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -14,10 +13,6 @@ use torale_platform::queue::{MessageQueue, QueueError};
 
 /// Rows that are locked and sent together.
 const ROWS: i64 = 500;
-/// Messages that one task sends, in batches of ten.
-const SENT_TOGETHER: usize = 50;
-/// Tasks that send at once.
-const SENDERS: usize = 8;
 
 /// What a relay did, and what it left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,15 +27,6 @@ pub struct SourceRelayReport {
     pub lag_ms: u64,
     /// All rows that were ever refused, and changes of which no event could be made: somebody has to look at them.
     pub troubles: u64,
-}
-
-/// Sends messages, several batches at once. Returns when SQS has taken all of them.
-///
-/// # Errors
-/// If it has not; it may have taken some.
-pub async fn send_all(queue: &MessageQueue, bodies: &[String]) -> Result<(), QueueError> {
-    let parts: Vec<_> = bodies.chunks(SENT_TOGETHER).map(|bodies| queue.send(bodies)).collect();
-    stream::iter(parts).buffer_unordered(SENDERS).try_collect().await
 }
 
 /// Relays until the outbox is empty or the deadline has passed. What is then being sent may take until `end`, when the
@@ -100,7 +86,7 @@ async fn relay_some(client: &mut Client, queue: &MessageQueue) -> Result<(u64, u
         bodies.push(row.try_get(1)?);
     }
     let mut refused = 0;
-    match send_all(queue, &bodies).await {
+    match queue.send_all(&bodies).await {
         Ok(()) => {}
         Err(QueueError::Refused(_)) => {
             // Either the queue is not there, which this finds out, or it does not take one of these.

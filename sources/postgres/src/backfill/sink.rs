@@ -8,7 +8,6 @@ use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::log::LogEntry;
 use torale_replay::Replay;
-use torale_source_outbox::relay::send_all;
 
 /// Takes events: their texts, and what the intake reads in them.
 pub trait EventSink {
@@ -37,7 +36,7 @@ impl EventSink for BackfillSink {
             Self::Nowhere => Ok(()),
             Self::Queue(queue) => {
                 let bodies: Vec<String> = events.iter().map(|(body, _)| (*body).to_owned()).collect();
-                Ok(send_all(queue, &bodies).await?)
+                Ok(queue.send_all(&bodies).await?)
             }
             Self::Log(replay) => {
                 let lane = |received: &ReceivedMessage| match received {
