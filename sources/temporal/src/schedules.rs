@@ -101,6 +101,14 @@ pub fn deleted_event(known: &State, now: Timestamp) -> Option<String> {
     Some(message("temporal.schedule.deleted", id, now, &json!({ "schedule_id": id })))
 }
 
+/// What is known of a schedule once these events are consumed.
+pub(crate) fn after(mut known: State, events: &[String]) -> State {
+    for event in events.iter().filter_map(|event| known_event(event)) {
+        known.fold(event);
+    }
+    known
+}
+
 fn known_event(event: &str) -> Option<Event> {
     match parse(event, None) {
         Ok(ReceivedMessage::Known(event)) => Some(*event),

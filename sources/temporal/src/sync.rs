@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use temporalio_client::tonic::Code;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use torale_domain::entities::fold::State;
 use torale_domain::events::{ReceivedMessage, parse};
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
@@ -59,6 +60,8 @@ struct SeenSchedule {
     /// Its next time, of a schedule that is shown by it.
     next: Option<Timestamp>,
     at: Timestamp,
+    /// What is known of it once the events are consumed that were sent.
+    state: State,
 }
 
 /// What a run did, and what it left.

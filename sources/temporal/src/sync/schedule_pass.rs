@@ -3,7 +3,7 @@
 use super::{SeenSchedule, SyncError, SyncMemory, SyncReport, TemporalSync, count};
 use crate::message::timestamp;
 use crate::reads::ReadTemporal;
-use crate::schedules::{ObservedSchedule, deleted_event};
+use crate::schedules::{ObservedSchedule, after, deleted_event};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use prost::Message;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -78,18 +78,9 @@ impl<R: ReadTemporal> TemporalSync<R> {
         state: &mut TemporalSyncState,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
-        let describe =
-            |id: String| async move { Ok::<_, SyncError>((self.temporal.schedule(&id).await?, id)) };
-        let described: Vec<_> = stream::iter(entries.iter().map(|(id, _)| describe((*id).clone())))
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
-        let observed: Vec<ObservedSchedule> = described
-            .iter()
-            .filter_map(|(of, id)| ObservedSchedule::read(id, of.as_ref()?, &self.tasks))
-            .collect();
+        let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect()).await?;
         let known = read_known(reader, observed.iter().flat_map(entities)).await?;
-        let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashSet::new());
+        let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashMap::new());
         for schedule in &observed {
             let state_of = |entity| known.get(&keys::entity(&entity)).cloned().unwrap_or_default();
             let Some(id) = ScheduleId::parse(&schedule.id) else {
@@ -98,10 +89,10 @@ impl<R: ReadTemporal> TemporalSync<R> {
             };
             let Some(task) = schedule.task else {
                 report.without_task += 1;
-                done.insert(schedule.id.as_str());
+                done.insert(schedule.id.as_str(), State::default());
                 continue;
             };
-            let own = state_of(EntityKey::Schedule(id));
+            let mut own = state_of(EntityKey::Schedule(id));
             let reading = readings::Schedule::of(&own);
             state.seen |= reading.created.is_some();
             report.recreated += u64::from(reading.deleted);
@@ -111,20 +102,38 @@ impl<R: ReadTemporal> TemporalSync<R> {
                 report.without_user += 1;
                 continue;
             };
-            events.extend(schedule.events(&own, (task, user), now));
-            done.insert(schedule.id.as_str());
+            // What was sent may still be on the queue, but not for long.
+            let seen = memory.schedules.get(&schedule.id).filter(|seen| seen.at.plus(LOOK_AGAIN) > now);
+            if let Some(seen) = seen {
+                own.merge(seen.state.clone());
+            }
+            let new = schedule.events(&own, (task, user), now);
+            done.insert(schedule.id.as_str(), after(own, &new));
+            events.extend(new);
         }
         self.send(events, report).await?;
         let nexts: HashMap<&str, Option<Timestamp>> = observed
             .iter()
             .map(|schedule| (schedule.id.as_str(), schedule.next.filter(|_| schedule.spec.is_next_time)))
             .collect();
-        let seen = entries.iter().filter(|(id, _)| done.contains(id.as_str())).map(|(id, entry)| {
-            let next = nexts.get(id.as_str()).copied().flatten();
-            ((*id).clone(), SeenSchedule { entry: essence(entry), next, at: now })
+        let seen = entries.iter().filter_map(|(id, entry)| {
+            let (next, state) = (nexts.get(id.as_str()).copied().flatten(), done.get(id.as_str())?.clone());
+            Some(((*id).clone(), SeenSchedule { entry: essence(entry), next, at: now, state }))
         });
+        let seen: Vec<_> = seen.collect();
         memory.schedules.extend(seen);
         Ok(())
+    }
+
+    /// What Temporal says of schedules; those that are gone by now are left out.
+    async fn describe(&self, ids: Vec<String>) -> Result<Vec<ObservedSchedule>, SyncError> {
+        let describe = |id: String| async move {
+            let described = self.temporal.schedule(&id).await?;
+            Ok::<_, SyncError>(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks)))
+        };
+        let described: Vec<_> =
+            stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
+        Ok(described.into_iter().flatten().collect())
     }
 
     /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for each,

@@ -254,3 +254,16 @@ async fn how_far_runs_were_read_never_goes_back() {
     assert_eq!(state(&synced).await, further);
     assert_eq!(store.temporal_sync("m", &usage).await.unwrap(), TemporalSyncState::default());
 }
+
+/// The consumer may be behind: what an instance has sent counts as known.
+#[tokio::test]
+async fn an_edit_before_the_creation_was_consumed_is_an_edit() {
+    let mut synced = Synced::start().await;
+    synced.sync.temporal.set(&schedule(1), false, 5);
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(600);
+    assert_eq!(synced.sync.run(until, until, &Usage::default()).await.unwrap().sent, 1);
+
+    synced.sync.temporal.set(&schedule(1), true, 6);
+
+    assert_eq!(synced.run().await.1, ["schedule.created 1", "schedule.paused 1", "schedule.updated 1"]);
+}
