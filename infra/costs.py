@@ -6,6 +6,7 @@
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,11 @@ RUNS_A_MONTH = 60 * 24 * 30
 # Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are published only when events arrive; those of
 # the executor. Metrics about faults cost nothing while there are none.
 ALWAYS_PUBLISHED, PUBLISHED_WITH_EVENTS, COMMAND_METRICS = 12, 8 + 29, 4
+# Of functions that exist under a condition of the template: their metrics, published in every run.
+POSTGRES_METRICS, TEMPORAL_METRICS = 4, 5
+# Measured by sources/temporal/tests: units of a run of temporal-sync that finds nothing new.
+SYNC_READ_UNITS = 2.0
+SYNC_WRITE_UNITS = 1.0
 
 Row = tuple[str, str, float]
 
@@ -93,22 +99,33 @@ def per_million_requests(endpoint: str) -> list[Row]:
     ]
 
 
+def watched(condition: str | None = None) -> int:
+    """The metrics that alarms name, of all resources or of those under a condition of the template."""
+    resources = re.split(r"\n  (?=\w+:\n)", (ROOT / "infra/template.yaml").read_text())
+    named = [text for text in resources if condition is None or f"\n    Condition: {condition}\n" in text]
+    return sum(text.count("MetricName: ") for text in named)
+
+
+def job(runs: int, name: str) -> Row:
+    return (name, f"{runs:,} runs x {JOB_SECONDS} s x {REQUEST_GB} GB",
+            runs * (JOB_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST))
+
+
 def idle_month() -> list[Row]:
     jobs, units = len(IDLE_READ_UNITS), sum(IDLE_READ_UNITS.values())
     runs = jobs * RUNS_A_MONTH
     # Each metric that an alarm names, and the query about all tables.
-    watched = (ROOT / "infra/template.yaml").read_text().count("MetricName: ") + 1
+    alarmed = watched() - watched("WithPostgres") - watched("WithTemporalSync") + 1
     polls = 2 * 5 * 3 * RUNS_A_MONTH
     seals = 6 * 24 * 30
     return [
         ("custom metrics", f"{ALWAYS_PUBLISHED} x $0.30", ALWAYS_PUBLISHED * METRIC_MONTH),
         ("publishing them, every minute", f"{RUNS_A_MONTH:,} calls x $0.01/1,000", RUNS_A_MONTH * METRICS_CALL),
-        ("alarms", f"{watched} metrics x $0.10", watched * ALARM_METRIC_MONTH),
+        ("alarms", f"{alarmed} metrics x $0.10", alarmed * ALARM_METRIC_MONTH),
         ("dashboard", "1 x $3.00", DASHBOARD_MONTH),
         ("sealing key, at least one seal every ten minutes", f"$1 + {seals:,} signatures",
          KMS_KEY_MONTH + seals * KMS_SIGNATURE),
-        (f"{jobs} jobs a minute", f"{runs:,} runs x {JOB_SECONDS} s x {REQUEST_GB} GB",
-         runs * (JOB_SECONDS * REQUEST_GB * LAMBDA_GB_SECOND + LAMBDA_REQUEST)),
+        job(runs, f"{jobs} jobs a minute"),
         (f"their reads, {units} units a minute", f"{units * RUNS_A_MONTH / 1e6:.2f}M x $0.125/M",
          units * RUNS_A_MONTH * READ_UNIT),
         ("queues polled by five pollers each, every 20 s", f"{polls / 1e6:.2f}M x $0.40/M", polls * SQS_REQUEST),
@@ -122,6 +139,28 @@ def month_with_events() -> list[Row]:
         ("metrics of the consumer and of the types of events", f"{published} x $0.30", published * METRIC_MONTH),
         ("metrics of the executor, if there are commands in every hour", f"{COMMAND_METRICS} x $0.30", COMMAND_METRICS * METRIC_MONTH),
         ("reading the age of the oldest event", f"{2 * RUNS_A_MONTH:,} calls x $0.01/1,000", 2 * RUNS_A_MONTH * METRICS_CALL),
+    ]
+
+
+def month_with_postgres() -> list[Row]:
+    alarmed = watched("WithPostgres")
+    return [
+        ("metrics of the relay", f"{POSTGRES_METRICS} x $0.30", POSTGRES_METRICS * METRIC_MONTH),
+        ("alarms", f"{alarmed} metrics x $0.10", alarmed * ALARM_METRIC_MONTH),
+        job(RUNS_A_MONTH, "a job a minute"),
+        log_lines(RUNS_A_MONTH, 2),
+    ]
+
+
+def month_with_temporal() -> list[Row]:
+    alarmed, units = watched("WithTemporalSync"), (SYNC_READ_UNITS, SYNC_WRITE_UNITS)
+    return [
+        ("metrics of the sync", f"{TEMPORAL_METRICS} x $0.30", TEMPORAL_METRICS * METRIC_MONTH),
+        ("alarms", f"{alarmed} metrics x $0.10", alarmed * ALARM_METRIC_MONTH),
+        job(RUNS_A_MONTH, "a job a minute"),
+        ("its reads and writes, while nothing happens", f"{RUNS_A_MONTH:,} x ({units[0]} x $0.125/M + {units[1]} x $0.625/M)",
+         RUNS_A_MONTH * (units[0] * READ_UNIT + units[1] * WRITE_UNIT)),
+        log_lines(RUNS_A_MONTH, 2),
     ]
 
 
@@ -140,6 +179,8 @@ def page() -> str:
         markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions")),
         markdown("A month in which nothing happens", idle_month()),
         markdown("In addition, a month with events of all types in every hour and waiting events in every minute", month_with_events()),
+        markdown("In addition, a month of `postgres-relay`, if there is one", month_with_postgres()),
+        markdown("In addition, a month of `temporal-sync`, if there is one", month_with_temporal()),
     ])
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import permissions
 
 from account import Account
-from stack import FORWARDED_TO
+from stack import FORWARDED_TO, expanded
 
-# The names of all roles in the table.
-ROLES: list[str] = sorted(permissions.RIGHTS["roles"])
+# The names of all roles in the table that are deployed here.
+ROLES: list[str] = sorted(role for role in permissions.RIGHTS["roles"] if f"{role}Role" in expanded()["Resources"])
 # Rights that nothing here can exercise, with the reason. Those over tables are exercised by
 # tests/suite/tests/deployment/permissions.rs.
 NOT_EXERCISED = {

@@ -13,6 +13,8 @@ SOURCES = {
     "Torale/Commands": "command-executor",
     "Torale/Outbox": "outbox-relay",
     "Torale/Audit": "audit-seal",
+    "Torale/Postgres": "postgres-relay",
+    "Torale/Temporal": "temporal-sync",
 }
 # In the code a metric's name is the first argument or element.
 METRIC_NAME = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
@@ -20,7 +22,7 @@ METRIC_NAME = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 SOON = 15 * 60
 TOPIC = [{"Ref": "AlarmTopic"}]
 # Metrics of single functions that an alarm must watch, since nothing else reports the fault.
-ALARMED = {"StuckAge", "MissingSchedules"}
+ALARMED = {"StuckAge", "MissingSchedules", "OutboxLag", "OutboxTroubles", "TemporalLag", "TemporalTroubles"}
 SUM_OF_ALL = "SUM(METRICS())"
 SELECT = 'SELECT SUM(ThrottledRequests) FROM SCHEMA("AWS/DynamoDB", TableName, Operation)'
 

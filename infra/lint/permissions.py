@@ -60,6 +60,13 @@ EVERYTHING = {
     "cloudwatch:PutMetricData",
     "cloudwatch:GetMetricStatistics",
     "dynamodb:ListTables",
+    # Lambda's own rights for a function in a VPC.
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
 }
 # Tables that are only ever inserted into; what may be done to their items, and what their own
 # policies deny.

@@ -1,37 +1,12 @@
 //! Pauses schedules in Temporal.
 
 use std::future::Future;
-use temporalio_client::errors::ClientConnectError;
+use temporalio_client::Client;
 use temporalio_client::schedules::{PauseScheduleOptions, ScheduleError};
-use temporalio_client::tonic::{Code, Status};
-use temporalio_client::{
-    Client, ClientOptions, ConnectionOptions, GrpcCompression, RetryOptions, TlsOptions, Url,
-};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use temporalio_client::tonic::Code;
 use torale_platform::config;
-
-/// The detail of a `NOT_FOUND` that is about the namespace and not about the schedule.
-const NO_NAMESPACE: &[u8] = b"temporal.api.errordetails.v1.NamespaceNotFoundFailure";
-
-/// Why a pause is not confirmed.
-#[derive(Debug, thiserror::Error)]
-pub enum TemporalError {
-    /// The address is missing or invalid, or the API key would be sent unencrypted.
-    #[error(
-        "TEMPORAL_ADDRESS is no address of Temporal's frontend, or an unencrypted one beside TEMPORAL_API_KEY"
-    )]
-    Misconfigured,
-    /// Temporal did not respond in time.
-    #[error("Temporal timed out")]
-    TimedOut,
-    /// There is no connection to Temporal.
-    #[error("Temporal unreachable: {0}")]
-    Unreachable(String),
-    /// Temporal responded with an error.
-    #[error("Temporal answered {0:?}: {1}")]
-    Answered(Code, String),
-}
+pub use torale_temporal::connection::TemporalError;
+use torale_temporal::connection::{TemporalConnection, answered, is_absent};
 
 /// Pauses schedules.
 pub trait PauseSchedules: Sync {
@@ -39,147 +14,28 @@ pub trait PauseSchedules: Sync {
     fn pause(&self, schedule: &str, note: &str) -> impl Future<Output = Result<bool, TemporalError>> + Send;
 }
 
-/// Pauses schedules by Temporal's API. It connects when it is first needed, and again after an error.
-pub struct TemporalPauses {
-    settings: config::TemporalSettings,
-    connected: Mutex<Option<Client>>,
-}
+/// Pauses schedules by Temporal's API.
+pub struct TemporalPauses(TemporalConnection);
 
 impl TemporalPauses {
     /// A client with these settings. It does not connect yet.
     pub fn new(settings: config::TemporalSettings) -> Self {
-        Self { settings, connected: Mutex::default() }
-    }
-
-    /// The connection, and whether it existed before.
-    async fn client(&self) -> Result<(Client, bool), TemporalError> {
-        let mut connected = self.connected.lock().await;
-        if let Some(client) = connected.as_ref() {
-            return Ok((client.clone(), true));
-        }
-        let options = ClientOptions::new(&self.settings.namespace).build();
-        let client = Client::connect(connection(&self.settings)?, options).await.map_err(unconnected)?;
-        *connected = Some(client.clone());
-        Ok((client, false))
-    }
-
-    /// A connection that was idle while Lambda froze the function may be dead. Then a new one is tried once.
-    async fn pause_within_limit(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
-        let (client, existed) = self.client().await?;
-        let paused = pause(&client, schedule, note).await;
-        if existed && matches!(paused, Err(TemporalError::Answered(Code::Unavailable, _))) {
-            self.disconnect().await;
-            return pause(&self.client().await?.0, schedule, note).await;
-        }
-        paused
-    }
-
-    async fn disconnect(&self) {
-        self.connected.lock().await.take();
+        Self(TemporalConnection::new(settings))
     }
 }
 
 impl PauseSchedules for TemporalPauses {
     async fn pause(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
-        let paused = timeout(self.settings.timeout, self.pause_within_limit(schedule, note)).await;
-        let paused = paused.unwrap_or(Err(TemporalError::TimedOut));
-        if paused.is_err() {
-            // The next call connects again, whatever was wrong with this connection.
-            self.disconnect().await;
-        }
-        paused
+        self.0.call(|client| pause(client, schedule, note)).await
     }
 }
 
-async fn pause(client: &Client, schedule: &str, note: &str) -> Result<bool, TemporalError> {
+async fn pause(client: Client, schedule: &str, note: &str) -> Result<bool, TemporalError> {
     let handle = client.get_schedule_handle(schedule);
     match handle.pause(Some(note), PauseScheduleOptions::default()).await {
         Ok(()) => Ok(true),
         Err(ScheduleError::Rpc(status)) if is_absent(&status) => Ok(false),
         Err(ScheduleError::Rpc(status)) => Err(answered(&status)),
         Err(other) => Err(TemporalError::Answered(Code::Unknown, other.to_string())),
-    }
-}
-
-fn is_absent(status: &Status) -> bool {
-    let names_namespace = || status.details().windows(NO_NAMESPACE.len()).any(|part| part == NO_NAMESPACE);
-    status.code() == Code::NotFound && !names_namespace()
-}
-
-fn answered(status: &Status) -> TemporalError {
-    TemporalError::Answered(status.code(), status.message().to_owned())
-}
-
-fn unconnected(error: ClientConnectError) -> TemporalError {
-    if let ClientConnectError::SystemInfoCallError(status) = &error {
-        return answered(status);
-    }
-    TemporalError::Unreachable(error.to_string())
-}
-
-/// How to connect. Without retries, since a failed command comes again from the queue; without compression, since
-/// requests are small.
-fn connection(settings: &config::TemporalSettings) -> Result<ConnectionOptions, TemporalError> {
-    let target = target(settings).ok_or(TemporalError::Misconfigured)?;
-    let tls = (target.scheme() == "https").then(TlsOptions::default);
-    Ok(ConnectionOptions::new(target)
-        .identity("torale-admin")
-        .maybe_tls_options(tls)
-        .maybe_api_key(settings.api_key.clone())
-        .retry_options(RetryOptions::no_retries())
-        .connect_timeout(settings.timeout)
-        .dns_load_balancing(None)
-        .grpc_compression(GrpcCompression::None)
-        .build())
-}
-
-/// The address with its scheme; `None` if it is invalid, or if an API key would leave this machine unencrypted.
-fn target(settings: &config::TemporalSettings) -> Option<Url> {
-    let address = &settings.address;
-    let scheme = if settings.api_key.is_some() { "https" } else { "http" };
-    let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
-    let url = Url::parse(&url).ok().filter(Url::has_host)?;
-    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
-    match url.scheme() {
-        "https" => Some(url),
-        "http" if settings.api_key.is_none() || is_local => Some(url),
-        _other => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn target_of(address: &str, api_key: Option<&str>) -> Option<String> {
-        let settings = config::TemporalSettings {
-            address: address.to_owned(),
-            namespace: "default".to_owned(),
-            api_key: api_key.map(str::to_owned),
-            timeout: Duration::from_secs(1),
-        };
-        target(&settings).map(|url| url.to_string())
-    }
-
-    #[test]
-    fn address_without_scheme_gets_one() {
-        let is = |url: &str| Some(url.to_owned());
-        assert_eq!(target_of("temporal.internal:7233", None), is("http://temporal.internal:7233/"));
-        assert_eq!(target_of("x.tmprl.cloud:7233", Some("key")), is("https://x.tmprl.cloud:7233/"));
-        assert_eq!(target_of("https://x.tmprl.cloud:7233", None), is("https://x.tmprl.cloud:7233/"));
-    }
-
-    #[test]
-    fn api_key_is_never_sent_unencrypted_to_another_machine() {
-        assert_eq!(target_of("http://temporal.internal:7233", Some("key")), None);
-        assert!(target_of("http://127.0.0.1:7233", Some("key")).is_some());
-    }
-
-    #[test]
-    fn invalid_addresses_are_refused() {
-        for address in ["", "://", "ftp://temporal:7233", "a b:7233", ":7233"] {
-            assert_eq!(target_of(address, None), None, "{address}");
-        }
     }
 }

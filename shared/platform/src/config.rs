@@ -19,6 +19,12 @@ pub const TEMPORAL_ADDRESS: &str = "TEMPORAL_ADDRESS";
 pub const TEMPORAL_API_KEY: &str = "TEMPORAL_API_KEY";
 /// How the Temporal schedules of tasks are called of which no event has named one: a pattern with `{task_id}`.
 pub const TEMPORAL_SCHEDULE_ID: &str = "TEMPORAL_SCHEDULE_ID";
+/// URL of the platform's PostgreSQL, with user and password.
+pub const POSTGRES_URL: &str = "POSTGRES_URL";
+/// The schema in it that `sources/postgres/install.sql` created.
+pub const POSTGRES_SCHEMA: &str = "POSTGRES_SCHEMA";
+/// Certificates (PEM) that the database's is checked with. Default: the system's.
+pub const POSTGRES_CERTIFICATES: &str = "POSTGRES_CERTIFICATES";
 /// Kinds of commands that the executor executes, separated by commas. Default: all kinds.
 pub const COMMANDS_HANDLED: &str = "COMMANDS_HANDLED";
 /// URL of the queue to which the executor forwards the other kinds.
@@ -158,6 +164,25 @@ pub fn temporal() -> TemporalSettings {
         namespace: variable(TEMPORAL_NAMESPACE, "default"),
         api_key: optional(TEMPORAL_API_KEY),
         timeout: COMMAND_TIMEOUT,
+    }
+}
+
+/// How to reach the platform's PostgreSQL.
+pub struct PostgresSettings {
+    /// The value of [`POSTGRES_URL`]; empty if it is not set.
+    pub url: String,
+    /// The schema of the outbox.
+    pub schema: String,
+    /// The value of [`POSTGRES_CERTIFICATES`], which replaces the system's certificates.
+    pub certificates: Option<String>,
+}
+
+/// How to reach the platform's PostgreSQL.
+pub fn postgres() -> PostgresSettings {
+    PostgresSettings {
+        url: variable(POSTGRES_URL, ""),
+        schema: variable(POSTGRES_SCHEMA, "torale_admin_source"),
+        certificates: optional(POSTGRES_CERTIFICATES),
     }
 }
 

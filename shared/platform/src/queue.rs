@@ -8,6 +8,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeSet;
 use std::error::Error;
 use tokio::sync::OnceCell;
@@ -16,6 +17,10 @@ use tokio::sync::OnceCell;
 const BATCH: usize = 10;
 /// The most bytes of one. SQS's former limit, which some accounts may still have.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Messages that are sent batch after batch while others are sent beside them, and how many such sendings there are at
+/// once.
+const SENT_TOGETHER: usize = 50;
+const SENDERS: usize = 8;
 /// How often messages are sent that SQS does not take with the rest of their batch.
 const MAX_ATTEMPTS: u32 = 4;
 
@@ -124,6 +129,13 @@ impl MessageQueue {
             self.send_batch(url, batch).await?;
         }
         Ok(())
+    }
+
+    /// Sends messages, several batches at once and in any order. Returns when SQS has taken all of them; after an error, it
+    /// may have taken some.
+    pub async fn send_all(&self, bodies: &[String]) -> Result<(), QueueError> {
+        let parts: Vec<_> = bodies.chunks(SENT_TOGETHER).map(|bodies| self.send(bodies)).collect();
+        stream::iter(parts).buffer_unordered(SENDERS).try_collect().await
     }
 
     /// Sends one batch, and the messages that SQS does not take again.

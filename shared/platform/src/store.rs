@@ -9,7 +9,7 @@
 //! | `reader` | planned reads of one table |
 //! | `transact` | planned transactions |
 //! | [`log`], `quarantine` | the event log, and the messages that are no valid events |
-//! | `outbox`, `audit`, `limit`, `key_use` | the items of these features |
+//! | `outbox`, `audit`, `limit`, `key_use`, [`temporal`] | the items of these features |
 //! | `health` | counts and ages for metrics |
 //! | [`bulk`], [`tables`] | whole tables, for rebuilds and restores |
 //! | `usage`, `error` | what the others build on |
@@ -29,6 +29,7 @@ mod outbox;
 mod quarantine;
 mod reader;
 pub mod tables;
+pub mod temporal;
 mod transact;
 mod usage;
 

@@ -11,13 +11,14 @@ pub use progress::BackfillProgress;
 pub use report::{Examples, TableReport};
 pub use sink::{BackfillSink, EventSink};
 
-use crate::SourceError;
-use crate::connect::SourceDatabase;
+use crate::BackfillError;
 use crate::pages::{Complaint, PageEntry, SourceTable, TableSnapshot};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::mpsc;
 use torale_domain::events;
 use torale_platform::clock::Clock;
+use torale_source_outbox::SourceError;
+use torale_source_outbox::connect::SourceDatabase;
 
 /// Rows that are read at once.
 const PAGE: i32 = 2_000;
@@ -69,7 +70,7 @@ pub async fn run(
     progress: &mut BackfillProgress,
     meter: &BackfillMeter,
     clock: Clock,
-) -> Result<BackfillOutcome, SourceError> {
+) -> Result<BackfillOutcome, BackfillError> {
     let snapshot = TableSnapshot::take(database).await?;
     progress.belong_to(&snapshot.identity().await?)?;
     let tables = snapshot.tables().await?;
@@ -93,7 +94,7 @@ pub async fn run(
                     return Ok(BackfillOutcome::Stopped);
                 }
             }
-            Ok::<_, SourceError>(BackfillOutcome::Finished)
+            Ok::<_, BackfillError>(BackfillOutcome::Finished)
         };
         let (read, outcome) = tokio::join!(reading, delivering);
         let outcome = outcome?;
@@ -134,7 +135,7 @@ async fn deliver(
     sink: &impl EventSink,
     report: &mut TableReport,
     clock: Clock,
-) -> Result<(), SourceError> {
+) -> Result<(), BackfillError> {
     let now = clock();
     let mut next = report.clone();
     let mut bodies = Vec::with_capacity(page.len());

@@ -1,6 +1,6 @@
 //! From a log that was just written to projections that are live.
 
-use crate::SourceError;
+use crate::BackfillError;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::Tally;
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.
-pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Option<Tally>, SourceError> {
+pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Option<Tally>, BackfillError> {
     tokio::time::sleep(replay.settle).await;
     let generation = next(replay).await?;
     replay.begin(&generation).await?;
@@ -34,7 +34,7 @@ pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Opt
     Ok(Some(tally))
 }
 
-async fn next(replay: &Replay) -> Result<Generation, SourceError> {
+async fn next(replay: &Replay) -> Result<Generation, BackfillError> {
     let status = replay.status().await?;
     match status.generations.iter().find(|one| one.role == GenerationRole::Building) {
         Some(begun) => Ok(replay.generation(&begun.name).await?),

@@ -6,6 +6,7 @@ mod print;
 use arguments::{BackfillOptions, ConnectionOptions, RelayOptions, SourceArguments, SourceCommand};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,12 @@ use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::Store;
 use torale_replay::{Replay, StopSignal};
-use torale_source::SourceError;
+use torale_source::BackfillError;
 use torale_source::backfill::{BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink};
-use torale_source::connect::SourceDatabase;
 use torale_source::generation::build_and_promote;
 use torale_source::pages::TableSnapshot;
+use torale_source_outbox::connect::{ANSWER_TIME, SourceDatabase};
+use torale_source_outbox::relay;
 use torale_tools::audit::local_store;
 use torale_tools::queue::local_queue;
 use torale_tools::settle_time;
@@ -33,7 +35,7 @@ const INTERRUPTED: u8 = 130;
 async fn main() -> ExitCode {
     let result = match SourceArguments::parse().command {
         SourceCommand::Backfill(arguments) => backfill(&arguments).await,
-        SourceCommand::Relay(arguments) => relay(&arguments).await,
+        SourceCommand::Relay(arguments) => relay_outbox(&arguments).await,
     };
     match result {
         Ok(status) => ExitCode::from(status),
@@ -47,7 +49,7 @@ async fn main() -> ExitCode {
 /// How long a relay that runs once goes on.
 const RELAY_TIME: Duration = Duration::from_secs(3600);
 
-async fn relay(arguments: &RelayOptions) -> Result<u8, SourceError> {
+async fn relay_outbox(arguments: &RelayOptions) -> Result<u8, BackfillError> {
     let database = database(&arguments.connection)?;
     let queue = queue(arguments.sqs_endpoint.as_deref()).await;
     if let Some(seconds) = arguments.every {
@@ -58,15 +60,18 @@ async fn relay(arguments: &RelayOptions) -> Result<u8, SourceError> {
             }
             true
         };
-        torale_source::relay::follow(&database, &queue, Duration::from_secs(seconds), each).await;
+        relay::follow(&database, &queue, Duration::from_secs(seconds), each).await;
     }
-    let report = torale_source::relay::run(&database, &queue, Instant::now() + RELAY_TIME).await?;
+    let deadline = Instant::now() + RELAY_TIME;
+    let report = relay::run(&database, &queue, deadline, deadline + ANSWER_TIME).await?;
     print::relayed(arguments.json, &report);
     Ok(u8::from(report.troubles > 0))
 }
 
-fn database(connection: &ConnectionOptions) -> Result<SourceDatabase, SourceError> {
-    SourceDatabase::new(&url(connection)?, connection.certificates.clone(), &connection.schema)
+fn database(connection: &ConnectionOptions) -> Result<SourceDatabase, BackfillError> {
+    let read = |file: &PathBuf| read_file(&file.display().to_string());
+    let certificates = connection.certificates.as_ref().map(read).transpose()?;
+    Ok(SourceDatabase::new(&url(connection)?, certificates.as_deref(), &connection.schema)?)
 }
 
 async fn queue(local: Option<&str>) -> MessageQueue {
@@ -76,7 +81,7 @@ async fn queue(local: Option<&str>) -> MessageQueue {
     }
 }
 
-async fn backfill(arguments: &BackfillOptions) -> Result<u8, SourceError> {
+async fn backfill(arguments: &BackfillOptions) -> Result<u8, BackfillError> {
     let database = database(&arguments.connection)?;
     let mut progress = match target(arguments) {
         Some(target) => BackfillProgress::open(&arguments.progress, target)?,
@@ -106,12 +111,15 @@ async fn backfill(arguments: &BackfillOptions) -> Result<u8, SourceError> {
     Ok(u8::from(!complete))
 }
 
-fn url(connection: &ConnectionOptions) -> Result<String, SourceError> {
+fn url(connection: &ConnectionOptions) -> Result<String, BackfillError> {
     let Some(file) = connection.database_url.strip_prefix('@') else {
         return Ok(connection.database_url.clone());
     };
-    let text = std::fs::read_to_string(file).map_err(|error| SourceError::File(file.to_owned(), error))?;
-    Ok(text.trim().to_owned())
+    Ok(read_file(file)?.trim().to_owned())
+}
+
+fn read_file(file: &str) -> Result<String, BackfillError> {
+    std::fs::read_to_string(file).map_err(|error| BackfillError::File(file.to_owned(), error))
 }
 
 /// Where the events go, as the progress names it; `None` for a dry run.
@@ -123,7 +131,7 @@ fn target(arguments: &BackfillOptions) -> Option<&str> {
     }
 }
 
-async fn sink(arguments: &BackfillOptions, database: &SourceDatabase) -> Result<BackfillSink, SourceError> {
+async fn sink(arguments: &BackfillOptions, database: &SourceDatabase) -> Result<BackfillSink, BackfillError> {
     if arguments.dry_run {
         return Ok(BackfillSink::Nowhere);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use torale_domain::replay::rebuild::Tally;
 use torale_source::backfill::{Examples, TableReport};
-use torale_source::relay::SourceRelayReport;
+use torale_source_outbox::relay::SourceRelayReport;
 use torale_tools::print_line;
 use torale_tools::terminal::print_json;
 

@@ -21,6 +21,8 @@ pub const CLERK: &str = "clerk";
 pub const SCHEDULES_DELETED: &str = "schedulesdeleted";
 /// The most characters of the reason in a note.
 const NOTE_CHARS: usize = 500;
+/// Characters of a UUID with hyphens.
+const UUID_CHARS: usize = 36;
 /// The UUID namespace of command ids: version 5 of the DNS namespace and `commands.torale.ai`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x596c_473a_dc37_5da9_8cdd_3834_9374_3b05);
 
@@ -301,6 +303,13 @@ impl SchedulePattern {
     /// The id of a task's schedule.
     pub fn id(&self, task: &TaskId) -> Option<ScheduleId> {
         ScheduleId::parse(&format!("{}{task}{}", self.before, self.after))
+    }
+
+    /// The task that an id made by this pattern names; the id may go on with a hyphen, as that of a schedule's run does.
+    pub fn task_of(&self, id: &str) -> Option<TaskId> {
+        let (task, rest) = id.strip_prefix(self.before.as_str())?.split_at_checked(UUID_CHARS)?;
+        let rest = rest.strip_prefix(self.after.as_str())?;
+        if rest.is_empty() || rest.starts_with('-') { TaskId::parse(task) } else { None }
     }
 }
 

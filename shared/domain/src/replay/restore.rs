@@ -109,7 +109,8 @@ const fn is_restored(kind: Control) -> bool {
         | Control::KeyUse
         | Control::Rebuild
         | Control::Subtotals
-        | Control::Import => false,
+        | Control::Import
+        | Control::TemporalSync => false,
     }
 }
 
@@ -185,6 +186,7 @@ mod tests {
             (keys::position("g2"), Control::Rebuild),
             (keys::subtotals_piece("g2", "tasks", 1), Control::Subtotals),
             (keys::import("digest"), Control::Import),
+            (keys::temporal_sync("default"), Control::TemporalSync),
         ];
         for (key, kind) in left_out {
             assert_eq!(part(RestorableTable::Control, key), CopiedItem::NotRestored(kind));

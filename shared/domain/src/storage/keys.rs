@@ -41,6 +41,7 @@
 //! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `replay/rebuild.rs` | by replay alone, until the generation is dropped |
 //! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `replay/rebuild/subtotals.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
+//! | `torale-control` | `temporal#<SHA-256 of the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |
 //! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`, `clerk`: the last deactivation that an admin requested | with its event |

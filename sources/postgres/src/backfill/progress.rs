@@ -1,7 +1,7 @@
 //! What a backfill has done, in a file, so that it can be interrupted and called again.
 
 use super::report::TableReport;
-use crate::SourceError;
+use crate::BackfillError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,15 +33,15 @@ impl BackfillProgress {
     ///
     /// # Errors
     /// If the file can't be read, or is of another target.
-    pub fn open(file: &Path, target: &str) -> Result<Self, SourceError> {
+    pub fn open(file: &Path, target: &str) -> Result<Self, BackfillError> {
         let state = match fs::read(file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                SourceError::Settings(format!("{}: not a backfill's progress: {error}", file.display()))
+                BackfillError::Progress(format!("{}: not a backfill's progress: {error}", file.display()))
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 State { target: target.to_owned(), ..State::default() }
             }
-            Err(error) => return Err(SourceError::File(file.display().to_string(), error)),
+            Err(error) => return Err(BackfillError::File(file.display().to_string(), error)),
         };
         let this = Self { file: Some(file.to_owned()), state };
         this.require(&this.state.target, target)?;
@@ -52,19 +52,19 @@ impl BackfillProgress {
     ///
     /// # Errors
     /// If the progress is of another database.
-    pub fn belong_to(&mut self, database: &str) -> Result<(), SourceError> {
+    pub fn belong_to(&mut self, database: &str) -> Result<(), BackfillError> {
         if self.state.database.is_empty() {
             database.clone_into(&mut self.state.database);
         }
         self.require(&self.state.database, database)
     }
 
-    fn require(&self, noted: &str, wanted: &str) -> Result<(), SourceError> {
+    fn require(&self, noted: &str, wanted: &str) -> Result<(), BackfillError> {
         if noted == wanted {
             return Ok(());
         }
         let file = self.file.as_deref().unwrap_or(Path::new("-")).display();
-        Err(SourceError::Settings(format!(
+        Err(BackfillError::Progress(format!(
             "{file} is the progress of a backfill from or into {noted}, not {wanted}: choose another file (--progress) \
              or delete it"
         )))
@@ -79,10 +79,10 @@ impl BackfillProgress {
     ///
     /// # Errors
     /// If the file can't be written.
-    pub fn save(&mut self, relation: &str, report: &TableReport) -> Result<(), SourceError> {
+    pub fn save(&mut self, relation: &str, report: &TableReport) -> Result<(), BackfillError> {
         self.state.tables.insert(relation.to_owned(), report.clone());
         let Some(file) = &self.file else { return Ok(()) };
-        let failed = |error| SourceError::File(file.display().to_string(), error);
+        let failed = |error| BackfillError::File(file.display().to_string(), error);
         let written = file.with_extension("tmp");
         let bytes = serde_json::to_vec(&self.state).map_err(|error| failed(error.into()))?;
         fs::write(&written, bytes).and_then(|()| fs::rename(&written, file)).map_err(failed)
@@ -92,10 +92,10 @@ impl BackfillProgress {
     ///
     /// # Errors
     /// If it can't be deleted.
-    pub fn finish(self) -> Result<(), SourceError> {
+    pub fn finish(self) -> Result<(), BackfillError> {
         match self.file {
             Some(file) if file.exists() => {
-                fs::remove_file(&file).map_err(|error| SourceError::File(file.display().to_string(), error))
+                fs::remove_file(&file).map_err(|error| BackfillError::File(file.display().to_string(), error))
             }
             Some(_) | None => Ok(()),
         }

@@ -1,7 +1,6 @@
 //! Where the events of a backfill go.
 
-use crate::SourceError;
-use crate::relay::send_all;
+use crate::BackfillError;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
 use torale_domain::values::time::Timestamp;
@@ -17,7 +16,7 @@ pub trait EventSink {
         &self,
         events: &[(&str, ReceivedMessage)],
         now: Timestamp,
-    ) -> impl Future<Output = Result<(), SourceError>>;
+    ) -> impl Future<Output = Result<(), BackfillError>>;
 }
 
 /// The sinks of the command line.
@@ -32,12 +31,12 @@ pub enum BackfillSink {
 }
 
 impl EventSink for BackfillSink {
-    async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), SourceError> {
+    async fn deliver(&self, events: &[(&str, ReceivedMessage)], now: Timestamp) -> Result<(), BackfillError> {
         match self {
             Self::Nowhere => Ok(()),
             Self::Queue(queue) => {
                 let bodies: Vec<String> = events.iter().map(|(body, _)| (*body).to_owned()).collect();
-                Ok(send_all(queue, &bodies).await?)
+                Ok(queue.send_all(&bodies).await?)
             }
             Self::Log(replay) => {
                 let lane = |received: &ReceivedMessage| match received {

@@ -11,7 +11,7 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_replay::{Replay, StopSignal};
-use torale_source::SourceError;
+use torale_source::BackfillError;
 use torale_source::backfill::{
     self, BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink, EventSink,
 };
@@ -27,10 +27,14 @@ pub(crate) struct Collected {
 }
 
 impl EventSink for Collected {
-    async fn deliver(&self, events: &[(&str, ReceivedMessage)], _now: Timestamp) -> Result<(), SourceError> {
+    async fn deliver(
+        &self,
+        events: &[(&str, ReceivedMessage)],
+        _now: Timestamp,
+    ) -> Result<(), BackfillError> {
         let mut kept = self.events.lock().unwrap();
         if self.most.is_some_and(|most| kept.len() >= most) {
-            return Err(SourceError::Unavailable("enough".to_owned()));
+            return Err(BackfillError::Progress("enough".to_owned()));
         }
         kept.extend(events.iter().map(|(body, _)| (*body).to_owned()));
         Ok(())
@@ -239,7 +243,7 @@ async fn backfill_to_the_queue_sends_every_event() {
         clock::system,
     )
     .await;
-    assert!(matches!(refused, Err(SourceError::Queue(_))), "{refused:?}");
+    assert!(matches!(refused, Err(BackfillError::Queue(_))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

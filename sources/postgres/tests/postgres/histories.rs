@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Duration, Instant};
 use torale_model::{Message, ModelTemporalUi, World};
 use torale_platform::clock;
-use torale_source::relay;
+use torale_source_outbox::relay;
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::switches::number;
 
@@ -94,7 +94,7 @@ async fn work(db: &Database, seed: u64, transactions: u32) {
 async fn killed_relays(db: &Database, sqs: &FakeSqs, mut rng: Rng, done: &AtomicBool) {
     while !done.load(Ordering::Relaxed) {
         let (source, queue) = (db.source(), sqs.client());
-        let relaying = tokio::spawn(async move { relay::run(&source, &queue, a_while()).await });
+        let relaying = tokio::spawn(async move { relay::run(&source, &queue, a_while(), a_while()).await });
         for _ in 0..rng.u32(..3000) {
             tokio::task::yield_now().await;
         }
@@ -122,7 +122,7 @@ async fn history(seed: u64) {
     let relaying = killed_relays(&db, &sqs, rng.fork(), &done);
     let ((), (), during) = futures::join!(working, relaying, collect(&db));
     events.extend(during);
-    relay::run(&db.source(), &sqs.client(), a_while()).await.unwrap();
+    relay::run(&db.source(), &sqs.client(), a_while(), a_while()).await.unwrap();
     events.extend(sqs.taken());
     let without = events.clone();
     events.extend(collect(&db).await);

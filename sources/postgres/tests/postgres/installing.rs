@@ -5,8 +5,8 @@ use crate::server::Database;
 use tokio::time::{Duration, Instant};
 use torale_platform::clock;
 use torale_source::backfill::{self, BackfillMeter, BackfillProgress, BackfillSink};
-use torale_source::connect::SourceDatabase;
-use torale_source::relay;
+use torale_source_outbox::connect::SourceDatabase;
+use torale_source_outbox::relay;
 use torale_testkit::sqs::FakeSqs;
 
 const OBJECTS: &str = "SELECT concat(kind, ' ', name) FROM (
@@ -132,12 +132,16 @@ async fn installing_waits_for_a_writer_and_then_goes_on() {
 async fn connections_check_the_servers_certificate_and_the_schema() {
     let Some(db) = Database::with(NEW) else { return };
     let url = format!("{}?sslmode=require", db.url());
-    let source = |certificate| SourceDatabase::new(&url, certificate, "torale_admin_source").unwrap();
+    let certificate = db.certificate();
+    let source = |pem| SourceDatabase::new(&url, pem, "torale_admin_source").unwrap();
 
-    let missing = source(Some(db.certificate())).connect().await.unwrap_err().to_string();
+    let missing = source(Some(&certificate)).connect().await.unwrap_err().to_string();
     db.install(&[]);
-    let client = source(Some(db.certificate())).connect().await.unwrap();
-    let encrypted: bool = client
+    // As in a variable, whose line breaks may be written.
+    let escaped = certificate.replace('\n', "\\n");
+    let connection = source(Some(&escaped)).connect().await.unwrap();
+    let encrypted: bool = connection
+        .client
         .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
         .await
         .unwrap()
@@ -164,9 +168,9 @@ async fn the_guides_rights_are_enough_for_backfill_and_relay() {
     let mut progress = BackfillProgress::unsaved();
     let sink = BackfillSink::Queue(sqs.client());
     backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await.unwrap();
-    let relayed =
-        relay::run(&source, &sqs.client(), Instant::now() + Duration::from_secs(600)).await.unwrap();
-    let denied = source.connect().await.unwrap().execute("DELETE FROM users", &[]).await;
+    let later = Instant::now() + Duration::from_secs(600);
+    let relayed = relay::run(&source, &sqs.client(), later, later).await.unwrap();
+    let denied = source.connect().await.unwrap().client.execute("DELETE FROM users", &[]).await;
 
     assert_eq!((sqs.taken().len(), relayed.sent), (2, 1));
     assert_eq!(db.outbox().await, [""; 0]);

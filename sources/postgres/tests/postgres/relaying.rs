@@ -4,8 +4,10 @@ use crate::platform::NEW;
 use crate::server::Database;
 use std::collections::BTreeSet;
 use tokio::time::{Duration, Instant};
-use torale_source::SourceError;
-use torale_source::relay::{self, SourceRelayReport};
+use torale_platform::clock;
+use torale_source_outbox::SourceError;
+use torale_source_outbox::connect::SourceDatabase;
+use torale_source_outbox::relay::{self, SourceRelayReport};
 use torale_testkit::fake_aws::CallFate;
 use torale_testkit::sqs::FakeSqs;
 
@@ -16,7 +18,11 @@ fn users(count: u32) -> String {
 }
 
 async fn run(db: &Database, sqs: &FakeSqs) -> Result<SourceRelayReport, SourceError> {
-    relay::run(&db.source(), &sqs.client(), Instant::now() + Duration::from_secs(600)).await
+    relay::run(&db.source(), &sqs.client(), later(), later()).await
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(600)
 }
 
 fn set(events: Vec<String>) -> BTreeSet<String> {
@@ -71,9 +77,7 @@ async fn a_relay_that_is_killed_loses_nothing() {
 
     for kills in 1..6 {
         let (source, queue) = (db.source(), sqs.client());
-        let relaying = tokio::spawn(async move {
-            relay::run(&source, &queue, Instant::now() + Duration::from_secs(600)).await
-        });
+        let relaying = tokio::spawn(async move { relay::run(&source, &queue, later(), later()).await });
         while sqs.taken().len() < kills * 40 && !relaying.is_finished() {
             tokio::task::yield_now().await;
         }
@@ -121,7 +125,8 @@ async fn an_outbox_that_nobody_empties_has_a_lag() {
         users(3)
     ));
 
-    let report = relay::run(&db.source(), &FakeSqs::default().client(), Instant::now()).await.unwrap();
+    let report =
+        relay::run(&db.source(), &FakeSqs::default().client(), Instant::now(), later()).await.unwrap();
 
     assert_eq!((report.sent, report.waiting), (0, 3));
     assert!(report.lag_ms >= 3_600_000, "{}", report.lag_ms);
@@ -142,4 +147,54 @@ async fn a_relay_that_follows_goes_on_after_a_failure() {
 
     assert!(results[0].as_ref().is_err_and(|error| error.contains("AccessDenied")), "{results:?}");
     assert_eq!(results[1..], [Ok(2), Ok(0)]);
+}
+
+/// The function's run against an encrypted connection: what it does is in its answer and in its metrics.
+#[tokio::test(flavor = "multi_thread")]
+async fn function_relays_over_tls_and_closes_its_connection() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&users(30));
+    let url = format!("{}?sslmode=require", db.url());
+    let source = SourceDatabase::new(&url, Some(&db.certificate()), "torale_admin_source").unwrap();
+    let sqs = FakeSqs::refusing("\"13@example.org");
+
+    let report =
+        postgres_relay::handle(&source, &sqs.client(), clock::system, later(), later()).await.unwrap();
+
+    assert_eq!((report.sent, report.refused, report.troubles), (29, 1, 1));
+    let metrics = [("OutboxSent", 29), ("OutboxWaiting", 0), ("OutboxLag", 0), ("OutboxTroubles", 1)];
+    let emitted = postgres_relay::counters(&report).metrics;
+    assert_eq!(emitted.into_iter().map(|(name, _, value)| (name, value)).collect::<Vec<_>>(), metrics);
+    let others = "SELECT application_name FROM pg_stat_activity WHERE application_name = 'torale-source' \
+        AND datname = current_database()";
+    assert_eq!(db.texts(others).await, [""; 0]);
+}
+
+/// A queue that does not answer before the end: the run fails by itself, and its rows can be locked at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_out_of_time_says_so_and_leaves_no_locks() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&users(30));
+    let end = Instant::now() + Duration::from_millis(500);
+
+    let silent = FakeSqs::always(CallFate::Hangs);
+    let failed = relay::run(&db.source(), &silent.client(), later(), end).await.unwrap_err();
+
+    assert!(failed.to_string().contains("out of time"), "{failed}");
+    let free =
+        "SELECT count(*)::text FROM (SELECT 1 FROM torale_admin_source.outbox FOR UPDATE SKIP LOCKED) rows";
+    assert_eq!(db.texts(free).await, ["30"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_can_not_be_reached_is_an_error_that_names_it() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgresql://u:secret@127.0.0.1:{free}/p");
+    let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
+
+    let failed =
+        postgres_relay::handle(&source, &FakeSqs::default().client(), clock::system, later(), later()).await;
+
+    let text = failed.unwrap_err().to_string();
+    assert!(text.starts_with("PostgreSQL: ") && !text.contains("secret"), "{text}");
 }

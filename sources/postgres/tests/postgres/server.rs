@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_platform::clock;
-use torale_source::connect::SourceDatabase;
 use torale_source::pages::{PageEntry, TableSnapshot};
+use torale_source_outbox::connect::SourceDatabase;
 
 /// Ends the server when the test process ends, however it does: its standard input is then at its end.
 const SERVER: &str = r#"set -e
@@ -162,8 +162,8 @@ impl Database {
     }
 
     /// The certificate that the server shows.
-    pub(crate) fn certificate(&self) -> PathBuf {
-        self.server.certificate.clone()
+    pub(crate) fn certificate(&self) -> String {
+        std::fs::read_to_string(&self.server.certificate).unwrap()
     }
 
     pub(crate) fn source(&self) -> SourceDatabase {

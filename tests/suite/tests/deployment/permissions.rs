@@ -215,7 +215,9 @@ async fn rebuild_uses_exactly_its_permissions() {
 
 #[test]
 fn permissions_over_tables_are_tried_for_every_role() {
-    let jobs = ["Consumer", "OutboxRelay", "AuditSeal", "Metrics", "Replay"].map(str::to_owned);
+    // The sync of Temporal is tried by sources/temporal/tests/temporal/rights.rs.
+    let jobs =
+        ["Consumer", "OutboxRelay", "AuditSeal", "Metrics", "Replay", "TemporalSyncJob"].map(str::to_owned);
     let endpoints = endpoints::all().into_iter().map(|one| one.role);
     let tried: BTreeSet<String> = endpoints.chain(jobs).collect();
 

@@ -107,6 +107,7 @@ pub const BUDGET: &[KeyBudget] = &[
         &[("number", 10)],
     ),
     of("import", &[("import#", 7), ("hash", 64)], &[("begun", 5)]),
+    of("Temporal sync", &[("temporal#", 9), ("hash", 64)], &[("sync", 4)]),
     of(
         "audit record",
         &[("r#", 2), ("hour", 10), ("#", 1), ("lane", 1)],
@@ -235,6 +236,7 @@ mod tests {
             ("work unit", vec![keys::rebuild_unit(id, id)]),
             ("subtotals", vec![keys::subtotals_piece(id, id, u32::MAX)]),
             ("import", vec![keys::import(&"f".repeat(64))]),
+            ("Temporal sync", vec![keys::temporal_sync(id)]),
             ("audit record", vec![record.clone()]),
             ("audit seal", vec![keys::audit_seal(u64::MAX)]),
             (

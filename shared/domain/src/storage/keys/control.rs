@@ -1,8 +1,10 @@
 //! Keys of the control table, and what an item of it is by its key.
 
 use super::{
-    Fixed, ID_IN_ROW, Id, Key, KeyRange, MAX_ID, fixed, following, key, last_generation, log_beginning, sk,
+    Fixed, ID_IN_ROW, Id, Key, KeyRange, MAX_ID, Short, fixed, following, key, last_generation,
+    log_beginning, sk,
 };
+use crate::values::digest::sha256_hex;
 use crate::values::ids::{KeyId, UserId};
 use serde::Serialize;
 
@@ -13,6 +15,7 @@ pub(super) const LOG: &str = "log";
 pub(super) const REBUILD: &str = "rebuild";
 pub(super) const RUNS: &str = "runs";
 pub(super) const IMPORT: &str = "import";
+const TEMPORAL: &str = "temporal";
 const LIMIT: &str = "limit";
 const KEY: &str = "key";
 const DEACTIVATION: &str = "deactivation";
@@ -48,6 +51,8 @@ pub enum Control {
     Subtotals,
     /// An import that has begun.
     Import,
+    /// How far Temporal's runs were read.
+    TemporalSync,
 }
 
 /// What an item of the control table is by its key; `None` for keys that this system never writes.
@@ -67,6 +72,7 @@ pub fn parse_control(key: &Key) -> Option<Control> {
         REBUILD => Some(Control::Rebuild),
         RUNS => Some(Control::Subtotals),
         IMPORT => Some(Control::Import),
+        TEMPORAL => Some(Control::TemporalSync),
         _never_written => None,
     }
 }
@@ -108,6 +114,12 @@ pub fn outbox_of_others(event: &str) -> KeyRange {
 /// When an API key was used last.
 pub fn key_used(id: &KeyId) -> Key {
     key((fixed!(KEY), SHARP, Id::<MAX_ID>(id.as_str())), fixed!("used"))
+}
+
+/// How far the runs of a namespace of Temporal were read.
+pub fn temporal_sync(namespace: &str) -> Key {
+    let digest = sha256_hex(&[namespace.as_bytes()]);
+    key((fixed!(TEMPORAL), SHARP, Short::<64>(&digest)), fixed!("sync"))
 }
 
 /// The pointer to the live generation.

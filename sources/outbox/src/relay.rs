@@ -5,19 +5,14 @@
 
 use crate::SourceError;
 use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{Client, Transaction};
 use torale_platform::queue::{MessageQueue, QueueError};
 
 /// Rows that are locked and sent together.
 const ROWS: i64 = 500;
-/// Messages that one task sends, in batches of ten.
-const SENT_TOGETHER: usize = 50;
-/// Tasks that send at once.
-const SENDERS: usize = 8;
 
 /// What a relay did, and what it left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -34,16 +29,8 @@ pub struct SourceRelayReport {
     pub troubles: u64,
 }
 
-/// Sends messages, several batches at once. Returns when SQS has taken all of them.
-///
-/// # Errors
-/// If it has not; it may have taken some.
-pub async fn send_all(queue: &MessageQueue, bodies: &[String]) -> Result<(), QueueError> {
-    let parts: Vec<_> = bodies.chunks(SENT_TOGETHER).map(|bodies| queue.send(bodies)).collect();
-    stream::iter(parts).buffer_unordered(SENDERS).try_collect().await
-}
-
-/// Relays until the outbox is empty or the deadline has passed.
+/// Relays until the outbox is empty or the deadline has passed. What is then being sent may take until `end`, when the
+/// run fails and what it has not finished is rolled back. Its connection is closed in any case.
 ///
 /// # Errors
 /// If the database or the queue fails. What SQS took before is deleted from the outbox, or sent again later.
@@ -51,11 +38,26 @@ pub async fn run(
     database: &SourceDatabase,
     queue: &MessageQueue,
     deadline: Instant,
+    end: Instant,
 ) -> Result<SourceRelayReport, SourceError> {
-    let mut client = database.connect().await?;
+    let mut connection = database.connect().await?;
+    let relaying = relay_until(&mut connection.client, queue, deadline);
+    let report = timeout_at(end, relaying).await.unwrap_or_else(|_elapsed| {
+        let late = "the run is out of time: PostgreSQL or the queue is too slow for a part of the outbox";
+        Err(SourceError::Unavailable(late.to_owned()))
+    });
+    connection.close().await;
+    report
+}
+
+async fn relay_until(
+    client: &mut Client,
+    queue: &MessageQueue,
+    deadline: Instant,
+) -> Result<SourceRelayReport, SourceError> {
     let mut report = SourceRelayReport::default();
     while Instant::now() < deadline {
-        let (sent, refused) = relay_some(&mut client, queue).await?;
+        let (sent, refused) = relay_some(client, queue).await?;
         report.sent += sent;
         report.refused += refused;
         if sent + refused == 0 {
@@ -84,7 +86,7 @@ async fn relay_some(client: &mut Client, queue: &MessageQueue) -> Result<(u64, u
         bodies.push(row.try_get(1)?);
     }
     let mut refused = 0;
-    match send_all(queue, &bodies).await {
+    match queue.send_all(&bodies).await {
         Ok(()) => {}
         Err(QueueError::Refused(_)) => {
             // Either the queue is not there, which this finds out, or it does not take one of these.
@@ -133,7 +135,11 @@ pub async fn follow(
     pause: Duration,
     mut each: impl FnMut(Result<SourceRelayReport, SourceError>) -> bool,
 ) {
-    while each(run(database, queue, Instant::now() + pause.max(ANSWER_TIME)).await) {
+    loop {
+        let deadline = Instant::now() + pause.max(ANSWER_TIME);
+        if !each(run(database, queue, deadline, deadline + ANSWER_TIME).await) {
+            return;
+        }
         tokio::time::sleep(pause).await;
     }
 }

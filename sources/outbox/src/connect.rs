@@ -1,10 +1,10 @@
 //! Connecting to PostgreSQL: TLS with checked certificates, and a time limit for everything.
 
 use crate::SourceError;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -15,27 +15,50 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Seconds after which PostgreSQL gives up a statement of a relay or a backfill.
 const STATEMENT_SECONDS: u32 = 60;
 /// Longest wait for an answer, a little more than PostgreSQL's own limit.
-pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(65);
+pub const ANSWER_TIME: Duration = Duration::from_secs(65);
+/// Longest time for saying goodbye.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// How a database is reached.
 #[derive(Debug, Clone)]
 pub struct SourceDatabase {
     config: Config,
-    certificates: Option<PathBuf>,
+    authorities: Option<RootCertStore>,
     schema: String,
+}
+
+/// A connection. PostgreSQL ends its transaction when it is closed, or dropped and the runtime goes on.
+#[derive(Debug)]
+pub struct SourceConnection {
+    /// What statements are given to.
+    pub client: Client,
+    ended: JoinHandle<Result<(), Error>>,
+}
+
+impl SourceConnection {
+    /// Closes the connection and waits until that is done: Lambda stops a function's process between its runs, and a
+    /// transaction that was left open would keep its rows locked meanwhile.
+    pub async fn close(self) {
+        drop(self.client);
+        // If even that takes too long, or the connection is broken, the server notices by itself.
+        drop(tokio::time::timeout(CLOSE_TIME, self.ended).await);
+    }
 }
 
 impl SourceDatabase {
     /// A database by its URL (`postgresql://user:password@host/name`) or key words, as psql takes them. `certificates`
-    /// is a file with the certificates (PEM) that the server's is checked with, instead of the system's; `schema` is
-    /// the one that `install.sql` created.
+    /// are the certificates (PEM) that the server's is checked with, instead of the system's; `schema` is the one that
+    /// `install.sql` created.
     ///
     /// Over a network TLS is required unless the URL says `sslmode=disable`, on this machine only where it says
     /// `sslmode=require`.
     ///
     /// # Errors
-    /// If the URL can't be read.
-    pub fn new(url: &str, certificates: Option<PathBuf>, schema: &str) -> Result<Self, SourceError> {
+    /// If the URL is empty or can't be read, or no certificate can be.
+    pub fn new(url: &str, certificates: Option<&str>, schema: &str) -> Result<Self, SourceError> {
+        if url.is_empty() {
+            return Err(SourceError::Settings("the database's URL is empty".to_owned()));
+        }
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             SourceError::Settings(format!("the database's URL: {}", torale_platform::aws::causes(&error)))
         })?;
@@ -44,7 +67,8 @@ impl SourceDatabase {
             config.ssl_mode(if local { SslMode::Disable } else { SslMode::Require });
         }
         config.connect_timeout(CONNECT_TIME).application_name("torale-source");
-        Ok(Self { config, certificates, schema: schema.to_owned() })
+        let authorities = certificates.map(authorities).transpose()?;
+        Ok(Self { config, authorities, schema: schema.to_owned() })
     }
 
     /// Whether the connection is certain to be encrypted.
@@ -56,19 +80,27 @@ impl SourceDatabase {
     ///
     /// # Errors
     /// If the server can't be reached in time, its certificate is not trusted, or the schema is missing.
-    pub async fn connect(&self) -> Result<Client, SourceError> {
+    pub async fn connect(&self) -> Result<SourceConnection, SourceError> {
         let opening = async {
             if self.config.get_ssl_mode() == SslMode::Disable {
                 let (client, connection) = self.config.connect(NoTls).await?;
-                // It ends with the client; its errors reach the client's calls.
-                tokio::spawn(connection);
-                return Ok(client);
+                return Ok(SourceConnection { client, ended: tokio::spawn(connection) });
             }
-            let (client, connection) = self.config.connect(self.tls()?).await?;
-            tokio::spawn(connection);
-            Ok::<_, SourceError>(client)
+            let (client, connection) = self.config.connect(self.tls()).await?;
+            // It ends with the client; its errors reach the client's calls.
+            Ok::<_, SourceError>(SourceConnection { client, ended: tokio::spawn(connection) })
         };
-        let client = in_time(CONNECT_TIME.saturating_mul(2), opening).await?;
+        let connection = in_time(CONNECT_TIME.saturating_mul(2), opening).await?;
+        match self.prepare(&connection.client).await {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                connection.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&self, client: &Client) -> Result<(), SourceError> {
         let schema = self.schema.replace('"', "\"\"");
         let settings = format!(
             "SET search_path = \"{schema}\", pg_catalog, pg_temp; SET timezone = 'UTC'; SET jit = off; \
@@ -79,7 +111,7 @@ impl SourceDatabase {
         let installed =
             async { Ok(client.query_one("SELECT to_regclass('sources') IS NOT NULL", &[]).await?) };
         if in_time(ANSWER_TIME, installed).await?.try_get(0)? {
-            return Ok(client);
+            return Ok(());
         }
         Err(SourceError::Settings(format!(
             "nothing is installed in the schema {} that this role may use: run sources/postgres/install.sql, grant USAGE",
@@ -87,31 +119,25 @@ impl SourceDatabase {
         )))
     }
 
-    fn tls(&self) -> Result<MakeRustlsConnect, SourceError> {
-        let mut roots = RootCertStore::empty();
-        match &self.certificates {
-            Some(file) => {
-                for certificate in certificates(file)? {
-                    roots.add(certificate).map_err(|e| bad_certificate(file, &e.to_string()))?;
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(MakeRustlsConnect::new(config))
+    fn tls(&self) -> MakeRustlsConnect {
+        let roots = self.authorities.clone().unwrap_or_else(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        });
+        MakeRustlsConnect::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let found = read.map_err(|error| bad_certificate(file, &error.to_string()))?;
-    if found.is_empty() { Err(bad_certificate(file, "no certificate in PEM")) } else { Ok(found) }
-}
-
-fn bad_certificate(file: &Path, reason: &str) -> SourceError {
-    SourceError::Settings(format!("{}: {reason}", file.display()))
+/// The authorities that a text in PEM holds. Line breaks may be written as `\n`, as in a variable.
+fn authorities(pem: &str) -> Result<RootCertStore, SourceError> {
+    let bad = |reason: &str| SourceError::Settings(format!("the database's certificates: {reason}"));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.replace("\\n", "\n").as_bytes()) {
+        let added = certificate.map_err(|error| bad(&error.to_string())).map(|der| roots.add(der))?;
+        added.map_err(|error| bad(&error.to_string()))?;
+    }
+    if roots.is_empty() { Err(bad("no certificate in PEM")) } else { Ok(roots) }
 }
 
 fn is_local(host: &Host) -> bool {
@@ -122,7 +148,10 @@ fn is_local(host: &Host) -> bool {
 }
 
 /// Waits for an answer no longer than `limit`.
-pub(crate) async fn in_time<T>(
+///
+/// # Errors
+/// The answer's own; [`SourceError::Unavailable`] if there is none in time.
+pub async fn in_time<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, SourceError>>,
 ) -> Result<T, SourceError> {
@@ -155,13 +184,19 @@ mod tests {
         assert!(!refused.to_string().contains("secret"), "{refused}");
     }
 
-    #[tokio::test]
-    async fn a_file_without_certificates_is_refused() {
-        let file = std::env::temp_dir().join(format!("torale-source-{}.pem", std::process::id()));
-        std::fs::write(&file, "nothing").unwrap();
-        let database = SourceDatabase::new("postgresql://u@192.0.2.1/p", Some(file.clone()), "s").unwrap();
-        let refused = database.connect().await.unwrap_err();
-        std::fs::remove_file(&file).unwrap();
-        assert!(refused.to_string().ends_with("no certificate in PEM"), "{refused}");
+    #[test]
+    fn a_text_without_certificates_is_refused() {
+        for (pem, reason) in
+            [("nothing", "no certificate in PEM"), ("-----BEGIN CERTIFICATE-----\\nAA==", "section")]
+        {
+            let refused = SourceDatabase::new("postgresql://u@192.0.2.1/p", Some(pem), "s").unwrap_err();
+            assert!(refused.to_string().contains(reason), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_empty_url_is_refused() {
+        let refused = SourceDatabase::new("", None, "s").unwrap_err();
+        assert_eq!(refused.to_string(), "the database's URL is empty");
     }
 }

@@ -1,0 +1,232 @@
+//! Schedules: the whole list each time; a description of those that are new, changed, or were looked at long ago.
+
+use super::{SeenSchedule, SyncError, SyncMemory, SyncReport, TemporalSync, count};
+use crate::message::timestamp;
+use crate::reads::ReadTemporal;
+use crate::schedules::{ObservedSchedule, after, deleted_event};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use prost::Message;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
+use tokio::time::Instant;
+use torale_domain::entities::fold::State;
+use torale_domain::entities::readings;
+use torale_domain::projections::entity::Entity;
+use torale_domain::storage::item::Key;
+use torale_domain::storage::keys::{self, Index, StatusPartition};
+use torale_domain::storage::read::{Range, ReadPlan, Reader};
+use torale_domain::values::ids::{EntityKey, ScheduleId};
+use torale_domain::values::time::{HOUR, Timestamp};
+use torale_platform::store::temporal::TemporalSyncState;
+use torale_platform::store::{StoreError, TableReader, Usage};
+
+/// Schedules that are described before their events are sent.
+const CHUNK: usize = 50;
+/// Descriptions that are asked for at once.
+const PARALLEL: usize = 8;
+/// How long a schedule that has not changed is not looked at.
+const LOOK_AGAIN: i64 = HOUR;
+
+/// What the projections know, by the keys of their entities.
+type Known = HashMap<Key, State>;
+
+impl<R: ReadTemporal> TemporalSync<R> {
+    /// Compares schedules with what is known of them until the deadline has passed, those first that were looked at longest
+    /// ago. The list itself is read whole: a schedule that is not in it may be gone.
+    pub(super) async fn sync_schedules(
+        &self,
+        memory: &mut SyncMemory,
+        state: &mut TemporalSyncState,
+        deadline: Instant,
+        usage: &Usage,
+        report: &mut SyncReport,
+    ) -> Result<(), SyncError> {
+        let (now, listed) = ((self.clock)(), self.list().await?);
+        let live = self.generations.read(&self.store, usage).await?;
+        let reader = TableReader::of(&self.store, &live, usage);
+        self.remove_gone(&reader, (memory, state), &listed, deadline, report).await?;
+        let mut due: Vec<(&String, &ScheduleListEntry)> =
+            listed.iter().filter(|(id, entry)| is_due(memory.schedules.get(*id), entry, now)).collect();
+        due.sort_by_key(|(id, _)| memory.schedules.get(*id).map(|seen| seen.at));
+        for chunk in due.chunks(CHUNK) {
+            if Instant::now() >= deadline {
+                report.pending += count(chunk.len());
+                continue;
+            }
+            self.look_at(&reader, chunk, memory, state, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<HashMap<String, ScheduleListEntry>, SyncError> {
+        let (mut listed, mut token) = (HashMap::new(), Vec::new());
+        loop {
+            let page = self.temporal.schedules(token).await?;
+            listed.extend(page.rows.into_iter().map(|entry| (entry.schedule_id.clone(), entry)));
+            token = page.next;
+            if token.is_empty() {
+                return Ok(listed);
+            }
+        }
+    }
+
+    async fn look_at(
+        &self,
+        reader: &TableReader<'_>,
+        entries: &[(&String, &ScheduleListEntry)],
+        memory: &mut SyncMemory,
+        state: &mut TemporalSyncState,
+        report: &mut SyncReport,
+    ) -> Result<(), SyncError> {
+        let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect()).await?;
+        let known = read_known(reader, observed.iter().flat_map(entities)).await?;
+        let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashMap::new());
+        for schedule in &observed {
+            let state_of = |entity| known.get(&keys::entity(&entity)).cloned().unwrap_or_default();
+            let Some(id) = ScheduleId::parse(&schedule.id) else {
+                report.invalid += 1;
+                continue;
+            };
+            let Some(task) = schedule.task else {
+                report.without_task += 1;
+                done.insert(schedule.id.as_str(), State::default());
+                continue;
+            };
+            let mut own = state_of(EntityKey::Schedule(id));
+            let reading = readings::Schedule::of(&own);
+            state.seen |= reading.created.is_some();
+            report.recreated += u64::from(reading.deleted);
+            let of_task = state_of(EntityKey::Task(task));
+            let Some(user) = schedule.user.or(readings::Task::of(&of_task).user_id) else {
+                // Its task may be created any minute: it is looked at again in the next run.
+                report.without_user += 1;
+                continue;
+            };
+            // What was sent may still be on the queue, but not for long.
+            let seen = memory.schedules.get(&schedule.id).filter(|seen| seen.at.plus(LOOK_AGAIN) > now);
+            if let Some(seen) = seen {
+                own.merge(seen.state.clone());
+            }
+            let new = schedule.events(&own, (task, user), now);
+            done.insert(schedule.id.as_str(), after(own, &new));
+            events.extend(new);
+        }
+        self.send(events, report).await?;
+        let nexts: HashMap<&str, Option<Timestamp>> = observed
+            .iter()
+            .map(|schedule| (schedule.id.as_str(), schedule.next.filter(|_| schedule.spec.is_next_time)))
+            .collect();
+        let seen = entries.iter().filter_map(|(id, entry)| {
+            let (next, state) = (nexts.get(id.as_str()).copied().flatten(), done.get(id.as_str())?.clone());
+            Some(((*id).clone(), SeenSchedule { entry: essence(entry), next, at: now, state }))
+        });
+        let seen: Vec<_> = seen.collect();
+        memory.schedules.extend(seen);
+        Ok(())
+    }
+
+    /// What Temporal says of schedules; those that are gone by now are left out.
+    async fn describe(&self, ids: Vec<String>) -> Result<Vec<ObservedSchedule>, SyncError> {
+        let describe = |id: String| async move {
+            let described = self.temporal.schedule(&id).await?;
+            Ok::<_, SyncError>(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks)))
+        };
+        let described: Vec<_> =
+            stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
+        Ok(described.into_iter().flatten().collect())
+    }
+
+    /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for each,
+    /// and only where it has none by this id, the schedule is gone.
+    async fn remove_gone(
+        &self,
+        reader: &TableReader<'_>,
+        (memory, state): (&mut SyncMemory, &mut TemporalSyncState),
+        listed: &HashMap<String, ScheduleListEntry>,
+        deadline: Instant,
+        report: &mut SyncReport,
+    ) -> Result<(), SyncError> {
+        let now = (self.clock)();
+        let is_whole = memory.compared.is_none_or(|at| at.plus(LOOK_AGAIN) <= now);
+        let entity = |id: &String| ScheduleId::parse(id).map(|id| keys::entity(&EntityKey::Schedule(id)));
+        let here: HashSet<Key> = listed.keys().filter_map(entity).collect();
+        let missing: BTreeSet<Key> = if is_whole {
+            let known = known_schedules(reader).await?;
+            state.seen |= known.iter().any(|key| here.contains(key));
+            known.into_iter().filter(|key| !here.contains(key)).collect()
+        } else {
+            memory.schedules.keys().filter_map(entity).filter(|key| !here.contains(key)).collect()
+        };
+        let mut is_complete = true;
+        for known in read_keys(reader, missing).await?.into_values() {
+            let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
+            // What this instance remembers, it has seen in this namespace.
+            if is_whole && !state.seen {
+                report.unproven += 1;
+            } else if Instant::now() >= deadline {
+                report.pending += 1;
+                is_complete = false;
+            } else if self.temporal.schedule(created.schedule_id.as_str()).await?.is_none() {
+                self.send(deleted_event(&known, now).into_iter().collect(), report).await?;
+            }
+        }
+        if is_complete {
+            memory.schedules.retain(|id, _| listed.contains_key(id));
+            memory.compared = if is_whole { Some(now) } else { memory.compared };
+        }
+        Ok(())
+    }
+}
+
+/// Whether a schedule is new, another one than it was, or was looked at long ago.
+fn is_due(seen: Option<&SeenSchedule>, entry: &ScheduleListEntry, now: Timestamp) -> bool {
+    let Some(seen) = seen else { return true };
+    let moved = seen.next.is_some() && next(entry) != seen.next;
+    moved || seen.entry != essence(entry) || seen.at.plus(LOOK_AGAIN) <= now
+}
+
+/// What the list says of a schedule, without its times.
+fn essence(entry: &ScheduleListEntry) -> Vec<u8> {
+    let Some(info) = &entry.info else { return Vec::new() };
+    let mut essence = info.spec.as_ref().map(Message::encode_to_vec).unwrap_or_default();
+    essence.push(u8::from(info.paused));
+    essence
+}
+
+fn next(entry: &ScheduleListEntry) -> Option<Timestamp> {
+    let at = entry.info.as_ref()?.future_action_times.first()?;
+    Some(timestamp(at.seconds, at.nanos))
+}
+
+/// The entities that decide about a schedule: its own, and its task's.
+fn entities(schedule: &ObservedSchedule) -> impl Iterator<Item = EntityKey> {
+    let own = ScheduleId::parse(&schedule.id).map(EntityKey::Schedule);
+    own.into_iter().chain(schedule.task.map(EntityKey::Task))
+}
+
+async fn read_known(
+    reader: &TableReader<'_>,
+    entities: impl Iterator<Item = EntityKey>,
+) -> Result<Known, StoreError> {
+    read_keys(reader, entities.map(|entity| keys::entity(&entity)).collect()).await
+}
+
+async fn read_keys(reader: &TableReader<'_>, keys: BTreeSet<Key>) -> Result<Known, StoreError> {
+    if keys.is_empty() {
+        return Ok(Known::new());
+    }
+    let found = reader.read(ReadPlan::gets(keys)).await?;
+    let state = |(key, item)| Ok((key, Entity::load(Some(&item))?.state));
+    found.items.into_iter().map(state).collect()
+}
+
+/// The keys of all schedules that are known and not deleted.
+async fn known_schedules(reader: &TableReader<'_>) -> Result<Vec<Key>, StoreError> {
+    let partitions = [StatusPartition::Active, StatusPartition::Inactive];
+    let lists = partitions
+        .into_iter()
+        .flat_map(|status| reader.lanes().all().map(move |lane| keys::rows(Index::Schedules, status, lane)));
+    let ranges = lists.map(|pk| Range { pk, attributes: Some(&["of"]), ..Range::default() });
+    let found = reader.read(ReadPlan::ranges(ranges.collect())).await?;
+    Ok(found.ranges.iter().flatten().filter_map(|row| row.text("of")).map(keys::row_entity).collect())
+}
