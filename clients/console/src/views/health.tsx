@@ -3,7 +3,7 @@ import { useList } from "../api/queries";
 import type { Health as HealthAnswer } from "../api/types";
 import { count } from "../format";
 import { READS } from "../reads";
-import { Loaded, Page, Section } from "../ui/page";
+import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
 import { healthChecks, type HealthCheck } from "../health";
 import { WORDS, worst } from "../thresholds";
@@ -55,44 +55,45 @@ function CheckCard({ check }: { check: HealthCheck }) {
 function Generations({ health }: { health: HealthAnswer }) {
   const { live_generation: live, shadow_generation: shadow } = health;
   return (
-    <section class="card" aria-labelledby="generations">
-      <header class="card-head">
-        <h2 id="generations">Projections</h2>
-      </header>
-      <div class="columns">
-        <Section title="Live">
-          <Facts>
-            <Fact name="Generation">
-              <Foreign text={live.name} />
-            </Fact>
-            <Fact name="Lanes">{count(live.lanes)}</Fact>
-          </Facts>
-          <p class="faint small">It answers every request, and is written with every event.</p>
-        </Section>
-        <Section title="Shadow">
-          {shadow === null ? (
-            <p class="faint">There is none: no rebuild is under way, and nothing to roll back to.</p>
-          ) : (
-            <>
-              <Facts>
-                <Fact name="Generation">
-                  <Foreign text={shadow.name} />
-                </Fact>
-                <Fact name="Lanes">{count(shadow.lanes)}</Fact>
-                <Fact name="Written since">
-                  <BothTimes at={shadow.since} />
-                </Fact>
-                <Fact name="Complete">{shadow.complete ? "yes" : "not yet"}</Fact>
-              </Facts>
-              <p class="faint small">
-                {shadow.complete
-                  ? "It holds all that the live one holds: one write makes it live (cargo replay promote or rollback)."
-                  : "It is being built: it can be promoted once it holds all that the live one holds."}
-              </p>
-            </>
-          )}
-        </Section>
-      </div>
-    </section>
+    <div class="columns">
+      <section class="card" aria-labelledby="live">
+        <header class="card-head">
+          <h2 id="live">Live projections</h2>
+        </header>
+        <Facts>
+          <Fact name="Generation">
+            <Foreign text={live.name} />
+          </Fact>
+          <Fact name="Lanes">{count(live.lanes)}</Fact>
+        </Facts>
+        <p class="faint small">They answer every request, and are written with every event.</p>
+      </section>
+      <section class="card" aria-labelledby="shadow">
+        <header class="card-head">
+          <h2 id="shadow">Shadow generation</h2>
+        </header>
+        {shadow === null ? (
+          <p class="faint">There is none: no rebuild is under way, and nothing to roll back to.</p>
+        ) : (
+          <>
+            <Facts>
+              <Fact name="Generation">
+                <Foreign text={shadow.name} />
+              </Fact>
+              <Fact name="Lanes">{count(shadow.lanes)}</Fact>
+              <Fact name="Written since">
+                <BothTimes at={shadow.since} />
+              </Fact>
+              <Fact name="Complete">{shadow.complete ? "yes" : "not yet"}</Fact>
+            </Facts>
+            <p class="faint small">
+              {shadow.complete
+                ? "It holds all that the live one holds: one write makes it live (cargo replay promote or rollback)."
+                : "It is being built: it can be promoted once it holds all that the live one holds."}
+            </p>
+          </>
+        )}
+      </section>
+    </div>
   );
 }
