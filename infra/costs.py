@@ -42,7 +42,7 @@ LOG_LINE_BYTES = 700
 PLATFORM_BYTES = 400
 
 # Measured by tests/suite/tests/deployment/job_costs.rs: units of one run of each job while nothing happens, and of indexing a record.
-IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 19.5}
+IDLE_READ_UNITS = {"outbox-relay": 1.0, "audit-seal": 5.0, "metrics": 23.5}
 INDEXED_RECORD_WRITE_UNITS = 10.0
 RUNS_A_MONTH = 60 * 24 * 30
 # Metrics of `Torale/Admin`; those of the consumer, and of the types of events, which are published only when events arrive; those of

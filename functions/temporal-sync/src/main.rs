@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let sync = &Parts::build(|| async {
         let settings = config::temporal();
         Ok(TemporalSync {
-            namespace: settings.namespace.clone(),
+            source: format!("{} {}", settings.address, settings.namespace),
             temporal: TemporalConnection::new(settings),
             tasks: TaskIds::new(config::temporal_schedule_pattern()?),
             store: Store::connect().await,

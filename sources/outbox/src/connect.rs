@@ -59,11 +59,12 @@ impl SourceDatabase {
         if url.is_empty() {
             return Err(SourceError::Settings("the database's URL is empty".to_owned()));
         }
-        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            SourceError::Settings(format!("the database's URL: {}", torale_platform::aws::causes(&error)))
-        })?;
+        // The parser's error may quote the URL with its password.
+        let mut config: Config =
+            url.parse().map_err(|_quoting| SourceError::Settings(UNREADABLE.to_owned()))?;
         if config.get_ssl_mode() == SslMode::Prefer {
-            let local = config.get_hosts().iter().all(is_local);
+            let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+            let local = hosts.iter().all(is_local) && addresses.iter().all(std::net::IpAddr::is_loopback);
             config.ssl_mode(if local { SslMode::Disable } else { SslMode::Require });
         }
         config.connect_timeout(CONNECT_TIME).application_name("torale-source");
@@ -140,6 +141,9 @@ fn authorities(pem: &str) -> Result<RootCertStore, SourceError> {
     if roots.is_empty() { Err(bad("no certificate in PEM")) } else { Ok(roots) }
 }
 
+const UNREADABLE: &str = "the database's URL can't be read: it is `postgresql://user:password@host/name`, or key words as \
+    psql takes them; sslmode is disable, prefer or require, which checks the certificate too";
+
 fn is_local(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
@@ -174,14 +178,22 @@ mod tests {
         assert!(requires_tls("postgresql://u@127.0.0.1/p?sslmode=require"));
         assert!(!requires_tls("postgresql://u@db.example.org/p?sslmode=disable"));
         assert!(!requires_tls("postgresql://u@127.0.0.1/p"));
+        assert!(requires_tls("hostaddr=10.0.3.7 user=u"));
+        assert!(requires_tls("host=localhost hostaddr=10.0.3.7 user=u"));
+        assert!(!requires_tls("host=localhost hostaddr=127.0.0.1 user=u"));
     }
 
     #[test]
     fn an_unreadable_url_is_refused_without_its_password() {
-        let refused =
-            SourceDatabase::new("postgresql://u:secret@h/p?sslmode=perhaps", None, "s").unwrap_err();
-        assert!(refused.to_string().starts_with("the database's URL"), "{refused}");
-        assert!(!refused.to_string().contains("secret"), "{refused}");
+        for url in [
+            "postgresql://u:secret@h/p?sslmode=perhaps",
+            "postgresql+asyncpg://u:secret@h/p?ssl=require",
+            "host=h password=ab secret=ef",
+        ] {
+            let refused = SourceDatabase::new(url, None, "s").unwrap_err().to_string();
+            assert!(refused.starts_with("the database's URL"), "{refused}");
+            assert!(!refused.contains("secret"), "{refused}");
+        }
     }
 
     #[test]

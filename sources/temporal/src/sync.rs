@@ -25,8 +25,8 @@ use torale_platform::store::{Generations, Store, StoreError, Usage};
 pub struct TemporalSync<R> {
     /// Temporal.
     pub temporal: R,
-    /// The namespace that it reads.
-    pub namespace: String,
+    /// Which server and namespace it reads: what was read and seen there is stored under this name.
+    pub source: String,
     /// How ids name their tasks.
     pub tasks: TaskIds,
     /// The store: what is known of schedules and tasks, and how far runs were read.
@@ -120,7 +120,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
         usage: &Usage,
     ) -> Result<SyncReport, SyncError> {
         let (mut report, mut memory) = (SyncReport::default(), self.memory.lock().await);
-        let mut state = self.store.temporal_sync(&self.namespace, usage).await?;
+        let mut state = self.store.temporal_sync(&self.source, usage).await?;
         let schedules = self.sync_schedules(&mut memory, &mut state, half, usage, &mut report).await;
         let runs = self.sync_runs(&mut memory, &mut state, deadline, usage, &mut report).await;
         for result in [schedules, runs] {

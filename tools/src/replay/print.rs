@@ -127,6 +127,7 @@ fn json_of(attributes: &Attributes) -> Json {
         Value::Number(number) => {
             i64::try_from(*number).map_or_else(|_| json!(number.to_string()), |n| json!(n))
         }
+        Value::Bytes(bytes) if bytes.len() <= 64 => json!({ "hex": hex::encode(bytes) }),
         Value::Bytes(bytes) => json!({ "bytes": bytes.len() }),
     };
     Json::Object(attributes.iter().map(|(name, of)| (name.clone(), value(of))).collect::<Map<_, _>>())

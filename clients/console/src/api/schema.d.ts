@@ -1067,7 +1067,7 @@ export interface components {
             /** @description The number of their tasks that are not deleted. */
             tasks_count: number;
         };
-        /** @description Users with a `user.created` event. */
+        /** @description Users with a `user.created` event, and identities that stand in for one. */
         Users: {
             /** @description Those that are active and logged in within the last 30 days. */
             active_30d: number;

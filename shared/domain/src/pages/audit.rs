@@ -10,13 +10,14 @@ use crate::audit::record::record_id;
 use crate::audit::{AuditEntry, Link, facets};
 use crate::projections::views;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::item::Key;
+use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, ReadResult, Reader};
 use crate::values::ids::UserId;
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
@@ -75,7 +76,7 @@ pub enum AuditRow {
     },
 }
 
-/// Reads one facet as if the table held no other.
+/// Reads one facet as if the table held no other: plans and what they find have the partitions of an index of its own.
 struct FacetReader<'a, R> {
     index: &'a R,
     name: String,
@@ -89,9 +90,26 @@ impl<R: Reader> Reader for FacetReader<'_, R> {
     }
 
     async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Self::Error> {
+        let partitions: Vec<String> = plan.ranges.iter().map(|range| range.pk.clone()).collect();
+        let gets: HashMap<Key, Key> =
+            plan.gets.into_iter().map(|key| (keys::key_in_facet(&self.name, &key), key)).collect();
         let in_facet = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
         let ranges = plan.ranges.into_iter().map(in_facet).collect();
-        self.index.read(ReadPlan { ranges, ..plan }).await
+        let found =
+            self.index.read(ReadPlan { gets: gets.keys().cloned().collect(), ranges, ..plan }).await?;
+
+        let single = |(key, item): (Key, Item)| {
+            let key = gets.get(&key).cloned().unwrap_or(key);
+            (key.clone(), Item { key, ..item })
+        };
+        let in_partition = |(partition, items): (String, Vec<Item>)| {
+            let item = |item: Item| Item { key: Key::stored(partition.clone(), item.key.sk), ..item };
+            items.into_iter().map(item).collect()
+        };
+        Ok(ReadResult {
+            items: found.items.into_iter().map(single).collect(),
+            ranges: partitions.into_iter().zip(found.ranges).map(in_partition).collect(),
+        })
     }
 }
 

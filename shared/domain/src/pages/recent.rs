@@ -10,7 +10,7 @@ use crate::storage::item::Key;
 use crate::storage::keys;
 use crate::storage::read::{Corrupt, Reader};
 use crate::values::ids::{EntityKey, ExecutionId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A page of a list whose rows stand for executions, with the totals of its window.
 pub(super) struct RecentExecutions<S> {
@@ -31,8 +31,8 @@ pub(super) struct RecentPage<S> {
 }
 
 /// Reads the page and the names of its users and tasks: two round trips near the top, at most five
-/// anywhere else; one more if an earlier release has written rows of the page. An execution that has
-/// left the list since its row was read is left out.
+/// anywhere else; one more if an earlier release has written rows of the page. Of an execution that moves
+/// from one status to another between two reads, the row of its end is shown.
 pub(super) async fn read<R: Reader, S: Summary>(
     reader: &R,
     request: &ListRequest<'_>,
@@ -43,6 +43,7 @@ pub(super) async fn read<R: Reader, S: Summary>(
         let id = keys::row_execution(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no execution"))?;
         carried.push((id, S::load(row)?));
     }
+    let carried = without_repeated(carried);
     Ok(RecentExecutions { page: complete(reader, carried).await?, total, timeline })
 }
 
@@ -69,7 +70,7 @@ async fn complete<R: Reader, S: Summary>(
     let mut unnamed = Vec::new();
     let mut rows = Vec::with_capacity(carried.len());
     for (id, carried) in carried {
-        let whose_is_known = carried.owners().is_some();
+        let named = carried.owners();
         let summary = match carried {
             Carried::Summary(summary) => Some(summary),
             Carried::Owners(_) | Carried::Nothing => {
@@ -78,13 +79,26 @@ async fn complete<R: Reader, S: Summary>(
             }
         };
         let Some(summary) = summary else { continue };
-        if !whose_is_known {
+        if named != Some(summary.owners()) {
             unnamed.push(summary.owners());
         }
         rows.push((id, summary));
     }
     names.read_more(reader, unnamed).await?;
     Ok(RecentPage { rows, names })
+}
+
+/// Each execution once: an execution that moved while the lists of two statuses were read is in both.
+fn without_repeated<S: Summary>(carried: Vec<(ExecutionId, Carried<S>)>) -> Vec<(ExecutionId, Carried<S>)> {
+    let has_ended =
+        |carried: &Carried<S>| matches!(carried, Carried::Summary(summary) if summary.has_ended());
+    let ended: HashSet<ExecutionId> =
+        carried.iter().filter(|(_, carried)| has_ended(carried)).map(|(id, _)| *id).collect();
+    let mut seen = HashSet::new();
+    let mut is_shown = |(id, carried): &(ExecutionId, Carried<S>)| {
+        (has_ended(carried) || !ended.contains(id)) && seen.insert(*id)
+    };
+    carried.into_iter().filter(|row| is_shown(row)).collect()
 }
 
 impl<S: Summary> Carried<S> {

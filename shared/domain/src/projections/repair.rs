@@ -35,7 +35,7 @@ impl Difference {
             names.extend(ENTITY_ATTRIBUTES);
         }
         let conditions = match &self.found {
-            // A row has no attributes but its key.
+            // Many rows have no attributes but their key.
             Some(found) if found.is_empty() => vec![Condition::Present(keys::PK.to_owned())],
             Some(_) | None => unchanged(found, &Vec::from_iter(names)),
         };
@@ -45,9 +45,12 @@ impl Difference {
     }
 
     /// By how much each amount of a counter differs: expected less found. `None` if the items
-    /// differ in more than amounts. A counter that consumers change during a comparison may differ
+    /// differ in more than amounts, or are rows: their numbers are facts. A counter that consumers change during a comparison may differ
     /// for a moment, but a difference that stays the same in two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
+        if keys::is_row(&self.key) {
+            return None;
+        }
         drift(self.expected.as_ref()?, self.found.as_ref()?)
     }
 }
@@ -82,7 +85,7 @@ fn drift(expected: &Attributes, found: &Attributes) -> Option<BTreeMap<String, i
 /// The write that adds to a counter what it lacks; `None` if the item is no counter, or the two
 /// differ in more than amounts.
 fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Option<Write> {
-    if expected.is_empty() || keys::is_entity(key) {
+    if expected.is_empty() || keys::is_entity(key) || keys::is_row(key) {
         return None;
     }
     let amounts = drift(expected, found)?;
@@ -93,4 +96,37 @@ fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Optio
     let amounts = amounts.iter().map(|(name, amount)| (name.as_str(), *amount));
     let (action, conditions) = counter::update(amounts, stored_amount);
     Some(Write { key: key.clone(), action, conditions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers<const N: usize>(of: [(&str, i128); N]) -> Attributes {
+        of.map(|(name, number)| (name.to_owned(), Value::Number(number))).into()
+    }
+
+    /// Of a row a 0 is a fact, such as a condition that was not met; of a counter it does not exist.
+    #[test]
+    fn numbers_of_a_row_are_replaced_and_those_of_a_counter_are_added() {
+        let difference = |pk: &str, expected, found| Difference {
+            key: Key::stored(pk.to_owned(), "1".to_owned()),
+            expected: Some(expected),
+            found: Some(found),
+        };
+        for (expected, found) in [
+            (numbers([("c", 0), ("d", 0)]), numbers([("c", 1), ("d", 5300)])),
+            (numbers([("r", 0)]), Attributes::new()),
+        ] {
+            let row = difference("r#errors#all#0", expected.clone(), found.clone());
+            assert_eq!(row.drift(), None);
+            let write = row.repair();
+            assert_eq!(write.action, Action::Put(expected));
+            assert!(!write.conditions.is_empty(), "only if it is as it was found");
+        }
+
+        let counter = difference("c#errors#0", numbers([("p", 3)]), numbers([("p", 5)]));
+        assert_eq!(counter.drift(), Some(BTreeMap::from([("p".to_owned(), -2)])));
+        assert!(matches!(counter.repair().action, Action::Update { .. }));
+    }
 }

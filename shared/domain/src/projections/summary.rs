@@ -21,9 +21,9 @@ use crate::values::time::Timestamp;
 pub use schedule::ScheduleSummary;
 use uuid::Uuid;
 
-/// Of a longer message an error's row carries nothing but the task and the user, so that the row stays
-/// below 1 KB, which is one write unit.
-const MAX_MESSAGE_BYTES: usize = 512;
+/// Of a longer message an error's row carries nothing but the task and the user. Rows that are skipped on
+/// the way to a page are read whole, and a row over 1 KB would be two write units.
+const MAX_MESSAGE_BYTES: usize = 160;
 
 const TASK: &str = "t";
 const USER: &str = "u";
@@ -71,6 +71,9 @@ pub trait Summary: Sized + Send + Sync {
 
     /// Whose the execution is.
     fn owners(&self) -> Owners;
+
+    /// Whether the execution has ended.
+    fn has_ended(&self) -> bool;
 }
 
 /// What a list of executions shows of an execution.
@@ -168,6 +171,10 @@ impl Summary for ExecutionSummary {
     fn owners(&self) -> Owners {
         self.owners
     }
+
+    fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
 }
 
 impl Summary for ErrorSummary {
@@ -212,6 +219,10 @@ impl Summary for ErrorSummary {
 
     fn owners(&self) -> Owners {
         self.owners
+    }
+
+    fn has_ended(&self) -> bool {
+        true
     }
 }
 

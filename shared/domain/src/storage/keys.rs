@@ -22,10 +22,10 @@
 //! | identity's login | `i#<clerk user id>` | `a#`, time, id and source of that event, user | `created` |
 //! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
 //! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
-//! | row of a list | `r#<index>#<status>#<lane>`, of a subset `r#<index>/<subset>#...` | time, then id | `of`: pk of the entity where the sort key does not name it |
+//! | row of a list | `r#<index>#<status>#<lane>`, of a subset `r#<index>/<subset>#...` | time, then id | `of`: pk of the entity where the sort key does not name it; of executions, errors and schedules what a page shows, see `projections/summary.rs` |
 //! | user by email | `r#emails#<all or active>#<first character>` | 243 characters of the folded email, id inverted | `email`: the folded email, if it is longer |
-//! | row of the ranking | `r#queries` | inverted count, query hash | |
-//! | node of an index | `c#<index>#<lane>`, of a subset that has some `c#<index>/<subset>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with series also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
+//! | row of the ranking | `r#queries` | inverted count, query hash | `query`, up to 512 bytes |
+//! | node of an index | `c#<index>#<lane>`, of a subset that has some `c#<index>/<subset>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with nodes of days also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
@@ -41,7 +41,7 @@
 //! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `replay/rebuild.rs` | by replay alone, until the generation is dropped |
 //! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `replay/rebuild/subtotals.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
-//! | `torale-control` | `temporal#<SHA-256 of the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |
+//! | `torale-control` | `temporal#<SHA-256 of the server's address and the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |
 //! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`, `clerk`: the last deactivation that an admin requested | with its event |

@@ -1,4 +1,4 @@
-//! How far Temporal's runs were read, an item for each namespace (`docs/adr/0026-events-from-temporal.md`).
+//! How far Temporal's runs were read, an item for each server and namespace (`docs/adr/0026-events-from-temporal.md`).
 
 use super::calls::{NumberComparison, Operand, Test};
 use super::client::Store;
@@ -20,8 +20,8 @@ pub struct TemporalSyncState {
     pub until: Timestamp,
     /// The milliseconds that are asked for at once from there on.
     pub window: i64,
-    /// Whether the namespace has had a schedule that the projections know. Before that it may be the wrong namespace, and
-    /// a schedule that it does not have proves nothing.
+    /// Whether the namespace has had a schedule that the projections know, or was read when they knew none. Before that it may be
+    /// the wrong namespace, and nothing of it is sent.
     pub seen: bool,
 }
 
@@ -33,16 +33,12 @@ impl Default for TemporalSyncState {
 }
 
 impl Store {
-    /// How far the runs of a namespace were read.
+    /// How far the runs of a server's namespace were read.
     ///
     /// # Errors
     /// If the store does not answer in time.
-    pub async fn temporal_sync(
-        &self,
-        namespace: &str,
-        usage: &Usage,
-    ) -> Result<TemporalSyncState, StoreError> {
-        let item = self.control(&keys::temporal_sync(namespace), usage).await?;
+    pub async fn temporal_sync(&self, source: &str, usage: &Usage) -> Result<TemporalSyncState, StoreError> {
+        let item = self.control(&keys::temporal_sync(source), usage).await?;
         Ok(item.as_ref().map_or_else(TemporalSyncState::default, read))
     }
 
@@ -52,7 +48,7 @@ impl Store {
     /// If the store does not answer in time.
     pub async fn save_temporal_sync(
         &self,
-        namespace: &str,
+        source: &str,
         state: &TemporalSyncState,
         usage: &Usage,
     ) -> Result<(), StoreError> {
@@ -65,7 +61,7 @@ impl Store {
         ];
         let not_further = NumberComparison::AtMost(UNTIL.to_owned(), state.until.millis());
         let tests = vec![Test::AbsentOr(UNTIL.to_owned(), not_further)];
-        self.update_control(&keys::temporal_sync(namespace), set, tests, usage).await.map(drop)
+        self.update_control(&keys::temporal_sync(source), set, tests, usage).await.map(drop)
     }
 }
 

@@ -49,7 +49,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
             }
             (from, state.until) = (window.to, window.to.min(settled).max(state.until));
             report.lag_ms = lag(from, now);
-            self.store.save_temporal_sync(&self.namespace, state, usage).await?;
+            self.store.save_temporal_sync(&self.source, state, usage).await?;
         }
         if from >= now {
             memory.sent = found_again;

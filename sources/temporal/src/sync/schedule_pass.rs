@@ -44,7 +44,10 @@ impl<R: ReadTemporal> TemporalSync<R> {
         let (now, listed) = ((self.clock)(), self.list().await?);
         let live = self.generations.read(&self.store, usage).await?;
         let reader = TableReader::of(&self.store, &live, usage);
-        self.remove_gone(&reader, (memory, state), &listed, deadline, report).await?;
+        if !state.seen && !is_known(&reader, &listed, state, report).await? {
+            return Ok(());
+        }
+        self.remove_gone(&reader, memory, &listed, deadline, report).await?;
         let mut due: Vec<(&String, &ScheduleListEntry)> =
             listed.iter().filter(|(id, entry)| is_due(memory.schedules.get(*id), entry, now)).collect();
         due.sort_by_key(|(id, _)| memory.schedules.get(*id).map(|seen| seen.at));
@@ -53,7 +56,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
                 report.pending += count(chunk.len());
                 continue;
             }
-            self.look_at(&reader, chunk, memory, state, report).await?;
+            self.look_at(&reader, chunk, memory, report).await?;
         }
         Ok(())
     }
@@ -75,7 +78,6 @@ impl<R: ReadTemporal> TemporalSync<R> {
         reader: &TableReader<'_>,
         entries: &[(&String, &ScheduleListEntry)],
         memory: &mut SyncMemory,
-        state: &mut TemporalSyncState,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
         let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect()).await?;
@@ -94,7 +96,6 @@ impl<R: ReadTemporal> TemporalSync<R> {
             };
             let mut own = state_of(EntityKey::Schedule(id));
             let reading = readings::Schedule::of(&own);
-            state.seen |= reading.created.is_some();
             report.recreated += u64::from(reading.deleted);
             let of_task = state_of(EntityKey::Task(task));
             let Some(user) = schedule.user.or(readings::Task::of(&of_task).user_id) else {
@@ -141,29 +142,23 @@ impl<R: ReadTemporal> TemporalSync<R> {
     async fn remove_gone(
         &self,
         reader: &TableReader<'_>,
-        (memory, state): (&mut SyncMemory, &mut TemporalSyncState),
+        memory: &mut SyncMemory,
         listed: &HashMap<String, ScheduleListEntry>,
         deadline: Instant,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
         let now = (self.clock)();
         let is_whole = memory.compared.is_none_or(|at| at.plus(LOOK_AGAIN) <= now);
-        let entity = |id: &String| ScheduleId::parse(id).map(|id| keys::entity(&EntityKey::Schedule(id)));
-        let here: HashSet<Key> = listed.keys().filter_map(entity).collect();
+        let here = keys_of(listed.keys());
         let missing: BTreeSet<Key> = if is_whole {
-            let known = known_schedules(reader).await?;
-            state.seen |= known.iter().any(|key| here.contains(key));
-            known.into_iter().filter(|key| !here.contains(key)).collect()
+            known_schedules(reader).await?.into_iter().filter(|key| !here.contains(key)).collect()
         } else {
-            memory.schedules.keys().filter_map(entity).filter(|key| !here.contains(key)).collect()
+            keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
         };
         let mut is_complete = true;
         for known in read_keys(reader, missing).await?.into_values() {
             let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
-            // What this instance remembers, it has seen in this namespace.
-            if is_whole && !state.seen {
-                report.unproven += 1;
-            } else if Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 report.pending += 1;
                 is_complete = false;
             } else if self.temporal.schedule(created.schedule_id.as_str()).await?.is_none() {
@@ -176,6 +171,28 @@ impl<R: ReadTemporal> TemporalSync<R> {
         }
         Ok(())
     }
+}
+
+/// Whether the namespace has a schedule that the projections know, or they know none yet. Else it may be the wrong one: nothing
+/// of it is sent, above all no deletion of what it does not have, which is for ever.
+async fn is_known(
+    reader: &TableReader<'_>,
+    listed: &HashMap<String, ScheduleListEntry>,
+    state: &mut TemporalSyncState,
+    report: &mut SyncReport,
+) -> Result<bool, SyncError> {
+    let (known, here) = (known_schedules(reader).await?, keys_of(listed.keys()));
+    state.seen = known.is_empty() || known.iter().any(|key| here.contains(key));
+    if !state.seen {
+        report.unproven += count(known.len());
+    }
+    Ok(state.seen)
+}
+
+/// The keys of the entities of some schedules.
+fn keys_of<'a>(ids: impl Iterator<Item = &'a String>) -> HashSet<Key> {
+    let key = |id: &String| ScheduleId::parse(id).map(|id| keys::entity(&EntityKey::Schedule(id)));
+    ids.filter_map(key).collect()
 }
 
 /// Whether a schedule is new, another one than it was, or was looked at long ago.

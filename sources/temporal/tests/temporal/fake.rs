@@ -180,7 +180,7 @@ pub(crate) struct Synced {
 pub(crate) fn sync_over<R>(temporal: R, namespace: &str, store: Store, sqs: &FakeSqs) -> TemporalSync<R> {
     TemporalSync {
         temporal,
-        namespace: namespace.to_owned(),
+        source: namespace.to_owned(),
         tasks: TaskIds::new(SchedulePattern::parse("task-{task_id}").unwrap()),
         store,
         generations: Generations::default(),

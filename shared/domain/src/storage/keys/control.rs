@@ -116,9 +116,9 @@ pub fn key_used(id: &KeyId) -> Key {
     key((fixed!(KEY), SHARP, Id::<MAX_ID>(id.as_str())), fixed!("used"))
 }
 
-/// How far the runs of a namespace of Temporal were read.
-pub fn temporal_sync(namespace: &str) -> Key {
-    let digest = sha256_hex(&[namespace.as_bytes()]);
+/// How far the runs of a server of Temporal and a namespace of it were read.
+pub fn temporal_sync(source: &str) -> Key {
+    let digest = sha256_hex(&[source.as_bytes()]);
     key((fixed!(TEMPORAL), SHARP, Short::<64>(&digest)), fixed!("sync"))
 }
 

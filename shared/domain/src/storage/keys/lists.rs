@@ -212,6 +212,11 @@ fn row_id(key: &Key) -> Option<&str> {
     key.sk.get(ROW_TIME_DIGITS..)
 }
 
+/// Whether an item is a row of a list.
+pub fn is_row(key: &Key) -> bool {
+    key.pk.starts_with("r#")
+}
+
 /// Whether a row is in the list of a status.
 pub fn is_row_of(key: &Key, status: StatusPartition) -> bool {
     key.pk.rsplit('#').nth(1) == Some(status.name())
