@@ -121,7 +121,7 @@ proptest! {
         let rows: Vec<Timestamp> = times.into_iter().rev().filter(|time| *time >= since).collect();
 
         let window = Window::new(index, Lanes::DEFAULT, Some(since), NOW);
-        let mut timeline = window.timeline(&found(window.plan(), &items));
+        let mut timeline = Timeline::of(window, &found(window.plan(), &items));
         let place = descend(window, &mut timeline, &items, offset);
 
         prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(rows.len()).unwrap());

@@ -5,7 +5,7 @@ use super::listing::ListRequest;
 use super::recent::{self, RecentPage};
 use super::window::{HOURS, LIMIT, last_hours};
 use crate::projections::entity::Entity;
-use crate::projections::index::Window;
+use crate::projections::index::{Timeline, Window};
 use crate::projections::summary::{ErrorSummary, Owners};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
@@ -138,7 +138,7 @@ async fn of_task<R: Reader>(
     let key = keys::entity(&EntityKey::Task(task));
     let window = Window::new(Index::Errors, reader.lanes(), Some(since), now);
     let found = reader.read(ReadPlan::gets([key.clone()]).and(window.plan())).await?;
-    let error_types = most_first(window.timeline(&found).tags());
+    let error_types = most_first(Timeline::of(window, &found).tags());
     let slowest = Entity::load(found.items.get(&key))?.totals.slowest_failure();
     let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
 

@@ -57,7 +57,7 @@ impl ListRequest<'_> {
         let lists = newest.len();
         let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;
         let rows = found.take_ranges(lists);
-        let mut timeline = window.timeline(&found);
+        let mut timeline = Timeline::of(window, &found);
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
             newest_first(rows, offset, limit)

@@ -2,7 +2,7 @@
 //! `metrics` publishes them every minute.
 
 use super::window::{average, last_hours};
-use crate::projections::index::{Measure, Window};
+use crate::projections::index::{Measure, Timeline, Window};
 use crate::storage::item::Key;
 use crate::storage::keys::{self, Index};
 use crate::storage::read::{ReadPlan, Reader};
@@ -40,7 +40,8 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<Metrics, R:
     let tasks: Vec<Key> = lanes.all().map(keys::task_states).collect();
     let plan = ReadPlan::gets(tasks.clone());
     let found = reader.read(plan.and(executions.plan()).and(errors.plan()).and(users.plan())).await?;
-    let [executions, errors, users] = [executions, errors, users].map(|one| one.timeline(&found).total());
+    let [executions, errors, users] =
+        [executions, errors, users].map(|one| Timeline::of(one, &found).total());
     let failed = executions.get(Measure::Failed);
     let finished = failed + executions.get(Measure::Success);
     Ok(Metrics {

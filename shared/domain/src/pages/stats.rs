@@ -2,7 +2,7 @@
 
 use super::queries;
 use super::window::{average, last_hours};
-use crate::projections::index::{Measure, Window};
+use crate::projections::index::{Measure, Timeline, Window};
 use crate::projections::ranking;
 use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Index};
@@ -115,7 +115,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, 
     let mut found = reader.read(plan).await?;
 
     let ranked: Vec<Item> = found.take_ranges(1).into_iter().flatten().collect();
-    let total = |window: Window<'_>| window.timeline(&found).total();
+    let total = |window: Window<'_>| Timeline::of(window, &found).total();
     let count = |window| total(window).get(Measure::Rows);
     let executions = total(executions);
     let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));

@@ -37,9 +37,9 @@ pub struct PagePosition {
 }
 
 impl Timeline {
-    /// An empty timeline of a window.
-    pub(super) fn of(window: Window<'_>) -> Self {
-        Self {
+    /// The sums of a window, from what [`Window::plan`] found, maybe together with other items.
+    pub fn of(window: Window<'_>, found: &ReadResult) -> Self {
+        let mut timeline = Self {
             cut: window.since(),
             by_hours: window.has_day_nodes(),
             partitions: window.partitions().collect(),
@@ -48,7 +48,9 @@ impl Timeline {
             minutes: BTreeMap::new(),
             tags: BTreeMap::new(),
             only: window.tag().map(str::to_owned),
-        }
+        };
+        timeline.add(found);
+        timeline
     }
 
     /// Adds the slots of all nodes of the list that were found; none of them may have been added before. Slots before the

@@ -1,10 +1,9 @@
 //! Windows: from which nodes the sums of everything since a time are read.
 
 use super::measure::Sums;
-use super::timeline::Timeline;
 use crate::storage::item::Key;
 use crate::storage::keys::{self, IndexPart, Lanes, StatusPartition};
-use crate::storage::read::{Range, ReadPlan, ReadResult};
+use crate::storage::read::{Range, ReadPlan};
 use crate::values::time::{DAY, Day, Hour, Month, Timestamp};
 
 /// The rows of a list, or of a part of one, since the start of a minute, or of all time.
@@ -34,7 +33,7 @@ impl<'a> Window<'a> {
         Self { list: list.into(), lanes, since: since.map(Timestamp::floor_to_minute), now }
     }
 
-    /// All nodes that [`Window::timeline`] needs: the months from the window's first on, and
+    /// All nodes that a [`Timeline`](super::Timeline) needs: the months from the window's first on, and
     /// [`Window::first_day`].
     pub fn plan(&self) -> ReadPlan {
         self.months().and(self.first_day())
@@ -99,13 +98,6 @@ impl<'a> Window<'a> {
     /// Whether the nodes of days count the rows of these status partitions, so that a page is found by its hour.
     pub fn counts_by_hours(&self, partitions: &[StatusPartition]) -> bool {
         self.has_day_nodes() && partitions.iter().all(|partition| Sums::day_nodes_count(*partition))
-    }
-
-    /// The sums of the window, from what [`Window::plan`] found, maybe together with other items.
-    pub fn timeline(&self, found: &ReadResult) -> Timeline {
-        let mut timeline = Timeline::of(*self);
-        timeline.add(found);
-        timeline
     }
 
     /// When it begins.
