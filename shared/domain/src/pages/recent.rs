@@ -127,3 +127,30 @@ pub(super) async fn read_summaries<R: Reader, S: Summary>(
         |(key, entity): (Key, Entity)| Some((*by_key.get(&key)?, S::of(&Execution::of(&entity.state)?)?));
     Ok(entities.filter_map(summary).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entities::readings::ExecutionStatus;
+    use crate::projections::summary::ExecutionSummary;
+    use crate::values::ids::{TaskId, UserId};
+    use crate::values::time::Timestamp;
+    use uuid::Uuid;
+
+    fn row(id: u128, ended: Option<(Timestamp, u64)>) -> (ExecutionId, Carried<ExecutionSummary>) {
+        let owners = Owners { task_id: TaskId(Uuid::nil()), user_id: UserId(Uuid::nil()) };
+        let status = if ended.is_some() { ExecutionStatus::Success } else { ExecutionStatus::Running };
+        let (started_at, condition_met) = (Timestamp::EARLIEST, ended.map(|_| true));
+        let summary = ExecutionSummary { owners, started_at, status, condition_met, ended };
+        (ExecutionId(Uuid::from_u128(id)), Carried::Summary(summary))
+    }
+
+    #[test]
+    fn execution_that_ended_between_two_reads_is_shown_once_as_it_ended() {
+        let ended = Some((Timestamp::EARLIEST, 5));
+        let unread = (ExecutionId(Uuid::from_u128(3)), Carried::Nothing);
+        let rows = vec![row(1, None), row(2, None), row(1, ended), unread.clone(), unread.clone()];
+
+        assert_eq!(without_repeated(rows), [row(2, None), row(1, ended), unread]);
+    }
+}
