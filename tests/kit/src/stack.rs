@@ -315,6 +315,7 @@ pub async fn sealed<S: Signer>(sealer: &Sealer<'_, S>) -> Result<SealReport, Sea
 fn show(value: &AttributeValue) -> String {
     match value {
         AttributeValue::S(text) | AttributeValue::N(text) => text.clone(),
+        AttributeValue::B(bytes) => hex::encode(bytes),
         other => format!("{other:?}"),
     }
 }
@@ -330,7 +331,7 @@ pub fn print_item(item: &Item) -> (String, String) {
     let attributes = item.attributes.iter().map(|(name, value)| match value {
         domain::Value::Text(text) => (name.clone(), text.clone()),
         domain::Value::Number(number) => (name.clone(), number.to_string()),
-        domain::Value::Bytes(bytes) => (name.clone(), format!("{bytes:?}")),
+        domain::Value::Bytes(bytes) => (name.clone(), hex::encode(bytes)),
     });
     let sorted: BTreeMap<String, String> = keys.into_iter().chain(attributes).collect();
     (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
