@@ -122,7 +122,8 @@ def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
     errors = cli("errors", "--hours", "6")
     assert line(errors, "ada@")[1:5] == ["RateLimitError", "yes", "2", "ada@example.com"]
     assert line(errors, "ada@")[-1] == r"too\nmany", "a line for each row"
-    assert line(errors, "RateLimitError", "1") == ["RateLimitError", "1"]
+    types = [each.split() for each in errors.out.splitlines()]
+    assert ["RateLimitError", "1"] in types, "a time may have the digit 1, too"
     assert line(errors, " of ") == ["2 of 2"]
     users = cli("users", "--limit", "2")
     assert line(users, ADA)[:6] == [ADA, "ada@example.com", "active", "1/3", "3", "2"]
