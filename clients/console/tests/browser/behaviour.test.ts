@@ -267,17 +267,22 @@ describe("hostile texts", () => {
 describe("the palette", () => {
   const options = (name?: RegExp) => page.getByRole("dialog").getByRole("option", name && { name });
   const box = () => page.getByRole("combobox", { name: /A page/ });
+  /** Keys that come before the box has the focus go elsewhere. */
+  const open = async () => {
+    await page.keyboard.press("Control+k");
+    await expect.poll(() => box().evaluate((box) => box === document.activeElement)).toBe(true);
+  };
 
   test("finds a page by name and gives the focus back", async () => {
     await browser.open("#/queries", { page });
     await settled(page);
-    await page.keyboard.press("Control+k");
+    await open();
     await page.keyboard.type("sched");
     await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
 
-    await page.keyboard.press("Control+k");
+    await open();
     await page.keyboard.press("Escape");
     await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
   });
