@@ -7,7 +7,7 @@ use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, IndexPart, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
-use crate::values::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::values::time::{DAY, Day, HOUR, MINUTE, Timestamp};
 
 /// A page before which there are at most this many rows is read from the newest row on, without a descent
 /// through the counted index.
@@ -75,10 +75,12 @@ impl ListRequest<'_> {
         window: Window<'_>,
         timeline: &mut Timeline,
     ) -> Result<Vec<Item>, R::Error> {
+        let day = timeline.day_of(self.partitions, self.page.offset());
+        let Some(day) = day else { return Ok(Vec::new()) };
         let position = if window.counts_by_hours(self.partitions) {
-            self.find_by_hours(reader, window, timeline).await?
+            self.find_by_hours(reader, window, timeline, day).await?
         } else {
-            self.find_by_minutes(reader, window, timeline).await?
+            self.find_by_minutes(reader, window, timeline, day).await?
         };
         let Some(position) = position else { return Ok(Vec::new()) };
         if position.skip <= position.rows / 2 {
@@ -88,15 +90,14 @@ impl ListRequest<'_> {
         }
     }
 
-    /// Where the page begins: the day, then its hour, then the minute. At most two round trips.
+    /// Where the row at an offset of a day lies: its hour, then the minute. At most two round trips.
     async fn find_by_hours<R: Reader>(
         &self,
         reader: &R,
         window: Window<'_>,
         timeline: &mut Timeline,
+        (day, offset): (Day, usize),
     ) -> Result<Option<PagePosition>, R::Error> {
-        let day = timeline.day_of(self.partitions, self.page.offset());
-        let Some((day, offset)) = day else { return Ok(None) };
         if !timeline.has_hours_of(day) {
             timeline.add(&reader.read(self.plan(window.hours_of(day))).await?);
         }
@@ -107,15 +108,14 @@ impl ListRequest<'_> {
         Ok(timeline.minute_of(self.partitions, (hour.start(), HOUR), offset))
     }
 
-    /// Where the page begins: the day, then the minute of all its minutes. At most one round trip.
+    /// Where the row at an offset of a day lies, of all its minutes. At most one round trip.
     async fn find_by_minutes<R: Reader>(
         &self,
         reader: &R,
         window: Window<'_>,
         timeline: &mut Timeline,
+        (day, offset): (Day, usize),
     ) -> Result<Option<PagePosition>, R::Error> {
-        let day = timeline.day_of(self.partitions, self.page.offset());
-        let Some((day, offset)) = day else { return Ok(None) };
         if !timeline.has_minutes_of(day.first_hour()) {
             timeline.add(&reader.read(self.plan(window.hour_nodes_from(day.first_hour()))).await?);
         }
