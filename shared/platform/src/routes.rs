@@ -52,6 +52,12 @@ pub fn fits(route: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use torale_domain::requests::payload::MAX_ROUTE_SEGMENTS;
+
+    #[test]
+    fn no_route_has_more_segments_than_are_tried_behind_a_base_path() {
+        assert!(all().all(|(_, path)| path.matches('/').count() <= MAX_ROUTE_SEGMENTS));
+    }
 
     #[test]
     fn a_path_fits_only_its_own_route() {

@@ -291,6 +291,8 @@ impl State {
         }
         let of_events = state.claims_of_events();
         state.claims.merge(of_events);
+        // The hash of a stored event may have no row, if an earlier release has stored it: it is named when the event comes again.
+        state.claims.dropped_hashes.clear();
         Ok(state)
     }
 }

@@ -80,10 +80,13 @@ impl HttpRequest {
     }
 
     /// The paths that the route of this request may have: its path, and behind a custom domain, of which API Gateway does
-    /// not say which base path it maps, also what follows the first segments.
+    /// not say which base path it maps, also what follows the first segments, the longest first. Anybody may send any path,
+    /// so the number of them is bounded: no route has more than [`MAX_ROUTE_SEGMENTS`].
     pub fn possible_routes(&self) -> impl Iterator<Item = &str> {
-        let after_segments = self.path.match_indices('/').filter_map(|(at, _)| self.path.get(at..));
-        std::iter::once(self.path()).chain(after_segments.skip(1).filter(|_| self.can_have_base_path))
+        let slashes = self.path.rmatch_indices('/').take(MAX_ROUTE_SEGMENTS);
+        let ends: Vec<&str> = slashes.filter_map(|(at, _)| self.path.get(at..)).collect();
+        let shorter = ends.into_iter().rev().filter(|end| end.len() < self.path.len());
+        std::iter::once(self.path()).chain(shorter.filter(|_| self.can_have_base_path))
     }
 
     /// The decoded value of a route's parameter, as API Gateway states it, else as the path has it; empty if the route has
@@ -233,6 +236,9 @@ fn trace(xray: Option<&str>, sent: Option<&str>) -> Option<TraceParent> {
     xray.and_then(TraceParent::from_xray).or_else(|| TraceParent::parse(sent?))
 }
 
+/// The most segments of a route's path; a test of the routes holds it.
+pub const MAX_ROUTE_SEGMENTS: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +335,14 @@ mod tests {
             assert_eq!(routes(domain), all[..1]);
         }
         assert_eq!(read(&json!({})).possible_routes().collect::<Vec<_>>(), [""]);
+    }
+
+    /// Nobody has to sign in to send a path.
+    #[test]
+    fn paths_of_any_length_have_few_possible_routes() {
+        let context = json!({ "apiId": "a1b2", "domainName": "admin-api.example.com", "stage": "$default" });
+        let request = read(&json!({ "rawPath": "/a".repeat(5_000), "requestContext": context }));
+        assert_eq!(request.possible_routes().count(), 1 + MAX_ROUTE_SEGMENTS);
     }
 
     #[test]

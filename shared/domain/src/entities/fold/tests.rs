@@ -112,3 +112,16 @@ fn hashes_that_are_not_kept_are_named_until_the_state_is_stored() {
     assert!(greater_first.fold(created("0", &hash(0), ANN)), "a lesser one takes the place of a greater one");
     assert_eq!(greater_first.claims().dropped_hashes, hashes(36..40));
 }
+
+/// A release that knew no rows of dropped hashes may have stored the state.
+#[test]
+fn hash_of_the_greatest_event_is_named_again_when_the_event_comes_again() {
+    let event = |number: usize| created(&format!("{number:02}"), &hash(number), ANN);
+    let events: Vec<Event> = (0..40).map(event).collect();
+
+    let mut stored = State::load(&folded(&events).store().unwrap()).unwrap();
+
+    assert!(stored.claims().dropped_hashes.is_empty());
+    assert!(stored.fold(event(39)), "it may have no row");
+    assert_eq!(stored.claims().dropped_hashes, hashes(39..40));
+}
