@@ -1,10 +1,15 @@
-//! The system over an embedded store: tables, consumers, endpoints.
+//! The system over a store of its own: tables, consumers, endpoints.
+//!
+//! The store is embedded, unless `DYNAMODB_ENDPOINT` names another one that speaks DynamoDB's protocol on loopback. That
+//! one has to keep the tables of different access keys apart, as ministack and Amazon's DynamoDB Local do (the latter
+//! without `-sharedDb`).
 
 use crate::faults::Faults;
 use crate::interceptor::Interceptor;
 use crate::request::ApiRequest;
 use crate::rights::Rights;
 use crate::sqs::FakeSqs;
+use crate::switches;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,6 +17,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -35,22 +41,27 @@ pub use crate::present::{ADMIN_KEY, NOW};
 /// The limits of most tests: far away.
 pub const LIMITS: RateLimits = RateLimits::new(1_000_000, 1_000_000);
 
-/// An embedded store with all tables, served for as long as this lives.
+/// A store with all tables: an embedded one, served for as long as this lives, or a part of another one.
 pub struct Stack {
     /// A client without faults, for looking at tables.
     pub client: Client,
     /// Where it is served.
     pub port: u16,
-    _stop: DropGuard,
+    access_key: String,
+    _stop: Option<DropGuard>,
 }
 
 /// How to reach a store on a port.
 pub fn config(port: u16) -> Builder {
+    config_as(port, "test")
+}
+
+fn config_as(port: u16, access_key: &str) -> Builder {
     aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url(format!("http://127.0.0.1:{port}"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
 }
 
@@ -70,25 +81,35 @@ pub fn keys_only() -> Identity {
 }
 
 impl Stack {
-    /// Starts a fresh store.
+    /// Starts a fresh store, or takes a fresh part of the one that `DYNAMODB_ENDPOINT` names.
+    ///
+    /// # Panics
+    /// If that is not `http://127.0.0.1:<port>`, or the store cannot be used.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let stop = CancellationToken::new();
-        tokio::spawn(local::serve(listener, local::open(None).unwrap(), Console::default(), stop.clone()));
-        let client = local::client(port);
+        let (port, access_key, stop) = match switches::text("DYNAMODB_ENDPOINT") {
+            Some(endpoint) => (port_of(&endpoint), fresh_access_key(), None),
+            None => {
+                let (port, stop) = embedded().await;
+                (port, "test".to_owned(), Some(stop))
+            }
+        };
+        let client = Client::from_conf(config_as(port, &access_key).build());
         local::create_tables(&client).await.unwrap();
-        Self { client, port, _stop: stop.drop_guard() }
+        Self { client, port, access_key, _stop: stop }
+    }
+
+    fn config(&self) -> Builder {
+        config_as(self.port, &self.access_key)
     }
 
     /// A store client without faults.
     pub fn store(&self) -> Store {
-        Store::new(config(self.port))
+        Store::new(self.config())
     }
 
     /// A store client whose calls something looks at.
     pub fn store_with(&self, interceptor: Interceptor) -> Store {
-        Store::new(config(self.port).interceptor(interceptor))
+        Store::new(self.config().interceptor(interceptor))
     }
 
     /// A store client that may do what the template lets this role do.
@@ -239,6 +260,28 @@ impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Stack on port {}", self.port)
     }
+}
+
+/// Serves an embedded store: its port, and what stops it.
+async fn embedded() -> (u16, DropGuard) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stop = CancellationToken::new();
+    tokio::spawn(local::serve(listener, local::open(None).unwrap(), Console::default(), stop.clone()));
+    (port, stop.drop_guard())
+}
+
+fn port_of(endpoint: &str) -> u16 {
+    let port =
+        endpoint.trim_end_matches('/').strip_prefix("http://127.0.0.1:").and_then(|port| port.parse().ok());
+    port.unwrap_or_else(|| panic!("DYNAMODB_ENDPOINT={endpoint} is not http://127.0.0.1:<port>"))
+}
+
+/// An access key of this process alone: twelve digits, which ministack takes for the number of an account.
+fn fresh_access_key() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) % 100_000;
+    format!("{:07}{number:05}", std::process::id() % 10_000_000)
 }
 
 /// An item as the store has it.

@@ -15,3 +15,9 @@ pub fn number(name: &str, default: u64) -> u64 {
 pub fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok()
 }
+
+/// A text; nothing if the variable is not set or empty.
+#[allow(clippy::disallowed_methods, reason = "a switch of the tests, not of the product")]
+pub fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
