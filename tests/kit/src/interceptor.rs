@@ -59,7 +59,7 @@ impl Interceptor {
     }
 
     /// Does something once a call of an operation has taken effect: its answer may be replaced by another body, or lost
-    /// by an error.
+    /// by an error. A body with a `__type` is one of the store's errors.
     #[must_use]
     pub fn after(
         self,
@@ -133,6 +133,9 @@ impl Intercept for Interceptor {
     ) -> Result<(), BoxError> {
         let operation = config.load::<Awaited>().map_or("", |awaited| awaited.0.as_str());
         if let Some(body) = (self.after)(operation)? {
+            if body.contains("\"__type\"") {
+                *context.response_mut().status_mut() = 400.try_into()?;
+            }
             *context.response_mut().body_mut() = SdkBody::from(body);
         }
         Ok(())

@@ -30,8 +30,9 @@ const RETRY_TIME: Duration = Duration::from_secs(10);
 pub(crate) enum DeactivationResult {
     /// The user was deactivated, and this entry is in the outbox.
     Deactivated { tasks: i128, entry: Box<StoredOutboxEntry> },
-    /// An earlier deactivation still holds.
-    AlreadyDeactivated { tasks: i128 },
+    /// An earlier deactivation still holds. If `after_race`, it may be this one: an attempt of which the store said that
+    /// it was still in progress.
+    AlreadyDeactivated { tasks: i128, after_race: bool },
 }
 
 impl UserStatusWriter<'_> {
@@ -46,18 +47,21 @@ impl UserStatusWriter<'_> {
             return Err(AdminError::Conflict(Conflict::OwnId));
         }
         let mut retries = Retries::until(Instant::now() + RETRY_TIME);
+        let mut after_race = false;
         loop {
-            match self.try_to_deactivate(target, &entry).await {
+            match self.try_to_deactivate(target, after_race, &entry).await {
                 Ok(result) => return Ok(result),
                 Err(StatusChangeError::Final(error)) => return Err(error),
-                Err(StatusChangeError::Race) => after_race(&mut retries).await?,
+                Err(StatusChangeError::Race) => pause_after_race(&mut retries).await?,
             }
+            after_race = true;
         }
     }
 
     async fn try_to_deactivate(
         &self,
         target: UserId,
+        after_race: bool,
         entry: &(impl Fn() -> AuditEntry + Sync),
     ) -> Result<DeactivationResult, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
@@ -65,7 +69,7 @@ impl UserStatusWriter<'_> {
         let user = User::of(&entity.state, &entity.linkage.linked);
         let clerk_user_id = user.clerk_user_id.ok_or(AdminError::UserNotFound)?;
         if let Some(current) = snapshot.current_deactivation(&user)? {
-            return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks });
+            return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks, after_race });
         }
         if snapshot.is_own_id(self).await? {
             return Err(AdminError::Conflict(Conflict::OwnId).into());
@@ -92,7 +96,7 @@ impl UserStatusWriter<'_> {
             match self.try_to_reactivate(target, &entry).await {
                 Ok(was_deactivated) => return Ok(was_deactivated),
                 Err(StatusChangeError::Final(error)) => return Err(error),
-                Err(StatusChangeError::Race) => after_race(&mut retries).await?,
+                Err(StatusChangeError::Race) => pause_after_race(&mut retries).await?,
             }
         }
     }
@@ -182,7 +186,7 @@ impl UserStatusWriter<'_> {
 }
 
 /// Pauses before another attempt; an error if the time for attempts is over.
-async fn after_race(retries: &mut Retries) -> Result<(), AdminError> {
+async fn pause_after_race(retries: &mut Retries) -> Result<(), AdminError> {
     if retries.pause().await {
         return Ok(());
     }

@@ -26,7 +26,7 @@ enum BulkEffect {
     Unchanged,
     /// The user is deactivated now; the commands of this outbox entry are due.
     Deactivated(Box<StoredOutboxEntry>),
-    /// It failed, and may have taken effect all the same: the answer of the store may have been lost.
+    /// It may have taken effect: the answer of the store may have been lost.
     Uncertain,
 }
 
@@ -47,7 +47,9 @@ impl ChangeContext<'_> {
             tasks_paused,
         };
         Ok(match self.writer().deactivate(user_id, entry).await? {
-            DeactivationResult::AlreadyDeactivated { tasks } => ChangeOutcome::unchanged(answer(tasks)),
+            DeactivationResult::AlreadyDeactivated { tasks, after_race: _ } => {
+                ChangeOutcome::unchanged(answer(tasks))
+            }
             DeactivationResult::Deactivated { tasks, entry } => {
                 let effects = ChangeEffects { recorded: true, outbox: vec![*entry] };
                 ChangeOutcome { answer: answer(tasks), effects }
@@ -122,8 +124,9 @@ impl ChangeContext<'_> {
         let changed =
             |user_id, result, tasks| UserResult { user_id, result, tasks_paused: Some(tasks), detail: None };
         Ok(match deactivated.unwrap_or(Err(AdminError::TimedOut)) {
-            Ok(DeactivationResult::AlreadyDeactivated { tasks }) => {
-                unchanged(changed(id, UserOutcome::Already, tasks))
+            Ok(DeactivationResult::AlreadyDeactivated { tasks, after_race }) => {
+                let effect = if after_race { BulkEffect::Uncertain } else { BulkEffect::Unchanged };
+                (changed(id, UserOutcome::Already, tasks), effect)
             }
             Ok(DeactivationResult::Deactivated { tasks, entry }) => {
                 (changed(id, UserOutcome::Deactivated, tasks), BulkEffect::Deactivated(entry))

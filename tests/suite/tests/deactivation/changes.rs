@@ -440,9 +440,20 @@ async fn deactivate_users_answers_for_each_and_leaves_a_record_of_each_change() 
     assert_eq!(entries[1].parameters["malformed"], 1);
 }
 
-/// The transaction for the second user finds that the caller is no administrator any more. That for the first one fails, if
-/// that is wanted.
-async fn deactivated_midway(first_fails: bool, expected: &Value) {
+/// What becomes of the first of several transactions.
+#[derive(Clone, Copy, PartialEq)]
+enum First {
+    Written,
+    NotSent,
+    WrittenButInConflict,
+}
+
+/// What the store answers to a transaction that another one, which may be an earlier try of the same, is in the way of.
+const CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+    "Message":"Transaction cancelled","CancellationReasons":[{"Code":"TransactionConflict"}]}"#;
+
+/// The transaction for the second user finds that the caller is no administrator any more.
+async fn deactivated_midway(first: First, expected: &Value) {
     let scenario = user_with(1, 0).await;
     scenario.receives(user(NOBODY).created()).await;
     let (calls, meeting) = (AtomicUsize::new(0), Arc::new(Barrier::new(2)));
@@ -452,7 +463,7 @@ async fn deactivated_midway(first_fails: bool, expected: &Value) {
             return Ok(());
         }
         match calls.fetch_add(1, Ordering::SeqCst) {
-            0 if first_fails => Err("injected".into()),
+            0 if first == First::NotSent => Err("injected".into()),
             1 => {
                 // The other side deactivates the caller in between, by the store that this runtime serves.
                 tokio::task::block_in_place(|| (of_call.wait(), of_call.wait()));
@@ -460,6 +471,11 @@ async fn deactivated_midway(first_fails: bool, expected: &Value) {
             }
             _other => Ok(()),
         }
+    });
+    let conflicts = AtomicUsize::new(usize::from(first == First::WrittenButInConflict));
+    let interceptor = interceptor.after(move |operation| {
+        let is_first = operation == "TransactWriteItems" && conflicts.swap(0, Ordering::SeqCst) == 1;
+        Ok(is_first.then(|| CONFLICT.to_owned()))
     });
     let app = scenario.app_over(scenario.store_with(interceptor));
     let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY, "x"] }));
@@ -480,14 +496,26 @@ async fn deactivated_midway(first_fails: bool, expected: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_was_done() {
-    deactivated_midway(false, &json!({ "user_id": USER, "result": "deactivated", "tasks_paused": 1 })).await;
+    deactivated_midway(
+        First::Written,
+        &json!({ "user_id": USER, "result": "deactivated", "tasks_paused": 1 }),
+    )
+    .await;
 }
 
 /// A transaction that failed may have taken effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_may_have_been_done() {
     let detail = "Service temporarily unavailable";
-    deactivated_midway(true, &json!({ "user_id": USER, "result": "refused", "detail": detail })).await;
+    deactivated_midway(First::NotSent, &json!({ "user_id": USER, "result": "refused", "detail": detail }))
+        .await;
+}
+
+/// The attempt that lost the race was that of the same request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_an_attempt_in_conflict_has_done() {
+    let expected = json!({ "user_id": USER, "result": "already", "tasks_paused": 1 });
+    deactivated_midway(First::WrittenButInConflict, &expected).await;
 }
 
 /// Whichever call of the store fails: either nothing has happened, or all of it.
