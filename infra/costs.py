@@ -1,4 +1,4 @@
-"""What the system costs: measured units (docs/benchmarks) times public prices. Writes the tables of docs/operations.md.
+"""What the system costs: measured units (docs/benchmarks) times public prices. Writes the tables of docs/operations/costs.md.
 
     cost = units * price of a unit, added up; the rows name both.
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs/operations.md"
+PAGE = ROOT / "docs/operations/costs.md"
 BEGIN, END = "<!-- costs: made by infra/costs.py -->\n", "<!-- end of costs -->\n"
 
 # us-east-1, on demand, arm64, in dollars, as published on 2026-11-23. To be looked up again before anybody relies on them.
@@ -187,7 +187,7 @@ def page() -> str:
 def findings() -> list[str]:
     """Whether the page has other figures than these."""
     found = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
-    return [] if found == page() else ["docs/operations.md: the costs are not those of infra/costs.py"]
+    return [] if found == page() else ["docs/operations/costs.md: the costs are not those of infra/costs.py"]
 
 
 def main() -> int:

@@ -226,7 +226,7 @@ def of_tables(resources: dict) -> list[str]:
 def documented(page: str) -> list[str]:
     """The runbook's command for a restored table denies the same."""
     typed = page.partition("put-resource-policy")[2].partition("```")[0]
-    return [] if set(re.findall(r"dynamodb:\w+", typed)) == DENIED else ["docs/operations.md: the policy of a restored table differs"]
+    return [] if set(re.findall(r"dynamodb:\w+", typed)) == DENIED else ["docs/operations/restore.md: the policy of a restored table differs"]
 
 
 def of_invokers(resources: dict) -> list[str]:

@@ -89,7 +89,7 @@ async fn promotion_and_rollback_keep_every_event_in_both_generations() {
     assert!((1..=4).all(|n| listed.contains(&format!("11111111-0000-4000-8000-0000000000a{n}"))));
 }
 
-/// As in docs/operations.md, Restore, D: an empty table takes the name of the lost one, and another generation is built.
+/// As in docs/operations/restore.md, D: an empty table takes the name of the lost one, and another generation is built.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn live_generation_whose_table_is_lost_is_rebuilt_from_the_log() {
     let (stack, _) = filled(5050, 60).await;
