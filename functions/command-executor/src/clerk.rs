@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use torale_domain::values::ids::ClerkUserId;
-use torale_platform::identity::{
-    ClerkBackend, IdentityMisconfigured, IdentityProviderError, IdentitySettings,
+use torale_platform::authentication::{
+    ClerkBackend, IdentityProviderError, IdentityProviderMisconfigured, IdentityProviderSettings,
 };
 
 /// Why a ban is not confirmed.
@@ -11,7 +11,7 @@ use torale_platform::identity::{
 pub enum ClerkError {
     /// The settings of Clerk's Backend API are invalid.
     #[error(transparent)]
-    IdentityMisconfigured(#[from] IdentityMisconfigured),
+    IdentityProviderMisconfigured(#[from] IdentityProviderMisconfigured),
     /// Clerk has not confirmed the ban. After a 429 or a 5xx, a retry may succeed.
     #[error(transparent)]
     IdentityProviderError(#[from] IdentityProviderError),
@@ -25,11 +25,11 @@ pub trait BanUsers: Sync {
 
 /// Bans users by Clerk's Backend API. With invalid settings every ban fails, but other commands are executed.
 #[derive(Debug)]
-pub struct ClerkBans(Result<ClerkBackend, IdentityMisconfigured>);
+pub struct ClerkBans(Result<ClerkBackend, IdentityProviderMisconfigured>);
 
 impl ClerkBans {
     /// A client with these settings.
-    pub fn new(settings: &IdentitySettings) -> Self {
+    pub fn new(settings: &IdentityProviderSettings) -> Self {
         Self(ClerkBackend::new(settings))
     }
 }

@@ -5,7 +5,7 @@ use command_executor::clerk::ClerkBans;
 use command_executor::temporal::TemporalPauses;
 use lambda_runtime::Error;
 use std::convert::Infallible;
-use torale_platform::identity::IdentitySettings;
+use torale_platform::authentication::IdentityProviderSettings;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::{clock, config, lambda, logging};
@@ -21,7 +21,10 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn executor() -> Result<Executor<ClerkBans, TemporalPauses, MessageQueue>, Error> {
-    let clerk = ClerkBans::new(&IdentitySettings { timeout: config::COMMAND_TIMEOUT, ..config::identity() });
+    let clerk = ClerkBans::new(&IdentityProviderSettings {
+        timeout: config::COMMAND_TIMEOUT,
+        ..config::identity_provider()
+    });
     let forward = match config::commands_forward_queue_url() {
         Some(url) => Some(MessageQueue::connect_to(url).await),
         None => None,

@@ -255,7 +255,7 @@ pub fn audit_key() -> AuditKey {
 }
 
 /// How to authenticate callers. The default accepts API keys only.
-pub struct IdentitySettings {
+pub struct IdentityProviderSettings {
     /// The value of [`CLERK_ISSUER`]. Without it, no session token is accepted.
     pub issuer: Option<String>,
     /// The value of [`CLERK_JWKS_URL`].
@@ -274,7 +274,7 @@ pub struct IdentitySettings {
     pub timeout: Duration,
 }
 
-impl Default for IdentitySettings {
+impl Default for IdentityProviderSettings {
     fn default() -> Self {
         Self {
             issuer: None,
@@ -290,10 +290,10 @@ impl Default for IdentitySettings {
 }
 
 /// How to authenticate callers.
-pub fn identity() -> IdentitySettings {
-    let default = IdentitySettings::default();
+pub fn identity_provider() -> IdentityProviderSettings {
+    let default = IdentityProviderSettings::default();
     let parties = |list: String| entries(&list).map(str::to_owned).collect();
-    IdentitySettings {
+    IdentityProviderSettings {
         issuer: optional(CLERK_ISSUER),
         jwks_url: optional(CLERK_JWKS_URL),
         jwt_key: optional(CLERK_JWT_KEY),

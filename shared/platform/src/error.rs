@@ -60,7 +60,7 @@ pub enum AdminError {
     Unrecorded(StoreError),
     /// The identity provider failed.
     #[error(transparent)]
-    Identity(#[from] IdentityProviderError),
+    IdentityProvider(#[from] IdentityProviderError),
     /// The user is over a rate limit.
     #[error("rate limit exceeded")]
     RateLimited {
@@ -220,7 +220,7 @@ impl From<&AdminError> for HttpError {
             AdminError::Store(StoreError::Unavailable(_))
             | AdminError::Queue(QueueError::Unavailable(_))
             | AdminError::Unrecorded(_)
-            | AdminError::Identity(_)
+            | AdminError::IdentityProvider(_)
             | AdminError::TimedOut => unavailable(),
             AdminError::Store(StoreError::Corrupt(_) | StoreError::Refused(_))
             | AdminError::Queue(QueueError::Refused(_))

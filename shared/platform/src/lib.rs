@@ -4,7 +4,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`serve`] | surrounds every endpoint: admission, audit record, log line, answer |
-//! | [`identity`] | authenticates and authorises callers: API keys, session tokens, roles |
+//! | [`authentication`] | authenticates and authorises callers: API keys, session tokens, roles |
 //! | `limit`, `key_use` | rate limits, and when API keys were last used |
 //! | [`audit`] | the audit trail: one record for each request, and the job that seals them |
 //! | `deactivation` | deactivates and reactivates users |
@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod authentication;
 pub mod aws;
 pub mod clock;
 mod commit_reads;
@@ -31,7 +32,6 @@ pub mod consume;
 mod deactivation;
 pub mod error;
 pub mod guard;
-pub mod identity;
 mod key_use;
 pub mod lambda;
 mod limit;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use torale_platform::identity::IdentitySettings;
+use torale_platform::authentication::IdentityProviderSettings;
 
 /// The instance's issuer.
 pub const ISSUER: &str = "https://clerk.example.com";
@@ -148,20 +148,20 @@ impl FakeClerk {
     }
 
     /// Settings of a system that trusts this instance.
-    pub fn settings(&self) -> IdentitySettings {
-        IdentitySettings {
+    pub fn settings(&self) -> IdentityProviderSettings {
+        IdentityProviderSettings {
             issuer: Some(ISSUER.to_owned()),
             jwks_url: Some(format!("{}{JWKS}", self.address)),
             authorized_parties: Some(vec![PARTY.to_owned()]),
             api_url: self.address.clone(),
             secret_key: Some(SECRET.to_owned()),
-            ..IdentitySettings::default()
+            ..IdentityProviderSettings::default()
         }
     }
 
     /// With so little time for an answer that a silent instance is given up soon.
-    pub fn impatient_settings(&self) -> IdentitySettings {
-        IdentitySettings { timeout: Duration::from_millis(300), ..self.settings() }
+    pub fn impatient_settings(&self) -> IdentityProviderSettings {
+        IdentityProviderSettings { timeout: Duration::from_millis(300), ..self.settings() }
     }
 
     /// Changes how it answers.

@@ -30,9 +30,9 @@ use torale_domain::storage::keys::{self, PK, SK};
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
+use torale_platform::authentication::{Authenticator, IdentityProviderSettings};
 use torale_platform::clock::Clock;
 use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
-use torale_platform::identity::{Identity, IdentitySettings};
 use torale_platform::serve::App;
 use torale_platform::store::{Store, Usage, log};
 
@@ -76,8 +76,8 @@ pub fn audit_key() -> LocalKey {
 }
 
 /// Admits API keys only.
-pub fn keys_only() -> Identity {
-    Identity::new(&IdentitySettings::default()).unwrap()
+pub fn keys_only() -> Authenticator {
+    Authenticator::new(&IdentityProviderSettings::default()).unwrap()
 }
 
 impl Stack {
@@ -306,7 +306,7 @@ pub fn key_of(item: &RawItem) -> Key {
 #[derive(Debug)]
 pub struct InstanceBuilder {
     store: Store,
-    identity: Identity,
+    authenticator: Authenticator,
     limits: RateLimits,
     clock: Clock,
     events: FakeSqs,
@@ -315,13 +315,13 @@ pub struct InstanceBuilder {
 impl InstanceBuilder {
     /// One that admits API keys only, with limits that are far away, at [`NOW`].
     pub fn over(store: Store) -> Self {
-        Self { store, identity: keys_only(), limits: LIMITS, clock: || NOW, events: FakeSqs::default() }
+        Self { store, authenticator: keys_only(), limits: LIMITS, clock: || NOW, events: FakeSqs::default() }
     }
 
     /// That admits what these settings say.
     #[must_use]
-    pub fn identity(self, settings: &IdentitySettings) -> Self {
-        Self { identity: Identity::new(settings).unwrap(), ..self }
+    pub fn authenticator(self, settings: &IdentityProviderSettings) -> Self {
+        Self { authenticator: Authenticator::new(settings).unwrap(), ..self }
     }
 
     /// With so many requests a minute and an hour.
@@ -344,7 +344,7 @@ impl InstanceBuilder {
 
     /// The instance.
     pub fn start(self) -> App {
-        let app = App::new(self.store, self.identity, self.limits, temporal_ui(), self.clock);
+        let app = App::new(self.store, self.authenticator, self.limits, temporal_ui(), self.clock);
         app.with_events_queue(self.events.client())
     }
 }

@@ -2,9 +2,9 @@
 
 use super::app::App;
 use super::scope::RequestScope;
+use crate::authentication::{Admission, AuthRequest, CredentialLookup, Rejection};
 use crate::error::AdminError;
 use crate::guard::guarded;
-use crate::identity::{Admission, AuthRequest, CredentialLookup, Rejection};
 use crate::store::Usage;
 
 impl App {
@@ -14,8 +14,8 @@ impl App {
             return Err(AdminError::MethodNotAllowed { allowed: scope.endpoint.method.to_string() }.into());
         }
         let header = scope.request.header("authorization").map(str::as_bytes);
-        let credentials = guarded(scope.deadline, self.identity.verify(header, scope.now)).await?;
-        self.identity.look_up(&self.auth_request(scope, &scope.usage), credentials).await
+        let credentials = guarded(scope.deadline, self.authenticator.verify(header, scope.now)).await?;
+        self.authenticator.look_up(&self.auth_request(scope, &scope.usage), credentials).await
     }
 
     /// Finds out whether the caller may be answered. There is a result whatever happens.
@@ -26,7 +26,7 @@ impl App {
         usage: &Usage,
     ) -> Admission {
         let auth = self.auth_request(scope, usage);
-        let admission = async { Ok::<_, AdminError>(self.identity.admit(&auth, lookup).await) };
+        let admission = async { Ok::<_, AdminError>(self.authenticator.admit(&auth, lookup).await) };
         let admission = guarded(scope.deadline, admission).await;
         admission.unwrap_or_else(|error| Admission::unauthenticated(lookup.caller.clone(), error))
     }

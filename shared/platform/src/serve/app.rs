@@ -1,9 +1,9 @@
 //! What all requests of a function instance share.
 
 use crate::audit::AuditTrail;
+use crate::authentication::Authenticator;
 use crate::clock::{self, Clock};
 use crate::config;
-use crate::identity::Identity;
 use crate::key_use::KeyUseRecorder;
 use crate::limit::Limiter;
 use crate::queue::MessageQueue;
@@ -17,7 +17,7 @@ use torale_domain::pages::TemporalUi;
 pub struct App {
     pub(super) store: Store,
     pub(super) generations: Generations,
-    pub(super) identity: Identity,
+    pub(super) authenticator: Authenticator,
     pub(super) limiter: Limiter,
     pub(super) trail: AuditTrail,
     pub(super) key_use: KeyUseRecorder,
@@ -30,7 +30,7 @@ impl App {
     /// An app of these parts.
     pub fn new(
         store: Store,
-        identity: Identity,
+        authenticator: Authenticator,
         limits: RateLimits,
         temporal_ui: TemporalUi,
         clock: Clock,
@@ -38,7 +38,7 @@ impl App {
         Self {
             store,
             generations: Generations::default(),
-            identity,
+            authenticator,
             limiter: Limiter::new(limits),
             trail: AuditTrail::default(),
             key_use: KeyUseRecorder::default(),
@@ -56,8 +56,8 @@ impl App {
 
     /// An app of the parts that the environment names.
     pub(super) async fn connect() -> Result<Self, lambda_runtime::Error> {
-        let identity = Identity::new(&config::identity())?;
+        let authenticator = Authenticator::new(&config::identity_provider())?;
         let (limits, temporal_ui) = (config::limits()?, config::temporal_ui());
-        Ok(Self::new(Store::connect().await, identity, limits, temporal_ui, clock::system))
+        Ok(Self::new(Store::connect().await, authenticator, limits, temporal_ui, clock::system))
     }
 }

@@ -4,10 +4,10 @@
 use super::app::App;
 use super::endpoint::Endpoint;
 use super::scope::{RequestOutcome, RequestScope};
+use crate::authentication::{Admission, CallerIdentity, CredentialLookup};
 use crate::config;
 use crate::error::AdminError;
 use crate::guard::guarded;
-use crate::identity::{Admission, CallerIdentity, CredentialLookup};
 use crate::lambda::run_http;
 use crate::logging;
 use crate::outbox::{Relay, RelayReport};

@@ -157,7 +157,7 @@ impl ChangeContext<'_> {
             caller: self.caller_id,
             refusal,
             trace: self.scope.request.trace().cloned(),
-            uses_projected_roles: self.app.identity.uses_projected_roles(),
+            uses_projected_roles: self.app.authenticator.uses_projected_roles(),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::app::App;
 use super::scope::{RequestOutcome, RequestScope};
+use crate::authentication::CallerIdentity;
 use crate::error::{AdminError, HttpError};
-use crate::identity::CallerIdentity;
 use crate::store::StoreError;
 use futures::future::{Either, select};
 use http::StatusCode;

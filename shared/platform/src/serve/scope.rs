@@ -1,9 +1,9 @@
 //! One request, from its arrival to its end.
 
 use super::endpoint::Endpoint;
+use crate::authentication::{Admission, CallerIdentity, Rejection};
 use crate::config;
 use crate::error::AdminError;
-use crate::identity::{Admission, CallerIdentity, Rejection};
 use crate::store::{Generation, Usage};
 use tokio::time::Instant;
 use torale_domain::access::rate_limits::RateLimitStatus;

@@ -3,8 +3,8 @@
 mod admission;
 mod api_keys;
 mod audit;
+mod authentication;
 mod consistency;
-mod identity;
 mod limits;
 mod payloads;
 mod sealing_key;

@@ -16,8 +16,8 @@ use torale_domain::events;
 use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
 use torale_local::standins::clerk::{self, ClerkAnswer, ClerkRequest, SECRET};
 use torale_local::standins::temporal::{self, PauseRequest, TemporalAnswer};
+use torale_platform::authentication::IdentityProviderSettings;
 use torale_platform::config;
-use torale_platform::identity::IdentitySettings;
 use torale_platform::queue::MessageQueue;
 use torale_platform::sqs::QueueMessage;
 use torale_testkit::events::ADMIN;
@@ -130,13 +130,13 @@ impl World {
         self.temporal_says.lock().unwrap().reverse();
     }
 
-    fn settings(&self) -> (IdentitySettings, config::TemporalSettings) {
+    fn settings(&self) -> (IdentityProviderSettings, config::TemporalSettings) {
         let timeout = Duration::from_millis(500);
-        let clerk = IdentitySettings {
+        let clerk = IdentityProviderSettings {
             api_url: self.clerk.url(),
             secret_key: Some(SECRET.to_owned()),
             timeout,
-            ..IdentitySettings::default()
+            ..IdentityProviderSettings::default()
         };
         let temporal = config::TemporalSettings {
             address: format!("http://{}", self.temporal.address()),
@@ -153,7 +153,11 @@ impl World {
         self.executor_with(&clerk, temporal)
     }
 
-    fn executor_with(&self, clerk: &IdentitySettings, temporal: config::TemporalSettings) -> RealExecutor {
+    fn executor_with(
+        &self,
+        clerk: &IdentityProviderSettings,
+        temporal: config::TemporalSettings,
+    ) -> RealExecutor {
         Executor {
             clerk: ClerkBans::new(clerk),
             temporal: TemporalPauses::new(temporal),
@@ -285,9 +289,9 @@ async fn executor_returns_only_bans_while_clerk_is_out_of_reach_or_not_configure
     let (settings, temporal) = (|| world.settings().0, world.settings().1);
 
     for clerk in [
-        IdentitySettings { api_url: format!("http://{}", unused_address().await), ..settings() },
-        IdentitySettings { api_url: "http://api.clerk.com".to_owned(), ..settings() },
-        IdentitySettings { secret_key: None, ..settings() },
+        IdentityProviderSettings { api_url: format!("http://{}", unused_address().await), ..settings() },
+        IdentityProviderSettings { api_url: "http://api.clerk.com".to_owned(), ..settings() },
+        IdentityProviderSettings { secret_key: None, ..settings() },
     ] {
         let executor = world.executor_with(&clerk, temporal.clone());
         let bodies = [body(&ban("user_2abc")), body(&pause())];

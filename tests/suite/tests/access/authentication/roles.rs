@@ -2,7 +2,7 @@
 
 use super::{FORBIDDEN, GOOD, INVALID, UNAVAILABLE, World, created, is};
 use serde_json::{Value, json};
-use torale_platform::identity::IdentitySettings;
+use torale_platform::authentication::IdentityProviderSettings;
 use torale_testkit::clerk::{self, ClerkBehaviour, FakeClerk};
 use torale_testkit::events::{ADMIN, user};
 use torale_testkit::stack::ADMIN_KEY;
@@ -11,8 +11,8 @@ fn clerk_user(id: &str, metadata: Value) -> Value {
     json!({ "id": id, "object": "user", "public_metadata": metadata })
 }
 
-pub(super) fn roles_of_clerk(clerk: &FakeClerk) -> IdentitySettings {
-    IdentitySettings { role_source: "clerk".to_owned(), ..clerk.impatient_settings() }
+pub(super) fn roles_of_clerk(clerk: &FakeClerk) -> IdentityProviderSettings {
+    IdentityProviderSettings { role_source: "clerk".to_owned(), ..clerk.impatient_settings() }
 }
 
 #[tokio::test]

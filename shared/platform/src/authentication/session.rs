@@ -1,9 +1,9 @@
 //! Session tokens. The domain reads them and checks their claims, `jsonwebtoken` checks their signatures.
 
 use super::jwks::KeyCache;
-use super::misconfigured::{IdentityMisconfigured, trusted_url};
+use super::misconfigured::{IdentityProviderMisconfigured, trusted_url};
 use super::provider::ProviderClient;
-use crate::config::{self, IdentitySettings};
+use crate::config::{self, IdentityProviderSettings};
 use crate::error::IdentityProviderError;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ enum SessionKeys {
     Fetched(KeyCache),
 }
 
-fn names_any_party(settings: &IdentitySettings) -> bool {
+fn names_any_party(settings: &IdentityProviderSettings) -> bool {
     settings.authorized_parties.iter().flatten().any(|party| party == config::ANY_PARTY)
 }
 
 /// The origins that session tokens must be made for; none accepts any, which is logged.
-fn authorized_parties(settings: &IdentitySettings) -> Vec<String> {
+fn authorized_parties(settings: &IdentityProviderSettings) -> Vec<String> {
     let parties = settings.authorized_parties.clone().filter(|_| !names_any_party(settings));
     if parties.is_none() {
         tracing::warn!(
@@ -44,12 +44,14 @@ fn authorized_parties(settings: &IdentitySettings) -> Vec<String> {
 
 impl SessionVerifier {
     /// A verifier with these settings; `None` if they name no issuer.
-    pub(super) fn new(settings: &IdentitySettings) -> Result<Option<Self>, IdentityMisconfigured> {
+    pub(super) fn new(
+        settings: &IdentityProviderSettings,
+    ) -> Result<Option<Self>, IdentityProviderMisconfigured> {
         let Some(issuer) = settings.issuer.clone() else { return Ok(None) };
         match settings.authorized_parties.as_deref() {
-            Some([]) => return Err(IdentityMisconfigured::NoParties),
+            Some([]) => return Err(IdentityProviderMisconfigured::NoParties),
             Some([_, _, ..]) if names_any_party(settings) => {
-                return Err(IdentityMisconfigured::AnyPartyAndOthers);
+                return Err(IdentityProviderMisconfigured::AnyPartyAndOthers);
             }
             Some(_) | None => {}
         }
@@ -59,7 +61,7 @@ impl SessionVerifier {
                 let url = trusted_url(url, config::CLERK_JWKS_URL)?;
                 SessionKeys::Fetched(KeyCache::new(ProviderClient::new(settings.timeout), url))
             }
-            (None, None) => return Err(IdentityMisconfigured::NoKeys),
+            (None, None) => return Err(IdentityProviderMisconfigured::NoKeys),
         };
         let authorized_parties = authorized_parties(settings);
         Ok(Some(Self { rules: SessionRules { issuer, authorized_parties }, keys }))
@@ -95,10 +97,10 @@ impl SessionVerifier {
 }
 
 /// A public key in PEM. Line breaks may be written as `\n`, as in an environment file.
-fn public_key(pem: &str) -> Result<DecodingKey, IdentityMisconfigured> {
+fn public_key(pem: &str) -> Result<DecodingKey, IdentityProviderMisconfigured> {
     let key = DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes())
-        .map_err(|_| IdentityMisconfigured::Key)?;
+        .map_err(|_| IdentityProviderMisconfigured::Key)?;
     // Verifying a signature refuses weak keys too, but only once there is a token.
     let is_strong = key.try_get_as_bytes().is_ok_and(|der| der.len() >= 2048 / 8);
-    if is_strong && pem.contains("PUBLIC KEY") { Ok(key) } else { Err(IdentityMisconfigured::Key) }
+    if is_strong && pem.contains("PUBLIC KEY") { Ok(key) } else { Err(IdentityProviderMisconfigured::Key) }
 }

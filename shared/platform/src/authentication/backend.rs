@@ -1,8 +1,8 @@
 //! Clerk's Backend API: reads a user's role, and bans a user.
 
-use super::misconfigured::{IdentityMisconfigured, trusted_url};
+use super::misconfigured::{IdentityProviderMisconfigured, trusted_url};
 use super::provider::ProviderClient;
-use crate::config::{self, IdentitySettings};
+use crate::config::{self, IdentityProviderSettings};
 use crate::error::IdentityProviderError;
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,10 +34,10 @@ impl ClerkBackend {
     ///
     /// # Errors
     /// If the secret key is missing or unusable, or the address is not trusted.
-    pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
-        let secret = settings.secret_key.as_deref().ok_or(IdentityMisconfigured::SecretKey)?;
+    pub fn new(settings: &IdentityProviderSettings) -> Result<Self, IdentityProviderMisconfigured> {
+        let secret = settings.secret_key.as_deref().ok_or(IdentityProviderMisconfigured::SecretKey)?;
         let authorization = HeaderValue::from_str(&format!("Bearer {secret}"));
-        let mut authorization = authorization.map_err(|_| IdentityMisconfigured::SecretKey)?;
+        let mut authorization = authorization.map_err(|_| IdentityProviderMisconfigured::SecretKey)?;
         authorization.set_sensitive(true);
         let url = trusted_url(settings.api_url.trim_end_matches('/'), config::CLERK_API_URL)?;
         Ok(Self { provider: ProviderClient::new(settings.timeout), url, authorization })

@@ -134,7 +134,7 @@ async fn session_whose_user_cannot_be_looked_up_leaves_a_record() {
     let before = world.system.records().await.len();
     // The first call of a cold instance reads the pointer; nothing else fails.
     let store = world.system.faulty_store(&Faults::new(0, false, false));
-    let app = InstanceBuilder::over(store).identity(&world.clerk.settings()).start();
+    let app = InstanceBuilder::over(store).authenticator(&world.clerk.settings()).start();
 
     let refused = get::<Queries>("").by(&clerk::token(clerk::ADMIN)).send(&app).await;
 

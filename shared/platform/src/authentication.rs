@@ -1,9 +1,9 @@
 //! Authentication and authorisation: from the `Authorization` header to an administrator, or to a refusal.
 //!
-//! 1. `Identity::verify`: are the credentials valid by themselves? An API key has its form, a session token its
+//! 1. `Authenticator::verify`: are the credentials valid by themselves? An API key has its form, a session token its
 //!    signature and claims.
-//! 2. `Identity::look_up`: whose are they, and which generation of projections is live? One round trip.
-//! 3. `Identity::admit`: is the user active, an administrator, and within the rate limits? One round trip.
+//! 2. `Authenticator::look_up`: whose are they, and which generation of projections is live? One round trip.
+//! 3. `Authenticator::admit`: is the user active, an administrator, and within the rate limits? One round trip.
 //!
 //! Everything is read strongly consistent on every request and nothing is cached, so that a deactivation and a revoked
 //! key take effect at once (`docs/promises.md`). Each step returns what it found out of the caller, also when it
@@ -16,10 +16,10 @@ mod provider;
 mod roles;
 mod session;
 
-pub use crate::config::IdentitySettings;
+pub use crate::config::IdentityProviderSettings;
 pub use crate::error::IdentityProviderError;
 pub use backend::ClerkBackend;
-pub use misconfigured::IdentityMisconfigured;
+pub use misconfigured::IdentityProviderMisconfigured;
 
 use crate::error::AdminError;
 use crate::guard::guarded;
@@ -46,7 +46,7 @@ use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
 #[derive(Debug)]
-pub struct Identity {
+pub struct Authenticator {
     sessions: Option<SessionVerifier>,
     roles: RoleSource,
 }
@@ -245,12 +245,12 @@ impl VerifiedCredentials {
     }
 }
 
-impl Identity {
+impl Authenticator {
     /// Authenticates and authorises as these settings say.
     ///
     /// # Errors
     /// If the settings are invalid.
-    pub fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+    pub fn new(settings: &IdentityProviderSettings) -> Result<Self, IdentityProviderMisconfigured> {
         Ok(Self { sessions: SessionVerifier::new(settings)?, roles: RoleSource::new(settings)? })
     }
 

@@ -9,7 +9,7 @@ mod settings;
 use serde_json::{Value, json};
 use temporal_schedules::Schedules;
 use torale_domain::values::time::{DAY, HOUR};
-use torale_platform::identity::IdentitySettings;
+use torale_platform::authentication::IdentityProviderSettings;
 use torale_platform::serve::App;
 use torale_testkit::clerk::{self, FakeClerk, TestKey};
 use torale_testkit::events::{ADMIN, EventBuilder, user};
@@ -35,10 +35,10 @@ impl World {
         Self::with(FakeClerk::settings).await
     }
 
-    async fn with(settings: impl Fn(&FakeClerk) -> IdentitySettings) -> Self {
+    async fn with(settings: impl Fn(&FakeClerk) -> IdentityProviderSettings) -> Self {
         recorded::listen();
         let (system, clerk) = (given_an_admin().start().await, FakeClerk::start().await);
-        let app = system.instance().identity(&settings(&clerk)).start();
+        let app = system.instance().authenticator(&settings(&clerk)).start();
         Self { system, clerk, app }
     }
 

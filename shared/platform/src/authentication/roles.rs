@@ -1,8 +1,8 @@
 //! Where a user's role comes from.
 
 use super::backend::ClerkBackend;
-use super::misconfigured::IdentityMisconfigured;
-use crate::config::IdentitySettings;
+use super::misconfigured::IdentityProviderMisconfigured;
+use crate::config::IdentityProviderSettings;
 use crate::error::IdentityProviderError;
 use torale_domain::access::credentials::Caller;
 
@@ -17,11 +17,11 @@ pub(super) enum RoleSource {
 
 impl RoleSource {
     /// The source that the settings name.
-    pub(super) fn new(settings: &IdentitySettings) -> Result<Self, IdentityMisconfigured> {
+    pub(super) fn new(settings: &IdentityProviderSettings) -> Result<Self, IdentityProviderMisconfigured> {
         match settings.role_source.as_str() {
             "projection" => Ok(Self::Projection),
             "clerk" => Ok(Self::Clerk(ClerkBackend::new(settings)?)),
-            _neither => Err(IdentityMisconfigured::RoleSource),
+            _neither => Err(IdentityProviderMisconfigured::RoleSource),
         }
     }
 

@@ -3,7 +3,9 @@
 use super::roles::roles_of_clerk;
 use super::{GOOD, INVALID, World, claiming, claims, is, signed_by, without};
 use serde_json::json;
-use torale_platform::identity::{Identity, IdentityMisconfigured, IdentitySettings};
+use torale_platform::authentication::{
+    Authenticator, IdentityProviderMisconfigured, IdentityProviderSettings,
+};
 use torale_testkit::clerk::{self, FakeClerk, TestKey};
 use torale_testkit::logs::LogBuffer;
 use torale_testkit::stack::ADMIN_KEY;
@@ -11,8 +13,10 @@ use torale_testkit::stack::ADMIN_KEY;
 #[tokio::test]
 async fn session_needs_no_party_where_none_or_any_is_configured() {
     for parties in [None, Some(vec!["*".to_owned()])] {
-        let settings =
-            |clerk: &FakeClerk| IdentitySettings { authorized_parties: parties.clone(), ..clerk.settings() };
+        let settings = |clerk: &FakeClerk| IdentityProviderSettings {
+            authorized_parties: parties.clone(),
+            ..clerk.settings()
+        };
         let world = World::with(settings).await;
         let nobody = without(claims(), "azp").to_string();
 
@@ -29,8 +33,8 @@ async fn session_of_any_party_is_warned_of_at_the_start_and_one_of_a_list_is_not
 
     for (parties, warnings) in [(None, 1), (party("*"), 1), (party(clerk::PARTY), 0)] {
         let log = LogBuffer::new();
-        let settings = IdentitySettings { authorized_parties: parties, ..clerk.settings() };
-        let start = || Identity::new(&settings).map(drop);
+        let settings = IdentityProviderSettings { authorized_parties: parties, ..clerk.settings() };
+        let start = || Authenticator::new(&settings).map(drop);
         tracing::subscriber::with_default(log.subscriber(), start).unwrap();
 
         let lines = log.lines_with("setting", "CLERK_AUTHORIZED_PARTIES");
@@ -41,7 +45,7 @@ async fn session_of_any_party_is_warned_of_at_the_start_and_one_of_a_list_is_not
 
 #[tokio::test]
 async fn session_is_refused_where_no_issuer_is_configured() {
-    let world = World::with(|clerk| IdentitySettings { issuer: None, ..clerk.settings() }).await;
+    let world = World::with(|clerk| IdentityProviderSettings { issuer: None, ..clerk.settings() }).await;
 
     assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(INVALID));
     assert_eq!(world.admits(ADMIN_KEY).await, is(GOOD));
@@ -54,7 +58,8 @@ async fn session_is_checked_with_a_configured_key_without_fetching_any() {
 
     for pem in [TestKey::A.public().to_owned(), escaped] {
         let world =
-            World::with(|clerk| IdentitySettings { jwt_key: Some(pem.clone()), ..clerk.settings() }).await;
+            World::with(|clerk| IdentityProviderSettings { jwt_key: Some(pem.clone()), ..clerk.settings() })
+                .await;
         assert_eq!(world.admits(&clerk::token(clerk::ADMIN)).await, is(GOOD));
         assert_eq!(world.admits(&signed_by(TestKey::B, &clerk::header("a"))).await, is(INVALID));
         assert_eq!(world.clerk.count(), 0);
@@ -71,54 +76,60 @@ async fn identity_settings_that_are_invalid_are_refused_at_the_start() {
     let private = include_str!("../../../../kit/keys/a.test-key.pem");
 
     for (settings, fault) in [
-        (IdentitySettings { jwks_url: None, ..settings() }, IdentityMisconfigured::NoKeys),
-        (IdentitySettings { jwt_key: text("no PEM"), ..settings() }, IdentityMisconfigured::Key),
-        (IdentitySettings { jwt_key: text(weak), ..settings() }, IdentityMisconfigured::Key),
-        (IdentitySettings { jwt_key: text(private), ..settings() }, IdentityMisconfigured::Key),
+        (IdentityProviderSettings { jwks_url: None, ..settings() }, IdentityProviderMisconfigured::NoKeys),
         (
-            IdentitySettings { jwks_url: text("http://evil.example/"), ..settings() },
-            IdentityMisconfigured::Address("CLERK_JWKS_URL"),
+            IdentityProviderSettings { jwt_key: text("no PEM"), ..settings() },
+            IdentityProviderMisconfigured::Key,
+        ),
+        (IdentityProviderSettings { jwt_key: text(weak), ..settings() }, IdentityProviderMisconfigured::Key),
+        (
+            IdentityProviderSettings { jwt_key: text(private), ..settings() },
+            IdentityProviderMisconfigured::Key,
         ),
         (
-            IdentitySettings { authorized_parties: Some(vec![]), ..settings() },
-            IdentityMisconfigured::NoParties,
+            IdentityProviderSettings { jwks_url: text("http://evil.example/"), ..settings() },
+            IdentityProviderMisconfigured::Address("CLERK_JWKS_URL"),
         ),
         (
-            IdentitySettings {
+            IdentityProviderSettings { authorized_parties: Some(vec![]), ..settings() },
+            IdentityProviderMisconfigured::NoParties,
+        ),
+        (
+            IdentityProviderSettings {
                 authorized_parties: Some(vec!["*".to_owned(), clerk::PARTY.to_owned()]),
                 ..settings()
             },
-            IdentityMisconfigured::AnyPartyAndOthers,
+            IdentityProviderMisconfigured::AnyPartyAndOthers,
         ),
         (
-            IdentitySettings { role_source: "Clerk".to_owned(), ..settings() },
-            IdentityMisconfigured::RoleSource,
+            IdentityProviderSettings { role_source: "Clerk".to_owned(), ..settings() },
+            IdentityProviderMisconfigured::RoleSource,
         ),
         (
-            IdentitySettings { role_source: clerks(), secret_key: None, ..settings() },
-            IdentityMisconfigured::SecretKey,
+            IdentityProviderSettings { role_source: clerks(), secret_key: None, ..settings() },
+            IdentityProviderMisconfigured::SecretKey,
         ),
         (
-            IdentitySettings { role_source: clerks(), secret_key: text("a\nb"), ..settings() },
-            IdentityMisconfigured::SecretKey,
+            IdentityProviderSettings { role_source: clerks(), secret_key: text("a\nb"), ..settings() },
+            IdentityProviderMisconfigured::SecretKey,
         ),
         (
-            IdentitySettings {
+            IdentityProviderSettings {
                 role_source: clerks(),
                 api_url: "http://api.clerk.com".to_owned(),
                 ..settings()
             },
-            IdentityMisconfigured::Address("CLERK_API_URL"),
+            IdentityProviderMisconfigured::Address("CLERK_API_URL"),
         ),
     ] {
-        assert_eq!(Identity::new(&settings).err(), Some(fault));
+        assert_eq!(Authenticator::new(&settings).err(), Some(fault));
     }
 }
 
 #[tokio::test]
-async fn identity_debug_output_has_no_secret() {
+async fn authenticator_debug_output_has_no_secret() {
     let clerk = FakeClerk::start().await;
-    let identity = Identity::new(&roles_of_clerk(&clerk)).unwrap();
+    let authenticator = Authenticator::new(&roles_of_clerk(&clerk)).unwrap();
 
-    assert!(!format!("{identity:?}").contains(clerk::SECRET));
+    assert!(!format!("{authenticator:?}").contains(clerk::SECRET));
 }

@@ -3,7 +3,7 @@
 use super::{GOOD, INVALID, UNAVAILABLE, World, is, signed_by};
 use serde_json::json;
 use tokio::time::Duration;
-use torale_platform::identity::IdentitySettings;
+use torale_platform::authentication::IdentityProviderSettings;
 use torale_testkit::clerk::{self, ClerkBehaviour, FakeClerk, TestKey};
 use torale_testkit::stack::ADMIN_KEY;
 
@@ -105,7 +105,7 @@ async fn key_set_that_was_never_fetched_is_a_503_until_the_provider_is_back() {
 
 #[tokio::test]
 async fn key_set_at_an_address_without_a_listener_is_a_503() {
-    let nowhere = |clerk: &FakeClerk| IdentitySettings {
+    let nowhere = |clerk: &FakeClerk| IdentityProviderSettings {
         jwks_url: Some("http://127.0.0.1:1/jwks".to_owned()),
         ..clerk.settings()
     };

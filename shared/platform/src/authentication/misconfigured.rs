@@ -2,7 +2,7 @@
 
 /// Why the identity settings are invalid. A function that finds them does not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityMisconfigured {
+pub enum IdentityProviderMisconfigured {
     /// An issuer is set, but no keys to verify its tokens with.
     #[error("CLERK_ISSUER needs CLERK_JWKS_URL or CLERK_JWT_KEY")]
     NoKeys,
@@ -27,8 +27,11 @@ pub enum IdentityMisconfigured {
 }
 
 /// Checks that responses of an address can't be forged: it is reached over TLS or on this machine.
-pub(super) fn trusted_url(url: &str, variable: &'static str) -> Result<String, IdentityMisconfigured> {
+pub(super) fn trusted_url(
+    url: &str,
+    variable: &'static str,
+) -> Result<String, IdentityProviderMisconfigured> {
     let trusted = ["https://", "http://127.0.0.1:", "http://localhost:"];
     let trusted = trusted.iter().any(|prefix| url.starts_with(prefix)) && !url.contains('@');
-    if trusted { Ok(url.to_owned()) } else { Err(IdentityMisconfigured::Address(variable)) }
+    if trusted { Ok(url.to_owned()) } else { Err(IdentityProviderMisconfigured::Address(variable)) }
 }
