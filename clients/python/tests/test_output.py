@@ -109,6 +109,7 @@ def test_health_names_the_shadow_generation_and_what_may_be_more(capsys: pytest.
         ("\u2800", r"\u2800"),  # braille blank
         ("\u00a0", r"\xa0"),  # no-break space
         ("\x9b", r"\x9b"),  # C1 control
+        ("\U0001d159", r"\U0001d159"),  # musical null notehead
         ("\x00", r"\x00"),
         ("\\u200b", r"\\u200b"),  # the text of an escape
     ],

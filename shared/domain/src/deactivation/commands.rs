@@ -73,28 +73,37 @@ pub struct KnownSchedules {
 }
 
 impl KnownSchedules {
-    /// The most bytes of the ids that a command names: far below what a message may have.
+    /// The most bytes that the ids of a command take in its message: far below what a message may have.
     const BYTES: usize = 100 * 1024;
+    /// The most ids that a command names: as many as can be paused by one message's receipt.
+    const IDS: usize = 500;
 
     /// Those that a command for the task names: the first ones, as far as they fit. Each of the others gets a command of its
     /// own, which names it alone.
     #[must_use]
     pub fn bounded(mut self, because_of: Option<&ScheduleId>) -> Self {
-        if self.ids.iter().map(|id| id.as_str().len()).sum::<usize>() <= Self::BYTES {
-            return self;
-        }
+        let mut bytes = 0;
+        let fits = |id: &ScheduleId| {
+            bytes += bytes_as_json(id.as_str());
+            bytes <= Self::BYTES
+        };
+        let fitting = self.ids.iter().take(Self::IDS).map(fits).take_while(|fits| *fits).count();
         match because_of {
-            Some(schedule) => self.ids = vec![schedule.clone()],
-            None => {
-                let mut bytes = 0;
-                self.ids.retain(|id| {
-                    bytes += id.as_str().len();
-                    bytes <= Self::BYTES
-                });
-            }
+            Some(schedule) if fitting < self.ids.len() => self.ids = vec![schedule.clone()],
+            Some(_) | None => self.ids.truncate(fitting),
         }
         self
     }
+}
+
+/// The bytes of a text in JSON, without its quotation marks, if every character that may be escaped is.
+fn bytes_as_json(text: &str) -> usize {
+    let of_character = |character: char| match character {
+        character if character.is_control() => 6,
+        '"' | '\\' => 2,
+        character => character.len_utf8(),
+    };
+    text.chars().map(of_character).sum()
 }
 
 /// Why a command is sent.

@@ -207,8 +207,8 @@ impl StoredOutboxEntry {
         ReadPlan::ranges(ranges).consistent()
     }
 
-    /// What to read then, in the order of the rows: the schedules of each task, and which tasks of schedules are active
-    /// themselves.
+    /// What to read then: the schedules of each task, however many rows are about it, and which tasks of schedules are
+    /// active themselves.
     ///
     /// # Errors
     /// If a row stands for nothing that can be stopped.
@@ -217,12 +217,10 @@ impl StoredOutboxEntry {
         let OutboxAction::StopUser { user_id, .. } = &self.entry.action else {
             return Ok(ReadPlan::default());
         };
-        let stoppable = rows.stoppable()?;
-        let tasks = stoppable.iter().filter_map(|(_, what)| what.task());
+        let tasks = tasks_of(&rows.stoppable()?);
         let schedules = |task| Range { pk: keys::task_schedules(task), ..Range::default() };
-        let ranges = tasks.clone().map(schedules).collect();
-        let gets = tasks.map(|task| keys::active_task(*user_id, task));
-        let gets = BTreeSet::from_iter(gets).into_iter().collect();
+        let ranges = tasks.iter().copied().map(schedules).collect();
+        let gets = tasks.iter().map(|task| keys::active_task(*user_id, *task)).collect();
         Ok(ReadPlan { gets, ranges, consistent: true, ..ReadPlan::default() })
     }
 
@@ -252,23 +250,33 @@ impl StoredOutboxEntry {
                 messages.push(Command::BanUser { user_id, clerk_user_id }.message(cause, *at));
             }
         }
-        let mut ranges = details.ranges.into_iter();
-        for (row, what) in rows.stoppable()? {
-            let of_task = what.task().and_then(|_| ranges.next()).unwrap_or_default();
-            let is_active = |task| details.items.contains_key(&keys::active_task(user_id, task));
-            let schedules = schedules(&of_task)?;
+        let stoppable = rows.stoppable()?;
+        let mut of_tasks = BTreeMap::new();
+        for (task, rows) in tasks_of(&stoppable).into_iter().zip(details.ranges) {
+            let schedules = schedules(&rows)?;
+            let is_active = details.items.contains_key(&keys::active_task(user_id, task));
             // The command for an active task pauses the schedules that it names.
-            let is_named = |schedule| schedules.known.clone().bounded(None).ids.contains(schedule);
-            if what.schedule().is_some_and(is_named) && what.task().is_some_and(is_active) {
+            let named = is_active.then(|| schedules.known.clone().bounded(None).ids).unwrap_or_default();
+            of_tasks.insert(task, (schedules, BTreeSet::from_iter(named)));
+        }
+        let no_task = (schedules(&[])?, BTreeSet::new());
+        for (row, what) in stoppable {
+            let (schedules, named) = what.task().and_then(|task| of_tasks.get(&task)).unwrap_or(&no_task);
+            if what.schedule().is_some_and(|schedule| named.contains(schedule)) {
                 continue;
             }
             let at = command_time(*at, schedules.since.max(since(row)));
-            messages.push(what.command(user_id).with_schedules(schedules.known).message(cause, at));
+            messages.push(what.command(user_id).with_schedules(schedules.known.clone()).message(cause, at));
         }
         let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
         let cursor = last.map(|row| row.key.sk.clone());
         Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor })
     }
+}
+
+/// The tasks that rows are about, each once.
+fn tasks_of(stoppable: &[(&Item, Stoppable)]) -> BTreeSet<TaskId> {
+    stoppable.iter().filter_map(|(_, what)| what.task()).collect()
 }
 
 /// The rows that [`StoredOutboxEntry::reads`] asks for.
@@ -534,6 +542,27 @@ mod tests {
 
         assert_eq!(commands(&own), [("task.pause", "nightly".to_owned(), vec!["nightly".to_owned()])]);
         assert_eq!(commands(&covered), [], "the command for its task pauses it");
+    }
+
+    /// Otherwise what a step reads would grow with the square of their number.
+    #[test]
+    fn the_schedules_of_a_task_are_read_once_for_all_rows_about_it() {
+        let (user, task) = ids();
+        let (first, second) = (schedule("a"), schedule("b"));
+        let unpaused = |(id, _): &(ScheduleId, Item)| {
+            row(keys::unpaused_schedule(user, id), &[("of", id.as_str()), ("task", TASK)])
+        };
+        let owned = vec![unpaused(&first), unpaused(&second), row(keys::active_task(user, task), &[])];
+        let rows = OutboxRows { owned, ..OutboxRows::default() };
+        let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
+
+        let details = entry.details(&rows).unwrap();
+        let found = ReadResult { ranges: vec![vec![first.1, second.1]], ..ReadResult::default() };
+        let step = entry.step(&rows, found).unwrap();
+
+        assert_eq!((details.ranges.len(), details.gets), (1, vec![keys::active_task(user, task)]));
+        let targets = commands(&step).into_iter().map(|(_, target, _)| target);
+        assert_eq!(targets.collect::<Vec<_>>(), ["a", "b", TASK]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
-    #[serde(flatten)]
+    #[serde(flatten, skip_serializing_if = "PageRequest::is_not_requested")]
     page: PageRequest,
 }
 
@@ -35,8 +35,8 @@ const PAGE_LIMIT: Integer = Integer {
     max: 1000,
     default: 50,
 };
-/// The page of an answer that is not paged: at most 10,000 rows, so that it stays under
-/// Lambda's 6 MB.
+/// The page of an answer that is not paged: at most 10,000 rows, so that it stays under Lambda's 6 MB, unless ids are
+/// very long.
 const UNPAGED: PageRequest = PageRequest { requested: false, page: 1, limit: 10_000 };
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;

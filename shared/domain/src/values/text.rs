@@ -27,6 +27,7 @@ const fn is_harmful(character: char) -> bool {
             | '\u{fff0}'..='\u{fffb}'
             | '\u{13430}'..='\u{1345f}'
             | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d159}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )

@@ -24,6 +24,9 @@ use torale_domain::requests::payload::HttpRequest;
 use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE};
 use torale_domain::values::time::Timestamp;
 
+/// The most bytes of a body in a payload: Lambda's limit, less what the headers take.
+const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+
 /// An endpoint that reads: a declaration and a short handler. The handler must change nothing, since it runs before it
 /// is known whether the caller is admitted.
 pub trait Handler: 'static {
@@ -110,8 +113,18 @@ impl App {
         let (reader, audit, control) = (&reader, &audit, &control);
         let context = RequestContext { now, reader, audit, control, temporal_ui, operations };
         let answer = H::handle(&context, &query).await?;
-        serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))
+        let body = serde_json::to_string(&answer).map_err(|e| AdminError::Internal(e.to_string()))?;
+        if payload_bytes(&body) > MAX_PAYLOAD_BYTES {
+            let error = format!("an answer of {} bytes is more than Lambda passes on", body.len());
+            return Err(AdminError::Internal(error));
+        }
+        Ok(body)
     }
+}
+
+/// The bytes of a body within the payload that Lambda passes on: a JSON text that quotes it.
+fn payload_bytes(body: &str) -> usize {
+    body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// Waits for the admission and the answer, but for the answer only while the caller is not refused.
@@ -127,11 +140,20 @@ async fn until_refused(
     }
 }
 
-/// The parameters of the audit record: as the server has understood them. Of invalid ones only the names are recorded.
+/// The parameters of the audit record: as the server has understood them. Of invalid ones only the names are recorded,
+/// each once.
 fn audit_parameters<Q: QueryParameters>(query: &Result<Q, Vec<ParameterFault>>) -> Value {
     match query {
         Ok(query) => serde_json::to_value(query).unwrap_or_default(),
-        Err(faults) => json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }),
+        Err(faults) => {
+            let mut names: Vec<&str> = Vec::new();
+            for fault in faults {
+                if !names.contains(&&*fault.loc[1]) {
+                    names.push(&fault.loc[1]);
+                }
+            }
+            json!({ "invalid": names })
+        }
     }
 }
 

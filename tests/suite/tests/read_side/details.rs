@@ -207,6 +207,25 @@ async fn user_shows_role_keys_and_the_events_that_say_so() {
     given(((ann(), phone()), runs(), keys())).when(about::<ReadUser>(ANN)).await.then(200, &expected);
 }
 
+/// Lambda would answer in its own form, after the request was recorded as a 200.
+#[tokio::test]
+async fn answer_that_is_more_than_lambda_passes_on_is_a_500_in_the_contracts_form() {
+    let long = "\u{1}".repeat(2000);
+    let key = |n: u32| {
+        let key = api_key(&format!("key_{n}")).created(ANN, &format!("sk_{n:020}"));
+        key.with("name", long.as_str()).with("key_prefix", long.as_str())
+    };
+    let scenario = given((ann(), (0..220).map(key).collect::<Vec<_>>())).start().await;
+
+    assert_eq!(scenario.when(about::<ReadUser>(ANN)).await.status, 200);
+    scenario.receives((220..240).map(key).collect::<Vec<_>>()).await;
+    let refused = scenario.when(about::<ReadUser>(ANN)).await;
+
+    refused.then(500, &json!({ "detail": "Internal server error" }));
+    let statuses: Vec<_> = scenario.records().await.iter().map(|link| link.record.entry.status).collect();
+    assert_eq!(statuses, [200, 500]);
+}
+
 #[tokio::test]
 async fn key_shows_the_minute_of_the_request_that_it_authenticated_last() {
     let scenario = given((ann(), keys(), user(ANN).updated().with("role", "admin"))).start().await;

@@ -14,9 +14,10 @@ fn tests_that_the_page_of_what_is_defended_names_exist() {
         let (name, rest) = link.split_once("`](").unwrap();
         let (file, _) = rest.split_once(')').unwrap();
         let text = read(&docs.join(file));
-        let is_there = match file.ends_with(".rs") {
-            true => text.contains(&format!("fn {name}(")),
-            false => text.contains(&format!("`{name}`")),
+        let is_there = match file.rsplit('.').next() {
+            Some("rs") => text.contains(&format!("fn {name}(")),
+            Some("py") => text.contains(&format!("def {name}(")),
+            _other => text.contains(&format!("`{name}`")),
         };
         assert!(is_there, "{name} is not in {file}");
         named += 1;

@@ -196,6 +196,32 @@ fn what_is_no_command_is_refused_with_a_reason() {
 }
 
 /// A task with more schedules than a message can name: the first are named by the task's command, each other one by its own.
+/// JSON writes a control character as six.
+#[test]
+fn a_command_fits_the_queue_whatever_characters_its_schedules_have() {
+    let task_id = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();
+    let user_id = UserId::parse("11111111-0000-4000-8000-000000000001").unwrap();
+    let pause =
+        Command::PauseTask { task_id, user_id, schedules: KnownSchedules::default(), because_of: None };
+    let lengths = |character: &str, repeated: usize, count: usize| {
+        let id = |n| ScheduleId::parse(&format!("{n:04}{}", character.repeat(repeated))).unwrap();
+        let all = KnownSchedules { ids: (0..count).map(id).collect(), all_deleted: false };
+        let commands = pause.and_rest(all);
+        let named = |command: &Command| match command {
+            Command::PauseTask { schedules, .. } => schedules.ids.len(),
+            other @ (Command::RevokeKey { .. } | Command::BanUser { .. }) => panic!("{other:?}"),
+        };
+        assert_eq!(commands.iter().map(named).sum::<usize>(), count);
+        let at = Timestamp::from_millis(0);
+        assert!(commands.iter().all(|command| command.message(&cause("e1"), at).len() < 256 * 1024));
+        named(&commands[0])
+    };
+
+    assert_eq!(lengths("\u{1}", 252, 400), 67, "1,516 bytes each");
+    assert_eq!(lengths("\"", 252, 400), 201, "508 bytes each");
+    assert_eq!(lengths("", 0, 2000), 500, "as many as one receipt of the message can pause");
+}
+
 #[test]
 fn schedules_that_do_not_fit_into_the_command_for_their_task_get_commands_of_their_own() {
     let task_id = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();

@@ -9,6 +9,7 @@ use queries::Queries;
 use serde_json::{Value, json};
 use stats::Stats;
 use std::collections::BTreeSet;
+use temporal_schedules::Schedules;
 use torale_domain::audit::record::{AuthMethod as Credential, redacted};
 use torale_domain::audit::verify::TrailReport;
 use torale_domain::audit::{AuditEntry, Chain, Principal};
@@ -92,6 +93,18 @@ async fn audit_record_holds_caller_action_parameters_and_outcome_and_no_secret()
 async fn last_record(stack: &Stack) -> Option<(u16, Value)> {
     let records = stack.records().await;
     records.last().map(|link| (link.record.entry.status, link.record.entry.parameters.clone()))
+}
+
+/// All schedules at once are another request than a page of them.
+#[tokio::test]
+async fn audit_record_of_a_list_that_is_not_paged_names_no_page() {
+    let scenario = given_an_admin().start().await;
+    let whole = json!({ "include_paused": false });
+    let paged = json!({ "include_paused": false, "page": 2, "limit": 50 });
+    for (query, expected) in [("", whole), ("page=2", paged)] {
+        assert_eq!(scenario.when(get::<Schedules>(query)).await.status, 200);
+        assert_eq!(last_record(&scenario).await, Some((200, expected)));
+    }
 }
 
 #[tokio::test]
