@@ -278,9 +278,15 @@ describe("the palette", () => {
     await settled(page);
     await open();
     await page.keyboard.type("sched");
-    await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage"]);
+    await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage", "Tasks by time of the daySchedules that run at a time"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
+
+    await open();
+    await page.keyboard.type("quarantine");
+    await expect.poll(() => options().allTextContents()).toEqual(["Quarantine, queue and outboxHealth"]);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/#\/health/);
 
     await open();
     await page.keyboard.press("Escape");
