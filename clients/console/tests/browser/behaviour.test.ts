@@ -77,7 +77,7 @@ describe("refusals and an API that is away", () => {
 
     await page.unrouteAll();
     await page.getByLabel("API key of an administrator").fill(inject("key"));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await settled(page);
     expect(page.url()).toContain("#/executions?status=failed&hours=720");
   });
