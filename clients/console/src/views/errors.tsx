@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
   { label: "Failed", cell: (row) => <Time at={row.occurred_at} /> },
   { label: "Type", cell: (row) => <Foreign text={row.error_type} line /> },
   { label: "Message", cell: (row) => <Foreign text={row.error_message} />, wide: true },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line /> },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
   { label: "Query", cell: (row) => <Foreign text={row.search_query} />, wide: true, extra: true },
   { label: "Retries", cell: (row) => (row.will_retry ? `${row.retry_count}, again` : row.retry_count), numeric: true, extra: true },
 ];

@@ -1,4 +1,5 @@
 /** Executions of a window, newest first. */
+import { useEffect } from "preact/hooks";
 import { useList } from "../api/queries";
 import type { ExecutionRow, ExecutionsPage } from "../api/types";
 import { ExecutionPanel } from "../details/execution";
@@ -26,6 +27,10 @@ export function Executions() {
   const { params } = useRoute();
   const hours = hoursOf(params);
   const query = useList<ExecutionsPage>(READS.executions(params));
+  const isShown = query.data !== undefined && !query.isPlaceholderData;
+  useEffect(() => {
+    if (isShown && !params["open"]) document.querySelector("tr.marked")?.scrollIntoView({ block: "center" });
+  }, [isShown, params["from"]]);
   const open = params["open"];
   const row = query.data?.executions.find((row) => row.id === open);
   return (
