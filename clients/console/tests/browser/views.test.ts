@@ -324,6 +324,22 @@ describe("lists", () => {
     await other.close();
   });
 
+  test("a bar shows its time, executions, failures and mean duration while the pointer is on it", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    const box = await chart.boundingBox();
+    if (box === null) throw new Error("the chart has no place");
+    await other.mouse.move(box.x + box.width / 2, box.y + 60);
+
+    await expect.poll(() => other.locator(".chart-tip").textContent()).toMatch(/\d\d:00 to \d\d:00\d+ executions?\d+ failed \(.* %\).* on average/);
+    await other.mouse.move(box.x, box.y - 100);
+    await other.locator(".chart-tip").waitFor({ state: "detached" });
+    await other.close();
+  });
+
   test("a chart is zoomed into finer bars and out again", async () => {
     const other = await blank(browser);
     await answerSeries(other);
@@ -385,6 +401,21 @@ describe("lists", () => {
     await expect.poll(() => other.locator("tbody tr").count()).toBe(2);
     await other.close();
   });
+});
+
+test.each([
+  [true, 0],
+  [false, 1],
+])("with reduced motion %s, animations run while a list loads: %i", async (reducedMotion, least) => {
+  const browser = await Browser.start({ reducedMotion });
+  const page = await blank(browser);
+  await page.route("**/admin/queries?*", () => undefined);
+  await browser.open("#/queries", { page });
+  await page.locator(".loading").waitFor({ state: "attached" });
+  const animations = () => page.evaluate(() => document.getAnimations().length);
+
+  await expect.poll(async () => ((await animations()) > 0 ? 1 : 0)).toBe(least);
+  await browser.stop();
 });
 
 /** A tab of its own, before it opens anything. */
