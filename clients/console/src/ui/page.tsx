@@ -16,17 +16,15 @@ interface PageProps {
   about: string;
   filters?: ComponentChildren;
   detail?: ComponentChildren;
-  /** The list is so long that its detail lies over it, instead of making it narrower. */
-  long?: boolean;
   children: ComponentChildren;
 }
 
-export function Page({ title, about, filters, detail, long = false, children }: PageProps) {
+export function Page({ title, about, filters, detail, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Torale admin`;
   }, [title]);
   return (
-    <div class={["page", detail && "with-detail", detail && long && "over"].filter(Boolean).join(" ")}>
+    <div class={detail ? "page with-detail" : "page"}>
       <header class="page-head">
         <h1>{title}</h1>
         <p class="faint">{about}</p>

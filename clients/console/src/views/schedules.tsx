@@ -4,7 +4,7 @@ import { useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
-import { MOST_ROWS, paging } from "../place";
+import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
@@ -57,7 +57,6 @@ export function Schedules() {
   return (
     <Page
       title="Schedules"
-      long={shown.length > MOST_ROWS}
       about="When each task runs. Newest schedules first; the results of a search by their next run."
       filters={
         <Filters>
