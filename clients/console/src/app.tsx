@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
 import { href, type View } from "./place";
 import { useRoute } from "./route";
-import { end, session } from "./session";
+import { session, signOut } from "./session";
 import { useStore } from "./store";
 import { next, THEME_WORDS, theme } from "./theme";
 import { ConnectionNotice, Freshness } from "./ui/connection";
@@ -45,8 +45,8 @@ const GROUPS: readonly (readonly [string, readonly View[]])[] = [
 ];
 
 export function App() {
-  const { key } = useStore(session);
-  return key === null ? <SignIn /> : <Console />;
+  const { credentials } = useStore(session);
+  return credentials === null ? <SignIn /> : <Console />;
 }
 
 function Console() {
@@ -135,7 +135,7 @@ function SideFoot() {
   const client = useQueryClient();
   const chosen = useStore(theme);
   const leave = () => {
-    end(null);
+    signOut();
     client.clear();
   };
   return (

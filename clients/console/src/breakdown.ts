@@ -8,6 +8,7 @@ export const GROUPS = {
   error_message: "Message",
 } as const;
 export type Group = keyof typeof GROUPS;
+export const GROUP_NAMES = Object.keys(GROUPS) as readonly Group[];
 
 export interface Part {
   /** The common value; null where no event gives one. */

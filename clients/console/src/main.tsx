@@ -14,7 +14,7 @@ follow();
 const client = newQueryClient();
 // What one session has read is not for the next one.
 session.subscribe(() => {
-  if (session.get().key === null) client.clear();
+  if (session.get().credentials === null) client.clear();
 });
 addEventListener("online", () => void client.refetchQueries({ type: "active" }, { cancelRefetch: true }));
 

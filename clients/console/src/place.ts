@@ -57,9 +57,13 @@ export interface Paging {
 /** Rows on a page, unless one chooses. */
 export const PAGE_SIZE = 50;
 
-export const paging = (params: Params): Paging => ({
+/** The most rows on a page of the API. */
+export const MOST_ROWS = 100;
+
+/** The page and its size. A list that the console reads whole may have larger pages than the API. */
+export const paging = (params: Params, most = MOST_ROWS): Paging => ({
   page: integer(params, "page", 1),
-  limit: integer(params, "limit", PAGE_SIZE, 100),
+  limit: integer(params, "limit", PAGE_SIZE, most),
 });
 
 /** A link to the same view with some parameters changed; null removes one. */

@@ -2,7 +2,7 @@
  * What each view reads first, from where one is. It is in one place because it is requested twice as
  * early as the views could: `early.ts` does so while the script with the views is still on its way.
  */
-import { integer, paging, type Params, type Route, type View } from "./place";
+import { integer, MOST_ROWS, paging, type Params, type Route, type View } from "./place";
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -28,8 +28,12 @@ export const CHANGES = ["users.deactivate", "users.deactivate_many", "users.reac
 /** Records of each kind of change that are read. */
 export const CHANGES_READ = 100;
 
-/** Whether schedules are searched: the API has no such filter, so all of them are read then. */
-export const searchesSchedules = ({ at = "", find = "" }: Params): boolean => at !== "" || find !== "";
+/** The most schedules on a page. */
+export const MOST_SCHEDULES = 1000;
+
+/** Whether all schedules are read: the API has neither their filters nor such large pages. */
+export const readsAllSchedules = (params: Params): boolean =>
+  Boolean(params["at"] || params["find"]) || paging(params, MOST_SCHEDULES).limit > MOST_ROWS;
 
 /** The page of a list, or the statistics. */
 export const READS: Readonly<Record<View, (params: Params) => Read>> = {
@@ -47,7 +51,7 @@ export const READS: Readonly<Record<View, (params: Params) => Read>> = {
   queries: (params) => ({ path: "admin/queries", query: { ...paging(params) } }),
   schedules: (params) => ({
     path: "admin/temporal/schedules",
-    query: { include_paused: params["include_paused"], ...(!searchesSchedules(params) && paging(params)) },
+    query: { include_paused: params["include_paused"], ...(!readsAllSchedules(params) && paging(params)) },
   }),
   health: () => ({ path: "admin/health", query: {} }),
   users: (params) => ({

@@ -1,9 +1,12 @@
 //! Runs the console's function as a Lambda function.
 
-use torale_platform::{lambda, logging};
+use console::Console;
+use torale_platform::{config, lambda, logging};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     logging::start();
-    lambda::run_http(|request| async move { console::answer(&request) }).await
+    let console = Console::configured(config::clerk_publishable_key().as_deref());
+    let console = &console;
+    lambda::run_http(|request| async move { console.answer(&request) }).await
 }

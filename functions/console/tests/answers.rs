@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
+use console::Console;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
+    request_of(&Console::new(None), method, path, headers)
+}
+
+fn request_of(console: &Console, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
     let headers: Map<String, Value> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let payload = json!({
@@ -14,9 +19,8 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u
         "requestContext": { "requestId": "r1", "stage": "$default", "http": { "method": method, "path": path } },
         "isBase64Encoded": false,
     });
-    console::answer(&HttpRequest::read(&payload.to_string(), InvocationContext::default(), || {
-        "made".to_owned()
-    }))
+    console
+        .answer(&HttpRequest::read(&payload.to_string(), InvocationContext::default(), || "made".to_owned()))
 }
 
 fn get(path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
@@ -147,4 +151,46 @@ fn unknown_file_is_a_404_and_another_method_a_405_as_the_contract_says() {
     assert_eq!(header(refused.headers(), "allow"), "GET, HEAD");
     let body: Value = serde_json::from_slice(refused.body()).unwrap();
     assert_eq!(body, json!({ "detail": "Method Not Allowed" }));
+}
+
+/// `pk_test_` and base64 of `clerk.example.com$`.
+const PUBLISHABLE_KEY: &str = "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k";
+
+fn settings(console: &Console) -> Value {
+    let answer = request_of(console, "GET", "/prod/admin/console/settings.json", &[]);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(header(answer.headers(), "content-type"), "application/json");
+    assert_eq!(header(answer.headers(), "cache-control"), "no-cache");
+    serde_json::from_slice(answer.body()).unwrap()
+}
+
+#[test]
+fn clerk_instance_adds_its_own_host_to_the_policy_and_nothing_else() {
+    let policy_of = |console: &Console| {
+        let page = request_of(console, "GET", "/admin", &[]);
+        header(page.headers(), "content-security-policy").to_owned()
+    };
+    let (with, without) =
+        (policy_of(&Console::configured(Some(PUBLISHABLE_KEY))), policy_of(&Console::new(None)));
+
+    let host = "https://clerk.example.com";
+    let expected = without
+        .replace("script-src 'self'", &format!("script-src 'self' {host}"))
+        .replace("connect-src 'self'", &format!("connect-src 'self' {host}"))
+        .replace("trusted-types 'none'", "trusted-types default");
+    assert_eq!(with, expected);
+    assert_eq!(with.matches(host).count(), 2);
+}
+
+#[test]
+fn settings_name_the_clerk_instance_if_there_is_one() {
+    let script = "https://clerk.example.com/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
+    let instance = json!({ "publishable_key": PUBLISHABLE_KEY, "script": script });
+
+    assert_eq!(settings(&Console::configured(Some(PUBLISHABLE_KEY))), json!({ "clerk": instance }));
+    for none in [None, Some("pk_test_%%%"), Some("sk_test_secret")] {
+        assert_eq!(settings(&Console::configured(none)), json!({ "clerk": null }), "{none:?}");
+    }
+    let head = request("HEAD", "/admin/console/settings.json", &[]);
+    assert_eq!((head.status().as_u16(), head.body().len()), (200, 0));
 }

@@ -45,6 +45,8 @@ pub const CLERK_JWT_KEY: &str = "CLERK_JWT_KEY";
 pub const CLERK_AUTHORIZED_PARTIES: &str = "CLERK_AUTHORIZED_PARTIES";
 /// The entry that accepts session tokens made for any origin, or for none.
 pub const ANY_PARTY: &str = "*";
+/// Publishable key of the Clerk instance. With it, administrators may sign in to the console with a Clerk session.
+pub const CLERK_PUBLISHABLE_KEY: &str = "CLERK_PUBLISHABLE_KEY";
 /// Secret key of Clerk's Backend API.
 pub const CLERK_SECRET_KEY: &str = "CLERK_SECRET_KEY";
 /// Address of Clerk's Backend API.
@@ -235,6 +237,11 @@ pub fn commands_queue_url() -> Option<String> {
 /// The value of [`CLERK_WEBHOOK_SECRET`]; empty if it is not set.
 pub fn clerk_webhook_secret() -> String {
     variable(CLERK_WEBHOOK_SECRET, "")
+}
+
+/// The value of [`CLERK_PUBLISHABLE_KEY`], if it is set.
+pub fn clerk_publishable_key() -> Option<String> {
+    optional(CLERK_PUBLISHABLE_KEY)
 }
 
 /// Where the private key is that signs the seals of the audit trail.

@@ -4,7 +4,7 @@
  */
 import { earlyAnswer } from "../early";
 import type { Query } from "../reads";
-import { end, session } from "../session";
+import { bearer, end, session, type Credentials } from "../session";
 import { createStore } from "../store";
 import { ApiError, Unreachable } from "./errors";
 import { send, url, type Sent } from "./sending";
@@ -22,14 +22,21 @@ export const connection = createStore<Connection>({ answeredAt: 0, failingSince:
 
 interface Options extends Sent {
   query?: Query;
-  /** The key to sign in with, before there is a session. */
-  key?: string;
+  /** What to sign in with, before there is a session. */
+  credentials?: Credentials;
 }
 
 /** Sends a request and reads its JSON. Throws {@link ApiError} or {@link Unreachable}. */
 export async function request<T>(path: string, options: Options = {}): Promise<T> {
-  const key = options.key ?? session.get().key ?? "";
+  const credentials = options.credentials ?? session.get().credentials;
   await rateLimitIsOver(options.signal);
+  const key = credentials && (await bearer(credentials));
+  options.signal?.throwIfAborted();
+  const isCurrent = () => options.credentials === undefined && session.get().credentials === credentials;
+  if (key === null) {
+    if (credentials !== null && isCurrent()) end("your session at Clerk has ended");
+    throw new ApiError(401, "Not signed in");
+  }
   const response = await answer(path, key, options);
   const body: unknown = await response.json().catch(() => undefined);
   note(response.status);
@@ -38,13 +45,11 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   if (error.status === 429) {
     connection.set({ ...connection.get(), waitUntil: Date.now() + (error.retryAfter ?? 60) * 1000 });
   }
-  if ((error.status === 401 || error.status === 403) && options.key === undefined && session.get().key === key) {
-    end(error.detail);
-  }
+  if ((error.status === 401 || error.status === 403) && isCurrent()) end(error.detail);
   throw error;
 }
 
-async function answer(path: string, key: string, { query, key: _, ...sent }: Options): Promise<Response> {
+async function answer(path: string, key: string, { query, credentials: _, ...sent }: Options): Promise<Response> {
   const to = url(path, query);
   const early = (sent.method ?? "GET") === "GET" ? await earlyAnswer(to, key) : null;
   sent.signal?.throwIfAborted();

@@ -1,5 +1,6 @@
 /** What the views read, with its place in the cache, its refresh and its retries. */
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
+import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
@@ -72,16 +73,16 @@ export const useUser = (id: string | undefined, refresh?: number) => useDetail<U
 /** Pages of 100 that a breakdown reads at most. */
 const BREAKDOWN_PAGES = 10;
 
-/** The newest failures of a window, up to 1,000 of them; or those of one type. */
-export function useAllErrors(hours: number, error_type: string | undefined, enabled: boolean) {
+/** The newest failures of a window, up to 1,000 of them; or those of one type or task. */
+export function useAllErrors(hours: number, { error_type, task_id }: Params, enabled: boolean) {
   return useQuery({
-    queryKey: ["admin/errors", "all", hours, error_type],
+    queryKey: ["admin/errors", "all", hours, error_type, task_id],
     enabled,
     refetchInterval: SLOW_REFRESH_MS,
     staleTime: SLOW_REFRESH_MS,
     queryFn: async ({ signal }) => {
       const page = (page: number) =>
-        request<ErrorsPage>("admin/errors", { query: { error_type, hours, page, limit: 100 }, signal });
+        request<ErrorsPage>("admin/errors", { query: { error_type, task_id, hours, page, limit: 100 }, signal });
       const first = await page(1);
       const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
       const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));
@@ -93,20 +94,42 @@ export function useAllErrors(hours: number, error_type: string | undefined, enab
   });
 }
 
-/** Names that are read for one page of a list, at most. */
-const NAMES = 25;
+/** Names that are read for one page of a list, at most: each is a request. */
+const NAMES = 50;
+const NO_NAMES: ReadonlyMap<string, string> = new Map();
 
-/** The emails of some users by id, as far as they can be read. */
-export function useNames(ids: readonly string[]): ReadonlyMap<string, string> {
+interface Named {
+  id: string;
+  email?: string | null;
+  name?: string | null;
+  search_query?: string | null;
+}
+
+/** The names as far as they could be read, once each has been tried: so a list is drawn anew only once. */
+function asNames(results: readonly { data: Named | undefined; isPending: boolean; failureCount: number }[]): ReadonlyMap<string, string> {
+  if (results.some(({ isPending, failureCount }) => isPending && failureCount === 0)) return NO_NAMES;
+  const named = results.flatMap(({ data }) => {
+    const name = data && (data.email || data.name || data.search_query);
+    return data && name ? [[data.id, name] as const] : [];
+  });
+  return new Map(named);
+}
+
+/** What some users or tasks are called, by id. */
+function useNamesOf(kind: "users" | "tasks", ids: readonly string[]): ReadonlyMap<string, string> {
   const distinct = [...new Set(ids)].slice(0, NAMES);
   return useQueries({
     queries: distinct.map((id) => ({
-      queryKey: ["name", id],
-      queryFn: ({ signal }: { signal: AbortSignal }) => request<UserDetail>(`admin/users/${id}`, { signal }),
+      queryKey: ["name", kind, id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => request<Named>(`admin/${kind}/${encodeURIComponent(id)}`, { signal }),
       staleTime: 10 * 60_000,
       refetchInterval: false as const,
     })),
-    combine: (results) =>
-      new Map(results.flatMap(({ data }) => (data?.email ? [[data.id, data.email] as const] : []))),
+    combine: asNames,
   });
 }
+
+/** The emails of some users by id. */
+export const useNames = (ids: readonly string[]) => useNamesOf("users", ids);
+/** The names of some tasks by id; of one without a name, its query. */
+export const useTaskNames = (ids: readonly string[]) => useNamesOf("tasks", ids);

@@ -8,7 +8,7 @@ import type { IconName } from "./icons";
 import { Pager, Table, type Column } from "./table";
 
 /** Parameters that filter nothing. */
-const PLACE: readonly string[] = ["page", "limit", "open"];
+const PLACE: readonly string[] = ["page", "limit", "open", "by"];
 
 interface Props<Row> {
   readonly caption: string;
@@ -16,6 +16,8 @@ interface Props<Row> {
   readonly rows: readonly Row[];
   readonly total: number;
   readonly capped?: boolean | undefined;
+  /** The most rows on a page, if they are more than a page of the API has. */
+  readonly most?: number;
   readonly id: (row: Row) => string;
   /** Rows of the page before are still shown. */
   readonly busy: boolean;
@@ -24,10 +26,12 @@ interface Props<Row> {
   readonly empty: { icon: IconName; title: string; hint?: string };
 }
 
-export function Listing<Row>({ caption, columns, rows, total, capped, id, busy, marked, select, empty }: Props<Row>) {
+export function Listing<Row>({ caption, columns, rows, total, capped, most, id, busy, marked, select, empty }: Props<Row>) {
   const route = useRoute();
-  const { page, limit } = paging(route.params);
-  const pages = <Pager page={page} limit={limit} total={total} capped={capped ?? false} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />;
+  const { page, limit } = paging(route.params, most);
+  const pages = (
+    <Pager page={page} limit={limit} total={total} capped={capped ?? false} most={most} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />
+  );
   if (rows.length === 0 && total === 0) {
     const filtered = Object.keys(route.params).some((name) => !PLACE.includes(name));
     return (

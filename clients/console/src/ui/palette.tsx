@@ -31,6 +31,9 @@ export const TITLES: Readonly<Record<View, string>> = {
 
 /** Shortcuts that have a name of their own. */
 const MORE: readonly Choice[] = [
+  { icon: "errors", name: "Users with most failures", about: "Errors, counted by user", link: href("errors", { by: "user_email" }) },
+  { icon: "schedules", name: "Tasks by time of the day", about: "Schedules that run at a time", link: href("schedules") },
+  { icon: "health", name: "Quarantine, queue and outbox", about: "Health", link: href("health") },
   { icon: "errors", name: "Errors of the last hour", about: "Page", link: href("errors", { hours: 1 }) },
   { icon: "executions", name: "Failed executions", about: "Page", link: href("executions", { status: "failed" }) },
   { icon: "users", name: "Active users", about: "Page", link: href("users", { active_only: "true" }) },
@@ -96,7 +99,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const list = useId();
   const asked = text.trim();
   const words = asked.toLowerCase().split(/\s+/);
-  const pages = PAGES.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)));
+  const pages = PAGES.filter(({ name, about }) => words.every((word) => `${name} ${about}`.toLowerCase().includes(word)));
   const byId = useById(asked);
   const byEmail = useByEmail(asked);
   const choices = [...byId.choices, ...pages, ...byEmail.choices];
@@ -141,7 +144,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
       <ul class="choices" id={list} role="listbox" aria-label="Found">
         {choices.map((choice, place) => (
           <li
-            key={choice.link}
+            key={`${choice.name} ${choice.link}`}
             id={`${list}-${place}`}
             role="option"
             aria-selected={choice === chosen}

@@ -158,13 +158,15 @@ interface PagerProps {
   readonly total: number;
   /** The total is only a lower bound. */
   readonly capped?: boolean;
+  /** A size that is offered besides {@link PAGE_SIZES}. */
+  readonly most?: number | undefined;
   readonly to: (changes: Readonly<Record<string, number | null>>) => string;
   readonly onGo: (link: string) => void;
 }
 
 export const PAGE_SIZES = [25, 50, 100] as const;
 
-export function Pager({ page, limit, total, capped = false, to, onGo }: PagerProps) {
+export function Pager({ page, limit, total, capped = false, most, to, onGo }: PagerProps) {
   const pages = Math.max(1, Math.ceil(total / limit));
   const first = (page - 1) * limit + 1;
   const [typed, setTyped] = useState<string | null>(null);
@@ -192,9 +194,9 @@ export function Pager({ page, limit, total, capped = false, to, onGo }: PagerPro
       <label class="inline">
         <span>Rows</span>
         <select value={limit} onChange={(event) => onGo(to({ limit: Number(event.currentTarget.value), page: null }))}>
-          {[...new Set([...PAGE_SIZES, limit])].sort((a, b) => a - b).map((size) => (
+          {[...new Set([...PAGE_SIZES, limit, most ?? limit])].sort((a, b) => a - b).map((size) => (
             <option key={size} value={size}>
-              {size}
+              {count(size)}
             </option>
           ))}
         </select>

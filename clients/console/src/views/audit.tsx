@@ -29,9 +29,9 @@ function targets(found: AuditRecord | null | undefined): string[] {
 
 const columns = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
-  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} /> },
-  { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, wide: true },
-  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true },
+  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line /> },
+  { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} /> },
+  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true, extra: true },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
   { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true },
 ];

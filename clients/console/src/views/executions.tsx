@@ -1,9 +1,11 @@
 /** Executions of a window, newest first. */
+import { useEffect } from "preact/hooks";
 import { useList } from "../api/queries";
 import type { ExecutionRow, ExecutionsPage } from "../api/types";
 import { ExecutionPanel } from "../details/execution";
-import { dayOf, duration, hourOf } from "../format";
-import { changed, type Params } from "../place";
+import { duration } from "../format";
+import { changed, href, type Params } from "../place";
+import { isIn, rangeInWords, rangeOf } from "../range";
 import { hoursOf, READS } from "../reads";
 import { useRoute } from "../route";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
@@ -25,6 +27,10 @@ export function Executions() {
   const { params } = useRoute();
   const hours = hoursOf(params);
   const query = useList<ExecutionsPage>(READS.executions(params));
+  const isShown = query.data !== undefined && !query.isPlaceholderData;
+  useEffect(() => {
+    if (isShown && !params["open"]) document.querySelector("tr.marked")?.scrollIntoView({ block: "center" });
+  }, [isShown, params["from"]]);
   const open = params["open"];
   const row = query.data?.executions.find((row) => row.id === open);
   return (
@@ -37,7 +43,7 @@ export function Executions() {
       <Loaded query={query} what="executions">
         {(data) => (
           <>
-            <FromChart params={params} />
+            <FromChart />
             <Listing
               caption="Executions"
               columns={COLUMNS}
@@ -45,7 +51,7 @@ export function Executions() {
               total={data.total}
               id={(row) => row.id}
               busy={query.isPlaceholderData}
-              marked={between(params)}
+              marked={fromChart(params)}
               empty={{
                 icon: "executions",
                 title: `No executions in the ${hoursInWords(hours)}`,
@@ -77,26 +83,31 @@ const ExecutionFilters = () => (
 );
 
 /** The rows of the bar of a chart that led here. */
-function between({ from, to }: Params): ((row: ExecutionRow) => boolean) | undefined {
-  const [start, end] = [Date.parse(from ?? ""), Date.parse(to ?? "")];
-  if (Number.isNaN(start) || Number.isNaN(end)) return undefined;
-  return ({ started_at }) => Date.parse(started_at) >= start && Date.parse(started_at) < end;
+function fromChart(params: Params): ((row: ExecutionRow) => boolean) | undefined {
+  const range = rangeOf(params);
+  return range ? ({ started_at }) => isIn(range, started_at) : undefined;
 }
 
-function FromChart({ params }: { params: Params }) {
+function FromChart() {
   const route = useRoute();
-  if (between(params) === undefined) return null;
-  const [from, to] = [new Date(params["from"] ?? ""), new Date(params["to"] ?? "")];
-  const days = to.getTime() - from.getTime() > 3_600_000;
-  const words = days ? `${dayOf(from)} ${hourOf(from)} to ${dayOf(to)} ${hourOf(to)}` : `${hourOf(from)} to ${hourOf(to)}`;
+  const range = rangeOf(route.params);
+  if (range === null) return null;
+  const { hours, task_id, from, to, status } = route.params;
   return (
     <Notice
       tone="info"
-      title={`Marked: ${words}, from the chart`}
+      title={`Marked: ${rangeInWords(range)}, from the chart`}
       action={
-        <a class="button" href={changed(route, { from: null, to: null })}>
-          Unmark
-        </a>
+        <span class="notice-actions">
+          {status === "failed" && (
+            <a class="button primary" href={href("errors", { hours, task_id, from, to })}>
+              Why did they fail?
+            </a>
+          )}
+          <a class="button" href={changed(route, { from: null, to: null })}>
+            Unmark
+          </a>
+        </span>
       }
     >
       The list goes on before and after.

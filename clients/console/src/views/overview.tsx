@@ -101,9 +101,9 @@ function Totals({ stats }: { stats: Stats }) {
   const { users, tasks, executions, notifications } = stats;
   const facts: [string, string, string, string][] = [
     ["Executions, 24 h", count(executions.total_24h), `${count(executions.failed_24h)} failed`, href("executions")],
-    ["Users", count(users.total), `${count(users.active_30d)} active in 30 days, ${count(users.new_7d)} new in 7`, href("users")],
+    ["Users", count(users.total), `${count(users.active_30d)} active (30 d), ${count(users.new_7d)} new (7 d)`, href("users")],
     ["Tasks", count(tasks.total), `${count(tasks.active)} active, ${count(tasks.paused)} paused`, href("tasks")],
-    ["Notifications, 24 h", count(notifications.sent_24h), `${count(notifications.sent_7d)} in 7 days`, ""],
+    ["Notifications, 24 h", count(notifications.sent_24h), `${count(notifications.sent_7d)} in 7 d`, ""],
   ];
   return (
     <dl class="totals">
@@ -143,6 +143,12 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
           </li>
         ))}
       </ul>
+      {total > 0 && (
+        <p class="card-foot">
+          <a href={href("errors", { by: "user_email" })}>Users with most failures</a>
+          <a href={href("errors", { by: "search_query" })}>Queries with most failures</a>
+        </p>
+      )}
       {errors && errors.errors.length > 0 && (
         <div class="latest">
           <h3>Newest</h3>

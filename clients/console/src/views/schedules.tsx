@@ -1,28 +1,32 @@
 /** Schedules and when each fires next. */
-import { useList } from "../api/queries";
+import { useMemo } from "preact/hooks";
+import { useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
 import { paging } from "../place";
-import { READS, searchesSchedules } from "../reads";
+import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
+import { shortened } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
-const columnsOf = (inUtc: boolean): readonly Column<ScheduleRow>[] => [
+const columnsOf = (inUtc: boolean, names: ReadonlyMap<string, string>): readonly Column<ScheduleRow>[] => [
   { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
+  { label: "Task", cell: (row) => <TaskName id={row.task_id} name={names.get(row.task_id)} />, wide: true },
   { label: "Cron", cell: (row) => <CronText of={row} /> },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, wide: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
   { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true },
   { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];
 
-const COLUMNS = columnsOf(false);
-const COLUMNS_IN_UTC = columnsOf(true);
+/** A task by its name if it is known, else by the beginning of its id. */
+const TaskName = ({ id, name }: { id: string; name: string | undefined }) =>
+  name === undefined ? <code class="faint">{shortened(id, 8)}</code> : <Foreign text={name} />;
 
 /** Who searches for a time in UTC sees it. */
 function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
@@ -38,17 +42,22 @@ const CronText = ({ of }: { of: ScheduleRow }) => (
 
 export function Schedules() {
   const { params } = useRoute();
-  const { page, limit } = paging(params);
+  const { page, limit } = paging(params, MOST_SCHEDULES);
   const { at = "", find = "" } = params;
   // All schedules are read then (at most 10,000), and found here.
-  const searching = searchesSchedules(params);
-  const query = useList<SchedulesPage>(READS.schedules(params), { slow: searching });
+  const whole = readsAllSchedules(params);
+  const query = useList<SchedulesPage>(READS.schedules(params), { slow: whole });
+  const all = query.data?.schedules;
+  const chosen = useMemo(() => (at === "" && find === "" ? (all ?? []) : found(all ?? [], at, find)), [all, at, find]);
+  const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
+  const names = useTaskNames(shown.map((row) => row.task_id));
+  const columns = useMemo(() => columnsOf(at !== "", names), [at !== "", names]);
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
   return (
     <Page
       title="Schedules"
-      about="When each task runs next. Newest schedules first; the times of a search earliest first."
+      about="When each task runs. Newest schedules first; the results of a search by their next run."
       filters={
         <Filters>
           <Choice
@@ -59,38 +68,36 @@ export function Schedules() {
               ["true", "Included"],
             ]}
           />
-          <Entry name="at" label="Next run at (UTC)" placeholder="09:00" check={timeFault} />
+          <Entry name="at" label="Runs at (UTC)" placeholder="09:00" check={timeFault} />
           <Entry name="find" label="Find" placeholder="Email, cron expression or id" wide />
         </Filters>
       }
-      detail={open && <SchedulePanel row={row} />}
+      detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
     >
       <Loaded query={query} what="schedules">
-        {(data) => {
-          const rows = searching ? found(data.schedules, at, find) : data.schedules;
-          return (
+        {(data) => (
             <>
-              {searching && data.total > data.schedules.length && !query.isPlaceholderData && (
-                <Notice tone="warn" title={`Searched in the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
+              {whole && data.total > data.schedules.length && !query.isPlaceholderData && (
+                <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
               <Listing
                 caption="Schedules"
-                columns={at === "" ? COLUMNS : COLUMNS_IN_UTC}
-                rows={searching ? rows.slice((page - 1) * limit, page * limit) : rows}
-                total={searching ? rows.length : data.total}
+                columns={columns}
+                rows={shown}
+                total={whole ? chosen.length : data.total}
+                most={MOST_SCHEDULES}
                 id={(row) => row.schedule_id}
                 busy={query.isPlaceholderData}
-                empty={{ icon: "schedules", title: searching ? "No schedule fits the search" : "No active schedules", ...(at !== "" && { hint: "Of each schedule, its next run is compared." }) }}
+                empty={{ icon: "schedules", title: at === "" && find === "" ? "No active schedules" : "No schedule fits the search" }}
               />
             </>
-          );
-        }}
+        )}
       </Loaded>
     </Page>
   );
 }
 
-function SchedulePanel({ row }: { row: ScheduleRow | undefined }) {
+function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | undefined }) {
   return (
     <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
       {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
@@ -113,7 +120,7 @@ function SchedulePanel({ row }: { row: ScheduleRow | undefined }) {
             )}
           </Fact>
           <Fact name="Task">
-            <a href={taskLink(row.task_id)}>Open the task</a>
+            <a href={taskLink(row.task_id)}>{name === undefined ? "Open the task" : <Foreign text={name} whole />}</a>
             <Id id={row.task_id} what="the task's id" />
           </Fact>
           <Fact name="Schedule">

@@ -1,4 +1,4 @@
-/** Signing in with an API key, and why one has to again. */
+/** Signing in with an API key or a session at Clerk, and why one has to again. */
 import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client";
@@ -6,23 +6,69 @@ import { ApiError, sentence } from "../api/errors";
 import { keyOf } from "../api/queries";
 import type { Stats } from "../api/types";
 import { READS } from "../reads";
-import { begin, malformed, session } from "../session";
+import { clerkInstance, clerkSession, goesOnWithClerk, leaveForClerk, placeBeforeClerk, type ClerkInstance } from "../clerk";
+import { go } from "../route";
+import { begin, malformed, session, type Credentials } from "../session";
 import { useStore } from "../store";
 import { Notice } from "../ui/parts";
 
 /** A refusal in words that say what to do. */
-function explained(error: unknown): string {
-  if (error instanceof ApiError && error.status === 403) return "This key works, but its user is no administrator.";
-  if (error instanceof ApiError && error.status === 401) return `The API refuses this key: ${error.detail}.`;
-  return sentence(error);
+function explained(error: unknown, what: "key" | "session"): string {
+  if (error instanceof ApiError && error.status === 403) return `This ${what} works, but its user is no administrator.`;
+  if (error instanceof ApiError && error.status === 401) return `The API refuses this ${what}: ${error.detail}.`;
+  const isOfClerk = what === "session" && !(error instanceof ApiError);
+  return isOfClerk ? "Clerk or the API does not answer. Try again, or use a key." : sentence(error);
+}
+
+/** Begins a session if the API accepts it. */
+function useBegin(): (credentials: Credentials) => Promise<void> {
+  const client = useQueryClient();
+  return async (credentials) => {
+    const read = READS.overview({});
+    const stats = await request<Stats>(read.path, { credentials });
+    client.clear();
+    client.setQueryData(keyOf(read), stats);
+    begin(credentials);
+  };
+}
+
+/** The Clerk instance, and signing in with it. One who comes back from Clerk goes on where they were. */
+function useClerk(onFault: (fault: string | null) => void) {
+  const [instance, setInstance] = useState<ClerkInstance | null>(null);
+  const [busy, setBusy] = useState(false);
+  const accept = useBegin();
+  const signIn = async (instance: ClerkInstance, mayLeave: boolean) => {
+    setBusy(true);
+    onFault(null);
+    try {
+      const clerk = await clerkSession(instance);
+      if (clerk !== null) return await accept({ clerk });
+      if (mayLeave) return await leaveForClerk(instance);
+      onFault("Nobody is signed in at Clerk.");
+    } catch (error) {
+      onFault(explained(error, "session"));
+    }
+    setBusy(false);
+  };
+  useEffect(() => {
+    const place = placeBeforeClerk();
+    if (place !== null) go(place, { replace: true });
+    const goesOn = place !== null || goesOnWithClerk();
+    void clerkInstance().then((found) => {
+      setInstance(found);
+      if (found !== null && goesOn) void signIn(found, false);
+    });
+  }, []);
+  return { busy, signIn: instance && (() => void signIn(instance, true)) };
 }
 
 export function SignIn() {
-  const client = useQueryClient();
   const { ended } = useStore(session);
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const [seen, setSeen] = useState(false);
+  const accept = useBegin();
+  const clerk = useClerk(setFault);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     document.title = "Sign in · Torale admin";
@@ -36,13 +82,9 @@ export function SignIn() {
     if (wrong !== null || busy) return;
     setBusy(true);
     try {
-      const read = READS.overview({});
-      const stats = await request<Stats>(read.path, { key });
-      client.clear();
-      client.setQueryData(keyOf(read), stats);
-      begin(key);
+      await accept({ key });
     } catch (error) {
-      setFault(explained(error));
+      setFault(explained(error, "key"));
       setBusy(false);
       input.current?.focus();
     }
@@ -82,6 +124,11 @@ export function SignIn() {
         <button type="submit" class="button primary" disabled={busy}>
           {busy ? "Signing in…" : "Sign in"}
         </button>
+        {clerk.signIn && (
+          <button type="button" class="button" onClick={clerk.signIn} disabled={clerk.busy}>
+            {clerk.busy ? "Asking Clerk…" : "Sign in with Clerk"}
+          </button>
+        )}
         <p id="sign-in-about" class="faint small">
           The key stays in this tab until you close it or sign out. It is sent to this host only.
         </p>

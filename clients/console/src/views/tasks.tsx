@@ -3,6 +3,7 @@ import { useList } from "../api/queries";
 import type { TaskRow, TasksPage } from "../api/types";
 import { TaskPanel } from "../details/task";
 import { count, duration, percent } from "../format";
+import { href } from "../place";
 import { READS, taskFilter } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
@@ -51,6 +52,9 @@ export function Tasks() {
             ]}
           />
           <Entry name="user_id" label="User" placeholder="Id of a user" check={idFault} wide />
+          <a class="button beside-fields" href={href("schedules")}>
+            Find by time…
+          </a>
           <Chip name="search_query">Query: {visible(shortened(params["search_query"] ?? "", 120))}</Chip>
         </Filters>
       }

@@ -77,7 +77,7 @@ describe("refusals and an API that is away", () => {
 
     await page.unrouteAll();
     await page.getByLabel("API key of an administrator").fill(inject("key"));
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await settled(page);
     expect(page.url()).toContain("#/executions?status=failed&hours=720");
   });
@@ -278,9 +278,15 @@ describe("the palette", () => {
     await settled(page);
     await open();
     await page.keyboard.type("sched");
-    await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage"]);
+    await expect.poll(() => options().allTextContents()).toEqual(["SchedulesPage", "Tasks by time of the daySchedules that run at a time"]);
     await page.keyboard.press("Enter");
     await page.waitForURL(/#\/schedules/);
+
+    await open();
+    await page.keyboard.type("quarantine");
+    await expect.poll(() => options().allTextContents()).toEqual(["Quarantine, queue and outboxHealth"]);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/#\/health/);
 
     await open();
     await page.keyboard.press("Escape");

@@ -24,6 +24,8 @@ export interface Options {
   height?: number;
   theme?: "light" | "dark";
   reducedMotion?: boolean;
+  /** An origin that may be requested besides the console's own. */
+  besides?: string;
 }
 
 /** A browser with a profile of its own; what went wrong in its pages is in `faults`. */
@@ -34,7 +36,7 @@ export class Browser {
     readonly faults: string[],
   ) {}
 
-  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true }: Options = {}): Promise<Browser> {
+  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true, besides }: Options = {}): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), "console-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: PROGRAM,
@@ -53,7 +55,8 @@ export class Browser {
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(message.text());
     });
     context.on("request", (request) => {
-      if (!request.url().startsWith(inject("url")) && !/^(data|about|blob|chrome):/.test(request.url())) {
+      const isOurs = request.url().startsWith(inject("url")) || (besides !== undefined && request.url().startsWith(`${besides}/`));
+      if (!isOurs && !/^(data|about|blob|chrome):/.test(request.url())) {
         faults.push(`a request to another host: ${request.url()}`);
       }
     });

@@ -255,23 +255,29 @@ describe("lists", () => {
     expect(await rows().count()).toBeGreaterThan(0);
   });
 
-  test("schedules are found by the UTC time of their next run", async () => {
+  test("schedules are found by the UTC time at which they run, with the names of their tasks", async () => {
     await page.goto(`${new URL(page.url()).origin}/admin#/schedules`);
     await settled(page);
     const time = (await rows().first().locator("time").getAttribute("title"))?.slice(11, 16) ?? "";
-    await page.getByLabel("Next run at (UTC)").fill(time);
+    await page.getByLabel("Runs at (UTC)").fill(time);
     await page.waitForURL(/at=/);
     await settled(page);
 
-    const found = await page.locator("tbody time").evaluateAll((all) => all.map((one) => one.getAttribute("title")?.slice(11, 16)));
-    expect(found.length).toBeGreaterThan(0);
-    expect(new Set(found)).toEqual(new Set([time]));
+    expect(await rows().first().locator("time").getAttribute("title")).toContain(time);
+    const task = rows().first().locator("td").nth(1);
+    await expect.poll(() => task.locator("code").count()).toBe(0);
+    const name = (await task.textContent()) ?? "";
+    await rows().first().click();
+    await page.locator(".panel").getByRole("link", { name }).click();
+    await page.waitForURL(/#\/tasks\?open=/);
   });
 
   test("failures are counted by user, most first", async () => {
     await page.goto(`${new URL(page.url()).origin}/admin#/errors?hours=720`);
     await settled(page);
-    await page.getByLabel("By").selectOption({ label: "user" });
+    await page.getByRole("navigation", { name: "Counted by" }).getByRole("link", { name: "User" }).click();
+    await page.waitForURL(/by=user_email/);
+    await settled(page);
     const first = page.locator(".breakdown li").first();
     const email = await first.getByRole("link").textContent();
     await first.getByRole("link").click();
@@ -303,6 +309,34 @@ describe("lists", () => {
     await other.keyboard.press("ArrowDown");
     await other.keyboard.press("Enter");
     await other.waitForURL(/#\/executions\?status=failed.*from=/);
+
+    // Those of that hour, and what they have in common, are picked from the newest failures.
+    const from = new Date(new URLSearchParams(new URL(other.url()).hash.split("?")[1]).get("from") ?? "").getTime();
+    const at = (minutes: number) => new Date(from + minutes * 60_000).toISOString();
+    const all = [errorRow({ execution_id: TASK, occurred_at: at(61), error_type: "Later" }), errorRow({ occurred_at: at(1) })];
+    await answer(other, "admin/errors?*", { errors: all, total: 2, error_types: { Later: 1, RateLimitError: 1 } });
+    await other.getByRole("link", { name: "Why did they fail?" }).click();
+    await other.getByText(/^Failed from/).waitFor();
+    await expect.poll(() => other.locator(".breakdown li").allTextContents()).toEqual(["RateLimitError1 100 %"]);
+    expect(await other.locator("tbody tr").count()).toBe(1);
+    await other.getByRole("link", { name: "All of the window" }).click();
+    await expect.poll(() => other.locator("tbody tr").count()).toBe(2);
+    await other.close();
+  });
+
+  test("a bar shows its time, executions, failures and mean duration while the pointer is on it", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    const box = await chart.boundingBox();
+    if (box === null) throw new Error("the chart has no place");
+    await other.mouse.move(box.x + box.width / 2, box.y + 60);
+
+    await expect.poll(() => other.locator(".chart-tip").textContent()).toMatch(/\d\d:00 to \d\d:00\d+ executions?\d+ failed \(.* %\).* on average/);
+    await other.mouse.move(box.x, box.y - 100);
+    await other.locator(".chart-tip").waitFor({ state: "detached" });
     await other.close();
   });
 
@@ -360,13 +394,28 @@ describe("lists", () => {
     await expect.poll(() => other.locator("tbody tr").count()).toBe(1);
     // Those of one type are counted by user, from that type alone.
     await expect.poll(() => parts.allTextContents()).toEqual(["bob@example.com1 100 %"]);
-    expect(await other.getByLabel("By").locator("option").allTextContents()).toEqual(["user", "query", "message"]);
+    expect(await other.getByRole("navigation", { name: "Counted by" }).getByRole("link").allTextContents()).toEqual(["User", "Query", "Message"]);
 
     await other.getByRole("button", { name: "Remove this filter" }).click();
     await other.waitForURL((url) => !url.hash.includes("error_type"));
     await expect.poll(() => other.locator("tbody tr").count()).toBe(2);
     await other.close();
   });
+});
+
+test.each([
+  [true, 0],
+  [false, 1],
+])("with reduced motion %s, animations run while a list loads: %i", async (reducedMotion, least) => {
+  const browser = await Browser.start({ reducedMotion });
+  const page = await blank(browser);
+  await page.route("**/admin/queries?*", () => undefined);
+  await browser.open("#/queries", { page });
+  await page.locator(".loading").waitFor({ state: "attached" });
+  const animations = () => page.evaluate(() => document.getAnimations().length);
+
+  await expect.poll(async () => ((await animations()) > 0 ? 1 : 0)).toBe(least);
+  await browser.stop();
 });
 
 /** A tab of its own, before it opens anything. */

@@ -8,10 +8,10 @@ import { open, PLACES } from "./places";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "../../../../docs/guide/images");
 
-test("the overview, the errors, a user and the deactivation", async () => {
+test("the overview, the errors, a user with the deactivation, and the health", async () => {
   mkdirSync(FOLDER, { recursive: true });
   const browser = await Browser.start({ width: 1280, height: 700 });
-  for (const name of ["overview", "errors", "user"] as const) {
+  for (const name of ["overview", "errors", "user", "health"] as const) {
     const page = await open(browser, PLACES[name]);
     await page.screenshot({ path: join(FOLDER, `console-${name}.png`) });
     if (name === "user") {

@@ -17,6 +17,7 @@ test.each([
   ["#/tasks?state=active", [{ path: "admin/tasks", query: { state: "active", page: 1, limit: 50 } }]],
   ["#/schedules", [{ path: "admin/temporal/schedules", query: { include_paused: undefined, page: 1, limit: 50 } }]],
   ["#/schedules?at=09:00&page=2", [{ path: "admin/temporal/schedules", query: { include_paused: undefined } }]],
+  ["#/schedules?limit=1000", [{ path: "admin/temporal/schedules", query: { include_paused: undefined } }]],
   [
     "#/audit?action=all",
     [{ path: "admin/audit", query: { principal: undefined, action: undefined, hours: 24, page: 1, limit: 50 } }],

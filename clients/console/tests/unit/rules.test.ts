@@ -4,6 +4,7 @@ import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
 import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
 import { breakdown, ofTypes } from "../../src/breakdown";
+import { isIn, rangeOf } from "../../src/range";
 import { found, timeFault } from "../../src/schedules";
 import { malformed } from "../../src/session";
 import { level, measures, worst } from "../../src/thresholds";
@@ -91,17 +92,53 @@ test("the types of a window have their share of all failures, in the API's order
   expect(ofTypes({})).toEqual([]);
 });
 
+const schedule = (schedule_id: string, next_run_time: string | null, { user_email = "ann@example.com", cron = "0 9 * * *" } = {}) =>
+  ({ schedule_id, task_id: "t", cron, next_run_time, user_email }) as ScheduleRow;
+
 test("schedules are found by the UTC time of their next run and by text, earliest first", () => {
-  const row = (schedule_id: string, next_run_time: string | null, user_email = "ann@example.com") =>
-    ({ schedule_id, task_id: "t", cron: "0 9 * * *", next_run_time, user_email }) as ScheduleRow;
-  const all = [row("s1", "2024-01-17T09:00:00Z"), row("s2", null), row("s3", "2024-01-16T09:00:00Z", "Bob@example.com"), row("s4", "2024-01-16T19:00:00Z")];
+  const all = [
+    schedule("s1", "2024-01-17T09:00:00Z"),
+    schedule("s2", null),
+    schedule("s3", "2024-01-16T09:00:00Z", { user_email: "Bob@example.com" }),
+    schedule("s4", "2024-01-16T19:00:00Z", { cron: "0 19 * * *" }),
+  ];
   const ids = (at: string, find: string) => found(all, at, find).map(({ schedule_id }) => schedule_id);
 
-  expect(ids("9:00", "")).toEqual(["s3", "s1"]);
+  expect(ids("9:00", "")).toEqual(["s3", "s1", "s2"]);
   expect(ids("", "bob@")).toEqual(["s3"]);
-  expect(ids("", "0 9 *")).toEqual(["s3", "s4", "s1", "s2"]);
+  expect(ids("", "* * *")).toEqual(["s3", "s4", "s1", "s2"]);
   expect(ids("19:00", "bob")).toEqual([]);
   expect([timeFault("09:00"), timeFault("9:05"), timeFault("24:00"), timeFault("9")].map((fault) => fault === null)).toEqual([true, true, false, false]);
+});
+
+test.each([
+  ["9:00", "0 */3 * * *", true],
+  ["9:00", "0,30 6-9 * * 1-5", true],
+  ["9:30", "*/30 * * * *", true],
+  ["9:15", "*/30 * * * *", false],
+  ["9:00", "0 10/2 * * *", false],
+  ["9:00", "0 6,12 * * *", false],
+  ["9:00", "0 6,nine * * *", false],
+  ["9:00", "0 6-30 * * *", false],
+  ["9:00", "0 */0 * * *", false],
+  ["9:00", "0 6,9 * * * *", false],
+])("a schedule that runs next at 06:00 also runs at %s by %s: %s", (at, cron, expected) => {
+  expect(found([schedule("s", "2024-01-16T06:00:00Z", { cron })], at, "")).toHaveLength(expected ? 1 : 0);
+});
+
+test("a cron expression of another zone than UTC is not taken as UTC, and what runs next at the time comes first", () => {
+  // 09:00 in New York is 14:00 in UTC.
+  expect(found([schedule("s", "2024-01-16T14:00:00Z", { cron: "0 9,10 * * *" })], "9:00", "")).toEqual([]);
+
+  const often = schedule("often", "2024-01-16T06:30:00Z", { cron: "*/30 * * * *" });
+  const daily = schedule("daily", "2024-01-16T09:00:00Z");
+  expect(found([often, daily], "9:00", "").map(({ schedule_id }) => schedule_id)).toEqual(["daily", "often"]);
+});
+
+test("a range of a chart is read from the address, and its end is not in it", () => {
+  const range = rangeOf({ from: "2026-11-28T09:00:00.000Z", to: "2026-11-28T10:00:00.000Z" });
+  expect(range && [isIn(range, "2026-11-28T09:00:00Z"), isIn(range, "2026-11-28T10:00:00Z")]).toEqual([true, false]);
+  expect([rangeOf({}), rangeOf({ from: "2026-11-28T09:00:00Z" }), rangeOf({ from: "soon", to: "later" })]).toEqual([null, null, null]);
 });
 
 test("a deactivation is done when tasks, keys and commands are", () => {

@@ -1,0 +1,27 @@
+/** The time of a bar of a chart, which leads to lists: the parameters `from` and `to`. */
+import { dayOf, hourOf } from "./format";
+import type { Params } from "./place";
+
+export interface Range {
+  readonly from: Date;
+  /** Exclusive. */
+  readonly to: Date;
+}
+
+/** The range among the parameters; null if there is none, or one that can't be read. */
+export function rangeOf(params: Params): Range | null {
+  const [from, to] = [new Date(params["from"] ?? Number.NaN), new Date(params["to"] ?? Number.NaN)];
+  return Number.isNaN(from.getTime()) || Number.isNaN(to.getTime()) ? null : { from, to };
+}
+
+/** Whether a time is in a range. */
+export function isIn({ from, to }: Range, at: string): boolean {
+  const time = Date.parse(at);
+  return time >= from.getTime() && time < to.getTime();
+}
+
+/** A range in the viewer's zone, with days if it is longer than an hour. */
+export function rangeInWords({ from, to }: Range): string {
+  const days = to.getTime() - from.getTime() > 3_600_000;
+  return days ? `${dayOf(from)} ${hourOf(from)} to ${dayOf(to)} ${hourOf(to)}` : `${hourOf(from)} to ${hourOf(to)}`;
+}

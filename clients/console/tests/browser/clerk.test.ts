@@ -1,0 +1,188 @@
+/**
+ * Signing in with a Clerk session. The host of the instance is answered here: its script does what the console
+ * uses of Clerk's. The tokens are signed, and the API verifies them. (A stack that ran already has no such key.)
+ */
+import type { Page, Route } from "playwright-core";
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
+import { Browser, settled } from "./browser";
+import { CLERK_HOST, sessionToken } from "./stack";
+
+const HOST = `https://${CLERK_HOST}`;
+const SIGN_IN = `${inject("url")}/made-up-sign-in-of-clerk`;
+/** Anybody may load Clerk's script: a browser asks with CORS. */
+const CORS = { "access-control-allow-origin": "*" };
+const key = inject("clerkKey");
+
+/** Clerk's script in short: it asks its own host for the session and its tokens. */
+const SCRIPT = `{
+  const element = document.querySelector("script[data-clerk-publishable-key]");
+  const asks = async (path) => (await fetch("${HOST}/" + path)).json();
+  window.Clerk = {
+    publishableKey: element.dataset.clerkPublishableKey,
+    session: undefined,
+    async load(options) {
+      this.options = options;
+      const { signedIn } = await asks("session");
+      this.session = signedIn ? { getToken: async () => (await asks("token")).token } : null;
+    },
+    async redirectToSignIn({ redirectUrl }) {
+      location.href = "${SIGN_IN}?redirect_url=" + encodeURIComponent(redirectUrl);
+    },
+    async signOut() {
+      await asks("sign-out");
+      this.session = null;
+    },
+  };
+}`;
+
+/** What the host was asked for, and what it answers. */
+interface Host {
+  asked: string[];
+  signedIn: boolean;
+  script: string | null;
+  token: () => string | null;
+}
+
+describe.skipIf(key === null)("signing in with Clerk", () => {
+  let browser: Browser;
+  let page: Page;
+  let host: Host;
+  beforeAll(async () => {
+    browser = await Browser.start({ besides: HOST });
+  });
+  afterAll(() => browser.stop());
+  beforeEach(async () => {
+    browser.faults.length = 0;
+    page = await browser.context.newPage();
+    host = { asked: [], signedIn: true, script: SCRIPT, token: () => sessionToken(key ?? "", inject("url")) };
+    await page.route(`${HOST}/**`, (route) => answer(route, host));
+    await page.route(`${SIGN_IN}*`, (route) => route.fulfill({ contentType: "text/html", body: "<h1>Clerk's page</h1>" }));
+  });
+  afterEach(() => page.close());
+
+  const button = () => page.getByRole("button", { name: "Sign in with Clerk" });
+  const stored = () => page.evaluate(() => JSON.stringify([localStorage, sessionStorage, document.cookie]));
+
+  test("a session of an administrator signs in, each request has a token of its own, and signing out ends it at Clerk", async () => {
+    let made = 0;
+    host.token = () => {
+      made += 1;
+      return sessionToken(key ?? "", inject("url"), 50 + made);
+    };
+    const tokens = new Set<string | undefined>();
+    page.on("request", (request) => {
+      if (/\/admin\/(stats|users|errors)/.test(request.url())) tokens.add(request.headers()["authorization"]);
+    });
+    await browser.open("#/users", { signedIn: false, page });
+    await button().waitFor();
+    expect(host.asked).toEqual([]);
+
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
+    expect([...tokens].every((header) => header?.startsWith("Bearer ey"))).toBe(true);
+    expect(tokens.size).toBeGreaterThan(1);
+    expect(await page.evaluate(() => (window.Clerk as unknown as { options: unknown }).options)).toEqual({ telemetry: false });
+    expect(await stored()).not.toContain("ey");
+
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await button().waitFor();
+    await expect.poll(() => host.asked.at(-1)).toBe("/sign-out");
+    expect(browser.faults).toEqual([]);
+  });
+
+  test("somebody who is not signed in at Clerk goes there, comes back to the same place, and stays signed in after a reload", async () => {
+    host.signedIn = false;
+    await browser.open("#/users?q=somebody%40example.com", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { name: "Clerk's page" }).waitFor();
+    // Where one was is nobody else's business.
+    expect(page.url()).toBe(`${SIGN_IN}?redirect_url=${encodeURIComponent(`${inject("url")}/admin`)}`);
+
+    host.signedIn = true;
+    await page.goto(`${inject("url")}/admin`);
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    expect(page.url()).toContain("#/users?q=somebody%40example.com");
+    await page.reload();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    expect(browser.faults).toEqual([]);
+  });
+
+  test("somebody who comes back without a session is told so, and is not sent away again", async () => {
+    host.signedIn = false;
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { name: "Clerk's page" }).waitFor();
+    await page.goto(`${inject("url")}/admin`);
+
+    await page.getByText("Nobody is signed in at Clerk.").waitFor();
+    await button().waitFor();
+  });
+
+  test("a session that ends at Clerk ends here, with the reason", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    host.token = () => null;
+    await page.getByRole("button", { name: "Refresh now" }).click();
+
+    await page.getByRole("alert").getByText(/your session at Clerk has ended/).waitFor();
+    expect(await stored()).not.toContain("clerk");
+  });
+
+  test("a token that the API refuses does not sign in, and the reason is shown", async () => {
+    host.token = () => sessionToken(key ?? "", "https://elsewhere.example");
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+
+    await page.getByText(/The API refuses this session/).waitFor();
+  });
+
+  test("a host of Clerk that is away is said so, and one can try again", async () => {
+    host.script = null;
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByText("Clerk or the API does not answer. Try again, or use a key.").waitFor();
+
+    host.script = SCRIPT;
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+  });
+
+  test("scripts of the instance's host are allowed and those of others are not, and markup stays refused", async () => {
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    const refused = await page.evaluate(async (host) => {
+      const attempt = (act: () => void) => {
+        try {
+          act();
+          return "allowed";
+        } catch (error) {
+          return error instanceof Error ? error.name : String(error);
+        }
+      };
+      const script = document.createElement("script");
+      return [
+        attempt(() => (script.src = `${host}/npm/part.js`)),
+        attempt(() => (script.src = "https://elsewhere.example/a.js")),
+        attempt(() => (document.body.innerHTML = "<img src=x>")),
+        attempt(() => new Worker(URL.createObjectURL(new Blob(["1"])))),
+      ];
+    }, HOST);
+
+    expect(refused).toEqual(["allowed", "TypeError", "TypeError", "TypeError"]);
+  });
+});
+
+/** An answer of the instance's host. */
+function answer(route: Route, host: Host): Promise<void> {
+  const { pathname } = new URL(route.request().url());
+  host.asked.push(pathname);
+  if (pathname.startsWith("/npm/")) {
+    return host.script === null ? route.abort("connectionrefused") : route.fulfill({ contentType: "text/javascript", body: host.script, headers: CORS });
+  }
+  return route.fulfill({ json: { signedIn: host.signedIn, token: pathname === "/token" ? host.token() : null }, headers: CORS });
+}

@@ -1,0 +1,108 @@
+//! The Clerk instance whose sessions administrators may sign in with (`docs/adr/0020-console.md`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// Where an instance's own host serves Clerk's script: one major version, without the components that it can draw.
+const SCRIPT: &str = "/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
+/// What a publishable key begins with: of an instance for development, and of one for production.
+const PREFIXES: [&str; 2] = ["pk_test_", "pk_live_"];
+/// The longest name of a host, in bytes (RFC 1035).
+const LONGEST_HOST: usize = 253;
+
+/// A Clerk instance, as its publishable key names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClerkInstance {
+    publishable_key: String,
+    host: String,
+}
+
+/// Why a publishable key can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadPublishableKey {
+    /// It does not begin as such keys do.
+    #[error("CLERK_PUBLISHABLE_KEY must begin with pk_test_ or pk_live_")]
+    Prefix,
+    /// The rest of it does not name a host.
+    #[error("CLERK_PUBLISHABLE_KEY must end with base64 of the name of a host and a dollar sign")]
+    Host,
+}
+
+impl ClerkInstance {
+    /// The instance of a publishable key: `pk_live_` and base64 of its host with a dollar sign at the end.
+    ///
+    /// # Errors
+    /// The key has another form. The host becomes part of the page's policy, so only a plain DNS name is one.
+    pub fn of(publishable_key: &str) -> Result<Self, BadPublishableKey> {
+        let encoded = PREFIXES.into_iter().find_map(|prefix| publishable_key.strip_prefix(prefix));
+        let decoded = STANDARD.decode(encoded.ok_or(BadPublishableKey::Prefix)?);
+        let text = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let host = text.as_deref().and_then(|text| text.strip_suffix('$')).filter(|host| is_host(host));
+        let host = host.ok_or(BadPublishableKey::Host)?.to_owned();
+        Ok(Self { publishable_key: publishable_key.to_owned(), host })
+    }
+
+    /// Its only origin: of the script, and of the requests that the script sends.
+    pub(crate) fn origin(&self) -> String {
+        format!("https://{}", self.host)
+    }
+
+    /// What the page needs to sign in: the key, and the address of the script.
+    pub(crate) fn settings(&self) -> Value {
+        json!({ "publishable_key": self.publishable_key, "script": format!("{}{SCRIPT}", self.origin()) })
+    }
+}
+
+/// Whether a text is the name of a host with a domain: letters, digits and hyphens with dots in between.
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(is_allowed)
+    };
+    text.len() <= LONGEST_HOST && text.contains('.') && text.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(prefix: &str, text: &str) -> String {
+        format!("{prefix}{}", STANDARD.encode(text))
+    }
+
+    #[test]
+    fn publishable_key_names_the_host_of_its_instance() {
+        for (prefix, host) in
+            [("pk_live_", "clerk.example.com"), ("pk_test_", "brave-cat-42.clerk.accounts.dev")]
+        {
+            let instance = ClerkInstance::of(&key(prefix, &format!("{host}$"))).unwrap();
+
+            assert_eq!(instance.origin(), format!("https://{host}"));
+        }
+    }
+
+    #[test]
+    fn publishable_key_of_another_form_is_refused() {
+        for text in [
+            "clerk.example.com",
+            "localhost$",
+            "$",
+            "clerk.example.com; script-src *$",
+            "clerk.example.com/path$",
+            "clerk..com$",
+            "-clerk.example.com$",
+            "Clerk.example.com$",
+            "clerk.example.com:443$",
+            "*.example.com$",
+        ] {
+            assert_eq!(ClerkInstance::of(&key("pk_live_", text)), Err(BadPublishableKey::Host), "{text}");
+        }
+        let long = format!("{}com$", "a.".repeat(126));
+        assert_eq!(ClerkInstance::of(&key("pk_live_", &long)), Err(BadPublishableKey::Host));
+        assert_eq!(ClerkInstance::of("pk_live_%%%"), Err(BadPublishableKey::Host));
+        for other in ["", "sk_live_Y2xlcms", &key("pk_", "clerk.example.com$")] {
+            assert_eq!(ClerkInstance::of(other), Err(BadPublishableKey::Prefix), "{other}");
+        }
+    }
+}
