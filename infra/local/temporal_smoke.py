@@ -166,6 +166,15 @@ def pause(name: str, task: int, *prefixes: str) -> dict:
     return {"messageId": name, "body": json.dumps(command), "eventSource": "aws:sqs"}
 
 
+def pause_schedule_called_as_task(name: str, task: int) -> dict:
+    """The message of a command for a late schedule that is called by the bare id of its task."""
+    message = pause(name, task)
+    command = json.loads(message["body"])
+    command["data"]["schedule_ids"] = [TASK.format(task)]
+    command |= {"subject": TASK.format(task), "scheduletarget": True}
+    return message | {"body": json.dumps(command)}
+
+
 def schedule(prefix: str, task: int) -> str:
     return f"{prefix}-{TASK.format(task)}"
 
@@ -207,6 +216,10 @@ def unnamed_and_late_schedules(temporal: Temporal, aws: FakeAws, executor: Execu
     expect("created after the deactivation: failed", aws.invoke(pause("late", 4, "schedule")), [])
     expect("confirmed", aws.confirmed(), ["task.paused 4", "temporal.schedule.paused schedule-4"])
     expect("paused", temporal.paused(schedule("task", 3), schedule("schedule", 4)), [True, True])
+    temporal.create(TASK.format(7))
+    expect("called as its task: failed", aws.invoke(pause_schedule_called_as_task("late as task", 7)), [])
+    expect("confirmed", aws.confirmed(), ["temporal.schedule.paused 7"])
+    expect("paused", temporal.paused(TASK.format(7)), [True])
 
 
 def outage(temporal: Temporal, aws: FakeAws):

@@ -19,6 +19,8 @@ pub const TYPE_PREFIX: &str = "ai.torale.command.";
 pub const CLERK: &str = "clerk";
 /// The extension attribute of a command to pause a task all of whose schedules are deleted: `true`, or absent.
 pub const SCHEDULES_DELETED: &str = "schedulesdeleted";
+/// The extension attribute of a command whose target is a schedule that is called like a task: `true`, or absent.
+pub const SCHEDULE_TARGET: &str = "scheduletarget";
 /// The most characters of the reason in a note.
 const NOTE_CHARS: usize = 500;
 /// Characters of a UUID with hyphens.
@@ -203,10 +205,25 @@ impl Command {
         }
     }
 
+    /// Whether its target is a schedule whose id reads like that of a task, which it must not be mistaken for.
+    fn targets_schedule_named_like_a_task(&self) -> bool {
+        matches!(self, Self::PauseTask { because_of: Some(schedule), .. } if TaskId::parse(schedule.as_str()).is_some())
+    }
+
+    /// The [`target`](Self::target), written so that no two targets of one kind have the same text.
+    pub fn distinct_target(&self) -> String {
+        let target = self.target();
+        if self.targets_schedule_named_like_a_task() {
+            format!("{target}\n{SCHEDULE_TARGET}")
+        } else {
+            target
+        }
+    }
+
     /// The id of the command. It follows from kind, target and cause, so it is the same for each
     /// time that the command is sent.
     pub fn id(&self, cause: &Cause) -> Uuid {
-        let name = [self.kind(), &self.target(), &cause.event].join("\n");
+        let name = [self.kind(), &self.distinct_target(), &cause.event].join("\n");
         Uuid::new_v5(&NAMESPACE, name.as_bytes())
     }
 
@@ -224,10 +241,12 @@ impl Command {
             "type": format!("{TYPE_PREFIX}{}", self.kind()), "subject": self.target(), "time": at,
             "datacontenttype": "application/json", "data": data,
         });
-        if let (Self::PauseTask { schedules, .. }, Value::Object(fields)) = (self, &mut message)
-            && schedules.all_deleted
-        {
-            fields.insert(SCHEDULES_DELETED.to_owned(), json!(true));
+        let all_deleted = matches!(self, Self::PauseTask { schedules, .. } if schedules.all_deleted);
+        let marks =
+            [(SCHEDULES_DELETED, all_deleted), (SCHEDULE_TARGET, self.targets_schedule_named_like_a_task())];
+        if let Value::Object(fields) = &mut message {
+            let holding = marks.into_iter().filter(|(_, holds)| *holds);
+            fields.extend(holding.map(|(mark, _)| (mark.to_owned(), json!(true))));
         }
         for_queue(with_trace(message, cause.trace.as_ref()))
     }
@@ -250,14 +269,16 @@ impl Command {
         let command = match kind.strip_prefix(TYPE_PREFIX) {
             Some("task.pause") => {
                 let task_id: TaskId = field(data, "task_id")?;
-                let is_schedule = |subject: &&str| TaskId::parse(subject) != Some(task_id);
+                let is_marked = |mark| message.get(mark) == Some(&Value::Bool(true));
+                let is_schedule =
+                    |subject: &&str| is_marked(SCHEDULE_TARGET) || TaskId::parse(subject) != Some(task_id);
                 Self::PauseTask {
                     task_id,
                     user_id: user_id()?,
                     schedules: KnownSchedules {
                         // Commands of an earlier release have none.
                         ids: field::<Option<Vec<ScheduleId>>>(data, "schedule_ids")?.unwrap_or_default(),
-                        all_deleted: message.get(SCHEDULES_DELETED) == Some(&Value::Bool(true)),
+                        all_deleted: is_marked(SCHEDULES_DELETED),
                     },
                     because_of: text("subject").ok().filter(is_schedule).and_then(ScheduleId::parse),
                 }

@@ -93,7 +93,7 @@ impl OutboxEntry {
         let target = match &self.action {
             OutboxAction::StopUser { .. } => String::new(),
             OutboxAction::StopResumed { command, since } => {
-                format!("{} {} {}", since.millis(), command.kind(), command.target())
+                format!("{} {} {}", since.millis(), command.kind(), command.distinct_target())
             }
             OutboxAction::Announce { .. } => ANNOUNCEMENT.to_owned(),
         };

@@ -19,7 +19,7 @@ use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
 use crate::storage::write::{Action, Condition, Write};
 use crate::values::digest::sha256;
 use crate::values::ids::{ClerkUserId, EntityKey, UserId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 const STATE: &str = "state";
 const CREATED: &str = "created";
@@ -141,14 +141,49 @@ impl LinkReads {
         ReadPlan::gets(vec![keys::user(self.user)]).consistent()
     }
 
+    /// What to read to learn whether the link is up to date: all but the other links of the user.
+    pub fn own_reads(&self) -> impl Iterator<Item = Key> {
+        let sides = self.sides().map(|side| keys::entity(&side));
+        let rows = [keys::user_link(self.user, &self.clerk), keys::identity_link(&self.clerk, self.user)];
+        sides.into_iter().chain(rows)
+    }
+
+    /// The user, if the link is up to date by what [`own_reads`](Self::own_reads) names: its rows are as they must be. They
+    /// change in the transaction that changes the user's item, so that is up to date, too.
+    pub fn up_to_date(&self, found: &HashMap<Key, Item>) -> Result<Option<Entity>, PlanError> {
+        let LinkSides { user, identity, derived } = self.load(found)?;
+        let (is_linked, says) = self.rule(&user, &identity, &derived);
+        let LinkItems { of_user, of_identity, login: _ } =
+            link_items(self.user, &self.clerk, &user.state, &says)?;
+        let is_as = |row: Item| {
+            found.get(&row.key).map(|stored| &stored.attributes) == is_linked.then_some(&row.attributes)
+        };
+        Ok((is_as(of_user) && is_as(of_identity)).then_some(user))
+    }
+
+    fn load(&self, found: &HashMap<Key, Item>) -> Result<LinkSides, Corrupt> {
+        let load = |key: EntityKey| Entity::load(found.get(&keys::entity(&key)));
+        let [user, identity, derived] = self.sides();
+        Ok(LinkSides { user: load(user)?, identity: load(identity)?, derived: load(derived)? })
+    }
+
+    const fn known<'a>(&'a self, identity: &'a Entity) -> KnownIdentity<'a> {
+        KnownIdentity { clerk: &self.clerk, state: &identity.state, users: identity.linkage.users }
+    }
+
+    /// Whether there is a link, and what it says.
+    fn rule(&self, user: &Entity, identity: &Entity, derived: &Entity) -> (bool, State) {
+        let of = self.known(identity);
+        let is_linked = of.is_linked_to(self.user, Existence::of(&user.state, &self.clerk));
+        (is_linked, of.says(&linkage::of_derived(&derived.state)))
+    }
+
     /// The difference that brings the link up to date.
     pub fn diff(&self, found: &ReadResult, lanes: Lanes) -> Result<LinkDiff, PlanError> {
         let [user_key, identity_key, derived_key] = self.sides();
-        let load = |key: &EntityKey| Entity::load(found.items.get(&keys::entity(key)));
-        let (user, identity, derived) = (load(&user_key)?, load(&identity_key)?, load(&derived_key)?);
-        let of = KnownIdentity { clerk: &self.clerk, state: &identity.state, users: identity.linkage.users };
-        let is_linked = of.is_linked_to(self.user, Existence::of(&user.state, &self.clerk));
-        let says = of.says(&linkage::of_derived(&derived.state));
+        let LinkSides { user, identity, derived } = self.load(&found.items)?;
+        let of = self.known(&identity);
+        let (is_linked, says) = self.rule(&user, &identity, &derived);
         let LinkItems { of_user: own, of_identity, login } =
             link_items(self.user, &self.clerk, &user.state, &says)?;
 
@@ -202,6 +237,13 @@ impl LinkReads {
         let first = Some(of.stand_in()).filter(|stand_in| goes && *stand_in != self.user);
         Ok(LinkDiff { diff, guarded, checks, user: updated, adds, reactivates, torn, first })
     }
+}
+
+/// Both sides of a link, and the user whose events may be the identity's.
+struct LinkSides {
+    user: Entity,
+    identity: Entity,
+    derived: Entity,
 }
 
 /// What the row of a link says.

@@ -3,18 +3,31 @@
 //! Only fields that the event contract lists are kept. Of those, texts that may describe a person,
 //! and credentials, become pseudonyms. Equal texts get equal pseudonyms, so that whatever counts
 //! equal texts counts the same.
+//!
+//! Ids stay as they are, also within other texts (`task-<task id>`), but for two kinds: ids of Clerk, and UUIDs that are
+//! made from a name (versions 3 and 5). Whoever knows a Clerk id or an email can make the UUID of it, and so find the
+//! person. The id that is derived from an identity is such a UUID; after a scrub it is one that belongs to no identity.
 
 use crate::events::{self, ReceivedMessage, SOURCE, TYPE_PREFIX};
 use crate::values::digest;
 use crate::values::ids::UserId;
 use crate::values::text::without_mark;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use uuid::Uuid;
+
+const CLERK_USER_ID: &str = "clerk_user_id";
+/// How Clerk's own ids of users begin, and the least number of letters and digits that follow.
+const CLERK_PREFIX: &str = "user_";
+const CLERK_ID_CHARS: usize = 16;
+/// Characters of a UUID with hyphens.
+const UUID_CHARS: usize = 36;
 
 /// Every field that the contract lists, with its rule. A field without a rule is omitted, so that
 /// a new one leaks nothing; a test reports the missing rule.
 const FIELDS: &[(&str, Rule)] = &[
     ("email", Rule::Email),
-    ("clerk_user_id", Rule::Pseudonym("user_")),
+    (CLERK_USER_ID, Rule::Pseudonym(CLERK_PREFIX)),
     ("search_query", Rule::Pseudonym("query ")),
     ("error_message", Rule::Pseudonym("message ")),
     ("name", Rule::Pseudonym("name ")),
@@ -56,7 +69,7 @@ const FIELDS: &[(&str, Rule)] = &[
 
 #[derive(Clone, Copy)]
 enum Rule {
-    /// Kept, unless it may hold an email address.
+    /// Kept, but for ids from which a person can be found, and unless it may hold an email address.
     Keep,
     Email,
     Pseudonym(&'static str),
@@ -78,9 +91,52 @@ fn without_email(text: &str, salt: &[u8]) -> Option<String> {
     Some(format!("scrubbed-{}", hash.get(..32).unwrap_or_default()))
 }
 
-/// The text of the envelope's field without an email address.
+/// What stands for a text that is kept otherwise: it names nobody.
+fn kept(text: &str, salt: &[u8]) -> String {
+    without_email(text, salt).unwrap_or_else(|| without_personal_ids(text, salt))
+}
+
+/// A text with pseudonyms for the ids in it from which a person can be found.
+fn without_personal_ids(text: &str, salt: &[u8]) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (length, new) = personal_id(rest, salt).unwrap_or_else(|| {
+            (first.len_utf8(), Cow::Borrowed(rest.get(..first.len_utf8()).unwrap_or_default()))
+        });
+        clean.push_str(&new);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    clean
+}
+
+/// The bytes of an id that a text begins with and from which a person can be found, and its pseudonym.
+fn personal_id(text: &str, salt: &[u8]) -> Option<(usize, Cow<'static, str>)> {
+    if let Some(rest) = text.strip_prefix(CLERK_PREFIX) {
+        let length = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let id = text.get(..CLERK_PREFIX.len() + length).filter(|_| length >= CLERK_ID_CHARS)?;
+        let new = format!("{CLERK_PREFIX}{}", short_hash(CLERK_USER_ID, id, salt));
+        return Some((id.len(), Cow::Owned(new)));
+    }
+    let id = text.get(..UUID_CHARS)?;
+    let UserId(uuid) = UserId::parse(id).filter(|UserId(uuid)| matches!(uuid.get_version_num(), 3 | 5))?;
+    // Of the same version, so that it is treated alike; the salt is the secret that its namespace is made from.
+    let namespace = Uuid::from_u128(digest::short_digest(&[salt, b"uuid"]));
+    let new = Uuid::new_v5(&namespace, uuid.as_bytes()).to_string();
+    let is_upper = id.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some((UUID_CHARS, Cow::Owned(if is_upper { new.to_uppercase() } else { new })))
+}
+
+/// What tells pseudonyms of a field apart.
+fn short_hash(field: &str, text: &str, salt: &[u8]) -> String {
+    let mut hash = digest::sha256_hex(&[salt, field.as_bytes(), text.as_bytes()]);
+    hash.truncate(16);
+    hash
+}
+
+/// The text of the envelope's field without what may name a person.
 fn envelope_text(name: &str, text: &str, salt: &[u8]) -> String {
-    let Some(pseudonym) = without_email(text, salt) else { return text.to_owned() };
+    let Some(pseudonym) = without_email(text, salt) else { return without_personal_ids(text, salt) };
     match name {
         // Its version says whether a later release knows it.
         "dataschema" => format!("urn:{pseudonym}:{}", text.rsplit(':').next().unwrap_or_default()),
@@ -125,19 +181,16 @@ fn apply_rule(name: &str, value: &mut Value, salt: &[u8]) -> bool {
     if text == SOURCE {
         return true;
     }
-    let hash = digest::sha256_hex(&[salt, name.as_bytes(), text.as_bytes()]);
-    let short = hash.get(..16).unwrap_or_default();
-    *value = match rule {
-        Rule::Keep => match without_email(text, salt) {
-            Some(pseudonym) => json!(pseudonym),
-            None => return true,
-        },
-        Rule::UuidOrPseudonym(_) if UserId::parse(text).is_some() => return true,
-        Rule::Email => json!(format!("{short}@example.invalid")),
-        Rule::Pseudonym(prefix) | Rule::UuidOrPseudonym(prefix) => json!(format!("{prefix}{short}")),
-        Rule::Hash => json!(hash),
-        Rule::Fixed(text) => json!(text),
+    let short = short_hash(name, text, salt);
+    let pseudonym = match rule {
+        Rule::Keep => kept(text, salt),
+        Rule::UuidOrPseudonym(_) if UserId::parse(text).is_some() => kept(text, salt),
+        Rule::Email => format!("{short}@example.invalid"),
+        Rule::Pseudonym(prefix) | Rule::UuidOrPseudonym(prefix) => format!("{prefix}{short}"),
+        Rule::Hash => digest::sha256_hex(&[salt, name.as_bytes(), text.as_bytes()]),
+        Rule::Fixed(text) => (*text).to_owned(),
     };
+    *value = json!(pseudonym);
     true
 }
 
@@ -225,6 +278,39 @@ mod tests {
         assert_eq!(run("digest-ann@example.com", "FAILED"), run("digest-ann@example.com", "COMPLETED"));
         assert_ne!(run("digest-ann@example.com", "FAILED"), run("digest-bob@example.com", "FAILED"));
         assert_eq!(run("digest-7", "FAILED"), json!("digest-7"));
+    }
+
+    /// The unsalted UUID of a Clerk id, or of an email, is one that anybody can make who has it.
+    #[test]
+    fn no_id_is_left_that_can_be_made_from_a_clerk_id_or_an_email() {
+        const CLERK: &str = "user_2abcDEFghiJKLmnoPQRstuVWX";
+        let clerk = crate::values::ids::ClerkUserId::parse(CLERK).unwrap();
+        let derived = crate::entities::linkage::derived(&clerk).to_string();
+        // The UUID v3 of the DNS namespace and an email, from Python's `uuid.uuid3`.
+        let of_email = "e01665c0-a5bb-37aa-bca2-994e2428487b".to_owned();
+        for id in [&derived, &of_email] {
+            let task = json!({ "task_id": USER, "user_id": id.to_uppercase(), "search_query": "q" });
+            let owner = scrubbed(&event("task.created", task), "salt")["data"].clone();
+            let schedule = json!({ "schedule_id": format!("ü-{id}-{CLERK}"), "task_id": id, "user_id": id, "cron": "@daily" });
+            let schedule = scrubbed(&event("temporal.schedule.created", schedule), "salt")["data"].clone();
+            let identity = json!({ "clerk_user_id": CLERK, "external_id": id });
+            let message = event("identity.created", identity).replace("\"/app\"", &format!("\"/app/{id}\""));
+            let identity = scrubbed(&message, "salt");
+
+            for text in [&owner, &schedule, &identity].map(Value::to_string) {
+                assert!(!text.to_lowercase().contains(id.as_str()) && !text.contains(CLERK), "{text}");
+            }
+            // It is the same id everywhere, and the same Clerk id.
+            let (new, of) = (schedule["user_id"].as_str().unwrap(), &identity["data"]["clerk_user_id"]);
+            assert_eq!(owner["user_id"], new);
+            assert_eq!((&schedule["task_id"], &identity["data"]["external_id"]), (&json!(new), &json!(new)));
+            assert_eq!(schedule["schedule_id"], format!("ü-{new}-{}", of.as_str().unwrap()));
+            assert_eq!(identity["source"], format!("/app/{new}"));
+            let UserId(uuid) = UserId::parse(new).unwrap();
+            assert_eq!((uuid.get_version_num(), owner["task_id"].as_str()), (5, Some(USER)));
+            let other = json!({ "user_id": id });
+            assert_ne!(scrubbed(&event("user.logged_in", other), "other")["data"]["user_id"], new);
+        }
     }
 
     #[test]

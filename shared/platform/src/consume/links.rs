@@ -8,15 +8,18 @@
 use super::received::EntityBatch;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{self, RequestedCommands};
+use torale_domain::deactivation::causes::{self, Deactivations, RequestedCommands};
+use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
 use torale_domain::events::{Body, Bounded, Event};
+use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities};
 use torale_domain::projections::plan::PlanError;
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::CONTROL_TABLE;
 use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
 use torale_domain::storage::read::{ReadPlan, Reader};
@@ -28,6 +31,8 @@ use torale_domain::values::time::Timestamp;
 const PARALLEL: usize = 8;
 /// Links of one identity, or of one user, that are brought up to date at once.
 const LINKS: usize = 4;
+/// Of more than [`LINKS`] links, this many are read at once to find those that are not up to date.
+const CHECKED: usize = 250;
 
 /// Brings links of one generation up to date.
 #[derive(Debug, Clone, Copy)]
@@ -135,11 +140,10 @@ impl LinkWriter<'_> {
         let mut result = Ok(());
         loop {
             clerks.extend(found.all);
-            let mut others = Vec::new();
-            for clerk in &clerks {
-                let users = self.users_of(clerk, &one.entity).await?.into_iter();
-                others.extend(users.filter(|other| *other != user).map(|other| (other, clerk)));
-            }
+            let each: Vec<_> =
+                clerks.iter().map(|clerk| Box::pin(self.other_users(clerk, user, &one.entity))).collect();
+            let others =
+                stream::iter(each).buffer_unordered(PARALLEL).try_collect::<Vec<_>>().await?.concat();
             // The user's own links come last: an identity that is no longer the user's is found by them until then.
             let others = self.link_all(others).await;
             let own = self.link_all(clerks.iter().map(|clerk| (user, clerk))).await;
@@ -157,22 +161,84 @@ impl LinkWriter<'_> {
         }
     }
 
+    /// The links of an identity to other users that an event of a user can concern.
+    async fn other_users<'c>(
+        &self,
+        clerk: &'c ClerkUserId,
+        user: UserId,
+        event_of: &EntityKey,
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
+        let users = self.users_of(clerk, event_of).await?.into_iter();
+        Ok(users.filter(|other| *other != user).map(|other| (other, clerk)).collect())
+    }
+
     /// Brings some links up to date. One that does not fit does not keep the others from being written.
+    ///
+    /// Of many links, those that are up to date cost a part of a batch of reads each. So a message that comes again, because
+    /// its time ran out, soon goes on where it ended, however many users share an identity.
     async fn link_all(
         &self,
         links: impl IntoIterator<Item = (UserId, &ClerkUserId)>,
     ) -> Result<(), LinkError> {
-        let each: Vec<_> = links.into_iter().map(|(user, clerk)| Box::pin(self.link(user, clerk))).collect();
-        let mut linked = stream::iter(each).buffer_unordered(LINKS);
+        let links: Vec<_> = links.into_iter().collect();
         let mut result = Ok(());
-        while let Some(one) = linked.next().await {
-            match one {
-                Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
-                Err(failed) => return Err(failed),
-                Ok(()) => {}
+        for some in links.chunks(CHECKED) {
+            let stale = if links.len() > LINKS { self.stale(some).await? } else { some.to_vec() };
+            let each: Vec<_> =
+                stale.into_iter().map(|(user, clerk)| Box::pin(self.link(user, clerk))).collect();
+            let mut linked = stream::iter(each).buffer_unordered(LINKS);
+            while let Some(one) = linked.next().await {
+                match one {
+                    Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
+                    Err(failed) => return Err(failed),
+                    Ok(()) => {}
+                }
             }
         }
         result
+    }
+
+    /// Those of some links that are not up to date, and those for whose users commands are due.
+    async fn stale<'c>(
+        &self,
+        links: &[(UserId, &'c ClerkUserId)],
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, LinkError> {
+        let reads = links.iter().map(|(user, clerk)| LinkReads::new(*user, (*clerk).clone()));
+        let reads: Vec<LinkReads> = reads.collect();
+        let keys: BTreeSet<Key> = reads.iter().flat_map(LinkReads::own_reads).collect();
+        let found = self.reader().read(ReadPlan::gets(keys).consistent()).await?.items;
+        let (mut stale, mut deactivated) = (Vec::new(), Vec::new());
+        for ((user, clerk), reads) in links.iter().zip(&reads) {
+            match reads.up_to_date(&found).map_err(unplannable)? {
+                None => stale.push((*user, *clerk)),
+                Some(entity) if self.commands.is_some() => deactivated.push((*user, *clerk, entity)),
+                Some(_) => {}
+            }
+        }
+        deactivated.retain(|(user, _, entity)| !causes::deactivations_of(*user, entity).is_empty());
+        stale.extend(self.with_due_commands(&deactivated).await?);
+        Ok(stale)
+    }
+
+    /// Those of some links, which are up to date, for whose users commands are still to be requested.
+    async fn with_due_commands<'c>(
+        &self,
+        links: &[(UserId, &'c ClerkUserId, Entity)],
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let notes: BTreeSet<Key> = links.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
+        let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
+        let noted = control.read(ReadPlan::gets(notes).consistent());
+        let of = links.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
+        let deactivations = self.store.deactivations(of, self.usage);
+        let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
+        let due = links.iter().filter(|(user, _, entity)| {
+            let noted = noted.items.get(&RequestedCommands::key(*user));
+            due_commands(*user, entity, noted, &deactivations, None).is_some()
+        });
+        Ok(due.map(|(user, clerk, _)| (*user, *clerk)).collect())
     }
 
     fn reader(&self) -> TableReader<'_> {
@@ -271,21 +337,16 @@ impl LinkWriter<'_> {
         }
         let entity = &diff.user;
         let deactivations = causes::deactivations_of(id, entity);
-        let user = User::of(&entity.state, &entity.linkage.linked);
-        let Some(clerk_user_id) = user.clerk_user_id.filter(|_| !deactivations.is_empty()) else {
+        if deactivations.is_empty() {
             return Ok(Vec::new());
-        };
+        }
         let noted = self.store.control(&note, self.usage);
         let deactivations = self.store.deactivations(deactivations, self.usage);
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let Some(cause) = causes::standing_cause(id, entity, &deactivations) else { return Ok(Vec::new()) };
+        let added = diff.adds.then_some(linked);
+        let due = due_commands(id, entity, noted.as_ref(), &deactivations, added);
+        let Some((cause, clerk_user_id)) = due else { return Ok(Vec::new()) };
         let requested = RequestedCommands::new(id, &cause, clerk_user_id);
-        // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that the
-        // user names is noted.
-        let is_another_login = diff.adds && linked != clerk_user_id;
-        if !is_another_login && requested.is_noted(noted.as_ref(), deactivations.get(&id)) {
-            return Ok(Vec::new());
-        }
         let note = requested.note(noted.as_ref());
         let action = OutboxAction::StopUser { user_id: id, clerk_user_id: clerk_user_id.clone() };
         let entry = OutboxEntry { cause, at: self.now, generation: pointer.live.name.clone(), action };
@@ -294,6 +355,25 @@ impl LinkWriter<'_> {
         let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
         Ok(vec![entry, note, pointer.unchanged()])
     }
+}
+
+/// The cause of the commands that are to be requested for a user, and the login that the user names; `None` if there is none,
+/// or they were requested before. `added` is an identity that is linked only now.
+fn due_commands<'a>(
+    id: UserId,
+    user: &'a Entity,
+    noted: Option<&Item>,
+    deactivations: &Deactivations,
+    added: Option<&ClerkUserId>,
+) -> Option<(Cause, &'a ClerkUserId)> {
+    let clerk_user_id = User::of(&user.state, &user.linkage.linked).clerk_user_id?;
+    let cause = causes::standing_cause(id, user, deactivations)?;
+    let requested = RequestedCommands::new(id, &cause, clerk_user_id);
+    let is_noted = requested.is_noted(noted, deactivations.get(&id));
+    // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that the user
+    // names is noted.
+    let is_another_login = added.is_some_and(|added| added != clerk_user_id);
+    (is_another_login || !is_noted).then_some((cause, clerk_user_id))
 }
 
 fn no_time_left() -> StoreError {

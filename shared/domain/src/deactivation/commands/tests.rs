@@ -126,6 +126,35 @@ fn a_late_schedule_is_the_target_of_its_command_and_its_task_is_not_paused() {
     assert_eq!(confirmed(&late, std::slice::from_ref(&id)), [paused]);
 }
 
+/// The platform may call a schedule by the bare id of its task, or even by that of another one.
+#[test]
+fn command_for_a_schedule_that_is_called_like_a_task_is_not_mistaken_for_that_of_the_task() {
+    let [pause, ..] = commands();
+    let Command::PauseTask { task_id, user_id, .. } = pause else { panic!() };
+    let pause = |task_id, because_of| Command::PauseTask {
+        task_id,
+        user_id,
+        schedules: known(&["22222222-0000-4000-8000-00000000000a"]),
+        because_of,
+    };
+    for of in ["22222222-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-00000000000b"] {
+        for called in ["22222222-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-00000000000A"] {
+            let (id, task) = (schedule(called), TaskId::parse(called).unwrap());
+            let late = pause(TaskId::parse(of).unwrap(), Some(id.clone()));
+            let of_task = pause(task, None);
+            assert_ne!(late.id(&cause("e1")), of_task.id(&cause("e1")));
+            let message: Value = serde_json::from_str(&late.message(&cause("e1"), AT)).unwrap();
+            assert_eq!((&message["subject"], &message[SCHEDULE_TARGET]), (&json!(called), &json!(true)));
+            assert_eq!(Command::receive(&message.to_string()).unwrap().command, late);
+            let paused = ("ai.torale.temporal.schedule.paused".to_owned(), json!({ "schedule_id": id }));
+            assert_eq!(confirmed(&late, std::slice::from_ref(&id)), [paused], "the task stays as it is");
+            assert_eq!(received(&of_task).command, of_task);
+        }
+    }
+    let ordinary = pause(task_id, Some(schedule("nightly"))).message(&cause("e1"), AT);
+    assert!(!ordinary.contains(SCHEDULE_TARGET), "{ordinary}");
+}
+
 #[test]
 fn a_command_says_if_all_schedules_of_its_task_are_deleted() {
     let [pause, ..] = commands();

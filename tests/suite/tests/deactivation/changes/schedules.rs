@@ -3,6 +3,7 @@
 use super::{USER, deactivate, received, relay, task_id, user_with};
 use serde_json::{Value, json};
 use stats::Stats;
+use std::collections::BTreeSet;
 use temporal_schedules::Schedules;
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::values::ids::ScheduleId;
@@ -131,4 +132,46 @@ async fn command_for_a_task_says_whether_its_schedules_are_deleted_or_unknown() 
     scenario.receives(resumed.to_vec()).await;
     relay(&scenario, &scenario.commands).await;
     assert_eq!([0, 1, 2].map(|n| known(&scenario, n)), [(1, false), (0, true), (0, false)]);
+}
+
+/// A schedule of task 0 that is called by the bare id of a task.
+fn created_as_task(called: u128) -> EventBuilder {
+    schedule_created(&task_id(called), &task_id(0), USER, "0 9 * * *")
+}
+
+#[tokio::test]
+async fn late_schedule_called_like_its_completed_task_is_paused_and_the_task_stays_completed() {
+    let scenario = user_with(1, 0).await;
+    scenario.receives(completed(0)).await;
+    deactivate(&scenario, &scenario.commands).await;
+    let before = tasks(&scenario).await;
+    scenario.receives(created_as_task(0)).await;
+
+    relay(&scenario, &scenario.commands).await;
+    carry_out(&scenario, &command_for(&scenario, &task_id(0)), NOW.plus(MINUTE)).await;
+
+    assert_eq!((schedules(&scenario).await, tasks(&scenario).await), (json!([]), before));
+}
+
+/// The schedule and the task become active at the same moment, so nothing but the kind of their targets differs.
+#[tokio::test]
+async fn late_schedule_called_like_another_late_task_does_not_take_the_place_of_its_command() {
+    let scenario = user_with(2, 0).await;
+    scenario.receives((completed(0), completed(1))).await;
+    deactivate(&scenario, &scenario.commands).await;
+    let mut paused = tasks(&scenario).await;
+    paused["paused"] = json!(paused["paused"].as_u64().unwrap() + 1);
+    let at = NOW.plus(MINUTE);
+    scenario.receives((created_as_task(1).at(at), task(&task_id(1)).resumed().at(at))).await;
+
+    relay(&scenario, &scenario.commands).await;
+
+    let sent: Vec<_> =
+        received(&scenario.commands).into_iter().filter(|one| one.command.target() == task_id(1)).collect();
+    let ids: BTreeSet<_> = sent.iter().map(|one| one.id).collect();
+    assert_eq!((sent.len(), ids.len()), (2, 2), "{sent:?}");
+    for command in &sent {
+        carry_out(&scenario, command, at).await;
+    }
+    assert_eq!((schedules(&scenario).await, tasks(&scenario).await), (json!([]), paused));
 }

@@ -9,10 +9,11 @@ use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::DAY;
 use torale_platform::store::{Generations, TableReader, Usage};
-use torale_testkit::events::{EventBuilder, identity, user};
+use torale_testkit::events::{self, EventBuilder, identity, user};
 use torale_testkit::rebuild;
-use torale_testkit::scenario::{Scenario, given_only};
+use torale_testkit::scenario::{Scenario, given_an_admin};
 use torale_testkit::stack::{self, NOW, Stack};
+use torale_tests::model;
 use uuid::Uuid;
 
 const USERS: u128 = 200;
@@ -51,8 +52,9 @@ async fn consumed(stack: &Stack, messages: &[String]) -> Usage {
 }
 
 async fn shared_by_many() -> (Scenario, Vec<String>) {
-    let scenario = given_only(Vec::<String>::new()).start().await;
-    let messages: Vec<String> = (0..USERS).map(|n| created(n).message()).collect();
+    let scenario = given_an_admin().start().await;
+    let mut messages = events::admin();
+    messages.extend((0..USERS).map(|n| created(n).message()));
     for some in messages.chunks(100) {
         consumed(&scenario, some).await;
     }
@@ -80,6 +82,40 @@ async fn session_of_an_identity_that_many_share_reads_a_few_and_finds_the_greate
     // One of the identity reaches all of them, however many deliveries that takes.
     let renamed = identity(CLERK).updated().with("email", "shared@example.com").message();
     consumed(&scenario, std::slice::from_ref(&renamed)).await;
+
+    // If it comes again, those that it has reached cost a part of a batch each: it goes on where its time ran out.
+    let again = consumed(&scenario, std::slice::from_ref(&renamed)).await;
+    assert!(again.round_trips() <= 20, "{}", again.round_trips());
+
     messages.extend([one, renamed]);
     assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
+    let world = model::model(&messages);
+    for query in ["", "limit=100&page=2", "q=shared@example.com&page=3", "active_only=1"] {
+        model::check(&scenario, &world, "/admin/users", query).await;
+    }
+    model::check(&scenario, &world, "/admin/stats", "").await;
+}
+
+/// Identities that all say to be of one user.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_of_a_user_with_many_identities_costs_a_few_round_trips_for_each() {
+    const IDENTITIES: usize = 60;
+    let scenario = given_an_admin().start().await;
+    let claims = (0..IDENTITIES).map(|n| identity(&format!("user_{n}")).created().with("external_id", id(0)));
+    let mut messages = events::admin();
+    messages.extend(claims.map(|event| event.message()));
+    messages.push(created(0).message());
+    for some in messages.chunks(50) {
+        consumed(&scenario, some).await;
+    }
+
+    let login = user(&id(0)).logged_in().message();
+    consumed(&scenario, std::slice::from_ref(&login)).await;
+    let again = consumed(&scenario, std::slice::from_ref(&login)).await;
+
+    let identities = u64::try_from(IDENTITIES).unwrap();
+    assert!(again.round_trips() <= 10 * identities, "{}", again.round_trips());
+    messages.push(login);
+    assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
+    model::check(&scenario, &model::model(&messages), "/admin/users", "").await;
 }
