@@ -256,7 +256,7 @@ impl StoredOutboxEntry {
             let schedules = schedules(&rows)?;
             let is_active = details.items.contains_key(&keys::active_task(user_id, task));
             // The command for an active task pauses the schedules that it names.
-            let named = is_active.then(|| schedules.known.clone().bounded(None).ids).unwrap_or_default();
+            let named = if is_active { schedules.known.clone().bounded(None).ids } else { Vec::new() };
             of_tasks.insert(task, (schedules, BTreeSet::from_iter(named)));
         }
         let no_task = (schedules(&[])?, BTreeSet::new());
