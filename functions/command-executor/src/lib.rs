@@ -6,6 +6,8 @@
 
 pub mod clerk;
 pub mod confirm;
+pub mod pause;
+#[cfg(feature = "temporal")]
 pub mod temporal;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
@@ -13,8 +15,9 @@ use clerk::{BanUsers, ClerkError};
 use confirm::ConfirmationSink;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::LambdaEvent;
+use pause::PauseSchedules;
 use std::collections::BTreeMap;
-use temporal::{PauseSchedules, TemporalError};
+use std::error::Error;
 use tokio::time::{Duration, Instant, timeout_at};
 use torale_domain::deactivation::commands::{
     Command, InvalidCommand, KnownSchedules, ReceivedCommand, SchedulePattern,
@@ -77,8 +80,8 @@ pub enum CommandFailure {
     #[error(transparent)]
     Clerk(#[from] ClerkError),
     /// Temporal has not confirmed it.
-    #[error(transparent)]
-    Temporal(#[from] TemporalError),
+    #[error("{0}")]
+    Temporal(Box<dyn Error + Send + Sync>),
     /// It was executed, but the event queue has not taken the confirming events.
     #[error("done but not told: {0}")]
     NotConfirmed(QueueError),
@@ -196,7 +199,8 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         let by_pattern = self.schedules.id(task).filter(|_| is_unknown);
         let schedules: Vec<&ScheduleId> = named.ids.iter().chain(&by_pattern).collect();
         let pauses: Vec<_> = schedules.iter().map(|id| self.temporal.pause(id.as_str(), note)).collect();
-        let existed: Vec<bool> = stream::iter(pauses).buffered(PARALLEL).try_collect().await?;
+        let existed = stream::iter(pauses).buffered(PARALLEL).try_collect::<Vec<bool>>().await;
+        let existed = existed.map_err(|error| CommandFailure::Temporal(Box::new(error)))?;
         let (mut paused, mut missing) = (Vec::new(), 0);
         for (schedule, existed) in schedules.into_iter().zip(existed) {
             if existed {

@@ -1,18 +1,12 @@
-//! Pauses schedules in Temporal.
+//! Pauses schedules by Temporal's API. Behind the feature `temporal`, since its client takes long to compile.
 
-use std::future::Future;
+use crate::pause::PauseSchedules;
 use temporalio_client::Client;
 use temporalio_client::schedules::{PauseScheduleOptions, ScheduleError};
 use temporalio_client::tonic::Code;
 use torale_platform::config;
 pub use torale_temporal::connection::TemporalError;
 use torale_temporal::connection::{TemporalConnection, answered, is_absent};
-
-/// Pauses schedules.
-pub trait PauseSchedules: Sync {
-    /// Pauses a schedule with a note for people. Returns whether the schedule exists. It may be repeated.
-    fn pause(&self, schedule: &str, note: &str) -> impl Future<Output = Result<bool, TemporalError>> + Send;
-}
 
 /// Pauses schedules by Temporal's API.
 pub struct TemporalPauses(TemporalConnection);
@@ -25,6 +19,8 @@ impl TemporalPauses {
 }
 
 impl PauseSchedules for TemporalPauses {
+    type Error = TemporalError;
+
     async fn pause(&self, schedule: &str, note: &str) -> Result<bool, TemporalError> {
         self.0.call(|client| pause(client, schedule, note)).await
     }

@@ -1,17 +1,20 @@
-//! SQS: sends messages to the event queue and the command queue.
+//! The queues: sends messages to the event queue and the command queue.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `calls` | the port: the calls on a queue |
+//! | `sqs` | the calls by SQS's SDK |
 
-use crate::aws::causes;
+pub mod calls;
+mod sqs;
+
 use crate::retry::Retries;
 use crate::{aws, config};
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use calls::QueueCalls;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use sqs::Sqs;
 use std::collections::BTreeSet;
-use std::error::Error;
-use tokio::sync::OnceCell;
+use std::sync::Arc;
 
 /// The most messages of one `SendMessageBatch`.
 const BATCH: usize = 10;
@@ -35,29 +38,10 @@ pub enum QueueError {
     Refused(String),
 }
 
-impl QueueError {
-    fn from_sdk<E>(error: SdkError<E>) -> Self
-    where
-        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
-    {
-        let code = error.as_service_error().and_then(|e| e.code().map(str::to_owned));
-        let text = causes(&error);
-        // SQS has two names for some errors: those of its JSON protocol and those of its query protocol.
-        match code.as_deref().map(|code| code.trim_start_matches("AWS.SimpleQueueService.")) {
-            Some(
-                "QueueDoesNotExist" | "NonExistentQueue" | "InvalidMessageContents" | "BatchRequestTooLong",
-            ) => Self::Refused(text),
-            Some(_) | None => Self::Unavailable(text),
-        }
-    }
-}
-
-/// A queue to send messages to: a client with time limits.
-#[derive(Debug)]
+/// A queue to send messages to.
+#[derive(Debug, Clone)]
 pub struct MessageQueue {
-    client: Client,
-    name: &'static str,
-    url: OnceCell<String>,
+    calls: Arc<dyn QueueCalls>,
 }
 
 impl MessageQueue {
@@ -68,8 +52,8 @@ impl MessageQueue {
 
     /// The command queue of the account or of the local stack, as the environment says.
     pub async fn connect_commands() -> Self {
-        let queue = Self::new(aws::shared().await.into(), config::commands_queue_url());
-        Self { name: config::COMMANDS_QUEUE, ..queue }
+        let (config, url) = (aws::shared().await.into(), config::commands_queue_url());
+        Self::over(Arc::new(Sqs::new(config, config::COMMANDS_QUEUE, url)))
     }
 
     /// The queue with this URL.
@@ -80,53 +64,23 @@ impl MessageQueue {
     /// A queue with this client configuration, to which time limits and retries are added. Without a URL, SQS is asked
     /// for the event queue's URL when the first messages are sent.
     pub fn new(config: aws_sdk_sqs::config::Builder, url: Option<String>) -> Self {
-        let limits = TimeoutConfig::builder()
-            .operation_timeout(config::QUEUE_TIMEOUT)
-            .operation_attempt_timeout(config::QUEUE_ATTEMPT_TIMEOUT)
-            .build();
-        let config =
-            config.timeout_config(limits).retry_config(RetryConfig::standard().with_max_attempts(3)).build();
-        Self { client: Client::from_conf(config), name: config::EVENTS_QUEUE, url: OnceCell::new_with(url) }
+        Self::over(Arc::new(Sqs::new(config, config::EVENTS_QUEUE, url)))
     }
 
-    async fn url(&self) -> Result<&String, QueueError> {
-        let ask = || async {
-            let call = self.client.get_queue_url().queue_name(self.name);
-            let answer = call.send().await.map_err(QueueError::from_sdk)?;
-            answer.queue_url.ok_or_else(|| QueueError::Unavailable("no URL in the answer".to_owned()))
-        };
-        self.url.get_or_try_init(ask).await
+    /// Another queue than one of SQS: that of a simulation.
+    pub fn over(calls: Arc<dyn QueueCalls>) -> Self {
+        Self { calls }
     }
 
     /// The number of messages that are in the queue or being processed, as SQS estimates it.
     pub async fn waiting(&self) -> Result<u64, QueueError> {
-        use QueueAttributeName::{
-            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
-            ApproximateNumberOfMessagesNotVisible,
-        };
-        let states = [
-            ApproximateNumberOfMessages,
-            ApproximateNumberOfMessagesNotVisible,
-            ApproximateNumberOfMessagesDelayed,
-        ];
-        let call = self.client.get_queue_attributes().queue_url(self.url().await?);
-        let call = call.set_attribute_names(Some(states.to_vec()));
-        let attributes = call.send().await.map_err(QueueError::from_sdk)?.attributes.unwrap_or_default();
-        let number = |state| attributes.get(state).and_then(|number: &String| number.parse::<u64>().ok());
-        let numbers: Option<Vec<u64>> = states.iter().map(number).collect();
-        let numbers =
-            numbers.ok_or_else(|| QueueError::Unavailable("no numbers in the answer".to_owned()))?;
-        Ok(numbers.into_iter().sum())
+        self.calls.waiting().await
     }
 
     /// Sends messages. Returns when SQS has taken all of them; after an error, it may have taken some.
     pub async fn send(&self, bodies: &[String]) -> Result<(), QueueError> {
-        if bodies.is_empty() {
-            return Ok(());
-        }
-        let url = self.url().await?;
         for batch in batches(bodies) {
-            self.send_batch(url, batch).await?;
+            self.send_batch(batch).await?;
         }
         Ok(())
     }
@@ -139,28 +93,22 @@ impl MessageQueue {
     }
 
     /// Sends one batch, and the messages that SQS does not take again.
-    async fn send_batch(&self, url: &str, batch: &[String]) -> Result<(), QueueError> {
+    async fn send_batch(&self, batch: &[String]) -> Result<(), QueueError> {
         let mut left: BTreeSet<usize> = (0..batch.len()).collect();
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
-            let mut call = self.client.send_message_batch().queue_url(url);
-            for (position, body) in batch.iter().enumerate().filter(|(position, _)| left.contains(position)) {
-                let entry = SendMessageBatchRequestEntry::builder().id(position.to_string());
-                let entry = entry.message_body(body).build();
-                call = call.entries(entry.map_err(|e| QueueError::Refused(e.to_string()))?);
-            }
-            let answer = call.send().await.map_err(QueueError::from_sdk)?;
-            // A message that the response does not mention counts as not taken.
-            let taken: BTreeSet<&str> = answer.successful().iter().map(|taken| taken.id()).collect();
-            left.retain(|position| !taken.contains(position.to_string().as_str()));
+            let numbered = batch.iter().enumerate().filter(|(position, _)| left.contains(position));
+            let messages = numbered.map(|(position, body)| (position, body.as_str())).collect();
+            let answer = self.calls.send_batch(messages).await?;
+            left.retain(|position| !answer.taken.contains(position));
             if left.is_empty() {
                 return Ok(());
             }
-            if let Some(failed) = answer.failed().iter().find(|failed| failed.sender_fault()) {
-                return Err(QueueError::Refused(failed.code().to_owned()));
+            if let Some(failed) = answer.failed.iter().find(|failed| failed.sender_fault) {
+                return Err(QueueError::Refused(failed.code.clone()));
             }
             if !retries.pause().await {
-                let reason = answer.failed().first().map_or("no reason", |failed| failed.code());
+                let reason = answer.failed.first().map_or("no reason", |failed| failed.code.as_str());
                 return Err(QueueError::Unavailable(format!("messages were not taken: {reason}")));
             }
         }

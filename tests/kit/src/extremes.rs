@@ -1,6 +1,6 @@
 //! Events at every bound at once: whatever the intake accepts must be carried through (`docs/promises.md`, P9).
 
-use crate::stack::NOW;
+use crate::present::NOW;
 use serde_json::{Value, json};
 use torale_domain::events::intake::MAX_MESSAGE_BYTES;
 use torale_domain::values::digest::sha256_hex;

@@ -8,11 +8,13 @@
 //! | [`generator`] | random sets of events with everything odd that the contract allows |
 //! | [`request`] | a request to one endpoint: `get::<Users>("limit=2")` |
 //! | [`stack`] | store, consumers, instances; looking into tables |
+//! | [`parts`] | what the simulated system has as well |
 //! | [`interceptor`], [`faults`], [`rights`] | looking at store calls, failing them, refusing them as IAM would |
 //! | [`sqs`], [`cloudwatch`], [`clerk`], [`svix`] | AWS and Clerk, as their clients see them |
 //! | [`logs`] | the log lines of a test |
 //!
-//! Nothing here names a function: a test links the endpoints that it names.
+//! Nothing here names a function: a test links the endpoints that it names. Without the feature `embedded`, which is on by
+//! default, there is no embedded store, nor what needs it.
 
 pub mod clerk;
 pub mod cloudwatch;
@@ -23,12 +25,15 @@ pub mod faults;
 pub mod generator;
 pub mod interceptor;
 pub mod logs;
+pub mod parts;
 pub mod present;
 pub mod rebuild;
 pub mod request;
 pub mod rights;
+#[cfg(feature = "embedded")]
 pub mod scenario;
 pub mod sqs;
+#[cfg(feature = "embedded")]
 pub mod stack;
 pub mod svix;
 pub mod switches;

@@ -1,6 +1,6 @@
 //! All items of the projections at once, from messages: what a rebuild makes of a log.
 
-use crate::stack;
+use crate::parts;
 use std::collections::BTreeMap;
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, ReceivedMessage};
@@ -10,7 +10,7 @@ use torale_domain::storage::keys::Lanes;
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Timestamp;
 
-/// The items by key, printed as [`crate::stack::Stack::projections`] does.
+/// The items by key, printed as `Stack::projections` does.
 pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<String, String> {
     let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
     for message in messages.iter().filter_map(|body| events::parse(body, received_at).ok()) {
@@ -23,5 +23,5 @@ pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<St
     let mut items: Vec<Item> =
         states.into_iter().flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
     items.extend(build.finish().unwrap());
-    items.iter().map(stack::print_item).collect()
+    items.iter().map(parts::print_item).collect()
 }

@@ -13,33 +13,31 @@ use crate::switches;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
-use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::TcpListener;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::audit::Link;
 use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
-use torale_domain::pages::TemporalUi;
-use torale_domain::storage::item::{self as domain, Item, Key};
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, PK, SK};
 use torale_local::console::Console;
 use torale_local::store as local;
-use torale_platform::audit::seal::{LocalKey, SealError, SealReport, Sealer, Signer};
+use torale_platform::audit::seal::{SealError, SealReport, Sealer, Signer};
 use torale_platform::authentication::{Authenticator, IdentityProviderSettings};
 use torale_platform::clock::Clock;
-use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
+use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::serve::App;
 use torale_platform::store::{Store, Usage, log};
 
+pub use crate::parts::{
+    LIMITS, LONG, SHORT, audit_key, consume, consume_within, keys_only, messages, print_item, temporal_ui,
+};
 pub use crate::present::{ADMIN_KEY, NOW};
-
-/// The limits of most tests: far away.
-pub const LIMITS: RateLimits = RateLimits::new(1_000_000, 1_000_000);
 
 /// A store with all tables: an embedded one, served for as long as this lives, or a part of another one.
 pub struct Stack {
@@ -63,21 +61,6 @@ fn config_as(port: u16, access_key: &str) -> Builder {
         .endpoint_url(format!("http://127.0.0.1:{port}"))
         .credentials_provider(Credentials::new(access_key, "test", None, None, "test"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-}
-
-/// Where the tests' Temporal web pages are.
-pub fn temporal_ui() -> TemporalUi {
-    TemporalUi { url: "https://cloud.temporal.io".to_owned(), namespace: "torale.abc123".to_owned() }
-}
-
-/// The key that the tests' audit trails are sealed with.
-pub fn audit_key() -> LocalKey {
-    LocalKey::new(SigningKey::from_bytes(&[7; 32]))
-}
-
-/// Admits API keys only.
-pub fn keys_only() -> Authenticator {
-    Authenticator::new(&IdentityProviderSettings::default()).unwrap()
 }
 
 impl Stack {
@@ -366,40 +349,4 @@ fn show(value: &AttributeValue) -> String {
 fn print(item: &RawItem) -> String {
     let sorted: BTreeMap<_, _> = item.iter().map(|(name, value)| (name, show(value))).collect();
     format!("{sorted:?}")
-}
-
-/// An item of the core as [`Stack::projections`] prints it.
-pub fn print_item(item: &Item) -> (String, String) {
-    let keys = [("pk".to_owned(), item.key.pk.clone()), ("sk".to_owned(), item.key.sk.clone())];
-    let attributes = item.attributes.iter().map(|(name, value)| match value {
-        domain::Value::Text(text) => (name.clone(), text.clone()),
-        domain::Value::Number(number) => (name.clone(), number.to_string()),
-        domain::Value::Bytes(bytes) => (name.clone(), hex::encode(bytes)),
-    });
-    let sorted: BTreeMap<String, String> = keys.into_iter().chain(attributes).collect();
-    (format!("{} / {}", item.key.pk, item.key.sk), format!("{sorted:?}"))
-}
-
-/// Messages with ids by position.
-pub fn messages(bodies: &[String]) -> Vec<QueueMessage> {
-    bodies
-        .iter()
-        .enumerate()
-        .map(|(i, body)| QueueMessage { id: i.to_string(), body: body.clone(), sent_at: None, received: 1 })
-        .collect()
-}
-
-/// Enough time for any batch of the tests.
-pub const LONG: Duration = Duration::from_secs(60);
-/// Little more than the consumer's reserve, so that a store that stays away is given up soon.
-pub const SHORT: Duration = Duration::from_millis(1_250);
-
-/// One batch with a minute of time.
-pub async fn consume(consumer: &Consumer, messages: &[QueueMessage]) -> BatchOutcome {
-    consume_within(consumer, messages, LONG).await
-}
-
-/// One batch.
-pub async fn consume_within(consumer: &Consumer, messages: &[QueueMessage], time: Duration) -> BatchOutcome {
-    consumer.consume(messages, Instant::now() + time, &Usage::default()).await
 }

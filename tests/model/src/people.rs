@@ -79,7 +79,7 @@ pub(crate) fn fold_people(facts: &[Fact]) -> (BTreeMap<String, ModelUser>, BTree
                 }
             }
             Fact::Identity(fact) => {
-                for holder in &holders[fact.clerk_user_id.as_str()] {
+                for holder in holders.get(fact.clerk_user_id.as_str()).into_iter().flatten() {
                     let user = users.entry(holder.clone()).or_default();
                     user.apply(place, &fact.change);
                     user.stand_in(fact, place);
@@ -106,7 +106,7 @@ fn users_and_identities(facts: &[Fact]) -> (BTreeMap<String, ModelUser>, BTreeMa
                     place,
                 });
             }
-            Fact::Identity(fact) => {
+            Fact::Identity(fact) if fact.says_something() => {
                 let identity = identities.entry(fact.clerk_user_id.clone()).or_default();
                 identity.exists |= fact.created_at.is_some();
                 identity.deleted |= fact.deleted;

@@ -32,6 +32,36 @@ pub enum Defect {
     FailedMessagesAreDeleted,
     /// A message is deleted from the queue when it is received.
     MessagesAreDeletedFirst,
+    /// A command is deleted from the queue though it failed.
+    FailedCommandsAreDeleted,
+    /// A command is deleted from the queue when it is received.
+    CommandsAreDeletedFirst,
+    /// Messages that a queue did not take count as taken.
+    RefusedMessagesCountAsTaken,
+    /// Some events that the queue has taken are lost.
+    QueuedEventsAreLost,
+    /// Some commands that the queue has taken are lost.
+    QueuedCommandsAreLost,
+    /// Writes that stay unprocessed are not written again.
+    UnprocessedWritesAreLost,
+    /// A transaction that lost a race counts as written.
+    LostRacesCountAsWritten,
+    /// A transaction without an answer counts as written.
+    UnansweredTransactionsCountAsWritten,
+    /// A transaction that takes its time checks its conditions at its beginning and writes at its end.
+    TransactionsAreNotIsolated,
+    /// Some records of the log are lost.
+    LogRecordsAreLost,
+    /// Some entries of the outbox are lost.
+    OutboxEntriesAreLost,
+    /// Some audit records are lost.
+    AuditRecordsAreLost,
+    /// Some audit records are changed.
+    AuditRecordsAreChanged,
+    /// Some bans that Clerk confirms have no effect.
+    BansAreLost,
+    /// Some pauses that Temporal confirms have no effect.
+    PausesAreLost,
 }
 
 thread_local! {
@@ -46,4 +76,9 @@ pub fn plant(defect: Option<Defect>) {
 /// Whether this defect is planted.
 pub fn is(defect: Defect) -> bool {
     PLANTED.get() == Some(defect)
+}
+
+/// Whether this defect is planted and shows now, as it does in one of so many occasions.
+pub fn shows(defect: Defect, one_in: u8) -> bool {
+    is(defect) && fastrand::u8(..one_in) == 0
 }

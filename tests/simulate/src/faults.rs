@@ -35,6 +35,10 @@ pub enum Fault {
     SkewedClock,
     /// An operator builds, promotes, rolls back and drops generations meanwhile.
     Replay,
+    /// An administrator deactivates and reactivates users and reads pages meanwhile, and the audit trail is sealed.
+    Caller,
+    /// Items of the live projections are lost or changed once everything is quiet.
+    Damage,
 }
 
 /// Which faults happen, and how often.
@@ -45,7 +49,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -60,6 +64,8 @@ impl Fault {
         Self::LateMessage,
         Self::SkewedClock,
         Self::Replay,
+        Self::Caller,
+        Self::Damage,
     ];
 
     /// How often it happens at most, in thousandths of the occasions.
@@ -67,7 +73,8 @@ impl Fault {
         match self {
             Self::LostRequest | Self::LostAnswer | Self::LateRequest | Self::Throttled => 30,
             Self::Death | Self::Duplicate | Self::LateMessage => 200,
-            Self::SkewedClock | Self::Replay => 500,
+            Self::SkewedClock | Self::Replay | Self::Damage => 500,
+            Self::Caller => 1000,
             Self::StaleRead
             | Self::ShortPage
             | Self::Unprocessed
@@ -101,9 +108,9 @@ thread_local! {
 /// How often each fault hit each kind of call, and how often each was called.
 pub type Coverage = BTreeMap<(&'static str, Option<Fault>), u64>;
 
-/// Sets the odds of this thread.
-pub fn set(odds: Odds) {
-    ODDS.set(odds);
+/// Sets the odds of this thread, and returns the former ones.
+pub fn replace(odds: Odds) -> Odds {
+    ODDS.replace(odds)
 }
 
 /// Decides whether a fault happens to a call, and counts it.

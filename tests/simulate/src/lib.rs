@@ -2,20 +2,35 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`schedule`] | what a seed makes happen, and what must hold afterwards |
-//! | [`tables`] | DynamoDB's rules, in memory |
-//! | [`network`] | the calls of a process: retries, loss, delay, staleness |
+//! | [`schedule`] | what a seed makes happen |
+//! | [`installation`] | what all processes share, and whether anything is left to do |
+//! | [`jobs`] | consumers, the relay, the command executor, the sealing job |
+//! | [`caller`] | an administrator who deactivates, reactivates and reads |
 //! | [`operator`] | builds, promotes, rolls back and drops generations |
+//! | [`check`] | what must hold once everything is quiet |
+//! | [`damage`] | damages what is stored, and has it verified and repaired |
+//! | [`tables`], [`network`] | DynamoDB's rules, in memory; the calls of a process on them |
 //! | [`queue`] | SQS's rules, in memory |
+//! | [`outside`] | Clerk and Temporal, as far as commands reach them |
+//! | [`client`] | retries, loss and delay of any call |
+//! | [`clocks`] | the clocks of processes |
 //! | [`faults`] | what goes wrong, how often, and what has |
 //! | [`defects`] | defects that are planted on purpose |
 //! | [`shrink`] | a smaller schedule that fails as well |
 //! | [`trace`] | what happened, in order |
 
+pub mod caller;
+pub mod check;
+pub mod client;
+pub mod clocks;
+pub mod damage;
 pub mod defects;
 pub mod faults;
+pub mod installation;
+pub mod jobs;
 pub mod network;
 pub mod operator;
+pub mod outside;
 pub mod queue;
 pub mod schedule;
 pub mod shrink;

@@ -1,4 +1,4 @@
-//! `cargo simulate`: runs schedules, or one with its trace, and tells what was found.
+//! `cargo simulate`: runs schedules, or one with its trace, and prints what was found.
 
 use clap::{Parser, ValueEnum};
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ struct Arguments {
     /// Faults that do not happen.
     #[arg(long, value_delimiter = ',')]
     without: Vec<Fault>,
-    /// Plants each defect by itself and tells the first seed that shows it.
+    /// Plants each defect by itself and prints the first seed that shows it.
     #[arg(long, conflicts_with = "defect")]
     defects: bool,
     /// Plants a defect, which must be found.

@@ -1,34 +1,30 @@
 //! One schedule: what a seed makes happen, and whether what must hold does.
 
+use crate::caller::{Answered, call};
+use crate::check::check;
+use crate::clocks;
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
-use crate::network::SharedTables;
+use crate::installation::Installation;
+use crate::jobs::{consume, execute, relay, seal_now_and_then};
 use crate::operator::operate;
-use crate::queue::Queue;
-use crate::tables::{AsOf, Tables};
 use crate::trace;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
-use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
-use torale_domain::events;
-use torale_domain::storage::item::{Item, Value};
-use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
+use tokio::time::{Duration, sleep, timeout};
+use torale_domain::events::parse;
 use torale_domain::values::time::{DAY, Timestamp};
-use torale_platform::clock::{self, Clock};
+use torale_platform::clock;
 use torale_platform::consume::Consumer;
-use torale_platform::store::{GenerationPointer, Usage, log};
 use torale_testkit::generator::Generator;
 use torale_testkit::present::NOW;
-use torale_testkit::{rebuild, stack};
+use torale_testkit::{events, parts};
 
-/// The time of a batch, as the template says for the consumer.
-const BATCH_TIME: Duration = Duration::from_secs(65);
 /// The most simulated time of a schedule. Whoever is not done by then never will be.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
-/// How far clocks are off.
-const SKEW: i64 = 5_000;
+/// After this time, whatever was under way has arrived.
+const LATEST: Duration = Duration::from_secs(60);
 
 /// What the messages of a schedule are about. Races need many events of few kinds.
 const FOCUSES: [&[&str]; 6] = [
@@ -73,17 +69,7 @@ pub struct SimulationOutcome {
 thread_local! {
     static SIMULATES: Cell<bool> = const { Cell::new(false) };
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
-    static SKEWS: Cell<[i64; 3]> = const { Cell::new([0; 3]) };
 }
-
-fn time(process: usize) -> Timestamp {
-    let [first, second, third] = SKEWS.get();
-    let skew = [first, second, third].get(process).copied().unwrap_or(0);
-    NOW.plus(trace::elapsed() + skew)
-}
-
-/// The clocks of processes: each may be off by its own.
-const CLOCKS: [Clock; 3] = [|| time(0), || time(1), || time(2)];
 
 /// Runs a schedule in a thread of its own time and randomness. A panic is a failure.
 ///
@@ -101,7 +87,7 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
             trace::begin(schedule.trace);
             let odds = Odds::random(&schedule.without);
             trace::note(|| format!("seed {}, {} messages, {odds:?}", schedule.seed, messages.len()));
-            faults::set(odds);
+            faults::replace(odds);
             simulate(&messages).await
         })
     }));
@@ -140,7 +126,7 @@ fn messages(schedule: &Simulation) -> Vec<String> {
         messages.extend(more.into_iter().filter(|body| kinds.iter().any(|kind| body.contains(kind))));
     }
     messages.truncate(count);
-    let is_event = |body: &str, at: Timestamp| events::parse(body, Some(at)).is_ok();
+    let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
     messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) == is_event(body, NOW.plus(40 * DAY)));
     match schedule.only.as_slice() {
         [] => messages,
@@ -148,111 +134,58 @@ fn messages(schedule: &Simulation) -> Vec<String> {
     }
 }
 
+/// Everything happens until nothing is left to do, and then what must hold is checked.
 async fn simulate(messages: &[String]) -> Result<(), String> {
-    SKEWS.set([0; 3].map(|_: i64| match faults::happens(Fault::SkewedClock, "process") {
-        true => fastrand::i64(-SKEW..SKEW),
-        false => 0,
-    }));
-    let tables = SharedTables::new(Tables::of(&keys::tables()));
-    let queue = Queue::new(messages);
-    let processes = CLOCKS.iter().enumerate().map(|(number, clock)| process(number, *clock, &tables, &queue));
-    let all = futures::future::join(futures::future::join_all(processes), async {
+    let world = Installation::default();
+    let odds = faults::replace(Odds::none());
+    let consumer = Consumer::new(world.tables.store("beginning"), || NOW);
+    if !parts::consume(&consumer, &parts::messages(&events::admin())).await.failed.is_empty() {
+        return Err("the administrator is not there".to_owned());
+    }
+    faults::replace(odds);
+    clocks::set();
+    messages.iter().for_each(|body| world.events.push(body.clone()));
+    let answered = timeout(LONGEST, happen(&world, messages)).await;
+    let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
+    let damages = faults::happens(Fault::Damage, "projections");
+    faults::replace(Odds::none());
+    check(&world, &answered, damages).await
+}
+
+/// Lets all processes run until everything is quiet.
+async fn happen(world: &Installation, messages: &[String]) -> Answered {
+    let mut answered = Answered::default();
+    let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            operate(&tables, CLOCKS[2]).await;
+            world.keep_busy(operate(&world.tables, clocks::OPERATOR)).await;
         }
-    });
-    timeout(LONGEST, all).await.map_err(|_elapsed| "the queue does not become empty".to_owned())?;
-    // What was sent late is served late.
-    sleep(Duration::from_secs(60)).await;
-    faults::set(Odds::none());
-    check(&tables, messages)
+    };
+    let requests = async {
+        if faults::happens(Fault::Caller, "caller") {
+            let calling = async { answered = call(world, messages).await };
+            let sealing = seal_now_and_then(world);
+            let both = async {
+                futures::join!(calling, sealing);
+            };
+            world.keep_busy(both).await;
+        }
+    };
+    let visits = futures::future::join(visits, requests);
+    futures::future::join(visits, work(world)).await;
+    // What was sent late is served late, and may bring new work.
+    loop {
+        sleep(LATEST).await;
+        if world.is_quiet() {
+            break;
+        }
+        work(world).await;
+    }
+    answered
 }
 
-/// A consumer's process: it dies amid some batches, and starts again with nothing but its name.
-async fn process(number: usize, clock: Clock, tables: &SharedTables, queue: &Queue) {
-    let name = format!("consumer {number}");
-    let mut consumer = Consumer::new(tables.store(&name), clock);
-    while let Some(next) = queue.next() {
-        sleep_until(next).await;
-        sleep(Duration::from_millis(fastrand::u64(..20))).await;
-        let batch = queue.receive();
-        if batch.is_empty() {
-            continue;
-        }
-        faults::count("process", None);
-        trace::note(|| {
-            let ids: Vec<_> = batch.iter().map(|message| message.id.as_str()).collect();
-            format!("{name} receives {}", ids.join(" "))
-        });
-        let usage = Usage::default();
-        let consuming = consumer.consume(&batch, Instant::now() + BATCH_TIME, &usage);
-        if faults::happens(Fault::Death, "process") {
-            let life = Duration::from_millis(fastrand::u64(..200));
-            if timeout(life, consuming).await.is_err() {
-                trace::note(|| format!("{name} dies"));
-            }
-            consumer = Consumer::new(tables.store(&name), clock);
-            continue;
-        }
-        let outcome = consuming.await;
-        queue.acknowledge(&batch, &outcome.failed);
-    }
-}
-
-/// What must hold once everything is quiet.
-fn check(tables: &SharedTables, messages: &[String]) -> Result<(), String> {
-    let tables = tables.lock();
-    let pointer = tables.get(CONTROL_TABLE, &keys::live_generation(), AsOf::NOW);
-    let pointer = pointer.map_err(|error| error.to_string())?;
-    let pointer = GenerationPointer::load(pointer.as_ref()).map_err(|error| error.to_string())?;
-    let expected = rebuild::items(messages, Some(NOW));
-    // A shadow generation whose promotion was never completed need not have everything.
-    let complete = pointer.shadow.iter().filter(|shadow| shadow.complete).map(|shadow| &shadow.generation);
-    for generation in complete.chain([&pointer.live]) {
-        let found: BTreeMap<String, String> =
-            tables.items(&generation.table()).iter().map(stack::print_item).collect();
-        if found != expected {
-            return Err(difference(&generation.name, &found, &expected));
-        }
-    }
-    let logged = logged(&tables.items(EVENTS_TABLE))?;
-    let quarantined: Vec<String> = tables.items(QUARANTINE_TABLE).iter().filter_map(body).collect();
-    for message in messages {
-        let is_event = events::parse(message, Some(NOW)).is_ok();
-        let place = if is_event { &logged } else { &quarantined };
-        if !place.contains(message) {
-            return Err(format!("lost, event: {is_event}: {message}"));
-        }
-    }
-    Ok(())
-}
-
-fn body(item: &Item) -> Option<String> {
-    item.text("body").map(str::to_owned)
-}
-
-fn logged(items: &[Item]) -> Result<Vec<String>, String> {
-    let mut logged = Vec::new();
-    for item in items {
-        let Some(Value::Bytes(packed)) = item.attributes.get("events") else {
-            return Err(format!("no record of the log: {:?}", item.key));
-        };
-        logged.extend(log::unpack(packed).map_err(|error| error.to_string())?);
-    }
-    Ok(logged)
-}
-
-fn difference(
-    generation: &str,
-    found: &BTreeMap<String, String>,
-    expected: &BTreeMap<String, String>,
-) -> String {
-    let mut lines = vec![format!("items of {generation} are not those of a fresh fold:")];
-    for key in found.keys().chain(expected.keys()).collect::<std::collections::BTreeSet<_>>() {
-        let (found, expected) = (found.get(key), expected.get(key));
-        if found != expected {
-            lines.push(format!("  {key}\n       found: {found:?}\n    expected: {expected:?}"));
-        }
-    }
-    lines.join("\n")
+/// What runs by itself, until everything is quiet.
+async fn work(world: &Installation) {
+    let consumers = clocks::CONSUMERS.iter().enumerate();
+    let consumers = consumers.map(|(number, clock)| consume(world, number, *clock));
+    futures::join!(futures::future::join_all(consumers), relay(world), execute(world));
 }

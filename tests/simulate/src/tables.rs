@@ -5,15 +5,19 @@
 
 mod conditions;
 mod partition;
+mod spoil;
 
 use crate::defects::{self, Defect};
 use conditions::{apply, holds, passes, updated};
 use partition::Partition;
+use spoil::spoiled;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use torale_domain::storage::item::{Attributes, Item, Key};
-use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::keys::{OUTBOX, TableSpec};
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Write};
@@ -42,9 +46,14 @@ pub struct Tables {
     tokens: BTreeSet<u128>,
     /// The items of transactions that are being written.
     locked: BTreeSet<(String, Key)>,
+    /// Notified of every change of the outbox.
+    stream: Arc<Notify>,
 }
 
 type Table = BTreeMap<String, Partition>;
+
+/// An item that a transaction changes: its table, its key, and what it becomes; `None` if it is deleted.
+pub type ItemChange = (String, Key, Option<Attributes>);
 
 /// How old the state is that a read sees, at most.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +81,12 @@ impl Tables {
         let mut tables = Self::default();
         specs.iter().for_each(|spec| tables.create(spec));
         tables
+    }
+
+    /// The same, which notifies this of every change of the outbox.
+    #[must_use]
+    pub fn with_stream(self, stream: Arc<Notify>) -> Self {
+        Self { stream, ..self }
     }
 
     fn table(&self, name: &str) -> Result<&Table, StoreError> {
@@ -214,8 +229,8 @@ impl Tables {
     /// If it is none that DynamoDB takes, or an item is locked by another.
     pub fn lock(&mut self, writes: &[(String, Write)]) -> Result<(), TransactError> {
         let size: usize = writes.iter().map(|(_, write)| write.size()).sum();
-        let items: BTreeSet<(String, Key)> =
-            writes.iter().map(|(table, write)| (table.clone(), write.key.clone())).collect();
+        let items: BTreeSet<(&String, &Key)> =
+            writes.iter().map(|(table, write)| (table, &write.key)).collect();
         if items.len() < writes.len() || writes.is_empty() || writes.len() > TRANSACTION {
             let why = format!("a transaction of {} writes, or with an item twice", writes.len());
             return Err(TransactError::Failed(StoreError::Refused(why)));
@@ -224,10 +239,11 @@ impl Tables {
             return Err(TransactError::Failed(StoreError::Refused("a transaction over 4 MB".to_owned())));
         }
         writes.iter().try_for_each(|(_, write)| check_write(write)).map_err(TransactError::Failed)?;
-        if items.iter().any(|item| self.locked.contains(item)) {
+        let owned = |(table, key): (&String, &Key)| (table.clone(), key.clone());
+        if !self.locked.is_empty() && items.iter().any(|item| self.locked.contains(&owned(*item))) {
             return Err(TransactError::Race);
         }
-        self.locked.extend(items);
+        self.locked.extend(items.into_iter().map(owned));
         Ok(())
     }
 
@@ -239,13 +255,22 @@ impl Tables {
     }
 
     /// Writes all of a transaction or nothing. `token` is that of its request.
-    pub fn commit(&mut self, writes: Vec<(String, Write)>, token: u128) -> Result<(), TransactError> {
+    pub fn commit(&mut self, writes: &[(String, Write)], token: u128) -> Result<(), TransactError> {
         if self.tokens.contains(&token) {
             return Ok(());
         }
+        let changes = self.plan(writes)?;
+        self.write(changes, token)
+    }
+
+    /// What a transaction changes, if its conditions hold.
+    ///
+    /// # Errors
+    /// If they do not, or something can never be written.
+    pub fn plan(&self, writes: &[(String, Write)]) -> Result<Vec<ItemChange>, TransactError> {
         // Every item is looked at: one that can never be written is reported even if others lost a race.
         let (mut changes, mut race) = (Vec::new(), false);
-        for (table, write) in &writes {
+        for (table, write) in writes {
             let found = self.get(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
             let found = found.map(|item| item.attributes);
             let ignored = defects::is(Defect::ChecksAreIgnored) && write.action == Action::Check;
@@ -259,10 +284,15 @@ impl Tables {
                 changes.push((table.clone(), write.key.clone(), new));
             }
         }
-        if race {
-            return Err(TransactError::Race);
-        }
-        if defects::is(Defect::TransactionsTear) && changes.len() > 1 && fastrand::u8(..20) == 0 {
+        if race { Err(TransactError::Race) } else { Ok(changes) }
+    }
+
+    /// Writes what a transaction changes.
+    ///
+    /// # Errors
+    /// If there is no such table.
+    pub fn write(&mut self, mut changes: Vec<ItemChange>, token: u128) -> Result<(), TransactError> {
+        if changes.len() > 1 && defects::shows(Defect::TransactionsTear, 20) {
             changes.pop();
         }
         for (table, key, new) in changes {
@@ -272,7 +302,15 @@ impl Tables {
         Ok(())
     }
 
-    fn store(&mut self, table: &str, key: Key, attributes: Option<Attributes>) -> Result<(), StoreError> {
+    /// Puts or deletes an item, whatever it was.
+    ///
+    /// # Errors
+    /// If there is no such table.
+    pub fn store(&mut self, table: &str, key: Key, attributes: Option<Attributes>) -> Result<(), StoreError> {
+        if key.pk == OUTBOX {
+            self.stream.notify_waiters();
+        }
+        let Some(attributes) = spoiled(table, &key, attributes) else { return Ok(()) };
         self.table_mut(table)?.entry(key.pk).or_default().set(key.sk, attributes);
         Ok(())
     }
@@ -303,6 +341,12 @@ impl Tables {
     /// The names of all tables.
     pub fn names(&self) -> Vec<String> {
         self.tables.keys().cloned().collect()
+    }
+
+    /// Whether a partition has items.
+    pub fn has_items(&self, table: &str, pk: &str) -> bool {
+        let partition = self.tables.get(table).and_then(|table| table.get(pk));
+        partition.is_some_and(|partition| !partition.is_empty())
     }
 
     /// Every item of a table, in the order of its keys.

@@ -4,13 +4,19 @@ use torale_simulate::defects::Defect;
 use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must.
-const DEFECTS: [(Defect, u64); 6] = [
+const DEFECTS: [(Defect, u64); 12] = [
     (Defect::EqualsIsIgnored, 30),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
+    (Defect::TransactionsAreNotIsolated, 30),
+    (Defect::LostRacesCountAsWritten, 30),
     (Defect::UnprocessedKeysAreLost, 30),
     (Defect::LaterPagesAreLost, 30),
-    (Defect::MessagesAreDeletedFirst, 30),
+    (Defect::LogRecordsAreLost, 30),
+    (Defect::QueuedEventsAreLost, 30),
+    (Defect::OutboxEntriesAreLost, 30),
+    (Defect::AuditRecordsAreLost, 30),
+    (Defect::AuditRecordsAreChanged, 30),
 ];
 
 #[test]

@@ -4,7 +4,8 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use clerk_webhook::Webhook;
 use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
-use command_executor::temporal::{PauseSchedules, TemporalError};
+use command_executor::pause::PauseSchedules;
+use command_executor::temporal::TemporalError;
 use deactivate_user::DeactivateUser;
 use lambda_runtime::{Context, LambdaEvent};
 use metrics::MetricSources;
@@ -111,6 +112,8 @@ impl BanUsers for Willing {
 }
 
 impl PauseSchedules for Willing {
+    type Error = TemporalError;
+
     async fn pause(&self, _schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         Ok(true)
     }

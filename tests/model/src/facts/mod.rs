@@ -82,6 +82,14 @@ pub(crate) struct IdentityFact {
     pub(crate) change: PersonChange,
 }
 
+impl IdentityFact {
+    /// Whether the event says anything: one that does not is as good as none ("Choices where the contract is silent").
+    pub(crate) fn says_something(&self) -> bool {
+        let is_empty = matches!(self.change, PersonChange::Profile { email: None, role: None });
+        self.created_at.is_some() || self.external_id.is_some() || self.deleted || !is_empty
+    }
+}
+
 pub(crate) enum Fact {
     UserCreated {
         user_id: String,

@@ -37,6 +37,10 @@ impl Partition {
         self.changes.push_back(Change { at, sk, before });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(super) fn get(&self, sk: &str, as_of: AsOf) -> Option<Attributes> {
         let now = self.items.get(sk);
         let Some(moment) = as_of.0 else { return now.cloned() };
@@ -51,7 +55,7 @@ impl Partition {
         descending: bool,
         as_of: AsOf,
     ) -> Vec<(String, Attributes)> {
-        if is_empty(&low, &high) {
+        if has_nothing_between(&low, &high) {
             return Vec::new();
         }
         let in_range = (low, high);
@@ -81,7 +85,7 @@ impl Partition {
 }
 
 /// Whether nothing lies between two bounds: a map refuses such a range.
-fn is_empty(low: &Bound<String>, high: &Bound<String>) -> bool {
+fn has_nothing_between(low: &Bound<String>, high: &Bound<String>) -> bool {
     match (low, high) {
         (Bound::Included(low), Bound::Included(high)) => low > high,
         (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => {

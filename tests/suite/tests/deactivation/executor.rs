@@ -3,7 +3,8 @@
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use command_executor::clerk::{BanUsers, ClerkBans, ClerkError};
-use command_executor::temporal::{PauseSchedules, TemporalError, TemporalPauses};
+use command_executor::pause::PauseSchedules;
+use command_executor::temporal::{TemporalError, TemporalPauses};
 use command_executor::{CommandOutcome, Executor, handle};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
@@ -509,6 +510,8 @@ impl BanUsers for Silent {
 }
 
 impl PauseSchedules for Silent {
+    type Error = TemporalError;
+
     async fn pause(&self, _schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         std::future::pending().await
     }

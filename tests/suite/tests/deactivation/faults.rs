@@ -5,7 +5,8 @@
 use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::confirm::ConfirmationSink;
-use command_executor::temporal::{PauseSchedules, TemporalError};
+use command_executor::pause::PauseSchedules;
+use command_executor::temporal::TemporalError;
 use deactivate_user::DeactivateUser;
 use fastrand::Rng;
 use serde_json::Value;
@@ -66,6 +67,8 @@ impl BanUsers for &Outside {
 }
 
 impl PauseSchedules for &Outside {
+    type Error = TemporalError;
+
     async fn pause(&self, schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         let before = self.fails();
         if !before {

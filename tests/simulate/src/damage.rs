@@ -1,0 +1,70 @@
+//! Damages the live projections once everything is quiet: verification names exactly what was damaged, and repair mends
+//! all of it.
+
+use crate::clocks;
+use crate::installation::Installation;
+use crate::tables::Tables;
+use crate::trace;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::item::{Attributes, Key, Value};
+use torale_platform::store::StoreError;
+use torale_replay::Replay;
+use torale_replay::compare::Expected;
+
+/// The most items that are damaged.
+const ITEMS: usize = 4;
+
+/// Damages some items of a generation, verifies it, and repairs it.
+///
+/// # Errors
+/// If other items are named than those that were damaged, or some stay damaged.
+pub async fn damage(world: &Installation, generation: &Generation) -> Result<(), String> {
+    let damaged = spoil(&mut world.tables.lock(), &generation.table()).map_err(|e| e.to_string())?;
+    trace::note(|| format!("damaged: {damaged:?}"));
+    let store = world.tables.store("verifier");
+    let replay = Replay { settle: Duration::ZERO, ..Replay::new(store, clocks::OPERATOR) };
+    let expected = Expected::Log(generation.lanes);
+    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
+    let verified = verified.map_err(|e| e.to_string())?;
+    let named: BTreeSet<Key> = verified.differences.into_iter().map(|difference| difference.key).collect();
+    if named != damaged || verified.more {
+        return Err(format!("damaged were {damaged:?}, named were {named:?}"));
+    }
+    let (_, left) = replay.repair(generation, Duration::ZERO, true).await.map_err(|e| e.to_string())?;
+    match left.is_equal() {
+        true => Ok(()),
+        false => Err(format!("not repaired: {:?}", left.differences)),
+    }
+}
+
+/// Loses, changes and adds items past the system; returns their keys.
+fn spoil(tables: &mut Tables, table: &str) -> Result<BTreeSet<Key>, StoreError> {
+    let mut items = tables.items(table);
+    fastrand::shuffle(&mut items);
+    items.truncate(fastrand::usize(1..=ITEMS));
+    let mut damaged = BTreeSet::new();
+    for item in items {
+        let (key, attributes) = match fastrand::u8(..4) {
+            0 => (item.key, None),
+            1 => (Key::stored(item.key.pk, format!("{}~", item.key.sk)), Some(Attributes::new())),
+            _ => (item.key, Some(changed(item.attributes))),
+        };
+        tables.store(table, key.clone(), attributes)?;
+        damaged.insert(key);
+    }
+    Ok(damaged)
+}
+
+/// The attributes with one of them changed, or with one more.
+fn changed(mut attributes: Attributes) -> Attributes {
+    let position = fastrand::usize(..=attributes.len());
+    match attributes.values_mut().nth(position) {
+        Some(Value::Text(text)) => text.push('~'),
+        Some(Value::Number(number)) => *number += 1,
+        Some(Value::Bytes(bytes)) => bytes.push(0),
+        None => drop(attributes.insert("added".to_owned(), Value::Number(1))),
+    }
+    attributes
+}

@@ -1,0 +1,110 @@
+//! What all processes of a schedule share: tables, queues, what is outside, and whether there is anything left to do.
+
+use crate::faults::{self, Fault};
+use crate::network::SharedTables;
+use crate::outside::Outside;
+use crate::queue::{Queue, QueueKind};
+use crate::tables::Tables;
+use crate::trace;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant, sleep_until, timeout};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, OUTBOX};
+
+/// Everything that outlives a process.
+#[derive(Debug)]
+pub struct Installation {
+    /// The tables.
+    pub tables: SharedTables,
+    /// `torale-events`.
+    pub events: Queue,
+    /// `torale-commands`.
+    pub commands: Queue,
+    /// Clerk and Temporal.
+    pub outside: Outside,
+    /// What did not hold on the way.
+    pub violations: RefCell<Vec<String>>,
+    changed: Arc<Notify>,
+    /// Callers and operators that are not done.
+    busy: Cell<usize>,
+}
+
+impl Default for Installation {
+    fn default() -> Self {
+        let changed = Arc::new(Notify::new());
+        Self {
+            tables: SharedTables::new(Tables::of(&keys::tables()).with_stream(Arc::clone(&changed))),
+            events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
+            commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
+            outside: Outside::default(),
+            violations: RefCell::default(),
+            changed,
+            busy: Cell::new(0),
+        }
+    }
+}
+
+impl Installation {
+    /// Runs what is not done by itself, such as a caller: until its end, all is not quiet.
+    pub async fn keep_busy(&self, doing: impl Future<Output = ()>) {
+        self.busy.set(self.busy.get() + 1);
+        doing.await;
+        self.busy.set(self.busy.get() - 1);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether the outbox has entries.
+    pub fn has_outbox_entries(&self) -> bool {
+        self.tables.lock().has_items(CONTROL_TABLE, OUTBOX)
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_quiet(&self) -> bool {
+        let is_empty = |queue: &Queue| queue.next().is_none();
+        self.busy.get() == 0
+            && is_empty(&self.events)
+            && is_empty(&self.commands)
+            && !self.has_outbox_entries()
+    }
+
+    /// Waits until a moment, or until something changes that may bring it forward. False once all is quiet.
+    pub async fn wait(&self, next: impl Fn() -> Option<Instant>) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_quiet() {
+                return false;
+            }
+            let Some(at) = next() else {
+                changed.await;
+                continue;
+            };
+            tokio::select! {
+                biased;
+                () = sleep_until(at) => return true,
+                () = changed => {}
+            }
+        }
+    }
+
+    /// What does not hold.
+    pub fn violation(&self, what: String) {
+        trace::note(|| what.clone());
+        self.violations.borrow_mut().push(what);
+    }
+}
+
+/// Runs what a process does, which may end amid it: `None` if it has.
+pub async fn mortal<T>(name: &'static str, life: Duration, doing: impl Future<Output = T>) -> Option<T> {
+    faults::count(name, None);
+    if !faults::happens(Fault::Death, name) {
+        return Some(doing.await);
+    }
+    let life = life.mul_f64(fastrand::f64());
+    let done = timeout(life, doing).await.ok();
+    if done.is_none() {
+        trace::note(|| format!("{name} dies"));
+    }
+    done
+}

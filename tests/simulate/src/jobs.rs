@@ -1,0 +1,133 @@
+//! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A process
+//! dies amid some of its work, and starts again with nothing but its name.
+
+use crate::clocks;
+use crate::faults;
+use crate::installation::{Installation, mortal};
+use crate::trace;
+use command_executor::Executor;
+use tokio::time::{Duration, Instant, sleep};
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
+use torale_platform::audit::seal::{SealError, Sealer};
+use torale_platform::clock::Clock;
+use torale_platform::consume::{Consumer, QueueMessage};
+use torale_platform::outbox::Relay;
+use torale_platform::store::{Generations, Usage};
+use torale_testkit::parts;
+
+/// The time for a batch, a run of the relay, a batch of commands, and a run of the sealing job, as the template says.
+const BATCH_TIME: Duration = Duration::from_secs(65);
+const RELAY_TIME: Duration = Duration::from_secs(45);
+const COMMANDS_TIME: Duration = Duration::from_secs(29);
+const SEALING_TIME: Duration = Duration::from_secs(50);
+/// The most messages of one batch of events, and of commands.
+const EVENTS: usize = 30;
+const COMMANDS: usize = 10;
+/// How often the relay and the sealing job run, and how soon the stream of the control table wakes the relay.
+const SCHEDULE_MS: u64 = 60_000;
+const STREAM_MS: u64 = 2_000;
+/// The longest life of a process that dies amid its work.
+const LIFE: Duration = Duration::from_millis(200);
+const LONG_LIFE: Duration = Duration::from_secs(2);
+
+/// How the schedules of tasks are called of which no event has named one.
+pub const SCHEDULES: &str = "task-{task_id}";
+
+/// A pause before what was announced begins.
+async fn start() {
+    sleep(Duration::from_millis(fastrand::u64(..20))).await;
+}
+
+/// A consumer.
+pub async fn consume(world: &Installation, number: usize, clock: Clock) {
+    let name = format!("consumer {number}");
+    let mut consumer = Consumer::new(world.tables.store(&name), clock);
+    while world.wait(|| world.events.next()).await {
+        start().await;
+        let batch = world.events.receive(EVENTS);
+        if batch.is_empty() {
+            continue;
+        }
+        note(&name, &batch);
+        let usage = Usage::default();
+        let consuming = consumer.consume(&batch, Instant::now() + BATCH_TIME, &usage);
+        match mortal("consumer", LIFE, consuming).await {
+            Some(outcome) => world.events.acknowledge(&batch, &outcome.failed),
+            None => consumer = Consumer::new(world.tables.store(&name), clock),
+        }
+    }
+}
+
+fn note(name: &str, batch: &[QueueMessage]) {
+    trace::note(|| {
+        let ids: Vec<_> = batch.iter().map(|message| message.id.as_str()).collect();
+        format!("{name} receives {}", ids.join(" "))
+    });
+}
+
+/// The relay of the outbox: when an entry is written, and now and then.
+pub async fn relay(world: &Installation) {
+    let due = || {
+        let longest = if fastrand::u8(..4) == 0 { SCHEDULE_MS } else { STREAM_MS };
+        let pause = Duration::from_millis(fastrand::u64(..longest));
+        world.has_outbox_entries().then(|| Instant::now() + pause)
+    };
+    while world.wait(due).await {
+        let (store, usage, generations) =
+            (world.tables.store("relay"), Usage::default(), Generations::default());
+        let (commands, events) = (world.commands.client("relay"), world.events.client("relay"));
+        let relay = Relay::new(&store, &generations, &commands, &usage).with_events(&events);
+        let run = relay.run(clocks::OPERATOR, Instant::now() + RELAY_TIME);
+        if let Some(report) = mortal("relay", LIFE, run).await {
+            trace::note(|| format!("relay: {report:?}"));
+        }
+    }
+}
+
+/// The command executor.
+pub async fn execute(world: &Installation) {
+    while world.wait(|| world.commands.next()).await {
+        start().await;
+        let batch = world.commands.receive(COMMANDS);
+        if batch.is_empty() {
+            continue;
+        }
+        note("executor", &batch);
+        let executor = Executor {
+            clerk: world.outside.client("executor"),
+            temporal: world.outside.client("executor"),
+            events: world.events.client("executor"),
+            forward: None,
+            handled: Command::KINDS.to_vec(),
+            schedules: SchedulePattern::parse(SCHEDULES).expect("a pattern"),
+            clock: clocks::EXECUTOR,
+        };
+        let executing = executor.execute_all(&batch, Instant::now() + COMMANDS_TIME);
+        let Some(outcomes) = mortal("executor", LONG_LIFE, executing).await else { continue };
+        let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
+        let failed: Vec<String> = failed.map(|(message, _)| message.id.clone()).collect();
+        trace::note(|| format!("executor: {failed:?} failed"));
+        world.commands.acknowledge(&batch, &failed);
+    }
+}
+
+/// The sealing job, for as long as somebody makes requests.
+pub async fn seal_now_and_then(world: &Installation) {
+    for _ in 0..fastrand::u32(..4) {
+        sleep(Duration::from_millis(fastrand::u64(..SCHEDULE_MS))).await;
+        let run = seal(world, clocks::SEALER);
+        if let Some(sealed) = mortal("sealer", LIFE, run).await {
+            trace::note(|| format!("sealer: {sealed:?}"));
+            faults::count(if sealed.is_ok() { "sealed" } else { "not sealed" }, None);
+        }
+    }
+}
+
+/// One run of the sealing job.
+///
+/// # Errors
+/// If the run fails.
+pub async fn seal(world: &Installation, clock: Clock) -> Result<(), SealError> {
+    let (store, key, usage) = (world.tables.store("sealer"), parts::audit_key(), Usage::default());
+    Sealer::new(&store, &key, clock, &usage).run(Instant::now() + SEALING_TIME).await.1
+}
