@@ -36,12 +36,12 @@ const PAGE_HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// The console: the page, its files, and how one may sign in.
-pub struct Console {
+pub struct ConsoleSite {
     clerk: Option<ClerkInstance>,
     policy: String,
 }
 
-impl Console {
+impl ConsoleSite {
     /// A console that one signs in to with an API key, or also with a session of a Clerk instance.
     pub fn new(clerk: Option<ClerkInstance>) -> Self {
         let policy = content_security_policy(clerk.as_ref());

@@ -2,16 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
-use console::Console;
+use console::ConsoleSite;
 use http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
-    request_of(&Console::new(None), method, path, headers)
+    request_of(&ConsoleSite::new(None), method, path, headers)
 }
 
-fn request_of(console: &Console, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Vec<u8>> {
+fn request_of(
+    console: &ConsoleSite,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response<Vec<u8>> {
     let headers: Map<String, Value> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let payload = json!({
@@ -156,7 +161,7 @@ fn unknown_file_is_a_404_and_another_method_a_405_as_the_contract_says() {
 /// `pk_test_` and base64 of `clerk.example.com$`.
 const PUBLISHABLE_KEY: &str = "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k";
 
-fn settings(console: &Console) -> Value {
+fn settings(console: &ConsoleSite) -> Value {
     let answer = request_of(console, "GET", "/prod/admin/console/settings.json", &[]);
     assert_eq!(answer.status(), 200);
     assert_eq!(header(answer.headers(), "content-type"), "application/json");
@@ -166,12 +171,12 @@ fn settings(console: &Console) -> Value {
 
 #[test]
 fn clerk_instance_adds_its_own_host_to_the_policy_and_nothing_else() {
-    let policy_of = |console: &Console| {
+    let policy_of = |console: &ConsoleSite| {
         let page = request_of(console, "GET", "/admin", &[]);
         header(page.headers(), "content-security-policy").to_owned()
     };
     let (with, without) =
-        (policy_of(&Console::configured(Some(PUBLISHABLE_KEY))), policy_of(&Console::new(None)));
+        (policy_of(&ConsoleSite::configured(Some(PUBLISHABLE_KEY))), policy_of(&ConsoleSite::new(None)));
 
     let host = "https://clerk.example.com";
     let expected = without
@@ -187,9 +192,9 @@ fn settings_name_the_clerk_instance_if_there_is_one() {
     let script = "https://clerk.example.com/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
     let instance = json!({ "publishable_key": PUBLISHABLE_KEY, "script": script });
 
-    assert_eq!(settings(&Console::configured(Some(PUBLISHABLE_KEY))), json!({ "clerk": instance }));
+    assert_eq!(settings(&ConsoleSite::configured(Some(PUBLISHABLE_KEY))), json!({ "clerk": instance }));
     for none in [None, Some("pk_test_%%%"), Some("sk_test_secret")] {
-        assert_eq!(settings(&Console::configured(none)), json!({ "clerk": null }), "{none:?}");
+        assert_eq!(settings(&ConsoleSite::configured(none)), json!({ "clerk": null }), "{none:?}");
     }
     let head = request("HEAD", "/admin/console/settings.json", &[]);
     assert_eq!((head.status().as_u16(), head.body().len()), (200, 0));

@@ -7,8 +7,8 @@ use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::pages::TemporalUi;
 use torale_domain::storage::item::{Item, Value};
 use torale_platform::audit::seal::LocalKey;
-use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
 use torale_platform::authentication::{Authenticator, IdentityProviderSettings};
+use torale_platform::consume::{BatchOutcome, Consumer, QueueMessage};
 use torale_platform::store::Usage;
 
 /// The limits of most tests: far away.

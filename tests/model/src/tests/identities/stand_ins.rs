@@ -188,3 +188,18 @@ fn stand_ins_and_users_are_ordered_together() {
     ];
     assert_eq!(column(&json!(rows(&events)), "id"), [U2, U1, ID_B, ID_A]);
 }
+
+#[test]
+fn an_event_that_says_nothing_makes_no_identity() {
+    let after = |data: Value| {
+        let events = [
+            platform_user(U1, A, EARLY),
+            identity("updated", A, EARLY, data),
+            user_event("deactivated", ID_A, T, json!({})),
+        ];
+        row(&events)["state"].clone()
+    };
+    assert_eq!(after(json!({})), "active");
+    assert_eq!(after(json!({"email": "a@clerk"})), "deactivated");
+    assert_eq!(after(json!({"external_id": null})), "deactivated");
+}

@@ -216,6 +216,18 @@ async fn deactivation_under_the_derived_id_reaches_the_users_of_the_identity() {
     assert_eq!(anns_key(&scenario).await, 401);
 }
 
+/// Events of the derived id are an identity's only if an event of the identity says something.
+#[tokio::test]
+async fn event_that_says_nothing_makes_no_identity() {
+    let update = || identity(CLERK).updated().at(NOW.plus(-5 * DAY));
+    for (update, state) in [(update(), "active"), (update().with("role", "user"), "deactivated")] {
+        let scenario = given(vec![created(), update, user(&stand_in()).deactivated()]).start().await;
+        let (users, total) = listed(&scenario).await;
+        assert_eq!((users.len(), total), (1, 1));
+        assert_eq!(users[0]["state"], state);
+    }
+}
+
 /// Whom a session of this identity logs in as.
 async fn login(stack: &Stack, clerk: &ClerkUserId) -> SessionUser {
     let (store, usage) = (stack.store(), Usage::default());
