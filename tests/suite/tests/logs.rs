@@ -196,7 +196,7 @@ async fn log_line_of_a_request_that_needs_no_credentials_has_action_status_and_t
     let unknown = ApiAnswer::of(fallback::answer(&request("/admin/nowhere")));
     let document = ApiAnswer::of(openapi::answer("{}", &request("/admin/openapi.json")));
     let file = ApiAnswer::of(
-        console::Console::new(None)
+        console::ConsoleSite::new(None)
             .answer(&request("/admin/console/nothing"))
             .map(|body| String::from_utf8(body).unwrap()),
     );
