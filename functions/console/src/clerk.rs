@@ -1,13 +1,18 @@
 //! The Clerk instance whose sessions administrators may sign in with (`docs/adr/0020-console.md`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use serde_json::{Value, json};
 
 /// Where an instance's own host serves Clerk's script: one major version, without the components that it can draw.
 const SCRIPT: &str = "/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
 /// What a publishable key begins with: of an instance for development, and of one for production.
 const PREFIXES: [&str; 2] = ["pk_test_", "pk_live_"];
+/// Clerk's keys have no padding; one that was made by hand may have.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 /// The longest name of a host, in bytes (RFC 1035).
 const LONGEST_HOST: usize = 253;
 
@@ -36,7 +41,7 @@ impl ClerkInstance {
     /// The key has another form. The host becomes part of the page's policy, so only a plain DNS name is one.
     pub fn of(publishable_key: &str) -> Result<Self, BadPublishableKey> {
         let encoded = PREFIXES.into_iter().find_map(|prefix| publishable_key.strip_prefix(prefix));
-        let decoded = STANDARD.decode(encoded.ok_or(BadPublishableKey::Prefix)?);
+        let decoded = BASE64.decode(encoded.ok_or(BadPublishableKey::Prefix)?);
         let text = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let host = text.as_deref().and_then(|text| text.strip_suffix('$')).filter(|host| is_host(host));
         let host = host.ok_or(BadPublishableKey::Host)?.to_owned();
@@ -68,7 +73,7 @@ mod tests {
     use super::*;
 
     fn key(prefix: &str, text: &str) -> String {
-        format!("{prefix}{}", STANDARD.encode(text))
+        format!("{prefix}{}", BASE64.encode(text))
     }
 
     #[test]
@@ -79,6 +84,17 @@ mod tests {
             let instance = ClerkInstance::of(&key(prefix, &format!("{host}$"))).unwrap();
 
             assert_eq!(instance.origin(), format!("https://{host}"));
+        }
+    }
+
+    #[test]
+    fn publishable_key_needs_no_padding() {
+        for encoded in
+            ["Y2xlcmsuZXhhbXBsZS5jb20k", "Y2xlcmsuYS5leGFtcGxlLmNvbSQ", "Y2xlcmsuYWJjLmV4YW1wbGUuY29tJA"]
+        {
+            let padded = format!("{encoded}{}", "=".repeat((4 - encoded.len() % 4) % 4));
+            let instance = ClerkInstance::of(&format!("pk_live_{encoded}")).unwrap();
+            assert_eq!(ClerkInstance::of(&format!("pk_live_{padded}")).unwrap().origin(), instance.origin());
         }
     }
 

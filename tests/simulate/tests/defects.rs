@@ -14,7 +14,7 @@ const DEFECTS: [(Defect, u64); 12] = [
     (Defect::LaterPagesAreLost, 30),
     (Defect::LogRecordsAreLost, 30),
     (Defect::QueuedEventsAreLost, 30),
-    (Defect::OutboxEntriesAreLost, 30),
+    (Defect::OutboxEntriesAreLost, 100),
     (Defect::AuditRecordsAreLost, 30),
     (Defect::AuditRecordsAreChanged, 30),
 ];
