@@ -17,7 +17,7 @@ interface Clerk {
   load(options: { telemetry: boolean }): Promise<void>;
   readonly session: { getToken(): Promise<string | null> } | null | undefined;
   redirectToSignIn(options: { redirectUrl: string }): Promise<unknown>;
-  signOut(): Promise<unknown>;
+  signOut(options: { redirectUrl: string }): Promise<unknown>;
 }
 
 declare global {
@@ -100,13 +100,21 @@ async function start({ publishable_key, script }: ClerkInstance): Promise<Clerk>
   return window.Clerk;
 }
 
+/** Whatever Clerk's script rejects with: it does not answer for now. */
+function away(cause: unknown): never {
+  throw cause instanceof Unreachable ? cause : new Unreachable("Clerk does not answer", { cause });
+}
+
+const thisPage = () => location.origin + location.pathname;
+
 /** The session of whoever is signed in at Clerk; null if nobody is. Throws {@link Unreachable}. */
 export async function clerkSession(instance: ClerkInstance): Promise<ClerkSession | null> {
   const found = await clerk(instance);
   if (!found.session) return null;
   return {
-    token: () => inTime(found.session?.getToken() ?? Promise.resolve(null)),
-    signOut: async () => void (await inTime(found.signOut())),
+    token: () => inTime(found.session?.getToken() ?? Promise.resolve(null)).catch(away),
+    // Else Clerk's script leaves for the host's first page, which is not the console.
+    signOut: async () => void (await inTime(found.signOut({ redirectUrl: thisPage() }))),
   };
 }
 
@@ -119,7 +127,7 @@ const BACK = "torale.console.clerk";
 export async function leaveForClerk(instance: ClerkInstance): Promise<void> {
   const found = await clerk(instance);
   sessionStorage.setItem(BACK, location.hash || "#/");
-  await found.redirectToSignIn({ redirectUrl: location.origin + location.pathname });
+  await found.redirectToSignIn({ redirectUrl: thisPage() });
 }
 
 /** Where one was before one left for Clerk; null if one did not. It is told once. */
@@ -144,7 +152,7 @@ export const goesOnWithClerk = (): boolean => {
   }
 };
 
-/** Notes whether this tab is signed in with Clerk. No token is stored. */
+/** Notes whether this tab is signed in with Clerk. No token is stored here; Clerk's script keeps its own in a cookie. */
 export function noteClerk(isSignedIn: boolean): void {
   try {
     if (isSignedIn) sessionStorage.setItem(KEPT, "clerk");

@@ -20,8 +20,15 @@ export function isIn({ from, to }: Range, at: string): boolean {
   return time >= from.getTime() && time < to.getTime();
 }
 
-/** A range in the viewer's zone, with days if it is longer than an hour. */
+/** The most hours of a window. */
+const MOST_HOURS = 8760;
+
+/** The hours of a window up to now that holds a range, at least so many. */
+export const hoursThatHold = ({ from }: Range, atLeast: number): number =>
+  Math.min(MOST_HOURS, Math.max(atLeast, Math.ceil((Date.now() - from.getTime()) / 3_600_000)));
+
+/** A range in the viewer's zone, with days if it is longer than an hour or not of today. */
 export function rangeInWords({ from, to }: Range): string {
-  const days = to.getTime() - from.getTime() > 3_600_000;
+  const days = to.getTime() - from.getTime() > 3_600_000 || dayOf(from) !== dayOf(new Date());
   return days ? `${dayOf(from)} ${hourOf(from)} to ${dayOf(to)} ${hourOf(to)}` : `${hourOf(from)} to ${hourOf(to)}`;
 }

@@ -30,7 +30,7 @@ function hasValue(field: string, most: number, value: number): boolean | null {
  * form, such as a zone or a name (`@daily`).
  */
 function firesAt(cron: string | null, hour: number, minute: number): boolean | null {
-  const fields = (cron ?? "").trim().split(/\s+/);
+  const fields = (cron ?? "").replace(/#.*/, "").trim().split(/\s+/);
   if (fields.length !== 5) return null;
   const [minutes, hours] = [hasValue(fields[0] ?? "", 59, minute), hasValue(fields[1] ?? "", 23, hour)];
   return minutes === null || hours === null ? null : minutes && hours;
@@ -50,7 +50,8 @@ function runsAt(row: ScheduleRow, hour: number, minute: number): boolean {
   if (runsNextAt(row, hour, minute)) return true;
   const { cron, next_run_time } = row;
   const next = new Date(next_run_time ?? Number.NaN);
-  const isUtc = Number.isNaN(next.getTime()) || firesAt(cron, next.getUTCHours(), next.getUTCMinutes()) === true;
+  // A schedule that is not paused and has no next run never fires again.
+  const isUtc = Number.isNaN(next.getTime()) ? row.is_paused : firesAt(cron, next.getUTCHours(), next.getUTCMinutes()) === true;
   return isUtc && firesAt(cron, hour, minute) === true;
 }
 

@@ -7,7 +7,7 @@ import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { userLink } from "../links";
 import { changed, paging, type Params } from "../place";
-import { isIn, rangeInWords, rangeOf, type Range } from "../range";
+import { hoursThatHold, isIn, rangeInWords, rangeOf, type Range } from "../range";
 import { hoursOf, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
@@ -29,8 +29,8 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
 export function Errors() {
   const route = useRoute();
   const { params } = route;
-  const hours = hoursOf(params);
   const range = rangeOf(params);
+  const hours = range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params);
   return (
     <Page
       title="Errors"
@@ -54,7 +54,8 @@ function OpenError({ id }: { id: string }) {
   const { params } = useRoute();
   const range = rangeOf(params);
   const list = useList<ErrorsPage>(READS.errors(params), { enabled: range === null });
-  const newest = useAllErrors(hoursOf(params), params, range !== null);
+  const hours = range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params);
+  const newest = useAllErrors(hours, params, range !== null);
   const rows = range ? newest.data?.rows : list.data?.errors;
   return <ErrorPanel id={id} row={rows?.find((row) => row.execution_id === id)} />;
 }
@@ -97,10 +98,16 @@ function OfRange({ range, hours }: { range: Range; hours: number }) {
                 </a>
               }
             >
-              {isCut && `Only the newest ${count(data.rows.length)} failures were searched: there may be more.`}
+              By when they failed: they may have begun earlier.
+              {isCut && ` Only the newest ${count(data.rows.length)} failures were searched: there may be more.`}
             </Notice>
-            {rows.length > 0 && <BreakdownCard rows={rows} total={rows.length} />}
-            <ErrorList rows={rows.slice((page - 1) * limit, page * limit)} total={rows.length} busy={false} title="Nothing failed in that time" />
+            {rows.length > 0 && <BreakdownCard rows={rows} total={rows.length} isCut={isCut} />}
+            <ErrorList
+              rows={rows.slice((page - 1) * limit, page * limit)}
+              total={rows.length}
+              busy={false}
+              title={isCut ? `None among the newest ${plural(data.rows.length, "failure")}` : "Nothing failed in that time"}
+            />
           </>
         );
       }}
@@ -152,9 +159,11 @@ interface BreakdownProps {
   /** All types with their counts, if the API has counted them. */
   types?: Readonly<Record<string, number>>;
   isLoading?: boolean;
+  /** Whether there may be more failures than were read. */
+  isCut?: boolean;
 }
 
-function BreakdownCard({ rows, total, types, isLoading = false }: BreakdownProps) {
+function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }: BreakdownProps) {
   const { params } = useRoute();
   const [all, setAll] = useState(false);
   const group = groupOf(params);
@@ -184,7 +193,7 @@ function BreakdownCard({ rows, total, types, isLoading = false }: BreakdownProps
         )}
         <span class="faint small">
           {isLoading && "Reading the failures…"}
-          {types ? `Of all ${plural(sum(parts), "failure")}.` : extent(rows.length, total)}
+          {types ? `Of all ${plural(sum(parts), "failure")}.` : isCut ? `Of the ${plural(rows.length, "failure")} that were found.` : extent(rows.length, total)}
         </span>
       </footer>
     </section>

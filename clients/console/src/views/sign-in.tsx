@@ -26,6 +26,8 @@ function useBegin(): (credentials: Credentials) => Promise<void> {
   return async (credentials) => {
     const read = READS.overview({});
     const stats = await request<Stats>(read.path, { credentials });
+    // Whichever way of signing in was answered first.
+    if (session.get().credentials !== null) return;
     client.clear();
     client.setQueryData(keyOf(read), stats);
     begin(credentials);

@@ -28,9 +28,10 @@ const SCRIPT = `{
     async redirectToSignIn({ redirectUrl }) {
       location.href = "${SIGN_IN}?redirect_url=" + encodeURIComponent(redirectUrl);
     },
-    async signOut() {
+    async signOut(options) {
       await asks("sign-out");
       this.session = null;
+      location.href = options?.redirectUrl ?? "/";
     },
   };
 }`;

@@ -92,21 +92,23 @@ test("the types of a window have their share of all failures, in the API's order
   expect(ofTypes({})).toEqual([]);
 });
 
-const schedule = (schedule_id: string, next_run_time: string | null, { user_email = "ann@example.com", cron = "0 9 * * *" } = {}) =>
-  ({ schedule_id, task_id: "t", cron, next_run_time, user_email }) as ScheduleRow;
+const schedule = (schedule_id: string, next_run_time: string | null, { user_email = "ann@example.com", cron = "0 9 * * *", is_paused = false } = {}) =>
+  ({ schedule_id, task_id: "t", cron, next_run_time, user_email, is_paused }) as ScheduleRow;
 
 test("schedules are found by the UTC time of their next run and by text, earliest first", () => {
   const all = [
     schedule("s1", "2024-01-17T09:00:00Z"),
-    schedule("s2", null),
+    schedule("s2", null, { is_paused: true }),
     schedule("s3", "2024-01-16T09:00:00Z", { user_email: "Bob@example.com" }),
     schedule("s4", "2024-01-16T19:00:00Z", { cron: "0 19 * * *" }),
+    schedule("never", null),
+    schedule("noted", "2024-01-16T17:00:00Z", { cron: "0 9,17 * * 1 # team" }),
   ];
   const ids = (at: string, find: string) => found(all, at, find).map(({ schedule_id }) => schedule_id);
 
-  expect(ids("9:00", "")).toEqual(["s3", "s1", "s2"]);
+  expect(ids("9:00", "")).toEqual(["s3", "s1", "noted", "s2"]);
   expect(ids("", "bob@")).toEqual(["s3"]);
-  expect(ids("", "* * *")).toEqual(["s3", "s4", "s1", "s2"]);
+  expect(ids("", "* * *")).toEqual(["s3", "s4", "s1", "s2", "never"]);
   expect(ids("19:00", "bob")).toEqual([]);
   expect([timeFault("09:00"), timeFault("9:05"), timeFault("24:00"), timeFault("9")].map((fault) => fault === null)).toEqual([true, true, false, false]);
 });
