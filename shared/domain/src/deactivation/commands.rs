@@ -102,6 +102,7 @@ impl KnownSchedules {
 fn bytes_as_json(text: &str) -> usize {
     let of_character = |character: char| match character {
         character if character.is_control() => 6,
+        '\u{fffe}' | '\u{ffff}' => 6,
         '"' | '\\' => 2,
         character => character.len_utf8(),
     };
@@ -210,20 +211,16 @@ impl Command {
         matches!(self, Self::PauseTask { because_of: Some(schedule), .. } if TaskId::parse(schedule.as_str()).is_some())
     }
 
-    /// The [`target`](Self::target), written so that no two targets of one kind have the same text.
-    pub fn distinct_target(&self) -> String {
-        let target = self.target();
-        if self.targets_schedule_named_like_a_task() {
-            format!("{target}\n{SCHEDULE_TARGET}")
-        } else {
-            target
-        }
+    /// The kind of the command and of its target: two commands of one such kind with the same
+    /// [`target`](Self::target) have the same one.
+    pub fn kind_of_target(&self) -> &'static str {
+        if self.targets_schedule_named_like_a_task() { "task.pause.schedule" } else { self.kind() }
     }
 
     /// The id of the command. It follows from kind, target and cause, so it is the same for each
     /// time that the command is sent.
     pub fn id(&self, cause: &Cause) -> Uuid {
-        let name = [self.kind(), &self.distinct_target(), &cause.event].join("\n");
+        let name = [self.kind_of_target(), &self.target(), &cause.event].join("\n");
         Uuid::new_v5(&NAMESPACE, name.as_bytes())
     }
 

@@ -93,7 +93,7 @@ impl OutboxEntry {
         let target = match &self.action {
             OutboxAction::StopUser { .. } => String::new(),
             OutboxAction::StopResumed { command, since } => {
-                format!("{} {} {}", since.millis(), command.kind(), command.distinct_target())
+                format!("{} {} {}", since.millis(), command.kind_of_target(), command.target())
             }
             OutboxAction::Announce { .. } => ANNOUNCEMENT.to_owned(),
         };
@@ -260,13 +260,20 @@ impl StoredOutboxEntry {
             of_tasks.insert(task, (schedules, BTreeSet::from_iter(named)));
         }
         let no_task = (schedules(&[])?, BTreeSet::new());
+        let mut paused = BTreeSet::new();
         for (row, what) in stoppable {
             let (schedules, named) = what.task().and_then(|task| of_tasks.get(&task)).unwrap_or(&no_task);
-            if what.schedule().is_some_and(|schedule| named.contains(schedule)) {
+            // Its task's command goes with it: the task may not be active any more when a later step comes to its row.
+            let is_named = what.schedule().is_some_and(|schedule| named.contains(schedule));
+            let task = what.task().filter(|_| is_named);
+            let row_of = |task| details.items.get(&keys::active_task(user_id, task));
+            let row = task.and_then(row_of).unwrap_or(row);
+            let command = task.map_or(what, Stoppable::Task).command(user_id);
+            if !paused.insert(command.id(cause)) {
                 continue;
             }
             let at = command_time(*at, schedules.since.max(since(row)));
-            messages.push(what.command(user_id).with_schedules(schedules.known.clone()).message(cause, at));
+            messages.push(command.with_schedules(schedules.known.clone()).message(cause, at));
         }
         let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
         let cursor = last.map(|row| row.key.sk.clone());
@@ -541,7 +548,8 @@ mod tests {
         let covered = entry.step(&rows, found(true)).unwrap();
 
         assert_eq!(commands(&own), [("task.pause", "nightly".to_owned(), vec!["nightly".to_owned()])]);
-        assert_eq!(commands(&covered), [], "the command for its task pauses it");
+        let of_task = ("task.pause", TASK.to_owned(), vec!["nightly".to_owned()]);
+        assert_eq!(commands(&covered), [of_task], "the task may be completed when its own row is read");
     }
 
     /// Otherwise what a step reads would grow with the square of their number.

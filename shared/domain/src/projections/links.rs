@@ -148,9 +148,9 @@ impl LinkReads {
         sides.into_iter().chain(rows)
     }
 
-    /// The user, if the link is up to date by what [`own_reads`](Self::own_reads) names: its rows are as they must be. They
-    /// change in the transaction that changes the user's item, so that is up to date, too.
-    pub fn up_to_date(&self, found: &HashMap<Key, Item>) -> Result<Option<Entity>, PlanError> {
+    /// Whether the link is up to date by what [`own_reads`](Self::own_reads) names: its rows are as they must be. They
+    /// change in the transaction that changes the user's item, so a later reading of that has what they say.
+    pub fn is_up_to_date(&self, found: &HashMap<Key, Item>) -> Result<bool, PlanError> {
         let LinkSides { user, identity, derived } = self.load(found)?;
         let (is_linked, says) = self.rule(&user, &identity, &derived);
         let LinkItems { of_user, of_identity, login: _ } =
@@ -158,7 +158,7 @@ impl LinkReads {
         let is_as = |row: Item| {
             found.get(&row.key).map(|stored| &stored.attributes) == is_linked.then_some(&row.attributes)
         };
-        Ok((is_as(of_user) && is_as(of_identity)).then_some(user))
+        Ok(is_as(of_user) && is_as(of_identity))
     }
 
     fn load(&self, found: &HashMap<Key, Item>) -> Result<LinkSides, Corrupt> {

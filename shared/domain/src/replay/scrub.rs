@@ -122,7 +122,11 @@ fn personal_id(text: &str, salt: &[u8]) -> Option<(usize, Cow<'static, str>)> {
     let UserId(uuid) = UserId::parse(id).filter(|UserId(uuid)| matches!(uuid.get_version_num(), 3 | 5))?;
     // Of the same version, so that it is treated alike; the salt is the secret that its namespace is made from.
     let namespace = Uuid::from_u128(digest::short_digest(&[salt, b"uuid"]));
-    let new = Uuid::new_v5(&namespace, uuid.as_bytes()).to_string();
+    let mut new = uuid::Builder::from_bytes(Uuid::new_v5(&namespace, uuid.as_bytes()).into_bytes());
+    if let Some(version) = uuid.get_version() {
+        new.set_version(version);
+    }
+    let new = new.into_uuid().to_string();
     let is_upper = id.bytes().any(|byte| byte.is_ascii_uppercase());
     Some((UUID_CHARS, Cow::Owned(if is_upper { new.to_uppercase() } else { new })))
 }

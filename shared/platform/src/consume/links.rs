@@ -9,7 +9,7 @@ use super::received::EntityBatch;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
 use torale_domain::deactivation::causes::{self, Deactivations, RequestedCommands};
 use torale_domain::deactivation::commands::Cause;
@@ -20,7 +20,7 @@ use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::CONTROL_TABLE;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::storage::write::{Action, Write};
@@ -32,7 +32,7 @@ const PARALLEL: usize = 8;
 /// Links of one identity, or of one user, that are brought up to date at once.
 const LINKS: usize = 4;
 /// Of more than [`LINKS`] links, this many are read at once to find those that are not up to date.
-const CHECKED: usize = 250;
+const CHECKED: usize = 100;
 
 /// Brings links of one generation up to date.
 #[derive(Debug, Clone, Copy)]
@@ -207,27 +207,43 @@ impl LinkWriter<'_> {
         let reads: Vec<LinkReads> = reads.collect();
         let keys: BTreeSet<Key> = reads.iter().flat_map(LinkReads::own_reads).collect();
         let found = self.reader().read(ReadPlan::gets(keys).consistent()).await?.items;
-        let (mut stale, mut deactivated) = (Vec::new(), Vec::new());
+        let (mut stale, mut up_to_date) = (Vec::new(), BTreeMap::new());
         for ((user, clerk), reads) in links.iter().zip(&reads) {
-            match reads.up_to_date(&found).map_err(unplannable)? {
-                None => stale.push((*user, *clerk)),
-                Some(entity) if self.commands.is_some() => deactivated.push((*user, *clerk, entity)),
-                Some(_) => {}
+            // One that can't be read fails by itself, and keeps no other from being written.
+            if reads.is_up_to_date(&found).unwrap_or(false) {
+                up_to_date.insert(*user, *clerk);
+            } else {
+                stale.push((*user, *clerk));
             }
         }
-        deactivated.retain(|(user, _, entity)| !causes::deactivations_of(*user, entity).is_empty());
-        stale.extend(self.with_due_commands(&deactivated).await?);
+        if self.commands.is_some() && !up_to_date.is_empty() {
+            stale.extend(self.with_due_commands(up_to_date).await?);
+        }
         Ok(stale)
     }
 
-    /// Those of some links, which are up to date, for whose users commands are still to be requested.
+    /// Those of some links, which are up to date, for whose users commands are still to be requested. What is due is due for
+    /// a user, so one link of each is enough.
+    ///
+    /// The users are read after the rows of the links, so that each says at least what its rows did.
     async fn with_due_commands<'c>(
         &self,
-        links: &[(UserId, &'c ClerkUserId, Entity)],
-    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
-        if links.is_empty() {
+        links: BTreeMap<UserId, &'c ClerkUserId>,
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, LinkError> {
+        let key = |user: &UserId| keys::entity(&EntityKey::User(*user));
+        let users: BTreeSet<Key> = links.keys().map(key).collect();
+        let found = self.reader().read(ReadPlan::gets(users).consistent()).await?.items;
+        let mut deactivated = Vec::new();
+        for (user, clerk) in links {
+            let entity = Entity::load(found.get(&key(&user))).map_err(StoreError::from)?;
+            if !causes::deactivations_of(user, &entity).is_empty() {
+                deactivated.push((user, clerk, entity));
+            }
+        }
+        if deactivated.is_empty() {
             return Ok(Vec::new());
         }
+        let links = deactivated;
         let notes: BTreeSet<Key> = links.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
         let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
         let noted = control.read(ReadPlan::gets(notes).consistent());
