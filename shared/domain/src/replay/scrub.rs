@@ -292,7 +292,7 @@ mod tests {
         let derived = crate::entities::linkage::derived(&clerk).to_string();
         // The UUID v3 of the DNS namespace and an email, from Python's `uuid.uuid3`.
         let of_email = "e01665c0-a5bb-37aa-bca2-994e2428487b".to_owned();
-        for id in [&derived, &of_email] {
+        for (id, version) in [(&derived, 5), (&of_email, 3)] {
             let task = json!({ "task_id": USER, "user_id": id.to_uppercase(), "search_query": "q" });
             let owner = scrubbed(&event("task.created", task), "salt")["data"].clone();
             let schedule = json!({ "schedule_id": format!("ü-{id}-{CLERK}"), "task_id": id, "user_id": id, "cron": "@daily" });
@@ -311,7 +311,7 @@ mod tests {
             assert_eq!(schedule["schedule_id"], format!("ü-{new}-{}", of.as_str().unwrap()));
             assert_eq!(identity["source"], format!("/app/{new}"));
             let UserId(uuid) = UserId::parse(new).unwrap();
-            assert_eq!((uuid.get_version_num(), owner["task_id"].as_str()), (5, Some(USER)));
+            assert_eq!((uuid.get_version_num(), owner["task_id"].as_str()), (version, Some(USER)));
             let other = json!({ "user_id": id });
             assert_ne!(scrubbed(&event("user.logged_in", other), "other")["data"]["user_id"], new);
         }
