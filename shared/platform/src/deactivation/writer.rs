@@ -51,11 +51,6 @@ impl UserStatusWriter<'_> {
         loop {
             match self.try_to_deactivate(target, after_race, &entry).await {
                 Ok(result) => return Ok(result),
-                // The caller may have lost their rights after the attempt in conflict took effect.
-                Err(StatusChangeError::Final(AdminError::Refused(_))) if after_race => {
-                    let error = "the caller was refused after an attempt that may have taken effect";
-                    return Err(StoreError::Unavailable(error.to_owned()).into());
-                }
                 Err(StatusChangeError::Final(error)) => return Err(error),
                 Err(StatusChangeError::Race) => pause_after_race(&mut retries).await?,
             }
