@@ -140,20 +140,11 @@ async fn until_refused(
     }
 }
 
-/// The parameters of the audit record: as the server has understood them. Of invalid ones only the names are recorded,
-/// each once.
+/// The parameters of the audit record: as the server has understood them. Of invalid ones only the names are recorded.
 fn audit_parameters<Q: QueryParameters>(query: &Result<Q, Vec<ParameterFault>>) -> Value {
     match query {
         Ok(query) => serde_json::to_value(query).unwrap_or_default(),
-        Err(faults) => {
-            let mut names: Vec<&str> = Vec::new();
-            for fault in faults {
-                if !names.contains(&&*fault.loc[1]) {
-                    names.push(&fault.loc[1]);
-                }
-            }
-            json!({ "invalid": names })
-        }
+        Err(faults) => json!({ "invalid": faults.iter().map(|fault| &fault.loc[1]).collect::<Vec<_>>() }),
     }
 }
 

@@ -100,8 +100,7 @@ async fn tasks_take_at_most_one_filter() {
     assert_eq!(places("state=active&search_query=a").await, ["state", "search_query"]);
     let all = format!("search_query=a&state=paused&user_id={ANN}");
     assert_eq!(places(&all).await, ["state", "user_id", "search_query"]);
-    // Whatever is wrong with the values is listed as well.
-    assert_eq!(places("state=&user_id=x").await, ["state", "user_id", "state", "user_id"]);
+    assert_eq!(places("state=&user_id=x").await, ["state", "user_id"]);
     assert_eq!(places("state=x&state=y").await, ["state"]);
     assert_eq!(places("search_query=").await, ["search_query"]);
     assert_eq!(places(&format!("search_query={}", "a".repeat(501))).await, ["search_query"]);

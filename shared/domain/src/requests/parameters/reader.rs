@@ -220,8 +220,8 @@ impl ParameterReader {
         Some(RecordedText { text, recorded: Recorded::Hash })
     }
 
-    /// Refuses more than one of some parameters, with one fault for each that the request has. Their values have
-    /// faults of their own.
+    /// Refuses more than one of some parameters, with one fault for each that the request has, whatever
+    /// its value. To be called before they are read.
     pub fn at_most_one(&mut self, names: &[&'static str]) {
         let given: Vec<&str> = names.iter().copied().filter(|name| self.values.contains_key(*name)).collect();
         if given.len() < 2 {
@@ -229,6 +229,7 @@ impl ParameterReader {
         }
         let together = given.join(", ");
         for name in given {
+            self.values.remove(name);
             self.fault(name, "conflicting", format!("Only one of {together} may be given"));
         }
     }

@@ -2,7 +2,6 @@
 
 use super::judge::Document;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use torale_domain::requests::changes::{ChangeRequest, UserIdRequest, UserIdsRequest};
 use torale_domain::requests::parameters::{ParameterFault, QueryParameters};
 use torale_platform::serve::{Endpoint, Handler};
@@ -108,8 +107,7 @@ fn read<H: Handler>(document: &Document) -> usize {
     let all: Vec<String> =
         parameters.iter().map(|one| format!("{}=", one["name"].as_str().unwrap())).collect();
     let faults = H::Parameters::parse(&all.join("&")).err().unwrap_or_default();
-    let faulty: BTreeSet<&str> = faults.iter().map(|fault| fault.loc[1].as_str()).collect();
-    assert_eq!(faulty.len(), parameters.len(), "{path}: each is read");
+    assert_eq!(faults.len(), parameters.len(), "{path}: each is read");
     assert_eq!(operation["responses"].get("422").is_some(), !parameters.is_empty(), "{path}");
     parameters.len()
 }
