@@ -111,8 +111,10 @@ class Person:
         _, answer = call("/admin/users?limit=100")
         return [row for row in answer["users"] if row["clerk_user_id"] == self.clerk]
 
-    def state(self) -> str:
-        return self.rows()[0]["state"]
+    def state(self) -> str | None:
+        """None if the page was read while the row moved between the active users and the others."""
+        rows = self.rows()
+        return rows[0]["state"] if rows else None
 
     def is_one_admin(self):
         """One row, the platform's; the role comes from Clerk's metadata, the key from the platform."""
