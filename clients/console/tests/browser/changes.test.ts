@@ -162,12 +162,12 @@ describe("changing users", () => {
     await page.getByText("boss@example.com").first().waitFor();
     const cells = page.locator("tbody tr").first().getByRole("cell");
     expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
-    await page.getByText("Someone has removed this record").waitFor();
-    await cells.first().click();
-    await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
-
     const several = page.locator("tbody tr").nth(1);
     expect((await several.getByRole("cell").allTextContents()).slice(1, 4)).toEqual(["Deactivated several users", "boss@example.com", "2 users"]);
+    await page.getByText("Someone has removed this record").waitFor();
+    // Beside a detail, the list has fewer columns.
+    await cells.first().click();
+    await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
     await several.getByRole("cell").first().click();
     await page.getByRole("complementary").getByRole("link", { name: "ann@example.com" }).waitFor();
   });
