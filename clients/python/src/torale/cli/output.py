@@ -24,8 +24,10 @@ SECOND, MINUTE = 1_000, 60_000
 UNITS = ((3_600, "h"), (60, "min"), (1, "s"))
 # Unicode categories of controls, format characters, line separators and code points without a glyph.
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors, a braille blank.
-BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]")
+# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors, a braille blank, a note's head.
+BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 def show(answer: A, table: Callable[[A], RenderableType], *, json: bool) -> None:
