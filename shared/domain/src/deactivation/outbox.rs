@@ -260,7 +260,7 @@ impl StoredOutboxEntry {
             of_tasks.insert(task, (schedules, BTreeSet::from_iter(named)));
         }
         let no_task = (schedules(&[])?, BTreeSet::new());
-        let mut paused = BTreeSet::new();
+        let mut sent = BTreeSet::new();
         for (row, what) in stoppable {
             let (schedules, named) = what.task().and_then(|task| of_tasks.get(&task)).unwrap_or(&no_task);
             // Its task's command goes with it: the task may not be active any more when a later step comes to its row.
@@ -269,7 +269,7 @@ impl StoredOutboxEntry {
             let row_of = |task| details.items.get(&keys::active_task(user_id, task));
             let row = task.and_then(row_of).unwrap_or(row);
             let command = task.map_or(what, Stoppable::Task).command(user_id);
-            if !paused.insert(command.id(cause)) {
+            if !sent.insert(command.id(cause)) {
                 continue;
             }
             let at = command_time(*at, schedules.since.max(since(row)));

@@ -79,7 +79,7 @@ macro_rules! slot_letters {
             pub(crate) const fn from_letter(letter: char) -> Option<Self> {
                 match letter {
                     $($letter => Some(Self::$variant),)*
-                    _ => None,
+                    _not_in_use => None,
                 }
             }
         }
