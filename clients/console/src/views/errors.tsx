@@ -30,7 +30,7 @@ export function Errors() {
   const route = useRoute();
   const { params } = route;
   const range = rangeOf(params);
-  const hours = range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params);
+  const hours = hoursRead(params, range);
   return (
     <Page
       title="Errors"
@@ -49,12 +49,15 @@ export function Errors() {
   );
 }
 
+/** The hours of the window that is read: for a bar of a chart, at least those since it began. */
+const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params));
+
 /** The open failure, with its row if the list on the screen has it. */
 function OpenError({ id }: { id: string }) {
   const { params } = useRoute();
   const range = rangeOf(params);
   const list = useList<ErrorsPage>(READS.errors(params), { enabled: range === null });
-  const hours = range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params);
+  const hours = hoursRead(params, range);
   const newest = useAllErrors(hours, params, range !== null);
   const rows = range ? newest.data?.rows : list.data?.errors;
   return <ErrorPanel id={id} row={rows?.find((row) => row.execution_id === id)} />;
