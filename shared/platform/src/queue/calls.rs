@@ -1,4 +1,4 @@
-//! The calls on a queue that everything else here comes down to: a port, with SQS behind it ([`super::sqs`]) or a
+//! The calls on a queue that everything else here comes down to: a port, with SQS behind it (`sqs.rs`) or a
 //! simulated queue (docs/adr/0023-simulation.md). One call is one request to the service.
 
 use super::QueueError;
