@@ -51,27 +51,34 @@ impl UserIdentities {
     }
 }
 
-/// What must be read to learn which users an event of an entity may concern by an identity.
+/// What must be read to learn which users an event of an entity may concern by some identities.
 ///
 /// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That of
 /// another user can change only whether the identity belongs to somebody, so it concerns the user that it would stand in
 /// for: one item, however many users share the identity.
-pub fn users_reads(clerk: &ClerkUserId, event_of: &EntityKey) -> ReadPlan {
-    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
-    let concerns_all = match Some(event_of) {
+pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey) -> ReadPlan {
+    let own = clerks.iter().map(|clerk| identity_key(clerk));
+    let concerns_all = |clerk: &ClerkUserId| match Some(event_of) {
         Some(EntityKey::User(user)) => *user == linkage::derived(clerk),
         _identity => true,
     };
-    let ranges = concerns_all.then(|| keys::identity_links(clerk).into()).into_iter().collect();
-    ReadPlan { ranges, ..ReadPlan::gets([own]) }.consistent()
+    let all = clerks.iter().filter(|clerk| concerns_all(clerk));
+    let ranges = all.map(|clerk| keys::identity_links(clerk).into()).collect();
+    ReadPlan { ranges, ..ReadPlan::gets(own) }.consistent()
 }
 
 /// The users that an event may concern by an identity: of those that it is linked to, as many as [`users_reads`] asks for,
 /// and those that it would be linked to by its own events.
 pub fn users_of(clerk: &ClerkUserId, found: &ReadResult) -> Result<BTreeSet<UserId>, Corrupt> {
-    let identity = Entity::load(found.items.get(&keys::entity(&EntityKey::Identity(clerk.clone()))))?;
-    let linked = found.ranges.iter().flatten().filter_map(|item| keys::parse_identity_link(&item.key));
+    let own = identity_key(clerk);
+    let identity = Entity::load(found.items.get(&own))?;
+    let rows = found.ranges.iter().flatten().filter(|row| row.key.pk == own.pk);
+    let linked = rows.filter_map(|row| keys::parse_identity_link(&row.key));
     Ok(linked.chain([linkage::derived(clerk)]).chain(linkage::external(&identity.state)).collect())
+}
+
+fn identity_key(clerk: &ClerkUserId) -> Key {
+    keys::entity(&EntityKey::Identity(clerk.clone()))
 }
 
 /// The most users of one identity that a session compares. They are read greatest first by time, id and source of their
@@ -80,7 +87,7 @@ pub const MAX_LOGINS: usize = 10;
 
 /// What must be read to learn whom a session of an identity logs in as: one round trip, however many users share it.
 pub fn login_reads(clerk: &ClerkUserId) -> ReadPlan {
-    let own = keys::entity(&EntityKey::Identity(clerk.clone()));
+    let own = identity_key(clerk);
     let greatest = Range { descending: true, limit: Some(MAX_LOGINS), ..keys::identity_logins(clerk).into() };
     ReadPlan { ranges: vec![greatest], ..ReadPlan::gets([own]) }.consistent()
 }

@@ -8,7 +8,7 @@
 use super::received::EntityBatch;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
 use torale_domain::deactivation::causes::{self, Deactivations, RequestedCommands};
@@ -29,9 +29,9 @@ use torale_domain::values::time::Timestamp;
 
 /// Users and identities whose links are brought up to date at once.
 const PARALLEL: usize = 8;
-/// Links of one identity, or of one user, that are brought up to date at once.
+/// Links of different users that are brought up to date at once.
 const LINKS: usize = 4;
-/// Of more than [`LINKS`] links, this many are read at once to find those that are not up to date.
+/// So many identities, or links, are read at once: of more than [`LINKS`] links, to find those that are not up to date.
 const CHECKED: usize = 100;
 
 /// Brings links of one generation up to date.
@@ -122,8 +122,7 @@ impl LinkWriter<'_> {
     async fn links_of(&self, one: &LinkedEntity) -> Result<(), LinkError> {
         match Some(&one.entity) {
             Some(EntityKey::Identity(clerk)) => {
-                let users = self.users_of(clerk, &one.entity).await?;
-                self.link_all(users.into_iter().map(|user| (user, clerk))).await
+                self.link_all(self.users_of(&[clerk], &one.entity).await?, LINKS).await
             }
             Some(EntityKey::User(user)) => self.links_of_user(*user, one).await,
             _other_entities => Ok(()),
@@ -140,13 +139,16 @@ impl LinkWriter<'_> {
         let mut result = Ok(());
         loop {
             clerks.extend(found.all);
-            let each: Vec<_> =
-                clerks.iter().map(|clerk| Box::pin(self.other_users(clerk, user, &one.entity))).collect();
-            let others =
-                stream::iter(each).buffer_unordered(PARALLEL).try_collect::<Vec<_>>().await?.concat();
+            let identities: Vec<_> = clerks.iter().collect();
+            let mut others = Vec::new();
+            for some in identities.chunks(CHECKED) {
+                others.extend(self.users_of(some, &one.entity).await?);
+            }
+            others.retain(|(other, _)| *other != user);
             // The user's own links come last: an identity that is no longer the user's is found by them until then.
-            let others = self.link_all(others).await;
-            let own = self.link_all(clerks.iter().map(|clerk| (user, clerk))).await;
+            let others = self.link_all(others, LINKS).await;
+            // They all change the user's item, so two at once would be in each other's way.
+            let own = self.link_all(clerks.iter().map(|clerk| (user, clerk)).collect(), 1).await;
             for linked in [others, own] {
                 match linked {
                     Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
@@ -161,32 +163,17 @@ impl LinkWriter<'_> {
         }
     }
 
-    /// The links of an identity to other users that an event of a user can concern.
-    async fn other_users<'c>(
-        &self,
-        clerk: &'c ClerkUserId,
-        user: UserId,
-        event_of: &EntityKey,
-    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
-        let users = self.users_of(clerk, event_of).await?.into_iter();
-        Ok(users.filter(|other| *other != user).map(|other| (other, clerk)).collect())
-    }
-
-    /// Brings some links up to date. One that does not fit does not keep the others from being written.
+    /// Brings some links up to date, so many at once. One that does not fit does not keep the others from being written.
     ///
     /// Of many links, those that are up to date cost a part of a batch of reads each. So a message that comes again, because
     /// its time ran out, soon goes on where it ended, however many users share an identity.
-    async fn link_all(
-        &self,
-        links: impl IntoIterator<Item = (UserId, &ClerkUserId)>,
-    ) -> Result<(), LinkError> {
-        let links: Vec<_> = links.into_iter().collect();
+    async fn link_all(&self, links: Vec<(UserId, &ClerkUserId)>, at_once: usize) -> Result<(), LinkError> {
         let mut result = Ok(());
         for some in links.chunks(CHECKED) {
             let stale = if links.len() > LINKS { self.stale(some).await? } else { some.to_vec() };
             let each: Vec<_> =
                 stale.into_iter().map(|(user, clerk)| Box::pin(self.link(user, clerk))).collect();
-            let mut linked = stream::iter(each).buffer_unordered(LINKS);
+            let mut linked = stream::iter(each).buffer_unordered(at_once);
             while let Some(one) = linked.next().await {
                 match one {
                     Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
@@ -266,13 +253,18 @@ impl LinkWriter<'_> {
         Ok(UserIdentities::load(user, &found)?)
     }
 
-    async fn users_of(
+    /// The links of some identities that an event of an entity can concern.
+    async fn users_of<'c>(
         &self,
-        clerk: &ClerkUserId,
+        clerks: &[&'c ClerkUserId],
         event_of: &EntityKey,
-    ) -> Result<BTreeSet<UserId>, StoreError> {
-        let found = self.reader().read(links::users_reads(clerk, event_of)).await?;
-        Ok(links::users_of(clerk, &found)?)
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
+        let found = self.reader().read(links::users_reads(clerks, event_of)).await?;
+        let mut concerned = Vec::new();
+        for clerk in clerks {
+            concerned.extend(links::users_of(clerk, &found)?.into_iter().map(|user| (user, *clerk)));
+        }
+        Ok(concerned)
     }
 
     /// Brings one link up to date. A lost race is tried again until the deadline.
