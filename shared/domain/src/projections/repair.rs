@@ -45,8 +45,9 @@ impl Difference {
     }
 
     /// By how much each amount of a counter differs: expected less found. `None` if the items
-    /// differ in more than amounts, or are rows: their numbers are facts. A counter that consumers change during a comparison may differ
-    /// for a moment, but a difference that stays the same in two passes is an error.
+    /// differ in more than amounts, or are rows: their numbers are facts. A counter that consumers
+    /// change during a comparison may differ for a moment, but a difference that stays the same in
+    /// two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
         if keys::is_row(&self.key) {
             return None;
