@@ -68,7 +68,21 @@ pub struct ScheduledFunction {
     pub timeout: Duration,
 }
 
-/// Every function that runs on a schedule.
+/// The relay of the simulated platform's PostgreSQL.
+pub const POSTGRES_RELAY: ScheduledFunction = ScheduledFunction {
+    function: "postgres-relay",
+    every: Duration::from_secs(1),
+    timeout: Duration::from_secs(60),
+};
+
+/// The sync of the simulated platform's Temporal.
+pub const TEMPORAL_SYNC: ScheduledFunction = ScheduledFunction {
+    function: "temporal-sync",
+    every: Duration::from_secs(3),
+    timeout: Duration::from_secs(60),
+};
+
+/// Every function that runs on a schedule, whether there is a platform or not.
 pub const SCHEDULES: &[ScheduledFunction] = &[
     ScheduledFunction {
         function: "audit-seal",

@@ -18,6 +18,7 @@ mod watch;
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,11 +26,12 @@ use crate::args::{Ports, RunOptions};
 use crate::console::Console;
 use crate::data::folder;
 use crate::error::LocalError;
-use crate::event_sources::EVENTS;
+use crate::event_sources::{EVENTS, POSTGRES_RELAY, SCHEDULES, ScheduledFunction, TEMPORAL_SYNC};
 use crate::functions::environment::Addresses;
 use crate::functions::fleet::Fleet;
 use crate::functions::runtime::Runtimes;
 use crate::gateway::{API_TIMEOUT, Gateway};
+use crate::platform::SimulatedPlatform;
 use crate::project::Project;
 use crate::queue::{client, server};
 use crate::standins::Standins;
@@ -81,6 +83,17 @@ async fn serve(
         None => gateway,
     };
     let audit_key = folder::audit_key(arguments.data.as_deref(), &project.stack_files())?;
+    let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
+    let (failures, mut failure) = mpsc::channel(1);
+    // First of all that is started, since it may lack something.
+    let platform = match arguments.platform {
+        true => Some(SimulatedPlatform::start(&binaries, console, stop).await?),
+        false => None,
+    };
+    let (schedules, platform_variables) = sources_of(platform.as_ref());
+    if let Some(platform) = platform {
+        watch_platform(platform, console, tracker, stop, failures.clone());
+    }
     let standins = Standins::start(console).await?;
     let addresses = Addresses {
         http: ports.http_port,
@@ -89,11 +102,23 @@ async fn serve(
         events_queue_url: client::url(ports.sqs_port, EVENTS.queue),
         audit_key: audit_key.clone(),
         standins: standins.environment(),
+        platform: platform_variables.clone(),
     };
-    let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
     let fleet =
         Fleet::new(&binaries, addresses, runtimes.clone(), console.clone(), tracker.clone(), stop.clone());
-    let parts = StackParts { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
+    let parts = StackParts {
+        arguments,
+        ports,
+        console,
+        tracker,
+        stop,
+        project,
+        runtimes,
+        gateway,
+        fleet,
+        schedules,
+        failures,
+    };
 
     let rebuilds = !arguments.no_functions && !arguments.built;
     let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
@@ -104,7 +129,7 @@ async fn serve(
     if rebuilds {
         parts.build(&routes).await?;
     }
-    let mut queue_failure = parts.start_queue().await?;
+    parts.start_queue().await?;
     match listeners.http {
         Some(http) => {
             parts.start_gateway(http, &routes);
@@ -116,18 +141,48 @@ async fn serve(
     parts.start_schedules();
     tokio::select! {
         key = parts.seed(&events, is_tail_projected) => {
-            console.print(&summary::text(arguments, ports, &routes, &key?, &audit_key));
+            let servers = summary::platform(&platform_variables);
+            console.print(&(summary::text(arguments, ports, &routes, &key?, &audit_key) + &servers));
         }
-        Some(failure) = queue_failure.recv() => return Err(failure),
+        Some(error) = failure.recv() => return Err(error),
         () = stop.cancelled() => return Ok(()),
     }
     loop {
         tokio::select! {
             () = changed(sources.as_mut()) => parts.rebuild().await?,
             () = stop.cancelled() => return Ok(()),
-            Some(failure) = queue_failure.recv() => return Err(failure),
+            Some(error) = failure.recv() => return Err(error),
         }
     }
+}
+
+/// What runs on a schedule, and the variables that lead to the platform.
+fn sources_of(platform: Option<&SimulatedPlatform>) -> (Vec<ScheduledFunction>, Vec<(String, String)>) {
+    let mut schedules = SCHEDULES.to_vec();
+    let Some(platform) = platform else { return (schedules, Vec::new()) };
+    schedules.push(POSTGRES_RELAY);
+    if platform.has_temporal() {
+        schedules.push(TEMPORAL_SYNC);
+    }
+    (schedules, platform.variables().to_vec())
+}
+
+/// Prints what the platform does, reports if it ends, and stops it with the stack.
+fn watch_platform(
+    mut platform: SimulatedPlatform,
+    console: &Console,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+    failures: mpsc::Sender<LocalError>,
+) {
+    let (console, stop) = (console.clone(), stop.clone());
+    tracker.spawn(async move {
+        tokio::select! {
+            error = platform.ended(&console) => drop(failures.send(error).await),
+            () = stop.cancelled() => {}
+        }
+        platform.stop().await;
+    });
 }
 
 /// Waits for a change of the watched sources; for ever if none are watched.

@@ -18,7 +18,7 @@ use crate::data::log_tail::{self, ProjectedUntil};
 use crate::data::send::UndeliverableMessages;
 use crate::data::{load, seed};
 use crate::error::LocalError;
-use crate::event_sources::{EVENT_SOURCES, EVENTS, EventSource, SCHEDULES};
+use crate::event_sources::{EVENT_SOURCES, EVENTS, EventSource, ScheduledFunction};
 use crate::functions::build::{self, FunctionInstances};
 use crate::functions::fleet::Fleet;
 use crate::functions::invoke::{InvokeFunction, Invoker, TimeLimits};
@@ -43,13 +43,17 @@ pub(super) struct StackParts<'a> {
     pub(super) runtimes: Runtimes,
     pub(super) gateway: Gateway,
     pub(super) fleet: Fleet,
+    /// What is invoked on a schedule.
+    pub(super) schedules: Vec<ScheduledFunction>,
+    /// Reports that a part has ended by itself.
+    pub(super) failures: mpsc::Sender<LocalError>,
 }
 
 impl StackParts<'_> {
     /// The functions of these routes, and the others.
     pub(super) fn functions(&self, routes: &[Route]) -> Vec<FunctionInstances> {
         let (http, consumers) = (self.arguments.instances.into(), self.arguments.consumers.into());
-        build::all_functions(routes, http, consumers)
+        build::all_functions(routes, &self.schedules, http, consumers)
     }
 
     /// Builds the functions' binaries.
@@ -83,20 +87,18 @@ impl StackParts<'_> {
         Ok(report.failed == 0)
     }
 
-    /// Starts the queue's process, which ends with the stack. The channel reports that it ended by
-    /// itself.
-    pub(super) async fn start_queue(&self) -> Result<mpsc::Receiver<LocalError>, LocalError> {
+    /// Starts the queue's process, which ends with the stack.
+    pub(super) async fn start_queue(&self) -> Result<(), LocalError> {
         let mut server = QueueServer::start(&self.project, self.ports.sqs_port, self.stop).await?;
-        let (sender, failure) = mpsc::channel(1);
-        let stop = self.stop.clone();
+        let (failures, stop) = (self.failures.clone(), self.stop.clone());
         self.tracker.spawn(async move {
             tokio::select! {
-                error = server.ended() => drop(sender.send(error).await),
+                error = server.ended() => drop(failures.send(error).await),
                 () = stop.cancelled() => {}
             }
             server.stop().await;
         });
-        Ok(failure)
+        Ok(())
     }
 
     /// Starts the gateway.
@@ -172,10 +174,10 @@ impl StackParts<'_> {
 
     /// Starts invoking the functions that run on a schedule.
     pub(super) fn start_schedules(&self) {
-        for schedule in SCHEDULES {
-            let (invoker, stop) = (self.invoker(schedule.into()), self.stop.clone());
+        for schedule in &self.schedules {
+            let (invoker, stop, every) = (self.invoker(schedule.into()), self.stop.clone(), schedule.every);
             self.tracker.spawn(async move {
-                while stop.run_until_cancelled(tokio::time::sleep(schedule.every)).await.is_some() {
+                while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
                     // A failure is on the console; the next run makes up for it.
                     drop(stop.run_until_cancelled(invoker.invoke(Bytes::from_static(b"{}"))).await);
                 }
@@ -193,7 +195,8 @@ impl StackParts<'_> {
         let key = folder::admin_key(self.arguments.admin_key.as_deref(), data)?;
         load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
         let progress = data.map(SeedProgress::new);
-        if !self.arguments.empty && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
+        let is_seeded = !self.arguments.empty && !self.arguments.platform;
+        if is_seeded && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
             self.seed_history(events, progress.as_ref()).await?;
         }
         let undeliverable = UndeliverableMessages::count(self.ports).await?;
