@@ -54,6 +54,18 @@ pub const COMMANDS: EventSource = EventSource {
     retry_after: Duration::from_secs(3),
 };
 
+/// The commands that the platform itself executes where it is simulated: they reach its process
+/// instead of a function.
+pub const PLATFORM_COMMANDS: EventSource = EventSource {
+    queue: "torale-platform-commands",
+    dead_letters: "torale-platform-commands-dlq",
+    function: "simulated-platform",
+    max_receive_count: 10,
+    batch_size: 10,
+    timeout: Duration::from_secs(30),
+    retry_after: Duration::from_secs(3),
+};
+
 /// Every queue that invokes a function.
 pub const EVENT_SOURCES: &[EventSource] = &[EVENTS, COMMANDS];
 

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use torale_platform::config::TEMPORAL_ADDRESS;
 
@@ -23,7 +25,7 @@ const STOP: Duration = Duration::from_secs(15);
 /// The running platform. It stops when its standard input ends, so also if the stack is killed.
 pub struct SimulatedPlatform {
     process: Child,
-    leash: Option<ChildStdin>,
+    input: PlatformInput,
     lines: Lines<BufReader<ChildStdout>>,
     variables: Vec<(String, String)>,
 }
@@ -44,10 +46,10 @@ impl SimulatedPlatform {
         let mut command = Command::new(&program);
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(LocalError::io(program.display().to_string()))?;
-        let leash = process.stdin.take();
+        let input = PlatformInput(Arc::new(Mutex::new(process.stdin.take())));
         let output = process.stdout.take().ok_or_else(|| failure("it has no output"))?;
         let lines = BufReader::new(output).lines();
-        let mut platform = Self { process, leash, lines, variables: Vec::new() };
+        let mut platform = Self { process, input, lines, variables: Vec::new() };
         let started = tokio::select! {
             started = platform.read_variables() => started,
             () = stop.cancelled() => Err(LocalError::Stopped),
@@ -79,6 +81,12 @@ impl SimulatedPlatform {
         &self.variables
     }
 
+    /// Where commands for the platform are written.
+    #[must_use]
+    pub fn input(&self) -> PlatformInput {
+        self.input.clone()
+    }
+
     /// Whether the platform has a Temporal server.
     #[must_use]
     pub fn has_temporal(&self) -> bool {
@@ -105,11 +113,29 @@ impl SimulatedPlatform {
 
     /// Stops it and waits until its servers have stopped.
     pub async fn stop(mut self) {
-        drop(self.leash.take());
+        self.input.close().await;
         if tokio::time::timeout(STOP, self.process.wait()).await.is_err() {
             // It can only have ended meanwhile.
             drop(self.process.kill().await);
         }
+    }
+}
+
+/// The platform's standard input: a line for each batch of commands, and its end, which ends the platform.
+#[derive(Clone)]
+pub struct PlatformInput(Arc<Mutex<Option<ChildStdin>>>);
+
+impl PlatformInput {
+    /// Writes a line; returns whether the platform can still read it.
+    pub async fn write_line(&self, line: &[u8]) -> bool {
+        let mut input = self.0.lock().await;
+        let Some(input) = input.as_mut() else { return false };
+        let line = [line, b"\n"].concat();
+        input.write_all(&line).await.is_ok() && input.flush().await.is_ok()
+    }
+
+    async fn close(&self) {
+        drop(self.0.lock().await.take());
     }
 }
 
@@ -143,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn platform_says_its_variables_and_ends_with_its_input() {
+    async fn platform_says_its_variables_reads_commands_and_ends_with_its_input() {
         let script =
             "echo POSTGRES_URL=postgresql://h/p?a=b; echo; echo works; cat >/dev/null; echo over >&2";
         let mut platform = start("works", script).await.unwrap();
@@ -151,9 +177,11 @@ mod tests {
         let url = ("POSTGRES_URL".to_owned(), "postgresql://h/p?a=b".to_owned());
         assert_eq!((platform.variables(), platform.has_temporal()), (&[url][..], false));
 
-        drop(platform.leash.take());
+        assert!(platform.input().write_line(b"a command").await);
+        platform.input().close().await;
+        assert!(!platform.input().write_line(b"too late").await);
         let ended = platform.ended(&Console::default()).await.to_string();
-        assert_eq!(ended, "the simulated platform: over");
+        assert_eq!(ended, "the simulated platform: a command");
         platform.stop().await;
     }
 }

@@ -6,6 +6,7 @@
 //! | this one | the order of the start |
 //! | `listeners` | the ports |
 //! | `parts` | how each part is started |
+//! | `platform` | the simulated platform: what of it runs on a schedule, and its commands |
 //! | `watch` | notices changes of the source |
 //! | `summary` | the text that ends the start: addresses, key, commands to try |
 //!
@@ -13,6 +14,7 @@
 
 mod listeners;
 mod parts;
+mod platform;
 mod summary;
 mod watch;
 
@@ -26,17 +28,17 @@ use crate::args::{Ports, RunOptions};
 use crate::console::Console;
 use crate::data::folder;
 use crate::error::LocalError;
-use crate::event_sources::{EVENTS, POSTGRES_RELAY, SCHEDULES, ScheduledFunction, TEMPORAL_SYNC};
+use crate::event_sources::EVENTS;
 use crate::functions::environment::Addresses;
 use crate::functions::fleet::Fleet;
 use crate::functions::runtime::Runtimes;
 use crate::gateway::{API_TIMEOUT, Gateway};
-use crate::platform::SimulatedPlatform;
 use crate::project::Project;
 use crate::queue::{client, server};
 use crate::standins::Standins;
 use listeners::Listeners;
 use parts::StackParts;
+use platform::PlatformParts;
 use watch::WatchedSources;
 
 /// How long a start that is interrupted may take to clean up.
@@ -87,13 +89,10 @@ async fn serve(
     let (failures, mut failure) = mpsc::channel(1);
     // First of all that is started, since it may lack something.
     let platform = match arguments.platform {
-        true => Some(SimulatedPlatform::start(&binaries, console, stop).await?),
+        true => Some(PlatformParts::start(&binaries, ports, console, tracker, stop, &failures).await?),
         false => None,
     };
-    let (schedules, platform_variables) = sources_of(platform.as_ref());
-    if let Some(platform) = platform {
-        watch_platform(platform, console, tracker, stop, failures.clone());
-    }
+    let platform_variables = platform.as_ref().map(|platform| platform.variables.clone()).unwrap_or_default();
     let standins = Standins::start(console).await?;
     let addresses = Addresses {
         http: ports.http_port,
@@ -116,7 +115,7 @@ async fn serve(
         runtimes,
         gateway,
         fleet,
-        schedules,
+        platform,
         failures,
     };
 
@@ -154,35 +153,6 @@ async fn serve(
             Some(error) = failure.recv() => return Err(error),
         }
     }
-}
-
-/// What runs on a schedule, and the variables that lead to the platform.
-fn sources_of(platform: Option<&SimulatedPlatform>) -> (Vec<ScheduledFunction>, Vec<(String, String)>) {
-    let mut schedules = SCHEDULES.to_vec();
-    let Some(platform) = platform else { return (schedules, Vec::new()) };
-    schedules.push(POSTGRES_RELAY);
-    if platform.has_temporal() {
-        schedules.push(TEMPORAL_SYNC);
-    }
-    (schedules, platform.variables().to_vec())
-}
-
-/// Prints what the platform does, reports if it ends, and stops it with the stack.
-fn watch_platform(
-    mut platform: SimulatedPlatform,
-    console: &Console,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-    failures: mpsc::Sender<LocalError>,
-) {
-    let (console, stop) = (console.clone(), stop.clone());
-    tracker.spawn(async move {
-        tokio::select! {
-            error = platform.ended(&console) => drop(failures.send(error).await),
-            () = stop.cancelled() => {}
-        }
-        platform.stop().await;
-    });
 }
 
 /// Waits for a change of the watched sources; for ever if none are watched.

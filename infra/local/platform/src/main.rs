@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::Write;
 use std::process::ExitCode;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use torale_simulated_platform::SimulationError;
 use torale_simulated_platform::simulation::Simulation;
 
@@ -20,27 +20,36 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), SimulationError> {
-    let ended = input_ended();
+    let mut input = input_lines();
     let simulation = Simulation::start().await?;
     for (name, value) in simulation.variables() {
         print(&format!("{name}={value}"));
     }
     print("");
+    let executing = async {
+        while let Some(batch) = input.recv().await {
+            simulation.execute(&batch, print).await?;
+        }
+        Ok(())
+    };
     tokio::select! {
         failed = simulation.run(print) => failed.map(|never: Infallible| match never {}),
-        _ = ended => Ok(()),
+        ended = executing => ended,
     }
 }
 
-/// Resolves, with an error, when standard input is at its end. Its reader can't be interrupted, so it is a thread that nobody waits for.
-fn input_ended() -> oneshot::Receiver<Infallible> {
-    let (at_end, receiver) = oneshot::channel();
+/// The lines of standard input up to its end. Their reader can't be interrupted, so it is a thread that nobody waits for.
+fn input_lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         // An input that can't be read has ended, too.
-        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
-        drop(at_end);
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
     });
-    receiver
+    lines
 }
 
 fn print(line: &str) {

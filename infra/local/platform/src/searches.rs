@@ -31,6 +31,7 @@ const ADD_TASK: &str = "INSERT INTO tasks (user_id, name, schedule, search_query
 const EDIT_TASK: &str = "UPDATE tasks SET search_query = $2, schedule = $3, updated_at = now() WHERE id = $1::text::uuid \
     RETURNING id::text, user_id::text, schedule";
 const SET_STATE: &str = "UPDATE tasks SET state = $2, updated_at = now() WHERE id = $1::text::uuid";
+const REVOKE_KEY: &str = "UPDATE api_keys SET is_active = false WHERE id::text = $1";
 
 /// How a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +173,14 @@ impl PlatformDatabase {
     /// If PostgreSQL fails.
     pub async fn set_state(&self, task: &str, state: &str) -> Result<(), SimulationError> {
         Ok(self.0.execute(SET_STATE, &[&task, &state]).await.map(drop)?)
+    }
+
+    /// Revokes a key.
+    ///
+    /// # Errors
+    /// If PostgreSQL fails.
+    pub async fn revoke_key(&self, key: &str) -> Result<(), SimulationError> {
+        Ok(self.0.execute(REVOKE_KEY, &[&key]).await.map(drop)?)
     }
 }
 

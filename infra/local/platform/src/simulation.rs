@@ -13,7 +13,7 @@ use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleSpec;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, interval, sleep};
-use torale_domain::deactivation::commands::SchedulePattern;
+use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, SchedulePattern};
 use torale_platform::config;
 use torale_temporal::connection::{TemporalConnection, TemporalError};
 
@@ -131,6 +131,25 @@ impl Simulation {
         failed.map(|(never, _)| never)
     }
 
+    /// Executes commands: a batch of messages, as Lambda gives it to a function. Those about keys are the platform's own,
+    /// the others are executed by the product.
+    ///
+    /// # Errors
+    /// If PostgreSQL fails.
+    pub async fn execute(&self, batch: &str, report: fn(&str)) -> Result<(), SimulationError> {
+        for command in commands(batch) {
+            match command.map(|received| received.command) {
+                Ok(Command::RevokeKey { key_id, .. }) => {
+                    self.database.revoke_key(key_id.as_str()).await?;
+                    report(&format!("key {} was revoked by a command", key_id.as_str()));
+                }
+                Ok(other) => report(&format!("command {} is not the platform's", other.kind())),
+                Err(error) => report(&format!("a command can't be read: {error}")),
+            }
+        }
+        Ok(())
+    }
+
     async fn search_for_ever(&self, report: fn(&str)) -> Result<Infallible, SimulationError> {
         let mut searches = JoinSet::new();
         let mut seconds = interval(Duration::from_secs(1));
@@ -222,6 +241,14 @@ impl Simulation {
     }
 }
 
+/// The commands of a batch; none if it is not one.
+fn commands(batch: &str) -> Vec<Result<ReceivedCommand, InvalidCommand>> {
+    let batch: serde_json::Value = serde_json::from_str(batch).unwrap_or_default();
+    let records = batch.get("Records").and_then(serde_json::Value::as_array);
+    let bodies = records.into_iter().flatten().filter_map(|record| record.get("body")?.as_str());
+    bodies.map(Command::receive).collect()
+}
+
 /// One search from beginning to end.
 async fn search(
     database: Arc<PlatformDatabase>,
@@ -294,5 +321,23 @@ mod tests {
 
         assert_eq!(task_of(&format!("{}-2026-11-29T03:00:05Z", schedule_id(&task))).as_deref(), Some(id));
         assert_eq!(task_of("report"), None);
+    }
+
+    #[test]
+    fn commands_of_a_batch_are_read_and_what_is_none_is_an_error() {
+        let user = "11111111-0000-4000-8000-000000000001";
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"{user}","source":"/torale/admin","type":"ai.torale.command.api_key.revoke",
+            "time":"2026-01-01T00:00:00Z","data":{{"key_id":"k","user_id":"{user}","reason":"r","requested_by":"{user}"}}}}"#
+        );
+        let batch = serde_json::json!({ "Records": [{ "body": body }, { "body": "{}" }] }).to_string();
+
+        let commands = commands(&batch);
+
+        assert!(
+            matches!(&commands[0].as_ref().unwrap().command, Command::RevokeKey { key_id, .. } if key_id.as_str() == "k")
+        );
+        assert!(commands[1].is_err() && commands.len() == 2);
+        assert!(super::commands("nothing").is_empty());
     }
 }

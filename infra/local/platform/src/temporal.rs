@@ -21,6 +21,7 @@ for namespace; do namespaces="$namespaces --namespace $namespace"; done
 server=$!
 echo ready
 cat >/dev/null || true
+exec 2>/dev/null
 kill -s KILL $server
 wait $server
 "#;

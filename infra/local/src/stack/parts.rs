@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::platform::PlatformParts;
 use super::summary;
 use crate::args::{Ports, RunOptions};
 use crate::clock;
@@ -18,7 +19,9 @@ use crate::data::log_tail::{self, ProjectedUntil};
 use crate::data::send::UndeliverableMessages;
 use crate::data::{load, seed};
 use crate::error::LocalError;
-use crate::event_sources::{EVENT_SOURCES, EVENTS, EventSource, ScheduledFunction};
+use crate::event_sources::{
+    EVENT_SOURCES, EVENTS, EventSource, PLATFORM_COMMANDS, SCHEDULES, ScheduledFunction,
+};
 use crate::functions::build::{self, FunctionInstances};
 use crate::functions::fleet::Fleet;
 use crate::functions::invoke::{InvokeFunction, Invoker, TimeLimits};
@@ -43,8 +46,8 @@ pub(super) struct StackParts<'a> {
     pub(super) runtimes: Runtimes,
     pub(super) gateway: Gateway,
     pub(super) fleet: Fleet,
-    /// What is invoked on a schedule.
-    pub(super) schedules: Vec<ScheduledFunction>,
+    /// The simulated platform, with `--platform`.
+    pub(super) platform: Option<PlatformParts>,
     /// Reports that a part has ended by itself.
     pub(super) failures: mpsc::Sender<LocalError>,
 }
@@ -53,7 +56,13 @@ impl StackParts<'_> {
     /// The functions of these routes, and the others.
     pub(super) fn functions(&self, routes: &[Route]) -> Vec<FunctionInstances> {
         let (http, consumers) = (self.arguments.instances.into(), self.arguments.consumers.into());
-        build::all_functions(routes, &self.schedules, http, consumers)
+        build::all_functions(routes, &self.schedules(), http, consumers)
+    }
+
+    /// What is invoked on a schedule.
+    fn schedules(&self) -> Vec<ScheduledFunction> {
+        let of_platform = self.platform.as_ref().map_or(&[][..], |platform| &platform.schedules);
+        [SCHEDULES, of_platform].concat()
     }
 
     /// Builds the functions' binaries.
@@ -139,28 +148,31 @@ impl StackParts<'_> {
         for source in EVENT_SOURCES {
             let queue = LocalQueue::create(&client, source).await?;
             for _ in 0..self.arguments.consumers {
-                let poller = self.poller(queue.clone(), source);
-                let stop = self.stop.clone();
-                self.tracker.spawn(async move {
-                    tokio::select! {
-                        () = poller.run() => {}
-                        () = stop.cancelled() => {}
-                    }
-                });
+                self.spawn_poller(queue.clone(), source, self.invoker(source.into()));
             }
+        }
+        if let Some(platform) = &self.platform {
+            let queue = LocalQueue::create(&client, &PLATFORM_COMMANDS).await?;
+            self.spawn_poller(queue, &PLATFORM_COMMANDS, platform.commands.clone());
         }
         LocalQueue::find(&client, EVENTS.queue).await
     }
 
-    fn poller(&self, queue: LocalQueue, source: &'static EventSource) -> Poller<LocalQueue, Invoker> {
+    /// Hands the messages of a queue to a target until the stack stops.
+    fn spawn_poller(&self, queue: LocalQueue, source: &EventSource, target: impl InvokeFunction + 'static) {
         let batching = Batching {
             size: self.arguments.batch_size.min(source.batch_size).into(),
             window: Duration::from_secs(self.arguments.batching_window),
             retry_after: source.retry_after,
         };
-        let console = self.console.clone();
-        let target = self.invoker(source.into());
-        Poller { name: source.queue, source: queue, target, batching, console }
+        let (console, stop) = (self.console.clone(), self.stop.clone());
+        let poller = Poller { name: source.queue, source: queue, target, batching, console };
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = poller.run() => {}
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     fn invoker(&self, target: TimeLimits) -> Invoker {
@@ -174,7 +186,7 @@ impl StackParts<'_> {
 
     /// Starts invoking the functions that run on a schedule.
     pub(super) fn start_schedules(&self) {
-        for schedule in &self.schedules {
+        for schedule in &self.schedules() {
             let (invoker, stop, every) = (self.invoker(schedule.into()), self.stop.clone(), schedule.every);
             self.tracker.spawn(async move {
                 while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
