@@ -25,7 +25,7 @@ as=; if [ "$(id -u)" = 0 ]; then chown -R postgres "$dir"; as="runuser -u postgr
 trap '$as "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$dir"' EXIT
 $as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/log"
 $as "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 120 start -o "-p $port -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories= -c fsync=off $options" >>"$dir/log"
+  -c unix_socket_directories= -c fsync=off $options" >>"$dir/log" || { cat "$dir/server.log" >&2; exit 1; }
 echo ready
 cat >/dev/null || true
 "#;
@@ -56,7 +56,7 @@ impl PostgresServer {
     /// of the server's, such as `-c ssl=on`.
     ///
     /// # Errors
-    /// If it does not start; why is in the folder's `log` and `server.log` no more.
+    /// If it does not start; why is on standard error.
     pub fn start(bin: &Path, dir: &Path, options: &str) -> Result<Self, SimulationError> {
         let failed = |error: std::io::Error| SimulationError::Server(format!("PostgreSQL: {error}"));
         std::fs::create_dir_all(dir).map_err(failed)?;

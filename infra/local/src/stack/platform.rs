@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use torale_platform::config::{COMMANDS_FORWARD_QUEUE_URL, COMMANDS_HANDLED};
 
-use crate::args::Ports;
+use super::StackContext;
 use crate::console::Console;
 use crate::error::LocalError;
 use crate::event_sources::{PLATFORM_COMMANDS, POSTGRES_RELAY, ScheduledFunction, TEMPORAL_SYNC};
@@ -35,13 +35,11 @@ impl PlatformParts {
     /// # Errors
     /// If something that it needs is missing.
     pub(super) async fn start(
+        context: StackContext<'_>,
         binaries: &Path,
-        ports: &Ports,
-        console: &Console,
-        tracker: &TaskTracker,
-        stop: &CancellationToken,
         failures: &mpsc::Sender<LocalError>,
     ) -> Result<Self, LocalError> {
+        let StackContext { ports, console, tracker, stop, .. } = context;
         let platform = SimulatedPlatform::start(binaries, console, stop).await?;
         let mut schedules = vec![POSTGRES_RELAY];
         if platform.has_temporal() {
