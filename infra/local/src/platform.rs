@@ -1,5 +1,6 @@
 //! The simulated platform's process: PostgreSQL and Temporal on loopback, and what works over them
-//! (`infra/local/platform`).
+//! (`infra/local/platform`). It is not a child as in [`process`](crate::process), which kills: it is
+//! given the time to take its servers down.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -170,8 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn platform_says_its_variables_reads_commands_and_ends_with_its_input() {
-        let script =
-            "echo POSTGRES_URL=postgresql://h/p?a=b; echo; echo works; cat >/dev/null; echo over >&2";
+        let script = "echo POSTGRES_URL=postgresql://h/p?a=b; echo; echo works; cat >&2";
         let mut platform = start("works", script).await.unwrap();
 
         let url = ("POSTGRES_URL".to_owned(), "postgresql://h/p?a=b".to_owned());

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use tokio::sync::mpsc;
 use torale_simulated_platform::SimulationError;
-use torale_simulated_platform::simulation::Simulation;
+use torale_simulated_platform::simulation::PlatformSimulation;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), SimulationError> {
     let mut input = input_lines();
-    let simulation = Simulation::start().await?;
+    let simulation = PlatformSimulation::start().await?;
     for (name, value) in simulation.variables() {
         print(&format!("{name}={value}"));
     }

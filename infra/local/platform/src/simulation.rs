@@ -43,7 +43,7 @@ const QUERIES: [&str; 4] = [
 
 /// The platform's servers, and what it needs to work over them. All of it ends when this is dropped.
 #[derive(Debug)]
-pub struct Simulation {
+pub struct PlatformSimulation {
     postgres: PostgresServer,
     database: Arc<PlatformDatabase>,
     temporal: Option<PlatformTemporal>,
@@ -83,7 +83,7 @@ struct DueSearch {
     run: Option<WaitingRun>,
 }
 
-impl Simulation {
+impl PlatformSimulation {
     /// Starts the servers, with the platform's first rows and a schedule for each task. Without a Temporal server on this
     /// machine it has none, and starts searches by itself.
     ///
