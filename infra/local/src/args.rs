@@ -58,6 +58,10 @@ pub struct RunOptions {
     /// Seed only the admin and their key
     #[arg(long)]
     pub empty: bool,
+    /// Run a simulated platform over a PostgreSQL and a Temporal server, and relay its rows, instead of
+    /// seeding a history; needs PostgreSQL installed
+    #[arg(long, conflicts_with_all = ["data", "no_functions"])]
+    pub platform: bool,
     /// The admin's API key, instead of a random one
     #[arg(long, value_name = "KEY", value_parser = admin_key, num_args = 0..=1, default_missing_value = "")]
     pub admin_key: Option<String>,
@@ -149,6 +153,15 @@ mod tests {
 
             assert!(error.contains("the key is empty; is the variable set from which it comes?"), "{error}");
         }
+    }
+
+    #[test]
+    fn platform_is_not_kept_and_needs_the_functions() {
+        for other in [&["--data", "x"][..], &["--no-functions"]] {
+            let all = ["cargo dev", "--platform"].iter().chain(other);
+            assert!(LocalArguments::try_parse_from(all).is_err(), "{other:?}");
+        }
+        assert!(LocalArguments::parse_from(["cargo dev", "--platform", "--built"]).run.platform);
     }
 
     #[test]

@@ -54,6 +54,18 @@ pub const COMMANDS: EventSource = EventSource {
     retry_after: Duration::from_secs(3),
 };
 
+/// The commands that the platform itself executes where it is simulated: they reach its process
+/// instead of a function.
+pub const PLATFORM_COMMANDS: EventSource = EventSource {
+    queue: "torale-platform-commands",
+    dead_letters: "torale-platform-commands-dlq",
+    function: "simulated-platform",
+    max_receive_count: 10,
+    batch_size: 10,
+    timeout: Duration::from_secs(30),
+    retry_after: Duration::from_secs(3),
+};
+
 /// Every queue that invokes a function.
 pub const EVENT_SOURCES: &[EventSource] = &[EVENTS, COMMANDS];
 
@@ -68,7 +80,21 @@ pub struct ScheduledFunction {
     pub timeout: Duration,
 }
 
-/// Every function that runs on a schedule.
+/// The relay of the simulated platform's PostgreSQL.
+pub const POSTGRES_RELAY: ScheduledFunction = ScheduledFunction {
+    function: "postgres-relay",
+    every: Duration::from_secs(1),
+    timeout: Duration::from_secs(60),
+};
+
+/// The sync of the simulated platform's Temporal.
+pub const TEMPORAL_SYNC: ScheduledFunction = ScheduledFunction {
+    function: "temporal-sync",
+    every: Duration::from_secs(3),
+    timeout: Duration::from_secs(60),
+};
+
+/// Every function that runs on a schedule, whether there is a platform or not.
 pub const SCHEDULES: &[ScheduledFunction] = &[
     ScheduledFunction {
         function: "audit-seal",

@@ -7,6 +7,7 @@
 //!                     ├─ queue      SQS: ministack, and the poller that hands its messages to functions
 //!                     ├─ functions  builds and supervises the functions' processes; the Lambda service
 //!                     ├─ gateway    API Gateway in front, the Lambda Runtime API behind
+//!                     ├─ platform   with `--platform`: a simulated platform, as a process
 //!                     ├─ standins   Clerk and Temporal, as far as commands reach them
 //!                     └─ data       the admin and a history, sent through the queue
 //! ```
@@ -28,6 +29,7 @@ pub mod event_sources;
 pub mod functions;
 pub mod gateway;
 pub mod http_client;
+pub mod platform;
 pub mod process;
 pub mod project;
 pub mod queue;

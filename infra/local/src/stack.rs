@@ -6,6 +6,7 @@
 //! | this one | the order of the start |
 //! | `listeners` | the ports |
 //! | `parts` | how each part is started |
+//! | `platform` | the simulated platform: what of it runs on a schedule, and its commands |
 //! | `watch` | notices changes of the source |
 //! | `summary` | the text that ends the start: addresses, key, commands to try |
 //!
@@ -13,11 +14,14 @@
 
 mod listeners;
 mod parts;
+mod platform;
 mod summary;
 mod watch;
 
+use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +39,7 @@ use crate::queue::{client, server};
 use crate::standins::Standins;
 use listeners::Listeners;
 use parts::StackParts;
+use platform::PlatformParts;
 use watch::WatchedSources;
 
 /// How long a start that is interrupted may take to clean up.
@@ -51,7 +56,8 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<(), LocalError> {
     let tracker = TaskTracker::new();
-    let mut serving = std::pin::pin!(serve(arguments, ports, console, &tracker, stop));
+    let context = StackContext { arguments, ports, console, tracker: &tracker, stop };
+    let mut serving = std::pin::pin!(serve(context));
     let result = tokio::select! {
         result = &mut serving => result,
         // Parts that are just being started are stopped in order, too.
@@ -65,35 +71,25 @@ pub async fn run(
     if was_stopped { Ok(()) } else { result }
 }
 
-async fn serve(
-    arguments: &RunOptions,
-    ports: &Ports,
-    console: &Console,
-    tracker: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<(), LocalError> {
+/// What every part is started with.
+#[derive(Clone, Copy)]
+struct StackContext<'a> {
+    arguments: &'a RunOptions,
+    ports: &'a Ports,
+    console: &'a Console,
+    /// Waits for every task when the stack stops.
+    tracker: &'a TaskTracker,
+    stop: &'a CancellationToken,
+}
+
+async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
+    let StackContext { arguments, ports, console, stop, .. } = context;
     let listeners = Listeners::bind(arguments, ports).await?;
     let project = Project::find().await?;
-    let runtimes = Runtimes::default();
-    let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
-    let gateway = match &arguments.stage {
-        Some(name) => gateway.with_stage(name),
-        None => gateway,
-    };
     let audit_key = folder::audit_key(arguments.data.as_deref(), &project.stack_files())?;
     let standins = Standins::start(console).await?;
-    let addresses = Addresses {
-        http: ports.http_port,
-        sqs: ports.sqs_port,
-        dynamodb: ports.dynamodb_port,
-        events_queue_url: client::url(ports.sqs_port, EVENTS.queue),
-        audit_key: audit_key.clone(),
-        standins: standins.environment(),
-    };
-    let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
-    let fleet =
-        Fleet::new(&binaries, addresses, runtimes.clone(), console.clone(), tracker.clone(), stop.clone());
-    let parts = StackParts { arguments, ports, console, tracker, stop, project, runtimes, gateway, fleet };
+    let (failures, mut failure) = mpsc::channel(1);
+    let parts = prepare(context, project, &audit_key, &standins, failures).await?;
 
     let rebuilds = !arguments.no_functions && !arguments.built;
     let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
@@ -104,7 +100,7 @@ async fn serve(
     if rebuilds {
         parts.build(&routes).await?;
     }
-    let mut queue_failure = parts.start_queue().await?;
+    parts.start_queue().await?;
     match listeners.http {
         Some(http) => {
             parts.start_gateway(http, &routes);
@@ -116,18 +112,66 @@ async fn serve(
     parts.start_schedules();
     tokio::select! {
         key = parts.seed(&events, is_tail_projected) => {
-            console.print(&summary::text(arguments, ports, &routes, &key?, &audit_key));
+            let servers = summary::platform(parts.platform.as_ref().map_or(&[], |it| &it.variables));
+            console.print(&(summary::text(arguments, ports, &routes, &key?, &audit_key) + &servers));
         }
-        Some(failure) = queue_failure.recv() => return Err(failure),
+        Some(error) = failure.recv() => return Err(error),
         () = stop.cancelled() => return Ok(()),
     }
     loop {
         tokio::select! {
             () = changed(sources.as_mut()) => parts.rebuild().await?,
             () = stop.cancelled() => return Ok(()),
-            Some(failure) = queue_failure.recv() => return Err(failure),
+            Some(error) = failure.recv() => return Err(error),
         }
     }
+}
+
+/// The parts that run in this process, and the simulated platform: it comes before all that takes long, since it may lack
+/// something.
+async fn prepare<'a>(
+    context: StackContext<'a>,
+    project: Project,
+    audit_key: &Path,
+    standins: &Standins,
+    failures: mpsc::Sender<LocalError>,
+) -> Result<StackParts<'a>, LocalError> {
+    let StackContext { arguments, ports, console, tracker, stop } = context;
+    let runtimes = Runtimes::default();
+    let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
+    let gateway = match &arguments.stage {
+        Some(name) => gateway.with_stage(name),
+        None => gateway,
+    };
+    let binaries = project.target.join(torale_launcher::build_folder(arguments.release));
+    let platform = match arguments.platform {
+        true => Some(PlatformParts::start(context, &binaries, &failures).await?),
+        false => None,
+    };
+    let addresses = Addresses {
+        http: ports.http_port,
+        sqs: ports.sqs_port,
+        dynamodb: ports.dynamodb_port,
+        events_queue_url: client::url(ports.sqs_port, EVENTS.queue),
+        audit_key: audit_key.to_owned(),
+        standins: standins.environment(),
+        platform: platform.as_ref().map(|platform| platform.variables.clone()).unwrap_or_default(),
+    };
+    let fleet =
+        Fleet::new(&binaries, addresses, runtimes.clone(), console.clone(), tracker.clone(), stop.clone());
+    Ok(StackParts {
+        arguments,
+        ports,
+        console,
+        tracker,
+        stop,
+        project,
+        runtimes,
+        gateway,
+        fleet,
+        platform,
+        failures,
+    })
 }
 
 /// Waits for a change of the watched sources; for ever if none are watched.

@@ -8,11 +8,14 @@ use torale_launcher::{build_arguments, build_folder};
 
 /// The binary of the local stack.
 const STACK: &str = "torale-local";
+/// The simulated platform, which the stack starts with `--platform`.
+const PLATFORM: &str = "simulated-platform";
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../Cargo.toml");
 
 fn main() -> ExitCode {
-    let optimised = std::env::args().skip(1).any(|argument| argument == "--release");
-    match run(optimised) {
+    let is_given = |flag: &str| std::env::args().skip(1).any(|argument| argument == flag);
+    let platform = is_given("--platform").then_some(PLATFORM);
+    match run(is_given("--release"), &[&[STACK], platform.as_slice()].concat()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: cannot start the local stack: {error}");
@@ -22,10 +25,10 @@ fn main() -> ExitCode {
 }
 
 /// Returns only if the build fails.
-fn run(optimised: bool) -> std::io::Result<ExitCode> {
+fn run(optimised: bool, binaries: &[&str]) -> std::io::Result<ExitCode> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(build_arguments(optimised, [STACK])).args(["--manifest-path", MANIFEST]);
+    build.args(build_arguments(optimised, binaries.iter().copied())).args(["--manifest-path", MANIFEST]);
     if !build.status()?.success() {
         return Ok(ExitCode::FAILURE);
     }

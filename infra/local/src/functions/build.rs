@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LocalError;
-use crate::event_sources::{EVENT_SOURCES, SCHEDULES};
+use crate::event_sources::{EVENT_SOURCES, ScheduledFunction};
 use crate::process;
 use crate::project::{Project, Route};
 
@@ -18,10 +18,15 @@ pub struct FunctionInstances {
 
 /// The functions that routes, event sources and schedules name, each once, by name.
 #[must_use]
-pub fn all_functions(routes: &[Route], http_instances: usize, consumers: usize) -> Vec<FunctionInstances> {
+pub fn all_functions(
+    routes: &[Route],
+    schedules: &[ScheduledFunction],
+    http_instances: usize,
+    consumers: usize,
+) -> Vec<FunctionInstances> {
     let http = routes.iter().map(|route| (route.function.as_str(), http_instances));
     let sources = EVENT_SOURCES.iter().map(|source| (source.function, consumers));
-    let scheduled = SCHEDULES.iter().map(|schedule| (schedule.function, 1));
+    let scheduled = schedules.iter().map(|schedule| (schedule.function, 1));
     let mut functions: Vec<_> = http
         .chain(sources)
         .chain(scheduled)
@@ -56,6 +61,7 @@ pub async fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event_sources::SCHEDULES;
 
     #[test]
     fn a_function_with_two_routes_is_listed_once() {
@@ -63,7 +69,7 @@ mod tests {
         let expected =
             [("audit-seal", 1), ("command-executor", 2), ("consumer", 2), ("one", 1), ("outbox-relay", 1)];
 
-        let functions = all_functions(&routes, 1, 2);
+        let functions = all_functions(&routes, SCHEDULES, 1, 2);
 
         assert_eq!(
             functions,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::platform::PlatformParts;
 use super::summary;
 use crate::args::{Ports, RunOptions};
 use crate::clock;
@@ -18,7 +19,9 @@ use crate::data::log_tail::{self, ProjectedUntil};
 use crate::data::send::UndeliverableMessages;
 use crate::data::{load, seed};
 use crate::error::LocalError;
-use crate::event_sources::{EVENT_SOURCES, EVENTS, EventSource, SCHEDULES};
+use crate::event_sources::{
+    EVENT_SOURCES, EVENTS, EventSource, PLATFORM_COMMANDS, SCHEDULES, ScheduledFunction,
+};
 use crate::functions::build::{self, FunctionInstances};
 use crate::functions::fleet::Fleet;
 use crate::functions::invoke::{InvokeFunction, Invoker, TimeLimits};
@@ -43,13 +46,23 @@ pub(super) struct StackParts<'a> {
     pub(super) runtimes: Runtimes,
     pub(super) gateway: Gateway,
     pub(super) fleet: Fleet,
+    /// The simulated platform, with `--platform`.
+    pub(super) platform: Option<PlatformParts>,
+    /// Reports that a part has ended by itself.
+    pub(super) failures: mpsc::Sender<LocalError>,
 }
 
 impl StackParts<'_> {
     /// The functions of these routes, and the others.
     pub(super) fn functions(&self, routes: &[Route]) -> Vec<FunctionInstances> {
         let (http, consumers) = (self.arguments.instances.into(), self.arguments.consumers.into());
-        build::all_functions(routes, http, consumers)
+        build::all_functions(routes, &self.schedules(), http, consumers)
+    }
+
+    /// What is invoked on a schedule.
+    fn schedules(&self) -> Vec<ScheduledFunction> {
+        let of_platform = self.platform.as_ref().map_or(&[][..], |platform| &platform.schedules);
+        [SCHEDULES, of_platform].concat()
     }
 
     /// Builds the functions' binaries.
@@ -83,20 +96,18 @@ impl StackParts<'_> {
         Ok(report.failed == 0)
     }
 
-    /// Starts the queue's process, which ends with the stack. The channel reports that it ended by
-    /// itself.
-    pub(super) async fn start_queue(&self) -> Result<mpsc::Receiver<LocalError>, LocalError> {
+    /// Starts the queue's process, which ends with the stack.
+    pub(super) async fn start_queue(&self) -> Result<(), LocalError> {
         let mut server = QueueServer::start(&self.project, self.ports.sqs_port, self.stop).await?;
-        let (sender, failure) = mpsc::channel(1);
-        let stop = self.stop.clone();
+        let (failures, stop) = (self.failures.clone(), self.stop.clone());
         self.tracker.spawn(async move {
             tokio::select! {
-                error = server.ended() => drop(sender.send(error).await),
+                error = server.ended() => drop(failures.send(error).await),
                 () = stop.cancelled() => {}
             }
             server.stop().await;
         });
-        Ok(failure)
+        Ok(())
     }
 
     /// Starts the gateway.
@@ -137,28 +148,31 @@ impl StackParts<'_> {
         for source in EVENT_SOURCES {
             let queue = LocalQueue::create(&client, source).await?;
             for _ in 0..self.arguments.consumers {
-                let poller = self.poller(queue.clone(), source);
-                let stop = self.stop.clone();
-                self.tracker.spawn(async move {
-                    tokio::select! {
-                        () = poller.run() => {}
-                        () = stop.cancelled() => {}
-                    }
-                });
+                self.spawn_poller(queue.clone(), source, self.invoker(source.into()));
             }
+        }
+        if let Some(platform) = &self.platform {
+            let queue = LocalQueue::create(&client, &PLATFORM_COMMANDS).await?;
+            self.spawn_poller(queue, &PLATFORM_COMMANDS, platform.commands.clone());
         }
         LocalQueue::find(&client, EVENTS.queue).await
     }
 
-    fn poller(&self, queue: LocalQueue, source: &'static EventSource) -> Poller<LocalQueue, Invoker> {
+    /// Hands the messages of a queue to a target until the stack stops.
+    fn spawn_poller(&self, queue: LocalQueue, source: &EventSource, target: impl InvokeFunction + 'static) {
         let batching = Batching {
             size: self.arguments.batch_size.min(source.batch_size).into(),
             window: Duration::from_secs(self.arguments.batching_window),
             retry_after: source.retry_after,
         };
-        let console = self.console.clone();
-        let target = self.invoker(source.into());
-        Poller { name: source.queue, source: queue, target, batching, console }
+        let (console, stop) = (self.console.clone(), self.stop.clone());
+        let poller = Poller { name: source.queue, source: queue, target, batching, console };
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = poller.run() => {}
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     fn invoker(&self, target: TimeLimits) -> Invoker {
@@ -172,10 +186,10 @@ impl StackParts<'_> {
 
     /// Starts invoking the functions that run on a schedule.
     pub(super) fn start_schedules(&self) {
-        for schedule in SCHEDULES {
-            let (invoker, stop) = (self.invoker(schedule.into()), self.stop.clone());
+        for schedule in &self.schedules() {
+            let (invoker, stop, every) = (self.invoker(schedule.into()), self.stop.clone(), schedule.every);
             self.tracker.spawn(async move {
-                while stop.run_until_cancelled(tokio::time::sleep(schedule.every)).await.is_some() {
+                while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
                     // A failure is on the console; the next run makes up for it.
                     drop(stop.run_until_cancelled(invoker.invoke(Bytes::from_static(b"{}"))).await);
                 }
@@ -193,7 +207,8 @@ impl StackParts<'_> {
         let key = folder::admin_key(self.arguments.admin_key.as_deref(), data)?;
         load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
         let progress = data.map(SeedProgress::new);
-        if !self.arguments.empty && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
+        let is_seeded = !self.arguments.empty && !self.arguments.platform;
+        if is_seeded && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
             self.seed_history(events, progress.as_ref()).await?;
         }
         let undeliverable = UndeliverableMessages::count(self.ports).await?;

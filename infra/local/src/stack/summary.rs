@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL};
+use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL, POSTGRES_URL, TEMPORAL_ADDRESS};
 use torale_platform::routes::PAGES;
 
 use crate::args::{Ports, RunOptions};
@@ -48,6 +48,21 @@ pub(super) fn text(
         ports.dynamodb_port,
         audit_key.display(),
     ));
+    text
+}
+
+/// How to look at the simulated platform; nothing where there is none.
+pub(super) fn platform(variables: &[(String, String)]) -> String {
+    let value = |wanted: &str| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let mut text = String::new();
+    if let Some(url) = value(POSTGRES_URL) {
+        text.push_str(&format!(
+            "The platform's rows:       psql {url} -c 'SELECT status, count(*) FROM task_executions GROUP BY 1'\n"
+        ));
+    }
+    if let Some(address) = value(TEMPORAL_ADDRESS) {
+        text.push_str(&format!("The platform's schedules:  temporal schedule list --address {address}\n"));
+    }
     text
 }
 
@@ -126,6 +141,19 @@ mod tests {
         let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");
         assert!(text.contains("cargo dev send --sqs-port 4567 FILE.ndjson"), "{text}");
+    }
+
+    #[test]
+    fn summary_says_how_to_look_at_the_platforms_servers_that_there_are() {
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let postgres = variable("POSTGRES_URL", "postgresql://h/p");
+
+        assert_eq!(platform(&[]), "");
+        let without_temporal = platform(std::slice::from_ref(&postgres));
+        assert!(without_temporal.contains("psql postgresql://h/p -c"), "{without_temporal}");
+        assert!(!without_temporal.contains("temporal"), "{without_temporal}");
+        let both = platform(&[postgres, variable("TEMPORAL_ADDRESS", "h:7")]);
+        assert!(both.ends_with("temporal schedule list --address h:7\n"), "{both}");
     }
 
     #[test]

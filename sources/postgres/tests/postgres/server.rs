@@ -1,36 +1,20 @@
 //! A real PostgreSQL on loopback, one for all tests of this process, with a database for each.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Output;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio_postgres::{Client, NoTls};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_platform::clock;
+use torale_simulated_platform::postgres::PostgresServer;
 use torale_source::pages::{PageEntry, TableSnapshot};
 use torale_source_outbox::connect::SourceDatabase;
 
-/// Ends the server when the test process ends, however it does: its standard input is then at its end.
-const SERVER: &str = r#"set -e
-bin=$1 dir=$2 port=$3
-as=; if [ "$(id -u)" = 0 ]; then chown -R postgres "$dir"; as="runuser -u postgres --"; fi
-trap 'rm -rf "$dir"' EXIT
-$as "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/log"
-$as "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 120 start -o "-p $port -c listen_addresses=127.0.0.1 \
-  -c unix_socket_directories= -c fsync=off -c max_connections=200 -c ssl=on \
-  -c ssl_cert_file=$dir/server.pem -c ssl_key_file=$dir/server.key" >>"$dir/log"
-echo ready
-cat >/dev/null || true
-$as "$bin/pg_ctl" -D "$dir/data" -m immediate stop >>"$dir/log"
-"#;
-
+/// The server with the certificate that it shows.
 struct Server {
-    bin: PathBuf,
-    port: u16,
+    postgres: PostgresServer,
     certificate: PathBuf,
-    _process: Child,
 }
 
 static SERVER_OF_ALL: OnceLock<Option<Server>> = OnceLock::new();
@@ -40,19 +24,8 @@ fn server() -> Option<&'static Server> {
     SERVER_OF_ALL.get_or_init(start).as_ref()
 }
 
-/// The folder with `initdb`: of Debian's package, or the one on the path.
-fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
-    found.sort();
-    let on_path = Command::new("sh").args(["-c", "command -v initdb"]).output().ok();
-    let on_path = on_path.and_then(|out| String::from_utf8(out.stdout).ok());
-    found.extend(on_path.and_then(|path| Path::new(path.trim()).parent().map(Path::to_owned)));
-    found.into_iter().rev().find(|bin| bin.join("initdb").exists() && bin.join("psql").exists())
-}
-
 fn start() -> Option<Server> {
-    let Some(bin) = programs() else {
+    let Some(bin) = PostgresServer::programs() else {
         eprintln!(
             "\n!!! SKIPPED: there is no PostgreSQL (initdb) on this machine: nothing of sources/postgres is tested\n"
         );
@@ -60,25 +33,16 @@ fn start() -> Option<Server> {
     };
     let dir = std::env::temp_dir().join(format!("torale-postgres-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
+    let (certificate, key) = (dir.join("server.pem"), dir.join("server.key"));
     let issued =
         rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    std::fs::write(dir.join("server.pem"), issued.cert.pem()).unwrap();
-    std::fs::write(dir.join("server.key"), issued.signing_key.serialize_pem()).unwrap();
-    let restricted = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(dir.join("server.key"), restricted).unwrap();
-    let certificate = dir.join("server.pem");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut process = Command::new("sh")
-        .args(["-c", SERVER, "sh"])
-        .args([bin.as_os_str(), dir.as_os_str(), port.to_string().as_ref()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n", "PostgreSQL did not start");
-    Some(Server { bin, port, certificate, _process: process })
+    std::fs::write(&certificate, issued.cert.pem()).unwrap();
+    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let options =
+        format!("-c ssl=on -c ssl_cert_file={} -c ssl_key_file={}", certificate.display(), key.display());
+    let postgres = PostgresServer::start(&bin, &dir, &options).unwrap();
+    Some(Server { postgres, certificate })
 }
 
 /// A database of one test.
@@ -108,25 +72,8 @@ impl Database {
 
     fn command(&self, settings: &[&str], arguments: &[&str]) -> Output {
         let options: String = settings.iter().map(|setting| format!("-c torale_source.{setting} ")).collect();
-        Command::new(self.server.bin.join("psql"))
-            .args([
-                "-X",
-                "-q",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-h",
-                "127.0.0.1",
-                "-U",
-                "postgres",
-                "-d",
-                &self.name,
-            ])
-            .args(["-p", &self.server.port.to_string()])
-            .args(arguments)
-            .env("PGOPTIONS", options)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        let mut psql = self.server.postgres.psql(&self.name);
+        psql.args(arguments).env("PGOPTIONS", options).output().unwrap()
     }
 
     fn psql(&self, settings: &[&str], arguments: &[&str]) -> String {
@@ -158,7 +105,7 @@ impl Database {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgresql://postgres@127.0.0.1:{}/{}", self.server.port, self.name)
+        self.server.postgres.url(&self.name)
     }
 
     /// The certificate that the server shows.

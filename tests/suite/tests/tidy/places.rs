@@ -195,6 +195,7 @@ fn texts_are_printed_in_one_place_for_each_kind_of_program() {
 
     let expected = [
         "infra/local/launcher/src/main.rs",
+        "infra/local/platform/src/main.rs",
         "infra/local/src/console.rs",
         "infra/local/src/process.rs",
         // Log lines and metrics are JSON.
