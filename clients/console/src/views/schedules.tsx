@@ -1,6 +1,6 @@
 /** Schedules and when each fires next. */
 import { useMemo } from "preact/hooks";
-import { useList, useTaskNames } from "../api/queries";
+import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
@@ -8,25 +8,20 @@ import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
-import { shortened } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
-import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
+import { BothTimes, External, Fact, Facts, Foreign, Id, Named, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
-const columnsOf = (inUtc: boolean, names: ReadonlyMap<string, string>): readonly Column<ScheduleRow>[] => [
-  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
-  { label: "Task", cell: (row) => <TaskName id={row.task_id} name={names.get(row.task_id)} />, wide: true },
-  { label: "Cron", cell: (row) => <CronText of={row} /> },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
-  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true },
-  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
+const columnsOf = (inUtc: boolean, names: Names): readonly Column<ScheduleRow>[] => [
+  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} />, track: "minmax(186px, 1fr)" },
+  { label: "Task", cell: (row) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2.2fr)" },
+  { label: "Cron", cell: (row) => <CronText of={row} />, track: "minmax(0, 1.1fr)" },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.6fr)" },
+  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true, track: "124px" },
+  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true, track: "100px" },
 ];
-
-/** A task by its name if it is known, else by the beginning of its id. */
-const TaskName = ({ id, name }: { id: string; name: string | undefined }) =>
-  name === undefined ? <code class="faint">{shortened(id, 8)}</code> : <Foreign text={name} />;
 
 /** Who searches for a time in UTC sees it. */
 function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
@@ -97,7 +92,7 @@ export function Schedules() {
   );
 }
 
-function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | undefined }) {
+function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | null | undefined }) {
   return (
     <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
       {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
@@ -120,7 +115,7 @@ function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: stri
             )}
           </Fact>
           <Fact name="Task">
-            <a href={taskLink(row.task_id)}>{name === undefined ? "Open the task" : <Foreign text={name} whole />}</a>
+            <a href={taskLink(row.task_id)}>{name ? <Foreign text={name} whole /> : "Open the task"}</a>
             <Id id={row.task_id} what="the task's id" />
           </Fact>
           <Fact name="Schedule">
