@@ -163,11 +163,11 @@ function move(event: KeyboardEvent & { currentTarget: HTMLTableElement }) {
   links[place + step]?.focus();
 }
 
-/** Lines where rows will be. */
-export function TableLoading({ columns }: { columns: number }) {
+/** Lines where rows will be, and what is being read if that is worth a sentence. */
+export function TableLoading({ columns, text }: { columns: number; text?: string }) {
   return (
     <div class="loading" role="status">
-      <span class="hidden">Loading</span>
+      <span class={text === undefined ? "hidden" : "loading-text faint"}>{text ?? "Loading"}</span>
       {Array.from({ length: 8 }, (_, row) => (
         <div class="loading-row" key={row} aria-hidden="true">
           {Array.from({ length: Math.min(columns, 6) }, (_, cell) => (

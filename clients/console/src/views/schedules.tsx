@@ -12,7 +12,7 @@ import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, Named, None, Notice, Status, Time } from "../ui/parts";
-import type { Column } from "../ui/table";
+import { type Column, TableLoading } from "../ui/table";
 
 const columnsOf = (inUtc: boolean, names: Names): readonly Column<ScheduleRow>[] => [
   { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} />, track: "minmax(186px, 1fr)" },
@@ -39,11 +39,12 @@ export function Schedules() {
   const { params } = useRoute();
   const { page, limit } = paging(params, MOST_SCHEDULES);
   const { at = "", find = "" } = params;
+  const isSearch = at !== "" || find !== "";
   // All schedules are read then (at most 10,000), and found here.
   const whole = readsAllSchedules(params);
   const query = useList<SchedulesPage>(READS.schedules(params), { slow: whole });
   const all = query.data?.schedules;
-  const chosen = useMemo(() => (at === "" && find === "" ? (all ?? []) : found(all ?? [], at, find)), [all, at, find]);
+  const chosen = useMemo(() => (!isSearch ? (all ?? []) : found(all ?? [], at, find, new Date())), [all, at, find]);
   const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
   const names = useTaskNames(shown.map((row) => row.task_id));
   const columns = useMemo(() => columnsOf(at !== "", names), [at !== "", names]);
@@ -70,9 +71,13 @@ export function Schedules() {
       detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
     >
       <Loaded query={query} what="schedules">
-        {(data) => (
+        {(data) => {
+          const isPart = data.schedules.length < data.total;
+          // The rows of a page are still shown while all are read: not among these is not yet nowhere.
+          if (isSearch && isPart && query.isPlaceholderData) return <TableLoading columns={6} text={`Reading all ${count(data.total)} schedules, to search them…`} />;
+          return (
             <>
-              {whole && data.total > data.schedules.length && !query.isPlaceholderData && (
+              {whole && isPart && !query.isPlaceholderData && (
                 <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
               <Listing
@@ -83,10 +88,11 @@ export function Schedules() {
                 most={MOST_SCHEDULES}
                 id={(row) => row.schedule_id}
                 busy={query.isPlaceholderData}
-                empty={{ icon: "schedules", title: at === "" && find === "" ? "No active schedules" : "No schedule fits the search" }}
+                empty={{ icon: "schedules", title: isSearch ? "No schedule fits the search" : "No active schedules" }}
               />
             </>
-        )}
+          );
+        }}
       </Loaded>
     </Page>
   );
