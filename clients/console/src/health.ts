@@ -31,14 +31,14 @@ export function healthChecks({ events_waiting, outbox, quarantine }: Health): He
   return [
     {
       name: "Lag of projections",
-      value: events_waiting === 0 ? "none" : plural(events_waiting, "event"),
+      value: events_waiting === 0 ? "None" : plural(events_waiting, "event"),
       level: events_waiting > MANY_EVENTS ? "warning" : "calm",
       about: events_waiting === 0 ? "Every event is in the projections." : "On the queue, and not in the projections yet. The API does not say since when.",
       advice: "See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck.",
     },
     {
       name: "Lag of commands",
-      value: entries === 0 ? "none" : `${duration(age_ms)} behind`,
+      value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
       level: age_ms > OLD_COMMANDS_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
       advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm about the outbox.",

@@ -70,11 +70,11 @@ export function Schedules() {
       }
       detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
     >
-      <Loaded query={query} what="schedules">
+      <Loaded query={query} what="schedules" loading={isSearch && <ReadingAll />}>
         {(data) => {
           const isPart = data.schedules.length < data.total;
           // The rows of a page are still shown while all are read: not among these is not yet nowhere.
-          if (isSearch && isPart && query.isPlaceholderData) return <TableLoading columns={6} text={`Reading all ${count(data.total)} schedules, to search them…`} />;
+          if (isSearch && isPart && query.isPlaceholderData) return <ReadingAll number={data.total} />;
           return (
             <>
               {whole && isPart && !query.isPlaceholderData && (
@@ -97,6 +97,11 @@ export function Schedules() {
     </Page>
   );
 }
+
+/** All schedules are being read to search them. The number is known once a page has been read. */
+const ReadingAll = ({ number }: { number?: number }) => (
+  <TableLoading columns={6} text={`Reading all ${number === undefined ? "" : `${count(number)} `}schedules, to search them…`} />
+);
 
 function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | null | undefined }) {
   return (

@@ -90,7 +90,7 @@ test("health shows what the API says of generations, queue, outbox and quarantin
   await page.getByText(health.live_generation.name, { exact: true }).waitFor();
   const value = (name: string) => page.locator(".figure", { hasText: name }).locator(".figure-value").textContent();
   expect(await value("In quarantine")).toBe(String(health.quarantine.messages));
-  expect(await value("Lag of commands")).toEqual(health.outbox.entries === 0 ? "none" : expect.stringMatching(/ behind$/));
+  expect(await value("Lag of commands")).toEqual(health.outbox.entries === 0 ? "None" : expect.stringMatching(/ behind$/));
   expect(browser.faults).toEqual([]);
   await page.close();
 });

@@ -87,10 +87,10 @@ export class Browser {
   }
 }
 
-/** Waits until the view shows its data: no list and no detail still loads. */
+/** Waits until the view shows its data: no list, no detail and no name still loads. */
 export async function settled(page: Page): Promise<void> {
   await page.getByRole("heading", { level: 1 }).waitFor();
-  await page.waitForFunction(() => document.querySelector(".loading, .loading-card, .chart-wait, [aria-busy=true]") === null);
+  await page.waitForFunction(() => document.querySelector(".loading, .loading-card, .chart-wait, .name-wait, [aria-busy=true]") === null);
   await page.waitForFunction(() => !document.querySelector(".panel")?.textContent?.includes("Loading…"));
 }
 

@@ -79,6 +79,12 @@ test("while all schedules are read to search them, that is said and not that non
   await page.getByRole("status").getByText("Reading all 60 schedules, to search them…").waitFor();
   expect(await page.getByText("No schedule fits").count()).toBe(0);
 
+  const linked = await browser.context.newPage();
+  await linked.route("**/admin/temporal/schedules*", () => undefined);
+  await browser.open("#/schedules?at=09:00", { page: linked });
+  await linked.getByRole("status").getByText("Reading all schedules, to search them…").waitFor();
+  await linked.close();
+
   release();
   await page.getByText("No schedule fits the search").waitFor();
   await page.close();

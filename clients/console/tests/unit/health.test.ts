@@ -15,8 +15,8 @@ const values = (health: Health) => healthChecks(health).map(({ value }) => value
 
 test("nothing that waits is calm, and a few events are", () => {
   expect(levels(CALM)).toEqual(["calm", "calm", "calm"]);
-  expect(values(CALM)).toEqual(["12 events", "none", "0"]);
-  expect(values({ ...CALM, events_waiting: 0 })).toEqual(["none", "none", "0"]);
+  expect(values(CALM)).toEqual(["12 events", "None", "0"]);
+  expect(values({ ...CALM, events_waiting: 0 })).toEqual(["None", "None", "0"]);
 });
 
 test("commands that wait are calm up to the threshold of the alarm, and an alarm above it", () => {
