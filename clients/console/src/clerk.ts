@@ -15,7 +15,7 @@ export interface ClerkInstance {
 /** What of Clerk's script is used. */
 interface Clerk {
   load(options: { telemetry: boolean }): Promise<void>;
-  readonly session: { getToken(): Promise<string | null> } | null | undefined;
+  readonly session: { getToken(): Promise<string | null>; readonly user?: { readonly id: string } | null } | null | undefined;
   redirectToSignIn(options: { redirectUrl: string }): Promise<unknown>;
   signOut(options: { redirectUrl: string }): Promise<unknown>;
 }
@@ -27,10 +27,10 @@ declare global {
   }
 }
 
-/** A session at Clerk. */
+/** A session at Clerk. Its functions throw {@link Unreachable}. */
 export interface ClerkSession {
-  /** The token of the next request: Clerk's script renews it every minute. Null once the session has ended. */
-  token(): Promise<string | null>;
+  /** The token of the next request, which Clerk's script renews every minute; or why this session has ended. */
+  token(): Promise<{ readonly token: string } | { readonly ended: string }>;
   signOut(): Promise<void>;
 }
 
@@ -46,23 +46,23 @@ function inTime<T>(result: Promise<T>): Promise<T> {
   return Promise.race([result, late]).finally(() => clearTimeout(timer));
 }
 
-/** The instance that one may sign in with; null if there is none, or the function does not answer. */
+/** The instance that one may sign in with; null if there is none. Throws {@link Unreachable}. */
 export async function clerkInstance(): Promise<ClerkInstance | null> {
   try {
     const response = await fetch(new URL("admin/console/settings.json", document.baseURI), { signal: AbortSignal.timeout(TIME_LIMIT_MS) });
-    const settings = response.ok ? ((await response.json()) as { clerk: ClerkInstance | null }) : null;
-    return settings?.clerk ?? null;
-  } catch {
-    return null;
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return ((await response.json()) as { clerk: ClerkInstance | null }).clerk;
+  } catch (cause) {
+    throw new Unreachable("The console's settings can't be read", { cause });
   }
 }
 
 /**
- * Lets scripts be loaded from one host, and nothing else: the page has no other policy of Trusted Types, so
+ * Lets scripts be loaded from one folder, and nothing else: the page has no other policy of Trusted Types, so
  * markup stays refused. Clerk's script loads parts of itself.
  */
-function allowScriptsOf(host: string): void {
-  window.trustedTypes?.createPolicy("default", { createScriptURL: (url) => (new URL(url, document.baseURI).origin === host ? url : null) });
+function allowScriptsIn(folder: string): void {
+  window.trustedTypes?.createPolicy("default", { createScriptURL: (url) => (new URL(url, document.baseURI).href.startsWith(folder) ? url : null) });
 }
 
 let loading: Promise<Clerk> | null = null;
@@ -79,8 +79,8 @@ function clerk(instance: ClerkInstance): Promise<Clerk> {
 let isAllowed = false;
 
 async function start({ publishable_key, script }: ClerkInstance): Promise<Clerk> {
-  // A policy can be made once.
-  if (!isAllowed) allowScriptsOf(new URL(script).origin);
+  // A policy can be made once. Parts of the script are next to it, below the name of its exact version.
+  if (!isAllowed) allowScriptsIn(new URL("../../", script).href);
   isAllowed = true;
   const element = document.createElement("script");
   element.async = true;
@@ -111,11 +111,19 @@ const thisPage = () => location.origin + location.pathname;
 export async function clerkSession(instance: ClerkInstance): Promise<ClerkSession | null> {
   const found = await clerk(instance);
   if (!found.session) return null;
+  const user = found.session.user?.id;
   return {
-    token: () => inTime(found.session?.getToken() ?? Promise.resolve(null)).catch(away),
+    token: () => inTime(tokenOf(found, user)).catch(away),
     // Else Clerk's script leaves for the host's first page, which is not the console.
-    signOut: async () => void (await inTime(found.signOut({ redirectUrl: thisPage() }))),
+    signOut: async () => void (await inTime(found.signOut({ redirectUrl: thisPage() })).catch(away)),
   };
+}
+
+/** A token of this user. Somebody else may sign in at Clerk in another tab: the script goes on with their session. */
+async function tokenOf(clerk: Clerk, user: string | undefined): ReturnType<ClerkSession["token"]> {
+  const token = (await clerk.session?.getToken()) ?? null;
+  if (token === null || !clerk.session) return { ended: "Your session at Clerk has ended." };
+  return clerk.session.user?.id === user ? { token } : { ended: "Another user has signed in at Clerk in this browser." };
 }
 
 const BACK = "torale.console.clerk";

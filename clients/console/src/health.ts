@@ -1,6 +1,6 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
 import type { Health } from "./api/types";
-import { count, duration } from "./format";
+import { count, duration, plural } from "./format";
 import type { Level } from "./thresholds";
 
 /** One figure of the health, and what it means. */
@@ -21,21 +21,26 @@ const MANY_EVENTS = 10_000;
 /** A number that may be more than was counted. */
 const atLeast = (value: number, capped: boolean): string => (capped ? `${count(value)} or more` : count(value));
 
+function sendersInWords(entries: number, capped: boolean): string {
+  if (entries === 0) return "Every command has been sent.";
+  return entries === 1 ? "One deactivation has commands to send." : `${atLeast(entries, capped)} deactivations have commands to send. This is the oldest.`;
+}
+
 export function healthChecks({ events_waiting, outbox, quarantine }: Health): HealthCheck[] {
   const { age_ms, entries } = outbox;
   return [
     {
-      name: "Events waiting",
-      value: count(events_waiting),
+      name: "Lag of projections",
+      value: events_waiting === 0 ? "None" : plural(events_waiting, "event"),
       level: events_waiting > MANY_EVENTS ? "warning" : "calm",
-      about: "On the queue, and not in the projections yet.",
+      about: events_waiting === 0 ? "Every event is in the projections." : "On the queue, and not in the projections yet. The API does not say since when.",
       advice: "See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck.",
     },
     {
-      name: "Commands waiting",
-      value: atLeast(entries, outbox.capped),
+      name: "Lag of commands",
+      value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
       level: age_ms > OLD_COMMANDS_MS ? "alarm" : "calm",
-      about: entries === 0 ? "Every command has been sent." : `The oldest has waited ${duration(age_ms)}.`,
+      about: sendersInWords(entries, outbox.capped),
       advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm about the outbox.",
     },
     {

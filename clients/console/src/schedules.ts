@@ -1,72 +1,60 @@
 /** Finding schedules among all that there are. */
 import type { ScheduleRow } from "./api/types";
+import { type DayTimes, MINUTES_A_DAY, minutesAhead, timesOf } from "./cron";
 
 const TIME = /^([01]?[0-9]|2[0-3]):([0-5][0-9])$/;
 
 /** What is wrong with a time of the day, or null. */
 export const timeFault = (text: string): string | null => (TIME.test(text.trim()) ? null : "A time such as 09:00.");
 
-/** A field of a cron expression, or a part of a list in one: `*`, `9` or `9-17`, each with a step or without. */
-const FIELD = /^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:\/(\d{1,2}))?$/;
-
-/** Whether a field of a cron expression, of values up to `most`, has a value; null if it has another form. */
-function hasValue(field: string, most: number, value: number): boolean | null {
-  let has = false;
-  for (const part of field.split(",")) {
-    const match = FIELD.exec(part);
-    if (match === null) return null;
-    const [, from, to, step] = match;
-    const first = Number(from ?? 0);
-    const last = Number(to ?? (from === undefined || step !== undefined ? most : first));
-    const by = Number(step ?? 1);
-    if (by === 0 || first > last || last > most) return null;
-    has ||= value >= first && value <= last && (value - first) % by === 0;
-  }
-  return has;
+/** The minute of the day in UTC of the next run, 0 to 1439; null if there is none. */
+function nextMinute({ next_run_time }: ScheduleRow): number | null {
+  const next = new Date(next_run_time ?? Number.NaN);
+  return Number.isNaN(next.getTime()) ? null : next.getUTCHours() * 60 + next.getUTCMinutes();
 }
+
+/** Zones are from 12 hours behind UTC to 14 ahead of it, by quarters of an hour. */
+const AHEAD = Array.from({ length: (12 + 14) * 4 + 1 }, (_, quarter) => quarter * 15 - 12 * 60);
 
 /**
- * Whether a cron expression of five fields, taken as UTC, fires at a time of some day. Null if it has another
- * form, such as a zone or a name (`@daily`).
+ * By how many minutes the zone of a schedule may be ahead of UTC. The API gives a schedule's next run but not its
+ * zone: a zone that the expression names counts, else UTC if the next run is one of its times there, else whatever
+ * explains the next run.
  */
-function firesAt(cron: string | null, hour: number, minute: number): boolean | null {
-  const fields = (cron ?? "").replace(/#.*/, "").trim().split(/\s+/);
-  if (fields.length !== 5) return null;
-  const [minutes, hours] = [hasValue(fields[0] ?? "", 59, minute), hasValue(fields[1] ?? "", 23, hour)];
-  return minutes === null || hours === null ? null : minutes && hours;
-}
-
-/** Whether the next run is at a time of the day in UTC. */
-function runsNextAt({ next_run_time }: ScheduleRow, hour: number, minute: number): boolean {
-  const next = new Date(next_run_time ?? Number.NaN);
-  return next.getUTCHours() === hour && next.getUTCMinutes() === minute;
-}
-
-/**
- * Whether a schedule runs at a time of the day in UTC. Its next run decides, and its cron expression if that has
- * more times: the API does not give its zone, so it is taken as UTC only if the next run is one of its times then.
- */
-function runsAt(row: ScheduleRow, hour: number, minute: number): boolean {
-  if (runsNextAt(row, hour, minute)) return true;
-  const { cron, next_run_time } = row;
-  const next = new Date(next_run_time ?? Number.NaN);
+function minutesAheadOf({ is_paused }: ScheduleRow, { zone, isInterval, at }: DayTimes, next: number | null, now: Date): number[] {
   // A schedule that is not paused and has no next run never fires again.
-  const isUtc = Number.isNaN(next.getTime()) ? row.is_paused : firesAt(cron, next.getUTCHours(), next.getUTCMinutes()) === true;
-  return isUtc && firesAt(cron, hour, minute) === true;
+  if (next === null && !is_paused) return [];
+  if (zone !== undefined) return [minutesAhead(zone, now)].filter((minutes) => minutes !== null);
+  if (isInterval || next === null || at(next)) return [0];
+  return AHEAD.filter((ahead) => at(inDay(next + ahead)));
+}
+
+const inDay = (minute: number): number => (minute + 2 * MINUTES_A_DAY) % MINUTES_A_DAY;
+
+/** Whether a schedule certainly runs at a minute of some day in UTC: its next run does, or its expression says so. */
+function runsAt(row: ScheduleRow, minute: number, now: Date): boolean {
+  const next = nextMinute(row);
+  if (next === minute) return true;
+  const times = timesOf(row.cron);
+  if (times === null) return false;
+  const possible = minutesAheadOf(row, times, next, now);
+  return possible.length > 0 && possible.every((ahead) => times.at(inDay(minute + ahead)));
 }
 
 /**
  * The schedules that run at this time of the day in UTC (`9:00`), and whose email, cron expression or ids
  * contain a text, without regard to case. An empty criterion takes all. Those whose next run is at that time
- * come first, then those that run next; those that do not run again, last.
+ * come first, then those that run next; those that do not run again, last. A zone that an expression names counts
+ * as it is `now`.
  */
-export function found(all: readonly ScheduleRow[], at: string, find: string): ScheduleRow[] {
-  const [, hour, minute] = TIME.exec(at.trim()) ?? [];
+export function found(all: readonly ScheduleRow[], at: string, find: string, now: Date): ScheduleRow[] {
+  const [, hours, minutes] = TIME.exec(at.trim()) ?? [];
+  const minute = hours === undefined ? null : Number(hours) * 60 + Number(minutes);
   const text = find.trim().toLowerCase();
   const fits = (row: ScheduleRow) =>
-    (hour === undefined || runsAt(row, Number(hour), Number(minute))) &&
+    (minute === null || runsAt(row, minute, now)) &&
     [row.user_email ?? "", row.cron ?? "", row.schedule_id, row.task_id].some((field) => field.toLowerCase().includes(text));
-  const isAt = (row: ScheduleRow) => hour !== undefined && runsNextAt(row, Number(hour), Number(minute));
+  const isAt = (row: ScheduleRow) => minute !== null && nextMinute(row) === minute;
   const next = (row: ScheduleRow) => `${isAt(row) ? 0 : 1} ${row.next_run_time ?? "~"}`;
   return all.filter(fits).sort((a, b) => (next(a) < next(b) ? -1 : next(a) > next(b) ? 1 : 0));
 }

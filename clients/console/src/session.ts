@@ -9,9 +9,19 @@ export type Credentials = { readonly key: string } | { readonly clerk: ClerkSess
 export interface Session {
   /** Null while nobody is signed in. */
   readonly credentials: Credentials | null;
-  /** Why the last session ended, if the API ended it. */
+  /** Why the last session ended, in a sentence; null if its user ended it. */
   readonly ended: string | null;
 }
+
+/** The end of a session at Clerk, after its user has signed out here. */
+export interface EndAtClerk {
+  /** Whether it has failed; else it is under way. */
+  readonly failed: boolean;
+  readonly again: () => void;
+}
+
+/** Null if no session at Clerk is to be ended. */
+export const endAtClerk = createStore<EndAtClerk | null>(null);
 
 const stored = storedKey();
 export const session = createStore<Session>({ credentials: stored === null ? null : { key: stored }, ended: null });
@@ -20,6 +30,7 @@ export const session = createStore<Session>({ credentials: stored === null ? nul
 export function begin(credentials: Credentials): void {
   storeKey("key" in credentials ? credentials.key : null);
   noteClerk("clerk" in credentials);
+  endAtClerk.set(null);
   session.set({ credentials, ended: null });
 }
 
@@ -30,16 +41,26 @@ export function end(reason: string | null): void {
   session.set({ credentials: null, ended: reason });
 }
 
-/** Ends the session, also the one at Clerk. One that can't be ended there ends by itself. */
+/** Ends the session here at once, then the one at Clerk, as {@link endAtClerk} says. */
 export function signOut(): void {
   const { credentials } = session.get();
-  if (credentials && "clerk" in credentials) credentials.clerk.signOut().catch(() => undefined);
   end(null);
+  if (credentials && "clerk" in credentials) void signOutAtClerk(credentials.clerk);
 }
 
-/** The key or token of the next request; null if the session at Clerk has ended. */
-export const bearer = async (credentials: Credentials): Promise<string | null> =>
-  "key" in credentials ? credentials.key : credentials.clerk.token();
+async function signOutAtClerk(clerk: ClerkSession): Promise<void> {
+  const again = () => void signOutAtClerk(clerk);
+  endAtClerk.set({ failed: false, again });
+  const failed = await clerk.signOut().then(
+    () => false,
+    () => true,
+  );
+  endAtClerk.set(failed ? { failed, again } : null);
+}
+
+/** The key or token of the next request, or why the session at Clerk has ended. */
+export const bearer = async (credentials: Credentials): ReturnType<ClerkSession["token"]> =>
+  "key" in credentials ? { token: credentials.key } : credentials.clerk.token();
 
 /** What is wrong with the form of a key, or null. The API decides about the rest. */
 export function malformed(key: string): string | null {

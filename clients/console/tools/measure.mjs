@@ -106,7 +106,7 @@ async function manyRows() {
   await page.goto(`${url}/admin#/schedules?limit=${SCHEDULES}`);
   await page.waitForFunction((rows) => document.querySelectorAll("tbody tr").length === rows, SCHEDULES);
   // The names of the first tasks have been read.
-  await page.waitForFunction(() => document.querySelector("tbody tr:first-child code.faint") === null);
+  await page.waitForFunction(() => document.querySelector(".name-wait") === null);
   await page.evaluate(() => {
     window.interactions = new Map();
     new PerformanceObserver((list) => {
@@ -117,7 +117,7 @@ async function manyRows() {
   });
   const settle = () => page.waitForTimeout(150);
   for (let row = 2; row <= 9; row += 1) {
-    await page.locator(`tbody tr:nth-child(${row}) td:nth-child(3)`).click();
+    await page.locator(`tbody:nth-of-type(1) tr:nth-child(${row}) td:nth-child(3)`).click();
     await settle();
   }
   await page.locator("tbody a.row-link").first().focus();

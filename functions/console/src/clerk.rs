@@ -4,8 +4,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use serde_json::{Value, json};
 
-/// Where an instance's own host serves Clerk's script: one major version, without the components that it can draw.
-const SCRIPT: &str = "/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
+/// Where an instance's own host serves Clerk's script and the parts of itself that it loads.
+const SCRIPTS: &str = "/npm/@clerk/";
+/// Clerk's script: one major version, without the components that it can draw.
+const SCRIPT: &str = "clerk-js@6/dist/clerk.browser.js";
+/// Where the host answers the script's requests (Clerk's Frontend API).
+const REQUESTS: &str = "/v1/";
 /// What a publishable key begins with: of an instance for development, and of one for production.
 const PREFIXES: [&str; 2] = ["pk_test_", "pk_live_"];
 /// Clerk's keys have no padding; one that was made by hand may have.
@@ -48,14 +52,19 @@ impl ClerkInstance {
         Ok(Self { publishable_key: publishable_key.to_owned(), host })
     }
 
-    /// Its only origin: of the script, and of the requests that the script sends.
-    pub(crate) fn origin(&self) -> String {
-        format!("https://{}", self.host)
+    /// Where its scripts are: a folder of its host, as a source of a policy.
+    pub(crate) fn scripts(&self) -> String {
+        format!("https://{}{SCRIPTS}", self.host)
+    }
+
+    /// Where the script's requests go: a folder of its host, as a source of a policy.
+    pub(crate) fn requests(&self) -> String {
+        format!("https://{}{REQUESTS}", self.host)
     }
 
     /// What the page needs to sign in: the key, and the address of the script.
     pub(crate) fn settings(&self) -> Value {
-        json!({ "publishable_key": self.publishable_key, "script": format!("{}{SCRIPT}", self.origin()) })
+        json!({ "publishable_key": self.publishable_key, "script": format!("{}{SCRIPT}", self.scripts()) })
     }
 }
 
@@ -83,7 +92,8 @@ mod tests {
         {
             let instance = ClerkInstance::of(&key(prefix, &format!("{host}$"))).unwrap();
 
-            assert_eq!(instance.origin(), format!("https://{host}"));
+            assert_eq!(instance.scripts(), format!("https://{host}/npm/@clerk/"));
+            assert_eq!(instance.requests(), format!("https://{host}/v1/"));
         }
     }
 
@@ -94,7 +104,7 @@ mod tests {
         {
             let padded = format!("{encoded}{}", "=".repeat((4 - encoded.len() % 4) % 4));
             let instance = ClerkInstance::of(&format!("pk_live_{encoded}")).unwrap();
-            assert_eq!(ClerkInstance::of(&format!("pk_live_{padded}")).unwrap().origin(), instance.origin());
+            assert_eq!(ClerkInstance::of(&format!("pk_live_{padded}")).unwrap().host, instance.host);
         }
     }
 

@@ -102,15 +102,18 @@ impl ConsoleSite {
 /// What the page may do: run and show what comes from this host, and talk to this host. No script is inline, no text
 /// becomes markup (Trusted Types without any policy), and no other page shows this one in a frame.
 ///
-/// A Clerk instance adds its own host for scripts and requests, and the one policy of Trusted Types that lets the page
-/// load a script from there.
+/// A Clerk instance adds two folders of its own host, one for scripts and one for requests, and the one policy of
+/// Trusted Types that lets the page load a script from there.
 fn content_security_policy(clerk: Option<&ClerkInstance>) -> String {
-    let host = clerk.map(|clerk| format!(" {}", clerk.origin())).unwrap_or_default();
+    let also = |source: fn(&ClerkInstance) -> String| {
+        clerk.map(|clerk| format!(" {}", source(clerk))).unwrap_or_default()
+    };
+    let (scripts, requests) = (also(ClerkInstance::scripts), also(ClerkInstance::requests));
     let types = if clerk.is_some() { "default" } else { "'none'" };
     format!(
-        "default-src 'none'; script-src 'self'{host}; style-src 'self'; img-src 'self'; connect-src 'self'{host}; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types {types}"
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self'; img-src 'self'; \
+         connect-src 'self'{requests}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types {types}"
     )
 }
 

@@ -170,7 +170,7 @@ fn settings(console: &ConsoleSite) -> Value {
 }
 
 #[test]
-fn clerk_instance_adds_its_own_host_to_the_policy_and_nothing_else() {
+fn clerk_instance_adds_two_folders_of_its_host_to_the_policy_and_nothing_else() {
     let policy_of = |console: &ConsoleSite| {
         let page = request_of(console, "GET", "/admin", &[]);
         header(page.headers(), "content-security-policy").to_owned()
@@ -180,8 +180,8 @@ fn clerk_instance_adds_its_own_host_to_the_policy_and_nothing_else() {
 
     let host = "https://clerk.example.com";
     let expected = without
-        .replace("script-src 'self'", &format!("script-src 'self' {host}"))
-        .replace("connect-src 'self'", &format!("connect-src 'self' {host}"))
+        .replace("script-src 'self'", &format!("script-src 'self' {host}/npm/@clerk/"))
+        .replace("connect-src 'self'", &format!("connect-src 'self' {host}/v1/"))
         .replace("trusted-types 'none'", "trusted-types default");
     assert_eq!(with, expected);
     assert_eq!(with.matches(host).count(), 2);

@@ -30,14 +30,14 @@ interface Options extends Sent {
 export async function request<T>(path: string, options: Options = {}): Promise<T> {
   const credentials = options.credentials ?? session.get().credentials;
   await rateLimitIsOver(options.signal);
-  const key = credentials && (await bearer(credentials));
+  const found = credentials && (await bearer(credentials));
   options.signal?.throwIfAborted();
   const isCurrent = () => options.credentials === undefined && session.get().credentials === credentials;
-  if (key === null) {
-    if (credentials !== null && isCurrent()) end("your session at Clerk has ended");
+  if (found === null || "ended" in found) {
+    if (found !== null && isCurrent()) end(found.ended);
     throw new ApiError(401, "Not signed in");
   }
-  const response = await answer(path, key, options);
+  const response = await answer(path, found.token, options);
   const body: unknown = await response.json().catch(() => undefined);
   note(response.status);
   if (response.ok && body !== undefined) return body as T;
@@ -45,7 +45,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   if (error.status === 429) {
     connection.set({ ...connection.get(), waitUntil: Date.now() + (error.retryAfter ?? 60) * 1000 });
   }
-  if ((error.status === 401 || error.status === 403) && isCurrent()) end(error.detail);
+  if ((error.status === 401 || error.status === 403) && isCurrent()) end(`The API says: ${error.detail}.`);
   throw error;
 }
 

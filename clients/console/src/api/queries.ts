@@ -1,5 +1,6 @@
 /** What the views read, with its place in the cache, its refresh and its retries. */
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
+import { useMemo, useRef } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { request } from "./client";
@@ -96,7 +97,9 @@ export function useAllErrors(hours: number, { error_type, task_id }: Params, ena
 
 /** Names that are read for one page of a list, at most: each is a request. */
 const NAMES = 50;
-const NO_NAMES: ReadonlyMap<string, string> = new Map();
+
+/** Names by id: null while a name is being read, absent if it is not read or could not be. */
+export type Names = ReadonlyMap<string, string | null>;
 
 interface Named {
   id: string;
@@ -105,9 +108,9 @@ interface Named {
   search_query?: string | null;
 }
 
-/** The names as far as they could be read, once each has been tried: so a list is drawn anew only once. */
-function asNames(results: readonly { data: Named | undefined; isPending: boolean; failureCount: number }[]): ReadonlyMap<string, string> {
-  if (results.some(({ isPending, failureCount }) => isPending && failureCount === 0)) return NO_NAMES;
+/** The names that could be read, once each has been tried: so a list is drawn anew only once. Null until then. */
+function allTried(results: readonly { data: Named | undefined; isPending: boolean; failureCount: number }[]): Names | null {
+  if (results.some(({ isPending, failureCount }) => isPending && failureCount === 0)) return null;
   const named = results.flatMap(({ data }) => {
     const name = data && (data.email || data.name || data.search_query);
     return data && name ? [[data.id, name] as const] : [];
@@ -115,19 +118,25 @@ function asNames(results: readonly { data: Named | undefined; isPending: boolean
   return new Map(named);
 }
 
-/** What some users or tasks are called, by id. */
-function useNamesOf(kind: "users" | "tasks", ids: readonly string[]): ReadonlyMap<string, string> {
+/** What some users or tasks are called. Names that were known before stay while others are read. */
+function useNamesOf(kind: "users" | "tasks", ids: readonly string[]): Names {
   const distinct = [...new Set(ids)].slice(0, NAMES);
-  return useQueries({
+  const known = useRef<Names>(new Map());
+  const read = useQueries({
     queries: distinct.map((id) => ({
       queryKey: ["name", kind, id],
       queryFn: ({ signal }: { signal: AbortSignal }) => request<Named>(`admin/${kind}/${encodeURIComponent(id)}`, { signal }),
       staleTime: 10 * 60_000,
       refetchInterval: false as const,
     })),
-    combine: asNames,
+    combine: allTried,
   });
+  if (read !== null) known.current = read;
+  return useMemo(() => read ?? whileReading(distinct, known.current), [read, distinct.join()]);
 }
+
+/** The names that are known of some ids; the others are being read. */
+export const whileReading = (ids: readonly string[], known: Names): Names => new Map(ids.map((id) => [id, known.get(id) ?? null]));
 
 /** The emails of some users by id. */
 export const useNames = (ids: readonly string[]) => useNamesOf("users", ids);

@@ -12,11 +12,14 @@ export const Filters = ({ children }: { children: ComponentChildren }) => (
   </div>
 );
 
-/** Sets a parameter and begins at the first page of what it leaves. */
+/** What a filter leaves begins at its first page, without a detail. */
+const FROM_THE_START = { page: null, open: null };
+
+/** Sets a parameter, and lets go of the bar of a chart: its rows are on another page then. */
 function useFilter(name: string): [string, (value: string, options?: { replace: boolean }) => void] {
   const route = useRoute();
   const set = (value: string, options?: { replace: boolean }) =>
-    go(changed(route, { [name]: value || null, page: null, open: null, from: null, to: null }), options);
+    go(changed(route, { [name]: value || null, ...FROM_THE_START, from: null, to: null }), options);
   return [route.params[name] ?? "", set];
 }
 
@@ -109,14 +112,19 @@ export function RemoveFilters() {
 /** What is wrong with an id to filter by, or null. */
 export const idFault = (value: string): string | null => (isUuid(value) ? null : "A whole id, please (a UUID).");
 
-/** A filter that was set by a link, which can only be taken away. */
+/** A filter that was set by a link, which can only be taken away. All others stay, the bar of a chart too. */
 export function Chip({ name, children }: { name: string; children: ComponentChildren }) {
-  const [value, set] = useFilter(name);
-  if (value === "") return null;
+  const route = useRoute();
+  if (!route.params[name]) return null;
   return (
     <span class="chip">
       <span class="chip-text">{children}</span>
-      <button type="button" class="button icon-only quiet" onClick={() => set("")} title="Remove this filter">
+      <button
+        type="button"
+        class="button icon-only quiet"
+        onClick={() => go(changed(route, { [name]: null, ...FROM_THE_START }))}
+        title="Remove this filter"
+      >
         <Icon name="close" />
         <span class="hidden">Remove this filter</span>
       </button>

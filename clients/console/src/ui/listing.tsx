@@ -1,5 +1,6 @@
 /** What all paged lists share: page and size from the URL, the open row, and the table with its pages. */
 import type { ComponentChildren } from "preact";
+import { useCallback } from "preact/hooks";
 import { changed, paging } from "../place";
 import { go, useRoute } from "../route";
 import { RemoveFilters } from "./filters";
@@ -29,6 +30,8 @@ interface Props<Row> {
 export function Listing<Row>({ caption, columns, rows, total, capped, most, id, busy, marked, select, empty }: Props<Row>) {
   const route = useRoute();
   const { page, limit } = paging(route.params, most);
+  // The same function until something else than the open row changes, so that rows are not drawn anew.
+  const link = useCallback((row: Row) => changed(route, { open: id(row) }), [changed(route, { open: null })]);
   const pages = (
     <Pager page={page} limit={limit} total={total} capped={capped ?? false} most={most} to={(changes) => changed(route, { ...changes, open: null })} onGo={go} />
   );
@@ -47,7 +50,7 @@ export function Listing<Row>({ caption, columns, rows, total, capped, most, id, 
         columns={columns}
         rows={rows}
         id={id}
-        link={(row) => changed(route, { open: id(row) })}
+        link={link}
         open={route.params["open"]}
         marked={marked}
         busy={busy}

@@ -50,7 +50,7 @@ interface LoadedProps<T> {
 export function Loaded<T>({ query, what, loading, children }: LoadedProps<T>) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
   const problem = query.error ?? query.failureReason;
-  if (problem === null) return <>{loading ?? <TableLoading columns={6} />}</>;
+  if (problem === null) return <>{loading || <TableLoading columns={6} />}</>;
   if (query.status === "error") return <Refused error={query.error} what={what} />;
   return (
     <Notice tone="info" title={sentence(problem)} urgent>

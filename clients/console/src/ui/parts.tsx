@@ -24,6 +24,17 @@ export function Foreign({ text, whole = false, line = false }: ForeignProps) {
   return <bdi class={line ? "line" : "clamped"}>{visible(shortened(text, 240))}</bdi>;
 }
 
+/** Somebody or something by name; by the beginning of the id if the name is not known; null while it is being read. */
+export function Named({ id, name }: { id: string; name: string | null | undefined }) {
+  if (name) return <Foreign text={name} line />;
+  if (name === undefined) return <code class="line faint">{shortened(id, 8)}</code>;
+  return (
+    <span class="line name-wait">
+      <span class="hidden">{shortened(id, 8)}</span>
+    </span>
+  );
+}
+
 /** A time in the viewer's zone, with UTC on hover. */
 export function Time({ at }: { at: string | null | undefined }) {
   const time = at ? new Date(at) : null;

@@ -2,6 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { count } from "../format";
+import { MOST_ROWS } from "../place";
 import { Icon, type IconName } from "./icons";
 
 export interface Column<Row> {
@@ -13,6 +14,11 @@ export interface Column<Row> {
   readonly wide?: boolean;
   /** Not shown while a detail stands next to the list. */
   readonly extra?: boolean;
+  /**
+   * Its width as a track of a grid that does not depend on the cells, such as `minmax(0, 2fr)`. If all columns
+   * have one, rows are laid out independently of each other: see {@link tracksOf}.
+   */
+  readonly track?: string;
 }
 
 interface Props<Row> {
@@ -37,9 +43,11 @@ const OWN_CLICK = "a, button, input, label, select";
 
 export function Table<Row>({ caption, columns, rows, id, link, open, marked, busy, select }: Props<Row>) {
   const kept = useKeptRows<Row>();
+  const tracks = tracksOf(columns);
+  const look = [busy && "busy", tracks && "tracks"].filter(Boolean).join(" ");
   return (
     <div class="table-frame" aria-busy={busy}>
-      <table role="table" class={busy ? "busy" : ""} onKeyDown={move}>
+      <table role="table" class={look} {...(tracks && { style: tracks })} onKeyDown={move}>
         <caption class="hidden">{caption}</caption>
         <thead role="rowgroup">
           <tr role="row">
@@ -55,27 +63,46 @@ export function Table<Row>({ caption, columns, rows, id, link, open, marked, bus
             ))}
           </tr>
         </thead>
-        <tbody role="rowgroup">
-          {rows.map((row) => {
-            const drawn = { row, columns, link: link(row), isOpen: id(row) === open, mark: marked?.(row) };
-            return select ? <DrawnRow key={id(row)} {...drawn} select={select.cell(row)} /> : kept(id(row), drawn);
-          })}
-        </tbody>
+        {blocks(rows).map((block, place) => (
+          <tbody role="rowgroup" key={place}>
+            {block.map((row) => {
+              const drawn = { row, columns, link, isOpen: id(row) === open, mark: marked?.(row) };
+              return select ? <DrawnRow key={id(row)} {...drawn} select={select.cell(row)} /> : kept(id(row), drawn);
+            })}
+          </tbody>
+        ))}
       </table>
     </div>
   );
 }
 
+/**
+ * The columns' widths for the style sheet, with and without the columns that are {@link Column.extra}; null if some
+ * column's width follows its cells. Such a table measures every cell whenever its width changes, which takes too long
+ * with 1,000 rows: with tracks, the browser lays out only what is on the screen.
+ */
+export function tracksOf(columns: readonly Pick<Column<never>, "track" | "extra">[]): Record<string, string> | null {
+  if (columns.some(({ track }) => track === undefined)) return null;
+  const template = (shown: typeof columns) => shown.map(({ track }) => track).join(" ");
+  return { "--tracks": template(columns), "--tracks-without-extra": template(columns.filter(({ extra }) => !extra)) };
+}
+
+/** Rows by blocks that the browser lays out together, or not at all. A page of the API is one block. */
+function blocks<Row>(rows: readonly Row[]): (readonly Row[])[] {
+  const number = Math.max(1, Math.ceil(rows.length / MOST_ROWS));
+  return Array.from({ length: number }, (_, place) => rows.slice(place * MOST_ROWS, (place + 1) * MOST_ROWS));
+}
+
 interface Drawn<Row> {
   readonly row: Row;
   readonly columns: readonly Column<Row>[];
-  readonly link: string;
+  readonly link: (row: Row) => string;
   readonly isOpen: boolean;
   /** Whether it is pointed out; undefined if no row is. */
   readonly mark: boolean | undefined;
 }
 
-/** Draws rows anew only if something about them has changed: a list has up to 100, and one opens. */
+/** Draws rows anew only if something about them has changed: a list has up to 1,000, and one opens. */
 function useKeptRows<Row>(): (id: string, drawn: Drawn<Row>) => VNode {
   const kept = useRef(new Map<string, { drawn: Drawn<Row>; element: VNode }>());
   // Only the rows that are drawn this time are kept for the next time.
@@ -111,7 +138,7 @@ function DrawnRow<Row>({ row, columns, link, isOpen, mark, select }: Drawn<Row> 
       {columns.map((column, place) => (
         <td role="cell" key={column.label} class={classes(column)} data-label={column.label}>
           {place === 0 ? (
-            <a class="row-link" href={link} aria-current={isOpen ? "true" : undefined}>
+            <a class="row-link" href={link(row)} aria-current={isOpen ? "true" : undefined}>
               {column.cell(row)}
             </a>
           ) : (
@@ -136,11 +163,11 @@ function move(event: KeyboardEvent & { currentTarget: HTMLTableElement }) {
   links[place + step]?.focus();
 }
 
-/** Lines where rows will be. */
-export function TableLoading({ columns }: { columns: number }) {
+/** Lines where rows will be, and what is being read if that is worth a sentence. */
+export function TableLoading({ columns, text }: { columns: number; text?: string }) {
   return (
     <div class="loading" role="status">
-      <span class="hidden">Loading</span>
+      <span class={text === undefined ? "hidden" : "loading-text faint"}>{text ?? "Loading"}</span>
       {Array.from({ length: 8 }, (_, row) => (
         <div class="loading-row" key={row} aria-hidden="true">
           {Array.from({ length: Math.min(columns, 6) }, (_, cell) => (

@@ -1,7 +1,8 @@
 /** Who called what. */
 import { useQuery } from "@tanstack/preact-query";
+import { useMemo } from "preact/hooks";
 import { request } from "../api/client";
-import { useList, useNames } from "../api/queries";
+import { type Names, useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
 import { ACTIONS, inWords } from "../actions";
 import { duration, plural } from "../format";
@@ -9,14 +10,11 @@ import { userLink } from "../links";
 import { paging, type Params } from "../place";
 import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
 import { useRoute } from "../route";
-import { shortened } from "../text";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
-import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Time } from "../ui/parts";
+import { BothTimes, Fact, Facts, Foreign, Id, Named, None, Notice, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
-
-type Names = ReadonlyMap<string, string>;
 
 const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
 
@@ -27,21 +25,16 @@ function targets(found: AuditRecord | null | undefined): string[] {
   return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
 }
 
-const columns = (names: Names): readonly Column<AuditRow>[] => [
-  { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>) },
-  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line /> },
-  { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} /> },
-  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true, extra: true },
-  { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true },
-  { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true },
+const columnsOf = (names: Names): readonly Column<AuditRow>[] => [
+  { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>), track: "minmax(152px, 1fr)" },
+  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line />, track: "minmax(0, 1.5fr)" },
+  { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, track: "minmax(0, 1.6fr)" },
+  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
+  { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true, track: "84px" },
+  { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true, track: "minmax(0, 1fr)" },
 ];
 
-/** Somebody by email if it is known, else by the beginning of the id. */
-function Person({ id, names }: { id: string | null | undefined; names: Names }) {
-  if (!id) return <None />;
-  const name = names.get(id);
-  return name === undefined ? <code>{shortened(id, 8)}</code> : <Foreign text={name} line />;
-}
+const Person = ({ id, names }: { id: string | null | undefined; names: Names }) => (id ? <Named id={id} name={names.get(id)} /> : <None />);
 
 /** The newest changes of all kinds: the console itself reads all the time. */
 function useChanges(params: Params, enabled: boolean) {
@@ -75,6 +68,7 @@ export function Audit() {
   const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
   const people = records.flatMap((row) => [record(row)?.principal.user_id, ...targets(record(row))]);
   const names = useNames(people.filter((id): id is string => typeof id === "string"));
+  const columns = useMemo(() => columnsOf(names), [names]);
   const open = params["open"];
   const row = all.find((row) => row.id === open);
   return (
@@ -94,7 +88,7 @@ export function Audit() {
             )}
             <Listing
               caption="Audit records"
-              columns={columns(names)}
+              columns={columns}
               rows={records}
               total={data.total}
               id={(row) => row.id}
@@ -192,7 +186,7 @@ function PersonLink({ id, names }: { id: string | null | undefined; names: Names
   const name = names.get(id);
   return (
     <>
-      <a href={userLink(id, name ?? null)}>{name === undefined ? "Open the user" : <Foreign text={name} whole />}</a>
+      <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the user"}</a>
       <Id id={id} what="the user's id" />
     </>
   );

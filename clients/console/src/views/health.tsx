@@ -16,7 +16,7 @@ export function Health() {
         {(data) => (
           <>
             <Verdict checks={healthChecks(data)} />
-            <div class="cards">
+            <div class="cards three">
               {healthChecks(data).map((check) => (
                 <CheckCard key={check.name} check={check} />
               ))}

@@ -1,6 +1,6 @@
 /** Schedules and when each fires next. */
 import { useMemo } from "preact/hooks";
-import { useList, useTaskNames } from "../api/queries";
+import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
 import { taskLink, userLink } from "../links";
@@ -8,25 +8,20 @@ import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
 import { found, timeFault } from "../schedules";
-import { shortened } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
-import { BothTimes, External, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
-import type { Column } from "../ui/table";
+import { BothTimes, External, Fact, Facts, Foreign, Id, Named, None, Notice, Status, Time } from "../ui/parts";
+import { type Column, TableLoading } from "../ui/table";
 
-const columnsOf = (inUtc: boolean, names: ReadonlyMap<string, string>): readonly Column<ScheduleRow>[] => [
-  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} /> },
-  { label: "Task", cell: (row) => <TaskName id={row.task_id} name={names.get(row.task_id)} />, wide: true },
-  { label: "Cron", cell: (row) => <CronText of={row} /> },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
-  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true },
-  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
+const columnsOf = (inUtc: boolean, names: Names): readonly Column<ScheduleRow>[] => [
+  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} />, track: "minmax(186px, 1fr)" },
+  { label: "Task", cell: (row) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2.2fr)" },
+  { label: "Cron", cell: (row) => <CronText of={row} />, track: "minmax(0, 1.1fr)" },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.6fr)" },
+  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true, track: "124px" },
+  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true, track: "100px" },
 ];
-
-/** A task by its name if it is known, else by the beginning of its id. */
-const TaskName = ({ id, name }: { id: string; name: string | undefined }) =>
-  name === undefined ? <code class="faint">{shortened(id, 8)}</code> : <Foreign text={name} />;
 
 /** Who searches for a time in UTC sees it. */
 function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
@@ -44,11 +39,12 @@ export function Schedules() {
   const { params } = useRoute();
   const { page, limit } = paging(params, MOST_SCHEDULES);
   const { at = "", find = "" } = params;
+  const isSearch = at !== "" || find !== "";
   // All schedules are read then (at most 10,000), and found here.
   const whole = readsAllSchedules(params);
   const query = useList<SchedulesPage>(READS.schedules(params), { slow: whole });
   const all = query.data?.schedules;
-  const chosen = useMemo(() => (at === "" && find === "" ? (all ?? []) : found(all ?? [], at, find)), [all, at, find]);
+  const chosen = useMemo(() => (!isSearch ? (all ?? []) : found(all ?? [], at, find, new Date())), [all, at, find]);
   const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
   const names = useTaskNames(shown.map((row) => row.task_id));
   const columns = useMemo(() => columnsOf(at !== "", names), [at !== "", names]);
@@ -74,10 +70,14 @@ export function Schedules() {
       }
       detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
     >
-      <Loaded query={query} what="schedules">
-        {(data) => (
+      <Loaded query={query} what="schedules" loading={isSearch && <ReadingAll />}>
+        {(data) => {
+          const isPart = data.schedules.length < data.total;
+          // The rows of a page are still shown while all are read: not among these is not yet nowhere.
+          if (isSearch && isPart && query.isPlaceholderData) return <ReadingAll number={data.total} />;
+          return (
             <>
-              {whole && data.total > data.schedules.length && !query.isPlaceholderData && (
+              {whole && isPart && !query.isPlaceholderData && (
                 <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
               <Listing
@@ -88,16 +88,22 @@ export function Schedules() {
                 most={MOST_SCHEDULES}
                 id={(row) => row.schedule_id}
                 busy={query.isPlaceholderData}
-                empty={{ icon: "schedules", title: at === "" && find === "" ? "No active schedules" : "No schedule fits the search" }}
+                empty={{ icon: "schedules", title: isSearch ? "No schedule fits the search" : "No active schedules" }}
               />
             </>
-        )}
+          );
+        }}
       </Loaded>
     </Page>
   );
 }
 
-function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | undefined }) {
+/** All schedules are being read to search them. The number is known once a page has been read. */
+const ReadingAll = ({ number }: { number?: number }) => (
+  <TableLoading columns={6} text={`Reading all ${number === undefined ? "" : `${count(number)} `}schedules, to search them…`} />
+);
+
+function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | null | undefined }) {
   return (
     <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
       {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
@@ -120,7 +126,7 @@ function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: stri
             )}
           </Fact>
           <Fact name="Task">
-            <a href={taskLink(row.task_id)}>{name === undefined ? "Open the task" : <Foreign text={name} whole />}</a>
+            <a href={taskLink(row.task_id)}>{name ? <Foreign text={name} whole /> : "Open the task"}</a>
             <Id id={row.task_id} what="the task's id" />
           </Fact>
           <Fact name="Schedule">

@@ -24,6 +24,8 @@ export interface Options {
   height?: number;
   theme?: "light" | "dark";
   reducedMotion?: boolean;
+  /** As if a screen reader ran: Chromium then keeps its tree of accessible elements complete. */
+  screenReader?: boolean;
   /** An origin that may be requested besides the console's own. */
   besides?: string;
 }
@@ -36,11 +38,11 @@ export class Browser {
     readonly faults: string[],
   ) {}
 
-  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true, besides }: Options = {}): Promise<Browser> {
+  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true, screenReader = false, besides }: Options = {}): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), "console-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: PROGRAM,
-      args: FLAGS,
+      args: screenReader ? [...FLAGS, "--force-renderer-accessibility"] : FLAGS,
       viewport: { width, height },
       colorScheme: theme,
       reducedMotion: reducedMotion ? "reduce" : "no-preference",
@@ -85,10 +87,10 @@ export class Browser {
   }
 }
 
-/** Waits until the view shows its data: no list and no detail still loads. */
+/** Waits until the view shows its data: no list, no detail and no name still loads. */
 export async function settled(page: Page): Promise<void> {
   await page.getByRole("heading", { level: 1 }).waitFor();
-  await page.waitForFunction(() => document.querySelector(".loading, .loading-card, .chart-wait, [aria-busy=true]") === null);
+  await page.waitForFunction(() => document.querySelector(".loading, .loading-card, .chart-wait, .name-wait, [aria-busy=true]") === null);
   await page.waitForFunction(() => !document.querySelector(".panel")?.textContent?.includes("Loading…"));
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Page, Route } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
-import { Browser, settled } from "./browser";
+import { Browser, settled, violations } from "./browser";
 import { CLERK_HOST, sessionToken } from "./stack";
 
 const HOST = `https://${CLERK_HOST}`;
@@ -16,14 +16,20 @@ const key = inject("clerkKey");
 /** Clerk's script in short: it asks its own host for the session and its tokens. */
 const SCRIPT = `{
   const element = document.querySelector("script[data-clerk-publishable-key]");
-  const asks = async (path) => (await fetch("${HOST}/" + path)).json();
+  const asks = async (path) => (await fetch("${HOST}/v1/" + path)).json();
   window.Clerk = {
     publishableKey: element.dataset.clerkPublishableKey,
     session: undefined,
     async load(options) {
       this.options = options;
-      const { signedIn } = await asks("session");
-      this.session = signedIn ? { getToken: async () => (await asks("token")).token } : null;
+      const { signedIn, user } = await asks("session");
+      const getToken = async () => {
+        // In another tab somebody else may have signed in.
+        const { token, user } = await asks("token");
+        this.session.user = user;
+        return token;
+      };
+      this.session = signedIn ? { user, getToken } : null;
     },
     async redirectToSignIn({ redirectUrl }) {
       location.href = "${SIGN_IN}?redirect_url=" + encodeURIComponent(redirectUrl);
@@ -42,6 +48,9 @@ interface Host {
   signedIn: boolean;
   script: string | null;
   token: () => string | null;
+  user: string;
+  /** Whether it is away when somebody signs out. */
+  keepsSession: boolean;
 }
 
 describe.skipIf(key === null)("signing in with Clerk", () => {
@@ -55,7 +64,7 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
   beforeEach(async () => {
     browser.faults.length = 0;
     page = await browser.context.newPage();
-    host = { asked: [], signedIn: true, script: SCRIPT, token: () => sessionToken(key ?? "", inject("url")) };
+    host = { asked: [], signedIn: true, script: SCRIPT, user: "user_1", keepsSession: false, token: () => sessionToken(key ?? "", inject("url")) };
     await page.route(`${HOST}/**`, (route) => answer(route, host));
     await page.route(`${SIGN_IN}*`, (route) => route.fulfill({ contentType: "text/html", body: "<h1>Clerk's page</h1>" }));
   });
@@ -89,7 +98,7 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
 
     await page.getByRole("button", { name: "Sign out" }).click();
     await button().waitFor();
-    await expect.poll(() => host.asked.at(-1)).toBe("/sign-out");
+    await expect.poll(() => host.asked.at(-1)).toBe("/v1/sign-out");
     expect(browser.faults).toEqual([]);
   });
 
@@ -129,8 +138,66 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     host.token = () => null;
     await page.getByRole("button", { name: "Refresh now" }).click();
 
-    await page.getByRole("alert").getByText(/your session at Clerk has ended/).waitFor();
+    await page.getByRole("alert").getByText(/Your session at Clerk has ended\./).waitFor();
     expect(await stored()).not.toContain("clerk");
+  });
+
+  test("a sign-out that fails at Clerk is said, and can be tried again", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    host.keepsSession = true;
+    await page.getByRole("button", { name: "Sign out" }).click();
+    const notice = page.getByRole("alert").filter({ hasText: "You are still signed in at Clerk" });
+    await notice.waitFor();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    expect(await violations(page)).toEqual([]);
+
+    host.keepsSession = false;
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await notice.waitFor({ state: "detached" });
+    await button().waitFor();
+    expect(host.asked.filter((path) => path === "/v1/sign-out")).toHaveLength(2);
+  });
+
+  test("another user who signs in at Clerk does not go on with this session", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    let sent = 0;
+    page.on("request", (request) => {
+      if (request.url().includes("/admin/users")) sent += 1;
+    });
+    host.user = "user_2";
+    await page.getByRole("button", { name: "Refresh now" }).click();
+
+    await page.getByRole("alert").getByText(/Another user has signed in at Clerk in this browser\./).waitFor();
+    expect(sent).toBe(0);
+    expect(await stored()).not.toContain("clerk");
+  });
+
+  test("settings that can't be read are said, a key still works, and reading them again offers Clerk", async () => {
+    const settings = "**/admin/console/settings.json";
+    await page.route(settings, (route) => route.fulfill({ status: 503, body: "" }));
+    await browser.open("#/users", { signedIn: false, page });
+    const notice = page.getByRole("alert").filter({ hasText: "The console's settings can't be read" });
+    await notice.waitFor();
+    expect(await violations(page)).toEqual([]);
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await expect.poll(() => notice.getByRole("button", { name: "Try again" }).isEnabled()).toBe(true);
+    await page.unroute(settings);
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await button().waitFor();
+    expect(await notice.count()).toBe(0);
+
+    await page.route(settings, (route) => route.abort());
+    await page.reload();
+    await notice.waitFor();
+    await page.getByLabel("API key of an administrator").fill(inject("key"));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
   });
 
   test("a token that the API refuses does not sign in, and the reason is shown", async () => {
@@ -152,7 +219,7 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
   });
 
-  test("scripts of the instance's host are allowed and those of others are not, and markup stays refused", async () => {
+  test("scripts of the instance's folder are allowed and others are not, and markup stays refused", async () => {
     await browser.open("#/", { signedIn: false, page });
     await button().click();
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
@@ -167,6 +234,7 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
       };
       const script = document.createElement("script");
       return [
+        attempt(() => (script.src = `${host}/npm/@clerk/clerk-js@6.1.0/dist/part.js`)),
         attempt(() => (script.src = `${host}/npm/part.js`)),
         attempt(() => (script.src = "https://elsewhere.example/a.js")),
         attempt(() => (document.body.innerHTML = "<img src=x>")),
@@ -174,7 +242,24 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
       ];
     }, HOST);
 
-    expect(refused).toEqual(["allowed", "TypeError", "TypeError", "TypeError"]);
+    expect(refused).toEqual(["allowed", "TypeError", "TypeError", "TypeError", "TypeError"]);
+  });
+
+  test("of the instance's host only the folder of its API can be requested", async () => {
+    await browser.open("#/", { signedIn: false, page });
+    await button().waitFor();
+    const reaches = (path: string) =>
+      page.evaluate(
+        (address) =>
+          fetch(address).then(
+            () => true,
+            () => false,
+          ),
+        HOST + path,
+      );
+
+    expect([await reaches("/v1/session"), await reaches("/other")]).toEqual([true, false]);
+    expect(host.asked).toEqual(["/v1/session"]);
   });
 });
 
@@ -185,5 +270,7 @@ function answer(route: Route, host: Host): Promise<void> {
   if (pathname.startsWith("/npm/")) {
     return host.script === null ? route.abort("connectionrefused") : route.fulfill({ contentType: "text/javascript", body: host.script, headers: CORS });
   }
-  return route.fulfill({ json: { signedIn: host.signedIn, token: pathname === "/token" ? host.token() : null }, headers: CORS });
+  if (pathname === "/v1/sign-out" && host.keepsSession) return route.abort("connectionrefused");
+  const { signedIn, user: id } = host;
+  return route.fulfill({ json: { signedIn, user: { id }, token: pathname === "/v1/token" ? host.token() : null }, headers: CORS });
 }

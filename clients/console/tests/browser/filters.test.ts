@@ -1,6 +1,6 @@
 /** Every filter: what one chooses is in the URL and in the request, and a deep link applies it. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { answerSeries, TASK, USER } from "./answers";
+import { answer, answerSeries, errorRow, task, TASK, USER } from "./answers";
 import { Browser, settled } from "./browser";
 
 let browser: Browser;
@@ -60,6 +60,49 @@ test("a search that finds nothing says so, and its filters can be removed", asyn
 
   expect(await page.locator("tbody tr").count()).toBeGreaterThan(0);
   expect(new URL(page.url()).hash).toBe("#/schedules");
+  await page.close();
+});
+
+test("while all schedules are read to search them, that is said and not that none fits", async () => {
+  const page = await browser.context.newPage();
+  const rows = [{ ...task().schedules[0], cron: "0 8 * * *", next_run_time: "2026-11-29T08:00:00Z" }];
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await page.route("**/admin/temporal/schedules*", async (route) => {
+    const isPage = new URL(route.request().url()).searchParams.has("limit");
+    if (!isPage) await released;
+    await route.fulfill({ json: { schedules: rows, total: isPage ? 60 : 1 } });
+  });
+  await browser.open("#/schedules", { page });
+  await settled(page);
+  await page.getByLabel("Runs at (UTC)").fill("09:00");
+  await page.getByRole("status").getByText("Reading all 60 schedules, to search them…").waitFor();
+  expect(await page.getByText("No schedule fits").count()).toBe(0);
+
+  const linked = await browser.context.newPage();
+  await linked.route("**/admin/temporal/schedules*", () => undefined);
+  await browser.open("#/schedules?at=09:00", { page: linked });
+  await linked.getByRole("status").getByText("Reading all schedules, to search them…").waitFor();
+  await linked.close();
+
+  release();
+  await page.getByText("No schedule fits the search").waitFor();
+  await page.close();
+});
+
+test("taking away the type of failures leaves the other filters and the bar of a chart", async () => {
+  const page = await browser.context.newPage();
+  const at = Date.now() - 3_600_000;
+  const [from, to] = [at - 60_000, at + 60_000].map((time) => new Date(time).toISOString());
+  await answer(page, "admin/errors?*", { errors: [errorRow({ occurred_at: new Date(at).toISOString() })], total: 1, error_types: { RateLimitError: 1 } });
+  await browser.open(`#/errors?hours=168&task_id=${TASK}&from=${from}&to=${to}&error_type=RateLimitError`, { page });
+  await settled(page);
+  await page.getByRole("button", { name: "Remove this filter" }).click();
+  await page.waitForURL((url) => !url.hash.includes("error_type"));
+
+  const params = new URLSearchParams(new URL(page.url()).hash.split("?")[1]);
+  expect(Object.fromEntries(params)).toEqual({ hours: "168", task_id: TASK, from, to });
+  await page.getByText(/^Failed from/).waitFor();
   await page.close();
 });
 

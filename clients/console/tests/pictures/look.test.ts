@@ -7,7 +7,7 @@ import { Browser } from "../browser/browser";
 import { open, openState, PLACES, STATES } from "./places";
 
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), "../../screenshots");
-const WIDTHS = [1360, 820, 360];
+const WIDTHS = [1440, 800, 360];
 const THEMES = ["light", "dark"] as const;
 
 test.each(WIDTHS.flatMap((width) => THEMES.map((theme) => [width, theme] as const)))(

@@ -1,6 +1,6 @@
 /** What is photographed. Charts and details are made up, so that every API has them. */
 import type { Page } from "playwright-core";
-import { answer, answerHostile, answerSeries, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
+import { answer, answerHostile, answerSeries, auditRecord, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
 import { type Browser, settled } from "../browser/browser";
 
 export const PLACES = {
@@ -28,6 +28,10 @@ export const STATES = {
   "sign-in": "#/",
   palette: "#/",
   deactivate: `#/users?open=${USER}`,
+  schedule: `#/schedules?at=09:00&open=task-${TASK}`,
+  reading: "#/schedules?limit=25",
+  record: `#/audit?open=${auditRecord().id}`,
+  settings: "#/",
 } as const;
 
 /** Opens one of {@link STATES}. */
@@ -38,8 +42,14 @@ export async function openState(browser: Browser, name: keyof typeof STATES): Pr
   if (name === "loading") await page.route("**/admin/executions?*", () => undefined);
   if (name === "away") await answer(page, "admin/queries?*", { detail: "Service temporarily unavailable" }, 503, { "retry-after": "60" });
   if (name === "deactivate") await answer(page, `admin/users/${USER}`, user());
-  await browser.open(STATES[name], { page, signedIn: name !== "sign-in" });
-  if (name === "loading" || name === "away") await page.locator(".loading, .notice").first().waitFor();
+  if (name === "schedule") await answer(page, "admin/temporal/schedules*", { schedules: task().schedules, total: 1 });
+  if (name === "record") await answer(page, "admin/audit?*", { records: [auditRecord()], total: 1, page: 1, limit: 100 });
+  if (name === "record") await answer(page, "admin/users/*", user());
+  if (name === "settings") await answer(page, "admin/console/settings.json", {}, 503);
+  if (name === "reading") await page.route(/schedules$/, () => undefined);
+  await browser.open(STATES[name], { page, signedIn: name !== "sign-in" && name !== "settings" });
+  if (name === "reading") await page.getByLabel("Runs at (UTC)").fill("09:00");
+  if (["loading", "away", "settings", "reading"].includes(name)) await page.locator(".loading, .notice").first().waitFor();
   else await settled(page);
   if (name === "palette") await page.keyboard.press("Control+k");
   if (name === "deactivate") await page.getByRole("button", { name: "Deactivate…" }).click();

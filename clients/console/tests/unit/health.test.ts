@@ -15,14 +15,16 @@ const values = (health: Health) => healthChecks(health).map(({ value }) => value
 
 test("nothing that waits is calm, and a few events are", () => {
   expect(levels(CALM)).toEqual(["calm", "calm", "calm"]);
-  expect(values(CALM)).toEqual(["12", "0", "0"]);
+  expect(values(CALM)).toEqual(["12 events", "None", "0"]);
+  expect(values({ ...CALM, events_waiting: 0 })).toEqual(["None", "None", "0"]);
 });
 
 test("commands that wait are calm up to the threshold of the alarm, and an alarm above it", () => {
   const waiting = (age_ms: number): Health => ({ ...CALM, outbox: { entries: 1, capped: false, oldest_at: "2026-03-31T10:00:00Z", age_ms } });
   expect(levels(waiting(5 * 60_000))[1]).toBe("calm");
   expect(levels(waiting(5 * 60_000 + 1))[1]).toBe("alarm");
-  expect(healthChecks(waiting(61_000))[1]?.about).toBe("The oldest has waited 1 min 1 s.");
+  expect(values(waiting(12_000))[1]).toBe("12 s behind");
+  expect(healthChecks(waiting(61_000))[1]?.about).toBe("One deactivation has commands to send.");
 });
 
 test("a message in quarantine and a long queue are warnings, and what was not counted is said", () => {

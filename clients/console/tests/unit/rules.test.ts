@@ -92,6 +92,8 @@ test("the types of a window have their share of all failures, in the API's order
   expect(ofTypes({})).toEqual([]);
 });
 
+const NOW = new Date("2024-01-16T00:00:00Z");
+
 const schedule = (schedule_id: string, next_run_time: string | null, { user_email = "ann@example.com", cron = "0 9 * * *", is_paused = false } = {}) =>
   ({ schedule_id, task_id: "t", cron, next_run_time, user_email, is_paused }) as ScheduleRow;
 
@@ -104,7 +106,7 @@ test("schedules are found by the UTC time of their next run and by text, earlies
     schedule("never", null),
     schedule("noted", "2024-01-16T17:00:00Z", { cron: "0 9,17 * * 1 # team" }),
   ];
-  const ids = (at: string, find: string) => found(all, at, find).map(({ schedule_id }) => schedule_id);
+  const ids = (at: string, find: string) => found(all, at, find, NOW).map(({ schedule_id }) => schedule_id);
 
   expect(ids("9:00", "")).toEqual(["s3", "s1", "noted", "s2"]);
   expect(ids("", "bob@")).toEqual(["s3"]);
@@ -123,18 +125,54 @@ test.each([
   ["9:00", "0 6,nine * * *", false],
   ["9:00", "0 6-30 * * *", false],
   ["9:00", "0 */0 * * *", false],
-  ["9:00", "0 6,9 * * * *", false],
+  ["9:00", "0 6,9 * * * *", true],
+  ["9:00", "30 0 6,9 * * * 2024", true],
+  ["9:00", "0 6,9 * *", false],
+  ["9:00", "@hourly", true],
+  ["9:30", "@hourly", false],
+  ["9:00", "@daily", false],
+  ["9:00", "@every 90m", true],
+  ["9:00", "@every 90m/10m", false],
+  ["9:10", "@every 90m/10m", true],
+  ["9:00", "@every 7h", true],
+  ["9:01", "@every 7h", false],
+  ["9:00", "@every 1.5d", false],
+  ["9:17", "@every 30s", true],
+  ["9:00", "@every 500ms", false],
+  ["9:00", "@every soon", false],
+  ["9:00", "CRON_TZ=America/New_York 0 1,4 * * *", true],
+  ["10:00", "TZ=Asia/Kolkata 30 11,15 * * * # team", true],
+  ["9:00", "CRON_TZ= 0 6,9 * * *", true],
+  ["9:00", "CRON_TZ=Nowhere/Else 0 6,9 * * *", false],
 ])("a schedule that runs next at 06:00 also runs at %s by %s: %s", (at, cron, expected) => {
-  expect(found([schedule("s", "2024-01-16T06:00:00Z", { cron })], at, "")).toHaveLength(expected ? 1 : 0);
+  expect(found([schedule("s", "2024-01-16T06:00:00Z", { cron })], at, "", NOW)).toHaveLength(expected ? 1 : 0);
 });
 
-test("a cron expression of another zone than UTC is not taken as UTC, and what runs next at the time comes first", () => {
-  // 09:00 in New York is 14:00 in UTC.
-  expect(found([schedule("s", "2024-01-16T14:00:00Z", { cron: "0 9,10 * * *" })], "9:00", "")).toEqual([]);
+test("a cron expression of another zone than UTC runs at what every zone that explains its next run has in common", () => {
+  const runs = (cron: string, next: string, at: string) => found([schedule("s", next, { cron })], at, "", NOW).length === 1;
 
+  // 09:00 in New York is 14:00 in UTC; or else 10:00 four hours behind.
+  expect(runs("0 9,10 * * *", "2024-01-16T14:00:00Z", "9:00")).toBe(false);
+  expect(runs("0 9,10 * * *", "2024-01-16T14:00:00Z", "15:00")).toBe(false);
+  // Full hours of a zone with half an hour more, such as India's.
+  expect(runs("0 * * * *", "2024-01-16T06:30:00Z", "9:30")).toBe(true);
+  expect(runs("0 * * * *", "2024-01-16T06:30:00Z", "9:00")).toBe(false);
+  // No zone explains that.
+  expect(runs("0 9 * * *", "2024-01-16T09:07:00Z", "9:00")).toBe(false);
+});
+
+test("the zone that an expression names counts as it is now", () => {
+  const paused = schedule("s", null, { cron: "CRON_TZ=America/New_York 0 9 * * *", is_paused: true });
+  const ids = (at: string, now: string) => found([paused], at, "", new Date(now)).map(({ schedule_id }) => schedule_id);
+
+  expect([ids("14:00", "2024-01-16T00:00:00Z"), ids("13:00", "2024-01-16T00:00:00Z")]).toEqual([["s"], []]);
+  expect([ids("14:00", "2024-07-16T00:00:00Z"), ids("13:00", "2024-07-16T00:00:00Z")]).toEqual([[], ["s"]]);
+});
+
+test("what runs next at the time comes first", () => {
   const often = schedule("often", "2024-01-16T06:30:00Z", { cron: "*/30 * * * *" });
   const daily = schedule("daily", "2024-01-16T09:00:00Z");
-  expect(found([often, daily], "9:00", "").map(({ schedule_id }) => schedule_id)).toEqual(["daily", "often"]);
+  expect(found([often, daily], "9:00", "", NOW).map(({ schedule_id }) => schedule_id)).toEqual(["daily", "often"]);
 });
 
 test("a range of a chart is read from the address, and its end is not in it", () => {
