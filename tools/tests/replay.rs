@@ -39,8 +39,8 @@ fn created() -> (&'static str, String) {
     ("first", task(TASK).created(USER, "iphone").message())
 }
 
-/// The two poisons of an earlier release: a key whose sort keys were too long to be projected, and a message that can't be
-/// read, which was accepted into the log all the same.
+/// The two poisons of an earlier release: a key whose sort keys were too long to be projected, and a message that can't
+/// be read, which was accepted into the log all the same.
 fn poisons() -> [(&'static str, String); 2] {
     let key = json!({ "key_id": "🙂".repeat(256), "user_id": USER, "key_hash": "ab".repeat(32), "key_prefix": "sk_" });
     let unread = json!({ "execution_id": TASK, "task_id": TASK, "user_id": USER,

@@ -96,8 +96,8 @@ pub async fn handle(
     Ok(SealAnswer { seals, records, broken_chains: report.broken.len() })
 }
 
-/// The metrics that alarms watch; none if everything is in order. Either the trail was tampered with, or a record is still
-/// being written, or an operator has changed the key.
+/// The metrics that alarms watch; none if everything is in order. Either the trail was tampered with, or a record is
+/// still being written, or an operator has changed the key.
 pub fn alarm_metrics(report: &SealReport) -> MetricSet {
     let broken = u64::try_from(report.broken.len()).unwrap_or(u64::MAX);
     let found = [("BrokenChains", "Count", broken), ("ForeignSeals", "Count", u64::from(report.foreign))];

@@ -1,5 +1,5 @@
-//! POST /webhooks/clerk: turns each of Clerk's webhooks into an `identity.*` event on `torale-events`. Whose the identity is
-//! follows from the projections; nothing is read here.
+//! POST /webhooks/clerk: turns each of Clerk's webhooks into an `identity.*` event on `torale-events`. Whose the
+//! identity is follows from the projections; nothing is read here.
 //!
 //! Clerk receives a 200 only after the signature was verified, the payload was mapped to an event
 //! ([`torale_domain::events::clerk`]) and SQS has taken the event. After any other answer, Svix (who delivers Clerk's

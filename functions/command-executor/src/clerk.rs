@@ -19,7 +19,8 @@ pub enum ClerkError {
 
 /// Bans users.
 pub trait BanUsers: Sync {
-    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether the user exists. It may be repeated.
+    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether the user exists. It may be
+    /// repeated.
     fn ban(&self, user: &ClerkUserId) -> impl Future<Output = Result<bool, ClerkError>> + Send;
 }
 

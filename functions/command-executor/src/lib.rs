@@ -1,5 +1,5 @@
-//! The executor of `torale-commands`: executes each command at Clerk or Temporal, and sends the events that confirm it to
-//! `torale-events` (`docs/contract/events.md`, "Commands out").
+//! The executor of `torale-commands`: executes each command at Clerk or Temporal, and sends the events that confirm it
+//! to `torale-events` (`docs/contract/events.md`, "Commands out").
 //!
 //! Executing a command twice has the effect of executing it once. So a command that is not confirmed is returned to the
 //! queue and comes again, and after many attempts it goes to the dead-letter queue.
@@ -121,7 +121,8 @@ pub async fn handle(
     sqs::return_to_queue(failed.into_iter().map(|message| message.id.clone()))
 }
 
-/// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no errors.
+/// The metrics of a batch. Without them, failing commands would not be noticed for a day, since Lambda counts no
+/// errors.
 pub fn counters(
     commands: usize,
     missing_schedules: usize,
@@ -139,8 +140,8 @@ pub fn counters(
 }
 
 impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
-    /// Executes commands until the deadline, and returns the result of each in any order. Commands that are being executed at
-    /// the deadline are abandoned.
+    /// Executes commands until the deadline, and returns the result of each in any order. Commands that are being
+    /// executed at the deadline are abandoned.
     pub async fn execute_all<'a>(
         &self,
         messages: &'a [QueueMessage],
@@ -187,8 +188,8 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         Ok(outcome)
     }
 
-    /// Pauses the schedules of a task: those that events have named, or the one by the pattern if events have named none.
-    /// Returns those that exist. One that does not exist counts as done, but never silently.
+    /// Pauses the schedules of a task: those that events have named, or the one by the pattern if events have named
+    /// none. Returns those that exist. One that does not exist counts as done, but never silently.
     async fn pause(
         &self,
         task: &TaskId,

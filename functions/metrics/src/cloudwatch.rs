@@ -75,8 +75,8 @@ impl CloudWatch {
         call.send().await.map_err(|e| failed(&e)).map(drop)
     }
 
-    /// The age in seconds of a queue's oldest message, as SQS reported it last; `None` if it reported none lately. SQS leaves
-    /// out messages that have been received three times or more.
+    /// The age in seconds of a queue's oldest message, as SQS reported it last; `None` if it reported none lately. SQS
+    /// leaves out messages that have been received three times or more.
     ///
     /// # Errors
     /// If CloudWatch does not respond in time.
@@ -88,8 +88,8 @@ impl CloudWatch {
         Ok(last.and_then(|point| point.maximum))
     }
 
-    /// The greatest age in seconds of the messages that the consumer has returned three times or more, within the last ten
-    /// minutes; `None` if there was none.
+    /// The greatest age in seconds of the messages that the consumer has returned three times or more, within the last
+    /// ten minutes; `None` if there was none.
     ///
     /// # Errors
     /// If CloudWatch does not respond in time.

@@ -1,7 +1,7 @@
 //! Publishes metrics of the platform and of this system to CloudWatch, every minute.
 //!
-//! A value that can't be read is left out and never estimated. The others are published all the same, and the run fails,
-//! so that an alarm reports it.
+//! A value that can't be read is left out and never estimated. The others are published all the same, and the run
+//! fails, so that an alarm reports it.
 
 pub mod cloudwatch;
 
@@ -132,8 +132,8 @@ impl MetricSources {
         ])
     }
 
-    /// How far log and projections lag behind. Both are written together, so this is what waits in the queue: new messages
-    /// and returned ones.
+    /// How far log and projections lag behind. Both are written together, so this is what waits in the queue: new
+    /// messages and returned ones.
     async fn lag(&self, now: Timestamp, until: Instant) -> [MetricValues; 2] {
         match in_time(until, self.events.waiting()).await {
             Ok(waiting) => {

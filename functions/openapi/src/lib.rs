@@ -1,7 +1,7 @@
 //! GET /admin/openapi.json: the OpenAPI document of the API. It needs no credentials.
 //!
-//! The document is generated (`docs/adr/0012-openapi.md`): parameters from their parsers, answers from the types that are
-//! serialised, errors from the map of errors. Only summaries and examples are written here.
+//! The document is generated (`docs/adr/0012-openapi.md`): parameters from their parsers, answers from the types that
+//! are serialised, errors from the map of errors. Only summaries and examples are written here.
 
 mod describe;
 mod examples;

@@ -1,5 +1,5 @@
-//! The outbox relay: sends the commands and events of outbox entries, on a schedule and whenever the stream of the control table
-//! reports a new entry.
+//! The outbox relay: sends the commands and events of outbox entries, on a schedule and whenever the stream of the
+//! control table reports a new entry.
 
 use serde::Serialize;
 use tokio::time::Instant;

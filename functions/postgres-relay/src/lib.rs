@@ -9,11 +9,12 @@ use torale_source_outbox::SourceError;
 use torale_source_outbox::connect::SourceDatabase;
 use torale_source_outbox::relay::{self, SourceRelayReport};
 
-/// Relays until the outbox is empty or the deadline has passed, and emits metrics of what it did and left. It returns at
-/// `end` at the latest.
+/// Relays until the outbox is empty or the deadline has passed, and emits metrics of what it did and left. It returns
+/// at `end` at the latest.
 ///
 /// # Errors
-/// If the database or the queue fails. Nothing is lost: the events are still in the outbox, and the next run sends them.
+/// If the database or the queue fails. Nothing is lost: the events are still in the outbox, and the next run sends
+/// them.
 pub async fn handle(
     database: &SourceDatabase,
     events: &MessageQueue,

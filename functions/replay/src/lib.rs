@@ -1,6 +1,6 @@
 //! Rebuilds the projections in steps that each fit into one invocation. The work is done by `shared/replay`; the state
-//! machine `ReplayMachine` of `infra/template.yaml` calls the steps in their order. Any number of invocations may build in
-//! parallel (`docs/adr/0011-replay.md`).
+//! machine `ReplayMachine` of `infra/template.yaml` calls the steps in their order. Any number of invocations may build
+//! in parallel (`docs/adr/0011-replay.md`).
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Runs the steps of rebuilds as a Lambda function, which the state machine `ReplayMachine` of `infra/template.yaml` calls.
+//! Runs the steps of rebuilds as a Lambda function, which the state machine `ReplayMachine` of `infra/template.yaml`
+//! calls.
 
 use lambda_runtime::{Error, LambdaEvent};
 use replay::{ReplayRequest, StepError};

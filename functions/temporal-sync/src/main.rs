@@ -15,8 +15,8 @@ use torale_temporal::task_ids::TaskIds;
 
 /// The time after which a run looks at no more schedules.
 const HALF: Duration = Duration::from_secs(20);
-/// The time after which it reads no more runs: fifteen seconds less than the function's timeout, three times as long as a
-/// call of Temporal or of the queue may take.
+/// The time after which it reads no more runs: fifteen seconds less than the function's timeout, three times as long as
+/// a call of Temporal or of the queue may take.
 const TIME: Duration = Duration::from_secs(40);
 
 #[tokio::main(flavor = "current_thread")]

@@ -127,8 +127,8 @@ async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
     }
 }
 
-/// The parts that run in this process, and the simulated platform: it comes before all that takes long, since it may lack
-/// something.
+/// The parts that run in this process, and the simulated platform: it comes before all that takes long, since it may
+/// lack something.
 async fn prepare<'a>(
     context: StackContext<'a>,
     project: Project,

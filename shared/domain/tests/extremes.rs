@@ -63,8 +63,9 @@ fn fields(kind: EventType) -> Vec<String> {
     schema["properties"]["data"]["properties"].as_object().unwrap().keys().cloned().collect()
 }
 
-/// An event with every field at its bound but those that are omitted, so many minutes before now. Its data begins with quotes,
-/// which JSON escapes once in the message and once more in the stored entity. Without its `source`, it is one of this system.
+/// An event with every field at its bound but those that are omitted, so many minutes before now. Its data begins with
+/// quotes, which JSON escapes once in the message and once more in the stored entity. Without its `source`, it is one
+/// of this system.
 fn event(kind: EventType, minutes: i64, character: char, omitted: &str) -> Event {
     let names = fields(kind).into_iter().filter(|name| !omitted.split(' ').any(|one| one == name));
     let mut data: Map<String, Value> =

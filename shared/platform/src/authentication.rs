@@ -236,7 +236,8 @@ impl VerifiedCredentials {
         }
     }
 
-    /// The identity at the provider that presents the credentials: of a session its own, of an API key that of its user.
+    /// The identity at the provider that presents the credentials: of a session its own, of an API key that of its
+    /// user.
     fn identity_of(&self, user: Caller) -> Caller {
         match self {
             Self::Key(_) => user,
@@ -259,8 +260,8 @@ impl Authenticator {
         matches!(self.roles, RoleSource::Projection)
     }
 
-    /// Verifies the credentials of an `Authorization` header. Nothing is read from the store; the key set of the identity
-    /// provider may be fetched.
+    /// Verifies the credentials of an `Authorization` header. Nothing is read from the store; the key set of the
+    /// identity provider may be fetched.
     pub(crate) async fn verify(
         &self,
         header: Option<&[u8]>,
@@ -297,8 +298,8 @@ impl Authenticator {
         Ok(CredentialLookup { credentials, user_id, is_nobody, caller, generation })
     }
 
-    /// Finds out whether the caller may be answered: one round trip to the store. The request is counted against the rate
-    /// limits while the user is being read.
+    /// Finds out whether the caller may be answered: one round trip to the store. The request is counted against the
+    /// rate limits while the user is being read.
     pub(crate) async fn admit(&self, auth: &AuthRequest<'_>, lookup: &CredentialLookup) -> Admission {
         let unauthenticated = |error| Admission::unauthenticated(lookup.caller.clone(), error);
         let (user, decision) = match guarded(auth.deadline, read_and_count(auth, lookup)).await {

@@ -23,8 +23,8 @@ pub fn follow(seed: u64) {
     fastrand::seed(seed);
 }
 
-/// A unique id: a random UUID (version 4) without hyphens. It comes from the operating system, unless the thread follows
-/// a seed: a generator of 64 bits would be too small for ids that must never meet.
+/// A unique id: a random UUID (version 4) without hyphens. It comes from the operating system, unless the thread
+/// follows a seed: a generator of 64 bits would be too small for ids that must never meet.
 pub fn unique() -> String {
     let id = match SEEDED.get() {
         true => uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid(),

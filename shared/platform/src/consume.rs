@@ -1,8 +1,8 @@
 //! From a batch of messages to the event log and the projections.
 //!
-//! A message may be deleted from the queue only after its event is in the log *and* folded into the projections, or after
-//! the message is in the quarantine. Whatever fails in between is returned to the queue and comes again. Nothing counts
-//! twice then, since folding an event again changes nothing (`docs/contract/events.md`, "Delivery").
+//! A message may be deleted from the queue only after its event is in the log *and* folded into the projections, or
+//! after the message is in the quarantine. Whatever fails in between is returned to the queue and comes again. Nothing
+//! counts twice then, since folding an event again changes nothing (`docs/contract/events.md`, "Delivery").
 //!
 //! | module | what it does |
 //! |---|---|
@@ -156,8 +156,8 @@ impl Consumer {
             .collect()
     }
 
-    /// Folds events into every generation that is written, and applies the late rule. Returns the messages for which this
-    /// failed.
+    /// Folds events into every generation that is written, and applies the late rule. Returns the messages for which
+    /// this failed.
     async fn write_generations(
         &self,
         step: DurableBatch<'_>,
@@ -168,8 +168,8 @@ impl Consumer {
         let resumed = late::resumed(&entities, traces);
         let people = links::people(&entities);
         let mut failures = ProjectionFailures::default();
-        // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of the
-        // time. What fails there comes again, and the live generation is written all the same.
+        // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of
+        // the time. What fails there comes again, and the live generation is written all the same.
         if let Some(shadow) = &pointer.shadow {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let report = fold_by_lane(&self.store, &shadow.generation, entities.clone(), half, usage).await;

@@ -96,8 +96,8 @@ where
     }
 }
 
-/// Runs a function that is invoked with events of type `P`. If it fails, Lambda and Step Functions learn the name of the
-/// error's type and its text.
+/// Runs a function that is invoked with events of type `P`. If it fails, Lambda and Step Functions learn the name of
+/// the error's type and its text.
 ///
 /// # Errors
 /// If the Lambda runtime fails.

@@ -20,7 +20,8 @@ pub(crate) struct Limiter {
 /// What an instance remembers of a user.
 #[derive(Debug, Clone, Default)]
 struct UserMemory {
-    /// The last refusal and when the window opens. Until then, further requests are refused without a call of the store.
+    /// The last refusal and when the window opens. Until then, further requests are refused without a call of the
+    /// store.
     refused: Option<(RateLimitStatus, Timestamp)>,
     /// Marks in the user's item that the next write can remove.
     stale: Vec<String>,

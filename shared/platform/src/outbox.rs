@@ -75,8 +75,8 @@ impl<'a> Relay<'a> {
         Self { events: Some(events), ..self }
     }
 
-    /// Processes every entry of the outbox once, until the deadline at the latest. An entry that fails does not keep the
-    /// others from being processed.
+    /// Processes every entry of the outbox once, until the deadline at the latest. An entry that fails does not keep
+    /// the others from being processed.
     ///
     /// # Errors
     /// If the outbox can't be read.

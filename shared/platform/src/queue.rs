@@ -85,8 +85,8 @@ impl MessageQueue {
         Ok(())
     }
 
-    /// Sends messages, several batches at once and in any order. Returns when SQS has taken all of them; after an error, it
-    /// may have taken some.
+    /// Sends messages, several batches at once and in any order. Returns when SQS has taken all of them; after an
+    /// error, it may have taken some.
     pub async fn send_all(&self, bodies: &[String]) -> Result<(), QueueError> {
         let parts: Vec<_> = bodies.chunks(SENT_TOGETHER).map(|bodies| self.send(bodies)).collect();
         stream::iter(parts).buffer_unordered(SENDERS).try_collect().await

@@ -1,7 +1,7 @@
 //! Retries: how often a call is attempted again, and how long to pause before each attempt.
 //!
-//! A loop of its own rather than a retry combinator, since most callers carry state from one attempt to the next (what is
-//! left of a batch) or stop at a deadline.
+//! A loop of its own rather than a retry combinator, since most callers carry state from one attempt to the next (what
+//! is left of a batch) or stop at a deadline.
 
 use crate::clock;
 use tokio::time::Instant;

@@ -1,4 +1,5 @@
-//! A batch of queue messages as Lambda passes it to a function: its deadline, and which messages to return to the queue.
+//! A batch of queue messages as Lambda passes it to a function: its deadline, and which messages to return to the
+//! queue.
 
 use crate::clock;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// Turns the rows of the platform's PostgreSQL into events.
 ///
-/// Exit status: 0 success, 1 some rows or changes become no event, 2 the command failed, 130 interrupted (call it again to
-/// continue).
+/// Exit status: 0 success, 1 some rows or changes become no event, 2 the command failed, 130 interrupted (call it again
+/// to continue).
 #[derive(Debug, Parser)]
 #[command(name = "torale-source", bin_name = "cargo source", version)]
 pub(crate) struct SourceArguments {

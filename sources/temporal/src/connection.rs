@@ -45,7 +45,8 @@ impl TemporalConnection {
     }
 
     /// Makes a call within the settings' time limit, connecting included. A connection that was idle while Lambda froze
-    /// the function may be dead; then the call is made once more with a new one, so it must be one that may be repeated.
+    /// the function may be dead; then the call is made once more with a new one, so it must be one that may be
+    /// repeated.
     ///
     /// # Errors
     /// The call's own error, or why there is no connection.

@@ -19,9 +19,9 @@ pub struct CronSpec {
 }
 
 impl CronSpec {
-    /// The cron expression of a schedule: one that fires as its calendar or its interval does. Where there are several of
-    /// them, exclusions, a beginning, an end, a jitter or a limited number of runs, it is the one time that Temporal says
-    /// is next.
+    /// The cron expression of a schedule: one that fires as its calendar or its interval does. Where there are several
+    /// of them, exclusions, a beginning, an end, a jitter or a limited number of runs, it is the one time that Temporal
+    /// says is next.
     pub fn of(schedule: &Schedule, next: Option<Timestamp>) -> Self {
         let limited = schedule.state.as_ref().is_some_and(|state| state.limited_actions);
         let spec = schedule.spec.as_ref().filter(|_| !limited);

@@ -1,5 +1,5 @@
-//! What is asked of Temporal: runs and schedules, page by page. Each call has its own time limit and is not repeated: the
-//! next run of the sync is a minute away.
+//! What is asked of Temporal: runs and schedules, page by page. Each call has its own time limit and is not repeated:
+//! the next run of the sync is a minute away.
 
 use crate::connection::{TemporalConnection, TemporalError, answered, is_absent};
 use std::future::Future;

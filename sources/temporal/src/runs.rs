@@ -32,8 +32,8 @@ impl RunWindow {
     }
 }
 
-/// The events of a run in a window: that it began, if it did then, and how it ended, if it has. `None` if the run belongs
-/// to no task.
+/// The events of a run in a window: that it began, if it did then, and how it ended, if it has. `None` if the run
+/// belongs to no task.
 pub fn run_events(run: &WorkflowExecutionInfo, window: &RunWindow, tasks: &TaskIds) -> Option<Vec<String>> {
     let execution = run.execution.as_ref()?;
     let task = tasks.of(&execution.workflow_id).or_else(|| tasks.of(&scheduled_by(run)?))?;

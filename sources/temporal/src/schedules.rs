@@ -92,8 +92,8 @@ impl ObservedSchedule {
     }
 }
 
-/// The event that a schedule which Temporal does not know any more was deleted; `None` if that is known, or the schedule
-/// is not.
+/// The event that a schedule which Temporal does not know any more was deleted; `None` if that is known, or the
+/// schedule is not.
 pub fn deleted_event(known: &State, now: Timestamp) -> Option<String> {
     let reading = readings::Schedule::of(known);
     let (created, _) = reading.created.filter(|_| !reading.deleted)?;

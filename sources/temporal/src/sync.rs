@@ -108,8 +108,8 @@ impl SyncError {
 }
 
 impl<R: ReadTemporal> TemporalSync<R> {
-    /// Looks at schedules until `half` and at runs until `deadline`. A page or a few schedules that are being read then are
-    /// finished. Both are tried, even if the first fails.
+    /// Looks at schedules until `half` and at runs until `deadline`. A page or a few schedules that are being read then
+    /// are finished. Both are tried, even if the first fails.
     ///
     /// # Errors
     /// If Temporal, the store or the queue fails.

@@ -25,7 +25,8 @@ impl TaskIds {
         Self(known.into_iter().filter_map(SchedulePattern::parse).chain([configured]).collect())
     }
 
-    /// The task that an id names: of a schedule, or of a workflow, which may go on with a hyphen and the time of its run.
+    /// The task that an id names: of a schedule, or of a workflow, which may go on with a hyphen and the time of its
+    /// run.
     pub fn of(&self, id: &str) -> Option<TaskId> {
         self.0.iter().find_map(|pattern| pattern.task_of(id))
     }

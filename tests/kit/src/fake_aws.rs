@@ -21,7 +21,8 @@ pub enum CallFate {
     Unreachable,
     /// No answer, ever.
     Hangs,
-    /// Of a batch of messages those at even positions are taken, the others refused: for good if it is the sender's fault.
+    /// Of a batch of messages those at even positions are taken, the others refused: for good if it is the sender's
+    /// fault.
     Halves {
         /// Whether a message will never be taken.
         sender_fault: bool,

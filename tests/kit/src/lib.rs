@@ -13,8 +13,8 @@
 //! | [`sqs`], [`cloudwatch`], [`clerk`], [`svix`] | AWS and Clerk, as their clients see them |
 //! | [`logs`] | the log lines of a test |
 //!
-//! Nothing here names a function: a test links the endpoints that it names. Without the feature `embedded`, which is on by
-//! default, there is no embedded store, nor what needs it.
+//! Nothing here names a function: a test links the endpoints that it names. Without the feature `embedded`, which is on
+//! by default, there is no embedded store, nor what needs it.
 
 pub mod clerk;
 pub mod cloudwatch;

@@ -97,7 +97,8 @@ pub struct ApiRequest {
     body: Option<String>,
 }
 
-/// A request without a body as API Gateway passes it to a function (payload format version 2.0). Its members can be replaced.
+/// A request without a body as API Gateway passes it to a function (payload format version 2.0). Its members can be
+/// replaced.
 pub fn payload(method: &str, path: &str, query: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": {},

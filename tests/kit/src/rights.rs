@@ -31,8 +31,9 @@ struct Right {
     action: String,
 }
 
-/// What a call does at one place, and to which partitions. IAM is asked once for all of a batch's keys, and one statement
-/// must allow all of them; whether it is so for a transaction is not documented, so it is taken for granted here.
+/// What a call does at one place, and to which partitions. IAM is asked once for all of a batch's keys, and one
+/// statement must allow all of them; whether it is so for a transaction is not documented, so it is taken for granted
+/// here.
 #[derive(Debug)]
 struct Use {
     place: &'static str,

@@ -1,8 +1,8 @@
 //! The system over a store of its own: tables, consumers, endpoints.
 //!
-//! The store is embedded, unless `DYNAMODB_ENDPOINT` names another one that speaks DynamoDB's protocol on loopback. That
-//! one has to keep the tables of different access keys apart, as ministack and Amazon's DynamoDB Local do (the latter
-//! without `-sharedDb`).
+//! The store is embedded, unless `DYNAMODB_ENDPOINT` names another one that speaks DynamoDB's protocol on loopback.
+//! That one has to keep the tables of different access keys apart, as ministack and Amazon's DynamoDB Local do (the
+//! latter without `-sharedDb`).
 
 use crate::faults::Faults;
 use crate::interceptor::Interceptor;

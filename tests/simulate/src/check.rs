@@ -84,8 +84,8 @@ fn logged(items: &[Item]) -> Result<Vec<String>, String> {
     Ok(logged)
 }
 
-/// The items of the live generation, and of a complete shadow generation, are those of a fresh fold of the log. A shadow
-/// generation whose promotion was never completed need not have everything.
+/// The items of the live generation, and of a complete shadow generation, are those of a fresh fold of the log. A
+/// shadow generation whose promotion was never completed need not have everything.
 fn check_projections(tables: &Tables, pointer: &GenerationPointer, logged: &[String]) -> Result<(), String> {
     let expected = rebuild::items(logged, None);
     let complete = pointer.shadow.iter().filter(|shadow| shadow.complete).map(|shadow| &shadow.generation);

@@ -1,5 +1,5 @@
-//! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A process
-//! dies amid some of its work, and starts again with nothing but its name.
+//! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A
+//! process dies amid some of its work, and starts again with nothing but its name.
 
 use crate::clocks;
 use crate::faults;

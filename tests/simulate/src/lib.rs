@@ -1,4 +1,5 @@
-//! The system under a seeded scheduler that fails everything, over tables and a queue in memory (docs/guide/simulation.md).
+//! The system under a seeded scheduler that fails everything, over tables and a queue in memory
+//! (docs/guide/simulation.md).
 //!
 //! | module | what it does |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Finds a smaller schedule that fails as well: fewer kinds of faults, then fewer messages.
 //!
-//! What is left out changes every later random choice, so that a smaller schedule need not fail where the larger one did.
-//! Each is therefore tried with several seeds' choices.
+//! What is left out changes every later random choice, so that a smaller schedule need not fail where the larger one
+//! did. Each is therefore tried with several seeds' choices.
 
 use crate::faults::Fault;
 use crate::schedule::{Simulation, run};

@@ -9,10 +9,10 @@
 //! | [`worker`] | receives the runs that schedules start, and completes them |
 //! | [`simulation`] | all of it at work: searches that run, tasks that come, change, pause and complete |
 //!
-//! The program `simulated-platform` knows nothing of the local stack. It prints the variables that lead functions to its
-//! servers, an empty line, and from then on what it does. It reads batches of commands from its standard input, a line
-//! each, and runs until that ends. Its servers end when it does, however it does. The tests of `sources` start the same
-//! servers.
+//! The program `simulated-platform` knows nothing of the local stack. It prints the variables that lead functions to
+//! its servers, an empty line, and from then on what it does. It reads batches of commands from its standard input, a
+//! line each, and runs until that ends. Its servers end when it does, however it does. The tests of `sources` start the
+//! same servers.
 #![warn(missing_docs)]
 
 mod leash;

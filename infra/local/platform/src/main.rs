@@ -38,7 +38,8 @@ async fn run() -> Result<(), SimulationError> {
     }
 }
 
-/// The lines of standard input up to its end. Their reader can't be interrupted, so it is a thread that nobody waits for.
+/// The lines of standard input up to its end. Their reader can't be interrupted, so it is a thread that nobody waits
+/// for.
 fn input_lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {

@@ -16,8 +16,8 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// Of all tests of a process, and of the simulated platform.
 const MAX_CONNECTIONS: u8 = 200;
 
-/// `bin dir port options`. PostgreSQL refuses to run as root; then it runs as the user of Debian's package. A server that
-/// is just starting when the reader of `ready` goes away is stopped too: hence no death by SIGPIPE.
+/// `bin dir port options`. PostgreSQL refuses to run as root; then it runs as the user of Debian's package. A server
+/// that is just starting when the reader of `ready` goes away is stopped too: hence no death by SIGPIPE.
 const SCRIPT: &str = r#"set -e
 trap '' PIPE
 bin=$1 dir=$2 port=$3 options=$4
@@ -52,8 +52,8 @@ impl PostgresServer {
         found.into_iter().rev().find(|bin| PROGRAMS.iter().all(|program| bin.join(program).exists()))
     }
 
-    /// Starts a server with the programs in `bin`. Its data are below `dir`, which is removed with it. `options` are more
-    /// of the server's, such as `-c ssl=on`.
+    /// Starts a server with the programs in `bin`. Its data are below `dir`, which is removed with it. `options` are
+    /// more of the server's, such as `-c ssl=on`.
     ///
     /// # Errors
     /// If it does not start; why is on standard error.

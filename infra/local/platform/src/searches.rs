@@ -1,5 +1,5 @@
-//! The platform's rows in PostgreSQL, and the changes that it makes to them. The product's triggers notice; nothing here
-//! knows of them.
+//! The platform's rows in PostgreSQL, and the changes that it makes to them. The product's triggers notice; nothing
+//! here knows of them.
 
 use crate::SimulationError;
 use crate::postgres::{PostgresServer, TABLES};
@@ -82,8 +82,8 @@ impl PlatformDatabase {
         server.url(NAME)
     }
 
-    /// Creates the database with its tables and the product's triggers, and then its first rows, so that all of them are
-    /// events.
+    /// Creates the database with its tables and the product's triggers, and then its first rows, so that all of them
+    /// are events.
     ///
     /// # Errors
     /// If the server or psql fails.

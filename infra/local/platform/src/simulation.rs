@@ -84,8 +84,8 @@ struct DueSearch {
 }
 
 impl PlatformSimulation {
-    /// Starts the servers, with the platform's first rows and a schedule for each task. Without a Temporal server on this
-    /// machine it has none, and starts searches by itself.
+    /// Starts the servers, with the platform's first rows and a schedule for each task. Without a Temporal server on
+    /// this machine it has none, and starts searches by itself.
     ///
     /// # Errors
     /// If there is no PostgreSQL on this machine, or something does not start.
@@ -131,8 +131,8 @@ impl PlatformSimulation {
         failed.map(|(never, _)| never)
     }
 
-    /// Executes commands: a batch of messages, as Lambda gives it to a function. Those about keys are the platform's own,
-    /// the others are executed by the product.
+    /// Executes commands: a batch of messages, as Lambda gives it to a function. Those about keys are the platform's
+    /// own, the others are executed by the product.
     ///
     /// # Errors
     /// If PostgreSQL fails.

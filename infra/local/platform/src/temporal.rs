@@ -10,7 +10,8 @@ use torale_platform::config::TemporalSettings;
 use torale_temporal::connection::TemporalConnection;
 use torale_temporal::reads::ReadTemporal;
 
-/// `program port http-port namespace...`. It is killed, since it has nothing to save and takes its time otherwise. It is ready once it answers, which [`TemporalServer::wait`] finds out.
+/// `program port http-port namespace...`. It is killed, since it has nothing to save and takes its time otherwise. It
+/// is ready once it answers, which [`TemporalServer::wait`] finds out.
 const SCRIPT: &str = r#"trap '' PIPE
 program=$1 port=$2 http=$3
 shift 3

@@ -1,4 +1,5 @@
-//! A worker of the platform at Temporal: takes the runs that schedules have started from their queue, and completes them.
+//! A worker of the platform at Temporal: takes the runs that schedules have started from their queue, and completes
+//! them.
 
 use crate::schedules::task_queue;
 use temporalio_client::tonic::IntoRequest;

@@ -80,7 +80,8 @@ impl StackParts<'_> {
         Ok(())
     }
 
-    /// Projects the events that an earlier run received before it was killed. Returns whether all of them are projected.
+    /// Projects the events that an earlier run received before it was killed. Returns whether all of them are
+    /// projected.
     pub(super) async fn fold_log_tail(&self) -> Result<bool, LocalError> {
         let Some(folder) = self.arguments.data.as_deref() else { return Ok(true) };
         let store = Store::new(store::client_config(self.ports.dynamodb_port));

@@ -1,4 +1,5 @@
-//! The simulated platform as a part of the stack: its process, what leads functions to it, and the commands that it executes.
+//! The simulated platform as a part of the stack: its process, what leads functions to it, and the commands that it
+//! executes.
 
 use std::path::Path;
 

@@ -147,8 +147,8 @@ pub enum SessionUser {
     Deleted,
 }
 
-/// Whom a session of an identity logs in as, by the items that [`links::login_reads`] asks for: of several users the one
-/// whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+/// Whom a session of an identity logs in as, by the items that [`links::login_reads`] asks for: of several users the
+/// one whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
 pub fn login(clerk: &ClerkUserId, items: &[Item]) -> Result<SessionUser, Corrupt> {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
     let identity = Entity::load(items.iter().find(|item| item.key == own))?;

@@ -1,8 +1,8 @@
 //! Causes: why commands are sent for a user, and for what the user gets later.
 //!
-//! Two events cause commands: the `user.deactivated` that an admin's request wrote, and an `identity.deleted`. They cause
-//! them for the user that they name, and for every user whom they deactivate by an identity. A `user.deactivated` that the
-//! platform sent causes none (docs/contract/events.md, "Commands out").
+//! Two events cause commands: the `user.deactivated` that an admin's request wrote, and an `identity.deleted`. They
+//! cause them for the user that they name, and for every user whom they deactivate by an identity. A `user.deactivated`
+//! that the platform sent causes none (docs/contract/events.md, "Commands out").
 
 use crate::deactivation::commands::{CLERK, Cause};
 use crate::entities::fold::{Register, State};
@@ -81,8 +81,8 @@ pub const REASON: &str = "user deactivated by an administrator";
 /// The deactivations of some users by an administrator, by user.
 pub type Deactivations = BTreeMap<UserId, Deactivation>;
 
-/// What deactivates a user by what their identities say, and sends commands: the deletion of an identity, or the deactivation
-/// of another user id, which is derived from one (docs/contract/events.md, "Deactivation by an identity").
+/// What deactivates a user by what their identities say, and sends commands: the deletion of an identity, or the
+/// deactivation of another user id, which is derived from one (docs/contract/events.md, "Deactivation by an identity").
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LinkedCause<'a> {
     event: &'a Event,
@@ -121,8 +121,8 @@ fn of_another<'a>(id: UserId, user: &User<'_>, linked: &'a State) -> Option<(Use
     }
 }
 
-/// Whose last deactivations must be read for [`standing_cause`]: the user's own, and that of a user id derived from one of
-/// the user's identities. None while the user is active.
+/// Whose last deactivations must be read for [`standing_cause`]: the user's own, and that of a user id derived from one
+/// of the user's identities. None while the user is active.
 pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
     let user = User::of(state, &linkage.linked);
     if user.active {
@@ -131,10 +131,10 @@ pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> V
     [id].into_iter().chain(of_another(id, &user, &linkage.linked).map(|(other, _)| other)).collect()
 }
 
-/// The cause of commands for what a user has or gets, if there is one: a PATCH on the user or on a user id derived from one
-/// of their identities, or the deletion of an identity, that has deactivated the user and that no later event has taken back.
-/// Of several, the latest. `deactivations` are those of [`deactivations_of`]: an event alone does not prove that an
-/// administrator has requested it here.
+/// The cause of commands for what a user has or gets, if there is one: a PATCH on the user or on a user id derived from
+/// one of their identities, or the deletion of an identity, that has deactivated the user and that no later event has
+/// taken back. Of several, the latest. `deactivations` are those of [`deactivations_of`]: an event alone does not prove
+/// that an administrator has requested it here.
 pub fn standing_cause(id: UserId, entity: &Entity, deactivations: &Deactivations) -> Option<Cause> {
     let (own, linked) = (&entity.state, &entity.linkage.linked);
     let user = User::of(own, linked);
@@ -185,7 +185,8 @@ pub struct RequestedCommands<'a> {
 }
 
 impl<'a> RequestedCommands<'a> {
-    /// Of a user whom the cause deactivates. `clerk_user_id` is the identity that the user names, or that stands in for them.
+    /// Of a user whom the cause deactivates. `clerk_user_id` is the identity that the user names, or that stands in for
+    /// them.
     pub const fn new(user: UserId, cause: &'a Cause, clerk_user_id: &'a ClerkUserId) -> Self {
         Self { user, cause, clerk_user_id }
     }
@@ -195,8 +196,8 @@ impl<'a> RequestedCommands<'a> {
         keys::requested_commands(user)
     }
 
-    /// Whether nothing is left to request: it is noted already, or the user's own deactivation has requested it. A user who
-    /// names another identity since has another login to block.
+    /// Whether nothing is left to request: it is noted already, or the user's own deactivation has requested it. A user
+    /// who names another identity since has another login to block.
     pub fn is_noted(&self, item: Option<&Item>, own: Option<&Deactivation>) -> bool {
         let text = |name| item.and_then(|item| item.text(name));
         let noted =
@@ -220,8 +221,8 @@ impl<'a> RequestedCommands<'a> {
     }
 }
 
-/// Notes over what was read that nothing is requested for a user: an identity has left them, and they are active again. If
-/// it comes back, the same cause stops what they got meanwhile.
+/// Notes over what was read that nothing is requested for a user: an identity has left them, and they are active again.
+/// If it comes back, the same cause stops what they got meanwhile.
 pub fn nothing_requested(user: UserId, item: &Item) -> Write {
     let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(String::new()))]);
     over(user, &item.attributes, attributes)

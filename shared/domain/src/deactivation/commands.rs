@@ -41,8 +41,8 @@ pub enum Command {
         /// The schedules of the task, as far as they fit into a message.
         #[serde(flatten)]
         schedules: KnownSchedules,
-        /// The schedule that made this necessary, if it was not the task itself. It is the command's target, so the message
-        /// names it as its subject.
+        /// The schedule that made this necessary, if it was not the task itself. It is the command's target, so the
+        /// message names it as its subject.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         because_of: Option<ScheduleId>,
     },
@@ -68,8 +68,8 @@ pub struct KnownSchedules {
     /// All that are not deleted, paused or not, by id; may be empty.
     #[serde(rename = "schedule_ids", default)]
     pub ids: Vec<ScheduleId>,
-    /// Whether events have named schedules of the task, and all of them are deleted: then there is none to look for. A message
-    /// says so by the extension attribute [`SCHEDULES_DELETED`].
+    /// Whether events have named schedules of the task, and all of them are deleted: then there is none to look for. A
+    /// message says so by the extension attribute [`SCHEDULES_DELETED`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_deleted: bool,
 }
@@ -80,8 +80,8 @@ impl KnownSchedules {
     /// The most ids that a command names: as many as can be paused by one message's receipt.
     const IDS: usize = 500;
 
-    /// Those that a command for the task names: the first ones, as far as they fit. Each of the others gets a command of its
-    /// own, which names it alone.
+    /// Those that a command for the task names: the first ones, as far as they fit. Each of the others gets a command
+    /// of its own, which names it alone.
     #[must_use]
     pub fn bounded(mut self, because_of: Option<&ScheduleId>) -> Self {
         let mut bytes = 0;
@@ -178,7 +178,8 @@ impl Command {
         }
     }
 
-    /// The same with the schedules that are known of its task, and a command for each schedule that it has no room to name.
+    /// The same with the schedules that are known of its task, and a command for each schedule that it has no room to
+    /// name.
     pub fn and_rest(&self, schedules: KnownSchedules) -> Vec<Self> {
         let all = match self {
             Self::PauseTask { because_of: None, .. } => schedules.ids.clone(),
@@ -332,7 +333,8 @@ impl SchedulePattern {
         ScheduleId::parse(&format!("{}{task}{}", self.before, self.after))
     }
 
-    /// The task that an id made by this pattern names; the id may go on with a hyphen, as that of a schedule's run does.
+    /// The task that an id made by this pattern names; the id may go on with a hyphen, as that of a schedule's run
+    /// does.
     pub fn task_of(&self, id: &str) -> Option<TaskId> {
         let (task, rest) = id.strip_prefix(self.before.as_str())?.split_at_checked(UUID_CHARS)?;
         let rest = rest.strip_prefix(self.after.as_str())?;

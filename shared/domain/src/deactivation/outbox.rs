@@ -162,8 +162,8 @@ impl StoredOutboxEntry {
         };
         let logins = if self.cursor.is_none() { logins(clerk_user_id, &rows.links)?.len() } else { 0 };
         let stoppable = rows.stoppable()?;
-        // The command for an active task pauses the schedules that it names: of very many only the first. Paused ones, which
-        // it names too, have no rows here, so that it may name fewer than are counted.
+        // The command for an active task pauses the schedules that it names: of very many only the first. Paused ones,
+        // which it names too, have no rows here, so that it may name fewer than are counted.
         let mut named: BTreeMap<TaskId, KnownSchedules> = BTreeMap::new();
         for (_, what) in &stoppable {
             if let Stoppable::Task(task) = what {

@@ -1,8 +1,8 @@
 //! An administrator's own ids: those that they cannot deactivate (docs/contract/http.md, "PATCH
 //! /admin/users/{id}/deactivate").
 //!
-//! A user id is an administrator's own if it is the one that they are logged in as, if an event that names it is one of an
-//! identity of theirs and so would deactivate them, or if a login of theirs would be blocked with it.
+//! A user id is an administrator's own if it is the one that they are logged in as, if an event that names it is one of
+//! an identity of theirs and so would deactivate them, or if a login of theirs would be blocked with it.
 
 use crate::entities::linkage;
 use crate::entities::readings::User;
@@ -14,8 +14,8 @@ use crate::storage::read::{Corrupt, Range, ReadPlan};
 use crate::values::ids::{ClerkUserId, UserId};
 use std::collections::BTreeMap;
 
-/// The most links with identities that are read of one user. An administrator with as many deactivates nobody: which logins
-/// are theirs would take more reads than a request may make.
+/// The most links with identities that are read of one user. An administrator with as many deactivates nobody: which
+/// logins are theirs would take more reads than a request may make.
 pub const MAX_LINKS: usize = 100;
 
 /// One of two users: their id, what is stored of them, and the rows of their links, as [`reads`] asks for them.
@@ -67,8 +67,8 @@ pub fn is_own_id(caller: &LinkedUser<'_>, target: &LinkedUser<'_>) -> Result<Own
     Ok(OwnId::IfAnyExists(ReadPlan::gets(links).consistent()))
 }
 
-/// The identities whose sessions log in as a user, or have done so: the one that the user names, and those that are linked;
-/// each with whether the provider has deleted it.
+/// The identities whose sessions log in as a user, or have done so: the one that the user names, and those that are
+/// linked; each with whether the provider has deleted it.
 fn logins(user: &LinkedUser<'_>) -> Result<BTreeMap<ClerkUserId, bool>, Corrupt> {
     let named = User::of(&user.entity.state, &user.entity.linkage.linked).clerk_user_id.cloned();
     let named = named.map(|clerk| Ok((clerk, false)));

@@ -26,8 +26,8 @@ pub enum Register {
     Email,
     /// The role of a user or of an identity.
     Role,
-    /// A user's email as `user.updated` says: kept apart from [`Register::Email`], because such an event may be one of an
-    /// identity (docs/contract/events.md, "Whose an identity is").
+    /// A user's email as `user.updated` says: kept apart from [`Register::Email`], because such an event may be one of
+    /// an identity (docs/contract/events.md, "Whose an identity is").
     UpdatedEmail,
     /// A user's role as `user.updated` says.
     UpdatedRole,
@@ -291,7 +291,8 @@ impl State {
         }
         let of_events = state.claims_of_events();
         state.claims.merge(of_events);
-        // The hash of a stored event may have no row, if an earlier release has stored it: it is named when the event comes again.
+        // The hash of a stored event may have no row, if an earlier release has stored it: it is named when the event
+        // comes again.
         state.claims.dropped_hashes.clear();
         Ok(state)
     }

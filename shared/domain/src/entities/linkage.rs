@@ -2,8 +2,8 @@
 //! is").
 //!
 //! A user and an identity are entities of their own. A *link* says that what an identity says holds for a user id: the
-//! identity belongs to a user that exists, or it stands in for one that does not. Whether there is a link depends on both
-//! entities alone, never on which came first.
+//! identity belongs to a user that exists, or it stands in for one that does not. Whether there is a link depends on
+//! both entities alone, never on which came first.
 
 use crate::entities::fold::{Register, State};
 use crate::events::{Body, Event, types};
@@ -37,8 +37,8 @@ pub fn winner<'a>(own: &'a State, linked: &'a State, register: Register) -> Opti
     }
 }
 
-/// Whether an id may be [`derived`] from an identity's: it is a UUID of version 5. Its user's events may then concern other
-/// users, who belong to that identity.
+/// Whether an id may be [`derived`] from an identity's: it is a UUID of version 5. Its user's events may then concern
+/// other users, who belong to that identity.
 pub fn may_be_derived(user: UserId) -> bool {
     user.0.get_version_num() == 5
 }
@@ -92,8 +92,8 @@ impl KnownIdentity<'_> {
         self.state.winner(Register::Deleted).is_some()
     }
 
-    /// Whether what it says holds for a user id: it belongs to the user, or stands in under the id. A user that has come to
-    /// have the id of a stand-in without naming its identity shares the row.
+    /// Whether what it says holds for a user id: it belongs to the user, or stands in under the id. A user that has
+    /// come to have the id of a stand-in without naming its identity shares the row.
     pub fn is_linked_to(&self, user: UserId, existence: Existence) -> bool {
         let stands_in = || {
             let exists = self.state.winner(Register::Created).is_some();

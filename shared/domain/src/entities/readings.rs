@@ -59,8 +59,8 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Whether an event of the user's that has deactivated them still holds, whichever event holds the state: the user is not
-    /// active, and nothing greater has reactivated them.
+    /// Whether an event of the user's that has deactivated them still holds, whichever event holds the state: the user
+    /// is not active, and nothing greater has reactivated them.
     pub fn is_deactivated_by(&self, event: &Event) -> bool {
         !self.active && self.reactivated.is_none_or(|reactivated| reactivated < event)
     }

@@ -23,8 +23,8 @@ pub struct Event {
     pub data: Data,
 }
 
-/// Largest canonical `data` that an entity's state keeps whole, in bytes. With this bound, what a user's own events say and what
-/// those of all identities say fit into one item (`ENTITY_BUDGET` in `projections/entity.rs`).
+/// Largest canonical `data` that an entity's state keeps whole, in bytes. With this bound, what a user's own events say
+/// and what those of all identities say fit into one item (`ENTITY_BUDGET` in `projections/entity.rs`).
 pub const MAX_KEPT_DATA: usize = 2 * 1024;
 
 /// The canonical form of `data`: names sorted, no blanks. Longer than [`MAX_KEPT_DATA`], only its beginning

@@ -79,9 +79,9 @@ pub struct ScheduleRow {
     pub temporal_ui_url: String,
 }
 
-/// Two round trips near the top, at most four anywhere else; one more for each megabyte of rows of an answer that is not
-/// paged, and one more if there are rows that do not carry their
-/// schedule: its id or cron string is too long, or an earlier release has written them.
+/// Two round trips near the top, at most four anywhere else; one more for each megabyte of rows of an answer that is
+/// not paged, and one more if there are rows that do not carry their schedule: its id or cron string is too long, or an
+/// earlier release has written them.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.

@@ -46,7 +46,8 @@ pub struct WorkflowRow {
     pub workflow_id: String,
     /// The type of the workflow.
     pub workflow_type: String,
-    /// The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later.
+    /// The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`,
+    /// `TIMED_OUT`, or one that Temporal adds later.
     pub status: String,
     /// When it began.
     pub start_time: Timestamp,

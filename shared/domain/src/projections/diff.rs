@@ -158,7 +158,8 @@ impl ProjectionDiff {
         sums.map(|(key, _)| key.clone()).chain(queries).collect()
     }
 
-    /// The transaction. `found` holds the items asked for by [`ProjectionDiff::ranked`] and [`ProjectionDiff::shrinking`].
+    /// The transaction. `found` holds the items asked for by [`ProjectionDiff::ranked`] and
+    /// [`ProjectionDiff::shrinking`].
     pub(crate) fn writes(self, found: &HashMap<Key, Item>) -> Vec<Write> {
         let mut writes: Vec<Write> =
             self.entities.into_iter().map(|(key, (old, new))| replace(&key, &old, new)).collect();

@@ -68,8 +68,8 @@ pub const ENTITY_BUDGET: &[EntityBudget] = &[
     budget("schedule", 5, 103_000, 0),
 ];
 
-/// How many events what the identities of a user say can hold at once, and the most bytes of it: in a user's item of all of
-/// them together, in the row of a link of one. So both fit, however many identities a user has.
+/// How many events what the identities of a user say can hold at once, and the most bytes of it: in a user's item of
+/// all of them together, in the row of a link of one. So both fit, however many identities a user has.
 pub const LINKED_BUDGET: (usize, usize) = (8, 186_000);
 
 impl Entity {
@@ -150,8 +150,8 @@ pub(crate) fn replace(key: &EntityKey, old: &Attributes, new: Attributes) -> Wri
     Write { key: keys::entity(key), action, conditions }
 }
 
-/// Folds events onto entities; the result holds only the entities that changed. What executions add to tasks is applied by
-/// `ProjectionDiff::of`.
+/// Folds events onto entities; the result holds only the entities that changed. What executions add to tasks is applied
+/// by `ProjectionDiff::of`.
 pub fn fold(before: &Entities, events: impl IntoIterator<Item = Event>) -> Entities {
     let mut after = Entities::new();
     let mut changed = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! Links between users and identities: the plan that brings one of them up to date.
 //!
-//! Whoever has changed a user or an identity brings all links up to date that the change can concern, *after* the change
-//! is stored ([`users_of`]). Each is one transaction over the items of both, guarded by what was read.
-//! So of two consumers that store a user and its identity at the same moment, the later one sees both
+//! Whoever has changed a user or an identity brings all links up to date that the change can concern, *after* the
+//! change is stored ([`users_of`]). Each is one transaction over the items of both, guarded by what was read. So of two
+//! consumers that store a user and its identity at the same moment, the later one sees both
 //! (docs/adr/0017-one-person-one-row.md).
 
 use crate::entities::fold::{Register, State};
@@ -53,9 +53,9 @@ impl UserIdentities {
 
 /// What must be read to learn which users an event of an entity may concern by some identities.
 ///
-/// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That of
-/// another user can change only whether the identity belongs to somebody, so it concerns the user that it would stand in
-/// for: one item, however many users share the identity.
+/// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That
+/// of another user can change only whether the identity belongs to somebody, so it concerns the user that it would
+/// stand in for: one item, however many users share the identity.
 pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey) -> ReadPlan {
     let own = clerks.iter().map(|clerk| identity_key(clerk));
     let concerns_all = |clerk: &ClerkUserId| match Some(event_of) {
@@ -67,8 +67,8 @@ pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey) -> ReadPlan {
     ReadPlan { ranges, ..ReadPlan::gets(own) }.consistent()
 }
 
-/// The users that an event may concern by an identity: of those that it is linked to, as many as [`users_reads`] asks for,
-/// and those that it would be linked to by its own events.
+/// The users that an event may concern by an identity: of those that it is linked to, as many as [`users_reads`] asks
+/// for, and those that it would be linked to by its own events.
 pub fn users_of(clerk: &ClerkUserId, found: &ReadResult) -> Result<BTreeSet<UserId>, Corrupt> {
     let own = identity_key(clerk);
     let identity = Entity::load(found.items.get(&own))?;
@@ -102,8 +102,8 @@ pub fn linked_identity(row: &Item) -> Result<(ClerkUserId, bool), Corrupt> {
     Ok((clerk_of(row)?, said(row)?.winner(Register::Deleted).is_some()))
 }
 
-/// The users that an identity's sessions may log in as, by the rows that [`login_reads`] asks for: each with the event that
-/// created it, if it exists.
+/// The users that an identity's sessions may log in as, by the rows that [`login_reads`] asks for: each with the event
+/// that created it, if it exists.
 pub fn logins_of(rows: &[Item]) -> Result<Vec<(UserId, Option<Event>)>, Corrupt> {
     let logins = rows.iter().filter_map(|row| Some((keys::parse_identity_login(&row.key)?, row)));
     logins.map(|(user, row)| Ok((user, created_of(row)?))).collect()
@@ -259,8 +259,8 @@ fn said(row: &Item) -> Result<State, Corrupt> {
     text.map_err(|error| Corrupt::new(&row.key, error))
 }
 
-/// The write that brings the identity's row of a link up to date, over exactly what was read: the row says under which key
-/// the row for logins stands, which must not be left behind.
+/// The write that brings the identity's row of a link up to date, over exactly what was read: the row says under which
+/// key the row for logins stands, which must not be left behind.
 fn guarded(stored: Option<&Item>, new: Option<Item>, key: &Key) -> Option<Write> {
     if stored.map(|item| &item.attributes) == new.as_ref().map(|item| &item.attributes) {
         return None;
@@ -341,8 +341,8 @@ pub struct LinkDiff {
     diff: ProjectionDiff,
     guarded: Option<Write>,
     checks: Vec<Write>,
-    /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless they were
-    /// requested before.
+    /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless
+    /// they were requested before.
     pub user: Entity,
     /// Whether there was no link before, and is one then: the user has another login.
     pub adds: bool,
@@ -350,8 +350,8 @@ pub struct LinkDiff {
     pub reactivates: bool,
     /// Whether the user's item and the rows of its links were read at different moments, or a row is lost or damaged.
     pub torn: bool,
-    /// The user id that the identity stands in for, if the link goes: its link must be up to date first. Whoever has changed
-    /// the user finds the identity by the link that goes, and by nothing else.
+    /// The user id that the identity stands in for, if the link goes: its link must be up to date first. Whoever has
+    /// changed the user finds the identity by the link that goes, and by nothing else.
     pub first: Option<UserId>,
 }
 

@@ -1,8 +1,9 @@
 //! Users and identities of a whole generation, joined in two steps that each need only a part of them.
 //!
-//! First by identity: its own events, the users that name it, and the events of the user id that is derived from it. Its
-//! links come out, some of them for the case that a user exists or does not. Then by user id: its own events and its
-//! links. Every part has a user id (of an identity, the derived one), by whose hash a unit that is too large is halved.
+//! First by identity: its own events, the users that name it, and the events of the user id that is derived from it.
+//! Its links come out, some of them for the case that a user exists or does not. Then by user id: its own events and
+//! its links. Every part has a user id (of an identity, the derived one), by whose hash a unit that is too large is
+//! halved.
 
 use crate::entities::fold::State;
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
@@ -55,8 +56,8 @@ struct IdentityGroup {
 /// The most users of one part of a [`JoinedIdentity`].
 const USERS_OF_A_PART: usize = 32;
 
-/// An identity that is joined with the users that it may belong to, or a part of one that has many: what an identity says is
-/// stored for each of its users, which must not be in memory for all of them at once.
+/// An identity that is joined with the users that it may belong to, or a part of one that has many: what an identity
+/// says is stored for each of its users, which must not be in memory for all of them at once.
 #[derive(Debug)]
 pub struct JoinedIdentity {
     /// Its id at the provider.

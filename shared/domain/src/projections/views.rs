@@ -97,9 +97,9 @@ impl Contributions {
     }
 }
 
-/// What an entity in this state contributes. `totals` are those of a task, `linkage` that of a user or an identity; both are
-/// empty for any other entity. Nothing, as long as the state lacks what the view needs (docs/contract/events.md, "How
-/// events merge").
+/// What an entity in this state contributes. `totals` are those of a task, `linkage` that of a user or an identity;
+/// both are empty for any other entity. Nothing, as long as the state lacks what the view needs
+/// (docs/contract/events.md, "How events merge").
 pub fn contributions(
     entity: &EntityKey,
     state: &State,

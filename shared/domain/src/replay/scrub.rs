@@ -4,9 +4,10 @@
 //! and credentials, become pseudonyms. Equal texts get equal pseudonyms, so that whatever counts
 //! equal texts counts the same.
 //!
-//! Ids stay as they are, also within other texts (`task-<task id>`), but for two kinds: ids of Clerk, and UUIDs that are
-//! made from a name (versions 3 and 5). Whoever knows a Clerk id or an email can make the UUID of it, and so find the
-//! person. The id that is derived from an identity is such a UUID; after a scrub it is one that belongs to no identity.
+//! Ids stay as they are, also within other texts (`task-<task id>`), but for two kinds: ids of Clerk, and UUIDs that
+//! are made from a name (versions 3 and 5). Whoever knows a Clerk id or an email can make the UUID of it, and so find
+//! the person. The id that is derived from an identity is such a UUID; after a scrub it is one that belongs to no
+//! identity.
 
 use crate::events::{self, ReceivedMessage, SOURCE, TYPE_PREFIX};
 use crate::values::digest;

@@ -79,9 +79,9 @@ impl HttpRequest {
         &self.path
     }
 
-    /// The paths that the route of this request may have: its path, and behind a custom domain, of which API Gateway does
-    /// not say which base path it maps, also what follows the first segments, the longest first. Anybody may send any path,
-    /// so the number of them is bounded: no route has more than [`MAX_ROUTE_SEGMENTS`].
+    /// The paths that the route of this request may have: its path, and behind a custom domain, of which API Gateway
+    /// does not say which base path it maps, also what follows the first segments, the longest first. Anybody may send
+    /// any path, so the number of them is bounded: no route has more than [`MAX_ROUTE_SEGMENTS`].
     pub fn possible_routes(&self) -> impl Iterator<Item = &str> {
         let slashes = self.path.rmatch_indices('/').take(MAX_ROUTE_SEGMENTS);
         let ends: Vec<&str> = slashes.filter_map(|(at, _)| self.path.get(at..)).collect();
@@ -89,8 +89,8 @@ impl HttpRequest {
         std::iter::once(self.path()).chain(shorter.filter(|_| self.can_have_base_path))
     }
 
-    /// The decoded value of a route's parameter, as API Gateway states it, else as the path has it; empty if the route has
-    /// none. What precedes the route in the path (the mapping of a custom domain) does not matter.
+    /// The decoded value of a route's parameter, as API Gateway states it, else as the path has it; empty if the route
+    /// has none. What precedes the route in the path (the mapping of a custom domain) does not matter.
     pub fn path_parameter(&self, route: &str) -> String {
         let parameter = |segment: &str| Some(segment.strip_prefix('{')?.strip_suffix('}')?.to_owned());
         let named = route.rsplit('/').enumerate().find_map(|(at, segment)| Some((at, parameter(segment)?)));
@@ -213,8 +213,8 @@ fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
-/// Whether a request came by another domain than the one that API Gateway gives to each API: `<API id>.execute-api.`, and
-/// the region's.
+/// Whether a request came by another domain than the one that API Gateway gives to each API: `<API id>.execute-api.`,
+/// and the region's.
 fn is_custom_domain(gateway: &Members<'_>) -> bool {
     let default = gateway.text("apiId").map(|id| format!("{id}.execute-api."));
     let domain = gateway.text("domainName").filter(|domain| !domain.is_empty());

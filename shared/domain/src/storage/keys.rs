@@ -348,7 +348,8 @@ pub fn next(sk: &str) -> String {
     if sk.len() < MAX_SK_BYTES {
         return format!("{sk}\0");
     }
-    // No sort key continues one of the greatest length: the next one has a greater character in the place of one of its last.
+    // No sort key continues one of the greatest length: the next one has a greater character in the place of one of its
+    // last.
     following(sk)
 }
 

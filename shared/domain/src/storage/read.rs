@@ -69,8 +69,8 @@ impl ReadPlan {
         Self { ranges, ..Self::default() }
     }
 
-    /// The same plan that reads what another one reads, too, in its own way: with its consistency, and of single items the
-    /// attributes that it returns.
+    /// The same plan that reads what another one reads, too, in its own way: with its consistency, and of single items
+    /// the attributes that it returns.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.gets.extend(other.gets);

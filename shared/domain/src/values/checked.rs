@@ -1,7 +1,7 @@
 //! Texts that are checked when they are read, so that a value of the type is always one.
 
-/// Declares types of texts, each with the rule that reads it, what an error expects, and the schema that describes it in the
-/// API's document, if it stands there. The rule may also change the text.
+/// Declares types of texts, each with the rule that reads it, what an error expects, and the schema that describes it
+/// in the API's document, if it stands there. The rule may also change the text.
 macro_rules! checked_text {
     ($($(#[$doc:meta])* $name:ident: $rule:expr, $expected:literal $(, $schema:tt)?;)*) => {$(
         $(#[$doc])*

@@ -61,8 +61,8 @@ impl ClerkBackend {
         }
     }
 
-    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether Clerk knows the user. Banning a
-    /// user again changes nothing.
+    /// Bans a user, which blocks the login and ends the user's sessions. Returns whether Clerk knows the user. Banning
+    /// a user again changes nothing.
     ///
     /// # Errors
     /// If Clerk has not confirmed the ban.

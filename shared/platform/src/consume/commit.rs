@@ -86,8 +86,8 @@ impl<'a> Committer<'a> {
         Self { store, generation, reader, usage, deadline }
     }
 
-    /// Commits entities in transactions that follow one another. If a transaction can't be written, its entities are tried
-    /// separately, so that only the one at fault fails.
+    /// Commits entities in transactions that follow one another. If a transaction can't be written, its entities are
+    /// tried separately, so that only the one at fault fails.
     pub(super) async fn commit(&self, entities: Vec<EntityBatch>) -> CommitReport {
         let mut report = CommitReport::default();
         let mut waiting: VecDeque<Vec<EntityBatch>> =
@@ -171,8 +171,8 @@ fn can_be_split(chunk: &[EntityBatch]) -> bool {
     chunk.len() > 1 || chunk.iter().any(|batch| batch.events.len() > 1)
 }
 
-/// Divides a chunk in two: its entities, or the events of its only one, of which each can have a row (a hash of an API key
-/// that has too many).
+/// Divides a chunk in two: its entities, or the events of its only one, of which each can have a row (a hash of an API
+/// key that has too many).
 fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) {
     let rest = match &mut chunk[..] {
         [only] => vec![only.split_off(only.events.len() / 2)],

@@ -1,6 +1,6 @@
 //! The late rule (`docs/contract/events.md`, "Commands"): a task or schedule that becomes active, or an API key that is
-//! created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the outbox
-//! entry for it.
+//! created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the
+//! outbox entry for it.
 //!
 //! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
 //! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
@@ -59,8 +59,8 @@ pub(super) fn resumed(
 /// Writes an outbox entry for every resumed resource of a deactivated user, and returns how many there are.
 ///
 /// # Errors
-/// If the store fails, or other generations are written than those of `pointer`, which the events were folded into: another
-/// generation may contain deactivations that these don't, so the messages must come again.
+/// If the store fails, or other generations are written than those of `pointer`, which the events were folded into:
+/// another generation may contain deactivations that these don't, so the messages must come again.
 pub(super) async fn stop(
     store: &Store,
     generations: &Generations,

@@ -1,9 +1,11 @@
 //! Brings the links between users and identities up to date, after their events are committed
-//! (`domain/projections/links.rs`). Also for events without effect: whoever committed them may have died before the links.
+//! (`domain/projections/links.rs`). Also for events without effect: whoever committed them may have died before the
+//! links.
 //!
-//! Who is deactivated by an identity (its deletion, or an administrator's deactivation of the user id derived from it) gets
-//! what a deactivation by an administrator causes: an outbox entry in the transaction that deactivates. A note with it says
-//! which cause was handled, so that its commands are requested once, whichever generation was written first.
+//! Who is deactivated by an identity (its deletion, or an administrator's deactivation of the user id derived from it)
+//! gets what a deactivation by an administrator causes: an outbox entry in the transaction that deactivates. A note
+//! with it says which cause was handled, so that its commands are requested once, whichever generation was written
+//! first.
 
 use super::received::EntityBatch;
 use crate::retry::Retries;
@@ -131,8 +133,8 @@ impl LinkWriter<'_> {
 
     /// Brings the links of a user's identities up to date, until the user names no other identity than when this began.
     ///
-    /// Another consumer may store another `user.created` of the user while this one works. It does not know of the identity
-    /// that the user has named before, if this one has not written that link yet; but this one does.
+    /// Another consumer may store another `user.created` of the user while this one works. It does not know of the
+    /// identity that the user has named before, if this one has not written that link yet; but this one does.
     async fn links_of_user(&self, user: UserId, one: &LinkedEntity) -> Result<(), LinkError> {
         let mut clerks = one.named.clone();
         let mut found = self.identities_of(user).await?;
@@ -163,10 +165,11 @@ impl LinkWriter<'_> {
         }
     }
 
-    /// Brings some links up to date, so many at once. One that does not fit does not keep the others from being written.
+    /// Brings some links up to date, so many at once. One that does not fit does not keep the others from being
+    /// written.
     ///
-    /// Of many links, those that are up to date cost a part of a batch of reads each. So a message that comes again, because
-    /// its time ran out, soon goes on where it ended, however many users share an identity.
+    /// Of many links, those that are up to date cost a part of a batch of reads each. So a message that comes again,
+    /// because its time ran out, soon goes on where it ended, however many users share an identity.
     async fn link_all(&self, links: Vec<(UserId, &ClerkUserId)>, at_once: usize) -> Result<(), LinkError> {
         let mut result = Ok(());
         for some in links.chunks(CHECKED) {
@@ -209,8 +212,8 @@ impl LinkWriter<'_> {
         Ok(stale)
     }
 
-    /// Those of some links, which are up to date, for whose users commands are still to be requested. What is due is due for
-    /// a user, so one link of each is enough.
+    /// Those of some links, which are up to date, for whose users commands are still to be requested. What is due is
+    /// due for a user, so one link of each is enough.
     ///
     /// The users are read after the rows of the links, so that each says at least what its rows did.
     async fn with_due_commands<'c>(
@@ -327,9 +330,9 @@ impl LinkWriter<'_> {
         }
     }
 
-    /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the check
-    /// that the generation is live; nothing if it was requested before. Whoever becomes active again may be deactivated by
-    /// the same event once more: then the note is taken back.
+    /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the
+    /// check that the generation is live; nothing if it was requested before. Whoever becomes active again may be
+    /// deactivated by the same event once more: then the note is taken back.
     async fn requests(
         &self,
         pointer: &GenerationPointer,
@@ -365,8 +368,8 @@ impl LinkWriter<'_> {
     }
 }
 
-/// The cause of the commands that are to be requested for a user, and the login that the user names; `None` if there is none,
-/// or they were requested before. `added` is an identity that is linked only now.
+/// The cause of the commands that are to be requested for a user, and the login that the user names; `None` if there is
+/// none, or they were requested before. `added` is an identity that is linked only now.
 fn due_commands<'a>(
     id: UserId,
     user: &'a Entity,
@@ -378,8 +381,8 @@ fn due_commands<'a>(
     let cause = causes::standing_cause(id, user, deactivations)?;
     let requested = RequestedCommands::new(id, &cause, clerk_user_id);
     let is_noted = requested.is_noted(noted, deactivations.get(&id));
-    // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that the user
-    // names is noted.
+    // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that
+    // the user names is noted.
     let is_another_login = added.is_some_and(|added| added != clerk_user_id);
     (is_another_login || !is_noted).then_some((cause, clerk_user_id))
 }

@@ -18,8 +18,8 @@ pub(super) struct OutgoingEvent {
 }
 
 impl OutgoingEvent {
-    /// An event about a user. It is dated `now`, or 1 ms after the greatest time in the user's state register if that is
-    /// later, so that it decides the state (`docs/contract/http.md`, "PATCH /admin/users/{id}/deactivate").
+    /// An event about a user. It is dated `now`, or 1 ms after the greatest time in the user's state register if that
+    /// is later, so that it decides the state (`docs/contract/http.md`, "PATCH /admin/users/{id}/deactivate").
     pub(super) fn new(
         kind: EventType,
         (target, user): (UserId, &User<'_>),

@@ -34,7 +34,8 @@ impl UserSnapshot {
     /// read last.
     ///
     /// # Errors
-    /// If the caller is not active any more (or no administrator, where roles are the projections'), or the store fails.
+    /// If the caller is not active any more (or no administrator, where roles are the projections'), or the store
+    /// fails.
     pub(super) async fn read(writer: &UserStatusWriter<'_>, target: UserId) -> Result<Self, AdminError> {
         let key = keys::deactivation(target);
         let deactivation = writer.store.control(&key, writer.usage);

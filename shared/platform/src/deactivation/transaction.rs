@@ -32,8 +32,8 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Writes the event to the log, the user's new state with its diff to the projections, the audit record, and the
-    /// additional writes; all or nothing. It is a race if the caller has changed since the snapshot, or other generations
-    /// are written.
+    /// additional writes; all or nothing. It is a race if the caller has changed since the snapshot, or other
+    /// generations are written.
     pub(super) async fn commit(
         self,
         writer: &UserStatusWriter<'_>,

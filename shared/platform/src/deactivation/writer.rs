@@ -30,8 +30,8 @@ const RETRY_TIME: Duration = Duration::from_secs(10);
 pub(crate) enum DeactivationResult {
     /// The user was deactivated, and this entry is in the outbox.
     Deactivated { tasks: i128, entry: Box<StoredOutboxEntry> },
-    /// An earlier deactivation still holds. If `after_race`, it may be this one: an attempt of which the store said that
-    /// it was still in progress.
+    /// An earlier deactivation still holds. If `after_race`, it may be this one: an attempt of which the store said
+    /// that it was still in progress.
     AlreadyDeactivated { tasks: i128, after_race: bool },
 }
 
@@ -149,8 +149,9 @@ impl UserStatusWriter<'_> {
         Ok(())
     }
 
-    /// Whether a deactivation still waits in the outbox: its commands, those for tasks and schedules that came later or, if the user's id may be derived from an identity, the
-    /// event for the consumer, and the commands for whom else it has deactivated.
+    /// Whether a deactivation still waits in the outbox: its commands, those for tasks and schedules that came later
+    /// or, if the user's id may be derived from an identity, the event for the consumer, and the commands for whom else
+    /// it has deactivated.
     async fn outbox_waits(&self, target: UserId, event: &str) -> Result<bool, StoreError> {
         let own = Some(keys::outbox_of(event));
         let others = linkage::may_be_derived(target).then(|| keys::outbox_of_others(event));

@@ -1,5 +1,5 @@
-//! Endpoints that change something. The caller is admitted before the handler runs, and a change is recorded in the same
-//! transaction that makes it.
+//! Endpoints that change something. The caller is admitted before the handler runs, and a change is recorded in the
+//! same transaction that makes it.
 
 use super::app::App;
 use super::endpoint::Endpoint;

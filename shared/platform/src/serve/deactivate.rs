@@ -60,8 +60,8 @@ impl ChangeContext<'_> {
     /// Reactivates one user. Their tasks stay paused and their API keys revoked.
     ///
     /// # Errors
-    /// If there is no such user, their deactivation is still being carried out, the caller is not an active administrator
-    /// any more, or the store fails.
+    /// If there is no such user, their deactivation is still being carried out, the caller is not an active
+    /// administrator any more, or the store fails.
     pub async fn reactivate(
         &self,
         UserIdRequest(user_id): UserIdRequest,
@@ -72,9 +72,9 @@ impl ChangeContext<'_> {
         Ok(ChangeOutcome { answer, effects: ChangeEffects { recorded, outbox: Vec::new() } })
     }
 
-    /// Deactivates several users, each in a transaction with an audit record of its own. A user who can't be deactivated
-    /// does not keep the others from it. If the caller is no active administrator any more after some were deactivated,
-    /// the others are refused, so that the answer says what was done.
+    /// Deactivates several users, each in a transaction with an audit record of its own. A user who can't be
+    /// deactivated does not keep the others from it. If the caller is no active administrator any more after some were
+    /// deactivated, the others are refused, so that the answer says what was done.
     ///
     /// # Errors
     /// If the caller is no active administrator any more before anything was done.

@@ -18,8 +18,8 @@ use torale_domain::values::time::Timestamp;
 const KEY_USE_GRACE: Duration = Duration::from_millis(20);
 
 impl App {
-    /// Writes the audit record of a request whose credentials are someone's, and the use of the API key if they are good.
-    /// Without its record a request is not answered.
+    /// Writes the audit record of a request whose credentials are someone's, and the use of the API key if they are
+    /// good. Without its record a request is not answered.
     pub(super) async fn record(
         &self,
         scope: &RequestScope<'_>,

@@ -8,8 +8,8 @@ use torale_domain::access::rate_limits::RateLimitStatus;
 use torale_domain::values::ids::KeyId;
 use torale_domain::values::trace::TraceParent;
 
-/// The headers with the state of the user's rate limits: the limit, the requests that remain, and until when (in seconds
-/// since 1970).
+/// The headers with the state of the user's rate limits: the limit, the requests that remain, and until when (in
+/// seconds since 1970).
 pub const RATE_LIMIT_HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 impl RequestScope<'_> {

@@ -1,8 +1,8 @@
-//! The port below [`Store`](super::Store): the calls on tables that everything in this folder comes down to. DynamoDB is
-//! one implementation; the simulator has another, in memory (docs/adr/0023-simulation.md).
+//! The port below [`Store`](super::Store): the calls on tables that everything in this folder comes down to. DynamoDB
+//! is one implementation; the simulator has another, in memory (docs/adr/0023-simulation.md).
 //!
-//! A call is one call of DynamoDB and has its semantics: a page may end early, keys and writes may stay unprocessed, and
-//! who wants the rest calls again. Usage is counted by who implements a call.
+//! A call is one call of DynamoDB and has its semantics: a page may end early, keys and writes may stay unprocessed,
+//! and who wants the rest calls again. Usage is counted by who implements a call.
 
 use super::error::{StoreError, TransactError};
 use super::usage::Usage;

@@ -21,8 +21,8 @@ impl Generations {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The pointer, and what `read` finds in the live generation. This takes one round trip while the live generation is
-    /// the one that was read last, since the pointer is read in parallel; two if it is another one, or the first.
+    /// The pointer, and what `read` finds in the live generation. This takes one round trip while the live generation
+    /// is the one that was read last, since the pointer is read in parallel; two if it is another one, or the first.
     pub(crate) async fn read_live<T, F>(
         &self,
         store: &Store,

@@ -1,8 +1,8 @@
 //! The event log: append-only.
 //!
 //! The events of one batch and lane become one item (several if they are large): their messages as a JSON text sequence
-//! (RFC 7464: each preceded by the record separator, which no JSON text contains), compressed with zstd. The reasons are
-//! in `docs/adr/0004-the-log-is-packed.md`.
+//! (RFC 7464: each preceded by the record separator, which no JSON text contains), compressed with zstd. The reasons
+//! are in `docs/adr/0004-the-log-is-packed.md`.
 
 use super::calls::{NumberComparison, Operand, Test};
 use super::client::Store;
@@ -71,8 +71,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a log
-    /// without a noted hour.
+    /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a
+    /// log without a noted hour.
     pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
         let set = vec![(SEARCHED.to_owned(), Operand::Value(Value::Number(1)))];
         let tests = vec![Test::Present(HOUR.to_owned())];
@@ -80,8 +80,8 @@ impl Store {
         Ok(())
     }
 
-    /// The hour in which the log begins; `None` if nobody has searched the log since that was noted first. Where the item
-    /// was lost, the next writer notes an hour before which there may be more.
+    /// The hour in which the log begins; `None` if nobody has searched the log since that was noted first. Where the
+    /// item was lost, the next writer notes an hour before which there may be more.
     pub async fn log_beginning(&self, usage: &Usage) -> Result<Option<Hour>, StoreError> {
         let item = self.control(&keys::log_beginning(), usage).await?;
         Ok(item.filter(|item| item.attributes.contains_key(SEARCHED)).as_ref().and_then(beginning))

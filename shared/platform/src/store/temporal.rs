@@ -20,8 +20,8 @@ pub struct TemporalSyncState {
     pub until: Timestamp,
     /// The milliseconds that are asked for at once from there on.
     pub window: i64,
-    /// Whether the namespace has had a schedule that the projections know, or was read when they knew none. Before that it may be
-    /// the wrong namespace, and nothing of it is sent.
+    /// Whether the namespace has had a schedule that the projections know, or was read when they knew none. Before that
+    /// it may be the wrong namespace, and nothing of it is sent.
     pub seen: bool,
 }
 

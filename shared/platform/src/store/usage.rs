@@ -35,7 +35,8 @@ impl Usage {
         self.round_trips.load(Ordering::Relaxed)
     }
 
-    /// Adds the usage of flows that ran in parallel: capacity is summed, and of the round trips the longest flow's count.
+    /// Adds the usage of flows that ran in parallel: capacity is summed, and of the round trips the longest flow's
+    /// count.
     pub fn add_parallel(&self, flows: &[&Self]) {
         for flow in flows {
             self.read_halves.fetch_add(flow.read_halves.load(Ordering::Relaxed), Ordering::Relaxed);

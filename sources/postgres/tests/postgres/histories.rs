@@ -1,6 +1,6 @@
 //! Random histories of the platform, by several connections with rollbacks, relays that are killed, and backfills
-//! before, during and after them: at the end the answers are what SQL finds in the platform's own tables. The answers come from the independent
-//! model, the SQL from the contract.
+//! before, during and after them: at the end the answers are what SQL finds in the platform's own tables. The answers
+//! come from the independent model, the SQL from the contract.
 
 use crate::backfill::collect;
 use crate::platform::NEW;

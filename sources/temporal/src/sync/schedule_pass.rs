@@ -31,8 +31,8 @@ const LOOK_AGAIN: i64 = HOUR;
 type Known = HashMap<Key, State>;
 
 impl<R: ReadTemporal> TemporalSync<R> {
-    /// Compares schedules with what is known of them until the deadline has passed, those first that were looked at longest
-    /// ago. The list itself is read whole: a schedule that is not in it may be gone.
+    /// Compares schedules with what is known of them until the deadline has passed, those first that were looked at
+    /// longest ago. The list itself is read whole: a schedule that is not in it may be gone.
     pub(super) async fn sync_schedules(
         &self,
         memory: &mut SyncMemory,
@@ -137,8 +137,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
         Ok(described.into_iter().flatten().collect())
     }
 
-    /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for each,
-    /// and only where it has none by this id, the schedule is gone.
+    /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for
+    /// each, and only where it has none by this id, the schedule is gone.
     async fn remove_gone(
         &self,
         reader: &TableReader<'_>,
@@ -173,8 +173,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
     }
 }
 
-/// Whether the namespace has a schedule that the projections know, or they know none yet. Else it may be the wrong one: nothing
-/// of it is sent, above all no deletion of what it does not have, which is for ever.
+/// Whether the namespace has a schedule that the projections know, or they know none yet. Else it may be the wrong one:
+/// nothing of it is sent, above all no deletion of what it does not have, which is for ever.
 async fn is_known(
     reader: &TableReader<'_>,
     listed: &HashMap<String, ScheduleListEntry>,

@@ -1,4 +1,5 @@
-//! What a run does when Temporal refuses, does not answer or knows less than was known, and what the next one makes of it.
+//! What a run does when Temporal refuses, does not answer or knows less than was known, and what the next one makes of
+//! it.
 
 use crate::fake::{EPOCH, Synced, refused, task_id};
 use temporalio_client::tonic::Code;

@@ -95,8 +95,8 @@ async fn described(namespace: &Namespace, product: &Product) -> BTreeMap<String,
     all
 }
 
-/// A schedule that fires hours from now at the earliest, so that nothing fires while the test reads: fields of a calendar
-/// in a zone, several of them, an interval, or one with an end.
+/// A schedule that fires hours from now at the earliest, so that nothing fires while the test reads: fields of a
+/// calendar in a zone, several of them, an interval, or one with an end.
 fn any_spec(random: &mut fastrand::Rng) -> ScheduleSpec {
     let cron = |random: &mut fastrand::Rng| {
         let minute = ["0", "*/15", "7,22-24", "59"][random.usize(..4)];

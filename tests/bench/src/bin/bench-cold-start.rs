@@ -68,8 +68,8 @@ struct Arguments {
     /// Only these functions.
     #[arg(long, value_delimiter = ',')]
     functions: Vec<String>,
-    /// Binaries of another build, to be started in turns with those of the same name: times of one build after the other
-    /// would differ with the machine's load.
+    /// Binaries of another build, to be started in turns with those of the same name: times of one build after the
+    /// other would differ with the machine's load.
     #[arg(long)]
     against: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! Whose an API key is (`docs/contract/events.md`, "API keys"): it follows from all events of all keys with its hash, in
-//! whatever order they came.
+//! Whose an API key is (`docs/contract/events.md`, "API keys"): it follows from all events of all keys with its hash,
+//! in whatever order they came.
 
 use deactivate_user::DeactivateUser;
 use stats::Stats;

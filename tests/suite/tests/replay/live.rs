@@ -1,5 +1,5 @@
-//! Rebuild, promote, roll back and promote again under load, by operators that die at random: no request fails, no answer
-//! mixes generations, and in the end every item is right.
+//! Rebuild, promote, roll back and promote again under load, by operators that die at random: no request fails, no
+//! answer mixes generations, and in the end every item is right.
 
 use super::rebuild;
 use serde_json::Value;

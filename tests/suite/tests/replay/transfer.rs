@@ -114,7 +114,8 @@ async fn export_that_is_scrubbed_counts_the_same_and_has_no_personal_data() {
     assert_eq!(totals(&to.generation(&generation.name).await), totals(&from.projections().await));
 }
 
-/// The counted index's nodes but for those of a query or a user, which are pseudonyms after a scrub: node and measure to number.
+/// The counted index's nodes but for those of a query or a user, which are pseudonyms after a scrub: node and measure
+/// to number.
 fn totals(items: &BTreeMap<String, String>) -> BTreeMap<(String, String), i64> {
     // The ranking of queries, and the tasks of one user or one query.
     let personal = ["c#queries", "c#tasks/"];

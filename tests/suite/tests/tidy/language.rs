@@ -232,6 +232,29 @@ fn prose_of_documents_stays_under_100_columns() {
     assert_eq!(long_lines(&format!("{0} a\n| {0} b |\n```\n{0} c\n```\n{0}\n", "x".repeat(100))), [1]);
 }
 
+/// The numbers of lines with a comment of more than 120 characters: not those of tables.
+fn long_comments(rust: &str) -> Vec<usize> {
+    let lines = rust.lines().enumerate().filter(|(_, line)| {
+        let text = line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!', ' ']));
+        text.is_some_and(|text| !text.starts_with('|')) && line.chars().count() > 120
+    });
+    lines.map(|(number, _)| number + 1).collect()
+}
+
+/// `cargo fmt` leaves comments as they are.
+#[test]
+fn comments_stay_within_120_columns() {
+    let sources = files(&root(), "rs");
+    assert!(sources.len() > 400, "{} sources", sources.len());
+    for path in sources {
+        assert_eq!(long_comments(&read(&path)), Vec::<usize>::new(), "{}", name(&path));
+    }
+    assert_eq!(
+        long_comments(&format!("let a = 1;\n    /// {0}\n//! | {0} |\nlet {0} = 1;", "x".repeat(117))),
+        [2]
+    );
+}
+
 #[test]
 fn terms_of_the_glossary_are_sorted() {
     let glossary = read(&root().join("docs/glossary.md"));

@@ -224,8 +224,8 @@ fn what_is_no_command_is_refused_with_a_reason() {
     }
 }
 
-/// A task with more schedules than a message can name: the first are named by the task's command, each other one by its own.
-/// JSON writes a control character as six.
+/// A task with more schedules than a message can name: the first are named by the task's command, each other one by its
+/// own. JSON writes a control character as six.
 #[test]
 fn a_command_fits_the_queue_whatever_characters_its_schedules_have() {
     let task_id = TaskId::parse("22222222-0000-4000-8000-000000000001").unwrap();

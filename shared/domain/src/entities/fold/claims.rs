@@ -6,12 +6,12 @@ use crate::values::ids::{KeyHash, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The most hashes, and the most users, of an API key. A key with more is refused for ever, like a revoked one: what one
-/// event changes of the projections must fit into one transaction.
+/// The most hashes, and the most users, of an API key. A key with more is refused for ever, like a revoked one: what
+/// one event changes of the projections must fit into one transaction.
 pub const MAX_KEY_CLAIMS: usize = 16;
 
-/// All hashes and users that events gave an API key: almost always one of each. Of more than [`MAX_KEY_CLAIMS`] the least
-/// ones are kept and one more, whatever the order in which they came.
+/// All hashes and users that events gave an API key: almost always one of each. Of more than [`MAX_KEY_CLAIMS`] the
+/// least ones are kept and one more, whatever the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyClaims {
     /// SHA-256 of the whole key.

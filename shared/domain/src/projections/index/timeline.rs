@@ -53,8 +53,8 @@ impl Timeline {
         timeline
     }
 
-    /// Adds the slots of all nodes of the list that were found; none of them may have been added before. Slots before the
-    /// cut, and other items, are ignored.
+    /// Adds the slots of all nodes of the list that were found; none of them may have been added before. Slots before
+    /// the cut, and other items, are ignored.
     pub fn add(&mut self, found: &ReadResult) {
         found.items.values().chain(found.ranges.iter().flatten()).for_each(|item| self.add_item(item));
     }
@@ -79,8 +79,8 @@ impl Timeline {
         }
     }
 
-    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies before the cut, and not if it
-    /// is the cut's own day, which is counted by smaller slots.
+    /// Adds the slot of a day. Returns whether it counts towards the total: not if the day lies before the cut, and not
+    /// if it is the cut's own day, which is counted by smaller slots.
     fn add_day(&mut self, month: Month, slot: i64, added: Option<(Measure, i128)>) -> bool {
         let day = u32::try_from(slot).ok().and_then(|index| month.day(index));
         let Some(day) = day.filter(|day| self.cut.is_none_or(|cut| *day > cut.day())) else { return false };
@@ -88,8 +88,8 @@ impl Timeline {
         true
     }
 
-    /// Adds the slot of an hour. It counts towards the total on the cut's own day. The cut's hour is counted by minutes, if
-    /// its beginning lies before the cut.
+    /// Adds the slot of an hour. It counts towards the total on the cut's own day. The cut's hour is counted by
+    /// minutes, if its beginning lies before the cut.
     fn add_hour(&mut self, hour: Hour, added: Option<(Measure, i128)>) -> bool {
         if self.cut.is_some_and(|cut| hour.start() < cut) {
             return false;
@@ -102,8 +102,8 @@ impl Timeline {
         in_total
     }
 
-    /// Adds the slot of a minute. It counts towards the total in the cut's hour; on the cut's whole day where that is not
-    /// counted by hours.
+    /// Adds the slot of a minute. It counts towards the total in the cut's hour; on the cut's whole day where that is
+    /// not counted by hours.
     fn add_minute(&mut self, minute: Timestamp, added: Option<(Measure, i128)>) -> bool {
         if self.cut.is_some_and(|cut| minute < cut) {
             return false;

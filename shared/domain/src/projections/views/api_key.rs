@@ -1,7 +1,8 @@
-//! API keys: a row for each hash of a key, by which credentials are looked up, a row among the keys of its user, and a row
-//! for each user of a live key, by which it is revoked when that user is deactivated. Revoked keys keep the rows of their
-//! hashes, so that the hashes stay refused and it is known whose key was presented. The rows of a key with too many claims
-//! are the same whatever else the key is given, so that those of the hashes that it does not keep stay right for ever.
+//! API keys: a row for each hash of a key, by which credentials are looked up, a row among the keys of its user, and a
+//! row for each user of a live key, by which it is revoked when that user is deactivated. Revoked keys keep the rows of
+//! their hashes, so that the hashes stay refused and it is known whose key was presented. The rows of a key with too
+//! many claims are the same whatever else the key is given, so that those of the hashes that it does not keep stay
+//! right for ever.
 
 use super::Contributions;
 use crate::entities::fold::State;
@@ -10,8 +11,8 @@ use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
 use crate::values::ids::{EntityKey, KeyId, UserId};
 
-/// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between. A key with
-/// too many claims does not have it.
+/// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between. A key
+/// with too many claims does not have it.
 pub(crate) const OWNER: &str = "user";
 
 pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {

@@ -1,6 +1,6 @@
-//! Schedules: a row in the list of the active or of the paused ones, a row among those of their task; unpaused ones have a
-//! row among what is to be stopped when their user is deactivated, and one that says when they fire, in the partition of
-//! their task. Deleted ones are counted for their task.
+//! Schedules: a row in the list of the active or of the paused ones, a row among those of their task; unpaused ones
+//! have a row among what is to be stopped when their user is deactivated, and one that says when they fire, in the
+//! partition of their task. Deleted ones are counted for their task.
 
 use super::{Contributions, OF, SINCE};
 use crate::entities::fold::State;

@@ -1,5 +1,5 @@
-//! Users: a row in the list of users, one among all users by email and one among the active ones, a login in the window of
-//! active ones; they name an identity as their own.
+//! Users: a row in the list of users, one among all users by email and one among the active ones, a login in the window
+//! of active ones; they name an identity as their own.
 
 use super::Contributions;
 use crate::entities::fold::State;

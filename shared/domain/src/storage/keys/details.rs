@@ -39,8 +39,8 @@ pub fn task_schedules(task: TaskId) -> String {
     pk(task_schedules_part(task))
 }
 
-/// How many schedules of a task are deleted: events have named schedules of it, whatever is left of them. It is found with
-/// the task's schedules, before all of them: no id is written like this.
+/// How many schedules of a task are deleted: events have named schedules of it, whatever is left of them. It is found
+/// with the task's schedules, before all of them: no id is written like this.
 pub fn deleted_schedules(task: TaskId) -> Key {
     key(task_schedules_part(task), fixed!("\u{1}"))
 }

@@ -35,8 +35,8 @@ pub fn identity_links(clerk: &ClerkUserId) -> KeyRange {
     beginning_with(pk(identity_part(clerk)), LINKED_USERS)
 }
 
-/// The place of a user among those whom an identity's sessions may log in as: in the order of time, id and source of the
-/// event that created the user, as far as they fit; before all others, of a user that does not exist.
+/// The place of a user among those whom an identity's sessions may log in as: in the order of time, id and source of
+/// the event that created the user, as far as they fit; before all others, of a user that does not exist.
 pub fn identity_login(clerk: &ClerkUserId, created: Option<(Timestamp, &str, &str)>, user: UserId) -> Key {
     let (time, id, source) = created.unwrap_or((Timestamp::from_millis(0), "", ""));
     let (id, source) = (Id::<LOGIN_ID>(id), Id::<LOGIN_SOURCE>(source));

@@ -40,7 +40,8 @@ impl Expression {
         self.value(Value::Number(number.into()))
     }
 
-    /// A key condition on one partition. Its value's placeholder is always `:pk`, by which tests see what a query reads.
+    /// A key condition on one partition. Its value's placeholder is always `:pk`, by which tests see what a query
+    /// reads.
     pub(super) fn partition(&mut self, pk: &str) -> String {
         self.names.insert("#pk".to_owned(), PK.to_owned());
         self.values.insert(":pk".to_owned(), AttributeValue::S(pk.to_owned()));

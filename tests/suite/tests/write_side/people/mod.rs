@@ -201,8 +201,8 @@ async fn deactivated_stand_in_stays_deactivated_as_a_user_of_the_platform() {
     assert_eq!(anns_key(&scenario).await, 401);
 }
 
-/// A user under the derived id, as the webhook of an earlier release made them, and the platform's own, of one identity:
-/// the outbox carries the event to the consumer, which knows of the other user.
+/// A user under the derived id, as the webhook of an earlier release made them, and the platform's own, of one
+/// identity: the outbox carries the event to the consumer, which knows of the other user.
 #[tokio::test]
 async fn deactivation_under_the_derived_id_reaches_the_users_of_the_identity() {
     let derived = stand_in();
@@ -267,8 +267,8 @@ async fn sessions_log_in_as_the_independent_model_says() {
     );
 }
 
-/// Two consumers create one user with different identities at the same moment, many times over: the identity that the user
-/// does not name in the end stands in for one.
+/// Two consumers create one user with different identities at the same moment, many times over: the identity that the
+/// user does not name in the end stands in for one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stand_in_is_there_when_two_consumers_create_one_user_with_different_identities() {
     let before = vec![at_clerk(), identity("user_other").created().at(NOW.plus(-10 * DAY))];

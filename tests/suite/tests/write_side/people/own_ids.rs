@@ -66,7 +66,8 @@ async fn admin_cannot_deactivate_another_user_whose_login_is_their_own() {
     assert_eq!(ann_deactivates(&scenario, OTHER).await, (409, 0));
 }
 
-/// The only administrator there is, by an id of somebody with more identities than are read at once: theirs is the last.
+/// The only administrator there is, by an id of somebody with more identities than are read at once: theirs is the
+/// last.
 #[tokio::test]
 async fn last_admin_cannot_be_deactivated_by_a_user_with_hundreds_of_identities() {
     let admin = created().with("role", "admin");

@@ -45,9 +45,9 @@ fn meanwhile(consumer: &Arc<Consumer>, messages: &[QueueMessage]) -> Vec<String>
     tokio::task::block_in_place(|| other.join().unwrap())
 }
 
-/// One consumer stores that Ann names another identity, and dies. Another one, at work on an event of the former identity,
-/// has found that it stands in for nobody, and takes Ann's link to it away. When Ann's event comes again, nothing leads to
-/// the former identity any more, which now stands in for a user.
+/// One consumer stores that Ann names another identity, and dies. Another one, at work on an event of the former
+/// identity, has found that it stands in for nobody, and takes Ann's link to it away. When Ann's event comes again,
+/// nothing leads to the former identity any more, which now stands in for a user.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn identity_stands_in_again_if_another_consumer_takes_the_link_of_its_former_user_away() {
     let before = vec![at_clerk(), created()];

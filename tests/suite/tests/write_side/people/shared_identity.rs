@@ -24,7 +24,8 @@ fn id(n: u128) -> String {
     Uuid::from_u128(0x7a50_0000_0000_4000_8000_0000_0000_0000 + n).to_string()
 }
 
-/// The time of creation runs backwards against the ids, and ten users share each second; of these the event's id decides.
+/// The time of creation runs backwards against the ids, and ten users share each second; of these the event's id
+/// decides.
 fn created(n: u128) -> EventBuilder {
     let seconds = i64::try_from(n / 10).unwrap();
     let event = user(&id(n)).created().with("clerk_user_id", CLERK);
@@ -122,8 +123,9 @@ async fn event_of_a_user_with_many_identities_costs_a_few_round_trips_in_all() {
     model::check(&scenario, &model::model(&messages), "/admin/users", "").await;
 }
 
-/// What a replay catches up with writes links and requests no commands. The message itself, which comes afterwards, finds
-/// its links up to date and requests them all the same: for each user, also where the links are checked in batches.
+/// What a replay catches up with writes links and requests no commands. The message itself, which comes afterwards,
+/// finds its links up to date and requests them all the same: for each user, also where the links are checked in
+/// batches.
 #[tokio::test]
 async fn commands_are_requested_by_the_message_whose_links_a_replay_has_written() {
     const SHARING: u128 = 6;
