@@ -84,14 +84,14 @@ pub struct ScheduledFunction {
 pub const POSTGRES_RELAY: ScheduledFunction = ScheduledFunction {
     function: "postgres-relay",
     every: Duration::from_secs(1),
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_secs(55),
 };
 
 /// The sync of the simulated platform's Temporal.
 pub const TEMPORAL_SYNC: ScheduledFunction = ScheduledFunction {
     function: "temporal-sync",
     every: Duration::from_secs(3),
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_secs(55),
 };
 
 /// Every function that runs on a schedule, whether there is a platform or not.

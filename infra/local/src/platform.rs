@@ -42,11 +42,15 @@ impl SimulatedPlatform {
         stop: &CancellationToken,
     ) -> Result<Self, LocalError> {
         console.note("starting the simulated platform");
-        let program = folder.join(PROGRAM);
-        // In a group of its own: Ctrl-C reaches the stack only.
-        let mut command = Command::new(&program);
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().map_err(LocalError::io(program.display().to_string()))?;
+        Self::start_command(Command::new(folder.join(PROGRAM)), stop).await
+    }
+
+    async fn start_command(mut command: Command, stop: &CancellationToken) -> Result<Self, LocalError> {
+        // In a group of its own: Ctrl-C reaches the stack only. If this is dropped, its servers end with it.
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        let mut process = command.spawn().map_err(LocalError::io(program))?;
         let input = PlatformInput(Arc::new(Mutex::new(process.stdin.take())));
         let output = process.stdout.take().ok_or_else(|| failure("it has no output"))?;
         let lines = BufReader::new(output).lines();
@@ -109,6 +113,10 @@ impl SimulatedPlatform {
             // What can't be read is missing from the message.
             drop(errors.read_to_string(&mut text).await);
         }
+        if text.trim().is_empty() {
+            let status = self.process.wait().await.map(|status| status.to_string());
+            text = format!("it has ended ({})", status.unwrap_or_else(|error| error.to_string()));
+        }
         failure(text.trim())
     }
 
@@ -147,32 +155,27 @@ fn failure(why: &str) -> LocalError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     /// Runs a shell script in the place of the program.
-    async fn start(name: &str, script: &str) -> Result<SimulatedPlatform, LocalError> {
-        let folder = std::env::temp_dir().join(format!("torale-local-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let program = folder.join(PROGRAM);
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        let started = SimulatedPlatform::start(&folder, &Console::default(), &CancellationToken::new()).await;
-        std::fs::remove_dir_all(folder).unwrap();
-        started
+    async fn start(script: &str) -> Result<SimulatedPlatform, LocalError> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        SimulatedPlatform::start_command(command, &CancellationToken::new()).await
     }
 
     #[tokio::test]
     async fn platform_that_lacks_something_says_what() {
-        let failed = start("lacks", "echo 'PostgreSQL is missing' >&2; exit 1").await;
+        let error = async |script| start(script).await.map(drop).unwrap_err().to_string();
 
-        let error = failed.map(drop).unwrap_err().to_string();
-        assert_eq!(error, "the simulated platform: PostgreSQL is missing");
+        let lacks = error("echo 'PostgreSQL is missing' >&2; exit 1").await;
+        assert_eq!(lacks, "the simulated platform: PostgreSQL is missing");
+        assert_eq!(error("exit 3").await, "the simulated platform: it has ended (exit status: 3)");
     }
 
     #[tokio::test]
     async fn platform_says_its_variables_reads_commands_and_ends_with_its_input() {
         let script = "echo POSTGRES_URL=postgresql://h/p?a=b; echo; echo works; cat >&2";
-        let mut platform = start("works", script).await.unwrap();
+        let mut platform = start(script).await.unwrap();
 
         let url = ("POSTGRES_URL".to_owned(), "postgresql://h/p?a=b".to_owned());
         assert_eq!((platform.variables(), platform.has_temporal()), (&[url][..], false));

@@ -29,6 +29,9 @@ pub enum SimulationError {
     /// A server is not installed or can't be started.
     #[error("{0}")]
     Server(String),
+    /// Standard input has something else than batches of commands.
+    #[error("{0}")]
+    Input(String),
     /// PostgreSQL refuses a statement, or is gone.
     #[error("the platform's PostgreSQL: {}", torale_platform::aws::causes(.0))]
     Database(#[from] tokio_postgres::Error),

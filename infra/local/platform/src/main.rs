@@ -21,7 +21,16 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), SimulationError> {
     let mut input = input_lines();
-    let simulation = PlatformSimulation::start().await?;
+    // Starting blocks, so it is another task's: it must not keep the end of the input from being noticed.
+    let starting = tokio::spawn(PlatformSimulation::start());
+    let simulation = tokio::select! {
+        started = starting => started.map_err(|panic| SimulationError::Server(panic.to_string()))??,
+        line = input.recv() => match line {
+            Some(line) => return Err(SimulationError::Input(format!("too early: {line}"))),
+            // What is being started ends with this process.
+            None => std::process::exit(1),
+        },
+    };
     for (name, value) in simulation.variables() {
         print(&format!("{name}={value}"));
     }

@@ -175,12 +175,12 @@ impl PlatformDatabase {
         Ok(self.0.execute(SET_STATE, &[&task, &state]).await.map(drop)?)
     }
 
-    /// Revokes a key.
+    /// Revokes a key. Returns whether there is one.
     ///
     /// # Errors
     /// If PostgreSQL fails.
-    pub async fn revoke_key(&self, key: &str) -> Result<(), SimulationError> {
-        Ok(self.0.execute(REVOKE_KEY, &[&key]).await.map(drop)?)
+    pub async fn revoke_key(&self, key: &str) -> Result<bool, SimulationError> {
+        Ok(self.0.execute(REVOKE_KEY, &[&key]).await? > 0)
     }
 }
 

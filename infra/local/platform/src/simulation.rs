@@ -7,18 +7,21 @@ use crate::searches::{PlatformDatabase, PlatformTask, SearchOutcome};
 use crate::temporal::TemporalServer;
 use crate::worker::{self, WaitingRun};
 use std::convert::Infallible;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleSpec;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use torale_domain::deactivation::commands::{Command, InvalidCommand, ReceivedCommand, SchedulePattern};
-use torale_platform::config;
+use torale_platform::{clock, config};
 use torale_temporal::connection::{TemporalConnection, TemporalError};
 
 const NAMESPACE: &str = "default";
-/// How the platform calls the schedule of a task, and its workflow.
+/// How the platform calls the schedule of a task, and its workflow: what the product takes for granted, too.
 const SCHEDULE_ID: &str = "schedule-{task_id}";
 /// Longest time for a call of Temporal.
 const CALL_TIME: Duration = Duration::from_secs(30);
@@ -51,6 +54,7 @@ pub struct PlatformSimulation {
 
 /// The platform's Temporal.
 struct PlatformTemporal {
+    program: PathBuf,
     server: TemporalServer,
     calls: Arc<TemporalConnection>,
     polls: TemporalConnection,
@@ -68,7 +72,7 @@ impl PlatformTemporal {
         let server = TemporalServer::start(&program, &[])?;
         let connection = |timeout| TemporalConnection::new(server.settings(NAMESPACE, timeout));
         let (calls, polls) = (Arc::new(connection(CALL_TIME)), connection(POLL_TIME));
-        Ok(Some(Self { server, calls, polls }))
+        Ok(Some(Self { program, server, calls, polls }))
     }
 
     async fn create_schedule(&self, task: &PlatformTask) -> Result<(), TemporalError> {
@@ -93,8 +97,7 @@ impl PlatformSimulation {
         let missing = "PostgreSQL is missing (initdb, pg_ctl, psql): install it, on Debian with sources/postgres/need-server";
         let bin = PostgresServer::programs().ok_or_else(|| SimulationError::Server(missing.to_owned()))?;
         let temporal = PlatformTemporal::start()?;
-        let dir = std::env::temp_dir().join(format!("torale-platform-{}", std::process::id()));
-        let postgres = PostgresServer::start(&bin, &dir, "")?;
+        let postgres = PostgresServer::start(&bin, &private_folder()?, "")?;
         let database = PlatformDatabase::create(&postgres).await?;
         if let Some(temporal) = &temporal {
             TemporalServer::wait(&temporal.calls).await?;
@@ -122,10 +125,14 @@ impl PlatformSimulation {
     /// # Errors
     /// If PostgreSQL or Temporal fails.
     pub async fn run(&self, report: fn(&str)) -> Result<Infallible, SimulationError> {
-        if self.temporal.is_none() {
-            report(
+        match &self.temporal {
+            Some(PlatformTemporal { program, server, .. }) => {
+                let address = server.settings(NAMESPACE, CALL_TIME).address;
+                report(&format!("schedules: {} schedule list --address {address}", program.display()));
+            }
+            None => report(
                 "Temporal is not installed: going on without its runs and schedules (sources/temporal/need-server)",
-            );
+            ),
         }
         let failed = tokio::try_join!(self.search_for_ever(report), self.change_for_ever(report));
         failed.map(|(never, _)| never)
@@ -135,13 +142,15 @@ impl PlatformSimulation {
     /// own, the others are executed by the product.
     ///
     /// # Errors
-    /// If PostgreSQL fails.
+    /// If it is no such batch, or PostgreSQL fails.
     pub async fn execute(&self, batch: &str, report: fn(&str)) -> Result<(), SimulationError> {
-        for command in commands(batch) {
+        let no_batch = || SimulationError::Input(format!("no batch of commands: {batch}"));
+        for command in commands(batch).ok_or_else(no_batch)? {
             match command.map(|received| received.command) {
                 Ok(Command::RevokeKey { key_id, .. }) => {
-                    self.database.revoke_key(key_id.as_str()).await?;
-                    report(&format!("key {} was revoked by a command", key_id.as_str()));
+                    let is_revoked = self.database.revoke_key(key_id.as_str()).await?;
+                    let done = if is_revoked { "was revoked by a command" } else { "is not the platform's" };
+                    report(&format!("key {} {done}", key_id.as_str()));
                 }
                 Ok(other) => report(&format!("command {} is not the platform's", other.kind())),
                 Err(error) => report(&format!("a command can't be read: {error}")),
@@ -153,6 +162,8 @@ impl PlatformSimulation {
     async fn search_for_ever(&self, report: fn(&str)) -> Result<Infallible, SimulationError> {
         let mut searches = JoinSet::new();
         let mut seconds = interval(Duration::from_secs(1));
+        // Those of a second that was missed are not searched for.
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             for due in self.next_searches(&mut seconds).await? {
                 let connection = self.temporal.as_ref().map(|temporal| Arc::clone(&temporal.calls));
@@ -178,6 +189,7 @@ impl PlatformSimulation {
 
     async fn change_for_ever(&self, report: fn(&str)) -> Result<Infallible, SimulationError> {
         let mut ticks = interval(CHANGE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         let mut round = 0_u64;
         loop {
@@ -241,12 +253,19 @@ impl PlatformSimulation {
     }
 }
 
-/// The commands of a batch; none if it is not one.
-fn commands(batch: &str) -> Vec<Result<ReceivedCommand, InvalidCommand>> {
-    let batch: serde_json::Value = serde_json::from_str(batch).unwrap_or_default();
-    let records = batch.get("Records").and_then(serde_json::Value::as_array);
-    let bodies = records.into_iter().flatten().filter_map(|record| record.get("body")?.as_str());
-    bodies.map(Command::receive).collect()
+/// A new folder that nobody else can read.
+fn private_folder() -> Result<PathBuf, SimulationError> {
+    let folder = std::env::temp_dir().join(format!("torale-platform-{}", clock::unique()));
+    let created = DirBuilder::new().mode(0o700).create(&folder);
+    let failed = |error| SimulationError::Server(format!("{}: {error}", folder.display()));
+    created.map_err(failed).map(|()| folder)
+}
+
+/// The commands of a batch; `None` if it is not one.
+fn commands(batch: &str) -> Option<Vec<Result<ReceivedCommand, InvalidCommand>>> {
+    let batch: serde_json::Value = serde_json::from_str(batch).ok()?;
+    let records = batch.get("Records")?.as_array()?;
+    records.iter().map(|record| Some(Command::receive(record.get("body")?.as_str()?))).collect()
 }
 
 /// One search from beginning to end.
@@ -332,12 +351,13 @@ mod tests {
         );
         let batch = serde_json::json!({ "Records": [{ "body": body }, { "body": "{}" }] }).to_string();
 
-        let commands = commands(&batch);
+        let commands = commands(&batch).unwrap();
 
         assert!(
             matches!(&commands[0].as_ref().unwrap().command, Command::RevokeKey { key_id, .. } if key_id.as_str() == "k")
         );
         assert!(commands[1].is_err() && commands.len() == 2);
-        assert!(super::commands("nothing").is_empty());
+        assert!(super::commands("nothing").is_none());
+        assert!(super::commands(r#"{"Records":[{}]}"#).is_none());
     }
 }

@@ -29,8 +29,8 @@ wait $server
 
 /// Between two attempts to reach a server that is starting.
 const RETRY: Duration = Duration::from_millis(100);
-/// Of them: a minute.
-const ATTEMPTS: u32 = 600;
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(60);
 
 /// A running server; it stops when this is dropped, or this process ends.
 #[derive(Debug)]
@@ -79,12 +79,17 @@ impl TemporalServer {
     /// # Errors
     /// If it does not within a minute.
     pub async fn wait(connection: &TemporalConnection) -> Result<(), SimulationError> {
-        for _ in 0..ATTEMPTS {
-            if connection.schedules(Vec::new()).await.is_ok() {
-                return Ok(());
+        let mut why = None;
+        let started = tokio::time::timeout(START, async {
+            while let Err(error) = connection.schedules(Vec::new()).await {
+                why = Some(error);
+                tokio::time::sleep(RETRY).await;
             }
-            tokio::time::sleep(RETRY).await;
+        });
+        if started.await.is_ok() {
+            return Ok(());
         }
-        Err(SimulationError::Server("Temporal did not start within a minute".to_owned()))
+        let why = why.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
+        Err(SimulationError::Server(format!("Temporal did not start within a minute: {why}")))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL, POSTGRES_URL, TEMPORAL_ADDRESS};
+use torale_platform::config::{AUDIT_KEY_FILE, EVENTS_QUEUE_URL, POSTGRES_URL};
 use torale_platform::routes::PAGES;
 
 use crate::args::{Ports, RunOptions};
@@ -54,16 +54,11 @@ pub(super) fn text(
 /// How to look at the simulated platform; nothing where there is none.
 pub(super) fn platform(variables: &[(String, String)]) -> String {
     let value = |wanted: &str| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let mut text = String::new();
-    if let Some(url) = value(POSTGRES_URL) {
-        text.push_str(&format!(
-            "The platform's rows:       psql {url} -c 'SELECT status, count(*) FROM task_executions GROUP BY 1'\n"
-        ));
-    }
-    if let Some(address) = value(TEMPORAL_ADDRESS) {
-        text.push_str(&format!("The platform's schedules:  temporal schedule list --address {address}\n"));
-    }
-    text
+    value(POSTGRES_URL).map_or_else(String::new, |url| {
+        format!(
+            "The platform's rows: psql {url} -c 'SELECT status, count(*) FROM task_executions GROUP BY 1'\n"
+        )
+    })
 }
 
 /// How to serve the functions with `cargo lambda watch` over this stack's store and queue.
@@ -144,16 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn summary_says_how_to_look_at_the_platforms_servers_that_there_are() {
+    fn summary_says_how_to_look_at_the_platforms_rows_if_there_are_any() {
         let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let postgres = variable("POSTGRES_URL", "postgresql://h/p");
 
         assert_eq!(platform(&[]), "");
-        let without_temporal = platform(std::slice::from_ref(&postgres));
-        assert!(without_temporal.contains("psql postgresql://h/p -c"), "{without_temporal}");
-        assert!(!without_temporal.contains("temporal"), "{without_temporal}");
-        let both = platform(&[postgres, variable("TEMPORAL_ADDRESS", "h:7")]);
-        assert!(both.ends_with("temporal schedule list --address h:7\n"), "{both}");
+        let text = platform(&[postgres]);
+        assert!(text.contains("psql postgresql://h/p -c"), "{text}");
     }
 
     #[test]

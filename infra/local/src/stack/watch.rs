@@ -15,7 +15,7 @@ const POLL_EVERY: Duration = Duration::from_millis(500);
 /// long.
 const SETTLED_AFTER: Duration = Duration::from_millis(700);
 /// What the functions are built from.
-const SOURCES: [&str; 3] = ["Cargo.toml", "shared", "functions"];
+const SOURCES: [&str; 4] = ["Cargo.toml", "shared", "functions", "sources"];
 
 /// The sources of the functions.
 pub(super) struct WatchedSources {

@@ -161,7 +161,7 @@ async fn the_guides_rights_are_enough_for_backfill_and_relay() {
     let rights = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
     db.run(rights);
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
-    let url = db.url().replace("postgres@", "torale_source@");
+    let url = format!("postgresql://torale_source@{}", db.url().split_once('@').unwrap().1);
     let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
     let sqs = FakeSqs::refusing("nothing");
 

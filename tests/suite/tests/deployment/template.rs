@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use torale_domain::storage::keys;
-use torale_local::event_sources::{EVENT_SOURCES, EventSource, SCHEDULES};
+use torale_local::event_sources::{EVENT_SOURCES, EventSource, POSTGRES_RELAY, SCHEDULES, TEMPORAL_SYNC};
 use torale_platform::config;
 use torale_platform::routes;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -216,9 +216,12 @@ fn template_schedules_are_those_of_the_local_stack() {
         .map(|(name, _)| name)
         .collect();
 
-    // There is no CloudWatch locally, and no platform.
-    for absent in ["metrics", "postgres-relay", "temporal-sync"] {
-        assert!(deployed.remove(absent), "{absent}");
+    // There is no CloudWatch locally, and only a simulated platform.
+    assert!(deployed.remove("metrics"));
+    for schedule in [POSTGRES_RELAY, TEMPORAL_SYNC] {
+        assert!(deployed.remove(schedule.function), "{}", schedule.function);
+        let timeout = functions(&template)[schedule.function]["Timeout"].as_i64().unwrap();
+        assert_eq!(u64::try_from(timeout).unwrap(), schedule.timeout.as_secs(), "{}", schedule.function);
     }
     assert_eq!(deployed, SCHEDULES.iter().map(|schedule| schedule.function.to_owned()).collect());
 }
