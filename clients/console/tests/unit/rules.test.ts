@@ -137,6 +137,8 @@ test.each([
   ["9:00", "@every 7h", true],
   ["9:01", "@every 7h", false],
   ["9:00", "@every 1.5d", false],
+  ["9:17", "@every 4.1h", false],
+  ["9:18", "@every 4.1h", true],
   ["9:17", "@every 30s", true],
   ["9:00", "@every 500ms", false],
   ["9:00", "@every soon", false],
