@@ -23,13 +23,16 @@ const SCRIPT = `{
     async load(options) {
       this.options = options;
       const { signedIn, user } = await asks("session");
+      this.session = signedIn ? this.sessionOf(user) : null;
+    },
+    sessionOf(user) {
       const getToken = async () => {
-        // In another tab somebody else may have signed in.
         const { token, user } = await asks("token");
-        this.session.user = user;
+        // In another tab somebody else may have signed in.
+        this.session = this.sessionOf(user);
         return token;
       };
-      this.session = signedIn ? { user, getToken } : null;
+      return { user, getToken };
     },
     async redirectToSignIn({ redirectUrl }) {
       location.href = "${SIGN_IN}?redirect_url=" + encodeURIComponent(redirectUrl);
@@ -48,7 +51,8 @@ interface Host {
   signedIn: boolean;
   script: string | null;
   token: () => string | null;
-  user: string;
+  /** The id of whoever is signed in there; null for a session that has no user yet. */
+  user: string | null;
   /** Whether it is away when somebody signs out. */
   keepsSession: boolean;
 }
@@ -178,6 +182,30 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     expect(await stored()).not.toContain("clerk");
   });
 
+  test("no token of another user is asked for", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    await page.evaluate(() => {
+      const clerk = window.Clerk as unknown as { session: unknown; sessionOf(user: { id: string }): unknown };
+      clerk.session = clerk.sessionOf({ id: "user_2" });
+    });
+    const asked = host.asked.length;
+    await page.getByRole("button", { name: "Refresh now" }).click();
+
+    await page.getByRole("alert").getByText(/Another user has signed in at Clerk in this browser\./).waitFor();
+    expect(host.asked.slice(asked)).not.toContain("/v1/token");
+  });
+
+  test("a session at Clerk without a user is no session", async () => {
+    host.user = null;
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { name: "Clerk's page" }).waitFor();
+    expect(host.asked).not.toContain("/v1/token");
+  });
+
   test("settings that can't be read are said, a key still works, and reading them again offers Clerk", async () => {
     const settings = "**/admin/console/settings.json";
     await page.route(settings, (route) => route.fulfill({ status: 503, body: "" }));
@@ -272,5 +300,5 @@ function answer(route: Route, host: Host): Promise<void> {
   }
   if (pathname === "/v1/sign-out" && host.keepsSession) return route.abort("connectionrefused");
   const { signedIn, user: id } = host;
-  return route.fulfill({ json: { signedIn, user: { id }, token: pathname === "/v1/token" ? host.token() : null }, headers: CORS });
+  return route.fulfill({ json: { signedIn, user: id === null ? null : { id }, token: pathname === "/v1/token" ? host.token() : null }, headers: CORS });
 }
