@@ -1,7 +1,7 @@
 /** The times of the day at which cron expressions fire, as Temporal reads them (docs/contract/http.md, "next_run_time"). */
 
 export interface DayTimes {
-  /** The time zone that the expression names; undefined if it names none. */
+  /** The time zone that the expression names; undefined if it names none, or an empty one: then the schedule's own counts. */
   readonly zone?: string | undefined;
   /** Whether its times are counted from 1970, so that no zone matters. */
   readonly isInterval: boolean;
@@ -34,7 +34,7 @@ export function timesOf(cron: string | null): DayTimes | null {
   if (fields.length < 5 || fields.length > 7 || minutes === undefined || hours === undefined) return null;
   const [ofHour, ofDay] = [valuesOf(minutes, 59), valuesOf(hours, 23)];
   if (ofHour === null || ofDay === null) return null;
-  return { zone, isInterval: false, at: (minute) => ofHour.has(minute % 60) && ofDay.has(Math.floor(minute / 60)) };
+  return { zone: zone || undefined, isInterval: false, at: (minute) => ofHour.has(minute % 60) && ofDay.has(Math.floor(minute / 60)) };
 }
 
 /** A part of a list in a field: `*`, `9` or `9-17`, each with a step or without. */
@@ -95,7 +95,7 @@ export function minutesAhead(zone: string, at: Date): number | null {
 
 function formatOf(zone: string): Intl.DateTimeFormat | null {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone || "UTC", timeZoneName: "longOffset" });
+    return new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" });
   } catch {
     return null;
   }
