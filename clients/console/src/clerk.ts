@@ -31,6 +31,7 @@ declare global {
 export interface ClerkSession {
   /** The token of the next request, which Clerk's script renews every minute; or why this session has ended. */
   token(): Promise<{ readonly token: string } | { readonly ended: string }>;
+  /** Ends it. Does nothing if it has ended, or if another user is signed in at Clerk by now. */
   signOut(): Promise<void>;
 }
 
@@ -51,7 +52,7 @@ export async function clerkInstance(): Promise<ClerkInstance | null> {
   try {
     const response = await fetch(new URL("admin/console/settings.json", document.baseURI), { signal: AbortSignal.timeout(TIME_LIMIT_MS) });
     if (!response.ok) throw new Error(`status ${response.status}`);
-    return ((await response.json()) as { clerk: ClerkInstance | null }).clerk;
+    return ((await response.json()) as { clerk?: ClerkInstance | null }).clerk ?? null;
   } catch (cause) {
     throw new Unreachable("The console's settings can't be read", { cause });
   }
@@ -114,9 +115,15 @@ export async function clerkSession(instance: ClerkInstance): Promise<ClerkSessio
   if (user === undefined) return null;
   return {
     token: () => inTime(tokenOf(found, user)).catch(away),
-    // Else Clerk's script leaves for the host's first page, which is not the console.
-    signOut: async () => void (await inTime(found.signOut({ redirectUrl: thisPage() })).catch(away)),
+    signOut: () => signOutOf(found, user),
   };
+}
+
+/** Ends this user's session, and nobody else's: somebody else may be signed in at Clerk by now. */
+async function signOutOf(clerk: Clerk, user: string): Promise<void> {
+  if (clerk.session?.user?.id !== user) return;
+  // Else Clerk's script leaves for the host's first page, which is not the console.
+  await inTime(clerk.signOut({ redirectUrl: thisPage() })).catch(away);
 }
 
 const ENDED = { ended: "Your session at Clerk has ended." };

@@ -165,6 +165,38 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     expect(host.asked.filter((path) => path === "/v1/sign-out")).toHaveLength(2);
   });
 
+  test("trying to sign out again does not sign out another user, who has signed in at Clerk since", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    host.keepsSession = true;
+    await page.getByRole("button", { name: "Sign out" }).click();
+    const notice = page.getByRole("alert").filter({ hasText: "You are still signed in at Clerk" });
+    await notice.waitFor();
+    host.keepsSession = false;
+    await page.evaluate(() => {
+      const clerk = window.Clerk as unknown as { session: unknown; sessionOf(user: { id: string }): unknown };
+      clerk.session = clerk.sessionOf({ id: "user_2" });
+    });
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await notice.waitFor({ state: "detached" });
+
+    expect(host.asked.filter((path) => path === "/v1/sign-out")).toHaveLength(1);
+    expect(await page.evaluate(() => (window.Clerk as unknown as { session: { user: unknown } }).session.user)).toEqual({ id: "user_2" });
+  });
+
+  test("while Clerk is asked to end a session, that is said", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    await page.route(`${HOST}/v1/sign-out`, () => undefined);
+    await page.getByRole("button", { name: "Sign out" }).click();
+
+    await page.getByRole("status").getByText("Signing out at Clerk…").waitFor();
+  });
+
   test("another user who signs in at Clerk does not go on with this session", async () => {
     await browser.open("#/users", { signedIn: false, page });
     await button().click();
@@ -234,6 +266,15 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await button().click();
 
     await page.getByText(/The API refuses this session/).waitFor();
+  });
+
+  test("a session that Clerk gives no token for does not sign in, and that is not said to be the API's refusal", async () => {
+    host.token = () => null;
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+
+    await page.getByText("Your session at Clerk has ended.", { exact: true }).waitFor();
+    expect(await page.getByText(/The API refuses/).count()).toBe(0);
   });
 
   test("a host of Clerk that is away is said so, and one can try again", async () => {

@@ -1,10 +1,12 @@
-/** A request belongs to the session in which it began. */
+/** Sessions: a request belongs to the one in which it began; how they begin and end. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { connection, request } from "../../src/api/client";
-import { SessionEnded } from "../../src/api/errors";
+import { SessionEnded, Unreachable } from "../../src/api/errors";
 import { newQueryClient } from "../../src/api/queries";
-import { begin, end, session, type Credentials } from "../../src/session";
+import { clerkInstance, type ClerkSession } from "../../src/clerk";
+import { begin, end, endAtClerk, session, signOut, type Credentials } from "../../src/session";
 import { begun, deactivate } from "../../src/users/changes";
+import { beginIfAccepted, explained } from "../../src/views/begin";
 
 /** What was sent: method and key. */
 let sent: string[];
@@ -24,6 +26,7 @@ beforeEach(() => {
   answers = [];
   connection.set({ answeredAt: 0, failingSince: null, waitUntil: 0 });
   end(null);
+  endAtClerk.set(null);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -87,4 +90,70 @@ test("a request that waits for its token is not sent in a later session", async 
 
   expect(await result).toBeInstanceOf(SessionEnded);
   expect(sent).toEqual([]);
+});
+
+/** A sign-in at Clerk whose token and sign-out end when the test says so. */
+function clerk() {
+  const waiting = { token: (_: { token: string } | { ended: string }) => {}, left: () => {}, failed: () => {} };
+  const session: ClerkSession = {
+    token: () => new Promise((resolve) => (waiting.token = resolve)),
+    signOut: () => new Promise<void>((resolve, reject) => Object.assign(waiting, { left: resolve, failed: () => reject(new Unreachable("away")) })),
+  };
+  return { session, waiting };
+}
+
+test("a sign-in that ends after another sign-in and its sign-out does not sign in", async () => {
+  const slow = clerk();
+  const result = beginIfAccepted(newQueryClient(), { clerk: slow.session }, session.get());
+  await vi.advanceTimersByTimeAsync(0);
+  await beginIfAccepted(newQueryClient(), { key: "sk_first" }, session.get());
+  expect(session.get().credentials).toEqual({ key: "sk_first" });
+  signOut();
+  slow.waiting.token({ token: "eySlow" });
+  await result;
+
+  expect(session.get().credentials).toBeNull();
+});
+
+test("why a session at Clerk can't sign in is said as it is", async () => {
+  const { session: ended, waiting } = clerk();
+  const result = beginIfAccepted(newQueryClient(), { clerk: ended }, session.get()).catch((error: unknown) => error);
+  await vi.advanceTimersByTimeAsync(0);
+  waiting.token({ ended: "Your session at Clerk has ended." });
+
+  expect(explained(await result, "session")).toBe("Your session at Clerk has ended.");
+  expect(sent).toEqual([]);
+});
+
+test("a sign-out that failed at Clerk is said until somebody signs in with Clerk", async () => {
+  const { session: left, waiting } = clerk();
+  begin({ clerk: left });
+  signOut();
+  expect(endAtClerk.get()?.failed).toBe(false);
+  waiting.failed();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(endAtClerk.get()?.failed).toBe(true);
+
+  begin({ key: "sk_first" });
+  expect(endAtClerk.get()?.failed).toBe(true);
+  begin({ clerk: clerk().session });
+  expect(endAtClerk.get()).toBeNull();
+});
+
+test("the result of a sign-out at Clerk that is no longer awaited is ignored", async () => {
+  const { session: left, waiting } = clerk();
+  begin({ clerk: left });
+  signOut();
+  begin({ clerk: clerk().session });
+  waiting.failed();
+  await vi.advanceTimersByTimeAsync(0);
+
+  expect(endAtClerk.get()).toBeNull();
+});
+
+test.each([[{}], [{ clerk: null }]])("settings that name no instance of Clerk offer none: %j", async (settings) => {
+  answers = [Response.json(settings)];
+  vi.stubGlobal("fetch", () => Promise.resolve(answers.shift()));
+
+  expect(await clerkInstance()).toBeNull();
 });
