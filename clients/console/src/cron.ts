@@ -1,7 +1,7 @@
 /** The times of the day at which cron expressions fire, as Temporal reads them (docs/contract/http.md, "next_run_time"). */
 
 export interface DayTimes {
-  /** The time zone that the expression names; undefined if it names none, or an empty one: then the schedule's own counts. */
+  /** The time zone that the expression names; undefined if it names none or an empty one: the schedule's own counts. */
   readonly zone?: string | undefined;
   /** Whether its times are counted from 1970, so that no zone matters. */
   readonly isInterval: boolean;

@@ -24,7 +24,7 @@ interface Options extends Sent {
   query?: Query;
   /** What to sign in with, before there is a session. */
   credentials?: Credentials;
-  /** Who began this, for a request that may be repeated: it is sent in no other session. By default whoever is signed in. */
+  /** Who began a request that may be repeated: it is sent in no other session. By default whoever is signed in. */
   by?: Credentials | null;
 }
 
