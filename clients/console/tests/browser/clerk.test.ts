@@ -134,6 +134,29 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await button().waitFor();
   });
 
+  test("a slow sign-in with Clerk does not sign in after a sign-in with a key and its sign-out", async () => {
+    let release = () => {};
+    const released = new Promise<void>((done) => (release = done));
+    await page.route(`${HOST}/npm/**`, async (route) => {
+      await released;
+      await route.fallback();
+    });
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByLabel("API key of an administrator").fill(inject("key"));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    release();
+    await page.waitForFunction(() => window.Clerk?.session);
+    // Whatever follows from the script's start has been asked for before this.
+    await page.evaluate((address) => fetch(address), `${HOST}/v1/session`);
+
+    expect(host.asked).not.toContain("/v1/token");
+    expect(await page.getByRole("heading", { name: "Sign in" }).count()).toBe(1);
+  });
+
   test("a session that ends at Clerk ends here, with the reason", async () => {
     await browser.open("#/users", { signedIn: false, page });
     await button().click();
