@@ -12,7 +12,7 @@ export interface ClerkInstance {
   readonly script: string;
 }
 
-/** What of Clerk's script is used. */
+/** What of Clerk's script is used. It replaces the session when somebody signs in or out, in this tab or another. */
 interface Clerk {
   load(options: { telemetry: boolean }): Promise<void>;
   readonly session: { getToken(): Promise<string | null>; readonly user?: { readonly id: string } | null } | null | undefined;
@@ -31,6 +31,7 @@ declare global {
 export interface ClerkSession {
   /** The token of the next request, which Clerk's script renews every minute; or why this session has ended. */
   token(): Promise<{ readonly token: string } | { readonly ended: string }>;
+  /** Ends it. Does nothing if it has ended, or if another user is signed in at Clerk by now. */
   signOut(): Promise<void>;
 }
 
@@ -51,7 +52,7 @@ export async function clerkInstance(): Promise<ClerkInstance | null> {
   try {
     const response = await fetch(new URL("admin/console/settings.json", document.baseURI), { signal: AbortSignal.timeout(TIME_LIMIT_MS) });
     if (!response.ok) throw new Error(`status ${response.status}`);
-    return ((await response.json()) as { clerk: ClerkInstance | null }).clerk;
+    return ((await response.json()) as { clerk?: ClerkInstance | null }).clerk ?? null;
   } catch (cause) {
     throw new Unreachable("The console's settings can't be read", { cause });
   }
@@ -110,20 +111,36 @@ const thisPage = () => location.origin + location.pathname;
 /** The session of whoever is signed in at Clerk; null if nobody is. Throws {@link Unreachable}. */
 export async function clerkSession(instance: ClerkInstance): Promise<ClerkSession | null> {
   const found = await clerk(instance);
-  if (!found.session) return null;
-  const user = found.session.user?.id;
+  const user = found.session?.user?.id;
+  if (user === undefined) return null;
   return {
     token: () => inTime(tokenOf(found, user)).catch(away),
-    // Else Clerk's script leaves for the host's first page, which is not the console.
-    signOut: async () => void (await inTime(found.signOut({ redirectUrl: thisPage() })).catch(away)),
+    signOut: () => signOutOf(found, user),
   };
 }
 
-/** A token of this user. Somebody else may sign in at Clerk in another tab: the script goes on with their session. */
-async function tokenOf(clerk: Clerk, user: string | undefined): ReturnType<ClerkSession["token"]> {
-  const token = (await clerk.session?.getToken()) ?? null;
-  if (token === null || !clerk.session) return { ended: "Your session at Clerk has ended." };
-  return clerk.session.user?.id === user ? { token } : { ended: "Another user has signed in at Clerk in this browser." };
+/** Ends this user's session, and nobody else's: somebody else may be signed in at Clerk by now. */
+async function signOutOf(clerk: Clerk, user: string): Promise<void> {
+  if (clerk.session?.user?.id !== user) return;
+  // Else Clerk's script leaves for the host's first page, which is not the console.
+  await inTime(clerk.signOut({ redirectUrl: thisPage() })).catch(away);
+}
+
+const ENDED = { ended: "Your session at Clerk has ended." };
+const ANOTHER = { ended: "Another user has signed in at Clerk in this browser." };
+
+/**
+ * A token of this user. Somebody else may sign in at Clerk in another tab, before it is asked for or meanwhile: the
+ * script goes on with their session.
+ */
+async function tokenOf(clerk: Clerk, user: string): ReturnType<ClerkSession["token"]> {
+  const { session } = clerk;
+  if (!session?.user) return ENDED;
+  if (session.user.id !== user) return ANOTHER;
+  const token = await session.getToken();
+  const after = clerk.session?.user?.id;
+  if (token === null || after === undefined) return ENDED;
+  return after === user ? { token } : ANOTHER;
 }
 
 const BACK = "torale.console.clerk";

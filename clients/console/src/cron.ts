@@ -1,7 +1,7 @@
 /** The times of the day at which cron expressions fire, as Temporal reads them (docs/contract/http.md, "next_run_time"). */
 
 export interface DayTimes {
-  /** The time zone that the expression names; undefined if it names none. */
+  /** The time zone that the expression names; undefined if it names none or an empty one: the schedule's own counts. */
   readonly zone?: string | undefined;
   /** Whether its times are counted from 1970, so that no zone matters. */
   readonly isInterval: boolean;
@@ -34,7 +34,7 @@ export function timesOf(cron: string | null): DayTimes | null {
   if (fields.length < 5 || fields.length > 7 || minutes === undefined || hours === undefined) return null;
   const [ofHour, ofDay] = [valuesOf(minutes, 59), valuesOf(hours, 23)];
   if (ofHour === null || ofDay === null) return null;
-  return { zone, isInterval: false, at: (minute) => ofHour.has(minute % 60) && ofDay.has(Math.floor(minute / 60)) };
+  return { zone: zone || undefined, isInterval: false, at: (minute) => ofHour.has(minute % 60) && ofDay.has(Math.floor(minute / 60)) };
 }
 
 /** A part of a list in a field: `*`, `9` or `9-17`, each with a step or without. */
@@ -56,15 +56,17 @@ function valuesOf(field: string, most: number): ReadonlySet<number> | null {
   return values;
 }
 
-/** Seconds of the units of a duration. */
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-9, us: 1e-6, µs: 1e-6, μs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: SECONDS_A_DAY };
+/** Nanoseconds of the units of a duration. */
+const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9, d: SECONDS_A_DAY * 1e9 };
 const DURATION = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d))+$/;
 
 /** A duration such as `1h30m` in whole seconds; null if it has another form. */
 function secondsOf(text: string): number | null {
   if (!DURATION.test(text)) return null;
   const parts = [...text.matchAll(/([\d.]+)([^\d.]+)/g)];
-  return Math.floor(parts.reduce((sum, [, number, unit]) => sum + Number(number) * (UNITS[unit ?? ""] ?? 0), 0));
+  // Each part is rounded to whole nanoseconds: 4.1 h are 14,760 s, and not a bit less.
+  const nanoseconds = parts.reduce((sum, [, number, unit]) => sum + Math.round(Number(number) * (UNITS[unit ?? ""] ?? 0)), 0);
+  return Math.floor(nanoseconds / 1e9);
 }
 
 /** The times of `@every 1h30m/10m`: an interval, and how long after a multiple of it. */
@@ -93,7 +95,7 @@ export function minutesAhead(zone: string, at: Date): number | null {
 
 function formatOf(zone: string): Intl.DateTimeFormat | null {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone || "UTC", timeZoneName: "longOffset" });
+    return new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" });
   } catch {
     return null;
   }

@@ -26,6 +26,8 @@ function sendersInWords(entries: number, capped: boolean): string {
   return entries === 1 ? "One deactivation has commands to send." : `${atLeast(entries, capped)} deactivations have commands to send. This is the oldest.`;
 }
 
+const EMPTY_QUEUE = "No event waits on the queue, as counted within about a minute. Dead-lettered events are not in it.";
+
 export function healthChecks({ events_waiting, outbox, quarantine }: Health): HealthCheck[] {
   const { age_ms, entries } = outbox;
   return [
@@ -33,7 +35,7 @@ export function healthChecks({ events_waiting, outbox, quarantine }: Health): He
       name: "Lag of projections",
       value: events_waiting === 0 ? "None" : plural(events_waiting, "event"),
       level: events_waiting > MANY_EVENTS ? "warning" : "calm",
-      about: events_waiting === 0 ? "Every event is in the projections." : "On the queue, and not in the projections yet. The API does not say since when.",
+      about: events_waiting === 0 ? EMPTY_QUEUE : "On the queue, and not in the projections yet. The API does not say since when.",
       advice: "See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck.",
     },
     {

@@ -26,11 +26,14 @@ export const endAtClerk = createStore<EndAtClerk | null>(null);
 const stored = storedKey();
 export const session = createStore<Session>({ credentials: stored === null ? null : { key: stored }, ended: null });
 
-/** Keeps what the API has accepted. Of a session at Clerk, only that there is one. */
+/**
+ * Keeps what the API has accepted. Of a session at Clerk, only that there is one. A key changes nothing about the end
+ * of an earlier session at Clerk.
+ */
 export function begin(credentials: Credentials): void {
   storeKey("key" in credentials ? credentials.key : null);
   noteClerk("clerk" in credentials);
-  endAtClerk.set(null);
+  if ("clerk" in credentials) endAtClerk.set(null);
   session.set({ credentials, ended: null });
 }
 
@@ -50,11 +53,14 @@ export function signOut(): void {
 
 async function signOutAtClerk(clerk: ClerkSession): Promise<void> {
   const again = () => void signOutAtClerk(clerk);
-  endAtClerk.set({ failed: false, again });
+  const pending = { failed: false, again };
+  endAtClerk.set(pending);
   const failed = await clerk.signOut().then(
     () => false,
     () => true,
   );
+  // Meanwhile somebody may have signed in with Clerk, or tried again.
+  if (endAtClerk.get() !== pending) return;
   endAtClerk.set(failed ? { failed, again } : null);
 }
 

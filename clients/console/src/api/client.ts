@@ -6,7 +6,7 @@ import { earlyAnswer } from "../early";
 import type { Query } from "../reads";
 import { bearer, end, session, type Credentials } from "../session";
 import { createStore } from "../store";
-import { ApiError, Unreachable } from "./errors";
+import { ApiError, SessionEnded, Unreachable } from "./errors";
 import { send, url, type Sent } from "./sending";
 
 export interface Connection {
@@ -24,19 +24,28 @@ interface Options extends Sent {
   query?: Query;
   /** What to sign in with, before there is a session. */
   credentials?: Credentials;
+  /** Who began a request that may be repeated: it is sent in no other session. By default whoever is signed in. */
+  by?: Credentials | null;
 }
 
-/** Sends a request and reads its JSON. Throws {@link ApiError} or {@link Unreachable}. */
+/**
+ * Sends a request and reads its JSON. Throws {@link ApiError}, {@link Unreachable}, or {@link SessionEnded} if the
+ * session in which it began is over before it is sent.
+ */
 export async function request<T>(path: string, options: Options = {}): Promise<T> {
-  const credentials = options.credentials ?? session.get().credentials;
+  const { credentials: offered, by = session.get().credentials } = options;
+  const credentials = offered ?? by;
   await rateLimitIsOver(options.signal);
   const found = credentials && (await bearer(credentials));
   options.signal?.throwIfAborted();
-  const isCurrent = () => options.credentials === undefined && session.get().credentials === credentials;
-  if (found === null || "ended" in found) {
-    if (found !== null && isCurrent()) end(found.ended);
-    throw new ApiError(401, "Not signed in");
+  const isCurrent = () => offered === undefined && session.get().credentials === credentials;
+  if (found === null) throw new SessionEnded("You are not signed in.");
+  if ("ended" in found) {
+    if (isCurrent()) end(found.ended);
+    throw new SessionEnded(found.ended);
   }
+  // Meanwhile somebody may have signed out, or somebody else signed in.
+  if (offered === undefined && !isCurrent()) throw new SessionEnded("Your session ended before this was sent.");
   const response = await answer(path, found.token, options);
   const body: unknown = await response.json().catch(() => undefined);
   note(response.status);
@@ -49,7 +58,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   throw error;
 }
 
-async function answer(path: string, key: string, { query, credentials: _, ...sent }: Options): Promise<Response> {
+async function answer(path: string, key: string, { query, credentials: _, by: __, ...sent }: Options): Promise<Response> {
   const to = url(path, query);
   const early = (sent.method ?? "GET") === "GET" ? await earlyAnswer(to, key) : null;
   sent.signal?.throwIfAborted();

@@ -18,6 +18,11 @@ export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
+/** The session to which a request belongs has ended, so it was not sent. The message says why, in a sentence. */
+export class SessionEnded extends Error {
+  override readonly name = "SessionEnded";
+}
+
 /** Whether the same request may succeed later without anybody doing anything. */
 export function passes(error: unknown): boolean {
   if (error instanceof Unreachable) return true;
@@ -37,6 +42,7 @@ export function delay(failures: number, error: unknown): number {
 /** An error in a sentence for the reader. */
 export function sentence(error: unknown): string {
   if (error instanceof Unreachable) return "The API does not answer.";
+  if (error instanceof SessionEnded) return error.message;
   if (!(error instanceof ApiError)) return "Something in this page went wrong.";
   switch (error.status) {
     case 429:

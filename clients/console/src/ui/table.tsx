@@ -64,7 +64,7 @@ export function Table<Row>({ caption, columns, rows, id, link, open, marked, bus
           </tr>
         </thead>
         {blocks(rows).map((block, place) => (
-          <tbody role="rowgroup" key={place}>
+          <tbody role="rowgroup" key={place} {...(tracks && { style: { "--rows": block.length } })}>
             {block.map((row) => {
               const drawn = { row, columns, link, isOpen: id(row) === open, mark: marked?.(row) };
               return select ? <DrawnRow key={id(row)} {...drawn} select={select.cell(row)} /> : kept(id(row), drawn);

@@ -1,5 +1,5 @@
 /** Schedules and when each fires next. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
 import { count } from "../format";
@@ -44,6 +44,9 @@ export function Schedules() {
   const whole = readsAllSchedules(params);
   const query = useList<SchedulesPage>(READS.schedules(params), { slow: whole });
   const all = query.data?.schedules;
+  // What the last answer of another list was about: its number is that of this one only if both have the same filter.
+  const lastPaused = useRef<string>();
+  if (query.data && !query.isPlaceholderData) lastPaused.current = params["include_paused"];
   const chosen = useMemo(() => (!isSearch ? (all ?? []) : found(all ?? [], at, find, new Date())), [all, at, find]);
   const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
   const names = useTaskNames(shown.map((row) => row.task_id));
@@ -73,8 +76,10 @@ export function Schedules() {
       <Loaded query={query} what="schedules" loading={isSearch && <ReadingAll />}>
         {(data) => {
           const isPart = data.schedules.length < data.total;
-          // The rows of a page are still shown while all are read: not among these is not yet nowhere.
-          if (isSearch && isPart && query.isPlaceholderData) return <ReadingAll number={data.total} />;
+          // The rows of another list are still shown while all are read: not among these is not yet nowhere.
+          if (isSearch && query.isPlaceholderData && (isPart || chosen.length === 0)) {
+            return <ReadingAll number={lastPaused.current === params["include_paused"] ? data.total : undefined} />;
+          }
           return (
             <>
               {whole && isPart && !query.isPlaceholderData && (
@@ -98,8 +103,8 @@ export function Schedules() {
   );
 }
 
-/** All schedules are being read to search them. The number is known once a page has been read. */
-const ReadingAll = ({ number }: { number?: number }) => (
+/** All schedules are being read to search them. The number is known if a page of the same ones has been read. */
+const ReadingAll = ({ number }: { number?: number | undefined }) => (
   <TableLoading columns={6} text={`Reading all ${number === undefined ? "" : `${count(number)} `}schedules, to search them…`} />
 );
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { clerkInstance, clerkSession, goesOnWithClerk, leaveForClerk, placeBeforeClerk, type ClerkInstance } from "../clerk";
 import { go } from "../route";
-import { endAtClerk } from "../session";
+import { endAtClerk, session } from "../session";
 import { useStore } from "../store";
 import { Notice } from "../ui/parts";
 import { explained, useBegin } from "./begin";
@@ -19,9 +19,11 @@ function useClerk(onFault: (fault: string | null) => void) {
   const signIn = async (instance: ClerkInstance, mayLeave: boolean) => {
     setBusy(true);
     onFault(null);
+    const before = session.get();
     try {
       const clerk = await clerkSession(instance);
-      if (clerk !== null) return await accept({ clerk });
+      if (session.get() !== before) return;
+      if (clerk !== null) return await accept({ clerk }, before);
       if (mayLeave) return await leaveForClerk(instance);
       onFault("Nobody is signed in at Clerk.");
     } catch (error) {
@@ -31,10 +33,11 @@ function useClerk(onFault: (fault: string | null) => void) {
   };
   const read = async (goesOn: boolean) => {
     setBusy(true);
+    const before = session.get();
     const found = await clerkInstance().catch(() => "unknown" as const);
     setInstance(found);
     setBusy(false);
-    if (goesOn && found !== null && found !== "unknown") void signIn(found, false);
+    if (goesOn && found !== null && found !== "unknown" && session.get() === before) void signIn(found, false);
   };
   useEffect(() => {
     const place = placeBeforeClerk();
@@ -57,7 +60,7 @@ export function ClerkSignIn({ onFault }: { onFault: (fault: string | null) => vo
         title="The console's settings can't be read"
         urgent
         action={
-          <button type="button" class="button" onClick={readAgain} disabled={busy}>
+          <button type="button" class="button" onClick={() => busy || readAgain()} aria-disabled={busy}>
             {busy ? "Trying…" : "Try again"}
           </button>
         }
@@ -77,7 +80,13 @@ export function ClerkSignIn({ onFault }: { onFault: (fault: string | null) => vo
 export function LeavingClerk() {
   const end = useStore(endAtClerk);
   if (end === null) return null;
-  if (!end.failed) return <Notice tone="info" title="Signing out at Clerk…" />;
+  if (!end.failed) {
+    return (
+      <div role="status">
+        <Notice tone="info" title="Signing out at Clerk…" />
+      </div>
+    );
+  }
   return (
     <Notice
       tone="bad"

@@ -25,7 +25,7 @@ export function SignIn() {
     if (wrong !== null || busy) return;
     setBusy(true);
     try {
-      await accept({ key });
+      await accept({ key }, session.get());
     } catch (error) {
       setFault(explained(error, "key"));
       setBusy(false);

@@ -1,6 +1,6 @@
 /** Deactivating and reactivating users, and who did so. */
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
 import { ADMIN, answer, auditRecord, user, USER } from "./answers";
 import { api, Browser, settled, withClock } from "./browser";
@@ -104,6 +104,32 @@ describe("changing users", () => {
       await page.clock.runFor(5_000);
       await dialog.getByText("Everything of this user is stopped.").waitFor();
       await dialog.getByText("The login is blocked by Clerk", { exact: false }).waitFor();
+    }));
+
+  test("a change that fails for now is not repeated after a sign-out, nor by whoever signs in next", () =>
+    withClock(async (own, page) => {
+      let attempts = 0;
+      await answer(page, `admin/users/${USER}`, user());
+      await page.route(`**/admin/users/${USER}/deactivate`, (route) => {
+        attempts += 1;
+        return route.fulfill({ status: 503, headers: { "retry-after": "20" }, json: { detail: "Service unavailable" } });
+      });
+      await own.open(`#/users?open=${USER}`, { page });
+      await settled(page);
+      await page.getByRole("button", { name: "Deactivate…" }).click();
+      await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
+      await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
+      await expect.poll(() => attempts).toBe(1);
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByLabel("API key of an administrator").fill(inject("key"));
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+      const read = page.waitForRequest((request) => request.url().includes("/admin/users?"));
+      await page.clock.runFor(60_000);
+      await read;
+
+      expect(attempts).toBe(1);
     }));
 
   test("a user of several who is not stopped yet is named with what waits", async () => {

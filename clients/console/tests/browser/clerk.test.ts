@@ -23,13 +23,16 @@ const SCRIPT = `{
     async load(options) {
       this.options = options;
       const { signedIn, user } = await asks("session");
+      this.session = signedIn ? this.sessionOf(user) : null;
+    },
+    sessionOf(user) {
       const getToken = async () => {
-        // In another tab somebody else may have signed in.
         const { token, user } = await asks("token");
-        this.session.user = user;
+        // In another tab somebody else may have signed in.
+        this.session = this.sessionOf(user);
         return token;
       };
-      this.session = signedIn ? { user, getToken } : null;
+      return { user, getToken };
     },
     async redirectToSignIn({ redirectUrl }) {
       location.href = "${SIGN_IN}?redirect_url=" + encodeURIComponent(redirectUrl);
@@ -48,7 +51,8 @@ interface Host {
   signedIn: boolean;
   script: string | null;
   token: () => string | null;
-  user: string;
+  /** The id of whoever is signed in there; null for a session that has no user yet. */
+  user: string | null;
   /** Whether it is away when somebody signs out. */
   keepsSession: boolean;
 }
@@ -130,6 +134,29 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await button().waitFor();
   });
 
+  test("a slow sign-in with Clerk does not sign in after a sign-in with a key and its sign-out", async () => {
+    let release = () => {};
+    const released = new Promise<void>((done) => (release = done));
+    await page.route(`${HOST}/npm/**`, async (route) => {
+      await released;
+      await route.fallback();
+    });
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByLabel("API key of an administrator").fill(inject("key"));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    release();
+    await page.waitForFunction(() => window.Clerk?.session);
+    // Whatever follows from the script's start has been asked for before this.
+    await page.evaluate((address) => fetch(address), `${HOST}/v1/session`);
+
+    expect(host.asked).not.toContain("/v1/token");
+    expect(await page.getByRole("heading", { name: "Sign in" }).count()).toBe(1);
+  });
+
   test("a session that ends at Clerk ends here, with the reason", async () => {
     await browser.open("#/users", { signedIn: false, page });
     await button().click();
@@ -161,6 +188,38 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     expect(host.asked.filter((path) => path === "/v1/sign-out")).toHaveLength(2);
   });
 
+  test("trying to sign out again does not sign out another user, who has signed in at Clerk since", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    host.keepsSession = true;
+    await page.getByRole("button", { name: "Sign out" }).click();
+    const notice = page.getByRole("alert").filter({ hasText: "You are still signed in at Clerk" });
+    await notice.waitFor();
+    host.keepsSession = false;
+    await page.evaluate(() => {
+      const clerk = window.Clerk as unknown as { session: unknown; sessionOf(user: { id: string }): unknown };
+      clerk.session = clerk.sessionOf({ id: "user_2" });
+    });
+    await notice.getByRole("button", { name: "Try again" }).click();
+    await notice.waitFor({ state: "detached" });
+
+    expect(host.asked.filter((path) => path === "/v1/sign-out")).toHaveLength(1);
+    expect(await page.evaluate(() => (window.Clerk as unknown as { session: { user: unknown } }).session.user)).toEqual({ id: "user_2" });
+  });
+
+  test("while Clerk is asked to end a session, that is said", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    await page.route(`${HOST}/v1/sign-out`, () => undefined);
+    await page.getByRole("button", { name: "Sign out" }).click();
+
+    await page.getByRole("status").getByText("Signing out at Clerk…").waitFor();
+  });
+
   test("another user who signs in at Clerk does not go on with this session", async () => {
     await browser.open("#/users", { signedIn: false, page });
     await button().click();
@@ -176,6 +235,30 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await page.getByRole("alert").getByText(/Another user has signed in at Clerk in this browser\./).waitFor();
     expect(sent).toBe(0);
     expect(await stored()).not.toContain("clerk");
+  });
+
+  test("no token of another user is asked for", async () => {
+    await browser.open("#/users", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { level: 1, name: "Users" }).waitFor();
+    await settled(page);
+    await page.evaluate(() => {
+      const clerk = window.Clerk as unknown as { session: unknown; sessionOf(user: { id: string }): unknown };
+      clerk.session = clerk.sessionOf({ id: "user_2" });
+    });
+    const asked = host.asked.length;
+    await page.getByRole("button", { name: "Refresh now" }).click();
+
+    await page.getByRole("alert").getByText(/Another user has signed in at Clerk in this browser\./).waitFor();
+    expect(host.asked.slice(asked)).not.toContain("/v1/token");
+  });
+
+  test("a session at Clerk without a user is no session", async () => {
+    host.user = null;
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+    await page.getByRole("heading", { name: "Clerk's page" }).waitFor();
+    expect(host.asked).not.toContain("/v1/token");
   });
 
   test("settings that can't be read are said, a key still works, and reading them again offers Clerk", async () => {
@@ -206,6 +289,15 @@ describe.skipIf(key === null)("signing in with Clerk", () => {
     await button().click();
 
     await page.getByText(/The API refuses this session/).waitFor();
+  });
+
+  test("a session that Clerk gives no token for does not sign in, and that is not said to be the API's refusal", async () => {
+    host.token = () => null;
+    await browser.open("#/", { signedIn: false, page });
+    await button().click();
+
+    await page.getByText("Your session at Clerk has ended.", { exact: true }).waitFor();
+    expect(await page.getByText(/The API refuses/).count()).toBe(0);
   });
 
   test("a host of Clerk that is away is said so, and one can try again", async () => {
@@ -272,5 +364,5 @@ function answer(route: Route, host: Host): Promise<void> {
   }
   if (pathname === "/v1/sign-out" && host.keepsSession) return route.abort("connectionrefused");
   const { signedIn, user: id } = host;
-  return route.fulfill({ json: { signedIn, user: { id }, token: pathname === "/v1/token" ? host.token() : null }, headers: CORS });
+  return route.fulfill({ json: { signedIn, user: id === null ? null : { id }, token: pathname === "/v1/token" ? host.token() : null }, headers: CORS });
 }

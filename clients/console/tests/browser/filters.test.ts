@@ -90,6 +90,26 @@ test("while all schedules are read to search them, that is said and not that non
   await page.close();
 });
 
+test("while another list is read to search it, it is not said that none fits", async () => {
+  const page = await browser.context.newPage();
+  let release = () => {};
+  const released = new Promise<void>((done) => (release = done));
+  await page.route("**/admin/temporal/schedules*", async (route) => {
+    const withPaused = new URL(route.request().url()).searchParams.has("include_paused");
+    if (withPaused) await released;
+    await route.fulfill({ json: { schedules: [], total: 0 } });
+  });
+  await browser.open("#/schedules?find=nobody-has-this", { page });
+  await page.getByText("No schedule fits the search").waitFor();
+  await page.getByLabel("Paused").selectOption("true");
+  await page.getByRole("status").getByText("Reading all schedules, to search them…").waitFor();
+  expect(await page.getByText("No schedule fits").count()).toBe(0);
+
+  release();
+  await page.getByText("No schedule fits the search").waitFor();
+  await page.close();
+});
+
 test("taking away the type of failures leaves the other filters and the bar of a chart", async () => {
   const page = await browser.context.newPage();
   const at = Date.now() - 3_600_000;

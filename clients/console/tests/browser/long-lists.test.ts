@@ -63,6 +63,15 @@ test("of 1,000 rows those on the screen are laid out, and all can be found by th
   await page.close();
 });
 
+test("a block that is not laid out takes up the height of as many rows as it has", async () => {
+  const page = await openList(browser, 225);
+  const reserved = await page.locator("tbody").evaluateAll((blocks) => blocks.map((block) => getComputedStyle(block).containIntrinsicBlockSize));
+  expect(reserved).toEqual(["auto 3900px", "auto 3900px", "auto 975px"]);
+  await page.setViewportSize({ width: 400, height: 860 });
+  expect(await page.locator("tbody").last().evaluate((block) => getComputedStyle(block).containIntrinsicBlockSize)).toBe("auto 4000px");
+  await page.close();
+});
+
 test("a screen reader finds all 1,000 rows with their texts", async () => {
   const own = await Browser.start({ screenReader: true });
   const page = await openList(own, 1000);

@@ -17,6 +17,7 @@ test("nothing that waits is calm, and a few events are", () => {
   expect(levels(CALM)).toEqual(["calm", "calm", "calm"]);
   expect(values(CALM)).toEqual(["12 events", "None", "0"]);
   expect(values({ ...CALM, events_waiting: 0 })).toEqual(["None", "None", "0"]);
+  expect(healthChecks({ ...CALM, events_waiting: 0 })[0]?.about).toBe("No event waits on the queue, as counted within about a minute. Dead-lettered events are not in it.");
 });
 
 test("commands that wait are calm up to the threshold of the alarm, and an alarm above it", () => {

@@ -137,12 +137,16 @@ test.each([
   ["9:00", "@every 7h", true],
   ["9:01", "@every 7h", false],
   ["9:00", "@every 1.5d", false],
+  ["9:17", "@every 4.1h", false],
+  ["9:18", "@every 4.1h", true],
   ["9:17", "@every 30s", true],
   ["9:00", "@every 500ms", false],
   ["9:00", "@every soon", false],
   ["9:00", "CRON_TZ=America/New_York 0 1,4 * * *", true],
   ["10:00", "TZ=Asia/Kolkata 30 11,15 * * * # team", true],
-  ["9:00", "CRON_TZ= 0 6,9 * * *", true],
+  // An empty zone is none: the schedule's own counts, here one with half an hour more than UTC.
+  ["9:00", "CRON_TZ= 30 * * * *", true],
+  ["9:30", "CRON_TZ= 30 * * * *", false],
   ["9:00", "CRON_TZ=Nowhere/Else 0 6,9 * * *", false],
 ])("a schedule that runs next at 06:00 also runs at %s by %s: %s", (at, cron, expected) => {
   expect(found([schedule("s", "2024-01-16T06:00:00Z", { cron })], at, "", NOW)).toHaveLength(expected ? 1 : 0);
@@ -161,7 +165,25 @@ test("a cron expression of another zone than UTC runs at what every zone that ex
   expect(runs("0 9 * * *", "2024-01-16T09:07:00Z", "9:00")).toBe(false);
 });
 
-test("the zone that an expression names counts as it is now", () => {
+test("a schedule whose zone is not known is read as UTC if its next run fits UTC, or if it is paused", () => {
+  const ids = (at: string, row: ScheduleRow) => found([row], at, "", NOW).map(({ schedule_id }) => schedule_id);
+
+  // It may be 09:00 in Berlin, which is 08:00 in UTC; the next run at 09:00 fits both zones.
+  const either = schedule("s", "2024-01-16T09:00:00Z", { cron: "0 9,10 * * *" });
+  expect([ids("10:00", either), ids("8:00", either)]).toEqual([["s"], []]);
+  const paused = schedule("s", null, { cron: "0 9 * * *", is_paused: true });
+  expect([ids("9:00", paused), ids("8:00", paused)]).toEqual([["s"], []]);
+});
+
+test("the zone that an expression names counts as it is at the next run", () => {
+  // In New York 09:00 of a summer's day is 13:00 in UTC; in January, when one asks, it is 14:00.
+  const summer = schedule("s", "2024-07-15T13:00:00Z", { cron: "CRON_TZ=America/New_York 0 9,10 15 7 *" });
+  const ids = (at: string) => found([summer], at, "", NOW).map(({ schedule_id }) => schedule_id);
+
+  expect([ids("14:00"), ids("15:00")]).toEqual([["s"], []]);
+});
+
+test("the zone that the expression of a paused schedule names counts as it is now", () => {
   const paused = schedule("s", null, { cron: "CRON_TZ=America/New_York 0 9 * * *", is_paused: true });
   const ids = (at: string, now: string) => found([paused], at, "", new Date(now)).map(({ schedule_id }) => schedule_id);
 
