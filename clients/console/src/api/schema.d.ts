@@ -1111,7 +1111,10 @@ export interface components {
              * @description When it began.
              */
             start_time: string;
-            /** @description The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`, `TIMED_OUT`, or one that Temporal adds later. */
+            /**
+             * @description The status of the run: `RUNNING`, `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED`, `CONTINUED_AS_NEW`,
+             *     `TIMED_OUT`, or one that Temporal adds later.
+             */
             status: string;
             /** @description Its page in Temporal's web interface. */
             temporal_ui_url: string;
