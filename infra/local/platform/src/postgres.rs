@@ -61,8 +61,8 @@ impl PostgresServer {
         found.into_iter().rev().find(|bin| PROGRAMS.iter().all(|program| bin.join(program).exists()))
     }
 
-    /// Starts a server with the programs in `bin`. Its data are below `dir`, a folder of the caller's that is removed with it. `options` are
-    /// more of the server's, such as `-c ssl=on`.
+    /// Starts a server with the programs in `bin`. Its data are below `dir`, a folder of the caller's that is removed
+    /// with it. `options` are more of the server's, such as `-c ssl=on`.
     ///
     /// # Errors
     /// If it does not start; why is on standard error.
