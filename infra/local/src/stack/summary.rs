@@ -38,7 +38,7 @@ pub(super) fn text(
     };
     let changes = match arguments.built {
         true => "The functions run as they were last built; changes are not picked up.",
-        false => "Changes under shared/ and functions/ are picked up.",
+        false => "Changes under shared/, functions/ and sources/ are picked up.",
     };
     text.push_str(&format!(
         "\nSend events:  cargo dev send{} FILE.ndjson\nCheck the audit trail:  cargo audit-verify \
@@ -107,7 +107,7 @@ mod tests {
         let ports = Ports { http_port: 9000, sqs_port: 4566, dynamodb_port: 8000 };
         let text = |flags: &[&str]| text(&options(flags), &ports, &[], "sk_test", Path::new("key.pem"));
 
-        assert!(text(&[]).contains("\nChanges under shared/ and functions/ are picked up.\n"));
+        assert!(text(&[]).contains("\nChanges under shared/, functions/ and sources/ are picked up.\n"));
         let built = text(&["--built"]);
         assert!(built.contains("\nThe functions run as they were last built; changes are not picked up.\n"));
         assert!(!built.contains("are picked up"), "{built}");
