@@ -199,7 +199,7 @@ impl LinkWriter<'_> {
         let found = self.reader().read(ReadPlan::gets(keys).consistent()).await?.items;
         let (mut stale, mut up_to_date) = (Vec::new(), BTreeMap::new());
         for ((user, clerk), reads) in links.iter().zip(&reads) {
-            // One that can't be read fails by itself, and keeps no other from being written.
+            // One that can't be read fails when it is its turn.
             if reads.is_up_to_date(&found).unwrap_or(false) {
                 up_to_date.insert(*user, *clerk);
             } else {
