@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::platform::PROGRAM;
+
 /// A queue, and the function that Lambda's event source mapping invokes with its messages.
 #[derive(Debug, Clone)]
 pub struct EventSource {
@@ -59,7 +61,7 @@ pub const COMMANDS: EventSource = EventSource {
 pub const PLATFORM_COMMANDS: EventSource = EventSource {
     queue: "torale-platform-commands",
     dead_letters: "torale-platform-commands-dlq",
-    function: "simulated-platform",
+    function: PROGRAM,
     max_receive_count: 10,
     batch_size: 10,
     timeout: Duration::from_secs(30),

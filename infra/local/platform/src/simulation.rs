@@ -21,7 +21,7 @@ use torale_platform::{clock, config};
 use torale_temporal::connection::{TemporalConnection, TemporalError};
 
 const NAMESPACE: &str = "default";
-/// How the platform calls the schedule of a task, and its workflow: what the product takes for granted, too.
+/// How the platform calls the schedule of a task, and its workflow. The local stack tells the executor the same.
 const SCHEDULE_ID: &str = "schedule-{task_id}";
 /// Longest time for a call of Temporal.
 const CALL_TIME: Duration = Duration::from_secs(30);
