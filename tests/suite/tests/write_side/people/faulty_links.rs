@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use torale_domain::storage::keys;
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::values::ids::UserId;
+use torale_domain::values::time::MINUTE;
 use torale_platform::consume::Consumer;
 use torale_platform::store::Usage;
 use torale_testkit::events::{EventBuilder, identity, user};
@@ -60,9 +61,8 @@ async fn damaged_user_does_not_keep_an_identitys_other_users_from_being_linked()
 #[tokio::test]
 async fn link_that_does_not_fit_is_quarantined_and_the_others_are_written() {
     let scenario = shared().await;
-    let long = created(3).with("email", format!("{}@example.com", "a".repeat(250))).id("long");
-    scenario.receives(long).await;
-    let limits = ItemLimits { item: 1_100, ..ItemLimits::STORE };
+    scenario.receives(created(3).with("about", "a".repeat(1_500)).at(NOW.plus(MINUTE))).await;
+    let limits = ItemLimits { item: 1_800, ..ItemLimits::STORE };
     let consumer = Consumer::new(scenario.store_as("Consumer").with_limits(limits), || NOW);
     let deletion = [identity(CLERK).deleted().message()];
 
