@@ -260,7 +260,8 @@ impl LinkWriter<'_> {
         for ((user, clerk, entity), rows) in deactivated.iter().zip(&linked.ranges) {
             let noted = noted.items.get(&RequestedCommands::key(*user));
             let linked = links::identities_of(rows).map_err(StoreError::from)?;
-            if DueCommands::of(*user, entity, &deactivations, &linked).is_some_and(|due| !due.is_noted(noted)) {
+            if DueCommands::of(*user, entity, &deactivations, &linked).is_some_and(|due| !due.is_noted(noted))
+            {
                 due.push((*user, *clerk));
             }
         }

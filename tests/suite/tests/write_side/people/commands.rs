@@ -2,7 +2,8 @@
 //! administrator has deactivated under their own id.
 
 use super::{
-    ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, replay_catches_up_with, stand_in,
+    ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, replay_catches_up_with,
+    stand_in,
 };
 use deactivate_user::DeactivateUser;
 use reactivate_user::ReactivateUser;
@@ -250,7 +251,8 @@ async fn login_that_says_later_that_it_is_a_deactivated_users_is_blocked_too() {
 #[tokio::test]
 async fn login_that_a_replay_has_linked_to_a_deactivated_user_is_blocked_when_its_message_comes() {
     for identities in [1, 6] {
-        let claims = (1..identities).map(|n| identity(&format!("user_{n}")).created().with("external_id", ANN));
+        let claims =
+            (1..identities).map(|n| identity(&format!("user_{n}")).created().with("external_id", ANN));
         let scenario = given((created(), claims.collect::<Vec<_>>())).start().await;
         assert_eq!(deactivates(&scenario, ANN).await, 200);
         let another = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE));
