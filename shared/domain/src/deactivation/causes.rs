@@ -12,7 +12,7 @@ use crate::projections::entity::Entity;
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
-use crate::storage::write::{Action, Write, unchanged};
+use crate::storage::write::{Action, Condition, Write, unchanged};
 use crate::values::digest::sha256_hex;
 use crate::values::ids::{ClerkUserId, UserId};
 use crate::values::time::Timestamp;
@@ -29,8 +29,6 @@ pub struct Deactivation {
     pub tasks: i128,
     /// The admin who requested it.
     pub requested_by: UserId,
-    /// The logins that are blocked; `None` if an earlier release wrote it, or the user had more than were read.
-    pub logins: Option<Logins>,
 }
 
 impl Deactivation {
@@ -43,20 +41,18 @@ impl Deactivation {
         let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
         let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
         let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
-        let logins = item.text(LOGINS).map(|digest| Logins(digest.to_owned()));
-        Ok(Self { event, at, tasks: item.number("tasks"), requested_by, logins })
+        Ok(Self { event, at, tasks: item.number("tasks"), requested_by })
     }
 
     /// The attributes of its item.
     pub fn store(&self) -> Attributes {
-        let logins = self.logins.iter().map(|logins| (LOGINS, Value::Text(logins.0.clone())));
         let attributes = [
             (EVENT, Value::Text(self.event.clone())),
             ("at", Value::Number(self.at.millis().into())),
             ("tasks", Value::Number(self.tasks)),
             ("by", Value::Text(self.requested_by.to_string())),
         ];
-        attributes.into_iter().chain(logins).map(|(name, value)| (name.to_owned(), value)).collect()
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether it is still in effect: no event has reactivated the user since. If both have the
@@ -178,7 +174,7 @@ pub fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
 }
 
 /// Which logins a user has: the identity that they name, or that stands in for them, and those that are linked to them.
-/// A digest, since they may be thousands.
+/// Those that the provider has deleted count too. A digest, since they may be thousands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logins(String);
 
@@ -191,17 +187,19 @@ impl Logins {
     }
 }
 
-/// That the consumer has requested the commands of a cause for a user with some logins.
+/// That the commands of a cause were requested for a user with some logins: by the administrator's deactivation, or by
+/// the consumer.
 #[derive(Debug)]
 pub struct RequestedCommands<'a> {
     user: UserId,
     cause: &'a Cause,
-    logins: &'a Logins,
+    logins: Option<&'a Logins>,
 }
 
 impl<'a> RequestedCommands<'a> {
-    /// Of a user whom the cause deactivates.
-    pub const fn new(user: UserId, cause: &'a Cause, logins: &'a Logins) -> Self {
+    /// Of a user whom the cause deactivates. With `None` for logins that are not all known, they will be requested once
+    /// more.
+    pub const fn new(user: UserId, cause: &'a Cause, logins: Option<&'a Logins>) -> Self {
         Self { user, cause, logins }
     }
 
@@ -210,42 +208,50 @@ impl<'a> RequestedCommands<'a> {
         keys::requested_commands(user)
     }
 
-    /// Whether nothing is left to request: it is noted already, or the user's own deactivation has requested it. A user
-    /// who got another login since has that to block.
-    pub fn is_noted(&self, item: Option<&Item>, own: Option<&Deactivation>) -> bool {
+    /// Whether the same commands are noted already. A user who got another login since has that to block. An earlier
+    /// release has noted no logins, and nothing of deactivations by an administrator.
+    pub fn is_noted(&self, item: Option<&Item>) -> bool {
         let text = |name| item.and_then(|item| item.text(name));
-        let noted = text(EVENT) == Some(&self.cause.event) && text(LOGINS) == Some(&self.logins.0);
-        let by_own = own.filter(|own| own.event == self.cause.event);
-        noted || by_own.is_some_and(|own| own.logins.as_ref() == Some(self.logins))
+        let logins = self.logins.map(|logins| logins.0.as_str());
+        text(EVENT) == Some(&self.cause.event) && logins.is_some() && text(LOGINS) == logins
+    }
+
+    /// Notes it, whatever is noted.
+    pub fn put(&self) -> Write {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let logins = self.logins.map(|logins| (LOGINS.to_owned(), text(&logins.0)));
+        let event = (EVENT.to_owned(), text(&self.cause.event));
+        let attributes = logins.into_iter().chain([event]).collect();
+        Write { key: Self::key(self.user), action: Action::Put(attributes), conditions: Vec::new() }
     }
 
     /// Notes it over what was read.
-    pub fn note(&self, item: Option<&Item>) -> Write {
-        let old = item.map(|item| item.attributes.clone()).unwrap_or_default();
-        let text = |text: &str| Value::Text(text.to_owned());
-        let attributes = Attributes::from([
-            (EVENT.to_owned(), text(&self.cause.event)),
-            (LOGINS.to_owned(), text(&self.logins.0)),
-        ]);
-        over(self.user, &old, attributes)
+    pub fn put_over(&self, read: Option<&Item>) -> Write {
+        Write { conditions: as_read(read), ..self.put() }
     }
 }
 
 /// Notes over what was read that nothing is requested for a user: an identity has left them, and they are active again.
 /// If it comes back, the same cause stops what they got meanwhile.
-pub fn nothing_requested(user: UserId, item: &Item) -> Write {
+pub fn nothing_requested(user: UserId, read: &Item) -> Write {
     let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(String::new()))]);
-    over(user, &item.attributes, attributes)
+    let conditions = as_read(Some(read));
+    Write { key: RequestedCommands::key(user), action: Action::Put(attributes), conditions }
 }
 
-fn over(user: UserId, old: &Attributes, attributes: Attributes) -> Write {
-    let conditions = unchanged(old, &[EVENT, LOGINS]);
-    Write { key: RequestedCommands::key(user), action: Action::Put(attributes), conditions }
+/// The check that nothing was requested for a user since this was read.
+pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
+    Write { key: RequestedCommands::key(user), action: Action::Check, conditions: as_read(read) }
+}
+
+/// The conditions that a note is as it was read.
+fn as_read(read: Option<&Item>) -> Vec<Condition> {
+    unchanged(&read.map(|item| item.attributes.clone()).unwrap_or_default(), &[EVENT, LOGINS])
 }
 
 /// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].
 const EVENT: &str = "event";
-/// The attribute with the [`Logins`] that the commands block.
+/// The attribute of a [`RequestedCommands`] with the [`Logins`] that the commands block.
 const LOGINS: &str = "logins";
 
 /// The reason that commands state where the identity provider has deleted the user.

@@ -40,6 +40,10 @@ pub struct OutboxEntry {
     /// Which commands follow from it.
     #[serde(rename = "what")]
     pub action: OutboxAction,
+    /// What tells an entry that is put once more, over one that may still wait, from the one before. A relay that works
+    /// on the former then does not delete it. Empty where an entry is only ever put once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
 }
 
 /// Which commands follow from an outbox entry.
@@ -77,7 +81,7 @@ pub struct StoredOutboxEntry {
     pub key: Key,
     /// The entry.
     pub entry: OutboxEntry,
-    /// The entry as it is stored. It may be put again with another login while a relay works on it.
+    /// The entry as it is stored. It may be put again for another login while a relay works on it.
     text: String,
     /// The sort key of the last row whose command was sent; `None` if none was.
     pub cursor: Option<String>,
@@ -414,7 +418,7 @@ mod tests {
             trace: None,
         };
         let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
-        OutboxEntry { cause, at, generation: "g1".to_owned(), action }
+        OutboxEntry { cause, at, generation: "g1".to_owned(), action, request: String::new() }
     }
 
     fn stop_user() -> OutboxEntry {

@@ -352,7 +352,7 @@ pub struct LinkDiff {
     guarded: Option<Write>,
     checks: Vec<Write>,
     /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless
-    /// they were requested before.
+    /// they were requested before and the user was inactive already.
     pub user: Entity,
     /// The identities that are linked to the user then.
     pub linked: Vec<ClerkUserId>,

@@ -90,7 +90,13 @@ pub(super) async fn stop(
         let Some(cause) = cause else { continue };
         let action = OutboxAction::StopResumed { command: resource.command(id), since };
         let generation = pointer.live.name.clone();
-        entries.push(OutboxEntry { cause: Cause { trace, ..cause }, at: now, generation, action });
+        entries.push(OutboxEntry {
+            cause: Cause { trace, ..cause },
+            at: now,
+            generation,
+            action,
+            request: String::new(),
+        });
     }
     let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
     stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;

@@ -4,16 +4,17 @@
 //!
 //! Who is deactivated by an identity (its deletion, or an administrator's deactivation of the user id derived from it)
 //! gets what a deactivation by an administrator causes: an outbox entry in the transaction that deactivates. A note
-//! with it says which cause was handled, so that its commands are requested once, whichever generation was written
-//! first.
+//! with it says for which cause and which logins commands were requested, so that they are not for every event, or
+//! generation.
 
 use super::received::EntityBatch;
+use crate::clock;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{self, Deactivation, Deactivations, Logins, RequestedCommands};
+use torale_domain::deactivation::causes::{self, Deactivations, Logins, RequestedCommands};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
@@ -248,20 +249,35 @@ impl LinkWriter<'_> {
         if deactivated.is_empty() {
             return Ok(due);
         }
-        let notes: BTreeSet<Key> =
-            deactivated.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
-        let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
+        match self.which_are_due(&deactivated).await {
+            Ok(some) => due.extend(some),
+            // Something of one of them can't be read, which fails when it is that one's turn.
+            Err(StoreError::Corrupt(_)) => {
+                due.extend(deactivated.iter().map(|(user, clerk, _)| (*user, *clerk)))
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(due)
+    }
+
+    /// Those of some deactivated users whose commands are still to be requested.
+    async fn which_are_due<'c>(
+        &self,
+        users: &[(UserId, &'c ClerkUserId, Entity)],
+    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
+        let (control, projections) = (TableReader::new(self.store, CONTROL_TABLE, self.usage), self.reader());
+        let notes: BTreeSet<Key> = users.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
         let noted = control.read(ReadPlan::gets(notes).consistent());
-        let of = deactivated.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
+        let of = users.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
         let deactivations = self.store.deactivations(of, self.usage);
-        let linked = deactivated.iter().map(|(user, ..)| links::links_of(*user)).collect();
-        let linked = reader.read(ReadPlan::ranges(linked).consistent());
+        let linked = users.iter().map(|(user, ..)| links::links_of(*user)).collect();
+        let linked = projections.read(ReadPlan::ranges(linked).consistent());
         let (noted, deactivations, linked) = futures::try_join!(noted, deactivations, linked)?;
-        for ((user, clerk, entity), rows) in deactivated.iter().zip(&linked.ranges) {
+        let mut due = Vec::new();
+        for ((user, clerk, entity), rows) in users.iter().zip(&linked.ranges) {
             let noted = noted.items.get(&RequestedCommands::key(*user));
-            let linked = links::identities_of(rows).map_err(StoreError::from)?;
-            if DueCommands::of(*user, entity, &deactivations, &linked).is_some_and(|due| !due.is_noted(noted))
-            {
+            let commands = StopCommands::of(*user, entity, &deactivations, &links::identities_of(rows)?);
+            if commands.is_some_and(|commands| !commands.is_noted(noted)) {
                 due.push((*user, *clerk));
             }
         }
@@ -375,13 +391,14 @@ impl LinkWriter<'_> {
         let noted = self.store.control(&note, self.usage);
         let deactivations = self.store.deactivations(deactivations, self.usage);
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let due = DueCommands::of(id, entity, &deactivations, &diff.linked);
+        let due = StopCommands::of(id, entity, &deactivations, &diff.linked);
         let due = due.filter(|due| diff.deactivates || !due.is_noted(noted.as_ref()));
         let Some(due) = due else { return Ok(Vec::new()) };
-        let note = due.requested().note(noted.as_ref());
+        let note = due.requested().put_over(noted.as_ref());
         let action = OutboxAction::StopUser { user_id: id, clerk_user_id: due.clerk_user_id.clone() };
         let generation = pointer.live.name.clone();
-        let entry = OutboxEntry { cause: due.cause, at: self.now, generation, action };
+        let (cause, request) = (due.cause, clock::unique());
+        let entry = OutboxEntry { cause, at: self.now, generation, action, request };
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
         // An entry of the same cause may still wait: it is begun again, and its commands have the same ids.
         let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
@@ -389,39 +406,37 @@ impl LinkWriter<'_> {
     }
 }
 
-/// The commands of what deactivates a user. Those that are requested again, for a login that came later, have the same
-/// ids.
-struct DueCommands<'a> {
+/// The commands of what deactivates a user, requested before or not. Those that are requested again, for a login that
+/// came later, have the same ids.
+struct StopCommands<'a> {
     user: UserId,
     cause: Cause,
     /// The login that the user names.
     clerk_user_id: &'a ClerkUserId,
     /// All logins that the commands block.
     logins: Logins,
-    /// The last deactivation of the user by an administrator.
-    own: Option<&'a Deactivation>,
 }
 
-impl<'a> DueCommands<'a> {
+impl<'a> StopCommands<'a> {
     /// For a user with these identities; `None` if nothing deactivates the user.
     fn of(
         user: UserId,
         entity: &'a Entity,
-        deactivations: &'a Deactivations,
+        deactivations: &Deactivations,
         linked: &[ClerkUserId],
     ) -> Option<Self> {
         let clerk_user_id = User::of(&entity.state, &entity.linkage.linked).clerk_user_id?;
         let cause = causes::standing_cause(user, entity, deactivations)?;
         let logins = Logins::of(clerk_user_id, linked);
-        Some(Self { user, cause, clerk_user_id, logins, own: deactivations.get(&user) })
+        Some(Self { user, cause, clerk_user_id, logins })
     }
 
     const fn requested(&self) -> RequestedCommands<'_> {
-        RequestedCommands::new(self.user, &self.cause, &self.logins)
+        RequestedCommands::new(self.user, &self.cause, Some(&self.logins))
     }
 
     fn is_noted(&self, noted: Option<&Item>) -> bool {
-        self.requested().is_noted(noted, self.own)
+        self.requested().is_noted(noted)
     }
 }
 

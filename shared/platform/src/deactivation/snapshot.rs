@@ -4,7 +4,7 @@ use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::{Deactivation, Deactivations, Logins};
+use torale_domain::deactivation::causes::{Deactivation, Deactivations, Logins, RequestedCommands};
 use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
@@ -26,6 +26,8 @@ pub(super) struct UserSnapshot {
     pub(super) totals: Option<Item>,
     /// The item of the user's last deactivation.
     pub(super) deactivation: Option<Item>,
+    /// The note of the commands that were requested for the user last.
+    pub(super) requested: Option<Item>,
     /// The links of the caller and of the user, if they are two.
     links: [Vec<Item>; 2],
 }
@@ -42,7 +44,9 @@ impl UserSnapshot {
         let deactivation = writer.store.control(&key, writer.usage);
         let items = |generation| read_items(writer, generation, target);
         let items = writer.generations.read_live(writer.store, writer.usage, items);
-        let (deactivation, (pointer, found)) = futures::try_join!(deactivation, items)?;
+        let requested = RequestedCommands::key(target);
+        let requested = writer.store.control(&requested, writer.usage);
+        let (deactivation, requested, (pointer, found)) = futures::try_join!(deactivation, requested, items)?;
         let (mut items, mut ranges) = (found.items, found.ranges.into_iter());
         let links = [ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default()];
         let mut entities = Entities::new();
@@ -51,7 +55,7 @@ impl UserSnapshot {
             entities.insert(EntityKey::User(user), entity);
         }
         let totals = items.remove(&keys::user_totals(target));
-        let snapshot = Self { pointer, target, entities, totals, deactivation, links };
+        let snapshot = Self { pointer, target, entities, totals, deactivation, requested, links };
         snapshot.check_caller(writer)?;
         Ok(snapshot)
     }

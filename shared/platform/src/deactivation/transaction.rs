@@ -77,7 +77,8 @@ fn announcement(
     };
     let action = OutboxAction::Announce { message: outgoing.message.clone() };
     let generation = snapshot.pointer.live.name.clone();
-    OutboxEntry { cause, at: writer.now, generation, action }.item().map_err(|e| internal(&e))
+    let entry = OutboxEntry { cause, at: writer.now, generation, action, request: String::new() };
+    entry.item().map_err(|e| internal(&e))
 }
 
 /// The writes to every generation of projections that is written.

@@ -11,7 +11,7 @@ use crate::store::{StoreError, TableReader};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::AuditEntry;
-use torale_domain::deactivation::causes::{self, Deactivation};
+use torale_domain::deactivation::causes::{self, Deactivation, RequestedCommands};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
 use torale_domain::entities::linkage;
@@ -77,10 +77,12 @@ impl UserStatusWriter<'_> {
         let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
+        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
         let logins = snapshot.logins(clerk_user_id)?;
-        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller, logins };
         let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
-        let writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
+        let mut writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
+        let requested = RequestedCommands::new(target, &outbox.entry.cause, logins.as_ref()).put();
+        writes.push((CONTROL_TABLE.to_owned(), requested));
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
         Ok(DeactivationResult::Deactivated { tasks, entry: Box::new(outbox) })
     }
@@ -124,8 +126,11 @@ impl UserStatusWriter<'_> {
         if let Some(cause) = causes::standing_cause(target, &entity, &deactivations) {
             self.check_carried_out(&snapshot, &cause).await?;
         }
+        // Whatever is requested after this look would be sent for an active user.
+        let unchanged = causes::nothing_more_requested(target, snapshot.requested.as_ref());
         let outgoing = self.event(EventType::UserReactivated, target, &user)?;
-        Transaction { snapshot, outgoing, writes: Vec::new() }.commit(self, entry()).await?;
+        let writes = vec![(CONTROL_TABLE.to_owned(), unchanged)];
+        Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
         Ok(true)
     }
 
@@ -179,6 +184,7 @@ impl UserStatusWriter<'_> {
             at: self.now,
             generation: snapshot.pointer.live.name.clone(),
             action: OutboxAction::StopUser { user_id, clerk_user_id },
+            request: String::new(),
         };
         let item = entry.item().map_err(|e| internal(&e))?;
         let stored = StoredOutboxEntry::load(&item).map_err(|e| internal(&e))?;

@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// Moves an entry's cursor, or deletes the entry if there is no further cursor. It is a lost race if another relay
-    /// has done either since the entry was read, or if the entry was put again with another login.
+    /// has done either since the entry was read, or if the entry was put again for another login.
     pub(crate) async fn advance_outbox_entry(
         &self,
         entry: &StoredOutboxEntry,

@@ -12,11 +12,12 @@ use torale_platform::serve::App;
 use torale_testkit::clerk;
 use torale_testkit::events::{api_key, identity, user};
 use torale_testkit::request::get;
-use torale_testkit::stack::{NOW, RawItem};
+use torale_testkit::stack::{NOW, RawItem, number};
 
 const CLERK: &str = "user_new";
 const PERSON: &str = "770e8400-e29b-41d4-a716-446655440000";
 const KEY: &str = "sk_live_stand_in_0123456789_0123456789";
+const PERSONS_KEY: &str = "sk_live_person_0123456789_0123456789";
 
 /// How many requests are left after one with this credential.
 async fn left(app: &App, credential: &str) -> String {
@@ -61,6 +62,16 @@ async fn records_limits_and_key_use_of_a_stand_in_stay_when_the_user_comes() {
     // The same session is the person's from now on, by the role that Clerk has told.
     assert_eq!(left(&instance, &session).await, "4", "a limit of their own");
     assert_eq!(recorded_after(&world, first).await, [stand_in.as_str(), &stand_in, PERSON]);
+    // So is the key, which an hour later notes its last use anew.
+    let own = api_key("key_person").created(PERSON, PERSONS_KEY);
+    world.system.receives(own).await;
+    let settings = world.clerk.settings();
+    let later =
+        world.system.instance().authenticator(&settings).limits(5, 100).clock(|| NOW.plus(HOUR)).start();
+    assert_eq!(left(&later, PERSONS_KEY).await, "4");
+    let used = keys::key_used(&KeyId::parse("key_person").unwrap());
+    let used = world.system.item(CONTROL_TABLE, &used).await.unwrap();
+    assert_eq!(used["at"], number(NOW.plus(HOUR).millis()));
     assert_eq!(kept(&world, &stand_in).await, of_stand_in);
     // The key stays with its id, which is no user any more.
     let refused = get::<Queries>("").by(KEY).send(&instance).await;

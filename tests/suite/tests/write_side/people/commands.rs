@@ -2,16 +2,20 @@
 //! administrator has deactivated under their own id.
 
 use super::{
-    ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, replay_catches_up_with,
-    stand_in,
+    ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, meanwhile, relay,
+    replay_catches_up_with, stand_in,
 };
 use deactivate_user::DeactivateUser;
 use reactivate_user::ReactivateUser;
-use torale_domain::values::time::{DAY, MINUTE};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use torale_domain::values::time::{DAY, HOUR, MINUTE};
+use torale_platform::store::Usage;
 use torale_testkit::events::{EventBuilder, api_key, identity, schedule_created, task, user};
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::patch;
 use torale_testkit::scenario::{Scenario, given};
-use torale_testkit::stack::NOW;
+use torale_testkit::stack::{self, NOW};
 
 const NIGHTLY: &str = "schedule-nightly";
 
@@ -306,4 +310,70 @@ async fn user_whom_a_deleted_identity_deactivates_once_more_is_stopped_whatever_
     assert_eq!(kinds(&relay(&scenario).await), stopped);
     scenario.receives(identity("user_aaa").logged_in()).await;
     assert_eq!(relay(&scenario).await, [], "once");
+}
+
+/// Two logins come in one batch, and the relay has read the entry after the first: what it then deletes is not the
+/// second's.
+#[tokio::test]
+async fn entry_that_is_put_again_for_another_login_is_not_the_one_that_a_relay_has_read() {
+    let scenario = given((created(), at_clerk())).start().await;
+    assert_eq!(deactivates(&scenario, ANN).await, 200);
+    let claims = |name: &str| identity(name).created().with("external_id", ANN).at(NOW.plus(-MINUTE));
+    let waiting = async || scenario.store().outbox_entries(None, 10, &Usage::default()).await.unwrap();
+
+    scenario.receives(claims("user_aaa")).await;
+    let read_by_the_relay = waiting().await;
+    scenario.receives(claims("user_bbb")).await;
+
+    let then = waiting().await;
+    assert_eq!((read_by_the_relay.len(), then.len()), (1, 1));
+    let [read, then] = [&read_by_the_relay, &then].map(|entries| entries[0].as_ref().unwrap());
+    assert_eq!((&read.key, read.entry.at), (&then.key, then.entry.at));
+    assert_ne!(read.unchanged(), then.unchanged(), "the relay's deletion would pass");
+}
+
+/// A login comes and goes before the relay looks, and comes back: nobody has blocked it yet.
+#[tokio::test]
+async fn login_that_was_gone_when_the_relay_looked_is_blocked_when_it_returns() {
+    let scenario = given((created(), at_clerk())).start().await;
+    assert_eq!(deactivates(&scenario, ANN).await, 200);
+    assert_eq!(relay(&scenario).await, [], "the endpoint has sent them");
+    let of = |user: &str, hours: i64| {
+        identity("user_aaa").updated().with("external_id", user).at(NOW.plus(-hours * HOUR))
+    };
+
+    let comes = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-9 * HOUR));
+    for event in [comes, of(&stand_in(), 8)] {
+        scenario.receives(event).await;
+    }
+    assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
+    scenario.receives(of(ANN, 7)).await;
+
+    let both = [("user.ban", "user_aaa".to_owned()), ("user.ban", CLERK.to_owned())];
+    assert_eq!(kinds(&relay(&scenario).await), both);
+}
+
+/// A login comes while an administrator reactivates its user: what is requested for it would reach an active user.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn reactivation_does_not_overlook_what_is_requested_at_the_same_moment() {
+    let scenario = given((created(), at_clerk())).start().await;
+    assert_eq!(deactivates(&scenario, ANN).await, 200);
+    let another = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE));
+    // A replay has written its link already, so the consumer changes nothing of the user.
+    replay_catches_up_with(&scenario, &another).await;
+    let (consumer, message) = (Arc::new(scenario.consumer()), stack::messages(&[another.message()]));
+    let is_first = AtomicBool::new(true);
+    let store = scenario.store_with(Interceptor::before(move |call| {
+        if call.operation == "TransactWriteItems" && is_first.swap(false, Ordering::SeqCst) {
+            assert_eq!(meanwhile(&consumer, &message), Vec::<String>::new());
+        }
+        Ok(())
+    }));
+
+    let answer = patch::<ReactivateUser>(ANN).send(&scenario.app_over(store)).await;
+
+    assert_eq!(answer.status, 409, "it is still carried out: {}", answer.text);
+    let both = [("user.ban", "user_aaa".to_owned()), ("user.ban", CLERK.to_owned())];
+    assert_eq!(kinds(&relay(&scenario).await), both);
+    assert_eq!(reactivates(&scenario, ANN).await, 200);
 }

@@ -1,17 +1,19 @@
 //! A link that can't be written: it is told, and keeps no other from being written.
 
 use super::{CLERK, kinds, listed, relay};
+use deactivate_user::DeactivateUser;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::storage::keys;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::limits::ItemLimits;
-use torale_domain::values::ids::UserId;
+use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::MINUTE;
 use torale_platform::consume::Consumer;
 use torale_platform::store::Usage;
 use torale_testkit::events::{EventBuilder, identity, user};
+use torale_testkit::request::patch;
 use torale_testkit::scenario::{Scenario, given};
-use torale_testkit::stack::{self, NOW, text};
+use torale_testkit::stack::{self, NOW, number, text};
 
 /// More than are linked at once, and more than are linked without a look at all of them first.
 const USERS: usize = 12;
@@ -55,6 +57,32 @@ async fn damaged_user_does_not_keep_an_identitys_other_users_from_being_linked()
     let (users, _) = listed(&scenario).await;
     assert!(users.iter().all(|user| user["state"] == "deactivated"), "{users:?}");
     assert_eq!(kinds(&relay(&scenario).await), [], "they have nothing to stop");
+}
+
+/// The users are deactivated already, and looked at together. Of one, another link or the deactivation is damaged.
+#[tokio::test]
+async fn damaged_row_of_one_user_does_not_keep_an_identitys_other_users_from_being_linked() {
+    let ann = UserId::parse(&id(3)).unwrap();
+    let other = ClerkUserId::parse("user_other").unwrap();
+    let places =
+        [("torale-projections-g1", keys::user_link(ann, &other)), (CONTROL_TABLE, keys::deactivation(ann))];
+    for (table, key) in places {
+        let scenario = shared().await;
+        let claims = identity("user_other").created().with("external_id", id(3));
+        scenario.receives((claims, identity(CLERK).created())).await;
+        for n in 0..USERS {
+            assert_eq!(scenario.when(patch::<DeactivateUser>(&id(n))).await.status, 200);
+        }
+        scenario.put(table, &key, [("of", number(1))]).await;
+        let renamed = identity(CLERK).updated().with("email", "new@example.com").at(NOW.plus(MINUTE));
+
+        let outcome = stack::consume(&scenario.consumer(), &stack::messages(&[renamed.message()])).await;
+
+        assert_eq!(outcome.failed.len(), 1, "the message comes again");
+        let (users, _) = listed(&scenario).await;
+        let renamed = users.iter().filter(|user| user["email"] == "new@example.com").count();
+        assert!(renamed >= USERS - 1, "{renamed} of {USERS}: {key:?}");
+    }
 }
 
 /// Here the limit is set lower; in an account, a generation of an older release may hold as much.

@@ -10,6 +10,7 @@ mod shared_identity;
 use deactivate_user::DeactivateUser;
 use serde_json::Value;
 use stats::Stats;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::access::credentials::{self, SessionUser};
@@ -21,7 +22,7 @@ use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
 use torale_model::ModelSession;
-use torale_platform::consume::catch_up;
+use torale_platform::consume::{Consumer, QueueMessage, catch_up};
 use torale_platform::store::{Generations, TableReader, Usage};
 use torale_testkit::events::{self, EventBuilder, api_key, identity, task, user};
 use torale_testkit::generator::Generator;
@@ -88,6 +89,14 @@ async fn replay_catches_up_with(scenario: &Scenario, event: &EventBuilder) {
     let caught_up = catch_up(&scenario.store(), &live, vec![*event], until, &Usage::default()).await;
     assert!(caught_up.complete, "{caught_up:?}");
     assert_eq!(relay(scenario).await, []);
+}
+
+/// What another consumer does with messages while this thread waits: the messages that fail.
+fn meanwhile(consumer: &Arc<Consumer>, messages: &[QueueMessage]) -> Vec<String> {
+    let (consumer, messages) = (Arc::clone(consumer), messages.to_vec());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let other = std::thread::spawn(move || runtime.block_on(stack::consume(&consumer, &messages)).failed);
+    tokio::task::block_in_place(|| other.join().unwrap())
 }
 
 /// Kind and target of each command, sorted.

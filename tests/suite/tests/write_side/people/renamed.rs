@@ -1,10 +1,10 @@
 //! A user who names another identity than before: what becomes of the one named first, whoever takes its link away.
 
-use super::{ANN, CLERK, at_clerk, created};
+use super::{ANN, CLERK, at_clerk, created, meanwhile};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
-use torale_platform::consume::{Consumer, QueueMessage};
+use torale_platform::consume::Consumer;
 use torale_testkit::events::{self, EventBuilder, identity, user};
 use torale_testkit::interceptor::Interceptor;
 use torale_testkit::rebuild;
@@ -35,14 +35,6 @@ fn before_transactions_over(user: &'static str, act: impl Fn(usize) + Send + Syn
         }
         Ok(())
     })
-}
-
-/// What another consumer does with messages while this thread waits: the messages that fail.
-fn meanwhile(consumer: &Arc<Consumer>, messages: &[QueueMessage]) -> Vec<String> {
-    let (consumer, messages) = (Arc::clone(consumer), messages.to_vec());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let other = std::thread::spawn(move || runtime.block_on(stack::consume(&consumer, &messages)).failed);
-    tokio::task::block_in_place(|| other.join().unwrap())
 }
 
 /// One consumer stores that Ann names another identity, and dies. Another one, at work on an event of the former
