@@ -2,6 +2,7 @@
 //! another.
 
 mod memory;
+mod people;
 mod sink;
 mod unit;
 

@@ -198,13 +198,13 @@ impl LinkReads {
         let others = links.filter(|row| row.key != own.key).map(|row| Ok((clerk_of(row)?, said(row)?)));
         let mut all = others.collect::<Result<Vec<_>, Corrupt>>()?;
         let stored = found.ranges.iter().flatten().map(|row| Ok((clerk_of(row)?, said(row)?)));
-        let stored = join(&stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
+        let stored = join(stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
         // Items and rows are read in parallel: they may be of different moments.
         let torn = stored.links != user.linkage.links;
         if is_linked {
             all.push((self.clerk.clone(), says));
         }
-        let joined = join(&all, user.linkage.users)?;
+        let joined = join(all, user.linkage.users)?;
         let before = Entities::from([(user_key.clone(), user.clone())]);
         let mut after = before.clone();
         after.entry(user_key.clone()).or_default().linkage = joined;
@@ -322,17 +322,47 @@ pub(crate) fn link_items(
     Ok(LinkItems { of_user, of_identity, login })
 }
 
-/// What linked identities say together.
-pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage, UnreadableEvent> {
-    let mut joined = Linkage { users, ..Linkage::default() };
-    let mut all = State::default();
-    for (clerk, says) in links {
-        all.merge(says.clone());
+/// What linked identities say together. Adding them up in any order, or in parts, leads to the same.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct JoinedLinks {
+    says: State,
+    fingerprints: u64,
+}
+
+impl JoinedLinks {
+    /// Adds a link.
+    pub(crate) fn add(&mut self, clerk: &ClerkUserId, says: State) -> Result<(), UnreadableEvent> {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[clerk.as_str().as_bytes(), says.store()?.as_bytes()]);
-        joined.links = joined.links.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        self.fingerprints = self.fingerprints.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        self.says.merge(says);
+        Ok(())
     }
-    joined.linked = linkage::shown_by_user(&all);
-    Ok(joined)
+
+    /// These and others.
+    pub(crate) fn and(mut self, others: &Self) -> Self {
+        self.fingerprints = self.fingerprints.wrapping_add(others.fingerprints);
+        self.says.merge(others.says.clone());
+        self
+    }
+
+    /// About how many bytes they take in memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.says.weight()
+    }
+
+    /// As an entity keeps them. `users` is how many users name an identity, if it is one.
+    pub(crate) fn into_linkage(self, users: u64) -> Linkage {
+        Linkage { linked: linkage::shown_by_user(&self.says), links: self.fingerprints, users }
+    }
+}
+
+fn join(
+    links: impl IntoIterator<Item = (ClerkUserId, State)>,
+    users: u64,
+) -> Result<Linkage, UnreadableEvent> {
+    let mut joined = JoinedLinks::default();
+    links.into_iter().try_for_each(|(clerk, says)| joined.add(&clerk, says))?;
+    Ok(joined.into_linkage(users))
 }
 
 /// Step 2: read the counters from which something is taken.
