@@ -123,7 +123,7 @@ impl Table {
     /// The links that must be brought up to date once an event of the entity is stored, in their order.
     fn links_of(&self, entity: &EntityKey) -> Vec<(UserId, ClerkUserId)> {
         let users = |clerk: &ClerkUserId| {
-            links::users_of(clerk, &self.read(links::users_reads(&[clerk], entity))).unwrap()
+            links::users_of(clerk, &self.read(links::users_reads(&[clerk], entity, usize::MAX))).unwrap()
         };
         match entity {
             EntityKey::Identity(clerk) => {

@@ -5,6 +5,8 @@
 //! consumers that store a user and its identity at the same moment, the later one sees both
 //! (docs/adr/0017-one-person-one-row.md).
 
+pub mod progress;
+
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::entities::readings::User;
@@ -55,15 +57,17 @@ impl UserIdentities {
 ///
 /// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That
 /// of another user can change only whether the identity belongs to somebody, so it concerns the user that it would
-/// stand in for: one item, however many users share the identity.
-pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey) -> ReadPlan {
+/// stand in for: one item, however many users share the identity. Of all its users, the first `limit` are read
+/// ([`progress`]).
+pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey, limit: usize) -> ReadPlan {
     let own = clerks.iter().map(|clerk| identity_key(clerk));
     let concerns_all = |clerk: &ClerkUserId| match Some(event_of) {
         Some(EntityKey::User(user)) => *user == linkage::derived(clerk),
         _identity => true,
     };
     let all = clerks.iter().filter(|clerk| concerns_all(clerk));
-    let ranges = all.map(|clerk| keys::identity_links(clerk).into()).collect();
+    let first = |clerk: &ClerkUserId| Range { limit: Some(limit), ..keys::identity_links(clerk).into() };
+    let ranges = all.map(|clerk| first(clerk)).collect();
     ReadPlan { ranges, ..ReadPlan::gets(own) }.consistent()
 }
 

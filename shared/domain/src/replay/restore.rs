@@ -110,7 +110,8 @@ const fn is_restored(kind: Control) -> bool {
         | Control::Rebuild
         | Control::Subtotals
         | Control::Import
-        | Control::TemporalSync => false,
+        | Control::TemporalSync
+        | Control::LinkProgress => false,
     }
 }
 
@@ -187,6 +188,7 @@ mod tests {
             (keys::subtotals_piece("g2", "tasks", 1), Control::Subtotals),
             (keys::import("digest"), Control::Import),
             (keys::temporal_sync("default"), Control::TemporalSync),
+            (keys::link_progress("g2", &ClerkUserId::parse("user_1").unwrap(), true), Control::LinkProgress),
         ];
         for (key, kind) in left_out {
             assert_eq!(part(RestorableTable::Control, key), CopiedItem::NotRestored(kind));
