@@ -112,6 +112,10 @@ impl Table {
         let link = LinkReads::new(user, clerk.clone());
         let found = self.read(link.reads());
         let diff = link.diff(&found, LANES).unwrap();
+        // The cheaper look says of the rows what the difference says of everything.
+        let up_to_date = link.is_up_to_date(&self.gets(link.own_reads().collect())).unwrap();
+        assert!(up_to_date || !diff.is_empty(), "{user} {clerk:?}");
+        assert!(!up_to_date || diff.is_empty(), "{user} {clerk:?}");
         let cause = causes::standing_cause(user, &diff.user, &Deactivations::new());
         if diff.is_empty() {
             return (Vec::new(), cause);
@@ -122,20 +126,22 @@ impl Table {
 
     /// The links that must be brought up to date once an event of the entity is stored, in their order.
     fn links_of(&self, entity: &EntityKey) -> Vec<(UserId, ClerkUserId)> {
-        let users = |clerk: &ClerkUserId| {
-            links::users_of(clerk, &self.read(links::users_reads(&[clerk], entity, usize::MAX))).unwrap()
+        // Of all identities in one reading, as the consumer asks.
+        let users = |clerks: &[&ClerkUserId]| {
+            let found = self.read(links::users_reads(clerks, entity, usize::MAX));
+            let of = |clerk: &ClerkUserId| {
+                let users = links::users_of(clerk, &found).unwrap();
+                users.into_iter().map(|user| (user, clerk.clone())).collect::<Vec<_>>()
+            };
+            clerks.iter().flat_map(|clerk| of(clerk)).collect::<Vec<_>>()
         };
         match entity {
-            EntityKey::Identity(clerk) => {
-                users(clerk).into_iter().map(|user| (user, clerk.clone())).collect()
-            }
+            EntityKey::Identity(clerk) => users(&[clerk]),
             EntityKey::User(id) => {
                 let clerks = UserIdentities::load(*id, &self.read(links::user_reads(*id))).unwrap().all;
-                let others = clerks
-                    .iter()
-                    .flat_map(|clerk| users(clerk).into_iter().map(move |user| (user, clerk.clone())));
-                let others: Vec<_> = others.filter(|(user, _)| user != id).collect();
-                others.into_iter().chain(clerks.into_iter().map(|clerk| (*id, clerk))).collect()
+                let others = users(&clerks.iter().collect::<Vec<_>>());
+                let others = others.into_iter().filter(|(user, _)| user != id);
+                others.chain(clerks.into_iter().map(|clerk| (*id, clerk))).collect()
             }
             _ => Vec::new(),
         }

@@ -13,9 +13,10 @@ use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::storage::write::{Action, Write, unchanged};
+use crate::values::digest::sha256_hex;
 use crate::values::ids::{ClerkUserId, UserId};
 use crate::values::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last deactivation of a user that an admin requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub struct Deactivation {
     pub tasks: i128,
     /// The admin who requested it.
     pub requested_by: UserId,
-    /// The identity that the user named as theirs, whose login is blocked; `None` if an earlier release wrote it.
-    pub clerk_user_id: Option<ClerkUserId>,
+    /// The logins that are blocked; `None` if an earlier release wrote it, or the user had more than were read.
+    pub logins: Option<Logins>,
 }
 
 impl Deactivation {
@@ -42,20 +43,20 @@ impl Deactivation {
         let (event, requested_by) = event.ok_or_else(|| Corrupt::new(&item.key, "not a deactivation"))?;
         let at = i64::try_from(item.number("at")).map_err(|e| Corrupt::new(&item.key, e))?;
         let (event, at) = (event.to_owned(), Timestamp::from_millis(at));
-        let clerk_user_id = item.text(CLERK_ID).and_then(ClerkUserId::parse);
-        Ok(Self { event, at, tasks: item.number("tasks"), requested_by, clerk_user_id })
+        let logins = item.text(LOGINS).map(|digest| Logins(digest.to_owned()));
+        Ok(Self { event, at, tasks: item.number("tasks"), requested_by, logins })
     }
 
     /// The attributes of its item.
     pub fn store(&self) -> Attributes {
-        let clerk = self.clerk_user_id.iter().map(|clerk| (CLERK_ID, Value::Text(clerk.as_str().to_owned())));
+        let logins = self.logins.iter().map(|logins| (LOGINS, Value::Text(logins.0.clone())));
         let attributes = [
             (EVENT, Value::Text(self.event.clone())),
             ("at", Value::Number(self.at.millis().into())),
             ("tasks", Value::Number(self.tasks)),
             ("by", Value::Text(self.requested_by.to_string())),
         ];
-        attributes.into_iter().chain(clerk).map(|(name, value)| (name.to_owned(), value)).collect()
+        attributes.into_iter().chain(logins).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether it is still in effect: no event has reactivated the user since. If both have the
@@ -176,19 +177,32 @@ pub fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
     })
 }
 
-/// That the consumer has requested the commands of a cause for a user, who named an identity as theirs.
+/// Which logins a user has: the identity that they name, or that stands in for them, and those that are linked to them.
+/// A digest, since they may be thousands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logins(String);
+
+impl Logins {
+    /// Of a user who names this identity and has these linked.
+    pub fn of<'a>(named: &'a ClerkUserId, linked: impl IntoIterator<Item = &'a ClerkUserId>) -> Self {
+        let all: BTreeSet<&[u8]> =
+            linked.into_iter().chain([named]).map(|clerk| clerk.as_str().as_bytes()).collect();
+        Self(sha256_hex(&Vec::from_iter(all)))
+    }
+}
+
+/// That the consumer has requested the commands of a cause for a user with some logins.
 #[derive(Debug)]
 pub struct RequestedCommands<'a> {
     user: UserId,
     cause: &'a Cause,
-    clerk_user_id: &'a ClerkUserId,
+    logins: &'a Logins,
 }
 
 impl<'a> RequestedCommands<'a> {
-    /// Of a user whom the cause deactivates. `clerk_user_id` is the identity that the user names, or that stands in for
-    /// them.
-    pub const fn new(user: UserId, cause: &'a Cause, clerk_user_id: &'a ClerkUserId) -> Self {
-        Self { user, cause, clerk_user_id }
+    /// Of a user whom the cause deactivates.
+    pub const fn new(user: UserId, cause: &'a Cause, logins: &'a Logins) -> Self {
+        Self { user, cause, logins }
     }
 
     /// Where it is noted: in one place for a user, over what was noted of an earlier cause.
@@ -197,16 +211,12 @@ impl<'a> RequestedCommands<'a> {
     }
 
     /// Whether nothing is left to request: it is noted already, or the user's own deactivation has requested it. A user
-    /// who names another identity since has another login to block.
+    /// who got another login since has that to block.
     pub fn is_noted(&self, item: Option<&Item>, own: Option<&Deactivation>) -> bool {
         let text = |name| item.and_then(|item| item.text(name));
-        let noted =
-            text(EVENT) == Some(&self.cause.event) && text(CLERK_ID) == Some(self.clerk_user_id.as_str());
-        // A deactivation of an earlier release does not say which login it has blocked.
-        let by_own = own.filter(|own| own.event == self.cause.event).is_some_and(|own| {
-            own.clerk_user_id.as_ref().is_none_or(|blocked| blocked == self.clerk_user_id)
-        });
-        noted || by_own
+        let noted = text(EVENT) == Some(&self.cause.event) && text(LOGINS) == Some(&self.logins.0);
+        let by_own = own.filter(|own| own.event == self.cause.event);
+        noted || by_own.is_some_and(|own| own.logins.as_ref() == Some(self.logins))
     }
 
     /// Notes it over what was read.
@@ -215,7 +225,7 @@ impl<'a> RequestedCommands<'a> {
         let text = |text: &str| Value::Text(text.to_owned());
         let attributes = Attributes::from([
             (EVENT.to_owned(), text(&self.cause.event)),
-            (CLERK_ID.to_owned(), text(self.clerk_user_id.as_str())),
+            (LOGINS.to_owned(), text(&self.logins.0)),
         ]);
         over(self.user, &old, attributes)
     }
@@ -229,14 +239,14 @@ pub fn nothing_requested(user: UserId, item: &Item) -> Write {
 }
 
 fn over(user: UserId, old: &Attributes, attributes: Attributes) -> Write {
-    let conditions = unchanged(old, &[EVENT, CLERK_ID]);
+    let conditions = unchanged(old, &[EVENT, LOGINS]);
     Write { key: RequestedCommands::key(user), action: Action::Put(attributes), conditions }
 }
 
 /// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].
 const EVENT: &str = "event";
-/// The attribute with the login that the commands block, whatever other logins they block.
-const CLERK_ID: &str = "clerk";
+/// The attribute with the [`Logins`] that the commands block.
+const LOGINS: &str = "logins";
 
 /// The reason that commands state where the identity provider has deleted the user.
 pub const DELETION_REASON: &str = "user deleted at the identity provider";

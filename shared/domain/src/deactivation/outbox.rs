@@ -196,7 +196,7 @@ impl StoredOutboxEntry {
                     ..Range::default()
                 };
                 // Logins are blocked with the first page.
-                let links = self.cursor.is_none().then(|| whole(keys::user_links(*user_id)));
+                let links = self.cursor.is_none().then(|| links::links_of(*user_id));
                 [Some(page), links].into_iter().flatten().collect()
             }
             OutboxAction::StopResumed { command: Command::PauseTask { task_id, .. }, .. } => {

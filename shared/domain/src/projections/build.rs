@@ -313,9 +313,9 @@ impl Build {
         for (clerk, entity) in identities.entities() {
             items.extend(self.subtotals.linked_entity(&EntityKey::Identity(clerk), entity, self.lanes)?);
         }
-        let named = parts.iter().filter_map(|part| match part {
-            PersonPart::Named(clerk, user) => Some((clerk.clone(), *user)),
-            _other_parts => None,
+        let named = parts.iter().filter_map(|part| {
+            let PersonPart::Named(clerk, user) = part else { return None };
+            Some((clerk.clone(), *user))
         });
         let links: Vec<_> = named.map(|(clerk, user)| identities.link(clerk, user)).collect();
         parts.extend(links);

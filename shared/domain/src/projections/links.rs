@@ -28,8 +28,8 @@ const CREATED: &str = "created";
 
 /// What must be read to learn which identities may concern a user.
 pub fn user_reads(user: UserId) -> ReadPlan {
-    let partition = |pk| Range { pk, ..Range::default() };
-    let ranges = vec![partition(keys::identity_claims(user)), partition(keys::user_links(user))];
+    let claims = Range { pk: keys::identity_claims(user), ..Range::default() };
+    let ranges = vec![claims, links_of(user)];
     ReadPlan { ranges, ..ReadPlan::gets([keys::user(user)]) }.consistent()
 }
 
@@ -96,6 +96,16 @@ pub fn login_reads(clerk: &ClerkUserId) -> ReadPlan {
     ReadPlan { ranges: vec![greatest], ..ReadPlan::gets([own]) }.consistent()
 }
 
+/// Where the links of a user stand: as many rows as the user has identities.
+pub fn links_of(user: UserId) -> Range {
+    Range { pk: keys::user_links(user), ..Range::default() }
+}
+
+/// The identities of the rows of a user's links.
+pub fn identities_of(rows: &[Item]) -> Result<Vec<ClerkUserId>, Corrupt> {
+    rows.iter().map(clerk_of).collect()
+}
+
 fn clerk_of(row: &Item) -> Result<ClerkUserId, Corrupt> {
     let clerk = row.text(OF).and_then(ClerkUserId::parse);
     clerk.ok_or_else(|| Corrupt::new(&row.key, "no identity"))
@@ -143,8 +153,7 @@ impl LinkReads {
         let mut gets = BTreeSet::from(self.sides().map(|side| keys::entity(&side)));
         gets.insert(keys::identity_link(&self.clerk, self.user));
         let gets = gets.into_iter();
-        let links = Range { pk: keys::user_links(self.user), ..Range::default() };
-        ReadPlan { ranges: vec![links], ..ReadPlan::gets(gets) }.consistent()
+        ReadPlan { ranges: vec![links_of(self.user)], ..ReadPlan::gets(gets) }.consistent()
     }
 
     /// What to read of the user alone, strongly consistent.
@@ -208,6 +217,7 @@ impl LinkReads {
         if is_linked {
             all.push((self.clerk.clone(), says));
         }
+        let linked = all.iter().map(|(clerk, _says)| clerk.clone()).collect();
         let joined = join(all, user.linkage.users)?;
         let before = Entities::from([(user_key.clone(), user.clone())]);
         let mut after = before.clone();
@@ -242,11 +252,11 @@ impl LinkReads {
             checks.push(untouched(&user_key, &user)?);
         }
         let is_active = |entity: &Entity| User::of(&entity.state, &entity.linkage.linked).active;
-        let reactivates = !is_active(&user) && is_active(&updated);
-        let adds = is_linked && !of_user_stored;
+        let (was, is) = (is_active(&user), is_active(&updated));
+        let (reactivates, deactivates) = (!was && is, was && !is);
         let goes = !is_linked && (guarded.is_some() || of_user_stored);
         let first = Some(of.stand_in()).filter(|stand_in| goes && *stand_in != self.user);
-        Ok(LinkDiff { diff, guarded, checks, user: updated, adds, reactivates, torn, first })
+        Ok(LinkDiff { diff, guarded, checks, user: updated, linked, reactivates, deactivates, torn, first })
     }
 }
 
@@ -378,10 +388,12 @@ pub struct LinkDiff {
     /// The user as the transaction leaves them. If a cause for commands holds for them, these are due in it, unless
     /// they were requested before.
     pub user: Entity,
-    /// Whether there was no link before, and is one then: the user has another login.
-    pub adds: bool,
+    /// The identities that are linked to the user then.
+    pub linked: Vec<ClerkUserId>,
     /// Whether the user was inactive before, and is active then.
     pub reactivates: bool,
+    /// Whether the user was active before, and is inactive then.
+    pub deactivates: bool,
     /// Whether the user's item and the rows of its links were read at different moments, or a row is lost or damaged.
     pub torn: bool,
     /// The user id that the identity stands in for, if the link goes: its link must be up to date first. Whoever has

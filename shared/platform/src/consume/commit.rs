@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
 use torale_domain::events::Bounded;
 use torale_domain::projections::entity::Entities;
-use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
+use torale_domain::storage::limits::DoesNotFit;
 use torale_domain::storage::write::Write;
 use torale_domain::values::ids::EntityKey;
 
@@ -151,7 +151,7 @@ impl<'a> Committer<'a> {
         if writes.is_empty() {
             return Ok(CommitAttempt::Committed { without_effect, wrote: false });
         }
-        writes.iter().try_for_each(|write| ItemLimits::STORE.check_write(write))?;
+        writes.iter().try_for_each(|write| self.store.limits().check_write(write))?;
         if writes.len() > MAX_ITEMS || writes.iter().map(Write::size).sum::<usize>() > MAX_BYTES {
             return Ok(CommitAttempt::TooLarge);
         }

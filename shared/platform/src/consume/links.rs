@@ -17,7 +17,7 @@ use pages::FurtherUsers;
 pub(super) use pages::USERS;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{self, Deactivations, RequestedCommands};
+use torale_domain::deactivation::causes::{self, Deactivation, Deactivations, Logins, RequestedCommands};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
@@ -27,7 +27,7 @@ use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentitie
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
-use torale_domain::storage::limits::{DoesNotFit, ItemLimits};
+use torale_domain::storage::limits::DoesNotFit;
 use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
@@ -100,6 +100,17 @@ enum LinkError {
     /// What a user and their identities say is too large for one item.
     #[error(transparent)]
     DoesNotFit(#[from] DoesNotFit),
+}
+
+impl LinkError {
+    /// Whether it says nothing about other links: what is damaged or too large stays so, whenever it is tried.
+    const fn is_of_one_link(&self) -> bool {
+        match self {
+            Self::Store(error) => !error.is_transient(),
+            Self::Race => false,
+            Self::DoesNotFit(_) => true,
+        }
+    }
 }
 
 impl LinkWriter<'_> {
@@ -176,8 +187,8 @@ impl LinkWriter<'_> {
         }
     }
 
-    /// Brings some links up to date, so many at once. One that does not fit does not keep the others from being
-    /// written.
+    /// Brings some links up to date, so many at once. One that does not fit, or is damaged, does not keep the others
+    /// from being written.
     ///
     /// Of many links, those that are up to date cost a part of a batch of reads each. So a message that comes again,
     /// because its time ran out, soon goes on where it ended, however many users share an identity.
@@ -190,7 +201,9 @@ impl LinkWriter<'_> {
             let mut linked = stream::iter(each).buffer_unordered(at_once);
             while let Some(one) = linked.next().await {
                 match one {
-                    Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
+                    // A damaged one lets the message come again, whatever else does not fit.
+                    Err(failed @ LinkError::DoesNotFit(_)) => result = result.and(Err(failed)),
+                    Err(failed) if failed.is_of_one_link() => result = Err(failed),
                     Err(failed) => return Err(failed),
                     Ok(()) => {}
                 }
@@ -231,31 +244,39 @@ impl LinkWriter<'_> {
         &self,
         links: BTreeMap<UserId, &'c ClerkUserId>,
     ) -> Result<Vec<(UserId, &'c ClerkUserId)>, LinkError> {
-        let key = |user: &UserId| keys::entity(&EntityKey::User(*user));
-        let users: BTreeSet<Key> = links.keys().map(key).collect();
-        let found = self.reader().read(ReadPlan::gets(users).consistent()).await?.items;
-        let mut deactivated = Vec::new();
+        let reader = self.reader();
+        let users = ReadPlan::gets(links.keys().map(|user| keys::user(*user))).consistent();
+        let found = reader.read(users).await?.items;
+        let (mut due, mut deactivated) = (Vec::new(), Vec::new());
         for (user, clerk) in links {
-            let entity = Entity::load(found.get(&key(&user))).map_err(StoreError::from)?;
-            if !causes::deactivations_of(user, &entity).is_empty() {
-                deactivated.push((user, clerk, entity));
+            // One that can't be read fails when it is its turn.
+            match Entity::load(found.get(&keys::user(user))) {
+                Err(_) => due.push((user, clerk)),
+                Ok(entity) if causes::deactivations_of(user, &entity).is_empty() => {}
+                Ok(entity) => deactivated.push((user, clerk, entity)),
             }
         }
         if deactivated.is_empty() {
-            return Ok(Vec::new());
+            return Ok(due);
         }
-        let links = deactivated;
-        let notes: BTreeSet<Key> = links.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
+        let notes: BTreeSet<Key> =
+            deactivated.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
         let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
         let noted = control.read(ReadPlan::gets(notes).consistent());
-        let of = links.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
+        let of = deactivated.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
         let deactivations = self.store.deactivations(of, self.usage);
-        let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let due = links.iter().filter(|(user, _, entity)| {
+        let linked = deactivated.iter().map(|(user, ..)| links::links_of(*user)).collect();
+        let linked = reader.read(ReadPlan::ranges(linked).consistent());
+        let (noted, deactivations, linked) = futures::try_join!(noted, deactivations, linked)?;
+        for ((user, clerk, entity), rows) in deactivated.iter().zip(&linked.ranges) {
             let noted = noted.items.get(&RequestedCommands::key(*user));
-            due_commands(*user, entity, noted, &deactivations, None).is_some()
-        });
-        Ok(due.map(|(user, clerk, _)| (*user, *clerk)).collect())
+            let linked = links::identities_of(rows).map_err(StoreError::from)?;
+            if DueCommands::of(*user, entity, &deactivations, &linked).is_some_and(|due| !due.is_noted(noted))
+            {
+                due.push((*user, *clerk));
+            }
+        }
+        Ok(due)
     }
 
     fn reader(&self) -> TableReader<'_> {
@@ -318,7 +339,7 @@ impl LinkWriter<'_> {
         let reader = self.reader();
         let diff = self.diff(&LinkReads::new(user, clerk.clone())).await?;
         let requests = match self.commands {
-            Some(pointer) => self.requests(pointer, user, clerk, &diff).await?,
+            Some(pointer) => self.requests(pointer, user, &diff).await?,
             None => Vec::new(),
         };
         if diff.is_empty() && requests.is_empty() {
@@ -334,7 +355,7 @@ impl LinkWriter<'_> {
         };
         let table = self.generation.table();
         let writes = diff.writes(&found);
-        writes.iter().try_for_each(|write| ItemLimits::STORE.check_write(write))?;
+        writes.iter().try_for_each(|write| self.store.limits().check_write(write))?;
         let writes = writes.into_iter().map(|write| (table.clone(), write));
         let requests = requests.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write));
         match self.store.transact_across(writes.chain(requests).collect(), self.usage).await {
@@ -346,12 +367,12 @@ impl LinkWriter<'_> {
 
     /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the
     /// check that the generation is live; nothing if it was requested before. Whoever becomes active again may be
-    /// deactivated by the same event once more: then the note is taken back.
+    /// deactivated by the same event once more: then the note is taken back. A replay takes no note back, so whoever
+    /// becomes inactive with this link is stopped whatever is noted.
     async fn requests(
         &self,
         pointer: &GenerationPointer,
         id: UserId,
-        linked: &ClerkUserId,
         diff: &LinkDiff,
     ) -> Result<Vec<Write>, StoreError> {
         let note = RequestedCommands::key(id);
@@ -368,13 +389,13 @@ impl LinkWriter<'_> {
         let noted = self.store.control(&note, self.usage);
         let deactivations = self.store.deactivations(deactivations, self.usage);
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let added = diff.adds.then_some(linked);
-        let due = due_commands(id, entity, noted.as_ref(), &deactivations, added);
-        let Some((cause, clerk_user_id)) = due else { return Ok(Vec::new()) };
-        let requested = RequestedCommands::new(id, &cause, clerk_user_id);
-        let note = requested.note(noted.as_ref());
-        let action = OutboxAction::StopUser { user_id: id, clerk_user_id: clerk_user_id.clone() };
-        let entry = OutboxEntry { cause, at: self.now, generation: pointer.live.name.clone(), action };
+        let due = DueCommands::of(id, entity, &deactivations, &diff.linked);
+        let due = due.filter(|due| diff.deactivates || !due.is_noted(noted.as_ref()));
+        let Some(due) = due else { return Ok(Vec::new()) };
+        let note = due.requested().note(noted.as_ref());
+        let action = OutboxAction::StopUser { user_id: id, clerk_user_id: due.clerk_user_id.clone() };
+        let generation = pointer.live.name.clone();
+        let entry = OutboxEntry { cause: due.cause, at: self.now, generation, action };
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
         // An entry of the same cause may still wait: it is begun again, and its commands have the same ids.
         let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
@@ -382,23 +403,40 @@ impl LinkWriter<'_> {
     }
 }
 
-/// The cause of the commands that are to be requested for a user, and the login that the user names; `None` if there is
-/// none, or they were requested before. `added` is an identity that is linked only now.
-fn due_commands<'a>(
-    id: UserId,
-    user: &'a Entity,
-    noted: Option<&Item>,
-    deactivations: &Deactivations,
-    added: Option<&ClerkUserId>,
-) -> Option<(Cause, &'a ClerkUserId)> {
-    let clerk_user_id = User::of(&user.state, &user.linkage.linked).clerk_user_id?;
-    let cause = causes::standing_cause(id, user, deactivations)?;
-    let requested = RequestedCommands::new(id, &cause, clerk_user_id);
-    let is_noted = requested.is_noted(noted, deactivations.get(&id));
-    // A login that is linked later is blocked too: commands that are requested again have the same ids. The one that
-    // the user names is noted.
-    let is_another_login = added.is_some_and(|added| added != clerk_user_id);
-    (is_another_login || !is_noted).then_some((cause, clerk_user_id))
+/// The commands of what deactivates a user. Those that are requested again, for a login that came later, have the same
+/// ids.
+struct DueCommands<'a> {
+    user: UserId,
+    cause: Cause,
+    /// The login that the user names.
+    clerk_user_id: &'a ClerkUserId,
+    /// All logins that the commands block.
+    logins: Logins,
+    /// The last deactivation of the user by an administrator.
+    own: Option<&'a Deactivation>,
+}
+
+impl<'a> DueCommands<'a> {
+    /// For a user with these identities; `None` if nothing deactivates the user.
+    fn of(
+        user: UserId,
+        entity: &'a Entity,
+        deactivations: &'a Deactivations,
+        linked: &[ClerkUserId],
+    ) -> Option<Self> {
+        let clerk_user_id = User::of(&entity.state, &entity.linkage.linked).clerk_user_id?;
+        let cause = causes::standing_cause(user, entity, deactivations)?;
+        let logins = Logins::of(clerk_user_id, linked);
+        Some(Self { user, cause, clerk_user_id, logins, own: deactivations.get(&user) })
+    }
+
+    const fn requested(&self) -> RequestedCommands<'_> {
+        RequestedCommands::new(self.user, &self.cause, &self.logins)
+    }
+
+    fn is_noted(&self, noted: Option<&Item>) -> bool {
+        self.requested().is_noted(noted, self.own)
+    }
 }
 
 fn no_time_left() -> StoreError {

@@ -4,14 +4,15 @@ use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::{Deactivation, Deactivations};
+use torale_domain::deactivation::causes::{Deactivation, Deactivations, Logins};
 use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
+use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{ReadPlan, ReadResult, Reader};
-use torale_domain::values::ids::{EntityKey, UserId};
+use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
 
 /// A user, the caller and the generations of projections, as they were read.
 pub(super) struct UserSnapshot {
@@ -81,6 +82,13 @@ impl UserSnapshot {
                 !reader.read(reads).await?.items.is_empty()
             }
         })
+    }
+
+    /// The logins of the user to change, who names this one; `None` if there are more than were read.
+    pub(super) fn logins(&self, named: &ClerkUserId) -> Result<Option<Logins>, StoreError> {
+        let [.., rows] = &self.links;
+        let linked = links::identities_of(rows)?;
+        Ok((rows.len() < own_ids::MAX_LINKS).then(|| Logins::of(named, &linked)))
     }
 
     /// A user's entity; a new one if nothing is stored of it.

@@ -99,8 +99,8 @@ impl UserStatusWriter<'_> {
         let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
-        let (requested_by, blocked) = (self.caller, Some(clerk_user_id.clone()));
-        let deactivation = Deactivation { event, at, tasks, requested_by, clerk_user_id: blocked };
+        let logins = snapshot.logins(clerk_user_id)?;
+        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller, logins };
         let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
         let writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
         attempted.push(deactivation.event);

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use std::sync::{Arc, Mutex};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::CONTROL_TABLE;
+use torale_domain::storage::limits::ItemLimits;
 use torale_domain::values::time::Hour;
 
 /// The store of one function instance.
@@ -19,6 +20,7 @@ pub struct Store {
     pub(super) calls: Arc<dyn TableCalls>,
     /// An hour that the stored beginning of the log is known not to be after.
     pub(super) log_beginning: Arc<Mutex<Option<Hour>>>,
+    limits: ItemLimits,
 }
 
 impl Store {
@@ -40,7 +42,18 @@ impl Store {
 
     /// A store over other tables than DynamoDB's: those of a simulation.
     pub fn over(calls: Arc<dyn TableCalls>) -> Self {
-        Self { calls, log_beginning: Arc::default() }
+        Self { calls, log_beginning: Arc::default(), limits: ItemLimits::STORE }
+    }
+
+    /// The same store with other limits: for trying what is too large without making it so large.
+    #[must_use]
+    pub fn with_limits(self, limits: ItemLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What its items may hold.
+    pub const fn limits(&self) -> ItemLimits {
+        self.limits
     }
 
     /// The calls on tables below it: for comparing two implementations of them.

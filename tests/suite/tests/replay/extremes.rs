@@ -150,7 +150,7 @@ async fn user_with_more_identities_than_fit_into_memory_is_rebuilt() {
     let user = uuid(1, 1);
     let created = json!({ "user_id": user, "clerk_user_id": "user_0", "email": "ann@example.com" });
     let identities = (0..60).map(|n| {
-        let at = NOW.plus(-DAY + i64::try_from(n).unwrap());
+        let at = NOW.plus(-DAY + i64::from(n));
         let data = json!({ "clerk_user_id": format!("user_{n}"), "email": format!("{n}@example.com"),
             "external_id": user, "note": "x".repeat(1_500) });
         event("i", at, "identity.created", data)

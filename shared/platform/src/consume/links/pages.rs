@@ -29,17 +29,10 @@ impl LinkWriter<'_> {
     ) -> Result<(), LinkError> {
         let mut result = first;
         for users in further {
-            match result {
-                Ok(()) => result = self.link_pages(*users, except).await,
-                Err(LinkError::DoesNotFit(_)) => {
-                    if let Err(failed @ (LinkError::Store(_) | LinkError::Race)) =
-                        self.link_pages(*users, except).await
-                    {
-                        return Err(failed);
-                    }
-                }
-                Err(failed) => return Err(failed),
+            if result.as_ref().is_err_and(|error| !error.is_of_one_link()) {
+                break;
             }
+            result = joined(result, self.link_pages(*users, except).await);
         }
         result
     }
@@ -64,9 +57,9 @@ impl LinkWriter<'_> {
             let Some(last) = users.last().copied() else { return result };
             let links =
                 users.iter().filter(|user| Some(**user) != except).map(|user| (*user, clerk)).collect();
-            match self.link_all(links, LINKS).await {
-                Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
-                linked => linked?,
+            result = joined(result, self.link_all(links, LINKS).await);
+            if result.as_ref().is_err_and(|error| !error.is_of_one_link()) {
+                return result;
             }
             through = last;
             // A link that can't be written must be met again, until its message is quarantined.
@@ -78,5 +71,15 @@ impl LinkWriter<'_> {
                 return result;
             }
         }
+    }
+}
+
+/// What came of some links and of others. Of two that say nothing about other links, what is damaged lets the message
+/// come again, whatever else does not fit.
+fn joined(some: Result<(), LinkError>, others: Result<(), LinkError>) -> Result<(), LinkError> {
+    match others {
+        Err(failed @ LinkError::DoesNotFit(_)) => some.and(Err(failed)),
+        Err(failed) => Err(failed),
+        Ok(()) => some,
     }
 }

@@ -1,7 +1,10 @@
 //! Commands for a person who has several user ids: whoever is deactivated by an identity is stopped like one whom an
 //! administrator has deactivated under their own id.
 
-use super::{ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, stand_in};
+use super::{
+    ANN, CLERK, PHONE, anns_key, at_clerk, created, key, kinds, listed, relay, replay_catches_up_with,
+    stand_in,
+};
 use deactivate_user::DeactivateUser;
 use reactivate_user::ReactivateUser;
 use torale_domain::values::time::{DAY, MINUTE};
@@ -240,6 +243,67 @@ async fn login_that_says_later_that_it_is_a_deactivated_users_is_blocked_too() {
     scenario.receives(identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE))).await;
 
     assert!(kinds(&relay(&scenario).await).contains(&("user.ban", "user_aaa".to_owned())));
+    scenario.receives(identity("user_aaa").logged_in()).await;
+    assert_eq!(relay(&scenario).await, [], "once");
+}
+
+/// The user's identities are few, and many: then they are checked in batches.
+#[tokio::test]
+async fn login_that_a_replay_has_linked_to_a_deactivated_user_is_blocked_when_its_message_comes() {
+    for identities in [1, 6] {
+        let claims =
+            (1..identities).map(|n| identity(&format!("user_{n}")).created().with("external_id", ANN));
+        let scenario = given((created(), claims.collect::<Vec<_>>())).start().await;
+        assert_eq!(deactivates(&scenario, ANN).await, 200);
+        let another = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE));
+        replay_catches_up_with(&scenario, &another).await;
+
+        scenario.receives(another).await;
+        scenario.receives(created()).await;
+
+        let commands = relay(&scenario).await;
+        assert_eq!(commands.len(), identities + 1, "each login, once: {commands:?}");
+        assert!(kinds(&commands).contains(&("user.ban", "user_aaa".to_owned())));
+        scenario.receives(identity("user_aaa").logged_in()).await;
+        assert_eq!(relay(&scenario).await, [], "once");
+    }
+}
+
+/// The same for a user whom the deletion of an identity has deactivated: what was requested is noted elsewhere.
+#[tokio::test]
+async fn login_that_a_replay_has_linked_after_a_deletion_is_blocked_when_its_message_comes() {
+    let old = identity("user_old").created().with("external_id", ANN).at(NOW.plus(-15 * DAY));
+    let scenario = given((created(), old)).start().await;
+    scenario.receives(identity("user_old").deleted()).await;
+    assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
+    let another = identity("user_aaa").created().with("external_id", ANN).at(NOW.plus(-MINUTE));
+    replay_catches_up_with(&scenario, &another).await;
+
+    scenario.receives(created()).await;
+
+    let both = [("user.ban", "user_aaa".to_owned()), ("user.ban", CLERK.to_owned())];
+    assert_eq!(kinds(&relay(&scenario).await), both, "whichever message comes first");
+    scenario.receives(another).await;
+    assert_eq!(relay(&scenario).await, [], "once");
+}
+
+/// A replay has written that the deleted identity left Ann, so that nobody took the note back.
+#[tokio::test]
+async fn user_whom_a_deleted_identity_deactivates_once_more_is_stopped_whatever_is_noted() {
+    let of = |user: &str| identity("user_aaa").updated().with("external_id", user);
+    let scenario = given((created(), identity("user_aaa").created().at(NOW.plus(-9 * DAY)))).start().await;
+    let deleted = identity("user_aaa").deleted().at(NOW.plus(-MINUTE));
+    scenario.receives((of(ANN).at(NOW.plus(-8 * DAY)), deleted)).await;
+    assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
+    let leaves = of(&stand_in()).at(NOW.plus(-7 * DAY));
+    replay_catches_up_with(&scenario, &leaves).await;
+    scenario.receives((leaves, phone())).await;
+    assert_eq!(relay(&scenario).await, [], "she is active");
+
+    scenario.receives(of(ANN).at(NOW.plus(-6 * DAY))).await;
+
+    let stopped = [("task.pause", PHONE.to_owned()), ("user.ban", CLERK.to_owned())];
+    assert_eq!(kinds(&relay(&scenario).await), stopped);
     scenario.receives(identity("user_aaa").logged_in()).await;
     assert_eq!(relay(&scenario).await, [], "once");
 }

@@ -2,6 +2,7 @@
 //! users").
 
 mod commands;
+mod faulty_links;
 mod own_ids;
 mod renamed;
 mod shared_identity;
@@ -14,11 +15,13 @@ use tokio::time::Instant;
 use torale_domain::access::credentials::{self, SessionUser};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::entities::linkage;
+use torale_domain::events::{ReceivedMessage, parse};
 use torale_domain::projections::links;
 use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
 use torale_model::ModelSession;
+use torale_platform::consume::catch_up;
 use torale_platform::store::{Generations, TableReader, Usage};
 use torale_testkit::events::{self, EventBuilder, api_key, identity, task, user};
 use torale_testkit::generator::Generator;
@@ -74,6 +77,17 @@ async fn relay(scenario: &Scenario) -> Vec<ReceivedCommand> {
     outbox_relay::handle(&store, &to_commands, &to_events, || NOW, deadline).await.unwrap();
     scenario.consume(&events.taken()).await;
     commands.taken().iter().map(|body| Command::receive(body).unwrap()).collect()
+}
+
+/// A replay catches up with an event in the live generation: it writes its links, and requests no commands. So it is
+/// for a message whose consumer died after it had written the log.
+async fn replay_catches_up_with(scenario: &Scenario, event: &EventBuilder) {
+    let live = Generations::default().read(&scenario.store(), &Usage::default()).await.unwrap();
+    let Ok(ReceivedMessage::Known(event)) = parse(&event.message(), Some(NOW)) else { panic!("no event") };
+    let until = Instant::now() + Duration::from_secs(60);
+    let caught_up = catch_up(&scenario.store(), &live, vec![*event], until, &Usage::default()).await;
+    assert!(caught_up.complete, "{caught_up:?}");
+    assert_eq!(relay(scenario).await, []);
 }
 
 /// Kind and target of each command, sorted.

@@ -1,18 +1,17 @@
 //! One Clerk id that many users share: what a request reads stays small, and every event still reaches them all.
 
-use super::{CLERK, kinds, listed, login, relay};
+use super::{CLERK, kinds, listed, login, relay, replay_catches_up_with};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::access::credentials::SessionUser;
 use torale_domain::entities::linkage;
-use torale_domain::events::{ReceivedMessage, parse};
 use torale_domain::projections::links::{self, MAX_LOGINS};
 use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::DAY;
-use torale_platform::consume::{Consumer, catch_up};
+use torale_platform::consume::Consumer;
 use torale_platform::store::{Generations, TableReader, Usage};
 use torale_testkit::events::{self, EventBuilder, api_key, identity, user};
 use torale_testkit::interceptor::Interceptor;
@@ -221,14 +220,9 @@ async fn commands_are_requested_by_the_message_whose_links_a_replay_has_written(
     let scenario = given(events).start().await;
     let deletion = identity(CLERK).deleted();
 
-    let live = Generations::default().read(&scenario.store(), &Usage::default()).await.unwrap();
-    let Ok(ReceivedMessage::Known(event)) = parse(&deletion.message(), Some(NOW)) else { panic!("no event") };
-    let until = Instant::now() + Duration::from_secs(60);
-    let caught_up = catch_up(&scenario.store(), &live, vec![*event], until, &Usage::default()).await;
-    assert!(caught_up.complete, "{caught_up:?}");
+    replay_catches_up_with(&scenario, &deletion).await;
     let (users, _) = listed(&scenario).await;
     assert!(users.iter().all(|user| user["state"] == "deactivated"), "{users:?}");
-    assert_eq!(relay(&scenario).await, []);
 
     scenario.receives(deletion).await;
 
