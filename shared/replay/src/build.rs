@@ -2,7 +2,6 @@
 //! another.
 
 mod memory;
-mod people;
 mod sink;
 mod unit;
 

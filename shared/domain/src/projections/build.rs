@@ -10,7 +10,7 @@ use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
-use crate::projections::people::{Identities, LinkHolds, PersonPart, Users, user_parts};
+use crate::projections::people::{JoinedIdentities, JoinedUsers, LinkHolds, PersonPart, user_parts};
 use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
@@ -186,7 +186,7 @@ impl Subtotals {
     /// If a state cannot be written, or an item does not fit into the store.
     pub fn link(
         &self,
-        users: &Users,
+        users: &JoinedUsers,
         (user, clerk): (UserId, &ClerkUserId),
         says: &State,
         holds: LinkHolds,
@@ -308,7 +308,7 @@ impl Build {
     /// The items of users and identities, in the two steps of [`people`](crate::projections::people).
     fn people(&mut self, items: &mut Vec<Item>) -> Result<(), EntityFault> {
         let mut parts = std::mem::take(&mut self.subtotals.people);
-        let mut identities = Identities::default();
+        let mut identities = JoinedIdentities::default();
         parts.iter().cloned().for_each(|part| identities.add(part));
         for (clerk, entity) in identities.entities() {
             items.extend(self.subtotals.linked_entity(&EntityKey::Identity(clerk), entity, self.lanes)?);
@@ -320,7 +320,7 @@ impl Build {
         let links: Vec<_> = named.map(|(clerk, user)| identities.link(clerk, user)).collect();
         parts.extend(links);
         parts.extend(identities.other_links());
-        let mut users = Users::default();
+        let mut users = JoinedUsers::default();
         parts.iter().cloned().try_for_each(|part| users.add(part))?;
         for id in users.ids() {
             items.extend(self.subtotals.linked_entity(&EntityKey::User(id), users.entity(id), self.lanes)?);

@@ -1,13 +1,13 @@
 //! Users and identities of a whole generation, joined in two steps that each need only a part of them.
 //!
-//! First by identity ([`Identities`]): its own events, the users that name it, and the events of the user id that is
-//! derived from it. Its links come out, some of them for the case that a user exists or does not. Then by user id
-//! ([`Users`]): its own events and its links. Every part has a user id (of an identity, the derived one), by whose hash a
-//! unit that is too large is halved.
+//! First by identity ([`JoinedIdentities`]): its own events, the users that name it, and the events of the user id that
+//! is derived from it. Its links come out, some of them for the case that a user exists or does not. Then by user id
+//! ([`JoinedUsers`]): its own events and its links. Every part has a user id (of an identity, the derived one), by whose
+//! hash a unit that is too large is halved.
 //!
-//! Each step passes over its parts twice. The first pass folds all of them: it keeps something for each identity and for
-//! each user, and nothing for each link between them. The second makes the links, one at a time. So one identity of very
-//! many users, and one user with very many identities, need no more memory than others.
+//! Each step passes over its parts twice. The first pass folds all of them: it keeps something for each identity and
+//! for each user, and nothing for each link between them. The second makes the links, one at a time. So one identity of
+//! very many users, and one user with very many identities, need no more memory than others.
 
 use crate::entities::fold::State;
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
@@ -93,7 +93,7 @@ struct IdentityParts {
 
 /// Step 1: identities, with the users that name them.
 #[derive(Debug, Default)]
-pub struct Identities {
+pub struct JoinedIdentities {
     identities: BTreeMap<ClerkUserId, IdentityParts>,
     of_derived: HashMap<UserId, State>,
     weight: usize,
@@ -101,7 +101,7 @@ pub struct Identities {
     says: Option<(ClerkUserId, State)>,
 }
 
-impl Identities {
+impl JoinedIdentities {
     /// About how many bytes they take in memory.
     pub const fn weight(&self) -> usize {
         self.weight
@@ -224,12 +224,12 @@ impl UserParts {
 
 /// Step 2: users, with what their identities say.
 #[derive(Debug, Default)]
-pub struct Users {
+pub struct JoinedUsers {
     users: BTreeMap<UserId, UserParts>,
     weight: usize,
 }
 
-impl Users {
+impl JoinedUsers {
     /// About how many bytes they take in memory.
     pub const fn weight(&self) -> usize {
         self.weight

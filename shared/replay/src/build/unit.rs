@@ -1,7 +1,8 @@
 //! One unit of a build: gather its entities, queries or counters, then write their items in a
 //! fixed order.
 
-use super::people;
+mod people;
+
 use super::sink::RebuildSink;
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};

@@ -1,5 +1,5 @@
-//! The links of an identity that very many users share: they are read in pages, and what is up to date is noted, so that
-//! a message that comes again goes on where its time ran out.
+//! The links of an identity that very many users share: they are read in pages, and what is up to date is noted, so
+//! that a message that comes again goes on where its time ran out.
 //!
 //! A note says: with this content of the identity, the links of all users up to one are up to date. Content only grows,
 //! so what a note says of it stays true, and a note of other content is worth nothing. A link that comes later, by an

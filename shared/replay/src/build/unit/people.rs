@@ -2,10 +2,10 @@
 //! twice, so that it needs no memory for the links between them, however many one user or one
 //! identity has.
 
-use super::sink::RebuildSink;
-use super::unit::{LeftOut, Piece, Taken, UnitOutcome, UnitWorker, UnitWriter};
+use super::{LeftOut, Piece, Taken, UnitOutcome, UnitWorker, UnitWriter};
 use crate::ReplayError;
-use torale_domain::projections::people::{Identities, PersonPart, Users};
+use crate::build::sink::RebuildSink;
+use torale_domain::projections::people::{JoinedIdentities, JoinedUsers, PersonPart};
 use torale_domain::values::ids::EntityKey;
 
 /// A unit of identities: writes them, and leaves their links to the users.
@@ -13,7 +13,7 @@ pub(super) async fn identities<'a, P: RebuildSink>(
     worker: &UnitWorker<'a, P>,
     mut writer: UnitWriter<'a, '_, P>,
 ) -> Result<UnitOutcome, ReplayError> {
-    let mut identities = Identities::default();
+    let mut identities = JoinedIdentities::default();
     let mut again = Vec::new();
     for piece in worker.pieces(writer.unit.stage) {
         let parts = parts(worker, &writer, piece).await?;
@@ -50,7 +50,7 @@ pub(super) async fn users<'a, P: RebuildSink>(
     worker: &UnitWorker<'a, P>,
     mut writer: UnitWriter<'a, '_, P>,
 ) -> Result<UnitOutcome, ReplayError> {
-    let mut users = Users::default();
+    let mut users = JoinedUsers::default();
     let mut again = Vec::new();
     for piece in worker.pieces(writer.unit.stage) {
         let parts = parts(worker, &writer, piece).await?;
