@@ -2,6 +2,7 @@
 
 mod build;
 mod compare;
+mod earlier_release;
 mod extremes;
 mod generations;
 mod live;

@@ -5,6 +5,7 @@ mod key_set;
 mod recorded;
 mod roles;
 mod settings;
+mod stand_in;
 
 use serde_json::{Value, json};
 use temporal_schedules::Schedules;
