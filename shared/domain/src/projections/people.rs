@@ -2,8 +2,8 @@
 //!
 //! First by identity ([`JoinedIdentities`]): its own events, the users that name it, and the events of the user id that
 //! is derived from it. Its links come out, some of them for the case that a user exists or does not. Then by user id
-//! ([`JoinedUsers`]): its own events and its links. Every part has a user id (of an identity, the derived one), by whose
-//! hash a unit that is too large is halved.
+//! ([`JoinedUsers`]): its own events and its links. Every part has a user id (of an identity, the derived one), by
+//! whose hash a unit that is too large is halved.
 //!
 //! Each step passes over its parts twice. The first pass folds all of them: it keeps something for each identity and
 //! for each user, and nothing for each link between them. The second makes the links, one at a time. So one identity of
