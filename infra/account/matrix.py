@@ -43,6 +43,7 @@ PARTITIONS = {
         "rebuild#g2",
         "runs#g2#u",
         "import#d",
+        "links#h",
         "x",
     ],
     "projections": ["u#1", "i#user", "y#1", "z#1", "v#1", "o#1", "c#users#0", "r#users##0", "h#1"],

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use torale_domain::storage::keys;
-use torale_domain::values::ids::{EntityKey, UserId};
+use torale_domain::values::ids::{EntityKey, TaskId, UserId};
 use torale_local::console::Console;
 use torale_local::data::log_tail::{self, ProjectedUntil, TailReport};
 use torale_local::store;
@@ -22,6 +22,12 @@ fn user_created(user: &str) -> String {
     let data = json!({ "user_id": user, "clerk_user_id": format!("clerk-{user}"), "email": "a@example.com" });
     json!({ "specversion": "1.0", "id": user, "source": "/test", "type": "ai.torale.user.created",
         "time": "2024-01-15T09:00:00Z", "data": data })
+    .to_string()
+}
+
+fn message(id: &str, kind: &str, data: &serde_json::Value) -> String {
+    json!({ "specversion": "1.0", "id": id, "source": "/test", "type": format!("ai.torale.{kind}"),
+        "time": "2024-01-16T09:00:00Z", "data": data })
     .to_string()
 }
 
@@ -50,9 +56,13 @@ fn text(value: String) -> aws_sdk_dynamodb::types::AttributeValue {
     aws_sdk_dynamodb::types::AttributeValue::S(value)
 }
 
-/// What a consumer does with a message.
+/// What a consumer does with the message that creates a user.
 async fn consume(store: &Store, user: &str) {
-    let (id, body) = (user.to_owned(), user_created(user));
+    consume_message(store, user_created(user)).await;
+}
+
+async fn consume_message(store: &Store, body: String) {
+    let id = "message".to_owned();
     let message = QueueMessage { id, body, sent_at: None, received: 1 };
     let deadline = Instant::now() + Duration::from_secs(60);
     let (consumer, usage) = (Consumer::new(store.clone(), system), Usage::default());
@@ -85,6 +95,39 @@ async fn start_projects_events_that_a_killed_run_had_only_logged() {
     assert_eq!(report, TailReport { events: 2, failed: 0 });
     assert!(is_projected(port, PROJECTED).await && is_projected(port, ONLY_LOGGED).await);
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The ends of the keys of the outbox entries.
+async fn outbox(port: u16) -> Vec<String> {
+    let query = store::client(port).query().table_name(keys::CONTROL_TABLE);
+    let query = query.key_condition_expression("pk = :pk");
+    let found = query.expression_attribute_values(":pk", text(keys::OUTBOX.to_owned())).send().await.unwrap();
+    let keys = found.items().iter().map(|item| item["sk"].as_s().unwrap());
+    keys.map(|key| key.rsplit_once('#').unwrap().1.to_owned()).collect()
+}
+
+/// A message that comes again would be subject to the late rule, and the queue has forgotten it.
+#[tokio::test]
+async fn task_of_a_deactivated_user_in_the_tail_is_stopped() {
+    const TASK: &str = "22222222-0000-4000-8000-000000000001";
+    let (port, _stop) = start().await;
+    let store = Store::new(store::client_config(port));
+    consume(&store, PROJECTED).await;
+    let clerk = format!("clerk-{PROJECTED}");
+    consume_message(&store, message("d", "identity.deleted", &json!({ "clerk_user_id": clerk }))).await;
+    let before = outbox(port).await;
+    assert_eq!(before.len(), 1, "the commands of the deactivation: {before:?}");
+    let data = json!({ "task_id": TASK, "user_id": PROJECTED, "search_query": "news" });
+    let (body, task) = (message("t", "task.created", &data), EntityKey::Task(TaskId::parse(TASK).unwrap()));
+    let entry = LogEntry { lane: keys::log_lane(&task), body: &body };
+    store.append(&[entry], system(), "killed", &Usage::default()).await.unwrap();
+
+    let never_recorded = ProjectedUntil::new(&std::env::temp_dir().join("torale-tail-nowhere"));
+    let report = log_tail::fold(store, &never_recorded).await.unwrap();
+
+    assert_eq!(report, TailReport { events: 3, failed: 0 });
+    let after = outbox(port).await;
+    assert!(after.len() == 2 && after.iter().any(|target| target.contains(TASK)), "{after:?}");
 }
 
 #[tokio::test]

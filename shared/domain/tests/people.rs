@@ -128,7 +128,7 @@ impl Table {
     fn links_of(&self, entity: &EntityKey) -> Vec<(UserId, ClerkUserId)> {
         // Of all identities in one reading, as the consumer asks.
         let users = |clerks: &[&ClerkUserId]| {
-            let found = self.read(links::users_reads(clerks, entity));
+            let found = self.read(links::users_reads(clerks, entity, usize::MAX));
             let of = |clerk: &ClerkUserId| {
                 let users = links::users_of(clerk, &found).unwrap();
                 users.into_iter().map(|user| (user, clerk.clone())).collect::<Vec<_>>()

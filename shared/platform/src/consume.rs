@@ -64,6 +64,7 @@ pub struct Consumer {
     store: Store,
     generations: Generations,
     clock: Clock,
+    users_page: usize,
 }
 
 /// The part of a batch's time that is reserved for the response.
@@ -76,7 +77,13 @@ const PARALLEL: usize = 16;
 impl Consumer {
     /// A consumer that writes to this store.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, generations: Generations::default(), clock }
+        Self { store, generations: Generations::default(), clock, users_page: links::USERS }
+    }
+
+    /// The same consumer, which reads so many users of one identity at once.
+    #[must_use]
+    pub fn with_users_page(self, users: usize) -> Self {
+        Self { users_page: users, ..self }
     }
 
     /// The current time.
@@ -123,6 +130,24 @@ impl Consumer {
         outcome.failed =
             failed.into_iter().filter_map(|i| messages.get(i)).map(|message| message.id.clone()).collect();
         outcome
+    }
+
+    /// Folds events that are in the log already into every generation that is written, with all that follows from an
+    /// event: links, commands, the late rule. Returns whether nothing has to be tried again.
+    ///
+    /// # Errors
+    /// If the live generation can't be read.
+    pub async fn project(
+        &self,
+        events: Vec<Event>,
+        deadline: Instant,
+        usage: &Usage,
+    ) -> Result<bool, StoreError> {
+        let pointer = in_time(deadline, self.generations.pointer(&self.store, usage)).await?;
+        let (entities, traces) = (received::by_entity(events), BTreeMap::new());
+        let step = DurableBatch { pointer, entities, traces: &traces, deadline, usage };
+        let report = self.write_generations(step, self.now(), &mut BatchOutcome::default()).await;
+        Ok(report.failed.is_empty())
     }
 
     /// Makes every message durable: events in the log, other messages in the quarantine, both in parallel. Returns the
@@ -180,6 +205,7 @@ impl Consumer {
                 commands: None,
                 now,
                 deadline: half,
+                page: self.users_page,
                 usage,
             };
             failures.add_links(links.write(&people).await);
@@ -192,6 +218,7 @@ impl Consumer {
             commands: Some(&pointer),
             now,
             deadline,
+            page: self.users_page,
             usage,
         };
         failures.add_links(links.write(&people).await);
@@ -270,7 +297,8 @@ pub async fn catch_up(
     let entities = received::by_entity(events);
     let people = links::people(&entities);
     let report = fold_by_lane(store, generation, entities, deadline, usage).await;
-    let links = LinkWriter { store, generation, commands: None, now: Timestamp::EARLIEST, deadline, usage };
+    let (now, page) = (Timestamp::EARLIEST, links::USERS);
+    let links = LinkWriter { store, generation, commands: None, now, deadline, page, usage };
     let unlinked = links.write(&people).await;
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));
     let unlinkable = unlinked.unwritable.into_iter().map(|(entity, _, reason)| (entity, reason));

@@ -24,6 +24,7 @@ pub mod generation;
 mod health;
 mod key_use;
 mod limit;
+mod link_progress;
 pub mod log;
 mod outbox;
 mod quarantine;

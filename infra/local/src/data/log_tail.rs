@@ -3,8 +3,9 @@
 //!
 //! The consumer appends an event to the log before it projects it. In the cloud the queue delivers
 //! the message again if the projection fails; the local queue is in memory and forgets it. So each
-//! start with `--data` folds the events that the log received since everything was last projected.
-//! Folding an event again changes nothing.
+//! start with `--data` takes the events that the log received since everything was last projected
+//! the way of a message that comes again: with links, commands and the late rule. Folding an event
+//! again changes nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,8 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::aws::causes;
 use torale_platform::clock::system;
 use torale_platform::config::{SETTLED, WRITING_TIME};
-use torale_platform::consume::catch_up;
-use torale_platform::store::{Generation, Generations, Store, Usage};
+use torale_platform::consume::Consumer;
+use torale_platform::store::{Store, Usage};
 use torale_replay::Replay;
 use torale_replay::log::{self, LogSpan};
 
@@ -67,11 +68,7 @@ impl ProjectedUntil {
 /// # Errors
 /// If the store fails.
 pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport, LocalError> {
-    let usage = Usage::default();
-    let pointer = Generations::default().pointer(&store, &usage).await.map_err(store_error)?;
-    let mut generations = vec![pointer.live];
-    generations.extend(pointer.shadow.map(|shadow| shadow.generation));
-
+    let consumer = Consumer::new(store.clone(), system);
     let replay = Replay::new(store, system);
     let settled = i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX);
     let from = match projected.read() {
@@ -87,22 +84,24 @@ pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport
                 events.extend(log::known(&item, &mut Tally::default()));
             }
             if events.len() >= BATCH {
-                fold_batch(&replay.store, &generations, std::mem::take(&mut events), &mut report).await;
+                fold_batch(&consumer, std::mem::take(&mut events), &mut report).await?;
             }
         }
     }
-    fold_batch(&replay.store, &generations, events, &mut report).await;
+    fold_batch(&consumer, events, &mut report).await?;
     Ok(report)
 }
 
-async fn fold_batch(store: &Store, generations: &[Generation], events: Vec<Event>, report: &mut TailReport) {
-    let (usage, deadline) = (Usage::default(), Instant::now() + WRITING_TIME);
-    let mut done = true;
-    for generation in generations {
-        done &= catch_up(store, generation, events.clone(), deadline, &usage).await.complete;
-    }
-    report.events += events.len();
-    report.failed += if done { 0 } else { events.len() };
+async fn fold_batch(
+    consumer: &Consumer,
+    events: Vec<Event>,
+    report: &mut TailReport,
+) -> Result<(), LocalError> {
+    let (count, deadline) = (events.len(), Instant::now() + WRITING_TIME);
+    let done = consumer.project(events, deadline, &Usage::default()).await.map_err(store_error)?;
+    report.events += count;
+    report.failed += if done { 0 } else { count };
+    Ok(())
 }
 
 fn store_error(error: impl std::error::Error) -> LocalError {

@@ -10,14 +10,14 @@ use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
-use crate::projections::people::{JoinedIdentity, People, Person, PersonPart};
+use crate::projections::people::{JoinedIdentities, JoinedUsers, LinkHolds, PersonPart, user_parts};
 use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys::{self, Lanes};
 use crate::storage::limits::{DoesNotFit, ItemLimits};
 use crate::values::ids::EntityKey;
-use crate::values::ids::{TaskId, UserId};
+use crate::values::ids::{ClerkUserId, TaskId, UserId};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,8 +36,8 @@ pub struct Subtotals {
     pub waiting: HashMap<TaskId, State>,
     /// The totals of queries.
     pub queries: HashMap<String, QueryTotals>,
-    /// Users and identities whose items cannot be made before all of them are known.
-    pub people: People,
+    /// Parts of users and identities, whose items cannot be made before all of them are known.
+    pub people: Vec<PersonPart>,
     /// Their approximate size in memory, in bytes.
     weight: usize,
     /// What the store takes.
@@ -80,7 +80,7 @@ impl Subtotals {
 
     /// Their approximate size in memory, in bytes.
     pub const fn weight(&self) -> usize {
-        self.weight + self.people.weight()
+        self.weight
     }
 
     /// Adds amounts to a counter.
@@ -120,6 +120,12 @@ impl Subtotals {
         }
     }
 
+    /// Keeps a part of a user or of an identity until all of them are known.
+    pub fn add_person(&mut self, part: PersonPart) {
+        self.weight += part.weight();
+        self.people.push(part);
+    }
+
     /// Adds to the totals of a query.
     pub fn add_query(&mut self, query: String, totals: &QueryTotals) {
         self.weight += if self.queries.contains_key(&query) { 0 } else { ENTRY + query.len() };
@@ -142,8 +148,11 @@ impl Subtotals {
         self.linked_entity(key, Entity { state, totals, linkage: Linkage::default() }, lanes)
     }
 
-    /// The items of a user or an identity that is joined with all others.
-    fn linked_entity(
+    /// The items of a user or an identity that is joined with all others, without those of their links.
+    ///
+    /// # Errors
+    /// As for [`Self::entity`].
+    pub fn linked_entity(
         &mut self,
         key: &EntityKey,
         entity: Entity,
@@ -171,26 +180,19 @@ impl Subtotals {
         Ok(items)
     }
 
-    /// The items of an identity, or of a part of one; its links wait for the users.
-    ///
-    /// # Errors
-    /// If the state cannot be written, or an item does not fit into the store.
-    pub fn identity(&mut self, identity: JoinedIdentity, lanes: Lanes) -> Result<Vec<Item>, EntityFault> {
-        identity.links().for_each(|link| self.people.add(link));
-        let Some((state, users)) = identity.own else { return Ok(Vec::new()) };
-        let linkage = Linkage { users, ..Linkage::default() };
-        let entity = Entity { state, totals: TaskTotals::default(), linkage };
-        self.linked_entity(&EntityKey::Identity(identity.clerk), entity, lanes)
-    }
-
-    /// The items of a user and of their links. All identities must have been added before.
+    /// The items of a link of a user. All of the users' own events, and all links, must have been added before.
     ///
     /// # Errors
     /// If a state cannot be written, or an item does not fit into the store.
-    pub fn person(&mut self, id: UserId, person: Person, lanes: Lanes) -> Result<Vec<Item>, EntityFault> {
-        let (state, linkage, mut items) = person.into_entity(id)?;
-        let entity = Entity { state, totals: TaskTotals::default(), linkage };
-        items.extend(self.linked_entity(&EntityKey::User(id), entity, lanes)?);
+    pub fn link(
+        &self,
+        users: &JoinedUsers,
+        (user, clerk): (UserId, &ClerkUserId),
+        says: &State,
+        holds: LinkHolds,
+    ) -> Result<Vec<Item>, EntityFault> {
+        let items = users.link_items(user, clerk, says, holds)?;
+        items.iter().try_for_each(|item| self.limits.check(item))?;
         Ok(items)
     }
 
@@ -207,8 +209,8 @@ impl Subtotals {
     ) -> Result<Vec<Item>, EntityFault> {
         match key {
             EntityKey::Task(id) => self.wait(*id, state),
-            EntityKey::User(id) => self.people.add_user(*id, state),
-            EntityKey::Identity(clerk) => self.people.add(PersonPart::Identity(clerk.clone(), state)),
+            EntityKey::User(id) => user_parts(*id, state).for_each(|part| self.add_person(part)),
+            EntityKey::Identity(clerk) => self.add_person(PersonPart::Identity(clerk.clone(), state)),
             EntityKey::ApiKey(_)
             | EntityKey::Execution(_)
             | EntityKey::Notification(_)
@@ -292,12 +294,7 @@ impl Build {
     /// If the state of a task cannot be written, or an item of it does not fit into the store.
     pub fn finish(mut self) -> Result<Vec<Item>, EntityFault> {
         let mut items = Vec::new();
-        for identity in self.subtotals.people.take_identities() {
-            items.extend(self.subtotals.identity(identity, self.lanes)?);
-        }
-        for (id, person) in self.subtotals.people.take_people() {
-            items.extend(self.subtotals.person(id, person, self.lanes)?);
-        }
+        self.people(&mut items)?;
         for (id, state, totals) in self.subtotals.take_tasks() {
             items.extend(self.subtotals.entity(&EntityKey::Task(id), state, totals, self.lanes)?);
         }
@@ -306,5 +303,33 @@ impl Build {
         }
         items.extend(self.subtotals.counters.into_iter().filter_map(|(key, amounts)| counter(key, amounts)));
         Ok(items)
+    }
+
+    /// The items of users and identities, in the two steps of [`people`](crate::projections::people).
+    fn people(&mut self, items: &mut Vec<Item>) -> Result<(), EntityFault> {
+        let mut parts = std::mem::take(&mut self.subtotals.people);
+        let mut identities = JoinedIdentities::default();
+        parts.iter().cloned().for_each(|part| identities.add(part));
+        for (clerk, entity) in identities.entities() {
+            items.extend(self.subtotals.linked_entity(&EntityKey::Identity(clerk), entity, self.lanes)?);
+        }
+        let named = parts.iter().filter_map(|part| {
+            let PersonPart::Named(clerk, user) = part else { return None };
+            Some((clerk.clone(), *user))
+        });
+        let links: Vec<_> = named.map(|(clerk, user)| identities.link(clerk, user)).collect();
+        parts.extend(links);
+        parts.extend(identities.other_links());
+        let mut users = JoinedUsers::default();
+        parts.iter().cloned().try_for_each(|part| users.add(part))?;
+        for id in users.ids() {
+            items.extend(self.subtotals.linked_entity(&EntityKey::User(id), users.entity(id), self.lanes)?);
+        }
+        for part in &parts {
+            if let PersonPart::Link(user, clerk, says, holds) = part {
+                items.extend(self.subtotals.link(&users, (*user, clerk), says, *holds)?);
+            }
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,8 @@
 //! consumers that store a user and its identity at the same moment, the later one sees both
 //! (docs/adr/0017-one-person-one-row.md).
 
+pub mod progress;
+
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::entities::readings::User;
@@ -55,15 +57,17 @@ impl UserIdentities {
 ///
 /// An event of the identity, or of the user id that is derived from it, concerns all users that it is linked to. That
 /// of another user can change only whether the identity belongs to somebody, so it concerns the user that it would
-/// stand in for: one item, however many users share the identity.
-pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey) -> ReadPlan {
+/// stand in for: one item, however many users share the identity. Of all its users, the first `limit` are read
+/// ([`progress`]).
+pub fn users_reads(clerks: &[&ClerkUserId], event_of: &EntityKey, limit: usize) -> ReadPlan {
     let own = clerks.iter().map(|clerk| identity_key(clerk));
     let concerns_all = |clerk: &ClerkUserId| match Some(event_of) {
         Some(EntityKey::User(user)) => *user == linkage::derived(clerk),
         _identity => true,
     };
     let all = clerks.iter().filter(|clerk| concerns_all(clerk));
-    let ranges = all.map(|clerk| keys::identity_links(clerk).into()).collect();
+    let first = |clerk: &ClerkUserId| Range { limit: Some(limit), ..keys::identity_links(clerk).into() };
+    let ranges = all.map(|clerk| first(clerk)).collect();
     ReadPlan { ranges, ..ReadPlan::gets(own) }.consistent()
 }
 
@@ -207,14 +211,14 @@ impl LinkReads {
         let others = links.filter(|row| row.key != own.key).map(|row| Ok((clerk_of(row)?, said(row)?)));
         let mut all = others.collect::<Result<Vec<_>, Corrupt>>()?;
         let stored = found.ranges.iter().flatten().map(|row| Ok((clerk_of(row)?, said(row)?)));
-        let stored = join(&stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
+        let stored = join(stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
         // Items and rows are read in parallel: they may be of different moments.
         let torn = stored.links != user.linkage.links;
         if is_linked {
             all.push((self.clerk.clone(), says));
         }
-        let joined = join(&all, user.linkage.users)?;
-        let linked = all.into_iter().map(|(clerk, _says)| clerk).collect();
+        let linked = all.iter().map(|(clerk, _says)| clerk.clone()).collect();
+        let joined = join(all, user.linkage.users)?;
         let before = Entities::from([(user_key.clone(), user.clone())]);
         let mut after = before.clone();
         after.entry(user_key.clone()).or_default().linkage = joined;
@@ -332,17 +336,47 @@ pub(crate) fn link_items(
     Ok(LinkItems { of_user, of_identity, login })
 }
 
-/// What linked identities say together.
-pub(crate) fn join(links: &[(ClerkUserId, State)], users: u64) -> Result<Linkage, UnreadableEvent> {
-    let mut joined = Linkage { users, ..Linkage::default() };
-    let mut all = State::default();
-    for (clerk, says) in links {
-        all.merge(says.clone());
+/// What linked identities say together. Adding them up in any order, or in parts, leads to the same.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct JoinedLinks {
+    says: State,
+    fingerprints: u64,
+}
+
+impl JoinedLinks {
+    /// Adds a link.
+    pub(crate) fn add(&mut self, clerk: &ClerkUserId, says: State) -> Result<(), UnreadableEvent> {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[clerk.as_str().as_bytes(), says.store()?.as_bytes()]);
-        joined.links = joined.links.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        self.fingerprints = self.fingerprints.wrapping_add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        self.says.merge(says);
+        Ok(())
     }
-    joined.linked = linkage::shown_by_user(&all);
-    Ok(joined)
+
+    /// These and others.
+    pub(crate) fn and(mut self, others: &Self) -> Self {
+        self.fingerprints = self.fingerprints.wrapping_add(others.fingerprints);
+        self.says.merge(others.says.clone());
+        self
+    }
+
+    /// About how many bytes they take in memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.says.weight()
+    }
+
+    /// As an entity keeps them. `users` is how many users name an identity, if it is one.
+    pub(crate) fn into_linkage(self, users: u64) -> Linkage {
+        Linkage { linked: linkage::shown_by_user(&self.says), links: self.fingerprints, users }
+    }
+}
+
+fn join(
+    links: impl IntoIterator<Item = (ClerkUserId, State)>,
+    users: u64,
+) -> Result<Linkage, UnreadableEvent> {
+    let mut joined = JoinedLinks::default();
+    links.into_iter().try_for_each(|(clerk, says)| joined.add(&clerk, says))?;
+    Ok(joined.into_linkage(users))
 }
 
 /// Step 2: read the counters from which something is taken.

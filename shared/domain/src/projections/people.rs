@@ -1,19 +1,24 @@
 //! Users and identities of a whole generation, joined in two steps that each need only a part of them.
 //!
-//! First by identity: its own events, the users that name it, and the events of the user id that is derived from it.
-//! Its links come out, some of them for the case that a user exists or does not. Then by user id: its own events and
-//! its links. Every part has a user id (of an identity, the derived one), by whose hash a unit that is too large is
-//! halved.
+//! First by identity ([`JoinedIdentities`]): its own events, the users that name it, and the events of the user id that
+//! is derived from it. Its links come out, some of them for the case that a user exists or does not. Then by user id
+//! ([`JoinedUsers`]): its own events and its links. Every part has a user id (of an identity, the derived one), by
+//! whose hash a unit that is too large is halved.
+//!
+//! Each step passes over its parts twice. The first pass folds all of them: it keeps something for each identity and
+//! for each user, and nothing for each link between them. The second makes the links, one at a time. So one identity of
+//! very many users, and one user with very many identities, need no more memory than others.
 
 use crate::entities::fold::State;
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::events::UnreadableEvent;
-use crate::projections::links::{join, link_items};
+use crate::projections::entity::Entity;
+use crate::projections::links::{JoinedLinks, link_items};
+use crate::projections::views::TaskTotals;
 use crate::storage::item::Item;
 use crate::values::ids::{ClerkUserId, UserId};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 /// Bytes of an entry beside its texts.
 const ENTRY: usize = 200;
@@ -45,204 +50,254 @@ pub enum PersonPart {
     Link(UserId, ClerkUserId, State, LinkHolds),
 }
 
-/// All that concerns the identities from which one user id is derived: one identity, in practice.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct IdentityGroup {
-    identities: BTreeMap<ClerkUserId, State>,
-    named: BTreeMap<ClerkUserId, BTreeSet<UserId>>,
-    of_derived: State,
-}
-
-/// The most users of one part of a [`JoinedIdentity`].
-const USERS_OF_A_PART: usize = 32;
-
-/// An identity that is joined with the users that it may belong to, or a part of one that has many: what an identity
-/// says is stored for each of its users, which must not be in memory for all of them at once.
-#[derive(Debug)]
-pub struct JoinedIdentity {
-    /// Its id at the provider.
-    pub clerk: ClerkUserId,
-    /// Its own events, and how many users that exist name it; `None` in all parts but the first.
-    pub own: Option<(State, u64)>,
-    says: Arc<State>,
-    users: Vec<(UserId, LinkHolds)>,
-}
-
-impl JoinedIdentity {
-    /// The links of this part, for whichever user exists.
-    pub fn links(&self) -> impl Iterator<Item = PersonPart> {
-        let link = |(user, holds): &(UserId, LinkHolds)| {
-            PersonPart::Link(*user, self.clerk.clone(), State::clone(&self.says), *holds)
-        };
-        self.users.iter().map(link)
+impl PersonPart {
+    /// About how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        ENTRY
+            + match self {
+                Self::Identity(_, state) | Self::OfDerived(_, state) => state.weight(),
+                Self::User(_, state) | Self::Link(_, _, state, _) => state.weight(),
+                Self::Named(..) => 0,
+            }
     }
 }
 
-/// All that concerns one user id.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Person {
+/// The parts of a user's own events.
+pub fn user_parts(user: UserId, own: State) -> impl Iterator<Item = PersonPart> {
+    let named =
+        linkage::created(&own).map(|(_, created)| PersonPart::Named(created.clerk_user_id.clone(), user));
+    let of_derived = linkage::may_be_derived(user).then(|| linkage::of_derived(&own));
+    let of_derived = of_derived.filter(|state| !state.is_empty());
+    let of_derived = of_derived.map(|state| PersonPart::OfDerived(user, state));
+    named.into_iter().chain(of_derived).chain([PersonPart::User(user, own)])
+}
+
+/// Merges a state into another; returns by how many bytes that has grown.
+fn merge(state: &mut State, other: State) -> usize {
+    let before = state.weight();
+    state.merge(other);
+    state.weight().saturating_sub(before)
+}
+
+/// An identity, without the users that name it.
+#[derive(Debug, Default)]
+struct IdentityParts {
     own: State,
-    links: BTreeMap<ClerkUserId, (State, LinkHolds)>,
+    /// How many users that exist name it.
+    users: u64,
+    /// Whether the user that it says it is of, and the one whose id is derived from it, are among them. Known after the
+    /// second pass.
+    names_external: bool,
+    names_derived: bool,
 }
 
-/// Parts, gathered.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct People {
-    identities: HashMap<UserId, IdentityGroup>,
-    people: HashMap<UserId, Person>,
+/// Step 1: identities, with the users that name them.
+#[derive(Debug, Default)]
+pub struct JoinedIdentities {
+    identities: BTreeMap<ClerkUserId, IdentityParts>,
+    of_derived: HashMap<UserId, State>,
     weight: usize,
+    /// What the identity of the last link says: the next is often one of the same.
+    says: Option<(ClerkUserId, State)>,
 }
 
-impl People {
-    /// True if there are none.
-    pub fn is_empty(&self) -> bool {
-        self.identities.is_empty() && self.people.is_empty()
-    }
-
+impl JoinedIdentities {
     /// About how many bytes they take in memory.
     pub const fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Adds a part.
+    /// First pass: takes a part in. Each `Named` may come once.
     pub fn add(&mut self, part: PersonPart) {
-        self.weight += ENTRY;
         match part {
             PersonPart::Identity(clerk, state) => {
-                self.weight += state.weight();
-                self.group(&clerk).identities.entry(clerk).or_default().merge(state);
+                let grown = merge(&mut self.identity(clerk).own, state);
+                self.weight += grown;
             }
-            PersonPart::Named(clerk, user) => {
-                self.group(&clerk).named.entry(clerk).or_default().insert(user);
-            }
+            PersonPart::Named(clerk, _) => self.identity(clerk).users += 1,
             PersonPart::OfDerived(user, state) => {
-                self.weight += state.weight();
-                self.identities.entry(user).or_default().of_derived.merge(state);
+                let of_derived = self.of_derived.entry(user).or_insert_with(|| {
+                    self.weight += ENTRY;
+                    State::default()
+                });
+                self.weight += merge(of_derived, state);
             }
-            PersonPart::User(user, state) => {
-                self.weight += state.weight();
-                self.people.entry(user).or_default().own.merge(state);
-            }
-            PersonPart::Link(user, clerk, state, holds) => {
-                self.weight += state.weight();
-                self.people.entry(user).or_default().links.insert(clerk, (state, holds));
+            PersonPart::User(..) | PersonPart::Link(..) => {}
+        }
+    }
+
+    fn identity(&mut self, clerk: ClerkUserId) -> &mut IdentityParts {
+        self.identities.entry(clerk).or_insert_with(|| {
+            self.weight += ENTRY;
+            IdentityParts::default()
+        })
+    }
+
+    /// The identities as they are stored, in the order of their ids.
+    pub fn entities(&self) -> impl Iterator<Item = (ClerkUserId, Entity)> {
+        self.identities.iter().map(|(clerk, IdentityParts { own, users, .. })| {
+            let linkage = Linkage { users: *users, ..Linkage::default() };
+            (clerk.clone(), Entity { state: own.clone(), totals: TaskTotals::default(), linkage })
+        })
+    }
+
+    /// Second pass: the link of a user that names an identity. Every `Named` must come again.
+    pub fn link(&mut self, clerk: ClerkUserId, user: UserId) -> PersonPart {
+        let says = self.says(&clerk);
+        let parts = self.identity(clerk.clone());
+        parts.names_external |= linkage::external(&parts.own) == Some(user);
+        parts.names_derived |= linkage::derived(&clerk) == user;
+        PersonPart::Link(user, clerk, says, LinkHolds::Always)
+    }
+
+    /// After the second pass: the links of users that do not name the identity, for whichever of them exists.
+    pub fn other_links(&self) -> impl Iterator<Item = PersonPart> {
+        self.identities.iter().flat_map(|(clerk, parts)| {
+            let identity = KnownIdentity { clerk, state: &parts.own, users: parts.users };
+            let derived = linkage::derived(clerk);
+            let external =
+                identity.external().filter(|external| !parts.names_external && *external != derived);
+            let others = [external, (!parts.names_derived).then_some(derived)];
+            let holds = others.into_iter().flatten().filter_map(|user| Some((user, holds(&identity, user)?)));
+            holds
+                .map(|(user, holds)| PersonPart::Link(user, clerk.clone(), self.said(&identity), holds))
+                .collect::<Vec<_>>()
+        })
+    }
+
+    fn says(&mut self, clerk: &ClerkUserId) -> State {
+        match &self.says {
+            Some((of, says)) if of == clerk => says.clone(),
+            _another => {
+                let parts = self.identities.get(clerk);
+                let (state, users) =
+                    parts.map_or_else(Default::default, |parts| (parts.own.clone(), parts.users));
+                let says = self.said(&KnownIdentity { clerk, state: &state, users });
+                self.says = Some((clerk.clone(), says.clone()));
+                says
             }
         }
     }
 
-    fn group(&mut self, clerk: &ClerkUserId) -> &mut IdentityGroup {
-        self.identities.entry(linkage::derived(clerk)).or_default()
-    }
-
-    /// The parts of a user's own events.
-    pub fn add_user(&mut self, user: UserId, own: State) {
-        if let Some((_, created)) = linkage::created(&own) {
-            self.add(PersonPart::Named(created.clerk_user_id.clone(), user));
-        }
-        let of_derived = linkage::of_derived(&own);
-        if !of_derived.is_empty() {
-            self.add(PersonPart::OfDerived(user, of_derived));
-        }
-        self.add(PersonPart::User(user, own));
-    }
-
-    /// All identities with their links, in parts, in an order that depends on them alone.
-    pub fn take_identities(&mut self) -> Vec<JoinedIdentity> {
-        let mut groups: Vec<_> = self.identities.drain().collect();
-        groups.sort_unstable_by_key(|(id, _)| *id);
-        groups.into_iter().flat_map(|(_, group)| group.into_identities()).collect()
-    }
-
-    /// All users, in the order of their ids.
-    pub fn take_people(&mut self) -> Vec<(UserId, Person)> {
-        let mut people: Vec<_> = self.people.drain().collect();
-        people.sort_unstable_by_key(|(id, _)| *id);
-        people
-    }
-
-    /// The parts, to be put elsewhere.
-    pub fn into_parts(self) -> impl Iterator<Item = PersonPart> {
-        let identities = self.identities.into_iter().flat_map(|(id, group)| {
-            let IdentityGroup { identities, named, of_derived } = group;
-            let identities = identities.into_iter().map(|(clerk, state)| PersonPart::Identity(clerk, state));
-            let named = named.into_iter().flat_map(|(clerk, users)| {
-                users.into_iter().map(move |user| PersonPart::Named(clerk.clone(), user))
-            });
-            let of_derived = Some(of_derived).filter(|state| !state.is_empty());
-            identities.chain(named).chain(of_derived.map(|state| PersonPart::OfDerived(id, state)))
-        });
-        let people = self.people.into_iter().flat_map(|(id, person)| {
-            let links = person.links.into_iter();
-            let links = links.map(move |(clerk, (says, holds))| PersonPart::Link(id, clerk, says, holds));
-            let own = Some(person.own).filter(|own| !own.is_empty());
-            own.map(|own| PersonPart::User(id, own)).into_iter().chain(links)
-        });
-        identities.chain(people)
+    fn said(&self, identity: &KnownIdentity<'_>) -> State {
+        let nothing = State::default();
+        identity.says(self.of_derived.get(&linkage::derived(identity.clerk)).unwrap_or(&nothing))
     }
 }
 
-impl IdentityGroup {
-    fn into_identities(self) -> Vec<JoinedIdentity> {
-        let Self { mut identities, mut named, of_derived } = self;
-        let ids: BTreeSet<ClerkUserId> = identities.keys().chain(named.keys()).cloned().collect();
-        let each = ids.into_iter().map(|clerk| {
-            let state = identities.remove(&clerk).unwrap_or_default();
-            let named = named.remove(&clerk).unwrap_or_default();
-            let users = u64::try_from(named.len()).unwrap_or(u64::MAX);
-            let identity = KnownIdentity { clerk: &clerk, state: &state, users };
-            let says = Arc::new(identity.says(&of_derived));
-            let linked = linked_users(&identity, &named);
-            let mut own = Some((state, users));
-            let parts = linked.chunks(USERS_OF_A_PART).map(<[_]>::to_vec);
-            let first = linked.is_empty().then(Vec::new);
-            let part = |users| JoinedIdentity {
-                clerk: clerk.clone(),
-                own: own.take(),
-                says: Arc::clone(&says),
-                users,
-            };
-            parts.chain(first).map(part).collect::<Vec<_>>()
-        });
-        each.flatten().collect()
+/// Whether an identity is linked to a user that does not name it.
+fn holds(identity: &KnownIdentity<'_>, user: UserId) -> Option<LinkHolds> {
+    let linked = |existence| identity.is_linked_to(user, existence);
+    match (linked(Existence::NamesAnother), linked(Existence::NotCreated)) {
+        (true, true) => Some(LinkHolds::Always),
+        (true, false) => Some(LinkHolds::IfCreated),
+        (false, true) => Some(LinkHolds::IfNotCreated),
+        (false, false) => None,
     }
 }
 
-/// The users that an identity is linked to, or would be if they existed or did not.
-fn linked_users(identity: &KnownIdentity<'_>, named: &BTreeSet<UserId>) -> Vec<(UserId, LinkHolds)> {
-    let others = identity.external().into_iter().chain([linkage::derived(identity.clerk)]);
-    let targets: BTreeSet<UserId> = named.iter().copied().chain(others).collect();
-    let holds = |user: UserId| {
-        if named.contains(&user) {
-            return Some(LinkHolds::Always);
-        }
-        let linked = |existence| identity.is_linked_to(user, existence);
-        match (linked(Existence::NamesAnother), linked(Existence::NotCreated)) {
-            (true, true) => Some(LinkHolds::Always),
-            (true, false) => Some(LinkHolds::IfCreated),
-            (false, true) => Some(LinkHolds::IfNotCreated),
-            (false, false) => None,
-        }
-    };
-    targets.into_iter().filter_map(|user| Some((user, holds(user)?))).collect()
+/// All that concerns one user id: its own events, and its links by when they hold.
+#[derive(Debug, Default)]
+struct UserParts {
+    own: State,
+    always: JoinedLinks,
+    if_created: JoinedLinks,
+    if_not_created: JoinedLinks,
 }
 
-impl Person {
-    /// The user's own state, what its identities say, and the items of its links.
-    pub fn into_entity(self, user: UserId) -> Result<(State, Linkage, Vec<Item>), UnreadableEvent> {
-        let Self { own, links } = self;
-        let is_created = linkage::created(&own).is_some();
-        let holds = |holds: LinkHolds| match holds {
+impl UserParts {
+    fn holds(&self, holds: LinkHolds) -> bool {
+        let is_created = || linkage::created(&self.own).is_some();
+        match holds {
             LinkHolds::Always => true,
-            LinkHolds::IfCreated => is_created,
-            LinkHolds::IfNotCreated => !is_created,
-        };
-        let links = links.into_iter().filter(|(_, (_, link))| holds(*link));
-        let links: Vec<(ClerkUserId, State)> = links.map(|(clerk, (says, _))| (clerk, says)).collect();
-        let mut items = Vec::new();
-        for (clerk, says) in &links {
-            items.extend(link_items(user, clerk, &own, says)?.into_items());
+            LinkHolds::IfCreated => is_created(),
+            LinkHolds::IfNotCreated => !is_created(),
         }
-        let linkage = join(&links, 0)?;
-        Ok((own, linkage, items))
+    }
+
+    fn entity(&self) -> Entity {
+        let depends = if self.holds(LinkHolds::IfCreated) { &self.if_created } else { &self.if_not_created };
+        let linkage = self.always.clone().and(depends).into_linkage(0);
+        Entity { state: self.own.clone(), totals: TaskTotals::default(), linkage }
+    }
+}
+
+/// Step 2: users, with what their identities say.
+#[derive(Debug, Default)]
+pub struct JoinedUsers {
+    users: BTreeMap<UserId, UserParts>,
+    weight: usize,
+}
+
+impl JoinedUsers {
+    /// About how many bytes they take in memory.
+    pub const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// First pass: takes a part in. Each `Link` may come once.
+    ///
+    /// # Errors
+    /// If a state cannot be written.
+    pub fn add(&mut self, part: PersonPart) -> Result<(), UnreadableEvent> {
+        match part {
+            PersonPart::User(user, state) => {
+                let grown = merge(&mut self.user(user).own, state);
+                self.weight += grown;
+            }
+            PersonPart::Link(user, clerk, says, holds) => {
+                let parts = self.user(user);
+                let joined = match holds {
+                    LinkHolds::Always => &mut parts.always,
+                    LinkHolds::IfCreated => &mut parts.if_created,
+                    LinkHolds::IfNotCreated => &mut parts.if_not_created,
+                };
+                let before = joined.weight();
+                joined.add(&clerk, says)?;
+                let grown = joined.weight().saturating_sub(before);
+                self.weight += grown;
+            }
+            PersonPart::Identity(..) | PersonPart::Named(..) | PersonPart::OfDerived(..) => {}
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, user: UserId) -> &mut UserParts {
+        self.users.entry(user).or_insert_with(|| {
+            self.weight += ENTRY;
+            UserParts::default()
+        })
+    }
+
+    /// The ids, in their order.
+    pub fn ids(&self) -> Vec<UserId> {
+        self.users.keys().copied().collect()
+    }
+
+    /// A user as stored; one of whom nothing is known if there is none.
+    pub fn entity(&self, user: UserId) -> Entity {
+        self.users.get(&user).map(UserParts::entity).unwrap_or_default()
+    }
+
+    /// Leaves a user out: they have no links either.
+    pub fn leave_out(&mut self, user: UserId) {
+        self.users.remove(&user);
+    }
+
+    /// Second pass: the items of a link; none if it does not hold, or the user was left out.
+    ///
+    /// # Errors
+    /// If a state cannot be written.
+    pub fn link_items(
+        &self,
+        user: UserId,
+        clerk: &ClerkUserId,
+        says: &State,
+        holds: LinkHolds,
+    ) -> Result<Vec<Item>, UnreadableEvent> {
+        match self.users.get(&user).filter(|parts| parts.holds(holds)) {
+            Some(parts) => Ok(link_items(user, clerk, &parts.own, says)?.into_items().into()),
+            None => Ok(Vec::new()),
+        }
     }
 }

@@ -263,7 +263,9 @@ impl Tally {
 pub struct UnitProgress {
     /// How far it is.
     pub state: UnitState,
-    /// How many of its entities, queries or counters are written, in their order.
+    /// How many of its entities, links, queries or counters are written, in their order. An earlier
+    /// release had another order, and another name for it: such a unit begins anew.
+    #[serde(rename = "sources", default)]
     pub written: u64,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,

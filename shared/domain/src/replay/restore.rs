@@ -110,7 +110,8 @@ const fn is_restored(kind: Control) -> bool {
         | Control::Rebuild
         | Control::Subtotals
         | Control::Import
-        | Control::TemporalSync => false,
+        | Control::TemporalSync
+        | Control::LinkProgress => false,
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     use crate::audit::Chain;
     use crate::audit::record::tests::{AT, entry};
     use crate::storage::item::{Attributes, Key};
-    use crate::values::ids::{KeyId, UserId};
+    use crate::values::ids::{ClerkUserId, KeyId, UserId};
 
     const TABLES: [RestorableTable; 4] = [
         RestorableTable::Events,
@@ -178,6 +179,7 @@ mod tests {
     #[test]
     fn control_items_are_restored_only_if_nothing_else_records_them() {
         let user = UserId::parse("00000000-0000-0000-0000-0000000000ad").unwrap();
+        let clerk = ClerkUserId::parse("user_1").unwrap();
         let left_out = [
             (keys::outbox("cause", ""), Control::OutboxEntry),
             (keys::limit(user), Control::Limit),
@@ -187,6 +189,7 @@ mod tests {
             (keys::subtotals_piece("g2", "tasks", 1), Control::Subtotals),
             (keys::import("digest"), Control::Import),
             (keys::temporal_sync("default"), Control::TemporalSync),
+            (keys::link_progress("g2", &clerk, true), Control::LinkProgress),
         ];
         for (key, kind) in left_out {
             assert_eq!(part(RestorableTable::Control, key), CopiedItem::NotRestored(kind));

@@ -42,6 +42,7 @@
 //! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `replay/rebuild/subtotals.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
 //! | `torale-control` | `temporal#<SHA-256 of the server's address and the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |
+//! | `torale-control` | `links#<SHA-256 of a generation and a Clerk id>` | `commands`; `links` where none may be requested | `content`, `through`: up to which user its links are up to date, see `projections/links/progress.rs` | by the consumer, of an identity that very many users share |
 //! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
 //! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`, `clerk`: the last deactivation that an admin requested | with its event |

@@ -7,11 +7,15 @@
 //! with it says for which cause and which logins commands were requested, so that they are not for every event, or
 //! generation.
 
+mod pages;
+
 use super::received::EntityBatch;
 use crate::clock;
 use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};
+use pages::FurtherUsers;
+pub(super) use pages::USERS;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
 use torale_domain::deactivation::causes::{self, Deactivations, Logins, RequestedCommands};
@@ -20,7 +24,7 @@ use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
 use torale_domain::events::{Body, Bounded, Event};
 use torale_domain::projections::entity::Entity;
-use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities};
+use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities, progress};
 use torale_domain::projections::plan::PlanError;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
@@ -47,6 +51,8 @@ pub(super) struct LinkWriter<'a> {
     pub(super) commands: Option<&'a GenerationPointer>,
     pub(super) now: Timestamp,
     pub(super) deadline: Instant,
+    /// The users of one identity that are read at once.
+    pub(super) page: usize,
     pub(super) usage: &'a Usage,
 }
 
@@ -136,7 +142,9 @@ impl LinkWriter<'_> {
     async fn links_of(&self, one: &LinkedEntity) -> Result<(), LinkError> {
         match Some(&one.entity) {
             Some(EntityKey::Identity(clerk)) => {
-                self.link_all(self.users_of(&[clerk], &one.entity).await?, LINKS).await
+                let (users, further) = self.users_of(&[clerk], &one.entity).await?;
+                let first = self.link_all(users, LINKS).await;
+                self.link_further(first, &further, None).await
             }
             Some(EntityKey::User(user)) => self.links_of_user(*user, one).await,
             _other_entities => Ok(()),
@@ -154,13 +162,16 @@ impl LinkWriter<'_> {
         loop {
             clerks.extend(found.all);
             let identities: Vec<_> = clerks.iter().collect();
-            let mut others = Vec::new();
+            let (mut others, mut further) = (Vec::new(), Vec::new());
             for some in identities.chunks(CHECKED) {
-                others.extend(self.users_of(some, &one.entity).await?);
+                let users = self.users_of(some, &one.entity).await?;
+                others.extend(users.0);
+                further.extend(users.1);
             }
             others.retain(|(other, _)| *other != user);
             // The user's own links come last: an identity that is no longer the user's is found by them until then.
             let others = self.link_all(others, LINKS).await;
+            let others = self.link_further(others, &further, Some(user)).await;
             // They all change the user's item, so two at once would be in each other's way.
             let own = self.link_all(clerks.iter().map(|clerk| (user, clerk)).collect(), 1).await;
             for linked in [others, own] {
@@ -293,18 +304,21 @@ impl LinkWriter<'_> {
         Ok(UserIdentities::load(user, &found)?)
     }
 
-    /// The links of some identities that an event of an entity can concern.
+    /// The links of some identities that an event of an entity can concern: of each the first page, and whether there
+    /// are more.
     async fn users_of<'c>(
         &self,
         clerks: &[&'c ClerkUserId],
         event_of: &EntityKey,
-    ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
-        let found = self.reader().read(links::users_reads(clerks, event_of)).await?;
-        let mut concerned = Vec::new();
+    ) -> Result<(Vec<(UserId, &'c ClerkUserId)>, Vec<FurtherUsers<'c>>), StoreError> {
+        let found = self.reader().read(links::users_reads(clerks, event_of, self.page)).await?;
+        let (mut concerned, mut further) = (Vec::new(), Vec::new());
         for clerk in clerks {
             concerned.extend(links::users_of(clerk, &found)?.into_iter().map(|user| (user, *clerk)));
+            let after = progress::last_of_full_page(clerk, &found, self.page);
+            further.extend(after.map(|after| FurtherUsers { clerk, after }));
         }
-        Ok(concerned)
+        Ok((concerned, further))
     }
 
     /// Brings one link up to date. A lost race is tried again until the deadline.

@@ -30,14 +30,18 @@ const RETRY_TIME: Duration = Duration::from_secs(10);
 pub(crate) enum DeactivationResult {
     /// The user was deactivated, and this entry is in the outbox.
     Deactivated { tasks: i128, entry: Box<StoredOutboxEntry> },
-    /// An earlier deactivation still holds. If `after_race`, it may be this one: an attempt of which the store said
-    /// that it was still in progress.
-    AlreadyDeactivated { tasks: i128, after_race: bool },
+    /// An earlier deactivation still holds. If `is_own`, it is this one: an attempt that took effect although the store
+    /// said that it was in conflict.
+    AlreadyDeactivated { tasks: i128, is_own: bool },
 }
 
 impl UserStatusWriter<'_> {
     /// Deactivates a user, unless an earlier deactivation by an administrator still holds. `entry` creates the audit
     /// entry.
+    ///
+    /// # Errors
+    /// If there is no such user, the user is the caller, the store fails, or the caller is no active administrator any
+    /// more; but if an attempt had taken effect by then, that is what is returned.
     pub(crate) async fn deactivate(
         &self,
         target: UserId,
@@ -47,21 +51,38 @@ impl UserStatusWriter<'_> {
             return Err(AdminError::Conflict(Conflict::OwnId));
         }
         let mut retries = Retries::until(Instant::now() + RETRY_TIME);
-        let mut after_race = false;
+        let mut attempted = Vec::new();
         loop {
-            match self.try_to_deactivate(target, after_race, &entry).await {
+            match self.try_to_deactivate(target, &mut attempted, &entry).await {
                 Ok(result) => return Ok(result),
+                Err(StatusChangeError::Final(refused @ AdminError::Refused(_))) => {
+                    return self.own_deactivation(target, &attempted).await?.ok_or(refused);
+                }
                 Err(StatusChangeError::Final(error)) => return Err(error),
                 Err(StatusChangeError::Race) => pause_after_race(&mut retries).await?,
             }
-            after_race = true;
         }
+    }
+
+    /// The deactivation of a user, if it is one of these, of which the store said that they were in conflict.
+    async fn own_deactivation(
+        &self,
+        target: UserId,
+        attempted: &[String],
+    ) -> Result<Option<DeactivationResult>, StoreError> {
+        if attempted.is_empty() {
+            return Ok(None);
+        }
+        let item = self.store.control(&keys::deactivation(target), self.usage).await?;
+        let last = item.as_ref().map(Deactivation::load).transpose()?;
+        let own = last.filter(|last| attempted.contains(&last.event));
+        Ok(own.map(|own| DeactivationResult::AlreadyDeactivated { tasks: own.tasks, is_own: true }))
     }
 
     async fn try_to_deactivate(
         &self,
         target: UserId,
-        after_race: bool,
+        attempted: &mut Vec<String>,
         entry: &(impl Fn() -> AuditEntry + Sync),
     ) -> Result<DeactivationResult, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
@@ -69,7 +90,8 @@ impl UserStatusWriter<'_> {
         let user = User::of(&entity.state, &entity.linkage.linked);
         let clerk_user_id = user.clerk_user_id.ok_or(AdminError::UserNotFound)?;
         if let Some(current) = snapshot.current_deactivation(&user)? {
-            return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks, after_race });
+            let is_own = attempted.contains(&current.event);
+            return Ok(DeactivationResult::AlreadyDeactivated { tasks: current.tasks, is_own });
         }
         if snapshot.is_own_id(self).await? {
             return Err(AdminError::Conflict(Conflict::OwnId).into());
@@ -83,6 +105,7 @@ impl UserStatusWriter<'_> {
         let mut writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
         let requested = RequestedCommands::new(target, &outbox.entry.cause, logins.as_ref()).put();
         writes.push((CONTROL_TABLE.to_owned(), requested));
+        attempted.push(deactivation.event);
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
         Ok(DeactivationResult::Deactivated { tasks, entry: Box::new(outbox) })
     }

@@ -47,7 +47,7 @@ impl ChangeContext<'_> {
             tasks_paused,
         };
         Ok(match self.writer().deactivate(user_id, entry).await? {
-            DeactivationResult::AlreadyDeactivated { tasks, after_race: _ } => {
+            DeactivationResult::AlreadyDeactivated { tasks, is_own: _ } => {
                 ChangeOutcome::unchanged(answer(tasks))
             }
             DeactivationResult::Deactivated { tasks, entry } => {
@@ -124,8 +124,8 @@ impl ChangeContext<'_> {
         let changed =
             |user_id, result, tasks| UserResult { user_id, result, tasks_paused: Some(tasks), detail: None };
         Ok(match deactivated.unwrap_or(Err(AdminError::TimedOut)) {
-            Ok(DeactivationResult::AlreadyDeactivated { tasks, after_race }) => {
-                let effect = if after_race { BulkEffect::Uncertain } else { BulkEffect::Unchanged };
+            Ok(DeactivationResult::AlreadyDeactivated { tasks, is_own }) => {
+                let effect = if is_own { BulkEffect::Uncertain } else { BulkEffect::Unchanged };
                 (changed(id, UserOutcome::Already, tasks), effect)
             }
             Ok(DeactivationResult::Deactivated { tasks, entry }) => {

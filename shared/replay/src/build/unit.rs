@@ -1,13 +1,16 @@
 //! One unit of a build: gather its entities, queries or counters, then write their items in a
 //! fixed order.
 
+mod people;
+
 use super::sink::RebuildSink;
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
 use torale_domain::projections::build::{EntityFault, Subtotals, counter};
-use torale_domain::projections::people::JoinedIdentity;
+use torale_domain::projections::people::PersonPart;
 use torale_domain::replay::rebuild::fold::EntityFold;
+use torale_domain::replay::rebuild::subtotals::SubtotalLine;
 use torale_domain::replay::rebuild::{
     RebuildBoard, RebuildUnit, Stage, Tally, UnitProgress, UnitState, subtotals,
 };
@@ -30,9 +33,9 @@ pub(crate) enum UnitOutcome {
 
 /// Works on units of one board.
 pub(crate) struct UnitWorker<'a, P> {
-    replay: &'a Replay,
+    pub(super) replay: &'a Replay,
     board: &'a RebuildBoard,
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     sink: &'a P,
     stop: &'a StopSignal,
 }
@@ -62,28 +65,8 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         let mut writer = UnitWriter::new(self, unit, progress);
         match unit.stage {
             Stage::Entities => self.entities(unit, writer).await,
-            Stage::Identities => {
-                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
-                    return self.split(unit);
-                };
-                let lanes = self.lanes;
-                let make = |identity: JoinedIdentity, subtotals: &mut Subtotals| {
-                    let key = EntityKey::Identity(identity.clerk.clone());
-                    subtotals.identity(identity, lanes).map_err(|fault| LeftOut::new(&key, fault))
-                };
-                writer.write_all(gathered.people.take_identities(), make).await
-            }
-            Stage::People => {
-                let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
-                    return self.split(unit);
-                };
-                let lanes = self.lanes;
-                let make = |(id, person), subtotals: &mut Subtotals| {
-                    let key = EntityKey::User(id);
-                    subtotals.person(id, person, lanes).map_err(|fault| LeftOut::new(&key, fault))
-                };
-                writer.write_all(gathered.people.take_people(), make).await
-            }
+            Stage::Identities => people::identities(self, writer).await,
+            Stage::People => people::users(self, writer).await,
             Stage::Tasks => {
                 let Gathered::Complete(mut gathered) = self.gather(&mut writer).await? else {
                     return self.split(unit);
@@ -118,7 +101,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         }
     }
 
-    fn split(&self, unit: RebuildUnit) -> Result<UnitOutcome, ReplayError> {
+    pub(super) fn split(&self, unit: RebuildUnit) -> Result<UnitOutcome, ReplayError> {
         unit.halves().map(UnitOutcome::Split).ok_or(ReplayError::TooLarge(self.replay.memory))
     }
 
@@ -170,58 +153,90 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         LogSpan { lane, from: Hour(plan.since).start(), before: Some(plan.cut), last: plan.cut.hour() }
     }
 
+    /// The pieces of subtotals that a unit of this stage reads, in a fixed order.
+    pub(super) fn pieces(&self, stage: Stage) -> Vec<Piece> {
+        let units = self.board.subtotals_for(stage).into_iter();
+        units.flat_map(|(from, pieces)| (0..pieces).map(move |number| Piece { from, number })).collect()
+    }
+
+    /// The lines of a piece that are for this unit.
+    pub(super) async fn lines(
+        &self,
+        writer: &UnitWriter<'a, '_, P>,
+        Piece { from, number }: Piece,
+    ) -> Result<Vec<SubtotalLine>, ReplayError> {
+        let (stage, slice) = (writer.unit.stage, writer.unit.slice);
+        let piece = match self.sink.load_subtotals(from, number).await {
+            Ok(piece) => piece,
+            // Another worker may have taken over and ended the build.
+            Err(error) => {
+                self.sink.checkpoint(writer.unit, writer.progress.clone()).await?;
+                return Err(error);
+            }
+        };
+        let lines = subtotals::read(&piece);
+        let lines = lines.filter(|line| line.as_ref().map_or(true, |line| line.is_for(stage, slice)));
+        Ok(lines.collect::<Result<_, _>>()?)
+    }
+
     /// Adds up the subtotals that earlier stages have stored for this unit.
     async fn gather(&self, writer: &mut UnitWriter<'a, '_, P>) -> Result<Gathered<Subtotals>, ReplayError> {
-        let (stage, slice) = (writer.unit.stage, writer.unit.slice);
         let mut gathered = Subtotals::default();
-        for (from, pieces) in self.board.subtotals_for(stage) {
-            for number in 0..pieces {
-                let piece = match self.sink.load_subtotals(from, number).await {
-                    Ok(piece) => piece,
-                    // Another worker may have taken over and ended the build.
-                    Err(error) => {
-                        self.sink.checkpoint(writer.unit, writer.progress.clone()).await?;
-                        return Err(error);
-                    }
-                };
-                for line in subtotals::read(&piece) {
-                    let line = line?;
-                    if line.is_for(stage, slice) {
-                        line.add_to(&mut gathered)?;
-                    }
-                }
-                if gathered.weight() > self.replay.memory {
-                    return Ok(Gathered::TooLarge);
-                }
-                writer.heartbeat().await?;
+        for piece in self.pieces(writer.unit.stage) {
+            for line in self.lines(writer, piece).await? {
+                line.add_to(&mut gathered)?;
             }
+            if gathered.weight() > self.replay.memory {
+                return Ok(Gathered::TooLarge);
+            }
+            writer.heartbeat().await?;
         }
         Ok(Gathered::Complete(gathered))
     }
 }
 
+/// A piece of the subtotals of a unit of an earlier stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    from: RebuildUnit,
+    number: u32,
+}
+
 /// An entity that is left out, and why.
-struct LeftOut {
+pub(super) struct LeftOut {
     entity: Key,
     fault: EntityFault,
 }
 
 impl LeftOut {
-    fn new(entity: &EntityKey, fault: EntityFault) -> Self {
+    pub(super) fn new(entity: &EntityKey, fault: EntityFault) -> Self {
         Self { entity: keys::entity(entity), fault }
     }
 }
 
+/// Whether there is time for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// There is.
+    Continue,
+    /// The time is up: the unit is to be released.
+    OutOfTime,
+}
+
 /// Writes the items of a unit, with checkpoints.
-struct UnitWriter<'a, 'w, P> {
+pub(super) struct UnitWriter<'a, 'w, P> {
     worker: &'w UnitWorker<'a, P>,
-    unit: RebuildUnit,
+    pub(super) unit: RebuildUnit,
     progress: UnitProgress,
     /// Counts of this try; items and write units continue those of `progress`.
     tally: Tally,
     usage: Usage,
-    subtotals: Subtotals,
+    pub(super) subtotals: Subtotals,
     checkpoint: Instant,
+    /// Items that are not written yet.
+    batch: Vec<Item>,
+    /// Sources that were taken in this try.
+    taken: u64,
 }
 
 impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
@@ -233,11 +248,11 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
         };
         let subtotals = Subtotals::new(worker.replay.limits);
         let (usage, checkpoint) = (Usage::default(), Instant::now());
-        Self { worker, unit, progress, tally, usage, subtotals, checkpoint }
+        Self { worker, unit, progress, tally, usage, subtotals, checkpoint, batch: Vec::new(), taken: 0 }
     }
 
     /// Releases the unit as it is at the last checkpoint, for the next worker.
-    async fn release(self) -> Result<UnitOutcome, ReplayError> {
+    pub(super) async fn release(self) -> Result<UnitOutcome, ReplayError> {
         let progress = UnitProgress { claim: None, ..self.progress };
         self.worker.sink.checkpoint(self.unit, progress).await?;
         Ok(UnitOutcome::OutOfTime)
@@ -247,66 +262,84 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
         self.tally.add(tally);
     }
 
-    /// Renews the claim while nothing is written yet.
-    async fn heartbeat(&mut self) -> Result<(), ReplayError> {
+    /// Renews the claim; what was written by the last [`Self::take`] stays written.
+    pub(super) async fn heartbeat(&mut self) -> Result<(), ReplayError> {
         if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
+            self.account();
+            self.progress.tally.write_halves = self.tally.write_halves;
             self.worker.sink.checkpoint(self.unit, self.progress.clone()).await?;
             self.checkpoint = Instant::now();
         }
         Ok(())
     }
 
-    /// Writes the items of sources that are in a fixed order; those that an earlier try has
-    /// written are only counted. A source that can't be written is named, and left out.
+    /// Writes the items of sources that are in a fixed order.
     async fn write_all<T>(
         mut self,
         sources: Vec<T>,
         mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, LeftOut>,
     ) -> Result<UnitOutcome, ReplayError> {
-        let mut batch = Vec::new();
-        let mut index: u64 = 0;
         for source in sources {
-            let made = items(source, &mut self.subtotals).unwrap_or_else(|LeftOut { entity, fault }| {
-                self.tally.unwritable(&entity, &fault);
-                self.worker.sink.left_out(entity);
-                Vec::new()
-            });
-            index += 1;
-            if index > self.progress.written {
-                batch.extend(made);
-            }
-            if self.subtotals.weight() > self.worker.replay.memory / 4 {
-                self.save_subtotals().await?;
-            }
-            if batch.len() >= self.worker.replay.batch {
-                self.write(std::mem::take(&mut batch), index).await?;
-                if self.worker.stop.is_due() {
-                    return self.release().await;
-                }
+            let made = items(source, &mut self.subtotals);
+            if self.take(made).await? == Taken::OutOfTime {
+                return self.release().await;
             }
         }
-        self.write(batch, index).await?;
+        self.finish().await
+    }
+
+    /// Takes the items of the next source, in a fixed order; those that an earlier try has written
+    /// are only counted. A source that can't be written is named, and left out.
+    pub(super) async fn take(&mut self, made: Result<Vec<Item>, LeftOut>) -> Result<Taken, ReplayError> {
+        let made = made.unwrap_or_else(|LeftOut { entity, fault }| {
+            self.tally.unwritable(&entity, &fault);
+            self.worker.sink.left_out(entity);
+            Vec::new()
+        });
+        self.taken += 1;
+        if self.taken > self.progress.written {
+            self.batch.extend(made);
+        }
+        self.save_if_large().await?;
+        if self.batch.len() < self.worker.replay.batch {
+            return Ok(Taken::Continue);
+        }
+        self.write().await?;
+        Ok(if self.worker.stop.is_due() { Taken::OutOfTime } else { Taken::Continue })
+    }
+
+    /// Leaves a part of a user or of an identity to a later stage.
+    pub(super) async fn pass_on(&mut self, part: PersonPart) -> Result<(), ReplayError> {
+        self.subtotals.add_person(part);
+        self.save_if_large().await
+    }
+
+    /// Writes what is left, and notes that the unit is done.
+    pub(super) async fn finish(mut self) -> Result<UnitOutcome, ReplayError> {
+        self.write().await?;
         self.save_subtotals().await?;
         self.account();
         let progress =
-            UnitProgress { state: UnitState::Done, written: index, claim: None, tally: self.tally };
+            UnitProgress { state: UnitState::Done, written: self.taken, claim: None, tally: self.tally };
         self.worker.sink.checkpoint(self.unit, progress).await?;
         Ok(UnitOutcome::Done)
     }
 
-    /// Writes items; at checkpoints, stores that everything up to `written` is durable.
-    async fn write(&mut self, items: Vec<Item>, written: u64) -> Result<(), ReplayError> {
+    /// Writes the batch; at checkpoints, stores that all sources taken so far are durable.
+    async fn write(&mut self) -> Result<(), ReplayError> {
+        let items = std::mem::take(&mut self.batch);
         let count = items.len();
         self.worker.sink.write(items, &self.usage).await?;
         self.tally.items += u64::try_from(count).unwrap_or(0);
         self.worker.replay.meter.wrote(count);
-        self.progress.written = self.progress.written.max(written);
+        self.progress.written = self.progress.written.max(self.taken);
         self.progress.tally.items = self.tally.items;
-        if self.checkpoint.elapsed() >= self.worker.replay.checkpoint {
-            self.account();
-            self.progress.tally.write_halves = self.tally.write_halves;
-            self.worker.sink.checkpoint(self.unit, self.progress.clone()).await?;
-            self.checkpoint = Instant::now();
+        self.heartbeat().await
+    }
+
+    async fn save_if_large(&mut self) -> Result<(), ReplayError> {
+        if self.subtotals.weight() > self.worker.replay.memory / 4 {
+            self.save_subtotals().await?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use reactivate_user::ReactivateUser;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -516,6 +516,39 @@ async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_may_ha
 async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_an_attempt_in_conflict_has_done() {
     let expected = json!({ "user_id": USER, "result": "already", "tasks_paused": 1 });
     deactivated_midway(First::WrittenButInConflict, &expected).await;
+}
+
+/// The attempt that lost the race was that of the same request, and the caller is deactivated before it is repeated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deactivate_users_by_an_admin_who_is_deactivated_before_a_repetition_says_what_was_done() {
+    let scenario = user_with(1, 0).await;
+    scenario.receives(user(NOBODY).created()).await;
+    let (first, meeting) = (AtomicBool::new(true), Arc::new(Barrier::new(2)));
+    let of_call = Arc::clone(&meeting);
+    let interceptor = Interceptor::before(|_| Ok(())).after(move |operation| {
+        if operation != "TransactWriteItems" || !first.swap(false, Ordering::SeqCst) {
+            return Ok(None);
+        }
+        tokio::task::block_in_place(|| (of_call.wait(), of_call.wait()));
+        Ok(Some(CONFLICT.to_owned()))
+    });
+    let app = scenario.app_over(scenario.store_with(interceptor));
+    let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY] }));
+    let answer = tokio::spawn(async move { request.send(&app).await });
+
+    let wait = || {
+        let meeting = Arc::clone(&meeting);
+        tokio::task::spawn_blocking(move || meeting.wait())
+    };
+    wait().await.unwrap();
+    scenario.receives(user(ADMIN).deactivated()).await;
+    wait().await.unwrap();
+
+    let results = json!([
+        { "user_id": USER, "result": "already", "tasks_paused": 1 },
+        { "user_id": NOBODY, "result": "refused", "detail": "Admin access required" },
+    ]);
+    answer.await.unwrap().then(200, &json!({ "results": results }));
 }
 
 /// Whichever call of the store fails: either nothing has happened, or all of it.

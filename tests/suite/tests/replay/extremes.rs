@@ -131,3 +131,45 @@ async fn ten_thousand_tasks_of_one_user_and_ten_thousand_updates_of_one_task_are
     let rebuilt = rebuild(&quiet(stack.store()), Lanes::DEFAULT).await.unwrap();
     assert_same(&stack, &rebuilt.name, "g1").await;
 }
+
+/// Builds with so little memory that a person's links would not fit into it, and compares with what the consumer wrote.
+async fn assert_rebuilt_with_little_memory(messages: &[String]) {
+    let stack = Stack::start().await;
+    let batches: Vec<Vec<String>> = messages.chunks(50).map(<[String]>::to_vec).collect();
+    deliver(&stack, &batches).await;
+    let replay = Replay { memory: 64 * 1024, batch: 50, ..quiet(stack.store()) };
+
+    let rebuilt = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+
+    assert_same(&stack, &rebuilt.name, "g1").await;
+    assert!(verify(&replay, &rebuilt).await.is_equal());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn user_with_more_identities_than_fit_into_memory_is_rebuilt() {
+    let user = uuid(1, 1);
+    let created = json!({ "user_id": user, "clerk_user_id": "user_0", "email": "ann@example.com" });
+    let identities = (0..60).map(|n| {
+        let at = NOW.plus(-DAY + i64::from(n));
+        let data = json!({ "clerk_user_id": format!("user_{n}"), "email": format!("{n}@example.com"),
+            "external_id": user, "note": "x".repeat(1_500) });
+        event("i", at, "identity.created", data)
+    });
+    let messages: Vec<String> = identities.chain([event("u", NOW, "user.created", created)]).collect();
+
+    assert_rebuilt_with_little_memory(&messages).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identity_of_more_users_than_fit_into_memory_is_rebuilt() {
+    let users = (0..250).map(|n| {
+        let data =
+            json!({ "user_id": uuid(1, n), "clerk_user_id": "user_1", "email": format!("{n}@example.com") });
+        event("u", NOW.plus(-DAY), "user.created", data)
+    });
+    let identity =
+        json!({ "clerk_user_id": "user_1", "email": "ann@example.com", "note": "x".repeat(1_500) });
+    let messages: Vec<String> = users.chain([event("i", NOW, "identity.created", identity)]).collect();
+
+    assert_rebuilt_with_little_memory(&messages).await;
+}

@@ -81,19 +81,25 @@ impl SubtotalLine {
             }
             Self::Waiting(id, text) => subtotals.wait(id, State::load(&text)?),
             Self::Query(query, totals) => subtotals.add_query(query, &totals),
-            Self::Identity(clerk, text) => {
-                subtotals.people.add(PersonPart::Identity(clerk, State::load(&text)?));
-            }
-            Self::Named(clerk, user) => subtotals.people.add(PersonPart::Named(clerk, user)),
-            Self::OfDerived(user, text) => {
-                subtotals.people.add(PersonPart::OfDerived(user, State::load(&text)?));
-            }
-            Self::User(user, text) => subtotals.people.add(PersonPart::User(user, State::load(&text)?)),
-            Self::Link(user, clerk, text, holds) => {
-                subtotals.people.add(PersonPart::Link(user, clerk, State::load(&text)?, holds));
+            Self::Identity(..) | Self::Named(..) | Self::OfDerived(..) | Self::User(..) | Self::Link(..) => {
+                if let Some(part) = self.into_part()? {
+                    subtotals.add_person(part);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The part of a user or of an identity that it is; `None` for amounts.
+    pub fn into_part(self) -> Result<Option<PersonPart>, UnreadableEvent> {
+        Ok(Some(match self {
+            Self::Identity(clerk, text) => PersonPart::Identity(clerk, State::load(&text)?),
+            Self::Named(clerk, user) => PersonPart::Named(clerk, user),
+            Self::OfDerived(user, text) => PersonPart::OfDerived(user, State::load(&text)?),
+            Self::User(user, text) => PersonPart::User(user, State::load(&text)?),
+            Self::Link(user, clerk, text, holds) => PersonPart::Link(user, clerk, State::load(&text)?, holds),
+            Self::Counter(..) | Self::Task(..) | Self::Waiting(..) | Self::Query(..) => return Ok(None),
+        }))
     }
 }
 
@@ -115,7 +121,7 @@ pub fn write(subtotals: Subtotals) -> Result<Vec<String>, UnreadableEvent> {
     let tasks = tasks.into_iter().map(|(id, totals)| SubtotalLine::Task(id, totals.store()));
     let queries = queries.into_iter().map(|(query, totals)| SubtotalLine::Query(query, totals));
     let waiting = waiting.into_iter().map(|(id, state)| Ok(SubtotalLine::Waiting(id, state.store()?)));
-    let people = people.into_parts().map(person);
+    let people = people.into_iter().map(person);
     let lines = counters.chain(tasks).chain(queries).map(Ok).chain(waiting).chain(people);
     let lines = lines.map(|line| serde_json::to_string(&line?).map_err(|e| UnreadableEvent::new(&e)));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;

@@ -108,6 +108,7 @@ pub const BUDGET: &[KeyBudget] = &[
     ),
     of("import", &[("import#", 7), ("hash", 64)], &[("begun", 5)]),
     of("Temporal sync", &[("temporal#", 9), ("hash", 64)], &[("sync", 4)]),
+    of("progress of links", &[("links#", 6), ("hash", 64)], &[("commands", 8)]),
     of(
         "audit record",
         &[("r#", 2), ("hour", 10), ("#", 1), ("lane", 1)],
@@ -185,6 +186,10 @@ mod tests {
             ("identity and its links", vec![identity, keys::identity_link(&clerk, user)]),
             ("identity's login", vec![keys::identity_login(&clerk, Some((LAST, &event, id)), user)]),
             ("user's link, claim", vec![keys::user_link(user, &clerk), keys::identity_claim(user, &clerk)]),
+            (
+                "progress of links",
+                [true, false].map(|commands| keys::link_progress(id, &clerk, commands)).into(),
+            ),
         ]
     }
 

@@ -5,7 +5,7 @@ use super::{
     log_beginning, sk,
 };
 use crate::values::digest::sha256_hex;
-use crate::values::ids::{KeyId, UserId};
+use crate::values::ids::{ClerkUserId, KeyId, UserId};
 use serde::Serialize;
 
 /// How the partitions of each kind of item begin; the rest of one, where there is any, follows a
@@ -16,6 +16,7 @@ pub(super) const REBUILD: &str = "rebuild";
 pub(super) const RUNS: &str = "runs";
 pub(super) const IMPORT: &str = "import";
 const TEMPORAL: &str = "temporal";
+const LINKS: &str = "links";
 const LIMIT: &str = "limit";
 const KEY: &str = "key";
 const DEACTIVATION: &str = "deactivation";
@@ -53,6 +54,8 @@ pub enum Control {
     Import,
     /// How far Temporal's runs were read.
     TemporalSync,
+    /// How far an identity's links are up to date.
+    LinkProgress,
 }
 
 /// What an item of the control table is by its key; `None` for keys that this system never writes.
@@ -73,6 +76,7 @@ pub fn parse_control(key: &Key) -> Option<Control> {
         RUNS => Some(Control::Subtotals),
         IMPORT => Some(Control::Import),
         TEMPORAL => Some(Control::TemporalSync),
+        LINKS => Some(Control::LinkProgress),
         _never_written => None,
     }
 }
@@ -120,6 +124,14 @@ pub fn key_used(id: &KeyId) -> Key {
 pub fn temporal_sync(source: &str) -> Key {
     let digest = sha256_hex(&[source.as_bytes()]);
     key((fixed!(TEMPORAL), SHARP, Short::<64>(&digest)), fixed!("sync"))
+}
+
+/// How far the links of an identity are up to date in a generation; apart, whether the commands that are due with them
+/// were requested too.
+pub fn link_progress(generation: &str, clerk: &ClerkUserId, commands: bool) -> Key {
+    let digest = sha256_hex(&[generation.as_bytes(), clerk.as_str().as_bytes()]);
+    let partition = (fixed!(LINKS), SHARP, Short::<64>(&digest));
+    if commands { key(partition, fixed!("commands")) } else { key(partition, fixed!("links")) }
 }
 
 /// The pointer to the live generation.

@@ -2,7 +2,7 @@
 
 use super::details::{KeyRange, beginning_with};
 use super::parts::{Fixed, Id, MAX_ID, Part, fixed, key, pk};
-use super::time_part;
+use super::{next, time_part};
 use crate::storage::item::Key;
 use crate::values::ids::{ClerkUserId, UserId};
 use crate::values::time::Timestamp;
@@ -33,6 +33,11 @@ pub fn parse_identity_link(key: &Key) -> Option<UserId> {
 /// The links of an identity, by user.
 pub fn identity_links(clerk: &ClerkUserId) -> KeyRange {
     beginning_with(pk(identity_part(clerk)), LINKED_USERS)
+}
+
+/// The links of an identity with the users after one.
+pub fn identity_links_after(clerk: &ClerkUserId, user: UserId) -> KeyRange {
+    KeyRange { from: next(&identity_link(clerk, user).sk), ..identity_links(clerk) }
 }
 
 /// The place of a user among those whom an identity's sessions may log in as: in the order of time, id and source of

@@ -1,15 +1,20 @@
 //! One Clerk id that many users share: what a request reads stays small, and every event still reaches them all.
 
 use super::{CLERK, kinds, listed, login, relay, replay_catches_up_with};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::access::credentials::SessionUser;
+use torale_domain::entities::linkage;
 use torale_domain::projections::links::{self, MAX_LOGINS};
 use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::DAY;
+use torale_platform::consume::Consumer;
 use torale_platform::store::{Generations, TableReader, Usage};
 use torale_testkit::events::{self, EventBuilder, api_key, identity, user};
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::rebuild;
 use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::stack::{self, NOW, Stack};
@@ -95,6 +100,89 @@ async fn session_of_an_identity_that_many_share_reads_a_few_and_finds_the_greate
         model::check(&scenario, &world, "/admin/users", query).await;
     }
     model::check(&scenario, &world, "/admin/stats", "").await;
+}
+
+/// The keys or ranges that a delivery has read, as the bodies of its calls.
+async fn read_by(
+    scenario: &Scenario,
+    consumer_dies_after: usize,
+    message: &str,
+) -> (Vec<String>, Vec<String>) {
+    let transactions = AtomicUsize::new(0);
+    let calls: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let noted = Arc::clone(&calls);
+    let interceptor = Interceptor::before(move |call| {
+        let is_write = usize::from(call.operation == "TransactWriteItems");
+        if transactions.fetch_add(is_write, Ordering::SeqCst) + is_write > consumer_dies_after {
+            return Err("dead".into());
+        }
+        let body = String::from_utf8_lossy(call.body).into_owned();
+        noted.lock().unwrap().push((call.operation.to_owned(), body));
+        Ok(())
+    });
+    let consumer = Consumer::new(scenario.store_with(interceptor), || NOW).with_users_page(PAGE);
+    let failed = stack::consume(&consumer, &stack::messages(&[message.to_owned()])).await.failed;
+    assert_eq!(failed.is_empty(), consumer_dies_after == usize::MAX);
+    let calls = std::mem::take(&mut *calls.lock().unwrap());
+    let of = |kind: &str| calls.iter().filter(|call| call.0 == kind).map(|call| call.1.clone()).collect();
+    (of("Query"), of("BatchGetItem"))
+}
+
+/// The users of one identity that a consumer reads at once in these tests.
+const PAGE: usize = 5;
+
+/// An identity of more users than are read at once: no reading holds more of them, and a message that comes again goes
+/// on with the page at which its consumer died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_of_an_identity_goes_on_with_the_page_where_its_consumer_died() {
+    let scenario = given_an_admin().start().await;
+    let mut messages = events::admin();
+    messages.extend((0..23).map(|n| created(n).message()));
+    consumed(&scenario, &messages).await;
+    let renamed = identity(CLERK).updated().with("email", "shared@example.com").message();
+    let mentioned = |calls: &[String], users: std::ops::Range<u128>| {
+        users.filter(|n| calls.iter().any(|call| call.contains(&id(*n)))).collect::<Vec<_>>()
+    };
+
+    // The event, ten links on two pages, and some of the third page.
+    read_by(&scenario, 13, &renamed).await;
+    let (queries, gets) = read_by(&scenario, usize::MAX, &renamed).await;
+
+    let pages: Vec<_> = queries.iter().filter(|query| query.contains(&format!("i#{CLERK}"))).collect();
+    assert_eq!(pages.len(), 1 + 3, "the first page, and those from the third to the last: {pages:#?}");
+    assert!(pages.iter().all(|page| page.contains(&format!("\"Limit\":{PAGE}"))), "{pages:#?}");
+    assert_eq!(mentioned(&gets, 0..23), (0..5).chain(10..23).collect::<Vec<_>>());
+    messages.push(renamed.clone());
+    assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
+
+    // Whatever comes again after its end reads the first page alone.
+    let (queries, gets) = read_by(&scenario, usize::MAX, &renamed).await;
+    assert_eq!(mentioned(&gets, 0..23), (0..5).collect::<Vec<_>>());
+    assert!(queries.len() <= 3, "{queries:#?}");
+
+    // A note of other content is worth nothing.
+    let again = identity(CLERK).updated().with("email", "again@example.com").at(NOW).id("later").message();
+    read_by(&scenario, usize::MAX, &again).await;
+    messages.push(again);
+    assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
+}
+
+/// An event of the user id that is derived from the identity concerns all of its users, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_of_the_derived_id_reaches_every_page_of_users() {
+    let scenario = given_an_admin().start().await;
+    let mut messages = events::admin();
+    messages.push(identity(CLERK).created().message());
+    messages.extend((0..12).map(|n| created(n).message()));
+    let stand_in = linkage::derived(&clerk()).to_string();
+    messages.push(user(&stand_in).created().with("clerk_user_id", CLERK).message());
+    consumed(&scenario, &messages).await;
+    let deactivated = user(&stand_in).deactivated().message();
+
+    read_by(&scenario, usize::MAX, &deactivated).await;
+
+    messages.push(deactivated);
+    assert!(scenario.projections().await == rebuild::items(&messages, Some(NOW)), "as a rebuild makes them");
 }
 
 /// Identities that all say to be of one user: they are read in batches, also when the message comes for the first time.
