@@ -195,6 +195,36 @@ async fn a_run_that_is_out_of_time_says_so_and_leaves_no_locks() {
     assert_eq!(db.texts(free).await, ["30"]);
 }
 
+/// A server that takes the connection and says nothing: the end of the run comes before connecting gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_in_time_while_it_connects() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://u@127.0.0.1:{}/p", silent.local_addr().unwrap().port());
+    let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
+    let end = Instant::now() + Duration::from_millis(200);
+
+    let failed = relay::run(&source, &FakeSqs::default().client(), end, end).await.unwrap_err();
+
+    assert!(failed.to_string().contains("out of time"), "{failed}");
+}
+
+/// Nobody waits for the exact number of millions.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_is_counted_up_to_a_hundred_thousand() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("INSERT INTO torale_admin_source.outbox (event, created_at, refused) \
+         SELECT '{}', now() - (200000 - n) * interval '1 s', CASE WHEN n % 50000 = 1 THEN 'r' END FROM generate_series(1, 150000) n;
+         INSERT INTO torale_admin_source.failures (relation, operation, reason) VALUES ('users', 'INSERT', 'r')");
+
+    let report =
+        relay::run(&db.source(), &FakeSqs::default().client(), Instant::now(), later()).await.unwrap();
+
+    // Of three refused rows the last one is behind the first 100,000.
+    assert_eq!((report.sent, report.waiting, report.troubles), (0, 100_000, 3));
+    // The first row that is not refused is the second.
+    assert!(report.lag_ms >= 199_998_000 && report.lag_ms < 201_000_000, "{}", report.lag_ms);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_can_not_be_reached_is_an_error_that_names_it() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
