@@ -27,7 +27,7 @@ pub struct SourceRelayReport {
     /// Events that are in the outbox at the end, those of other relays included and refused ones not; counted up to
     /// 100,000.
     pub waiting: u64,
-    /// The age of the first of them in milliseconds; 0 if there are none.
+    /// The age of the oldest of these in milliseconds; 0 if there are none.
     pub lag_ms: u64,
     /// The rows that were refused, of the first 100,000, and changes of which no event could be made, counted likewise:
     /// somebody has to look at them.
@@ -77,13 +77,12 @@ async fn relay_until(
     Ok(report)
 }
 
-/// Reports what is in the outbox. The lag is that of the lowest id, which its key finds at once.
+/// Reports what is in the outbox.
 async fn look(connection: &mut SourceConnection, report: &mut SourceRelayReport) -> Result<(), SourceError> {
-    let text = "SELECT (SELECT count(*) FROM (SELECT FROM outbox WHERE refused IS NULL LIMIT $1) rows), \
-        coalesce((SELECT extract(epoch FROM clock_timestamp() - created_at) * 1000 FROM outbox WHERE refused IS NULL \
-            ORDER BY id LIMIT 1), 0)::bigint, \
+    let text = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)) * 1000, 0)::bigint, \
         (SELECT count(refused) FROM (SELECT refused FROM outbox ORDER BY id LIMIT $1) rows) \
-            + (SELECT count(*) FROM (SELECT FROM failures LIMIT $1) rows)";
+            + (SELECT count(*) FROM (SELECT FROM failures LIMIT $1) rows) \
+        FROM (SELECT created_at FROM outbox WHERE refused IS NULL ORDER BY id LIMIT $1) first";
     let transaction = connection.transaction().await?;
     let answer = async { Ok(transaction.query_typed_one(text, &[(&COUNTED, Type::INT8)]).await?) };
     let row = in_time(ANSWER_TIME, answer).await?;
