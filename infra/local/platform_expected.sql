@@ -228,3 +228,14 @@ language sql stable set timezone = 'UTC' as $$
     and e.started_at >= date_trunc('day', now) - interval '29 days')
   from all_tasks t join all_users u on u.id = t.user_id where not t.is_gone
 $$;
+
+-- The names above are found wherever a function is called.
+do $$
+declare
+  each regprocedure;
+begin
+  for each in select oid from pg_proc where pronamespace = 'expected'::regnamespace loop
+    execute format('alter function %s set search_path = expected, public', each);
+  end loop;
+end
+$$;
