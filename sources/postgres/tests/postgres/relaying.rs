@@ -3,6 +3,7 @@
 use crate::platform::NEW;
 use crate::server::Database;
 use std::collections::BTreeSet;
+use std::task::{Context, Poll};
 use tokio::time::{Duration, Instant};
 use torale_platform::clock;
 use torale_source_outbox::SourceError;
@@ -88,6 +89,43 @@ async fn a_relay_that_is_killed_loses_nothing() {
 
     assert_eq!(set(sqs.taken()), set(events));
     assert_eq!(db.outbox().await, [""; 0]);
+}
+
+/// Polls a future so many times; `None` if it is not ready by then.
+async fn polled<T>(times: u32, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (std::pin::pin!(work), times);
+    let poll = move |context: &mut Context<'_>| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    };
+    std::future::poll_fn(poll).await
+}
+
+/// Killed wherever it waits: while it connects, begins, reads, sends, deletes, commits, counts and closes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_killed_at_any_step_loses_nothing() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let sqs = FakeSqs::default();
+    let mut events = BTreeSet::new();
+    for steps in 1.. {
+        db.run(&format!(
+            "INSERT INTO users (clerk_user_id, email) VALUES ('c{steps}', '{steps}@example.org')"
+        ));
+        events.extend(db.outbox().await);
+        if polled(steps, run(&db, &sqs)).await.is_some() {
+            assert!(steps > 10, "it waits more often: {steps}");
+            break;
+        }
+    }
+    // What a killed relay has locked is free once the server has noticed.
+    while !db.outbox().await.is_empty() {
+        run(&db, &sqs).await.unwrap();
+    }
+
+    assert_eq!(set(sqs.taken()), events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
