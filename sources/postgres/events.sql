@@ -248,7 +248,8 @@ create or replace function event_text(relation text, key text, type text, at tim
 returns text language plpgsql stable as $$
 declare
   stamp text := rfc3339(at);
-  body text := replace(replace(data::text, E'\uFFFE', E'\uFFFD'), E'\uFFFF', E'\uFFFD'); -- translate takes ten times longer
+  -- Not translate(), which takes ten times as long.
+  body text := replace(replace(data::text, E'\uFFFE', E'\uFFFD'), E'\uFFFF', E'\uFFFD');
   digest text := encode(substr(sha256(convert_to(concat_ws('|', relation, key, type, stamp, body), 'UTF8')), 1, 16), 'hex');
 begin
   return concat('{"specversion":"1.0","id":"', overlay(overlay(digest placing '8' from 13) placing 'a' from 17)::uuid,

@@ -21,7 +21,7 @@ pub const ANSWER_TIME: Duration = Duration::from_secs(65);
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// A value that a statement refers to, and its type.
-pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub type StatementParameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// How a database is reached.
 #[derive(Debug, Clone)]
@@ -88,7 +88,11 @@ impl SourceSnapshot {
     ///
     /// # Errors
     /// If the server refuses it, or does not answer in time.
-    pub async fn query(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, SourceError> {
+    pub async fn query(
+        &self,
+        text: &str,
+        parameters: &[StatementParameter<'_>],
+    ) -> Result<Vec<Row>, SourceError> {
         in_time(ANSWER_TIME, async { Ok(self.connection.client.query_typed(text, parameters).await?) }).await
     }
 
@@ -96,7 +100,11 @@ impl SourceSnapshot {
     ///
     /// # Errors
     /// The same, and if it finds none or several.
-    pub async fn query_one(&self, text: &str, parameters: &[Parameter<'_>]) -> Result<Row, SourceError> {
+    pub async fn query_one(
+        &self,
+        text: &str,
+        parameters: &[StatementParameter<'_>],
+    ) -> Result<Row, SourceError> {
         in_time(ANSWER_TIME, async { Ok(self.connection.client.query_typed_one(text, parameters).await?) })
             .await
     }

@@ -4,7 +4,7 @@
 //! rows. One that dies in between has sent some events that another sends again, which changes no answer.
 
 use crate::SourceError;
-use crate::connect::{ANSWER_TIME, Parameter, SourceConnection, SourceDatabase, in_time};
+use crate::connect::{ANSWER_TIME, SourceConnection, SourceDatabase, StatementParameter, in_time};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -141,7 +141,7 @@ async fn mark_refused(
             Ok(()) => sent.push(*id),
             Err(QueueError::Refused(reason)) => {
                 let mark = "UPDATE outbox SET refused = $2 WHERE id = $1";
-                let parameters: [Parameter<'_>; 2] = [(id, Type::INT8), (&reason, Type::TEXT)];
+                let parameters: [StatementParameter<'_>; 2] = [(id, Type::INT8), (&reason, Type::TEXT)];
                 let marking = async { Ok(transaction.execute_typed(mark, &parameters).await?) };
                 in_time(ANSWER_TIME, marking).await?;
                 refused += 1;

@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::Type;
 use torale_source_outbox::SourceError;
-use torale_source_outbox::connect::{Parameter, SourceDatabase, SourceSnapshot};
+use torale_source_outbox::connect::{SourceDatabase, SourceSnapshot, StatementParameter};
 
 /// Rows up to which a table is counted.
 const COUNTED: u32 = 5_000_000;
@@ -96,7 +96,7 @@ impl TableSnapshot {
         size: i32,
     ) -> Result<Vec<PageEntry>, SourceError> {
         let text = "SELECT key, event, part, problem FROM backfill_page($1, $2, $3)";
-        let parameters: [Parameter<'_>; 3] =
+        let parameters: [StatementParameter<'_>; 3] =
             [(&relation, Type::TEXT), (&after, Type::TEXT), (&size, Type::INT4)];
         let entries = self.snapshot.query(text, &parameters).await?.into_iter().map(|row| {
             let (part, problem): (Option<&str>, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
