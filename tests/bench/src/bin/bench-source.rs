@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::print_stdout,
     reason = "a benchmark stops at the first surprise and talks to its user"
