@@ -49,8 +49,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const RAW_ITEMS: usize = 100_000;
 const ITEM_BYTES: usize = 180;
 
-/// Users, tasks and executions by `generate_series`. Of thirteen executions one has failed and one is running; about a third of
-/// the others have met their condition.
+/// Users, tasks and executions by `generate_series`. Of thirteen executions one has failed and one is running; about a
+/// third of the others have met their condition.
 const ROWS: &str = "
 INSERT INTO users (clerk_user_id, email, created_at, updated_at)
 SELECT 'user_' || n, 'user' || n || '@example.org', at, at
