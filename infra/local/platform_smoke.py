@@ -1,5 +1,6 @@
 """infra/local/platform-smoke: the local stack over the simulated platform, looked at through the API and psql."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import time
 import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+import platform_endpoints
 
 KEY = "sk_smoke_0123456789_0123456789"
 # Far more than anything takes here: a busy machine is slow, and a fault lasts for ever.
@@ -60,7 +63,9 @@ class Stack:
         flags = [str(word) for flag in ports.items() for word in flag]
         with self.log.open("w") as log:
             command = [programs / "torale-local", "--platform", "--built", "--admin-key", KEY, *flags]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            # The comparison of all endpoints asks more often than an administrator may.
+            limits = {"RATE_LIMIT_PER_MINUTE": "1000000", "RATE_LIMIT_PER_HOUR": "1000000"}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **limits})
 
     def wait(self):
         """Waits until it is up; notes where the platform's servers are."""
@@ -100,6 +105,22 @@ class Stack:
         text = f"SELECT coalesce(json_agg(rows), '[]') FROM ({query}) rows"
         command = ["psql", "-X", "-A", "-t", "-d", self.postgres, "-c", text]
         return json_of(command)
+
+    def run_sql(self, *arguments: str):
+        """Statements, or a file of them, each a transaction of its own."""
+        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.postgres, *arguments]
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+
+    @contextlib.contextmanager
+    def platform_stopped(self):
+        """While the platform does nothing; its servers go on."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", "simulated-platform"], capture_output=True, text=True)
+        platform = int(found.stdout)
+        os.kill(platform, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(platform, signal.SIGCONT)
 
 
 def executions_in_postgres(stack: Stack, before: str) -> dict[str, tuple]:
@@ -161,6 +182,20 @@ def rows_become_numbers(stack: Stack):
     return executions
 
 
+def every_endpoint_equals_the_tables(stack: Stack) -> str:
+    """Rows of every kind are added, changed and deleted; then each answer is what SQL says of the platform's tables."""
+    files = Path(__file__).parent
+    own = "clerk_user_id LIKE 'user_rows_%'"
+    with stack.platform_stopped():
+        stack.run_sql("-f", str(files / "platform_expected.sql"))
+        stack.run_sql("-f", str(files / "platform_rows.sql"))
+        compared = platform_endpoints.compare(stack, PATIENCE)
+        # The platform does not know these tasks' schedules.
+        stack.run_sql("-c", f"DELETE FROM users WHERE {own}")
+        platform_endpoints.compare(stack, PATIENCE, ["stats", "users"])
+    return compared
+
+
 def a_deactivation_is_seen_to_its_end(stack: Stack, temporal: str | None):
     """The tasks' schedules are paused in Temporal itself, and the keys revoked in the platform's table."""
     user = stack.all("users?q=katherine", "users")[0]["id"]
@@ -211,6 +246,7 @@ def main():
             else:
                 assert "Temporal is not installed" in stack.log.read_text()
                 print("platform-smoke: without Temporal, its schedules and runs are not tried", file=sys.stderr)
+            compared = every_endpoint_equals_the_tables(stack)
             a_deactivation_is_seen_to_its_end(stack, temporal)
             data = stack.sql("SELECT current_setting('data_directory') AS data_directory")[0]["data_directory"]
             stack.process.send_signal(signal.SIGKILL)
@@ -225,7 +261,8 @@ def main():
         finally:
             stack.process.terminate()
             stack.process.wait(PATIENCE)
-    print(f"platform-smoke: {executions} executions equal the platform's rows, and nothing of it was left behind")
+    print(f"platform-smoke: {executions} executions of the platform at work, then {compared} of all endpoints, equal its "
+          "rows, and nothing of it was left behind")
 
 
 def leaves_nothing_when(end: str, programs: Path):

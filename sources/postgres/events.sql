@@ -248,7 +248,8 @@ create or replace function event_text(relation text, key text, type text, at tim
 returns text language plpgsql stable as $$
 declare
   stamp text := rfc3339(at);
-  body text := translate(data::text, E'\uFFFE\uFFFF', E'\uFFFD\uFFFD');
+  -- Not translate(), which takes ten times as long.
+  body text := replace(replace(data::text, E'\uFFFE', E'\uFFFD'), E'\uFFFF', E'\uFFFD');
   digest text := encode(substr(sha256(convert_to(concat_ws('|', relation, key, type, stamp, body), 'UTF8')), 1, 16), 'hex');
 begin
   return concat('{"specversion":"1.0","id":"', overlay(overlay(digest placing '8' from 13) placing 'a' from 17)::uuid,
@@ -303,6 +304,9 @@ declare
   columns text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
     where attrelid = platform and attnum > 0 and not attisdropped and attname = any (source.columns));
   id_type text := (select format_type(atttypid, atttypmod) from pg_attribute where attrelid = platform and attname = 'id');
+  user_type text := (select format_type(atttypid, null) from pg_attribute
+    where attrelid = to_regclass(quote_ident(tasks.platform_schema) || '.' || quote_ident(tasks.platform_table))
+      and attname = 'user_id' and not attisdropped);
   has_owner boolean := relation in ('task_executions', 'notification_sends') and tasks.relation is not null
     and exists (select from pg_attribute where attrelid = platform and attname = 'task_id' and not attisdropped);
 begin
@@ -313,7 +317,8 @@ begin
     columns, platform, id_type, relation,
     case when has_owner
       then format('left join %I.%I t on t.id = x.task_id', tasks.platform_schema, tasks.platform_table) end,
-    case when has_owner then $owner$as_uuid(to_jsonb(t)->>'user_id')$owner$ else 'null' end) using after, size;
+    case when not has_owner or user_type is null then 'null' when user_type = 'uuid' then 't.user_id::text'
+      else 'as_uuid(t.user_id::text)' end) using after, size;
 end
 $$;
 

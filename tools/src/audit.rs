@@ -1,6 +1,8 @@
 //! Reading the audit trail from a table or an export, and the keys that verify it.
 
 use crate::terminal::json_line;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -8,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::Duration;
 use torale_domain::audit::verify::HourSpan;
 use torale_domain::projections::compare::FOREIGN;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
@@ -32,11 +35,18 @@ pub enum AuditToolError {
     Store(#[from] StoreError),
 }
 
+/// Longest time for one attempt of a call of a local store, and for a call: of a table of a million events a page takes
+/// seconds there, and nobody waits for an answer as for a request's.
+const LOCAL_TIMES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(180));
+
 /// A local DynamoDB, with placeholder credentials.
 pub fn local_store(url: &str) -> Store {
     let credentials = Credentials::new("local", "local", None, None, "local");
+    let (attempt, call) = LOCAL_TIMES;
+    let limits = TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(call).build();
     let config = Builder::new().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
-    Store::new(config.region(Region::from_static("us-east-1")).credentials_provider(credentials))
+    let config = config.region(Region::from_static("us-east-1")).credentials_provider(credentials);
+    Store::from(Client::from_conf(config.timeout_config(limits).build()))
 }
 
 /// Reads a public key, or the public half of a private key.

@@ -91,32 +91,11 @@ async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
     let (failures, mut failure) = mpsc::channel(1);
     let parts = prepare(context, project, &audit_key, &standins, failures).await?;
 
-    let rebuilds = !arguments.no_functions && !arguments.built;
-    let mut sources = rebuilds.then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
-    let routes = parts.project.routes().await?;
-    parts.start_store(listeners.dynamodb).await?;
-    let is_tail_projected = parts.fold_log_tail().await?;
-    server::install(&parts.project, console, stop).await?;
-    if rebuilds {
-        parts.build(&routes).await?;
-    }
-    parts.start_queue().await?;
-    match listeners.http {
-        Some(http) => {
-            parts.start_gateway(http, &routes);
-            parts.fleet.replace(&parts.functions(&routes));
-        }
-        None => parts.wait_for_lambda_watch(&audit_key, &standins.environment()).await?,
-    }
-    let events = parts.start_pollers().await?;
-    parts.start_schedules();
+    let mut sources = rebuilds(arguments).then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
     tokio::select! {
-        key = parts.seed(&events, is_tail_projected) => {
-            let servers = summary::platform(parts.platform.as_ref().map_or(&[], |it| &it.variables));
-            console.print(&(summary::text(arguments, ports, &routes, &key?, &audit_key) + &servers));
-        }
+        text = start(context, &parts, listeners, (&audit_key, &standins)) => console.print(&text?),
+        // A part that ends while another one is started, as functions are that are being built.
         Some(error) = failure.recv() => return Err(error),
-        () = stop.cancelled() => return Ok(()),
     }
     loop {
         tokio::select! {
@@ -125,6 +104,44 @@ async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
             Some(error) = failure.recv() => return Err(error),
         }
     }
+}
+
+/// Whether the functions are built, again after each change of the source.
+fn rebuilds(arguments: &RunOptions) -> bool {
+    !arguments.no_functions && !arguments.built
+}
+
+/// Starts all parts and seeds them. Returns what there is to say about it.
+async fn start(
+    context: StackContext<'_>,
+    parts: &StackParts<'_>,
+    listeners: Listeners,
+    (audit_key, standins): (&Path, &Standins),
+) -> Result<String, LocalError> {
+    let StackContext { arguments, ports, console, stop, .. } = context;
+    let routes = parts.project.routes().await?;
+    parts.start_store(listeners.dynamodb).await?;
+    let is_tail_projected = parts.fold_log_tail().await?;
+    server::install(&parts.project, console, stop).await?;
+    if rebuilds(arguments) {
+        parts.build(&routes).await?;
+    }
+    parts.start_queue().await?;
+    match listeners.http {
+        Some(http) => {
+            parts.start_gateway(http, &routes);
+            parts.fleet.replace(&parts.functions(&routes));
+        }
+        None => parts.wait_for_lambda_watch(audit_key, &standins.environment()).await?,
+    }
+    let events = parts.start_pollers().await?;
+    parts.start_schedules();
+    let key = tokio::select! {
+        key = parts.seed(&events, is_tail_projected) => key?,
+        () = stop.cancelled() => return Err(LocalError::Stopped),
+    };
+    let servers = summary::platform(parts.platform.as_ref().map_or(&[], |it| &it.variables));
+    Ok(summary::text(arguments, ports, &routes, &key, audit_key) + &servers)
 }
 
 /// The parts that run in this process, and the simulated platform: it comes before all that takes long, since it may

@@ -4,7 +4,8 @@ use crate::SourceError;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -19,6 +20,9 @@ pub const ANSWER_TIME: Duration = Duration::from_secs(65);
 /// Longest time for saying goodbye.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
+/// A value that a statement refers to, and its type.
+pub type StatementParameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// How a database is reached.
 #[derive(Debug, Clone)]
 pub struct SourceDatabase {
@@ -28,20 +32,81 @@ pub struct SourceDatabase {
 }
 
 /// A connection. PostgreSQL ends its transaction when it is closed, or dropped and the runtime goes on.
+///
+/// It may lead to a pooler that gives each transaction another connection of its own, such as PgBouncer in transaction
+/// mode: so all settings are those of a transaction, and no statement is prepared under a name (`query_typed`).
 #[derive(Debug)]
 pub struct SourceConnection {
-    /// What statements are given to.
-    pub client: Client,
+    client: Client,
+    /// What every transaction begins with.
+    settings: String,
     ended: JoinHandle<Result<(), Error>>,
 }
 
 impl SourceConnection {
+    /// Begins a transaction that finds its names in the source's schema and speaks of times in UTC. It is rolled back
+    /// if it is dropped.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, SourceError> {
+        let begin = async {
+            let transaction = self.client.transaction().await?;
+            transaction.batch_execute(&self.settings).await?;
+            Ok(transaction)
+        };
+        in_time(ANSWER_TIME, begin).await
+    }
+
+    /// Begins a snapshot: a transaction that reads only, and lasts until this is dropped.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn snapshot(self) -> Result<SourceSnapshot, SourceError> {
+        let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", self.settings);
+        in_time(ANSWER_TIME, async { Ok(self.client.batch_execute(&begin).await?) }).await?;
+        Ok(SourceSnapshot { connection: self })
+    }
+
     /// Closes the connection and waits until that is done: Lambda stops a function's process between its runs, and a
     /// transaction that was left open would keep its rows locked meanwhile.
     pub async fn close(self) {
         drop(self.client);
         // If even that takes too long, or the connection is broken, the server notices by itself.
         drop(tokio::time::timeout(CLOSE_TIME, self.ended).await);
+    }
+}
+
+/// The database as it was at one moment.
+#[derive(Debug)]
+pub struct SourceSnapshot {
+    connection: SourceConnection,
+}
+
+impl SourceSnapshot {
+    /// The rows that a statement finds.
+    ///
+    /// # Errors
+    /// If the server refuses it, or does not answer in time.
+    pub async fn query(
+        &self,
+        text: &str,
+        parameters: &[StatementParameter<'_>],
+    ) -> Result<Vec<Row>, SourceError> {
+        in_time(ANSWER_TIME, async { Ok(self.connection.client.query_typed(text, parameters).await?) }).await
+    }
+
+    /// The one row that a statement finds.
+    ///
+    /// # Errors
+    /// The same, and if it finds none or several.
+    pub async fn query_one(
+        &self,
+        text: &str,
+        parameters: &[StatementParameter<'_>],
+    ) -> Result<Row, SourceError> {
+        in_time(ANSWER_TIME, async { Ok(self.connection.client.query_typed_one(text, parameters).await?) })
+            .await
     }
 }
 
@@ -77,22 +142,23 @@ impl SourceDatabase {
         self.config.get_ssl_mode() == SslMode::Require
     }
 
-    /// Opens a connection that finds its names in the source's schema and speaks of times in UTC.
+    /// Opens a connection, and makes sure that the source is installed there.
     ///
     /// # Errors
     /// If the server can't be reached in time, its certificate is not trusted, or the schema is missing.
     pub async fn connect(&self) -> Result<SourceConnection, SourceError> {
+        let settings = self.settings();
         let opening = async {
             if self.config.get_ssl_mode() == SslMode::Disable {
                 let (client, connection) = self.config.connect(NoTls).await?;
-                return Ok(SourceConnection { client, ended: tokio::spawn(connection) });
+                return Ok(SourceConnection { client, settings, ended: tokio::spawn(connection) });
             }
             let (client, connection) = self.config.connect(self.tls()).await?;
             // It ends with the client; its errors reach the client's calls.
-            Ok::<_, SourceError>(SourceConnection { client, ended: tokio::spawn(connection) })
+            Ok::<_, SourceError>(SourceConnection { client, settings, ended: tokio::spawn(connection) })
         };
-        let connection = in_time(CONNECT_TIME.saturating_mul(2), opening).await?;
-        match self.prepare(&connection.client).await {
+        let mut connection = in_time(CONNECT_TIME.saturating_mul(2), opening).await?;
+        match self.require_installed(&mut connection).await {
             Ok(()) => Ok(connection),
             Err(error) => {
                 connection.close().await;
@@ -101,16 +167,19 @@ impl SourceDatabase {
         }
     }
 
-    async fn prepare(&self, client: &Client) -> Result<(), SourceError> {
+    fn settings(&self) -> String {
         let schema = self.schema.replace('"', "\"\"");
-        let settings = format!(
-            "SET search_path = \"{schema}\", pg_catalog, pg_temp; SET timezone = 'UTC'; SET jit = off; \
-             SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '5s'; \
-             SET idle_in_transaction_session_timeout = '10min'"
-        );
-        in_time(ANSWER_TIME, async { Ok(client.batch_execute(&settings).await?) }).await?;
-        let installed =
-            async { Ok(client.query_one("SELECT to_regclass('sources') IS NOT NULL", &[]).await?) };
+        format!(
+            "SET LOCAL search_path = \"{schema}\", pg_catalog, pg_temp; SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; \
+             SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '5s'; \
+             SET LOCAL idle_in_transaction_session_timeout = '10min'"
+        )
+    }
+
+    async fn require_installed(&self, connection: &mut SourceConnection) -> Result<(), SourceError> {
+        let transaction = connection.transaction().await?;
+        let text = "SELECT to_regclass('sources') IS NOT NULL";
+        let installed = async { Ok(transaction.query_typed_one(text, &[]).await?) };
         if in_time(ANSWER_TIME, installed).await?.try_get(0)? {
             return Ok(());
         }

@@ -4,15 +4,18 @@
 //! rows. One that dies in between has sent some events that another sends again, which changes no answer.
 
 use crate::SourceError;
-use crate::connect::{ANSWER_TIME, SourceDatabase, in_time};
+use crate::connect::{ANSWER_TIME, SourceConnection, SourceDatabase, StatementParameter, in_time};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
 use torale_platform::queue::{MessageQueue, QueueError};
 
 /// Rows that are locked and sent together.
 const ROWS: i64 = 500;
+/// Rows up to which an outbox is counted: one that nobody empties grows without end, and counting it takes as long.
+const COUNTED: i64 = 100_000;
 
 /// What a relay did, and what it left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -21,11 +24,13 @@ pub struct SourceRelayReport {
     pub sent: u64,
     /// Events that SQS never takes: their rows stay, with the reason.
     pub refused: u64,
-    /// Events that are in the outbox at the end, those of other relays included and refused ones not.
+    /// Events that are in the outbox at the end, those of other relays included and refused ones not; counted up to
+    /// 100,000.
     pub waiting: u64,
-    /// The age of the oldest of them in milliseconds; 0 if there are none.
+    /// The age of the oldest of these in milliseconds; 0 if there are none.
     pub lag_ms: u64,
-    /// All rows that were ever refused, and changes of which no event could be made: somebody has to look at them.
+    /// The rows that were refused, of the first 100,000, and changes of which no event could be made, counted likewise:
+    /// somebody has to look at them.
     pub troubles: u64,
 }
 
@@ -40,45 +45,63 @@ pub async fn run(
     deadline: Instant,
     end: Instant,
 ) -> Result<SourceRelayReport, SourceError> {
-    let mut connection = database.connect().await?;
-    let relaying = relay_until(&mut connection.client, queue, deadline);
-    let report = timeout_at(end, relaying).await.unwrap_or_else(|_elapsed| {
-        let late = "the run is out of time: PostgreSQL or the queue is too slow for a part of the outbox";
-        Err(SourceError::Unavailable(late.to_owned()))
-    });
+    let mut connection = in_time_for(end, database.connect()).await?;
+    let report = in_time_for(end, relay_until(&mut connection, queue, deadline)).await;
     connection.close().await;
     report
 }
 
+async fn in_time_for<T>(
+    end: Instant,
+    work: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    let late = "the run is out of time: PostgreSQL or the queue is too slow for a part of the outbox";
+    timeout_at(end, work).await.unwrap_or_else(|_elapsed| Err(SourceError::Unavailable(late.to_owned())))
+}
+
 async fn relay_until(
-    client: &mut Client,
+    connection: &mut SourceConnection,
     queue: &MessageQueue,
     deadline: Instant,
 ) -> Result<SourceRelayReport, SourceError> {
     let mut report = SourceRelayReport::default();
     while Instant::now() < deadline {
-        let (sent, refused) = relay_some(client, queue).await?;
+        let (sent, refused) = relay_some(connection, queue).await?;
         report.sent += sent;
         report.refused += refused;
         if sent + refused == 0 {
             break;
         }
     }
-    let left = "SELECT count(*) FILTER (WHERE refused IS NULL), \
-        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE refused IS NULL)) * 1000, 0)::bigint, \
-        count(refused) + (SELECT count(*) FROM failures) FROM outbox";
-    let row = in_time(ANSWER_TIME, async { Ok(client.query_one(left, &[]).await?) }).await?;
-    let number = |column| Ok::<_, SourceError>(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
-    (report.waiting, report.lag_ms, report.troubles) = (number(0)?, number(1)?, number(2)?);
+    look(connection, &mut report).await?;
     Ok(report)
 }
 
+/// Reports what is in the outbox.
+async fn look(connection: &mut SourceConnection, report: &mut SourceRelayReport) -> Result<(), SourceError> {
+    let text = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)) * 1000, 0)::bigint, \
+        (SELECT count(refused) FROM (SELECT refused FROM outbox ORDER BY id LIMIT $1) rows) \
+            + (SELECT count(*) FROM (SELECT FROM failures LIMIT $1) rows) \
+        FROM (SELECT created_at FROM outbox WHERE refused IS NULL ORDER BY id LIMIT $1) first";
+    let transaction = connection.transaction().await?;
+    let answer = async { Ok(transaction.query_typed_one(text, &[(&COUNTED, Type::INT8)]).await?) };
+    let row = in_time(ANSWER_TIME, answer).await?;
+    let number = |column| Ok::<_, SourceError>(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0));
+    (report.waiting, report.lag_ms, report.troubles) = (number(0)?, number(1)?, number(2)?);
+    Ok(())
+}
+
 /// Sends some rows; returns how many were sent, and how many refused.
-async fn relay_some(client: &mut Client, queue: &MessageQueue) -> Result<(u64, u64), SourceError> {
-    let transaction = in_time(ANSWER_TIME, async { Ok(client.transaction().await?) }).await?;
+async fn relay_some(
+    connection: &mut SourceConnection,
+    queue: &MessageQueue,
+) -> Result<(u64, u64), SourceError> {
+    let transaction = connection.transaction().await?;
     let text =
         "SELECT id, event FROM outbox WHERE refused IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED";
-    let rows = in_time(ANSWER_TIME, async { Ok(transaction.query(text, &[&ROWS]).await?) }).await?;
+    let rows =
+        in_time(ANSWER_TIME, async { Ok(transaction.query_typed(text, &[(&ROWS, Type::INT8)]).await?) })
+            .await?;
     let mut ids: Vec<i64> = Vec::with_capacity(rows.len());
     let mut bodies: Vec<String> = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -96,7 +119,8 @@ async fn relay_some(client: &mut Client, queue: &MessageQueue) -> Result<(u64, u
         Err(unavailable @ QueueError::Unavailable(_)) => return Err(unavailable.into()),
     }
     let finishing = async {
-        transaction.execute("DELETE FROM outbox WHERE id = ANY ($1)", &[&ids]).await?;
+        let delete = "DELETE FROM outbox WHERE id = ANY ($1)";
+        transaction.execute_typed(delete, &[(&ids, Type::INT8_ARRAY)]).await?;
         Ok(transaction.commit().await?)
     };
     in_time(ANSWER_TIME, finishing).await?;
@@ -117,7 +141,9 @@ async fn mark_refused(
             Ok(()) => sent.push(*id),
             Err(QueueError::Refused(reason)) => {
                 let mark = "UPDATE outbox SET refused = $2 WHERE id = $1";
-                in_time(ANSWER_TIME, async { Ok(transaction.execute(mark, &[id, &reason]).await?) }).await?;
+                let parameters: [StatementParameter<'_>; 2] = [(id, Type::INT8), (&reason, Type::TEXT)];
+                let marking = async { Ok(transaction.execute_typed(mark, &parameters).await?) };
+                in_time(ANSWER_TIME, marking).await?;
                 refused += 1;
             }
             Err(unavailable @ QueueError::Unavailable(_)) => return Err(unavailable.into()),

@@ -2,6 +2,7 @@
 
 use crate::BackfillError;
 use std::time::Duration;
+use tokio::time::Instant;
 use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::Tally;
 use torale_replay::build::BuildOutcome;
@@ -20,7 +21,13 @@ const POLL: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the store fails, or another process moves the pointer.
 pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Option<Tally>, BackfillError> {
-    tokio::time::sleep(replay.settle).await;
+    let settled = Instant::now() + replay.settle;
+    while Instant::now() < settled {
+        if stop.is_due() {
+            return Ok(None);
+        }
+        tokio::time::sleep(replay.settle.min(POLL)).await;
+    }
     let generation = next(replay).await?;
     replay.begin(&generation).await?;
     let tally = match replay.build(&generation.name, WORKERS, stop).await? {

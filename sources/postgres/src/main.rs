@@ -178,10 +178,36 @@ async fn watch<T>(meter: &BackfillMeter, quiet: bool, work: impl Future<Output =
                 bar.finish_and_clear();
                 return done;
             }
-            _ = ticks.tick() => {
-                bar.set_length(meter.total());
-                bar.set_position(meter.rows());
-            }
+            _ = ticks.tick() => show(&bar, meter.rows(), meter.total()),
         }
+    }
+}
+
+/// Shows how far it is. What an earlier call has done says nothing about the rate of this one.
+fn show(bar: &ProgressBar, rows: u64, total: u64) {
+    let is_first = bar.length() == Some(0) && total > 0;
+    bar.set_length(total);
+    bar.set_position(rows);
+    if is_first {
+        bar.reset_eta();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::ProgressDrawTarget;
+
+    #[test]
+    fn rate_of_a_continued_backfill_leaves_out_what_was_done_before() {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+
+        show(&bar, 0, 0);
+        show(&bar, 286_000, 1_006_000);
+        let at_first = bar.per_sec();
+        show(&bar, 288_000, 1_006_000);
+
+        assert!(at_first.abs() < 0.1, "{at_first}");
+        assert!(bar.per_sec() > 0.1 && bar.position() == 288_000);
     }
 }

@@ -1,7 +1,8 @@
 //! Reading the platform's tables: one snapshot, page by page, in the order of the rows' ids.
 
+use tokio_postgres::types::Type;
 use torale_source_outbox::SourceError;
-use torale_source_outbox::connect::{ANSWER_TIME, SourceConnection, SourceDatabase, in_time};
+use torale_source_outbox::connect::{SourceDatabase, SourceSnapshot, StatementParameter};
 
 /// Rows up to which a table is counted.
 const COUNTED: u32 = 5_000_000;
@@ -40,7 +41,7 @@ pub enum Complaint {
 /// The tables as they were at one moment, while the platform works on.
 #[derive(Debug)]
 pub struct TableSnapshot {
-    connection: SourceConnection,
+    snapshot: SourceSnapshot,
 }
 
 impl TableSnapshot {
@@ -49,10 +50,7 @@ impl TableSnapshot {
     /// # Errors
     /// If the database can't be reached.
     pub async fn take(database: &SourceDatabase) -> Result<Self, SourceError> {
-        let connection = database.connect().await?;
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        in_time(ANSWER_TIME, async { Ok(connection.client.batch_execute(begin).await?) }).await?;
-        Ok(Self { connection })
+        Ok(Self { snapshot: database.connect().await?.snapshot().await? })
     }
 
     /// What identifies this installation of the source: the names and numbers of database and schema.
@@ -62,9 +60,7 @@ impl TableSnapshot {
     pub async fn identity(&self) -> Result<String, SourceError> {
         let text = "SELECT concat_ws('/', d.datname, d.oid, 'sources'::regclass::oid) FROM pg_database d \
             WHERE d.datname = current_database()";
-        let row =
-            in_time(ANSWER_TIME, async { Ok(self.connection.client.query_one(text, &[]).await?) }).await?;
-        Ok(row.try_get(0)?)
+        Ok(self.snapshot.query_one(text, &[]).await?.try_get(0)?)
     }
 
     /// The tables that the platform has, those first that others refer to.
@@ -76,15 +72,14 @@ impl TableSnapshot {
             WHERE platform_table IS NOT NULL AND to_regclass(format('%I.%I', platform_schema, platform_table)) IS NOT NULL \
             ORDER BY array_position('{users,api_keys,tasks,task_executions,notification_sends}', relation)";
         let mut tables = Vec::new();
-        for row in in_time(ANSWER_TIME, async { Ok(self.connection.client.query(text, &[]).await?) }).await? {
+        for row in self.snapshot.query(text, &[]).await? {
             let (relation, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             // The name comes from format(), which quotes it. A large table takes longer to count than there is time.
             let count = format!(
                 "SELECT CASE WHEN reltuples < {COUNTED} THEN (SELECT count(*) FROM {name}) ELSE reltuples::bigint END \
                 FROM pg_class WHERE oid = $1::text::regclass"
             );
-            let counted = async { Ok(self.connection.client.query_one(&count, &[&name]).await?) };
-            let rows: i64 = in_time(ANSWER_TIME, counted).await?.try_get(0)?;
+            let rows: i64 = self.snapshot.query_one(&count, &[(&name, Type::TEXT)]).await?.try_get(0)?;
             tables.push(SourceTable { relation, name, rows: u64::try_from(rows).unwrap_or(0) });
         }
         Ok(tables)
@@ -101,8 +96,9 @@ impl TableSnapshot {
         size: i32,
     ) -> Result<Vec<PageEntry>, SourceError> {
         let text = "SELECT key, event, part, problem FROM backfill_page($1, $2, $3)";
-        let rows = async { Ok(self.connection.client.query(text, &[&relation, &after, &size]).await?) };
-        let entries = in_time(ANSWER_TIME, rows).await?.into_iter().map(|row| {
+        let parameters: [StatementParameter<'_>; 3] =
+            [(&relation, Type::TEXT), (&after, Type::TEXT), (&size, Type::INT4)];
+        let entries = self.snapshot.query(text, &parameters).await?.into_iter().map(|row| {
             let (part, problem): (Option<&str>, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
             let complaint = problem.map(|text| match part {
                 Some("note") => Complaint::Note(text),

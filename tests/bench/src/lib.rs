@@ -15,6 +15,7 @@ pub mod cost;
 pub mod lambda;
 pub mod report;
 pub mod runtime;
+pub mod serving;
 pub mod share;
 pub mod stack;
 pub mod world;

@@ -165,12 +165,19 @@ impl PlatformSimulation {
         // Those of a second that was missed are not searched for.
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            for due in self.next_searches(&mut seconds).await? {
+            let mut next = std::pin::pin!(self.next_searches(&mut seconds));
+            // Temporal may have no run for a minute: a search that fails meanwhile is noticed at once.
+            let all_due = loop {
+                tokio::select! {
+                    due = &mut next => break due?,
+                    Some(ended) = searches.join_next() => {
+                        ended.map_err(|panic| SimulationError::Server(format!("a search: {panic}")))??;
+                    }
+                }
+            };
+            for due in all_due {
                 let connection = self.temporal.as_ref().map(|temporal| Arc::clone(&temporal.calls));
                 searches.spawn(search(Arc::clone(&self.database), connection, due, report));
-            }
-            while let Some(ended) = searches.try_join_next() {
-                ended.map_err(|panic| SimulationError::Server(format!("a search: {panic}")))??;
             }
         }
     }

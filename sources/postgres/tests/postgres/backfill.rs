@@ -278,6 +278,17 @@ async fn backfill_into_an_empty_log_makes_live_what_the_consumer_would_have() {
     assert!(second.contains("the log is not empty"), "{second}");
 }
 
+/// Ctrl-C while the log settles, which is two minutes in the cloud.
+#[tokio::test]
+async fn a_stop_is_noticed_while_the_log_settles() {
+    let stack = Stack::start().await;
+    let replay = Replay { settle: Duration::from_secs(86_400), ..Replay::new(stack.store(), clock::system) };
+    let stop = StopSignal::default();
+    stop.request();
+
+    assert_eq!(build_and_promote(&replay, &stop).await.unwrap(), None);
+}
+
 fn file(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("torale-source-{name}-{}.json", std::process::id()))
 }

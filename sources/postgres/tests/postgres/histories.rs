@@ -1,6 +1,6 @@
-//! Random histories of the platform, by several connections with rollbacks, relays that are killed, and backfills
-//! before, during and after them: at the end the answers are what SQL finds in the platform's own tables. The answers
-//! come from the independent model, the SQL from the contract.
+//! Random histories of the platform, by several connections with rollbacks and transactions that last as long as all
+//! others together, relays that are killed, and backfills before, during and after them: at the end the answers are
+//! what SQL finds in the platform's own tables. The answers come from the independent model, the SQL from the contract.
 
 use crate::backfill::collect;
 use crate::platform::NEW;
@@ -32,7 +32,7 @@ fn change(rng: &mut Rng) -> String {
     let touched =
         ["", ", updated_at = now()", ", updated_at = now() - interval '1 day'", ", updated_at = NULL"];
     let touched = touched[rng.usize(..touched.len())];
-    match rng.u32(..14) {
+    match rng.u32(..16) {
         0 => format!(
             "INSERT INTO users (clerk_user_id, email, is_active) VALUES ('n{n}', '{n}@example.org', {n} % 4 > 0)"
         ),
@@ -60,6 +60,11 @@ fn change(rng: &mut Rng) -> String {
             "UPDATE task_executions SET status = 'failed', completed_at = clock_timestamp(), error_message = 'E{n}Error: x' WHERE id = {}",
             one("task_executions")
         ),
+        13 => format!(
+            "INSERT INTO api_keys (user_id, key_prefix, key_hash) SELECT {}, 'sk_', encode(sha256('{n}'), 'hex')",
+            one("users")
+        ),
+        14 => format!("UPDATE api_keys SET is_active = false WHERE id = {}", one("api_keys")),
         12 => format!("UPDATE task_executions SET status = 'running' WHERE id = {}", one("task_executions")),
         _ => match n % 3 {
             0 => format!("DELETE FROM tasks WHERE id = {}", one("tasks")),
@@ -88,6 +93,32 @@ async fn work(db: &Database, seed: u64, transactions: u32) {
         let end = if rng.u32(..5) == 0 { "ROLLBACK" } else { "COMMIT" };
         client.batch_execute(end).await.unwrap();
     }
+}
+
+/// A transaction that is open while the others work. It changes rows of its own: nobody waits for its locks.
+async fn long_transaction(db: &Database, end: &str, done: &AtomicBool) {
+    let client = db.client().await;
+    let mine = format!("FROM users WHERE clerk_user_id = '{end}'");
+    let begin = format!(
+        "BEGIN; INSERT INTO users (clerk_user_id, email) VALUES ('{end}', '{end}');
+         INSERT INTO tasks (user_id, name, search_query) SELECT id, 'n', 'long' {mine};
+         INSERT INTO task_executions (task_id, status) SELECT id, 'running' FROM tasks WHERE user_id = (SELECT id {mine});"
+    );
+    client.batch_execute(&begin).await.unwrap();
+    let mut n = 0;
+    while !done.load(Ordering::Relaxed) {
+        n += 1;
+        let (state, status) = [("paused", "success"), ("active", "failed")][n % 2];
+        let change = format!(
+            "UPDATE users SET email = '{end} {n}' WHERE clerk_user_id = '{end}';
+             UPDATE tasks SET search_query = 'long {n}', state = '{state}' WHERE user_id = (SELECT id {mine});
+             UPDATE task_executions SET status = '{status}', completed_at = clock_timestamp()
+             WHERE task_id IN (SELECT id FROM tasks WHERE user_id = (SELECT id {mine}))"
+        );
+        client.batch_execute(&change).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    client.batch_execute(end).await.unwrap();
 }
 
 /// Relays that are killed, one after the other, until the platform is done.
@@ -120,7 +151,10 @@ async fn history(seed: u64) {
         done.store(true, Ordering::Relaxed);
     };
     let relaying = killed_relays(&db, &sqs, rng.fork(), &done);
-    let ((), (), during) = futures::join!(working, relaying, collect(&db));
+    let long = async {
+        futures::join!(long_transaction(&db, "COMMIT", &done), long_transaction(&db, "ROLLBACK", &done))
+    };
+    let ((), (), _, during) = futures::join!(working, relaying, long, collect(&db));
     events.extend(during);
     relay::run(&db.source(), &sqs.client(), a_while(), a_while()).await.unwrap();
     events.extend(sqs.taken());
@@ -132,15 +166,35 @@ async fn history(seed: u64) {
     assert_eq!(db.outbox().await, [""; 0], "seed {seed}");
     for events in [without, events] {
         compare(&db, &events, seed).await;
+        compare_keys(&db, &events, seed).await;
     }
 }
 
-async fn compare(db: &Database, events: &[String], seed: u64) {
+/// The model's answers to these events, at present.
+fn answers(events: &[String]) -> impl Fn(&str, &str) -> (u16, Value) {
     let now = clock::system().millis();
     let received = |body: &String| Message { body: body.clone(), received_at_ms: now };
     let world = World::of(&events.iter().map(received).collect::<Vec<_>>());
     let ui = ModelTemporalUi { url: String::new(), namespace: String::new() };
-    let get = |path: &str, query: &str| world.get(path, query, now, &ui);
+    move |path, query| world.get(path, query, now, &ui)
+}
+
+async fn compare_keys(db: &Database, events: &[String], seed: u64) {
+    let get = answers(events);
+    let keys = "SELECT concat_ws(' ', to_json(user_id), to_json(id), (NOT is_active)::text) FROM api_keys";
+    let (mut found, mut expected) = (Vec::new(), db.texts(keys).await);
+    for user in db.texts("SELECT id::text FROM users").await {
+        let (_, details) = get(&format!("/admin/users/{user}"), "");
+        let keys = details["api_keys"].as_array().unwrap().iter();
+        found.extend(keys.map(|key| format!("\"{user}\" {} {}", key["key_id"], key["revoked"])));
+    }
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "seed {seed}");
+}
+
+async fn compare(db: &Database, events: &[String], seed: u64) {
+    let get = answers(events);
     // All pages of a list.
     let texts = |path: &str, list: &str, fields: &[&str]| {
         let page = |page| get(path, &format!("limit=100&page={page}")).1[list].as_array().unwrap().clone();

@@ -3,6 +3,7 @@
 use crate::platform::{NEW, OLDEST, id};
 use crate::server::Database;
 use tokio::time::{Duration, Instant};
+use tokio_postgres::error::SqlState;
 use torale_platform::clock;
 use torale_source::backfill::{self, BackfillMeter, BackfillProgress, BackfillSink};
 use torale_source_outbox::connect::SourceDatabase;
@@ -139,13 +140,9 @@ async fn connections_check_the_servers_certificate_and_the_schema() {
     db.install(&[]);
     // As in a variable, whose line breaks may be written.
     let escaped = certificate.replace('\n', "\\n");
-    let connection = source(Some(&escaped)).connect().await.unwrap();
-    let encrypted: bool = connection
-        .client
-        .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
-        .await
-        .unwrap()
-        .get(0);
+    let connection = source(Some(&escaped)).connect().await.unwrap().snapshot().await.unwrap();
+    let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let encrypted: bool = connection.query_one(encrypted, &[]).await.unwrap().get(0);
     let stranger = source(None).connect().await.unwrap_err().to_string();
 
     assert!(missing.contains("run sources/postgres/install.sql"), "{missing}");
@@ -156,10 +153,7 @@ async fn connections_check_the_servers_certificate_and_the_schema() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guides_rights_are_enough_for_backfill_and_relay() {
     let Some(db) = Database::installed(NEW) else { return };
-    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/sources.md");
-    let guide = std::fs::read_to_string(guide).unwrap();
-    let rights = guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
-    db.run(rights);
+    db.run(&rights_of_the_guide());
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
     let url = format!("postgresql://torale_source@{}", db.url().split_once('@').unwrap().1);
     let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
@@ -170,9 +164,17 @@ async fn the_guides_rights_are_enough_for_backfill_and_relay() {
     backfill::run(&source, &sink, &mut progress, &BackfillMeter::default(), clock::system).await.unwrap();
     let later = Instant::now() + Duration::from_secs(600);
     let relayed = relay::run(&source, &sqs.client(), later, later).await.unwrap();
-    let denied = source.connect().await.unwrap().client.execute("DELETE FROM users", &[]).await;
+    let mut connection = source.connect().await.unwrap();
+    let denied = connection.transaction().await.unwrap().batch_execute("DELETE FROM public.users").await;
 
     assert_eq!((sqs.taken().len(), relayed.sent), (2, 1));
     assert_eq!(db.outbox().await, [""; 0]);
-    assert!(denied.is_err());
+    assert_eq!(denied.unwrap_err().code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+}
+
+/// The SQL of docs/guide/sources.md that gives a role its rights.
+pub(crate) fn rights_of_the_guide() -> String {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/sources.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    guide.split("```sql\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
 }

@@ -13,6 +13,7 @@ mod changes;
 mod histories;
 mod installing;
 mod platform;
+mod pooling;
 mod relaying;
 mod server;
 mod troubles;

@@ -3,6 +3,7 @@
 use crate::platform::NEW;
 use crate::server::Database;
 use std::collections::BTreeSet;
+use std::task::{Context, Poll};
 use tokio::time::{Duration, Instant};
 use torale_platform::clock;
 use torale_source_outbox::SourceError;
@@ -88,6 +89,43 @@ async fn a_relay_that_is_killed_loses_nothing() {
 
     assert_eq!(set(sqs.taken()), set(events));
     assert_eq!(db.outbox().await, [""; 0]);
+}
+
+/// Polls a future so many times; `None` if it is not ready by then.
+async fn polled<T>(times: u32, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut left) = (std::pin::pin!(work), times);
+    let poll = move |context: &mut Context<'_>| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    };
+    std::future::poll_fn(poll).await
+}
+
+/// Killed wherever it waits: while it connects, begins, reads, sends, deletes, commits, counts and closes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_killed_at_any_step_loses_nothing() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let sqs = FakeSqs::default();
+    let mut events = BTreeSet::new();
+    for steps in 1.. {
+        db.run(&format!(
+            "INSERT INTO users (clerk_user_id, email) VALUES ('c{steps}', '{steps}@example.org')"
+        ));
+        events.extend(db.outbox().await);
+        if polled(steps, run(&db, &sqs)).await.is_some() {
+            assert!(steps > 10, "it waits more often: {steps}");
+            break;
+        }
+    }
+    // What a killed relay has locked is free once the server has noticed.
+    while !db.outbox().await.is_empty() {
+        run(&db, &sqs).await.unwrap();
+    }
+
+    assert_eq!(set(sqs.taken()), events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,6 +231,36 @@ async fn a_run_that_is_out_of_time_says_so_and_leaves_no_locks() {
     let free =
         "SELECT count(*)::text FROM (SELECT 1 FROM torale_admin_source.outbox FOR UPDATE SKIP LOCKED) rows";
     assert_eq!(db.texts(free).await, ["30"]);
+}
+
+/// A server that takes the connection and says nothing: the end of the run comes before connecting gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_in_time_while_it_connects() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgresql://u@127.0.0.1:{}/p", silent.local_addr().unwrap().port());
+    let source = SourceDatabase::new(&url, None, "torale_admin_source").unwrap();
+    let end = Instant::now() + Duration::from_millis(200);
+
+    let failed = relay::run(&source, &FakeSqs::default().client(), end, end).await.unwrap_err();
+
+    assert!(failed.to_string().contains("out of time"), "{failed}");
+}
+
+/// Nobody waits for the exact number of millions.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_is_counted_up_to_a_hundred_thousand() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("INSERT INTO torale_admin_source.outbox (event, created_at, refused) \
+         SELECT '{}', now() - (200000 - n) * interval '1 s', CASE WHEN n % 50000 = 1 THEN 'r' END FROM generate_series(1, 150000) n;
+         INSERT INTO torale_admin_source.failures (relation, operation, reason) VALUES ('users', 'INSERT', 'r')");
+
+    let report =
+        relay::run(&db.source(), &FakeSqs::default().client(), Instant::now(), later()).await.unwrap();
+
+    // Of three refused rows the last one is behind the first 100,000.
+    assert_eq!((report.sent, report.waiting, report.troubles), (0, 100_000, 3));
+    // The first row that is not refused is the second.
+    assert!(report.lag_ms >= 199_998_000 && report.lag_ms < 201_000_000, "{}", report.lag_ms);
 }
 
 #[tokio::test(flavor = "multi_thread")]

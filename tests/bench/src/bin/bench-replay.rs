@@ -8,26 +8,18 @@
 )]
 
 use clap::Parser;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use torale_bench::report::{BenchReport, BenchTarget, Table};
+use torale_bench::serving::{ServedStore, peak_kilobytes, serve};
 use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, short};
 use torale_domain::events::{self, Event, ReceivedMessage};
 use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::{Slice, Tally};
-use torale_domain::storage::item::{Item, Key, Value};
 use torale_domain::storage::keys::{self, Lanes};
-use torale_domain::values::digest;
 use torale_domain::values::time::{DAY, Timestamp};
-use torale_local::console::Console;
-use torale_local::store as local;
 use torale_platform::consume::Consumer;
 use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
@@ -35,7 +27,7 @@ use torale_replay::build::{BuildOutcome, build_in_memory};
 use torale_replay::compare::Expected;
 use torale_replay::log::{LogSpan, known};
 use torale_replay::{Replay, StopSignal};
-use torale_testkit::stack::{config, messages};
+use torale_testkit::stack::messages;
 
 /// Rebuilds a log of some size.
 #[derive(Debug, Parser)]
@@ -68,44 +60,6 @@ const MARTEN: (f64, f64) = (11_000.0, 38_000.0);
 /// Lists and counters that an event of the mix is applied to here: executions, errors, users, logins, notifications,
 /// workflows, schedules, tasks with their users, and queries with their ranking.
 const PROJECTIONS: f64 = 9.0;
-
-/// An embedded store in a process of its own, so that memory is counted apart.
-struct Serving {
-    port: u16,
-    _process: Child,
-}
-
-impl Serving {
-    async fn start() -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--store", &port.to_string()]).stdin(Stdio::null()).kill_on_drop(true);
-        let process = command.spawn().unwrap();
-        let client = local::client(port);
-        for _ in 0..100 {
-            if client.list_tables().send().await.is_ok() {
-                local::create_tables(&client).await.unwrap();
-                return Self { port, _process: process };
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the store does not start")
-    }
-
-    fn store(&self) -> Store {
-        Store::new(config(self.port))
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(folder(self.port)).ok();
-    }
-}
-
-fn folder(port: u16) -> PathBuf {
-    std::env::temp_dir().join(format!("torale-bench-{port}"))
-}
 
 /// The events of the benchmark in the order of a platform, chunk by chunk: users, tasks and schedules first.
 fn chunks(count: usize) -> impl Iterator<Item = Vec<String>> {
@@ -174,16 +128,9 @@ async fn read_and_fold(replay: &Replay, fold: bool) -> (usize, f64, f64) {
     (count, started.elapsed().as_secs_f64(), folding_time.as_secs_f64())
 }
 
-/// Kilobytes of this process at most since the last reset.
-fn peak() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 /// The same events through consumers, as many at once as are fastest here; events a second.
 async fn consume(consumers: usize, count: usize) -> f64 {
-    let serving = Serving::start().await;
+    let serving = ServedStore::start().await;
     let events: Vec<String> = chunks(count).flatten().collect();
     let batches: Vec<Vec<String>> = events.chunks(BATCH).map(<[String]>::to_vec).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -290,21 +237,8 @@ impl RebuildFigures {
     }
 }
 
-/// Items a second that the store takes from sixteen callers of `BatchWriteItem`.
-async fn raw_speed(store: &Store) -> f64 {
-    let text = Value::Text("x".repeat(ITEM_BYTES));
-    let item = |n: usize| Item {
-        key: Key::stored(format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), "e".to_owned()),
-        attributes: [("state".to_owned(), text.clone())].into(),
-    };
-    let items: Vec<Item> = (0..RAW_ITEMS).map(item).collect();
-    let started = Instant::now();
-    store.put_all(&Generation::first().table(), items, &Usage::default()).await.unwrap();
-    RAW_ITEMS as f64 / started.elapsed().as_secs_f64()
-}
-
 async fn measure(arguments: &Arguments) -> RebuildFigures {
-    let serving = Serving::start().await;
+    let serving = ServedStore::start().await;
     let (events, filled) = (arguments.events, Instant::now());
     let bytes = fill(&serving.store(), events).await;
     println!(
@@ -320,15 +254,15 @@ async fn measure(arguments: &Arguments) -> RebuildFigures {
     let started = Instant::now();
     build_in_memory(&replay, Lanes::DEFAULT, |items| assert!(!items.is_empty())).await.unwrap();
     let made = started.elapsed().as_secs_f64();
-    let raw = raw_speed(&serving.store()).await;
+    let raw = serving.raw_speed(RAW_ITEMS, ITEM_BYTES).await;
 
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let (before, started) = (peak(), Instant::now());
+    let (before, started) = (peak_kilobytes(), Instant::now());
     let generation = Generation { name: "g2".to_owned(), lanes: Lanes::DEFAULT };
     replay.begin(&generation).await.unwrap();
     let built = replay.build("g2", arguments.workers, &StopSignal::default()).await.unwrap();
     let BuildOutcome::Finished(tally) = built else { panic!("not built") };
-    let (rebuilt, memory) = (started.elapsed().as_secs_f64(), (before, peak()));
+    let (rebuilt, memory) = (started.elapsed().as_secs_f64(), (before, peak_kilobytes()));
     assert_eq!(tally.events, events as u64);
 
     let started = Instant::now();
@@ -345,14 +279,6 @@ async fn measure(arguments: &Arguments) -> RebuildFigures {
         }
     };
     RebuildFigures { events, read, folded, made, rebuilt, raw, verified, tally, memory }
-}
-
-/// In a file: in memory, the store slows down as it grows.
-async fn serve(port: u16) {
-    let folder = folder(port);
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    local::serve(listener, local::open(Some(&folder)).unwrap(), Console::default(), CancellationToken::new())
-        .await;
 }
 
 #[tokio::main]

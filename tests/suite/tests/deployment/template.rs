@@ -239,3 +239,47 @@ fn template_requires_the_authorized_parties_of_session_tokens() {
     let variable = &environment[config::CLERK_AUTHORIZED_PARTIES];
     assert_eq!(variable.as_str(), Some("ClerkAuthorizedParties"), "!Ref");
 }
+
+/// A function of a rule, with the values of some parameters and the defaults of all others.
+fn evaluate(template: &Yaml, given: &[(&str, &str)], function: &Yaml) -> bool {
+    let (name, arguments) = function.as_hash().unwrap().front().unwrap();
+    let arguments = arguments.as_vec().unwrap();
+    let value = || {
+        let parameter = arguments[0]["Ref"].as_str().unwrap();
+        let default = template["Parameters"][parameter]["Default"].as_str().unwrap().to_owned();
+        given.iter().find(|(name, _)| *name == parameter).map_or(default, |(_, value)| (*value).to_owned())
+    };
+    match name.as_str().unwrap() {
+        "Fn::Not" => !evaluate(template, given, &arguments[0]),
+        "Fn::Equals" => value() == arguments[1].as_str().unwrap(),
+        "Fn::EachMemberEquals" => value().split(',').all(|member| member == arguments[1].as_str().unwrap()),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn template_refuses_parameters_that_are_given_by_halves() {
+    let template = template();
+    let refusals = |given: &[(&str, &str)]| {
+        let rules = template["Rules"].as_hash().unwrap().values();
+        let rules = rules.filter(|rule| evaluate(&template, given, &rule["RuleCondition"]));
+        let assertions = rules.flat_map(|rule| rule["Assertions"].as_vec().unwrap());
+        let failed = assertions.filter(|assertion| !evaluate(&template, given, &assertion["Assert"]));
+        failed.map(|failed| failed["AssertDescription"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (url, subnets, groups) =
+        (("PostgresUrl", "postgresql://h/p"), ("PostgresSubnets", "a,b"), ("PostgresSecurityGroups", "g"));
+    let (sync, address) = (("TemporalSync", "true"), ("TemporalAddress", "h:7233"));
+
+    assert_eq!(refusals(&[]), [""; 0]);
+    assert_eq!(refusals(&[url, sync, address]), [""; 0]);
+    assert_eq!(refusals(&[url, subnets, groups]), [""; 0]);
+    assert_eq!(refusals(&[subnets, groups]), [""; 0], "the relay is taken away");
+    assert_eq!(refusals(&[sync]), ["TemporalSync needs TemporalAddress"]);
+    assert_eq!(
+        refusals(&[sync, address, ("TemporalNamespace", "")]),
+        ["TemporalSync needs TemporalNamespace"]
+    );
+    assert_eq!(refusals(&[url, subnets]), ["PostgresSubnets need PostgresSecurityGroups"]);
+    assert_eq!(refusals(&[url, groups]), ["PostgresSecurityGroups need PostgresSubnets"]);
+}

@@ -1,0 +1,241 @@
+-- What every endpoint of the API has to answer, as queries on the platform's own tables. Written from
+-- docs/contract/http.md, docs/contract/events.md and the platform's schema alone; nothing of the product is used, and
+-- the product uses nothing of this. platform_endpoints.py compares.
+--
+-- Not in the tables, and so not in here: logins, roles, `last_used_at`, whatever an administrator has done, Temporal's
+-- runs, and the ids and times of events (`history`).
+create schema expected;
+set search_path = expected, public;
+set timezone = 'UTC';
+
+-- What the platform has deleted: users, keys and executions stay known, and the query of a deleted task does.
+create table gone_users as select * from users where false;
+create table gone_api_keys as select * from api_keys where false;
+create table gone_tasks as select * from tasks where false;
+create table gone_task_executions as select * from task_executions where false;
+
+create function keep() returns trigger language plpgsql as $$
+begin
+  execute format('insert into expected.gone_%I select ($1).*', tg_table_name) using old;
+  return old;
+end
+$$;
+create trigger expected_keep before delete on users for each row execute function keep();
+create trigger expected_keep before delete on api_keys for each row execute function keep();
+create trigger expected_keep before delete on tasks for each row execute function keep();
+create trigger expected_keep before delete on task_executions for each row execute function keep();
+
+-- Rules that several endpoints share -------------------------------------------------------------------------------
+
+-- Times are cut to milliseconds before anything is computed.
+create function ms(at timestamptz) returns timestamptz language sql immutable
+as $$ select date_trunc('milliseconds', at) $$;
+
+-- RFC 3339 in UTC: whole seconds where there is no fraction, else milliseconds.
+create function shown(at timestamptz) returns text language sql stable set timezone = 'UTC' as $$
+  select to_char(ms(at), case when ms(at) = date_trunc('second', at) then 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
+    else 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"' end)
+$$;
+
+-- "The last N hours", and the cut of windows of one user.
+create function since(now timestamptz, hours int) returns timestamptz language sql stable set timezone = 'UTC'
+as $$ select date_trunc('minute', now - make_interval(hours => hours)) $$;
+create function since_hour(now timestamptz, hours int) returns timestamptz language sql stable set timezone = 'UTC'
+as $$ select date_trunc('hour', now - make_interval(hours => hours)) $$;
+
+create function error_type(message text) returns text language sql immutable as $$
+  select coalesce(
+    substring(message from '^(?:\w+\.)*(\w+(?:Error|Exception)):'),
+    case when message ilike '%rate limit%' then 'RateLimitError' when message ilike '%timeout%' then 'TimeoutError'
+      when message ilike '%validation%' then 'ValidationError' else 'Error' end)
+$$;
+
+-- The platform's users, and the administrator that `cargo dev` adds.
+create view all_users as
+select id, email, clerk_user_id, is_active, false as is_gone, ms(created_at) as created_at from users
+union all select id, email, clerk_user_id, false, true, ms(created_at) from gone_users
+union all select '00000000-0000-4000-8000-000000000001', 'admin@example.com', 'user_local_admin', true, false, '2024-01-01Z';
+
+create view all_tasks as
+select id, user_id, name, schedule, state, ms(created_at) as created_at, is_gone,
+  left(coalesce(nullif(search_query, ''), nullif(config ->> 'query', ''), name), 500) as search_query
+from (select *, false as is_gone from tasks union all select *, true from gone_tasks) t;
+
+create view all_executions as
+select e.id, task_id, t.user_id, u.email as user_email, t.search_query, e.started_at, e.error_message, e.retry_count,
+  case when status in ('success', 'failed') then status else 'running' end as status,
+  case when status = 'success' then coalesce(notification <> '', false) end as condition_met,
+  case when status in ('success', 'failed') then ms(completed_at) end as completed_at,
+  case when status in ('success', 'failed') then greatest(0,
+    (extract(epoch from ms(completed_at)) - extract(epoch from e.started_at)) * 1000)::bigint end as duration_ms,
+  case when status = 'failed' then error_type(error_message) end as error_type
+from (
+  select id, task_id, status, ms(coalesce(started_at, created_at)) as started_at, completed_at, notification,
+    left(coalesce(error_message, ''), 2000) as error_message, coalesce(retry_count, 0) as retry_count
+  from (select * from task_executions union all select * from gone_task_executions) rows
+) e
+join all_tasks t on t.id = task_id join all_users u on u.id = t.user_id;
+
+create view all_notifications as
+select user_id, ms(created_at) as at from notification_sends where status = 'success';
+
+-- Means and rates: rounded half up, and zero if nothing has finished.
+create function mean_ms(durations numeric) returns bigint language sql immutable
+as $$ select coalesce(floor(durations + 0.5), 0)::bigint $$;
+create function rate(succeeded bigint, failed bigint) returns numeric language sql immutable
+as $$ select case when succeeded + failed = 0 then 0 else floor(succeeded * 100.0 / (succeeded + failed) + 0.5) / 100 end $$;
+
+-- GET /admin/stats -------------------------------------------------------------------------------------------------
+
+create function stats(now timestamptz) returns table (users json, tasks json, executions json, notifications json)
+language sql stable as $$
+  select
+    (select json_build_object('total', count(*), 'active_30d', 0, -- nobody has logged in
+      'new_7d', count(*) filter (where created_at >= since(now, 168))) from all_users),
+    (select json_build_object('total', count(*), 'active', count(*) filter (where state = 'active'),
+      'paused', count(*) filter (where state = 'paused')) from all_tasks where not is_gone),
+    (select json_build_object('total_24h', count(*), 'success_24h', count(*) filter (where status = 'success'),
+      'failed_24h', count(*) filter (where status = 'failed'), 'avg_duration_ms', mean_ms(avg(duration_ms)))
+      from all_executions where started_at >= since(now, 24)),
+    (select json_build_object('sent_24h', count(*) filter (where at >= since(now, 24)),
+      'sent_7d', count(*) filter (where at >= since(now, 168))) from all_notifications)
+$$;
+
+-- GET /admin/stats/series ------------------------------------------------------------------------------------------
+
+create function measured(of text) returns table (at timestamptz, status text, duration_ms bigint) language sql stable as $$
+  select started_at, status, duration_ms from all_executions where of = 'executions'
+  union all select completed_at, null, null from all_executions where of = 'errors' and status = 'failed'
+  union all select at, null, null from all_notifications where of = 'notifications'
+  union all select created_at, null, null from all_users where of = 'new_users'
+$$;
+
+create function series(now timestamptz, metric text, bucket text, hours int)
+returns table (start text, count bigint, failed bigint, avg_duration_ms bigint) language sql stable set timezone = 'UTC' as $$
+  with cut (at) as (select case metric when 'last_logins' then since_hour(now, hours) else since(now, hours) end),
+  starts (at) as (
+    select at from cut union
+    select s from cut, generate_series(date_trunc(bucket, at), now, ('1 ' || bucket)::interval) s where s > at
+  ),
+  buckets as (select at, lead(at, 1, 'infinity') over (order by at) as before from starts)
+  select shown(b.at), count(m.at), count(*) filter (where status = 'failed'), mean_ms(avg(duration_ms))
+  from buckets b left join measured(metric) m on m.at >= b.at and m.at < b.before group by b.at order by b.at
+$$;
+
+-- GET /admin/queries -----------------------------------------------------------------------------------------------
+
+-- Of equal `total_tasks` the contract leaves the order open.
+create function queries()
+returns table (search_query text, total_tasks bigint, active_tasks bigint, total_executions bigint, success_rate numeric,
+  avg_duration_ms bigint) language sql stable as $$
+  with finished as (
+    select task_id, count(*) as executions, count(*) filter (where status = 'success') as succeeded,
+      count(*) filter (where status = 'failed') as failed, sum(duration_ms) as duration_ms
+    from all_executions group by task_id
+  )
+  select search_query, count(*), count(*) filter (where state = 'active'), coalesce(sum(executions), 0)::bigint,
+    rate(coalesce(sum(succeeded), 0)::bigint, coalesce(sum(failed), 0)::bigint),
+    mean_ms(sum(duration_ms) / nullif(sum(succeeded) + sum(failed), 0))
+  from all_tasks left join finished on task_id = id where not is_gone group by search_query order by count(*) desc
+$$;
+
+-- GET /admin/executions, and one of them ---------------------------------------------------------------------------
+
+create function executions(now timestamptz, hours int, status text default null, task uuid default null)
+returns table (id uuid, task_id uuid, user_email text, search_query text, status text, condition_met boolean,
+  duration_ms bigint, started_at text, completed_at text) language sql stable as $$
+  select e.id, e.task_id, user_email, search_query, e.status, condition_met, duration_ms, shown(started_at), shown(completed_at)
+  from all_executions e
+  where started_at >= since(now, hours) and ($3 is null or e.status = $3) and ($4 is null or e.task_id = $4)
+  order by e.started_at desc, e.id desc
+$$;
+
+create function execution_details()
+returns table (id uuid, task_id uuid, user_email text, search_query text, status text, condition_met boolean,
+  duration_ms bigint, started_at text, completed_at text, user_id uuid, error_type text, error_message text,
+  retry_count int, will_retry boolean) language sql stable as $$
+  select e.id, e.task_id, user_email, search_query, e.status, condition_met, duration_ms, shown(started_at),
+    shown(completed_at), user_id, error_type,
+    case when status = 'failed' then error_message end, case when status = 'failed' then retry_count end,
+    case when status = 'failed' then false end
+  from all_executions e order by e.started_at desc, e.id desc
+$$;
+
+-- GET /admin/errors ------------------------------------------------------------------------------------------------
+
+create function errors(now timestamptz, hours int, type text default null, task uuid default null)
+returns table (execution_id uuid, task_id uuid, user_email text, search_query text, error_message text, error_type text,
+  retry_count int, will_retry boolean, occurred_at text) language sql stable as $$
+  select id, task_id, user_email, search_query, error_message, error_type, retry_count, false, shown(completed_at)
+  from all_executions
+  where status = 'failed' and completed_at >= since(now, hours) and ($3 is null or error_type = $3)
+    and ($4 is null or task_id = $4)
+  order by completed_at desc, id desc
+$$;
+
+create function error_types(now timestamptz, hours int) returns table (error_type text, count bigint) language sql stable
+as $$ select error_type, count(*) from errors(now, hours) group by 1 order by 2 desc $$;
+
+-- GET /admin/users, and one of them --------------------------------------------------------------------------------
+
+create function users(now timestamptz, active_only boolean default false, q text default null)
+returns table (id uuid, email text, clerk_user_id text, state text, tasks_count bigint, active_tasks_count bigint,
+  executions_24h bigint, notifications_7d bigint, created_at text, last_login text) language sql stable as $$
+  select id, email, clerk_user_id, case when is_active then 'active' else 'deactivated' end,
+    (select count(*) from all_tasks t where t.user_id = u.id and not t.is_gone),
+    (select count(*) from all_tasks t where t.user_id = u.id and not t.is_gone and t.state = 'active'),
+    (select count(*) from all_executions e where e.user_id = u.id and e.started_at >= since_hour(now, 24)),
+    (select count(*) from all_notifications n where n.user_id = u.id and at >= since_hour(now, 168)),
+    shown(created_at), null
+  from all_users u
+  where (is_active or not active_only) and (q is null or starts_with(lower(email), lower(q)))
+  order by case when q is not null then lower(email) end collate "C", u.created_at desc, id desc
+$$;
+
+create function api_keys(of uuid)
+returns table (key_id uuid, key_prefix text, name text, created_at text, revoked boolean) language sql stable as $$
+  select id, key_prefix, name, shown(k.created_at), is_gone or not is_active
+  from (select *, false as is_gone from public.api_keys union all select *, true from gone_api_keys) k
+  where user_id = of order by ms(k.created_at) desc, id desc
+$$;
+
+-- GET /admin/tasks, and one of them --------------------------------------------------------------------------------
+
+create function tasks(task_state text default null, of uuid default null, query text default null)
+returns table (id uuid, name text, search_query text, user_id uuid, user_email text, state text, schedule text,
+  created_at text, total_executions bigint, success_rate numeric, avg_duration_ms bigint, last_execution json)
+language sql stable as $$
+  select t.id, t.name, t.search_query, t.user_id, u.email, t.state, t.schedule, shown(t.created_at),
+    executions, rate(succeeded, failed), mean_ms(duration_ms),
+    (select json_build_object('id', e.id, 'status', e.status, 'started_at', shown(e.started_at))
+     from all_executions e where e.task_id = t.id order by e.started_at desc, e.id desc limit 1)
+  from all_tasks t join all_users u on u.id = t.user_id, lateral (
+    select count(*) as executions, count(*) filter (where status = 'success') as succeeded,
+      count(*) filter (where status = 'failed') as failed, avg(e.duration_ms) as duration_ms
+    from all_executions e where e.task_id = t.id
+  ) sums
+  where not t.is_gone and ($1 is null or t.state = $1) and ($2 is null or t.user_id = $2)
+    and ($3 is null or t.search_query = $3)
+  order by t.created_at desc, t.id desc
+$$;
+
+-- GET /admin/temporal/schedules ------------------------------------------------------------------------------------
+
+-- What the tables know of a task's schedule. `recent_executions` began on the present UTC day or the 29 before it.
+create function schedules(now timestamptz) returns table (task_id uuid, user_email text, recent_executions bigint)
+language sql stable set timezone = 'UTC' as $$
+  select t.id, u.email, (select count(*) from all_executions e where e.task_id = t.id
+    and e.started_at >= date_trunc('day', now) - interval '29 days')
+  from all_tasks t join all_users u on u.id = t.user_id where not t.is_gone
+$$;
+
+-- The names above are found wherever a function is called.
+do $$
+declare
+  each regprocedure;
+begin
+  for each in select oid from pg_proc where pronamespace = 'expected'::regnamespace loop
+    execute format('alter function %s set search_path = expected, public', each);
+  end loop;
+end
+$$;

@@ -1,0 +1,107 @@
+//! An embedded store in a process of its own, so that its time and memory are counted apart.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::values::digest;
+use torale_local::console::Console;
+use torale_local::store as local;
+use torale_platform::store::{Store, Usage};
+use torale_testkit::stack::config;
+
+/// A store that this program serves when it is called with `--store` and a port. It ends with this.
+pub struct ServedStore {
+    port: u16,
+    process: Child,
+}
+
+impl ServedStore {
+    /// Starts the process and creates all tables.
+    pub async fn start() -> Self {
+        let port = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--store", &port.to_string()]).stdin(Stdio::null()).kill_on_drop(true);
+        let process = command.spawn().unwrap();
+        let client = local::client(port);
+        for _ in 0..100 {
+            if client.list_tables().send().await.is_ok() {
+                local::create_tables(&client).await.unwrap();
+                return Self { port, process };
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the store does not start")
+    }
+
+    /// A client of it.
+    pub fn store(&self) -> Store {
+        Store::new(config(self.port))
+    }
+
+    /// Seconds of processor time that it has used so far.
+    pub fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.process.id().unwrap())
+    }
+
+    /// Items a second that it takes from sixteen callers of `BatchWriteItem` that do nothing else.
+    pub async fn raw_speed(&self, count: usize, bytes: usize) -> f64 {
+        let text = Value::Text("x".repeat(bytes));
+        let item = |n: usize| Item {
+            key: Key::stored(format!("x#{}", digest::sha256_hex(&[&n.to_be_bytes()])), "e".to_owned()),
+            attributes: [("state".to_owned(), text.clone())].into(),
+        };
+        let items: Vec<Item> = (0..count).map(item).collect();
+        let started = Instant::now();
+        self.store().put_all(&Generation::first().table(), items, &Usage::default()).await.unwrap();
+        count as f64 / started.elapsed().as_secs_f64()
+    }
+}
+
+impl Drop for ServedStore {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(folder(self.port)).ok();
+    }
+}
+
+/// Serves a store on a port. In a file: in memory, the store slows down as it grows.
+pub async fn serve(port: u16) {
+    let folder = folder(port);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    local::serve(listener, local::open(Some(&folder)).unwrap(), Console::default(), CancellationToken::new())
+        .await;
+}
+
+fn folder(port: u16) -> PathBuf {
+    std::env::temp_dir().join(format!("torale-bench-{port}"))
+}
+
+/// Seconds of processor time that a process has used so far, its threads included.
+pub fn cpu_seconds(process: u32) -> f64 {
+    used(process)[..2].iter().sum()
+}
+
+/// The same of its children that have ended.
+pub fn cpu_seconds_of_ended_children(process: u32) -> f64 {
+    used(process)[2..].iter().sum()
+}
+
+/// User and system time, and those of children: the 14th to 17th field, in hundredths of a second.
+fn used(process: u32) -> Vec<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The second field, the name in parentheses, may hold blanks.
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(4);
+    fields.map(|field| field.parse::<f64>().unwrap() / 100.0).collect()
+}
+
+/// Kilobytes of this process at most since the last reset.
+pub fn peak_kilobytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
