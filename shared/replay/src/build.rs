@@ -185,6 +185,11 @@ impl Replay {
         read: UnitProgress,
         holder: &str,
     ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
+        if read.written_otherwise.is_some() {
+            let reason =
+                format!("{} was begun by an earlier release: drop it and begin anew", plan.generation);
+            return Err(ReplayError::Refused(reason));
+        }
         let sink = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
         match sink.renew(unit, read).await {
             Ok(progress) => Ok(Some((sink, progress))),

@@ -231,12 +231,16 @@ impl<'a> RequestedCommands<'a> {
     }
 }
 
-/// Notes over what was read that nothing is requested for a user: an identity has left them, and they are active again.
-/// If it comes back, the same cause stops what they got meanwhile.
-pub fn nothing_requested(user: UserId, read: &Item) -> Write {
+/// Notes over what was read that nothing is requested for a user whom nothing deactivates that sends commands: an
+/// identity has left them. If it comes back, the same cause stops what they got meanwhile. `None` if nothing is noted.
+pub fn nothing_requested(user: UserId, read: Option<&Item>) -> Option<Write> {
+    read.and_then(|item| item.text(EVENT)).filter(|event| !event.is_empty())?;
     let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(String::new()))]);
-    let conditions = as_read(Some(read));
-    Write { key: RequestedCommands::key(user), action: Action::Put(attributes), conditions }
+    Some(Write {
+        key: RequestedCommands::key(user),
+        action: Action::Put(attributes),
+        conditions: as_read(read),
+    })
 }
 
 /// The check that nothing was requested for a user since this was read.

@@ -40,8 +40,8 @@ pub struct OutboxEntry {
     /// Which commands follow from it.
     #[serde(rename = "what")]
     pub action: OutboxAction,
-    /// What tells an entry that is put once more, over one that may still wait, from the one before. A relay that works
-    /// on the former then does not delete it. Empty where an entry is only ever put once.
+    /// What makes an entry that is put once more, over one that may still wait, differ from the one before. A relay
+    /// that works on the former then does not delete it. Empty where an entry is only ever put once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
 }

@@ -101,6 +101,13 @@ pub fn links_of(user: UserId) -> Range {
     Range { pk: keys::user_links(user), ..Range::default() }
 }
 
+/// Whether the rows of a user's links are of the moment at which the user's item was read.
+pub fn are_of(rows: &[Item], user: &Entity) -> Result<bool, PlanError> {
+    let links =
+        rows.iter().map(|row| Ok((clerk_of(row)?, said(row)?))).collect::<Result<Vec<_>, Corrupt>>()?;
+    Ok(join(links, 0)?.links == user.linkage.links)
+}
+
 /// The identities of the rows of a user's links.
 pub fn identities_of(rows: &[Item]) -> Result<Vec<ClerkUserId>, Corrupt> {
     rows.iter().map(clerk_of).collect()

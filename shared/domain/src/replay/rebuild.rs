@@ -263,10 +263,12 @@ impl Tally {
 pub struct UnitProgress {
     /// How far it is.
     pub state: UnitState,
-    /// How many of its entities, links, queries or counters are written, in their order. An earlier
-    /// release had another order, and another name for it: such a unit begins anew.
+    /// How many of its entities, links, queries or counters are written, in their order.
     #[serde(rename = "sources", default)]
     pub written: u64,
+    /// The same as an earlier release counted it, in another order: such a unit can't be continued.
+    #[serde(rename = "written", default, skip_serializing)]
+    pub written_otherwise: Option<u64>,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
     /// How much it has read and written.

@@ -382,9 +382,9 @@ impl LinkWriter<'_> {
     }
 
     /// The outbox entry for what deactivates a user by their identities with the note that it was requested, and the
-    /// check that the generation is live; nothing if it was requested before. Whoever becomes active again may be
-    /// deactivated by the same event once more: then the note is taken back. A replay takes no note back, so whoever
-    /// becomes inactive with this link is stopped whatever is noted.
+    /// check that the generation is live; nothing if it was requested before. The same event may deactivate a user once
+    /// more: so the note is taken back where it does not any more. A replay takes no note back, so whoever becomes
+    /// inactive with this link is stopped whatever is noted.
     async fn requests(
         &self,
         pointer: &GenerationPointer,
@@ -392,22 +392,22 @@ impl LinkWriter<'_> {
         diff: &LinkDiff,
     ) -> Result<Vec<Write>, StoreError> {
         let note = RequestedCommands::key(id);
-        if diff.reactivates {
-            let noted = self.store.control(&note, self.usage).await?;
-            let taken_back = noted.map(|noted| causes::nothing_requested(id, &noted));
-            return Ok(taken_back.into_iter().flat_map(|write| [write, pointer.unchanged()]).collect());
-        }
         let entity = &diff.user;
         let deactivations = causes::deactivations_of(id, entity);
-        if deactivations.is_empty() {
+        // Of an active user nothing is read, unless the user has just become active.
+        if deactivations.is_empty() && !diff.reactivates {
             return Ok(Vec::new());
         }
         let noted = self.store.control(&note, self.usage);
         let deactivations = self.store.deactivations(deactivations, self.usage);
         let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let due = StopCommands::of(id, entity, &deactivations, &diff.linked);
-        let due = due.filter(|due| diff.deactivates || !due.is_noted(noted.as_ref()));
-        let Some(due) = due else { return Ok(Vec::new()) };
+        let Some(due) = StopCommands::of(id, entity, &deactivations, &diff.linked) else {
+            let taken_back = causes::nothing_requested(id, noted.as_ref());
+            return Ok(taken_back.into_iter().flat_map(|write| [write, pointer.unchanged()]).collect());
+        };
+        if !diff.deactivates && due.is_noted(noted.as_ref()) {
+            return Ok(Vec::new());
+        }
         let note = due.requested().put_over(noted.as_ref());
         let action = OutboxAction::StopUser { user_id: id, clerk_user_id: due.clerk_user_id.clone() };
         let generation = pointer.live.name.clone();

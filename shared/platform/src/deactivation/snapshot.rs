@@ -88,11 +88,14 @@ impl UserSnapshot {
         })
     }
 
-    /// The logins of the user to change, who names this one; `None` if there are more than were read.
+    /// The logins of the user to change, who names this one; `None` if there are more than were read, or they were read
+    /// at another moment than the user.
     pub(super) fn logins(&self, named: &ClerkUserId) -> Result<Option<Logins>, StoreError> {
         let [.., rows] = &self.links;
         let linked = links::identities_of(rows)?;
-        Ok((rows.len() < own_ids::MAX_LINKS).then(|| Logins::of(named, &linked)))
+        let are_of_now = links::are_of(rows, &self.entity(self.target)).unwrap_or(false);
+        let are_all = rows.len() < own_ids::MAX_LINKS && are_of_now;
+        Ok(are_all.then(|| Logins::of(named, &linked)))
     }
 
     /// A user's entity; a new one if nothing is stored of it.

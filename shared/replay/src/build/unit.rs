@@ -319,8 +319,12 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
         self.write().await?;
         self.save_subtotals().await?;
         self.account();
-        let progress =
-            UnitProgress { state: UnitState::Done, written: self.taken, claim: None, tally: self.tally };
+        let progress = UnitProgress {
+            state: UnitState::Done,
+            written: self.taken,
+            tally: self.tally,
+            ..UnitProgress::default()
+        };
         self.worker.sink.checkpoint(self.unit, progress).await?;
         Ok(UnitOutcome::Done)
     }

@@ -20,7 +20,7 @@ use torale_replay::build::BuildOutcome;
 use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_testkit::events::{IntoMessages, admin, event, task, user};
 use torale_testkit::faults::Faults;
-use torale_testkit::stack::{self, NOW, Stack, number};
+use torale_testkit::stack::{self, NOW, Stack, number, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebuild_equals_the_live_generation_item_by_item() {
@@ -257,7 +257,7 @@ async fn rebuild_leaves_a_unit_alone_that_another_worker_has_claimed() {
     let board = replay.begin(&generation).await.unwrap();
     let unit = board.units.keys().next().unwrap();
     // A claim of someone else's that never ends.
-    let progress = format!(r#"{{"state":"open","written":0,"claim":["other",{}],"tally":{{}}}}"#, i64::MAX);
+    let progress = format!(r#"{{"state":"open","sources":0,"claim":["other",{}],"tally":{{}}}}"#, i64::MAX);
     let attributes =
         Attributes::from([("progress".to_owned(), torale_domain::storage::item::Value::Text(progress))]);
     let key = keys::rebuild_unit(&generation.name, &unit.name());
@@ -271,6 +271,24 @@ async fn rebuild_leaves_a_unit_alone_that_another_worker_has_claimed() {
     let open = board.units.values().filter(|progress| progress.claim.is_some()).count();
 
     assert_eq!(open, 1, "all other units of the stage are done, and none is claimed");
+}
+
+/// An earlier release counted what is written in another order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebuild_that_an_earlier_release_has_begun_is_refused() {
+    let (stack, _) = filled(3701, 40).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
+    let board = replay.begin(&generation).await.unwrap();
+    let unit = board.units.keys().next().unwrap();
+    let key = keys::rebuild_unit(&generation.name, &unit.name());
+    let progress = text(r#"{"state":"open","written":3,"claim":null,"tally":{}}"#);
+    stack.put(CONTROL_TABLE, &key, [("progress", progress)]).await;
+
+    let refused = replay.build(&generation.name, 2, &StopSignal::default()).await;
+
+    assert!(matches!(refused, Err(ReplayError::Refused(_))), "{refused:?}");
+    replay.drop_generation(&generation.name).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

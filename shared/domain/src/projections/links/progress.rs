@@ -1,10 +1,11 @@
 //! The links of an identity that very many users share: they are read in pages, and what is up to date is noted, so
 //! that a message that comes again goes on where its time ran out.
 //!
-//! A note says: with this content of the identity, the links of all users up to one are up to date. Content only grows,
-//! so what a note says of it stays true, and a note of other content is worth nothing. A link that comes later, by an
-//! event of its user, is brought up to date by that event. The first page has no part in it: it is checked at each
-//! delivery, with the users that the identity stands in for.
+//! A note says: with this content of the identity, the links of all users after one and up to another are up to date.
+//! Content only grows, so what a note says of it stays true, and a note of other content is worth nothing. A link that
+//! comes later, by an event of its user, is brought up to date by that event. The first page has no part in it: it is
+//! checked at each delivery, with the users that the identity stands in for. New users may push others out of it: so a
+//! note says where it ended.
 
 use super::identity_key;
 use crate::entities::linkage;
@@ -18,6 +19,7 @@ use crate::values::digest::sha256_hex;
 use crate::values::ids::{ClerkUserId, UserId};
 
 const CONTENT: &str = "content";
+const AFTER: &str = "after";
 const THROUGH: &str = "through";
 
 /// What must be read to learn the content of an identity: its own events, and those of the user id derived from it.
@@ -59,19 +61,48 @@ pub fn last_of_full_page(clerk: &ClerkUserId, found: &ReadResult, limit: usize) 
 pub struct LinkProgress {
     /// With which [`content`].
     pub content: String,
+    /// The last user of the first page, which the note says nothing about.
+    pub after: UserId,
     /// The last user whose link is.
     pub through: UserId,
 }
 
 impl LinkProgress {
+    /// After which user to go on, where the first page ends with this one.
+    pub fn go_on_after(&self, first_page: UserId) -> UserId {
+        if self.after <= first_page { self.through.max(first_page) } else { first_page }
+    }
+
     /// Reads a note; one that says nothing is none.
     pub fn load(item: &Item) -> Option<Self> {
-        Some(Self { content: item.text(CONTENT)?.to_owned(), through: UserId::parse(item.text(THROUGH)?)? })
+        let user = |name| item.text(name).and_then(UserId::parse);
+        Some(Self { content: item.text(CONTENT)?.to_owned(), after: user(AFTER)?, through: user(THROUGH)? })
     }
 
     /// The attributes of its item.
     pub fn store(&self) -> Attributes {
-        let through = Value::Text(self.through.to_string());
-        [(CONTENT.to_owned(), Value::Text(self.content.clone())), (THROUGH.to_owned(), through)].into()
+        let texts = [
+            (CONTENT, self.content.clone()),
+            (AFTER, self.after.to_string()),
+            (THROUGH, self.through.to_string()),
+        ];
+        texts.map(|(name, text)| (name.to_owned(), Value::Text(text))).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn users_whom_new_ones_push_out_of_the_first_page_are_not_passed_over() {
+        let user = |n| UserId(Uuid::from_u128(n));
+        let noted = LinkProgress { content: String::new(), after: user(10), through: user(30) };
+
+        assert_eq!(noted.go_on_after(user(10)), user(30), "the first page ends where it did");
+        assert_eq!(noted.go_on_after(user(12)), user(30), "some of its users are gone");
+        assert_eq!(noted.go_on_after(user(40)), user(40), "very many are");
+        assert_eq!(noted.go_on_after(user(8)), user(8), "9 and 10 were in the first page");
     }
 }

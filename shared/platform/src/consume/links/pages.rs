@@ -48,11 +48,11 @@ impl LinkWriter<'_> {
         let found = reader.read(progress::content_reads(clerk)).await?;
         let content = progress::content(clerk, &found).map_err(unplannable)?;
         let noted = self.store.link_progress(&key, self.usage).await?;
-        let noted = noted.filter(|noted| noted.content == content).map(|noted| noted.through);
-        let (mut through, mut result) = (noted.map_or(after, |noted| noted.max(after)), Ok(()));
+        let noted = noted.filter(|noted| noted.content == content);
+        let (mut through, mut result) = (noted.map_or(after, |noted| noted.go_on_after(after)), Ok(()));
         loop {
             let found = reader.read(progress::page_reads(clerk, through, self.page)).await?;
-            let users = progress::page_users(&found);
+            let (users, rows) = (progress::page_users(&found), found.ranges.iter().flatten().count());
             drop(found);
             let Some(last) = users.last().copied() else { return result };
             let links =
@@ -64,10 +64,10 @@ impl LinkWriter<'_> {
             through = last;
             // A link that can't be written must be met again, until its message is quarantined.
             if result.is_ok() {
-                let progress = LinkProgress { content: content.clone(), through };
+                let progress = LinkProgress { content: content.clone(), after, through };
                 self.store.save_link_progress(key.clone(), &progress, self.usage).await?;
             }
-            if users.len() < self.page {
+            if rows < self.page {
                 return result;
             }
         }

@@ -377,3 +377,25 @@ async fn reactivation_does_not_overlook_what_is_requested_at_the_same_moment() {
     assert_eq!(kinds(&relay(&scenario).await), both);
     assert_eq!(reactivates(&scenario, ANN).await, 200);
 }
+
+/// The platform has deactivated Ann too, so she stays inactive while the deleted identity is gone: nothing that comes
+/// then is stopped, until the identity is back.
+#[tokio::test]
+async fn inactive_user_whom_a_deleted_identity_deactivates_once_more_is_stopped_once_more() {
+    let of = |user: &str, hours: i64| {
+        identity("user_aaa").updated().with("external_id", user).at(NOW.plus(-hours * HOUR))
+    };
+    let by_the_platform = user(ANN).deactivated().at(NOW.plus(-20 * HOUR));
+    let scenario =
+        given((created(), by_the_platform, identity("user_aaa").created().at(NOW.plus(-DAY)))).start().await;
+    scenario.receives((of(ANN, 9), identity("user_aaa").deleted().at(NOW.plus(-MINUTE)))).await;
+    assert_eq!(kinds(&relay(&scenario).await), [("user.ban", CLERK.to_owned())]);
+    scenario.receives(of(&stand_in(), 8)).await;
+    assert_eq!(relay(&scenario).await, [], "nothing to stop");
+    assert_eq!(late(&scenario, &phone()).await, 0, "what the platform deactivates causes no commands");
+
+    scenario.receives(of(ANN, 7)).await;
+
+    let stopped = [("task.pause", PHONE.to_owned()), ("user.ban", CLERK.to_owned())];
+    assert_eq!(kinds(&relay(&scenario).await), stopped);
+}
