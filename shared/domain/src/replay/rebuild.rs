@@ -25,6 +25,7 @@ use crate::storage::keys::{self, Lanes};
 use crate::storage::read::Corrupt;
 use crate::values::text::excerpt;
 use crate::values::time::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 pub use slice::Slice;
 use std::collections::BTreeMap;
@@ -268,7 +269,7 @@ pub struct UnitProgress {
     pub written: u64,
     /// The same as an earlier release counted it, in another order: such a unit can't be continued.
     #[serde(rename = "written", default, skip_serializing)]
-    pub written_otherwise: Option<u64>,
+    pub written_otherwise: Option<IgnoredAny>,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
     /// How much it has read and written.
