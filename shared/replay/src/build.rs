@@ -185,7 +185,7 @@ impl Replay {
         read: UnitProgress,
         holder: &str,
     ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
-        if read.written_otherwise.is_some() {
+        if read.written_otherwise {
             let reason =
                 format!("{} was begun by an earlier release: drop it and begin anew", plan.generation);
             return Err(ReplayError::Refused(reason));

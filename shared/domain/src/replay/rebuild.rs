@@ -26,7 +26,7 @@ use crate::storage::read::Corrupt;
 use crate::values::text::excerpt;
 use crate::values::time::Timestamp;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 pub use slice::Slice;
 use std::collections::BTreeMap;
 
@@ -267,13 +267,18 @@ pub struct UnitProgress {
     /// How many of its entities, links, queries or counters are written, in their order.
     #[serde(rename = "sources", default)]
     pub written: u64,
-    /// The same as an earlier release counted it, in another order: such a unit can't be continued.
-    #[serde(rename = "written", default, skip_serializing)]
-    pub written_otherwise: Option<IgnoredAny>,
+    /// Whether an earlier release has counted that, which wrote them in another order: such a unit can't be continued.
+    #[serde(rename = "written", default, skip_serializing, deserialize_with = "is_there")]
+    pub written_otherwise: bool,
     /// The worker that has claimed it, and until when, in milliseconds of unix time.
     pub claim: Option<(String, i64)>,
     /// How much it has read and written.
     pub tally: Tally,
+}
+
+/// Of a field that is there, whatever it says.
+fn is_there<'de, D: Deserializer<'de>>(field: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(field).map(|_| true)
 }
 
 impl UnitProgress {
