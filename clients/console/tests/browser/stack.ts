@@ -68,7 +68,7 @@ async function start(): Promise<{ url: string; clerkKey: string; process: ChildP
     stdio: ["ignore", "pipe", "pipe"],
   });
   let log = "";
-  await new Promise<void>((ready, failed) => {
+  const started = new Promise<void>((ready, failed) => {
     const timer = setTimeout(() => failed(new Error(`the stack did not start in time:\n${log.slice(-4000)}`)), START_MS);
     const read = (chunk: Buffer) => {
       log += chunk.toString();
@@ -80,6 +80,10 @@ async function start(): Promise<{ url: string; clerkKey: string; process: ChildP
     stack.stderr.on("data", read);
     stack.once("error", failed);
     stack.once("exit", (code) => failed(new Error(`the stack ended with ${code}:\n${log.slice(-4000)}`)));
+  });
+  await started.catch((reason: unknown) => {
+    stack.kill("SIGTERM");
+    throw reason;
   });
   return { url, clerkKey: privateKey, process: stack };
 }
