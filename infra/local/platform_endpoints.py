@@ -1,4 +1,6 @@
-"""Every endpoint of the API, page by page over HTTP, against queries on the platform's own tables.
+"""What the API answers of the platform's tables, page by page over HTTP, against queries on these tables themselves.
+
+Details are samples; workflows and the audit trail are in no table. Rows of equal rank are compared as sets.
 
 The queries are those of platform_expected.sql: written from the contract and the platform's schema, apart from the
 product. Whoever calls this has stopped the platform, so that nothing but the time changes meanwhile.
