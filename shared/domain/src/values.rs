@@ -7,6 +7,7 @@
 pub(crate) mod checked;
 pub mod digest;
 pub mod ids;
+pub mod json;
 mod schema;
 pub mod text;
 pub mod time;

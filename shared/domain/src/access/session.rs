@@ -4,10 +4,10 @@
 //! A token is parsed once, here, and strictly. The check of the signature in `shared/platform`
 //! sees only bytes. So there are no two parsers that could disagree about a token.
 
-mod json;
 pub mod jwks;
 
 use crate::values::ids::ClerkUserId;
+use crate::values::json;
 use crate::values::time::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -127,8 +127,8 @@ impl<'a> Token<'a> {
         let (message, signature) = text.rsplit_once('.').ok_or(TokenFault::Encoding)?;
         let (header, claims) = message.split_once('.').ok_or(TokenFault::Encoding)?;
         let (header, claims, _) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
-        let header = json::object(&header).ok_or(TokenFault::Json)?;
-        let claims = json::object(&claims).ok_or(TokenFault::Json)?;
+        let header = json::unambiguous_object(&header).ok_or(TokenFault::Json)?;
+        let claims = json::unambiguous_object(&claims).ok_or(TokenFault::Json)?;
         Ok(Self { message, signature, key_id: check_header(&header)?, claims })
     }
 

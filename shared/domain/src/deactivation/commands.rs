@@ -6,6 +6,7 @@ mod tests;
 
 use crate::events::{self, SOURCE};
 use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
+use crate::values::json;
 use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
@@ -255,7 +256,7 @@ impl Command {
     /// If it is malformed, or its type is unknown.
     pub fn receive(body: &str) -> Result<ReceivedCommand, InvalidCommand> {
         let malformed = |fault: &dyn std::fmt::Display| InvalidCommand::Malformed(fault.to_string());
-        let message: Value = serde_json::from_str(without_mark(body)).map_err(|e| malformed(&e))?;
+        let message = json::parse(without_mark(body)).map_err(|e| malformed(&e))?;
         let text = |name: &str| message.get(name).and_then(Value::as_str).ok_or_else(|| malformed(&name));
         let (id, kind) = (Uuid::try_parse(text("id")?).map_err(|e| malformed(&e))?, text("type")?);
         let data = message.get("data").unwrap_or(&Value::Null);

@@ -15,6 +15,7 @@
 use crate::events::types::ExternalId;
 use crate::events::{self, EventType, QuarantineReason, TYPE_PREFIX};
 use crate::values::ids::ClerkUserId;
+use crate::values::json;
 use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
 use crate::values::trace::TraceParent;
@@ -81,7 +82,7 @@ impl Payload {
 
     /// Reads the text that was signed.
     pub fn parse(text: &str) -> Result<Self, WebhookFault> {
-        let payload: Value = serde_json::from_str(without_mark(text)).map_err(|_| WebhookFault::NotJson)?;
+        let payload = json::parse(without_mark(text)).map_err(|_| WebhookFault::NotJson)?;
         let text = |pointer| payload.pointer(pointer).and_then(Value::as_str);
         let time = |pointer| payload.pointer(pointer).and_then(time);
         let role = || text("/data/public_metadata/role").map(str::to_owned);

@@ -2,6 +2,7 @@
 
 use super::kinds::{Body, EventType};
 use super::upcast;
+use crate::values::json;
 use crate::values::time::Timestamp;
 use serde_json::value::RawValue;
 use std::cmp::Ordering;
@@ -121,7 +122,7 @@ impl StoredEvent<'_> {
         if self.version == kind.newest_version() {
             return kind.body_of_text(self.data.get()).map_err(unreadable);
         }
-        let value = serde_json::from_str(self.data.get()).map_err(unreadable)?;
+        let value = json::parse(self.data.get()).map_err(unreadable)?;
         let value =
             upcast::upcast(kind, self.version, value).ok_or_else(|| UnreadableEvent("version".to_owned()))?;
         kind.body(&value).map_err(UnreadableEvent)

@@ -3,6 +3,7 @@
 use super::types::{MAX_SCHEDULE_CHARS, MAX_ZONE_CHARS, Text};
 use super::{Data, Event, EventType, TYPE_PREFIX, types, upcast};
 use crate::events::kinds::Body;
+use crate::values::json;
 use crate::values::text::{excerpt, without_mark};
 use crate::values::time::{DAY, Timestamp};
 use serde_json::{Map, Value};
@@ -97,8 +98,8 @@ pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessa
     if body.len() > MAX_MESSAGE_BYTES {
         return Err(QuarantineReason::TooLarge);
     }
-    let json = serde_json::from_str(without_mark(body));
-    let value: Value = json.map_err(|e| QuarantineReason::NotJson(Bounded::new(e)))?;
+    let json = json::parse(without_mark(body));
+    let value = json.map_err(|e| QuarantineReason::NotJson(Bounded::new(e)))?;
     let Value::Object(mut fields) = value else { return Err(QuarantineReason::Envelope("not an object")) };
     let envelope = Envelope::read(&fields)?;
     let data = match fields.remove("data") {
@@ -294,6 +295,20 @@ mod tests {
         );
         let missing = reason(&message("task.paused", &json!({}))).to_string();
         assert_eq!(missing, "data of task.paused: missing field `task_id`");
+    }
+
+    /// An object with a name that the JSON library uses itself was read as the JSON in its text, with a nesting of its
+    /// own: thousands deep, over which a consumer or a rebuild died, and of another kind than it is.
+    #[test]
+    fn an_object_with_a_name_of_the_json_librarys_own_is_just_an_object() {
+        let name = "$serde_json::private::RawValue";
+        let fault = reason(&succeeded(&json!({ (name): "true" }))).to_string();
+        assert!(fault.contains("expected a boolean"), "{fault}");
+
+        for text in ["{]", "[[1]]"] {
+            let body = message("user.logged_in", &json!({ "user_id": ID, "unlisted": { (name): text } }));
+            assert!(matches!(parse(&body, Some(NOW)), Ok(ReceivedMessage::Known(_))), "{text}");
+        }
     }
 
     /// Issue 16, number 2: the reason quoted the whole value, so that body and reason exceeded an item.

@@ -12,6 +12,7 @@
 use crate::events::{self, ReceivedMessage, SOURCE, TYPE_PREFIX};
 use crate::values::digest;
 use crate::values::ids::UserId;
+use crate::values::json;
 use crate::values::text::without_mark;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -152,7 +153,7 @@ fn envelope_text(name: &str, text: &str, salt: &[u8]) -> String {
 /// A message with pseudonyms; `None` if it is no event. Without the salt nobody can find a text by
 /// trying.
 pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
-    let envelope: Map<String, Value> = serde_json::from_str(without_mark(message)).ok()?;
+    let envelope = json::parse(without_mark(message)).ok()?;
     let text = |name: &str| Some(envelope_text(name, envelope.get(name)?.as_str()?, salt));
     let mut kept: Map<String, Value> = ["specversion", "id", "source", "type", "time"]
         .into_iter()
@@ -163,7 +164,7 @@ pub fn scrub(message: &str, salt: &[u8]) -> Option<String> {
             let kind = event.event_type();
             let schema = format!("urn:{TYPE_PREFIX}{}:{}", kind.name(), kind.newest_version());
             kept.insert("dataschema".to_owned(), json!(schema));
-            let mut data: Value = serde_json::from_str(&event.body.to_json().ok()?).ok()?;
+            let mut data = json::parse(&event.body.to_json().ok()?).ok()?;
             let fields = data.as_object_mut()?;
             fields.retain(|name, value| apply_rule(name, value, salt));
             data

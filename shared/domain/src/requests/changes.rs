@@ -4,6 +4,7 @@
 
 use crate::requests::parameters::{ParameterFault, ParameterKind};
 use crate::values::ids::UserId;
+use crate::values::json;
 use crate::values::text::bytes_without_mark;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -114,7 +115,7 @@ impl ChangeRequest for UserIdsRequest {
         if body.len() > Self::MAX_BODY {
             return Err(InvalidChangeRequest::TooLarge);
         }
-        let Ok(Value::Object(body)) = serde_json::from_slice(bytes_without_mark(body)) else {
+        let Ok(Value::Object(body)) = json::parse_bytes(bytes_without_mark(body)) else {
             return Err(fault("body", "user_ids", "json_invalid", "The body should be a JSON object"));
         };
         let wrong = |kind, msg| fault("body", "user_ids", kind, msg);
@@ -239,6 +240,7 @@ mod tests {
             ("[]", "json_invalid"),
             ("{}", "missing"),
             (r#"{"user_ids":"x"}"#, "list_type"),
+            (r#"{"user_ids":{"$serde_json::private::RawValue":"[]"}}"#, "list_type"),
             (r#"{"user_ids":[]}"#, "list_length"),
             (&format!(r#"{{"user_ids":[{}]}}"#, vec!["\"x\""; 101].join(",")), "list_length"),
         ] {

@@ -1,6 +1,7 @@
 //! Key sets (JWKS): which keys of the identity provider may sign session tokens.
 
-use super::{ALGORITHM, json};
+use super::ALGORITHM;
+use crate::values::json;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -22,7 +23,7 @@ pub struct RsaKey {
 /// because it does not say which of them is meant. `None` for a document that is no key set, or
 /// has no usable key.
 pub fn select(document: &[u8]) -> Option<BTreeMap<String, RsaKey>> {
-    let document = json::object(document)?;
+    let document = json::unambiguous_object(document)?;
     let entries: Vec<_> = document.get("keys")?.as_array()?.iter().filter_map(Value::as_object).collect();
     let mut by_id: BTreeMap<String, Vec<Option<RsaKey>>> = BTreeMap::new();
     for key in entries {
