@@ -2,8 +2,8 @@
 //!
 //! `serde_json` reads an object with a certain name of its own (`$serde_json::private::RawValue`) as the JSON that
 //! stands in its text, with a nesting of its own: who sends it chooses how deep the tree is, and a list or number may
-//! look like an object. It does so wherever some crate of the build asks for raw values. So nothing from outside is read
-//! into a [`Value`] by its own reader: here every name is just a name, and nesting ends at 128.
+//! look like an object. It does so wherever some crate of the build asks for raw values. So nothing from outside is
+//! read into a [`Value`] by its own reader: here every name is just a name, and nesting ends at 128.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
