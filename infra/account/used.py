@@ -15,6 +15,8 @@ ROLES: list[str] = sorted(role for role in permissions.RIGHTS["roles"] if f"{rol
 # tests/suite/tests/deployment/permissions.rs.
 NOT_EXERCISED = {
     "xray": "the emulator sends no traces",
+    "dynamodb:GetItem ControlTable[links#*]": "only for an identity of more than a thousand users",
+    "dynamodb:PutItem ControlTable[links#*]": "only for an identity of more than a thousand users",
 }
 
 

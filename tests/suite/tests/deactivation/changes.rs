@@ -452,6 +452,17 @@ enum First {
 const CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
     "Message":"Transaction cancelled","CancellationReasons":[{"Code":"TransactionConflict"}]}"#;
 
+/// Deactivates the admin while a call waits at a meeting, between its first and its second time there.
+async fn deactivate_the_admin_between(scenario: &Scenario, meeting: &Arc<Barrier>) {
+    let wait = || {
+        let meeting = Arc::clone(meeting);
+        tokio::task::spawn_blocking(move || meeting.wait())
+    };
+    wait().await.unwrap();
+    scenario.receives(user(ADMIN).deactivated()).await;
+    wait().await.unwrap();
+}
+
 /// The transaction for the second user finds that the caller is no administrator any more.
 async fn deactivated_midway(first: First, expected: &Value) {
     let scenario = user_with(1, 0).await;
@@ -481,13 +492,7 @@ async fn deactivated_midway(first: First, expected: &Value) {
     let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY, "x"] }));
     let answer = tokio::spawn(async move { request.send(&app).await });
 
-    let wait = || {
-        let meeting = Arc::clone(&meeting);
-        tokio::task::spawn_blocking(move || meeting.wait())
-    };
-    wait().await.unwrap();
-    scenario.receives(user(ADMIN).deactivated()).await;
-    wait().await.unwrap();
+    deactivate_the_admin_between(&scenario, &meeting).await;
 
     let refused =
         |user: &str| json!({ "user_id": user, "result": "refused", "detail": "Admin access required" });
@@ -536,13 +541,7 @@ async fn deactivate_users_by_an_admin_who_is_deactivated_before_a_repetition_say
     let request = post::<DeactivateUsers>(&json!({ "user_ids": [USER, NOBODY] }));
     let answer = tokio::spawn(async move { request.send(&app).await });
 
-    let wait = || {
-        let meeting = Arc::clone(&meeting);
-        tokio::task::spawn_blocking(move || meeting.wait())
-    };
-    wait().await.unwrap();
-    scenario.receives(user(ADMIN).deactivated()).await;
-    wait().await.unwrap();
+    deactivate_the_admin_between(&scenario, &meeting).await;
 
     let results = json!([
         { "user_id": USER, "result": "already", "tasks_paused": 1 },

@@ -4,13 +4,10 @@ use super::{assert_same, filled, quiet, rebuild, time_passes};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::projections::generation::Generation;
-use torale_domain::storage::item::Attributes;
 use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, Lanes};
-use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::HOUR;
 use torale_platform::consume::Consumer;
@@ -248,21 +245,25 @@ async fn rebuild_by_two_workers_does_no_unit_twice() {
     assert_eq!(one.meter.items() + two.meter.items(), tally.items, "each item was written once");
 }
 
+/// Puts this progress in place of that of a generation's first unit.
+async fn put_progress(stack: &Stack, replay: &Replay, generation: &str, progress: &str) {
+    let board = replay.board(generation).await.unwrap().unwrap();
+    let unit = board.units.keys().next().unwrap();
+    stack
+        .put(CONTROL_TABLE, &keys::rebuild_unit(generation, &unit.name()), [("progress", text(progress))])
+        .await;
+}
+
 /// A worker that was taken for crashed finds its unit taken over, and leaves it alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebuild_leaves_a_unit_alone_that_another_worker_has_claimed() {
     let (stack, _) = filled(3700, 40).await;
     let replay = quiet(stack.store_as("Operator"));
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
-    let board = replay.begin(&generation).await.unwrap();
-    let unit = board.units.keys().next().unwrap();
+    replay.begin(&generation).await.unwrap();
     // A claim of someone else's that never ends.
     let progress = format!(r#"{{"state":"open","sources":0,"claim":["other",{}],"tally":{{}}}}"#, i64::MAX);
-    let attributes =
-        Attributes::from([("progress".to_owned(), torale_domain::storage::item::Value::Text(progress))]);
-    let key = keys::rebuild_unit(&generation.name, &unit.name());
-    let write = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
-    replay.store.transact(CONTROL_TABLE, vec![write], &Arc::default()).await.unwrap();
+    put_progress(&stack, &replay, &generation.name, &progress).await;
     let stop = StopSignal::at(tokio::time::Instant::now() + Duration::from_millis(700));
 
     assert_eq!(replay.build(&generation.name, 2, &stop).await.unwrap(), BuildOutcome::OutOfTime);
@@ -279,11 +280,9 @@ async fn rebuild_that_an_earlier_release_has_begun_is_refused() {
     let (stack, _) = filled(3701, 40).await;
     let replay = quiet(stack.store_as("Operator"));
     let generation = replay.next_generation(Lanes::DEFAULT).await.unwrap();
-    let board = replay.begin(&generation).await.unwrap();
-    let unit = board.units.keys().next().unwrap();
-    let key = keys::rebuild_unit(&generation.name, &unit.name());
-    let progress = text(r#"{"state":"open","written":3,"claim":null,"tally":{}}"#);
-    stack.put(CONTROL_TABLE, &key, [("progress", progress)]).await;
+    replay.begin(&generation).await.unwrap();
+    let progress = r#"{"state":"open","written":3,"claim":null,"tally":{}}"#;
+    put_progress(&stack, &replay, &generation.name, progress).await;
 
     let refused = replay.build(&generation.name, 2, &StopSignal::default()).await;
 

@@ -1,4 +1,4 @@
-//! A link that can't be written: it is told, and keeps no other from being written.
+//! A link that can't be written is reported, and the other links are written all the same.
 
 use super::{CLERK, kinds, listed, relay};
 use deactivate_user::DeactivateUser;
