@@ -99,9 +99,12 @@ pub fn is_absent(status: &Status) -> bool {
     status.code() == Code::NotFound && !names_namespace()
 }
 
-/// The error that an answer is.
+/// The error that an answer is. The client's own time limit for a call looks like an answer: nobody else cancels one.
 pub fn answered(status: &Status) -> TemporalError {
-    TemporalError::Answered(status.code(), status.message().to_owned())
+    match status.code() {
+        Code::Cancelled | Code::DeadlineExceeded => TemporalError::TimedOut,
+        code => TemporalError::Answered(code, status.message().to_owned()),
+    }
 }
 
 fn unconnected(error: ClientConnectError) -> TemporalError {
@@ -111,9 +114,8 @@ fn unconnected(error: ClientConnectError) -> TemporalError {
     TemporalError::Unreachable(error.to_string())
 }
 
-/// How to connect. Without retries, since a failed command comes again from the queue, and the
-/// sync every minute; without compression, since
-/// requests are small.
+/// How to connect. Without retries, since a failed command comes again from the queue, and the sync every minute;
+/// without compression, since requests are small.
 fn connection(settings: &config::TemporalSettings) -> Result<ConnectionOptions, TemporalError> {
     let target = target(settings).ok_or(TemporalError::Misconfigured)?;
     let tls = (target.scheme() == "https").then(TlsOptions::default);
@@ -169,6 +171,14 @@ mod tests {
     fn api_key_is_never_sent_unencrypted_to_another_machine() {
         assert_eq!(target_of("http://temporal.internal:7233", Some("key")), None);
         assert!(target_of("http://127.0.0.1:7233", Some("key")).is_some());
+    }
+
+    #[test]
+    fn end_of_the_clients_own_time_is_a_timeout() {
+        let status = Status::cancelled("Timeout expired");
+        assert!(matches!(answered(&status), TemporalError::TimedOut));
+        assert!(matches!(answered(&Status::deadline_exceeded("late")), TemporalError::TimedOut));
+        assert!(matches!(answered(&Status::not_found("no")), TemporalError::Answered(Code::NotFound, _)));
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl PlatformTemporal {
     }
 
     async fn create_schedule(&self, task: &PlatformTask) -> Result<(), TemporalError> {
-        schedules::create(&self.calls, &schedule_id(task), &spec(task), false, &argument(task)).await
+        let (id, spec, argument) = (schedule_id(task), spec(task), argument(task));
+        patiently(|| schedules::create(&self.calls, &id, &spec, false, &argument)).await
     }
 }
 
@@ -185,7 +186,7 @@ impl PlatformSimulation {
     /// Waits for searches that are due: runs that Temporal has started, or the tasks of the present second.
     async fn next_searches(&self, seconds: &mut Interval) -> Result<Vec<DueSearch>, SimulationError> {
         if let Some(temporal) = &self.temporal {
-            let run = worker::next_run(&temporal.polls).await?;
+            let run = patiently(|| worker::next_run(&temporal.polls)).await?;
             let due = run.and_then(|run| Some(DueSearch { task: task_of(&run.workflow)?, run: Some(run) }));
             return Ok(due.into_iter().collect());
         }
@@ -237,7 +238,8 @@ impl PlatformSimulation {
     async fn pause(&self, task: &PlatformTask, pause: bool) -> Result<(), SimulationError> {
         self.database.set_state(&task.id, if pause { "paused" } else { "active" }).await?;
         if let Some(temporal) = &self.temporal {
-            schedules::toggle(&temporal.calls, &schedule_id(task), pause).await?;
+            let id = schedule_id(task);
+            patiently(|| schedules::toggle(&temporal.calls, &id, pause)).await?;
         }
         Ok(())
     }
@@ -245,8 +247,8 @@ impl PlatformSimulation {
     async fn edit(&self, task: &PlatformTask, query: &str) -> Result<(), SimulationError> {
         let task = self.database.edit_task(&task.id, query, &some_schedule()).await?;
         if let Some(temporal) = &self.temporal {
-            let (id, spec) = (schedule_id(&task), spec(&task));
-            schedules::edit(&temporal.calls, &id, &spec, false, &argument(&task)).await?;
+            let (id, spec, argument) = (schedule_id(&task), spec(&task), argument(&task));
+            patiently(|| schedules::edit(&temporal.calls, &id, &spec, false, &argument)).await?;
         }
         Ok(())
     }
@@ -254,7 +256,12 @@ impl PlatformSimulation {
     async fn finish_task(&self, task: &PlatformTask) -> Result<(), SimulationError> {
         self.database.set_state(&task.id, "completed").await?;
         if let Some(temporal) = &self.temporal {
-            schedules::delete(&temporal.calls, &schedule_id(task)).await?;
+            let id = schedule_id(task);
+            match patiently(|| schedules::delete(&temporal.calls, &id)).await {
+                // The first attempt may have deleted it, though its answer came too late.
+                Err(TemporalError::Answered(Code::NotFound, _)) => {}
+                deleted => deleted?,
+            }
         }
         Ok(())
     }
@@ -294,10 +301,22 @@ async fn search(
         }
     }
     let (Some(temporal), Some(run)) = (temporal, due.run) else { return Ok(()) };
-    match worker::complete(&temporal, &run, failure).await {
+    match patiently(|| worker::complete(&temporal, &run, failure)).await {
         // On a machine that is too busy Temporal has handed it out again.
         Err(TemporalError::Answered(Code::NotFound, _)) => Ok(()),
         completed => Ok(completed?),
+    }
+}
+
+/// Makes a call of Temporal once more if its time was over: a process that was stopped, or a computer that slept, finds
+/// that the time of whatever it waited for is over.
+async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, TemporalError>
+where
+    F: Future<Output = Result<T, TemporalError>>,
+{
+    match call().await {
+        Err(TemporalError::TimedOut) => call().await,
+        answer => answer,
     }
 }
 
@@ -339,6 +358,23 @@ fn task_of(workflow: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn call_whose_time_was_over_is_made_once_more() {
+        let calls = std::cell::Cell::new(0);
+        let late_until = |number| {
+            calls.set(0);
+            let calls = &calls;
+            patiently(move || async move {
+                calls.set(calls.get() + 1);
+                if calls.get() < number { Err(TemporalError::TimedOut) } else { Ok(calls.get()) }
+            })
+        };
+
+        assert_eq!(late_until(2).await.ok(), Some(2));
+        assert!(matches!(late_until(9).await, Err(TemporalError::TimedOut)));
+        assert_eq!(calls.get(), 2);
+    }
 
     #[test]
     fn run_of_a_schedule_names_the_task_of_the_schedule() {
