@@ -170,12 +170,13 @@ LOGGED = [
 ]
 # Every shape of a transaction that functions make, by role.
 DEACTIVATION = _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED + LOGGED
+REACTIVATION = _control(ConditionCheckItem=["generation", "deactivation#u"])
 TRANSACTIONS = {
     "DeactivateUser": [DEACTIVATION, _control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])],
     "DeactivateUsers": [DEACTIVATION],
     "ReactivateUser": [
-        _control(ConditionCheckItem=["generation"]) + PROJECTED + LOGGED,
-        _control(ConditionCheckItem=["generation"], PutItem=["outbox"]) + PROJECTED + LOGGED,
+        REACTIVATION + PROJECTED + LOGGED,
+        REACTIVATION + _control(PutItem=["outbox"]) + PROJECTED + LOGGED,
     ],
     "Consumer": [
         PROJECTED,

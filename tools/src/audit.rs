@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,6 +15,7 @@ use torale_domain::audit::verify::HourSpan;
 use torale_domain::projections::compare::FOREIGN;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, AUDIT_SEALS, PK, SK};
+use torale_domain::values::json;
 use torale_domain::values::time::Hour;
 use torale_platform::store::{Store, StoreError, Usage};
 
@@ -125,7 +126,7 @@ fn line(item: &Item) -> Json {
 }
 
 fn item(line: &str) -> Option<Item> {
-    let mut texts: Map<String, Json> = serde_json::from_str(line).ok()?;
+    let Json::Object(mut texts) = json::parse(line).ok()? else { return None };
     let mut key = |name: &str| texts.remove(name)?.as_str().map(str::to_owned);
     let key = Key::stored(key(PK)?, key(SK)?);
     // A value that is no text is not one of ours; verification reports the item.

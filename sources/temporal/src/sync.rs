@@ -9,13 +9,13 @@ use crate::connection::TemporalError;
 use crate::reads::ReadTemporal;
 use crate::task_ids::TaskIds;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use temporalio_client::tonic::Code;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use torale_domain::entities::fold::State;
 use torale_domain::events::{ReceivedMessage, parse};
+use torale_domain::values::json;
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::queue::{MessageQueue, QueueError};
@@ -150,6 +150,6 @@ fn count(number: usize) -> u64 {
 
 /// The id of an event.
 fn id_of(event: &str) -> Option<String> {
-    let event: Value = serde_json::from_str(event).ok()?;
+    let event = json::parse(event).ok()?;
     event.get("id")?.as_str().map(str::to_owned)
 }

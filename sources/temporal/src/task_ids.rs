@@ -4,6 +4,7 @@ use serde_json::Value;
 use temporalio_common::protos::temporal::api::common::v1::Payload;
 use torale_domain::deactivation::commands::SchedulePattern;
 use torale_domain::values::ids::{TaskId, UserId};
+use torale_domain::values::json;
 
 /// How ids of schedules and workflows name their task.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl TaskIds {
 /// What the arguments name. Arguments that are no JSON (compressed, encrypted) name nothing.
 pub fn named_by(arguments: &[Payload]) -> NamedByArguments {
     let objects: Vec<Value> =
-        arguments.iter().filter_map(|payload| serde_json::from_slice(&payload.data).ok()).collect();
+        arguments.iter().filter_map(|payload| json::parse_bytes(&payload.data).ok()).collect();
     let text = |name: &str| objects.iter().find_map(|object| object.get(name)?.as_str());
     NamedByArguments {
         task: text("task_id").and_then(TaskId::parse),

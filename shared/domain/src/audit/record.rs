@@ -3,6 +3,7 @@
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::values::ids::{ChainId, ClerkUserId, Digest, KeyId, UserId};
+use crate::values::json;
 use crate::values::time::{MINUTE, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,7 @@ pub struct AuditEntry {
     pub target: Option<String>,
     /// The parameters as the server understood them; the names of malformed ones as `invalid`.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    #[serde(deserialize_with = "json::value")]
     pub parameters: serde_json::Value,
     /// The status of the answer.
     #[schemars(range(min = 100, max = 599))]

@@ -34,6 +34,14 @@ pub fn unambiguous_object(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// Reads a value as [`parse`] does, for `deserialize_with` of a field that takes any value.
+///
+/// # Errors
+/// As [`parse`].
+pub fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Plain::<false>::deserialize(deserializer).map(|Plain(value)| value)
+}
+
 /// A value in which names are just names, and occur once where `UNIQUE`.
 struct Plain<const UNIQUE: bool>(Value);
 
@@ -112,6 +120,7 @@ mod tests {
             let object = json!({ (RAW): text });
             assert_eq!(parse(&object.to_string()).unwrap(), object);
             assert_eq!(parse_bytes(object.to_string().as_bytes()).unwrap(), object);
+            assert_eq!(value(&object).unwrap(), object);
             assert_eq!(unambiguous_object(object.to_string().as_bytes()).unwrap()[RAW], text);
         }
     }

@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 use torale_domain::values::ids::ClerkUserId;
+use torale_domain::values::json;
 
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
@@ -26,7 +27,8 @@ pub struct ClerkBackend {
 #[derive(Deserialize)]
 struct ClerkUser {
     id: String,
-    public_metadata: Option<Value>,
+    #[serde(default, deserialize_with = "json::value")]
+    public_metadata: Value,
 }
 
 impl ClerkBackend {
@@ -53,8 +55,8 @@ impl ClerkBackend {
                 if found.id != user.as_str() {
                     return Err(IdentityProviderError::UnreadableResponse);
                 }
-                let role = found.public_metadata.as_ref().and_then(|metadata| metadata.get("role"));
-                Ok(role.and_then(Value::as_str).map(str::to_owned))
+                let role = found.public_metadata.get("role").and_then(Value::as_str);
+                Ok(role.map(str::to_owned))
             }
             StatusCode::NOT_FOUND => Ok(None),
             other => Err(IdentityProviderError::Status(other)),

@@ -7,12 +7,14 @@
 //! | `places.rs` | clock, environment, randomness, printing, table names and sums each have one place; handlers decide nothing |
 //! | `language.rs` | public documents and docstrings use the field's terms |
 //! | `defended.rs` | the tests that `docs/defended.md` names exist |
+//! | `json.rs` | JSON from outside is read into a tree of values in one place |
 //! | `links.rs` | every relative link leads to a file, and to a heading of it |
 //!
 //! An allow-list only shrinks: an entry that is no longer needed fails the test.
 #![allow(clippy::disallowed_methods, reason = "tests read files of the workspace")]
 
 mod defended;
+mod json;
 mod language;
 mod links;
 mod modules;
