@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use torale_domain::entities::fold::State;
 use torale_domain::events::intake::{MAX_MESSAGE_BYTES, MAX_REASON_CHARS};
@@ -17,6 +17,7 @@ use torale_domain::storage::keys::{self, Lanes, Owned};
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{EntityKey, KeyId};
+use torale_domain::values::json;
 use torale_domain::values::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -50,7 +51,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// The message with every text at its bound, and with data that is cut; `None` for what is no object.
 fn stretched(line: &str) -> Option<String> {
-    let mut message: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let Value::Object(mut message) = json::parse(line).ok()? else { return None };
     for (name, bound) in [("id", 128), ("source", 256)] {
         if let Some(text) = message.get(name).and_then(Value::as_str) {
             message.insert(name.to_owned(), json!(repeated(text, bound)));
@@ -145,5 +146,7 @@ fn applied(stored: &mut FoundItems, write: Write) {
 /// One by one, events lead to the items of an entity that a build makes at once; a task's also have totals.
 fn stored_alike(stored: &FoundItems, item: &Item) -> bool {
     let found = stored.get(&item.key);
-    found.is_some_and(|found| item.attributes.iter().all(|(name, value)| found.attributes.get(name) == Some(value)))
+    found.is_some_and(|found| {
+        item.attributes.iter().all(|(name, value)| found.attributes.get(name) == Some(value))
+    })
 }

@@ -9,6 +9,7 @@ use torale_domain::events::intake::{MAX_MESSAGE_BYTES, MAX_REASON_CHARS};
 use torale_domain::events::{
     Body, Event, EventType, MAX_KEPT_DATA, QuarantineReason, ReceivedMessage, TYPE_PREFIX, parse,
 };
+use torale_domain::values::json;
 use torale_domain::values::text::without_mark;
 use torale_domain::values::time::{DAY, Timestamp};
 
@@ -42,14 +43,15 @@ fn refused(refusal: &QuarantineReason, text: &str, replayed: bool) {
     assert!(!refusal.code().is_empty() && !refusal.to_string().is_empty());
     assert!(refusal.to_string().chars().count() <= MAX_REASON_CHARS, "{refusal}");
     assert_eq!(*refusal == QuarantineReason::TooLarge, text.len() > MAX_MESSAGE_BYTES);
-    let judged_once = refusal.code() == "time_out_of_range" || refusal.to_string().contains(": not a text of ");
+    let judged_once =
+        refusal.code() == "time_out_of_range" || refusal.to_string().contains(": not a text of ");
     assert!(!replayed || judged_once, "{refusal}");
 }
 
 /// Only a type or a version that is not listed is unknown.
 fn unknown(event_type: &str, text: &str) {
     let listed = event_type.strip_prefix(TYPE_PREFIX).and_then(EventType::from_name).is_some();
-    let message: Value = serde_json::from_str(without_mark(text)).expect("it was read");
+    let message = json::parse(without_mark(text)).expect("it was read");
     let version = message["dataschema"].as_str().and_then(|schema| schema.rsplit(':').next());
     assert!(!listed || version.is_some_and(|version| version.trim_start_matches('0') != "1"), "{event_type}");
 }
@@ -61,7 +63,7 @@ fn known(event: &Event) {
     assert!(event.data.text.len() <= MAX_KEPT_DATA);
     stored(event);
     if event.data.digest.is_none() {
-        let data = serde_json::from_str(&event.data.text).expect("data that is kept whole is JSON");
+        let data = json::parse(&event.data.text).expect("data that is kept whole is JSON");
         spelled_anew(event, &data);
         within_bounds(event, &data);
         cut(event, data);

@@ -7,6 +7,7 @@ use torale_domain::access::credentials::Credentials;
 use torale_domain::pages::{executions, task, tasks, users};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::requests::payload::{HttpRequest, InvocationContext};
+use torale_domain::values::json;
 
 const ROUTE: &str = "/admin/users/{id}/deactivate";
 const RUNTIME: InvocationContext<'static> = InvocationContext { request_id: "runtime", xray: None };
@@ -43,7 +44,7 @@ fn text<'a>(payload: &'a Value, path: &str) -> &'a str {
 
 /// As another parser reads the payload, if it reads it at all.
 fn follows_the_fields(payload: &str, request: &HttpRequest) {
-    let Ok(payload) = serde_json::from_str::<Value>(payload) else { return };
+    let Ok(payload) = json::parse(payload) else { return };
     assert_eq!(request.query(), text(&payload, "/rawQueryString"));
     assert_eq!(request.method(), text(&payload, "/requestContext/http/method"));
     assert!(text(&payload, "/rawPath").ends_with(request.path()));
@@ -56,7 +57,7 @@ fn follows_the_fields(payload: &str, request: &HttpRequest) {
 
 /// Issue 16, number 11: a header decided whom a change hits.
 fn headers_have_no_say(payload: &str, request: &HttpRequest) {
-    let Ok(Value::Object(mut members)) = serde_json::from_str(payload) else { return };
+    let Ok(Value::Object(mut members)) = json::parse(payload) else { return };
     let host = "x/admin/users/B/deactivate?limit=7";
     members.insert("headers".to_owned(), serde_json::json!({ "host": host, "x-forwarded-host": host }));
     let other = read(&Value::Object(members).to_string());

@@ -12,6 +12,7 @@ use torale_domain::access::session::jwks::{self, RsaKey};
 use torale_domain::access::session::{
     LEEWAY, MAX_BYTES, Session, SessionRules, Token, TokenFault, TokenRefusal,
 };
+use torale_domain::values::json;
 use torale_domain::values::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -61,7 +62,7 @@ fn parts(text: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
 /// An object without repeated names, found in another way than the product's: outside texts, JSON has one colon a
 /// name, and of names that repeat only one is left after an ordinary reading.
 fn object(text: &[u8]) -> Option<Map<String, Value>> {
-    let Ok(Value::Object(object)) = serde_json::from_slice(text) else { return None };
+    let Ok(Value::Object(object)) = json::parse_bytes(text) else { return None };
     (colons(text) == object.values().map(names).sum::<usize>() + object.len()).then_some(object)
 }
 

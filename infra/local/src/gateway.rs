@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::LengthLimitError;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -121,7 +122,10 @@ async fn api(
                     };
                     call_function(&gateway, &function, payload::event(&request)).await
                 }
-                Err(_) => gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+                Err(error) if is_too_long(&error) => {
+                    gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+                }
+                Err(_) => gateway_error(StatusCode::BAD_REQUEST, "Bad Request"),
             }
         }
         RouteMatch::WrongMethod { allow } => {
@@ -138,6 +142,11 @@ async fn api(
         response.headers_mut().insert("apigw-requestid", request_id);
     }
     response
+}
+
+/// Whether a body was read up to the limit; otherwise it was cut off or malformed.
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
 /// Invokes the function and translates its result, or its failure, as API Gateway does.

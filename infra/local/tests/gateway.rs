@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::{Request, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use torale_domain::requests::payload::{HttpRequest, InvocationContext};
 use torale_local::console::Console;
 use torale_local::functions::runtime::Runtimes;
@@ -221,16 +222,30 @@ async fn retired_process_receives_no_more_invocations() {
 #[tokio::test]
 async fn too_large_requests_and_results_are_refused() {
     let gateway = gateway(TIMEOUT).await;
-    let request = Request::delete("/admin/users/1").header("content-type", "text/plain");
-    let answer = gateway.send(request.body(Bytes::from("x".repeat(7 * 1024 * 1024))).unwrap()).await;
-    assert_eq!(
-        (answer.status().as_u16(), body(&answer)),
-        (413, json!({ "message": "Request Entity Too Large" }))
-    );
+    // More than a function is invoked with, and more than API Gateway takes.
+    for megabytes in [7, 11] {
+        let request = Request::delete("/admin/users/1").header("content-type", "text/plain");
+        let long = Bytes::from("x".repeat(megabytes * 1024 * 1024));
+        let answer = gateway.send(request.body(long).unwrap()).await;
+        let refusal = json!({ "message": "Request Entity Too Large" });
+        assert_eq!((answer.status().as_u16(), body(&answer)), (413, refusal));
+    }
     let large = json!({ "statusCode": 200, "body": "x".repeat(6 * 1024 * 1024 + 200 * 1024) }).to_string();
     let worker = gateway.handle_one("stats", |_, _| ("response", large));
     let (answer, ()) = tokio::join!(gateway.call("GET", "/admin/stats"), worker);
     assert_eq!(answer.status(), 500);
+}
+
+#[tokio::test]
+async fn malformed_body_is_a_bad_request() {
+    let gateway = gateway(TIMEOUT).await;
+    let mut connection = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
+    let request =
+        "DELETE /admin/users/1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno number\r\n";
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    connection.read_exact(&mut answer).await.unwrap();
+    assert_eq!(String::from_utf8(answer).unwrap(), "HTTP/1.1 400");
 }
 
 #[tokio::test]

@@ -87,6 +87,9 @@ mod tests {
         let named =
             named_by(&[payload("7"), payload(&format!(r#"{{"task_id":"{TASK}","user_id":"{user}"}}"#))]);
         assert_eq!(named, NamedByArguments { task: TaskId::parse(TASK), user: UserId::parse(user) });
+        // What the JSON library reads as the value in its text is an object like any other.
+        let unfolded = format!(r#"{{"$serde_json::private::RawValue":"{{\"task_id\":\"{TASK}\"}}"}}"#);
+        assert_eq!(named_by(&[payload(&unfolded)]), NamedByArguments::default());
         let nothing = [payload("\u{1}\u{2}"), payload(r#"{"task_id":7}"#), payload(&format!("\"{TASK}\""))];
         assert_eq!(named_by(&nothing), NamedByArguments::default());
     }

@@ -229,6 +229,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_records_parameters_are_read_as_they_stand() {
+        let parameters = serde_json::json!({ "$serde_json::private::RawValue": "[[]]" });
+        let entry = AuditEntry { parameters, ..entry(AT, "stats.read") };
+        let link = Chain::start(AT, "abc").link(entry).unwrap();
+        assert_eq!(Link::load(&link.item()), Some(link));
+    }
+
+    #[test]
     fn a_chain_ends_with_its_hour_and_when_the_clock_is_set_back() {
         let chain = Chain::start(AT, "abc");
 

@@ -55,9 +55,11 @@ impl PersonPart {
     pub fn weight(&self) -> usize {
         ENTRY
             + match self {
-                Self::Identity(_, state) | Self::OfDerived(_, state) => state.weight(),
-                Self::User(_, state) | Self::Link(_, _, state, _) => state.weight(),
-                Self::Named(..) => 0,
+                Self::OfDerived(_, state) | Self::User(_, state) => state.weight(),
+                Self::Identity(clerk, state) | Self::Link(_, clerk, state, _) => {
+                    clerk.as_str().len() + state.weight()
+                }
+                Self::Named(clerk, _) => clerk.as_str().len(),
             }
     }
 }
@@ -127,8 +129,9 @@ impl JoinedIdentities {
     }
 
     fn identity(&mut self, clerk: ClerkUserId) -> &mut IdentityParts {
+        let id = clerk.as_str().len();
         self.identities.entry(clerk).or_insert_with(|| {
-            self.weight += ENTRY;
+            self.weight += ENTRY + id;
             IdentityParts::default()
         })
     }

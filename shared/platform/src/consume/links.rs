@@ -114,6 +114,21 @@ impl LinkError {
     }
 }
 
+/// What came of some links and of others. Of two errors that say nothing about other links, what is damaged lets the
+/// message come again, whatever else does not fit.
+fn joined(some: Result<(), LinkError>, others: Result<(), LinkError>) -> Result<(), LinkError> {
+    match others {
+        Err(failed @ LinkError::DoesNotFit(_)) => some.and(Err(failed)),
+        Err(failed) => Err(failed),
+        Ok(()) => some,
+    }
+}
+
+/// Whether an attempt ends with this result. What is wrong with one link does not keep the others from being written.
+fn ends_with(result: &Result<(), LinkError>) -> bool {
+    result.as_ref().is_err_and(|error| !error.is_of_one_link())
+}
+
 impl LinkWriter<'_> {
     /// Brings all links up to date that events of these users and identities can concern.
     pub(super) async fn write(&self, people: &[LinkedEntity]) -> LinkReport {
@@ -174,11 +189,9 @@ impl LinkWriter<'_> {
             let others = self.link_further(others, &further, Some(user)).await;
             // They all change the user's item, so two at once would be in each other's way.
             let own = self.link_all(clerks.iter().map(|clerk| (user, clerk)).collect(), 1).await;
-            for linked in [others, own] {
-                match linked {
-                    Err(LinkError::DoesNotFit(fault)) => result = Err(LinkError::DoesNotFit(fault)),
-                    linked => linked?,
-                }
+            result = joined(joined(result, others), own);
+            if ends_with(&result) {
+                return result;
             }
             let Some(named) = found.named else { return result };
             found = self.identities_of(user).await?;
@@ -201,12 +214,9 @@ impl LinkWriter<'_> {
                 stale.into_iter().map(|(user, clerk)| Box::pin(self.link(user, clerk))).collect();
             let mut linked = stream::iter(each).buffer_unordered(at_once);
             while let Some(one) = linked.next().await {
-                match one {
-                    // A damaged one lets the message come again, whatever else does not fit.
-                    Err(failed @ LinkError::DoesNotFit(_)) => result = result.and(Err(failed)),
-                    Err(failed) if failed.is_of_one_link() => result = Err(failed),
-                    Err(failed) => return Err(failed),
-                    Ok(()) => {}
+                result = joined(result, one);
+                if ends_with(&result) {
+                    return result;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The links of an identity that more users share than one page holds: page by page, with a note after each that is up
 //! to date. So the memory is bounded by a page, and a message that comes again goes on where its time ran out.
 
-use super::{LINKS, LinkError, LinkWriter, unplannable};
+use super::{LINKS, LinkError, LinkWriter, ends_with, joined, unplannable};
 use torale_domain::projections::links::progress::{self, LinkProgress};
 use torale_domain::storage::keys;
 use torale_domain::storage::read::Reader;
@@ -29,7 +29,7 @@ impl LinkWriter<'_> {
     ) -> Result<(), LinkError> {
         let mut result = first;
         for users in further {
-            if result.as_ref().is_err_and(|error| !error.is_of_one_link()) {
+            if ends_with(&result) {
                 break;
             }
             result = joined(result, self.link_pages(*users, except).await);
@@ -58,7 +58,7 @@ impl LinkWriter<'_> {
             let links =
                 users.iter().filter(|user| Some(**user) != except).map(|user| (*user, clerk)).collect();
             result = joined(result, self.link_all(links, LINKS).await);
-            if result.as_ref().is_err_and(|error| !error.is_of_one_link()) {
+            if ends_with(&result) {
                 return result;
             }
             through = last;
@@ -71,15 +71,5 @@ impl LinkWriter<'_> {
                 return result;
             }
         }
-    }
-}
-
-/// What came of some links and of others. Of two that say nothing about other links, what is damaged lets the message
-/// come again, whatever else does not fit.
-fn joined(some: Result<(), LinkError>, others: Result<(), LinkError>) -> Result<(), LinkError> {
-    match others {
-        Err(failed @ LinkError::DoesNotFit(_)) => some.and(Err(failed)),
-        Err(failed) => Err(failed),
-        Ok(()) => some,
     }
 }
