@@ -10,7 +10,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::causes::{self, Deactivations};
+use torale_domain::deactivation::causes::{self, CauseRecords};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::entities::fold::State;
 use torale_domain::entities::readings::User;
@@ -116,7 +116,8 @@ impl Table {
         let up_to_date = link.is_up_to_date(&self.gets(link.own_reads().collect())).unwrap();
         assert!(up_to_date || !diff.is_empty(), "{user} {clerk:?}");
         assert!(!up_to_date || diff.is_empty(), "{user} {clerk:?}");
-        let cause = causes::standing_cause(user, &diff.user, &Deactivations::new());
+        let cause =
+            causes::standing_cause(user, &diff.user, &CauseRecords::default()).map(|standing| standing.cause);
         if diff.is_empty() {
             return (Vec::new(), cause);
         }

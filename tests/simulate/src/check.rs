@@ -12,7 +12,7 @@ use tokio::time::{Duration, sleep};
 use torale_domain::audit::Link;
 use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::audit::verify::{HourSpan, TrailVerifier};
-use torale_domain::deactivation::causes::{self, Deactivation, Deactivations};
+use torale_domain::deactivation::causes::{self, CauseRecords, Deactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::projections::entity::Entity;
@@ -166,11 +166,14 @@ fn check_deactivated(
     let table = pointer.live.table();
     for user in users(logged) {
         let entity = entity(tables, &table, &keys::user(user))?;
-        let mut deactivations = Deactivations::new();
+        let mut records = CauseRecords::default();
         for other in causes::deactivations_of(user, &entity) {
-            deactivations.extend(deactivation(other)?.map(|found| (other, found)));
+            records.deactivations.extend(deactivation(other)?.map(|found| (other, found)));
         }
-        let Some(cause) = causes::standing_cause(user, &entity, &deactivations) else { continue };
+        for origin in causes::origins_of(user, &entity) {
+            records.origins.insert(origin, self::entity(tables, &table, &keys::user(origin))?);
+        }
+        let Some(cause) = causes::standing_cause(user, &entity, &records) else { continue };
         crate::faults::count("stays deactivated", None);
         let range = Range { pk: keys::owned(user), ..Range::default() };
         let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;

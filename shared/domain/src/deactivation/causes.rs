@@ -6,15 +6,17 @@
 
 use crate::deactivation::commands::{CLERK, Cause};
 use crate::entities::fold::{Register, State};
+use crate::entities::linkage;
 use crate::entities::readings::User;
+use crate::events::UnreadableEvent;
 use crate::events::{Body, Event};
-use crate::projections::entity::Entity;
+use crate::projections::entity::{self, Entity};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::storage::write::{Action, Condition, Write, unchanged};
 use crate::values::digest::sha256_hex;
-use crate::values::ids::{ClerkUserId, UserId};
+use crate::values::ids::{ClerkUserId, EntityKey, UserId};
 use crate::values::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +85,8 @@ pub type Deactivations = BTreeMap<UserId, Deactivation>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LinkedCause<'a> {
     event: &'a Event,
+    /// The user id whose reactivation takes it back for all users of the identity.
+    origin: UserId,
     requested_by: String,
     reason: &'static str,
 }
@@ -106,7 +110,9 @@ fn linked_cause(user: UserId, event: &Event) -> String {
 
 fn deletion<'a>(user: &User<'_>, linked: &'a State) -> Option<LinkedCause<'a>> {
     let event = linked.winner(Register::Deleted).filter(|event| user.is_deactivated_by(event))?;
-    Some(LinkedCause { event, requested_by: CLERK.to_owned(), reason: DELETION_REASON })
+    let Body::IdentityDeleted(data) = &event.body else { return None };
+    let origin = linkage::derived(&data.clerk_user_id);
+    Some(LinkedCause { event, origin, requested_by: CLERK.to_owned(), reason: DELETION_REASON })
 }
 
 /// The deactivation of another user id by an administrator that still holds for this user.
@@ -128,24 +134,125 @@ pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> V
     [id].into_iter().chain(of_another(id, &user, &linkage.linked).map(|(other, _)| other)).collect()
 }
 
+/// Which other users must be read for [`standing_cause`]: those whose reactivation takes a cause back that one of the
+/// user's identities is the reason for. None while the user is active.
+pub fn origins_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
+    let user = User::of(state, &linkage.linked);
+    let deletion = deletion(&user, &linkage.linked).map(|cause| cause.origin);
+    let of_another = of_another(id, &user, &linkage.linked).map(|(other, _)| other);
+    deletion.into_iter().chain(of_another).filter(|origin| *origin != id).collect()
+}
+
+/// What decides which cause of commands stands for some users, beside their own items.
+#[derive(Debug, Default)]
+pub struct CauseRecords {
+    /// The last deactivations of those of [`deactivations_of`]: an event alone does not prove that an administrator has
+    /// requested it here.
+    pub deactivations: Deactivations,
+    /// Those of [`origins_of`].
+    pub origins: BTreeMap<UserId, Entity>,
+}
+
+impl CauseRecords {
+    /// What goes into the transaction of a request, so that it and a reactivation of the cause's origin do not pass each
+    /// other unseen; `unique` is another text each time. `None` without an origin.
+    ///
+    /// # Errors
+    /// If the origin can't be stored as it was read.
+    pub fn origin_writes(
+        &self,
+        origin: Option<UserId>,
+        unique: String,
+    ) -> Result<Option<OriginWrites>, UnreadableEvent> {
+        let Some(origin) = origin else { return Ok(None) };
+        let read = self.origins.get(&origin).cloned().unwrap_or_default();
+        let check = entity::untouched(&EntityKey::User(origin), &read)?;
+        Ok(Some(OriginWrites { note: requested_for_others(origin, unique), check }))
+    }
+
+    /// Whether the origin has been reactivated since. The event of that may still be on its way to the user.
+    fn is_taken_back(&self, cause: &LinkedCause<'_>) -> bool {
+        self.origins.get(&cause.origin).is_some_and(|Entity { state, linkage, .. }| {
+            User::of(state, &linkage.linked).reactivated.is_some_and(|event| event > cause.event)
+        })
+    }
+}
+
+/// What a request of commands for a user writes about another, whose reactivation takes the cause back.
+#[derive(Debug)]
+pub struct OriginWrites {
+    /// In the control table: whoever reactivates the origin looks once more for commands that wait.
+    pub note: Write,
+    /// In the projections: nobody has reactivated the origin since it was read.
+    pub check: Write,
+}
+
+/// The cause that stands for a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingCause {
+    /// The cause, as commands name it.
+    pub cause: Cause,
+    /// The other user whose reactivation takes it back, of those of [`origins_of`].
+    pub origin: Option<UserId>,
+}
+
 /// The cause of commands for what a user has or gets, if there is one: a PATCH on the user or on a user id derived from
 /// one of their identities, or the deletion of an identity, that has deactivated the user and that no later event has
-/// taken back. Of several, the latest. `deactivations` are those of [`deactivations_of`]: an event alone does not prove
-/// that an administrator has requested it here.
-pub fn standing_cause(id: UserId, entity: &Entity, deactivations: &Deactivations) -> Option<Cause> {
+/// taken back. Of several, the latest.
+pub fn standing_cause(id: UserId, entity: &Entity, records: &CauseRecords) -> Option<StandingCause> {
     let (own, linked) = (&entity.state, &entity.linkage.linked);
     let user = User::of(own, linked);
-    let patch = deactivations.get(&id).filter(|patch| patch.is_in_effect(&user));
-    let of_another = of_another(id, &user, linked).and_then(|(other, event)| {
-        let patch = deactivations.get(&other).filter(|patch| patch.event == event.id)?;
-        Some(LinkedCause { event, requested_by: patch.requested_by.to_string(), reason: REASON })
+    let patch = records.deactivations.get(&id).filter(|patch| patch.is_in_effect(&user));
+    let of_another = of_another(id, &user, linked).and_then(|(origin, event)| {
+        let patch = records.deactivations.get(&origin).filter(|patch| patch.event == event.id)?;
+        Some(LinkedCause { event, origin, requested_by: patch.requested_by.to_string(), reason: REASON })
     });
-    let by_link = deletion(&user, linked).into_iter().chain(of_another).max_by_key(|cause| cause.event);
-    match (patch, by_link) {
-        (Some(patch), Some(linked)) if linked.event.time > patch.at => Some(linked.cause(id)),
-        (Some(patch), _) => Some(patch.cause()),
-        (None, linked) => linked.map(|linked| linked.cause(id)),
+    let linked = deletion(&user, linked).into_iter().chain(of_another);
+    let linked = linked.filter(|cause| !records.is_taken_back(cause)).max_by_key(|cause| cause.event);
+    let by_link = |linked: LinkedCause<'_>| StandingCause {
+        cause: linked.cause(id),
+        origin: Some(linked.origin).filter(|origin| *origin != id),
+    };
+    match (patch, linked) {
+        (Some(patch), Some(linked)) if linked.event.time > patch.at => Some(by_link(linked)),
+        (Some(patch), _) => Some(StandingCause { cause: patch.cause(), origin: None }),
+        (None, linked) => linked.map(by_link),
     }
+}
+
+/// A cause for which commands may wait.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PossibleCause {
+    /// The id that the commands for the user name.
+    pub id: String,
+    /// The id of the event, if commands for other users may wait for it too, which the user's reactivation takes back.
+    pub of_others: Option<String>,
+}
+
+/// Every cause for which commands for a user may wait, whichever stands: something may have deactivated the user again
+/// since they were requested. `patch` is the user's last deactivation by an administrator.
+pub fn possible_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>) -> BTreeSet<PossibleCause> {
+    let (own, linked) = (&entity.state, &entity.linkage.linked);
+    let is_origin = |event: &Event| match Some(&event.body) {
+        Some(Body::IdentityDeleted(data)) => linkage::derived(&data.clerk_user_id) == id,
+        _of_other_users => false,
+    };
+    let by_link = [Register::Deleted, Register::AdminDeactivated].map(|register| linked.winner(register));
+    let by_link = by_link.into_iter().flatten().map(|event| PossibleCause {
+        id: linked_cause(id, event),
+        of_others: is_origin(event).then(|| event.id.clone()),
+    });
+    let patch = patch.map(|patch| PossibleCause {
+        id: patch.event.clone(),
+        of_others: linkage::may_be_derived(id).then(|| patch.event.clone()),
+    });
+    let state = deactivated_by(id, &User::of(own, linked));
+    let state = state.map(|state| PossibleCause { id: state.cause, of_others: None });
+    let mut all: BTreeMap<String, PossibleCause> = BTreeMap::new();
+    for cause in state.into_iter().chain(by_link).chain(patch) {
+        all.insert(cause.id.clone(), cause);
+    }
+    all.into_values().collect()
 }
 
 /// What has deactivated a user.
@@ -246,6 +353,19 @@ pub fn nothing_requested(user: UserId, read: Option<&Item>) -> Option<Write> {
 /// The check that nothing was requested for a user since this was read.
 pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
     Write { key: RequestedCommands::key(user), action: Action::Check, conditions: as_read(read) }
+}
+
+/// Notes that commands were requested for another user by a cause that the reactivation of this one takes back.
+fn requested_for_others(origin: UserId, unique: String) -> Write {
+    let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(unique))]);
+    let key = keys::requested_for_others(origin);
+    Write { key, action: Action::Put(attributes), conditions: Vec::new() }
+}
+
+/// The check that nothing was requested for others since this was read.
+pub fn nothing_more_requested_for_others(origin: UserId, read: Option<&Item>) -> Write {
+    let key = keys::requested_for_others(origin);
+    Write { key, action: Action::Check, conditions: as_read(read) }
 }
 
 /// The conditions that a note is as it was read.

@@ -4,7 +4,9 @@
 use super::entities::read_entities_of;
 use super::history::{HistoryEntry, history};
 use super::users::{self, ActivityCuts, UserRow};
-use crate::deactivation::causes::{DeactivatedBy, Deactivation, deactivated_by};
+use crate::deactivation::causes::{
+    DeactivatedBy, Deactivation, PossibleCause, deactivated_by, possible_causes,
+};
 use crate::deactivation::outbox::{OutboxRows, StoredOutboxEntry};
 use crate::entities::fold::Register;
 use crate::entities::linkage;
@@ -122,14 +124,15 @@ pub async fn answer<R: Reader>(
 
     let mut api_keys = read_keys(reader, id, &key_rows).await?;
     let deactivated = deactivated_by(id, &user);
-    let found = control.read(control_reads(id, &api_keys, deactivated.as_ref())).await?;
+    let causes = deactivated.as_ref().map(|_| possible_causes(id, &entity, None));
+    let found = control.read(control_reads(id, &api_keys, causes.as_ref())).await?;
     for key in &mut api_keys {
         let used = found.items.get(&keys::key_used(&key.key_id)).map(|item| item.number(USED_AT));
         let used = used.and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_millis);
         key.last_used_at = used.map(Timestamp::floor_to_minute);
     }
     let deactivation = match deactivated {
-        Some(deactivated) => Some(read_deactivation(reader, control, id, &deactivated, found).await?),
+        Some(by) => Some(read_deactivation(reader, control, (id, &entity), &by, found).await?),
         None => None,
     };
     let role = user.role.map(str::to_owned);
@@ -160,33 +163,36 @@ fn key_row(user: UserId, entity: &Entity) -> Option<ApiKeyRow> {
 }
 
 /// The use of each key and, of a deactivated user, the last request for it and its commands that wait.
-fn control_reads(user: UserId, api_keys: &[ApiKeyRow], deactivated: Option<&DeactivatedBy>) -> ReadPlan {
+fn control_reads(
+    user: UserId,
+    api_keys: &[ApiKeyRow],
+    deactivated: Option<&BTreeSet<PossibleCause>>,
+) -> ReadPlan {
     let used = api_keys.iter().map(|key| keys::key_used(&key.key_id));
     let requested = deactivated.map(|_| keys::deactivation(user));
-    let waiting = deactivated.map(|deactivated| keys::outbox_of(&deactivated.cause).into());
-    ReadPlan { ranges: Vec::from_iter(waiting), ..ReadPlan::gets(used.chain(requested)).consistent() }
+    let waiting = deactivated.into_iter().flatten().map(|cause| keys::outbox_of(&cause.id).into());
+    ReadPlan { ranges: waiting.collect(), ..ReadPlan::gets(used.chain(requested)).consistent() }
 }
 
 async fn read_deactivation<R: Reader>(
     reader: &R,
     control: &R,
-    user: UserId,
+    (user, entity): (UserId, &Entity),
     deactivated: &DeactivatedBy,
     mut found: ReadResult,
 ) -> Result<DeactivationDetail, R::Error> {
     let requested = found.items.remove(&keys::deactivation(user));
     let requested = requested.as_ref().map(Deactivation::load).transpose()?;
     let mut waiting: Vec<Item> = found.ranges.into_iter().flatten().collect();
-    // Another event has deactivated the user again: the commands name that of the request.
-    let other = requested.as_ref().filter(|requested| requested.event != deactivated.cause);
-    if let Some(other) = other {
+    let mut causes: BTreeSet<String> =
+        possible_causes(user, entity, None).into_iter().map(|cause| cause.id).collect();
+    // Something else has deactivated the user again: the commands name the request.
+    if let Some(other) = requested.as_ref().filter(|requested| causes.insert(requested.event.clone())) {
         let plan = ReadPlan::ranges(vec![keys::outbox_of(&other.event).into()]).consistent();
         waiting.extend(control.read(plan).await?.ranges.into_iter().flatten());
     }
-    let causes = [Some(deactivated.cause.as_str()), other.map(|other| other.event.as_str())];
-    let causes: BTreeSet<&str> = causes.into_iter().flatten().collect();
     let entries = waiting.iter().map(StoredOutboxEntry::load).collect::<Result<Vec<_>, Corrupt>>()?;
-    let entries = entries.iter().filter(|entry| causes.contains(entry.entry.cause.event.as_str()));
+    let entries = entries.iter().filter(|entry| causes.contains(&entry.entry.cause.event));
     Ok(DeactivationDetail {
         at: deactivated.at,
         by: deactivated.by.clone(),

@@ -217,10 +217,13 @@ impl LinkReads {
         let links = found.ranges.iter().flatten();
         let others = links.filter(|row| row.key != own.key).map(|row| Ok((clerk_of(row)?, said(row)?)));
         let mut all = others.collect::<Result<Vec<_>, Corrupt>>()?;
-        let stored = found.ranges.iter().flatten().map(|row| Ok((clerk_of(row)?, said(row)?)));
-        let stored = join(stored.collect::<Result<Vec<_>, Corrupt>>()?, 0)?;
-        // Items and rows are read in parallel: they may be of different moments.
-        let torn = stored.links != user.linkage.links;
+        // Items and rows are read in parallel: they may be of different moments. A damaged row of this link is one more
+        // reason to write it anew; of other links nothing else says what they say.
+        let row = found.ranges.iter().flatten().find(|row| row.key == own.key);
+        let torn = match row.map(|row| Ok((clerk_of(row)?, said(row)?))).transpose() {
+            Ok::<_, Corrupt>(row) => join(all.iter().cloned().chain(row), 0)?.links != user.linkage.links,
+            Err(_damaged) => true,
+        };
         if is_linked {
             all.push((self.clerk.clone(), says));
         }

@@ -7,19 +7,21 @@
 //! finds the deactivation, which was written before the resource was.
 
 use super::received::EntityBatch;
-use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, Usage};
+use crate::clock;
+use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::causes;
+use torale_domain::deactivation::causes::{self, OriginWrites, StandingCause};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
 use torale_domain::entities::readings::{ApiKey, Schedule, Task};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
 use torale_domain::projections::entity::Entity;
-use torale_domain::storage::item::Key;
-use torale_domain::storage::keys;
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::read::{Corrupt, ReadPlan, Reader};
+use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
@@ -82,25 +84,49 @@ pub(super) async fn stop(
     let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent()).await?.items;
     let loaded = owners.into_iter().map(|(key, id)| Ok((id, Entity::load(found.get(&key))?)));
     let users = loaded.collect::<Result<BTreeMap<UserId, Entity>, Corrupt>>()?;
-    let of = users.iter().flat_map(|(id, user)| causes::deactivations_of(*id, user));
-    let deactivations = store.deactivations(of, usage).await?;
+    let of = users.iter().map(|(id, user)| (*id, user));
+    let records = store.cause_records(&pointer.live, of, usage).await?;
     let mut entries = Vec::new();
     for ResourceToStop { user: id, resource, since, trace } in active {
-        let cause = users.get(&id).and_then(|user| causes::standing_cause(id, user, &deactivations));
-        let Some(cause) = cause else { continue };
+        let cause = users.get(&id).and_then(|user| causes::standing_cause(id, user, &records));
+        let Some(StandingCause { cause, origin }) = cause else { continue };
         let action = OutboxAction::StopResumed { command: resource.command(id), since };
         let generation = pointer.live.name.clone();
-        entries.push(OutboxEntry {
-            cause: Cause { trace, ..cause },
-            at: now,
-            generation,
-            action,
-            request: String::new(),
-        });
+        let cause = Cause { trace, ..cause };
+        let entry = OutboxEntry { cause, at: now, generation, action, request: String::new() };
+        let of_origin = records.origin_writes(origin, clock::unique());
+        entries.push((entry, of_origin.map_err(|error| StoreError::Refused(error.to_string()))?));
     }
-    let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
+    let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+    let (of_origins, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, of)| of.is_some());
+    let inserts: Vec<_> = others.iter().map(|(entry, _)| store.insert_outbox_entry(entry, usage)).collect();
     stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
-    Ok(u64::try_from(entries.len()).unwrap_or(u64::MAX))
+    // One after another, since those of one origin write its one note.
+    for (entry, of_origin) in of_origins {
+        put(store, pointer, &entry, of_origin, usage).await?;
+    }
+    Ok(count)
+}
+
+/// Puts an entry into the outbox, unless what it is for is taken back. One that waits there is begun again, and its
+/// commands have the same ids.
+async fn put(
+    store: &Store,
+    pointer: &GenerationPointer,
+    entry: &OutboxEntry,
+    of_origin: Option<OriginWrites>,
+    usage: &Usage,
+) -> Result<(), StoreError> {
+    let Item { key, attributes } = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
+    let entry = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
+    let (note, check) = of_origin.map(|OriginWrites { note, check }| (note, check)).unzip();
+    let control = [entry].into_iter().chain(note).map(|write| (CONTROL_TABLE.to_owned(), write));
+    let writes = control.chain(check.map(|check| (pointer.live.table(), check))).collect();
+    match store.transact_across(writes, usage).await {
+        Ok(()) => Ok(()),
+        Err(TransactError::Race) => Err(StoreError::Unavailable("the cause is being taken back".to_owned())),
+        Err(TransactError::Failed(error)) => Err(error),
+    }
 }
 
 /// A resource that is active.

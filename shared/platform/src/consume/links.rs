@@ -18,11 +18,12 @@ use pages::FurtherUsers;
 pub(super) use pages::USERS;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{self, Deactivations, Logins, RequestedCommands};
+use torale_domain::deactivation::causes::{self, CauseRecords, Logins, RequestedCommands, StandingCause};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
+
 use torale_domain::entities::readings::User;
-use torale_domain::events::{Body, Bounded, Event};
+use torale_domain::events::{Body, Bounded, Event, UnreadableEvent};
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities, progress};
 use torale_domain::projections::plan::PlanError;
@@ -289,15 +290,15 @@ impl LinkWriter<'_> {
         let (control, projections) = (TableReader::new(self.store, CONTROL_TABLE, self.usage), self.reader());
         let notes: BTreeSet<Key> = users.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
         let noted = control.read(ReadPlan::gets(notes).consistent());
-        let of = users.iter().flat_map(|(user, _, entity)| causes::deactivations_of(*user, entity));
-        let deactivations = self.store.deactivations(of, self.usage);
+        let of = users.iter().map(|(user, _, entity)| (*user, entity));
+        let records = self.store.cause_records(self.generation, of, self.usage);
         let linked = users.iter().map(|(user, ..)| links::links_of(*user)).collect();
         let linked = projections.read(ReadPlan::ranges(linked).consistent());
-        let (noted, deactivations, linked) = futures::try_join!(noted, deactivations, linked)?;
+        let (noted, records, linked) = futures::try_join!(noted, records, linked)?;
         let mut due = Vec::new();
         for ((user, clerk, entity), rows) in users.iter().zip(&linked.ranges) {
             let noted = noted.items.get(&RequestedCommands::key(*user));
-            let commands = StopCommands::of(*user, entity, &deactivations, &links::identities_of(rows)?);
+            let commands = StopCommands::of(*user, entity, &records, &links::identities_of(rows)?);
             if commands.is_some_and(|commands| !commands.is_noted(noted)) {
                 due.push((*user, *clerk));
             }
@@ -366,26 +367,35 @@ impl LinkWriter<'_> {
         let diff = self.diff(&LinkReads::new(user, clerk.clone())).await?;
         let requests = match self.commands {
             Some(pointer) => self.requests(pointer, user, &diff).await?,
-            None => Vec::new(),
+            None => RequestWrites::default(),
         };
-        if diff.is_empty() && requests.is_empty() {
+        if diff.is_empty() && requests.control.is_empty() {
             return Ok(());
         }
-        if let Some(stand_in) = diff.first {
-            Box::pin(self.link(stand_in, clerk)).await?;
-        }
+        // If the stand-in's link can never be written, this one still goes.
+        let first = match diff.first {
+            Some(stand_in) => match Box::pin(self.link(stand_in, clerk)).await {
+                Err(LinkError::DoesNotFit(fault)) => Some(fault),
+                linked => linked.map(|()| None)?,
+            },
+            None => None,
+        };
         let shrinking = diff.keys();
         let found = match shrinking.is_empty() {
             true => HashMap::new(),
             false => reader.read(ReadPlan::gets(shrinking).consistent()).await?.items,
         };
         let table = self.generation.table();
-        let writes = diff.writes(&found);
+        let mut writes = diff.writes(&found);
+        // What the link itself changes or checks is in the transaction already.
+        let origin =
+            requests.origin.into_iter().filter(|check| writes.iter().all(|one| one.key != check.key));
+        writes.extend(origin.collect::<Vec<_>>());
         writes.iter().try_for_each(|write| self.store.limits().check_write(write))?;
         let writes = writes.into_iter().map(|write| (table.clone(), write));
-        let requests = requests.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write));
+        let requests = requests.control.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write));
         match self.store.transact_across(writes.chain(requests).collect(), self.usage).await {
-            Ok(()) => Ok(()),
+            Ok(()) => first.map_or(Ok(()), |fault| Err(fault.into())),
             Err(TransactError::Race) => Err(LinkError::Race),
             Err(TransactError::Failed(error)) => Err(error.into()),
         }
@@ -400,24 +410,25 @@ impl LinkWriter<'_> {
         pointer: &GenerationPointer,
         id: UserId,
         diff: &LinkDiff,
-    ) -> Result<Vec<Write>, StoreError> {
+    ) -> Result<RequestWrites, StoreError> {
         let note = RequestedCommands::key(id);
         let entity = &diff.user;
-        let deactivations = causes::deactivations_of(id, entity);
         // Of an active user nothing is read, unless the user has just become active.
-        if deactivations.is_empty() && !diff.reactivates {
-            return Ok(Vec::new());
+        if causes::deactivations_of(id, entity).is_empty() && !diff.reactivates {
+            return Ok(RequestWrites::default());
         }
         let noted = self.store.control(&note, self.usage);
-        let deactivations = self.store.deactivations(deactivations, self.usage);
-        let (noted, deactivations) = futures::try_join!(noted, deactivations)?;
-        let Some(due) = StopCommands::of(id, entity, &deactivations, &diff.linked) else {
+        let records = self.store.cause_records(self.generation, [(id, entity)], self.usage);
+        let (noted, records) = futures::try_join!(noted, records)?;
+        let Some(due) = StopCommands::of(id, entity, &records, &diff.linked) else {
             let taken_back = causes::nothing_requested(id, noted.as_ref());
-            return Ok(taken_back.into_iter().flat_map(|write| [write, pointer.unchanged()]).collect());
+            let control = taken_back.into_iter().flat_map(|write| [write, pointer.unchanged()]).collect();
+            return Ok(RequestWrites { control, origin: None });
         };
         if !diff.deactivates && due.is_noted(noted.as_ref()) {
-            return Ok(Vec::new());
+            return Ok(RequestWrites::default());
         }
+        let of_origin = records.origin_writes(due.origin, clock::unique()).map_err(unreadable)?;
         let note = due.requested().put_over(noted.as_ref());
         let action = OutboxAction::StopUser { user_id: id, clerk_user_id: due.clerk_user_id.clone() };
         let generation = pointer.live.name.clone();
@@ -426,8 +437,19 @@ impl LinkWriter<'_> {
         let entry = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
         // An entry of the same cause may still wait: it is begun again, and its commands have the same ids.
         let entry = Write { key: entry.key, action: Action::Put(entry.attributes), conditions: Vec::new() };
-        Ok(vec![entry, note, pointer.unchanged()])
+        let (for_others, origin) = of_origin.map(|writes| (writes.note, writes.check)).unzip();
+        let control = [entry, note, pointer.unchanged()].into_iter().chain(for_others).collect();
+        Ok(RequestWrites { control, origin })
     }
+}
+
+/// What a link writes in addition, to request commands.
+#[derive(Default)]
+struct RequestWrites {
+    /// In the control table.
+    control: Vec<Write>,
+    /// The check that nobody has taken back what is requested.
+    origin: Option<Write>,
 }
 
 /// The commands of what deactivates a user, requested before or not. Those that are requested again, for a login that
@@ -435,6 +457,8 @@ impl LinkWriter<'_> {
 struct StopCommands<'a> {
     user: UserId,
     cause: Cause,
+    /// Who takes the cause back for this user too.
+    origin: Option<UserId>,
     /// The login that the user names.
     clerk_user_id: &'a ClerkUserId,
     /// All logins that the commands block.
@@ -443,16 +467,11 @@ struct StopCommands<'a> {
 
 impl<'a> StopCommands<'a> {
     /// For a user with these identities; `None` if nothing deactivates the user.
-    fn of(
-        user: UserId,
-        entity: &'a Entity,
-        deactivations: &Deactivations,
-        linked: &[ClerkUserId],
-    ) -> Option<Self> {
+    fn of(user: UserId, entity: &'a Entity, records: &CauseRecords, linked: &[ClerkUserId]) -> Option<Self> {
         let clerk_user_id = User::of(&entity.state, &entity.linkage.linked).clerk_user_id?;
-        let cause = causes::standing_cause(user, entity, deactivations)?;
+        let StandingCause { cause, origin } = causes::standing_cause(user, entity, records)?;
         let logins = Logins::of(clerk_user_id, linked);
-        Some(Self { user, cause, clerk_user_id, logins })
+        Some(Self { user, cause, origin, clerk_user_id, logins })
     }
 
     const fn requested(&self) -> RequestedCommands<'_> {
@@ -471,6 +490,10 @@ fn no_time_left() -> StoreError {
 fn unplannable(error: PlanError) -> StoreError {
     match error {
         PlanError::Corrupt(corrupt) => corrupt.into(),
-        PlanError::UnreadableEvent(error) => StoreError::Refused(error.to_string()),
+        PlanError::UnreadableEvent(error) => unreadable(error),
     }
+}
+
+fn unreadable(error: UnreadableEvent) -> StoreError {
+    StoreError::Refused(error.to_string())
 }

@@ -4,7 +4,7 @@ use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::{Deactivation, Deactivations, Logins, RequestedCommands};
+use torale_domain::deactivation::causes::{Deactivation, Logins, RequestedCommands};
 use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
@@ -105,13 +105,12 @@ impl UserSnapshot {
 
     /// The user's last deactivation, if no event has reactivated the user since.
     pub(super) fn current_deactivation(&self, user: &User<'_>) -> Result<Option<Deactivation>, StoreError> {
-        let last = self.deactivation.as_ref().map(Deactivation::load).transpose()?;
-        Ok(last.filter(|last| last.is_in_effect(user)))
+        Ok(self.last_deactivation()?.filter(|last| last.is_in_effect(user)))
     }
 
-    /// The same by user, for a rule that may need those of others.
-    pub(super) fn deactivations(&self, user: &User<'_>) -> Result<Deactivations, StoreError> {
-        Ok(self.current_deactivation(user)?.into_iter().map(|current| (self.target, current)).collect())
+    /// The user's last deactivation by an administrator.
+    pub(super) fn last_deactivation(&self) -> Result<Option<Deactivation>, StoreError> {
+        Ok(self.deactivation.as_ref().map(Deactivation::load).transpose()?)
     }
 
     /// The number of the user's active tasks.

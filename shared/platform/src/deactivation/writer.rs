@@ -7,16 +7,20 @@ use super::snapshot::UserSnapshot;
 use super::transaction::{self, Transaction};
 use crate::error::{AdminError, Conflict};
 use crate::retry::Retries;
-use crate::store::{StoreError, TableReader};
+use crate::store::{Generation, StoreError, TableReader};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::AuditEntry;
-use torale_domain::deactivation::causes::{self, Deactivation, RequestedCommands};
+use torale_domain::deactivation::causes::{
+    self, CauseRecords, Deactivation, Deactivations, PossibleCause, RequestedCommands,
+};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
 use torale_domain::entities::linkage;
 use torale_domain::entities::readings::User;
 use torale_domain::events::EventType;
+use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::read::{Range, ReadPlan, Reader};
@@ -140,51 +144,72 @@ impl UserStatusWriter<'_> {
         if user.active {
             return Ok(false);
         }
-        let mut deactivations = snapshot.deactivations(&user)?;
-        for other in causes::deactivations_of(target, &entity).into_iter().filter(|id| *id != target) {
-            let deactivation = self.store.control(&keys::deactivation(other), self.usage).await?;
-            let deactivation = deactivation.as_ref().map(Deactivation::load).transpose();
-            deactivations.extend(deactivation.map_err(StoreError::from)?.map(|found| (other, found)));
+        // Whatever is requested after this look would be sent for active users.
+        let mut unchanged = vec![causes::nothing_more_requested(target, snapshot.requested.as_ref())];
+        if linkage::may_be_derived(target) {
+            let for_others = self.store.control(&keys::requested_for_others(target), self.usage).await?;
+            unchanged.push(causes::nothing_more_requested_for_others(target, for_others.as_ref()));
         }
-        if let Some(cause) = causes::standing_cause(target, &entity, &deactivations) {
-            self.check_carried_out(&snapshot, &cause).await?;
-        }
-        // Whatever is requested after this look would be sent for an active user.
-        let unchanged = causes::nothing_more_requested(target, snapshot.requested.as_ref());
+        self.check_carried_out(&snapshot, &entity).await?;
         let outgoing = self.event(EventType::UserReactivated, target, &user)?;
-        let writes = vec![(CONTROL_TABLE.to_owned(), unchanged)];
+        let writes = unchanged.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write)).collect();
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
         Ok(true)
     }
 
-    /// A deactivation must be carried out before the user can be reactivated: its commands are on the queue and the
-    /// user's API keys are revoked, so that neither affects what the user creates afterwards.
-    async fn check_carried_out(&self, snapshot: &UserSnapshot, cause: &Cause) -> Result<(), AdminError> {
-        let entry = self.outbox_waits(snapshot.target, &cause.event);
+    /// What has deactivated a user must be carried out before the user can be reactivated: its commands are on the queue
+    /// and the user's API keys are revoked, so that neither affects what the user creates afterwards.
+    async fn check_carried_out(&self, snapshot: &UserSnapshot, entity: &Entity) -> Result<(), AdminError> {
+        let target = snapshot.target;
+        let (live, patch) = (&snapshot.pointer.live, snapshot.last_deactivation()?);
+        let records = self.cause_records(live, target, entity, patch.as_ref());
+        let possible = causes::possible_causes(target, entity, patch.as_ref());
+        let entries = self.outbox_waits(&possible);
         let live_keys = Range {
-            pk: keys::owned(snapshot.target),
+            pk: keys::owned(target),
             from: Some(keys::LIVE_KEYS.to_owned()),
             to: Some(keys::after_live_keys()),
             limit: Some(1),
             ..Range::default()
         };
-        let reader = TableReader::of(self.store, &snapshot.pointer.live, self.usage);
+        let reader = TableReader::of(self.store, live, self.usage);
         let keys = reader.read(ReadPlan::ranges(vec![live_keys]).consistent());
-        let (waits, keys) = futures::try_join!(entry, keys)?;
-        if waits || keys.ranges.iter().any(|rows| !rows.is_empty()) {
+        let (records, waits, keys) = futures::try_join!(records, entries, keys)?;
+        // A deactivation that sends no commands revokes no keys either.
+        let revokes_keys = causes::standing_cause(target, entity, &records).is_some();
+        if waits || (revokes_keys && keys.ranges.iter().any(|rows| !rows.is_empty())) {
             return Err(AdminError::Conflict(Conflict::StillCarriedOut));
         }
         Ok(())
     }
 
-    /// Whether a deactivation still waits in the outbox: its commands, those for tasks and schedules that came later
-    /// or, if the user's id may be derived from an identity, the event for the consumer, and the commands for whom else
-    /// it has deactivated.
-    async fn outbox_waits(&self, target: UserId, event: &str) -> Result<bool, StoreError> {
-        let own = Some(keys::outbox_of(event));
-        let others = linkage::may_be_derived(target).then(|| keys::outbox_of_others(event));
+    /// What decides which cause stands for a user whose last deactivation this is.
+    async fn cause_records(
+        &self,
+        live: &Generation,
+        target: UserId,
+        entity: &Entity,
+        patch: Option<&Deactivation>,
+    ) -> Result<CauseRecords, StoreError> {
+        let origins = self.store.origins(live, causes::origins_of(target, entity), self.usage).await?;
+        let mut deactivations: Deactivations =
+            patch.map(|patch| (target, patch.clone())).into_iter().collect();
+        for other in causes::deactivations_of(target, entity).into_iter().filter(|id| *id != target) {
+            let deactivation = self.store.control(&keys::deactivation(other), self.usage).await?;
+            let deactivation = deactivation.as_ref().map(Deactivation::load).transpose()?;
+            deactivations.extend(deactivation.map(|found| (other, found)));
+        }
+        Ok(CauseRecords { deactivations, origins })
+    }
+
+    /// Whether something still waits in the outbox for one of these causes: its commands, those for tasks and schedules
+    /// that came later or, if the user's id may be derived from an identity, the event for the consumer, and the
+    /// commands for whom else it has deactivated.
+    async fn outbox_waits(&self, causes: &BTreeSet<PossibleCause>) -> Result<bool, StoreError> {
+        let own = causes.iter().map(|cause| keys::outbox_of(&cause.id));
+        let others = causes.iter().filter_map(|cause| cause.of_others.as_deref().map(keys::outbox_of_others));
         let any = |range: keys::KeyRange| Range { limit: Some(1), ..range.into() };
-        let ranges = own.into_iter().chain(others).map(any).collect();
+        let ranges = own.chain(others).map(any).collect();
         let reader = TableReader::new(self.store, CONTROL_TABLE, self.usage);
         let found = reader.read(ReadPlan::ranges(ranges).consistent()).await?;
         Ok(found.ranges.iter().any(|rows| !rows.is_empty()))

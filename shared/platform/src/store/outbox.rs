@@ -2,11 +2,13 @@
 
 use super::client::Store;
 use super::error::{StoreError, TransactError};
+use super::generation::Generation;
 use super::reader::TableReader;
 use super::usage::Usage;
 use std::collections::BTreeMap;
-use torale_domain::deactivation::causes::{Deactivation, Deactivations};
+use torale_domain::deactivation::causes::{self, CauseRecords, Deactivation, Deactivations};
 use torale_domain::deactivation::outbox::{CURSOR, OutboxEntry, StoredOutboxEntry};
+use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::{Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
@@ -61,7 +63,7 @@ impl Store {
     }
 
     /// The last deactivations of some users, read strongly consistent. Users without one are left out.
-    pub(crate) async fn deactivations(
+    async fn deactivations(
         &self,
         users: impl IntoIterator<Item = UserId>,
         usage: &Usage,
@@ -71,5 +73,37 @@ impl Store {
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
         known.map(|(user, item)| Ok((user, Deactivation::load(item)?))).collect()
+    }
+
+    /// What decides which cause of commands stands for some users of a generation, read strongly consistent.
+    pub(crate) async fn cause_records<'e>(
+        &self,
+        generation: &Generation,
+        users: impl IntoIterator<Item = (UserId, &'e Entity)>,
+        usage: &Usage,
+    ) -> Result<CauseRecords, StoreError> {
+        let (mut deactivated, mut origins) = (Vec::new(), Vec::new());
+        for (id, entity) in users {
+            deactivated.extend(causes::deactivations_of(id, entity));
+            origins.extend(causes::origins_of(id, entity));
+        }
+        let deactivations = self.deactivations(deactivated, usage);
+        let origins = self.origins(generation, origins, usage);
+        let (deactivations, origins) = futures::try_join!(deactivations, origins)?;
+        Ok(CauseRecords { deactivations, origins })
+    }
+
+    /// The users of a generation whose reactivation takes causes back, read strongly consistent.
+    pub(crate) async fn origins(
+        &self,
+        generation: &Generation,
+        users: impl IntoIterator<Item = UserId>,
+        usage: &Usage,
+    ) -> Result<BTreeMap<UserId, Entity>, StoreError> {
+        let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::user(user), user)).collect();
+        let reads = ReadPlan::gets(keys.keys().cloned()).consistent();
+        let found = TableReader::of(self, generation, usage).read(reads).await?.items;
+        let loaded = keys.into_iter().map(|(key, user)| Ok((user, Entity::load(found.get(&key))?)));
+        Ok(loaded.collect::<Result<_, Corrupt>>()?)
     }
 }

@@ -236,7 +236,12 @@ mod tests {
             ("key use", vec![keys::key_used(&key)]),
             (
                 "limit, deactivation",
-                vec![keys::limit(user), keys::deactivation(user), keys::requested_commands(user)],
+                vec![
+                    keys::limit(user),
+                    keys::deactivation(user),
+                    keys::requested_commands(user),
+                    keys::requested_for_others(user),
+                ],
             ),
             ("work unit", vec![keys::rebuild_unit(id, id)]),
             ("subtotals", vec![keys::subtotals_piece(id, id, u32::MAX)]),

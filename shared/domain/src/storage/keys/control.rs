@@ -26,7 +26,9 @@ pub const OUTBOX: &str = "outbox";
 /// Between the kind of an item and the rest of its partition.
 pub(super) const SHARP: Fixed<1> = fixed!("#");
 /// The most bytes of the id of an event, which causes an outbox entry: 128 characters.
-const MAX_EVENT_ID: usize = 512;
+const MAX_EVENT_ID: usize = 480;
+/// A line break and the id of a user.
+const OTHER_USER: usize = 37;
 
 /// What an item of the control table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -67,7 +69,8 @@ pub fn parse_control(key: &Key) -> Option<Control> {
         LOG => (*key == log_beginning()).then_some(Control::LogBeginning),
         DEACTIVATION => {
             let user = UserId::parse(rest)?;
-            [deactivation(user), requested_commands(user)].contains(key).then_some(Control::Deactivation)
+            let notes = [deactivation(user), requested_commands(user), requested_for_others(user)];
+            notes.contains(key).then_some(Control::Deactivation)
         }
         OUTBOX => Some(Control::OutboxEntry),
         LIMIT => Some(Control::Limit),
@@ -91,26 +94,41 @@ pub fn deactivation(user: UserId) -> Key {
     key((fixed!(DEACTIVATION), SHARP, user), fixed!("patch"))
 }
 
-/// The last cause for which the consumer has requested commands for this user.
+/// The last cause for which commands were requested for this user.
 pub fn requested_commands(user: UserId) -> Key {
     key((fixed!(DEACTIVATION), SHARP, user), fixed!("cause"))
 }
 
+/// That commands were requested for other users, by a cause that the reactivation of this one takes back.
+pub fn requested_for_others(user: UserId) -> Key {
+    key((fixed!(DEACTIVATION), SHARP, user), fixed!("others"))
+}
+
 /// An outbox entry: of a whole deactivation, or of one resource (`target`) that appeared after it.
 pub fn outbox(cause: &str, target: &str) -> Key {
-    key(fixed!(OUTBOX), (Id::<MAX_EVENT_ID>(cause), SHARP, Id::<ID_IN_ROW>(target)))
+    let (event, user) = cause_parts(cause);
+    key(fixed!(OUTBOX), (event, user, SHARP, Id::<ID_IN_ROW>(target)))
+}
+
+/// The event of a cause and, after a line break, the user if it is another than the event names: however long the
+/// event's id is, all of its users stand together.
+fn cause_parts(cause: &str) -> (Id<'_, MAX_EVENT_ID>, Short<'_, OTHER_USER>) {
+    let user = cause.rfind('\n').filter(|at| UserId::parse(&cause[at + 1..]).is_some());
+    let (event, user) = cause.split_at(user.unwrap_or(cause.len()));
+    (Id(event), Short(user))
 }
 
 /// The outbox entries of a cause, and those of causes whose ids begin with its id and a `#`.
 pub fn outbox_of(cause: &str) -> KeyRange {
-    let from = sk((Id::<MAX_EVENT_ID>(cause), SHARP));
+    let (event, user) = cause_parts(cause);
+    let from = sk((event, user, SHARP));
     let to = following(&from);
     KeyRange { pk: OUTBOX.to_owned(), from, to }
 }
 
 /// The outbox entries of a deactivation that are of other users than the one it names.
 pub fn outbox_of_others(event: &str) -> KeyRange {
-    let from = sk(Id::<MAX_EVENT_ID>(&format!("{event}\n")));
+    let from = sk((Id::<MAX_EVENT_ID>(event), fixed!("\n")));
     let to = following(&from);
     KeyRange { pk: OUTBOX.to_owned(), from, to }
 }

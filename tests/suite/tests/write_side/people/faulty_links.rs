@@ -1,13 +1,13 @@
 //! A link that can't be written is reported, and the other links are written all the same.
 
-use super::{CLERK, kinds, listed, relay};
+use super::{ANN, CLERK, at_clerk, kinds, listed, relay, stand_in};
 use deactivate_user::DeactivateUser;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::values::ids::{ClerkUserId, UserId};
-use torale_domain::values::time::MINUTE;
+use torale_domain::values::time::{DAY, MINUTE};
 use torale_platform::consume::Consumer;
 use torale_platform::store::Usage;
 use torale_testkit::events::{EventBuilder, identity, user};
@@ -100,4 +100,27 @@ async fn link_that_does_not_fit_is_quarantined_and_the_others_are_written() {
     assert_eq!(outcome.failed, Vec::<String>::new(), "the message is not tried for ever");
     assert_eq!(outcome.quarantined.get("unwritable"), Some(&1), "{:?}", outcome.quarantined);
     assert_eq!(states_without(&scenario, &id(3)).await, vec!["deactivated"; USERS - 1]);
+}
+
+/// Ann names another identity. The one named before stands in for a user again, whose item has no room for it.
+#[tokio::test]
+async fn link_goes_although_the_one_of_the_stand_in_does_not_fit() {
+    let ann = UserId::parse(ANN).unwrap();
+    let of_stand_in =
+        user(&stand_in()).updated().with("email", "ann@example.com").with("about", "a".repeat(1_500));
+    let scenario = given((super::created(), at_clerk(), of_stand_in)).start().await;
+    let limits = ItemLimits { item: 1_800, ..ItemLimits::STORE };
+    let consumer = Consumer::new(scenario.store_as("Consumer").with_limits(limits), || NOW);
+    let renamed = super::created().with("clerk_user_id", "user_other").at(NOW.plus(-DAY));
+
+    let until = Instant::now() + Duration::from_secs(60);
+    let outcome = consumer.consume(&stack::messages(&[renamed.message()]), until, &Usage::default()).await;
+
+    assert_eq!(outcome.failed, Vec::<String>::new(), "the message is not tried for ever");
+    assert_eq!(outcome.quarantined.get("unwritable"), Some(&1), "{:?}", outcome.quarantined);
+    let former = keys::user_link(ann, &ClerkUserId::parse(CLERK).unwrap());
+    assert!(
+        scenario.item("torale-projections-g1", &former).await.is_none(),
+        "it says nothing of Ann any more"
+    );
 }

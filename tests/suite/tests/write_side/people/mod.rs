@@ -6,6 +6,7 @@ mod faulty_links;
 mod own_ids;
 mod renamed;
 mod shared_identity;
+mod taken_back;
 
 use deactivate_user::DeactivateUser;
 use serde_json::Value;
