@@ -2,7 +2,7 @@
 
 use audit_seal::SealingKey;
 use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::start::Parts;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     logging::start();
     let build = || async { Ok((Store::connect().await, SealingKey::load(config::audit_key()).await?)) };
     let parts = &Parts::build(build);
-    lambda::run_job(|_event: LambdaEvent<Value>| async move {
+    lambda::run_job(|_event: LambdaEvent<IgnoredAny>| async move {
         let deadline = Instant::now() + TIME;
         let (store, key) = parts.get().await;
         audit_seal::handle(store, key, clock::system, deadline).await

@@ -3,7 +3,7 @@
 use lambda_runtime::{Error, LambdaEvent};
 use metrics::MetricSources;
 use metrics::cloudwatch::CloudWatch;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use torale_platform::queue::MessageQueue;
 use torale_platform::start::Parts;
 use torale_platform::store::{Generations, Store};
@@ -23,6 +23,8 @@ async fn main() -> Result<(), Error> {
             clock: clock::system,
         })
     });
-    lambda::run_job(|_event: LambdaEvent<Value>| async move { metrics::handle(sources.get().await).await })
-        .await
+    lambda::run_job(
+        |_event: LambdaEvent<IgnoredAny>| async move { metrics::handle(sources.get().await).await },
+    )
+    .await
 }

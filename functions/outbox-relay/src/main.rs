@@ -2,7 +2,7 @@
 #![recursion_limit = "256"]
 
 use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::queue::MessageQueue;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
         let (commands, events) = (MessageQueue::connect_commands().await, MessageQueue::connect().await);
         Ok((Store::connect().await, commands, events))
     });
-    lambda::run_job(|_event: LambdaEvent<Value>| async move {
+    lambda::run_job(|_event: LambdaEvent<IgnoredAny>| async move {
         let deadline = Instant::now() + TIME;
         let (store, commands, events) = parts.get().await;
         outbox_relay::handle(store, commands, events, clock::system, deadline).await

@@ -1,7 +1,7 @@
 //! Runs the relay of the platform's PostgreSQL as a Lambda function.
 
 use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_platform::queue::MessageQueue;
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         let database = SourceDatabase::new(&settings.url, certificates, &settings.schema)?;
         Ok((database, MessageQueue::connect().await))
     });
-    lambda::run_job(|_event: LambdaEvent<Value>| async move {
+    lambda::run_job(|_event: LambdaEvent<IgnoredAny>| async move {
         let now = Instant::now();
         let (database, events) = parts.get().await;
         postgres_relay::handle(database, events, clock::system, now + TIME, now + END).await

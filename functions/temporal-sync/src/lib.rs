@@ -26,12 +26,13 @@ pub async fn handle<R: ReadTemporal>(
 
 /// The metrics of a run. A run that fails emits none, so that the lag's alarm takes their absence for a lag.
 pub fn counters(report: &SyncReport) -> MetricSet {
+    let troubles = report.invalid + report.recreated + report.unproven + report.undescribed;
     let metrics = vec![
         ("TemporalEvents", "Count", report.sent),
         ("TemporalLag", "Milliseconds", report.lag_ms),
         ("TemporalPending", "Count", report.pending),
         ("TemporalWithoutTask", "Count", report.without_task),
-        ("TemporalTroubles", "Count", report.invalid + report.recreated + report.unproven),
+        ("TemporalTroubles", "Count", troubles),
     ];
     MetricSet { namespace: "Torale/Temporal", metrics }
 }

@@ -1,7 +1,7 @@
 //! Runs the sync of the platform's Temporal as a Lambda function.
 
 use lambda_runtime::{Error, LambdaEvent};
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Error> {
             memory: Mutex::new(SyncMemory::default()),
         })
     });
-    lambda::run_job(|_event: LambdaEvent<Value>| async move {
+    lambda::run_job(|_event: LambdaEvent<IgnoredAny>| async move {
         let now = Instant::now();
         temporal_sync::handle(sync.get().await, now + HALF, now + TIME).await
     })

@@ -13,6 +13,7 @@ use crate::{aws, config};
 use calls::QueueCalls;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sqs::Sqs;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use std::sync::Arc;
 const BATCH: usize = 10;
 /// The most bytes of one. SQS's former limit, which some accounts may still have.
 const BATCH_BYTES: usize = 256 * 1024;
+/// The characters that SQS refuses, beside control characters, which JSON always escapes.
+const REFUSED: [char; 2] = ['\u{fffe}', '\u{ffff}'];
 /// Messages that are sent batch after batch while others are sent beside them, and how many such sendings there are at
 /// once.
 const SENT_TOGETHER: usize = 50;
@@ -98,7 +101,8 @@ impl MessageQueue {
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
             let numbered = batch.iter().enumerate().filter(|(position, _)| left.contains(position));
-            let messages = numbered.map(|(position, body)| (position, body.as_str())).collect();
+            let messages: Vec<_> = numbered.map(|(position, body)| (position, accepted(body))).collect();
+            let messages = messages.iter().map(|(position, body)| (*position, body.as_ref())).collect();
             let answer = self.calls.send_batch(messages).await?;
             left.retain(|position| !answer.taken.contains(position));
             if left.is_empty() {
@@ -113,6 +117,15 @@ impl MessageQueue {
             }
         }
     }
+}
+
+/// The JSON text of a message in a form that SQS accepts: of the characters that JSON may have as they are, it refuses
+/// two, which can stand in texts alone.
+fn accepted(body: &str) -> Cow<'_, str> {
+    if !body.contains(REFUSED) {
+        return Cow::Borrowed(body);
+    }
+    Cow::Owned(body.replace(REFUSED[0], "\\ufffe").replace(REFUSED[1], "\\uffff"))
 }
 
 /// Cuts messages into batches that SQS takes, in order.
@@ -142,6 +155,18 @@ mod tests {
         let cut = batches(&bodies);
         assert_eq!(cut.concat(), bodies);
         cut.iter().map(|batch| batch.len()).collect()
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped() {
+        let text = "\u{fffd}\u{fffe}é\u{ffff}\u{10ffff}";
+        let body = serde_json::json!({ "id": text }).to_string();
+
+        let sent = accepted(&body);
+
+        assert!(!sent.contains(REFUSED));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&sent).unwrap()["id"], text);
+        assert!(matches!(accepted("{}"), Cow::Borrowed("{}")));
     }
 
     #[test]

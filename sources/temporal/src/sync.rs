@@ -81,6 +81,8 @@ pub struct SyncReport {
     pub pending: u64,
     /// Schedules that are gone, or in another namespace: nothing is said of them until one that is known was found.
     pub unproven: u64,
+    /// Schedules that Temporal can't describe: nothing is said of them.
+    pub undescribed: u64,
     /// How far behind the runs are, in milliseconds.
     pub lag_ms: u64,
     /// Whether Temporal refused a call since there were too many; what was left is done in a later run.

@@ -247,7 +247,7 @@ impl Command {
             let holding = marks.into_iter().filter(|(_, holds)| *holds);
             fields.extend(holding.map(|(mark, _)| (mark.to_owned(), json!(true))));
         }
-        for_queue(with_trace(message, cause.trace.as_ref()))
+        with_trace(message, cause.trace.as_ref()).to_string()
     }
 
     /// Reads a message from the queue.
@@ -308,11 +308,6 @@ pub fn with_trace(mut event: Value, trace: Option<&TraceParent>) -> Value {
     event
 }
 
-/// The JSON text in a form that SQS accepts: it refuses two characters, which are escaped here.
-fn for_queue(message: Value) -> String {
-    message.to_string().replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
-}
-
 /// How the Temporal schedules of tasks are called of which no event has named one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchedulePattern {
@@ -366,7 +361,7 @@ impl ReceivedCommand {
                 "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
                 "datacontenttype": "application/json", "data": data,
             });
-            for_queue(with_trace(message, self.trace.as_ref()))
+            with_trace(message, self.trace.as_ref()).to_string()
         };
         match &self.command {
             Command::PauseTask { task_id, because_of, .. } => {

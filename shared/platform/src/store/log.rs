@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::usage::Usage;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::PoisonError;
 use torale_domain::storage::item::{Item, Key, Value};
 use torale_domain::storage::keys::{self, EVENTS_TABLE};
@@ -19,6 +19,9 @@ use torale_domain::values::time::{Hour, Timestamp};
 /// An item of the log is full once it holds this many bytes of text: far below an item's 400 KB, even if nothing can be
 /// compressed.
 const PART_BYTES: usize = 64 * 1024;
+/// The most bytes of text that an item is unpacked to: many times what one can hold, a message of 256 KiB or a part of
+/// several.
+const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
 const SEPARATOR: char = '\u{1e}';
 const LEVEL: i32 = 3;
 /// The earliest hour that a writer has noted.
@@ -135,10 +138,16 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
 /// The messages in the packed bytes of one item of the log.
 ///
 /// # Errors
-/// If they are not a compressed JSON text sequence.
+/// If they are not a compressed JSON text sequence, or of more bytes than this system packs into one item.
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
-    let text = String::from_utf8(zstd::decode_all(packed)?)
-        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    let mut text = Vec::new();
+    let mut whole = zstd::Decoder::new(packed)?;
+    whole.by_ref().take(MAX_UNPACKED).read_to_end(&mut text)?;
+    if whole.read(&mut [0])? > 0 {
+        let fault = format!("unpacks to more than {MAX_UNPACKED} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
+    }
+    let text = String::from_utf8(text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     if !text.is_empty() && !text.starts_with(SEPARATOR) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "does not begin with a separator"));
     }
@@ -153,6 +162,13 @@ mod tests {
     fn unpack_returns_messages_as_they_were_received() {
         let bodies = ["{\n \"a\": 1\n}\n", "{}", "{\"text\":\"\\u001e\"}"];
         assert_eq!(unpack(&pack(&bodies).unwrap()).unwrap(), bodies);
+    }
+
+    #[test]
+    fn unpack_refuses_what_would_fill_the_memory() {
+        let packed = zstd::encode_all(io::repeat(b'\x1e').take(MAX_UNPACKED + 1), 1).unwrap();
+        assert!(packed.len() < 10_000);
+        assert_eq!(unpack(&packed).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

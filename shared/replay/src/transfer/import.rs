@@ -4,8 +4,9 @@ use super::{FORMAT, FileEntry, MANIFEST, Manifest, Part, QUARANTINE, QuarantineP
 use crate::build::insert;
 use crate::{Replay, ReplayError};
 use serde::de::DeserializeOwned;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
@@ -15,6 +16,8 @@ use torale_platform::store::{TransactError, log};
 
 /// Items that are written together.
 const ITEMS: usize = 400;
+/// The longest line: several times what an item of the log takes there.
+const MAX_LINE: u64 = 8 * 1024 * 1024;
 
 impl Replay {
     /// Puts an export into the empty log of an installation. An interrupted import continues when
@@ -32,6 +35,9 @@ impl Replay {
             return Err(broken(format!("format {} is not {FORMAT}", manifest.format)));
         }
         for entry in &manifest.files {
+            if Path::new(&entry.name).file_name() != Some(OsStr::new(&entry.name)) {
+                return Err(broken(format!("{:?} is no name of a file", entry.name)));
+            }
             let path = folder.join(&entry.name);
             if sha256(&path)? != entry.sha256 {
                 return Err(ReplayError::InvalidFile(
@@ -72,10 +78,9 @@ impl Replay {
         let quarantine = entry.name == QUARANTINE;
         let table = if quarantine { QUARANTINE_TABLE } else { EVENTS_TABLE };
         let file = File::open(path).map_err(file_error(path))?;
-        let lines = BufReader::new(zstd::Decoder::new(file).map_err(file_error(path))?).lines();
+        let mut lines = BufReader::new(zstd::Decoder::new(file).map_err(file_error(path))?);
         let (mut items, mut count) = (Vec::new(), 0);
-        for line in lines {
-            let line = line.map_err(file_error(path))?;
+        while let Some(line) = next_line(&mut lines).map_err(file_error(path))? {
             count += 1;
             items.push(if quarantine {
                 quarantine_item(read(path, &line)?)
@@ -116,6 +121,17 @@ impl Replay {
     }
 }
 
+/// The next line, without its end; `None` after the last. One that no export has written may be longer than the memory.
+fn next_line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = String::new();
+    let bytes = lines.take(MAX_LINE).read_line(&mut line)?;
+    if !line.ends_with('\n') && u64::try_from(bytes).is_ok_and(|bytes| bytes == MAX_LINE) {
+        let fault = format!("a line of more than {MAX_LINE} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
+    }
+    Ok((bytes > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
 fn read<T: DeserializeOwned>(path: &Path, line: &str) -> Result<T, ReplayError> {
     serde_json::from_str(line)
         .map_err(|e| ReplayError::InvalidFile(path.display().to_string(), e.to_string()))
@@ -128,4 +144,18 @@ fn quarantine_item(part: QuarantinePart) -> Item {
         texts.into_iter().map(|(name, text)| (name.to_owned(), Value::Text(text))).collect();
     attributes.insert("parts".to_owned(), Value::Number(parts.into()));
     Item { key: Key::stored(pk, sk), attributes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_up_to_a_bound() {
+        let mut lines = BufReader::new("a\nb".as_bytes());
+        let next: Vec<_> = std::iter::from_fn(|| next_line(&mut lines).unwrap()).collect();
+        assert_eq!(next, ["a", "b"]);
+        let mut endless = BufReader::new(io::repeat(b'x'));
+        assert_eq!(next_line(&mut endless).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
 }

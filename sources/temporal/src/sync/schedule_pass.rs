@@ -1,12 +1,14 @@
 //! Schedules: the whole list each time; a description of those that are new, changed, or were looked at long ago.
 
 use super::{SeenSchedule, SyncError, SyncMemory, SyncReport, TemporalSync, count};
+use crate::connection::TemporalError;
 use crate::message::timestamp;
 use crate::reads::ReadTemporal;
 use crate::schedules::{ObservedSchedule, after, deleted_event};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use prost::Message;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
 use tokio::time::Instant;
 use torale_domain::entities::fold::State;
@@ -80,7 +82,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
         memory: &mut SyncMemory,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
-        let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect()).await?;
+        let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect(), report).await?;
         let known = read_known(reader, observed.iter().flat_map(entities)).await?;
         let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashMap::new());
         for schedule in &observed {
@@ -126,15 +128,26 @@ impl<R: ReadTemporal> TemporalSync<R> {
         Ok(())
     }
 
-    /// What Temporal says of schedules; those that are gone by now are left out.
-    async fn describe(&self, ids: Vec<String>) -> Result<Vec<ObservedSchedule>, SyncError> {
+    /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe.
+    async fn describe(
+        &self,
+        ids: Vec<String>,
+        report: &mut SyncReport,
+    ) -> Result<Vec<ObservedSchedule>, SyncError> {
         let describe = |id: String| async move {
-            let described = self.temporal.schedule(&id).await?;
-            Ok::<_, SyncError>(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks)))
+            let described = match self.temporal.schedule(&id).await {
+                Err(error) if is_of_one(&error) => {
+                    tracing::warn!(schedule = id, %error, "Temporal can't describe a schedule");
+                    return Ok(Err(()));
+                }
+                described => described?,
+            };
+            Ok::<_, SyncError>(Ok(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks))))
         };
-        let described: Vec<_> =
+        let described: Vec<Result<Option<ObservedSchedule>, ()>> =
             stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
-        Ok(described.into_iter().flatten().collect())
+        report.undescribed += count(described.iter().filter(|described| described.is_err()).count());
+        Ok(described.into_iter().flatten().flatten().collect())
     }
 
     /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for
@@ -161,8 +174,13 @@ impl<R: ReadTemporal> TemporalSync<R> {
             if Instant::now() >= deadline {
                 report.pending += 1;
                 is_complete = false;
-            } else if self.temporal.schedule(created.schedule_id.as_str()).await?.is_none() {
-                self.send(deleted_event(&known, now).into_iter().collect(), report).await?;
+                continue;
+            }
+            match self.temporal.schedule(created.schedule_id.as_str()).await {
+                Ok(None) => self.send(deleted_event(&known, now).into_iter().collect(), report).await?,
+                Ok(Some(_)) => {}
+                Err(error) if is_of_one(&error) => report.undescribed += 1,
+                Err(error) => return Err(error.into()),
             }
         }
         if is_complete {
@@ -171,6 +189,13 @@ impl<R: ReadTemporal> TemporalSync<R> {
         }
         Ok(())
     }
+}
+
+/// Whether what Temporal answers about a schedule says nothing about others.
+const fn is_of_one(error: &TemporalError) -> bool {
+    use Code::{DataLoss, FailedPrecondition, Internal, InvalidArgument, OutOfRange, Unknown};
+    let TemporalError::Answered(code, _) = error else { return false };
+    matches!(code, DataLoss | FailedPrecondition | Internal | InvalidArgument | OutOfRange | Unknown)
 }
 
 /// Whether the namespace has a schedule that the projections know, or they know none yet. Else it may be the wrong one:

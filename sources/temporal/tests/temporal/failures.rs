@@ -119,6 +119,33 @@ async fn a_rate_limit_ends_a_run_without_an_error() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_temporal_cant_describe_keeps_no_other_back() {
+    let mut synced = Synced::start().await;
+    for n in 1..=3 {
+        synced.sync.temporal.set(&schedule(n), false, 5);
+    }
+    synced.sync.temporal.fail("describe", refused(Code::Internal));
+
+    let (report, facts) = synced.run().await;
+
+    let report = report.unwrap();
+    assert_eq!((report.undescribed, facts.len()), (1, 2), "{facts:?}");
+    assert_eq!(synced.run().await.1.len(), 1, "it is looked at again");
+}
+
+/// SQS refuses two characters as they are, so they are escaped.
+#[tokio::test]
+async fn a_run_with_a_character_that_sqs_refuses_stops_no_other() {
+    let mut synced = Synced::start().await;
+    synced.sync.temporal.set(&format!("{}-\u{ffff}", schedule(1)), false, 5);
+    synced.sync.temporal.set(&schedule(2), false, 5);
+
+    let (report, facts) = synced.run().await;
+
+    assert_eq!(report.unwrap().sent, 2, "{facts:?}");
+}
+
+#[tokio::test]
 async fn a_queue_that_takes_nothing_leaves_all_for_the_next_run() {
     let mut synced = Synced::start().await;
     synced.sync.temporal.set(&schedule(1), false, 5);

@@ -6,7 +6,7 @@ use crate::workspace::{files, name, packages, read};
 use quote::ToTokens;
 use std::collections::BTreeSet;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, Field, Type};
+use syn::{Attribute, Expr, Field, GenericArgument, PathArguments, Type};
 
 /// What a file reads into a tree of values by the JSON library's own reader, as far as its text says so.
 #[derive(Default)]
@@ -63,6 +63,18 @@ impl<'ast> Visit<'ast> for Trees {
         visit::visit_local(self, local);
     }
 
+    /// What a job is invoked with.
+    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+        let holds =
+            |argument: &GenericArgument| matches!(argument, GenericArgument::Type(of) if holds_tree(of));
+        if segment.ident == "LambdaEvent"
+            && let PathArguments::AngleBracketed(arguments) = &segment.arguments
+        {
+            self.0 += usize::from(arguments.args.iter().any(holds));
+        }
+        visit::visit_path_segment(self, segment);
+    }
+
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
         let text = call.func.to_token_stream().to_string();
         self.0 += usize::from(is_reader(&call.func) && (text.contains("Value") || text.contains("Json")));
@@ -105,6 +117,8 @@ fn trees_are_found_in_calls_variables_and_fields() {
     assert_eq!(Trees::of("fn f() { let a: Value = serde_json::from_str(b)?; }"), 1);
     assert_eq!(Trees::of("fn f() { let a: Vec<Json> = b.map(|c| serde_json::from_slice(c)); }"), 1);
     assert_eq!(Trees::of("fn f() { serde_json::from_str::<Value>(b) }"), 1);
+    assert_eq!(Trees::of("fn f() { run(|_: LambdaEvent<Value>| g()) }"), 1);
+    assert_eq!(Trees::of("fn f() { run(|_: LambdaEvent<IgnoredAny>| g()) }"), 0);
     assert_eq!(Trees::of("#[derive(Deserialize)] struct A { b: Option<serde_json::Value>, c: u8 }"), 1);
     assert_eq!(
         Trees::of("#[derive(Deserialize)] struct A { #[serde(deserialize_with = \"v\")] b: Value }"),

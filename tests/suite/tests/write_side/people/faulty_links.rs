@@ -106,10 +106,10 @@ async fn link_that_does_not_fit_is_quarantined_and_the_others_are_written() {
 #[tokio::test]
 async fn link_goes_although_the_one_of_the_stand_in_does_not_fit() {
     let ann = UserId::parse(ANN).unwrap();
-    let of_stand_in =
-        user(&stand_in()).updated().with("email", "ann@example.com").with("about", "a".repeat(1_500));
-    let scenario = given((super::created(), at_clerk(), of_stand_in)).start().await;
-    let limits = ItemLimits { item: 1_800, ..ItemLimits::STORE };
+    let long = |event: EventBuilder| event.with("about", "a".repeat(1_900));
+    let of_stand_in = ["email", "role"].map(|field| long(user(&stand_in()).updated().with(field, "a")));
+    let scenario = given((super::created(), at_clerk(), of_stand_in.to_vec())).start().await;
+    let limits = ItemLimits { item: 6_000, ..ItemLimits::STORE };
     let consumer = Consumer::new(scenario.store_as("Consumer").with_limits(limits), || NOW);
     let renamed = super::created().with("clerk_user_id", "user_other").at(NOW.plus(-DAY));
 
