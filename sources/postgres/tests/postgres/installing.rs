@@ -114,7 +114,7 @@ fn while_it_waits_for(
         let working = scope.spawn(work);
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                while db.texts(&waiting).await != ["1"] {}
+                while !working.is_finished() && db.texts(&waiting).await != ["1"] {}
                 holder.batch_execute("COMMIT").await.unwrap();
             });
         });
