@@ -102,10 +102,10 @@ pub fn is_absent(status: &Status) -> bool {
 
 /// The error that an answer is. The client's own time limit for a call looks like an answer: nobody else cancels one.
 pub fn answered(status: &Status) -> TemporalError {
-    match status.code() {
-        Code::Cancelled | Code::DeadlineExceeded => TemporalError::TimedOut,
-        code => TemporalError::Answered(code, status.message().to_owned()),
+    if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) {
+        return TemporalError::TimedOut;
     }
+    TemporalError::Answered(status.code(), status.message().to_owned())
 }
 
 fn unconnected(error: ClientConnectError) -> TemporalError {

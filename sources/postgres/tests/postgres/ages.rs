@@ -208,7 +208,7 @@ impl Age {
             TaskState::State => {
                 format!(", state = '{}'", ["active", "paused", "completed"][usize::try_from(n % 3).unwrap()])
             }
-            TaskState::IsActive => format!(", is_active = {}", n % 2 == 0),
+            TaskState::IsActive => format!(", is_active = {}", n.is_multiple_of(2)),
             TaskState::None => String::new(),
         };
         format!("{} = '{query}'{state}", self.query)
@@ -222,7 +222,7 @@ impl Age {
             ["", ", updated_at = now()", ", updated_at = now() - interval '1 day'", ", updated_at = null"];
         let touched = if self.has_updated_at { touched[rng.usize(..touched.len())] } else { "" };
         match rng.u32(..20) {
-            0 => self.new_user(&format!("n{n}"), n % 4 > 0),
+            0 => self.new_user(&format!("n{n}"), !n.is_multiple_of(4)),
             1 => format!("update users set email = 'u{n}@example.org'{touched} where id = {}", one("users")),
             2 | 3 if self.has_users_active => {
                 format!("update users set is_active = not is_active{touched} where id = {}", one("users"))
