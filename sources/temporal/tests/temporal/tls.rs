@@ -80,7 +80,7 @@ async fn a_server_without_tls_behind_https_is_unreachable_and_the_error_says_why
     let address = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            client.read(&mut [0; 1024]).await.unwrap();
+            client.read_u8().await.unwrap();
             client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
         }
     });
