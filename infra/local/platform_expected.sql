@@ -222,7 +222,8 @@ $$;
 -- GET /admin/temporal/schedules ------------------------------------------------------------------------------------
 
 -- What the tables know of a task's schedule. A cron expression of seven fields that fires at second 0 of any year is
--- written with five, since Temporal keeps no expression. `recent_executions` began on the present UTC day or the 29 before it.
+-- written with five, since Temporal keeps no expression. `recent_executions` began on the present UTC day or the 29
+-- before it.
 create function schedules(now timestamptz) returns table (task_id uuid, user_email text, cron text,
   recent_executions bigint)
 language sql stable set timezone = 'UTC' as $$

@@ -1,6 +1,6 @@
 -- Rows of the platform that first_rows.sql does not have, and changes and deletions of some: what decides whether the
--- answers are right at their edges. Statements, not one transaction, so that each is a change of its own; the smoke test
--- fails if one of them changes no row.
+-- answers are right at their edges. Statements, not one transaction, so that each is a change of its own; the smoke
+-- test fails if one of them changes no row.
 insert into users (clerk_user_id, email, is_active, created_at, updated_at)
 select 'user_rows_' || n, (array['Émile', 'emile.' , 'ÉMILE', 'ada.'])[1 + n % 4] || n || '@example.org', n % 5 > 0, at, at
 from generate_series(1, 40) n, lateral (select now() - (n * interval '5 hours')) as time (at);

@@ -16,8 +16,8 @@ const WORKERS: usize = 4;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Builds a generation from the log and makes it live; continues one that an earlier call has begun, built or begun to
-/// promote. First waits until everything that was written is settled, so that all of it is built and not caught up with.
-/// `None` if it was stopped.
+/// promote. First waits until everything that was written is settled, so that all of it is built and not caught up
+/// with. `None` if it was stopped.
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.

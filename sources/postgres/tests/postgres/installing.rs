@@ -140,7 +140,7 @@ async fn installing_waits_for_a_writer_and_then_goes_on() {
     assert_eq!(db.facts().await, ["user.created email=b@example.org"]);
 }
 
-/// A transaction of the platform that ends while `DROP TRIGGER` waits for it has written events that nobody counted yet.
+/// A transaction of the platform that ends while `DROP TRIGGER` waits for it has written events that nobody counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn uninstalling_keeps_events_that_are_written_while_it_waits() {
     let Some(db) = Database::with(NEW) else { return };
