@@ -1,4 +1,4 @@
-//! Texts that are no UTF-8: PostgreSQL refuses them in a database in UTF8, and everything here refuses another database.
+//! Texts that are no UTF-8: PostgreSQL refuses them in a database in UTF8, and any other database is refused here.
 
 use crate::platform::NEW;
 use crate::server::Database;

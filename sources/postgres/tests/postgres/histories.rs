@@ -1,7 +1,7 @@
 //! Random histories of the platform at each of its ages, by several connections with rollbacks and transactions that
 //! last as long as all others together, relays that are killed, and backfills before, during and after them: at the end
-//! the answers are what SQL finds in the platform's own tables. The answers come from the independent model and from the
-//! product, the SQL from the contract.
+//! the answers are what SQL finds in the platform's own tables. The answers come from the independent model and from
+//! the product, the SQL from the contract.
 
 use crate::ages::{AGES, Age};
 use crate::backfill::collect;
