@@ -221,10 +221,13 @@ $$;
 
 -- GET /admin/temporal/schedules ------------------------------------------------------------------------------------
 
--- What the tables know of a task's schedule. `recent_executions` began on the present UTC day or the 29 before it.
-create function schedules(now timestamptz) returns table (task_id uuid, user_email text, recent_executions bigint)
+-- What the tables know of a task's schedule. A cron expression of seven fields that fires at second 0 of any year is
+-- written with five, since Temporal keeps no expression. `recent_executions` began on the present UTC day or the 29
+-- before it.
+create function schedules(now timestamptz) returns table (task_id uuid, user_email text, cron text,
+  recent_executions bigint)
 language sql stable set timezone = 'UTC' as $$
-  select t.id, u.email, (select count(*) from all_executions e where e.task_id = t.id
+  select t.id, u.email, regexp_replace(t.schedule, '^0 (.*) \*$', '\1'), (select count(*) from all_executions e where e.task_id = t.id
     and e.started_at >= date_trunc('day', now) - interval '29 days')
   from all_tasks t join all_users u on u.id = t.user_id where not t.is_gone
 $$;

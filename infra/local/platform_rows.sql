@@ -1,5 +1,6 @@
 -- Rows of the platform that first_rows.sql does not have, and changes and deletions of some: what decides whether the
--- answers are right at their edges. Statements, not one transaction, so that each is a change of its own.
+-- answers are right at their edges. Statements, not one transaction, so that each is a change of its own; the smoke
+-- test fails if one of them changes no row.
 insert into users (clerk_user_id, email, is_active, created_at, updated_at)
 select 'user_rows_' || n, (array['Émile', 'emile.' , 'ÉMILE', 'ada.'])[1 + n % 4] || n || '@example.org', n % 5 > 0, at, at
 from generate_series(1, 40) n, lateral (select now() - (n * interval '5 hours')) as time (at);
@@ -32,15 +33,16 @@ from (select *, row_number() over (order by id) as n from tasks where name like 
 
 update users set email = 'changed.' || email, updated_at = now() where clerk_user_id like 'user_rows_1%';
 update users set is_active = not is_active where clerk_user_id like 'user_rows_2%';
-update tasks set search_query = 'changed', updated_at = now() where name = 'name 2' and state = 'active';
+update tasks set search_query = 'changed', updated_at = now() where name = 'name 2' and state = 'completed';
 update tasks set state = 'paused' where name = 'name 3' and state = 'active';
 update tasks set state = 'active', updated_at = null where name = 'name 1' and state = 'paused';
 update task_executions set status = 'success', completed_at = clock_timestamp(), notification = 'late' where status = 'running'
-  and started_at > now() - interval '10 days' and task_id in (select id from tasks where name = 'name 3');
+  and started_at between now() - interval '10 days' and now() - interval '12 hours'
+  and task_id in (select id from tasks where name like 'name %');
 update task_executions set status = 'failed', completed_at = clock_timestamp(), error_message = 'LateError: at last'
   where status = 'pending' and started_at > now() - interval '300 days';
 update api_keys set is_active = false where name = 'key 3' and key_prefix = 'sk_3' and user_id in (select id from users where not is_active);
 delete from api_keys where key_prefix = 'sk_1' and user_id in (select id from users where clerk_user_id like 'user_rows_3%');
-delete from tasks where name = 'name 0' and state = 'completed';
+delete from tasks where name = 'name 0' and user_id in (select id from users where clerk_user_id like 'user_rows_%5');
 delete from users where clerk_user_id in ('user_rows_7', 'user_rows_8');
 delete from task_executions where status = 'failed' and error_message = 'what?';

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import platform_endpoints
+from platform_temporal import TemporalCli
 
 KEY = "sk_smoke_0123456789_0123456789"
 # Far more than anything takes here: a busy machine is slow, and a fault lasts for ever.
@@ -54,11 +55,25 @@ def listens(address: str) -> bool:
         return client.connect_ex((host, int(port))) == 0
 
 
+def statements_without_effect(output: str) -> list[str]:
+    """Of what `psql -e` prints, each statement and how many rows it changed: those that changed none."""
+    found, statement = [], []
+    for line in output.splitlines():
+        if tag := re.fullmatch(r"(?:INSERT 0|UPDATE|DELETE) (\d+)", line):
+            if tag[1] == "0":
+                found.append(" ".join(statement))
+            statement = []
+        else:
+            statement.append(line)
+    return found
+
+
 class Stack:
     """`cargo dev --platform` as it was last built, on free ports."""
 
-    def __init__(self, programs: Path, folder: str):
+    def __init__(self, programs: Path, folder: str, temporal: str | None):
         self.log, self.http = Path(folder, "log"), free_port()
+        self.temporal_program, self.temporal = temporal, None
         ports = {"--http-port": self.http, "--sqs-port": free_port(), "--dynamodb-port": free_port()}
         flags = [str(word) for flag in ports.items() for word in flag]
         with self.log.open("w") as log:
@@ -76,13 +91,13 @@ class Stack:
         wait_for("the stack is up", is_up)
         text = self.log.read_text()
         self.postgres = re.search(r"postgresql://\S+", text)[0]
-        temporal = re.search(r"schedule list --address (\S+)", text)
-        self.temporal = temporal[1] if temporal else None
+        if temporal := re.search(r"schedule list --address (\S+)", text):
+            self.temporal = TemporalCli(self.temporal_program, temporal[1])
 
     def servers(self) -> list[str]:
         """The addresses of the platform's servers."""
         postgres = re.search(r"@([^/]+)/", self.postgres)[1]
-        return [postgres] + ([self.temporal] if self.temporal else [])
+        return [postgres] + ([self.temporal.address] if self.temporal else [])
 
     def call(self, path: str, method: str = "GET") -> dict:
         url = f"http://127.0.0.1:{self.http}/admin/{path}"
@@ -110,6 +125,26 @@ class Stack:
         """Statements, or a file of them, each a transaction of its own."""
         command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.postgres, *arguments]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+
+    def change_rows(self, file: Path):
+        """Executes a file of statements, each of which must change something."""
+        command = ["psql", "-X", "-e", "-v", "ON_ERROR_STOP=1", "-d", self.postgres, "-f", str(file)]
+        run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        without_effect = statements_without_effect(run.stdout)
+        assert not without_effect, f"{file.name}: no row is changed by {without_effect}"
+
+    @contextlib.contextmanager
+    def a_schedule_paused(self):
+        """While one of Temporal's schedules is paused, if there is a Temporal."""
+        if not self.temporal:
+            yield
+            return
+        schedule = self.temporal.schedule_ids()[0]
+        self.temporal.set_paused(schedule, True)
+        try:
+            yield
+        finally:
+            self.temporal.set_paused(schedule, False)
 
     @contextlib.contextmanager
     def platform_stopped(self):
@@ -186,17 +221,17 @@ def every_endpoint_equals_the_tables(stack: Stack) -> str:
     """Rows of every kind are added, changed and deleted; then each answer is what SQL says of the platform's tables."""
     files = Path(__file__).parent
     own = "clerk_user_id LIKE 'user_rows_%'"
-    with stack.platform_stopped():
+    with stack.platform_stopped(), stack.a_schedule_paused():
         stack.run_sql("-f", str(files / "platform_expected.sql"))
-        stack.run_sql("-f", str(files / "platform_rows.sql"))
+        stack.change_rows(files / "platform_rows.sql")
         compared = platform_endpoints.compare(stack, PATIENCE)
         # The platform does not know these tasks' schedules.
         stack.run_sql("-c", f"DELETE FROM users WHERE {own}")
-        platform_endpoints.compare(stack, PATIENCE, ["stats", "users"])
+        platform_endpoints.compare(stack, PATIENCE, ["stats", "users"], deleted=True)
     return compared
 
 
-def a_deactivation_is_seen_to_its_end(stack: Stack, temporal: str | None):
+def a_deactivation_is_seen_to_its_end(stack: Stack):
     """The tasks' schedules are paused in Temporal itself, and the keys revoked in the platform's table."""
     user = stack.all("users?q=katherine", "users")[0]["id"]
     # The others that she may have by now come and go.
@@ -207,12 +242,10 @@ def a_deactivation_is_seen_to_its_end(stack: Stack, temporal: str | None):
     assert answer["tasks_paused"] >= 2, answer
 
     def are_paused() -> bool:
-        command = [temporal, "schedule", "list", "--address", stack.temporal, "--output", "json"]
-        schedules = json_of(command)
-        paused = {schedule["scheduleId"] for schedule in schedules if schedule["info"].get("paused")}
-        return {f"schedule-{task}" for task in tasks} <= paused
+        schedules = stack.temporal.schedules()
+        return all(schedules[f"schedule-{task}"]["paused"] for task in tasks)
 
-    if temporal:
+    if stack.temporal:
         wait_for("the schedules of the user's tasks are paused in Temporal", are_paused)
     keys = f"SELECT is_active FROM api_keys WHERE user_id = '{user}'"
     wait_for("the user's keys are revoked in PostgreSQL", lambda: stack.sql(keys) == [{"is_active": False}])
@@ -236,10 +269,10 @@ def main():
     installed = programs.parent / "local/temporal/bin/temporal"
     temporal = str(installed) if installed.exists() else shutil.which("temporal")
     with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(programs, folder)
+        stack = Stack(programs, folder, temporal)
         try:
             stack.wait()
-            assert bool(temporal) == bool(stack.temporal), f"Temporal: {temporal}, {stack.temporal}"
+            assert bool(temporal) == bool(stack.temporal), f"Temporal: {temporal}, {stack.temporal and stack.temporal.address}"
             executions = rows_become_numbers(stack)
             if temporal:
                 schedules_and_runs_are_there(stack)
@@ -247,7 +280,7 @@ def main():
                 assert "Temporal is not installed" in stack.log.read_text()
                 print("platform-smoke: without Temporal, its schedules and runs are not tried", file=sys.stderr)
             compared = every_endpoint_equals_the_tables(stack)
-            a_deactivation_is_seen_to_its_end(stack, temporal)
+            a_deactivation_is_seen_to_its_end(stack)
             data = stack.sql("SELECT current_setting('data_directory') AS data_directory")[0]["data_directory"]
             stack.process.send_signal(signal.SIGKILL)
             stack.process.wait(PATIENCE)

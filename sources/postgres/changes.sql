@@ -139,10 +139,34 @@ begin
 end
 $$;
 
+-- The time after which a trigger that began at `began` records no more rows. Its time counts towards the platform's
+-- `statement_timeout`, whose error no trigger can catch, nor should: a cancel stays a cancel. So that the trigger adds
+-- no such error, it ends at four fifths of that time; or, where the statement has taken so long already, after a
+-- twentieth of it for itself. (Of several statements in one message the server times each, and this sees the first.)
+create or replace function time_to_stop(began timestamptz) returns timestamptz language sql stable as $$
+  select case when whole > interval '0' then greatest(statement_timestamp() + whole * 0.8, began + whole * 0.05)
+    else 'infinity' end
+  from (select current_setting('statement_timeout')::interval) settings (whole)
+$$;
+
+-- Records a change, or notes that there was no time for it.
+create or replace function record_before(stop timestamptz, relation text, operation text, was jsonb, r jsonb)
+returns void language plpgsql as $$
+begin
+  if clock_timestamp() < stop then
+    perform record_change(relation, was, r);
+  else -- Without the subtransaction of `note`: this must be quick.
+    insert into failures (relation, operation, key, reason)
+    values (relation, operation, coalesce(r, was)->>'id', '57014 the statement_timeout left no time for this row');
+  end if;
+end
+$$;
+
 -- The triggers' function. It runs once a statement, with the rights of the schema's owner; whatever fails in it is
 -- noted, and the platform's statement goes on. If the statement's rows can't be recorded together, each is by itself.
 create or replace function capture() returns trigger language plpgsql security definer set timezone = 'UTC' as $$
 declare
+  stop timestamptz := time_to_stop(clock_timestamp());
   relation text := tg_argv[0];
   pairs text := case tg_op
     when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
@@ -158,17 +182,17 @@ begin
   end if;
   begin
     case tg_op
-      when 'INSERT' then perform record_insert(relation, to_jsonb(n)) from new_rows n;
-      when 'UPDATE' then
-        perform record_change(relation, to_jsonb(o), to_jsonb(n)) from old_rows o full join new_rows n on n.id = o.id;
-      when 'DELETE' then perform record_delete(relation, to_jsonb(o)) from old_rows o;
-      else execute format('select record_change(%L, p.*) from (%s) p', relation, pairs);
+      when 'INSERT' then perform record_before(stop, relation, tg_op, null, to_jsonb(n)) from new_rows n;
+      when 'UPDATE' then perform record_before(stop, relation, tg_op, to_jsonb(o), to_jsonb(n))
+        from old_rows o full join new_rows n on n.id = o.id;
+      when 'DELETE' then perform record_before(stop, relation, tg_op, to_jsonb(o), null) from old_rows o;
+      else execute format('select record_before($1, $2, $3, p.*) from (%s) p', pairs) using stop, relation, tg_op;
     end case;
   exception when others then
     begin
       for was, r in execute pairs loop
         begin
-          perform record_change(relation, was, r);
+          perform record_before(stop, relation, tg_op, was, r);
         exception when others then
           perform note(relation, tg_op, coalesce(r, was)->>'id', sqlstate || ' ' || sqlerrm);
         end;

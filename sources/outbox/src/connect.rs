@@ -145,7 +145,8 @@ impl SourceDatabase {
     /// Opens a connection, and makes sure that the source is installed there.
     ///
     /// # Errors
-    /// If the server can't be reached in time, its certificate is not trusted, or the schema is missing.
+    /// If the server can't be reached in time, its certificate is not trusted, the database is not in UTF8, or the
+    /// schema is missing.
     pub async fn connect(&self) -> Result<SourceConnection, SourceError> {
         let settings = self.settings();
         let opening = async {
@@ -178,9 +179,15 @@ impl SourceDatabase {
 
     async fn require_installed(&self, connection: &mut SourceConnection) -> Result<(), SourceError> {
         let transaction = connection.transaction().await?;
-        let text = "SELECT to_regclass('sources') IS NOT NULL";
-        let installed = async { Ok(transaction.query_typed_one(text, &[]).await?) };
-        if in_time(ANSWER_TIME, installed).await?.try_get(0)? {
+        let text = "SELECT to_regclass('sources') IS NOT NULL, current_setting('server_encoding')";
+        let asked = async { Ok(transaction.query_typed_one(text, &[]).await?) };
+        let answer = in_time(ANSWER_TIME, asked).await?;
+        let (installed, encoding): (bool, String) = (answer.try_get(0)?, answer.try_get(1)?);
+        // Only such a database holds nothing but UTF-8: one row that is none would hold up all others.
+        if encoding != "UTF8" {
+            return Err(SourceError::Settings(format!("the database is in {encoding}, and must be in UTF8")));
+        }
+        if installed {
             return Ok(());
         }
         Err(SourceError::Settings(format!(

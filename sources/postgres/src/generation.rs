@@ -15,36 +15,67 @@ const WORKERS: usize = 4;
 /// How often a promotion checks whether it may continue.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Builds a generation from the log and makes it live; continues one that is being built. First waits until everything
-/// that was written is settled, so that all of it is built and not caught up with. `None` if it was stopped.
+/// Builds a generation from the log and makes it live; continues one that an earlier call has begun, built or begun to
+/// promote. First waits until everything that was written is settled, so that all of it is built and not caught up
+/// with. `None` if it was stopped.
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.
 pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Option<Tally>, BackfillError> {
-    let settled = Instant::now() + replay.settle;
-    while Instant::now() < settled {
-        if stop.is_due() {
-            return Ok(None);
-        }
-        tokio::time::sleep(replay.settle.min(POLL)).await;
+    if !wait_until_settled(replay.settle, stop).await {
+        return Ok(None);
     }
-    let generation = next(replay).await?;
-    replay.begin(&generation).await?;
+    let (generation, joining) = begun_or_next(replay).await?;
+    // A generation that is written already has been built.
+    if !joining {
+        replay.begin(&generation).await?;
+    }
     let tally = match replay.build(&generation.name, WORKERS, stop).await? {
         BuildOutcome::Finished(tally) => tally,
         BuildOutcome::OutOfTime => return Ok(None),
     };
-    let mut promotion = Promotion::new(replay, &generation.name);
-    while let PromotionStep::Wait(left) = promotion.step().await? {
-        tokio::time::sleep(left.min(POLL)).await;
-    }
-    Ok(Some(tally))
+    Ok(promote(replay, &generation.name, stop).await?.then_some(tally))
 }
 
-async fn next(replay: &Replay) -> Result<Generation, BackfillError> {
+async fn wait_until_settled(settle: Duration, stop: &StopSignal) -> bool {
+    let settled = Instant::now() + settle;
+    while Instant::now() < settled {
+        if stop.is_due() {
+            return false;
+        }
+        tokio::time::sleep(settle.min(POLL)).await;
+    }
+    true
+}
+
+/// Makes a generation live that is built; false if it was stopped, between two steps. Called again, it continues.
+///
+/// # Errors
+/// If the store fails, or another process moves the pointer.
+pub async fn promote(replay: &Replay, generation: &str, stop: &StopSignal) -> Result<bool, BackfillError> {
+    let mut promotion = Promotion::new(replay, generation);
+    while !stop.is_due() {
+        match promotion.step().await? {
+            PromotionStep::Live(_) => return Ok(true),
+            PromotionStep::Wait(left) => tokio::time::sleep(left.min(POLL)).await,
+        }
+    }
+    Ok(false)
+}
+
+/// The generation that an earlier call has left, and whether its promotion has begun; or the next one.
+async fn begun_or_next(replay: &Replay) -> Result<(Generation, bool), BackfillError> {
     let status = replay.status().await?;
-    match status.generations.iter().find(|one| one.role == GenerationRole::Building) {
-        Some(begun) => Ok(replay.generation(&begun.name).await?),
-        None => Ok(replay.next_generation(replay.pointer().await?.live.lanes).await?),
+    let begun = status.generations.iter().rev().find(|one| is_begun(one.role));
+    match begun {
+        Some(one) => Ok((replay.generation(&one.name).await?, one.role == GenerationRole::Joining)),
+        None => Ok((replay.next_generation(replay.pointer().await?.live.lanes).await?, false)),
+    }
+}
+
+fn is_begun(role: GenerationRole) -> bool {
+    match role {
+        GenerationRole::Building | GenerationRole::Built | GenerationRole::Joining => true,
+        GenerationRole::Live | GenerationRole::Shadow | GenerationRole::Unknown => false,
     }
 }

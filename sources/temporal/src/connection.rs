@@ -8,6 +8,7 @@ use temporalio_client::{
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use torale_platform::aws::causes;
 use torale_platform::config;
 
 /// The detail of a `NOT_FOUND` that is about the namespace and not about what was looked for in it.
@@ -111,7 +112,8 @@ fn unconnected(error: ClientConnectError) -> TemporalError {
     if let ClientConnectError::SystemInfoCallError(status) = &error {
         return answered(status);
     }
-    TemporalError::Unreachable(error.to_string())
+    // A certificate that is not trusted is among the causes.
+    TemporalError::Unreachable(causes(&error))
 }
 
 /// How to connect. Without retries, since a failed command comes again from the queue, and the sync every minute;

@@ -13,7 +13,7 @@ use torale_domain::values::digest;
 use torale_local::console::Console;
 use torale_local::store as local;
 use torale_platform::store::{Store, Usage};
-use torale_testkit::stack::config;
+use torale_tools::audit::local_store;
 
 /// A store that this program serves when it is called with `--store` and a port. It ends with this.
 pub struct ServedStore {
@@ -39,9 +39,9 @@ impl ServedStore {
         panic!("the store does not start")
     }
 
-    /// A client of it.
+    /// A client of it that waits as long as a slow machine needs: the limits of requests would end a benchmark there.
     pub fn store(&self) -> Store {
-        Store::new(config(self.port))
+        local_store(&format!("http://127.0.0.1:{}", self.port))
     }
 
     /// Seconds of processor time that it has used so far.

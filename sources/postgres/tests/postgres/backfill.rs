@@ -10,12 +10,13 @@ use torale_domain::events::ReceivedMessage;
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
+use torale_replay::status::GenerationRole;
 use torale_replay::{Replay, StopSignal};
 use torale_source::BackfillError;
 use torale_source::backfill::{
     self, BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink, EventSink,
 };
-use torale_source::generation::build_and_promote;
+use torale_source::generation::{build_and_promote, promote};
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::{Stack, consume, messages};
 
@@ -287,6 +288,60 @@ async fn a_stop_is_noticed_while_the_log_settles() {
     stop.request();
 
     assert_eq!(build_and_promote(&replay, &stop).await.unwrap(), None);
+}
+
+/// A stack whose log holds some events, with nothing built of it, and its replay with this settle time.
+async fn stack_with_a_log(settle: Duration) -> (Stack, Replay) {
+    let stack = Stack::start().await;
+    let consumer = Consumer::new(stack.store(), clock::system);
+    let consumed = consume(&consumer, &messages(&torale_testkit::events::admin())).await;
+    assert_eq!(consumed.failed, [""; 0]);
+    let replay = Replay { settle, ..Replay::new(stack.store(), clock::system) };
+    (stack, replay)
+}
+
+/// Ctrl-C while the writers of two minutes ago may still write.
+#[tokio::test]
+async fn a_stop_during_the_promotion_ends_it_and_the_next_call_finishes_it() {
+    let (stack, quick) = stack_with_a_log(Duration::from_millis(50)).await;
+    let stop = StopSignal::default();
+    let slow = Replay { settle: Duration::from_secs(86_400), ..quick.clone() };
+    let generation = quick.next_generation(quick.pointer().await.unwrap().live.lanes).await.unwrap();
+    quick.begin(&generation).await.unwrap();
+    quick.build(&generation.name, 1, &stop).await.unwrap();
+
+    let role = async || {
+        let status = quick.status().await.unwrap();
+        status.generations.iter().find(|one| one.name == generation.name).unwrap().role
+    };
+    let stopping = async {
+        while role().await != GenerationRole::Joining {
+            tokio::task::yield_now().await;
+        }
+        stop.request();
+    };
+    let (promoted, ()) = tokio::join!(promote(&slow, &generation.name, &stop), stopping);
+    let left = role().await;
+    build_and_promote(&quick, &StopSignal::default()).await.unwrap().unwrap();
+
+    assert_eq!((promoted.unwrap(), left), (false, GenerationRole::Joining));
+    assert_eq!(quick.pointer().await.unwrap().live.name, generation.name);
+    assert_eq!(quick.status().await.unwrap().generations.len(), 2, "nothing is built a second time");
+    assert_eq!(stack.generation(&generation.name).await, stack.projections().await);
+}
+
+/// Ctrl-C, or a crash, between the building and the promotion.
+#[tokio::test]
+async fn a_generation_that_is_built_already_is_promoted_and_not_built_again() {
+    let (_stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
+    let generation = replay.next_generation(replay.pointer().await.unwrap().live.lanes).await.unwrap();
+    replay.begin(&generation).await.unwrap();
+    replay.build(&generation.name, 1, &StopSignal::default()).await.unwrap();
+
+    build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+
+    assert_eq!(replay.pointer().await.unwrap().live.name, generation.name);
+    assert_eq!(replay.status().await.unwrap().generations.len(), 2);
 }
 
 fn file(name: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 use crate::platform::{NEW, OLDEST, id};
 use crate::server::Database;
 use tokio::time::{Duration, Instant};
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use torale_platform::clock;
 use torale_source::backfill::{self, BackfillMeter, BackfillProgress, BackfillSink};
@@ -100,6 +101,27 @@ async fn a_foreign_schema_of_the_same_name_is_refused() {
     assert!(refused.contains("the schema torale_admin_source exists and is not this file's"), "{refused}");
 }
 
+/// Does something that waits for a lock on a table which a client's transaction holds; once it waits, that commits.
+fn while_it_waits_for(
+    db: &Database,
+    table: &str,
+    holder: Client,
+    work: impl Fn() -> String + Send,
+) -> String {
+    let waiting =
+        format!("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
+    std::thread::scope(|scope| {
+        let working = scope.spawn(work);
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                while !working.is_finished() && db.texts(&waiting).await != ["1"] {}
+                holder.batch_execute("COMMIT").await.unwrap();
+            });
+        });
+        working.join().unwrap()
+    })
+}
+
 /// Whoever waits for a lock on a table makes others wait. So nobody may wait long, and a platform's transaction that
 /// ends meanwhile lets the installation go on.
 #[tokio::test(flavor = "multi_thread")]
@@ -111,22 +133,53 @@ async fn installing_waits_for_a_writer_and_then_goes_on() {
         .await
         .unwrap();
 
-    let installing = std::thread::scope(|scope| {
-        let installing = scope.spawn(|| db.install(&[]));
-        let waiting =
-            "SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass";
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                while db.texts(waiting).await != ["1"] {}
-                writer.batch_execute("COMMIT").await.unwrap();
-            });
-        });
-        installing.join().unwrap()
-    });
+    let installing = while_it_waits_for(&db, "users", writer, || db.install(&[]));
 
     assert!(installing.contains("users: found"), "{installing}");
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
     assert_eq!(db.facts().await, ["user.created email=b@example.org"]);
+}
+
+/// A transaction of the platform that ends while `DROP TRIGGER` waits for it has written events that nobody counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_keeps_events_that_are_written_while_it_waits() {
+    let Some(db) = Database::with(NEW) else { return };
+    let before = db.texts(OBJECTS).await;
+    db.install(&[]);
+    let writer = db.client().await;
+    writer
+        .batch_execute("BEGIN; INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')")
+        .await
+        .unwrap();
+
+    let refused = while_it_waits_for(&db, "users", writer, || db.refused("uninstall.sql", &[]));
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
+    let facts = db.facts().await;
+    let sqs = FakeSqs::default();
+    let later = Instant::now() + Duration::from_secs(600);
+    let relayed = relay::run(&db.source(), &sqs.client(), later, later).await.unwrap();
+    db.script("uninstall.sql", &[]);
+
+    assert!(refused.contains("1 events are not on the queue yet"), "{refused}");
+    assert!(refused.contains("run this again"), "{refused}");
+    assert_eq!(facts, ["user.created email=a@example.org"], "the triggers are gone, the outbox is not");
+    assert_eq!((relayed.sent, sqs.taken().len()), (1, 1));
+    assert_eq!(db.texts(OBJECTS).await, before);
+}
+
+/// A relay holds its rows while it sends them.
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_waits_for_a_relay_that_is_sending() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+    let relay = db.client().await;
+    relay.batch_execute("BEGIN; DELETE FROM torale_admin_source.outbox").await.unwrap();
+
+    let said =
+        while_it_waits_for(&db, "torale_admin_source.outbox", relay, || db.script("uninstall.sql", &[]));
+
+    assert!(!said.contains("not on the queue"), "{said}");
+    assert_eq!(db.texts("SELECT to_regnamespace('torale_admin_source')::text").await, ["null"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

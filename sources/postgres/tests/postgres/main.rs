@@ -8,8 +8,10 @@
     reason = "test code fails by panicking, and says when it is skipped"
 )]
 
+mod ages;
 mod backfill;
 mod changes;
+mod encodings;
 mod histories;
 mod installing;
 mod platform;

@@ -54,10 +54,18 @@ pub(crate) struct Database {
 impl Database {
     /// A database with the platform's tables; `None`, loudly, without PostgreSQL.
     pub(crate) fn with(platform: &str) -> Option<Self> {
+        Self::encoded("UTF8", platform)
+    }
+
+    /// The same in some encoding.
+    pub(crate) fn encoded(encoding: &str, platform: &str) -> Option<Self> {
         let server = server()?;
         let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let maintenance = Self { server, name: "postgres".to_owned() };
-        maintenance.psql(&[], &["-c", &format!("CREATE DATABASE {name}")]);
+        let create = format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        );
+        maintenance.psql(&[], &["-c", &create]);
         let this = Self { server, name };
         this.run(platform);
         Some(this)

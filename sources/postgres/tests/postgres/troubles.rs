@@ -2,6 +2,7 @@
 
 use crate::platform::{NEW, OLD, id};
 use crate::server::Database;
+use tokio_postgres::error::SqlState;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_can_not_be_events_are_noted_with_the_reason() {
@@ -157,4 +158,96 @@ async fn other_roles_can_not_make_triggers_of_the_sources_function() {
         refused.as_db_error().unwrap().message().contains("permission denied for function"),
         "{refused:?}"
     );
+}
+
+/// How long recording may take with a `statement_timeout`, in seconds after the statement's beginning, if the trigger
+/// began so many seconds after it; `null` is for ever.
+async fn seconds_to_stop(db: &Database, limit: &str, began: u32) -> String {
+    let client = db.client().await;
+    client.batch_execute(&format!("SET statement_timeout = '{limit}'")).await.unwrap();
+    let stop = format!("torale_admin_source.time_to_stop(statement_timestamp() + interval '{began} s')");
+    let seconds = format!(
+        "SELECT extract(epoch FROM CASE WHEN isfinite({stop}) THEN {stop} - statement_timestamp() END)::text"
+    );
+    let row = client.query_one(&seconds, &[]).await.unwrap();
+    row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recording_ends_before_the_statements_time_is_over_and_always_has_a_twentieth_of_it() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    assert_eq!(seconds_to_stop(&db, "0", 100).await, "null");
+    assert_eq!(seconds_to_stop(&db, "20s", 0).await, "16.000000");
+    assert_eq!(seconds_to_stop(&db, "20s", 15).await, "16.000000");
+    assert_eq!(seconds_to_stop(&db, "20s", 19).await, "20.000000");
+    assert_eq!(seconds_to_stop(&db, "2h", 0).await, "5760.000000");
+    assert_eq!(seconds_to_stop(&db, "500ms", 0).await, "0.400000");
+}
+
+/// Makes the recording of each inserted row take so many seconds.
+fn slow_down(db: &Database, seconds: f64) {
+    db.run(&format!(
+        "SET search_path = torale_admin_source; ALTER FUNCTION record_insert(text, jsonb) RENAME TO quick_insert;
+         CREATE FUNCTION record_insert(relation text, r jsonb) RETURNS void LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_sleep({seconds}); PERFORM quick_insert(relation, r); END $$;"
+    ));
+}
+
+/// All rows would take twice the time that the platform allows its statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_that_would_take_too_long_note_the_rest_and_do_not_fail_the_statement() {
+    let Some(db) = Database::installed(NEW) else { return };
+    slow_down(&db, 0.1);
+    let client = db.client().await;
+    client.batch_execute("SET statement_timeout = '5s'").await.unwrap();
+
+    let insert = "INSERT INTO users (clerk_user_id, email) SELECT 'c' || i, i || '@example.org' FROM generate_series(1, 100) i";
+    let inserted = client.execute(insert, &[]).await.unwrap();
+    let updated =
+        client.execute("UPDATE users SET email = email || '.', updated_at = now()", &[]).await.unwrap();
+
+    assert_eq!((inserted, updated), (100, 100));
+    let (facts, failures) = (db.facts().await, db.failures().await);
+    let created = facts.iter().filter(|fact| fact.starts_with("user.created")).count();
+    assert_eq!((created + failures.len(), facts.len() - created), (100, 100));
+    assert!(created > 0 && !failures.is_empty(), "{created} rows were recorded");
+    let noted = db
+        .texts(
+            "SELECT DISTINCT concat_ws(' ', relation, operation, reason) FROM torale_admin_source.failures",
+        )
+        .await;
+    assert_eq!(noted, ["users INSERT 57014 the statement_timeout left no time for this row"]);
+    let keys =
+        "SELECT count(DISTINCT key)::text FROM torale_admin_source.failures JOIN users u ON u.id::text = key";
+    assert_eq!(db.texts(keys).await, [failures.len().to_string()]);
+}
+
+/// Neither PostgreSQL nor this gives a trigger a way to hold a cancel up: the platform wanted its transaction to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_inside_a_trigger_stays_a_cancel_and_leaves_nothing_half_done() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c0', 'kept@example.org')");
+    slow_down(&db, 3600.0);
+    let client = db.client().await;
+    let transaction = "BEGIN; UPDATE users SET is_active = false; INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')";
+
+    client.batch_execute("SET statement_timeout = '1s'").await.unwrap();
+    let late = client.batch_execute(transaction).await.unwrap_err();
+    client.batch_execute("ROLLBACK; SET statement_timeout = 0").await.unwrap();
+    let cancel = async {
+        let asleep = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+        while db.texts(asleep).await != ["1"] {}
+        client.cancel_token().cancel_query(tokio_postgres::NoTls).await.unwrap();
+    };
+    let (cancelled, ()) = futures::join!(client.batch_execute(transaction), cancel);
+    client.batch_execute("ROLLBACK").await.unwrap();
+
+    for error in [late, cancelled.unwrap_err()] {
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error:?}");
+    }
+    assert_eq!(db.facts().await, ["user.created email=kept@example.org"]);
+    assert_eq!(db.failures().await, [""; 0]);
+    assert_eq!(db.texts("SELECT key FROM torale_admin_source.row_versions").await, [""; 0]);
+    assert_eq!(db.texts("SELECT concat_ws(' ', email, is_active) FROM users").await, ["kept@example.org t"]);
 }

@@ -13,3 +13,4 @@ mod fake;
 mod real;
 mod rights;
 mod server;
+mod tls;
