@@ -143,7 +143,7 @@ pub fn origins_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<Use
     deletion.into_iter().chain(of_another).filter(|origin| *origin != id).collect()
 }
 
-/// What decides which cause of commands stands for some users, beside their own items.
+/// What decides which cause of commands stands for some users, apart from their own items.
 #[derive(Debug, Default)]
 pub struct CauseRecords {
     /// The last deactivations of those of [`deactivations_of`]: an event alone does not prove that an administrator has
@@ -154,8 +154,8 @@ pub struct CauseRecords {
 }
 
 impl CauseRecords {
-    /// What goes into the transaction of a request, so that it and a reactivation of the cause's origin do not pass each
-    /// other unseen; `unique` is another text each time. `None` without an origin.
+    /// What goes into the transaction of a request, so that it and a reactivation of the cause's origin do not pass
+    /// each other unseen; `unique` is another text each time. `None` without an origin.
     ///
     /// # Errors
     /// If the origin can't be stored as it was read.

@@ -157,8 +157,8 @@ impl UserStatusWriter<'_> {
         Ok(true)
     }
 
-    /// What has deactivated a user must be carried out before the user can be reactivated: its commands are on the queue
-    /// and the user's API keys are revoked, so that neither affects what the user creates afterwards.
+    /// What has deactivated a user must be carried out before the user can be reactivated: its commands are on the
+    /// queue and the user's API keys are revoked, so that neither affects what the user creates afterwards.
     async fn check_carried_out(&self, snapshot: &UserSnapshot, entity: &Entity) -> Result<(), AdminError> {
         let target = snapshot.target;
         let (live, patch) = (&snapshot.pointer.live, snapshot.last_deactivation()?);
