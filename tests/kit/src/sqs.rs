@@ -113,7 +113,8 @@ impl State {
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (position, entry) in entries.iter().enumerate() {
             let text = entry["MessageBody"].as_str().unwrap();
-            if self.refused.is_some_and(|refused| text.contains(refused)) {
+            let refused = text.contains(['\u{fffe}', '\u{ffff}']);
+            if refused || self.refused.is_some_and(|refused| text.contains(refused)) {
                 failed.push(
                     json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "SenderFault": true }),
                 );
