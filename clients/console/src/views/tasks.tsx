@@ -20,8 +20,8 @@ const COLUMNS: readonly Column<TaskRow>[] = [
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true, track: "100px" },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true, track: "80px" },
   { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true, track: "80px" },
-  { label: "Last run", cell: (row) => <Time at={row.last_execution?.started_at} />, extra: true, track: "144px" },
-  { label: "Next run", cell: (row) => <Time at={row.next_run_time} />, extra: true, track: "148px" },
+  { label: "Last run", cell: (row) => <Time at={row.last_execution?.started_at} />, extra: true, track: "154px" },
+  { label: "Next run", cell: (row) => <Time at={row.next_run_time} />, extra: true, track: "158px" },
 ];
 
 /** The share of successes, if anything has run. */

@@ -22,8 +22,8 @@ const COLUMNS: readonly Column<UserRow>[] = [
   { label: "Active tasks", cell: (row) => `${count(row.active_tasks_count)} of ${count(row.tasks_count)}`, numeric: true, track: "108px" },
   { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true, track: "132px" },
   { label: "Notified, 7 d", cell: (row) => count(row.notifications_7d), numeric: true, extra: true, track: "108px" },
-  { label: "Created", cell: (row) => <Time at={row.created_at} />, extra: true, track: "148px" },
-  { label: "Last login", cell: (row) => <Time at={row.last_login} />, extra: true, track: "152px" },
+  { label: "Created", cell: (row) => <Time at={row.created_at} />, extra: true, track: "154px" },
+  { label: "Last login", cell: (row) => <Time at={row.last_login} />, extra: true, track: "158px" },
 ];
 
 type Selection = ReadonlyMap<string, UserRow>;
