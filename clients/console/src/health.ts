@@ -26,7 +26,7 @@ function sendersInWords(entries: number, capped: boolean): string {
 }
 
 const EMPTY_QUEUE =
-  "No event waits, as counted within about a minute. Events that failed for hours are in another queue, torale-events-dlq: the alarm EventsDeadLetters says so.";
+  "No event waits, as counted within about a minute. Those that failed for hours are in a queue of their own, with the alarm EventsDeadLetters.";
 
 /** What the checks are made of. */
 export interface Checked {
@@ -61,7 +61,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       level: stalled === 0 ? "calm" as const : "alarm" as const,
       about:
         deactivated.length === 0
-          ? "No administrator deactivated anybody in the last 7 days."
+          ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
           : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
       advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
     }]),

@@ -24,7 +24,7 @@ export function ProgressList({ user, steps, waiting }: Props) {
           </li>
         ))}
         <li class="unseen">
-          <Icon name="external" />
+          <Icon name="schedules" />
           <span class="step-words">
             <strong>Login</strong>
             <span>{loginInWords(user)}</span>

@@ -15,12 +15,12 @@ export function Overview() {
   const stats = useStats();
   const errors = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 24, limit: 5 } });
   const lastHour = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 1, limit: 1 } });
+  const failedLastHour = useList<ExecutionsPage>({ path: "admin/executions", query: { status: "failed", hours: 1, limit: 1 } });
   // What the first sight does not need is read after it.
-  const later = stats.data !== undefined;
+  const later = ![stats, errors, lastHour, failedLastHour].some((query) => query.isLoading && query.failureCount === 0);
   const health = useList<Health>(READS.health({}), { enabled: later, slow: true });
   const deactivated = useDeactivated(later);
   const before = useRateBefore(later);
-  const failedLastHour = useList<ExecutionsPage>({ path: "admin/executions", query: { status: "failed", hours: 1, limit: 1 } });
   return (
     <Page title="Overview" about="How the platform does now, against the documented thresholds.">
       <Loaded query={stats} what="statistics" loading={<Waiting />}>

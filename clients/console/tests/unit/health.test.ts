@@ -20,7 +20,7 @@ test("nothing that waits is calm, and a few events are", () => {
   expect(levels(CALM)).toEqual(["calm", "calm", "calm"]);
   expect(values(CALM)).toEqual(["12 events", "None", "0"]);
   expect(values({ ...CALM, events_waiting: 0 })).toEqual(["None", "None", "0"]);
-  expect(checks({ ...CALM, events_waiting: 0 })[0]?.about).toContain("the alarm EventsDeadLetters says so");
+  expect(checks({ ...CALM, events_waiting: 0 })[0]?.about).toContain("with the alarm EventsDeadLetters");
 });
 
 test("commands that wait are calm up to the threshold of the alarm, and an alarm above it", () => {
