@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// The commonest requests to every endpoint that reads.
-pub const PLAIN: [(&str, &str); 30] = [
+pub const PLAIN: [(&str, &str); 31] = [
     ("/admin/stats", ""),
     ("/admin/stats/series", "metric=executions&bucket=hour&hours=744"),
     ("/admin/stats/series", "metric=errors&bucket=minute"),

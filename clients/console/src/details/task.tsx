@@ -60,14 +60,16 @@ function Schedules({ task }: { task: TaskDetail }) {
   return (
     <Section title="Schedules">
       {task.schedules.length === 0 && <p class="faint">This task has no schedule.</p>}
-      <ul class="rows schedules">
+      <ul class="rows">
         {task.schedules.map((schedule) => (
           <li key={schedule.schedule_id}>
-            <code>
-              <Foreign text={schedule.cron} whole />
-            </code>
-            <span class="faint small">
-              <Zone of={schedule} />
+            <span>
+              <code>
+                <Foreign text={schedule.cron} whole />
+              </code>
+              <span class="faint small">
+                <Zone of={schedule} />
+              </span>
             </span>
             <span>{schedule.is_paused ? <Status of="paused" /> : <Time at={schedule.next_run_time} />}</span>
             <External to={schedule.temporal_ui_url}>Temporal</External>

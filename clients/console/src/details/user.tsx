@@ -102,8 +102,8 @@ function Deactivation({ user }: { user: UserRow | UserDetail }) {
     <Section title="Deactivation">
       {deactivation && stalled.length > 0 && (
         <Notice tone="bad" title="This deactivation has stalled">
-          Requested {ago(Date.now() - Date.parse(deactivation.at))}, and not done: {stalled.map(({ name }) => name.toLowerCase()).join(", ")}. It will hardly
-          end by itself: what to do stands next to each.
+          Requested {ago(Date.now() - Date.parse(deactivation.at))}. Not done: {stalled.map(({ name }) => name).join(", ")}. It will hardly end by itself: what
+          to do stands next to each.
         </Notice>
       )}
       {deactivation && (

@@ -21,7 +21,7 @@ export function Health() {
           return (
             <>
               <Verdict checks={checks} />
-              <div class="cards">
+              <div class="cards checks">
                 {checks.map((check) => (
                   <CheckCard key={check.name} check={check} />
                 ))}

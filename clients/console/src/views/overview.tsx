@@ -72,14 +72,13 @@ function Verdict({ all, checks }: { all: readonly Measure[]; checks: readonly He
   return (
     <p class={`verdict ${most}`} role="status">
       <strong>{WORDS[most]}.</strong>{" "}
-      {ofFigures === "calm"
-        ? "All figures are below their thresholds."
-        : `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}.`}{" "}
+      {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
       {unwell.length > 0 && (
         <>
-          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do</a>
+          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do</a>{" "}
         </>
       )}
+      {high.length === 0 && "All figures are below their thresholds. "}
       {checks !== null && unwell.length === 0 && "Nothing waits longer than it should."}
     </p>
   );

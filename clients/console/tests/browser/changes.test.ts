@@ -145,7 +145,7 @@ describe("changing users", () => {
     await panel.getByText("there are none to revoke").waitFor();
 
     expect(await panel.getByText("This deactivation has stalled").count()).toBe(warnings);
-    expect(await panel.getByText(`Requested ${minutes} min ago, and not done: tasks.`).count()).toBe(warnings);
+    expect(await panel.getByText(`Requested ${minutes} min ago. Not done: Tasks.`).count()).toBe(warnings);
   });
 
   test("a change that fails for now is not repeated after a sign-out, nor by whoever signs in next", () =>
