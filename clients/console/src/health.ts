@@ -39,7 +39,6 @@ export interface Checked {
 
 export function healthChecks({ health: { events_waiting, outbox, quarantine }, deactivated, now }: Checked): HealthCheck[] {
   const { age_ms, entries } = outbox;
-  const stalled = deactivated && stalledUsers(deactivated, now).length;
   return [
     {
       name: "Lag of projections",
@@ -53,27 +52,40 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
       level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
-      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm about the outbox.",
+      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",
     },
-    ...(deactivated === null || stalled === null ? [] : [{
-      name: "Stalled deactivations",
-      value: stalled === 0 ? "None" : count(stalled),
-      level: stalled === 0 ? "calm" as const : "alarm" as const,
-      about:
-        deactivated.length === 0
-          ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
-          : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
-      advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
-    }]),
-    {
-      name: "In quarantine",
-      value: atLeast(quarantine.messages, quarantine.capped),
-      level: quarantine.messages > 0 ? "warning" : "calm",
-      about: quarantine.messages > 0 ? "Messages that could not be read as events. They are kept whole, and are in no figure." : "Every message could be read as an event.",
-      advice:
-        "1. cargo replay quarantine list and show say what is wrong with each. 2. Correct the sender. 3. cargo replay quarantine redrive sends them again. (docs/operations.md, Redrive)",
-    },
+    ...(deactivated === null ? [] : [stalledCheck(deactivated, now)]),
+    quarantineCheck(quarantine),
   ];
+}
+
+function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCheck {
+  const stalled = stalledUsers(deactivated, now).length;
+  return {
+    name: "Stalled deactivations",
+    value: stalled === 0 ? "None" : count(stalled),
+    level: stalled === 0 ? "calm" : "alarm",
+    about:
+      deactivated.length === 0
+        ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
+        : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
+    advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
+  };
+}
+
+function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
+  return {
+    name: "In quarantine",
+    value: atLeast(messages, capped),
+    level: messages > 0 ? "warning" : "calm",
+    about:
+      messages > 0
+        ? "Messages that could not be read as events. They are kept whole, and are in no figure."
+        : "Every message could be read as an event.",
+    advice:
+      "1. cargo replay quarantine list and show say what is wrong with each. 2. Correct the sender. " +
+      "3. cargo replay quarantine redrive sends them again. (docs/operations.md, Redrive)",
+  };
 }
 
 /** Those whose deactivation has stalled. */

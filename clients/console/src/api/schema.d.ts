@@ -790,7 +790,7 @@ export interface components {
              * @description The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
              *     they state none. Only in a task's detail, and with `include_timezone`.
              */
-            timezone?: string | null;
+            timezone?: string;
             /** @description The email of its user today; null while no event has stated it. */
             user_email: string | null;
         };

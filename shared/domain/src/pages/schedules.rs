@@ -23,7 +23,6 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     include_timezone: bool,
     #[serde(flatten, skip_serializing_if = "PageRequest::is_not_requested")]
     page: PageRequest,
@@ -75,6 +74,7 @@ pub struct ScheduleRow {
     /// The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
     /// they state none. Only in a task's detail, and with `include_timezone`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub timezone: Option<String>,
     /// Whether it is paused.
     pub is_paused: bool,
