@@ -142,23 +142,25 @@ describe("at the width of a phone", () => {
     await page.close();
   });
 
-  test("a detail over a page that is scrolled covers it whole, with one bar to scroll, and the page keeps its place", async () => {
-    const page = await blank(browser);
-    await answerAdditions(page);
-    await browser.open("#/executions?hours=720", { page });
-    await settled(page);
-    await page.evaluate(() => scrollTo(0, 600));
-    await page.locator("tbody tr").nth(8).getByRole("link").first().click();
-    await page.getByRole("complementary").getByText("History").waitFor();
+});
 
-    const box = await page.getByRole("complementary").boundingBox();
-    expect([box?.x, box?.width, box?.y]).toEqual([0, 360, 0]);
-    expect(await page.evaluate(() => innerWidth - document.documentElement.clientWidth)).toBe(0);
-    await page.keyboard.press("Escape");
-    await page.getByRole("complementary").waitFor({ state: "detached" });
-    await expect.poll(() => page.evaluate(() => scrollY > 0)).toBe(true);
-    await page.close();
-  });
+test("a detail over a page that is scrolled covers it whole, with one bar to scroll, and the page keeps its place", async () => {
+  const browser = await Browser.start({ width: 360, height: 760, scrollbars: true });
+  const page = await blank(browser);
+  await answerAdditions(page);
+  await browser.open("#/executions?hours=720", { page });
+  await settled(page);
+  await page.evaluate(() => scrollTo(0, 600));
+  await page.locator("tbody tr").nth(8).getByRole("link").first().click();
+  await page.getByRole("complementary").getByText("History").waitFor();
+
+  const box = await page.getByRole("complementary").boundingBox();
+  expect([box?.x, box?.width, box?.y]).toEqual([0, 360, 0]);
+  expect(await page.evaluate(() => innerWidth - document.documentElement.clientWidth)).toBe(0);
+  await page.keyboard.press("Escape");
+  await page.getByRole("complementary").waitFor({ state: "detached" });
+  await expect.poll(() => page.evaluate(() => scrollY > 0)).toBe(true);
+  await browser.stop();
 });
 
 test.each([1280, 1241, 1081, 800])("at %i pixels no list has a column that is cut, nor has a detail next to it", async (width) => {
