@@ -1,6 +1,6 @@
 /** The frame around all views: navigation, palette, connection; or the sign-in. */
 import { useQueryClient } from "@tanstack/preact-query";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { href, type View } from "./place";
 import { useRoute } from "./route";
 import { session, signOut } from "./session";
@@ -53,6 +53,7 @@ function Console() {
   const route = useRoute();
   const [palette, setPalette] = useState(false);
   const [menu, setMenu] = useState(false);
+  const menuButton = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
@@ -63,6 +64,18 @@ function Console() {
     addEventListener("keydown", open);
     return () => removeEventListener("keydown", open);
   }, []);
+  useEffect(() => {
+    if (!menu) return undefined;
+    const close = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || document.querySelector("dialog[open]") !== null) return;
+      // The detail, which Escape closes too, stays: one thing at a time.
+      event.preventDefault();
+      setMenu(false);
+      menuButton.current?.focus();
+    };
+    addEventListener("keydown", close, { capture: true });
+    return () => removeEventListener("keydown", close, { capture: true });
+  }, [menu]);
   useEffect(() => {
     setMenu(false);
     scrollTo(0, 0);
@@ -76,7 +89,7 @@ function Console() {
       <header class="side">
         <div class="side-head">
           <Brand />
-          <button type="button" class="button icon-only quiet menu" aria-expanded={menu} aria-controls="navigation" onClick={() => setMenu(!menu)}>
+          <button ref={menuButton} type="button" class="button icon-only quiet menu" aria-expanded={menu} aria-controls="navigation" onClick={() => setMenu(!menu)}>
             <Icon name="menu" />
             <span class="hidden">Menu</span>
           </button>
@@ -87,7 +100,7 @@ function Console() {
           <kbd>{/Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K"}</kbd>
         </button>
         <div id="navigation" class={menu ? "side-body open" : "side-body"}>
-          <Navigation current={route.view} />
+          <Navigation current={route.view} onChoose={() => setMenu(false)} />
           <SideFoot />
         </div>
       </header>
@@ -109,7 +122,7 @@ function skip(event: Event) {
   document.getElementById("main")?.focus();
 }
 
-function Navigation({ current }: { current: View | null }) {
+function Navigation({ current, onChoose }: { current: View | null; onChoose: () => void }) {
   return (
     <nav aria-label="Pages of the console">
       {GROUPS.map(([group, views]) => (
@@ -118,7 +131,7 @@ function Navigation({ current }: { current: View | null }) {
           <ul>
             {views.map((view) => (
               <li key={view}>
-                <a href={href(view)} aria-current={view === current ? "page" : undefined}>
+                <a href={href(view)} aria-current={view === current ? "page" : undefined} onClick={onChoose}>
                   <Icon name={view} />
                   {TITLES[view]}
                 </a>

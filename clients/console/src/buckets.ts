@@ -36,6 +36,21 @@ export function bars(points: readonly Point[], bucket: Bucket): Bar[] {
   });
 }
 
+/**
+ * The share of failures in the window before a window, by the hours of a window of twice its length and of itself; null
+ * if the two do not begin a window apart, or if nothing ran before. Hours are not cut where the later window begins: of
+ * that hour, what it has in the later window is taken away.
+ */
+export function rateBefore(both: readonly Point[], later: readonly Point[], hours: number): number | null {
+  const [first, cut] = [both[0]?.start, later[0]?.start].map((start) => new Date(start ?? Number.NaN));
+  if (first === undefined || cut === undefined || cut.getTime() - first.getTime() !== hours * 3_600_000) return null;
+  const before = both.filter(({ start }) => new Date(start) < cut);
+  const isWhole = cut.getTime() % 3_600_000 === 0;
+  const of = (field: "count" | "failed") =>
+    before.reduce((sum, point) => sum + (point[field] ?? 0), 0) - (isWhole ? 0 : (later[0]?.[field] ?? 0));
+  return of("count") === 0 ? null : of("failed") / of("count");
+}
+
 /** Bars put together so that each covers `minutes`, at whole multiples of that. */
 export function merged(fine: readonly Bar[], minutes: number): Bar[] {
   const size = minutes * 60_000;

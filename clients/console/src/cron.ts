@@ -1,18 +1,23 @@
-/** The times of the day at which cron expressions fire, as Temporal reads them (docs/contract/http.md, "next_run_time"). */
+/** The times at which cron expressions fire, as Temporal reads them (docs/contract/http.md, "next_run_time"). */
 
-export interface DayTimes {
+export interface CronTimes {
   /** The time zone that the expression names; undefined if it names none or an empty one: the schedule's own counts. */
   readonly zone?: string | undefined;
   /** Whether its times are counted from 1970, so that no zone matters. */
   readonly isInterval: boolean;
   /** Whether it fires within a minute of some day, given as 0 to 1439: of UTC for an interval, else in its zone. */
   at(minute: number): boolean;
+  /**
+   * The second, 0 to 59, at which it first fires in the minute that begins at a time; null if it does not fire in it.
+   * The UTC fields of the time are those of its zone's clock.
+   */
+  secondIn(time: Date): number | null;
 }
 
 export const MINUTES_A_DAY = 1440;
 const SECONDS_A_DAY = 86_400;
 
-/** What the shorthands say of minute and hour. */
+/** What the shorthands stand for. */
 const SHORTHANDS: Readonly<Record<string, string>> = {
   "@hourly": "0 * * * *",
   "@daily": "0 0 * * *",
@@ -23,37 +28,79 @@ const SHORTHANDS: Readonly<Record<string, string>> = {
   "@annually": "0 0 1 1 *",
 };
 
-/** The times of an expression, whichever its days are; null if it has another form. */
-export function timesOf(cron: string | null): DayTimes | null {
+/** The times of an expression; null if Temporal has no such form. */
+export function timesOf(cron: string | null): CronTimes | null {
   const [, zone, rest = ""] = /^(?:(?:CRON_)?TZ=(\S*) )?(.*)$/s.exec((cron ?? "").trim()) ?? [];
   const text = rest.replace(/#.*/s, "").trim();
   if (text.startsWith("@every ")) return intervalTimes(text.slice("@every ".length).trim());
   const fields = (SHORTHANDS[text] ?? text).split(/\s+/);
+  if (fields.length < 5 || fields.length > 7) return null;
   // Of seven fields the first are seconds; of six and seven the last is the year.
-  const [minutes, hours] = fields.length === 7 ? fields.slice(1) : fields;
-  if (fields.length < 5 || fields.length > 7 || minutes === undefined || hours === undefined) return null;
-  const [ofHour, ofDay] = [valuesOf(minutes, 59), valuesOf(hours, 23)];
-  if (ofHour === null || ofDay === null) return null;
-  return { zone: zone || undefined, isInterval: false, at: (minute) => ofHour.has(minute % 60) && ofDay.has(Math.floor(minute / 60)) };
+  const all = [...(fields.length === 7 ? fields : ["0", ...fields]), "*"];
+  const [seconds, minutes, hours, days, months, weekdays, years] = FIELDS.map((field, place) => valuesOf(all[place] ?? "", field));
+  if (!seconds || !minutes || !hours || !days || !months || !weekdays || !years) return null;
+  const at = (minute: number) => minutes.has(minute % 60) && hours.has(Math.floor(minute / 60));
+  const fires = (time: Date) =>
+    at(time.getUTCHours() * 60 + time.getUTCMinutes()) &&
+    // Both must match where both are given.
+    days.has(time.getUTCDate()) &&
+    weekdays.has(time.getUTCDay()) &&
+    months.has(time.getUTCMonth() + 1) &&
+    years.has(time.getUTCFullYear());
+  const secondIn = (time: Date) => (fires(time) ? Math.min(...seconds) : null);
+  return { zone: zone || undefined, isInterval: false, at, secondIn };
 }
 
-/** A part of a list in a field: `*`, `9` or `9-17`, each with a step or without. */
-const PART = /^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:\/(\d{1,2}))?$/;
+interface Field {
+  readonly least: number;
+  readonly most: number;
+  /** In the order of their numbers, from `least` on. */
+  readonly names?: readonly string[];
+  /** Letters that a name must have at least. */
+  readonly shortest?: number;
+}
 
-/** The values of a field, from 0 to `most`; null if it has another form. */
-function valuesOf(field: string, most: number): ReadonlySet<number> | null {
+const MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+const WEEKDAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+/** 7 is a Sunday too. */
+const WEEKDAY: Field = { least: 0, most: 7, names: WEEKDAYS, shortest: 2 };
+/** Seconds, minutes, hours, days, months, days of the week, years. */
+const FIELDS: readonly Field[] = [
+  { least: 0, most: 59 },
+  { least: 0, most: 59 },
+  { least: 0, most: 23 },
+  { least: 1, most: 31 },
+  { least: 1, most: 12, names: MONTHS, shortest: 3 },
+  WEEKDAY,
+  { least: 2000, most: 2100 },
+];
+
+/** A part of a list in a field: `*`, `9`, `MON` or `9-17`, each with a step or without. */
+const PART = /^(?:\*|(\d+|[a-z]+)(?:-(\d+|[a-z]+))?)(?:\/(\d{1,4}))?$/i;
+
+/** The values of a field; null if it has another form. */
+function valuesOf(text: string, field: Field): ReadonlySet<number> | null {
   const values = new Set<number>();
-  for (const part of field.split(",")) {
+  for (const part of text.split(",")) {
     const match = PART.exec(part);
     if (match === null) return null;
     const [, from, to, step] = match;
-    const first = Number(from ?? 0);
-    const last = Number(to ?? (from === undefined || step !== undefined ? most : first));
+    const first = from === undefined ? field.least : numberOf(from, field);
+    const last = to !== undefined ? numberOf(to, field) : from === undefined || step !== undefined ? field.most : first;
     const by = Number(step ?? 1);
-    if (by === 0 || first > last || last > most) return null;
+    if (by === 0 || first === null || last === null || first > last) return null;
     for (let value = first; value <= last; value += by) values.add(value);
+    // A range that reaches 7 takes in 0 only if it began after 1 or has a step: `1-7` leaves Sunday out.
+    if (field === WEEKDAY && values.delete(7) && (by > 1 || first > 1)) values.add(0);
   }
   return values;
+}
+
+/** A number, or a name that may be cut; null if the field has none such. */
+function numberOf(text: string, { least, most, names = [], shortest = 0 }: Field): number | null {
+  const place = text.length >= shortest ? names.findIndex((name) => name.startsWith(text.toLowerCase())) : -1;
+  const number = place === -1 ? (/^\d+$/.test(text) ? Number(text) : Number.NaN) : least + place;
+  return number >= least && number <= most ? number : null;
 }
 
 /** Nanoseconds of the units of a duration. */
@@ -70,15 +117,21 @@ function secondsOf(text: string): number | null {
 }
 
 /** The times of `@every 1h30m/10m`: an interval, and how long after a multiple of it. */
-function intervalTimes(text: string): DayTimes | null {
+function intervalTimes(text: string): CronTimes | null {
   const [every = "", after] = text.split("/");
   const [interval, phase] = [secondsOf(every), after ? secondsOf(after) : 0];
   if (interval === null || phase === null || interval < 1) return null;
   // From day to day, every remainder by this is reached, and no other.
   const step = greatestDivisor(interval, SECONDS_A_DAY);
-  const at = (minute: number) => (((phase - minute * 60) % step) + step) % step < 60;
-  return { isInterval: true, at };
+  const at = (minute: number) => remainder(phase - minute * 60, step) < 60;
+  const secondIn = (time: Date) => {
+    const second = remainder(phase - time.getTime() / 1000, interval);
+    return second < 60 ? second : null;
+  };
+  return { isInterval: true, at, secondIn };
 }
+
+const remainder = (value: number, by: number): number => ((value % by) + by) % by;
 
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 

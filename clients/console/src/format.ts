@@ -70,6 +70,10 @@ export function localTime(time: Date, now: Date): string {
 export const utcTime = (time: Date): string =>
   `${time.toISOString().replace("T", " ").replace(/(\.000)?Z$/, "")} UTC`;
 
+/** A minute of the day, 0 to 1439, as `09:00`. */
+export const hourOfDay = (minute: number): string =>
+  [Math.floor(minute / 60), minute % 60].map((part) => String(part).padStart(2, "0")).join(":");
+
 export const hourOf = (time: Date): string => HOUR.format(time);
 export const dayOf = (time: Date): string => DAY.format(time);
 /** The day of a bucket that is a UTC day. */

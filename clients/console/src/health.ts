@@ -1,7 +1,8 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
-import type { Health } from "./api/types";
+import type { AuditRecord, AuditRow, Health, UserDetail } from "./api/types";
 import { count, duration, plural } from "./format";
 import type { Level } from "./thresholds";
+import { COMMANDS_STALL_MS, stalledSteps } from "./users/progress";
 
 /** One figure of the health, and what it means. */
 export interface HealthCheck {
@@ -13,8 +14,6 @@ export interface HealthCheck {
   readonly advice: string;
 }
 
-/** The threshold of the alarm OutboxAge: the relay runs every minute. */
-const OLD_COMMANDS_MS = 5 * 60_000;
 /** So many events are more than a consumer takes from the queue in some seconds. */
 const MANY_EVENTS = 10_000;
 
@@ -26,9 +25,19 @@ function sendersInWords(entries: number, capped: boolean): string {
   return entries === 1 ? "One deactivation has commands to send." : `${atLeast(entries, capped)} deactivations have commands to send. This is the oldest.`;
 }
 
-const EMPTY_QUEUE = "No event waits on the queue, as counted within about a minute. Dead-lettered events are not in it.";
+const EMPTY_QUEUE =
+  "No event waits, as counted within about a minute. Those that failed for hours are in a queue of their own, with the alarm EventsDeadLetters.";
 
-export function healthChecks({ events_waiting, outbox, quarantine }: Health): HealthCheck[] {
+/** What the checks are made of. */
+export interface Checked {
+  readonly health: Health;
+  /** The users who were deactivated of late, as far as they are looked at; null while they are being read. */
+  readonly deactivated: readonly UserDetail[] | null;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export function healthChecks({ health: { events_waiting, outbox, quarantine }, deactivated, now }: Checked): HealthCheck[] {
   const { age_ms, entries } = outbox;
   return [
     {
@@ -41,16 +50,58 @@ export function healthChecks({ events_waiting, outbox, quarantine }: Health): He
     {
       name: "Lag of commands",
       value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
-      level: age_ms > OLD_COMMANDS_MS ? "alarm" : "calm",
+      level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
-      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm about the outbox.",
+      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",
     },
-    {
-      name: "In quarantine",
-      value: atLeast(quarantine.messages, quarantine.capped),
-      level: quarantine.messages > 0 ? "warning" : "calm",
-      about: "Messages that can't be events, kept whole.",
-      advice: "Look at them with cargo replay quarantine list, correct their sender, then redrive them.",
-    },
+    ...(deactivated === null ? [] : [stalledCheck(deactivated, now)]),
+    quarantineCheck(quarantine),
   ];
+}
+
+function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCheck {
+  const stalled = stalledUsers(deactivated, now).length;
+  return {
+    name: "Stalled deactivations",
+    value: stalled === 0 ? "None" : count(stalled),
+    level: stalled === 0 ? "calm" : "alarm",
+    about:
+      deactivated.length === 0
+        ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
+        : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
+    advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
+  };
+}
+
+function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
+  return {
+    name: "In quarantine",
+    value: atLeast(messages, capped),
+    level: messages > 0 ? "warning" : "calm",
+    about:
+      messages > 0
+        ? "Messages that could not be read as events. They are kept whole, and are in no figure."
+        : "Every message could be read as an event.",
+    advice:
+      "1. cargo replay quarantine list and show say what is wrong with each. 2. Correct the sender. " +
+      "3. cargo replay quarantine redrive sends them again. (docs/operations.md, Redrive)",
+  };
+}
+
+/** Those whose deactivation has stalled. */
+export const stalledUsers = (deactivated: readonly UserDetail[], now: number): UserDetail[] =>
+  deactivated.filter((user) => stalledSteps(user, now).length > 0);
+
+/** The users whom some records of the audit trail have deactivated, newest first, each once. */
+export function deactivatedIds(records: readonly AuditRow[]): string[] {
+  const found = records.flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
+  found.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
+  return [...new Set(found.flatMap(targets))];
+}
+
+/** The users, tasks or executions that a request is about. */
+export function targets({ target, parameters }: AuditRecord): string[] {
+  if (target) return [target];
+  const ids = parameters["user_ids"];
+  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
 }

@@ -3,9 +3,9 @@ import { href } from "./place";
 
 export const taskLink = (id: string): string => href("tasks", { open: id });
 
-/** A user by id where it is known, else by email. */
+/** A user's detail: by id where it is known, else by email, for which the list of users finds the id. */
 export const userLink = (id: string | null | undefined, email: string | null): string =>
-  id ? href("users", { q: email ?? undefined, open: id }) : href("users", { q: email ?? undefined });
+  href("users", { q: email ?? undefined, open: id || (email ?? undefined) });
 
 /** The failures of a type in a window; 24 hours is the default and not in the URL. */
 export const errorsLink = (filter: { error_type?: string; task_id?: string }, hours: number): string =>

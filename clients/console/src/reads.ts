@@ -51,7 +51,7 @@ export const READS: Readonly<Record<View, (params: Params) => Read>> = {
   queries: (params) => ({ path: "admin/queries", query: { ...paging(params) } }),
   schedules: (params) => ({
     path: "admin/temporal/schedules",
-    query: { include_paused: params["include_paused"], ...(!readsAllSchedules(params) && paging(params)) },
+    query: { include_paused: params["include_paused"], include_timezone: true, ...(!readsAllSchedules(params) && paging(params)) },
   }),
   health: () => ({ path: "admin/health", query: {} }),
   users: (params) => ({

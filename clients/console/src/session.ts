@@ -13,6 +13,9 @@ export interface Session {
   readonly ended: string | null;
 }
 
+/** The id of the user who is signed in, as the answers of the API name it; null before the first answer. */
+export const ownId = createStore<string | null>(null);
+
 /** The end of a session at Clerk, after its user has signed out here. */
 export interface EndAtClerk {
   /** Whether it has failed; else it is under way. */
@@ -34,6 +37,7 @@ export function begin(credentials: Credentials): void {
   storeKey("key" in credentials ? credentials.key : null);
   noteClerk("clerk" in credentials);
   if ("clerk" in credentials) endAtClerk.set(null);
+  ownId.set(null);
   session.set({ credentials, ended: null });
 }
 
@@ -41,6 +45,7 @@ export function begin(credentials: Credentials): void {
 export function end(reason: string | null): void {
   storeKey(null);
   noteClerk(false);
+  ownId.set(null);
   session.set({ credentials: null, ended: reason });
 }
 

@@ -27,6 +27,9 @@ export const rate = (failed: number, total: number): number => (total === 0 ? 0 
 /** Above this share of failures it is an alarm. */
 export const ERROR_RATE_LIMIT = 0.05;
 
+/** The name of the measure that is compared with the window before. */
+export const ERROR_RATE = "Error rate, 24 h";
+
 /** So many measures there are. */
 export const MEASURES = 4;
 
@@ -35,7 +38,7 @@ export function measures(stats: Stats, failed1h: number | null, errors1h: number
   const { total_24h, failed_24h, avg_duration_ms } = stats.executions;
   const found: Measure[] = [
     {
-      name: "Error rate, 24 h",
+      name: ERROR_RATE,
       value: rate(failed_24h, total_24h),
       limit: ERROR_RATE_LIMIT,
       written: percent,

@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": "active",
     "search_query": "When?",
     "include_paused": True,
+    "include_timezone": True,
     "principal": ID,
     "action": "users.list",
     "user_id": ID,

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use torale_platform::error::{ErrorBody, ErrorDetail, HttpError, InvalidDetail, RateLimitedDetail};
 use torale_platform::respond;
-use torale_platform::serve::RATE_LIMIT_HEADERS;
+use torale_platform::serve::{RATE_LIMIT_HEADERS, USER_ID_HEADER};
 
-/// Whether an answer has the rate limit headers.
+/// Whether an answer has the headers about its caller: the rate limits and [`USER_ID_HEADER`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitHeaders {
     /// The endpoint has no rate limits.
@@ -86,8 +86,10 @@ fn headers(own: &[&str], limits: LimitHeaders) -> Map<String, Value> {
     let mut headers: Map<String, Value> = always.chain(own.iter().copied()).map(reference).collect();
     match limits {
         LimitHeaders::Never => {}
-        LimitHeaders::Sometimes => headers.extend(limit_headers(false)),
-        LimitHeaders::Always => headers.extend(RATE_LIMIT_HEADERS.map(reference)),
+        LimitHeaders::Sometimes => headers.extend(caller_headers(false)),
+        LimitHeaders::Always => {
+            headers.extend(RATE_LIMIT_HEADERS.into_iter().chain([USER_ID_HEADER]).map(reference));
+        }
     }
     headers
 }
@@ -96,14 +98,19 @@ fn reference(name: &str) -> (String, Value) {
     (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }))
 }
 
-fn limit_headers(required: bool) -> impl Iterator<Item = (String, Value)> {
+/// The headers about the caller, each in full.
+fn caller_headers(required: bool) -> impl Iterator<Item = (String, Value)> {
     let abouts = [
         "Requests that are allowed in the window that is nearest to its limit.",
         "Requests that remain in that window.",
         "When the oldest requests leave that window, in seconds since 1970.",
     ];
     let header = move |about| json!({ "description": about, "required": required, "schema": { "type": "integer", "minimum": 0 } });
-    RATE_LIMIT_HEADERS.into_iter().zip(abouts).map(move |(name, about)| (name.to_owned(), header(about)))
+    let limits =
+        RATE_LIMIT_HEADERS.into_iter().zip(abouts).map(move |(name, about)| (name.to_owned(), header(about)));
+    let user_id = json!({ "description": "The id of the user who called.", "required": required,
+        "schema": { "type": "string", "format": "uuid" } });
+    limits.chain([(USER_ID_HEADER.to_owned(), user_id)])
 }
 
 /// Every header that an answer may have.
@@ -121,5 +128,5 @@ pub(crate) fn all_headers() -> Map<String, Value> {
     let seconds = header("Seconds after which to retry.", json!({ "type": "integer", "minimum": 0 }));
     let named = [(respond::REQUEST_ID, id), ("www-authenticate", bearer), ("retry-after", seconds)];
     let named = named.into_iter().map(|(name, header)| (name.to_owned(), header));
-    respond::ALWAYS.into_iter().map(fixed).chain(named).chain(limit_headers(true)).collect()
+    respond::ALWAYS.into_iter().map(fixed).chain(named).chain(caller_headers(true)).collect()
 }

@@ -30,4 +30,4 @@ pub use change::{Change, ChangeContext, ChangeOutcome, run_change};
 pub use endpoint::{Endpoint, HttpMethod};
 pub use operations::OperationsReader;
 pub use read::{Handler, RequestContext, run};
-pub use render::RATE_LIMIT_HEADERS;
+pub use render::{RATE_LIMIT_HEADERS, USER_ID_HEADER};

@@ -43,9 +43,12 @@ impl World {
             "/admin/queries" => &[PAGE, LIMIT],
             "/admin/executions" => &[("status", STATUS), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
             "/admin/temporal/workflows" => &[LIMIT, PAGE],
-            "/admin/temporal/schedules" => {
-                &[PAGE, ("limit", Kind::Limit { most: 1000 }), ("include_paused", Kind::Flag)]
-            }
+            "/admin/temporal/schedules" => &[
+                PAGE,
+                ("limit", Kind::Limit { most: 1000 }),
+                ("include_paused", Kind::Flag),
+                ("include_timezone", Kind::Flag),
+            ],
             "/admin/errors" => {
                 &[("error_type", Kind::ErrorType), ("task_id", Kind::Uuid), HOURS, LIMIT, PAGE]
             }

@@ -47,10 +47,14 @@ impl World {
         } else {
             rows.truncate(MOST_SCHEDULES);
         }
-        let page: Vec<Value> = rows
+        let mut page: Vec<Value> = rows
             .iter()
             .map(|(id, schedule, created)| self.schedule_row(id, schedule, created, now_ms, ui))
             .collect();
+        // "`timezone` is only there with `include_timezone`, and in the detail of a task"
+        if !params.flag("include_timezone") {
+            page.iter_mut().filter_map(Value::as_object_mut).for_each(|row| drop(row.remove("timezone")));
+        }
         json!({"schedules": page, "total": total})
     }
 
@@ -78,6 +82,8 @@ impl World {
             "task_id": created.task_id,
             "user_email": self.email_of(&created.user_id),
             "cron": cron,
+            // "`UTC` if they state none"
+            "timezone": if zone.is_empty() { "UTC" } else { zone },
             "is_paused": schedule.paused,
             "recent_executions": recent,
             "next_run_time": next.map(show),

@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// The commonest requests to every endpoint that reads.
-pub const PLAIN: [(&str, &str); 30] = [
+pub const PLAIN: [(&str, &str); 31] = [
     ("/admin/stats", ""),
     ("/admin/stats/series", "metric=executions&bucket=hour&hours=744"),
     ("/admin/stats/series", "metric=errors&bucket=minute"),
@@ -133,6 +133,7 @@ pub const PLAIN: [(&str, &str); 30] = [
     ("/admin/temporal/workflows", ""),
     ("/admin/temporal/schedules", ""),
     ("/admin/temporal/schedules", "include_paused=true"),
+    ("/admin/temporal/schedules", "include_paused=true&include_timezone=true"),
 ];
 
 /// The path of everything that a generator's messages may name, and of one thing that none names.
@@ -151,7 +152,7 @@ pub fn request(generator: &mut Generator) -> (&'static str, String) {
         ("/admin/executions", &["status", "hours", "page", "limit"]),
         ("/admin/executions", &["task_id", "status", "hours", "page", "limit"]),
         ("/admin/temporal/workflows", &["limit", "page"]),
-        ("/admin/temporal/schedules", &["page", "limit", "include_paused"]),
+        ("/admin/temporal/schedules", &["page", "limit", "include_paused", "include_timezone"]),
         ("/admin/errors", &["hours", "limit", "page"]),
         ("/admin/errors", &["error_type", "task_id", "hours", "limit", "page"]),
         ("/admin/tasks", &["page", "limit"]),

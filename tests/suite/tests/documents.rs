@@ -13,8 +13,8 @@ const BEGIN: &str = "<!-- generated: ";
 const END: &str = "<!-- end -->";
 /// What the headers begin with that every answer to a known caller has.
 const LIMIT_HEADERS: &str = "x-ratelimit";
-/// Headers that every answer has.
-const COMMON_HEADERS: [&str; 3] = ["cache-control", "x-content-type-options", "x-request-id"];
+/// Headers that every answer has, or every answer to a known caller.
+const COMMON_HEADERS: [&str; 4] = ["cache-control", "x-content-type-options", "x-request-id", "x-user-id"];
 
 /// A table that is generated.
 struct Generated {

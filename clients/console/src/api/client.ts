@@ -4,7 +4,7 @@
  */
 import { earlyAnswer } from "../early";
 import type { Query } from "../reads";
-import { bearer, end, session, type Credentials } from "../session";
+import { bearer, end, ownId, session, type Credentials } from "../session";
 import { createStore } from "../store";
 import { ApiError, SessionEnded, Unreachable } from "./errors";
 import { send, url, type Sent } from "./sending";
@@ -47,6 +47,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   // Meanwhile somebody may have signed out, or somebody else signed in.
   if (offered === undefined && !isCurrent()) throw new SessionEnded("Your session ended before this was sent.");
   const response = await answer(path, found.token, options);
+  if (isCurrent()) ownId.set(response.headers.get("x-user-id") ?? ownId.get());
   const body: unknown = await response.json().catch(() => undefined);
   note(response.status);
   if (response.ok && body !== undefined) return body as T;

@@ -3,9 +3,11 @@ import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/p
 import { useMemo, useRef } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
+import { rateBefore } from "../buckets";
+import { deactivatedIds } from "../health";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
-import type { Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
+import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -58,6 +60,24 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
     staleTime: SLOW_REFRESH_MS / 2,
   });
 
+/** The share of failures from 48 to 24 hours ago; null while it is not known, or if nothing ran then. */
+export function useRateBefore(enabled: boolean): number | null {
+  const { data } = useQuery({
+    queryKey: ["admin/stats/series", "rate before"],
+    queryFn: async ({ signal }) => {
+      const read = (hours: number) =>
+        request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "hour", hours }, signal });
+      // Read together, since the two must be cut in the same minute. If they are not, the next refresh has them.
+      const [both, later] = await Promise.all([read(48), read(24)]);
+      return { rate: rateBefore(both.points, later.points, 24) };
+    },
+    enabled,
+    refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
+    staleTime: SLOW_REFRESH_MS,
+  });
+  return data?.rate ?? null;
+}
+
 function useDetail<T>(kind: string, id: string | undefined, refresh: number = REFRESH_MS) {
   return useQuery({
     queryKey: [`admin/${kind}/{id}`, id],
@@ -70,6 +90,37 @@ function useDetail<T>(kind: string, id: string | undefined, refresh: number = RE
 export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
 export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
 export const useUser = (id: string | undefined, refresh?: number) => useDetail<UserDetail>("users", id, refresh);
+
+/** Users whose deactivation is looked at for whether it has stalled: each is a request. */
+const DEACTIVATIONS = 10;
+/** Hours that the audit trail is searched for deactivations. Commands are tried for a day. */
+const DEACTIVATIONS_HOURS = 168;
+
+/** The users who were deactivated last by an administrator, as they are now; null until all have been tried. */
+export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
+  const records = useQuery({
+    queryKey: ["admin/audit", "deactivations"],
+    queryFn: async ({ signal }) => {
+      const read = (action: string) =>
+        request<AuditPage>("admin/audit", { query: { action, hours: DEACTIVATIONS_HOURS, limit: DEACTIVATIONS }, signal });
+      return (await Promise.all(["users.deactivate", "users.deactivate_many"].map(read))).flatMap((page) => page.records);
+    },
+    enabled,
+    refetchInterval: SLOW_REFRESH_MS,
+    staleTime: SLOW_REFRESH_MS,
+  });
+  const ids = deactivatedIds(records.data ?? []).slice(0, DEACTIVATIONS);
+  const users = useQueries({
+    queries: ids.map((id) => ({
+      queryKey: [`admin/users/${id}`, id],
+      queryFn: ({ signal }: { signal: AbortSignal }) => request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }),
+      refetchInterval: SLOW_REFRESH_MS,
+      staleTime: SLOW_REFRESH_MS,
+    })),
+  });
+  if (records.data === undefined || users.some(({ isPending, failureCount }) => isPending && failureCount === 0)) return null;
+  return users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));
+}
 
 /** Pages of 100 that a breakdown reads at most. */
 const BREAKDOWN_PAGES = 10;

@@ -786,6 +786,11 @@ export interface components {
             task_id: string;
             /** @description Its page in Temporal's web interface. */
             temporal_ui_url: string;
+            /**
+             * @description The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
+             *     they state none. Only in a task's detail, and with `include_timezone`.
+             */
+            timezone?: string;
             /** @description The email of its user today; null while no event has stated it. */
             user_email: string | null;
         };
@@ -1154,6 +1159,7 @@ export interface components {
                 "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                 "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                 "x-request-id": components["headers"]["x-request-id"];
+                "x-user-id": components["headers"]["x-user-id"];
                 [name: string]: unknown;
             };
             content: {
@@ -1170,6 +1176,7 @@ export interface components {
                 "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                 "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                 "x-request-id": components["headers"]["x-request-id"];
+                "x-user-id": components["headers"]["x-user-id"];
                 [name: string]: unknown;
             };
             content: {
@@ -1188,6 +1195,8 @@ export interface components {
                 /** @description When the oldest requests leave that window, in seconds since 1970. */
                 "x-ratelimit-reset"?: number;
                 "x-request-id": components["headers"]["x-request-id"];
+                /** @description The id of the user who called. */
+                "x-user-id"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -1207,6 +1216,8 @@ export interface components {
                 /** @description When the oldest requests leave that window, in seconds since 1970. */
                 "x-ratelimit-reset"?: number;
                 "x-request-id": components["headers"]["x-request-id"];
+                /** @description The id of the user who called. */
+                "x-user-id"?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -1233,6 +1244,8 @@ export interface components {
         "x-ratelimit-reset": number;
         /** @description The id of the request, also in logs and in the audit trail. */
         "x-request-id": string;
+        /** @description The id of the user who called. */
+        "x-user-id": string;
     };
     pathItems: never;
 }
@@ -1267,6 +1280,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1284,6 +1298,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1324,6 +1339,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1341,6 +1357,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1381,6 +1398,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1398,6 +1416,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1430,6 +1449,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1447,6 +1467,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1462,6 +1483,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1491,6 +1513,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1553,6 +1576,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1570,6 +1594,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1599,6 +1624,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1637,6 +1663,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1654,6 +1681,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1694,6 +1722,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1711,6 +1740,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1743,6 +1773,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1760,6 +1791,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1775,6 +1807,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1795,6 +1828,8 @@ export interface operations {
                 limit?: number;
                 /** @description Whether paused ones are listed too. */
                 include_paused?: "true" | "false" | "1" | "0";
+                /** @description Whether each row has its `timezone`. */
+                include_timezone?: "true" | "false" | "1" | "0";
             };
             header?: never;
             path?: never;
@@ -1811,6 +1846,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1828,6 +1864,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1862,6 +1899,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1879,6 +1917,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1917,6 +1956,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1934,6 +1974,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1971,6 +2012,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1988,6 +2030,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2003,6 +2046,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2035,6 +2079,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2052,6 +2097,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2067,6 +2113,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2099,6 +2146,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2116,6 +2164,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2131,6 +2180,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2146,6 +2196,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2161,6 +2212,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2193,6 +2245,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2210,6 +2263,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2225,6 +2279,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2240,6 +2295,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2255,6 +2311,7 @@ export interface operations {
                     "x-ratelimit-remaining": components["headers"]["x-ratelimit-remaining"];
                     "x-ratelimit-reset": components["headers"]["x-ratelimit-reset"];
                     "x-request-id": components["headers"]["x-request-id"];
+                    "x-user-id": components["headers"]["x-user-id"];
                     [name: string]: unknown;
                 };
                 content: {

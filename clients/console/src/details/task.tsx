@@ -5,7 +5,7 @@ import { count, duration, localTime, percent } from "../format";
 import { taskExecutionsLink, userLink } from "../links";
 import { href } from "../place";
 import { Panel, Section } from "../ui/page";
-import { BothTimes, External, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";
+import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time, Zone } from "../ui/parts";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -63,9 +63,14 @@ function Schedules({ task }: { task: TaskDetail }) {
       <ul class="rows">
         {task.schedules.map((schedule) => (
           <li key={schedule.schedule_id}>
-            <code>
-              <Foreign text={schedule.cron} whole />
-            </code>
+            <span>
+              <code>
+                <Foreign text={schedule.cron} whole />
+              </code>
+              <span class="faint small">
+                <Zone of={schedule} />
+              </span>
+            </span>
             <span>{schedule.is_paused ? <Status of="paused" /> : <Time at={schedule.next_run_time} />}</span>
             <External to={schedule.temporal_ui_url}>Temporal</External>
           </li>
@@ -106,6 +111,11 @@ function Strip({ rows }: { rows: readonly ExecutionRow[] }) {
     <>
       <p class="small faint">
         {failed === 0 ? `None of the last ${rows.length} failed.` : `${failed} of the last ${rows.length} failed.`} Oldest on the left.
+      </p>
+      <p class="small faint legend">
+        <Key of="ok">Success</Key>
+        <Key of="bad">Failed</Key>
+        <Key of="rest">Still running</Key>
       </p>
       <div class="strip" aria-hidden="true">
         {rows.toReversed().map((row) => (

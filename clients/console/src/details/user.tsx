@@ -1,14 +1,15 @@
 /** One user: state, keys, tasks, how far a deactivation is, and who says so. */
 import { useRef, useState } from "preact/hooks";
-import { useUser } from "../api/queries";
+import { useNames, useUser } from "../api/queries";
 import type { ApiKey, UserDetail, UserRow } from "../api/types";
-import { count, plural } from "../format";
+import { ago, count, plural } from "../format";
+import { userLink } from "../links";
 import { href } from "../place";
 import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
-import { BothTimes, Fact, Facts, Foreign, Id, None, Status, Time } from "../ui/parts";
+import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
-import { LONG_MS, steps } from "../users/progress";
+import { LONG_MS, stalledSteps, steps } from "../users/progress";
 import { ProgressList } from "../users/progress-list";
 import { History } from "./history";
 import { Missing } from "./missing";
@@ -96,21 +97,34 @@ function UserFacts({ user }: { user: UserRow | UserDetail }) {
 function Deactivation({ user }: { user: UserRow | UserDetail }) {
   const deactivation = "deactivation" in user ? user.deactivation : null;
   const all = steps(user, deactivation?.tasks_paused ?? null);
+  const stalled = "deactivation" in user ? stalledSteps(user, Date.now()) : [];
   return (
     <Section title="Deactivation">
+      {deactivation && stalled.length > 0 && (
+        <Notice tone="bad" title="This deactivation has stalled">
+          Requested {ago(Date.now() - Date.parse(deactivation.at))}. Not done: {stalled.map(({ name }) => name).join(", ")}. It will hardly end by itself: what
+          to do stands next to each.
+        </Notice>
+      )}
       {deactivation && (
         <Facts>
           <Fact name="When">
             <BothTimes at={deactivation.at} />
           </Fact>
           <Fact name="By">
-            {deactivation.by === null ? <None /> : <a href={href("users", { open: deactivation.by })}>Open the administrator</a>}
+            {deactivation.by === null ? <span class="faint">an event, not a request</span> : <Administrator id={deactivation.by} />}
           </Fact>
         </Facts>
       )}
-      <ProgressList steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
+      <ProgressList user={user} steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
     </Section>
   );
+}
+
+/** Who requested a deactivation, by name. */
+function Administrator({ id }: { id: string }) {
+  const name = useNames([id]).get(id);
+  return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the administrator"}</a>;
 }
 
 function Keys({ keys }: { keys: readonly ApiKey[] }) {

@@ -3,8 +3,10 @@ import { useEffect, useId, useState } from "preact/hooks";
 import { hasNoEndpoint } from "../api/errors";
 import { useExecution, useList, useTask, useUser } from "../api/queries";
 import type { UsersPage } from "../api/types";
+import { hourOfDay } from "../format";
 import { href, VIEWS, type View } from "../place";
 import { go } from "../route";
+import { minuteIn } from "../schedules";
 import { isUuid, shortened, visible } from "../text";
 import { Dialog } from "./dialog";
 import { Icon, type IconName } from "./icons";
@@ -31,11 +33,11 @@ export const TITLES: Readonly<Record<View, string>> = {
 
 /** Shortcuts that have a name of their own. */
 const MORE: readonly Choice[] = [
-  { icon: "errors", name: "Users with most failures", about: "Errors, counted by user", link: href("errors", { by: "user_email" }) },
+  { icon: "errors", name: "Users with most failures, 24 h", about: "Errors, counted by user", link: href("errors", { by: "user_email" }) },
   { icon: "schedules", name: "Tasks by time of the day", about: "Schedules that run at a time", link: href("schedules") },
   { icon: "health", name: "Quarantine, queue and outbox", about: "Health", link: href("health") },
   { icon: "errors", name: "Errors of the last hour", about: "Page", link: href("errors", { hours: 1 }) },
-  { icon: "executions", name: "Failed executions", about: "Page", link: href("executions", { status: "failed" }) },
+  { icon: "executions", name: "Failed executions, 24 h", about: "Page", link: href("executions", { status: "failed" }) },
   { icon: "users", name: "Active users", about: "Page", link: href("users", { active_only: "true" }) },
   {
     icon: "audit",
@@ -78,6 +80,20 @@ function useById(text: string): { choices: Choice[]; searching: boolean } {
   return { choices, searching: found.some(({ query }) => query.isPending) };
 }
 
+/** The schedules that run at a time such as `9:00`. */
+function byTime(text: string): Choice[] {
+  const minute = minuteIn(text.replace(/\s*utc$/i, ""));
+  if (minute === null) return [];
+  const at = hourOfDay(minute);
+  return [{ icon: "schedules", name: `Tasks that run at ${at} UTC`, about: "Schedules", link: href("schedules", { at }) }];
+}
+
+/** Whether a text may be a part of an id: hexadecimal digits and hyphens, and at least one digit. */
+const isPartOfId = (text: string): boolean => /^[0-9a-f-]{4,}$/i.test(text) && /[0-9]/.test(text) && !isUuid(text);
+
+const nothingFor = (text: string): string =>
+  isPartOfId(text) ? "Nothing found. An id must be whole: 36 characters, such as 550e8400-e29b-41d4-a716-446655440000." : "Nothing found.";
+
 function useByEmail(text: string): { choices: Choice[]; searching: boolean } {
   const asked = useSettled(text);
   const enabled = asked.length >= 2 && asked.length <= 320 && !isUuid(asked);
@@ -102,7 +118,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const pages = PAGES.filter(({ name, about }) => words.every((word) => `${name} ${about}`.toLowerCase().includes(word)));
   const byId = useById(asked);
   const byEmail = useByEmail(asked);
-  const choices = [...byId.choices, ...pages, ...byEmail.choices];
+  const choices = [...byId.choices, ...byTime(asked), ...pages, ...byEmail.choices];
   const chosen = choices[Math.min(at, choices.length - 1)];
   const open = (choice: Choice | undefined) => {
     if (choice === undefined) return;
@@ -130,8 +146,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
         aria-expanded="true"
         aria-controls={list}
         aria-activedescendant={chosen && `${list}-${choices.indexOf(chosen)}`}
-        aria-label="A page, the beginning of an email, or an id"
-        placeholder="A page, the beginning of an email, or an id"
+        aria-label="A page, the beginning of an email, a time, or a whole id"
+        placeholder="A page, the beginning of an email, a time, or a whole id"
         autocomplete="off"
         spellcheck={false}
         value={text}
@@ -158,7 +174,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
         ))}
       </ul>
       <p class="faint small" role="status">
-        {searching ? "Searching…" : choices.length === 0 ? "Nothing found." : "↑ ↓ to choose, Enter to open, Esc to close."}
+        {searching ? "Searching…" : choices.length === 0 ? nothingFor(asked) : "↑ ↓ to choose, Enter to open, Esc to close."}
       </p>
     </Dialog>
   );

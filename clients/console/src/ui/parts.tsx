@@ -1,7 +1,9 @@
 /** Small parts that all views share. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { ScheduleRow } from "../api/types";
 import { localTime, utcTime } from "../format";
+import { zoneOf } from "../schedules";
 import { WORDS, type Level } from "../thresholds";
 import { shortened, visible } from "../text";
 import { Icon, type IconName } from "./icons";
@@ -189,6 +191,20 @@ export function Fact({ name, children }: { name: string; children: ComponentChil
     </div>
   );
 }
+
+/** The zone by whose clock a schedule fires. */
+export function Zone({ of }: { of: ScheduleRow }) {
+  const zone = zoneOf(of);
+  return zone === null ? <span class="faint">none: an interval</span> : <Foreign text={zone} line />;
+}
+
+/** An entry of the legend of a chart. */
+export const Key = ({ of, children }: { of: "ok" | "bad" | "rest" | "limit"; children: ComponentChildren }) => (
+  <span class="entry-of">
+    <span class={`key ${of}`} aria-hidden="true" />
+    <span>{children}</span>
+  </span>
+);
 
 /** A part of the sum, as a bar behind nothing: the figure stands next to it. */
 export function Share({ of }: { of: number }) {

@@ -43,8 +43,8 @@ const OWN_CLICK = "a, button, input, label, select";
 
 export function Table<Row>({ caption, columns, rows, id, link, open, marked, busy, select }: Props<Row>) {
   const kept = useKeptRows<Row>();
-  const tracks = tracksOf(columns);
-  const look = [busy && "busy", tracks && "tracks"].filter(Boolean).join(" ");
+  const tracks = tracksOf(columns, select !== undefined);
+  const look = [busy && "busy", tracks && "tracks", tracks && isBroad(columns) && "broad"].filter(Boolean).join(" ");
   return (
     <div class="table-frame" aria-busy={busy}>
       <table role="table" class={look} {...(tracks && { style: tracks })} onKeyDown={move}>
@@ -76,16 +76,25 @@ export function Table<Row>({ caption, columns, rows, id, link, open, marked, bus
   );
 }
 
+/** The width of the column in front of the others, by which rows are selected. */
+const SELECT_TRACK = "32px";
+
 /**
  * The columns' widths for the style sheet, with and without the columns that are {@link Column.extra}; null if some
  * column's width follows its cells. Such a table measures every cell whenever its width changes, which takes too long
  * with 1,000 rows: with tracks, the browser lays out only what is on the screen.
  */
-export function tracksOf(columns: readonly Pick<Column<never>, "track" | "extra">[]): Record<string, string> | null {
+export function tracksOf(columns: readonly Pick<Column<never>, "track" | "extra">[], isSelected = false): Record<string, string> | null {
   if (columns.some(({ track }) => track === undefined)) return null;
-  const template = (shown: typeof columns) => shown.map(({ track }) => track).join(" ");
+  const template = (shown: typeof columns) => [...(isSelected ? [SELECT_TRACK] : []), ...shown.map(({ track }) => track)].join(" ");
   return { "--tracks": template(columns), "--tracks-without-extra": template(columns.filter(({ extra }) => !extra)) };
 }
+
+/** Pixels of columns of a fixed width from which on a table leaves out the extra ones earlier than others do. */
+const BROAD_PX = 600;
+
+const isBroad = (columns: readonly Pick<Column<never>, "track">[]): boolean =>
+  columns.reduce((sum, { track }) => sum + Number(/^(\d+)px$/.exec(track ?? "")?.[1] ?? 0), 0) > BROAD_PX;
 
 /** Rows by blocks that the browser lays out together, or not at all. A page of the API is one block. */
 function blocks<Row>(rows: readonly Row[]): (readonly Row[])[] {

@@ -3,6 +3,8 @@ import { useState } from "preact/hooks";
 import { sentence } from "../api/errors";
 import type { UserRow } from "../api/types";
 import { plural } from "../format";
+import { ownId } from "../session";
+import { useStore } from "../store";
 import { Dialog } from "../ui/dialog";
 import { Foreign, Notice } from "../ui/parts";
 import { BulkResults, isDeactivated } from "./bulk-results";
@@ -18,6 +20,7 @@ interface Props {
 export function BulkDialog({ users, onClose }: Props) {
   const change = useDeactivateMany();
   const [typed, setTyped] = useState("");
+  const own = useStore(ownId);
   const phrase = `deactivate ${plural(users.length, "user")}`;
   const fits = typed.trim().toLowerCase() === phrase.toLowerCase();
   const tasks = users.reduce((sum, user) => sum + user.active_tasks_count, 0);
@@ -46,10 +49,15 @@ export function BulkDialog({ users, onClose }: Props) {
           {users.map((user) => (
             <li key={user.id}>
               <Foreign text={user.email || user.id} />
-              <span class="faint">{plural(user.active_tasks_count, "active task")}</span>
+              <span class="faint">{user.id === own ? "your own account" : plural(user.active_tasks_count, "active task")}</span>
             </li>
           ))}
         </ul>
+        {users.some((user) => user.id === own) && (
+          <Notice tone="warn" title="You are among them">
+            Administrators cannot deactivate themselves: yours is refused, the others are deactivated.
+          </Notice>
+        )}
         <label class="field">
           <span>
             Type <strong>{phrase}</strong> to confirm

@@ -33,7 +33,7 @@ export function BulkResults({ users, results, onClose }: Props) {
     <>
       <p role="status">
         {failed === 0 ? "All are deactivated." : `${plural(failed, "user")} could not be deactivated.`}{" "}
-        {left.length === 0 ? "Everything of the deactivated users is stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`}
+        {left.length === 0 ? "Sessions, keys and tasks of the deactivated users are stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`}
       </p>
       <ul class="people">
         {results.map((result) => (
@@ -51,7 +51,7 @@ export function BulkResults({ users, results, onClose }: Props) {
       {left.length > 0 && (
         <p class="faint small">
           {waiting
-            ? "Open a user who is not stopped yet: the detail says what waits, and which alarm to look at. Deactivating once more is safe."
+            ? "Open a user who is not stopped yet: the detail says what waits, and which alarm to look at."
             : "You can close this: it goes on by itself, and each user's detail shows how far it is."}
         </p>
       )}
@@ -92,6 +92,6 @@ function Result({ result, user, isWatched, isStopped, onStopped, onOpen }: Resul
 function explained({ result, detail, tasks_paused }: OneResult, isStopped: boolean, pending: readonly string[] | undefined): string {
   if (result === "refused" || result === "not_found") return detail ?? "";
   const paused = tasks_paused === undefined ? "" : `${plural(tasks_paused, "task")} paused`;
-  if (isStopped) return [paused, "everything is stopped"].filter(Boolean).join(", ");
+  if (isStopped) return [paused, "sessions, keys and tasks are stopped"].filter(Boolean).join(", ");
   return pending === undefined || pending.length === 0 ? "" : `not stopped yet: ${pending.join(", ")}`;
 }

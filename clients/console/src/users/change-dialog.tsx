@@ -6,6 +6,8 @@ import { sentence } from "../api/errors";
 import { useUser } from "../api/queries";
 import type { UserRow } from "../api/types";
 import { plural } from "../format";
+import { ownId } from "../session";
+import { useStore } from "../store";
 import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
@@ -21,6 +23,7 @@ interface Props {
 export function DeactivateDialog({ user, onClose }: Props) {
   const change = useDeactivate();
   const send = () => change.mutate(user.id);
+  if (useStore(ownId) === user.id) return <OwnAccount onClose={onClose} />;
   return (
     <Dialog title={change.isSuccess ? "Deactivated" : "Deactivate this user?"} onClose={onClose}>
       {change.isSuccess ? (
@@ -36,13 +39,25 @@ export function DeactivateDialog({ user, onClose }: Props) {
                 : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
             </li>
             <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
-            <li>The login is blocked at Clerk.</li>
+            <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
           </ul>
         </Confirmation>
       )}
     </Dialog>
   );
 }
+
+/** Nobody deactivates themselves: that is said before it is tried. */
+const OwnAccount = ({ onClose }: { onClose: () => void }) => (
+  <Dialog title="This is your own account" onClose={onClose}>
+    <div>
+      <Notice tone="warn" title="Administrators cannot deactivate themselves.">
+        You are signed in as this user. Ask another administrator to do it.
+      </Notice>
+      <DialogEnd onClose={onClose} />
+    </div>
+  </Dialog>
+);
 
 export function ReactivateDialog({ user, onClose }: Props) {
   const change = useReactivate();
@@ -156,7 +171,7 @@ function Progress({ user, tasksPaused, onRepeat, onClose }: ProgressProps) {
       <p class="subject">
         <Foreign text={user.email || user.id} whole />
       </p>
-      <ProgressList steps={all} waiting={waiting} />
+      <ProgressList user={known} steps={all} waiting={waiting} />
       {!done && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}
       <footer class="dialog-foot">
         {!done && waiting && (

@@ -1,8 +1,15 @@
 /** The steps of a deactivation, each with a mark and words. */
 import { Icon } from "../ui/icons";
-import { isDone, type Step } from "./progress";
+import { isDone, type Known, loginInWords, type Step } from "./progress";
 
-export function ProgressList({ steps, waiting }: { steps: readonly Step[]; waiting: boolean }) {
+interface Props {
+  user: Known;
+  steps: readonly Step[];
+  /** Whether what is not done gets advice. */
+  waiting: boolean;
+}
+
+export function ProgressList({ user, steps, waiting }: Props) {
   return (
     <>
       <ul class="steps">
@@ -16,16 +23,17 @@ export function ProgressList({ steps, waiting }: { steps: readonly Step[]; waiti
             </span>
           </li>
         ))}
+        <li class="unseen">
+          <Icon name="schedules" />
+          <span class="step-words">
+            <strong>Login</strong>
+            <span>{loginInWords(user)}</span>
+          </span>
+        </li>
       </ul>
       <p role="status" class="steps-sum">
-        {isDone(steps) ? "Everything of this user is stopped." : "Not everything is stopped yet."}
+        {isDone(steps) ? "Sessions, keys and tasks of this user are stopped." : "Not everything is stopped yet."}
       </p>
-      {isDone(steps) && (
-        <p class="faint small">
-          Sessions and keys are refused. The login is blocked by Clerk: the command for it is on the queue, and the API does not show when
-          Clerk has carried it out.
-        </p>
-      )}
     </>
   );
 }

@@ -9,12 +9,18 @@ export interface Step {
   readonly words: string;
   /** What to do if it stays so. */
   readonly advice: string;
+  /** When it has stalled if it is still not done, in milliseconds after the deactivation. */
+  readonly stallsAfterMs: number;
 }
 
 /** How often progress is read. */
 export const PROGRESS_MS = 2_000;
 /** After so long, what is not done gets advice. */
 export const LONG_MS = 45_000;
+/** The threshold of the alarm OutboxAge (docs/operations.md, "Alarms"): commands are sent within a minute. */
+export const COMMANDS_STALL_MS = 5 * 60_000;
+/** The threshold of the alarm CommandsStuck: a command that has been tried for so long does not succeed by itself. */
+export const STALL_MS = 15 * 60_000;
 
 /** What is known of the user: the list's row, or the whole detail. */
 export type Known = UserRow | UserDetail;
@@ -27,6 +33,7 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
       done: user.state === "deactivated",
       words: user.state === "deactivated" ? "keys and sessions are refused" : "not yet shown as deactivated",
       advice: "Deactivate once more: repeating is safe.",
+      stallsAfterMs: STALL_MS,
     },
   ];
   if ("deactivation" in user && user.deactivation) {
@@ -36,6 +43,7 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
       done: commands_pending === 0,
       words: commands_pending === 0 ? "all are on the queue" : `${plural(commands_pending, "command")} not yet on the queue`,
       advice: "The outbox relay sends them again every minute. If they stay, look at the alarm OutboxAge.",
+      stallsAfterMs: COMMANDS_STALL_MS,
     });
   }
   const active = user.active_tasks_count;
@@ -44,14 +52,16 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
     done: active === 0,
     words: active === 0 ? pausedWords(tasksPaused) : `${plural(active, "task")} still active`,
     advice: "The command executor pauses them at Temporal. If they stay active, look at the alarm CommandsStuck.",
+    stallsAfterMs: STALL_MS,
   });
   if ("api_keys" in user) {
     const alive = user.api_keys.filter((key) => !key.revoked).length;
     found.push({
       name: "API keys",
       done: alive === 0,
-      words: alive === 0 ? "all revoked" : `${plural(alive, "key")} to be revoked (refused already)`,
+      words: user.api_keys.length === 0 ? "there are none to revoke" : alive === 0 ? "all revoked" : `${plural(alive, "key")} to be revoked (refused already)`,
       advice: "The command executor revokes them. If they stay, look at the alarm CommandsStuck.",
+      stallsAfterMs: STALL_MS,
     });
   }
   return found;
@@ -59,5 +69,20 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
 
 const pausedWords = (paused: number | null) =>
   paused === null || paused === 0 ? "none is active" : `${plural(paused, "task")} paused`;
+
+/** What is known of the login, which Clerk blocks: the API does not show when it has done so. */
+export function loginInWords(user: Known): string {
+  if (!user.clerk_user_id) return "there is none at Clerk";
+  const isSent = "deactivation" in user && user.deactivation?.commands_pending === 0;
+  return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";
+}
+
+/** The steps that have stalled: not done, although the deactivation is older than the threshold of the alarm about them. */
+export function stalledSteps(user: UserDetail, now: number): Step[] {
+  const { deactivation } = user;
+  if (user.state !== "deactivated" || deactivation === null) return [];
+  const age = now - Date.parse(deactivation.at);
+  return steps(user, deactivation.tasks_paused).filter((step) => !step.done && age > step.stallsAfterMs);
+}
 
 export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

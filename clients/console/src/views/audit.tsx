@@ -6,6 +6,7 @@ import { type Names, useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
 import { ACTIONS, inWords } from "../actions";
 import { duration, plural } from "../format";
+import { targets } from "../health";
 import { userLink } from "../links";
 import { paging, type Params } from "../place";
 import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
@@ -18,18 +19,17 @@ import type { Column } from "../ui/table";
 
 const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
 
-/** The users, tasks or executions that a request is about. */
-function targets(found: AuditRecord | null | undefined): string[] {
-  if (found?.target) return [found.target];
-  const ids = found?.parameters["user_ids"];
-  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
-}
+/** The users, tasks or executions that the request of a record is about; none if the record was removed. */
+const targetsOf = (row: AuditRow): string[] => {
+  const found = record(row);
+  return found ? targets(found) : [];
+};
 
 const columnsOf = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>), track: "minmax(152px, 1fr)" },
   { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line />, track: "minmax(0, 1.5fr)" },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, track: "minmax(0, 1.6fr)" },
-  { label: "User", cell: (row) => <People ids={targets(record(row))} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
+  { label: "User", cell: (row) => <People ids={targetsOf(row)} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true, track: "84px" },
   { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true, track: "minmax(0, 1fr)" },
 ];
@@ -66,7 +66,7 @@ export function Audit() {
   const query = changes ? together : list;
   const all = query.data?.records ?? [];
   const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
-  const people = records.flatMap((row) => [record(row)?.principal.user_id, ...targets(record(row))]);
+  const people = records.flatMap((row) => [record(row)?.principal.user_id, ...targetsOf(row)]);
   const names = useNames(people.filter((id): id is string => typeof id === "string"));
   const columns = useMemo(() => columnsOf(names), [names]);
   const open = params["open"];
@@ -74,7 +74,7 @@ export function Audit() {
   return (
     <Page
       title="Audit"
-      about="Who called what, from the sealed audit trail. A request appears about a minute after it was made."
+      about="Who called what, from the sealed audit trail. A request appears about a minute after it was made. What events change, such as a deletion at Clerk, is no request: it is in the user's History."
       filters={<AuditFilters />}
       detail={open && <AuditPanel row={row} names={names} />}
     >

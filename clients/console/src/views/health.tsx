@@ -1,29 +1,36 @@
 /** How this system itself does: which projections answer, and what waits. */
-import { useList } from "../api/queries";
-import type { Health as HealthAnswer } from "../api/types";
+import { useDeactivated, useList } from "../api/queries";
+import type { Health as HealthAnswer, UserDetail } from "../api/types";
 import { count } from "../format";
+import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
-import { healthChecks, type HealthCheck } from "../health";
+import { healthChecks, stalledUsers, type HealthCheck } from "../health";
 import { WORDS, worst } from "../thresholds";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
+  const deactivated = useDeactivated(true);
+  const now = Date.now();
   return (
     <Page title="Health" about="How this system itself does: which projections answer requests, and what waits to be done.">
       <Loaded query={query} what="health">
-        {(data) => (
-          <>
-            <Verdict checks={healthChecks(data)} />
-            <div class="cards three">
-              {healthChecks(data).map((check) => (
-                <CheckCard key={check.name} check={check} />
-              ))}
-            </div>
-            <Generations health={data} />
-          </>
-        )}
+        {(health) => {
+          const checks = healthChecks({ health, deactivated, now });
+          return (
+            <>
+              <Verdict checks={checks} />
+              <div class="cards checks">
+                {checks.map((check) => (
+                  <CheckCard key={check.name} check={check} />
+                ))}
+              </div>
+              <Stalled users={stalledUsers(deactivated ?? [], now)} />
+              <Generations health={health} />
+            </>
+          );
+        }}
       </Loaded>
     </Page>
   );
@@ -49,6 +56,27 @@ function CheckCard({ check }: { check: HealthCheck }) {
       <span class="faint small">{check.about}</span>
       {check.level !== "calm" && <span class="small">{check.advice}</span>}
     </div>
+  );
+}
+
+/** The users whose deactivation has stalled. */
+function Stalled({ users }: { users: readonly UserDetail[] }) {
+  if (users.length === 0) return null;
+  return (
+    <section class="card" aria-labelledby="stalled">
+      <header class="card-head">
+        <h2 id="stalled">Stalled deactivations</h2>
+      </header>
+      <ul class="bars">
+        {users.map((user) => (
+          <li key={user.id}>
+            <a href={userLink(user.id, user.email)}>
+              <Foreign text={user.email || user.id} line />
+            </a>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

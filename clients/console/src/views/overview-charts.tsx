@@ -1,5 +1,4 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { hasNoEndpoint, sentence } from "../api/errors";
 import { useSeries } from "../api/queries";
@@ -8,6 +7,7 @@ import { bars, listBehind, merged, type Bar } from "../buckets";
 import { dayOf, hourOf, percent, utcDayOf, zone } from "../format";
 import { ERROR_RATE_LIMIT } from "../thresholds";
 import { Chart } from "../ui/chart";
+import { Key } from "../ui/parts";
 
 interface Frame {
   title: string;
@@ -75,20 +75,13 @@ function ChartCard({ frame }: { frame: Frame }) {
       <p class="faint small legend">
         <Key of="ok">Success or running</Key>
         <Key of="bad">Failed</Key>
-        <Key of="limit">Alarm above {percent(ERROR_RATE_LIMIT)} failed</Key>
+        <Key of="rest">Share of failures up to {percent(ERROR_RATE_LIMIT)}</Key>
+        <Key of="limit">Above that, an alarm</Key>
         <span class="zone">{bucket === "day" ? "Days in UTC." : `Times in ${zone()}.`} {!range && "Drag, or press + on a bar, to zoom."}</span>
       </p>
     </section>
   );
 }
-
-/** An entry of the legend. */
-const Key = ({ of, children }: { of: "ok" | "bad" | "limit"; children: ComponentChildren }) => (
-  <span class="entry-of">
-    <span class={`key ${of}`} aria-hidden="true" />
-    <span>{children}</span>
-  </span>
-);
 
 const barsOf = (series: Series | undefined): Bar[] => (series ? bars(series.points, series.bucket) : []);
 

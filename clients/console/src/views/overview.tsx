@@ -1,10 +1,12 @@
 /** How the platform does: figures against their thresholds, charts, error types, popular queries. */
-import { useList, useStats } from "../api/queries";
-import type { ErrorsPage, ExecutionsPage, Stats } from "../api/types";
+import { useDeactivated, useList, useRateBefore, useStats } from "../api/queries";
+import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
+import { healthChecks, type HealthCheck } from "../health";
 import { errorsLink } from "../links";
 import { href } from "../place";
-import { level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { READS } from "../reads";
+import { ERROR_RATE, level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
@@ -14,17 +16,23 @@ export function Overview() {
   const errors = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 24, limit: 5 } });
   const lastHour = useList<ErrorsPage>({ path: "admin/errors", query: { hours: 1, limit: 1 } });
   const failedLastHour = useList<ExecutionsPage>({ path: "admin/executions", query: { status: "failed", hours: 1, limit: 1 } });
+  // What the first sight does not need is read after it.
+  const later = ![stats, errors, lastHour, failedLastHour].some((query) => query.isLoading && query.failureCount === 0);
+  const health = useList<Health>(READS.health({}), { enabled: later, slow: true });
+  const deactivated = useDeactivated(later);
+  const before = useRateBefore(later);
   return (
     <Page title="Overview" about="How the platform does now, against the documented thresholds.">
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
         {(data) => {
           const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
+          const checks = health.data ? healthChecks({ health: health.data, deactivated, now: Date.now() }) : null;
           return (
             <>
-              <Verdict all={all} />
+              <Verdict all={all} checks={checks} />
               <div class="cards">
                 {all.map((measure) => (
-                  <MeasureCard key={measure.name} measure={measure} />
+                  <MeasureCard key={measure.name} measure={measure} before={measure.name === ERROR_RATE ? before : null} />
                 ))}
                 {Array.from({ length: MEASURES - all.length }, (_, card) => (
                   <LoadingCard key={card} />
@@ -55,23 +63,29 @@ const Waiting = () => (
 
 const LoadingCard = () => <div class="card figure loading-card" aria-hidden="true" />;
 
-/** Everything in one sentence. */
-function Verdict({ all }: { all: readonly Measure[] }) {
-  const most = worst(all.map(level));
+/** Everything in a sentence or two: the platform's figures, and how this system itself does once that is known. */
+function Verdict({ all, checks }: { all: readonly Measure[]; checks: readonly HealthCheck[] | null }) {
+  const ofFigures = worst(all.map(level));
   const high = all.filter((measure) => level(measure) !== "calm");
-  const sentence =
-    most === "calm"
-      ? "All figures are below their thresholds."
-      : `${high.map(({ name }) => name).join("; ")}: ${most === "alarm" ? "above the threshold" : "near the threshold"}.`;
+  const unwell = (checks ?? []).filter((check) => check.level !== "calm");
+  const most = worst([ofFigures, ...unwell.map((check) => check.level)]);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong> {sentence}
+      <strong>{WORDS[most]}.</strong>{" "}
+      {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
+      {unwell.length > 0 && (
+        <>
+          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do</a>{" "}
+        </>
+      )}
+      {high.length === 0 && "All figures are below their thresholds. "}
+      {checks !== null && unwell.length === 0 && "Nothing waits longer than it should."}
     </p>
   );
 }
 
 const MEASURE_LINKS: Readonly<Record<string, string>> = {
-  "Error rate, 24 h": href("errors"),
+  [ERROR_RATE]: href("errors"),
   "Mean duration, 24 h": href("queries"),
   "Failed executions, 1 h": href("executions", { status: "failed", hours: 1 }),
   "New errors, 1 h": href("errors", { hours: 1 }),
@@ -80,7 +94,7 @@ const MEASURE_LINKS: Readonly<Record<string, string>> = {
 /** Keeps a number and its unit on one line. */
 const together = (name: string) => name.replace(/(\d) /g, "$1\u00a0");
 
-function MeasureCard({ measure }: { measure: Measure }) {
+function MeasureCard({ measure, before }: { measure: Measure; before: number | null }) {
   const found = level(measure);
   return (
     <a class={`card figure ${found}`} href={MEASURE_LINKS[measure.name]}>
@@ -91,7 +105,10 @@ function MeasureCard({ measure }: { measure: Measure }) {
       <span class="meter" aria-hidden="true">
         <span style={{ width: `${Math.min(100, (measure.value / measure.limit) * 100)}%` }} />
       </span>
-      <span class="faint small">Alarm above {measure.written(measure.limit)}</span>
+      <span class="faint small">
+        Alarm above {measure.written(measure.limit)}
+        {before !== null && <span class="before">{measure.written(before)} in the 24 h before</span>}
+      </span>
       {found !== "calm" && <span class="small">{measure.advice}</span>}
     </a>
   );
@@ -145,8 +162,8 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
       </ul>
       {total > 0 && (
         <p class="card-foot">
-          <a href={href("errors", { by: "user_email" })}>Users with most failures</a>
-          <a href={href("errors", { by: "search_query" })}>Queries with most failures</a>
+          <a href={href("errors", { by: "user_email" })}>Users with most failures, 24 h</a>
+          <a href={href("errors", { by: "search_query" })}>Queries with most failures, 24 h</a>
         </p>
       )}
       {errors && errors.errors.length > 0 && (

@@ -2,32 +2,39 @@
 import { useMemo, useRef } from "preact/hooks";
 import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
-import { count } from "../format";
+import { count, hourOfDay } from "../format";
 import { taskLink, userLink } from "../links";
 import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
-import { found, timeFault } from "../schedules";
+import { found, type FoundSchedule, minuteIn, timeFault } from "../schedules";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
-import { BothTimes, External, Fact, Facts, Foreign, Id, Named, None, Notice, Status, Time } from "../ui/parts";
+import { BothTimes, External, Fact, Facts, Foreign, Id, Named, None, Notice, Status, Time, Zone } from "../ui/parts";
 import { type Column, TableLoading } from "../ui/table";
 
-const columnsOf = (inUtc: boolean, names: Names): readonly Column<ScheduleRow>[] => [
-  { label: "Next run", cell: (row) => <NextRun of={row} inUtc={inUtc} />, track: "minmax(186px, 1fr)" },
-  { label: "Task", cell: (row) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2.2fr)" },
-  { label: "Cron", cell: (row) => <CronText of={row} />, track: "minmax(0, 1.1fr)" },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.6fr)" },
-  { label: "Runs, 30 days", cell: (row) => count(row.recent_executions), numeric: true, extra: true, track: "124px" },
-  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true, track: "100px" },
+/** The columns; `at` is the time of the day that is searched for, or null. */
+const columnsOf = (at: number | null, names: Names): readonly Column<FoundSchedule>[] => [
+  {
+    label: at === null ? "Next run" : `Next at ${hourOfDay(at)} UTC`,
+    cell: (found) => <NextRun of={found} isAtTime={at !== null} />,
+    track: "minmax(186px, 1fr)",
+  },
+  { label: "Task", cell: ({ row }) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2fr)" },
+  { label: "Cron", cell: ({ row }) => <CronText of={row} />, track: "minmax(0, 1.1fr)" },
+  { label: "Zone", cell: ({ row }) => <Zone of={row} />, track: "minmax(0, 1.3fr)" },
+  { label: "User", cell: ({ row }) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.5fr)" },
+  { label: "Runs, 30 d", cell: ({ row }) => count(row.recent_executions), numeric: true, extra: true, track: "96px" },
+  { label: "Temporal", cell: ({ row }) => <External to={row.temporal_ui_url}>Open</External>, extra: true, track: "96px" },
 ];
 
-/** Who searches for a time in UTC sees it. */
-function NextRun({ of, inUtc }: { of: ScheduleRow; inUtc: boolean }) {
-  if (of.is_paused) return <Status of="paused" />;
-  return inUtc ? <BothTimes at={of.next_run_time} /> : <Time at={of.next_run_time} />;
+/** The run that was searched for, in UTC too: so is what one searches with. */
+function NextRun({ of: { row, run }, isAtTime }: { of: FoundSchedule; isAtTime: boolean }) {
+  if (row.is_paused) return <Status of="paused" />;
+  return isAtTime ? <BothTimes at={run?.toISOString()} /> : <Time at={row.next_run_time} />;
 }
+
 
 const CronText = ({ of }: { of: ScheduleRow }) => (
   <code>
@@ -47,16 +54,16 @@ export function Schedules() {
   // What the last answer of another list was about: its number is that of this one only if both have the same filter.
   const lastPaused = useRef<string>();
   if (query.data && !query.isPlaceholderData) lastPaused.current = params["include_paused"];
-  const chosen = useMemo(() => (!isSearch ? (all ?? []) : found(all ?? [], at, find, new Date())), [all, at, find]);
+  const chosen = useMemo(() => (isSearch ? found(all ?? [], at, find, new Date()) : (all ?? []).map((row) => ({ row, run: null }))), [all, at, find]);
   const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
-  const names = useTaskNames(shown.map((row) => row.task_id));
-  const columns = useMemo(() => columnsOf(at !== "", names), [at !== "", names]);
+  const names = useTaskNames(shown.map(({ row }) => row.task_id));
+  const columns = useMemo(() => columnsOf(minuteIn(at), names), [at, names]);
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
   return (
     <Page
       title="Schedules"
-      about="When each task runs. Newest schedules first; the results of a search by their next run."
+      about="When each task runs. Newest schedules first; those of a search by when they run."
       filters={
         <Filters>
           <Choice
@@ -68,7 +75,7 @@ export function Schedules() {
             ]}
           />
           <Entry name="at" label="Runs at (UTC)" placeholder="09:00" check={timeFault} />
-          <Entry name="find" label="Find" placeholder="Email, cron expression or id" wide />
+          <Entry name="find" label="Find" placeholder="Email, cron expression, zone or id" wide />
         </Filters>
       }
       detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
@@ -91,7 +98,7 @@ export function Schedules() {
                 rows={shown}
                 total={whole ? chosen.length : data.total}
                 most={MOST_SCHEDULES}
-                id={(row) => row.schedule_id}
+                id={({ row }) => row.schedule_id}
                 busy={query.isPlaceholderData}
                 empty={{ icon: "schedules", title: isSearch ? "No schedule fits the search" : "No active schedules" }}
               />
@@ -116,6 +123,14 @@ function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: stri
         <Facts>
           <Fact name="State">
             <Status of={row.is_paused ? "paused" : "active"} />
+          </Fact>
+          <Fact name="Cron">
+            <code>
+              <Foreign text={row.cron} whole />
+            </code>
+          </Fact>
+          <Fact name="Zone">
+            <Zone of={row} />
           </Fact>
           <Fact name="Next run">
             <BothTimes at={row.next_run_time} />

@@ -1,11 +1,13 @@
 /** Users, newest first; or those whose email begins with something. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useList } from "../api/queries";
 import type { UserRow, UsersPage } from "../api/types";
 import { UserPanel } from "../details/user";
 import { count, plural } from "../format";
+import { changed } from "../place";
 import { READS } from "../reads";
-import { useRoute } from "../route";
+import { go, useRoute } from "../route";
+import { isUuid } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
@@ -15,25 +17,33 @@ import { BulkDialog } from "../users/bulk-dialog";
 import { MOST_USERS } from "../users/changes";
 
 const COLUMNS: readonly Column<UserRow>[] = [
-  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} line />, wide: true },
-  { label: "State", cell: (row) => <Status of={row.state} /> },
-  { label: "Active tasks", cell: (row) => `${count(row.active_tasks_count)} of ${count(row.tasks_count)}`, numeric: true },
-  { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true },
-  { label: "Notified, 7 d", cell: (row) => count(row.notifications_7d), numeric: true, extra: true },
-  { label: "Created", cell: (row) => <Time at={row.created_at} />, extra: true },
-  { label: "Last login", cell: (row) => <Time at={row.last_login} />, extra: true },
+  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} line />, wide: true, track: "minmax(0, 1fr)" },
+  { label: "State", cell: (row) => <Status of={row.state} />, track: "118px" },
+  { label: "Active tasks", cell: (row) => `${count(row.active_tasks_count)} of ${count(row.tasks_count)}`, numeric: true, track: "108px" },
+  { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true, track: "132px" },
+  { label: "Notified, 7 d", cell: (row) => count(row.notifications_7d), numeric: true, extra: true, track: "108px" },
+  { label: "Created", cell: (row) => <Time at={row.created_at} />, extra: true, track: "154px" },
+  { label: "Last login", cell: (row) => <Time at={row.last_login} />, extra: true, track: "158px" },
 ];
 
 type Selection = ReadonlyMap<string, UserRow>;
 
 export function Users() {
-  const { params } = useRoute();
+  const route = useRoute();
+  const { params } = route;
   const { q } = params;
   const [selected, setSelected] = useState<Selection>(new Map());
   const [asking, setAsking] = useState(false);
   const query = useList<UsersPage>(READS.users(params));
   const open = params["open"];
   const row = query.data?.users.find((row) => row.id === open);
+  const isEmail = open !== undefined && !isUuid(open);
+  useEffect(() => {
+    if (!isEmail || query.data === undefined || query.isPlaceholderData) return;
+    const [only, ...others] = ofEmail(query.data.users, open);
+    // Of several users with the email one has to choose.
+    go(changed(route, { open: only !== undefined && others.length === 0 ? only.id : null }), { replace: true });
+  }, [isEmail, query.data, query.isPlaceholderData]);
   const closed = (deactivated: readonly string[]) => {
     setAsking(false);
     setSelected(new Map([...selected].filter(([id]) => !deactivated.includes(id))));
@@ -55,7 +65,7 @@ export function Users() {
           />
         </Filters>
       }
-      detail={open && <UserPanel key={open} id={open} row={row} />}
+      detail={open && !isEmail && <UserPanel key={open} id={open} row={row} />}
     >
       <SelectionBar selected={selected} onClear={() => setSelected(new Map())} onDeactivate={() => setAsking(true)} />
       <Loaded query={query} what="users">
@@ -84,6 +94,9 @@ export function Users() {
     </Page>
   );
 }
+
+/** The users with an email, without regard to case. */
+const ofEmail = (users: readonly UserRow[], email: string): UserRow[] => users.filter((row) => row.email?.toLowerCase() === email.toLowerCase());
 
 /** Boxes in front of the rows; only active users can be chosen. */
 function selection(rows: readonly UserRow[], selected: Selection, set: (selection: Selection) => void) {

@@ -15,7 +15,7 @@ const COLUMNS: readonly Column<WorkflowRow>[] = [
   { label: "Workflow", cell: (row) => <Foreign text={row.workflow_id} />, wide: true },
   { label: "Type", cell: (row) => <Foreign text={row.workflow_type} line />, extra: true },
   { label: "Duration", cell: (row) => <Length of={row} />, numeric: true },
-  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External> },
+  { label: "Temporal", cell: (row) => <External to={row.temporal_ui_url}>Open</External>, extra: true },
 ];
 
 const Length = ({ of }: { of: WorkflowRow }) =>

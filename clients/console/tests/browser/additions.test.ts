@@ -1,7 +1,8 @@
 /** Tasks, errors of a type, and the search for users, as the API itself answers them. */
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
-import { answer } from "./answers";
+import { ADMIN, answer, answerSeries, auditRecord, user, USER } from "./answers";
 import { api, Browser, settled } from "./browser";
 
 let browser: Browser;
@@ -106,10 +107,105 @@ test("health tells which alarm a figure stands for, and what a shadow generation
   });
   await browser.open("#/health", { page });
   await page.getByText("Lag of commands; In quarantine: somebody has to look.").waitFor();
+  await page.getByText("cargo replay quarantine redrive sends them again", { exact: false }).waitFor();
   await page.getByText("10 min behind").waitFor();
   await page.getByText("3 events").waitFor();
   await page.getByText("1,000 or more").waitFor();
   await page.getByText("one write makes it live").waitFor();
   expect(browser.faults).toEqual([]);
+  await page.close();
+});
+
+/** Answers that somebody was deactivated so long ago, with a task that still runs. */
+async function answerStalled(page: Page, minutes: number): Promise<void> {
+  const at = new Date(Date.now() - minutes * 60_000).toISOString();
+  const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+  await page.route("**/admin/audit?*", (route) => {
+    const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
+    const records = isOne ? [{ ...auditRecord(), at }] : [];
+    return route.fulfill({ json: { records, total: records.length, page: 1, limit: 10 } });
+  });
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
+}
+
+test("a deactivation that has stalled is an alarm on the health and on the overview, and leads to the user", async () => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await answerStalled(page, 16);
+  await browser.open("#/", { page });
+  await settled(page);
+  await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
+  await page.getByRole("link", { name: "What to do" }).click();
+  await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
+  await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
+  await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
+  expect(browser.faults).toEqual([]);
+  await page.close();
+});
+
+test("a deactivation that is under way alarms nobody", async () => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await answerStalled(page, 10);
+  await browser.open("#/health", { page });
+  await page.getByText("Of the 1 user last deactivated by an administrator", { exact: false }).waitFor();
+  expect(await page.locator(".figure", { hasText: "Stalled deactivations" }).locator(".figure-value").textContent()).toBe("None");
+  await page.close();
+});
+
+test("the overview says what waits, although all figures are below their thresholds", async () => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await answer(page, "admin/health", {
+    live_generation: { name: "g1", lanes: 2 },
+    shadow_generation: null,
+    events_waiting: 0,
+    outbox: { entries: 1, capped: false, oldest_at: "2026-03-31T10:00:00Z", age_ms: 301_000 },
+    quarantine: { messages: 0, capped: false },
+  });
+  await browser.open("#/", { page });
+  await page.locator(".verdict.alarm").getByText("Lag of commands: 5 min 1 s behind.", { exact: false }).waitFor();
+  await page.close();
+});
+
+test("the error rate stands next to that of the 24 hours before", async () => {
+  const page = await browser.context.newPage();
+  const hour = 3_600_000;
+  const cut = Math.floor(Date.now() / 60_000) * 60_000 - 24 * hour;
+  await page.route("**/admin/stats/series?*", (route) => {
+    const query = new URL(route.request().url()).searchParams;
+    const point = (start: number, count: number, failed: number) => ({ start: new Date(start).toISOString(), count, failed, avg_duration_ms: 1 });
+    const before = Number(query.get("hours")) === 48 ? [point(cut - 24 * hour, 100, 4)] : [];
+    const whole = Math.floor(cut / hour) * hour;
+    const later = before.length > 0 ? [point(whole, 20, 9)] : [point(cut, 20, 9)];
+    return route.fulfill({ json: { metric: "executions", bucket: query.get("bucket"), points: [...before, ...later] } });
+  });
+  await browser.open("#/", { page });
+  await page.locator(".figure", { hasText: "Error rate, 24 h" }).getByText("4 % in the 24 h before").waitFor();
+  await page.close();
+});
+
+test("a user among the failures of a breakdown opens with their detail", async () => {
+  const { errors } = await api<ErrorsPage>("admin/errors?hours=720&limit=100");
+  const email = errors.find((row) => row.user_email !== null)?.user_email ?? "";
+  const page = await browser.open("#/errors?hours=720&limit=100&by=user_email");
+  await settled(page);
+  const all = page.getByRole("button", { name: /^Show all/ });
+  if ((await all.count()) > 0) await all.click();
+  await page.locator(".breakdown").getByRole("link", { name: email, exact: true }).click();
+  await page.waitForURL(/#\/users\?.*open=[0-9a-f]{8}-/);
+  await page.getByRole("complementary").getByRole("heading", { level: 2, name: email }).waitFor();
+  // The back button leads to the failures, not to the look-up.
+  await page.goBack();
+  await page.waitForURL(/#\/errors/);
+  await page.close();
+});
+
+test("an email that several users have leads to the list of them", async () => {
+  const page = await browser.context.newPage();
+  await answer(page, "admin/users?*", { users: [user(), user({ id: ADMIN })], total: 2, page: 1, limit: 50, total_capped: false });
+  await browser.open("#/users?q=ann@example.com&open=ann@example.com", { page });
+  await page.waitForURL((url) => !url.hash.includes("open="));
+  expect([await page.locator("tbody tr").count(), await page.getByRole("complementary").count()]).toEqual([2, 0]);
   await page.close();
 });

@@ -97,6 +97,7 @@ export const task = (changes: Partial<TaskDetail> = {}): TaskDetail => ({
       task_id: TASK,
       user_email: "ann@example.com",
       cron: "0 9 * * *",
+      timezone: "Europe/Berlin",
       is_paused: false,
       recent_executions: 30,
       next_run_time: "2026-11-29T09:00:00Z",

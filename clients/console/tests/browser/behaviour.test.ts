@@ -327,6 +327,21 @@ describe("the palette", () => {
     await page.waitForURL(new RegExp(`${view}\\?open=${id}`));
   });
 
+  test("says that an id must be whole, and leads to what runs at a time", async () => {
+    await browser.open("#/queries", { page });
+    await settled(page);
+    await page.keyboard.press("Control+k");
+    await box().fill(TASK.slice(0, 13));
+    await page.getByText("An id must be whole: 36 characters", { exact: false }).waitFor();
+    await box().fill("nobody at all");
+    await page.getByText("Nothing found.", { exact: true }).waitFor();
+
+    await box().fill("9:00 UTC");
+    await expect.poll(() => options().allTextContents()).toEqual(["Tasks that run at 09:00 UTCSchedules"]);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/#\/schedules\?at=09%3A00/);
+  });
+
   test("an id that nothing has is not found", async () => {
     for (const kind of ["executions", "tasks", "users"]) await answer(page, `admin/${kind}/${USER}`, { detail: "Not here" }, 404);
     await browser.open("#/queries", { page });

@@ -26,6 +26,8 @@ export interface Options {
   reducedMotion?: boolean;
   /** As if a screen reader ran: Chromium then keeps its tree of accessible elements complete. */
   screenReader?: boolean;
+  /** With bars to scroll that take room, which Playwright hides. */
+  scrollbars?: boolean;
   /** An origin that may be requested besides the console's own. */
   besides?: string;
 }
@@ -38,11 +40,12 @@ export class Browser {
     readonly faults: string[],
   ) {}
 
-  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true, screenReader = false, besides }: Options = {}): Promise<Browser> {
+  static async start({ width = 1360, height = 860, theme = "light", reducedMotion = true, screenReader = false, scrollbars = false, besides }: Options = {}): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), "console-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: PROGRAM,
       args: screenReader ? [...FLAGS, "--force-renderer-accessibility"] : FLAGS,
+      ...(scrollbars && { ignoreDefaultArgs: ["--hide-scrollbars"] }),
       viewport: { width, height },
       colorScheme: theme,
       reducedMotion: reducedMotion ? "reduce" : "no-preference",

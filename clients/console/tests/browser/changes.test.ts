@@ -39,7 +39,7 @@ describe("changing users", () => {
     await dialog.getByRole("textbox").fill("");
     await page.keyboard.type(String(chosen.email).toUpperCase());
     await confirm.click();
-    await dialog.getByText("Everything of this user is stopped.").waitFor({ timeout: 25_000 });
+    await dialog.getByText("Sessions, keys and tasks of this user are stopped.").waitFor({ timeout: 25_000 });
     await dialog.getByRole("button", { name: "Done" }).click();
 
     await page.getByRole("complementary").getByText("Deactivated", { exact: true }).or(page.getByRole("complementary").locator(".status", { hasText: "deactivated" })).first().waitFor();
@@ -102,9 +102,51 @@ describe("changing users", () => {
 
       left = { commands: 0, tasks: 0, keys: 0 };
       await page.clock.runFor(5_000);
-      await dialog.getByText("Everything of this user is stopped.").waitFor();
-      await dialog.getByText("The login is blocked by Clerk", { exact: false }).waitFor();
+      await dialog.getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
+      await dialog.getByText("whether Clerk has carried it out is not shown here", { exact: false }).waitFor();
     }));
+
+  test("nobody gets to type their own email: who is signed in cannot deactivate themselves", async () => {
+    const { users } = await api<UsersPage>("admin/users?q=admin@&limit=1");
+    const [own] = users;
+    const [other] = await someone(1);
+    let sent = 0;
+    page.on("request", (request) => (sent += request.method() === "GET" ? 0 : 1));
+    await browser.open(`#/users?limit=100&active_only=true&open=${own?.id}`, { page });
+    await settled(page);
+    await page.getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog", { name: "This is your own account" });
+    await dialog.getByText("Administrators cannot deactivate themselves.").waitFor();
+    expect(await dialog.getByRole("textbox").count()).toBe(0);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+
+    for (const user of [own, other]) await page.getByRole("checkbox", { name: `Select ${user?.email}` }).check();
+    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
+    await page.getByRole("dialog").getByText("You are among them").waitFor();
+    expect(await page.getByRole("dialog").locator("li", { hasText: String(own?.email) }).textContent()).toContain("your own account");
+    expect(sent).toBe(0);
+    expect(browser.faults).toEqual([]);
+  });
+
+  test.each([
+    [14, 0],
+    [16, 1],
+  ])("a deactivation of %i minutes ago whose tasks still run: %i warnings that it has stalled", async (minutes, warnings) => {
+    const at = new Date(Date.now() - minutes * 60_000).toISOString();
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 2, api_keys: [], deactivation }));
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await browser.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    const panel = page.getByRole("complementary");
+    await panel.getByRole("link", { name: "boss@example.com" }).waitFor();
+    await panel.getByText("2 tasks still active").waitFor();
+    await panel.getByText("there are none to revoke").waitFor();
+
+    expect(await panel.getByText("This deactivation has stalled").count()).toBe(warnings);
+    expect(await panel.getByText(`Requested ${minutes} min ago. Not done: Tasks.`).count()).toBe(warnings);
+  });
 
   test("a change that fails for now is not repeated after a sign-out, nor by whoever signs in next", () =>
     withClock(async (own, page) => {
@@ -165,8 +207,8 @@ describe("changing users", () => {
     await dialog.getByRole("button", { name: "Deactivate 2 users" }).click();
     await dialog.getByText("All are deactivated.").waitFor();
     expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
-    await dialog.getByText("Everything of the deactivated users is stopped.").waitFor({ timeout: 40_000 });
-    expect(await dialog.getByText("everything is stopped", { exact: false }).count()).toBeGreaterThanOrEqual(2);
+    await dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.").waitFor({ timeout: 40_000 });
+    expect(await dialog.locator("li").getByText("sessions, keys and tasks are stopped", { exact: false }).count()).toBeGreaterThanOrEqual(2);
     await dialog.getByRole("button", { name: "Close" }).last().click();
 
     await expect.poll(() => page.getByRole("region", { name: "Selected users" }).count()).toBe(0);
@@ -186,6 +228,7 @@ describe("changing users", () => {
     await answer(page, `admin/users/${USER}`, user());
     await browser.open("#/audit?hours=168", { page });
     await page.getByText("boss@example.com").first().waitFor();
+    await page.getByText("What events change, such as a deletion at Clerk, is no request: it is in the user's History.", { exact: false }).waitFor();
     const cells = page.locator("tbody tr").first().getByRole("cell");
     expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
     const several = page.locator("tbody tr").nth(1);

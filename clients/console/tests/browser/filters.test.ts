@@ -63,6 +63,30 @@ test("a search that finds nothing says so, and its filters can be removed", asyn
   await page.close();
 });
 
+test("schedules found by a time are in the order of the runs at that time, which are shown with their zone", async () => {
+  const page = await browser.context.newPage();
+  const [row] = task().schedules;
+  const schedules = [
+    // Its next run is the first of all; the one at 09:00 UTC comes last.
+    { ...row, schedule_id: "weekly", cron: "0 10,18 * * FRI", next_run_time: "2026-11-27T17:00:00Z" },
+    { ...row, schedule_id: "daily", cron: "0 9 * * *", timezone: "UTC", next_run_time: "2026-11-28T09:00:00Z" },
+  ];
+  await page.route("**/admin/temporal/schedules*", (route) => route.fulfill({ json: { schedules, total: 2 } }));
+  await browser.open("#/schedules?at=9:00", { page });
+  await page.getByRole("columnheader", { name: "Next at 09:00 UTC" }).waitFor();
+  const cells = await page.locator("tbody tr").evaluateAll((rows) =>
+    rows.map((row) => [row.querySelector("time")?.getAttribute("datetime"), ...[...row.querySelectorAll("td")].slice(2, 4).map((cell) => cell.textContent)]),
+  );
+  expect(cells).toEqual([
+    ["2026-11-28T09:00:00.000Z", "0 9 * * *", "UTC"],
+    ["2026-12-04T09:00:00.000Z", "0 10,18 * * FRI", "Europe/Berlin"],
+  ]);
+  await page.locator("tbody tr").last().click();
+  const zone = page.getByRole("complementary").locator(".fact", { hasText: "Zone" });
+  expect(await zone.locator("dd").textContent()).toBe("Europe/Berlin");
+  await page.close();
+});
+
 test("while all schedules are read to search them, that is said and not that none fits", async () => {
   const page = await browser.context.newPage();
   const rows = [{ ...task().schedules[0], cron: "0 8 * * *", next_run_time: "2026-11-29T08:00:00Z" }];

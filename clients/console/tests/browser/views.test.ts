@@ -124,6 +124,84 @@ describe("at the width of a phone", () => {
     expect(await page.getByRole("button", { name: "Menu" }).getAttribute("aria-expanded")).toBe("false");
     await page.close();
   });
+
+  test("the menu closes on Escape, which gives the focus back, and when the page one is on is chosen", async () => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open("#/users", { page });
+    await settled(page);
+    const menu = page.getByRole("button", { name: "Menu" });
+    await menu.click();
+    await page.keyboard.press("Escape");
+    await expect.poll(() => menu.getAttribute("aria-expanded")).toBe("false");
+    expect(await menu.evaluate((button) => button === document.activeElement)).toBe(true);
+
+    await menu.click();
+    await page.getByRole("navigation").getByRole("link", { name: "Users" }).click();
+    await expect.poll(() => menu.getAttribute("aria-expanded")).toBe("false");
+    await page.close();
+  });
+
+});
+
+test("a detail over a page that is scrolled covers it whole, with one bar to scroll, and the page keeps its place", async () => {
+  const browser = await Browser.start({ width: 360, height: 760, scrollbars: true });
+  const page = await blank(browser);
+  await answerAdditions(page);
+  await browser.open("#/executions?hours=720", { page });
+  await settled(page);
+  await page.evaluate(() => scrollTo(0, 600));
+  await page.locator("tbody tr").nth(8).getByRole("link").first().click();
+  await page.getByRole("complementary").getByText("History").waitFor();
+
+  const box = await page.getByRole("complementary").boundingBox();
+  expect([box?.x, box?.width, box?.y]).toEqual([0, 360, 0]);
+  expect(await page.evaluate(() => innerWidth - document.documentElement.clientWidth)).toBe(0);
+  await page.keyboard.press("Escape");
+  await page.getByRole("complementary").waitFor({ state: "detached" });
+  await expect.poll(() => page.evaluate(() => scrollY > 0)).toBe(true);
+  await browser.stop();
+});
+
+test.each([1280, 1241, 1081, 800])("at %i pixels no list has a column that is cut, nor has a detail next to it", async (width) => {
+  const browser = await Browser.start({ width, height: 800 });
+  const page = await blank(browser);
+  for (const view of ["executions?hours=720", "errors?hours=720", "workflows", "tasks", "queries", "schedules?at=09:00", "users", "audit?action=all"]) {
+    await browser.open(`#/${view}`, { page });
+    await settled(page);
+    const open = async (isOpen: boolean) => {
+      const cut = await page.evaluate(() => {
+        const frame = document.querySelector(".table-frame");
+        const cells = [...document.querySelectorAll("th, td")].filter((cell) => cell.scrollWidth > cell.clientWidth + 1);
+        return [frame === null ? -1 : frame.scrollWidth - frame.clientWidth, ...cells.map((cell) => cell.textContent)];
+      });
+      expect([view, isOpen, ...cut]).toEqual([view, isOpen, 0]);
+    };
+    await open(false);
+    if (width <= 1240) continue;
+    await page.locator("tbody tr a.row-link").first().click();
+    await page.getByRole("complementary").waitFor();
+    await open(true);
+  }
+  await browser.stop();
+});
+
+test.each(["light", "dark"] as const)("in the %s theme, a box that cannot be ticked looks so, and all of a row that is not of the bar is dimmed", async (theme) => {
+  const browser = await Browser.start({ theme });
+  const page = await blank(browser);
+  await answer(page, "admin/users?*", { users: [user(), user({ id: ADMIN, email: "bob@example.com", state: "deactivated" })], total: 2, page: 1, limit: 50 });
+  await browser.open("#/users", { page });
+  await settled(page);
+  const opacity = (name: string) => page.getByRole("checkbox", { name }).evaluate((box) => Number(getComputedStyle(box).opacity));
+  expect([await opacity("Select ann@example.com"), await opacity("Select bob@example.com")]).toEqual([1, 0.35]);
+
+  const rows = [execution({ started_at: "2026-11-28T09:00:00Z" }), execution({ id: TASK, started_at: "2026-11-28T07:00:00Z" })];
+  await answer(page, "admin/executions?*", { executions: rows, total: 2, page: 1, limit: 50 });
+  await browser.open("#/executions?from=2026-11-28T09:00:00Z&to=2026-11-28T10:00:00Z", { page });
+  await settled(page);
+  const dimmed = (row: number) => page.locator("tbody tr").nth(row).locator("td").evaluateAll((cells) => cells.map((cell) => Number(getComputedStyle(cell).opacity) < 1));
+  expect([new Set(await dimmed(0)), new Set(await dimmed(1))]).toEqual([new Set([false]), new Set([true])]);
+  await browser.stop();
 });
 
 describe("lists", () => {
@@ -281,7 +359,7 @@ describe("lists", () => {
     const first = page.locator(".breakdown li").first();
     const email = await first.getByRole("link").textContent();
     await first.getByRole("link").click();
-    await page.waitForURL(/#\/users/);
+    await page.waitForURL(/#\/users.*open=[0-9a-f]{8}-/);
 
     expect(new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("q")).toBe(email);
     await settled(page);
@@ -363,6 +441,24 @@ describe("lists", () => {
     expect(new URL(other.url()).hash).toBe("#/");
     await other.getByRole("button", { name: "Zoom out" }).click();
     await other.waitForFunction((count) => document.querySelectorAll(".chart-card:first-child a.bar").length === count, before);
+    await other.close();
+  });
+
+  test("the legend names every colour of the chart, and links name their window", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await answer(other, `admin/tasks/${TASK}`, task());
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const legend = other.locator(".legend").first();
+    expect(await legend.locator(".entry-of").allTextContents()).toEqual(["Success or running", "Failed", "Share of failures up to 5 %", "Above that, an alarm"]);
+    for (const name of ["Users with most failures, 24 h", "Queries with most failures, 24 h"]) await other.getByRole("link", { name }).waitFor();
+
+    await answer(other, "admin/executions?*", { executions: [execution({ status: "running", completed_at: null, duration_ms: null })], total: 1, page: 1, limit: 50 });
+    await browser.open(`#/tasks?open=${TASK}`, { page: other });
+    await settled(other);
+    await expect.poll(() => other.getByRole("complementary").locator(".entry-of").allTextContents()).toEqual(["Success", "Failed", "Still running"]);
+    await other.getByRole("complementary").getByText("Europe/Berlin").waitFor();
     await other.close();
   });
 

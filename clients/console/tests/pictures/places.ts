@@ -46,7 +46,7 @@ export async function openState(browser: Browser, name: keyof typeof STATES): Pr
   if (name === "record") await answer(page, "admin/audit?*", { records: [auditRecord()], total: 1, page: 1, limit: 100 });
   if (name === "record") await answer(page, "admin/users/*", user());
   if (name === "settings") await answer(page, "admin/console/settings.json", {}, 503);
-  if (name === "reading") await page.route(/schedules$/, () => undefined);
+  if (name === "reading") await page.route(/schedules\?include_timezone=true$/, () => undefined);
   await browser.open(STATES[name], { page, signedIn: name !== "sign-in" && name !== "settings" });
   if (name === "reading") await page.getByLabel("Runs at (UTC)").fill("09:00");
   if (["loading", "away", "settings", "reading"].includes(name)) await page.locator(".loading, .notice").first().waitFor();

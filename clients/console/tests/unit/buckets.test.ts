@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bars, listBehind, merged } from "../../src/buckets";
+import { bars, listBehind, merged, rateBefore } from "../../src/buckets";
 import { parse } from "../../src/place";
 
 const point = (start: string, count: number, failed = 0, avg_duration_ms = 0) => ({ start, count, failed, avg_duration_ms });
@@ -40,4 +40,21 @@ test("the list behind a bar is the page with its newest row, in a window that ta
   expect(params).toEqual({ hours: "2", page: "3", from: "2024-01-15T08:00:00.000Z", to: "2024-01-15T09:00:00.000Z" });
 
   expect(parse(listBehind(all, second, "failed", now)).params).toMatchObject({ status: "failed", page: "2" });
+});
+
+test("the share of failures in the window before is exact, whether or not an hour is cut in two", () => {
+  const both = [point("2024-01-15T08:37:00Z", 10, 1), point("2024-01-15T09:00:00Z", 20, 2), point("2024-01-15T10:00:00Z", 30, 9), point("2024-01-15T11:00:00Z", 40, 40)];
+  // From 10:37 on there were 5 of the 30 of that hour, and 4 of its 9 failures.
+  const later = [point("2024-01-15T10:37:00Z", 5, 4), point("2024-01-15T11:00:00Z", 40, 40)];
+  expect(rateBefore(both, later, 2)).toBe((1 + 2 + 5) / (10 + 20 + 25));
+
+  const whole = [point("2024-01-15T09:00:00Z", 20, 2), point("2024-01-15T10:00:00Z", 30, 3), point("2024-01-15T11:00:00Z", 40, 40)];
+  expect(rateBefore(whole, [point("2024-01-15T11:00:00Z", 40, 40)], 2)).toBe(5 / 50);
+});
+
+test("there is no share of the window before if nothing ran in it, or if the two windows were cut in different minutes", () => {
+  const [later] = [[point("2024-01-15T10:37:00Z", 5, 4)]];
+  expect(rateBefore([point("2024-01-15T08:37:00Z", 0), point("2024-01-15T10:00:00Z", 5, 4)], later, 2)).toBeNull();
+  expect(rateBefore([point("2024-01-15T08:36:00Z", 9, 4), point("2024-01-15T10:00:00Z", 5, 4)], later, 2)).toBeNull();
+  expect(rateBefore([], [], 24)).toBeNull();
 });

@@ -15,9 +15,9 @@ test.each([
   ["#/users?q=ann", [{ path: "admin/users", query: { q: "ann", active_only: undefined, page: 1, limit: 50 } }]],
   ["#/tasks?state=active&user_id=7", [{ path: "admin/tasks", query: { user_id: "7", page: 1, limit: 50 } }]],
   ["#/tasks?state=active", [{ path: "admin/tasks", query: { state: "active", page: 1, limit: 50 } }]],
-  ["#/schedules", [{ path: "admin/temporal/schedules", query: { include_paused: undefined, page: 1, limit: 50 } }]],
-  ["#/schedules?at=09:00&page=2", [{ path: "admin/temporal/schedules", query: { include_paused: undefined } }]],
-  ["#/schedules?limit=1000", [{ path: "admin/temporal/schedules", query: { include_paused: undefined } }]],
+  ["#/schedules", [{ path: "admin/temporal/schedules", query: { include_paused: undefined, include_timezone: true, page: 1, limit: 50 } }]],
+  ["#/schedules?at=09:00&page=2", [{ path: "admin/temporal/schedules", query: { include_paused: undefined, include_timezone: true } }]],
+  ["#/schedules?limit=1000", [{ path: "admin/temporal/schedules", query: { include_paused: undefined, include_timezone: true } }]],
   [
     "#/audit?action=all",
     [{ path: "admin/audit", query: { principal: undefined, action: undefined, hours: 24, page: 1, limit: 50 } }],

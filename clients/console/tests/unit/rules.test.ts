@@ -5,11 +5,12 @@ import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/a
 import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
 import { breakdown, ofTypes } from "../../src/breakdown";
 import { isIn, rangeOf } from "../../src/range";
-import { found, timeFault } from "../../src/schedules";
+import { timesOf } from "../../src/cron";
+import { found, timeFault, zoneOf } from "../../src/schedules";
 import { malformed } from "../../src/session";
 import { level, measures, worst } from "../../src/thresholds";
 import { roundUp } from "../../src/ui/chart";
-import { isDone, steps } from "../../src/users/progress";
+import { isDone, loginInWords, stalledSteps, steps } from "../../src/users/progress";
 
 const stats = (total_24h: number, failed_24h: number, avg_duration_ms: number): Stats => ({
   users: { total: 1, active_30d: 1, new_7d: 0 },
@@ -94,10 +95,16 @@ test("the types of a window have their share of all failures, in the API's order
 
 const NOW = new Date("2024-01-16T00:00:00Z");
 
-const schedule = (schedule_id: string, next_run_time: string | null, { user_email = "ann@example.com", cron = "0 9 * * *", is_paused = false } = {}) =>
-  ({ schedule_id, task_id: "t", cron, next_run_time, user_email, is_paused }) as ScheduleRow;
+const schedule = (
+  schedule_id: string,
+  next_run_time: string | null,
+  { user_email = "ann@example.com", cron = "0 9 * * *", is_paused = false, timezone = "UTC" } = {},
+) => ({ schedule_id, task_id: "t", cron, next_run_time, user_email, is_paused, timezone }) as ScheduleRow;
 
-test("schedules are found by the UTC time of their next run and by text, earliest first", () => {
+/** The ids of the schedules that are found, in order. */
+const ids = (all: readonly ScheduleRow[], at: string, find = "", now = NOW) => found(all, at, find, now).map(({ row }) => row.schedule_id);
+
+test("schedules are found by the UTC time at which they run and by text, earliest first", () => {
   const all = [
     schedule("s1", "2024-01-17T09:00:00Z"),
     schedule("s2", null, { is_paused: true }),
@@ -106,12 +113,11 @@ test("schedules are found by the UTC time of their next run and by text, earlies
     schedule("never", null),
     schedule("noted", "2024-01-16T17:00:00Z", { cron: "0 9,17 * * 1 # team" }),
   ];
-  const ids = (at: string, find: string) => found(all, at, find, NOW).map(({ schedule_id }) => schedule_id);
 
-  expect(ids("9:00", "")).toEqual(["s3", "s1", "noted", "s2"]);
-  expect(ids("", "bob@")).toEqual(["s3"]);
-  expect(ids("", "* * *")).toEqual(["s3", "s4", "s1", "s2", "never"]);
-  expect(ids("19:00", "bob")).toEqual([]);
+  expect(ids(all, "9:00")).toEqual(["s3", "s1", "noted", "s2"]);
+  expect(ids(all, "", "bob@")).toEqual(["s3"]);
+  expect(ids(all, "", "* * *")).toEqual(["s3", "s4", "s1", "s2", "never"]);
+  expect(ids(all, "19:00", "bob")).toEqual([]);
   expect([timeFault("09:00"), timeFault("9:05"), timeFault("24:00"), timeFault("9")].map((fault) => fault === null)).toEqual([true, true, false, false]);
 });
 
@@ -144,57 +150,89 @@ test.each([
   ["9:00", "@every soon", false],
   ["9:00", "CRON_TZ=America/New_York 0 1,4 * * *", true],
   ["10:00", "TZ=Asia/Kolkata 30 11,15 * * * # team", true],
-  // An empty zone is none: the schedule's own counts, here one with half an hour more than UTC.
-  ["9:00", "CRON_TZ= 30 * * * *", true],
-  ["9:30", "CRON_TZ= 30 * * * *", false],
+  // An empty zone is none: the schedule's own counts, here UTC.
+  ["9:00", "CRON_TZ= 0 * * * *", true],
+  ["9:30", "CRON_TZ= 0 * * * *", false],
   ["9:00", "CRON_TZ=Nowhere/Else 0 6,9 * * *", false],
 ])("a schedule that runs next at 06:00 also runs at %s by %s: %s", (at, cron, expected) => {
   expect(found([schedule("s", "2024-01-16T06:00:00Z", { cron })], at, "", NOW)).toHaveLength(expected ? 1 : 0);
 });
 
-test("a cron expression of another zone than UTC runs at what every zone that explains its next run has in common", () => {
-  const runs = (cron: string, next: string, at: string) => found([schedule("s", next, { cron })], at, "", NOW).length === 1;
+test("a schedule runs by the clock of its own zone, and of the one that its expression names", () => {
+  const own = schedule("own", "2024-01-16T08:00:00Z", { cron: "0 9,10 * * *", timezone: "Europe/Berlin" });
+  const named = schedule("named", "2024-01-16T14:00:00Z", { cron: "CRON_TZ=America/New_York 0 9,10 * * *", timezone: "America/New_York" });
 
-  // 09:00 in New York is 14:00 in UTC; or else 10:00 four hours behind.
-  expect(runs("0 9,10 * * *", "2024-01-16T14:00:00Z", "9:00")).toBe(false);
-  expect(runs("0 9,10 * * *", "2024-01-16T14:00:00Z", "15:00")).toBe(false);
-  // Full hours of a zone with half an hour more, such as India's.
-  expect(runs("0 * * * *", "2024-01-16T06:30:00Z", "9:30")).toBe(true);
-  expect(runs("0 * * * *", "2024-01-16T06:30:00Z", "9:00")).toBe(false);
-  // No zone explains that.
-  expect(runs("0 9 * * *", "2024-01-16T09:07:00Z", "9:00")).toBe(false);
+  expect([ids([own], "9:00"), ids([own], "10:00")]).toEqual([["own"], []]);
+  expect([ids([named], "15:00"), ids([named], "9:00")]).toEqual([["named"], []]);
+  expect([zoneOf(own), zoneOf(named), zoneOf(schedule("i", null, { cron: "@every 90m" }))]).toEqual(["Europe/Berlin", "America/New_York", null]);
+  expect(ids([own, named], "", "new_york")).toEqual(["named"]);
 });
 
-test("a schedule whose zone is not known is read as UTC if its next run fits UTC, or if it is paused", () => {
-  const ids = (at: string, row: ScheduleRow) => found([row], at, "", NOW).map(({ schedule_id }) => schedule_id);
-
-  // It may be 09:00 in Berlin, which is 08:00 in UTC; the next run at 09:00 fits both zones.
-  const either = schedule("s", "2024-01-16T09:00:00Z", { cron: "0 9,10 * * *" });
-  expect([ids("10:00", either), ids("8:00", either)]).toEqual([["s"], []]);
-  const paused = schedule("s", null, { cron: "0 9 * * *", is_paused: true });
-  expect([ids("9:00", paused), ids("8:00", paused)]).toEqual([["s"], []]);
+test("a schedule of an API that names no zones is read as UTC", () => {
+  const { timezone: _, ...row } = schedule("s", "2024-01-16T09:00:00Z", { cron: "0 9,10 * * *" });
+  expect([ids([row], "10:00"), zoneOf(row)]).toEqual([["s"], "UTC"]);
 });
 
-test("the zone that an expression names counts as it is at the next run", () => {
+test("a zone counts as it is at the next run", () => {
   // In New York 09:00 of a summer's day is 13:00 in UTC; in January, when one asks, it is 14:00.
-  const summer = schedule("s", "2024-07-15T13:00:00Z", { cron: "CRON_TZ=America/New_York 0 9,10 15 7 *" });
-  const ids = (at: string) => found([summer], at, "", NOW).map(({ schedule_id }) => schedule_id);
+  const summer = schedule("s", "2024-07-15T13:00:00Z", { cron: "0 9,10 15 7 *", timezone: "America/New_York" });
 
-  expect([ids("14:00"), ids("15:00")]).toEqual([["s"], []]);
+  expect([ids([summer], "14:00"), ids([summer], "15:00")]).toEqual([["s"], []]);
 });
 
-test("the zone that the expression of a paused schedule names counts as it is now", () => {
-  const paused = schedule("s", null, { cron: "CRON_TZ=America/New_York 0 9 * * *", is_paused: true });
-  const ids = (at: string, now: string) => found([paused], at, "", new Date(now)).map(({ schedule_id }) => schedule_id);
+test("the zone of a paused schedule counts as it is now", () => {
+  const paused = schedule("s", null, { cron: "0 9 * * *", timezone: "America/New_York", is_paused: true });
+  const at = (time: string, now: string) => ids([paused], time, "", new Date(now));
 
-  expect([ids("14:00", "2024-01-16T00:00:00Z"), ids("13:00", "2024-01-16T00:00:00Z")]).toEqual([["s"], []]);
-  expect([ids("14:00", "2024-07-16T00:00:00Z"), ids("13:00", "2024-07-16T00:00:00Z")]).toEqual([[], ["s"]]);
+  expect([at("14:00", "2024-01-16T00:00:00Z"), at("13:00", "2024-01-16T00:00:00Z")]).toEqual([["s"], []]);
+  expect([at("14:00", "2024-07-16T00:00:00Z"), at("13:00", "2024-07-16T00:00:00Z")]).toEqual([[], ["s"]]);
 });
 
-test("what runs next at the time comes first", () => {
+test("what runs first at the time comes first, with that run, whatever else it runs at before", () => {
   const often = schedule("often", "2024-01-16T06:30:00Z", { cron: "*/30 * * * *" });
+  // Its next run at any time is of today, the one at 09:00 of next week.
+  const weekly = schedule("weekly", "2024-01-16T17:00:00Z", { cron: "0 9,17 * * TUE" });
   const daily = schedule("daily", "2024-01-16T09:00:00Z");
-  expect(found([often, daily], "9:00", "", NOW).map(({ schedule_id }) => schedule_id)).toEqual(["daily", "often"]);
+  const all = [weekly, daily, often];
+  const runs = found(all, "9:00", "", NOW).map(({ row, run }) => [row.schedule_id, run?.toISOString()]);
+
+  expect(runs).toEqual([
+    ["daily", "2024-01-16T09:00:00.000Z"],
+    ["often", "2024-01-16T09:00:00.000Z"],
+    ["weekly", "2024-01-23T09:00:00.000Z"],
+  ]);
+});
+
+test.each([
+  ["9:00", "0 9,17 * * 1-7", "2024-01-16T17:00:00Z", "2024-01-17T09:00:00.000Z"],
+  // Both days must match: the next Friday the 13th.
+  ["9:00", "0 9,17 13 * fri", "2024-01-16T17:00:00Z", "2024-09-13T09:00:00.000Z"],
+  ["9:00", "0 9,17 1 jan-mar *", "2024-01-16T17:00:00Z", "2024-02-01T09:00:00.000Z"],
+  ["9:00", "0 9,17 1 1 * 2026", "2026-01-01T17:00:00Z", undefined],
+  ["9:00", "15 0 9,17 * * * *", "2024-01-16T17:00:15Z", "2024-01-17T09:00:15.000Z"],
+  ["0:00", "0 0,17 29 2 *", "2024-02-29T17:00:00Z", undefined],
+  ["9:17", "@every 4.1h", "2024-01-16T06:00:00Z", undefined],
+  ["9:18", "@every 4.1h", "2024-01-16T01:36:00Z", "2024-02-04T09:18:00.000Z"],
+  ["9:00", "@every 7h", "2024-01-16T06:00:00Z", "2024-01-22T09:00:00.000Z"],
+])("at %s, %s, which runs next at %s, runs at %s", (at, cron, next, expected) => {
+  const [first] = found([schedule("s", next, { cron })], at, "", NOW);
+  expect(first?.run?.toISOString()).toBe(expected);
+});
+
+test.each([
+  ["0 9 * * 1-7", 0, false],
+  ["0 9 * * 2-7", 0, true],
+  ["0 9 * * */7", 0, true],
+  ["0 9 * * sun", 0, true],
+  ["0 9 * * 7", 0, true],
+  ["0 9 * * tu-thursday", 3, true],
+  ["0 9 * * s", 6, null],
+  ["0 9 * ja *", 3, null],
+  ["0 9 0 * *", 3, null],
+])("the days of %s, on weekday %i: %s", (cron, weekday, expected) => {
+  // The 14th was a Sunday.
+  const second = timesOf(cron)?.secondIn(new Date(Date.UTC(2024, 0, 14 + weekday, 9)));
+  expect(second === undefined ? null : second !== null).toBe(expected);
 });
 
 test("a range of a chart is read from the address, and its end is not in it", () => {
@@ -214,6 +252,31 @@ test("a deactivation is done when tasks, keys and commands are", () => {
   expect(isDone(steps(detail(0, true), 3))).toBe(true);
   expect(isDone(steps(detail(1, true), 3))).toBe(false);
   expect(isDone(steps(detail(0, false), 3))).toBe(false);
+});
+
+test("a deactivation has stalled when a step is not done by the threshold of the alarm about it", () => {
+  const now = Date.parse("2024-01-16T12:00:00Z");
+  const stalled = (minutes: number, changes: { commands?: number; tasks?: number; alive?: number }, state: "active" | "deactivated" = "deactivated") => {
+    const { commands = 0, tasks = 0, alive = 0 } = changes;
+    const keys = Array.from({ length: alive }, () => ({ revoked: false }));
+    const at = new Date(now - minutes * 60_000).toISOString();
+    const user = { state, active_tasks_count: tasks, api_keys: keys, deactivation: { at, by: null, tasks_paused: 3, commands_pending: commands } };
+    return stalledSteps(user as unknown as UserDetail, now).map(({ name }) => name);
+  };
+
+  expect([stalled(5, { commands: 1 }), stalled(5.1, { commands: 1 })]).toEqual([[], ["Commands"]]);
+  expect([stalled(15, { tasks: 2, alive: 1 }), stalled(15.1, { tasks: 2, alive: 1 })]).toEqual([[], ["Tasks", "API keys"]]);
+  expect([stalled(600, {}), stalled(600, { tasks: 2 }, "active")]).toEqual([[], []]);
+});
+
+test("a user without keys has none to revoke, and one without a login none to block", () => {
+  const user = (clerk_user_id: string, commands_pending: number) =>
+    ({ state: "deactivated", active_tasks_count: 0, api_keys: [], clerk_user_id, deactivation: { commands_pending } }) as unknown as UserDetail;
+
+  expect(steps(user("user_1", 0), 0).find(({ name }) => name === "API keys")?.words).toBe("there are none to revoke");
+  expect(loginInWords(user("", 0))).toBe("there is none at Clerk");
+  expect(loginInWords(user("user_1", 1))).toBe("to be blocked at Clerk");
+  expect(loginInWords(user("user_1", 0))).toContain("whether Clerk has carried it out is not shown here");
 });
 
 test("a key that can't be one is refused before it is sent", () => {

@@ -4,7 +4,7 @@ import { connection, request } from "../../src/api/client";
 import { SessionEnded, Unreachable } from "../../src/api/errors";
 import { newQueryClient } from "../../src/api/queries";
 import { clerkInstance, type ClerkSession } from "../../src/clerk";
-import { begin, end, endAtClerk, session, signOut, type Credentials } from "../../src/session";
+import { begin, end, endAtClerk, ownId, session, signOut, type Credentials } from "../../src/session";
 import { begun, deactivate } from "../../src/users/changes";
 import { beginIfAccepted, explained } from "../../src/views/begin";
 
@@ -66,6 +66,22 @@ test.each<[string, Credentials | null]>([
   expect(await result).toEqual(new SessionEnded("Your session ended before this was sent."));
   expect(sent).toEqual(["PATCH Bearer sk_first"]);
   expect(session.get().credentials).toBe(next);
+});
+
+test("the answers name who is signed in, until that session ends", async () => {
+  const named = (id: string) => new Response("{}", { status: 200, headers: { "x-user-id": id } });
+  begin({ key: "sk_first" });
+  answers = [named("ann"), done()];
+  await request("admin/stats");
+  await request("admin/stats");
+  expect(ownId.get()).toBe("ann");
+
+  // An answer to somebody who signed out meanwhile is about nobody.
+  answers = [named("ann")];
+  const late = request("admin/stats").catch(() => undefined);
+  begin({ key: "sk_second" });
+  await late;
+  expect(ownId.get()).toBeNull();
 });
 
 test("a request that waits for the rate limit is not sent in a later session", async () => {

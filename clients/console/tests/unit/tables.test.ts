@@ -6,6 +6,7 @@ test("a table has tracks if every column has one, and those of extra columns are
   const [time, name] = [{ track: "100px" }, { track: "1fr", extra: true }];
 
   expect(tracksOf([time, name])).toEqual({ "--tracks": "100px 1fr", "--tracks-without-extra": "100px" });
+  expect(tracksOf([time, name], true)).toEqual({ "--tracks": "32px 100px 1fr", "--tracks-without-extra": "32px 100px" });
   expect(tracksOf([time, {}])).toBeNull();
 });
 

@@ -296,9 +296,7 @@ class WorkflowsPage(TypedDict):
     total: int
 
 
-class Schedule(TypedDict):
-    """A schedule; `recent_executions` counts the executions of its task in the last 30 days."""
-
+class _Schedule(TypedDict):
     schedule_id: str
     task_id: str
     user_email: str | None
@@ -307,6 +305,15 @@ class Schedule(TypedDict):
     recent_executions: int
     next_run_time: str | None
     temporal_ui_url: str
+
+
+class Schedule(_Schedule, total=False):
+    """A schedule; `recent_executions` counts the executions of its task in the last 30 days.
+
+    Only that of a task, and with `include_timezone`, has `timezone`.
+    """
+
+    timezone: str
 
 
 class LastExecution(TypedDict):

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
+    include_timezone: bool,
     #[serde(flatten, skip_serializing_if = "PageRequest::is_not_requested")]
     page: PageRequest,
 }
@@ -45,7 +46,8 @@ impl QueryParameters for SchedulesQuery {
     fn read(params: &mut ParameterReader) -> Self {
         let page = params.optional_page(&PAGE_LIMIT);
         let include_paused = params.flag("include_paused", "Whether paused ones are listed too.");
-        Self { include_paused, page }
+        let include_timezone = params.flag("include_timezone", "Whether each row has its `timezone`.");
+        Self { include_paused, include_timezone, page }
     }
 }
 
@@ -69,6 +71,11 @@ pub struct ScheduleRow {
     pub user_email: Option<String>,
     /// The cron expression by which it fires.
     pub cron: String,
+    /// The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
+    /// they state none. Only in a task's detail, and with `include_timezone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub timezone: Option<String>,
     /// Whether it is paused.
     pub is_paused: bool,
     /// The number of executions of its task today and on the 29 days before, in UTC.
@@ -109,7 +116,10 @@ pub async fn answer<R: Reader>(
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
-    let row = |(schedule, paused)| row(schedule, paused, &names, (now, &mut runs), ui);
+    let row = |(schedule, paused)| {
+        let row = row(schedule, paused, &names, (now, &mut runs), ui);
+        ScheduleRow { timezone: row.timezone.filter(|_| query.include_timezone), ..row }
+    };
     let schedules = schedules.into_iter().map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
 }
@@ -133,7 +143,7 @@ async fn read_summaries<R: Reader>(
     Ok(rows.iter().zip(carried).filter_map(summary).collect())
 }
 
-/// The row of a schedule.
+/// The row of a schedule, with its time zone.
 pub(super) fn row(
     schedule: ScheduleSummary,
     paused: bool,
@@ -153,5 +163,6 @@ pub(super) fn row(
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
         next_run_time: if paused { None } else { runs.of(&cron, &timezone) },
         cron,
+        timezone: Some(if timezone.is_empty() { "UTC".to_owned() } else { timezone }),
     }
 }

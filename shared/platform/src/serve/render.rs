@@ -12,6 +12,9 @@ use torale_domain::values::trace::TraceParent;
 /// seconds since 1970).
 pub const RATE_LIMIT_HEADERS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
+/// The header with the id of the user who called, if the credentials are good.
+pub const USER_ID_HEADER: &str = "x-user-id";
+
 impl RequestScope<'_> {
     /// The answer. It is logged as well.
     pub(super) fn answer(&self, outcome: &RequestOutcome) -> Response<String> {
@@ -60,5 +63,8 @@ fn render(outcome: &RequestOutcome, request_id: &str) -> Response<String> {
         let values = [limit.to_string(), remaining.to_string(), reset.to_string()];
         headers.extend(RATE_LIMIT_HEADERS.into_iter().zip(values));
     }
+    let principal = outcome.caller.as_ref().map(|caller| &caller.principal);
+    let user_id = principal.and_then(|principal| principal.user_id).filter(|_| outcome.authenticated);
+    headers.extend(user_id.map(|user_id| (USER_ID_HEADER, user_id.to_string())));
     respond::json(status, body, request_id, &headers)
 }

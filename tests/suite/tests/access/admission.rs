@@ -82,6 +82,7 @@ async fn endpoints_report_limits_and_leave_a_record_whether_they_grant_or_limit(
             for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
                 assert!(answer.header(header).unwrap().parse::<i64>().is_ok());
             }
+            assert_eq!(answer.header("x-user-id"), Some(ADMIN));
             assert_eq!(answer.header("retry-after").is_some(), status == 429);
             let after = recorded(&scenario, of.endpoint.action, status).await;
             assert_eq!(after, before + 1, "{}", of.endpoint.path);

@@ -175,6 +175,15 @@ async fn schedules_that_are_paused_are_listed_only_on_demand() {
 }
 
 #[tokio::test]
+async fn schedules_have_their_time_zone_on_demand() {
+    let row = json!({ "schedule_id": "task-a", "task_id": PHONE, "user_email": "ann@new.example", "cron": "0 9 * * *",
+        "timezone": "Europe/Berlin", "is_paused": false, "recent_executions": 2, "next_run_time": "2026-04-01T07:00:00Z",
+        "temporal_ui_url": "https://cloud.temporal.io/namespaces/torale.abc123/schedules/task-a" });
+
+    check(get::<Schedules>("include_timezone=true"), json!({ "schedules": [row], "total": 1 })).await;
+}
+
+#[tokio::test]
 async fn errors_are_listed_and_counted_by_type_in_the_window() {
     let row = json!({ "execution_id": RUN_1, "task_id": PHONE, "user_email": "ann@new.example", "search_query": "iPhone release",
         "error_message": "slow down", "error_type": "RateLimitError", "retry_count": 0, "will_retry": false,

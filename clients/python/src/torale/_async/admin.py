@@ -234,20 +234,31 @@ class AsyncAdmin:
         return self._rows(endpoints.WORKFLOWS, page_size)
 
     async def get_temporal_schedules(
-        self, *, include_paused: bool | None = None, page: int | None = None, limit: int | None = None
+        self,
+        *,
+        include_paused: bool | None = None,
+        include_timezone: bool | None = None,
+        page: int | None = None,
+        limit: int | None = None,
     ) -> SchedulesPage:
         """Active schedules, newest first; with `include_paused`, paused ones too.
 
+        With `include_timezone` each has its `timezone`.
+
         Without `page` and `limit` the answer has all of them, up to 10,000.
         """
-        call = endpoints.SCHEDULES.call(include_paused=include_paused, page=page, limit=limit)
+        call = endpoints.SCHEDULES.call(
+            include_paused=include_paused, include_timezone=include_timezone, page=page, limit=limit
+        )
         return await self._send(call)
 
     def iter_temporal_schedules(
-        self, *, include_paused: bool | None = None, page_size: int = 100
+        self, *, include_paused: bool | None = None, include_timezone: bool | None = None, page_size: int = 100
     ) -> AsyncIterator[Schedule]:
         """All rows of `get_temporal_schedules`."""
-        return self._rows(endpoints.SCHEDULES, page_size, include_paused=include_paused)
+        return self._rows(
+            endpoints.SCHEDULES, page_size, include_paused=include_paused, include_timezone=include_timezone
+        )
 
     async def get_audit(
         self,

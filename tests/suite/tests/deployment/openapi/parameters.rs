@@ -132,7 +132,7 @@ fn query_parameters_are_taken_as_described() {
         read::<audit::Audit>(document),
     ];
 
-    assert_eq!(seen, [0, 3, 2, 5, 1, 5, 4, 1, 5, 1, 2, 3, 0, 5]);
+    assert_eq!(seen, [0, 3, 2, 5, 1, 5, 4, 1, 5, 1, 2, 4, 0, 5]);
 }
 
 #[test]
