@@ -110,8 +110,8 @@ pub(crate) fn tasks() -> Value {
 pub(crate) fn task() -> Value {
     let schedule = format!("task-{TASK}");
     let details = json!({
-        "schedules": [{ "schedule_id": schedule, "task_id": TASK, "user_email": EMAIL, "cron": "0 9 * * *",
-            "timezone": "UTC", "is_paused": false, "recent_executions": 15, "next_run_time": "2024-01-16T09:00:00Z",
+        "schedules": [{ "schedule_id": schedule, "task_id": TASK, "user_email": EMAIL, "cron": "0 9 * * *", "is_paused": false,
+            "recent_executions": 15, "next_run_time": "2024-01-16T09:00:00Z",
             "temporal_ui_url": format!("https://cloud.temporal.io/namespaces/torale.abc123/schedules/{schedule}") }],
         "history": [{ "type": "ai.torale.task.created", "id": "01JCQ6W3Y8M3", "source": "/torale/api",
             "time": "2024-01-10T08:35:00Z", "fields": ["created_at", "name", "schedule", "search_query", "state", "user_id"] }],

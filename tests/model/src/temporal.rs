@@ -51,9 +51,12 @@ impl World {
             .iter()
             .map(|(id, schedule, created)| self.schedule_row(id, schedule, created, now_ms, ui))
             .collect();
-        // "`timezone` is only there with `include_timezone`, and in the detail of a task"
-        if !params.flag("include_timezone") {
-            page.iter_mut().filter_map(Value::as_object_mut).for_each(|row| drop(row.remove("timezone")));
+        // "`timezone` is only there with `include_timezone`"; "`UTC` if they state none"
+        if params.flag("include_timezone") {
+            for (row, (_, schedule, _)) in page.iter_mut().zip(&rows) {
+                let zone = schedule.timezone.as_deref().filter(|zone| !zone.is_empty());
+                row["timezone"] = json!(zone.unwrap_or("UTC"));
+            }
         }
         json!({"schedules": page, "total": total})
     }
@@ -82,8 +85,6 @@ impl World {
             "task_id": created.task_id,
             "user_email": self.email_of(&created.user_id),
             "cron": cron,
-            // "`UTC` if they state none"
-            "timezone": if zone.is_empty() { "UTC" } else { zone },
             "is_paused": schedule.paused,
             "recent_executions": recent,
             "next_run_time": next.map(show),

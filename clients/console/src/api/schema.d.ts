@@ -788,7 +788,7 @@ export interface components {
             temporal_ui_url: string;
             /**
              * @description The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
-             *     they state none. Only in a task's detail, and with `include_timezone`.
+             *     they state none. Only with `include_timezone`.
              */
             timezone?: string;
             /** @description The email of its user today; null while no event has stated it. */

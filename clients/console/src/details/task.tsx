@@ -5,7 +5,7 @@ import { count, duration, localTime, percent } from "../format";
 import { taskExecutionsLink, userLink } from "../links";
 import { href } from "../place";
 import { Panel, Section } from "../ui/page";
-import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time, Zone } from "../ui/parts";
+import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time } from "../ui/parts";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -63,14 +63,9 @@ function Schedules({ task }: { task: TaskDetail }) {
       <ul class="rows">
         {task.schedules.map((schedule) => (
           <li key={schedule.schedule_id}>
-            <span>
-              <code>
-                <Foreign text={schedule.cron} whole />
-              </code>
-              <span class="faint small">
-                <Zone of={schedule} />
-              </span>
-            </span>
+            <code>
+              <Foreign text={schedule.cron} whole />
+            </code>
             <span>{schedule.is_paused ? <Status of="paused" /> : <Time at={schedule.next_run_time} />}</span>
             <External to={schedule.temporal_ui_url}>Temporal</External>
           </li>

@@ -310,7 +310,7 @@ class _Schedule(TypedDict):
 class Schedule(_Schedule, total=False):
     """A schedule; `recent_executions` counts the executions of its task in the last 30 days.
 
-    Only that of a task, and with `include_timezone`, has `timezone`.
+    Only with `include_timezone` it has `timezone`.
     """
 
     timezone: str

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SchedulesQuery {
     include_paused: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     include_timezone: bool,
     #[serde(flatten, skip_serializing_if = "PageRequest::is_not_requested")]
     page: PageRequest,
@@ -72,7 +73,7 @@ pub struct ScheduleRow {
     /// The cron expression by which it fires.
     pub cron: String,
     /// The name of its time zone: the one that its events state, even where the expression names another; `UTC` if
-    /// they state none. Only in a task's detail, and with `include_timezone`.
+    /// they state none. Only with `include_timezone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub timezone: Option<String>,
@@ -117,8 +118,8 @@ pub async fn answer<R: Reader>(
     let names = DisplayNames::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let row = |(schedule, paused)| {
-        let row = row(schedule, paused, &names, (now, &mut runs), ui);
-        ScheduleRow { timezone: row.timezone.filter(|_| query.include_timezone), ..row }
+        let timezone = query.include_timezone.then(|| zone_of(&schedule));
+        ScheduleRow { timezone, ..row(schedule, paused, &names, (now, &mut runs), ui) }
     };
     let schedules = schedules.into_iter().map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
@@ -143,7 +144,11 @@ async fn read_summaries<R: Reader>(
     Ok(rows.iter().zip(carried).filter_map(summary).collect())
 }
 
-/// The row of a schedule, with its time zone.
+fn zone_of(schedule: &ScheduleSummary) -> String {
+    if schedule.timezone.is_empty() { "UTC".to_owned() } else { schedule.timezone.clone() }
+}
+
+/// The row of a schedule, without its time zone.
 pub(super) fn row(
     schedule: ScheduleSummary,
     paused: bool,
@@ -163,6 +168,6 @@ pub(super) fn row(
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
         next_run_time: if paused { None } else { runs.of(&cron, &timezone) },
         cron,
-        timezone: Some(if timezone.is_empty() { "UTC".to_owned() } else { timezone }),
+        timezone: None,
     }
 }

@@ -95,8 +95,7 @@ async fn execution_shows_its_error_and_the_event_that_says_so() {
 async fn task_shows_its_totals_schedules_and_the_events_that_say_so() {
     let schedule = |id: &str, cron: &str, paused: bool, next: Value| {
         json!({ "schedule_id": id, "task_id": PHONE, "user_email": "ann@new.example", "cron": cron,
-            "timezone": "UTC", "is_paused": paused,
-            "recent_executions": 2, "next_run_time": next,
+            "is_paused": paused, "recent_executions": 2, "next_run_time": next,
             "temporal_ui_url": format!("https://cloud.temporal.io/namespaces/torale.abc123/schedules/{id}") })
     };
     let expected = json!({
