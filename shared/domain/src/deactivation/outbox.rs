@@ -60,8 +60,7 @@ pub enum OutboxAction {
         /// The identity that the user named as theirs at that moment.
         clerk_user_id: ClerkUserId,
     },
-    /// The one that stops a task or key that was created or resumed after the
-    /// deactivation of its user.
+    /// The one that stops a task, schedule or key that was created or resumed after the deactivation of its user.
     #[serde(rename = "late")]
     StopResumed {
         /// The command.

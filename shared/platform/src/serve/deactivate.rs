@@ -26,8 +26,8 @@ enum BulkEffect {
     Unchanged,
     /// The user is deactivated now; the commands of this outbox entry are due.
     Deactivated(Box<StoredOutboxEntry>),
-    /// It may have taken effect: the answer of the store may have been lost.
-    Uncertain,
+    /// It has taken effect, or may have: the answer of the store was lost. What is due is in the outbox.
+    MayHaveChanged,
 }
 
 impl ChangeContext<'_> {
@@ -125,8 +125,11 @@ impl ChangeContext<'_> {
             |user_id, result, tasks| UserResult { user_id, result, tasks_paused: Some(tasks), detail: None };
         Ok(match deactivated.unwrap_or(Err(AdminError::TimedOut)) {
             Ok(DeactivationResult::AlreadyDeactivated { tasks, is_own }) => {
-                let effect = if is_own { BulkEffect::Uncertain } else { BulkEffect::Unchanged };
-                (changed(id, UserOutcome::Already, tasks), effect)
+                if is_own {
+                    (changed(id, UserOutcome::Deactivated, tasks), BulkEffect::MayHaveChanged)
+                } else {
+                    (changed(id, UserOutcome::Already, tasks), BulkEffect::Unchanged)
+                }
             }
             Ok(DeactivationResult::Deactivated { tasks, entry }) => {
                 (changed(id, UserOutcome::Deactivated, tasks), BulkEffect::Deactivated(entry))
@@ -138,7 +141,7 @@ impl ChangeContext<'_> {
             Err(AdminError::Conflict(conflict)) => unchanged(refused(id, &conflict.to_string())),
             Err(error) => {
                 tracing::error!(%error, user = id, "one of several users was not deactivated");
-                (refused(id, "Service temporarily unavailable"), BulkEffect::Uncertain)
+                (refused(id, "Service temporarily unavailable"), BulkEffect::MayHaveChanged)
             }
         })
     }

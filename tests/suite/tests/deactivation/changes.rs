@@ -519,7 +519,7 @@ async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_may_ha
 /// The attempt that lost the race was that of the same request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn deactivate_users_by_an_admin_who_is_deactivated_midway_says_what_an_attempt_in_conflict_has_done() {
-    let expected = json!({ "user_id": USER, "result": "already", "tasks_paused": 1 });
+    let expected = json!({ "user_id": USER, "result": "deactivated", "tasks_paused": 1 });
     deactivated_midway(First::WrittenButInConflict, &expected).await;
 }
 
@@ -544,7 +544,7 @@ async fn deactivate_users_by_an_admin_who_is_deactivated_before_a_repetition_say
     deactivate_the_admin_between(&scenario, &meeting).await;
 
     let results = json!([
-        { "user_id": USER, "result": "already", "tasks_paused": 1 },
+        { "user_id": USER, "result": "deactivated", "tasks_paused": 1 },
         { "user_id": NOBODY, "result": "refused", "detail": "Admin access required" },
     ]);
     answer.await.unwrap().then(200, &json!({ "results": results }));
