@@ -77,12 +77,17 @@ export function loginInWords(user: Known): string {
   return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";
 }
 
-/** The steps that have stalled: not done, although the deactivation is older than the threshold of the alarm about them. */
+/**
+ * The steps that have stalled: not done, although the deactivation is older than the threshold of the alarm about them.
+ * A deactivation that the platform sends causes no commands, so its tasks and keys are not expected to stop.
+ */
 export function stalledSteps(user: UserDetail, now: number): Step[] {
   const { deactivation } = user;
   if (user.state !== "deactivated" || deactivation === null) return [];
   const age = now - Date.parse(deactivation.at);
-  return steps(user, deactivation.tasks_paused).filter((step) => !step.done && age > step.stallsAfterMs);
+  const isRequested = deactivation.tasks_paused !== null;
+  const due = steps(user, deactivation.tasks_paused).filter((step) => isRequested || step.name === "Commands");
+  return due.filter((step) => !step.done && age > step.stallsAfterMs);
 }
 
 export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

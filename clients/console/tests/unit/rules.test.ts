@@ -256,17 +256,19 @@ test("a deactivation is done when tasks, keys and commands are", () => {
 
 test("a deactivation has stalled when a step is not done by the threshold of the alarm about it", () => {
   const now = Date.parse("2024-01-16T12:00:00Z");
-  const stalled = (minutes: number, changes: { commands?: number; tasks?: number; alive?: number }, state: "active" | "deactivated" = "deactivated") => {
-    const { commands = 0, tasks = 0, alive = 0 } = changes;
+  const stalled = (minutes: number, changes: { commands?: number; tasks?: number; alive?: number; requested?: boolean }, state: "active" | "deactivated" = "deactivated") => {
+    const { commands = 0, tasks = 0, alive = 0, requested = true } = changes;
     const keys = Array.from({ length: alive }, () => ({ revoked: false }));
     const at = new Date(now - minutes * 60_000).toISOString();
-    const user = { state, active_tasks_count: tasks, api_keys: keys, deactivation: { at, by: null, tasks_paused: 3, commands_pending: commands } };
+    const user = { state, active_tasks_count: tasks, api_keys: keys, deactivation: { at, by: null, tasks_paused: requested ? 3 : null, commands_pending: commands } };
     return stalledSteps(user as unknown as UserDetail, now).map(({ name }) => name);
   };
 
   expect([stalled(5, { commands: 1 }), stalled(5.1, { commands: 1 })]).toEqual([[], ["Commands"]]);
   expect([stalled(15, { tasks: 2, alive: 1 }), stalled(15.1, { tasks: 2, alive: 1 })]).toEqual([[], ["Tasks", "API keys"]]);
   expect([stalled(600, {}), stalled(600, { tasks: 2 }, "active")]).toEqual([[], []]);
+  // The platform's own deactivation causes no commands; the deletion of the login does.
+  expect([stalled(600, { tasks: 2, alive: 1, requested: false }), stalled(600, { commands: 1, requested: false })]).toEqual([[], ["Commands"]]);
 });
 
 test("a user without keys has none to revoke, and one without a login none to block", () => {
