@@ -15,7 +15,7 @@ const DEFECTS: [(Defect, u64); 12] = [
     (Defect::LaterPagesAreLost, 300),
     (Defect::LogRecordsAreLost, 30),
     (Defect::QueuedEventsAreLost, 200),
-    (Defect::OutboxEntriesAreLost, 100),
+    (Defect::OutboxEntriesAreLost, 600),
     (Defect::AuditRecordsAreLost, 30),
     (Defect::AuditRecordsAreChanged, 30),
 ];
