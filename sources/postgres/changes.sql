@@ -181,6 +181,10 @@ begin
     return null; -- of their deletion there is no event
   end if;
   begin
+    if tg_op = 'DELETE' and relation not in ('users', 'tasks', 'api_keys') then
+      delete from row_versions v using old_rows o where v.relation = tg_argv[0] and v.key = o.id::text;
+      return null; -- nor of these; a cascade may delete very many
+    end if;
     case tg_op
       when 'INSERT' then perform record_before(stop, relation, tg_op, null, to_jsonb(n)) from new_rows n;
       when 'UPDATE' then perform record_before(stop, relation, tg_op, to_jsonb(o), to_jsonb(n))

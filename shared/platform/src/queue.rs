@@ -82,7 +82,8 @@ impl MessageQueue {
 
     /// Sends messages. Returns when SQS has taken all of them; after an error, it may have taken some.
     pub async fn send(&self, bodies: &[String]) -> Result<(), QueueError> {
-        for batch in batches(bodies) {
+        let bodies: Vec<_> = bodies.iter().map(|body| accepted(body)).collect();
+        for batch in batches(&bodies) {
             self.send_batch(batch).await?;
         }
         Ok(())
@@ -96,13 +97,12 @@ impl MessageQueue {
     }
 
     /// Sends one batch, and the messages that SQS does not take again.
-    async fn send_batch(&self, batch: &[String]) -> Result<(), QueueError> {
+    async fn send_batch(&self, batch: &[Cow<'_, str>]) -> Result<(), QueueError> {
         let mut left: BTreeSet<usize> = (0..batch.len()).collect();
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         loop {
             let numbered = batch.iter().enumerate().filter(|(position, _)| left.contains(position));
-            let messages: Vec<_> = numbered.map(|(position, body)| (position, accepted(body))).collect();
-            let messages = messages.iter().map(|(position, body)| (*position, body.as_ref())).collect();
+            let messages = numbered.map(|(position, body)| (position, body.as_ref())).collect();
             let answer = self.calls.send_batch(messages).await?;
             left.retain(|position| !answer.taken.contains(position));
             if left.is_empty() {
@@ -129,7 +129,7 @@ fn accepted(body: &str) -> Cow<'_, str> {
 }
 
 /// Cuts messages into batches that SQS takes, in order.
-fn batches(bodies: &[String]) -> Vec<&[String]> {
+fn batches<'b, 'c>(bodies: &'b [Cow<'c, str>]) -> Vec<&'b [Cow<'c, str>]> {
     let mut batches = Vec::new();
     let mut rest = bodies;
     while !rest.is_empty() {
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn sizes(bodies: &[usize]) -> Vec<usize> {
-        let bodies: Vec<String> = bodies.iter().map(|bytes| "x".repeat(*bytes)).collect();
+        let bodies: Vec<Cow<'_, str>> = bodies.iter().map(|bytes| "x".repeat(*bytes).into()).collect();
         let cut = batches(&bodies);
         assert_eq!(cut.concat(), bodies);
         cut.iter().map(|batch| batch.len()).collect()

@@ -172,6 +172,7 @@ impl SourceDatabase {
         let schema = self.schema.replace('"', "\"\"");
         format!(
             "SET LOCAL search_path = \"{schema}\", pg_catalog, pg_temp; SET LOCAL timezone = 'UTC'; SET LOCAL jit = off; \
+             SET LOCAL row_security = off; \
              SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '5s'; \
              SET LOCAL idle_in_transaction_session_timeout = '10min'"
         )

@@ -8,8 +8,7 @@ use crate::deactivation::commands::{CLERK, Cause};
 use crate::entities::fold::{Register, State};
 use crate::entities::linkage;
 use crate::entities::readings::User;
-use crate::events::UnreadableEvent;
-use crate::events::{Body, Event};
+use crate::events::{Body, Event, UnreadableEvent};
 use crate::projections::entity::{self, Entity};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
@@ -108,6 +107,11 @@ fn linked_cause(user: UserId, event: &Event) -> String {
     format!("{}\n{user}", event.id)
 }
 
+/// The event of a cause, without the user whom it names where one event deactivates several.
+pub fn event_of(cause: &Cause) -> &str {
+    cause.event.rsplit_once('\n').map_or(cause.event.as_str(), |(event, _user)| event)
+}
+
 fn deletion<'a>(user: &User<'_>, linked: &'a State) -> Option<LinkedCause<'a>> {
     let event = linked.winner(Register::Deleted).filter(|event| user.is_deactivated_by(event))?;
     let Body::IdentityDeleted(data) = &event.body else { return None };
@@ -155,26 +159,29 @@ pub struct CauseRecords {
 
 impl CauseRecords {
     /// What goes into the transaction of a request, so that it and a reactivation of the cause's origin do not pass
-    /// each other unseen; `unique` is another text each time. `None` without an origin.
+    /// each other unseen; `event` is the cause's, `unique` another text each time.
     ///
     /// # Errors
     /// If the origin can't be stored as it was read.
     pub fn origin_writes(
         &self,
-        origin: Option<UserId>,
+        origin: UserId,
+        event: &str,
         unique: String,
-    ) -> Result<Option<OriginWrites>, UnreadableEvent> {
-        let Some(origin) = origin else { return Ok(None) };
+    ) -> Result<OriginWrites, UnreadableEvent> {
         let read = self.origins.get(&origin).cloned().unwrap_or_default();
         let check = entity::untouched(&EntityKey::User(origin), &read)?;
-        Ok(Some(OriginWrites { note: requested_for_others(origin, unique), check }))
+        Ok(OriginWrites { note: requested_for_others(origin, event, unique), check })
     }
 
-    /// Whether the origin has been reactivated since. The event of that may still be on its way to the user.
-    fn is_taken_back(&self, cause: &LinkedCause<'_>) -> bool {
-        self.origins.get(&cause.origin).is_some_and(|Entity { state, linkage, .. }| {
-            User::of(state, &linkage.linked).reactivated.is_some_and(|event| event > cause.event)
-        })
+    /// A user as they will be read once the events that have reactivated their origins have reached them: those are
+    /// events of the identity, so they concern all of its users.
+    fn read<'a>(&'a self, id: UserId, entity: &'a Entity) -> User<'a> {
+        let user = User::of(&entity.state, &entity.linkage.linked);
+        let origins = origins_of(id, entity).into_iter().filter_map(|origin| self.origins.get(&origin));
+        // What other identities say of the origin is not said of this one's users.
+        let taken_back = origins.filter_map(|origin| origin.state.winner(Register::Reactivated)).max();
+        User { reactivated: user.reactivated.max(taken_back), ..user }
     }
 }
 
@@ -200,15 +207,13 @@ pub struct StandingCause {
 /// one of their identities, or the deletion of an identity, that has deactivated the user and that no later event has
 /// taken back. Of several, the latest.
 pub fn standing_cause(id: UserId, entity: &Entity, records: &CauseRecords) -> Option<StandingCause> {
-    let (own, linked) = (&entity.state, &entity.linkage.linked);
-    let user = User::of(own, linked);
+    let (user, linked) = (records.read(id, entity), &entity.linkage.linked);
     let patch = records.deactivations.get(&id).filter(|patch| patch.is_in_effect(&user));
     let of_another = of_another(id, &user, linked).and_then(|(origin, event)| {
         let patch = records.deactivations.get(&origin).filter(|patch| patch.event == event.id)?;
         Some(LinkedCause { event, origin, requested_by: patch.requested_by.to_string(), reason: REASON })
     });
-    let linked = deletion(&user, linked).into_iter().chain(of_another);
-    let linked = linked.filter(|cause| !records.is_taken_back(cause)).max_by_key(|cause| cause.event);
+    let linked = deletion(&user, linked).into_iter().chain(of_another).max_by_key(|cause| cause.event);
     let by_link = |linked: LinkedCause<'_>| StandingCause {
         cause: linked.cause(id),
         origin: Some(linked.origin).filter(|origin| *origin != id),
@@ -229,8 +234,8 @@ pub struct PossibleCause {
     pub of_others: Option<String>,
 }
 
-/// Every cause for which commands for a user may wait, whichever stands: something may have deactivated the user again
-/// since they were requested. `patch` is the user's last deactivation by an administrator.
+/// The causes for which commands for a user may wait, whichever stands: something may have deactivated the user again
+/// since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
 pub fn possible_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>) -> BTreeSet<PossibleCause> {
     let (own, linked) = (&entity.state, &entity.linkage.linked);
     let is_origin = |event: &Event| match Some(&event.body) {
@@ -356,16 +361,24 @@ pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
 }
 
 /// Notes that commands were requested for another user by a cause that the reactivation of this one takes back.
-fn requested_for_others(origin: UserId, unique: String) -> Write {
-    let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(unique))]);
+fn requested_for_others(origin: UserId, event: &str, unique: String) -> Write {
+    let attributes = [(EVENT, event.to_owned()), (UNIQUE, unique)];
+    let attributes = attributes.map(|(name, text)| (name.to_owned(), Value::Text(text))).into();
     let key = keys::requested_for_others(origin);
     Write { key, action: Action::Put(attributes), conditions: Vec::new() }
 }
 
 /// The check that nothing was requested for others since this was read.
 pub fn nothing_more_requested_for_others(origin: UserId, read: Option<&Item>) -> Write {
-    let key = keys::requested_for_others(origin);
-    Write { key, action: Action::Check, conditions: as_read(read) }
+    let attributes = read.map(|item| item.attributes.clone()).unwrap_or_default();
+    let conditions = unchanged(&attributes, &[EVENT, UNIQUE]);
+    Write { key: keys::requested_for_others(origin), action: Action::Check, conditions }
+}
+
+/// The event for which commands for others were requested last. The origin's own item may not show it: the identity
+/// may be another user's, or the origin's link may still be on its way.
+pub fn last_requested_for_others(read: Option<&Item>) -> Option<&str> {
+    read.and_then(|item| item.text(EVENT))
 }
 
 /// The conditions that a note is as it was read.
@@ -375,6 +388,8 @@ fn as_read(read: Option<&Item>) -> Vec<Condition> {
 
 /// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].
 const EVENT: &str = "event";
+/// The attribute by which two requests for others differ.
+const UNIQUE: &str = "unique";
 /// The attribute of a [`RequestedCommands`] with the [`Logins`] that the commands block.
 const LOGINS: &str = "logins";
 

@@ -8,6 +8,7 @@
 
 use super::received::EntityBatch;
 use crate::clock;
+use crate::retry::Retries;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,10 @@ use torale_domain::values::trace::TraceParent;
 
 /// The most outbox entries that are written at once.
 const PARALLEL: usize = 16;
+/// The most that one transaction writes.
+const TOGETHER: usize = 50;
+/// How often a transaction is attempted that loses races.
+const MAX_ATTEMPTS: u32 = 6;
 
 /// A task, schedule or API key that may have become active, and the positions of the messages that say so.
 #[derive(Debug, Clone)]
@@ -86,46 +91,63 @@ pub(super) async fn stop(
     let users = loaded.collect::<Result<BTreeMap<UserId, Entity>, Corrupt>>()?;
     let of = users.iter().map(|(id, user)| (*id, user));
     let records = store.cause_records(&pointer.live, of, usage).await?;
-    let mut entries = Vec::new();
+    let (mut entries, mut of_origins) = (Vec::new(), BTreeMap::<_, Vec<OutboxEntry>>::new());
     for ResourceToStop { user: id, resource, since, trace } in active {
         let cause = users.get(&id).and_then(|user| causes::standing_cause(id, user, &records));
         let Some(StandingCause { cause, origin }) = cause else { continue };
+        let event = causes::event_of(&cause).to_owned();
         let action = OutboxAction::StopResumed { command: resource.command(id), since };
-        let generation = pointer.live.name.clone();
-        let cause = Cause { trace, ..cause };
+        let (cause, generation) = (Cause { trace, ..cause }, pointer.live.name.clone());
         let entry = OutboxEntry { cause, at: now, generation, action, request: String::new() };
-        let of_origin = records.origin_writes(origin, clock::unique());
-        entries.push((entry, of_origin.map_err(|error| StoreError::Refused(error.to_string()))?));
+        match origin {
+            Some(origin) => of_origins.entry((origin, event)).or_default().push(entry),
+            None => entries.push(entry),
+        }
     }
-    let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-    let (of_origins, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, of)| of.is_some());
-    let inserts: Vec<_> = others.iter().map(|(entry, _)| store.insert_outbox_entry(entry, usage)).collect();
+    let count = entries.len() + of_origins.values().map(Vec::len).sum::<usize>();
+    let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
     stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
-    // One after another, since those of one origin write its one note.
-    for (entry, of_origin) in of_origins {
-        put(store, pointer, &entry, of_origin, usage).await?;
+    for ((origin, event), entries) in of_origins {
+        for some in entries.chunks(TOGETHER) {
+            let of_origin = records.origin_writes(origin, &event, clock::unique());
+            let of_origin = of_origin.map_err(|error| StoreError::Refused(error.to_string()))?;
+            put(store, pointer, some, of_origin, usage).await?;
+        }
     }
-    Ok(count)
+    Ok(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
-/// Puts an entry into the outbox, unless what it is for is taken back. One that waits there is begun again, and its
+/// Puts entries into the outbox, unless what they are for is taken back. One that waits there is begun again, and its
 /// commands have the same ids.
 async fn put(
     store: &Store,
     pointer: &GenerationPointer,
-    entry: &OutboxEntry,
-    of_origin: Option<OriginWrites>,
+    entries: &[OutboxEntry],
+    OriginWrites { note, check }: OriginWrites,
     usage: &Usage,
 ) -> Result<(), StoreError> {
-    let Item { key, attributes } = entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
-    let entry = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
-    let (note, check) = of_origin.map(|OriginWrites { note, check }| (note, check)).unzip();
-    let control = [entry].into_iter().chain(note).map(|write| (CONTROL_TABLE.to_owned(), write));
-    let writes = control.chain(check.map(|check| (pointer.live.table(), check))).collect();
-    match store.transact_across(writes, usage).await {
-        Ok(()) => Ok(()),
-        Err(TransactError::Race) => Err(StoreError::Unavailable("the cause is being taken back".to_owned())),
-        Err(TransactError::Failed(error)) => Err(error),
+    let mut writes = vec![
+        (CONTROL_TABLE.to_owned(), note),
+        (CONTROL_TABLE.to_owned(), pointer.unchanged()),
+        (pointer.live.table(), check),
+    ];
+    for entry in entries {
+        let Item { key, attributes } =
+            entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
+        let write = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
+        writes.push((CONTROL_TABLE.to_owned(), write));
+    }
+    let mut retries = Retries::attempts(MAX_ATTEMPTS);
+    loop {
+        match store.transact_across(writes.clone(), usage).await {
+            Ok(()) => return Ok(()),
+            Err(TransactError::Failed(error)) => return Err(error),
+            // Another consumer requests something by the same cause, or it has been taken back by now.
+            Err(TransactError::Race) if retries.pause().await => {}
+            Err(TransactError::Race) => {
+                return Err(StoreError::Unavailable("lost races about a deactivation".to_owned()));
+            }
+        }
     }
 }
 

@@ -21,7 +21,6 @@ use tokio::time::{Instant, timeout_at};
 use torale_domain::deactivation::causes::{self, CauseRecords, Logins, RequestedCommands, StandingCause};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
-
 use torale_domain::entities::readings::User;
 use torale_domain::events::{Body, Bounded, Event, UnreadableEvent};
 use torale_domain::projections::entity::Entity;
@@ -428,7 +427,9 @@ impl LinkWriter<'_> {
         if !diff.deactivates && due.is_noted(noted.as_ref()) {
             return Ok(RequestWrites::default());
         }
-        let of_origin = records.origin_writes(due.origin, clock::unique()).map_err(unreadable)?;
+        let event = causes::event_of(&due.cause);
+        let of_origin = due.origin.map(|origin| records.origin_writes(origin, event, clock::unique()));
+        let of_origin = of_origin.transpose().map_err(unreadable)?;
         let note = due.requested().put_over(noted.as_ref());
         let action = OutboxAction::StopUser { user_id: id, clerk_user_id: due.clerk_user_id.clone() };
         let generation = pointer.live.name.clone();

@@ -146,11 +146,13 @@ impl UserStatusWriter<'_> {
         }
         // Whatever is requested after this look would be sent for active users.
         let mut unchanged = vec![causes::nothing_more_requested(target, snapshot.requested.as_ref())];
+        let mut for_others = None;
         if linkage::may_be_derived(target) {
-            let for_others = self.store.control(&keys::requested_for_others(target), self.usage).await?;
+            for_others = self.store.control(&keys::requested_for_others(target), self.usage).await?;
             unchanged.push(causes::nothing_more_requested_for_others(target, for_others.as_ref()));
         }
-        self.check_carried_out(&snapshot, &entity).await?;
+        let for_others = causes::last_requested_for_others(for_others.as_ref());
+        self.check_carried_out(&snapshot, &entity, for_others).await?;
         let outgoing = self.event(EventType::UserReactivated, target, &user)?;
         let writes = unchanged.into_iter().map(|write| (CONTROL_TABLE.to_owned(), write)).collect();
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
@@ -159,12 +161,17 @@ impl UserStatusWriter<'_> {
 
     /// What has deactivated a user must be carried out before the user can be reactivated: its commands are on the
     /// queue and the user's API keys are revoked, so that neither affects what the user creates afterwards.
-    async fn check_carried_out(&self, snapshot: &UserSnapshot, entity: &Entity) -> Result<(), AdminError> {
+    async fn check_carried_out(
+        &self,
+        snapshot: &UserSnapshot,
+        entity: &Entity,
+        for_others: Option<&str>,
+    ) -> Result<(), AdminError> {
         let target = snapshot.target;
         let (live, patch) = (&snapshot.pointer.live, snapshot.last_deactivation()?);
         let records = self.cause_records(live, target, entity, patch.as_ref());
         let possible = causes::possible_causes(target, entity, patch.as_ref());
-        let entries = self.outbox_waits(&possible);
+        let entries = self.outbox_waits(&possible, for_others);
         let live_keys = Range {
             pk: keys::owned(target),
             from: Some(keys::LIVE_KEYS.to_owned()),
@@ -205,9 +212,15 @@ impl UserStatusWriter<'_> {
     /// Whether something still waits in the outbox for one of these causes: its commands, those for tasks and schedules
     /// that came later or, if the user's id may be derived from an identity, the event for the consumer, and the
     /// commands for whom else it has deactivated.
-    async fn outbox_waits(&self, causes: &BTreeSet<PossibleCause>) -> Result<bool, StoreError> {
+    async fn outbox_waits(
+        &self,
+        causes: &BTreeSet<PossibleCause>,
+        for_others: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let own = causes.iter().map(|cause| keys::outbox_of(&cause.id));
-        let others = causes.iter().filter_map(|cause| cause.of_others.as_deref().map(keys::outbox_of_others));
+        let others: BTreeSet<&str> =
+            causes.iter().filter_map(|cause| cause.of_others.as_deref()).chain(for_others).collect();
+        let others = others.into_iter().map(keys::outbox_of_others);
         let any = |range: keys::KeyRange| Range { limit: Some(1), ..range.into() };
         let ranges = own.chain(others).map(any).collect();
         let reader = TableReader::new(self.store, CONTROL_TABLE, self.usage);

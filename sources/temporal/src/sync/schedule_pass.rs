@@ -179,7 +179,12 @@ impl<R: ReadTemporal> TemporalSync<R> {
             match self.temporal.schedule(created.schedule_id.as_str()).await {
                 Ok(None) => self.send(deleted_event(&known, now).into_iter().collect(), report).await?,
                 Ok(Some(_)) => {}
-                Err(error) if is_of_one(&error) => report.undescribed += 1,
+                Err(error) if is_of_one(&error) => {
+                    let schedule = created.schedule_id.as_str();
+                    tracing::warn!(schedule, %error, "Temporal can't describe a schedule");
+                    report.undescribed += 1;
+                    is_complete = false;
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -25,7 +25,7 @@ pub const OUTBOX: &str = "outbox";
 
 /// Between the kind of an item and the rest of its partition.
 pub(super) const SHARP: Fixed<1> = fixed!("#");
-/// The most bytes of the id of an event, which causes an outbox entry: 128 characters.
+/// The most bytes of the id of an event, which causes an outbox entry. Beyond that, its beginning and a hash.
 const MAX_EVENT_ID: usize = 480;
 /// A line break and the id of a user.
 const OTHER_USER: usize = 37;

@@ -7,6 +7,7 @@ use deactivate_user::DeactivateUser;
 use reactivate_user::ReactivateUser;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use torale_domain::entities::linkage;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::{DAY, MINUTE};
@@ -85,6 +86,80 @@ async fn reactivation_after_a_deletion_waits_for_the_commands_for_other_users() 
         assert_eq!(kinds(&relay(&scenario).await), [("api_key.revoke", "key_ann".to_owned())]);
         assert_eq!(answer_to(&scenario, &stand_in()).await, 200);
     }
+}
+
+/// The old row has an identity of its own, so its item does not show the deletion.
+#[tokio::test]
+async fn reactivation_waits_for_commands_for_others_that_its_own_item_does_not_show() {
+    let old_row = old_row().with("clerk_user_id", "user_other");
+    let scenario = given(vec![old_row, created(), key(), at_clerk()]).start().await;
+    assert_eq!(scenario.when(patch::<DeactivateUser>(&stand_in())).await.status, 200);
+    relay(&scenario).await;
+    assert!(!relay(&scenario).await.is_empty(), "Ann is stopped");
+    scenario.receives(api_key("key_ann").revoked(ANN)).await;
+    scenario.receives(identity(CLERK).deleted().at(NOW.plus(MINUTE))).await;
+
+    assert_eq!(answer_to(&scenario, &stand_in()).await, 409);
+
+    relay(&scenario).await;
+    assert_eq!(answer_to(&scenario, &stand_in()).await, 200);
+}
+
+/// Another identity of the old row is reactivated. What it says is not said of the users of Ann's identity.
+#[tokio::test]
+async fn reactivation_of_another_identity_of_the_origin_takes_nothing_back() {
+    let other = linkage::derived(&ClerkUserId::parse("user_ccc").unwrap()).to_string();
+    let others_row = user(&other).created().with("clerk_user_id", "user_ccc").at(NOW.plus(-20 * DAY));
+    let of_the_old_row = identity("user_ccc").created().with("external_id", stand_in());
+    let scenario = given(vec![old_row(), created(), at_clerk(), others_row, of_the_old_row]).start().await;
+    scenario.receives(identity(CLERK).deleted().at(NOW.plus(-MINUTE))).await;
+    relay(&scenario).await;
+    assert_eq!(scenario.when(patch::<DeactivateUser>(&other)).await.status, 200);
+    for _ in 0..3 {
+        relay(&scenario).await;
+    }
+    assert_eq!(answer_to(&scenario, &other).await, 200);
+    relay(&scenario).await;
+
+    let task = task("22222222-0000-4000-8000-000000000101").created(ANN, "ps6");
+    assert_eq!(scenario.consume(&[task.message()]).await.late_entries, 1, "she is deactivated");
+}
+
+/// Ann was deactivated by herself before, which the same reactivation ends.
+#[tokio::test]
+async fn earlier_cause_does_not_stand_again_when_the_later_one_is_taken_back() {
+    let scenario = given(vec![old_row(), created(), at_clerk()]).start().await;
+    for user in [ANN, &stand_in()] {
+        assert_eq!(scenario.when(patch::<DeactivateUser>(user)).await.status, 200);
+        for _ in 0..3 {
+            relay(&scenario).await;
+        }
+    }
+    assert_eq!(answer_to(&scenario, &stand_in()).await, 200);
+
+    let task = task("22222222-0000-4000-8000-000000000101").created(ANN, "ps6");
+    let late = scenario.consume(&[task.message()]).await.late_entries;
+    scenario.receives(claims("user_aaa")).await;
+
+    assert_eq!(late, 0);
+    assert_eq!((relay(&scenario).await, relay(&scenario).await), (vec![], vec![]));
+}
+
+/// They share the note of their cause's origin, so they are written together.
+#[tokio::test]
+async fn many_late_tasks_of_one_cause_are_all_stopped() {
+    let scenario = given(vec![old_row(), created(), at_clerk()]).start().await;
+    scenario.receives(identity(CLERK).deleted().at(NOW.plus(-MINUTE))).await;
+    relay(&scenario).await;
+
+    let later = |n: usize| task(&format!("22222222-0000-4000-8000-000000000{n:03}")).created(ANN, "ps6");
+    let later: Vec<String> = (100..220).map(|n| later(n).message()).collect();
+    let late = scenario.consume(&later).await.late_entries;
+
+    assert_eq!(late, 120);
+    let mut paused = kinds(&relay(&scenario).await);
+    paused.dedup();
+    assert_eq!(paused.len(), 120);
 }
 
 /// The platform deactivates whom a deletion at the provider has deactivated.
