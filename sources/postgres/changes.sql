@@ -143,19 +143,22 @@ $$;
 -- `statement_timeout`, whose error no trigger can catch, nor should: a cancel stays a cancel. So that the trigger adds
 -- no such error, it ends at four fifths of that time; or, where the statement has taken so long already, after a
 -- twentieth of it for itself. (Of several statements in one message the server times each, and this sees the first.)
-create or replace function time_to_stop(began timestamptz) returns timestamptz language sql stable as $$
-  select case when whole > interval '0' then greatest(statement_timestamp() + whole * 0.8, began + whole * 0.05)
+-- `of_all` and `of_own` are these shares.
+create or replace function time_to_stop(began timestamptz, of_all float8, of_own float8)
+returns timestamptz language sql stable as $$
+  select case when whole > interval '0' then greatest(statement_timestamp() + whole * of_all, began + whole * of_own)
     else 'infinity' end
   from (select current_setting('statement_timeout')::interval) settings (whole)
 $$;
 
--- Records a change, or notes that there was no time for it.
-create or replace function record_before(stop timestamptz, relation text, operation text, was jsonb, r jsonb)
+-- Records a change, or notes until `give_up` that there was no time for it.
+create or replace function record_before(
+  stop timestamptz, give_up timestamptz, relation text, operation text, was jsonb, r jsonb)
 returns void language plpgsql as $$
 begin
   if clock_timestamp() < stop then
     perform record_change(relation, was, r);
-  else -- Without the subtransaction of `note`: this must be quick.
+  elsif clock_timestamp() < give_up then -- Without the subtransaction of `note`: this must be quick.
     insert into failures (relation, operation, key, reason)
     values (relation, operation, coalesce(r, was)->>'id', '57014 the statement_timeout left no time for this row');
   end if;
@@ -166,7 +169,8 @@ $$;
 -- noted, and the platform's statement goes on. If the statement's rows can't be recorded together, each is by itself.
 create or replace function capture() returns trigger language plpgsql security definer set timezone = 'UTC' as $$
 declare
-  stop timestamptz := time_to_stop(clock_timestamp());
+  stop timestamptz := time_to_stop(clock_timestamp(), 0.8, 0.05);
+  give_up timestamptz := time_to_stop(clock_timestamp(), 0.9, 0.07);
   relation text := tg_argv[0];
   pairs text := case tg_op
     when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
@@ -186,17 +190,18 @@ begin
       return null; -- nor of these; a cascade may delete very many
     end if;
     case tg_op
-      when 'INSERT' then perform record_before(stop, relation, tg_op, null, to_jsonb(n)) from new_rows n;
-      when 'UPDATE' then perform record_before(stop, relation, tg_op, to_jsonb(o), to_jsonb(n))
+      when 'INSERT' then perform record_before(stop, give_up, relation, tg_op, null, to_jsonb(n)) from new_rows n;
+      when 'UPDATE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), to_jsonb(n))
         from old_rows o full join new_rows n on n.id = o.id;
-      when 'DELETE' then perform record_before(stop, relation, tg_op, to_jsonb(o), null) from old_rows o;
-      else execute format('select record_before($1, $2, $3, p.*) from (%s) p', pairs) using stop, relation, tg_op;
+      when 'DELETE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), null) from old_rows o;
+      else execute format('select record_before($1, $2, $3, $4, p.*) from (%s) p', pairs)
+        using stop, give_up, relation, tg_op;
     end case;
   exception when others then
     begin
       for was, r in execute pairs loop
         begin
-          perform record_before(stop, relation, tg_op, was, r);
+          perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
           perform note(relation, tg_op, coalesce(r, was)->>'id', sqlstate || ' ' || sqlerrm);
         end;
@@ -211,6 +216,9 @@ begin
       raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;
+  if clock_timestamp() >= give_up then
+    perform note(relation, tg_op, null, '57014 the statement_timeout left no time to note every row');
+  end if;
   return null;
 end
 $$;

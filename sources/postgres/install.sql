@@ -116,6 +116,10 @@ begin
     return;
   end if;
   foreach event in array array['insert', 'update', 'delete', 'truncate'] loop
+    if exists (select from pg_trigger where tgrelid = platform and tgname = 'torale_source_' || event
+        and tgfoid <> to_regprocedure('capture()')) then
+      raise exception '%: it has the triggers of an installation in another schema: uninstall that first', platform;
+    end if;
     if not exists (select from pg_trigger where tgrelid = platform and tgname = 'torale_source_' || event) then
       perform create_trigger(relation, platform, event);
     end if;
@@ -215,3 +219,7 @@ do $$ begin
   perform attach_configured('notification_sends',
     '{id,user_id,task_id,execution_id,notification_type,status,created_at}');
 end $$;
+
+-- The session may be another's next, if a pooler keeps it.
+reset client_min_messages;
+reset search_path;

@@ -116,7 +116,8 @@ async fn a_relay_that_is_killed_at_any_step_loses_nothing() {
         ));
         events.extend(db.outbox().await);
         if polled(steps, run(&db, &sqs)).await.is_some() {
-            assert!(steps > 10, "it waits more often: {steps}");
+            // Some twenty times on a quiet machine; on a busy one, much is ready when it looks.
+            assert!(steps > 3, "it waits more often: {steps}");
             break;
         }
     }

@@ -165,7 +165,8 @@ async fn other_roles_can_not_make_triggers_of_the_sources_function() {
 async fn seconds_to_stop(db: &Database, limit: &str, began: u32) -> String {
     let client = db.client().await;
     client.batch_execute(&format!("SET statement_timeout = '{limit}'")).await.unwrap();
-    let stop = format!("torale_admin_source.time_to_stop(statement_timestamp() + interval '{began} s')");
+    let stop =
+        format!("torale_admin_source.time_to_stop(statement_timestamp() + interval '{began} s', 0.8, 0.05)");
     let seconds = format!(
         "SELECT extract(epoch FROM CASE WHEN isfinite({stop}) THEN {stop} - statement_timestamp() END)::text"
     );

@@ -128,7 +128,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
         Ok(())
     }
 
-    /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe.
+    /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe. If
+    /// it describes none of them in time, it fails.
     async fn describe(
         &self,
         ids: Vec<String>,
@@ -138,14 +139,18 @@ impl<R: ReadTemporal> TemporalSync<R> {
             let described = match self.temporal.schedule(&id).await {
                 Err(error) if is_of_one(&error) => {
                     tracing::warn!(schedule = id, %error, "Temporal can't describe a schedule");
-                    return Ok(Err(()));
+                    return Ok(Err(error));
                 }
                 described => described?,
             };
             Ok::<_, SyncError>(Ok(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks))))
         };
-        let described: Vec<Result<Option<ObservedSchedule>, ()>> =
+        let described: Vec<Result<Option<ObservedSchedule>, TemporalError>> =
             stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
+        let is_late = |one: &Result<_, _>| matches!(one, Err(TemporalError::TimedOut));
+        if !described.is_empty() && described.iter().all(is_late) {
+            return Err(TemporalError::TimedOut.into());
+        }
         report.undescribed += count(described.iter().filter(|described| described.is_err()).count());
         Ok(described.into_iter().flatten().flatten().collect())
     }
@@ -199,8 +204,13 @@ impl<R: ReadTemporal> TemporalSync<R> {
 /// Whether what Temporal answers about a schedule says nothing about others.
 const fn is_of_one(error: &TemporalError) -> bool {
     use Code::{DataLoss, FailedPrecondition, Internal, InvalidArgument, OutOfRange, Unknown};
-    let TemporalError::Answered(code, _) = error else { return false };
-    matches!(code, DataLoss | FailedPrecondition | Internal | InvalidArgument | OutOfRange | Unknown)
+    match error {
+        TemporalError::TimedOut => true,
+        TemporalError::Answered(code, _) => {
+            matches!(code, DataLoss | FailedPrecondition | Internal | InvalidArgument | OutOfRange | Unknown)
+        }
+        TemporalError::Misconfigured | TemporalError::Unreachable(_) => false,
+    }
 }
 
 /// Whether the namespace has a schedule that the projections know, or they know none yet. Else it may be the wrong one:

@@ -120,17 +120,32 @@ async fn a_rate_limit_ends_a_run_without_an_error() {
 
 #[tokio::test]
 async fn a_schedule_that_temporal_cant_describe_keeps_no_other_back() {
-    let mut synced = Synced::start().await;
-    for n in 1..=3 {
-        synced.sync.temporal.set(&schedule(n), false, 5);
+    for error in [refused(Code::Internal), TemporalError::TimedOut] {
+        let mut synced = Synced::start().await;
+        for n in 1..=3 {
+            synced.sync.temporal.set(&schedule(n), false, 5);
+        }
+        synced.sync.temporal.fail("describe", error);
+
+        let (report, facts) = synced.run().await;
+
+        let report = report.unwrap();
+        assert_eq!((report.undescribed, facts.len()), (1, 2), "{facts:?}");
+        assert_eq!(synced.run().await.1.len(), 1, "it is looked at again");
     }
-    synced.sync.temporal.fail("describe", refused(Code::Internal));
+}
 
-    let (report, facts) = synced.run().await;
+#[tokio::test]
+async fn a_temporal_that_describes_nothing_in_time_fails_the_run() {
+    let mut synced = Synced::start().await;
+    synced.sync.temporal.set(&schedule(1), false, 5);
+    synced.sync.temporal.fail("describe", TemporalError::TimedOut);
 
-    let report = report.unwrap();
-    assert_eq!((report.undescribed, facts.len()), (1, 2), "{facts:?}");
-    assert_eq!(synced.run().await.1.len(), 1, "it is looked at again");
+    let (failed, facts) = synced.run().await;
+
+    assert!(matches!(failed, Err(SyncError::Temporal(TemporalError::TimedOut))), "{failed:?}");
+    assert_eq!(facts, [""; 0]);
+    assert_eq!(synced.run().await.1, ["schedule.created 1"]);
 }
 
 /// SQS refuses two characters as they are, so they are escaped.
