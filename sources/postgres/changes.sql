@@ -200,6 +200,7 @@ begin
   exception when others then
     begin
       for was, r in execute pairs loop
+        exit when clock_timestamp() >= give_up;
         begin
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then

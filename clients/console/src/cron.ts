@@ -105,7 +105,7 @@ function numberOf(text: string, { least, most, names = [], shortest = 0 }: Field
 
 /** Nanoseconds of the units of a duration. */
 const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9, d: SECONDS_A_DAY * 1e9 };
-const DURATION = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d))+$/;
+const DURATION = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h|d))+$/;
 
 /** A duration such as `1h30m` in whole seconds; null if it has another form. */
 function secondsOf(text: string): number | null {

@@ -1,6 +1,7 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
 import type { AuditRecord, AuditRow, Health, UserDetail } from "./api/types";
 import { count, duration, plural } from "./format";
+import { isUuid } from "./text";
 import type { Level } from "./thresholds";
 import { COMMANDS_STALL_MS, stalledSteps } from "./users/progress";
 
@@ -54,15 +55,25 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       about: sendersInWords(entries, outbox.capped),
       advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",
     },
-    ...(deactivated === null ? [] : [stalledCheck(deactivated, now)]),
+    deactivated === null ? UNKNOWN_STALLED : stalledCheck(deactivated, now),
     quarantineCheck(quarantine),
   ];
 }
 
+const STALLED = "Stalled deactivations";
+
+const UNKNOWN_STALLED: HealthCheck = {
+  name: STALLED,
+  value: "…",
+  level: "calm",
+  about: "Not known yet: the users who were deactivated of late are being read.",
+  advice: "",
+};
+
 function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCheck {
   const stalled = stalledUsers(deactivated, now).length;
   return {
-    name: "Stalled deactivations",
+    name: STALLED,
     value: stalled === 0 ? "None" : count(stalled),
     level: stalled === 0 ? "calm" : "alarm",
     about:
@@ -96,7 +107,7 @@ export const stalledUsers = (deactivated: readonly UserDetail[], now: number): U
 export function deactivatedIds(records: readonly AuditRow[]): string[] {
   const found = records.flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
   found.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
-  return [...new Set(found.flatMap(targets))];
+  return [...new Set(found.flatMap(targets))].filter(isUuid);
 }
 
 /** The users, tasks or executions that a request is about. */

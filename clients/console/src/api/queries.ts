@@ -96,13 +96,16 @@ const DEACTIVATIONS = 10;
 /** Hours that the audit trail is searched for deactivations. Commands are tried for a day. */
 const DEACTIVATIONS_HOURS = 168;
 
-/** The users who were deactivated last by an administrator, as they are now; null until all have been tried. */
+/**
+ * The users who were deactivated last by an administrator, as they are now: as last known while something of them can't
+ * be read, null before anything is known.
+ */
 export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
   const records = useQuery({
     queryKey: ["admin/audit", "deactivations"],
     queryFn: async ({ signal }) => {
       const read = (action: string) =>
-        request<AuditPage>("admin/audit", { query: { action, hours: DEACTIVATIONS_HOURS, limit: DEACTIVATIONS }, signal });
+        request<AuditPage>("admin/audit", { query: { action, hours: DEACTIVATIONS_HOURS, limit: 100 }, signal });
       return (await Promise.all(["users.deactivate", "users.deactivate_many"].map(read))).flatMap((page) => page.records);
     },
     enabled,
@@ -118,8 +121,12 @@ export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
       staleTime: SLOW_REFRESH_MS,
     })),
   });
-  if (records.data === undefined || users.some(({ isPending, failureCount }) => isPending && failureCount === 0)) return null;
-  return users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));
+  const last = useRef<readonly UserDetail[] | null>(null);
+  const isUnknown = ({ data, error }: { data?: unknown; error: unknown }) => data === undefined && !(error instanceof ApiError && error.status === 404);
+  if (records.data !== undefined && !users.some(isUnknown)) {
+    last.current = users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));
+  }
+  return last.current;
 }
 
 /** Pages of 100 that a breakdown reads at most. */

@@ -5,11 +5,12 @@ import type { ApiKey, UserDetail, UserRow } from "../api/types";
 import { ago, count, plural } from "../format";
 import { userLink } from "../links";
 import { href } from "../place";
+import { isUuid } from "../text";
 import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
-import { LONG_MS, stalledSteps, steps } from "../users/progress";
+import { isByPlatform, LONG_MS, stalledSteps, steps } from "../users/progress";
 import { ProgressList } from "../users/progress-list";
 import { History } from "./history";
 import { Missing } from "./missing";
@@ -112,13 +113,23 @@ function Deactivation({ user }: { user: UserRow | UserDetail }) {
             <BothTimes at={deactivation.at} />
           </Fact>
           <Fact name="By">
-            {deactivation.by === null ? <span class="faint">an event, not a request</span> : <Administrator id={deactivation.by} />}
+            <By who={deactivation.by} />
           </Fact>
         </Facts>
       )}
-      <ProgressList user={user} steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
+      {"history" in user && isByPlatform(user) ? (
+        <p class="faint">The platform deactivated this user, and no command was requested here. Keys and sessions are refused; tasks and keys are the platform's to stop.</p>
+      ) : (
+        <ProgressList user={user} steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
+      )}
     </Section>
   );
+}
+
+/** Who deactivated a user: an administrator, or whatever the platform says. */
+function By({ who }: { who: string | null }) {
+  if (who === null) return <span class="faint">an event, not a request</span>;
+  return isUuid(who) ? <Administrator id={who} /> : <Foreign text={who} whole />;
 }
 
 /** Who requested a deactivation, by name. */

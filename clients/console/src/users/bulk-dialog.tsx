@@ -23,7 +23,7 @@ export function BulkDialog({ users, onClose }: Props) {
   const own = useStore(ownId);
   const phrase = `deactivate ${plural(users.length, "user")}`;
   const fits = typed.trim().toLowerCase() === phrase.toLowerCase();
-  const tasks = users.reduce((sum, user) => sum + user.active_tasks_count, 0);
+  const tasks = users.filter(({ id }) => id !== own).reduce((sum, user) => sum + user.active_tasks_count, 0);
   if (change.isSuccess) {
     const results = change.data.results;
     const close = () => onClose(results.filter(isDeactivated).map(({ user_id }) => user_id));

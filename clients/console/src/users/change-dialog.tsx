@@ -75,7 +75,7 @@ export function ReactivateDialog({ user, onClose }: Props) {
           <p>As soon as you confirm:</p>
           <ul class="consequences">
             <li>The user may use the platform again.</li>
-            <li>{plural(user.tasks_count, "task")} will stay paused, and revoked API keys stay revoked.</li>
+            <li>Paused tasks stay paused, and revoked API keys stay revoked.</li>
             <li>The login stays blocked until somebody lifts the ban at Clerk.</li>
           </ul>
         </Confirmation>

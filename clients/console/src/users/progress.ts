@@ -85,9 +85,14 @@ export function stalledSteps(user: UserDetail, now: number): Step[] {
   const { deactivation } = user;
   if (user.state !== "deactivated" || deactivation === null) return [];
   const age = now - Date.parse(deactivation.at);
-  const isRequested = deactivation.tasks_paused !== null;
-  const due = steps(user, deactivation.tasks_paused).filter((step) => isRequested || step.name === "Commands");
+  const due = steps(user, deactivation.tasks_paused).filter((step) => !isByPlatform(user) || step.name === "Commands");
   return due.filter((step) => !step.done && age > step.stallsAfterMs);
+}
+
+/** Whether the platform alone has deactivated a user: that causes no commands, unlike a request or a deletion at Clerk. */
+export function isByPlatform({ deactivation, history }: UserDetail): boolean {
+  const said = history.find(({ fields }) => fields.includes("state"));
+  return deactivation?.tasks_paused === null && said?.type === "ai.torale.user.deactivated";
 }
 
 export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

@@ -20,7 +20,7 @@ export function Health() {
           const checks = healthChecks({ health, deactivated, now });
           return (
             <>
-              <Verdict checks={checks} />
+              <Verdict checks={checks} isKnown={deactivated !== null} />
               <div class="cards checks">
                 {checks.map((check) => (
                   <CheckCard key={check.name} check={check} />
@@ -36,12 +36,12 @@ export function Health() {
   );
 }
 
-function Verdict({ checks }: { checks: readonly HealthCheck[] }) {
+function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown: boolean }) {
   const most = worst(checks.map((check) => check.level));
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong> {most === "calm" ? "Nothing waits longer than it should." : `${names.join("; ")}: somebody has to look.`}
+      <strong>{WORDS[most]}.</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is still being read.") : `${names.join("; ")}: somebody has to look.`}
     </p>
   );
 }

@@ -29,7 +29,7 @@ export function Overview() {
           const checks = health.data ? healthChecks({ health: health.data, deactivated, now: Date.now() }) : null;
           return (
             <>
-              <Verdict all={all} checks={checks} />
+              <Verdict all={all} checks={checks} isKnown={checks !== null && deactivated !== null && all.length === MEASURES} />
               <div class="cards">
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} before={measure.name === ERROR_RATE ? before : null} />
@@ -64,7 +64,7 @@ const Waiting = () => (
 const LoadingCard = () => <div class="card figure loading-card" aria-hidden="true" />;
 
 /** Everything in a sentence or two: the platform's figures, and how this system itself does once that is known. */
-function Verdict({ all, checks }: { all: readonly Measure[]; checks: readonly HealthCheck[] | null }) {
+function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: readonly HealthCheck[] | null; isKnown: boolean }) {
   const ofFigures = worst(all.map(level));
   const high = all.filter((measure) => level(measure) !== "calm");
   const unwell = (checks ?? []).filter((check) => check.level !== "calm");
@@ -75,11 +75,11 @@ function Verdict({ all, checks }: { all: readonly Measure[]; checks: readonly He
       {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
       {unwell.length > 0 && (
         <>
-          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do</a>{" "}
+          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
         </>
       )}
       {high.length === 0 && "All figures are below their thresholds. "}
-      {checks !== null && unwell.length === 0 && "Nothing waits longer than it should."}
+      {isKnown && unwell.length === 0 && "Nothing waits longer than it should."}
     </p>
   );
 }

@@ -8,6 +8,7 @@ use crate::schedules::{ObservedSchedule, after, deleted_event};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use prost::Message;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
 use tokio::time::Instant;
@@ -26,6 +27,8 @@ use torale_platform::store::{StoreError, TableReader, Usage};
 const CHUNK: usize = 50;
 /// Descriptions that are asked for at once.
 const PARALLEL: usize = 8;
+/// Schedules that may take too long before the others are left to the next run.
+const LATE: usize = 3;
 /// How long a schedule that has not changed is not looked at.
 const LOOK_AGAIN: i64 = HOUR;
 
@@ -129,13 +132,18 @@ impl<R: ReadTemporal> TemporalSync<R> {
     }
 
     /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe. If
-    /// it describes none of them in time, it fails.
+    /// several take too long, so would the others, and it fails.
     async fn describe(
         &self,
         ids: Vec<String>,
         report: &mut SyncReport,
     ) -> Result<Vec<ObservedSchedule>, SyncError> {
-        let describe = |id: String| async move {
+        let late = AtomicUsize::new(0);
+        let is_of_one = |error: &TemporalError| {
+            let is_late = matches!(error, TemporalError::TimedOut);
+            is_of_one(error) && !(is_late && late.fetch_add(1, Ordering::Relaxed) >= LATE)
+        };
+        let describe = async |id: String| {
             let described = match self.temporal.schedule(&id).await {
                 Err(error) if is_of_one(&error) => {
                     tracing::warn!(schedule = id, %error, "Temporal can't describe a schedule");
@@ -147,10 +155,6 @@ impl<R: ReadTemporal> TemporalSync<R> {
         };
         let described: Vec<Result<Option<ObservedSchedule>, TemporalError>> =
             stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
-        let is_late = |one: &Result<_, _>| matches!(one, Err(TemporalError::TimedOut));
-        if !described.is_empty() && described.iter().all(is_late) {
-            return Err(TemporalError::TimedOut.into());
-        }
         report.undescribed += count(described.iter().filter(|described| described.is_err()).count());
         Ok(described.into_iter().flatten().flatten().collect())
     }
@@ -173,7 +177,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
         } else {
             keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
         };
-        let mut is_complete = true;
+        let (mut is_complete, mut undescribed) = (true, HashSet::new());
         for known in read_keys(reader, missing).await?.into_values() {
             let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
             if Instant::now() >= deadline {
@@ -188,13 +192,13 @@ impl<R: ReadTemporal> TemporalSync<R> {
                     let schedule = created.schedule_id.as_str();
                     tracing::warn!(schedule, %error, "Temporal can't describe a schedule");
                     report.undescribed += 1;
-                    is_complete = false;
+                    undescribed.insert(schedule.to_owned());
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         if is_complete {
-            memory.schedules.retain(|id, _| listed.contains_key(id));
+            memory.schedules.retain(|id, _| listed.contains_key(id) || undescribed.contains(id));
             memory.compared = if is_whole { Some(now) } else { memory.compared };
         }
         Ok(())
