@@ -147,6 +147,22 @@ async fn a_schedule_that_takes_too_long_is_counted_even_if_nothing_else_is_due()
     assert_eq!(synced.run().await.1, ["schedule.created 1"]);
 }
 
+/// Each takes seconds: the runs would have no time left.
+#[tokio::test]
+async fn several_schedules_that_take_too_long_end_the_look_at_schedules() {
+    let mut synced = Synced::start().await;
+    synced.sync.temporal.runs.lock().unwrap().push((7, None, 1));
+    for n in 1..=6 {
+        synced.sync.temporal.set(&schedule(n), false, 5);
+        synced.sync.temporal.fail("describe", TemporalError::TimedOut);
+    }
+
+    let (failed, facts) = synced.run().await;
+
+    assert!(matches!(failed, Err(SyncError::Temporal(TemporalError::TimedOut))), "{failed:?}");
+    assert_eq!(facts, ["workflow.started 1"], "runs are read all the same");
+}
+
 /// SQS refuses two characters as they are, so they are escaped.
 #[tokio::test]
 async fn a_run_with_a_character_that_sqs_refuses_stops_no_other() {
