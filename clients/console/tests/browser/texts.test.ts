@@ -58,7 +58,7 @@ describe.each([1360, 360])("at %i pixels", (width) => {
     await browser.open("#/", { page });
     await settled(page);
     await page.keyboard.press("Control+k");
-    await page.keyboard.type(USER);
+    await page.getByRole("combobox", { name: /A page/ }).fill(USER);
     await page.getByRole("option", { name: /User$/ }).waitFor();
 
     expect(await page.getByRole("listbox").textContent()).toContain("<img src=x");
