@@ -44,7 +44,7 @@ pub struct OutboxEntry {
     #[serde(rename = "what")]
     pub action: OutboxAction,
     /// What makes an entry that is put once more, over one that may still wait, differ from the one before. A relay
-    /// that works on the former then does not delete it. Empty where an entry is only ever put once.
+    /// that works on the former then does not delete it. Empty where the one that is put again asks for the same.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request: String,
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
+use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeScheduleResponse;
 use tokio::time::Instant;
 use torale_domain::entities::fold::State;
 use torale_domain::entities::readings;
@@ -34,6 +35,9 @@ const LOOK_AGAIN: i64 = HOUR;
 
 /// What the projections know, by the keys of their entities.
 type Known = HashMap<Key, State>;
+
+/// A schedule that Temporal can't describe.
+struct Undescribed;
 
 impl<R: ReadTemporal> TemporalSync<R> {
     /// Compares schedules with what is known of them until the deadline has passed, those first that were looked at
@@ -139,24 +143,35 @@ impl<R: ReadTemporal> TemporalSync<R> {
         report: &mut SyncReport,
     ) -> Result<Vec<ObservedSchedule>, SyncError> {
         let late = AtomicUsize::new(0);
-        let is_of_one = |error: &TemporalError| {
-            let is_late = matches!(error, TemporalError::TimedOut);
-            is_of_one(error) && !(is_late && late.fetch_add(1, Ordering::Relaxed) >= LATE)
-        };
         let describe = async |id: String| {
-            let described = match self.temporal.schedule(&id).await {
-                Err(error) if is_of_one(&error) => {
-                    tracing::warn!(schedule = id, %error, "Temporal can't describe a schedule");
-                    return Ok(Err(error));
-                }
-                described => described?,
-            };
-            Ok::<_, SyncError>(Ok(described.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks))))
+            let described = self.ask(&id, &late).await?;
+            Ok::<_, SyncError>(
+                described.map(|of| of.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks))),
+            )
         };
-        let described: Vec<Result<Option<ObservedSchedule>, TemporalError>> =
+        let described: Vec<Result<Option<ObservedSchedule>, Undescribed>> =
             stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
         report.undescribed += count(described.iter().filter(|described| described.is_err()).count());
         Ok(described.into_iter().flatten().flatten().collect())
+    }
+
+    /// What Temporal says of one schedule, `None` if there is none by this id. That it can't describe this one says
+    /// nothing about others, unless too many were `late`.
+    async fn ask(
+        &self,
+        id: &str,
+        late: &AtomicUsize,
+    ) -> Result<Result<Option<DescribeScheduleResponse>, Undescribed>, TemporalError> {
+        let is_too_late = |error: &TemporalError| {
+            matches!(error, TemporalError::TimedOut) && late.fetch_add(1, Ordering::Relaxed) >= LATE
+        };
+        match self.temporal.schedule(id).await {
+            Err(error) if is_of_one(&error) && !is_too_late(&error) => {
+                tracing::warn!(schedule = id, %error, "Temporal can't describe a schedule");
+                Ok(Err(Undescribed))
+            }
+            described => described.map(Ok),
+        }
     }
 
     /// Schedules that are known and that the list does not have. The list may be behind, so that Temporal is asked for
@@ -178,6 +193,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
             keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
         };
         let (mut is_complete, mut undescribed) = (true, HashSet::new());
+        let late = AtomicUsize::new(0);
         for known in read_keys(reader, missing).await?.into_values() {
             let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
             if Instant::now() >= deadline {
@@ -185,16 +201,13 @@ impl<R: ReadTemporal> TemporalSync<R> {
                 is_complete = false;
                 continue;
             }
-            match self.temporal.schedule(created.schedule_id.as_str()).await {
+            match self.ask(created.schedule_id.as_str(), &late).await? {
                 Ok(None) => self.send(deleted_event(&known, now).into_iter().collect(), report).await?,
                 Ok(Some(_)) => {}
-                Err(error) if is_of_one(&error) => {
-                    let schedule = created.schedule_id.as_str();
-                    tracing::warn!(schedule, %error, "Temporal can't describe a schedule");
+                Err(Undescribed) => {
                     report.undescribed += 1;
-                    undescribed.insert(schedule.to_owned());
+                    undescribed.insert(created.schedule_id.as_str().to_owned());
                 }
-                Err(error) => return Err(error.into()),
             }
         }
         if is_complete {
