@@ -13,10 +13,10 @@ use torale_domain::projections::build::Subtotals;
 use torale_domain::projections::plan::{EntityReads, FoundItems};
 use torale_domain::projections::views::TaskTotals;
 use torale_domain::storage::item::{Attributes, Item, Value as Stored};
-use torale_domain::storage::keys::{self, Lanes, Owned};
+use torale_domain::storage::keys::{self, Lanes, StoppableRow};
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::storage::write::{Action, Write};
-use torale_domain::values::ids::{EntityKey, KeyId};
+use torale_domain::values::ids::{EntityKey, ApiKeyId};
 use torale_domain::values::json;
 use torale_domain::values::time::Timestamp;
 
@@ -97,11 +97,11 @@ fn keys_fit(event: &Event) {
         assert_eq!(ItemLimits::STORE.check(&Item { key, attributes: Attributes::new() }), Ok(()));
     }
     let live = Item { key: keys::live_key(owner, key_id), attributes: with_whole_id(key_id) };
-    assert_eq!(keys::parse_owned(&live), Some(Owned::Key(key_id.clone())));
+    assert_eq!(keys::parse_stoppable_row(&live), Some(StoppableRow::Key(key_id.clone())));
     assert!(keys::next(&live.key.sk).len() <= keys::MAX_SK_BYTES);
 }
 
-fn with_whole_id(id: &KeyId) -> Attributes {
+fn with_whole_id(id: &ApiKeyId) -> Attributes {
     let whole = keys::whole_id(id).map(|id| (keys::WHOLE_ID.to_owned(), Stored::Text(id.to_owned())));
     whole.into_iter().collect()
 }

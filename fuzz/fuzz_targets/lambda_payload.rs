@@ -26,9 +26,9 @@ fuzz_target!(|input: &[u8]| {
     let _ = Credentials::read(request.header("authorization").map(str::as_bytes));
     let segment = request.path_parameter(ROUTE);
     let _ = task::TaskRequest::parse_at(&segment, request.query());
-    let _ = tasks::TasksQuery::parse(request.query());
-    let _ = users::UsersQuery::parse(request.query());
-    let _ = executions::ExecutionsQuery::parse(request.query());
+    let _ = tasks::TasksParameters::parse(request.query());
+    let _ = users::UsersParameters::parse(request.query());
+    let _ = executions::ExecutionsParameters::parse(request.query());
 });
 
 fn fits_into_headers(request: &HttpRequest) {

@@ -10,15 +10,15 @@ use torale_domain::requests::parameters::{NoParameters, ParameterFault, QueryPar
 fuzz_target!(|input: &[u8]| {
     let text = String::from_utf8_lossy(input);
     read::<NoParameters>(&text, &[]);
-    read::<queries::QueriesQuery>(&text, &["page", "limit"]);
-    read::<workflows::WorkflowsQuery>(&text, &["page", "limit"]);
-    read::<errors::ErrorsQuery>(&text, &["error_type", "task_id", "hours", "page", "limit"]);
-    read::<series::SeriesQuery>(&text, &["metric", "bucket", "hours"]);
-    read::<tasks::TasksQuery>(&text, &["state", "user_id", "search_query", "page", "limit"]);
-    read::<executions::ExecutionsQuery>(&text, &["status", "task_id", "hours", "page", "limit"]);
-    read::<schedules::SchedulesQuery>(&text, &["include_paused", "page", "limit"]);
-    read::<users::UsersQuery>(&text, &["q", "active_only", "page", "limit"]);
-    read::<audit::AuditQuery>(&text, &["principal", "action", "hours", "page", "limit"]);
+    read::<queries::QueriesParameters>(&text, &["page", "limit"]);
+    read::<workflows::WorkflowsParameters>(&text, &["page", "limit"]);
+    read::<errors::ErrorsParameters>(&text, &["error_type", "task_id", "hours", "page", "limit"]);
+    read::<series::SeriesParameters>(&text, &["metric", "bucket", "hours"]);
+    read::<tasks::TasksParameters>(&text, &["state", "user_id", "search_query", "page", "limit"]);
+    read::<executions::ExecutionsParameters>(&text, &["status", "task_id", "hours", "page", "limit"]);
+    read::<schedules::SchedulesParameters>(&text, &["include_paused", "page", "limit"]);
+    read::<users::UsersParameters>(&text, &["q", "active_only", "page", "limit"]);
+    read::<audit::AuditParameters>(&text, &["principal", "action", "hours", "page", "limit"]);
 });
 
 /// What was understood, by name.

@@ -7,8 +7,8 @@ use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use torale_domain::audit::seal::{Seal, SealedHeads, Statement, sealable};
-use torale_domain::audit::{AuditEntry, AuthMethod, Chain, Principal};
+use torale_domain::audit::seal::{Seal, SealStatement, SealedHeads, sealable};
+use torale_domain::audit::{AuditedRequest, AuthMethod, ChainWriter, Principal};
 use torale_domain::storage::item::Item;
 use torale_domain::values::time::{MINUTE, Timestamp};
 
@@ -20,9 +20,9 @@ fn key() -> SigningKey {
 
 /// An export of three records and their seal.
 fn export() -> Vec<Json> {
-    let mut chain = Chain::start(AT, "one");
+    let mut chain = ChainWriter::start(AT, "one");
     let links = (0..3).map(|_| {
-        let entry = AuditEntry {
+        let entry = AuditedRequest {
             at: AT,
             principal: Principal::default(),
             method: AuthMethod::ApiKey,
@@ -41,7 +41,7 @@ fn export() -> Vec<Json> {
     });
     let links: Vec<_> = links.collect();
     let heads = sealable(&SealedHeads::new(), links.clone()).heads;
-    let statement = Statement::after(None, &heads, 3, AT.plus(MINUTE), &key().verifying_key()).unwrap();
+    let statement = SealStatement::after(None, &heads, 3, AT.plus(MINUTE), &key().verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key().sign(text.as_bytes()).to_vec();
     let seal = Seal::new(text, heads, signature).unwrap().item().unwrap();

@@ -11,7 +11,7 @@ pub struct Audit;
 impl Handler for Audit {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/audit", action: "audit.list" };
-    type Parameters = audit::AuditQuery;
+    type Parameters = audit::AuditParameters;
     type Answer = audit::AuditPage;
 
     async fn handle(

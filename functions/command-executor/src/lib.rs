@@ -1,5 +1,5 @@
 //! The executor of `torale-commands`: executes each command at Clerk or Temporal, and sends the events that confirm it
-//! to `torale-events` (`docs/contract/events.md`, "Commands out").
+//! to `torale-events` (`docs/contract/events.md`, "Commands").
 //!
 //! Executing a command twice has the effect of executing it once. So a command that is not confirmed is returned to the
 //! queue and comes again, and after many attempts it goes to the dead-letter queue.

@@ -11,7 +11,7 @@ pub struct Errors;
 impl Handler for Errors {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/errors", action: "errors.list" };
-    type Parameters = errors::ErrorsQuery;
+    type Parameters = errors::ErrorsParameters;
     type Answer = errors::ErrorsPage;
 
     async fn handle(

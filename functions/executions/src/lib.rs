@@ -11,7 +11,7 @@ pub struct Executions;
 impl Handler for Executions {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/executions", action: "executions.list" };
-    type Parameters = executions::ExecutionsQuery;
+    type Parameters = executions::ExecutionsParameters;
     type Answer = executions::ExecutionsPage;
 
     async fn handle(

@@ -13,7 +13,7 @@ impl Handler for Health {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/health", action: "health.read" };
     type Parameters = NoParameters;
-    type Answer = health::HealthPage;
+    type Answer = health::HealthAnswer;
 
     async fn handle(context: &RequestContext<'_>, _query: &NoParameters) -> Result<Self::Answer, AdminError> {
         Ok(health::answer(context.operations.read().await?, context.now))

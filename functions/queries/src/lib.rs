@@ -11,7 +11,7 @@ pub struct Queries;
 impl Handler for Queries {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/queries", action: "queries.list" };
-    type Parameters = queries::QueriesQuery;
+    type Parameters = queries::QueriesParameters;
     type Answer = queries::QueriesPage;
 
     async fn handle(

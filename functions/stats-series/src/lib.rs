@@ -11,8 +11,8 @@ pub struct StatsSeries;
 impl Handler for StatsSeries {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/stats/series", action: "stats.series" };
-    type Parameters = series::SeriesQuery;
-    type Answer = series::SeriesPage;
+    type Parameters = series::SeriesParameters;
+    type Answer = series::SeriesAnswer;
 
     async fn handle(
         context: &RequestContext<'_>,

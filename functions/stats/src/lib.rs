@@ -13,7 +13,7 @@ impl Handler for Stats {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/stats", action: "stats.read" };
     type Parameters = NoParameters;
-    type Answer = stats::StatsPage;
+    type Answer = stats::StatsAnswer;
 
     async fn handle(context: &RequestContext<'_>, _query: &NoParameters) -> Result<Self::Answer, AdminError> {
         Ok(stats::answer(context.reader, context.now).await?)

@@ -11,7 +11,7 @@ pub struct Tasks;
 impl Handler for Tasks {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/tasks", action: "tasks.list" };
-    type Parameters = tasks::TasksQuery;
+    type Parameters = tasks::TasksParameters;
     type Answer = tasks::TasksPage;
 
     async fn handle(

@@ -11,7 +11,7 @@ pub struct Schedules;
 impl Handler for Schedules {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/temporal/schedules", action: "schedules.list" };
-    type Parameters = schedules::SchedulesQuery;
+    type Parameters = schedules::SchedulesParameters;
     type Answer = schedules::SchedulesPage;
 
     async fn handle(

@@ -11,7 +11,7 @@ pub struct Workflows;
 impl Handler for Workflows {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/temporal/workflows", action: "workflows.list" };
-    type Parameters = workflows::WorkflowsQuery;
+    type Parameters = workflows::WorkflowsParameters;
     type Answer = workflows::WorkflowsPage;
 
     async fn handle(

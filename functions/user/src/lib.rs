@@ -11,7 +11,7 @@ pub struct ReadUser;
 impl Handler for ReadUser {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/users/{id}", action: "users.read" };
-    type Parameters = user::UserRequest;
+    type Parameters = user::UserParameters;
     type Answer = user::UserDetail;
 
     async fn handle(

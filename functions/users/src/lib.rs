@@ -11,7 +11,7 @@ pub struct Users;
 impl Handler for Users {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/users", action: "users.list" };
-    type Parameters = users::UsersQuery;
+    type Parameters = users::UsersParameters;
     type Answer = users::UsersPage;
 
     async fn handle(

@@ -1,5 +1,5 @@
 //! Audit: which requests were made, by whom, when, and how they were answered, in a form in which
-//! no change goes unnoticed (docs/promises.md, "P7 Everything is audited";
+//! no change goes unnoticed (docs/promises.md, "P7. Everything is audited";
 //! docs/adr/0008-chains-of-an-hour-seals-and-facets.md).
 //!
 //! Each instance of a function writes *chains* of records: every record names the SHA-256 of the
@@ -23,4 +23,4 @@ pub mod record;
 pub mod seal;
 pub mod verify;
 
-pub use record::{AuditEntry, AuthMethod, Chain, Link, Principal, Record};
+pub use record::{AuditRecord, AuditedRequest, AuthMethod, ChainWriter, ChainedRecord, Principal};

@@ -13,5 +13,5 @@ pub mod upcast;
 
 pub(crate) use event::StoredEvent;
 pub use event::{Data, Event, MAX_KEPT_DATA, UnreadableEvent};
-pub use intake::{Bounded, QuarantineReason, ReceivedMessage, parse};
+pub use intake::{Excerpt, QuarantineReason, ReceivedMessage, parse};
 pub use kinds::{Body, EventType, SOURCE, TYPE_PREFIX};

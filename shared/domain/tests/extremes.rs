@@ -23,7 +23,7 @@ use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, Lanes};
 use torale_domain::storage::limits::{ItemLimits, MAX_ITEM_BYTES, item_bytes};
 use torale_domain::storage::write::{Action, Write};
-use torale_domain::values::ids::{ClerkUserId, EntityKey, KeyHash, UserId};
+use torale_domain::values::ids::{ApiKeyHash, ClerkUserId, EntityKey, UserId};
 use torale_domain::values::time::{MINUTE, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
@@ -141,7 +141,7 @@ fn claiming(number: usize, character: char) -> Event {
     let minutes = 10 + i64::try_from(number).unwrap();
     let mut event = event(EventType::ApiKeyCreated, minutes, character, "");
     if let Body::ApiKeyCreated(data) = &mut event.body {
-        data.key_hash = KeyHash::parse(&format!("{number:064x}")).unwrap();
+        data.key_hash = ApiKeyHash::parse(&format!("{number:064x}")).unwrap();
         data.user_id = UserId::parse(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
     }
     event

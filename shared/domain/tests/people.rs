@@ -116,8 +116,8 @@ impl Table {
         let up_to_date = link.is_up_to_date(&self.gets(link.own_reads().collect())).unwrap();
         assert!(up_to_date || !diff.is_empty(), "{user} {clerk:?}");
         assert!(!up_to_date || diff.is_empty(), "{user} {clerk:?}");
-        let cause =
-            causes::standing_cause(user, &diff.user, &CauseRecords::default()).map(|standing| standing.cause);
+        let cause = causes::effective_cause(user, &diff.user, &CauseRecords::default())
+            .map(|standing| standing.cause);
         if diff.is_empty() {
             return (Vec::new(), cause);
         }

@@ -8,17 +8,22 @@ use crate::clock;
 use crate::store::{Store, StoreError, Usage};
 use std::future::Future;
 use tokio::sync::Mutex;
-use torale_domain::audit::{AuditEntry, Chain, Link};
+use torale_domain::audit::{AuditedRequest, ChainWriter, ChainedRecord};
 
 /// The chain of this instance. Records are written one at a time, since each contains the digest of the one before.
 #[derive(Debug, Default)]
 pub struct AuditTrail {
-    chain: Mutex<Option<Chain>>,
+    chain: Mutex<Option<ChainWriter>>,
 }
 
 impl AuditTrail {
     /// Appends an entry. Returns when its record is durable.
-    pub async fn record(&self, store: &Store, entry: AuditEntry, usage: &Usage) -> Result<(), StoreError> {
+    pub async fn record(
+        &self,
+        store: &Store,
+        entry: AuditedRequest,
+        usage: &Usage,
+    ) -> Result<(), StoreError> {
         self.append(entry, |link| async move { store.insert_record(&link, usage).await }).await
     }
 
@@ -26,14 +31,18 @@ impl AuditTrail {
     ///
     /// If `write` fails or is abandoned, it is unknown whether the record is stored. The chain ends there, complete
     /// either way, and the next record begins another.
-    pub async fn append<T, E, F>(&self, entry: AuditEntry, write: impl FnOnce(Link) -> F) -> Result<T, E>
+    pub async fn append<T, E, F>(
+        &self,
+        entry: AuditedRequest,
+        write: impl FnOnce(ChainedRecord) -> F,
+    ) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
         E: From<StoreError>,
     {
         let mut current = self.chain.lock().await;
         let chain = current.take().filter(|chain| chain.accepts(entry.at));
-        let mut chain = chain.unwrap_or_else(|| Chain::start(entry.at, &clock::unique()));
+        let mut chain = chain.unwrap_or_else(|| ChainWriter::start(entry.at, &clock::unique()));
         let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
         let written = write(link.clone()).await?;
         chain.advance(&link);

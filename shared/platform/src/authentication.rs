@@ -30,7 +30,7 @@ use roles::RoleSource;
 use session::SessionVerifier;
 use tokio::time::Instant;
 use torale_domain::access::credentials::{
-    self, AccessRefusal, Caller, Credentials, KeyOwner, MAX_KEY_LOOKUPS, SessionUser,
+    self, AccessRefusal, ApiKeyOwner, Caller, Credentials, MAX_KEY_LOOKUPS, SessionUser,
 };
 use torale_domain::access::rate_limits::{RateLimitDecision, RateLimitStatus, retry_after};
 use torale_domain::access::session::{Session, TokenRefusal};
@@ -41,7 +41,7 @@ use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, Reader};
-use torale_domain::values::ids::{KeyHash, KeyId, UserId};
+use torale_domain::values::ids::{ApiKeyHash, ApiKeyId, UserId};
 use torale_domain::values::time::Timestamp;
 
 /// Authenticates and authorises callers. One per function instance.
@@ -73,7 +73,7 @@ pub(crate) struct CallerIdentity {
 #[derive(Debug)]
 pub(crate) enum VerifiedCredentials {
     /// An API key, by its hash.
-    Key(KeyHash),
+    Key(ApiKeyHash),
     /// A session.
     Session(Session),
 }
@@ -137,7 +137,7 @@ impl Admission {
 
 impl CallerIdentity {
     /// Who presented an API key: its user, unless it has several.
-    fn of_key(key_id: KeyId, user_id: Option<UserId>) -> Self {
+    fn of_key(key_id: ApiKeyId, user_id: Option<UserId>) -> Self {
         let principal = Principal { user_id, key_id: Some(key_id), ..Principal::default() };
         Self { method: AuthMethod::ApiKey, principal }
     }
@@ -145,7 +145,7 @@ impl CallerIdentity {
 
 /// Reports an API key whose hash belongs to keys of several users, so that somebody finds out which event gave it to a
 /// stranger.
-fn report_shared_key(key_id: &KeyId, now: Timestamp) {
+fn report_shared_key(key_id: &ApiKeyId, now: Timestamp) {
     tracing::warn!(key = key_id.as_str(), "API key refused: keys of several users have its hash");
     let metrics = vec![("SharedApiKeys", "Count", 1)];
     metrics::emit(&[MetricSet { namespace: "Torale/Access", metrics }], now);
@@ -189,12 +189,12 @@ impl VerifiedCredentials {
                 let invalid = AdminError::Refused(AccessRefusal::InvalidKey);
                 let (key_id, user_id) = match credentials::key_owner(rows).map_err(unreadable)? {
                     None => return Err(invalid.into()),
-                    Some(KeyOwner::User { key_id, user_id }) => {
+                    Some(ApiKeyOwner::User { key_id, user_id }) => {
                         let caller = CallerIdentity::of_key(key_id, Some(user_id));
                         return Ok(Owner { user_id, is_nobody: false, caller });
                     }
-                    Some(KeyOwner::Revoked { key_id, user_id }) => (key_id, user_id),
-                    Some(KeyOwner::Shared { key_id }) => {
+                    Some(ApiKeyOwner::Revoked { key_id, user_id }) => (key_id, user_id),
+                    Some(ApiKeyOwner::Shared { key_id }) => {
                         report_shared_key(&key_id, now);
                         (key_id, None)
                     }

@@ -32,7 +32,7 @@ use received::{Batch, EntityBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use tokio::time::{Duration, Instant};
-use torale_domain::events::{Bounded, Event, QuarantineReason};
+use torale_domain::events::{Event, Excerpt, QuarantineReason};
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
@@ -279,11 +279,11 @@ fn count(length: usize) -> u64 {
 
 /// What came of folding events of the log into a generation.
 #[derive(Debug, Default)]
-pub struct CaughtUp {
+pub struct CatchUpReport {
     /// Whether all events are in it, but for those of entities that can never be written.
     pub complete: bool,
     /// The entities that can never be written, with the reason.
-    pub unwritable: Vec<(EntityKey, Bounded)>,
+    pub unwritable: Vec<(EntityKey, Excerpt)>,
 }
 
 /// Folds events of the log into a generation, as a consumer does.
@@ -293,7 +293,7 @@ pub async fn catch_up(
     events: Vec<Event>,
     deadline: Instant,
     usage: &Usage,
-) -> CaughtUp {
+) -> CatchUpReport {
     let entities = received::by_entity(events);
     let people = links::people(&entities);
     let report = fold_by_lane(store, generation, entities, deadline, usage).await;
@@ -303,7 +303,7 @@ pub async fn catch_up(
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));
     let unlinkable = unlinked.unwritable.into_iter().map(|(entity, _, reason)| (entity, reason));
     let complete = report.failed.is_empty() && unlinked.failed.is_empty();
-    CaughtUp { complete, unwritable: unwritable.chain(unlinkable).collect() }
+    CatchUpReport { complete, unwritable: unwritable.chain(unlinkable).collect() }
 }
 
 /// Abandons a call of the store at the deadline.
@@ -311,6 +311,6 @@ async fn in_time<T>(
     deadline: Instant,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let timed_out = |_elapsed| Err(StoreError::Unavailable("no time left".to_owned()));
+    let timed_out = |_elapsed| Err(StoreError::no_time_left());
     tokio::time::timeout_at(deadline, call).await.unwrap_or_else(timed_out)
 }

@@ -4,7 +4,7 @@ use crate::store::{Store, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use torale_domain::values::ids::KeyId;
+use torale_domain::values::ids::ApiKeyId;
 use torale_domain::values::time::{MINUTE, Timestamp};
 
 /// The most keys that an instance remembers. When there are more, it forgets all of them.
@@ -15,12 +15,12 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// Stores when API keys are used, and remembers what this instance has stored.
 #[derive(Debug, Default)]
 pub(crate) struct KeyUseRecorder {
-    recorded: Mutex<HashMap<KeyId, Timestamp>>,
+    recorded: Mutex<HashMap<ApiKeyId, Timestamp>>,
 }
 
 impl KeyUseRecorder {
     /// Stores the use of a key, unless this instance did so less than a minute ago. A failure is only logged.
-    pub(crate) async fn record(&self, store: &Store, key: &KeyId, now: Timestamp, usage: &Usage) {
+    pub(crate) async fn record(&self, store: &Store, key: &ApiKeyId, now: Timestamp, usage: &Usage) {
         if !self.is_due(key, now) {
             return;
         }
@@ -33,13 +33,13 @@ impl KeyUseRecorder {
         }
     }
 
-    fn is_due(&self, key: &KeyId, now: Timestamp) -> bool {
+    fn is_due(&self, key: &ApiKeyId, now: Timestamp) -> bool {
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.get(key).is_none_or(|at| now >= at.plus(MINUTE))
     }
 
     /// Only a stored use is remembered: the caller may stop waiting before.
-    fn remember(&self, key: &KeyId, now: Timestamp) {
+    fn remember(&self, key: &ApiKeyId, now: Timestamp) {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         if recorded.len() >= REMEMBERED {
             recorded.clear();

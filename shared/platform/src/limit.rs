@@ -1,4 +1,4 @@
-//! Rate limits: all API keys and sessions of a user share one count (`docs/contract/http.md`, "Errors").
+//! Rate limits: all API keys and sessions of a user share one count (`docs/contract/http.md`, "Rate limits").
 
 use crate::store::{Store, StoreError, Usage};
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use torale_testkit::request::{ApiRequest, TestedEndpoint, reading};
 /// Rows a page.
 pub const LIMIT: u64 = 50;
 
-/// What a request may cost after authentication (docs/promises.md, "P2").
+/// What a request may cost after authentication (docs/promises.md, "P2. Flat reads").
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Sequential round trips of page 1, and of any other page.

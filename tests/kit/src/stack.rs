@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::access::rate_limits::RateLimits;
-use torale_domain::audit::Link;
+use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, PK, SK};
@@ -158,10 +158,10 @@ impl Stack {
     }
 
     /// Every record of the audit trail, in the order of its keys.
-    pub async fn records(&self) -> Vec<Link> {
+    pub async fn records(&self) -> Vec<ChainedRecord> {
         let mut items = self.audit_items().await;
         items.retain(|item| item.key.pk != keys::AUDIT_SEALS);
-        items.iter().map(|item| Link::load(item).expect("a record")).collect()
+        items.iter().map(|item| ChainedRecord::load(item).expect("a record")).collect()
     }
 
     /// Every item of the audit table.

@@ -6,7 +6,7 @@ use crate::api_keys::ModelApiKey;
 use crate::fold::World;
 use crate::people::{Listing, owners, stand_in_id};
 
-/// Whom a Clerk session logs in ("Whose an identity is", point 5).
+/// Whom a Clerk session logs in ("Which users an identity belongs to", point 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSession {
     /// The id of a user with a `user.created`, deactivated or not.

@@ -1,4 +1,4 @@
-//! Users and identities: who is listed, and what holds for whom ("Whose an identity is").
+//! Users and identities: who is listed, and what holds for whom ("Which users an identity belongs to").
 //!
 //! Where an identity's events go follows from all events together, so there are three passes: what
 //! is known of users and identities themselves; whom each identity's events hold for; then every

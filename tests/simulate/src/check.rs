@@ -9,7 +9,7 @@ use crate::tables::{AsOf, Tables};
 use crate::trace;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::{Duration, sleep};
-use torale_domain::audit::Link;
+use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_domain::deactivation::causes::{self, CauseRecords, Deactivation};
@@ -173,9 +173,9 @@ fn check_deactivated(
         for origin in causes::origins_of(user, &entity) {
             records.origins.insert(origin, self::entity(tables, &table, &keys::user(origin))?);
         }
-        let Some(cause) = causes::standing_cause(user, &entity, &records) else { continue };
+        let Some(cause) = causes::effective_cause(user, &entity, &records) else { continue };
         crate::faults::count("stays deactivated", None);
-        let range = Range { pk: keys::owned(user), ..Range::default() };
+        let range = Range { pk: keys::stoppable_of(user), ..Range::default() };
         let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;
         if let Some(item) = alive.first() {
             return Err(format!("{user} is deactivated by {cause:?}, and {:?} is alive", item.key));
@@ -223,7 +223,7 @@ async fn check_audit(world: &Installation, answered: &Answered) -> Result<(), St
         return Err(format!("the audit trail: {report:?}"));
     }
     let recorded: BTreeSet<String> =
-        items.iter().filter_map(Link::load).map(|link| link.record.entry.request_id).collect();
+        items.iter().filter_map(ChainedRecord::load).map(|link| link.record.entry.request_id).collect();
     match answered.recorded.difference(&recorded).next() {
         Some(request) => Err(format!("the request {request} was answered and is not recorded")),
         None => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use torale_domain::replay::restore::RestorableTable;
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::ids::{
-    ExecutionId, KeyId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
+    ApiKeyId, ExecutionId, NotificationId, RunId, ScheduleId, TaskId, UserId, WorkflowId,
 };
 use torale_tools::settle_time;
 
@@ -222,7 +222,7 @@ pub(crate) enum EntityKind {
 pub(crate) fn entity(kind: EntityKind, id: &str, run: Option<&str>) -> Option<EntityKey> {
     Some(match kind {
         EntityKind::User => EntityKey::User(UserId::parse(id)?),
-        EntityKind::Key => EntityKey::ApiKey(KeyId::parse(id)?),
+        EntityKind::Key => EntityKey::ApiKey(ApiKeyId::parse(id)?),
         EntityKind::Task => EntityKey::Task(TaskId::parse(id)?),
         EntityKind::Execution => EntityKey::Execution(ExecutionId::parse(id)?),
         EntityKind::Notification => EntityKey::Notification(NotificationId::parse(id)?),

@@ -11,7 +11,7 @@ use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::Corrupt;
 use crate::values::digest;
-use crate::values::ids::{ClerkUserId, EntityKey, KeyHash, KeyId, UserId};
+use crate::values::ids::{ApiKeyHash, ApiKeyId, ClerkUserId, EntityKey, UserId};
 use std::collections::BTreeSet;
 
 /// The only role that may use the admin API.
@@ -40,7 +40,7 @@ pub enum AccessRefusal {
 pub enum Credentials {
     /// An API key, as the SHA-256 of its text; `None` for a text that does not have the
     /// form of a key.
-    ApiKey(Option<KeyHash>),
+    ApiKey(Option<ApiKeyHash>),
     /// A session token of the identity provider, not checked yet.
     Session(String),
 }
@@ -61,7 +61,7 @@ impl Credentials {
         }
         if token.starts_with(KEY_PREFIX) {
             let hash = has_key_format(token).then(|| digest::sha256_hex(&[token.as_bytes()]));
-            return Ok(Self::ApiKey(hash.and_then(|hash| KeyHash::parse(&hash))));
+            return Ok(Self::ApiKey(hash.and_then(|hash| ApiKeyHash::parse(&hash))));
         }
         Ok(Self::Session(token.to_owned()))
     }
@@ -79,18 +79,18 @@ pub const MAX_KEY_LOOKUPS: usize = 100;
 
 /// Whose an API key is, by all keys with its hash (docs/contract/events.md, "API keys").
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyOwner {
+pub enum ApiKeyOwner {
     /// One user's, and no key with this hash is revoked.
     User {
         /// The key; of several, the one with the least id.
-        key_id: KeyId,
+        key_id: ApiKeyId,
         /// The user whom it authenticates.
         user_id: UserId,
     },
     /// Nobody's any more: a key with this hash is revoked.
     Revoked {
         /// The revoked key; of several, the one with the least id.
-        key_id: KeyId,
+        key_id: ApiKeyId,
         /// The only user of the keys with this hash; `None` if they have several, or one has too many
         /// claims to name them.
         user_id: Option<UserId>,
@@ -98,7 +98,7 @@ pub enum KeyOwner {
     /// Nobody's: the keys with this hash have several users, or there are too many of them.
     Shared {
         /// The key with the least id.
-        key_id: KeyId,
+        key_id: ApiKeyId,
     },
 }
 
@@ -107,7 +107,7 @@ pub enum KeyOwner {
 ///
 /// # Errors
 /// If a stored look-up cannot be interpreted.
-pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
+pub fn key_owner(lookups: &[Item]) -> Result<Option<ApiKeyOwner>, Corrupt> {
     let (mut live, mut revoked) = (None, None);
     let (mut users, mut all_named) = (BTreeSet::new(), true);
     for item in lookups {
@@ -127,11 +127,11 @@ pub fn key_owner(lookups: &[Item]) -> Result<Option<KeyOwner>, Corrupt> {
     }
     let only_user = users.first().copied().filter(|_| users.len() == 1 && all_named);
     Ok(match (revoked, live, only_user) {
-        (Some(key_id), _, user_id) => Some(KeyOwner::Revoked { key_id, user_id }),
+        (Some(key_id), _, user_id) => Some(ApiKeyOwner::Revoked { key_id, user_id }),
         (None, Some(key_id), Some(user_id)) if lookups.len() < MAX_KEY_LOOKUPS => {
-            Some(KeyOwner::User { key_id, user_id })
+            Some(ApiKeyOwner::User { key_id, user_id })
         }
-        (None, Some(key_id), _) => Some(KeyOwner::Shared { key_id }),
+        (None, Some(key_id), _) => Some(ApiKeyOwner::Shared { key_id }),
         (None, None, _) => None,
     })
 }
@@ -148,7 +148,7 @@ pub enum SessionUser {
 }
 
 /// Whom a session of an identity logs in as, by the items that [`links::login_reads`] asks for: of several users the
-/// one whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Whose an identity is").
+/// one whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Which users an identity belongs to").
 pub fn login(clerk: &ClerkUserId, items: &[Item]) -> Result<SessionUser, Corrupt> {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
     let identity = Entity::load(items.iter().find(|item| item.key == own))?;
@@ -209,36 +209,36 @@ mod tests {
     const BOB: &str = "11111111-0000-4000-8000-000000000002";
 
     fn lookup(id: &str, revoked: bool, users: &str) -> Item {
-        let (hash, id) = (KeyHash::parse(&"a".repeat(64)).unwrap(), KeyId::parse(id).unwrap());
+        let (hash, id) = (ApiKeyHash::parse(&"a".repeat(64)).unwrap(), ApiKeyId::parse(id).unwrap());
         let key = keys::key_lookup(&hash, &id, revoked);
         Item { key, attributes: Attributes::from([(views::OWNER.to_owned(), Value::Text(users.to_owned()))]) }
     }
 
     #[test]
     fn key_is_good_if_all_keys_with_its_hash_are_one_users_and_live() {
-        let id = |text: &str| KeyId::parse(text).unwrap();
+        let id = |text: &str| ApiKeyId::parse(text).unwrap();
         let ann = UserId::parse(ANN).unwrap();
         let owner = |lookups: &[Item]| key_owner(lookups).unwrap();
         assert_eq!(owner(&[]), None);
-        let good = KeyOwner::User { key_id: id("a"), user_id: ann };
+        let good = ApiKeyOwner::User { key_id: id("a"), user_id: ann };
         assert_eq!(owner(&[lookup("a", false, ANN)]), Some(good.clone()));
         assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", false, ANN)]), Some(good));
 
-        let revoked = KeyOwner::Revoked { key_id: id("b"), user_id: Some(ann) };
+        let revoked = ApiKeyOwner::Revoked { key_id: id("b"), user_id: Some(ann) };
         assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", true, ANN)]), Some(revoked));
-        let of_both = KeyOwner::Revoked { key_id: id("b"), user_id: None };
+        let of_both = ApiKeyOwner::Revoked { key_id: id("b"), user_id: None };
         assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", true, BOB)]), Some(of_both));
-        let shared = KeyOwner::Shared { key_id: id("a") };
+        let shared = ApiKeyOwner::Shared { key_id: id("a") };
         assert_eq!(owner(&[lookup("a", false, ANN), lookup("b", false, BOB)]), Some(shared.clone()));
         assert_eq!(owner(&[lookup("a", false, &format!("{ANN} {BOB}"))]), Some(shared.clone()));
 
         let many: Vec<Item> = (0..MAX_KEY_LOOKUPS).map(|_| lookup("a", false, ANN)).collect();
         assert_eq!(owner(&many), Some(shared), "there may be more than are read");
-        assert!(matches!(owner(&many[1..]), Some(KeyOwner::User { .. })));
+        assert!(matches!(owner(&many[1..]), Some(ApiKeyOwner::User { .. })));
         assert!(key_owner(&[lookup("a", false, "ann")]).is_err());
 
         let unnamed = |revoked| Item { attributes: Attributes::new(), ..lookup("b", revoked, ANN) };
-        let dead = KeyOwner::Revoked { key_id: id("b"), user_id: None };
+        let dead = ApiKeyOwner::Revoked { key_id: id("b"), user_id: None };
         assert_eq!(owner(&[lookup("a", false, ANN), unnamed(true)]), Some(dead), "of too many claims");
         assert!(key_owner(&[unnamed(false)]).is_err(), "a live key has a user");
     }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(read(&format!("sk_{}", "é".repeat(20))), Credentials::ApiKey(None));
         assert_eq!(read(&format!("sk_{}", "x".repeat(198))), Credentials::ApiKey(None));
         // Computed with another program: SHA-256 of the whole key.
-        let expected = KeyHash::parse("9061563bb6dd424f57277cb554c16cf0043f5b7f04fdde6921b792c4f753aa19");
+        let expected = ApiKeyHash::parse("9061563bb6dd424f57277cb554c16cf0043f5b7f04fdde6921b792c4f753aa19");
         assert_eq!(read(&format!("sk_{}", "x".repeat(20))), Credentials::ApiKey(expected));
     }
 }

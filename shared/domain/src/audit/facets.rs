@@ -5,7 +5,7 @@
 //! record never changes, so nothing is ever subtracted; and a record is added once, because its
 //! rows must not exist yet.
 
-use super::record::Record;
+use super::record::AuditRecord;
 use crate::projections::index::{self, Sums};
 use crate::storage::item::{Attributes, Key};
 use crate::storage::keys::{self, Index, Lane, Lanes, PK, StatusPartition};
@@ -29,7 +29,7 @@ pub fn facet(user: Option<UserId>, action: Option<&str>) -> String {
 }
 
 /// The names of the facets that a record is in.
-fn facets_of(record: &Record) -> Vec<String> {
+fn facets_of(record: &AuditRecord) -> Vec<String> {
     let action = Some(record.entry.action.as_str());
     let user = record.entry.principal.user_id;
     let mut facets = vec![facet(None, None), facet(None, action)];
@@ -45,19 +45,19 @@ fn lane() -> Lane {
 }
 
 /// The row of a record in a facet.
-fn row(record: &Record, facet: &str) -> Key {
+fn row(record: &AuditRecord, facet: &str) -> Key {
     keys::audit_row(facet, &keys::rows(Index::Audit, StatusPartition::All, lane()), &record.key())
 }
 
 /// The row that exists if and only if a record is indexed, because a transaction writes all of its
 /// items or none.
-pub fn indexed_row(record: &Record) -> Key {
+pub fn indexed_row(record: &AuditRecord) -> Key {
     row(record, &facet(None, None))
 }
 
 /// The transaction that indexes some records, at most [`RECORDS_AT_ONCE`]. It fails if one of them
 /// is indexed already.
-pub fn index_writes(records: &[&Record]) -> Vec<Write> {
+pub fn index_writes(records: &[&AuditRecord]) -> Vec<Write> {
     let mut writes = Vec::new();
     let mut counters: BTreeMap<Key, BTreeMap<String, i128>> = BTreeMap::new();
     for record in records {
@@ -88,7 +88,7 @@ pub fn index_writes(records: &[&Record]) -> Vec<Write> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::record::Chain;
+    use crate::audit::record::ChainWriter;
     use crate::audit::record::tests::{AT, entry};
     use crate::values::time::DAY;
 
@@ -99,7 +99,7 @@ mod tests {
                 let at = AT.plus(-40 * DAY * i);
                 let mut entry = entry(at, &format!("action.{i}"));
                 entry.principal.user_id = UserId::parse(&format!("00000000-0000-0000-0000-00000000000{i}"));
-                Chain::start(at, "abc").link(entry).unwrap()
+                ChainWriter::start(at, "abc").link(entry).unwrap()
             })
             .collect();
         let records: Vec<_> = links.iter().map(|link| &link.record).collect();

@@ -2,7 +2,7 @@
 
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
-use crate::values::ids::{ChainId, ClerkUserId, Digest, KeyId, UserId};
+use crate::values::ids::{ApiKeyId, ChainId, ClerkUserId, Digest, UserId};
 use crate::values::json;
 use crate::values::time::{MINUTE, Timestamp};
 use schemars::JsonSchema;
@@ -21,7 +21,7 @@ pub struct Principal {
     /// The user at the identity provider.
     pub clerk_user_id: Option<ClerkUserId>,
     /// The API key.
-    pub key_id: Option<KeyId>,
+    pub key_id: Option<ApiKeyId>,
     /// The id at the identity provider of a person who acts in the name of the user.
     pub impersonator: Option<String>,
 }
@@ -39,7 +39,7 @@ pub enum AuthMethod {
 
 /// What is recorded of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct AuditEntry {
+pub struct AuditedRequest {
     /// When the record was made.
     pub at: Timestamp,
     /// The caller.
@@ -78,7 +78,7 @@ pub fn redacted(text: &str) -> String {
 
 /// A record: an entry and its position in a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct AuditRecord {
     /// The chain.
     pub chain: ChainId,
     /// Its number in the chain, from 0.
@@ -87,7 +87,7 @@ pub struct Record {
     pub previous: Digest,
     /// What is recorded.
     #[serde(flatten)]
-    pub entry: AuditEntry,
+    pub entry: AuditedRequest,
 }
 
 /// The id of a record in the list of requests: `<chain>-<number>`.
@@ -95,7 +95,7 @@ pub fn record_id(chain: &ChainId, seq: u64) -> String {
     format!("{chain}-{seq}")
 }
 
-impl Record {
+impl AuditRecord {
     /// Its id in the list of requests.
     pub fn id(&self) -> String {
         record_id(&self.chain, self.seq)
@@ -110,15 +110,15 @@ impl Record {
 /// A link of a chain: a record with its text. The stored text is what is hashed, so no canonical
 /// form has to be agreed on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Link {
+pub struct ChainedRecord {
     /// The record.
-    pub record: Record,
+    pub record: AuditRecord,
     /// Its JSON text, as stored and hashed.
     pub text: String,
 }
 
-impl Link {
-    fn new(record: Record) -> Result<Self, serde_json::Error> {
+impl ChainedRecord {
+    fn new(record: AuditRecord) -> Result<Self, serde_json::Error> {
         Ok(Self { text: serde_json::to_string(&record)?, record })
     }
 
@@ -126,7 +126,7 @@ impl Link {
     /// or lies outside of the hour of its chain.
     pub fn load(item: &Item) -> Option<Self> {
         let text = item.text(RECORD)?;
-        let record: Record = serde_json::from_str(text).ok()?;
+        let record: AuditRecord = serde_json::from_str(text).ok()?;
         let in_hour_of_chain = record.entry.at.hour() == record.chain.hour();
         (in_hour_of_chain && record.key() == item.key).then(|| Self { record, text: text.to_owned() })
     }
@@ -150,14 +150,14 @@ impl Link {
 
 /// The end of a chain, kept by the one instance that writes the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
+pub struct ChainWriter {
     id: ChainId,
     next: u64,
     previous: Digest,
     last: Timestamp,
 }
 
-impl Chain {
+impl ChainWriter {
     /// Begins a chain in the hour of `at`. `unique` must differ from that of every other
     /// chain of the hour.
     pub fn start(at: Timestamp, unique: &str) -> Self {
@@ -175,13 +175,18 @@ impl Chain {
     ///
     /// # Errors
     /// If the entry cannot be written as JSON.
-    pub fn link(&self, entry: AuditEntry) -> Result<Link, serde_json::Error> {
-        let entry = AuditEntry { at: entry.at.max(self.last), ..entry };
-        Link::new(Record { chain: self.id.clone(), seq: self.next, previous: self.previous.clone(), entry })
+    pub fn link(&self, entry: AuditedRequest) -> Result<ChainedRecord, serde_json::Error> {
+        let entry = AuditedRequest { at: entry.at.max(self.last), ..entry };
+        ChainedRecord::new(AuditRecord {
+            chain: self.id.clone(),
+            seq: self.next,
+            previous: self.previous.clone(),
+            entry,
+        })
     }
 
     /// Makes a link the end of the chain; to be called once it is stored.
-    pub fn advance(&mut self, link: &Link) {
+    pub fn advance(&mut self, link: &ChainedRecord) {
         self.next = link.record.seq + 1;
         self.previous = link.digest();
         self.last = link.record.entry.at;
@@ -195,8 +200,8 @@ pub(crate) mod tests {
 
     pub(crate) const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
-    pub(crate) fn entry(at: Timestamp, action: &str) -> AuditEntry {
-        AuditEntry {
+    pub(crate) fn entry(at: Timestamp, action: &str) -> AuditedRequest {
+        AuditedRequest {
             at,
             principal: Principal {
                 user_id: UserId::parse("00000000-0000-0000-0000-0000000000ad"),
@@ -216,29 +221,29 @@ pub(crate) mod tests {
 
     #[test]
     fn a_link_reads_back_as_it_was_stored_and_only_under_its_own_key() {
-        let mut chain = Chain::start(AT, "abc");
+        let mut chain = ChainWriter::start(AT, "abc");
         let first = chain.link(entry(AT, "stats.read")).unwrap();
         chain.advance(&first);
         let second = chain.link(entry(AT.plus(-5_000), "users.list")).unwrap();
         assert_eq!(second.record.previous, first.digest());
         assert_eq!(second.record.entry.at, AT, "times do not run backwards");
         assert_eq!(second.record.id(), "2026033110-abc-1");
-        assert_eq!(Link::load(&second.item()), Some(second.clone()));
+        assert_eq!(ChainedRecord::load(&second.item()), Some(second.clone()));
         let misplaced = Item { key: first.item().key, ..second.item() };
-        assert_eq!(Link::load(&misplaced), None);
+        assert_eq!(ChainedRecord::load(&misplaced), None);
     }
 
     #[test]
     fn a_records_parameters_are_read_as_they_stand() {
         let parameters = serde_json::json!({ "$serde_json::private::RawValue": "[[]]" });
-        let entry = AuditEntry { parameters, ..entry(AT, "stats.read") };
-        let link = Chain::start(AT, "abc").link(entry).unwrap();
-        assert_eq!(Link::load(&link.item()), Some(link));
+        let entry = AuditedRequest { parameters, ..entry(AT, "stats.read") };
+        let link = ChainWriter::start(AT, "abc").link(entry).unwrap();
+        assert_eq!(ChainedRecord::load(&link.item()), Some(link));
     }
 
     #[test]
     fn a_chain_ends_with_its_hour_and_when_the_clock_is_set_back() {
-        let chain = Chain::start(AT, "abc");
+        let chain = ChainWriter::start(AT, "abc");
 
         assert!(chain.accepts(AT.plus(60_000)) && chain.accepts(AT.plus(-60_000)));
         assert!(!chain.accepts(AT.plus(3_600_000)) && !chain.accepts(AT.plus(-60_001)));

@@ -1,6 +1,6 @@
 //! Seals: signed statements about the heads of all chains. Each names the statement before it.
 
-use super::record::Link;
+use super::record::ChainedRecord;
 use crate::storage::item::{Attributes, Item, Value};
 use crate::storage::keys;
 use crate::values::ids::{ChainId, Digest};
@@ -25,7 +25,7 @@ const SIGNATURE: &str = "signature";
 
 /// The last sealed record of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct ChainHead {
     /// The chain.
     pub chain: ChainId,
     /// The number of the record.
@@ -36,7 +36,7 @@ pub struct Head {
 
 /// The statement that a seal signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statement {
+pub struct SealStatement {
     /// Its number, from 0.
     pub seal: u64,
     /// When it was made.
@@ -55,11 +55,11 @@ pub struct Statement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
     /// The statement.
-    pub statement: Statement,
+    pub statement: SealStatement,
     /// The JSON text of the statement, as signed and hashed.
     pub text: String,
     /// The heads of the chains that grew.
-    pub heads: Vec<Head>,
+    pub heads: Vec<ChainHead>,
     /// The Ed25519 signature of the text.
     pub signature: Vec<u8>,
 }
@@ -73,8 +73,8 @@ pub fn key_id(key: &VerifyingKey) -> String {
 ///
 /// # Errors
 /// If a head cannot be written as JSON.
-pub fn merkle_root(heads: &[Head]) -> Result<Digest, serde_json::Error> {
-    let leaf = |head: &Head| {
+pub fn merkle_root(heads: &[ChainHead]) -> Result<Digest, serde_json::Error> {
+    let leaf = |head: &ChainHead| {
         let text = serde_json::to_vec(head)?;
         Ok(Sha256::new().chain_update([0]).chain_update(text).finalize().into())
     };
@@ -99,7 +99,7 @@ fn root_of(leaves: &[[u8; 32]]) -> [u8; 32] {
     }
 }
 
-impl Statement {
+impl SealStatement {
     /// The statement that follows the seal `last`; the first one without it. Its time is at least
     /// that of `last`.
     ///
@@ -107,7 +107,7 @@ impl Statement {
     /// If a head cannot be written as JSON.
     pub fn after(
         last: Option<&Seal>,
-        heads: &[Head],
+        heads: &[ChainHead],
         records: u64,
         at: Timestamp,
         key: &VerifyingKey,
@@ -128,7 +128,7 @@ impl Seal {
     ///
     /// # Errors
     /// If the text is no statement.
-    pub fn new(text: String, heads: Vec<Head>, signature: Vec<u8>) -> Result<Self, serde_json::Error> {
+    pub fn new(text: String, heads: Vec<ChainHead>, signature: Vec<u8>) -> Result<Self, serde_json::Error> {
         Ok(Self { statement: serde_json::from_str(&text)?, text, heads, signature })
     }
 
@@ -176,15 +176,15 @@ impl Seal {
 }
 
 /// The last sealed record of each chain.
-pub type SealedHeads = BTreeMap<ChainId, Head>;
+pub type SealedHeads = BTreeMap<ChainId, ChainHead>;
 
 /// The records that can be sealed next.
 #[derive(Debug, Default)]
 pub struct SealableRecords {
     /// The records, chain by chain and in the order of each chain.
-    pub links: Vec<Link>,
+    pub links: Vec<ChainedRecord>,
     /// The new heads of their chains.
-    pub heads: Vec<Head>,
+    pub heads: Vec<ChainHead>,
     /// The chains whose next record is missing, or does not continue the chain.
     pub broken: Vec<ChainId>,
 }
@@ -192,8 +192,8 @@ pub struct SealableRecords {
 /// Which of some stored records can be sealed next. A record that does not continue its chain is
 /// left out with all that follow it: the record before it may still be on its way, or was
 /// tampered with.
-pub fn sealable(sealed: &SealedHeads, records: Vec<Link>) -> SealableRecords {
-    let mut chains: BTreeMap<ChainId, Vec<Link>> = BTreeMap::new();
+pub fn sealable(sealed: &SealedHeads, records: Vec<ChainedRecord>) -> SealableRecords {
+    let mut chains: BTreeMap<ChainId, Vec<ChainedRecord>> = BTreeMap::new();
     for link in records {
         chains.entry(link.record.chain.clone()).or_default().push(link);
     }
@@ -214,7 +214,7 @@ pub fn sealable(sealed: &SealedHeads, records: Vec<Link>) -> SealableRecords {
             sealable.links.push(link);
         }
         if sealable.links.len() > before {
-            sealable.heads.push(Head { chain, seq: next - 1, digest: previous });
+            sealable.heads.push(ChainHead { chain, seq: next - 1, digest: previous });
         }
     }
     sealable

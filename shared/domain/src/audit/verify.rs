@@ -4,8 +4,8 @@ mod fault;
 #[cfg(test)]
 mod tests;
 
-use super::record::Link;
-use super::seal::{HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealedHeads, merkle_root};
+use super::record::ChainedRecord;
+use super::seal::{ChainHead, HEARTBEAT, MAX_RECORD_DELAY, Seal, SealedHeads, merkle_root};
 use crate::storage::item::Item;
 use crate::storage::keys::{self, AUDIT_SEALS};
 use crate::values::ids::{ChainId, Digest};
@@ -91,7 +91,7 @@ impl TrailVerifier {
         if hour.is_some_and(|hour| !self.span.contains(hour)) {
             return;
         }
-        match Link::load(item) {
+        match ChainedRecord::load(item) {
             Some(link) => {
                 if !link.is_stored_as(item) {
                     self.faults.push(fault(link.record.entry.at, TrailFaultKind::ItemAltered));
@@ -115,7 +115,7 @@ impl TrailVerifier {
         }
     }
 
-    fn add_record(&mut self, link: Link) {
+    fn add_record(&mut self, link: ChainedRecord) {
         let digest = link.digest();
         let record = RecordDigest { at: link.record.entry.at, digest, previous: link.record.previous };
         let (chain, seq) = (link.record.chain, link.record.seq);
@@ -171,7 +171,7 @@ impl TrailVerifier {
 
     /// Checks each seal, and that it follows the one before it. Returns the heads of all seals,
     /// with the times of the seals.
-    fn check_seals(&mut self, keys: &[VerifyingKey]) -> Vec<(Timestamp, Head)> {
+    fn check_seals(&mut self, keys: &[VerifyingKey]) -> Vec<(Timestamp, ChainHead)> {
         let (mut expected, mut previous) = (0, Digest::none());
         let (mut heads, mut sealed) = (Vec::new(), SealedHeads::new());
         for seal in self.seals.values() {
@@ -218,8 +218,8 @@ impl TrailVerifier {
     }
 
     /// Checks that every sealed record still exists and is unchanged.
-    fn check_sealed(&mut self, heads: &[(Timestamp, Head)]) {
-        for (at, Head { chain, seq, digest }) in heads {
+    fn check_sealed(&mut self, heads: &[(Timestamp, ChainHead)]) {
+        for (at, ChainHead { chain, seq, digest }) in heads {
             if !self.span.contains(chain.hour()) {
                 continue;
             }
@@ -254,7 +254,7 @@ impl TrailVerifier {
 
     /// Counts the records that come after the last seal of their chain. One that the last seal
     /// should have covered is a fault.
-    fn count_unsealed(&mut self, heads: &[(Timestamp, Head)], last: Option<Timestamp>) -> u64 {
+    fn count_unsealed(&mut self, heads: &[(Timestamp, ChainHead)], last: Option<Timestamp>) -> u64 {
         let mut sealed: BTreeMap<&ChainId, u64> = BTreeMap::new();
         for (_, head) in heads {
             let until = sealed.entry(&head.chain).or_default();
@@ -275,7 +275,7 @@ impl TrailVerifier {
 }
 
 /// How many records a head adds to what is sealed of its chain; `None` if it adds none.
-fn added_records(sealed: &mut SealedHeads, head: &Head) -> Option<u64> {
+fn added_records(sealed: &mut SealedHeads, head: &ChainHead) -> Option<u64> {
     let before = sealed.insert(head.chain.clone(), head.clone());
     let next = before.map_or(0, |before| before.seq.saturating_add(1));
     head.seq.checked_add(1)?.checked_sub(next).filter(|added| *added > 0)

@@ -2,7 +2,7 @@
 //!
 //! Two events cause commands: the `user.deactivated` that an admin's request wrote, and an `identity.deleted`. They
 //! cause them for the user that they name, and for every user whom they deactivate by an identity. A `user.deactivated`
-//! that the platform sent causes none (docs/contract/events.md, "Commands out").
+//! that the platform sent causes none (docs/contract/events.md, "Commands").
 
 use crate::deactivation::commands::{CLERK, Cause};
 use crate::entities::fold::{Register, State};
@@ -128,7 +128,7 @@ fn of_another<'a>(id: UserId, user: &User<'_>, linked: &'a State) -> Option<(Use
     }
 }
 
-/// Whose last deactivations must be read for [`standing_cause`]: the user's own, and that of a user id derived from one
+/// Whose last deactivations must be read for [`effective_cause`]: the user's own, and that of a user id derived from one
 /// of the user's identities. None while the user is active.
 pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
     let user = User::of(state, &linkage.linked);
@@ -138,7 +138,7 @@ pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> V
     [id].into_iter().chain(of_another(id, &user, &linkage.linked).map(|(other, _)| other)).collect()
 }
 
-/// Which other users must be read for [`standing_cause`]: those whose reactivation takes a cause back that one of the
+/// Which other users must be read for [`effective_cause`]: those whose reactivation takes a cause back that one of the
 /// user's identities is the reason for. None while the user is active.
 pub fn origins_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
     let user = User::of(state, &linkage.linked);
@@ -196,7 +196,7 @@ pub struct OriginWrites {
 
 /// The cause that stands for a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandingCause {
+pub struct EffectiveCause {
     /// The cause, as commands name it.
     pub cause: Cause,
     /// The other user whose reactivation takes it back, of those of [`origins_of`].
@@ -206,7 +206,7 @@ pub struct StandingCause {
 /// The cause of commands for what a user has or gets, if there is one: a PATCH on the user or on a user id derived from
 /// one of their identities, or the deletion of an identity, that has deactivated the user and that no later event has
 /// taken back. Of several, the latest.
-pub fn standing_cause(id: UserId, entity: &Entity, records: &CauseRecords) -> Option<StandingCause> {
+pub fn effective_cause(id: UserId, entity: &Entity, records: &CauseRecords) -> Option<EffectiveCause> {
     let (user, linked) = (records.read(id, entity), &entity.linkage.linked);
     let patch = records.deactivations.get(&id).filter(|patch| patch.is_in_effect(&user));
     let of_another = of_another(id, &user, linked).and_then(|(origin, event)| {
@@ -214,20 +214,20 @@ pub fn standing_cause(id: UserId, entity: &Entity, records: &CauseRecords) -> Op
         Some(LinkedCause { event, origin, requested_by: patch.requested_by.to_string(), reason: REASON })
     });
     let linked = deletion(&user, linked).into_iter().chain(of_another).max_by_key(|cause| cause.event);
-    let by_link = |linked: LinkedCause<'_>| StandingCause {
+    let by_link = |linked: LinkedCause<'_>| EffectiveCause {
         cause: linked.cause(id),
         origin: Some(linked.origin).filter(|origin| *origin != id),
     };
     match (patch, linked) {
         (Some(patch), Some(linked)) if linked.event.time > patch.at => Some(by_link(linked)),
-        (Some(patch), _) => Some(StandingCause { cause: patch.cause(), origin: None }),
+        (Some(patch), _) => Some(EffectiveCause { cause: patch.cause(), origin: None }),
         (None, linked) => linked.map(by_link),
     }
 }
 
 /// A cause for which commands may wait.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PossibleCause {
+pub struct PendingCause {
     /// The id that the commands for the user name.
     pub id: String,
     /// The id of the event, if commands for other users may wait for it too, which the user's reactivation takes back.
@@ -236,24 +236,24 @@ pub struct PossibleCause {
 
 /// The causes for which commands for a user may wait, whichever stands: something may have deactivated the user again
 /// since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
-pub fn possible_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>) -> BTreeSet<PossibleCause> {
+pub fn pending_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>) -> BTreeSet<PendingCause> {
     let (own, linked) = (&entity.state, &entity.linkage.linked);
     let is_origin = |event: &Event| match Some(&event.body) {
         Some(Body::IdentityDeleted(data)) => linkage::derived(&data.clerk_user_id) == id,
         _of_other_users => false,
     };
     let by_link = [Register::Deleted, Register::AdminDeactivated].map(|register| linked.winner(register));
-    let by_link = by_link.into_iter().flatten().map(|event| PossibleCause {
+    let by_link = by_link.into_iter().flatten().map(|event| PendingCause {
         id: linked_cause(id, event),
         of_others: is_origin(event).then(|| event.id.clone()),
     });
-    let patch = patch.map(|patch| PossibleCause {
+    let patch = patch.map(|patch| PendingCause {
         id: patch.event.clone(),
         of_others: linkage::may_be_derived(id).then(|| patch.event.clone()),
     });
-    let state = deactivated_by(id, &User::of(own, linked));
-    let state = state.map(|state| PossibleCause { id: state.cause, of_others: None });
-    let mut all: BTreeMap<String, PossibleCause> = BTreeMap::new();
+    let state = deactivation_source(id, &User::of(own, linked));
+    let state = state.map(|state| PendingCause { id: state.cause, of_others: None });
+    let mut all: BTreeMap<String, PendingCause> = BTreeMap::new();
     for cause in state.into_iter().chain(by_link).chain(patch) {
         all.insert(cause.id.clone(), cause);
     }
@@ -262,7 +262,7 @@ pub fn possible_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>
 
 /// What has deactivated a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeactivatedBy {
+pub struct DeactivationSource {
     /// The id that its commands name as their cause.
     pub cause: String,
     /// The time of the event that says so.
@@ -272,25 +272,25 @@ pub struct DeactivatedBy {
 }
 
 /// What has deactivated a user; `None` while the user is active.
-pub fn deactivated_by(id: UserId, user: &User<'_>) -> Option<DeactivatedBy> {
+pub fn deactivation_source(id: UserId, user: &User<'_>) -> Option<DeactivationSource> {
     let event = user.state.filter(|_| !user.active)?;
     let at = event.time;
     Some(match Some(&event.body) {
         Some(Body::UserDeactivated(data)) => {
             let by = data.by.as_ref().map(|by| by.as_str().to_owned());
             let cause = if data.user_id == id { event.id.clone() } else { linked_cause(id, event) };
-            DeactivatedBy { cause, at, by }
+            DeactivationSource { cause, at, by }
         }
-        _deleted_identity => DeactivatedBy { cause: linked_cause(id, event), at, by: None },
+        _deleted_identity => DeactivationSource { cause: linked_cause(id, event), at, by: None },
     })
 }
 
 /// Which logins a user has: the identity that they name, or that stands in for them, and those that are linked to them.
 /// Those that the provider has deleted count too. A digest, since they may be thousands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logins(String);
+pub struct LoginsDigest(String);
 
-impl Logins {
+impl LoginsDigest {
     /// Of a user who names this identity and has these linked.
     pub fn of<'a>(named: &'a ClerkUserId, linked: impl IntoIterator<Item = &'a ClerkUserId>) -> Self {
         let all: BTreeSet<&[u8]> =
@@ -302,16 +302,16 @@ impl Logins {
 /// That the commands of a cause were requested for a user with some logins: by the administrator's deactivation, or by
 /// the consumer.
 #[derive(Debug)]
-pub struct RequestedCommands<'a> {
+pub struct CommandRequestNote<'a> {
     user: UserId,
     cause: &'a Cause,
-    logins: Option<&'a Logins>,
+    logins: Option<&'a LoginsDigest>,
 }
 
-impl<'a> RequestedCommands<'a> {
+impl<'a> CommandRequestNote<'a> {
     /// Of a user whom the cause deactivates. With `None` for logins that are not all known, they will be requested once
     /// more.
-    pub const fn new(user: UserId, cause: &'a Cause, logins: Option<&'a Logins>) -> Self {
+    pub const fn new(user: UserId, cause: &'a Cause, logins: Option<&'a LoginsDigest>) -> Self {
         Self { user, cause, logins }
     }
 
@@ -349,7 +349,7 @@ pub fn nothing_requested(user: UserId, read: Option<&Item>) -> Option<Write> {
     read.and_then(|item| item.text(EVENT)).filter(|event| !event.is_empty())?;
     let attributes = Attributes::from([(EVENT.to_owned(), Value::Text(String::new()))]);
     Some(Write {
-        key: RequestedCommands::key(user),
+        key: CommandRequestNote::key(user),
         action: Action::Put(attributes),
         conditions: as_read(read),
     })
@@ -357,7 +357,7 @@ pub fn nothing_requested(user: UserId, read: Option<&Item>) -> Option<Write> {
 
 /// The check that nothing was requested for a user since this was read.
 pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
-    Write { key: RequestedCommands::key(user), action: Action::Check, conditions: as_read(read) }
+    Write { key: CommandRequestNote::key(user), action: Action::Check, conditions: as_read(read) }
 }
 
 /// Notes that commands were requested for another user by a cause that the reactivation of this one takes back.
@@ -386,11 +386,11 @@ fn as_read(read: Option<&Item>) -> Vec<Condition> {
     unchanged(&read.map(|item| item.attributes.clone()).unwrap_or_default(), &[EVENT, LOGINS])
 }
 
-/// The attribute with the event of a [`RequestedCommands`] or a [`Deactivation`].
+/// The attribute with the event of a [`CommandRequestNote`] or a [`Deactivation`].
 const EVENT: &str = "event";
 /// The attribute by which two requests for others differ.
 const UNIQUE: &str = "unique";
-/// The attribute of a [`RequestedCommands`] with the [`Logins`] that the commands block.
+/// The attribute of a [`CommandRequestNote`] with the [`LoginsDigest`] that the commands block.
 const LOGINS: &str = "logins";
 
 /// The reason that commands state where the identity provider has deleted the user.

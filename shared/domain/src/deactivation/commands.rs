@@ -5,7 +5,7 @@
 mod tests;
 
 use crate::events::{self, SOURCE};
-use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
+use crate::values::ids::{ApiKeyId, ClerkUserId, ScheduleId, TaskId, UserId};
 use crate::values::json;
 use crate::values::text::without_mark;
 use crate::values::time::Timestamp;
@@ -50,7 +50,7 @@ pub enum Command {
     /// Revoke an API key.
     RevokeKey {
         /// The key.
-        key_id: KeyId,
+        key_id: ApiKeyId,
         /// The owner of the key.
         user_id: UserId,
     },

@@ -12,10 +12,10 @@ mod tests;
 use crate::deactivation::commands::{Cause, Command, KnownSchedules};
 use crate::projections::{links, views};
 use crate::storage::item::{Attributes, Item, Key, Value};
-use crate::storage::keys::{self, Owned};
+use crate::storage::keys::{self, StoppableRow};
 use crate::storage::read::{Corrupt, Range, ReadPlan, ReadResult};
 use crate::storage::write::Condition;
-use crate::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
+use crate::values::ids::{ApiKeyId, ClerkUserId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,7 +196,7 @@ impl StoredOutboxEntry {
         let ranges = match &self.entry.action {
             OutboxAction::StopUser { user_id, .. } => {
                 let page = Range {
-                    pk: keys::owned(*user_id),
+                    pk: keys::stoppable_of(*user_id),
                     from: self.cursor.as_deref().map(keys::next),
                     limit: Some(PAGE),
                     ..Range::default()
@@ -319,18 +319,18 @@ pub enum Stoppable {
     /// An active task.
     Task(TaskId),
     /// A live API key.
-    Key(KeyId),
+    Key(ApiKeyId),
     /// An unpaused schedule of a task.
     Schedule(ScheduleId, TaskId),
 }
 
 impl Stoppable {
-    /// What a row of [`keys::owned`] stands for.
+    /// What a row of [`keys::stoppable_of`] stands for.
     fn of(row: &Item) -> Result<Self, Corrupt> {
-        let what = match keys::parse_owned(row) {
-            Some(Owned::Task(id)) => Some(Self::Task(id)),
-            Some(Owned::Key(id)) => Some(Self::Key(id)),
-            Some(Owned::Schedule) => {
+        let what = match keys::parse_stoppable_row(row) {
+            Some(StoppableRow::Task(id)) => Some(Self::Task(id)),
+            Some(StoppableRow::Key(id)) => Some(Self::Key(id)),
+            Some(StoppableRow::Schedule) => {
                 let schedule = row.text(views::OF).and_then(ScheduleId::parse);
                 let task = row.text(views::TASK).and_then(TaskId::parse);
                 schedule.zip(task).map(|(schedule, task)| Self::Schedule(schedule, task))

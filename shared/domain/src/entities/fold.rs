@@ -3,13 +3,13 @@
 //! Every event writes some of its entity's registers, and a register holds the greatest event that wrote it
 //! (the order is [`Event`]'s). So the state *is* the set of winning events: folding is the union of two sets
 //! without the events that win nothing, which makes it commutative, associative and idempotent by construction.
-//! API keys have claims as well ([`KeyClaims`]), which are sets, so that their fold is a union too.
+//! API keys have claims as well ([`ApiKeyClaims`]), which are sets, so that their fold is a union too.
 
 mod claims;
 
 use crate::events::{Body, Event, SOURCE, StoredEvent, UnreadableEvent};
 use crate::values::ids::{EntityKey, TaskId, UserId};
-pub use claims::{KeyClaims, MAX_KEY_CLAIMS};
+pub use claims::{ApiKeyClaims, MAX_KEY_CLAIMS};
 use serde_json::value::RawValue;
 
 /// One fact of an entity that merges by itself.
@@ -27,7 +27,7 @@ pub enum Register {
     /// The role of a user or of an identity.
     Role,
     /// A user's email as `user.updated` says: kept apart from [`Register::Email`], because such an event may be one of
-    /// an identity (docs/contract/events.md, "Whose an identity is").
+    /// an identity (docs/contract/events.md, "Which users an identity belongs to").
     UpdatedEmail,
     /// A user's role as `user.updated` says.
     UpdatedRole,
@@ -186,7 +186,7 @@ pub struct State {
     /// The events that hold its registers, in ascending order.
     events: Vec<Event>,
     /// The claims of an API key.
-    claims: KeyClaims,
+    claims: ApiKeyClaims,
 }
 
 impl State {
@@ -234,7 +234,7 @@ impl State {
     }
 
     /// The claims of an API key; none of any other entity.
-    pub const fn claims(&self) -> &KeyClaims {
+    pub const fn claims(&self) -> &ApiKeyClaims {
         &self.claims
     }
 
@@ -257,8 +257,8 @@ impl State {
     }
 
     /// The claims that the kept events make.
-    fn claims_of_events(&self) -> KeyClaims {
-        let mut claims = KeyClaims::default();
+    fn claims_of_events(&self) -> ApiKeyClaims {
+        let mut claims = ApiKeyClaims::default();
         for event in &self.events {
             claims.add(event);
         }
@@ -282,7 +282,7 @@ impl State {
         let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
         let mut state = Self::default();
         for part in parts {
-            if let Some(claims) = KeyClaims::load(part.get())? {
+            if let Some(claims) = ApiKeyClaims::load(part.get())? {
                 state.claims = claims;
                 continue;
             }

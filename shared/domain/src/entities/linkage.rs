@@ -1,5 +1,5 @@
-//! Linkage: how users of the platform and identities at the provider meet (docs/contract/events.md, "Whose an identity
-//! is").
+//! Linkage: how users of the platform and identities at the provider meet (docs/contract/events.md, "Which users
+//! an identity belongs to").
 //!
 //! A user and an identity are entities of their own. A *link* says that what an identity says holds for a user id: the
 //! identity belongs to a user that exists, or it stands in for one that does not. Whether there is a link depends on

@@ -1,6 +1,6 @@
 //! What is known of each entity: typed readings of its [`State`].
 
-use crate::entities::fold::{KeyClaims, Register, State};
+use crate::entities::fold::{ApiKeyClaims, Register, State};
 pub use crate::events::types::TaskState;
 use crate::events::types::{Count, Removable};
 use crate::events::{Body, Event, types};
@@ -103,7 +103,7 @@ pub struct ApiKey<'a> {
     /// The facts of its greatest `api_key.created` event; `None` for a stub.
     pub created: Option<&'a types::ApiKeyCreated>,
     /// All hashes and users that events gave it.
-    pub claims: &'a KeyClaims,
+    pub claims: &'a ApiKeyClaims,
     /// Whether it is refused for ever: an event revoked it, or it has too many claims.
     pub revoked: bool,
 }

@@ -10,7 +10,7 @@
 //! Where `data` has no such time, the payload's `timestamp` stands in. The email is the primary one; an identity that
 //! has none is created without, and an update leaves the email alone. A role is a text in `public_metadata.role`, an
 //! external id a text of 1 to 256 characters in `external_id`; anything else is none. Whose the identity is follows in
-//! the projections (docs/contract/events.md, "Whose an identity is").
+//! the projections (docs/contract/events.md, "Which users an identity belongs to").
 
 use crate::events::types::ExternalId;
 use crate::events::{self, EventType, QuarantineReason, TYPE_PREFIX};

@@ -41,7 +41,7 @@ pub enum QuarantineReason {
     TooLarge,
     /// Not JSON at all.
     #[error("the message is not JSON: {0}")]
-    NotJson(Bounded),
+    NotJson(Excerpt),
     /// A needed field of the envelope is missing, of the wrong kind or outside its range.
     #[error("envelope: {0}")]
     Envelope(&'static str),
@@ -51,28 +51,28 @@ pub enum QuarantineReason {
         /// The type whose rules are broken.
         event_type: &'static str,
         /// The field and the rule; at most [`MAX_QUOTED_CHARS`] characters of the value.
-        fault: Bounded,
+        fault: Excerpt,
     },
     /// A listed time is before 2015 or more than 24 hours ahead.
     #[error("a time is before 2015 or more than 24 hours ahead")]
     TimeOutOfRange,
     /// A valid event, but what follows from it can't be stored. It is in the log, and in no projection.
     #[error("the event can't be projected: {0}")]
-    Unwritable(Bounded),
+    Unwritable(Excerpt),
 }
 
 /// A text of at most 400 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounded(String);
+pub struct Excerpt(String);
 
-impl Bounded {
+impl Excerpt {
     /// The beginning of a text.
     pub fn new(text: impl fmt::Display) -> Self {
         Self(excerpt(&text.to_string(), MAX_FAULT_CHARS))
     }
 }
 
-impl fmt::Display for Bounded {
+impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -99,7 +99,7 @@ pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessa
         return Err(QuarantineReason::TooLarge);
     }
     let json = json::parse(without_mark(body));
-    let value = json.map_err(|e| QuarantineReason::NotJson(Bounded::new(e)))?;
+    let value = json.map_err(|e| QuarantineReason::NotJson(Excerpt::new(e)))?;
     let Value::Object(mut fields) = value else { return Err(QuarantineReason::Envelope("not an object")) };
     let envelope = Envelope::read(&fields)?;
     let data = match fields.remove("data") {
@@ -112,7 +112,7 @@ pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessa
         times.extend(listed_times(&event.body));
         if let Some(fault) = received_at.and_then(|_| length_fault(&event.body)) {
             let event_type = event.event_type().name();
-            return Err(QuarantineReason::Data { event_type, fault: Bounded::new(fault) });
+            return Err(QuarantineReason::Data { event_type, fault: Excerpt::new(fault) });
         }
     }
     let latest = received_at.map_or(Timestamp::from_millis(i64::MAX), |now| now.plus(DAY));
@@ -163,7 +163,7 @@ impl Envelope {
         let Some(data) = upcast::upcast(kind, version, data) else { return Ok(unknown()) };
         let body = kind.body(&data).map_err(|fault| QuarantineReason::Data {
             event_type: kind.name(),
-            fault: Bounded::new(field_fault(kind, &data).unwrap_or(fault)),
+            fault: Excerpt::new(field_fault(kind, &data).unwrap_or(fault)),
         })?;
         let (time, id, source) = (self.time, self.id.clone(), self.source.clone());
         Ok(ReceivedMessage::Known(Box::new(Event { time, id, source, body, version, data: kept })))

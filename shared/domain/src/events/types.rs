@@ -3,7 +3,7 @@
 
 use crate::values::checked::checked_text;
 use crate::values::ids::{
-    ClerkUserId, ExecutionId, KeyHash, KeyId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
+    ApiKeyHash, ApiKeyId, ClerkUserId, ExecutionId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
     UserId, WorkflowId,
 };
 use crate::values::time::Timestamp;
@@ -94,15 +94,15 @@ data! {
     IdentityLoggedIn { clerk_user_id: ClerkUserId, }
     /// `api_key.created`
     ApiKeyCreated {
-        key_id: KeyId,
+        key_id: ApiKeyId,
         user_id: UserId,
-        key_hash: KeyHash,
+        key_hash: ApiKeyHash,
         key_prefix: Text,
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         name: Option<Text>,
     }
     /// `api_key.revoked`
-    ApiKeyRevoked { key_id: KeyId, user_id: UserId, }
+    ApiKeyRevoked { key_id: ApiKeyId, user_id: UserId, }
     /// `task.created`
     TaskCreated {
         task_id: TaskId,

@@ -4,10 +4,10 @@
 //! The index holds the sealed records, so a request is listed within about a minute. Each
 //! combination of filters has a counted index of its own, a *facet*.
 
-use super::listing::ListRequest;
-use super::window::{HOURS, LIMIT, last_hours};
+use super::list_parameters::{HOURS, LIMIT, last_hours};
+use super::listing::{ListRequest, RowContent};
 use crate::audit::record::record_id;
-use crate::audit::{AuditEntry, Link, facets};
+use crate::audit::{AuditedRequest, ChainedRecord, facets};
 use crate::projections::views;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
@@ -21,7 +21,7 @@ use std::collections::HashMap;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
-pub struct AuditQuery {
+pub struct AuditParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub struct AuditQuery {
     page: PageRequest,
 }
 
-impl QueryParameters for AuditQuery {
+impl QueryParameters for AuditParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let principal = params.user("principal", "Only requests of this user.");
         let action = params.action("action", "Only requests for this action, such as `stats.read`.");
@@ -64,7 +64,7 @@ pub enum AuditRow {
         id: String,
         /// What is recorded.
         #[serde(flatten)]
-        entry: Box<AuditEntry>,
+        entry: Box<AuditedRequest>,
     },
     /// A record that was indexed and no longer exists: someone has tampered with the trail.
     Missing {
@@ -121,7 +121,7 @@ impl<R: Reader> Reader for FacetReader<'_, R> {
 pub async fn answer<R: Reader>(
     index: &R,
     records: &R,
-    query: &AuditQuery,
+    query: &AuditParameters,
     now: Timestamp,
 ) -> Result<AuditPage, R::Error> {
     let request = ListRequest {
@@ -131,7 +131,7 @@ pub async fn answer<R: Reader>(
         now,
         page: query.page,
         consistent: true,
-        carried: Some(&[views::OF]),
+        rows: RowContent::References(&[views::OF]),
     };
     let facet = FacetReader { index, name: facets::facet(query.principal, query.action.as_deref()) };
     let listed = request.read(&facet).await?;
@@ -140,7 +140,7 @@ pub async fn answer<R: Reader>(
     if !keys.is_empty() {
         found = records.read(ReadPlan::gets(keys.iter().cloned()).consistent()).await?;
     }
-    let row = |key: &Key| match found.items.get(key).and_then(Link::load) {
+    let row = |key: &Key| match found.items.get(key).and_then(ChainedRecord::load) {
         Some(link) => Some(AuditRow::Recorded { id: link.record.id(), entry: Box::new(link.record.entry) }),
         None => {
             let (chain, seq) = keys::audit_row_place(key)?;

@@ -1,15 +1,15 @@
 //! GET /admin/errors: the executions that failed in the last hours, newest failure first, and
 //! their types (docs/contract/http.md, "GET /admin/errors").
 
-use super::listing::ListRequest;
-use super::recent::{self, RecentPage};
-use super::window::{HOURS, LIMIT, last_hours};
+use super::execution_list::{self, ExecutionListPage};
+use super::list_parameters::{HOURS, LIMIT, last_hours};
+use super::listing::{ListRequest, RowContent};
 use crate::projections::entity::Entity;
 use crate::projections::index::{Timeline, Window};
 use crate::projections::summary::{ErrorSummary, Owners};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
-use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
-use crate::storage::read::{Range, ReadPlan, Reader};
+use crate::storage::keys::{self, FilteredIndex, Index, IndexFilter, StatusPartition};
+use crate::storage::read::{ReadPlan, Reader};
 use crate::values::ids::{EntityKey, ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
-pub struct ErrorsQuery {
+pub struct ErrorsParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     error_type: Option<RecordedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +29,7 @@ pub struct ErrorsQuery {
     page: PageRequest,
 }
 
-impl QueryParameters for ErrorsQuery {
+impl QueryParameters for ErrorsParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let error_type = params.error_type("error_type", "Only failures with exactly this error type.");
         let task_id = params.task("task_id", "Only failures of this task.");
@@ -39,7 +39,7 @@ impl QueryParameters for ErrorsQuery {
     }
 }
 
-impl ErrorsQuery {
+impl ErrorsParameters {
     /// Whether an error is of the requested type.
     fn wants(&self, error: &ErrorSummary) -> bool {
         self.error_type.as_ref().is_none_or(|wanted| wanted.text == error.error_type)
@@ -96,42 +96,42 @@ fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S:
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &ErrorsQuery,
+    query: &ErrorsParameters,
     now: Timestamp,
 ) -> Result<ErrorsPage, R::Error> {
     let since = last_hours(now, query.hours);
     if let Some(task) = query.task_id {
         return of_task(reader, query, task, (since, now)).await;
     }
-    let subset = match &query.error_type {
-        Some(error_type) => Subset::ErrorType(&error_type.text),
-        None => Subset::Whole,
+    let filter = match &query.error_type {
+        Some(error_type) => IndexFilter::ErrorType(&error_type.text),
+        None => IndexFilter::Whole,
     };
     let request = ListRequest {
-        list: IndexPart { index: Index::Errors, subset },
+        list: FilteredIndex { index: Index::Errors, filter },
         partitions: &[StatusPartition::All],
         since: Some(since),
         now,
         page: query.page,
         consistent: false,
-        carried: None,
+        rows: RowContent::Summaries,
     };
-    let recent = recent::read(reader, &request).await?;
+    let found = execution_list::read_execution_list(reader, &request).await?;
     // Of an error that its row does not carry the type may have changed since the row was read.
     let wanted = |error: &ErrorSummary| query.wants(error);
     Ok(ErrorsPage {
-        errors: page_rows(recent.page, wanted),
-        total: recent.total,
-        error_types: most_first(recent.timeline.tags()),
+        errors: page_rows(found.page, wanted),
+        total: found.total,
+        error_types: most_first(found.timeline.tags()),
     })
 }
 
-/// The errors of one task: four round trips, one more for each further [`AT_ONCE`](recent::AT_ONCE).
+/// The errors of one task: four round trips, one more for each further thousand of its executions.
 /// Reads the task's executions from the window's start less the time of its slowest failure, at most
 /// twice that, and keeps those that failed in the window.
 async fn of_task<R: Reader>(
     reader: &R,
-    query: &ErrorsQuery,
+    query: &ErrorsParameters,
     task: TaskId,
     (since, now): (Timestamp, Timestamp),
 ) -> Result<ErrorsPage, R::Error> {
@@ -143,21 +143,20 @@ async fn of_task<R: Reader>(
     let Some(slowest) = slowest else { return Ok(ErrorsPage { errors: Vec::new(), total: 0, error_types }) };
 
     let first = Timestamp::from_millis(since.millis().saturating_sub(slowest)).max(Timestamp::EARLIEST);
-    let range = Range { attributes: Some(&[]), ..keys::task_executions_since(task, first).into() };
-    let rows = reader.read(ReadPlan::ranges(vec![range])).await?;
-    let rows = rows.ranges.into_iter().flatten();
-    let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
+    let ids = execution_list::executions_of_task(reader, task, first).await?;
     let wanted = |error: &ErrorSummary| error.occurred_at >= since && query.wants(error);
     let mut failed = Vec::new();
     // Only failures are kept in memory, however many executions there are.
-    for some in ids.chunks(recent::AT_ONCE) {
-        let some: Vec<(_, ErrorSummary)> = recent::read_summaries(reader, some).await?;
-        failed.extend(some.into_iter().filter(|(_, error)| wanted(error)));
-    }
+    let keep = |id, error| {
+        if wanted(&error) {
+            failed.push((id, error));
+        }
+    };
+    execution_list::visit_summaries(reader, &ids, keep).await?;
     failed.sort_by_key(|(id, error)| Reverse((error.occurred_at, *id)));
     let total = i128::try_from(failed.len()).unwrap_or(i128::MAX);
     let page = failed.into_iter().skip(query.page.offset()).take(query.page.rows()).collect();
-    let errors = page_rows(recent::with_names(reader, page).await?, wanted);
+    let errors = page_rows(execution_list::with_references(reader, page).await?, wanted);
     Ok(ErrorsPage { errors, total, error_types })
 }
 
@@ -169,15 +168,15 @@ fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
     types
 }
 
-fn page_rows(page: RecentPage<ErrorSummary>, wanted: impl Fn(&ErrorSummary) -> bool) -> Vec<ErrorRow> {
-    let RecentPage { rows, names } = page;
+fn page_rows(page: ExecutionListPage<ErrorSummary>, wanted: impl Fn(&ErrorSummary) -> bool) -> Vec<ErrorRow> {
+    let ExecutionListPage { rows, referenced } = page;
     let row = |(execution_id, error): (ExecutionId, ErrorSummary)| {
         let Owners { task_id, user_id } = error.owners;
         ErrorRow {
             execution_id,
             task_id,
-            user_email: names.email(user_id),
-            search_query: names.query(task_id),
+            user_email: referenced.email(user_id),
+            search_query: referenced.search_query(task_id),
             error_message: error.error_message,
             error_type: error.error_type,
             retry_count: error.retry_count,

@@ -1,9 +1,9 @@
 //! GET /admin/executions/{id}: one execution, and which event says so (docs/contract/http.md, "GET
 //! /admin/executions/{id}").
 
-use super::entities::DisplayNames;
 use super::executions::{self, ExecutionRow};
 use super::history::{HistoryEntry, history};
+use super::referenced_entities::ReferencedEntities;
 use crate::entities::fold::Register;
 use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::entity::Entity;
@@ -75,13 +75,13 @@ pub async fn answer<R: Reader>(
     let entity = Entity::load(found.items.get(&key))?;
     let Some(execution) = Execution::of(&entity.state) else { return Ok(None) };
     let Some(summary) = ExecutionSummary::of(&execution) else { return Ok(None) };
-    let names = DisplayNames::read(reader, [summary.owners()]).await?;
+    let referenced = ReferencedEntities::read(reader, [summary.owners()]).await?;
     let error = match execution.status {
         ExecutionState::Failed(error) => Some(error),
         ExecutionState::Running | ExecutionState::Success { .. } => None,
     };
     Ok(Some(ExecutionDetail {
-        row: executions::row(request.id, &summary, &names),
+        row: executions::row(request.id, &summary, &referenced),
         user_id: execution.user_id,
         error_type: error.map(|error| error.error_type.as_str().to_owned()),
         error_message: error.map(|error| error.error_message.as_str().to_owned()),

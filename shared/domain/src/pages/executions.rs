@@ -1,15 +1,15 @@
 //! GET /admin/executions: the executions that began in the last hours, newest first
 //! (docs/contract/http.md, "GET /admin/executions").
 
-use super::entities::DisplayNames;
-use super::listing::ListRequest;
-use super::recent::{self, RecentPage};
-use super::window::{HOURS, LIMIT, last_hours};
+use super::execution_list::{self, ExecutionListPage};
+use super::list_parameters::{HOURS, LIMIT, last_hours};
+use super::listing::{ListRequest, RowContent};
+use super::referenced_entities::ReferencedEntities;
 use crate::entities::readings::ExecutionStatus;
 use crate::projections::summary::{ExecutionSummary, Owners};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::keys::{self, Index, StatusPartition};
-use crate::storage::read::{Range, ReadPlan, Reader};
+use crate::storage::keys::{Index, StatusPartition};
+use crate::storage::read::Reader;
 use crate::values::ids::{ExecutionId, TaskId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct ExecutionsQuery {
+pub struct ExecutionsParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<StatusPartition>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ const STATUSES: [(&str, StatusPartition); 3] = [
     ("running", StatusPartition::Running),
 ];
 
-impl QueryParameters for ExecutionsQuery {
+impl QueryParameters for ExecutionsParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let status = params.choice("status", "Only executions with this status.", &STATUSES);
         let task_id = params.task("task_id", "Only executions of this task.");
@@ -88,7 +88,7 @@ pub struct ExecutionRow {
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &ExecutionsQuery,
+    query: &ExecutionsParameters,
     now: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
     if let Some(task) = query.task_id {
@@ -102,12 +102,12 @@ pub async fn answer<R: Reader>(
         now,
         page: query.page,
         consistent: false,
-        carried: None,
+        rows: RowContent::Summaries,
     };
-    let recent = recent::read(reader, &request).await?;
+    let found = execution_list::read_execution_list(reader, &request).await?;
     Ok(ExecutionsPage {
-        executions: page_rows(&recent.page),
-        total: recent.total,
+        executions: page_rows(&found.page),
+        total: found.total,
         page: query.page.page,
         limit: query.page.limit,
     })
@@ -116,36 +116,34 @@ pub async fn answer<R: Reader>(
 /// Those of one task. Its rows have no statuses, so a filter reads all of its executions in the window.
 async fn of_task<R: Reader>(
     reader: &R,
-    query: &ExecutionsQuery,
+    query: &ExecutionsParameters,
     task: TaskId,
     since: Timestamp,
 ) -> Result<ExecutionsPage, R::Error> {
-    let range =
-        Range { descending: true, attributes: Some(&[]), ..keys::task_executions_since(task, since).into() };
-    let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
-    let ids: Vec<ExecutionId> = rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect();
+    let ids = execution_list::executions_of_task(reader, task, since).await?;
     let (offset, limit) = (query.page.offset(), query.page.rows());
     let (total, page) = match query.status {
         None => {
             let page: Vec<_> = ids.iter().skip(offset).take(limit).copied().collect();
-            (ids.len(), recent::read_summaries(reader, &page).await?)
+            (ids.len(), execution_list::read_summaries(reader, &page).await?)
         }
         Some(status) => {
             let (mut total, mut page) = (0, Vec::new());
-            for some in ids.chunks(recent::AT_ONCE) {
-                let some: Vec<(_, ExecutionSummary)> = recent::read_summaries(reader, some).await?;
-                for (id, execution) in some.into_iter().filter(|(_, one)| partition(one.status) == status) {
-                    if total >= offset && page.len() < limit {
-                        page.push((id, execution));
-                    }
-                    total += 1;
+            let count = |id, execution: ExecutionSummary| {
+                if partition(execution.status) != status {
+                    return;
                 }
-            }
+                if total >= offset && page.len() < limit {
+                    page.push((id, execution));
+                }
+                total += 1;
+            };
+            execution_list::visit_summaries(reader, &ids, count).await?;
             (total, page)
         }
     };
     let total = i128::try_from(total).unwrap_or(i128::MAX);
-    let executions = page_rows(&recent::with_names(reader, page).await?);
+    let executions = page_rows(&execution_list::with_references(reader, page).await?);
     Ok(ExecutionsPage { executions, total, page: query.page.page, limit: query.page.limit })
 }
 
@@ -158,18 +156,22 @@ const fn partition(status: ExecutionStatus) -> StatusPartition {
     }
 }
 
-fn page_rows(page: &RecentPage<ExecutionSummary>) -> Vec<ExecutionRow> {
-    page.rows.iter().map(|(id, execution)| row(*id, execution, &page.names)).collect()
+fn page_rows(page: &ExecutionListPage<ExecutionSummary>) -> Vec<ExecutionRow> {
+    page.rows.iter().map(|(id, execution)| row(*id, execution, &page.referenced)).collect()
 }
 
 /// The row of an execution.
-pub(super) fn row(id: ExecutionId, execution: &ExecutionSummary, names: &DisplayNames) -> ExecutionRow {
+pub(super) fn row(
+    id: ExecutionId,
+    execution: &ExecutionSummary,
+    referenced: &ReferencedEntities,
+) -> ExecutionRow {
     let Owners { task_id, user_id } = execution.owners;
     ExecutionRow {
         id,
         task_id,
-        user_email: names.email(user_id),
-        search_query: names.query(task_id),
+        user_email: referenced.email(user_id),
+        search_query: referenced.search_query(task_id),
         status: execution.status,
         condition_met: execution.condition_met,
         duration_ms: execution.ended.map(|(_, millis)| millis),

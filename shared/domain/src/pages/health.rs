@@ -23,7 +23,7 @@ pub struct Operations {
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Health")]
-pub struct HealthPage {
+pub struct HealthAnswer {
     /// The generation of projections that answers requests.
     pub live_generation: LiveGeneration,
     /// The generation that is written as well: before it is promoted, or to roll back to. Null without one.
@@ -84,12 +84,12 @@ pub struct QuarantineStatus {
 }
 
 /// Answers a request at this time.
-pub fn answer(operations: Operations, now: Timestamp) -> HealthPage {
+pub fn answer(operations: Operations, now: Timestamp) -> HealthAnswer {
     let Operations { generations, events_waiting, outbox_entries, oldest_outbox_entry, quarantined } =
         operations;
     let GenerationPointer { live, shadow } = generations;
     let age = oldest_outbox_entry.map_or(0, |at| now.millis() - at.millis());
-    HealthPage {
+    HealthAnswer {
         live_generation: LiveGeneration { lanes: live.lanes.count(), name: live.name },
         shadow_generation: shadow.map(|shadow| ShadowGenerationStatus {
             lanes: shadow.generation.lanes.count(),

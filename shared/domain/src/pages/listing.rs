@@ -1,25 +1,23 @@
 //! Lists by time: the rows of one page and the exact totals of the window, at a cost that
 //! depends neither on how many rows there are nor on which page is requested (docs/promises.md,
-//! "P2 Flat reads").
+//! "P2. Flat reads").
 
 use crate::projections::index::{PagePosition, Timeline, Window};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
-use crate::storage::keys::{self, IndexPart, StatusPartition};
+use crate::storage::keys::{self, FilteredIndex, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
 use crate::values::time::{DAY, Day, HOUR, MINUTE, Timestamp};
 
-/// A page before which there are at most this many rows is read from the newest row on, without a descent
-/// through the counted index.
-pub(super) const NEAR_TOP: usize = 150;
-/// The same of a list whose rows carry what the page shows.
-const NEAR_TOP_OF_CARRYING_ROWS: usize = 100;
+/// The greatest offset of a page of small rows that is read from the first row on, without a descent through
+/// counters.
+pub(super) const MAX_OFFSET_FROM_TOP: usize = 150;
 
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListRequest<'a> {
     /// The index, or the part of it, that lists and counts them.
-    pub(super) list: IndexPart<'a>,
+    pub(super) list: FilteredIndex<'a>,
     /// Only rows in these status partitions.
     pub(super) partitions: &'a [StatusPartition],
     /// Only rows at or after the start of this minute; all rows without it.
@@ -30,8 +28,36 @@ pub(super) struct ListRequest<'a> {
     pub(super) page: PageRequest,
     /// Whether the reads are strongly consistent.
     pub(super) consistent: bool,
-    /// The attributes that the rows carry for the page; all of them without it.
-    pub(super) carried: SelectedAttributes,
+    /// What the page takes from the rows themselves.
+    pub(super) rows: RowContent,
+}
+
+/// What a page takes from the rows of its list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RowContent {
+    /// Everything it shows of the entity, so all attributes are read.
+    Summaries,
+    /// The key and these attributes. The entities are read afterwards.
+    References(&'static [&'static str]),
+}
+
+impl RowContent {
+    /// The attributes to read.
+    const fn attributes(self) -> SelectedAttributes {
+        match self {
+            Self::Summaries => None,
+            Self::References(attributes) => Some(attributes),
+        }
+    }
+
+    /// The greatest offset of a page that is read from the newest row on, without a descent through the counted
+    /// index. Rows with summaries are larger, so fewer of them are read in vain.
+    const fn max_offset_from_top(self) -> usize {
+        match self {
+            Self::Summaries => 100,
+            Self::References(_) => MAX_OFFSET_FROM_TOP,
+        }
+    }
 }
 
 /// A page of rows, newest first, and the window it is cut from.
@@ -50,8 +76,7 @@ impl ListRequest<'_> {
     /// anywhere else, or four in an index with nodes of days.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
-        // Rows that carry their page are larger, so fewer of them are read in vain.
-        let near_top = offset <= if self.carried.is_some() { NEAR_TOP } else { NEAR_TOP_OF_CARRYING_ROWS };
+        let near_top = offset <= self.rows.max_offset_from_top();
         let window = Window::new(self.list, reader.lanes(), self.since, self.now);
         let newest = if near_top { self.newest_rows(reader, None, offset + limit) } else { Vec::new() };
         let lists = newest.len();
@@ -176,7 +201,7 @@ impl ListRequest<'_> {
             to: to.clone(),
             descending: true,
             limit: Some(limit),
-            attributes: self.carried,
+            attributes: self.rows.attributes(),
         };
         partitions.map(range).collect()
     }

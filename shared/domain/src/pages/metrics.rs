@@ -1,7 +1,7 @@
 //! The platform's metrics for alarms and the dashboard. No endpoint answers them: the function
 //! `metrics` publishes them every minute.
 
-use super::window::{average, last_hours};
+use super::list_parameters::{average, last_hours};
 use crate::projections::index::{Measure, Timeline, Window};
 use crate::storage::item::Key;
 use crate::storage::keys::{self, Index};

@@ -1,8 +1,8 @@
 //! GET /admin/queries: every distinct query with what its tasks add up to, most tasks first
 //! (docs/contract/http.md, "GET /admin/queries").
 
-use super::listing::NEAR_TOP;
-use super::window::{LIMIT, average};
+use super::list_parameters::{LIMIT, average};
+use super::listing::MAX_OFFSET_FROM_TOP;
 use crate::projections::ranking;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::Item;
@@ -13,12 +13,12 @@ use serde::{Serialize, Serializer};
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct QueriesQuery {
+pub struct QueriesParameters {
     #[serde(flatten)]
     page: PageRequest,
 }
 
-impl QueryParameters for QueriesQuery {
+impl QueryParameters for QueriesParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
@@ -67,9 +67,9 @@ pub(super) fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Res
 ///
 /// # Errors
 /// If the store does not answer.
-pub async fn answer<R: Reader>(reader: &R, query: &QueriesQuery) -> Result<QueriesPage, R::Error> {
+pub async fn answer<R: Reader>(reader: &R, query: &QueriesParameters) -> Result<QueriesPage, R::Error> {
     let (offset, limit) = (query.page.offset(), query.page.rows());
-    let near_top = offset <= NEAR_TOP;
+    let near_top = offset <= MAX_OFFSET_FROM_TOP;
     let top = near_top.then(|| ranking::rows(None, offset + limit));
     let ranges = [ranking::blocks()].into_iter().chain(top).collect();
     let mut found = reader.read(ReadPlan::ranges(ranges)).await?;

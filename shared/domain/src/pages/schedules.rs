@@ -1,8 +1,8 @@
 //! GET /admin/temporal/schedules: the active schedules, newest first, and when each fires next
 //! (docs/contract/http.md, "GET /admin/temporal/schedules").
 
-use super::entities::{DisplayNames, read_entities_of};
-use super::listing::ListRequest;
+use super::listing::{ListRequest, RowContent};
+use super::referenced_entities::{ReferencedEntities, read_entities_of};
 use super::temporal_ui::TemporalUi;
 use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
@@ -21,7 +21,7 @@ use std::collections::HashMap;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct SchedulesQuery {
+pub struct SchedulesParameters {
     include_paused: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     include_timezone: bool,
@@ -43,7 +43,7 @@ const UNPAGED: PageRequest = PageRequest { requested: false, page: 1, limit: 10_
 /// `recent_executions` counts today and this many days before.
 const RECENT_DAYS: i64 = 29;
 
-impl QueryParameters for SchedulesQuery {
+impl QueryParameters for SchedulesParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let page = params.optional_page(&PAGE_LIMIT);
         let include_paused = params.flag("include_paused", "Whether paused ones are listed too.");
@@ -95,7 +95,7 @@ pub struct ScheduleRow {
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &SchedulesQuery,
+    query: &SchedulesParameters,
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<SchedulesPage, R::Error> {
@@ -110,16 +110,16 @@ pub async fn answer<R: Reader>(
         now,
         page: if query.page.requested { query.page } else { UNPAGED },
         consistent: false,
-        carried: None,
+        rows: RowContent::Summaries,
     };
     let listed = request.read(reader).await?;
     let schedules = read_summaries(reader, &listed.rows).await?;
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
-    let names = DisplayNames::read_with_totals(reader, owners).await?;
+    let referenced = ReferencedEntities::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let row = |(schedule, paused)| {
         let timezone = query.include_timezone.then(|| zone_of(&schedule));
-        ScheduleRow { timezone, ..row(schedule, paused, &names, (now, &mut runs), ui) }
+        ScheduleRow { timezone, ..row(schedule, paused, &referenced, (now, &mut runs), ui) }
     };
     let schedules = schedules.into_iter().map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
@@ -152,18 +152,18 @@ fn zone_of(schedule: &ScheduleSummary) -> String {
 pub(super) fn row(
     schedule: ScheduleSummary,
     paused: bool,
-    names: &DisplayNames,
+    referenced: &ReferencedEntities,
     (now, runs): (Timestamp, &mut NextRuns),
     ui: &TemporalUi,
 ) -> ScheduleRow {
     let ScheduleSummary { id, owners: Owners { task_id, user_id }, cron, timezone } = schedule;
     let today = now.day();
-    let task = names.entity(&EntityKey::Task(task_id));
+    let task = referenced.entity(&EntityKey::Task(task_id));
     ScheduleRow {
         temporal_ui_url: ui.page(&["schedules", &id]),
         schedule_id: id,
         task_id,
-        user_email: names.email(user_id),
+        user_email: referenced.email(user_id),
         is_paused: paused,
         recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
         next_run_time: if paused { None } else { runs.of(&cron, &timezone) },

@@ -1,7 +1,7 @@
 //! GET /admin/stats/series: what happened in each minute, hour or day of the last hours
 //! (docs/contract/http.md, "GET /admin/stats/series").
 
-use super::window::{average, last_hours};
+use super::list_parameters::{average, last_hours};
 use crate::projections::index::{Bucket, Measure, Series, Sums};
 use crate::requests::parameters::{Integer, ParameterReader, QueryParameters};
 use crate::storage::keys::Index;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct SeriesQuery {
+pub struct SeriesParameters {
     metric: SeriesMetric,
     bucket: SeriesBucket,
     hours: u64,
@@ -112,7 +112,7 @@ impl SeriesBucket {
     }
 }
 
-impl QueryParameters for SeriesQuery {
+impl QueryParameters for SeriesParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let metric = params.required_choice("metric", "What is counted.", &METRICS);
         let bucket = params.required_choice("bucket", "How long a point lasts.", &BUCKETS);
@@ -125,7 +125,8 @@ impl QueryParameters for SeriesQuery {
 
 /// The answer.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SeriesPage {
+#[schemars(rename = "SeriesPage")]
+pub struct SeriesAnswer {
     /// What is counted, as requested.
     pub metric: SeriesMetric,
     /// How long a point lasts, as requested.
@@ -159,16 +160,16 @@ pub struct SeriesPoint {
 /// If the store does not answer.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &SeriesQuery,
+    query: &SeriesParameters,
     now: Timestamp,
-) -> Result<SeriesPage, R::Error> {
-    let SeriesQuery { metric, bucket, hours } = *query;
+) -> Result<SeriesAnswer, R::Error> {
+    let SeriesParameters { metric, bucket, hours } = *query;
     let ((index, _), cut) = (metric.counted_by(), metric.cut(now, hours));
     let mut series = Series::new(bucket.bucket(), cut, now);
     let nodes = bucket.bucket().ranges(index, reader.lanes(), cut);
     series.add(reader.read(ReadPlan::ranges(nodes)).await?.ranges.iter().flatten());
     let points = series.points().map(|(start, sums)| point(metric, start, sums)).collect();
-    Ok(SeriesPage { metric, bucket, points })
+    Ok(SeriesAnswer { metric, bucket, points })
 }
 
 fn point(metric: SeriesMetric, start: Timestamp, sums: &Sums) -> SeriesPoint {

@@ -1,7 +1,7 @@
 //! GET /admin/stats: the platform's numbers (docs/contract/http.md, "GET /admin/stats").
 
+use super::list_parameters::{average, last_hours};
 use super::queries;
-use super::window::{average, last_hours};
 use crate::projections::index::{Measure, Timeline, Window};
 use crate::projections::ranking;
 use crate::storage::item::{Item, Key};
@@ -14,7 +14,7 @@ use serde::Serialize;
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Stats")]
-pub struct StatsPage {
+pub struct StatsAnswer {
     /// Users.
     pub users: UserStats,
     /// Tasks.
@@ -94,7 +94,7 @@ const MONTH_HOURS: u64 = 30 * 24;
 ///
 /// # Errors
 /// If the store does not answer.
-pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, R::Error> {
+pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsAnswer, R::Error> {
     let (day, week) = (last_hours(now, DAY_HOURS), last_hours(now, WEEK_HOURS));
     // Logins of 30 days are cut at the hour (docs/contract/http.md, "Windows").
     let month = last_hours(now, MONTH_HOURS).floor_to_hour();
@@ -120,7 +120,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsPage, 
     let executions = total(executions);
     let (success, failed) = (executions.get(Measure::Success), executions.get(Measure::Failed));
     let popular = popular(reader, &ranked).await?;
-    Ok(StatsPage {
+    Ok(StatsAnswer {
         users: UserStats { total: count(users), active_30d: count(logins), new_7d: count(new_users) },
         tasks: TaskStats {
             total: found.sum(&states, "total"),

@@ -1,8 +1,8 @@
 //! GET /admin/tasks/{id}: one task with its schedules, and which events say so (docs/contract/http.md,
 //! "GET /admin/tasks/{id}").
 
-use super::entities::{DisplayNames, read_entities};
 use super::history::{HistoryEntry, history};
+use super::referenced_entities::{ReferencedEntities, read_entities};
 use super::schedules::{self, ScheduleRow};
 use super::tasks::{LastExecution, TaskRow, last_execution, row};
 use super::temporal_ui::TemporalUi;
@@ -88,15 +88,15 @@ pub async fn answer<R: Reader>(
     parts.sort_by(|a, b| order(b).cmp(&order(a)));
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
     let owners = owners.chain([user_id]).map(|user_id| Owners { task_id: request.id, user_id });
-    let names = DisplayNames::read_with_totals(reader, owners).await?;
+    let referenced = ReferencedEntities::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> = parts
         .iter()
         .filter_map(|part| Some((ScheduleSummary::of(part)?, part.paused)))
-        .map(|(part, paused)| schedules::row(part, paused, &names, (now, &mut runs), ui))
+        .map(|(part, paused)| schedules::row(part, paused, &referenced, (now, &mut runs), ui))
         .collect();
     let next_run_time = schedules.iter().filter_map(|part| part.next_run_time).min();
-    let row = row(request.id, (&task, user_id), &entity.totals, &names);
+    let row = row(request.id, (&task, user_id), &entity.totals, &referenced);
     Ok(row.map(|row| TaskDetail {
         row: TaskRow { last_execution: last, next_run_time, ..row },
         schedules,

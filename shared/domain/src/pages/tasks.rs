@@ -1,17 +1,18 @@
 //! GET /admin/tasks: the tasks that are not deleted, newest first (docs/contract/http.md, "GET
 //! /admin/tasks").
 
-use super::entities::DisplayNames;
-use super::listing::ListRequest;
+use super::list_parameters::{LIMIT, average};
+use super::listing::{ListRequest, RowContent};
 use super::queries::hundredths;
-use super::window::{LIMIT, average};
+use super::referenced_entities::ReferencedEntities;
 use crate::calendar::NextRuns;
 use crate::entities::readings::{Execution, ExecutionStatus, Task, TaskState};
+use crate::events::types::MAX_QUERY_CHARS;
 use crate::projections::entity::Entity;
 use crate::projections::views::{self, TaskTotals};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::item::Item;
-use crate::storage::keys::{self, Index, IndexPart, StatusPartition, Subset};
+use crate::storage::keys::{self, FilteredIndex, Index, IndexFilter, StatusPartition};
 use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
 use crate::values::ids::{EntityKey, ExecutionId, TaskId, UserId};
 use crate::values::time::Timestamp;
@@ -20,7 +21,7 @@ use serde::Serialize;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
-pub struct TasksQuery {
+pub struct TasksParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<StatusPartition>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,16 +37,14 @@ const STATES: [(&str, StatusPartition); 3] = [
     ("paused", StatusPartition::Paused),
     ("completed", StatusPartition::Completed),
 ];
-/// The most characters of a query (docs/contract/events.md).
-const QUERY_CHARS: usize = 500;
 
-impl QueryParameters for TasksQuery {
+impl QueryParameters for TasksParameters {
     fn read(params: &mut ParameterReader) -> Self {
         params.at_most_one(&["state", "user_id", "search_query"]);
         let state = params.choice("state", "Only tasks in this state.", &STATES);
         let user_id = params.user("user_id", "Only tasks of this user.");
         let about = "Only tasks with exactly this query.";
-        let search_query = params.text("search_query", about, QUERY_CHARS);
+        let search_query = params.text("search_query", about, MAX_QUERY_CHARS);
         let page = params.page(&LIMIT);
         Self { state, user_id, search_query, page }
     }
@@ -116,24 +115,33 @@ pub struct LastExecution {
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &TasksQuery,
+    query: &TasksParameters,
     now: Timestamp,
 ) -> Result<TasksPage, R::Error> {
     let hash = query.search_query.as_ref().map(|query| keys::query_hash(&query.text));
-    let subset = match (query.user_id, &hash) {
-        (Some(user), _) => Subset::User(user),
-        (None, Some(hash)) => Subset::Query(hash),
-        (None, None) => Subset::Whole,
+    let filter = match (query.user_id, &hash) {
+        (Some(user), _) => IndexFilter::User(user),
+        (None, Some(hash)) => IndexFilter::Query(hash),
+        (None, None) => IndexFilter::Whole,
     };
     let states = STATES.map(|(_, state)| state);
-    let partitions = match (subset, &query.state) {
-        (Subset::Whole, Some(state)) => std::slice::from_ref(state),
-        (Subset::Whole, None) => &states,
-        (Subset::User(_) | Subset::Query(_) | Subset::ErrorType(_), _) => &[StatusPartition::All],
+    let partitions = match (filter, &query.state) {
+        (IndexFilter::Whole, Some(state)) => std::slice::from_ref(state),
+        (IndexFilter::Whole, None) => &states,
+        (IndexFilter::User(_) | IndexFilter::Query(_) | IndexFilter::ErrorType(_), _) => {
+            &[StatusPartition::All]
+        }
     };
-    let list = IndexPart { index: Index::Tasks, subset };
-    let (since, page, carried) = (None, query.page, Some(&[][..]));
-    let request = ListRequest { list, partitions, since, now, page, consistent: false, carried };
+    let list = FilteredIndex { index: Index::Tasks, filter };
+    let request = ListRequest {
+        list,
+        partitions,
+        since: None,
+        now,
+        page: query.page,
+        consistent: false,
+        rows: RowContent::References(&[]),
+    };
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
@@ -180,13 +188,13 @@ async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<V
     let owners = summaries.iter().filter_map(|one| Task::of(&one.entity.state).user_id);
     let owners = owners.map(EntityKey::User).collect();
     let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution).collect();
-    let names = DisplayNames::read_all(reader, owners, last).await?;
+    let referenced = ReferencedEntities::read_all(reader, owners, last).await?;
     let mut runs = NextRuns::after(now);
     let mut row = |one: &Summary| {
         let task = Task::of(&one.entity.state);
         let user = task.user_id.filter(|_| !task.deleted)?;
-        let row = row(one.id, (&task, user), &one.entity.totals, &names)?;
-        let last = one.last.and_then(|id| Some((id, names.entity(&EntityKey::Execution(id))?)));
+        let row = row(one.id, (&task, user), &one.entity.totals, &referenced)?;
+        let last = one.last.and_then(|id| Some((id, referenced.entity(&EntityKey::Execution(id))?)));
         let last = last.and_then(|(id, entity)| Some(last_execution(id, &Execution::of(&entity.state)?)));
         Some(TaskRow { last_execution: last, next_run_time: one.next_run(&mut runs), ..row })
     };
@@ -248,7 +256,7 @@ pub(super) fn row(
     id: TaskId,
     (task, user_id): (&Task<'_>, UserId),
     totals: &TaskTotals,
-    names: &DisplayNames,
+    referenced: &ReferencedEntities,
 ) -> Option<TaskRow> {
     let sums = totals.sums;
     Some(TaskRow {
@@ -256,7 +264,7 @@ pub(super) fn row(
         name: task.name.map(str::to_owned),
         search_query: task.query?.to_owned(),
         user_id,
-        user_email: names.email(user_id),
+        user_email: referenced.email(user_id),
         state: task.state,
         schedule: task.schedule.map(str::to_owned),
         created_at: task.created_at?,

@@ -1,11 +1,11 @@
 //! GET /admin/users/{id}: one user with their API keys and their deactivation, and which events say so
 //! (docs/contract/http.md, "GET /admin/users/{id}").
 
-use super::entities::read_entities_of;
 use super::history::{HistoryEntry, history};
+use super::referenced_entities::read_entities_of;
 use super::users::{self, ActivityCuts, UserRow};
 use crate::deactivation::causes::{
-    DeactivatedBy, Deactivation, PossibleCause, deactivated_by, possible_causes,
+    Deactivation, DeactivationSource, PendingCause, deactivation_source, pending_causes,
 };
 use crate::deactivation::outbox::{OutboxRows, StoredOutboxEntry};
 use crate::entities::fold::Register;
@@ -16,7 +16,7 @@ use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::Item;
 use crate::storage::keys;
 use crate::storage::read::{Corrupt, ReadPlan, ReadResult, Reader};
-use crate::values::ids::{KeyId, UserId};
+use crate::values::ids::{ApiKeyId, UserId};
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,12 +25,12 @@ use uuid::Uuid;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct UserRequest {
+pub struct UserParameters {
     #[serde(skip)]
     id: UserId,
 }
 
-impl QueryParameters for UserRequest {
+impl QueryParameters for UserParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let id = params.path_id("The user.", UserId::parse);
         // Without an id there is a fault, and the value does not count.
@@ -62,7 +62,7 @@ pub struct UserDetail {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ApiKeyRow {
     /// The id of the key.
-    pub key_id: KeyId,
+    pub key_id: ApiKeyId,
     /// The beginning of the key's text, as it was sent.
     pub key_prefix: String,
     /// Its name; null if it has none.
@@ -109,7 +109,7 @@ const USED_AT: &str = "at";
 pub async fn answer<R: Reader>(
     reader: &R,
     control: &R,
-    request: &UserRequest,
+    request: &UserParameters,
     now: Timestamp,
 ) -> Result<Option<UserDetail>, R::Error> {
     let (id, cuts) = (request.id, ActivityCuts::at(now));
@@ -123,8 +123,8 @@ pub async fn answer<R: Reader>(
     let user = User::of(own, linked);
 
     let mut api_keys = read_keys(reader, id, &key_rows).await?;
-    let deactivated = deactivated_by(id, &user);
-    let causes = deactivated.as_ref().map(|_| possible_causes(id, &entity, None));
+    let deactivated = deactivation_source(id, &user);
+    let causes = deactivated.as_ref().map(|_| pending_causes(id, &entity, None));
     let found = control.read(control_reads(id, &api_keys, causes.as_ref())).await?;
     for key in &mut api_keys {
         let used = found.items.get(&keys::key_used(&key.key_id)).map(|item| item.number(USED_AT));
@@ -166,7 +166,7 @@ fn key_row(user: UserId, entity: &Entity) -> Option<ApiKeyRow> {
 fn control_reads(
     user: UserId,
     api_keys: &[ApiKeyRow],
-    deactivated: Option<&BTreeSet<PossibleCause>>,
+    deactivated: Option<&BTreeSet<PendingCause>>,
 ) -> ReadPlan {
     let used = api_keys.iter().map(|key| keys::key_used(&key.key_id));
     let requested = deactivated.map(|_| keys::deactivation(user));
@@ -178,14 +178,14 @@ async fn read_deactivation<R: Reader>(
     reader: &R,
     control: &R,
     (user, entity): (UserId, &Entity),
-    deactivated: &DeactivatedBy,
+    deactivated: &DeactivationSource,
     mut found: ReadResult,
 ) -> Result<DeactivationDetail, R::Error> {
     let requested = found.items.remove(&keys::deactivation(user));
     let requested = requested.as_ref().map(Deactivation::load).transpose()?;
     let mut waiting: Vec<Item> = found.ranges.into_iter().flatten().collect();
     let mut causes: BTreeSet<String> =
-        possible_causes(user, entity, None).into_iter().map(|cause| cause.id).collect();
+        pending_causes(user, entity, None).into_iter().map(|cause| cause.id).collect();
     // Something else has deactivated the user again: the commands name the request.
     if let Some(other) = requested.as_ref().filter(|requested| causes.insert(requested.event.clone())) {
         let plan = ReadPlan::ranges(vec![keys::outbox_of(&other.event).into()]).consistent();

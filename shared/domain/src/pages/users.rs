@@ -1,9 +1,9 @@
 //! GET /admin/users: one page of users with their activity (docs/contract/http.md, "GET
 //! /admin/users").
 
-use super::listing::ListRequest;
+use super::list_parameters::LIMIT;
+use super::listing::{ListRequest, RowContent};
 use super::user_search;
-use super::window::LIMIT;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
 use crate::projections::user_day::{self, UserActivity};
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Serialize)]
-pub struct UsersQuery {
+pub struct UsersParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<RecordedText>,
     active_only: bool,
@@ -26,7 +26,7 @@ pub struct UsersQuery {
     page: PageRequest,
 }
 
-impl QueryParameters for UsersQuery {
+impl QueryParameters for UsersParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let about = "Only users whose email begins with this text, without regard to case; by email.";
         let q = params.text("q", about, EMAIL_CHARS);
@@ -99,7 +99,7 @@ pub enum UserState {
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &UsersQuery,
+    query: &UsersParameters,
     now: Timestamp,
 ) -> Result<UsersPage, R::Error> {
     let cuts = ActivityCuts::at(now);
@@ -121,7 +121,7 @@ pub async fn answer<R: Reader>(
         now,
         page: query.page,
         consistent: true,
-        carried: Some(&[]),
+        rows: RowContent::References(&[]),
     };
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));

@@ -1,10 +1,10 @@
 //! GET /admin/temporal/workflows: the workflow runs that began in the last 24 hours, newest first
 //! (docs/contract/http.md, "GET /admin/temporal/workflows").
 
-use super::entities::read_entities_of;
-use super::listing::ListRequest;
+use super::list_parameters::{LIMIT, last_hours};
+use super::listing::{ListRequest, RowContent};
+use super::referenced_entities::read_entities_of;
 use super::temporal_ui::TemporalUi;
-use super::window::{LIMIT, last_hours};
 use crate::entities::readings::Run;
 use crate::projections::entity::Entity;
 use crate::projections::views;
@@ -18,12 +18,12 @@ use serde::Serialize;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct WorkflowsQuery {
+pub struct WorkflowsParameters {
     #[serde(flatten)]
     page: PageRequest,
 }
 
-impl QueryParameters for WorkflowsQuery {
+impl QueryParameters for WorkflowsParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let page = params.page(&LIMIT);
         Self { page }
@@ -68,7 +68,7 @@ const WINDOW_HOURS: u64 = 24;
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    query: &WorkflowsQuery,
+    query: &WorkflowsParameters,
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<WorkflowsPage, R::Error> {
@@ -79,7 +79,7 @@ pub async fn answer<R: Reader>(
         now,
         page: query.page,
         consistent: false,
-        carried: Some(&[views::OF]),
+        rows: RowContent::References(&[views::OF]),
     };
     let listed = request.read(reader).await?;
     let entities = read_entities_of(reader, &listed.rows).await?;

@@ -10,7 +10,7 @@ use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
-use crate::projections::people::{JoinedIdentities, JoinedUsers, LinkHolds, PersonPart, user_parts};
+use crate::projections::people::{JoinInput, JoinedIdentities, JoinedUsers, LinkCondition, user_parts};
 use crate::projections::ranking;
 use crate::projections::views::{self, Contributions, QueryTotals, TaskTotals};
 use crate::storage::item::{Attributes, Item, Key, Value};
@@ -37,7 +37,7 @@ pub struct Subtotals {
     /// The totals of queries.
     pub queries: HashMap<String, QueryTotals>,
     /// Parts of users and identities, whose items cannot be made before all of them are known.
-    pub people: Vec<PersonPart>,
+    pub people: Vec<JoinInput>,
     /// Their approximate size in memory, in bytes.
     weight: usize,
     /// What the store takes.
@@ -121,7 +121,7 @@ impl Subtotals {
     }
 
     /// Keeps a part of a user or of an identity until all of them are known.
-    pub fn add_person(&mut self, part: PersonPart) {
+    pub fn add_person(&mut self, part: JoinInput) {
         self.weight += part.weight();
         self.people.push(part);
     }
@@ -189,7 +189,7 @@ impl Subtotals {
         users: &JoinedUsers,
         (user, clerk): (UserId, &ClerkUserId),
         says: &State,
-        holds: LinkHolds,
+        holds: LinkCondition,
     ) -> Result<Vec<Item>, EntityFault> {
         let items = users.link_items(user, clerk, says, holds)?;
         items.iter().try_for_each(|item| self.limits.check(item))?;
@@ -210,7 +210,7 @@ impl Subtotals {
         match key {
             EntityKey::Task(id) => self.wait(*id, state),
             EntityKey::User(id) => user_parts(*id, state).for_each(|part| self.add_person(part)),
-            EntityKey::Identity(clerk) => self.add_person(PersonPart::Identity(clerk.clone(), state)),
+            EntityKey::Identity(clerk) => self.add_person(JoinInput::Identity(clerk.clone(), state)),
             EntityKey::ApiKey(_)
             | EntityKey::Execution(_)
             | EntityKey::Notification(_)
@@ -314,7 +314,7 @@ impl Build {
             items.extend(self.subtotals.linked_entity(&EntityKey::Identity(clerk), entity, self.lanes)?);
         }
         let named = parts.iter().filter_map(|part| {
-            let PersonPart::Named(clerk, user) = part else { return None };
+            let JoinInput::Named(clerk, user) = part else { return None };
             Some((clerk.clone(), *user))
         });
         let links: Vec<_> = named.map(|(clerk, user)| identities.link(clerk, user)).collect();
@@ -326,7 +326,7 @@ impl Build {
             items.extend(self.subtotals.linked_entity(&EntityKey::User(id), users.entity(id), self.lanes)?);
         }
         for part in &parts {
-            if let PersonPart::Link(user, clerk, says, holds) = part {
+            if let JoinInput::Link(user, clerk, says, holds) = part {
                 items.extend(self.subtotals.link(&users, (*user, clerk), says, *holds)?);
             }
         }

@@ -35,7 +35,7 @@ mod window;
 use crate::projections::counter::POPULATION;
 use crate::projections::slot;
 use crate::storage::item::Key;
-use crate::storage::keys::{self, IndexPart, Lane};
+use crate::storage::keys::{self, FilteredIndex, Lane};
 use crate::values::time::Timestamp;
 pub use measure::{Measure, Sums};
 pub use series::{Bucket, Series};
@@ -45,7 +45,7 @@ pub use window::Window;
 /// What rows at one time add to the nodes that count them: counter, attribute and amount.
 /// `tag` is the error type, of an error.
 pub fn node_amounts<'a>(
-    list: impl Into<IndexPart<'a>>,
+    list: impl Into<FilteredIndex<'a>>,
     lane: Lane,
     at: Timestamp,
     tag: Option<&str>,

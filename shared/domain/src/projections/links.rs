@@ -348,12 +348,12 @@ pub(crate) fn link_items(
 
 /// What linked identities say together. Adding them up in any order, or in parts, leads to the same.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct JoinedLinks {
+pub(crate) struct MergedIdentities {
     says: State,
     fingerprints: u64,
 }
 
-impl JoinedLinks {
+impl MergedIdentities {
     /// Adds a link.
     pub(crate) fn add(&mut self, clerk: &ClerkUserId, says: State) -> Result<(), UnreadableEvent> {
         let [a, b, c, d, e, f, g, h, ..] = sha256(&[clerk.as_str().as_bytes(), says.store()?.as_bytes()]);
@@ -384,7 +384,7 @@ fn join(
     links: impl IntoIterator<Item = (ClerkUserId, State)>,
     users: u64,
 ) -> Result<Linkage, UnreadableEvent> {
-    let mut joined = JoinedLinks::default();
+    let mut joined = MergedIdentities::default();
     links.into_iter().try_for_each(|(clerk, says)| joined.add(&clerk, says))?;
     Ok(joined.into_linkage(users))
 }

@@ -13,7 +13,7 @@ use crate::entities::fold::State;
 use crate::entities::linkage::{self, Existence, KnownIdentity, Linkage};
 use crate::events::UnreadableEvent;
 use crate::projections::entity::Entity;
-use crate::projections::links::{JoinedLinks, link_items};
+use crate::projections::links::{MergedIdentities, link_items};
 use crate::projections::views::TaskTotals;
 use crate::storage::item::Item;
 use crate::values::ids::{ClerkUserId, UserId};
@@ -26,7 +26,7 @@ const ENTRY: usize = 200;
 /// Whether a link holds, as far as that depends on the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LinkHolds {
+pub enum LinkCondition {
     /// In any case.
     Always,
     /// If a `user.created` has made the user.
@@ -37,7 +37,7 @@ pub enum LinkHolds {
 
 /// A part of what is known of users and identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PersonPart {
+pub enum JoinInput {
     /// An identity's own events.
     Identity(ClerkUserId, State),
     /// A user that exists and names an identity.
@@ -47,10 +47,10 @@ pub enum PersonPart {
     /// A user's own events.
     User(UserId, State),
     /// A link.
-    Link(UserId, ClerkUserId, State, LinkHolds),
+    Link(UserId, ClerkUserId, State, LinkCondition),
 }
 
-impl PersonPart {
+impl JoinInput {
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
         ENTRY
@@ -65,13 +65,13 @@ impl PersonPart {
 }
 
 /// The parts of a user's own events.
-pub fn user_parts(user: UserId, own: State) -> impl Iterator<Item = PersonPart> {
+pub fn user_parts(user: UserId, own: State) -> impl Iterator<Item = JoinInput> {
     let named =
-        linkage::created(&own).map(|(_, created)| PersonPart::Named(created.clerk_user_id.clone(), user));
+        linkage::created(&own).map(|(_, created)| JoinInput::Named(created.clerk_user_id.clone(), user));
     let of_derived = linkage::may_be_derived(user).then(|| linkage::of_derived(&own));
     let of_derived = of_derived.filter(|state| !state.is_empty());
-    let of_derived = of_derived.map(|state| PersonPart::OfDerived(user, state));
-    named.into_iter().chain(of_derived).chain([PersonPart::User(user, own)])
+    let of_derived = of_derived.map(|state| JoinInput::OfDerived(user, state));
+    named.into_iter().chain(of_derived).chain([JoinInput::User(user, own)])
 }
 
 /// Merges a state into another; returns by how many bytes that has grown.
@@ -110,21 +110,21 @@ impl JoinedIdentities {
     }
 
     /// First pass: takes a part in. Each `Named` may come once.
-    pub fn add(&mut self, part: PersonPart) {
+    pub fn add(&mut self, part: JoinInput) {
         match part {
-            PersonPart::Identity(clerk, state) => {
+            JoinInput::Identity(clerk, state) => {
                 let grown = merge(&mut self.identity(clerk).own, state);
                 self.weight += grown;
             }
-            PersonPart::Named(clerk, _) => self.identity(clerk).users += 1,
-            PersonPart::OfDerived(user, state) => {
+            JoinInput::Named(clerk, _) => self.identity(clerk).users += 1,
+            JoinInput::OfDerived(user, state) => {
                 let of_derived = self.of_derived.entry(user).or_insert_with(|| {
                     self.weight += ENTRY;
                     State::default()
                 });
                 self.weight += merge(of_derived, state);
             }
-            PersonPart::User(..) | PersonPart::Link(..) => {}
+            JoinInput::User(..) | JoinInput::Link(..) => {}
         }
     }
 
@@ -145,16 +145,16 @@ impl JoinedIdentities {
     }
 
     /// Second pass: the link of a user that names an identity. Every `Named` must come again.
-    pub fn link(&mut self, clerk: ClerkUserId, user: UserId) -> PersonPart {
+    pub fn link(&mut self, clerk: ClerkUserId, user: UserId) -> JoinInput {
         let says = self.says(&clerk);
         let parts = self.identity(clerk.clone());
         parts.names_external |= linkage::external(&parts.own) == Some(user);
         parts.names_derived |= linkage::derived(&clerk) == user;
-        PersonPart::Link(user, clerk, says, LinkHolds::Always)
+        JoinInput::Link(user, clerk, says, LinkCondition::Always)
     }
 
     /// After the second pass: the links of users that do not name the identity, for whichever of them exists.
-    pub fn other_links(&self) -> impl Iterator<Item = PersonPart> {
+    pub fn other_links(&self) -> impl Iterator<Item = JoinInput> {
         self.identities.iter().flat_map(|(clerk, parts)| {
             let identity = KnownIdentity { clerk, state: &parts.own, users: parts.users };
             let derived = linkage::derived(clerk);
@@ -163,7 +163,7 @@ impl JoinedIdentities {
             let others = [external, (!parts.names_derived).then_some(derived)];
             let holds = others.into_iter().flatten().filter_map(|user| Some((user, holds(&identity, user)?)));
             holds
-                .map(|(user, holds)| PersonPart::Link(user, clerk.clone(), self.said(&identity), holds))
+                .map(|(user, holds)| JoinInput::Link(user, clerk.clone(), self.said(&identity), holds))
                 .collect::<Vec<_>>()
         })
     }
@@ -189,12 +189,12 @@ impl JoinedIdentities {
 }
 
 /// Whether an identity is linked to a user that does not name it.
-fn holds(identity: &KnownIdentity<'_>, user: UserId) -> Option<LinkHolds> {
+fn holds(identity: &KnownIdentity<'_>, user: UserId) -> Option<LinkCondition> {
     let linked = |existence| identity.is_linked_to(user, existence);
     match (linked(Existence::NamesAnother), linked(Existence::NotCreated)) {
-        (true, true) => Some(LinkHolds::Always),
-        (true, false) => Some(LinkHolds::IfCreated),
-        (false, true) => Some(LinkHolds::IfNotCreated),
+        (true, true) => Some(LinkCondition::Always),
+        (true, false) => Some(LinkCondition::IfCreated),
+        (false, true) => Some(LinkCondition::IfNotCreated),
         (false, false) => None,
     }
 }
@@ -203,23 +203,24 @@ fn holds(identity: &KnownIdentity<'_>, user: UserId) -> Option<LinkHolds> {
 #[derive(Debug, Default)]
 struct UserParts {
     own: State,
-    always: JoinedLinks,
-    if_created: JoinedLinks,
-    if_not_created: JoinedLinks,
+    always: MergedIdentities,
+    if_created: MergedIdentities,
+    if_not_created: MergedIdentities,
 }
 
 impl UserParts {
-    fn holds(&self, holds: LinkHolds) -> bool {
+    fn holds(&self, holds: LinkCondition) -> bool {
         let is_created = || linkage::created(&self.own).is_some();
         match holds {
-            LinkHolds::Always => true,
-            LinkHolds::IfCreated => is_created(),
-            LinkHolds::IfNotCreated => !is_created(),
+            LinkCondition::Always => true,
+            LinkCondition::IfCreated => is_created(),
+            LinkCondition::IfNotCreated => !is_created(),
         }
     }
 
     fn entity(&self) -> Entity {
-        let depends = if self.holds(LinkHolds::IfCreated) { &self.if_created } else { &self.if_not_created };
+        let depends =
+            if self.holds(LinkCondition::IfCreated) { &self.if_created } else { &self.if_not_created };
         let linkage = self.always.clone().and(depends).into_linkage(0);
         Entity { state: self.own.clone(), totals: TaskTotals::default(), linkage }
     }
@@ -242,25 +243,25 @@ impl JoinedUsers {
     ///
     /// # Errors
     /// If a state cannot be written.
-    pub fn add(&mut self, part: PersonPart) -> Result<(), UnreadableEvent> {
+    pub fn add(&mut self, part: JoinInput) -> Result<(), UnreadableEvent> {
         match part {
-            PersonPart::User(user, state) => {
+            JoinInput::User(user, state) => {
                 let grown = merge(&mut self.user(user).own, state);
                 self.weight += grown;
             }
-            PersonPart::Link(user, clerk, says, holds) => {
+            JoinInput::Link(user, clerk, says, holds) => {
                 let parts = self.user(user);
                 let joined = match holds {
-                    LinkHolds::Always => &mut parts.always,
-                    LinkHolds::IfCreated => &mut parts.if_created,
-                    LinkHolds::IfNotCreated => &mut parts.if_not_created,
+                    LinkCondition::Always => &mut parts.always,
+                    LinkCondition::IfCreated => &mut parts.if_created,
+                    LinkCondition::IfNotCreated => &mut parts.if_not_created,
                 };
                 let before = joined.weight();
                 joined.add(&clerk, says)?;
                 let grown = joined.weight().saturating_sub(before);
                 self.weight += grown;
             }
-            PersonPart::Identity(..) | PersonPart::Named(..) | PersonPart::OfDerived(..) => {}
+            JoinInput::Identity(..) | JoinInput::Named(..) | JoinInput::OfDerived(..) => {}
         }
         Ok(())
     }
@@ -296,7 +297,7 @@ impl JoinedUsers {
         user: UserId,
         clerk: &ClerkUserId,
         says: &State,
-        holds: LinkHolds,
+        holds: LinkCondition,
     ) -> Result<Vec<Item>, UnreadableEvent> {
         match self.users.get(&user).filter(|parts| parts.holds(holds)) {
             Some(parts) => Ok(link_items(user, clerk, &parts.own, says)?.into_items().into()),

@@ -24,7 +24,7 @@ use crate::projections::index::{self, Sums};
 use crate::projections::summary::Summary;
 use crate::projections::user_day::{self, UserActivity};
 use crate::storage::item::{Attributes, Key, Value};
-use crate::storage::keys::{IndexPart, Lane, Lanes};
+use crate::storage::keys::{FilteredIndex, Lane, Lanes};
 use crate::values::ids::{ClerkUserId, EntityKey, TaskId, UserId};
 use crate::values::time::Timestamp;
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ impl Contributions {
     /// `tag` is the error type, of an error.
     fn counted<'a>(
         self,
-        (list, lane): (impl Into<IndexPart<'a>>, Lane),
+        (list, lane): (impl Into<FilteredIndex<'a>>, Lane),
         at: Timestamp,
         tag: Option<&str>,
         sums: &Sums,

@@ -2,7 +2,7 @@
 
 pub mod seals;
 
-use crate::audit::Link;
+use crate::audit::ChainedRecord;
 use crate::audit::seal::Seal;
 use crate::projections::compare::FOREIGN;
 use crate::storage::item::{Item, Value};
@@ -84,7 +84,7 @@ impl RestorableTable {
             Self::Audit if key.pk == AUDIT_SEALS => {
                 Seal::load(item).is_some_and(|seal| seal.is_stored_as(item))
             }
-            Self::Audit => Link::load(item).is_some_and(|link| link.is_stored_as(item)),
+            Self::Audit => ChainedRecord::load(item).is_some_and(|link| link.is_stored_as(item)),
             Self::Quarantine => {
                 keys::quarantine_partitions().any(|pk| key.pk == pk && key.sk.starts_with(&pk))
                     && keys::parse_quarantine(key).is_some()
@@ -118,10 +118,10 @@ const fn is_restored(kind: Control) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Chain;
+    use crate::audit::ChainWriter;
     use crate::audit::record::tests::{AT, entry};
     use crate::storage::item::{Attributes, Key};
-    use crate::values::ids::{ClerkUserId, KeyId, UserId};
+    use crate::values::ids::{ApiKeyId, ClerkUserId, UserId};
 
     const TABLES: [RestorableTable; 4] = [
         RestorableTable::Events,
@@ -144,7 +144,7 @@ mod tests {
         match table {
             RestorableTable::Events => vec![bare(keys::log(AT, 1, "writer", 2))],
             RestorableTable::Audit => {
-                let link = Chain::start(AT, "abc").link(entry(AT, "stats.read")).unwrap();
+                let link = ChainWriter::start(AT, "abc").link(entry(AT, "stats.read")).unwrap();
                 vec![link.item(), seals::tests::seals(4, None, 0).remove(3).item().unwrap()]
             }
             RestorableTable::Quarantine => {
@@ -183,7 +183,7 @@ mod tests {
         let left_out = [
             (keys::outbox("cause", ""), Control::OutboxEntry),
             (keys::limit(user), Control::Limit),
-            (keys::key_used(&KeyId::parse("key").unwrap()), Control::KeyUse),
+            (keys::key_used(&ApiKeyId::parse("key").unwrap()), Control::KeyUse),
             (keys::rebuild_plan("g2"), Control::Rebuild),
             (keys::position("g2"), Control::Rebuild),
             (keys::subtotals_piece("g2", "tasks", 1), Control::Subtotals),

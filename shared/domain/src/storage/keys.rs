@@ -22,10 +22,10 @@
 //! | identity's login | `i#<clerk user id>` | `a#`, time, id and source of that event, user | `created` |
 //! | user's link | `y#<user>` | clerk user id | `of`: clerk user id; `state`: what the identity says |
 //! | identity's claim | `z#<user>` | clerk user id | `of`: clerk user id |
-//! | row of a list | `r#<index>#<status>#<lane>`, of a subset `r#<index>/<subset>#...` | time, then id | `of`: pk of the entity where the sort key does not name it; of executions, errors and schedules what a page shows, see `projections/summary.rs` |
+//! | row of a list | `r#<index>#<status>#<lane>`, with a filter `r#<index>/<filter>#...` | time, then id | `of`: pk of the entity where the sort key does not name it; of executions, errors and schedules what a page shows, see `projections/summary.rs` |
 //! | user by email | `r#emails#<all or active>#<first character>` | 243 characters of the folded email, id inverted | `email`: the folded email, if it is longer |
 //! | row of the ranking | `r#queries` | inverted count, query hash | `query`, up to 512 bytes |
-//! | node of an index | `c#<index>#<lane>`, of a subset that has some `c#<index>/<subset>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with nodes of days also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
+//! | node of an index | `c#<index>#<lane>`, with a filter that has nodes `c#<index>/<filter>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with nodes of days also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
@@ -59,15 +59,15 @@ mod details;
 mod emails;
 mod identity;
 mod lists;
-mod parts;
 mod ranking;
 mod replay;
+mod segments;
 
 use crate::storage::item::{Item, Key};
 use crate::values::digest::{sha256, sha256_hex};
-use crate::values::ids::{EntityKey, ExecutionId, KeyHash, KeyId, ScheduleId, TaskId, UserId};
+use crate::values::ids::{ApiKeyHash, ApiKeyId, EntityKey, ExecutionId, ScheduleId, TaskId, UserId};
 use crate::values::time::{Day, Hour, Month, Timestamp};
-use parts::{Digits, Fixed, Id, MAX_ID, Part, Short, fixed, is_whole, key, pk, sk, unescaped};
+use segments::{Digits, Fixed, Id, KeySegment, MAX_ID, Short, fixed, is_whole, key, pk, sk, unescaped};
 
 pub use audit::*;
 pub use budget::{BUDGET, KeyBudget};
@@ -76,10 +76,10 @@ pub use details::*;
 pub use emails::*;
 pub use identity::*;
 pub use lists::*;
-pub use parts::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub use ranking::*;
 use replay::log_part;
 pub use replay::*;
+pub use segments::{MAX_PK_BYTES, MAX_SK_BYTES};
 
 /// The append-only log of events.
 pub const EVENTS_TABLE: &str = "torale-events";
@@ -252,15 +252,15 @@ const ID_IN_SK: usize = MAX_SK_BYTES - 2;
 
 /// The id of an API key that its look-up and its row as a live key must hold as [`WHOLE_ID`]: one
 /// that does not fit into their sort keys.
-pub fn whole_id(id: &KeyId) -> Option<&str> {
+pub fn whole_id(id: &ApiKeyId) -> Option<&str> {
     (!is_whole::<ID_IN_SK>(id.as_str())).then_some(id.as_str())
 }
 
 /// The id in an item with such a sort key: `rest` is what follows the two bytes before it.
-fn id_of(item: &Item, rest: &str) -> Option<KeyId> {
+fn id_of(item: &Item, rest: &str) -> Option<ApiKeyId> {
     match item.text(WHOLE_ID) {
-        Some(id) => KeyId::parse(id),
-        None => KeyId::parse(&unescaped(rest)),
+        Some(id) => ApiKeyId::parse(id),
+        None => ApiKeyId::parse(&unescaped(rest)),
     }
 }
 
@@ -269,22 +269,22 @@ const REVOKED: &str = "1#";
 
 /// Look-ups of API keys by the hash of the whole key; live ones come first. The item holds
 /// [`whole_id`].
-pub fn key_lookup(hash: &KeyHash, id: &KeyId, revoked: bool) -> Key {
+pub fn key_lookup(hash: &ApiKeyHash, id: &ApiKeyId, revoked: bool) -> Key {
     let state = if revoked { fixed!(REVOKED) } else { fixed!(LIVE) };
     key(key_lookup_part(hash), (state, Id::<ID_IN_SK>(id.as_str())))
 }
 
-fn key_lookup_part(hash: &KeyHash) -> impl Part {
+fn key_lookup_part(hash: &ApiKeyHash) -> impl KeySegment {
     (fixed!("h#"), Short::<64>(hash.as_str()))
 }
 
 /// The partition that holds all keys with one hash.
-pub fn key_lookup_pk(hash: &KeyHash) -> String {
+pub fn key_lookup_pk(hash: &ApiKeyHash) -> String {
     pk(key_lookup_part(hash))
 }
 
 /// The id of the key that a look-up stands for, and whether it is revoked.
-pub fn parse_key_lookup(item: &Item) -> Option<(KeyId, bool)> {
+pub fn parse_key_lookup(item: &Item) -> Option<(ApiKeyId, bool)> {
     let sk = &item.key.sk;
     let (rest, revoked) = match sk.strip_prefix(LIVE) {
         Some(rest) => (rest, false),
@@ -293,19 +293,19 @@ pub fn parse_key_lookup(item: &Item) -> Option<(KeyId, bool)> {
     Some((id_of(item, rest)?, revoked))
 }
 
-const fn owned_part(user: UserId) -> (Fixed<2>, UserId) {
+const fn stoppable_part(user: UserId) -> (Fixed<2>, UserId) {
     (fixed!("o#"), user)
 }
 
 /// The row of an active task: it is paused when its user is deactivated.
 pub fn active_task(user: UserId, task: TaskId) -> Key {
-    key(owned_part(user), (fixed!("t#"), task))
+    key(stoppable_part(user), (fixed!("t#"), task))
 }
 
 /// The row of a live API key: it is revoked when its user is deactivated. The item holds
 /// [`whole_id`].
-pub fn live_key(user: UserId, id: &KeyId) -> Key {
-    key(owned_part(user), (fixed!(LIVE_KEYS), Id::<ID_IN_SK>(id.as_str())))
+pub fn live_key(user: UserId, id: &ApiKeyId) -> Key {
+    key(stoppable_part(user), (fixed!(LIVE_KEYS), Id::<ID_IN_SK>(id.as_str())))
 }
 
 /// The prefix of the sort keys of [`live_key`]s.
@@ -313,33 +313,33 @@ pub const LIVE_KEYS: &str = "k#";
 
 /// The partition of a user's active tasks and live keys: they are stopped when the user is
 /// deactivated.
-pub fn owned(user: UserId) -> String {
-    pk(owned_part(user))
+pub fn stoppable_of(user: UserId) -> String {
+    pk(stoppable_part(user))
 }
 
 /// The row of an unpaused schedule: it is paused when its user is deactivated.
 pub fn unpaused_schedule(user: UserId, id: &ScheduleId) -> Key {
-    key(owned_part(user), (fixed!("s#"), Id::<ID_IN_SK>(id.as_str())))
+    key(stoppable_part(user), (fixed!("s#"), Id::<ID_IN_SK>(id.as_str())))
 }
 
-/// The resource that a row of [`owned`] stands for.
+/// The resource that a row of [`stoppable_of`] stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owned {
+pub enum StoppableRow {
     /// An active task.
     Task(TaskId),
     /// A live API key.
-    Key(KeyId),
+    Key(ApiKeyId),
     /// An unpaused schedule; the row's attributes name it.
     Schedule,
 }
 
-/// Reads a row of [`owned`]; `None` for a row that this system never writes, which its reader must
+/// Reads a row of [`stoppable_of`]; `None` for a row that this system never writes, which its reader must
 /// report.
-pub fn parse_owned(item: &Item) -> Option<Owned> {
+pub fn parse_stoppable_row(item: &Item) -> Option<StoppableRow> {
     match item.key.sk.split_once('#')? {
-        ("t", id) => TaskId::parse(id).map(Owned::Task),
-        ("k", rest) => id_of(item, rest).map(Owned::Key),
-        ("s", _id) => Some(Owned::Schedule),
+        ("t", id) => TaskId::parse(id).map(StoppableRow::Task),
+        ("k", rest) => id_of(item, rest).map(StoppableRow::Key),
+        ("s", _id) => Some(StoppableRow::Schedule),
         (_other, _) => None,
     }
 }

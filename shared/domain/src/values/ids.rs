@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use uuid::Uuid;
 
-/// Longest identifier that is not a UUID, in characters (event contract, "Envelope").
+/// Longest identifier that is not a UUID, in characters (docs/contract/events.md, "Values").
 pub const MAX_ID_CHARS: usize = 256;
 /// A UUID with hyphens, as a regular expression.
 pub const UUID_PATTERN: &str =
@@ -67,27 +67,34 @@ fn hex64(text: String) -> Option<String> {
     is_hex.then_some(text)
 }
 
-checked_text! {
+macro_rules! text_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        checked_text! {$(
+            $(#[$doc])*
+            $name: id, "not an id of 1 to 256 characters",
+                { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+        )*}
+    };
+}
+
+text_id! {
     /// An API key (its id, never its text).
-    KeyId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    ApiKeyId,
     /// An identity at the identity provider.
-    ClerkUserId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    ClerkUserId,
     /// A notification that was sent.
-    NotificationId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    NotificationId,
     /// A Temporal workflow.
-    WorkflowId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    WorkflowId,
     /// One run of a Temporal workflow.
-    RunId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    RunId,
     /// A Temporal schedule.
-    ScheduleId: id, "not an id of 1 to 256 characters",
-        { "type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS };
+    ScheduleId,
+}
+
+checked_text! {
     /// SHA-256 of a whole API key, in lower-case hexadecimal: 64 characters.
-    KeyHash: hex64, "not 64 lower-case hexadecimal digits";
+    ApiKeyHash: hex64, "not 64 lower-case hexadecimal digits";
     /// SHA-256 of a record or a seal of the audit trail, in lower-case hexadecimal: 64 characters.
     Digest: hex64, "not 64 lower-case hexadecimal digits";
 }
@@ -117,7 +124,7 @@ pub enum EntityKey {
     /// An identity at the identity provider.
     Identity(ClerkUserId),
     /// An API key.
-    ApiKey(KeyId),
+    ApiKey(ApiKeyId),
     /// A task.
     Task(TaskId),
     /// An execution of a task.
@@ -190,9 +197,9 @@ mod tests {
 
     #[test]
     fn text_ids_count_characters_and_refuse_dots() {
-        assert!(KeyId::parse(&"é".repeat(256)).is_some());
+        assert!(ApiKeyId::parse(&"é".repeat(256)).is_some());
         for refused in ["", ".", "..", &"x".repeat(257)] {
-            assert_eq!(KeyId::parse(refused), None, "{refused}");
+            assert_eq!(ApiKeyId::parse(refused), None, "{refused}");
         }
     }
 }

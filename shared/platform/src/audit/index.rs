@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::BTreeSet;
 use torale_domain::audit::facets::{self, RECORDS_AT_ONCE};
 use torale_domain::audit::seal::{Seal, SealedHeads};
-use torale_domain::audit::{Link, Record};
+use torale_domain::audit::{AuditRecord, ChainedRecord};
 use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_SEALS};
 use torale_domain::storage::read::{Corrupt, ReadPlan, Reader};
 
@@ -47,13 +47,15 @@ impl<'a> AuditIndex<'a> {
     /// If the store fails, or an item among the seals is no seal.
     pub async fn rebuild(&self) -> Result<ReindexReport, StoreError> {
         let sealed = self.sealed().await?;
-        let is_covered =
-            |link: &Link| sealed.get(&link.record.chain).is_some_and(|head| link.record.seq <= head.seq);
+        let is_covered = |link: &ChainedRecord| {
+            sealed.get(&link.record.chain).is_some_and(|head| link.record.seq <= head.seq)
+        };
         let (mut report, mut after) = (ReindexReport::default(), None);
         loop {
             let (mut items, next) = self.store.audit_page(after.as_ref(), self.usage).await?;
             items.retain(|item| item.key.pk != AUDIT_SEALS);
-            let links: Vec<Link> = items.iter().filter_map(Link::load).filter(is_covered).collect();
+            let links: Vec<ChainedRecord> =
+                items.iter().filter_map(ChainedRecord::load).filter(is_covered).collect();
             report.listed += self.add(&links).await?;
             report.looked_at += count(items.len());
             report.unsealed += count(items.len() - links.len());
@@ -84,10 +86,10 @@ impl<'a> AuditIndex<'a> {
     }
 
     /// Adds records that are not in the index, and returns how many were added.
-    pub(super) async fn add(&self, links: &[Link]) -> Result<u64, StoreError> {
+    pub(super) async fn add(&self, links: &[ChainedRecord]) -> Result<u64, StoreError> {
         let mut added = 0;
         for links in links.chunks(MARKS_AT_ONCE) {
-            let mut records: Vec<&Record> = links.iter().map(|link| &link.record).collect();
+            let mut records: Vec<&AuditRecord> = links.iter().map(|link| &link.record).collect();
             self.remove_indexed(&mut records).await?;
             for records in records.chunks(RECORDS_AT_ONCE) {
                 added += self.add_in_one_transaction(records.to_vec()).await?;
@@ -96,7 +98,7 @@ impl<'a> AuditIndex<'a> {
         Ok(added)
     }
 
-    async fn remove_indexed(&self, records: &mut Vec<&Record>) -> Result<(), StoreError> {
+    async fn remove_indexed(&self, records: &mut Vec<&AuditRecord>) -> Result<(), StoreError> {
         let marks = ReadPlan::gets(records.iter().map(|record| facets::indexed_row(record))).consistent();
         let reader = TableReader::new(self.store, AUDIT_INDEX_TABLE, self.usage);
         let indexed: BTreeSet<_> = reader.read(marks).await?.items.into_keys().collect();
@@ -104,7 +106,7 @@ impl<'a> AuditIndex<'a> {
         Ok(())
     }
 
-    async fn add_in_one_transaction(&self, mut records: Vec<&Record>) -> Result<u64, StoreError> {
+    async fn add_in_one_transaction(&self, mut records: Vec<&AuditRecord>) -> Result<u64, StoreError> {
         let mut retries = Retries::attempts(MAX_ATTEMPTS);
         while !records.is_empty() {
             match self.store.transact(AUDIT_INDEX_TABLE, facets::index_writes(&records), self.usage).await {

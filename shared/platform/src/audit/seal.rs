@@ -10,9 +10,9 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::collections::BTreeSet;
 use std::future::Future;
 use tokio::time::Instant;
-use torale_domain::audit::Link;
+use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::seal::{
-    self, HEARTBEAT, Head, MAX_RECORD_DELAY, Seal, SealableRecords, SealedHeads, Statement,
+    self, ChainHead, HEARTBEAT, MAX_RECORD_DELAY, Seal, SealStatement, SealableRecords, SealedHeads,
 };
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
@@ -98,7 +98,7 @@ pub struct Sealer<'a, S> {
 /// Records that the next seal will cover.
 #[derive(Default)]
 struct Buffer {
-    links: Vec<Link>,
+    links: Vec<ChainedRecord>,
     heads: SealedHeads,
 }
 
@@ -116,7 +116,7 @@ impl Buffer {
 /// The records of a page that continue the chains as they are sealed or buffered.
 fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
     let links = page.iter().filter_map(|item| {
-        let link = Link::load(item);
+        let link = ChainedRecord::load(item);
         if link.is_none() {
             tracing::error!(item = %item.key.sk, "an item of the audit trail is not a record");
         }
@@ -272,8 +272,8 @@ impl<'a, S: Signer> Sealer<'a, S> {
         AuditIndex::new(self.store, self.usage).add(&links).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
         let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
-        let heads: Vec<Head> = heads.into_values().collect();
-        let statement = Statement::after(progress.last.as_ref(), &heads, records, at, self.signer.key());
+        let heads: Vec<ChainHead> = heads.into_values().collect();
+        let statement = SealStatement::after(progress.last.as_ref(), &heads, records, at, self.signer.key());
         let text = serde_json::to_string(&statement.map_err(unreadable)?).map_err(unreadable)?;
         let signature = self.signer.sign(text.as_bytes()).await?;
         let seal = Seal::new(text, heads, signature).map_err(unreadable)?;

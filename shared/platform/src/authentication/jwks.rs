@@ -24,7 +24,7 @@ type KeySet = HashMap<String, Arc<DecodingKey>>;
 
 /// The cached key set.
 #[derive(Debug)]
-pub(super) struct KeyCache {
+pub(super) struct JwksCache {
     provider: ProviderClient,
     url: String,
     state: Mutex<CacheState>,
@@ -56,7 +56,7 @@ impl CacheState {
     }
 }
 
-impl KeyCache {
+impl JwksCache {
     /// An empty cache for the key set at this address.
     pub(super) fn new(provider: ProviderClient, url: String) -> Self {
         Self { provider, url, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }

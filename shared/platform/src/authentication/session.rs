@@ -1,6 +1,6 @@
 //! Session tokens. The domain reads them and checks their claims, `jsonwebtoken` checks their signatures.
 
-use super::jwks::KeyCache;
+use super::jwks::JwksCache;
 use super::misconfigured::{IdentityProviderMisconfigured, trusted_url};
 use super::provider::ProviderClient;
 use crate::config::{self, IdentityProviderSettings};
@@ -23,7 +23,7 @@ enum SessionKeys {
     /// One key from the settings.
     Fixed(Arc<DecodingKey>),
     /// The instance's key set.
-    Fetched(KeyCache),
+    Fetched(JwksCache),
 }
 
 fn names_any_party(settings: &IdentityProviderSettings) -> bool {
@@ -59,7 +59,7 @@ impl SessionVerifier {
             (Some(pem), _) => SessionKeys::Fixed(Arc::new(public_key(pem)?)),
             (None, Some(url)) => {
                 let url = trusted_url(url, config::CLERK_JWKS_URL)?;
-                SessionKeys::Fetched(KeyCache::new(ProviderClient::new(settings.timeout), url))
+                SessionKeys::Fetched(JwksCache::new(ProviderClient::new(settings.timeout), url))
             }
             (None, None) => return Err(IdentityProviderMisconfigured::NoKeys),
         };

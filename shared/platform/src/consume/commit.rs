@@ -6,7 +6,7 @@ use crate::retry::Retries;
 use crate::store::{Generation, Store, StoreError, TableReader, TransactError, Usage};
 use std::collections::{BTreeSet, VecDeque};
 use tokio::time::Instant;
-use torale_domain::events::Bounded;
+use torale_domain::events::Excerpt;
 use torale_domain::projections::entity::Entities;
 use torale_domain::storage::limits::DoesNotFit;
 use torale_domain::storage::write::Write;
@@ -35,7 +35,7 @@ pub(super) struct CommitReport {
     /// The positions of the messages that must come again.
     pub(super) failed: Vec<usize>,
     /// The entities that can never be written, with the reason: coming again would not help.
-    pub(super) unwritable: Vec<(EntityBatch, Bounded)>,
+    pub(super) unwritable: Vec<(EntityBatch, Excerpt)>,
     /// Events that changed nothing.
     pub(super) without_effect: u64,
     /// Transactions that were written.
@@ -125,7 +125,7 @@ impl<'a> Committer<'a> {
         let mut retries = Retries::until(self.deadline);
         loop {
             let attempt = tokio::time::timeout_at(self.deadline, self.attempt(chunk)).await;
-            let error = match attempt.unwrap_or_else(|_elapsed| Err(no_time_left())) {
+            let error = match attempt.unwrap_or_else(|_elapsed| Err(StoreError::no_time_left().into())) {
                 Err(error) if error.is_transient() => error,
                 finished => return finished,
             };
@@ -163,10 +163,6 @@ impl<'a> Committer<'a> {
     }
 }
 
-fn no_time_left() -> CommitError {
-    CommitError::Store(StoreError::Unavailable("no time left".to_owned()))
-}
-
 fn can_be_split(chunk: &[EntityBatch]) -> bool {
     chunk.len() > 1 || chunk.iter().any(|batch| batch.events.len() > 1)
 }
@@ -185,7 +181,7 @@ fn split(mut chunk: Vec<EntityBatch>, waiting: &mut VecDeque<Vec<EntityBatch>>) 
 /// Reports an entity that can't be written as such.
 fn give_up(chunk: Vec<EntityBatch>, reason: &dyn std::fmt::Display, report: &mut CommitReport) {
     tracing::error!("an entity is too large for the store; its events are quarantined");
-    report.unwritable.extend(chunk.into_iter().map(|batch| (batch, Bounded::new(reason))));
+    report.unwritable.extend(chunk.into_iter().map(|batch| (batch, Excerpt::new(reason))));
 }
 
 fn fail(chunk: &[EntityBatch], reason: &dyn std::fmt::Display, report: &mut CommitReport) {

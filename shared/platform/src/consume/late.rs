@@ -1,4 +1,4 @@
-//! The late rule (`docs/contract/events.md`, "Commands"): a task or schedule that becomes active, or an API key that is
+//! The late rule (`docs/contract/events.md`, "The late rule"): a task or schedule that becomes active, or an API key that is
 //! created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the
 //! outbox entry for it.
 //!
@@ -12,7 +12,7 @@ use crate::retry::Retries;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::causes::{self, OriginWrites, StandingCause};
+use torale_domain::deactivation::causes::{self, EffectiveCause, OriginWrites};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
 use torale_domain::entities::readings::{ApiKey, Schedule, Task};
@@ -36,7 +36,7 @@ const MAX_ATTEMPTS: u32 = 6;
 
 /// A task, schedule or API key that may have become active, and the positions of the messages that say so.
 #[derive(Debug, Clone)]
-pub(super) struct ResumedResource {
+pub(super) struct ActivationCandidate {
     entity: EntityKey,
     pub(super) messages: Vec<usize>,
     trace: Option<TraceParent>,
@@ -46,7 +46,7 @@ pub(super) struct ResumedResource {
 pub(super) fn resumed(
     entities: &[EntityBatch],
     traces: &BTreeMap<usize, TraceParent>,
-) -> Vec<ResumedResource> {
+) -> Vec<ActivationCandidate> {
     let activates = |kind| {
         let resource =
             matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
@@ -55,7 +55,7 @@ pub(super) fn resumed(
     let resumed =
         entities.iter().filter(|batch| batch.events.iter().any(|event| activates(event.event_type())));
     resumed
-        .map(|batch| ResumedResource {
+        .map(|batch| ActivationCandidate {
             entity: batch.entity.clone(),
             messages: batch.messages.clone(),
             trace: batch.messages.iter().find_map(|message| traces.get(message)).cloned(),
@@ -72,7 +72,7 @@ pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
     pointer: &GenerationPointer,
-    resumed: &[ResumedResource],
+    resumed: &[ActivationCandidate],
     now: Timestamp,
     usage: &Usage,
 ) -> Result<u64, StoreError> {
@@ -92,9 +92,9 @@ pub(super) async fn stop(
     let of = users.iter().map(|(id, user)| (*id, user));
     let records = store.cause_records(&pointer.live, of, usage).await?;
     let (mut entries, mut of_origins) = (Vec::new(), BTreeMap::<_, Vec<OutboxEntry>>::new());
-    for ResourceToStop { user: id, resource, since, trace } in active {
-        let cause = users.get(&id).and_then(|user| causes::standing_cause(id, user, &records));
-        let Some(StandingCause { cause, origin }) = cause else { continue };
+    for ActiveResource { user: id, resource, since, trace } in active {
+        let cause = users.get(&id).and_then(|user| causes::effective_cause(id, user, &records));
+        let Some(EffectiveCause { cause, origin }) = cause else { continue };
         let event = causes::event_of(&cause).to_owned();
         let action = OutboxAction::StopResumed { command: resource.command(id), since };
         let (cause, generation) = (Cause { trace, ..cause }, pointer.live.name.clone());
@@ -152,7 +152,7 @@ async fn put(
 }
 
 /// A resource that is active.
-struct ResourceToStop {
+struct ActiveResource {
     user: UserId,
     resource: Stoppable,
     /// The time of the event that made it active, of a task or schedule.
@@ -163,13 +163,13 @@ struct ResourceToStop {
 /// Those of some resources that are active by now, one for each of their users.
 async fn active_resources(
     reader: &TableReader<'_>,
-    resumed: &[ResumedResource],
-) -> Result<Vec<ResourceToStop>, StoreError> {
-    let keys: BTreeMap<Key, &ResumedResource> =
+    resumed: &[ActivationCandidate],
+) -> Result<Vec<ActiveResource>, StoreError> {
+    let keys: BTreeMap<Key, &ActivationCandidate> =
         resumed.iter().map(|resource| (keys::entity(&resource.entity), resource)).collect();
     let found = reader.read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
     let mut active = Vec::new();
-    for (key, ResumedResource { entity, trace, .. }) in keys {
+    for (key, ActivationCandidate { entity, trace, .. }) in keys {
         let Entity { state, .. } = Entity::load(found.get(&key))?;
         let (users, resource, since) = match Some(entity) {
             Some(EntityKey::Task(id)) => {
@@ -193,7 +193,7 @@ async fn active_resources(
             _other_entities => continue,
         };
         let since = since.unwrap_or(Timestamp::EARLIEST);
-        active.extend(users.into_iter().map(|user| ResourceToStop {
+        active.extend(users.into_iter().map(|user| ActiveResource {
             user,
             resource: resource.clone(),
             since,

@@ -18,11 +18,13 @@ use pages::FurtherUsers;
 pub(super) use pages::USERS;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
-use torale_domain::deactivation::causes::{self, CauseRecords, Logins, RequestedCommands, StandingCause};
+use torale_domain::deactivation::causes::{
+    self, CauseRecords, CommandRequestNote, EffectiveCause, LoginsDigest,
+};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::readings::User;
-use torale_domain::events::{Body, Bounded, Event, UnreadableEvent};
+use torale_domain::events::{Body, Event, Excerpt, UnreadableEvent};
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links::{self, LinkDiff, LinkReads, UserIdentities, progress};
 use torale_domain::projections::plan::PlanError;
@@ -58,7 +60,7 @@ pub(super) struct LinkWriter<'a> {
 
 /// A user or an identity of a batch.
 #[derive(Debug, Clone)]
-pub(super) struct LinkedEntity {
+pub(super) struct LinkCandidate {
     entity: EntityKey,
     /// The identities that its events name, also those events that another has overtaken.
     named: BTreeSet<ClerkUserId>,
@@ -67,7 +69,7 @@ pub(super) struct LinkedEntity {
 }
 
 /// The users and identities of a batch.
-pub(super) fn people(entities: &[EntityBatch]) -> Vec<LinkedEntity> {
+pub(super) fn people(entities: &[EntityBatch]) -> Vec<LinkCandidate> {
     let people =
         entities.iter().filter(|batch| matches!(batch.entity, EntityKey::User(_) | EntityKey::Identity(_)));
     let named = |event: &Event| match Some(&event.body) {
@@ -75,7 +77,7 @@ pub(super) fn people(entities: &[EntityBatch]) -> Vec<LinkedEntity> {
         _other_types => None,
     };
     people
-        .map(|batch| LinkedEntity {
+        .map(|batch| LinkCandidate {
             entity: batch.entity.clone(),
             named: batch.events.iter().filter_map(named).collect(),
             messages: batch.messages.clone(),
@@ -89,7 +91,7 @@ pub(super) struct LinkReport {
     /// The positions of the messages that must come again.
     pub(super) failed: Vec<usize>,
     /// The users and identities with a link that can never be written, the positions of their messages, and the reason.
-    pub(super) unwritable: Vec<(EntityKey, Vec<usize>, Bounded)>,
+    pub(super) unwritable: Vec<(EntityKey, Vec<usize>, Excerpt)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,12 +133,12 @@ fn ends_with(result: &Result<(), LinkError>) -> bool {
 
 impl LinkWriter<'_> {
     /// Brings all links up to date that events of these users and identities can concern.
-    pub(super) async fn write(&self, people: &[LinkedEntity]) -> LinkReport {
+    pub(super) async fn write(&self, people: &[LinkCandidate]) -> LinkReport {
         let each: Vec<_> = people
             .iter()
             .map(|one| async move {
                 let linked = timeout_at(self.deadline, Box::pin(self.links_of(one))).await;
-                let linked = linked.unwrap_or_else(|_elapsed| Err(no_time_left().into()));
+                let linked = linked.unwrap_or_else(|_elapsed| Err(StoreError::no_time_left().into()));
                 (one, linked.inspect_err(|error| tracing::warn!(%error, "links are not up to date")))
             })
             .collect();
@@ -145,7 +147,7 @@ impl LinkWriter<'_> {
             match result {
                 Ok(()) => {}
                 Err(LinkError::DoesNotFit(fault)) => {
-                    let reason = Bounded::new(&fault);
+                    let reason = Excerpt::new(&fault);
                     report.unwritable.push((one.entity.clone(), one.messages.clone(), reason));
                 }
                 Err(LinkError::Store(_) | LinkError::Race) => report.failed.extend(&one.messages),
@@ -154,7 +156,7 @@ impl LinkWriter<'_> {
         report
     }
 
-    async fn links_of(&self, one: &LinkedEntity) -> Result<(), LinkError> {
+    async fn links_of(&self, one: &LinkCandidate) -> Result<(), LinkError> {
         match Some(&one.entity) {
             Some(EntityKey::Identity(clerk)) => {
                 let (users, further) = self.users_of(&[clerk], &one.entity).await?;
@@ -170,7 +172,7 @@ impl LinkWriter<'_> {
     ///
     /// Another consumer may store another `user.created` of the user while this one works. It does not know of the
     /// identity that the user has named before, if this one has not written that link yet; but this one does.
-    async fn links_of_user(&self, user: UserId, one: &LinkedEntity) -> Result<(), LinkError> {
+    async fn links_of_user(&self, user: UserId, one: &LinkCandidate) -> Result<(), LinkError> {
         let mut clerks = one.named.clone();
         let mut found = self.identities_of(user).await?;
         let mut result = Ok(());
@@ -287,7 +289,7 @@ impl LinkWriter<'_> {
         users: &[(UserId, &'c ClerkUserId, Entity)],
     ) -> Result<Vec<(UserId, &'c ClerkUserId)>, StoreError> {
         let (control, projections) = (TableReader::new(self.store, CONTROL_TABLE, self.usage), self.reader());
-        let notes: BTreeSet<Key> = users.iter().map(|(user, ..)| RequestedCommands::key(*user)).collect();
+        let notes: BTreeSet<Key> = users.iter().map(|(user, ..)| CommandRequestNote::key(*user)).collect();
         let noted = control.read(ReadPlan::gets(notes).consistent());
         let of = users.iter().map(|(user, _, entity)| (*user, entity));
         let records = self.store.cause_records(self.generation, of, self.usage);
@@ -296,7 +298,7 @@ impl LinkWriter<'_> {
         let (noted, records, linked) = futures::try_join!(noted, records, linked)?;
         let mut due = Vec::new();
         for ((user, clerk, entity), rows) in users.iter().zip(&linked.ranges) {
-            let noted = noted.items.get(&RequestedCommands::key(*user));
+            let noted = noted.items.get(&CommandRequestNote::key(*user));
             let commands = StopCommands::of(*user, entity, &records, &links::identities_of(rows)?);
             if commands.is_some_and(|commands| !commands.is_noted(noted)) {
                 due.push((*user, *clerk));
@@ -410,7 +412,7 @@ impl LinkWriter<'_> {
         id: UserId,
         diff: &LinkDiff,
     ) -> Result<RequestWrites, StoreError> {
-        let note = RequestedCommands::key(id);
+        let note = CommandRequestNote::key(id);
         let entity = &diff.user;
         // Of an active user nothing is read, unless the user has just become active.
         if causes::deactivations_of(id, entity).is_empty() && !diff.reactivates {
@@ -463,29 +465,25 @@ struct StopCommands<'a> {
     /// The login that the user names.
     clerk_user_id: &'a ClerkUserId,
     /// All logins that the commands block.
-    logins: Logins,
+    logins: LoginsDigest,
 }
 
 impl<'a> StopCommands<'a> {
     /// For a user with these identities; `None` if nothing deactivates the user.
     fn of(user: UserId, entity: &'a Entity, records: &CauseRecords, linked: &[ClerkUserId]) -> Option<Self> {
         let clerk_user_id = User::of(&entity.state, &entity.linkage.linked).clerk_user_id?;
-        let StandingCause { cause, origin } = causes::standing_cause(user, entity, records)?;
-        let logins = Logins::of(clerk_user_id, linked);
+        let EffectiveCause { cause, origin } = causes::effective_cause(user, entity, records)?;
+        let logins = LoginsDigest::of(clerk_user_id, linked);
         Some(Self { user, cause, origin, clerk_user_id, logins })
     }
 
-    const fn requested(&self) -> RequestedCommands<'_> {
-        RequestedCommands::new(self.user, &self.cause, Some(&self.logins))
+    const fn requested(&self) -> CommandRequestNote<'_> {
+        CommandRequestNote::new(self.user, &self.cause, Some(&self.logins))
     }
 
     fn is_noted(&self, noted: Option<&Item>) -> bool {
         self.requested().is_noted(noted)
     }
-}
-
-fn no_time_left() -> StoreError {
-    StoreError::Unavailable("no time left".to_owned())
 }
 
 fn unplannable(error: PlanError) -> StoreError {

@@ -4,7 +4,7 @@ use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::{Deactivation, Logins, RequestedCommands};
+use torale_domain::deactivation::causes::{CommandRequestNote, Deactivation, LoginsDigest};
 use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
@@ -44,7 +44,7 @@ impl UserSnapshot {
         let deactivation = writer.store.control(&key, writer.usage);
         let items = |generation| read_items(writer, generation, target);
         let items = writer.generations.read_live(writer.store, writer.usage, items);
-        let requested = RequestedCommands::key(target);
+        let requested = CommandRequestNote::key(target);
         let requested = writer.store.control(&requested, writer.usage);
         let (deactivation, requested, (pointer, found)) = futures::try_join!(deactivation, requested, items)?;
         let (mut items, mut ranges) = (found.items, found.ranges.into_iter());
@@ -90,12 +90,12 @@ impl UserSnapshot {
 
     /// The logins of the user to change, who names this one; `None` if there are more than were read, or they were read
     /// at another moment than the user.
-    pub(super) fn logins(&self, named: &ClerkUserId) -> Result<Option<Logins>, StoreError> {
+    pub(super) fn logins(&self, named: &ClerkUserId) -> Result<Option<LoginsDigest>, StoreError> {
         let [.., rows] = &self.links;
         let linked = links::identities_of(rows)?;
         let are_of_now = links::are_of(rows, &self.entity(self.target)).unwrap_or(false);
         let are_all = rows.len() < own_ids::MAX_LINKS && are_of_now;
-        Ok(are_all.then(|| Logins::of(named, &linked)))
+        Ok(are_all.then(|| LoginsDigest::of(named, &linked)))
     }
 
     /// A user's entity; a new one if nothing is stored of it.

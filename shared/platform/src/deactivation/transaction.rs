@@ -8,7 +8,7 @@ use crate::clock;
 use crate::commit_reads;
 use crate::error::AdminError;
 use crate::store::{TableReader, log};
-use torale_domain::audit::{AuditEntry, Link};
+use torale_domain::audit::{AuditedRequest, ChainedRecord};
 use torale_domain::deactivation::causes::Deactivation;
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
@@ -37,7 +37,7 @@ impl Transaction {
     pub(super) async fn commit(
         self,
         writer: &UserStatusWriter<'_>,
-        entry: AuditEntry,
+        entry: AuditedRequest,
     ) -> Result<(), StatusChangeError> {
         let Self { snapshot, outgoing, mut writes } = self;
         writes.extend(projection_writes(writer, &snapshot, &outgoing).await?);
@@ -55,7 +55,7 @@ impl Transaction {
         writes.push((EVENTS_TABLE.to_owned(), insert(log::item(key, &[&outgoing.message])?)));
         writes.push((CONTROL_TABLE.to_owned(), snapshot.pointer.unchanged()));
         let (store, usage) = (writer.store, writer.usage);
-        let write = |record: Link| async move {
+        let write = |record: ChainedRecord| async move {
             writes.push((AUDIT_TABLE.to_owned(), insert(record.item())));
             store.transact_across(writes, usage).await.map_err(StatusChangeError::from)
         };

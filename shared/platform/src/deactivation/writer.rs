@@ -11,9 +11,9 @@ use crate::store::{Generation, StoreError, TableReader};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::audit::AuditEntry;
+use torale_domain::audit::AuditedRequest;
 use torale_domain::deactivation::causes::{
-    self, CauseRecords, Deactivation, Deactivations, PossibleCause, RequestedCommands,
+    self, CauseRecords, CommandRequestNote, Deactivation, Deactivations, PendingCause,
 };
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
@@ -49,7 +49,7 @@ impl UserStatusWriter<'_> {
     pub(crate) async fn deactivate(
         &self,
         target: UserId,
-        entry: impl Fn() -> AuditEntry + Sync,
+        entry: impl Fn() -> AuditedRequest + Sync,
     ) -> Result<DeactivationResult, AdminError> {
         if target == self.caller {
             return Err(AdminError::Conflict(Conflict::OwnId));
@@ -87,7 +87,7 @@ impl UserStatusWriter<'_> {
         &self,
         target: UserId,
         attempted: &mut Vec<String>,
-        entry: &(impl Fn() -> AuditEntry + Sync),
+        entry: &(impl Fn() -> AuditedRequest + Sync),
     ) -> Result<DeactivationResult, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
         let entity = snapshot.entity(target);
@@ -107,7 +107,7 @@ impl UserStatusWriter<'_> {
         let logins = snapshot.logins(clerk_user_id)?;
         let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
         let mut writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
-        let requested = RequestedCommands::new(target, &outbox.entry.cause, logins.as_ref()).put();
+        let requested = CommandRequestNote::new(target, &outbox.entry.cause, logins.as_ref()).put();
         writes.push((CONTROL_TABLE.to_owned(), requested));
         attempted.push(deactivation.event);
         Transaction { snapshot, outgoing, writes }.commit(self, entry()).await?;
@@ -118,7 +118,7 @@ impl UserStatusWriter<'_> {
     pub(crate) async fn reactivate(
         &self,
         target: UserId,
-        entry: impl Fn() -> AuditEntry + Sync,
+        entry: impl Fn() -> AuditedRequest + Sync,
     ) -> Result<bool, AdminError> {
         let mut retries = Retries::until(Instant::now() + RETRY_TIME);
         loop {
@@ -133,7 +133,7 @@ impl UserStatusWriter<'_> {
     async fn try_to_reactivate(
         &self,
         target: UserId,
-        entry: &(impl Fn() -> AuditEntry + Sync),
+        entry: &(impl Fn() -> AuditedRequest + Sync),
     ) -> Result<bool, StatusChangeError> {
         let snapshot = UserSnapshot::read(self, target).await?;
         let entity = snapshot.entity(target);
@@ -170,10 +170,10 @@ impl UserStatusWriter<'_> {
         let target = snapshot.target;
         let (live, patch) = (&snapshot.pointer.live, snapshot.last_deactivation()?);
         let records = self.cause_records(live, target, entity, patch.as_ref());
-        let possible = causes::possible_causes(target, entity, patch.as_ref());
+        let possible = causes::pending_causes(target, entity, patch.as_ref());
         let entries = self.outbox_waits(&possible, for_others);
         let live_keys = Range {
-            pk: keys::owned(target),
+            pk: keys::stoppable_of(target),
             from: Some(keys::LIVE_KEYS.to_owned()),
             to: Some(keys::after_live_keys()),
             limit: Some(1),
@@ -183,7 +183,7 @@ impl UserStatusWriter<'_> {
         let keys = reader.read(ReadPlan::ranges(vec![live_keys]).consistent());
         let (records, waits, keys) = futures::try_join!(records, entries, keys)?;
         // A deactivation that sends no commands revokes no keys either.
-        let revokes_keys = causes::standing_cause(target, entity, &records).is_some();
+        let revokes_keys = causes::effective_cause(target, entity, &records).is_some();
         if waits || (revokes_keys && keys.ranges.iter().any(|rows| !rows.is_empty())) {
             return Err(AdminError::Conflict(Conflict::StillCarriedOut));
         }
@@ -214,7 +214,7 @@ impl UserStatusWriter<'_> {
     /// commands for whom else it has deactivated.
     async fn outbox_waits(
         &self,
-        causes: &BTreeSet<PossibleCause>,
+        causes: &BTreeSet<PendingCause>,
         for_others: Option<&str>,
     ) -> Result<bool, StoreError> {
         let own = causes.iter().map(|cause| keys::outbox_of(&cause.id));

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::access::credentials::AccessRefusal;
-use torale_domain::audit::{AuditEntry, AuthMethod};
+use torale_domain::audit::{AuditedRequest, AuthMethod};
 use torale_domain::deactivation::outbox::StoredOutboxEntry;
 use torale_domain::requests::changes::{
     DeactivateUserAnswer, DeactivateUsersAnswer, ReactivateUserAnswer, UserIdRequest, UserIdsRequest,
@@ -165,10 +165,10 @@ impl ChangeContext<'_> {
     }
 
     /// The audit entry of a change to one user, as it is recorded if the change takes effect.
-    fn audit_entry(&self, action: &str, target: UserId) -> AuditEntry {
+    fn audit_entry(&self, action: &str, target: UserId) -> AuditedRequest {
         let (at, target) = ((self.app.clock)(), Some(target.to_string()));
         let entry = self.scope.audit_entry(at, self.caller.clone(), target, json!({}), StatusCode::OK);
-        AuditEntry { action: action.to_owned(), ..entry }
+        AuditedRequest { action: action.to_owned(), ..entry }
     }
 }
 

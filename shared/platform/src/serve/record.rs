@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 use std::pin::pin;
 use std::time::Duration;
-use torale_domain::audit::AuditEntry;
+use torale_domain::audit::AuditedRequest;
 use torale_domain::audit::record::redacted;
 use torale_domain::values::time::Timestamp;
 
@@ -43,7 +43,7 @@ impl App {
     async fn record_with_key_use(
         &self,
         scope: &RequestScope<'_>,
-        entry: AuditEntry,
+        entry: AuditedRequest,
         outcome: &RequestOutcome,
     ) -> Result<(), StoreError> {
         let recording = pin!(self.trail.record(&self.store, entry, &scope.usage));
@@ -75,8 +75,8 @@ impl RequestScope<'_> {
         target: Option<String>,
         parameters: Value,
         status: StatusCode,
-    ) -> AuditEntry {
-        AuditEntry {
+    ) -> AuditedRequest {
+        AuditedRequest {
             at,
             principal: caller.principal,
             method: caller.method,

@@ -5,7 +5,7 @@ use crate::error::HttpError;
 use crate::respond;
 use http::{Response, StatusCode};
 use torale_domain::access::rate_limits::RateLimitStatus;
-use torale_domain::values::ids::KeyId;
+use torale_domain::values::ids::ApiKeyId;
 use torale_domain::values::trace::TraceParent;
 
 /// The headers with the state of the user's rate limits: the limit, the requests that remain, and until when (in
@@ -27,7 +27,7 @@ impl RequestScope<'_> {
         let (request_id, action) = (self.request.request_id(), self.endpoint.action);
         let principal = outcome.caller.as_ref().map(|caller| &caller.principal);
         let user = principal.and_then(|principal| principal.user_id).map(|user| user.to_string());
-        let key = principal.and_then(|principal| principal.key_id.as_ref()).map(KeyId::as_str);
+        let key = principal.and_then(|principal| principal.key_id.as_ref()).map(ApiKeyId::as_str);
         let impersonator = principal.and_then(|principal| principal.impersonator.as_deref());
         let duration_ms = self.elapsed_ms();
         let (read_units, write_units) = (self.usage.read_units(), self.usage.write_units());

@@ -5,7 +5,7 @@ use super::client::Store;
 use super::error::{StoreError, TransactError};
 use super::reader::TableReader;
 use super::usage::Usage;
-use torale_domain::audit::Link;
+use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::seal::Seal;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, PK};
@@ -17,7 +17,7 @@ const SEALS: usize = 100;
 
 impl Store {
     /// Inserts a record. If an item with its key exists, it is this record: nobody else writes its chain.
-    pub(crate) async fn insert_record(&self, link: &Link, usage: &Usage) -> Result<(), StoreError> {
+    pub(crate) async fn insert_record(&self, link: &ChainedRecord, usage: &Usage) -> Result<(), StoreError> {
         usage.add_round_trips(1);
         self.insert(AUDIT_TABLE, link.item(), usage).await.map(drop)
     }

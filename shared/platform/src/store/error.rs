@@ -19,6 +19,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The answer of a call that was abandoned at its deadline, or not begun for want of time.
+    pub(crate) fn no_time_left() -> Self {
+        Self::Unavailable("no time left".to_owned())
+    }
+
     /// Whether the same call may succeed later.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))

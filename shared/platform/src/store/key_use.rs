@@ -5,7 +5,7 @@ use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
 use torale_domain::storage::keys;
-use torale_domain::values::ids::KeyId;
+use torale_domain::values::ids::ApiKeyId;
 use torale_domain::values::time::{MINUTE, Timestamp};
 
 /// The attribute with the time of the last use, in milliseconds since 1970.
@@ -15,7 +15,7 @@ impl Store {
     /// Stores the use of a key, unless a use within the minute before is stored.
     pub(crate) async fn record_key_use(
         &self,
-        key: &KeyId,
+        key: &ApiKeyId,
         now: Timestamp,
         usage: &Usage,
     ) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
-//! The quarantine: messages that are no valid events, with the reason (`docs/contract/events.md`, "Envelope").
+//! The quarantine: messages that cannot be events or cannot be projected, with the reason (`docs/contract/events.md`,
+//! "Quarantine").
 
 use super::client::Store;
 use super::error::StoreError;

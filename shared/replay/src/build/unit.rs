@@ -8,7 +8,7 @@ use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
 use tokio::time::Instant;
 use torale_domain::projections::build::{EntityFault, Subtotals, counter};
-use torale_domain::projections::people::PersonPart;
+use torale_domain::projections::people::JoinInput;
 use torale_domain::replay::rebuild::fold::EntityFold;
 use torale_domain::replay::rebuild::subtotals::SubtotalLine;
 use torale_domain::replay::rebuild::{
@@ -74,7 +74,9 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
                 let lanes = self.lanes;
                 let make = |(id, state, totals), subtotals: &mut Subtotals| {
                     let key = EntityKey::Task(id);
-                    subtotals.entity(&key, state, totals, lanes).map_err(|fault| LeftOut::new(&key, fault))
+                    subtotals
+                        .entity(&key, state, totals, lanes)
+                        .map_err(|fault| SkippedEntity::new(&key, fault))
                 };
                 writer.write_all(gathered.take_tasks(), make).await
             }
@@ -143,7 +145,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         writer.tally.events = folding.events();
         let lanes = self.lanes;
         let make = |(key, state), subtotals: &mut Subtotals| {
-            subtotals.entity_or_wait(&key, state, lanes).map_err(|fault| LeftOut::new(&key, fault))
+            subtotals.entity_or_wait(&key, state, lanes).map_err(|fault| SkippedEntity::new(&key, fault))
         };
         writer.write_all(folding.into_sorted(), make).await
     }
@@ -203,12 +205,12 @@ pub(super) struct Piece {
 }
 
 /// An entity that is left out, and why.
-pub(super) struct LeftOut {
+pub(super) struct SkippedEntity {
     entity: Key,
     fault: EntityFault,
 }
 
-impl LeftOut {
+impl SkippedEntity {
     pub(super) fn new(entity: &EntityKey, fault: EntityFault) -> Self {
         Self { entity: keys::entity(entity), fault }
     }
@@ -277,7 +279,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     async fn write_all<T>(
         mut self,
         sources: Vec<T>,
-        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, LeftOut>,
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, SkippedEntity>,
     ) -> Result<UnitOutcome, ReplayError> {
         for source in sources {
             let made = items(source, &mut self.subtotals);
@@ -290,8 +292,11 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
 
     /// Takes the items of the next source, in a fixed order; those that an earlier try has written
     /// are only counted. A source that can't be written is named, and left out.
-    pub(super) async fn take(&mut self, made: Result<Vec<Item>, LeftOut>) -> Result<Taken, ReplayError> {
-        let made = made.unwrap_or_else(|LeftOut { entity, fault }| {
+    pub(super) async fn take(
+        &mut self,
+        made: Result<Vec<Item>, SkippedEntity>,
+    ) -> Result<Taken, ReplayError> {
+        let made = made.unwrap_or_else(|SkippedEntity { entity, fault }| {
             self.tally.unwritable(&entity, &fault);
             self.worker.sink.left_out(entity);
             Vec::new()
@@ -309,7 +314,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     }
 
     /// Leaves a part of a user or of an identity to a later stage.
-    pub(super) async fn pass_on(&mut self, part: PersonPart) -> Result<(), ReplayError> {
+    pub(super) async fn pass_on(&mut self, part: JoinInput) -> Result<(), ReplayError> {
         self.subtotals.add_person(part);
         self.save_if_large().await
     }

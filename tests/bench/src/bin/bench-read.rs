@@ -46,7 +46,7 @@ struct Arguments {
     no_memory: bool,
 }
 
-/// The most CPU time of a request, in milliseconds (docs/promises.md, "P2").
+/// The most CPU time of a request, in milliseconds (docs/promises.md, "P2. Flat reads").
 const CPU_LIMIT: f64 = 3.0;
 
 /// An instance over one store, with what authentication costs there.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use torale_domain::deactivation::commands::{Cause, Command, KnownSchedules, SchedulePattern};
 use torale_domain::events;
-use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
+use torale_domain::values::ids::{ApiKeyId, ClerkUserId, ScheduleId, TaskId, UserId};
 use torale_local::standins::clerk::{self, ClerkAnswer, ClerkRequest, SECRET};
 use torale_local::standins::temporal::{self, PauseRequest, TemporalAnswer};
 use torale_platform::authentication::IdentityProviderSettings;
@@ -66,7 +66,7 @@ fn pause_without_schedules() -> Command {
 }
 
 fn revoke() -> Command {
-    Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id: user() }
+    Command::RevokeKey { key_id: ApiKeyId::parse("key_1").unwrap(), user_id: user() }
 }
 
 fn ban(clerk_user_id: &str) -> Command {

@@ -224,7 +224,7 @@ impl<'a> RandomScenario<'a> {
     /// How many tasks and keys of the user are still active.
     async fn active(&self) -> usize {
         let call = self.stack.client.query().table_name(keys::projections_table(keys::FIRST_GENERATION));
-        let pk = stack::text(&keys::owned(self.user_id()));
+        let pk = stack::text(&keys::stoppable_of(self.user_id()));
         let call = call.key_condition_expression("pk = :pk").expression_attribute_values(":pk", pk);
         call.send().await.unwrap().count().try_into().unwrap()
     }

@@ -1,7 +1,7 @@
 //! Reads that return some attributes only.
 
 use std::sync::{Arc, Mutex};
-use torale_domain::pages::executions::{self, ExecutionsQuery};
+use torale_domain::pages::executions::{self, ExecutionsParameters};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::storage::item::{Attributes, Item};
 use torale_domain::storage::keys::{self, Index, Lanes};
@@ -79,7 +79,7 @@ async fn list_of_executions_reads_its_names_without_the_totals_of_tasks() {
     let usage = Usage::default();
     let reader = TableReader::of(&store, &Generation::first(), &usage);
 
-    let page = executions::answer(&reader, &ExecutionsQuery::parse("").unwrap(), NOW).await.unwrap();
+    let page = executions::answer(&reader, &ExecutionsParameters::parse("").unwrap(), NOW).await.unwrap();
 
     let row = &page.executions[0];
     assert_eq!(row.user_email.as_deref(), Some("ann@example.com"));

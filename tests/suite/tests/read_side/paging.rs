@@ -155,26 +155,27 @@ async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
         match path {
             "/admin/stats" => drop(stats::answer(reader, NOW).await?),
             "/admin/queries" => {
-                drop(queries::answer(reader, &queries::QueriesQuery::parse(query).unwrap()).await?)
+                drop(queries::answer(reader, &queries::QueriesParameters::parse(query).unwrap()).await?)
             }
             "/admin/executions" => drop(
-                executions::answer(reader, &executions::ExecutionsQuery::parse(query).unwrap(), NOW).await?,
+                executions::answer(reader, &executions::ExecutionsParameters::parse(query).unwrap(), NOW)
+                    .await?,
             ),
             "/admin/errors" => {
-                drop(errors::answer(reader, &errors::ErrorsQuery::parse(query).unwrap(), NOW).await?)
+                drop(errors::answer(reader, &errors::ErrorsParameters::parse(query).unwrap(), NOW).await?)
             }
             "/admin/tasks" => {
-                drop(tasks::answer(reader, &tasks::TasksQuery::parse(query).unwrap(), NOW).await?)
+                drop(tasks::answer(reader, &tasks::TasksParameters::parse(query).unwrap(), NOW).await?)
             }
             "/admin/users" => {
-                drop(users::answer(reader, &users::UsersQuery::parse(query).unwrap(), NOW).await?)
+                drop(users::answer(reader, &users::UsersParameters::parse(query).unwrap(), NOW).await?)
             }
             "/admin/temporal/workflows" => drop(
-                workflows::answer(reader, &workflows::WorkflowsQuery::parse(query).unwrap(), NOW, &ui)
+                workflows::answer(reader, &workflows::WorkflowsParameters::parse(query).unwrap(), NOW, &ui)
                     .await?,
             ),
             _ => drop(
-                schedules::answer(reader, &schedules::SchedulesQuery::parse(query).unwrap(), NOW, &ui)
+                schedules::answer(reader, &schedules::SchedulesParameters::parse(query).unwrap(), NOW, &ui)
                     .await?,
             ),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use stats_series::StatsSeries;
-use torale_domain::pages::series::{self, SeriesQuery};
+use torale_domain::pages::series::{self, SeriesParameters};
 use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Index, Lanes};
@@ -59,7 +59,7 @@ async fn series_costs_one_round_trip_and_at_most_ten_units_where_every_node_is_f
             let query = format!("metric={metric}&bucket={bucket}&hours={hours}");
             let usage = Usage::default();
             let reader = TableReader::of(&store, &Generation::first(), &usage);
-            let parameters = SeriesQuery::parse(&query).unwrap();
+            let parameters = SeriesParameters::parse(&query).unwrap();
 
             let page = series::answer(&reader, &parameters, NOW).await.unwrap();
 

@@ -11,7 +11,7 @@ use torale_domain::replay::rebuild::Tally;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::{self, Lanes};
 use torale_domain::storage::limits::ItemLimits;
-use torale_domain::values::ids::{EntityKey, KeyHash, KeyId, TaskId, UserId};
+use torale_domain::values::ids::{ApiKeyHash, ApiKeyId, EntityKey, TaskId, UserId};
 use torale_domain::values::time::DAY;
 use torale_platform::store::Usage;
 use torale_platform::store::log::LogEntry;
@@ -32,10 +32,10 @@ fn entity_of_user() -> EntityKey {
 }
 
 /// The first poison: its sort keys were over 1,024 bytes, so that it was accepted and could not be projected.
-fn longest_key() -> (KeyId, String) {
+fn longest_key() -> (ApiKeyId, String) {
     let id = "🙂".repeat(256);
     let data = json!({ "key_id": id, "user_id": USER, "key_hash": "ab".repeat(32), "key_prefix": "sk_" });
-    (KeyId::parse(&id).unwrap(), event("poison-1", NOW.plus(-DAY), "api_key.created", data))
+    (ApiKeyId::parse(&id).unwrap(), event("poison-1", NOW.plus(-DAY), "api_key.created", data))
 }
 
 /// The second poison: a wrong field of 220 KB, whose reason quoted all of it.
@@ -101,7 +101,7 @@ async fn a_log_with_both_poisons_is_rebuilt_and_everything_else_is_equal() {
     assert!(tally.undecodable_in[0].contains("#second#"), "{tally:?}");
     let live = replay.pointer().await.unwrap().live;
     let compared = compare(&replay, Expected::Table(&live), &rebuilt).await;
-    let hash = KeyHash::parse(&"ab".repeat(32)).unwrap();
+    let hash = ApiKeyHash::parse(&"ab".repeat(32)).unwrap();
     let user = UserId::parse(USER).unwrap();
     let of_the_key = [
         keys::entity(&EntityKey::ApiKey(id.clone())),

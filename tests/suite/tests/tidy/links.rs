@@ -83,6 +83,57 @@ fn every_relative_link_leads_to_a_file_and_a_heading_of_it() {
     assert_eq!(faults, [""; 0]);
 }
 
+/// The headings of documents that a text cites, as in `docs/promises.md, "P2. Flat reads"`. The lines of a comment are
+/// one text.
+fn cited(rust: &str) -> Vec<(String, String)> {
+    let markers = ["///", "//!", "//"];
+    let line = |line: &str| {
+        let line = line.trim_start();
+        markers.iter().find_map(|marker| line.strip_prefix(marker)).unwrap_or(line).trim().to_owned()
+    };
+    let text = rust.lines().map(line).collect::<Vec<_>>().join(" ").replace('`', "");
+    let mut cited = Vec::new();
+    for (at, _) in text.match_indices("docs/") {
+        let rest = &text[at..];
+        let Some((file, rest)) = rest.split_once(".md, \"") else { continue };
+        let is_path = file.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_".contains(c));
+        if let (true, Some((heading, _))) = (is_path, rest.split_once('"')) {
+            cited.push((format!("{file}.md"), heading.to_owned()));
+        }
+    }
+    cited
+}
+
+fn headings(markdown: &str) -> BTreeSet<String> {
+    let headings = markdown.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| line.trim_start_matches('#').trim().replace('`', "")).collect()
+}
+
+#[test]
+fn every_heading_that_code_cites_is_in_its_document() {
+    let (mut seen, mut faults) = (0, Vec::new());
+    for file in files(&root(), "rs") {
+        for (document, heading) in cited(&read(&file)) {
+            seen += 1;
+            if !headings(&read(&root().join(&document))).contains(&heading) {
+                faults.push(format!("{}: {document}, \"{heading}\"", name(&file)));
+            }
+        }
+    }
+
+    assert!(seen > 50, "{seen} citations: the files were not read");
+    assert_eq!(faults, [""; 0]);
+}
+
+#[test]
+fn citations_are_found_across_the_lines_of_a_comment() {
+    let rust =
+        "/// One (`docs/a.md`, \"B c\"); two (docs/d/e.md,\n    /// \"F\n/// g\"); docs/h.md says \"no\".";
+
+    let expected = [("docs/a.md", "B c"), ("docs/d/e.md", "F g")];
+    assert_eq!(cited(rust), expected.map(|(file, heading)| (file.to_owned(), heading.to_owned())));
+}
+
 #[test]
 fn links_are_found_outside_of_code() {
     let text = "[a](b.md#c) `[d](e)` ![f](g.png)\n\n```\n[h](i)\n```\n\n[j]\n\n[j]: k.md\n";

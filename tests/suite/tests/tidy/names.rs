@@ -17,8 +17,32 @@ impl PublicTypes {
     fn of(text: &str) -> Vec<String> {
         let mut types = Self::default();
         types.visit_file(&syn::parse_file(text).unwrap());
+        types.0.extend(declared_by_macros(text));
         types.0
     }
+}
+
+/// The macros that declare public types, each at the beginning of a line of the block.
+const DECLARING: [&str; 5] = ["uuid_id! {", "text_id! {", "checked_text! {", "slot_letters! {", "data! {"];
+
+/// The types that such a macro declares: in its block, the names that begin a line that is indented once.
+fn declared_by_macros(text: &str) -> Vec<String> {
+    let mut declared = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if !DECLARING.contains(&line) {
+            continue;
+        }
+        let before = declared.len();
+        for line in lines.by_ref().take_while(|line| *line != "}") {
+            let line = line.strip_prefix("    ").unwrap_or_default();
+            let line = line.strip_prefix("pub enum ").unwrap_or(line);
+            let name: String = line.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+            declared.extend(name.starts_with(|c: char| c.is_ascii_uppercase()).then_some(name));
+        }
+        assert!(declared.len() > before, "no type was found in `{line}`");
+    }
+    declared
 }
 
 impl<'ast> Visit<'ast> for PublicTypes {
@@ -76,6 +100,14 @@ fn public_type_names_are_those_that_others_may_name() {
                 #[cfg(test)] mod tests { pub struct I; }";
 
     assert_eq!(PublicTypes::of(text), ["A", "B", "C", "D", "H"]);
+}
+
+#[test]
+fn public_type_names_are_also_those_that_macros_declare() {
+    let text = "checked_text! {\n    /// A text.\n    A: rule, \"not one\";\n    B: |text| {\n        C(text)\n    }, \"no\";\n}\n\
+                slot_letters! {\n    /// Slots.\n    pub enum D {\n        E = 'e',\n    }\n    retired: []\n}\n";
+
+    assert_eq!(PublicTypes::of(text), ["A", "B", "D"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use torale_domain::deactivation::commands::{Cause, Command, KnownSchedules};
 use torale_domain::events::{self, EventType, ReceivedMessage, TYPE_PREFIX};
-use torale_domain::values::ids::{ClerkUserId, KeyId, ScheduleId, TaskId, UserId};
+use torale_domain::values::ids::{ApiKeyId, ClerkUserId, ScheduleId, TaskId, UserId};
 use torale_testkit::stack::NOW;
 
 fn folder(name: &str) -> PathBuf {
@@ -126,7 +126,7 @@ fn commands_that_are_sent_are_accepted_by_their_schemas() {
             schedules: KnownSchedules { ids: Vec::new(), all_deleted: true },
             because_of: None,
         },
-        Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
+        Command::RevokeKey { key_id: ApiKeyId::parse("key_1").unwrap(), user_id },
         Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
     ];
     let described = schemas.keys().filter_map(|name| name.strip_prefix("command."));

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::audit::record::tests::{AT, entry};
-use crate::audit::record::{Chain, Record};
-use crate::audit::seal::{Statement, sealable};
+use crate::audit::record::{AuditRecord, ChainWriter};
+use crate::audit::seal::{SealStatement, sealable};
 use crate::storage::item::Value;
 use crate::values::time::MINUTE;
 use ed25519_dalek::{Signer, SigningKey};
@@ -15,7 +15,7 @@ fn key() -> SigningKey {
 /// Three seals over two chains of six records each, and one more record that is not sealed yet.
 fn trail() -> Vec<Item> {
     let (mut items, mut sealed, mut last) = (Vec::new(), SealedHeads::new(), None);
-    let mut chains = [Chain::start(AT, "aaa"), Chain::start(AT, "bbb")];
+    let mut chains = [ChainWriter::start(AT, "aaa"), ChainWriter::start(AT, "bbb")];
     let mut write = |items: &mut Vec<Item>, chain: usize, minute: i64| {
         let link = chains[chain].link(entry(AT.plus(minute * MINUTE), "stats.read")).unwrap();
         chains[chain].advance(&link);
@@ -23,7 +23,7 @@ fn trail() -> Vec<Item> {
         link
     };
     for round in 0..3 {
-        let links: Vec<Link> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
+        let links: Vec<ChainedRecord> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
         let seal = seal_records(last.as_ref(), &mut sealed, links, AT.plus((round + 1) * MINUTE), &key());
         items.push(seal.item().unwrap());
         last = Some(seal);
@@ -35,7 +35,7 @@ fn trail() -> Vec<Item> {
 fn seal_records(
     last: Option<&Seal>,
     sealed: &mut SealedHeads,
-    links: Vec<Link>,
+    links: Vec<ChainedRecord>,
     at: Timestamp,
     key: &SigningKey,
 ) -> Seal {
@@ -43,7 +43,7 @@ fn seal_records(
     assert_eq!(sealable.broken, []);
     sealed.extend(sealable.heads.iter().map(|head| (head.chain.clone(), head.clone())));
     let records = u64::try_from(sealable.links.len()).unwrap();
-    let statement = Statement::after(last, &sealable.heads, records, at, &key.verifying_key()).unwrap();
+    let statement = SealStatement::after(last, &sealable.heads, records, at, &key.verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key.sign(text.as_bytes()).to_vec();
     Seal::new(text, sealable.heads, signature).unwrap()
@@ -74,8 +74,9 @@ fn edit(item: &mut Item, from: &str, to: &str) {
 }
 
 fn position(items: &[Item], id: &str) -> usize {
-    let is =
-        |item: &Item| Link::load(item).is_some_and(|link| link.record.id() == format!("2026033110-{id}"));
+    let is = |item: &Item| {
+        ChainedRecord::load(item).is_some_and(|link| link.record.id() == format!("2026033110-{id}"))
+    };
     items.iter().position(is).unwrap()
 }
 
@@ -150,10 +151,10 @@ fn a_changed_record_is_found() {
 #[test]
 fn a_changed_record_is_found_even_if_its_chain_is_hashed_again() {
     let mut items = trail();
-    let mut chain = Chain::start(AT, "aaa");
+    let mut chain = ChainWriter::start(AT, "aaa");
     for seq in 0..=6 {
         let at = position(&items, &format!("aaa-{seq}"));
-        let Record { mut entry, .. } = Link::load(&items[at]).unwrap().record;
+        let AuditRecord { mut entry, .. } = ChainedRecord::load(&items[at]).unwrap().record;
         entry.status = if seq == 2 { 403 } else { entry.status };
         let link = chain.link(entry).unwrap();
         chain.advance(&link);
@@ -192,7 +193,7 @@ fn two_swapped_records_are_found() {
 #[test]
 fn a_removed_end_of_a_chain_is_found() {
     let mut items = trail();
-    items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
+    items.retain(|item| ChainedRecord::load(item).is_none_or(|link| link.record.seq < 4));
     assert!(first_fault(&items).ends_with("record 2026033110-aaa-4 is missing"), "{}", first_fault(&items));
 }
 
@@ -200,7 +201,7 @@ fn a_removed_end_of_a_chain_is_found() {
 fn an_end_that_was_removed_together_with_its_seals_is_found_if_a_later_seal_is_expected() {
     let mut items = trail();
     let last = report(&items).last.unwrap();
-    items.retain(|item| Link::load(item).is_none_or(|link| link.record.seq < 4));
+    items.retain(|item| ChainedRecord::load(item).is_none_or(|link| link.record.seq < 4));
     items.retain(|item| item.key != keys::audit_seal(2));
     assert_eq!(report(&items).faults, [], "nothing in the table shows it");
     let mut verifier = TrailVerifier::default();
@@ -219,10 +220,11 @@ fn a_chain_that_was_removed_as_a_whole_is_found() {
 #[test]
 fn an_inserted_record_is_found() {
     let mut items = trail();
-    let stranger = Chain::start(AT, "ccc").link(entry(AT.plus(-MAX_RECORD_DELAY), "users.list")).unwrap();
+    let stranger =
+        ChainWriter::start(AT, "ccc").link(entry(AT.plus(-MAX_RECORD_DELAY), "users.list")).unwrap();
     items.push(stranger.item());
     assert_eq!(report(&items).faults, [], "it could be on its way to the next seal");
-    let mut old = Chain::start(AT.plus(-60 * MINUTE), "ccc");
+    let mut old = ChainWriter::start(AT.plus(-60 * MINUTE), "ccc");
     let stranger = old.link(entry(AT.plus(-60 * MINUTE), "users.list")).unwrap();
     old.advance(&stranger);
     items.push(stranger.item());
@@ -238,7 +240,7 @@ fn a_forged_seal_is_found() {
     // Signed with the forger's own key; everything else is right.
     let mut items = trail();
     let (mut sealed, forger) = (SealedHeads::new(), SigningKey::from_bytes(&[8; 32]));
-    let links = items.iter().filter_map(Link::load).filter(|link| link.record.seq < 2).collect();
+    let links = items.iter().filter_map(ChainedRecord::load).filter(|link| link.record.seq < 2).collect();
     let forged = seal_records(None, &mut sealed, links, AT.plus(MINUTE), &forger);
     *seal(&mut items, 0) = forged.item().unwrap();
     assert!(
@@ -298,7 +300,8 @@ fn sealing_that_has_stopped_is_found() {
     assert!(stopped(&items, Some(AT.plus(24 * MINUTE))), "the last seal was made at 3 minutes");
     let records: Vec<Item> = items.iter().filter(|item| item.key.pk != AUDIT_SEALS).cloned().collect();
     assert!(!stopped(&records, None), "a trail that has just begun");
-    let late = Chain::start(AT.plus(25 * MINUTE), "ddd").link(entry(AT.plus(25 * MINUTE), "a")).unwrap();
+    let late =
+        ChainWriter::start(AT.plus(25 * MINUTE), "ddd").link(entry(AT.plus(25 * MINUTE), "a")).unwrap();
     for items in [items, records] {
         assert!(stopped(&[items, vec![late.item()]].concat(), None), "records without seals");
     }
@@ -307,12 +310,12 @@ fn sealing_that_has_stopped_is_found() {
 #[test]
 fn a_second_record_of_one_number_is_found() {
     let mut items = trail();
-    let genuine = Link::load(&items[position(&items, "aaa-2")]).unwrap();
+    let genuine = ChainedRecord::load(&items[position(&items, "aaa-2")]).unwrap();
     let mut forged = genuine.record.clone();
     forged.entry.at = forged.entry.at.plus(-1);
     forged.entry.action = "users.deactivate".to_owned();
     let text = serde_json::to_string(&forged).unwrap();
-    items.insert(0, Link { record: forged, text }.item());
+    items.insert(0, ChainedRecord { record: forged, text }.item());
     assert!(
         first_fault(&items).ends_with("record 2026033110-aaa-2 is there twice"),
         "{}",
@@ -326,10 +329,10 @@ fn a_second_record_of_one_number_is_found() {
 #[test]
 fn a_record_outside_of_the_hour_of_its_chain_is_found() {
     let mut items = trail();
-    let mut record = Chain::start(AT, "ccc").link(entry(AT, "users.list")).unwrap().record;
+    let mut record = ChainWriter::start(AT, "ccc").link(entry(AT, "users.list")).unwrap().record;
     record.entry.at = AT.plus(5 * 60 * MINUTE);
     let text = serde_json::to_string(&record).unwrap();
-    items.push(Link { record, text }.item());
+    items.push(ChainedRecord { record, text }.item());
     assert!(first_fault(&items).contains("in the wrong place"), "{}", first_fault(&items));
 }
 
@@ -349,7 +352,7 @@ fn numbers_at_the_end_of_their_range_are_faults_and_no_panic() {
 
 #[test]
 fn records_after_a_gap_in_their_chain_are_not_sealed_until_it_is_closed() {
-    let links: Vec<Link> = trail().iter().filter_map(Link::load).collect();
+    let links: Vec<ChainedRecord> = trail().iter().filter_map(ChainedRecord::load).collect();
     let mut gap = links.clone();
     gap.retain(|link| link.record.id() != "2026033110-aaa-2");
     let found = sealable(&SealedHeads::new(), gap);

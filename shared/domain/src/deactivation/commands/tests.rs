@@ -12,7 +12,7 @@ fn commands() -> [Command; 3] {
             schedules: known(&["schedule-22222222-0000-4000-8000-000000000001"]),
             because_of: None,
         },
-        Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id },
+        Command::RevokeKey { key_id: ApiKeyId::parse("key_1").unwrap(), user_id },
         Command::BanUser { user_id, clerk_user_id: ClerkUserId::parse("user_2abc").unwrap() },
     ]
 }

@@ -35,8 +35,10 @@ fn the_stored_form_of_an_entry_stays_what_it_is() {
     let key = format!(
         r#"{{"late":{{"command":{{"key_id":"key_1","user_id":"{USER}"}},"since":"2026-03-31T10:30:31Z"}}}}"#
     );
-    let command =
-        Command::RevokeKey { key_id: KeyId::parse("key_1").unwrap(), user_id: UserId::parse(USER).unwrap() };
+    let command = Command::RevokeKey {
+        key_id: ApiKeyId::parse("key_1").unwrap(),
+        user_id: UserId::parse(USER).unwrap(),
+    };
     let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
 
     for (entry, action) in [(stop_user(), user), (entry(OutboxAction::StopResumed { command, since }), key)] {

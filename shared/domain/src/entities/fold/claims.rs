@@ -2,7 +2,7 @@
 //! gave it, which no register can hold.
 
 use crate::events::{Body, Event, UnreadableEvent};
-use crate::values::ids::{KeyHash, UserId};
+use crate::values::ids::{ApiKeyHash, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -13,27 +13,27 @@ pub const MAX_KEY_CLAIMS: usize = 16;
 /// All hashes and users that events gave an API key: almost always one of each. Of more than [`MAX_KEY_CLAIMS`] the
 /// least ones are kept and one more, whatever the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyClaims {
+pub struct ApiKeyClaims {
     /// SHA-256 of the whole key.
-    pub hashes: BTreeSet<KeyHash>,
+    pub hashes: BTreeSet<ApiKeyHash>,
     /// The users whom the key authenticates.
     pub users: BTreeSet<UserId>,
     /// Hashes that the key was given and does not keep, of the events folded since the state was read. They are not
     /// stored: each has a row by then, which is never deleted (docs/adr/0024-dead-hashes-are-rows.md).
     #[serde(skip)]
-    pub dropped_hashes: BTreeSet<KeyHash>,
+    pub dropped_hashes: BTreeSet<ApiKeyHash>,
 }
 
 /// How claims are stored: no event has this field.
 #[derive(Serialize, Deserialize)]
 struct StoredClaims {
-    claims: KeyClaims,
+    claims: ApiKeyClaims,
 }
 
 /// What the text of [`StoredClaims`] begins with.
 const BEGINNING: &str = "{\"claims\":";
 
-impl KeyClaims {
+impl ApiKeyClaims {
     /// Adds the claims of an event; false if it changed nothing.
     pub(super) fn add(&mut self, event: &Event) -> bool {
         match Some(&event.body) {
@@ -46,7 +46,7 @@ impl KeyClaims {
     }
 
     /// Adds a hash; false if it changed nothing.
-    fn add_hash(&mut self, hash: KeyHash) -> bool {
+    fn add_hash(&mut self, hash: ApiKeyHash) -> bool {
         let Inserted { changed, given_up } = insert(&mut self.hashes, hash);
         let dropped = given_up.is_some_and(|hash| self.dropped_hashes.insert(hash));
         changed || dropped
@@ -71,7 +71,7 @@ impl KeyClaims {
     /// About how many bytes they take in memory.
     pub(super) fn weight(&self) -> usize {
         let hashes = self.hashes.len() + self.dropped_hashes.len();
-        hashes * (size_of::<KeyHash>() + 64) + self.users.len() * size_of::<UserId>()
+        hashes * (size_of::<ApiKeyHash>() + 64) + self.users.len() * size_of::<UserId>()
     }
 
     /// As text for the store.
@@ -80,7 +80,7 @@ impl KeyClaims {
         serde_json::to_string(&stored).map_err(|e| UnreadableEvent::new(&e))
     }
 
-    /// Reads what [`KeyClaims::store`] wrote; `None` if the text is something else.
+    /// Reads what [`ApiKeyClaims::store`] wrote; `None` if the text is something else.
     pub(super) fn load(text: &str) -> Result<Option<Self>, UnreadableEvent> {
         if !text.starts_with(BEGINNING) {
             return Ok(None);

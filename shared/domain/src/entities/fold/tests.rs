@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::events::{ReceivedMessage, parse};
-use crate::values::ids::KeyHash;
+use crate::values::ids::ApiKeyHash;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn folded(events: &[Event]) -> State {
 fn api_key_keeps_every_hash_and_user_in_any_order_and_when_stored() {
     let events = [created("1", &hash(1), ANN), created("2", &hash(2), ANN), created("3", &hash(1), BOB)];
     let state = folded(&events);
-    let hashes = [1, 2].map(|number| KeyHash::parse(&hash(number)).unwrap());
+    let hashes = [1, 2].map(|number| ApiKeyHash::parse(&hash(number)).unwrap());
     assert_eq!(state.claims().hashes, BTreeSet::from(hashes));
     assert_eq!(state.claims().users, BTreeSet::from([ANN, BOB].map(|user| UserId::parse(user).unwrap())));
     assert_eq!(state.events.len(), 1, "the greatest event holds the facts");
@@ -71,8 +71,8 @@ fn api_key_with_one_claim_is_stored_as_its_event_alone() {
     assert_eq!(State::load(&text).unwrap(), state);
 }
 
-fn hashes(numbers: std::ops::Range<usize>) -> BTreeSet<KeyHash> {
-    numbers.map(|number| KeyHash::parse(&hash(number)).unwrap()).collect()
+fn hashes(numbers: std::ops::Range<usize>) -> BTreeSet<ApiKeyHash> {
+    numbers.map(|number| ApiKeyHash::parse(&hash(number)).unwrap()).collect()
 }
 
 #[test]

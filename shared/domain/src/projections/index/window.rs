@@ -2,14 +2,14 @@
 
 use super::measure::Sums;
 use crate::storage::item::Key;
-use crate::storage::keys::{self, IndexPart, Lanes, StatusPartition};
+use crate::storage::keys::{self, FilteredIndex, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan};
 use crate::values::time::{DAY, Day, Hour, Month, Timestamp};
 
 /// The rows of a list, or of a part of one, since the start of a minute, or of all time.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
-    list: IndexPart<'a>,
+    list: FilteredIndex<'a>,
     lanes: Lanes,
     since: Option<Timestamp>,
     now: Timestamp,
@@ -25,7 +25,7 @@ const MONTHS_BY_KEY: usize = 3;
 impl<'a> Window<'a> {
     /// The window that begins with the minute of `since`; of all time without it.
     pub fn new(
-        list: impl Into<IndexPart<'a>>,
+        list: impl Into<FilteredIndex<'a>>,
         lanes: Lanes,
         since: Option<Timestamp>,
         now: Timestamp,

@@ -9,13 +9,13 @@ use crate::entities::fold::State;
 use crate::entities::readings::ApiKey;
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys;
-use crate::values::ids::{EntityKey, KeyId, UserId};
+use crate::values::ids::{ApiKeyId, EntityKey, UserId};
 
 /// The attribute with the users of a key: one, unless events gave the key to several, with blanks in between. A key
 /// with too many claims does not have it.
 pub(crate) const OWNER: &str = "user";
 
-pub(super) fn contributions(id: &KeyId, state: &State) -> Contributions {
+pub(super) fn contributions(id: &ApiKeyId, state: &State) -> Contributions {
     let key = ApiKey::of(state);
     let users: Vec<String> = key.claims.users.iter().map(UserId::to_string).collect();
     let whole = keys::whole_id(id).map(|id| (keys::WHOLE_ID.to_owned(), Value::Text(id.to_owned())));

@@ -11,7 +11,7 @@ use crate::entities::readings::{Execution, ExecutionState};
 use crate::projections::index::{Measure, Sums};
 use crate::projections::summary::{ErrorSummary, ExecutionSummary, Summary};
 use crate::projections::user_day::UserActivity;
-use crate::storage::keys::{self, Index, IndexPart, Lanes, StatusPartition, Subset};
+use crate::storage::keys::{self, FilteredIndex, Index, IndexFilter, Lanes, StatusPartition};
 use crate::values::ids::ExecutionId;
 
 pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Contributions {
@@ -46,8 +46,9 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
             let first_try = i128::from(error.retry_count.0 == 0);
             let sums = Sums::of_rows(1).with(Measure::FirstTry, first_try);
             let error_type = error.error_type.as_str();
-            let of_type = IndexPart { index: Index::Errors, subset: Subset::ErrorType(error_type) };
-            let row = |list: IndexPart<'_>| keys::row(list, StatusPartition::All, lane, failed_at, &[&id]);
+            let of_type = FilteredIndex { index: Index::Errors, filter: IndexFilter::ErrorType(error_type) };
+            let row =
+                |list: FilteredIndex<'_>| keys::row(list, StatusPartition::All, lane, failed_at, &[&id]);
             contributions
                 .row_carrying(row(Index::Errors.into()), ErrorSummary::of(&execution))
                 .row_carrying(row(of_type), ErrorSummary::of(&execution))

@@ -10,7 +10,7 @@ use crate::entities::readings::Task;
 use crate::events::types::TaskState;
 use crate::projections::counter::POPULATION;
 use crate::projections::index::{Measure, Sums};
-use crate::storage::keys::{self, Index, IndexPart, Lane, Lanes, StatusPartition, Subset};
+use crate::storage::keys::{self, FilteredIndex, Index, IndexFilter, Lane, Lanes, StatusPartition};
 use crate::values::ids::{TaskId, UserId};
 use crate::values::time::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -63,15 +63,15 @@ fn with_rows(
     };
     let states = Sums::of_rows(1).with(Measure::Active, active).with(Measure::Paused, paused);
     let hash = keys::query_hash(query);
-    let subsets = [Subset::User(user), Subset::Query(&hash)];
+    let filters = [IndexFilter::User(user), IndexFilter::Query(&hash)];
     let counted = counted.row(keys::row(Index::Tasks, partition, lane, at, &[id])).counted(
         (Index::Tasks, lane),
         at,
         None,
         &states,
     );
-    subsets.into_iter().fold(counted, |counted, subset| {
-        let list = IndexPart { index: Index::Tasks, subset };
+    filters.into_iter().fold(counted, |counted, filter| {
+        let list = FilteredIndex { index: Index::Tasks, filter };
         counted.row(keys::row(list, StatusPartition::All, lane, at, &[id])).counted(
             (list, lane),
             at,

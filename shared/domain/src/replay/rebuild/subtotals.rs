@@ -5,7 +5,7 @@ use crate::entities::fold::State;
 use crate::entities::linkage;
 use crate::events::UnreadableEvent;
 use crate::projections::build::{Amounts, Subtotals};
-use crate::projections::people::{LinkHolds, PersonPart};
+use crate::projections::people::{JoinInput, LinkCondition};
 use crate::projections::views::{QueryTotals, TaskTotals};
 use crate::storage::item::Key;
 use crate::storage::keys;
@@ -45,7 +45,7 @@ pub enum SubtotalLine {
     User(UserId, String),
     /// What an identity says of a user, and when it holds.
     #[serde(rename = "l")]
-    Link(UserId, ClerkUserId, String, LinkHolds),
+    Link(UserId, ClerkUserId, String, LinkCondition),
 }
 
 impl SubtotalLine {
@@ -91,26 +91,26 @@ impl SubtotalLine {
     }
 
     /// The part of a user or of an identity that it is; `None` for amounts.
-    pub fn into_part(self) -> Result<Option<PersonPart>, UnreadableEvent> {
+    pub fn into_part(self) -> Result<Option<JoinInput>, UnreadableEvent> {
         Ok(Some(match self {
-            Self::Identity(clerk, text) => PersonPart::Identity(clerk, State::load(&text)?),
-            Self::Named(clerk, user) => PersonPart::Named(clerk, user),
-            Self::OfDerived(user, text) => PersonPart::OfDerived(user, State::load(&text)?),
-            Self::User(user, text) => PersonPart::User(user, State::load(&text)?),
-            Self::Link(user, clerk, text, holds) => PersonPart::Link(user, clerk, State::load(&text)?, holds),
+            Self::Identity(clerk, text) => JoinInput::Identity(clerk, State::load(&text)?),
+            Self::Named(clerk, user) => JoinInput::Named(clerk, user),
+            Self::OfDerived(user, text) => JoinInput::OfDerived(user, State::load(&text)?),
+            Self::User(user, text) => JoinInput::User(user, State::load(&text)?),
+            Self::Link(user, clerk, text, holds) => JoinInput::Link(user, clerk, State::load(&text)?, holds),
             Self::Counter(..) | Self::Task(..) | Self::Waiting(..) | Self::Query(..) => return Ok(None),
         }))
     }
 }
 
 /// A part of what is known of users and identities, as a line.
-fn person(part: PersonPart) -> Result<SubtotalLine, UnreadableEvent> {
+fn person(part: JoinInput) -> Result<SubtotalLine, UnreadableEvent> {
     Ok(match part {
-        PersonPart::Identity(clerk, state) => SubtotalLine::Identity(clerk, state.store()?),
-        PersonPart::Named(clerk, user) => SubtotalLine::Named(clerk, user),
-        PersonPart::OfDerived(user, state) => SubtotalLine::OfDerived(user, state.store()?),
-        PersonPart::User(user, state) => SubtotalLine::User(user, state.store()?),
-        PersonPart::Link(user, clerk, says, holds) => SubtotalLine::Link(user, clerk, says.store()?, holds),
+        JoinInput::Identity(clerk, state) => SubtotalLine::Identity(clerk, state.store()?),
+        JoinInput::Named(clerk, user) => SubtotalLine::Named(clerk, user),
+        JoinInput::OfDerived(user, state) => SubtotalLine::OfDerived(user, state.store()?),
+        JoinInput::User(user, state) => SubtotalLine::User(user, state.store()?),
+        JoinInput::Link(user, clerk, says, holds) => SubtotalLine::Link(user, clerk, says.store()?, holds),
     })
 }
 

@@ -67,7 +67,7 @@ impl Seals {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::audit::seal::Statement;
+    use crate::audit::seal::SealStatement;
     use crate::values::time::Timestamp;
     use ed25519_dalek::{Signer, SigningKey};
 
@@ -77,7 +77,7 @@ pub(super) mod tests {
         let mut last = last.cloned();
         let mut make = |n| {
             let at = Timestamp::from_millis(at + n);
-            let statement = Statement::after(last.as_ref(), &[], 0, at, &key.verifying_key()).unwrap();
+            let statement = SealStatement::after(last.as_ref(), &[], 0, at, &key.verifying_key()).unwrap();
             let text = serde_json::to_string(&statement).unwrap();
             let signature = key.sign(text.as_bytes()).to_vec();
             last.insert(Seal::new(text, Vec::new(), signature).unwrap()).clone()

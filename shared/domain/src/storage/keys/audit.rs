@@ -1,6 +1,6 @@
 //! Keys of the audit trail and of its index.
 
-use super::parts::Part;
+use super::segments::KeySegment;
 use super::{Digits, Fixed, Key, Lane, Lanes, ROW_TIME_DIGITS, Short, fixed, key, pk, time_part};
 use crate::values::ids::ChainId;
 use crate::values::time::{Hour, Timestamp};
@@ -76,7 +76,7 @@ pub fn audit_row(facet: &str, partition: &str, record: &Key) -> Key {
     Key { pk: in_facet(facet, partition), sk: record.sk.clone() }
 }
 
-fn facet_part<'a>(facet: &'a str, partition: &'a str) -> impl Part + 'a {
+fn facet_part<'a>(facet: &'a str, partition: &'a str) -> impl KeySegment + 'a {
     (Short::<MAX_FACET>(facet), fixed!("/"), Short::<MAX_PARTITION>(partition))
 }
 

@@ -86,8 +86,8 @@ pub const BUDGET: &[KeyBudget] = &[
         &[("h#", 2), ("hour", 10), ("#", 1), ("type", 64)],
     ),
     of(
-        "node of a subset",
-        &[("c#", 2), ("index", 13), ("/", 1), ("subset", 64), ("#", 1), ("lane", 2)],
+        "node of an index with a filter",
+        &[("c#", 2), ("index", 13), ("/", 1), ("filter", 64), ("#", 1), ("lane", 2)],
         &[("h#", 2), ("hour", 10)],
     ),
     of("node of a day", &[("c#", 2), ("index", 13), ("#", 1), ("lane", 2)], &[("d#", 2), ("day", 8)]),
@@ -123,7 +123,7 @@ pub const BUDGET: &[KeyBudget] = &[
 ];
 
 const LIST: &[(&str, usize)] =
-    &[("r#", 2), ("index", 13), ("/", 1), ("subset", 64), ("#", 1), ("status", 9), ("#", 1), ("lane", 2)];
+    &[("r#", 2), ("index", 13), ("/", 1), ("filter", 64), ("#", 1), ("status", 9), ("#", 1), ("lane", 2)];
 
 /// The table holds: no key is over DynamoDB's limits.
 const _: () = {
@@ -138,10 +138,12 @@ const _: () = {
 mod tests {
     use super::*;
     use crate::storage::item::{Attributes, Item, Key, Value};
-    use crate::storage::keys::{self, Index, IndexPart, Lanes, Owned, StatusPartition, Subset};
+    use crate::storage::keys::{
+        self, FilteredIndex, Index, IndexFilter, Lanes, StatusPartition, StoppableRow,
+    };
     use crate::values::ids::{
-        ChainId, ClerkUserId, EntityKey, ExecutionId, KeyHash, KeyId, NotificationId, RunId, ScheduleId,
-        TaskId, UserId, WorkflowId,
+        ApiKeyHash, ApiKeyId, ChainId, ClerkUserId, EntityKey, ExecutionId, NotificationId, RunId,
+        ScheduleId, TaskId, UserId, WorkflowId,
     };
     use crate::values::time::Timestamp;
     use std::collections::BTreeSet;
@@ -156,8 +158,8 @@ mod tests {
         UserId(Uuid::max())
     }
 
-    fn hash() -> KeyHash {
-        KeyHash::parse(&"f".repeat(64)).unwrap()
+    fn hash() -> ApiKeyHash {
+        ApiKeyHash::parse(&"f".repeat(64)).unwrap()
     }
 
     fn lane() -> keys::Lane {
@@ -195,7 +197,7 @@ mod tests {
 
     fn extreme_keys_of_entities(id: &str) -> Vec<(&'static str, Vec<Key>)> {
         let (user, task) = (user(), TaskId(Uuid::max()));
-        let key = KeyId::parse(id).unwrap();
+        let key = ApiKeyId::parse(id).unwrap();
         let entities = [
             EntityKey::ApiKey(key.clone()),
             EntityKey::Notification(NotificationId::parse(id).unwrap()),
@@ -259,7 +261,7 @@ mod tests {
     /// The same of what belongs to one task or one user, and of the nodes of days.
     fn extreme_keys_of_details(id: &str) -> Vec<(&'static str, Vec<Key>)> {
         let (task, run) = (TaskId(Uuid::max()), ExecutionId(Uuid::max()));
-        let of_user = keys::user_key(user(), &KeyId::parse(id).unwrap());
+        let of_user = keys::user_key(user(), &ApiKeyId::parse(id).unwrap());
         vec![
             ("key of a user", vec![of_user]),
             ("execution of a task", vec![keys::task_execution(task, LAST, run)]),
@@ -267,9 +269,9 @@ mod tests {
             ("user by email", vec![keys::user_by_email(StatusPartition::Active, id, user())]),
             ("deleted schedules of a task", vec![keys::deleted_schedules(task)]),
             (
-                "node of a subset",
+                "node of an index with a filter",
                 vec![keys::hour_node(
-                    IndexPart { index: Index::Tasks, subset: Subset::User(user()) },
+                    FilteredIndex { index: Index::Tasks, filter: IndexFilter::User(user()) },
                     lane(),
                     LAST.hour(),
                     None,
@@ -303,8 +305,8 @@ mod tests {
     /// A store that was written before bounded forms came must verify without a difference.
     #[test]
     fn keys_of_ids_that_fit_are_written_as_ever() {
-        let plain = KeyId::parse("key_1").unwrap();
-        let odd = KeyId::parse("a\u{0}b\u{1}c\u{2}d#é").unwrap();
+        let plain = ApiKeyId::parse("key_1").unwrap();
+        let odd = ApiKeyId::parse("a\u{0}b\u{1}c\u{2}d#é").unwrap();
         assert_eq!(
             keys::entity(&EntityKey::ApiKey(odd.clone())).pk,
             "k#a\u{2}\u{1}b\u{2}\u{2}c\u{2}\u{3}d#é"
@@ -313,7 +315,7 @@ mod tests {
         assert_eq!(keys::key_lookup(&hash(), &odd, true).sk, "1#a\u{2}\u{1}b\u{2}\u{2}c\u{2}\u{3}d#é");
         assert_eq!(keys::key_used(&plain).pk, "key#key_1");
         // The longest that fits: 255 characters of four bytes and one of two.
-        let fits = KeyId::parse(&("🙂".repeat(255) + "é")).unwrap();
+        let fits = ApiKeyId::parse(&("🙂".repeat(255) + "é")).unwrap();
         assert_eq!(keys::live_key(user(), &fits).sk, format!("k#{}", fits.as_str()));
         assert_eq!(keys::whole_id(&fits), None);
     }
@@ -333,8 +335,8 @@ mod tests {
     /// Issue 16, number 1: such a key was accepted and could not be projected.
     #[test]
     fn an_id_that_does_not_fit_is_bounded_and_still_found() {
-        let id = KeyId::parse(&"🙂".repeat(256)).unwrap();
-        let other = KeyId::parse(&("🙂".repeat(255) + "🙃")).unwrap();
+        let id = ApiKeyId::parse(&"🙂".repeat(256)).unwrap();
+        let other = ApiKeyId::parse(&("🙂".repeat(255) + "🙃")).unwrap();
         let sk = keys::live_key(user(), &id).sk;
         assert!(sk.len() <= 1024 && sk.starts_with("k#🙂🙂") && !sk.contains(&"🙂".repeat(252)));
         assert_ne!(sk, keys::live_key(user(), &other).sk);
@@ -342,7 +344,7 @@ mod tests {
         let attributes = Attributes::from([(keys::WHOLE_ID.to_owned(), Value::Text(whole))]);
         let item = |key: Key| Item { key, attributes: attributes.clone() };
         let live = item(keys::live_key(user(), &id));
-        assert_eq!(keys::parse_owned(&live), Some(Owned::Key(id.clone())));
+        assert_eq!(keys::parse_stoppable_row(&live), Some(StoppableRow::Key(id.clone())));
         let revoked = item(keys::key_lookup(&hash(), &id, true));
         assert_eq!(keys::parse_key_lookup(&revoked), Some((id, true)));
     }
@@ -380,7 +382,7 @@ mod tests {
     #[test]
     fn every_live_key_lies_before_the_end_of_live_keys() {
         for character in WIDTHS {
-            let key = keys::live_key(user(), &KeyId::parse(&character.to_string()).unwrap());
+            let key = keys::live_key(user(), &ApiKeyId::parse(&character.to_string()).unwrap());
             assert!(key.sk.as_str() > keys::LIVE_KEYS && key.sk < keys::after_live_keys(), "{character:?}");
         }
         assert!(keys::active_task(user(), TaskId(Uuid::nil())).sk > keys::after_live_keys());

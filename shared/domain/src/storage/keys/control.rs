@@ -5,7 +5,7 @@ use super::{
     log_beginning, sk,
 };
 use crate::values::digest::sha256_hex;
-use crate::values::ids::{ClerkUserId, KeyId, UserId};
+use crate::values::ids::{ApiKeyId, ClerkUserId, UserId};
 use serde::Serialize;
 
 /// How the partitions of each kind of item begin; the rest of one, where there is any, follows a
@@ -134,7 +134,7 @@ pub fn outbox_of_others(event: &str) -> KeyRange {
 }
 
 /// When an API key was used last.
-pub fn key_used(id: &KeyId) -> Key {
+pub fn key_used(id: &ApiKeyId) -> Key {
     key((fixed!(KEY), SHARP, Id::<MAX_ID>(id.as_str())), fixed!("used"))
 }
 

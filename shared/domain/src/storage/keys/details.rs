@@ -5,7 +5,7 @@ use super::{
     ENTITY, Fixed, ID_IN_SK, Id, Key, MAX_ID, ROW_TIME_DIGITS, fixed, following, key, pk, sk, time_part,
     user_pk,
 };
-use crate::values::ids::{ExecutionId, KeyId, ScheduleId, TaskId, UserId};
+use crate::values::ids::{ApiKeyId, ExecutionId, ScheduleId, TaskId, UserId};
 use crate::values::time::Timestamp;
 
 /// All items of a partition whose sort keys have one beginning.
@@ -96,7 +96,7 @@ pub fn parse_task_execution(key: &Key) -> Option<ExecutionId> {
 
 /// The row of an API key of a user, revoked or not. Of an id that does not fit the key has the
 /// beginning and a hash.
-pub fn user_key(user: UserId, id: &KeyId) -> Key {
+pub fn user_key(user: UserId, id: &ApiKeyId) -> Key {
     key(user_pk(user), (KEYS, Id::<ID_IN_SK>(id.as_str())))
 }
 
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn the_keys_of_a_user_lie_before_what_the_list_of_users_reads() {
         let user = UserId(Uuid::from_u128(1));
-        let row = keys::user_key(user, &KeyId::parse("\u{10ffff}").unwrap());
+        let row = keys::user_key(user, &ApiKeyId::parse("\u{10ffff}").unwrap());
         let KeyRange { pk, from, to } = keys::user_keys(user);
         let (listed, first) = keys::user_since(user, AT.day());
 

@@ -1,8 +1,8 @@
 //! Keys of the rows of users by email, for the search by the beginning of an email.
 
 use super::lists::StatusPartition;
-use super::parts::{SEPARATOR, escaped};
-use super::{Key, KeyRange, Part, fixed, following, key, next, pk, unescaped};
+use super::segments::{SEPARATOR, escaped};
+use super::{Key, KeyRange, KeySegment, fixed, following, key, next, pk, unescaped};
 use crate::values::ids::UserId;
 use uuid::Uuid;
 
@@ -48,14 +48,14 @@ fn email_part(row: &Key) -> Option<&str> {
 }
 
 /// A partition for each first character: the emails of a platform are spread, and a search reads one.
-fn emails_part(list: StatusPartition, folded: &str) -> impl Part {
+fn emails_part(list: StatusPartition, folded: &str) -> impl KeySegment {
     (fixed!("r#emails#"), list, fixed!("#"), folded.chars().next())
 }
 
 /// The first [`EMAIL_CHARS`] characters of a text, escaped.
 struct FirstCharacters<'a>(&'a str);
 
-impl Part for FirstCharacters<'_> {
+impl KeySegment for FirstCharacters<'_> {
     const MAX: usize = EMAIL_CHARS * char::MAX.len_utf8();
 
     fn write(&self, key: &mut String) {
@@ -63,7 +63,7 @@ impl Part for FirstCharacters<'_> {
     }
 }
 
-impl Part for char {
+impl KeySegment for char {
     const MAX: usize = Self::MAX.len_utf8();
 
     fn write(&self, key: &mut String) {
@@ -74,7 +74,7 @@ impl Part for char {
 /// An id as 32 digits that sort the greatest id first.
 struct Descending(UserId);
 
-impl Part for Descending {
+impl KeySegment for Descending {
     const MAX: usize = 32;
 
     fn write(&self, key: &mut String) {

@@ -1,7 +1,7 @@
 //! Keys of identities and of their links with users.
 
 use super::details::{KeyRange, beginning_with};
-use super::parts::{Fixed, Id, MAX_ID, Part, fixed, key, pk};
+use super::segments::{Fixed, Id, KeySegment, MAX_ID, fixed, key, pk};
 use super::{next, time_part};
 use crate::storage::item::Key;
 use crate::values::ids::{ClerkUserId, UserId};
@@ -16,7 +16,7 @@ const LOGIN_ID: usize = 512;
 /// The most bytes of an event's source in the key of a login: nearly always all of it.
 const LOGIN_SOURCE: usize = 400;
 
-pub(super) fn identity_part(clerk: &ClerkUserId) -> impl Part {
+pub(super) fn identity_part(clerk: &ClerkUserId) -> impl KeySegment {
     (fixed!("i#"), Id::<MAX_ID>(clerk.as_str()))
 }
 

@@ -1,7 +1,7 @@
 //! Keys of lists: the rows of an index and the nodes that count them.
 
 use super::{
-    Day, Digits, ENTITY, Fixed, Hour, Id, Key, Lane, Month, Part, Short, Timestamp, fixed, key, pk, sk,
+    Day, Digits, ENTITY, Fixed, Hour, Id, Key, KeySegment, Lane, Month, Short, Timestamp, fixed, key, pk, sk,
 };
 use crate::values::ids::{ExecutionId, TaskId, UserId};
 use serde::Serialize;
@@ -93,7 +93,7 @@ impl StatusPartition {
     }
 }
 
-impl Part for StatusPartition {
+impl KeySegment for StatusPartition {
     const MAX: usize = 9;
 
     fn write(&self, key: &mut String) {
@@ -101,10 +101,10 @@ impl Part for StatusPartition {
     }
 }
 
-/// Which rows of an index belong together, so that a filter reads only its own. They have partitions of
-/// their own.
+/// Which rows of an index a list has. Those of each filter have partitions of their own, so that a list reads
+/// only what it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subset<'a> {
+pub enum IndexFilter<'a> {
     /// All rows.
     Whole,
     /// Failures of one error type. The nodes of the whole index count them by tag.
@@ -115,52 +115,52 @@ pub enum Subset<'a> {
     Query(&'a str),
 }
 
-/// An index, or a part of it.
+/// An index with a filter: what a list shows and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IndexPart<'a> {
+pub struct FilteredIndex<'a> {
     /// The index.
     pub index: Index,
     /// Which of its rows.
-    pub subset: Subset<'a>,
+    pub filter: IndexFilter<'a>,
 }
 
-impl From<Index> for IndexPart<'_> {
+impl From<Index> for FilteredIndex<'_> {
     fn from(index: Index) -> Self {
-        Self { index, subset: Subset::Whole }
+        Self { index, filter: IndexFilter::Whole }
     }
 }
 
-impl<'a> IndexPart<'a> {
+impl<'a> FilteredIndex<'a> {
     /// The tag of the rows in the nodes that count them; `None` where the nodes have no tags, or of
     /// all rows.
     pub const fn tag(&self) -> Option<&'a str> {
-        match self.subset {
-            Subset::ErrorType(tag) => Some(tag),
-            Subset::Whole | Subset::User(_) | Subset::Query(_) => None,
+        match self.filter {
+            IndexFilter::ErrorType(tag) => Some(tag),
+            IndexFilter::Whole | IndexFilter::User(_) | IndexFilter::Query(_) => None,
         }
     }
 
-    /// The part whose nodes count the rows: all of them where the nodes have tags.
+    /// The index and filter whose nodes count the rows: all of them where the nodes have tags.
     const fn counted(self) -> Self {
-        match self.subset {
-            Subset::ErrorType(_) => Self { index: self.index, subset: Subset::Whole },
-            Subset::Whole | Subset::User(_) | Subset::Query(_) => self,
+        match self.filter {
+            IndexFilter::ErrorType(_) => Self { index: self.index, filter: IndexFilter::Whole },
+            IndexFilter::Whole | IndexFilter::User(_) | IndexFilter::Query(_) => self,
         }
     }
 }
 
-/// The name of the index, and of the subset after a slash.
-impl Part for IndexPart<'_> {
+/// The name of the index, and of the filter after a slash.
+impl KeySegment for FilteredIndex<'_> {
     const MAX: usize = MAX_INDEX + 1 + MAX_TAG;
 
     fn write(&self, key: &mut String) {
         key.push_str(self.index.name());
-        let subset = match self.subset {
-            Subset::Whole => return,
-            Subset::ErrorType(text) | Subset::Query(text) => text.to_owned(),
-            Subset::User(user) => user.to_string(),
+        let filter = match self.filter {
+            IndexFilter::Whole => return,
+            IndexFilter::ErrorType(text) | IndexFilter::Query(text) => text.to_owned(),
+            IndexFilter::User(user) => user.to_string(),
         };
-        (fixed!("/"), Short::<MAX_TAG>(&subset)).write(key);
+        (fixed!("/"), Short::<MAX_TAG>(&filter)).write(key);
     }
 }
 
@@ -172,12 +172,12 @@ pub fn task_states(lane: Lane) -> Key {
     key((fixed!("c#tasks#"), lane), fixed!("t"))
 }
 
-fn rows_part<'a>(list: impl Into<IndexPart<'a>>, status: StatusPartition, lane: Lane) -> impl Part {
+fn rows_part<'a>(list: impl Into<FilteredIndex<'a>>, status: StatusPartition, lane: Lane) -> impl KeySegment {
     (fixed!("r#"), list.into(), fixed!("#"), status, fixed!("#"), lane)
 }
 
 /// The partition with the rows of one status in one lane, ordered by time, then id.
-pub fn rows<'a>(list: impl Into<IndexPart<'a>>, status: StatusPartition, lane: Lane) -> String {
+pub fn rows<'a>(list: impl Into<FilteredIndex<'a>>, status: StatusPartition, lane: Lane) -> String {
     pk(rows_part(list, status, lane))
 }
 
@@ -187,7 +187,7 @@ pub(super) const ID_IN_ROW: usize = 480;
 /// The row of an entity in the list of a time. Of an id over 480 bytes the key has the beginning and a
 /// hash.
 pub fn row<'a>(
-    list: impl Into<IndexPart<'a>>,
+    list: impl Into<FilteredIndex<'a>>,
     status: StatusPartition,
     lane: Lane,
     at: Timestamp,
@@ -247,12 +247,12 @@ pub fn row_entity(of: &str) -> Key {
     Key::stored(of.to_owned(), ENTITY.0.to_owned())
 }
 
-pub(super) fn nodes_part<'a>(list: impl Into<IndexPart<'a>>, lane: Lane) -> impl Part {
+pub(super) fn nodes_part<'a>(list: impl Into<FilteredIndex<'a>>, lane: Lane) -> impl KeySegment {
     (fixed!("c#"), list.into().counted(), fixed!("#"), lane)
 }
 
 /// The partition with the nodes of an index in one lane.
-pub fn nodes<'a>(list: impl Into<IndexPart<'a>>, lane: Lane) -> String {
+pub fn nodes<'a>(list: impl Into<FilteredIndex<'a>>, lane: Lane) -> String {
     pk(nodes_part(list, lane))
 }
 
@@ -265,17 +265,22 @@ fn tag_part(tag: Option<&str>) -> Option<(Fixed<1>, Short<'_, MAX_TAG>)> {
 const MAX_TAG: usize = 64;
 
 /// The node of an hour: one slot a minute. `tag` is an error's type.
-pub fn hour_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, hour: Hour, tag: Option<&str>) -> Key {
+pub fn hour_node<'a>(list: impl Into<FilteredIndex<'a>>, lane: Lane, hour: Hour, tag: Option<&str>) -> Key {
     key(nodes_part(list, lane), (hour_part(hour), tag_part(tag)))
 }
 
 /// The node of a day: one slot an hour.
-pub fn day_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, day: Day) -> Key {
+pub fn day_node<'a>(list: impl Into<FilteredIndex<'a>>, lane: Lane, day: Day) -> Key {
     key(nodes_part(list, lane), day_part(day))
 }
 
 /// The node of a month: one slot a day.
-pub fn month_node<'a>(list: impl Into<IndexPart<'a>>, lane: Lane, month: Month, tag: Option<&str>) -> Key {
+pub fn month_node<'a>(
+    list: impl Into<FilteredIndex<'a>>,
+    lane: Lane,
+    month: Month,
+    tag: Option<&str>,
+) -> Key {
     key(nodes_part(list, lane), (month_part(month), tag_part(tag)))
 }
 

@@ -1,6 +1,6 @@
 //! Keys of the ranking of queries, among the projections.
 
-use super::{Digits, Key, Part, Short, fixed, key, sk};
+use super::{Digits, Key, KeySegment, Short, fixed, key, sk};
 
 /// The partition with the rows of the ranking of queries.
 pub const RANKING_ROWS: &str = "r#queries";
@@ -57,6 +57,6 @@ fn inverted(number: u32) -> Digits<INVERTED_DIGITS> {
     Digits((u32::MAX - number).into())
 }
 
-fn ranking_part(tasks: u32, query_hash: &str) -> impl Part {
+fn ranking_part(tasks: u32, query_hash: &str) -> impl KeySegment {
     (inverted(tasks), Short::<64>(query_hash))
 }

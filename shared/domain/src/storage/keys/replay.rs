@@ -2,7 +2,7 @@
 //! spreads keys evenly.
 
 use super::control::{GENERATION, IMPORT, LOG, REBUILD, RUNS, SHARP};
-use super::{Digits, ENTITY, Fixed, Id, Key, LOG_LANES, Part, QUERY, Short, fixed, key, pk, row_time};
+use super::{Digits, ENTITY, Fixed, Id, Key, KeySegment, LOG_LANES, QUERY, Short, fixed, key, pk, row_time};
 use crate::values::digest::sha256;
 use crate::values::time::{Hour, Timestamp};
 
@@ -52,7 +52,7 @@ pub fn subtotals_partition(generation: &str, unit: &str) -> String {
     pk(subtotals_part(generation, unit))
 }
 
-fn subtotals_part<'a>(generation: &'a str, unit: &'a str) -> impl Part + 'a {
+fn subtotals_part<'a>(generation: &'a str, unit: &'a str) -> impl KeySegment + 'a {
     (fixed!(RUNS), SHARP, Id::<MAX_NAME>(generation), SHARP, Short::<MAX_NAME>(unit))
 }
 
@@ -86,7 +86,7 @@ pub fn log_partition(hour: Hour, lane: u32) -> String {
     pk(log_part(hour, lane))
 }
 
-pub(super) fn log_part(hour: Hour, lane: u32) -> impl Part {
+pub(super) fn log_part(hour: Hour, lane: u32) -> impl KeySegment {
     (hour, fixed!("#"), Digits::<2>(lane.into()))
 }
 

@@ -2,10 +2,10 @@
 //! twice, so that it needs no memory for the links between them, however many one user or one
 //! identity has.
 
-use super::{LeftOut, Piece, Taken, UnitOutcome, UnitWorker, UnitWriter};
+use super::{Piece, SkippedEntity, Taken, UnitOutcome, UnitWorker, UnitWriter};
 use crate::ReplayError;
 use crate::build::sink::RebuildSink;
-use torale_domain::projections::people::{JoinedIdentities, JoinedUsers, PersonPart};
+use torale_domain::projections::people::{JoinInput, JoinedIdentities, JoinedUsers};
 use torale_domain::values::ids::EntityKey;
 
 /// A unit of identities: writes them, and leaves their links to the users.
@@ -17,7 +17,7 @@ pub(super) async fn identities<'a, P: RebuildSink>(
     let mut again = Vec::new();
     for piece in worker.pieces(writer.unit.stage) {
         let parts = parts(worker, &writer, piece).await?;
-        again.extend(parts.iter().any(|part| matches!(part, PersonPart::Named(..))).then_some(piece));
+        again.extend(parts.iter().any(|part| matches!(part, JoinInput::Named(..))).then_some(piece));
         parts.into_iter().for_each(|part| identities.add(part));
         if identities.weight() > worker.replay.memory {
             return worker.split(writer.unit);
@@ -27,13 +27,13 @@ pub(super) async fn identities<'a, P: RebuildSink>(
     for (clerk, entity) in identities.entities() {
         let key = EntityKey::Identity(clerk);
         let made = writer.subtotals.linked_entity(&key, entity, worker.lanes);
-        if writer.take(made.map_err(|fault| LeftOut::new(&key, fault))).await? == Taken::OutOfTime {
+        if writer.take(made.map_err(|fault| SkippedEntity::new(&key, fault))).await? == Taken::OutOfTime {
             return writer.release().await;
         }
     }
     for piece in again {
         for part in parts(worker, &writer, piece).await? {
-            if let PersonPart::Named(clerk, user) = part {
+            if let JoinInput::Named(clerk, user) = part {
                 writer.pass_on(identities.link(clerk, user)).await?;
             }
         }
@@ -54,7 +54,7 @@ pub(super) async fn users<'a, P: RebuildSink>(
     let mut again = Vec::new();
     for piece in worker.pieces(writer.unit.stage) {
         let parts = parts(worker, &writer, piece).await?;
-        again.extend(parts.iter().any(|part| matches!(part, PersonPart::Link(..))).then_some(piece));
+        again.extend(parts.iter().any(|part| matches!(part, JoinInput::Link(..))).then_some(piece));
         parts.into_iter().try_for_each(|part| users.add(part))?;
         if users.weight() > worker.replay.memory {
             return worker.split(writer.unit);
@@ -67,15 +67,15 @@ pub(super) async fn users<'a, P: RebuildSink>(
         if made.is_err() {
             users.leave_out(id);
         }
-        if writer.take(made.map_err(|fault| LeftOut::new(&key, fault))).await? == Taken::OutOfTime {
+        if writer.take(made.map_err(|fault| SkippedEntity::new(&key, fault))).await? == Taken::OutOfTime {
             return writer.release().await;
         }
     }
     for piece in again {
         for part in parts(worker, &writer, piece).await? {
-            let PersonPart::Link(user, clerk, says, holds) = part else { continue };
+            let JoinInput::Link(user, clerk, says, holds) = part else { continue };
             let made = writer.subtotals.link(&users, (user, &clerk), &says, holds);
-            let made = made.map_err(|fault| LeftOut::new(&EntityKey::User(user), fault));
+            let made = made.map_err(|fault| SkippedEntity::new(&EntityKey::User(user), fault));
             if writer.take(made).await? == Taken::OutOfTime {
                 return writer.release().await;
             }
@@ -90,7 +90,7 @@ async fn parts<'a, P: RebuildSink>(
     worker: &UnitWorker<'a, P>,
     writer: &UnitWriter<'a, '_, P>,
     piece: Piece,
-) -> Result<Vec<PersonPart>, ReplayError> {
+) -> Result<Vec<JoinInput>, ReplayError> {
     let lines = worker.lines(writer, piece).await?.into_iter();
     Ok(lines.filter_map(|line| line.into_part().transpose()).collect::<Result<_, _>>()?)
 }

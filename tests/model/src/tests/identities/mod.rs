@@ -1,4 +1,4 @@
-//! "Whose an identity is", point by point.
+//! "Which users an identity belongs to", point by point.
 
 mod access;
 mod belonging;

@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use temporal_schedules::Schedules;
 use torale_domain::audit::record::{AuthMethod as Credential, redacted};
 use torale_domain::audit::verify::TrailReport;
-use torale_domain::audit::{AuditEntry, Chain, Principal};
+use torale_domain::audit::{AuditedRequest, ChainWriter, Principal};
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE};
-use torale_domain::values::ids::{KeyId, UserId};
+use torale_domain::values::ids::{ApiKeyId, UserId};
 use torale_domain::values::time::{HOUR, MINUTE, Timestamp};
 use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, api_key, user};
 use torale_testkit::faults::Faults;
@@ -31,8 +31,8 @@ fn assert_intact(report: &TrailReport, sealed: u64) {
     assert_eq!(report.records - report.unsealed, sealed);
 }
 
-fn entry(at: Timestamp, action: &str, user: Option<&str>) -> AuditEntry {
-    AuditEntry {
+fn entry(at: Timestamp, action: &str, user: Option<&str>) -> AuditedRequest {
+    AuditedRequest {
         at,
         principal: Principal { user_id: user.and_then(UserId::parse), ..Principal::default() },
         method: Credential::Session,
@@ -54,7 +54,7 @@ async fn put(stack: &Stack, item: &Item) {
 
 /// A chain of records at these times, stored as an instance would.
 async fn chain(stack: &Stack, name: &str, times: &[Timestamp]) {
-    let mut chain = Chain::start(times[0], name);
+    let mut chain = ChainWriter::start(times[0], name);
     for at in times {
         let link = chain.link(entry(*at, "stats.read", Some(ADMIN))).unwrap();
         chain.advance(&link);
@@ -265,7 +265,7 @@ async fn audit_list_filters_counts_and_pages_exactly() {
     for (i, action) in ["stats.read", "users.list"].into_iter().cycle().take(300).enumerate() {
         let at = NOW.plus(-i64::try_from(i).unwrap() * 7 * MINUTE);
         let user = [Some(ADMIN), Some(other), None][i % 3];
-        let link = Chain::start(at, &format!("c{i:03}")).link(entry(at, action, user)).unwrap();
+        let link = ChainWriter::start(at, &format!("c{i:03}")).link(entry(at, action, user)).unwrap();
         put(&stack, &link.item()).await;
         expected.push((link.record.id(), at, action, user));
     }
@@ -360,7 +360,7 @@ async fn audit_trail_records_refusals_for_the_rate_limit() {
 
 /// The time of a key's last use, as it is kept.
 async fn last_used(stack: &Stack) -> Option<i64> {
-    let key = keys::key_used(&KeyId::parse(ADMIN_KEY_ID).unwrap());
+    let key = keys::key_used(&ApiKeyId::parse(ADMIN_KEY_ID).unwrap());
     let item = stack.item(keys::CONTROL_TABLE, &key).await;
     item.map(|item| item["at"].as_n().unwrap().parse().unwrap())
 }

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 use torale_domain::audit::seal::{MAX_RECORD_DELAY, Seal};
 use torale_domain::audit::verify::TrailFaultKind;
-use torale_domain::audit::{Chain, Link};
+use torale_domain::audit::{ChainWriter, ChainedRecord};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::AUDIT_TABLE;
 use torale_domain::values::time::{HOUR, MINUTE};
@@ -126,7 +126,7 @@ async fn check_of_the_trail_finds_tampering_with_the_table() {
         history(&stack).await;
         stack.seal().await;
         let records = stack.records().await;
-        let text = |link: &Link, text: String| put_text(link, text);
+        let text = |link: &ChainedRecord, text: String| put_text(link, text);
         match name {
             "changed" => {
                 put(&stack, &text(&records[4], records[4].text.replace("\"status\":200", "\"status\":403")))
@@ -145,7 +145,7 @@ async fn check_of_the_trail_finds_tampering_with_the_table() {
     }
 }
 
-fn put_text(link: &Link, text: String) -> Item {
+fn put_text(link: &ChainedRecord, text: String) -> Item {
     let mut item = link.item();
     item.attributes.insert("record".to_owned(), torale_domain::storage::item::Value::Text(text));
     item
@@ -235,7 +235,7 @@ async fn sealing_continues_a_chain_that_was_sealed_in_the_middle_of_its_hour() {
     seal_at(&stack, || NOW).await;
     // 11:00:30.500 and later: the hour after the last seal's.
     let next_hour = NOW.plus(30 * MINUTE);
-    let mut long = Chain::start(next_hour, "long");
+    let mut long = ChainWriter::start(next_hour, "long");
     let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
     long.advance(&first);
     put(&stack, &first.item()).await;

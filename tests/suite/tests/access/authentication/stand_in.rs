@@ -6,7 +6,7 @@ use super::World;
 use queries::Queries;
 use torale_domain::entities::linkage;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
-use torale_domain::values::ids::{ClerkUserId, KeyId, UserId};
+use torale_domain::values::ids::{ApiKeyId, ClerkUserId, UserId};
 use torale_domain::values::time::HOUR;
 use torale_platform::serve::App;
 use torale_testkit::clerk;
@@ -35,7 +35,7 @@ async fn recorded_after(world: &World, first: usize) -> Vec<String> {
 /// What is kept about the stand-in's requests: its limit, and the last use of its key.
 async fn kept(world: &World, stand_in: &str) -> [RawItem; 2] {
     let limit = keys::limit(UserId::parse(stand_in).unwrap());
-    let used = keys::key_used(&KeyId::parse("key_stand_in").unwrap());
+    let used = keys::key_used(&ApiKeyId::parse("key_stand_in").unwrap());
     let item = async |key| world.system.item(CONTROL_TABLE, &key).await.unwrap();
     [item(limit).await, item(used).await]
 }
@@ -69,7 +69,7 @@ async fn records_limits_and_key_use_of_a_stand_in_stay_when_the_user_comes() {
     let later =
         world.system.instance().authenticator(&settings).limits(5, 100).clock(|| NOW.plus(HOUR)).start();
     assert_eq!(left(&later, PERSONS_KEY).await, "4");
-    let used = keys::key_used(&KeyId::parse("key_person").unwrap());
+    let used = keys::key_used(&ApiKeyId::parse("key_person").unwrap());
     let used = world.system.item(CONTROL_TABLE, &used).await.unwrap();
     assert_eq!(used["at"], number(NOW.plus(HOUR).millis()));
     assert_eq!(kept(&world, &stand_in).await, of_stand_in);

@@ -1,4 +1,4 @@
-//! The entities behind the rows of a list, and the names that a list shows with them.
+//! The entities that the rows of a list stand for, and the users and tasks that they name.
 
 use crate::entities::readings::{Task, User};
 use crate::projections::entity::{Entity, STATE_ATTRIBUTES};
@@ -10,12 +10,12 @@ use crate::storage::read::{Corrupt, ReadPlan, Reader};
 use crate::values::ids::{EntityKey, TaskId, UserId};
 use std::collections::{BTreeSet, HashMap};
 
-/// What a list shows of the users and tasks that its rows name: today's emails and queries.
-pub(super) struct DisplayNames {
+/// The entities that rows refer to, for what a list shows of them: today's emails and search queries.
+pub(super) struct ReferencedEntities {
     entities: HashMap<Key, Entity>,
 }
 
-impl DisplayNames {
+impl ReferencedEntities {
     /// Reads some tasks and users, without the totals of the tasks: one round trip; none if there are none.
     pub(super) async fn read<R: Reader>(
         reader: &R,
@@ -84,8 +84,8 @@ impl DisplayNames {
         User::of(&user.state, &user.linkage.linked).email.map(str::to_owned)
     }
 
-    /// The query of a task; `None` while no event has stated it.
-    pub(super) fn query(&self, task: TaskId) -> Option<String> {
+    /// The search query of a task; `None` while no event has stated it.
+    pub(super) fn search_query(&self, task: TaskId) -> Option<String> {
         let task = self.entity(&EntityKey::Task(task))?;
         Task::of(&task.state).query.map(str::to_owned)
     }

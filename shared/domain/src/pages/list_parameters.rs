@@ -1,4 +1,5 @@
-//! Windows: "the last N hours" (docs/contract/http.md, "Windows").
+//! What several lists have in common: the parameters `hours` and `limit`, the start of "the last N hours", and a
+//! rounded mean (docs/contract/http.md, "Windows").
 
 use crate::requests::parameters::Integer;
 use crate::values::time::{HOUR, Timestamp};

@@ -1,4 +1,4 @@
-//! Parts of keys. Each type of part knows the most bytes that it takes, and a key is made of parts
+//! Segments of keys. Each type of segment knows the most bytes that it takes, and a key is made of segments
 //! alone: one that could be longer than DynamoDB allows does not compile.
 
 use super::Lane;
@@ -16,43 +16,43 @@ pub const MAX_SK_BYTES: usize = 1024;
 /// them, since only characters of one byte are escaped, to two.
 pub(super) const MAX_ID: usize = 1024;
 
-/// A part of a key, and the most bytes that it takes.
-pub(super) trait Part {
-    /// The most bytes that [`Part::write`] writes.
+/// A segment of a key, and the most bytes that it takes.
+pub(super) trait KeySegment {
+    /// The most bytes that [`KeySegment::write`] writes.
     const MAX: usize;
 
-    /// Writes the part at the end of a key.
+    /// Writes the segment at the end of a key.
     fn write(&self, key: &mut String);
 }
 
 /// A partition key, or the beginning or end of a range of sort keys: short enough by its type.
-fn text<P: Part>(parts: &P) -> String {
+fn text<P: KeySegment>(parts: &P) -> String {
     let mut text = String::with_capacity(P::MAX.min(128));
     parts.write(&mut text);
     text
 }
 
 /// A partition key.
-pub(super) fn pk<P: Part>(parts: P) -> String {
+pub(super) fn pk<P: KeySegment>(parts: P) -> String {
     const { assert!(P::MAX <= MAX_PK_BYTES, "a partition key that could be too long") };
     text(&parts)
 }
 
 /// A sort key, or the bound of a range of sort keys.
-pub(super) fn sk<P: Part>(parts: P) -> String {
+pub(super) fn sk<P: KeySegment>(parts: P) -> String {
     const { assert!(P::MAX <= MAX_SK_BYTES, "a sort key that could be too long") };
     text(&parts)
 }
 
 /// A key.
-pub(super) fn key<P: Part, S: Part>(partition: P, sort: S) -> Key {
+pub(super) fn key<P: KeySegment, S: KeySegment>(partition: P, sort: S) -> Key {
     Key { pk: pk(partition), sk: sk(sort) }
 }
 
 /// A fixed text of `N` bytes, as [`fixed`] makes it.
 pub(super) struct Fixed<const N: usize>(pub(super) &'static str);
 
-impl<const N: usize> Part for Fixed<N> {
+impl<const N: usize> KeySegment for Fixed<N> {
     const MAX: usize = N;
 
     fn write(&self, key: &mut String) {
@@ -63,7 +63,7 @@ impl<const N: usize> Part for Fixed<N> {
 /// The part that is a constant text.
 macro_rules! fixed {
     ($text:expr) => {
-        $crate::storage::keys::parts::Fixed::<{ $text.len() }>($text)
+        $crate::storage::keys::segments::Fixed::<{ $text.len() }>($text)
     };
 }
 pub(super) use fixed;
@@ -71,7 +71,7 @@ pub(super) use fixed;
 /// An id of any characters, escaped. If that takes more than `MAX` bytes, its beginning and a hash.
 pub(super) struct Id<'a, const MAX: usize>(pub(super) &'a str);
 
-impl<const MAX: usize> Part for Id<'_, MAX> {
+impl<const MAX: usize> KeySegment for Id<'_, MAX> {
     const MAX: usize = MAX;
 
     fn write(&self, key: &mut String) {
@@ -82,7 +82,7 @@ impl<const MAX: usize> Part for Id<'_, MAX> {
 /// A text as it is. If it takes more than `MAX` bytes, its beginning and a hash.
 pub(super) struct Short<'a, const MAX: usize>(pub(super) &'a str);
 
-impl<const MAX: usize> Part for Short<'_, MAX> {
+impl<const MAX: usize> KeySegment for Short<'_, MAX> {
     const MAX: usize = MAX;
 
     fn write(&self, key: &mut String) {
@@ -177,7 +177,7 @@ pub(super) fn unescaped(text: &str) -> String {
 /// A number in decimal with at least `DIGITS` digits.
 pub(super) struct Digits<const DIGITS: usize>(pub(super) i128);
 
-impl<const DIGITS: usize> Part for Digits<DIGITS> {
+impl<const DIGITS: usize> KeySegment for Digits<DIGITS> {
     /// Of a number of 64 bits, with its sign.
     const MAX: usize = if DIGITS > 20 { DIGITS } else { 20 };
 
@@ -189,7 +189,7 @@ impl<const DIGITS: usize> Part for Digits<DIGITS> {
 }
 
 /// A part that another text follows, if there is one.
-impl<P: Part> Part for Option<P> {
+impl<P: KeySegment> KeySegment for Option<P> {
     const MAX: usize = P::MAX;
 
     fn write(&self, key: &mut String) {
@@ -200,7 +200,7 @@ impl<P: Part> Part for Option<P> {
 }
 
 /// Ids of one index's row: one, or two with a separator between them.
-impl<P: Part> Part for [Option<P>; 2] {
+impl<P: KeySegment> KeySegment for [Option<P>; 2] {
     const MAX: usize = 2 * P::MAX + 1;
 
     fn write(&self, key: &mut String) {
@@ -217,7 +217,7 @@ impl<P: Part> Part for [Option<P>; 2] {
 
 macro_rules! displayed {
     ($($kind:ty: $max:expr, $text:expr;)*) => {$(
-        impl Part for $kind {
+        impl KeySegment for $kind {
             const MAX: usize = $max;
 
             fn write(&self, key: &mut String) {
@@ -243,7 +243,7 @@ displayed! {
 
 macro_rules! tuples {
     ($(($($part:ident $index:tt),+))*) => {$(
-        impl<$($part: Part),+> Part for ($($part,)+) {
+        impl<$($part: KeySegment),+> KeySegment for ($($part,)+) {
             const MAX: usize = 0 $(+ $part::MAX)+;
 
             fn write(&self, key: &mut String) {

@@ -1,42 +1,43 @@
-//! Recent executions: what the list of executions and the list of errors have in common.
+//! Lists whose rows stand for executions: what the list of executions and the list of errors have in common.
 
-use super::entities::{DisplayNames, named, read_entities};
 use super::listing::{ListRequest, ListResult};
+use super::referenced_entities::{ReferencedEntities, named, read_entities};
 use crate::entities::readings::Execution;
 use crate::projections::entity::Entity;
 use crate::projections::index::Timeline;
 use crate::projections::summary::{Carried, Owners, Summary};
 use crate::storage::item::Key;
 use crate::storage::keys;
-use crate::storage::read::{Corrupt, Reader};
-use crate::values::ids::{EntityKey, ExecutionId};
+use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
+use crate::values::ids::{EntityKey, ExecutionId, TaskId};
+use crate::values::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 
 /// A page of a list whose rows stand for executions, with the totals of its window.
-pub(super) struct RecentExecutions<S> {
+pub(super) struct ExecutionListResult<S> {
     /// The page.
-    pub(super) page: RecentPage<S>,
+    pub(super) page: ExecutionListPage<S>,
     /// The number of rows on all pages.
     pub(super) total: i128,
     /// The sums of the window.
     pub(super) timeline: Timeline,
 }
 
-/// A page of executions, and the names that it shows with them.
-pub(super) struct RecentPage<S> {
+/// A page of executions, with the users and tasks that it names.
+pub(super) struct ExecutionListPage<S> {
     /// The executions, newest first.
     pub(super) rows: Vec<(ExecutionId, S)>,
-    /// The names of their users and tasks.
-    pub(super) names: DisplayNames,
+    /// Their users and tasks.
+    pub(super) referenced: ReferencedEntities,
 }
 
-/// Reads the page and the names of its users and tasks: two round trips near the top, at most five
+/// Reads the page and its users and tasks: two round trips near the top, at most five
 /// anywhere else; one more if an earlier release has written rows of the page. Of an execution that moves
 /// from one status to another between two reads, the row of its end is shown.
-pub(super) async fn read<R: Reader, S: Summary>(
+pub(super) async fn read_execution_list<R: Reader, S: Summary>(
     reader: &R,
     request: &ListRequest<'_>,
-) -> Result<RecentExecutions<S>, R::Error> {
+) -> Result<ExecutionListResult<S>, R::Error> {
     let ListResult { rows, total, timeline } = request.read(reader).await?;
     let mut carried = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -44,29 +45,29 @@ pub(super) async fn read<R: Reader, S: Summary>(
         carried.push((id, S::load(row)?));
     }
     let carried = without_repeated(carried);
-    Ok(RecentExecutions { page: complete(reader, carried).await?, total, timeline })
+    Ok(ExecutionListResult { page: complete(reader, carried).await?, total, timeline })
 }
 
-/// Executions with the names of their users and tasks: one round trip; none without executions.
-pub(super) async fn with_names<R: Reader, S: Summary>(
+/// Executions with their users and tasks: one round trip; none without executions.
+pub(super) async fn with_references<R: Reader, S: Summary>(
     reader: &R,
     rows: Vec<(ExecutionId, S)>,
-) -> Result<RecentPage<S>, R::Error> {
+) -> Result<ExecutionListPage<S>, R::Error> {
     let owners = rows.iter().map(|(_, summary)| summary.owners());
-    let names = DisplayNames::read(reader, owners).await?;
-    Ok(RecentPage { rows, names })
+    let referenced = ReferencedEntities::read(reader, owners).await?;
+    Ok(ExecutionListPage { rows, referenced })
 }
 
-/// Reads what rows do not carry, and all names: one round trip; two if there are rows that do not say
+/// Reads what rows do not carry, and all users and tasks: one round trip; two if there are rows that do not say
 /// whose the execution is.
 async fn complete<R: Reader, S: Summary>(
     reader: &R,
     carried: Vec<(ExecutionId, Carried<S>)>,
-) -> Result<RecentPage<S>, R::Error> {
+) -> Result<ExecutionListPage<S>, R::Error> {
     let owners = named(carried.iter().filter_map(|(_, carried)| carried.owners()));
     let without = carried.iter().filter(|(_, carried)| !matches!(carried, Carried::Summary(_)));
     let without = without.map(|(id, _)| EntityKey::Execution(*id)).collect();
-    let mut names = DisplayNames::read_all(reader, owners, without).await?;
+    let mut referenced = ReferencedEntities::read_all(reader, owners, without).await?;
     let mut unnamed = Vec::new();
     let mut rows = Vec::with_capacity(carried.len());
     for (id, carried) in carried {
@@ -74,7 +75,7 @@ async fn complete<R: Reader, S: Summary>(
         let summary = match carried {
             Carried::Summary(summary) => Some(summary),
             Carried::Owners(_) | Carried::Nothing => {
-                let entity = names.entity(&EntityKey::Execution(id));
+                let entity = referenced.entity(&EntityKey::Execution(id));
                 entity.and_then(|entity| S::of(&Execution::of(&entity.state)?))
             }
         };
@@ -84,8 +85,8 @@ async fn complete<R: Reader, S: Summary>(
         }
         rows.push((id, summary));
     }
-    names.read_more(reader, unnamed).await?;
-    Ok(RecentPage { rows, names })
+    referenced.read_more(reader, unnamed).await?;
+    Ok(ExecutionListPage { rows, referenced })
 }
 
 /// Each execution once: an execution that moved while the lists of two statuses were read is in both.
@@ -111,9 +112,35 @@ impl<S: Summary> Carried<S> {
     }
 }
 
-/// How many executions are read at once where all of a task's are looked at: what is not wanted of
-/// them does not stay in memory.
-pub(super) const AT_ONCE: usize = 1000;
+/// The executions of a task that began at or after a time, newest first: one round trip for each megabyte of
+/// their rows.
+pub(super) async fn executions_of_task<R: Reader>(
+    reader: &R,
+    task: TaskId,
+    since: Timestamp,
+) -> Result<Vec<ExecutionId>, R::Error> {
+    let range =
+        Range { descending: true, attributes: Some(&[]), ..keys::task_executions_since(task, since).into() };
+    let rows = reader.read(ReadPlan::ranges(vec![range])).await?.ranges.into_iter().flatten();
+    Ok(rows.filter_map(|row| keys::parse_task_execution(&row.key)).collect())
+}
+
+/// How many executions are read at once where all of a task's are visited, so that not all stay in memory.
+const AT_ONCE: usize = 1000;
+
+/// Visits the summaries of some executions in their order: one round trip for each thousand of them.
+pub(super) async fn visit_summaries<R: Reader, S: Summary>(
+    reader: &R,
+    ids: &[ExecutionId],
+    mut visit: impl FnMut(ExecutionId, S),
+) -> Result<(), R::Error> {
+    for some in ids.chunks(AT_ONCE) {
+        for (id, summary) in read_summaries(reader, some).await? {
+            visit(id, summary);
+        }
+    }
+    Ok(())
+}
 
 /// The summaries of some executions, in their order: one round trip; none without ids.
 pub(super) async fn read_summaries<R: Reader, S: Summary>(
@@ -133,8 +160,7 @@ mod tests {
     use super::*;
     use crate::entities::readings::ExecutionStatus;
     use crate::projections::summary::ExecutionSummary;
-    use crate::values::ids::{TaskId, UserId};
-    use crate::values::time::Timestamp;
+    use crate::values::ids::UserId;
     use uuid::Uuid;
 
     fn row(id: u128, ended: Option<(Timestamp, u64)>) -> (ExecutionId, Carried<ExecutionSummary>) {
