@@ -26,7 +26,7 @@ use crate::store::log::LogEntry;
 use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError, Usage};
 use commit::CommitReport;
 use futures::stream::{self, StreamExt};
-use lanes::fold_by_lane;
+use lanes::commit_by_lane;
 use links::{LinkReport, LinkWriter};
 use received::{Batch, EntityBatch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,7 +197,7 @@ impl Consumer {
         // the time. What fails there comes again, and the live generation is written all the same.
         if let Some(shadow) = &pointer.shadow {
             let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-            let report = fold_by_lane(&self.store, &shadow.generation, entities.clone(), half, usage).await;
+            let report = commit_by_lane(&self.store, &shadow.generation, entities.clone(), half, usage).await;
             failures.add(&report);
             let links = LinkWriter {
                 store: &self.store,
@@ -210,7 +210,7 @@ impl Consumer {
             };
             failures.add_links(links.write(&people).await);
         }
-        let report = fold_by_lane(&self.store, &pointer.live, entities, deadline, usage).await;
+        let report = commit_by_lane(&self.store, &pointer.live, entities, deadline, usage).await;
         failures.add(&report);
         let links = LinkWriter {
             store: &self.store,
@@ -296,7 +296,7 @@ pub async fn catch_up(
 ) -> CatchUpReport {
     let entities = received::by_entity(events);
     let people = links::people(&entities);
-    let report = fold_by_lane(store, generation, entities, deadline, usage).await;
+    let report = commit_by_lane(store, generation, entities, deadline, usage).await;
     let (now, page) = (Timestamp::EARLIEST, links::USERS);
     let links = LinkWriter { store, generation, commands: None, now, deadline, page, usage };
     let unlinked = links.write(&people).await;

@@ -12,7 +12,7 @@ use tokio::time::{Duration, sleep};
 use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::audit::verify::{HourSpan, TrailVerifier};
-use torale_domain::deactivation::causes::{self, CauseRecords, Deactivation};
+use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::projections::entity::Entity;
@@ -159,9 +159,9 @@ fn check_deactivated(
     logged: &[String],
     answered: &Answered,
 ) -> Result<(), String> {
-    let deactivation = |user: UserId| -> Result<Option<Deactivation>, String> {
+    let deactivation = |user: UserId| -> Result<Option<RequestedDeactivation>, String> {
         let item = tables.get(CONTROL_TABLE, &keys::deactivation(user), AsOf::NOW).map_err(text)?;
-        item.as_ref().map(Deactivation::load).transpose().map_err(text)
+        item.as_ref().map(RequestedDeactivation::load).transpose().map_err(text)
     };
     let table = pointer.live.table();
     for user in users(logged) {

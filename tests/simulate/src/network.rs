@@ -13,8 +13,8 @@ use torale_domain::storage::keys::TableSpec;
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::Write;
 use torale_platform::store::calls::{
-    BatchRead, BatchWrite, Call, CappedCount, Existing, Page, Query, Scan, TableCalls, TableDescription,
-    Update, Updated,
+    BatchRead, BatchWrite, Call, CappedCount, IfExists, RangeQuery, ReadPage, Scan, TableCalls,
+    TableDescription, Update, UpdateResult,
 };
 use torale_platform::store::{Store, StoreError, TransactError, Usage};
 
@@ -146,7 +146,7 @@ impl TableCalls for Network {
         async move { self.call("get_batch", detail, serve).await? }.boxed()
     }
 
-    fn query<'a>(&'a self, query: Query<'a>, _usage: &'a Usage) -> Call<'a, Page> {
+    fn query<'a>(&'a self, query: RangeQuery<'a>, _usage: &'a Usage) -> Call<'a, ReadPage> {
         let (table, range, after) = (query.table.to_owned(), query.range.clone(), query.after.clone());
         let consistent = query.consistent;
         let serve = move |tables: SharedTables| {
@@ -179,7 +179,7 @@ impl TableCalls for Network {
         .boxed()
     }
 
-    fn scan<'a>(&'a self, scan: Scan<'a>, _usage: &'a Usage) -> Call<'a, Page> {
+    fn scan<'a>(&'a self, scan: Scan<'a>, _usage: &'a Usage) -> Call<'a, ReadPage> {
         let (table, after, segment) = (scan.table.to_owned(), scan.after.cloned(), scan.segment);
         let limit = scan.limit.and_then(|limit| usize::try_from(limit).ok());
         let serve = move |tables: SharedTables| {
@@ -193,7 +193,7 @@ impl TableCalls for Network {
         &'a self,
         table: &'a str,
         item: Item,
-        existing: Existing,
+        existing: IfExists,
         _usage: &'a Usage,
     ) -> Call<'a, bool> {
         let (owned, of) = (table.to_owned(), item.clone());
@@ -205,7 +205,7 @@ impl TableCalls for Network {
             .boxed()
     }
 
-    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, _usage: &'a Usage) -> Call<'a, Updated> {
+    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, _usage: &'a Usage) -> Call<'a, UpdateResult> {
         let (owned, key, remove) = (table.to_owned(), update.key.clone(), update.remove.to_vec());
         let (set, tests, answer) = (update.set, update.tests, update.answer);
         let serve = move |tables: SharedTables| {

@@ -22,7 +22,7 @@ use torale_domain::storage::limits::ItemLimits;
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Write};
 use torale_platform::store::calls::{
-    BatchWrite, Existing, Page, TableDescription, TableSize, TableState, Update, Updated,
+    BatchWrite, IfExists, ReadPage, TableDescription, TableSize, TableState, Update, UpdateResult,
 };
 use torale_platform::store::{StoreError, TransactError};
 
@@ -120,7 +120,7 @@ impl Tables {
         range: &Range,
         after: Option<&Key>,
         as_of: AsOf,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ReadPage, StoreError> {
         let bounds = [range.from.as_ref(), range.to.as_ref()];
         if bounds.into_iter().flatten().any(String::is_empty) || range.pk.is_empty() || range.limit == Some(0)
         {
@@ -129,7 +129,7 @@ impl Tables {
         if range.from.as_ref().zip(range.to.as_ref()).is_some_and(|(from, to)| from > to) {
             return refused("the bounds of a range in the wrong order");
         }
-        let Some(partition) = self.table(table)?.get(&range.pk) else { return Ok(Page::default()) };
+        let Some(partition) = self.table(table)?.get(&range.pk) else { return Ok(ReadPage::default()) };
         let mut low = range.from.clone().map_or(Bound::Unbounded, Bound::Included);
         let mut high = range.to.clone().map_or(Bound::Unbounded, Bound::Included);
         match after {
@@ -154,7 +154,7 @@ impl Tables {
         segment: Option<(i32, i32)>,
         after: Option<&Key>,
         limit: Option<usize>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ReadPage, StoreError> {
         let after: Option<Position> = after.map(|key| (key.pk.clone(), key.sk.clone()));
         let in_segment = |pk: &str| match segment {
             Some((segment, segments)) => {
@@ -173,12 +173,12 @@ impl Tables {
     }
 
     /// Puts an item.
-    pub fn put(&mut self, table: &str, item: Item, existing: Existing) -> Result<bool, StoreError> {
+    pub fn put(&mut self, table: &str, item: Item, existing: IfExists) -> Result<bool, StoreError> {
         check_key(&item.key)?;
         fits(&item.key, &item.attributes)?;
         self.check_unlocked(table, &item.key)?;
         let found = self.get(table, &item.key, AsOf::NOW)?;
-        if existing == Existing::Keep && found.is_some() {
+        if existing == IfExists::Keep && found.is_some() {
             return Ok(false);
         }
         self.store(table, item.key, Some(item.attributes))?;
@@ -186,19 +186,19 @@ impl Tables {
     }
 
     /// Changes an item.
-    pub fn update(&mut self, table: &str, update: &Update<'_>) -> Result<Updated, StoreError> {
+    pub fn update(&mut self, table: &str, update: &Update<'_>) -> Result<UpdateResult, StoreError> {
         check_key(update.key)?;
         self.check_unlocked(table, update.key)?;
         let found = self.get(table, update.key, AsOf::NOW)?.map(|item| item.attributes);
         let old = found.clone().unwrap_or_default();
         let answer = |attributes: Attributes| if update.answer { attributes } else { Attributes::new() };
         if !update.tests.iter().all(|test| passes(test, &old)) {
-            return Ok(Updated { held: false, attributes: answer(old) });
+            return Ok(UpdateResult { held: false, attributes: answer(old) });
         }
         let new = updated(&old, update)?;
         fits(update.key, &new)?;
         self.store(table, update.key.clone(), Some(new.clone()))?;
-        Ok(Updated { held: true, attributes: answer(new) })
+        Ok(UpdateResult { held: true, attributes: answer(new) })
     }
 
     /// Puts or deletes some items.
@@ -365,8 +365,8 @@ impl Tables {
 }
 
 /// The items up to a limit, or up to 1 MB.
-fn page(items: impl Iterator<Item = Item>, limit: Option<usize>) -> Page {
-    let (mut page, mut bytes) = (Page::default(), 0);
+fn page(items: impl Iterator<Item = Item>, limit: Option<usize>) -> ReadPage {
+    let (mut page, mut bytes) = (ReadPage::default(), 0);
     for item in items {
         bytes += item.size();
         let key = item.key.clone();

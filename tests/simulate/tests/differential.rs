@@ -7,8 +7,8 @@ use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::calls::{
-    BatchRead, BatchWrite, Existing, ForeignAttributes, NumberComparison, Operand, Page, Query, Scan,
-    TableCalls, Test, Update,
+    BatchRead, BatchWrite, ForeignAttributes, IfExists, NumberComparison, RangeQuery, ReadPage, Scan,
+    SetValue, TableCalls, Update, UpdateCondition,
 };
 use torale_platform::store::{StoreError, TransactError, Usage};
 use torale_simulate::network::SharedTables;
@@ -174,24 +174,27 @@ impl Caller<'_> {
     async fn update(&mut self) {
         let (key, table) = (self.key(), self.pick(&TABLES));
         let test = |caller: &mut Self| match caller.rng.u8(..5) {
-            0 => Test::Present(caller.name()),
-            1 => Test::Absent(caller.name()),
-            2 => {
-                Test::AbsentOr(caller.name(), NumberComparison::AtMost(caller.name(), caller.rng.i64(-2..3)))
-            }
-            3 => Test::AbsentOr(
+            0 => UpdateCondition::Present(caller.name()),
+            1 => UpdateCondition::Absent(caller.name()),
+            2 => UpdateCondition::AbsentOr(
+                caller.name(),
+                NumberComparison::AtMost(caller.name(), caller.rng.i64(-2..3)),
+            ),
+            3 => UpdateCondition::AbsentOr(
                 caller.name(),
                 NumberComparison::MoreThan(caller.name(), caller.rng.i64(-2..3)),
             ),
-            _ => Test::AbsentOr(caller.name(), NumberComparison::Less(caller.name(), caller.name())),
+            _ => {
+                UpdateCondition::AbsentOr(caller.name(), NumberComparison::Less(caller.name(), caller.name()))
+            }
         };
         let tests = (0..self.rng.usize(1..3)).map(|_| test(self)).collect();
         let mut names = NAMES.map(str::to_owned);
         self.rng.shuffle(&mut names);
         let operand = match self.rng.u8(..4) {
-            0 => Operand::Sum(self.name(), self.rng.i64(-3..4)),
-            1 => Operand::Kept(self.name()),
-            _ => Operand::Value(self.value()),
+            0 => SetValue::Sum(self.name(), self.rng.i64(-3..4)),
+            1 => SetValue::Kept(self.name()),
+            _ => SetValue::Value(self.value()),
         };
         let remove = if self.chance(30) { vec![names[1].clone()] } else { Vec::new() };
         let set = vec![(names[0].clone(), operand)];
@@ -206,7 +209,7 @@ impl Caller<'_> {
 
     async fn put(&mut self) {
         let item = Item { key: self.key(), attributes: self.attributes() };
-        let (table, existing) = (self.pick(&TABLES), self.pick(&[Existing::Keep, Existing::Replace]));
+        let (table, existing) = (self.pick(&TABLES), self.pick(&[IfExists::Keep, IfExists::Replace]));
         let memory = self.memory.put(table, item.clone(), existing, &self.usage).await;
         let embedded = self.embedded.put(table, item.clone(), existing, &self.usage).await;
         let answer =
@@ -273,7 +276,7 @@ impl Caller<'_> {
         let (range, table, consistent) = (self.range(), self.pick(&TABLES), self.chance(50));
         let mut after = None;
         loop {
-            let query = || Query {
+            let query = || RangeQuery {
                 table,
                 range: range.clone(),
                 after: after.clone(),
@@ -283,8 +286,8 @@ impl Caller<'_> {
             let memory = self.memory.query(query(), &self.usage).await;
             let embedded = self.embedded.query(query(), &self.usage).await;
             match same(&mut self.seen.differences, &format!("{:?}", query()), memory, embedded) {
-                Some(Page { last: Some(last), .. }) => after = Some(last),
-                Some(Page { last: None, .. }) => return,
+                Some(ReadPage { last: Some(last), .. }) => after = Some(last),
+                Some(ReadPage { last: None, .. }) => return,
                 None => {
                     self.seen.refused += 1;
                     return;

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The last deactivation of a user that an admin requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deactivation {
+pub struct RequestedDeactivation {
     /// The id of its `user.deactivated` event.
     pub event: String,
     /// The time of the event.
@@ -32,7 +32,7 @@ pub struct Deactivation {
     pub requested_by: UserId,
 }
 
-impl Deactivation {
+impl RequestedDeactivation {
     /// Reads the item of a deactivation.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Deactivation {
 pub const REASON: &str = "user deactivated by an administrator";
 
 /// The deactivations of some users by an administrator, by user.
-pub type Deactivations = BTreeMap<UserId, Deactivation>;
+pub type RequestedDeactivations = BTreeMap<UserId, RequestedDeactivation>;
 
 /// What deactivates a user by what their identities say, and sends commands: the deletion of an identity, or the
 /// deactivation of another user id, which is derived from one (docs/contract/events.md, "Deactivation by an identity").
@@ -152,7 +152,7 @@ pub fn origins_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<Use
 pub struct CauseRecords {
     /// The last deactivations of those of [`deactivations_of`]: an event alone does not prove that an administrator has
     /// requested it here.
-    pub deactivations: Deactivations,
+    pub deactivations: RequestedDeactivations,
     /// Those of [`origins_of`].
     pub origins: BTreeMap<UserId, Entity>,
 }
@@ -236,7 +236,11 @@ pub struct PendingCause {
 
 /// The causes for which commands for a user may wait, whichever stands: something may have deactivated the user again
 /// since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
-pub fn pending_causes(id: UserId, entity: &Entity, patch: Option<&Deactivation>) -> BTreeSet<PendingCause> {
+pub fn pending_causes(
+    id: UserId,
+    entity: &Entity,
+    patch: Option<&RequestedDeactivation>,
+) -> BTreeSet<PendingCause> {
     let (own, linked) = (&entity.state, &entity.linkage.linked);
     let is_origin = |event: &Event| match Some(&event.body) {
         Some(Body::IdentityDeleted(data)) => linkage::derived(&data.clerk_user_id) == id,
@@ -386,7 +390,7 @@ fn as_read(read: Option<&Item>) -> Vec<Condition> {
     unchanged(&read.map(|item| item.attributes.clone()).unwrap_or_default(), &[EVENT, LOGINS])
 }
 
-/// The attribute with the event of a [`CommandRequestNote`] or a [`Deactivation`].
+/// The attribute with the event of a [`CommandRequestNote`] or a [`RequestedDeactivation`].
 const EVENT: &str = "event";
 /// The attribute by which two requests for others differ.
 const UNIQUE: &str = "unique";

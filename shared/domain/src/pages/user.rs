@@ -5,7 +5,7 @@ use super::history::{HistoryEntry, history};
 use super::referenced_entities::read_entities_of;
 use super::users::{self, ActivityCuts, UserRow};
 use crate::deactivation::causes::{
-    Deactivation, DeactivationSource, PendingCause, deactivation_source, pending_causes,
+    DeactivationSource, PendingCause, RequestedDeactivation, deactivation_source, pending_causes,
 };
 use crate::deactivation::outbox::{OutboxRows, StoredOutboxEntry};
 use crate::entities::fold::Register;
@@ -182,7 +182,7 @@ async fn read_deactivation<R: Reader>(
     mut found: ReadResult,
 ) -> Result<DeactivationDetail, R::Error> {
     let requested = found.items.remove(&keys::deactivation(user));
-    let requested = requested.as_ref().map(Deactivation::load).transpose()?;
+    let requested = requested.as_ref().map(RequestedDeactivation::load).transpose()?;
     let mut waiting: Vec<Item> = found.ranges.into_iter().flatten().collect();
     let mut causes: BTreeSet<String> =
         pending_causes(user, entity, None).into_iter().map(|cause| cause.id).collect();

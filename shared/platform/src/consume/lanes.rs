@@ -11,7 +11,7 @@ use torale_domain::storage::keys::{Lane, Lanes};
 use torale_domain::values::ids::EntityKey;
 
 /// Folds the events of entities into a generation, until the deadline at the latest.
-pub(super) async fn fold_by_lane(
+pub(super) async fn commit_by_lane(
     store: &Store,
     generation: &Generation,
     entities: Vec<EntityBatch>,

@@ -4,7 +4,7 @@ use super::context::UserStatusWriter;
 use crate::error::AdminError;
 use crate::store::{Generation, GenerationPointer, StoreError, TableReader};
 use torale_domain::access::credentials;
-use torale_domain::deactivation::causes::{CommandRequestNote, Deactivation, LoginsDigest};
+use torale_domain::deactivation::causes::{CommandRequestNote, LoginsDigest, RequestedDeactivation};
 use torale_domain::deactivation::own_ids::{self, LinkedUser, OwnId};
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::{Entities, Entity};
@@ -104,13 +104,16 @@ impl UserSnapshot {
     }
 
     /// The user's last deactivation, if no event has reactivated the user since.
-    pub(super) fn current_deactivation(&self, user: &User<'_>) -> Result<Option<Deactivation>, StoreError> {
+    pub(super) fn current_deactivation(
+        &self,
+        user: &User<'_>,
+    ) -> Result<Option<RequestedDeactivation>, StoreError> {
         Ok(self.last_deactivation()?.filter(|last| last.is_in_effect(user)))
     }
 
     /// The user's last deactivation by an administrator.
-    pub(super) fn last_deactivation(&self) -> Result<Option<Deactivation>, StoreError> {
-        Ok(self.deactivation.as_ref().map(Deactivation::load).transpose()?)
+    pub(super) fn last_deactivation(&self) -> Result<Option<RequestedDeactivation>, StoreError> {
+        Ok(self.deactivation.as_ref().map(RequestedDeactivation::load).transpose()?)
     }
 
     /// The number of the user's active tasks.

@@ -9,7 +9,7 @@ use crate::commit_reads;
 use crate::error::AdminError;
 use crate::store::{TableReader, log};
 use torale_domain::audit::{AuditedRequest, ChainedRecord};
-use torale_domain::deactivation::causes::Deactivation;
+use torale_domain::deactivation::causes::RequestedDeactivation;
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry};
 use torale_domain::entities::linkage;
@@ -105,7 +105,7 @@ async fn projection_writes(
 pub(super) fn deactivation_writes(
     snapshot: &UserSnapshot,
     outbox_entry: &Item,
-    deactivation: &Deactivation,
+    deactivation: &RequestedDeactivation,
 ) -> TableWrites {
     let attributes =
         |item: &Option<Item>| item.as_ref().map(|item| item.attributes.clone()).unwrap_or_default();

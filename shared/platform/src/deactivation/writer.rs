@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::audit::AuditedRequest;
 use torale_domain::deactivation::causes::{
-    self, CauseRecords, CommandRequestNote, Deactivation, Deactivations, PendingCause,
+    self, CauseRecords, CommandRequestNote, PendingCause, RequestedDeactivation, RequestedDeactivations,
 };
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, StoredOutboxEntry};
@@ -78,7 +78,7 @@ impl UserStatusWriter<'_> {
             return Ok(None);
         }
         let item = self.store.control(&keys::deactivation(target), self.usage).await?;
-        let last = item.as_ref().map(Deactivation::load).transpose()?;
+        let last = item.as_ref().map(RequestedDeactivation::load).transpose()?;
         let own = last.filter(|last| attempted.contains(&last.event));
         Ok(own.map(|own| DeactivationResult::AlreadyDeactivated { tasks: own.tasks, is_own: true }))
     }
@@ -103,7 +103,7 @@ impl UserStatusWriter<'_> {
         let outgoing = self.event(EventType::UserDeactivated, target, &user)?;
         let tasks = snapshot.active_tasks();
         let (event, at) = (outgoing.event.id.clone(), outgoing.event.time);
-        let deactivation = Deactivation { event, at, tasks, requested_by: self.caller };
+        let deactivation = RequestedDeactivation { event, at, tasks, requested_by: self.caller };
         let logins = snapshot.logins(clerk_user_id)?;
         let (item, outbox) = self.outbox_entry(&snapshot, clerk_user_id, &deactivation)?;
         let mut writes = transaction::deactivation_writes(&snapshot, &item, &deactivation);
@@ -196,14 +196,14 @@ impl UserStatusWriter<'_> {
         live: &Generation,
         target: UserId,
         entity: &Entity,
-        patch: Option<&Deactivation>,
+        patch: Option<&RequestedDeactivation>,
     ) -> Result<CauseRecords, StoreError> {
         let origins = self.store.origins(live, causes::origins_of(target, entity), self.usage).await?;
-        let mut deactivations: Deactivations =
+        let mut deactivations: RequestedDeactivations =
             patch.map(|patch| (target, patch.clone())).into_iter().collect();
         for other in causes::deactivations_of(target, entity).into_iter().filter(|id| *id != target) {
             let deactivation = self.store.control(&keys::deactivation(other), self.usage).await?;
-            let deactivation = deactivation.as_ref().map(Deactivation::load).transpose()?;
+            let deactivation = deactivation.as_ref().map(RequestedDeactivation::load).transpose()?;
             deactivations.extend(deactivation.map(|found| (other, found)));
         }
         Ok(CauseRecords { deactivations, origins })
@@ -237,7 +237,7 @@ impl UserStatusWriter<'_> {
         &self,
         snapshot: &UserSnapshot,
         clerk_user_id: &ClerkUserId,
-        deactivation: &Deactivation,
+        deactivation: &RequestedDeactivation,
     ) -> Result<(Item, StoredOutboxEntry), AdminError> {
         let (user_id, clerk_user_id) = (snapshot.target, clerk_user_id.clone());
         let entry = OutboxEntry {

@@ -1,6 +1,6 @@
 //! The audit table: records and seals are inserted, and nothing is ever changed.
 
-use super::calls::{Page, Scan};
+use super::calls::{ReadPage, Scan};
 use super::client::Store;
 use super::error::{StoreError, TransactError};
 use super::reader::TableReader;
@@ -68,7 +68,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<(Vec<Item>, Option<Key>), StoreError> {
         let scan = Scan { table: AUDIT_TABLE, segment: None, after, limit: None, consistent: true };
-        let Page { items, last } = self.calls.scan(scan, usage).await?;
+        let ReadPage { items, last } = self.calls.scan(scan, usage).await?;
         Ok((items, last))
     }
 }

@@ -1,7 +1,7 @@
 //! Whole tables: writes many items, and reads pages of partitions or of everything. For rebuilds and restores, never
 //! for a request.
 
-use super::calls::{BatchWrite, ForeignAttributes, Page, Query, Scan};
+use super::calls::{BatchWrite, ForeignAttributes, RangeQuery, ReadPage, Scan};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -102,8 +102,8 @@ impl Store {
         let from = if from.is_empty() { "\u{0}" } else { from };
         let range = Range { pk: partition.to_owned(), from: Some(from.to_owned()), ..Range::default() };
         let (after, foreign) = (after.cloned(), ForeignAttributes::Show);
-        let query = Query { table, range, after, consistent: true, foreign };
-        let Page { items, last } = self.calls.query(query, usage).await?;
+        let query = RangeQuery { table, range, after, consistent: true, foreign };
+        let ReadPage { items, last } = self.calls.query(query, usage).await?;
         Ok((items, last))
     }
 
@@ -116,7 +116,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<ItemPage, StoreError> {
         let scan = Scan { table, segment: Some(segment), after, limit: None, consistent: true };
-        let Page { items, last } = self.calls.scan(scan, usage).await?;
+        let ReadPage { items, last } = self.calls.scan(scan, usage).await?;
         Ok((items, last))
     }
 

@@ -25,19 +25,19 @@ pub trait TableCalls: Debug + Send + Sync {
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)>;
 
     /// The items of a range after a key, in the order of their sort keys: at most 1 MB.
-    fn query<'a>(&'a self, query: Query<'a>, usage: &'a Usage) -> Call<'a, Page>;
+    fn query<'a>(&'a self, query: RangeQuery<'a>, usage: &'a Usage) -> Call<'a, ReadPage>;
 
     /// The number of items of a range, eventually consistent: up to its limit, or in 1 MB.
     fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, CappedCount>;
 
     /// Items of a table after a key, in an order of the table's own, attributes of others shown: at most 1 MB.
-    fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, Page>;
+    fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, ReadPage>;
 
     /// Puts an item. Returns whether it was put: one that exists is replaced, or stays.
-    fn put<'a>(&'a self, table: &'a str, item: Item, existing: Existing, usage: &'a Usage) -> Call<'a, bool>;
+    fn put<'a>(&'a self, table: &'a str, item: Item, existing: IfExists, usage: &'a Usage) -> Call<'a, bool>;
 
     /// Changes one item if its conditions hold.
-    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, usage: &'a Usage) -> Call<'a, Updated>;
+    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, usage: &'a Usage) -> Call<'a, UpdateResult>;
 
     /// Writes all or nothing: at most 100 items in 4 MB, each once, each write with its table.
     fn transact<'a>(
@@ -104,7 +104,7 @@ pub struct CappedCount {
 
 /// A read of a range.
 #[derive(Debug, Clone)]
-pub struct Query<'a> {
+pub struct RangeQuery<'a> {
     /// The table.
     pub table: &'a str,
     /// The range; its limit is that of this call.
@@ -134,7 +134,7 @@ pub struct Scan<'a> {
 
 /// Items, and the key to continue after; `None` if nothing is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct ReadPage {
     /// The items.
     pub items: Vec<Item>,
     /// The key to continue after.
@@ -143,7 +143,7 @@ pub struct Page {
 
 /// What happens to an item that exists where one is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
+pub enum IfExists {
     /// It is replaced.
     Replace,
     /// It stays as it is.
@@ -156,18 +156,18 @@ pub struct Update<'a> {
     /// Its key.
     pub key: &'a Key,
     /// What attributes are set to, all computed from the item as it was.
-    pub set: Vec<(String, Operand)>,
+    pub set: Vec<(String, SetValue)>,
     /// Attributes to remove.
     pub remove: &'a [String],
     /// All of them must hold.
-    pub tests: Vec<Test>,
+    pub tests: Vec<UpdateCondition>,
     /// Whether the answer has the item's attributes.
     pub answer: bool,
 }
 
 /// What an attribute is set to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operand {
+pub enum SetValue {
     /// This value.
     Value(Value),
     /// The number of an attribute, which must exist, and this amount.
@@ -178,7 +178,7 @@ pub enum Operand {
 
 /// A condition of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
+pub enum UpdateCondition {
     /// The attribute exists.
     Present(String),
     /// The attribute does not exist.
@@ -200,7 +200,7 @@ pub enum NumberComparison {
 
 /// The answer to an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updated {
+pub struct UpdateResult {
     /// Whether the conditions held.
     pub held: bool,
     /// If it was asked for: the attributes after the update, or as they were when the conditions did not hold.

@@ -1,6 +1,6 @@
 //! The client of one function instance, and the calls on single items that other modules build on.
 
-use super::calls::{Existing, Operand, TableCalls, Test, Update};
+use super::calls::{IfExists, SetValue, TableCalls, Update, UpdateCondition};
 use super::dynamodb::DynamoDb;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -68,20 +68,20 @@ impl Store {
 
     /// Puts an item and replaces one that exists.
     pub(super) async fn put(&self, table: &str, item: Item, usage: &Usage) -> Result<(), StoreError> {
-        self.calls.put(table, item, Existing::Replace, usage).await.map(drop)
+        self.calls.put(table, item, IfExists::Replace, usage).await.map(drop)
     }
 
     /// Puts an item unless one with its key exists, which stays as it is. Returns whether the item was put.
     pub(super) async fn insert(&self, table: &str, item: Item, usage: &Usage) -> Result<bool, StoreError> {
-        self.calls.put(table, item, Existing::Keep, usage).await
+        self.calls.put(table, item, IfExists::Keep, usage).await
     }
 
     /// Changes attributes of an item of the control table if the tests hold. Returns whether they did.
     pub(super) async fn update_control(
         &self,
         key: &Key,
-        set: Vec<(String, Operand)>,
-        tests: Vec<Test>,
+        set: Vec<(String, SetValue)>,
+        tests: Vec<UpdateCondition>,
         usage: &Usage,
     ) -> Result<bool, StoreError> {
         let update = Update { key, set, remove: &[], tests, answer: false };

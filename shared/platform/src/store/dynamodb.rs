@@ -13,8 +13,8 @@ mod transact;
 mod write;
 
 use super::calls::{
-    BatchRead, BatchWrite, Call, CappedCount, Existing, Page, Query, Scan, TableCalls, TableDescription,
-    Update, Updated,
+    BatchRead, BatchWrite, Call, CappedCount, IfExists, RangeQuery, ReadPage, Scan, TableCalls,
+    TableDescription, Update, UpdateResult,
 };
 use super::error::TransactError;
 use super::usage::Usage;
@@ -46,7 +46,7 @@ impl TableCalls for DynamoDb {
         Box::pin(self.batch_get_item(batch, usage))
     }
 
-    fn query<'a>(&'a self, query: Query<'a>, usage: &'a Usage) -> Call<'a, Page> {
+    fn query<'a>(&'a self, query: RangeQuery<'a>, usage: &'a Usage) -> Call<'a, ReadPage> {
         Box::pin(self.query_range(query, usage))
     }
 
@@ -54,15 +54,15 @@ impl TableCalls for DynamoDb {
         Box::pin(self.count_range(table, range, usage))
     }
 
-    fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, Page> {
+    fn scan<'a>(&'a self, scan: Scan<'a>, usage: &'a Usage) -> Call<'a, ReadPage> {
         Box::pin(self.scan_table(scan, usage))
     }
 
-    fn put<'a>(&'a self, table: &'a str, item: Item, existing: Existing, usage: &'a Usage) -> Call<'a, bool> {
+    fn put<'a>(&'a self, table: &'a str, item: Item, existing: IfExists, usage: &'a Usage) -> Call<'a, bool> {
         Box::pin(self.put_item(table, item, existing, usage))
     }
 
-    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, usage: &'a Usage) -> Call<'a, Updated> {
+    fn update<'a>(&'a self, table: &'a str, update: Update<'a>, usage: &'a Usage) -> Call<'a, UpdateResult> {
         Box::pin(self.update_item(table, update, usage))
     }
 

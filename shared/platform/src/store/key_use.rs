@@ -1,6 +1,6 @@
 //! Stores when an API key was last used.
 
-use super::calls::{NumberComparison, Operand, Test};
+use super::calls::{NumberComparison, SetValue, UpdateCondition};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -19,9 +19,9 @@ impl Store {
         now: Timestamp,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        let set = vec![(AT.to_owned(), Operand::Value(now.into()))];
+        let set = vec![(AT.to_owned(), SetValue::Value(now.into()))];
         let earlier = NumberComparison::AtMost(AT.to_owned(), now.plus(-MINUTE).millis());
-        let tests = vec![Test::AbsentOr(AT.to_owned(), earlier)];
+        let tests = vec![UpdateCondition::AbsentOr(AT.to_owned(), earlier)];
         self.update_control(&keys::key_used(key), set, tests, usage).await.map(drop)
     }
 }

@@ -1,7 +1,7 @@
 //! Counts a request against its user's rate limits: one conditional write. The arithmetic is explained in
 //! `shared/domain/src/access/rate_limits.rs`.
 
-use super::calls::{NumberComparison, Operand, Test, Update, Updated};
+use super::calls::{NumberComparison, SetValue, Update, UpdateCondition, UpdateResult};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -36,7 +36,7 @@ impl Store {
         usage: &Usage,
     ) -> Result<RequestCount, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-            let Updated { attributes, held: counted } =
+            let UpdateResult { attributes, held: counted } =
                 self.try_count(limits, user, now, stale, usage).await?;
             let stale = limits.stale(&attributes, now).into_iter().map(str::to_owned).collect();
             match limits.decide(&attributes, now) {
@@ -62,7 +62,7 @@ impl Store {
         now: Timestamp,
         stale: &[String],
         usage: &Usage,
-    ) -> Result<Updated, StoreError> {
+    ) -> Result<UpdateResult, StoreError> {
         let (set, tests) = counting(limits, now);
         let update = Update { key: &keys::limit(user), set, remove: stale, tests, answer: true };
         self.calls.update(CONTROL_TABLE, update, usage).await
@@ -79,36 +79,39 @@ impl Store {
     ) -> Result<(), StoreError> {
         let is_new = !item.contains_key(COUNT);
         let count = || COUNT.to_owned();
-        let zero = is_new.then(|| (count(), Operand::Value(Value::Number(0))));
+        let zero = is_new.then(|| (count(), SetValue::Value(Value::Number(0))));
         let headrooms = limits.windows().iter().map(|window| {
             let less = -i64::from(window.limit);
-            let headroom =
-                if is_new { Operand::Value(Value::Number(less.into())) } else { Operand::Sum(count(), less) };
+            let headroom = if is_new {
+                SetValue::Value(Value::Number(less.into()))
+            } else {
+                SetValue::Sum(count(), less)
+            };
             (window.headroom(), headroom)
         });
         let set = zero.into_iter().chain(headrooms).collect();
-        let test = if is_new { Test::Absent(count()) } else { Test::Present(count()) };
+        let test = if is_new { UpdateCondition::Absent(count()) } else { UpdateCondition::Present(count()) };
         self.update_control(&keys::limit(user), set, vec![test], usage).await.map(drop)
     }
 }
 
 /// The update that counts a request in every window, and the tests that there is room in each.
-fn counting(limits: &RateLimits, now: Timestamp) -> (Vec<(String, Operand)>, Vec<Test>) {
-    let one_more = |name: &str| (name.to_owned(), Operand::Sum(name.to_owned(), 1));
+fn counting(limits: &RateLimits, now: Timestamp) -> (Vec<(String, SetValue)>, Vec<UpdateCondition>) {
+    let one_more = |name: &str| (name.to_owned(), SetValue::Sum(name.to_owned(), 1));
     let expires = now.plus(KEPT).millis().div_euclid(1000);
-    let expires = ("expires_at".to_owned(), Operand::Value(Value::Number(expires.into())));
+    let expires = ("expires_at".to_owned(), SetValue::Value(Value::Number(expires.into())));
     let mut sets = vec![one_more(COUNT), expires];
-    let mut tests = vec![Test::Present(COUNT.to_owned())];
+    let mut tests = vec![UpdateCondition::Present(COUNT.to_owned())];
     for window in limits.windows() {
         let headroom = window.headroom();
-        tests.push(Test::Present(headroom.clone()));
+        tests.push(UpdateCondition::Present(headroom.clone()));
         sets.push(one_more(&headroom));
         let marks = window.marks(now);
         tests.extend(marks.iter().map(|mark| {
-            Test::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark.clone()))
+            UpdateCondition::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark.clone()))
         }));
         // The last mark is the one of the current bucket.
-        sets.extend(marks.last().map(|mark| (mark.clone(), Operand::Kept(COUNT.to_owned()))));
+        sets.extend(marks.last().map(|mark| (mark.clone(), SetValue::Kept(COUNT.to_owned()))));
     }
     (sets, tests)
 }

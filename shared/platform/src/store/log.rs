@@ -4,7 +4,7 @@
 //! (RFC 7464: each preceded by the record separator, which no JSON text contains), compressed with zstd. The reasons
 //! are in `docs/adr/0004-the-log-is-packed.md`.
 
-use super::calls::{NumberComparison, Operand, Test};
+use super::calls::{NumberComparison, SetValue, UpdateCondition};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -66,9 +66,9 @@ impl Store {
         if known.is_some_and(|known| known <= hour) {
             return Ok(());
         }
-        let set = vec![(HOUR.to_owned(), Operand::Value(Value::Number(hour.0.into())))];
+        let set = vec![(HOUR.to_owned(), SetValue::Value(Value::Number(hour.0.into())))];
         let later = NumberComparison::MoreThan(HOUR.to_owned(), hour.0);
-        let tests = vec![Test::AbsentOr(HOUR.to_owned(), later)];
+        let tests = vec![UpdateCondition::AbsentOr(HOUR.to_owned(), later)];
         self.update_control(&keys::log_beginning(), set, tests, usage).await?;
         *self.log_beginning.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
         Ok(())
@@ -77,8 +77,8 @@ impl Store {
     /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a
     /// log without a noted hour.
     pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
-        let set = vec![(SEARCHED.to_owned(), Operand::Value(Value::Number(1)))];
-        let tests = vec![Test::Present(HOUR.to_owned())];
+        let set = vec![(SEARCHED.to_owned(), SetValue::Value(Value::Number(1)))];
+        let tests = vec![UpdateCondition::Present(HOUR.to_owned())];
         self.update_control(&keys::log_beginning(), set, tests, usage).await?;
         Ok(())
     }

@@ -6,7 +6,9 @@ use super::generation::Generation;
 use super::reader::TableReader;
 use super::usage::Usage;
 use std::collections::BTreeMap;
-use torale_domain::deactivation::causes::{self, CauseRecords, Deactivation, Deactivations};
+use torale_domain::deactivation::causes::{
+    self, CauseRecords, RequestedDeactivation, RequestedDeactivations,
+};
 use torale_domain::deactivation::outbox::{CURSOR, OutboxEntry, StoredOutboxEntry};
 use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::{Key, Value};
@@ -67,12 +69,12 @@ impl Store {
         &self,
         users: impl IntoIterator<Item = UserId>,
         usage: &Usage,
-    ) -> Result<Deactivations, StoreError> {
+    ) -> Result<RequestedDeactivations, StoreError> {
         let keys: BTreeMap<_, _> = users.into_iter().map(|user| (keys::deactivation(user), user)).collect();
         let reads = ReadPlan::gets(keys.keys().cloned()).consistent();
         let found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let known = found.items.values().filter_map(|item| Some((*keys.get(&item.key)?, item)));
-        known.map(|(user, item)| Ok((user, Deactivation::load(item)?))).collect()
+        known.map(|(user, item)| Ok((user, RequestedDeactivation::load(item)?))).collect()
     }
 
     /// What decides which cause of commands stands for some users of a generation, read strongly consistent.

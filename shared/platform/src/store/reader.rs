@@ -1,6 +1,6 @@
 //! Executes planned reads of one table.
 
-use super::calls::{BatchRead, CappedCount, ForeignAttributes, Query};
+use super::calls::{BatchRead, CappedCount, ForeignAttributes, RangeQuery};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -77,7 +77,7 @@ impl<'a> TableReader<'a> {
         for round_trips in 1.. {
             let limit = range.limit.map(|limit| limit - items.len());
             let left = Range { limit, ..range.clone() };
-            let query = Query { table, range: left, after, consistent, foreign };
+            let query = RangeQuery { table, range: left, after, consistent, foreign };
             let page = self.store.calls.query(query, self.usage).await?;
             items.extend(page.items);
             after = page.last;

@@ -1,6 +1,6 @@
 //! How far Temporal's runs were read, an item for each server and namespace (`docs/adr/0026-events-from-temporal.md`).
 
-use super::calls::{NumberComparison, Operand, Test};
+use super::calls::{NumberComparison, SetValue, UpdateCondition};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
@@ -53,14 +53,14 @@ impl Store {
         usage: &Usage,
     ) -> Result<(), StoreError> {
         let number =
-            |name: &str, number: i64| (name.to_owned(), Operand::Value(Value::Number(number.into())));
+            |name: &str, number: i64| (name.to_owned(), SetValue::Value(Value::Number(number.into())));
         let set = vec![
             number(UNTIL, state.until.millis()),
             number(WINDOW, state.window),
             number(SEEN, i64::from(state.seen)),
         ];
         let not_further = NumberComparison::AtMost(UNTIL.to_owned(), state.until.millis());
-        let tests = vec![Test::AbsentOr(UNTIL.to_owned(), not_further)];
+        let tests = vec![UpdateCondition::AbsentOr(UNTIL.to_owned(), not_further)];
         self.update_control(&keys::temporal_sync(source), set, tests, usage).await.map(drop)
     }
 }

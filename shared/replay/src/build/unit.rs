@@ -156,16 +156,18 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     }
 
     /// The pieces of subtotals that a unit of this stage reads, in a fixed order.
-    pub(super) fn pieces(&self, stage: Stage) -> Vec<Piece> {
+    pub(super) fn pieces(&self, stage: Stage) -> Vec<SubtotalsPart> {
         let units = self.board.subtotals_for(stage).into_iter();
-        units.flat_map(|(from, pieces)| (0..pieces).map(move |number| Piece { from, number })).collect()
+        units
+            .flat_map(|(from, pieces)| (0..pieces).map(move |number| SubtotalsPart { from, number }))
+            .collect()
     }
 
     /// The lines of a piece that are for this unit.
     pub(super) async fn lines(
         &self,
         writer: &UnitWriter<'a, '_, P>,
-        Piece { from, number }: Piece,
+        SubtotalsPart { from, number }: SubtotalsPart,
     ) -> Result<Vec<SubtotalLine>, ReplayError> {
         let (stage, slice) = (writer.unit.stage, writer.unit.slice);
         let piece = match self.sink.load_subtotals(from, number).await {
@@ -199,7 +201,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
 
 /// A piece of the subtotals of a unit of an earlier stage.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(super) struct SubtotalsPart {
     from: RebuildUnit,
     number: u32,
 }
@@ -218,7 +220,7 @@ impl SkippedEntity {
 
 /// Whether there is time for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum TimeCheck {
     /// There is.
     Continue,
     /// The time is up: the unit is to be released.
@@ -283,7 +285,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     ) -> Result<UnitOutcome, ReplayError> {
         for source in sources {
             let made = items(source, &mut self.subtotals);
-            if self.take(made).await? == Taken::OutOfTime {
+            if self.take(made).await? == TimeCheck::OutOfTime {
                 return self.release().await;
             }
         }
@@ -295,7 +297,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     pub(super) async fn take(
         &mut self,
         made: Result<Vec<Item>, SkippedEntity>,
-    ) -> Result<Taken, ReplayError> {
+    ) -> Result<TimeCheck, ReplayError> {
         let made = made.unwrap_or_else(|SkippedEntity { entity, fault }| {
             self.tally.unwritable(&entity, &fault);
             self.worker.sink.left_out(entity);
@@ -307,10 +309,10 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
         }
         self.save_if_large().await?;
         if self.batch.len() < self.worker.replay.batch {
-            return Ok(Taken::Continue);
+            return Ok(TimeCheck::Continue);
         }
         self.write().await?;
-        Ok(if self.worker.stop.is_due() { Taken::OutOfTime } else { Taken::Continue })
+        Ok(if self.worker.stop.is_due() { TimeCheck::OutOfTime } else { TimeCheck::Continue })
     }
 
     /// Leaves a part of a user or of an identity to a later stage.

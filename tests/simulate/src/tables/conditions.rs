@@ -5,7 +5,7 @@ use torale_domain::storage::item::{Attributes, Value};
 use torale_domain::storage::keys::PK;
 use torale_domain::storage::write::{Action, Condition};
 use torale_platform::store::StoreError;
-use torale_platform::store::calls::{NumberComparison, Operand, Test, Update};
+use torale_platform::store::calls::{NumberComparison, SetValue, Update, UpdateCondition};
 
 /// Whether a condition holds for an item; `None` is no item.
 pub(super) fn holds(condition: &Condition, item: Option<&Attributes>) -> bool {
@@ -53,15 +53,15 @@ pub(super) fn apply(item: Option<Attributes>, action: &Action) -> Result<Option<
 }
 
 /// Whether a test of an update passes.
-pub(super) fn passes(test: &Test, item: &Attributes) -> bool {
+pub(super) fn passes(test: &UpdateCondition, item: &Attributes) -> bool {
     let number = |name: &String| match item.get(name) {
         Some(Value::Number(number)) => Some(*number),
         Some(Value::Text(_) | Value::Bytes(_)) | None => None,
     };
     match test {
-        Test::Present(name) => item.contains_key(name),
-        Test::Absent(name) => !item.contains_key(name),
-        Test::AbsentOr(name, comparison) => {
+        UpdateCondition::Present(name) => item.contains_key(name),
+        UpdateCondition::Absent(name) => !item.contains_key(name),
+        UpdateCondition::AbsentOr(name, comparison) => {
             let holds = match comparison {
                 NumberComparison::AtMost(name, most) => {
                     number(name).is_some_and(|found| found <= (*most).into())
@@ -84,12 +84,12 @@ pub(super) fn updated(old: &Attributes, update: &Update<'_>) -> Result<Attribute
     for (name, operand) in &update.set {
         let missing = |of: &String| StoreError::Refused(format!("{of} does not exist or is no number"));
         let value = match operand {
-            Operand::Value(value) => value.clone(),
-            Operand::Sum(of, amount) => match old.get(of) {
+            SetValue::Value(value) => value.clone(),
+            SetValue::Sum(of, amount) => match old.get(of) {
                 Some(Value::Number(number)) => Value::Number(number + i128::from(*amount)),
                 Some(Value::Text(_) | Value::Bytes(_)) | None => return Err(missing(of)),
             },
-            Operand::Kept(or) => old.get(name).or_else(|| old.get(or)).ok_or_else(|| missing(or))?.clone(),
+            SetValue::Kept(or) => old.get(name).or_else(|| old.get(or)).ok_or_else(|| missing(or))?.clone(),
         };
         new.insert(name.clone(), value);
     }

@@ -3,7 +3,7 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
-use crate::store::calls::{BatchRead, CappedCount, ForeignAttributes, Page, Query, Scan};
+use crate::store::calls::{BatchRead, CappedCount, ForeignAttributes, RangeQuery, ReadPage, Scan};
 use crate::store::error::StoreError;
 use crate::store::usage::{CAPACITY, Usage};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -53,7 +53,11 @@ impl DynamoDb {
         Ok((items, left.map(|key| convert::item_without_foreign(key).key).collect()))
     }
 
-    pub(super) async fn query_range(&self, query: Query<'_>, usage: &Usage) -> Result<Page, StoreError> {
+    pub(super) async fn query_range(
+        &self,
+        query: RangeQuery<'_>,
+        usage: &Usage,
+    ) -> Result<ReadPage, StoreError> {
         let call = self.range(query.table, &query.range).consistent_read(query.consistent);
         let call = call.set_exclusive_start_key(query.after.as_ref().map(convert::key));
         let answer = call.send().await.map_err(StoreError::from_sdk)?;
@@ -94,7 +98,7 @@ impl DynamoDb {
             .set_expression_attribute_values(expression.values())
     }
 
-    pub(super) async fn scan_table(&self, scan: Scan<'_>, usage: &Usage) -> Result<Page, StoreError> {
+    pub(super) async fn scan_table(&self, scan: Scan<'_>, usage: &Usage) -> Result<ReadPage, StoreError> {
         let (segment, segments) = scan.segment.unzip();
         let call = self.client.scan().table_name(scan.table).consistent_read(scan.consistent);
         let call = call.set_segment(segment).set_total_segments(segments).set_limit(scan.limit);
@@ -117,10 +121,10 @@ fn page(
     items: Option<Vec<convert::StoredItem>>,
     last: Option<convert::StoredItem>,
     foreign: ForeignAttributes,
-) -> Result<Page, StoreError> {
+) -> Result<ReadPage, StoreError> {
     let items = items.unwrap_or_default().into_iter().map(|stored| item(stored, foreign));
     let last = last.map(|last| convert::item_without_foreign(last).key);
-    Ok(Page { items: items.collect::<Result<_, _>>()?, last })
+    Ok(ReadPage { items: items.collect::<Result<_, _>>()?, last })
 }
 
 fn key_condition(expression: &mut Expression, range: &Range) -> String {

@@ -3,7 +3,9 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
-use crate::store::calls::{BatchWrite, Existing, NumberComparison, Operand, Test, Update, Updated};
+use crate::store::calls::{
+    BatchWrite, IfExists, NumberComparison, SetValue, Update, UpdateCondition, UpdateResult,
+};
 use crate::store::error::StoreError;
 use crate::store::usage::{CAPACITY, Usage};
 use aws_sdk_dynamodb::error::BuildError;
@@ -22,13 +24,13 @@ impl DynamoDb {
         &self,
         table: &str,
         item: Item,
-        existing: Existing,
+        existing: IfExists,
         usage: &Usage,
     ) -> Result<bool, StoreError> {
         let item = convert::full(&item.key, item.attributes);
         let conditions = match existing {
-            Existing::Replace => Vec::new(),
-            Existing::Keep => vec![Condition::Absent(PK.to_owned())],
+            IfExists::Replace => Vec::new(),
+            IfExists::Keep => vec![Condition::Absent(PK.to_owned())],
         };
         let mut expression = Expression::default();
         let call = self
@@ -61,7 +63,7 @@ impl DynamoDb {
         table: &str,
         update: Update<'_>,
         usage: &Usage,
-    ) -> Result<Updated, StoreError> {
+    ) -> Result<UpdateResult, StoreError> {
         let mut expression = Expression::default();
         let tests: Vec<String> = update.tests.into_iter().map(|one| test(&mut expression, one)).collect();
         let mut call = self
@@ -91,7 +93,7 @@ impl DynamoDb {
                 Some(_) | None => return Err(StoreError::from_sdk(error)),
             },
         };
-        Ok(Updated { held, attributes: convert::item(item.unwrap_or_default())?.attributes })
+        Ok(UpdateResult { held, attributes: convert::item(item.unwrap_or_default())?.attributes })
     }
 
     pub(super) async fn batch_write_item(
@@ -132,17 +134,17 @@ fn request(write: BatchWrite) -> Result<WriteRequest, BuildError> {
     })
 }
 
-fn change(expression: &mut Expression, set: Vec<(String, Operand)>, remove: &[String]) -> String {
+fn change(expression: &mut Expression, set: Vec<(String, SetValue)>, remove: &[String]) -> String {
     let sets: Vec<String> = set
         .into_iter()
         .map(|(name, operand)| {
             let name = expression.name(name);
             match operand {
-                Operand::Value(value) => format!("{name} = {}", expression.value(value)),
-                Operand::Sum(of, amount) => {
+                SetValue::Value(value) => format!("{name} = {}", expression.value(value)),
+                SetValue::Sum(of, amount) => {
                     format!("{name} = {} + {}", expression.name(of), expression.number(amount))
                 }
-                Operand::Kept(or) => format!("{name} = if_not_exists({name}, {})", expression.name(or)),
+                SetValue::Kept(or) => format!("{name} = if_not_exists({name}, {})", expression.name(or)),
             }
         })
         .collect();
@@ -151,11 +153,11 @@ fn change(expression: &mut Expression, set: Vec<(String, Operand)>, remove: &[St
     format!("SET {}{remove}", sets.join(", "))
 }
 
-fn test(expression: &mut Expression, test: Test) -> String {
+fn test(expression: &mut Expression, test: UpdateCondition) -> String {
     match test {
-        Test::Present(name) => format!("attribute_exists({})", expression.name(name)),
-        Test::Absent(name) => format!("attribute_not_exists({})", expression.name(name)),
-        Test::AbsentOr(name, comparison) => {
+        UpdateCondition::Present(name) => format!("attribute_exists({})", expression.name(name)),
+        UpdateCondition::Absent(name) => format!("attribute_not_exists({})", expression.name(name)),
+        UpdateCondition::AbsentOr(name, comparison) => {
             let absent = expression.name(name);
             let comparison = match comparison {
                 NumberComparison::AtMost(name, number) => {
