@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     // What comes next takes any text.
     let _ = Credentials::read(request.header("authorization").map(str::as_bytes));
     let segment = request.path_parameter(ROUTE);
-    let _ = task::TaskRequest::parse_at(&segment, request.query());
+    let _ = task::TaskParameters::parse_at(&segment, request.query());
     let _ = tasks::TasksParameters::parse(request.query());
     let _ = users::UsersParameters::parse(request.query());
     let _ = executions::ExecutionsParameters::parse(request.query());

@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     read::<series::SeriesParameters>(&text, &["metric", "bucket", "hours"]);
     read::<tasks::TasksParameters>(&text, &["state", "user_id", "search_query", "page", "limit"]);
     read::<executions::ExecutionsParameters>(&text, &["status", "task_id", "hours", "page", "limit"]);
-    read::<schedules::SchedulesParameters>(&text, &["include_paused", "page", "limit"]);
+    read::<schedules::SchedulesParameters>(&text, &["include_paused", "include_timezone", "page", "limit"]);
     read::<users::UsersParameters>(&text, &["q", "active_only", "page", "limit"]);
     read::<audit::AuditParameters>(&text, &["principal", "action", "hours", "page", "limit"]);
 });

@@ -21,7 +21,7 @@ fn key() -> SigningKey {
 /// An export of three records and their seal.
 fn export() -> Vec<Json> {
     let mut chain = ChainWriter::start(AT, "one");
-    let links = (0..3).map(|_| {
+    let chained = (0..3).map(|_| {
         let entry = AuditedRequest {
             at: AT,
             principal: Principal::default(),
@@ -35,17 +35,17 @@ fn export() -> Vec<Json> {
             user_agent: None,
             duration_ms: 1,
         };
-        let link = chain.link(entry).unwrap();
+        let link = chain.next_record(entry).unwrap();
         chain.advance(&link);
         link
     });
-    let links: Vec<_> = links.collect();
-    let heads = sealable(&SealedHeads::new(), links.clone()).heads;
+    let chained: Vec<_> = chained.collect();
+    let heads = sealable(&SealedHeads::new(), chained.clone()).heads;
     let statement = SealStatement::after(None, &heads, 3, AT.plus(MINUTE), &key().verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key().sign(text.as_bytes()).to_vec();
     let seal = Seal::new(text, heads, signature).unwrap().item().unwrap();
-    links.iter().map(|link| line(&link.item())).chain([line(&seal)]).collect()
+    chained.iter().map(|link| line(&link.item())).chain([line(&seal)]).collect()
 }
 
 fn line(item: &Item) -> Json {

@@ -11,7 +11,7 @@ pub struct ReadExecution;
 impl Handler for ReadExecution {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/executions/{id}", action: "executions.read" };
-    type Parameters = execution::ExecutionRequest;
+    type Parameters = execution::ExecutionParameters;
     type Answer = execution::ExecutionDetail;
 
     async fn handle(

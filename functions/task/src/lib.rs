@@ -11,7 +11,7 @@ pub struct ReadTask;
 impl Handler for ReadTask {
     const ENDPOINT: Endpoint =
         Endpoint { method: HttpMethod::GET, path: "/admin/tasks/{id}", action: "tasks.read" };
-    type Parameters = task::TaskRequest;
+    type Parameters = task::TaskParameters;
     type Answer = task::TaskDetail;
 
     async fn handle(

@@ -117,7 +117,7 @@ impl Table {
         assert!(up_to_date || !diff.is_empty(), "{user} {clerk:?}");
         assert!(!up_to_date || diff.is_empty(), "{user} {clerk:?}");
         let cause = causes::effective_cause(user, &diff.user, &CauseRecords::default())
-            .map(|standing| standing.cause);
+            .map(|effective| effective.cause);
         if diff.is_empty() {
             return (Vec::new(), cause);
         }

@@ -43,7 +43,7 @@ impl AuditTrail {
         let mut current = self.chain.lock().await;
         let chain = current.take().filter(|chain| chain.accepts(entry.at));
         let mut chain = chain.unwrap_or_else(|| ChainWriter::start(entry.at, &clock::unique()));
-        let link = chain.link(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
+        let link = chain.next_record(entry).map_err(|e| StoreError::Refused(e.to_string()))?;
         let written = write(link.clone()).await?;
         chain.advance(&link);
         *current = Some(chain);

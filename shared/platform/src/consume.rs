@@ -190,7 +190,7 @@ impl Consumer {
         outcome: &mut BatchOutcome,
     ) -> ProjectionFailures {
         let DurableBatch { pointer, entities, traces, deadline, usage } = step;
-        let resumed = late::resumed(&entities, traces);
+        let candidates = late::candidates(&entities, traces);
         let people = links::people(&entities);
         let mut failures = ProjectionFailures::default();
         // The shadow generation first: what has been visible in the live one is there after a cut-over. It gets half of
@@ -225,12 +225,14 @@ impl Consumer {
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;
-        let stopped = late::stop(&self.store, &self.generations, &pointer, &resumed, now, usage);
+        let stopped = late::stop(&self.store, &self.generations, &pointer, &candidates, now, usage);
         match in_time(deadline, stopped).await {
             Ok(entries) => outcome.late_entries = entries,
             Err(error) => {
                 tracing::error!(%error, "the late rule could not be applied");
-                failures.failed.extend(resumed.iter().flat_map(|resource| resource.messages.iter().copied()));
+                failures
+                    .failed
+                    .extend(candidates.iter().flat_map(|resource| resource.messages.iter().copied()));
             }
         }
         failures

@@ -7,20 +7,26 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::ModelTemporalUi;
-use crate::facts::{ModelExecution, ModelTaskState, Outcome};
+use crate::facts::{ModelExecution, ModelOutcome, ModelTaskState};
 use crate::fold::{ModelTask, World};
-use crate::params::{Kind, Params, about};
+use crate::params::{ParameterRule, Params, about};
 use crate::people::ModelUser;
 use crate::time::{DAY, HOUR, window, window_per_user};
 
-const LIMIT: (&str, Kind) = ("limit", Kind::Limit { most: 100 });
-const PAGE: (&str, Kind) = ("page", Kind::Page);
-const HOURS: (&str, Kind) = ("hours", Kind::Hours);
-const STATUS: Kind = Kind::Word(&["success", "failed", "running"]);
-const STATE: Kind = Kind::Word(&["active", "paused", "completed"]);
-const METRIC: Kind =
-    Kind::Needed(&["executions", "errors", "notifications", "new_users", "last_logins", "workflows"]);
-const BUCKET: Kind = Kind::Needed(&["minute", "hour", "day"]);
+const LIMIT: (&str, ParameterRule) = ("limit", ParameterRule::Limit { most: 100 });
+const PAGE: (&str, ParameterRule) = ("page", ParameterRule::Page);
+const HOURS: (&str, ParameterRule) = ("hours", ParameterRule::Hours);
+const STATUS: ParameterRule = ParameterRule::Word(&["success", "failed", "running"]);
+const STATE: ParameterRule = ParameterRule::Word(&["active", "paused", "completed"]);
+const METRIC: ParameterRule = ParameterRule::Needed(&[
+    "executions",
+    "errors",
+    "notifications",
+    "new_users",
+    "last_logins",
+    "workflows",
+]);
+const BUCKET: ParameterRule = ParameterRule::Needed(&["minute", "hour", "day"]);
 
 impl World {
     /// The answer of `GET path?query` to an authorised admin at `now_ms`: (status, body).
@@ -37,29 +43,37 @@ impl World {
         if let Some(id) = path.strip_prefix("/admin/users/") {
             return about(id, "User not found", |id| self.user(id, now_ms));
         }
-        let known: &[(&'static str, Kind)] = match path {
+        let known: &[(&'static str, ParameterRule)] = match path {
             "/admin/stats" => &[],
             "/admin/stats/series" => &[("metric", METRIC), ("bucket", BUCKET), HOURS],
             "/admin/queries" => &[PAGE, LIMIT],
-            "/admin/executions" => &[("status", STATUS), ("task_id", Kind::Uuid), HOURS, PAGE, LIMIT],
+            "/admin/executions" => {
+                &[("status", STATUS), ("task_id", ParameterRule::Uuid), HOURS, PAGE, LIMIT]
+            }
             "/admin/temporal/workflows" => &[LIMIT, PAGE],
             "/admin/temporal/schedules" => &[
                 PAGE,
-                ("limit", Kind::Limit { most: 1000 }),
-                ("include_paused", Kind::Flag),
-                ("include_timezone", Kind::Flag),
+                ("limit", ParameterRule::Limit { most: 1000 }),
+                ("include_paused", ParameterRule::Flag),
+                ("include_timezone", ParameterRule::Flag),
             ],
-            "/admin/errors" => {
-                &[("error_type", Kind::ErrorType), ("task_id", Kind::Uuid), HOURS, LIMIT, PAGE]
-            }
+            "/admin/errors" => &[
+                ("error_type", ParameterRule::ErrorType),
+                ("task_id", ParameterRule::Uuid),
+                HOURS,
+                LIMIT,
+                PAGE,
+            ],
             "/admin/tasks" => &[
                 ("state", STATE),
-                ("user_id", Kind::Uuid),
-                ("search_query", Kind::Text { most: 500 }),
+                ("user_id", ParameterRule::Uuid),
+                ("search_query", ParameterRule::Text { most: 500 }),
                 PAGE,
                 LIMIT,
             ],
-            "/admin/users" => &[("q", Kind::Text { most: 320 }), ("active_only", Kind::Flag), PAGE, LIMIT],
+            "/admin/users" => {
+                &[("q", ParameterRule::Text { most: 320 }), ("active_only", ParameterRule::Flag), PAGE, LIMIT]
+            }
             _ => return (404, json!({"detail": "Not Found"})),
         };
         let params = match Params::read(query, known) {
@@ -96,7 +110,7 @@ impl World {
         let tasks: Vec<&ModelTask> = self.tasks.values().filter(|task| is_live(task)).collect();
         let in_state = |state| tasks.iter().filter(|task| task.state == Some(state)).count();
 
-        let finished = Finished::of(self.executions.values().filter(|e| e.started_at >= day));
+        let finished = FinishedTotals::of(self.executions.values().filter(|e| e.started_at >= day));
         let sent = |since| self.notifications.values().filter(|n| n.sent_at >= since).count();
         let popular: Vec<Value> = self
             .query_rows()
@@ -129,13 +143,13 @@ impl World {
         let hour = window(now_ms, HOUR);
         let week = window(now_ms, 7 * DAY);
         let began: Vec<_> = self.executions.values().filter(|e| e.started_at >= hour).collect();
-        let finished = Finished::of(began.into_iter());
+        let finished = FinishedTotals::of(began.into_iter());
         let failures: Vec<_> = self
             .executions
             .values()
             .filter_map(|execution| match &execution.outcome {
-                Outcome::Failed { completed_at, error, .. } => (*completed_at >= hour).then_some(error),
-                Outcome::Running | Outcome::Success { .. } => None,
+                ModelOutcome::Failed { completed_at, error, .. } => (*completed_at >= hour).then_some(error),
+                ModelOutcome::Running | ModelOutcome::Success { .. } => None,
             })
             .collect();
         let listings = self.users.values().filter_map(|user| user.listing.as_ref());
@@ -176,7 +190,7 @@ impl World {
     fn query_row(&self, row: &QueryRow<'_>) -> Value {
         // "all executions, of all time and every status, of the tasks that have this query now"
         let mine = self.executions.values().filter(|e| row.tasks.contains_key(e.task_id.as_str()));
-        let finished = Finished::of(mine);
+        let finished = FinishedTotals::of(mine);
         let active = row.tasks.values().filter(|task| task.state == Some(ModelTaskState::Active)).count();
         json!({
             "search_query": row.search_query,
@@ -200,25 +214,25 @@ pub(crate) fn is_live(task: &ModelTask) -> bool {
 }
 
 #[derive(Default)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedTotals {
     all: i128,
     success: i128,
     pub(crate) failed: i128,
     duration_ms: i128,
 }
 
-impl Finished {
-    pub(crate) fn of<'a>(executions: impl Iterator<Item = &'a ModelExecution>) -> Finished {
-        let mut sum = Finished::default();
+impl FinishedTotals {
+    pub(crate) fn of<'a>(executions: impl Iterator<Item = &'a ModelExecution>) -> FinishedTotals {
+        let mut sum = FinishedTotals::default();
         for execution in executions {
             sum.all += 1;
             match &execution.outcome {
-                Outcome::Running => {}
-                Outcome::Failed { duration_ms, .. } => {
+                ModelOutcome::Running => {}
+                ModelOutcome::Failed { duration_ms, .. } => {
                     sum.failed += 1;
                     sum.duration_ms += i128::from(*duration_ms);
                 }
-                Outcome::Success { duration_ms, .. } => {
+                ModelOutcome::Success { duration_ms, .. } => {
                     sum.success += 1;
                     sum.duration_ms += i128::from(*duration_ms);
                 }
@@ -249,7 +263,8 @@ mod tests {
 
     #[test]
     fn rates_and_means_are_rounded_half_up() {
-        let rate = |success, failed| Finished { success, failed, ..Finished::default() }.success_rate();
+        let rate =
+            |success, failed| FinishedTotals { success, failed, ..FinishedTotals::default() }.success_rate();
         assert_eq!(rate(0, 0), 0.0);
         assert_eq!(rate(1, 199), 0.01); // 0.005
         assert_eq!(rate(199, 1), 1.0); // 0.995

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use serde_json::{Value, json};
 
 use crate::ModelTemporalUi;
-use crate::answer::{Finished, is_live};
+use crate::answer::{FinishedTotals, is_live};
 use crate::cron;
-use crate::facts::{ModelExecution, ModelKeyListing, Outcome};
+use crate::facts::{ModelExecution, ModelKeyListing, ModelOutcome};
 use crate::fold::{ModelSchedule, ModelTask, ScheduleCreated, World};
 use crate::history::history;
 use crate::lists::{state_of, status_of};
@@ -20,8 +20,8 @@ impl World {
         body["user_id"] = json!(execution.user_id);
         // "(these four `null` unless failed)"
         let failure = match &execution.outcome {
-            Outcome::Failed { error, .. } => Some(error),
-            Outcome::Running | Outcome::Success { .. } => None,
+            ModelOutcome::Failed { error, .. } => Some(error),
+            ModelOutcome::Running | ModelOutcome::Success { .. } => None,
         };
         body["error_type"] = json!(failure.map(|error| &error.error_type));
         body["error_message"] = json!(failure.map(|error| &error.error_message));
@@ -63,7 +63,7 @@ impl World {
     pub(crate) fn task_row(&self, id: &str, task: &ModelTask, now_ms: i64) -> Value {
         let runs: Vec<(&String, &ModelExecution)> =
             self.executions.iter().filter(|(_, run)| run.task_id == id).collect();
-        let finished = Finished::of(runs.iter().map(|(_, run)| *run));
+        let finished = FinishedTotals::of(runs.iter().map(|(_, run)| *run));
         // "of the greatest `started_at`, then id"
         let last = runs.iter().max_by_key(|(id, run)| (run.started_at, *id));
         let last = last

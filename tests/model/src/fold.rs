@@ -6,7 +6,7 @@ use crate::Message;
 use crate::api_keys::ModelApiKey;
 use crate::event::{self, ModelEvent};
 use crate::facts::{Fact, ModelExecution, ModelNotification, ModelRun, ModelTaskState};
-use crate::history::{Stamp, Writers};
+use crate::history::{EventOrigin, Writers};
 use crate::people::{ModelIdentity, ModelUser, fold_people};
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ pub struct World {
     pub(crate) runs: BTreeMap<(String, String), ModelRun>,
     pub(crate) schedules: BTreeMap<String, ModelSchedule>,
     /// The events in the merge order, as a history shows them.
-    pub(crate) stamps: Vec<Stamp>,
+    pub(crate) stamps: Vec<EventOrigin>,
     /// Of each execution, the place of the event that decided it.
     pub(crate) executions_by: BTreeMap<String, usize>,
     quarantined: usize,
@@ -98,7 +98,7 @@ impl World {
         // "A register keeps the value of the event that is greatest": from the least to the
         // greatest, overwrite.
         events.sort_by(|a, b| a.key.cmp(&b.key));
-        let stamps = events.iter().map(Stamp::of).collect();
+        let stamps = events.iter().map(EventOrigin::of).collect();
         let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
         let (users, identities) = fold_people(&facts);
         let mut world =

@@ -13,29 +13,29 @@ use crate::time::show;
 pub(crate) type Writers = BTreeMap<&'static str, usize>;
 
 /// An event as a history shows it.
-pub(crate) struct Stamp {
+pub(crate) struct EventOrigin {
     name: &'static str,
     id: String,
     source: String,
     time: i64,
 }
 
-impl Stamp {
-    pub(crate) fn of(event: &ModelEvent) -> Stamp {
+impl EventOrigin {
+    pub(crate) fn of(event: &ModelEvent) -> EventOrigin {
         let key = &event.key;
         let (id, source) = (key.id.clone(), key.source.clone());
-        Stamp { name: event.name(), id, source, time: key.time }
+        EventOrigin { name: event.name(), id, source, time: key.time }
     }
 }
 
 /// "the events that hold a register of what the answer shows, greatest first by the register rule"
-pub(crate) fn history(stamps: &[Stamp], writers: &Writers) -> Value {
+pub(crate) fn history(stamps: &[EventOrigin], writers: &Writers) -> Value {
     let mut fields_of: BTreeMap<Reverse<usize>, Vec<&str>> = BTreeMap::new();
     for (field, place) in writers {
         fields_of.entry(Reverse(*place)).or_default().push(field);
     }
     let entry = |(Reverse(place), fields): (&Reverse<usize>, &Vec<&str>)| {
-        let Stamp { name, id, source, time } = &stamps[*place];
+        let EventOrigin { name, id, source, time } = &stamps[*place];
         // "`fields`, the names of the answer's fields that it decides, sorted": the map's own order.
         json!({"type": format!("ai.torale.{name}"), "id": id, "source": source, "time": show(*time), "fields": fields})
     };

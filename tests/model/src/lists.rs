@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::answer::is_live;
-use crate::facts::{Failure, ModelExecution, ModelTaskState, Outcome};
+use crate::facts::{ModelExecution, ModelFailure, ModelOutcome, ModelTaskState};
 use crate::fields::uuid_text;
 use crate::fold::{ModelTask, World};
 use crate::params::Params;
@@ -15,7 +15,7 @@ use crate::search::{ModelUserRow, search};
 use crate::time::{DAY, HOUR, show, window, window_per_user};
 
 /// When it failed, its id, the execution and why it failed.
-type ErrorRow<'a> = (i64, &'a String, &'a ModelExecution, &'a Failure);
+type ErrorRow<'a> = (i64, &'a String, &'a ModelExecution, &'a ModelFailure);
 
 impl World {
     /// Today's value; `null` while no event has told it. A stub's email shows.
@@ -51,11 +51,11 @@ impl World {
         // "`condition_met`, `duration_ms` and `completed_at` are `null` while running;
         // `condition_met` is `null` for a failed one"
         let (condition_met, duration_ms, completed_at) = match &execution.outcome {
-            Outcome::Running => (None, None, None),
-            Outcome::Failed { completed_at, duration_ms, .. } => {
+            ModelOutcome::Running => (None, None, None),
+            ModelOutcome::Failed { completed_at, duration_ms, .. } => {
                 (None, Some(*duration_ms), Some(*completed_at))
             }
-            Outcome::Success { completed_at, duration_ms, condition_met } => {
+            ModelOutcome::Success { completed_at, duration_ms, condition_met } => {
                 (Some(*condition_met), Some(*duration_ms), Some(*completed_at))
             }
         };
@@ -78,7 +78,7 @@ impl World {
         let since = window(now_ms, params.hours() * HOUR);
         let mut rows: Vec<ErrorRow<'_>> = Vec::new();
         for (id, execution) in &self.executions {
-            if let Outcome::Failed { completed_at, error, .. } = &execution.outcome
+            if let ModelOutcome::Failed { completed_at, error, .. } = &execution.outcome
                 && *completed_at >= since
             {
                 rows.push((*completed_at, id, execution, error));
@@ -184,7 +184,7 @@ impl World {
 }
 
 /// "`total` and `error_types` count the whole window, not the page"; as pairs in their order.
-fn error_types<'a>(errors: impl Iterator<Item = &'a Failure>) -> Vec<(&'a str, u64)> {
+fn error_types<'a>(errors: impl Iterator<Item = &'a ModelFailure>) -> Vec<(&'a str, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for error in errors {
         *counts.entry(&error.error_type).or_default() += 1;
@@ -206,8 +206,8 @@ pub(crate) fn state_of(task: &ModelTask) -> &'static str {
 
 pub(crate) fn status_of(execution: &ModelExecution) -> &'static str {
     match execution.outcome {
-        Outcome::Running => "running",
-        Outcome::Failed { .. } => "failed",
-        Outcome::Success { .. } => "success",
+        ModelOutcome::Running => "running",
+        ModelOutcome::Failed { .. } => "failed",
+        ModelOutcome::Success { .. } => "success",
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fields::{is_error_type, uuid_text};
 
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum ParameterRule {
     Page,
     Limit {
         most: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Params {
 
 impl Params {
     /// The known parameters, or the body of the 422.
-    pub(crate) fn read(query: &str, known: &[(&'static str, Kind)]) -> Result<Params, Value> {
+    pub(crate) fn read(query: &str, known: &[(&'static str, ParameterRule)]) -> Result<Params, Value> {
         let sent = pairs(query);
         let mut values = Vec::new();
         let mut faults = too_many_filters(&sent, known);
@@ -44,7 +44,7 @@ impl Params {
                 .map(|(_, value)| value.as_ref())
                 .collect();
             match mine[..] {
-                [] if !matches!(kind, Kind::Needed(_)) => {}
+                [] if !matches!(kind, ParameterRule::Needed(_)) => {}
                 [Some(value)] if is_right(*kind, value) => values.push((*name, value.clone())),
                 // Malformed, out of range, or "a known one that is repeated": one entry for this
                 // name.
@@ -108,7 +108,7 @@ impl Params {
 
 /// "At most one of the three filters (two are a 422 with an entry for each)": those that were
 /// given, well-formed or not.
-fn too_many_filters(sent: &[Pair], known: &[(&'static str, Kind)]) -> Vec<&'static str> {
+fn too_many_filters(sent: &[Pair], known: &[(&'static str, ParameterRule)]) -> Vec<&'static str> {
     let names = known.iter().map(|(name, _)| *name).filter(|name| EXCLUSIVE.contains(name));
     let given: Vec<&str> =
         names.filter(|name| sent.iter().any(|(n, _)| n.as_deref() == Some(*name))).collect();
@@ -121,16 +121,16 @@ pub(crate) fn about(id: &str, missing: &str, find: impl Fn(&str) -> Option<Value
     find(&id).map_or_else(|| (404, json!({ "detail": missing })), |body| (200, body))
 }
 
-fn is_right(kind: Kind, value: &str) -> bool {
+fn is_right(kind: ParameterRule, value: &str) -> bool {
     match kind {
-        Kind::Page => number(value).is_some_and(|n| n >= 1),
-        Kind::Limit { most } => number(value).is_some_and(|n| (1..=most).contains(&n)),
-        Kind::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
-        Kind::Flag => matches!(value, "true" | "false" | "1" | "0"),
-        Kind::Uuid => uuid_text(value).is_some(),
-        Kind::ErrorType => is_error_type(value),
-        Kind::Text { most } => (1..=most).contains(&value.chars().count()),
-        Kind::Word(words) | Kind::Needed(words) => words.contains(&value),
+        ParameterRule::Page => number(value).is_some_and(|n| n >= 1),
+        ParameterRule::Limit { most } => number(value).is_some_and(|n| (1..=most).contains(&n)),
+        ParameterRule::Hours => number(value).is_some_and(|n| (1..=8760).contains(&n)),
+        ParameterRule::Flag => matches!(value, "true" | "false" | "1" | "0"),
+        ParameterRule::Uuid => uuid_text(value).is_some(),
+        ParameterRule::ErrorType => is_error_type(value),
+        ParameterRule::Text { most } => (1..=most).contains(&value.chars().count()),
+        ParameterRule::Word(words) | ParameterRule::Needed(words) => words.contains(&value),
     }
 }
 

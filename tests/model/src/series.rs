@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::Finished;
-use crate::facts::{ModelExecution, Outcome};
+use crate::answer::FinishedTotals;
+use crate::facts::{ModelExecution, ModelOutcome};
 use crate::fold::World;
 use crate::params::Params;
 use crate::time::{DAY, HOUR, MINUTE, show, window, window_per_user};
@@ -66,8 +66,8 @@ impl World {
 
 fn failed_at(execution: &ModelExecution) -> Option<i64> {
     match execution.outcome {
-        Outcome::Failed { completed_at, .. } => Some(completed_at),
-        Outcome::Running | Outcome::Success { .. } => None,
+        ModelOutcome::Failed { completed_at, .. } => Some(completed_at),
+        ModelOutcome::Running | ModelOutcome::Success { .. } => None,
     }
 }
 
@@ -75,7 +75,7 @@ fn point<'a>(metric: &str, start: i64, within: impl Iterator<Item = &'a Happened
     let within: Vec<&Happened<'_>> = within.collect();
     let mut point = json!({"start": show(start), "count": within.len()});
     if metric == "executions" {
-        let finished = Finished::of(within.iter().filter_map(|(_, execution)| *execution));
+        let finished = FinishedTotals::of(within.iter().filter_map(|(_, execution)| *execution));
         point["failed"] = json!(i64::try_from(finished.failed).unwrap());
         point["avg_duration_ms"] = json!(finished.avg_duration_ms());
     }

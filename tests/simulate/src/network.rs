@@ -207,10 +207,15 @@ impl TableCalls for Network {
 
     fn update<'a>(&'a self, table: &'a str, update: Update<'a>, _usage: &'a Usage) -> Call<'a, UpdateResult> {
         let (owned, key, remove) = (table.to_owned(), update.key.clone(), update.remove.to_vec());
-        let (set, tests, answer) = (update.set, update.tests, update.answer);
+        let (set, conditions, answer) = (update.set, update.conditions, update.answer);
         let serve = move |tables: SharedTables| {
-            let update =
-                Update { key: &key, set: set.clone(), remove: &remove, tests: tests.clone(), answer };
+            let update = Update {
+                key: &key,
+                set: set.clone(),
+                remove: &remove,
+                conditions: conditions.clone(),
+                answer,
+            };
             let answer = tables.lock().update(&owned, &update);
             async move { answer }.boxed()
         };

@@ -192,7 +192,7 @@ impl Tables {
         let found = self.get(table, update.key, AsOf::NOW)?.map(|item| item.attributes);
         let old = found.clone().unwrap_or_default();
         let answer = |attributes: Attributes| if update.answer { attributes } else { Attributes::new() };
-        if !update.tests.iter().all(|test| passes(test, &old)) {
+        if !update.conditions.iter().all(|test| passes(test, &old)) {
             return Ok(UpdateResult { held: false, attributes: answer(old) });
         }
         let new = updated(&old, update)?;

@@ -188,7 +188,7 @@ impl Caller<'_> {
                 UpdateCondition::AbsentOr(caller.name(), NumberComparison::Less(caller.name(), caller.name()))
             }
         };
-        let tests = (0..self.rng.usize(1..3)).map(|_| test(self)).collect();
+        let conditions = (0..self.rng.usize(1..3)).map(|_| test(self)).collect();
         let mut names = NAMES.map(str::to_owned);
         self.rng.shuffle(&mut names);
         let operand = match self.rng.u8(..4) {
@@ -198,7 +198,7 @@ impl Caller<'_> {
         };
         let remove = if self.chance(30) { vec![names[1].clone()] } else { Vec::new() };
         let set = vec![(names[0].clone(), operand)];
-        let update = Update { key: &key, set, remove: &remove, tests, answer: self.chance(50) };
+        let update = Update { key: &key, set, remove: &remove, conditions, answer: self.chance(50) };
         let memory = self.memory.update(table, update.clone(), &self.usage).await;
         let embedded = self.embedded.update(table, update.clone(), &self.usage).await;
         match same(&mut self.seen.differences, &format!("update {update:?}"), memory, embedded) {

@@ -148,7 +148,8 @@ pub enum SessionUser {
 }
 
 /// Whom a session of an identity logs in as, by the items that [`links::login_reads`] asks for: of several users the
-/// one whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Which users an identity belongs to").
+/// one whose `user.created` is greatest, else the stand-in (docs/contract/events.md, "Which users an identity
+/// belongs to").
 pub fn login(clerk: &ClerkUserId, items: &[Item]) -> Result<SessionUser, Corrupt> {
     let own = keys::entity(&EntityKey::Identity(clerk.clone()));
     let identity = Entity::load(items.iter().find(|item| item.key == own))?;

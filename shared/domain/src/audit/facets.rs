@@ -99,7 +99,7 @@ mod tests {
                 let at = AT.plus(-40 * DAY * i);
                 let mut entry = entry(at, &format!("action.{i}"));
                 entry.principal.user_id = UserId::parse(&format!("00000000-0000-0000-0000-00000000000{i}"));
-                ChainWriter::start(at, "abc").link(entry).unwrap()
+                ChainWriter::start(at, "abc").next_record(entry).unwrap()
             })
             .collect();
         let records: Vec<_> = links.iter().map(|link| &link.record).collect();

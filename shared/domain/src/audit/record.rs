@@ -76,7 +76,7 @@ pub fn redacted(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A record: an entry and its position in a chain.
+/// A recorded request with its position in a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// The chain.
@@ -107,8 +107,8 @@ impl AuditRecord {
     }
 }
 
-/// A link of a chain: a record with its text. The stored text is what is hashed, so no canonical
-/// form has to be agreed on.
+/// A record of a chain with its text. The stored text is what is hashed, so no canonical form has to be agreed
+/// on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainedRecord {
     /// The record.
@@ -148,7 +148,7 @@ impl ChainedRecord {
     }
 }
 
-/// The end of a chain, kept by the one instance that writes the chain.
+/// Makes the records of a chain. Holds the chain's end; kept by the one instance that writes the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainWriter {
     id: ChainId,
@@ -171,11 +171,11 @@ impl ChainWriter {
         at.hour() <= self.id.hour() && at.plus(MINUTE) >= self.last
     }
 
-    /// The next link of the chain. Its time is at least that of the link before it.
+    /// The next record of the chain. Its time is at least that of the record before it.
     ///
     /// # Errors
     /// If the entry cannot be written as JSON.
-    pub fn link(&self, entry: AuditedRequest) -> Result<ChainedRecord, serde_json::Error> {
+    pub fn next_record(&self, entry: AuditedRequest) -> Result<ChainedRecord, serde_json::Error> {
         let entry = AuditedRequest { at: entry.at.max(self.last), ..entry };
         ChainedRecord::new(AuditRecord {
             chain: self.id.clone(),
@@ -185,7 +185,7 @@ impl ChainWriter {
         })
     }
 
-    /// Makes a link the end of the chain; to be called once it is stored.
+    /// Makes a record the end of the chain; to be called once it is stored.
     pub fn advance(&mut self, link: &ChainedRecord) {
         self.next = link.record.seq + 1;
         self.previous = link.digest();
@@ -220,11 +220,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_link_reads_back_as_it_was_stored_and_only_under_its_own_key() {
+    fn a_record_reads_back_as_it_was_stored_and_only_under_its_own_key() {
         let mut chain = ChainWriter::start(AT, "abc");
-        let first = chain.link(entry(AT, "stats.read")).unwrap();
+        let first = chain.next_record(entry(AT, "stats.read")).unwrap();
         chain.advance(&first);
-        let second = chain.link(entry(AT.plus(-5_000), "users.list")).unwrap();
+        let second = chain.next_record(entry(AT.plus(-5_000), "users.list")).unwrap();
         assert_eq!(second.record.previous, first.digest());
         assert_eq!(second.record.entry.at, AT, "times do not run backwards");
         assert_eq!(second.record.id(), "2026033110-abc-1");
@@ -237,7 +237,7 @@ pub(crate) mod tests {
     fn a_records_parameters_are_read_as_they_stand() {
         let parameters = serde_json::json!({ "$serde_json::private::RawValue": "[[]]" });
         let entry = AuditedRequest { parameters, ..entry(AT, "stats.read") };
-        let link = ChainWriter::start(AT, "abc").link(entry).unwrap();
+        let link = ChainWriter::start(AT, "abc").next_record(entry).unwrap();
         assert_eq!(ChainedRecord::load(&link.item()), Some(link));
     }
 

@@ -182,7 +182,7 @@ pub type SealedHeads = BTreeMap<ChainId, ChainHead>;
 #[derive(Debug, Default)]
 pub struct SealableRecords {
     /// The records, chain by chain and in the order of each chain.
-    pub links: Vec<ChainedRecord>,
+    pub chained: Vec<ChainedRecord>,
     /// The new heads of their chains.
     pub heads: Vec<ChainHead>,
     /// The chains whose next record is missing, or does not continue the chain.
@@ -198,22 +198,22 @@ pub fn sealable(sealed: &SealedHeads, records: Vec<ChainedRecord>) -> SealableRe
         chains.entry(link.record.chain.clone()).or_default().push(link);
     }
     let mut sealable = SealableRecords::default();
-    for (chain, mut links) in chains {
+    for (chain, mut chained) in chains {
         // Of two records with the same number the second one does not continue the chain.
-        links.sort_by_key(|link| link.record.seq);
+        chained.sort_by_key(|link| link.record.seq);
         let head = sealed.get(&chain);
         let mut next = head.map_or(0, |head| head.seq.saturating_add(1));
         let mut previous = head.map_or_else(Digest::none, |head| head.digest.clone());
-        let before = sealable.links.len();
-        for link in links.into_iter().filter(|link| head.is_none_or(|head| link.record.seq > head.seq)) {
+        let before = sealable.chained.len();
+        for link in chained.into_iter().filter(|link| head.is_none_or(|head| link.record.seq > head.seq)) {
             if link.record.seq != next || link.record.previous != previous {
                 sealable.broken.push(chain.clone());
                 break;
             }
             (next, previous) = (next + 1, link.digest());
-            sealable.links.push(link);
+            sealable.chained.push(link);
         }
-        if sealable.links.len() > before {
+        if sealable.chained.len() > before {
             sealable.heads.push(ChainHead { chain, seq: next - 1, digest: previous });
         }
     }

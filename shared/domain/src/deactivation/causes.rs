@@ -128,8 +128,8 @@ fn of_another<'a>(id: UserId, user: &User<'_>, linked: &'a State) -> Option<(Use
     }
 }
 
-/// Whose last deactivations must be read for [`effective_cause`]: the user's own, and that of a user id derived from one
-/// of the user's identities. None while the user is active.
+/// Whose last deactivations must be read for [`effective_cause`]: the user's own, and that of a user id derived from
+/// one of the user's identities. None while the user is active.
 pub fn deactivations_of(id: UserId, Entity { state, linkage, .. }: &Entity) -> Vec<UserId> {
     let user = User::of(state, &linkage.linked);
     if user.active {
@@ -194,7 +194,7 @@ pub struct OriginWrites {
     pub check: Write,
 }
 
-/// The cause that stands for a user.
+/// The cause that is in effect for a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveCause {
     /// The cause, as commands name it.
@@ -234,7 +234,7 @@ pub struct PendingCause {
     pub of_others: Option<String>,
 }
 
-/// The causes for which commands for a user may wait, whichever stands: something may have deactivated the user again
+/// The causes for which commands for a user may wait, whichever is in effect: something may have deactivated the user again
 /// since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
 pub fn pending_causes(
     id: UserId,

@@ -238,7 +238,7 @@ impl StoredOutboxEntry {
         let OutboxEntry { cause, at, action, .. } = &self.entry;
         let (user_id, clerk_user_id) = match action {
             OutboxAction::StopResumed { command, since } => {
-                let schedules = schedules(&rows.owned)?;
+                let schedules = schedules(&rows.stoppable)?;
                 let at = command_time(*at, schedules.since.max(*since));
                 let commands = command.and_rest(schedules.known);
                 let messages = commands.iter().map(|command| command.message(cause, at)).collect();
@@ -250,7 +250,7 @@ impl StoredOutboxEntry {
             }
             OutboxAction::StopUser { user_id, clerk_user_id } => (*user_id, clerk_user_id),
         };
-        let mut messages = Vec::with_capacity(rows.owned.len() + 1);
+        let mut messages = Vec::with_capacity(rows.stoppable.len() + 1);
         if self.cursor.is_none() {
             for clerk_user_id in logins(clerk_user_id, &rows.links)? {
                 messages.push(Command::BanUser { user_id, clerk_user_id }.message(cause, *at));
@@ -281,7 +281,7 @@ impl StoredOutboxEntry {
             let at = command_time(*at, schedules.since.max(since(row)));
             messages.push(command.with_schedules(schedules.known.clone()).message(cause, at));
         }
-        let last = rows.owned.last().filter(|_| rows.owned.len() == PAGE);
+        let last = rows.stoppable.last().filter(|_| rows.stoppable.len() == PAGE);
         let cursor = last.map(|row| row.key.sk.clone());
         Ok(OutboxStep { queue: OutgoingQueue::Commands, messages, cursor })
     }
@@ -296,7 +296,7 @@ fn tasks_of(stoppable: &[(&Item, Stoppable)]) -> BTreeSet<TaskId> {
 #[derive(Debug, Clone, Default)]
 pub struct OutboxRows {
     /// A page of what the user has; of a task that was resumed late, its schedules.
-    pub owned: Vec<Item>,
+    pub stoppable: Vec<Item>,
     /// The links of the user with identities.
     pub links: Vec<Item>,
 }
@@ -304,12 +304,15 @@ pub struct OutboxRows {
 impl OutboxRows {
     /// From the ranges that were read.
     pub fn new(mut found: ReadResult) -> Self {
-        let [owned, links] = [found.take_ranges(1), found.take_ranges(1)];
-        Self { owned: owned.into_iter().flatten().collect(), links: links.into_iter().flatten().collect() }
+        let [stoppable, links] = [found.take_ranges(1), found.take_ranges(1)];
+        Self {
+            stoppable: stoppable.into_iter().flatten().collect(),
+            links: links.into_iter().flatten().collect(),
+        }
     }
 
     fn stoppable(&self) -> Result<Vec<(&Item, Stoppable)>, Corrupt> {
-        self.owned.iter().map(|row| Ok((row, Stoppable::of(row)?))).collect()
+        self.stoppable.iter().map(|row| Ok((row, Stoppable::of(row)?))).collect()
     }
 }
 

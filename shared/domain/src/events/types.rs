@@ -6,14 +6,13 @@ use crate::values::ids::{
     ApiKeyHash, ApiKeyId, ClerkUserId, ExecutionId, MAX_ID_CHARS, NotificationId, RunId, ScheduleId, TaskId,
     UserId, WorkflowId,
 };
+use crate::values::text::MAX_QUERY_CHARS;
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Texts without a stated range are kept up to this many characters, so that no item outgrows the store.
 pub const MAX_TEXT_CHARS: usize = 2000;
-/// Longest search query, in characters.
-pub const MAX_QUERY_CHARS: usize = 500;
 /// Longest schedule of a task and cron string of a Temporal schedule, in characters.
 pub const MAX_SCHEDULE_CHARS: usize = 256;
 /// Longest name of a time zone, in characters.

@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct ExecutionRequest {
+pub struct ExecutionParameters {
     #[serde(skip)]
     id: ExecutionId,
 }
 
-impl QueryParameters for ExecutionRequest {
+impl QueryParameters for ExecutionParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let id = params.path_id("The execution.", ExecutionId::parse);
         // Without an id there is a fault, and the value does not count.
@@ -68,7 +68,7 @@ const FAILED: [&str; 4] = ["error_message", "error_type", "retry_count", "will_r
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    request: &ExecutionRequest,
+    request: &ExecutionParameters,
 ) -> Result<Option<ExecutionDetail>, R::Error> {
     let key = keys::execution(request.id);
     let found = reader.read(ReadPlan::gets([key.clone()])).await?;

@@ -11,12 +11,14 @@ use crate::values::time::{DAY, Day, HOUR, MINUTE, Timestamp};
 
 /// The greatest offset of a page of small rows that is read from the first row on, without a descent through
 /// counters.
-pub(super) const MAX_OFFSET_FROM_TOP: usize = 150;
+pub(super) const MAX_OFFSET_OF_SMALL_ROWS: usize = 150;
+/// The same of rows with summaries, which are larger, so that fewer of them are read in vain.
+const MAX_OFFSET_OF_SUMMARIES: usize = 100;
 
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListRequest<'a> {
-    /// The index, or the part of it, that lists and counts them.
+    /// The index with its filter that lists and counts them.
     pub(super) list: FilteredIndex<'a>,
     /// Only rows in these status partitions.
     pub(super) partitions: &'a [StatusPartition],
@@ -51,11 +53,11 @@ impl RowContent {
     }
 
     /// The greatest offset of a page that is read from the newest row on, without a descent through the counted
-    /// index. Rows with summaries are larger, so fewer of them are read in vain.
+    /// index.
     const fn max_offset_from_top(self) -> usize {
         match self {
-            Self::Summaries => 100,
-            Self::References(_) => MAX_OFFSET_FROM_TOP,
+            Self::Summaries => MAX_OFFSET_OF_SUMMARIES,
+            Self::References(_) => MAX_OFFSET_OF_SMALL_ROWS,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! (docs/contract/http.md, "GET /admin/queries").
 
 use super::list_parameters::{LIMIT, average};
-use super::listing::MAX_OFFSET_FROM_TOP;
+use super::listing::MAX_OFFSET_OF_SMALL_ROWS;
 use crate::projections::ranking;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::Item;
@@ -69,7 +69,7 @@ pub(super) fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Res
 /// If the store does not answer.
 pub async fn answer<R: Reader>(reader: &R, query: &QueriesParameters) -> Result<QueriesPage, R::Error> {
     let (offset, limit) = (query.page.offset(), query.page.rows());
-    let near_top = offset <= MAX_OFFSET_FROM_TOP;
+    let near_top = offset <= MAX_OFFSET_OF_SMALL_ROWS;
     let top = near_top.then(|| ranking::rows(None, offset + limit));
     let ranges = [ranking::blocks()].into_iter().chain(top).collect();
     let mut found = reader.read(ReadPlan::ranges(ranges)).await?;

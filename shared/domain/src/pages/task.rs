@@ -24,12 +24,12 @@ use uuid::Uuid;
 
 /// The parameters of the request.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct TaskRequest {
+pub struct TaskParameters {
     #[serde(skip)]
     id: TaskId,
 }
 
-impl QueryParameters for TaskRequest {
+impl QueryParameters for TaskParameters {
     fn read(params: &mut ParameterReader) -> Self {
         let id = params.path_id("The task.", TaskId::parse);
         // Without an id there is a fault, and the value does not count.
@@ -68,7 +68,7 @@ const DECIDES: &[(Register, &[&str])] = &[
 /// If the store does not answer, or an item cannot be interpreted.
 pub async fn answer<R: Reader>(
     reader: &R,
-    request: &TaskRequest,
+    request: &TaskParameters,
     now: Timestamp,
     ui: &TemporalUi,
 ) -> Result<Option<TaskDetail>, R::Error> {

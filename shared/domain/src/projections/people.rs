@@ -35,7 +35,7 @@ pub enum LinkCondition {
     IfNotCreated,
 }
 
-/// A part of what is known of users and identities.
+/// What the join of users and identities reads: one fact of one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinInput {
     /// An identity's own events.

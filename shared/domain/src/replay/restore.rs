@@ -144,7 +144,7 @@ mod tests {
         match table {
             RestorableTable::Events => vec![bare(keys::log(AT, 1, "writer", 2))],
             RestorableTable::Audit => {
-                let link = ChainWriter::start(AT, "abc").link(entry(AT, "stats.read")).unwrap();
+                let link = ChainWriter::start(AT, "abc").next_record(entry(AT, "stats.read")).unwrap();
                 vec![link.item(), seals::tests::seals(4, None, 0).remove(3).item().unwrap()]
             }
             RestorableTable::Quarantine => {

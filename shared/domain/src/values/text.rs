@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+/// Longest search query, in characters (docs/contract/events.md, "Values").
+pub const MAX_QUERY_CHARS: usize = 500;
+
 /// Whether a character can change how a terminal shows other characters, or can't be seen: control
 /// characters, line separators, bidirectional controls, characters without width, fillers, tags and
 /// variation selectors.

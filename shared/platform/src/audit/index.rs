@@ -54,11 +54,11 @@ impl<'a> AuditIndex<'a> {
         loop {
             let (mut items, next) = self.store.audit_page(after.as_ref(), self.usage).await?;
             items.retain(|item| item.key.pk != AUDIT_SEALS);
-            let links: Vec<ChainedRecord> =
+            let chained: Vec<ChainedRecord> =
                 items.iter().filter_map(ChainedRecord::load).filter(is_covered).collect();
-            report.listed += self.add(&links).await?;
+            report.listed += self.add(&chained).await?;
             report.looked_at += count(items.len());
-            report.unsealed += count(items.len() - links.len());
+            report.unsealed += count(items.len() - chained.len());
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(report),
@@ -86,10 +86,10 @@ impl<'a> AuditIndex<'a> {
     }
 
     /// Adds records that are not in the index, and returns how many were added.
-    pub(super) async fn add(&self, links: &[ChainedRecord]) -> Result<u64, StoreError> {
+    pub(super) async fn add(&self, chained: &[ChainedRecord]) -> Result<u64, StoreError> {
         let mut added = 0;
-        for links in links.chunks(MARKS_AT_ONCE) {
-            let mut records: Vec<&AuditRecord> = links.iter().map(|link| &link.record).collect();
+        for chained in chained.chunks(MARKS_AT_ONCE) {
+            let mut records: Vec<&AuditRecord> = chained.iter().map(|link| &link.record).collect();
             self.remove_indexed(&mut records).await?;
             for records in records.chunks(RECORDS_AT_ONCE) {
                 added += self.add_in_one_transaction(records.to_vec()).await?;

@@ -98,7 +98,7 @@ pub struct Sealer<'a, S> {
 /// Records that the next seal will cover.
 #[derive(Default)]
 struct Buffer {
-    links: Vec<ChainedRecord>,
+    chained: Vec<ChainedRecord>,
     heads: SealedHeads,
 }
 
@@ -108,21 +108,21 @@ impl Buffer {
             progress.sealed.insert(head.chain.clone(), head.clone());
             self.heads.insert(head.chain.clone(), head);
         }
-        self.links.extend(fresh.links);
+        self.chained.extend(fresh.chained);
         report.broken.extend(fresh.broken);
     }
 }
 
 /// The records of a page that continue the chains as they are sealed or buffered.
 fn fresh(progress: &Progress, page: &[Item]) -> SealableRecords {
-    let links = page.iter().filter_map(|item| {
+    let chained = page.iter().filter_map(|item| {
         let link = ChainedRecord::load(item);
         if link.is_none() {
             tracing::error!(item = %item.key.sk, "an item of the audit trail is not a record");
         }
         link
     });
-    seal::sealable(&progress.sealed, links.collect())
+    seal::sealable(&progress.sealed, chained.collect())
 }
 
 /// The seals so far.
@@ -193,7 +193,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 let page = self.store.audit_records(&partition, Some(start), Some(PAGE), self.usage).await?;
                 next = page.last().filter(|_| page.len() == PAGE).map(|item| keys::next(&item.key.sk));
                 buffer.add(fresh(progress, &page), progress, report);
-                if buffer.links.len() >= PAGE {
+                if buffer.chained.len() >= PAGE {
                     self.seal(progress, &mut buffer, unmoved, report).await?;
                 }
                 if Instant::now() >= deadline {
@@ -201,7 +201,7 @@ impl<'a, S: Signer> Sealer<'a, S> {
                 }
             }
         }
-        if report.seals > seals || !buffer.links.is_empty() {
+        if report.seals > seals || !buffer.chained.is_empty() {
             // No record is written to an hour that ended this long ago.
             let settled = Hour(hour.0 + 1).start().plus(MAX_RECORD_DELAY);
             self.seal(progress, &mut buffer, now.min(settled), report).await?;
@@ -268,10 +268,10 @@ impl<'a, S: Signer> Sealer<'a, S> {
         at: Timestamp,
         report: &mut SealReport,
     ) -> Result<(), SealError> {
-        let Buffer { links, heads } = std::mem::take(buffer);
-        AuditIndex::new(self.store, self.usage).add(&links).await?;
+        let Buffer { chained, heads } = std::mem::take(buffer);
+        AuditIndex::new(self.store, self.usage).add(&chained).await?;
         let unreadable = |e: serde_json::Error| StoreError::Refused(e.to_string());
-        let records = u64::try_from(links.len()).unwrap_or(u64::MAX);
+        let records = u64::try_from(chained.len()).unwrap_or(u64::MAX);
         let heads: Vec<ChainHead> = heads.into_values().collect();
         let statement = SealStatement::after(progress.last.as_ref(), &heads, records, at, self.signer.key());
         let text = serde_json::to_string(&statement.map_err(unreadable)?).map_err(unreadable)?;

@@ -10,7 +10,7 @@ use torale_domain::events::Event;
 use torale_domain::storage::keys::{Lane, Lanes};
 use torale_domain::values::ids::EntityKey;
 
-/// Folds the events of entities into a generation, until the deadline at the latest.
+/// Commits the events of entities to a generation, until the deadline at the latest.
 pub(super) async fn commit_by_lane(
     store: &Store,
     generation: &Generation,

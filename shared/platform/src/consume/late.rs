@@ -1,5 +1,5 @@
-//! The late rule (`docs/contract/events.md`, "The late rule"): a task or schedule that becomes active, or an API key that is
-//! created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the
+//! The late rule (`docs/contract/events.md`, "The late rule"): a task or schedule that becomes active, or an API key
+//! that is created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the
 //! outbox entry for it.
 //!
 //! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
@@ -43,7 +43,7 @@ pub(super) struct ActivationCandidate {
 }
 
 /// The entities with an event that can make a resource active.
-pub(super) fn resumed(
+pub(super) fn candidates(
     entities: &[EntityBatch],
     traces: &BTreeMap<usize, TraceParent>,
 ) -> Vec<ActivationCandidate> {
@@ -52,9 +52,9 @@ pub(super) fn resumed(
             matches!(kind, EventType::TaskCreated | EventType::TaskResumed | EventType::ApiKeyCreated);
         resource || matches!(kind, EventType::ScheduleCreated | EventType::ScheduleUnpaused)
     };
-    let resumed =
+    let activated =
         entities.iter().filter(|batch| batch.events.iter().any(|event| activates(event.event_type())));
-    resumed
+    activated
         .map(|batch| ActivationCandidate {
             entity: batch.entity.clone(),
             messages: batch.messages.clone(),
@@ -63,7 +63,7 @@ pub(super) fn resumed(
         .collect()
 }
 
-/// Writes an outbox entry for every resumed resource of a deactivated user, and returns how many there are.
+/// Writes an outbox entry for every resource of a deactivated user, and returns how many there are.
 ///
 /// # Errors
 /// If the store fails, or other generations are written than those of `pointer`, which the events were folded into:
@@ -72,18 +72,18 @@ pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
     pointer: &GenerationPointer,
-    resumed: &[ActivationCandidate],
+    candidates: &[ActivationCandidate],
     now: Timestamp,
     usage: &Usage,
 ) -> Result<u64, StoreError> {
-    if resumed.is_empty() {
+    if candidates.is_empty() {
         return Ok(0);
     }
     if generations.pointer(store, usage).await? != *pointer {
         return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
     }
     let reader = TableReader::of(store, &pointer.live, usage);
-    let active = active_resources(&reader, resumed).await?;
+    let active = active_resources(&reader, candidates).await?;
     let owners: BTreeMap<Key, UserId> =
         active.iter().map(|resource| (keys::user(resource.user), resource.user)).collect();
     let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent()).await?.items;
@@ -163,10 +163,10 @@ struct ActiveResource {
 /// Those of some resources that are active by now, one for each of their users.
 async fn active_resources(
     reader: &TableReader<'_>,
-    resumed: &[ActivationCandidate],
+    candidates: &[ActivationCandidate],
 ) -> Result<Vec<ActiveResource>, StoreError> {
     let keys: BTreeMap<Key, &ActivationCandidate> =
-        resumed.iter().map(|resource| (keys::entity(&resource.entity), resource)).collect();
+        candidates.iter().map(|resource| (keys::entity(&resource.entity), resource)).collect();
     let found = reader.read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
     let mut active = Vec::new();
     for (key, ActivationCandidate { entity, trace, .. }) in keys {

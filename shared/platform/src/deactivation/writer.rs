@@ -170,8 +170,8 @@ impl UserStatusWriter<'_> {
         let target = snapshot.target;
         let (live, patch) = (&snapshot.pointer.live, snapshot.last_deactivation()?);
         let records = self.cause_records(live, target, entity, patch.as_ref());
-        let possible = causes::pending_causes(target, entity, patch.as_ref());
-        let entries = self.outbox_waits(&possible, for_others);
+        let pending = causes::pending_causes(target, entity, patch.as_ref());
+        let entries = self.outbox_waits(&pending, for_others);
         let live_keys = Range {
             pk: keys::stoppable_of(target),
             from: Some(keys::LIVE_KEYS.to_owned()),
@@ -190,7 +190,7 @@ impl UserStatusWriter<'_> {
         Ok(())
     }
 
-    /// What decides which cause stands for a user whose last deactivation this is.
+    /// What decides which cause is in effect for a user whose last deactivation this is.
     async fn cause_records(
         &self,
         live: &Generation,

@@ -160,7 +160,7 @@ pub struct Update<'a> {
     /// Attributes to remove.
     pub remove: &'a [String],
     /// All of them must hold.
-    pub tests: Vec<UpdateCondition>,
+    pub conditions: Vec<UpdateCondition>,
     /// Whether the answer has the item's attributes.
     pub answer: bool,
 }

@@ -76,15 +76,15 @@ impl Store {
         self.calls.put(table, item, IfExists::Keep, usage).await
     }
 
-    /// Changes attributes of an item of the control table if the tests hold. Returns whether they did.
+    /// Changes attributes of an item of the control table if the conditions hold. Returns whether they did.
     pub(super) async fn update_control(
         &self,
         key: &Key,
         set: Vec<(String, SetValue)>,
-        tests: Vec<UpdateCondition>,
+        conditions: Vec<UpdateCondition>,
         usage: &Usage,
     ) -> Result<bool, StoreError> {
-        let update = Update { key, set, remove: &[], tests, answer: false };
+        let update = Update { key, set, remove: &[], conditions, answer: false };
         Ok(self.calls.update(CONTROL_TABLE, update, usage).await?.held)
     }
 }

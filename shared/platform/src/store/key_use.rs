@@ -21,7 +21,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let set = vec![(AT.to_owned(), SetValue::Value(now.into()))];
         let earlier = NumberComparison::AtMost(AT.to_owned(), now.plus(-MINUTE).millis());
-        let tests = vec![UpdateCondition::AbsentOr(AT.to_owned(), earlier)];
-        self.update_control(&keys::key_used(key), set, tests, usage).await.map(drop)
+        let conditions = vec![UpdateCondition::AbsentOr(AT.to_owned(), earlier)];
+        self.update_control(&keys::key_used(key), set, conditions, usage).await.map(drop)
     }
 }

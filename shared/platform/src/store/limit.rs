@@ -63,8 +63,8 @@ impl Store {
         stale: &[String],
         usage: &Usage,
     ) -> Result<UpdateResult, StoreError> {
-        let (set, tests) = counting(limits, now);
-        let update = Update { key: &keys::limit(user), set, remove: stale, tests, answer: true };
+        let (set, conditions) = counting(limits, now);
+        let update = Update { key: &keys::limit(user), set, remove: stale, conditions, answer: true };
         self.calls.update(CONTROL_TABLE, update, usage).await
     }
 
@@ -95,23 +95,23 @@ impl Store {
     }
 }
 
-/// The update that counts a request in every window, and the tests that there is room in each.
+/// The update that counts a request in every window, and the conditions that there is room in each.
 fn counting(limits: &RateLimits, now: Timestamp) -> (Vec<(String, SetValue)>, Vec<UpdateCondition>) {
     let one_more = |name: &str| (name.to_owned(), SetValue::Sum(name.to_owned(), 1));
     let expires = now.plus(KEPT).millis().div_euclid(1000);
     let expires = ("expires_at".to_owned(), SetValue::Value(Value::Number(expires.into())));
     let mut sets = vec![one_more(COUNT), expires];
-    let mut tests = vec![UpdateCondition::Present(COUNT.to_owned())];
+    let mut conditions = vec![UpdateCondition::Present(COUNT.to_owned())];
     for window in limits.windows() {
         let headroom = window.headroom();
-        tests.push(UpdateCondition::Present(headroom.clone()));
+        conditions.push(UpdateCondition::Present(headroom.clone()));
         sets.push(one_more(&headroom));
         let marks = window.marks(now);
-        tests.extend(marks.iter().map(|mark| {
+        conditions.extend(marks.iter().map(|mark| {
             UpdateCondition::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark.clone()))
         }));
         // The last mark is the one of the current bucket.
         sets.extend(marks.last().map(|mark| (mark.clone(), SetValue::Kept(COUNT.to_owned()))));
     }
-    (sets, tests)
+    (sets, conditions)
 }

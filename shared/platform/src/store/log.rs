@@ -68,8 +68,8 @@ impl Store {
         }
         let set = vec![(HOUR.to_owned(), SetValue::Value(Value::Number(hour.0.into())))];
         let later = NumberComparison::MoreThan(HOUR.to_owned(), hour.0);
-        let tests = vec![UpdateCondition::AbsentOr(HOUR.to_owned(), later)];
-        self.update_control(&keys::log_beginning(), set, tests, usage).await?;
+        let conditions = vec![UpdateCondition::AbsentOr(HOUR.to_owned(), later)];
+        self.update_control(&keys::log_beginning(), set, conditions, usage).await?;
         *self.log_beginning.lock().unwrap_or_else(PoisonError::into_inner) = Some(hour);
         Ok(())
     }
@@ -78,8 +78,8 @@ impl Store {
     /// log without a noted hour.
     pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
         let set = vec![(SEARCHED.to_owned(), SetValue::Value(Value::Number(1)))];
-        let tests = vec![UpdateCondition::Present(HOUR.to_owned())];
-        self.update_control(&keys::log_beginning(), set, tests, usage).await?;
+        let conditions = vec![UpdateCondition::Present(HOUR.to_owned())];
+        self.update_control(&keys::log_beginning(), set, conditions, usage).await?;
         Ok(())
     }
 

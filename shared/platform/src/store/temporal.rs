@@ -60,8 +60,8 @@ impl Store {
             number(SEEN, i64::from(state.seen)),
         ];
         let not_further = NumberComparison::AtMost(UNTIL.to_owned(), state.until.millis());
-        let tests = vec![UpdateCondition::AbsentOr(UNTIL.to_owned(), not_further)];
-        self.update_control(&keys::temporal_sync(source), set, tests, usage).await.map(drop)
+        let conditions = vec![UpdateCondition::AbsentOr(UNTIL.to_owned(), not_further)];
+        self.update_control(&keys::temporal_sync(source), set, conditions, usage).await.map(drop)
     }
 }
 

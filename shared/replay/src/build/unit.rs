@@ -76,7 +76,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
                     let key = EntityKey::Task(id);
                     subtotals
                         .entity(&key, state, totals, lanes)
-                        .map_err(|fault| SkippedEntity::new(&key, fault))
+                        .map_err(|fault| LeftOutEntity::new(&key, fault))
                 };
                 writer.write_all(gathered.take_tasks(), make).await
             }
@@ -145,7 +145,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
         writer.tally.events = folding.events();
         let lanes = self.lanes;
         let make = |(key, state), subtotals: &mut Subtotals| {
-            subtotals.entity_or_wait(&key, state, lanes).map_err(|fault| SkippedEntity::new(&key, fault))
+            subtotals.entity_or_wait(&key, state, lanes).map_err(|fault| LeftOutEntity::new(&key, fault))
         };
         writer.write_all(folding.into_sorted(), make).await
     }
@@ -156,10 +156,10 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     }
 
     /// The pieces of subtotals that a unit of this stage reads, in a fixed order.
-    pub(super) fn pieces(&self, stage: Stage) -> Vec<SubtotalsPart> {
+    pub(super) fn pieces(&self, stage: Stage) -> Vec<SubtotalsPiece> {
         let units = self.board.subtotals_for(stage).into_iter();
         units
-            .flat_map(|(from, pieces)| (0..pieces).map(move |number| SubtotalsPart { from, number }))
+            .flat_map(|(from, pieces)| (0..pieces).map(move |number| SubtotalsPiece { from, number }))
             .collect()
     }
 
@@ -167,7 +167,7 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
     pub(super) async fn lines(
         &self,
         writer: &UnitWriter<'a, '_, P>,
-        SubtotalsPart { from, number }: SubtotalsPart,
+        SubtotalsPiece { from, number }: SubtotalsPiece,
     ) -> Result<Vec<SubtotalLine>, ReplayError> {
         let (stage, slice) = (writer.unit.stage, writer.unit.slice);
         let piece = match self.sink.load_subtotals(from, number).await {
@@ -201,18 +201,18 @@ impl<'a, P: RebuildSink> UnitWorker<'a, P> {
 
 /// A piece of the subtotals of a unit of an earlier stage.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SubtotalsPart {
+pub(super) struct SubtotalsPiece {
     from: RebuildUnit,
     number: u32,
 }
 
 /// An entity that is left out, and why.
-pub(super) struct SkippedEntity {
+pub(super) struct LeftOutEntity {
     entity: Key,
     fault: EntityFault,
 }
 
-impl SkippedEntity {
+impl LeftOutEntity {
     pub(super) fn new(entity: &EntityKey, fault: EntityFault) -> Self {
         Self { entity: keys::entity(entity), fault }
     }
@@ -281,7 +281,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     async fn write_all<T>(
         mut self,
         sources: Vec<T>,
-        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, SkippedEntity>,
+        mut items: impl FnMut(T, &mut Subtotals) -> Result<Vec<Item>, LeftOutEntity>,
     ) -> Result<UnitOutcome, ReplayError> {
         for source in sources {
             let made = items(source, &mut self.subtotals);
@@ -296,9 +296,9 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     /// are only counted. A source that can't be written is named, and left out.
     pub(super) async fn take(
         &mut self,
-        made: Result<Vec<Item>, SkippedEntity>,
+        made: Result<Vec<Item>, LeftOutEntity>,
     ) -> Result<TimeCheck, ReplayError> {
-        let made = made.unwrap_or_else(|SkippedEntity { entity, fault }| {
+        let made = made.unwrap_or_else(|LeftOutEntity { entity, fault }| {
             self.tally.unwritable(&entity, &fault);
             self.worker.sink.left_out(entity);
             Vec::new()

@@ -17,16 +17,16 @@ pub(crate) struct ModelExecution {
     pub(crate) task_id: String,
     pub(crate) user_id: String,
     pub(crate) started_at: i64,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: ModelOutcome,
 }
 
-pub(crate) enum Outcome {
+pub(crate) enum ModelOutcome {
     Running,
-    Failed { completed_at: i64, duration_ms: i64, error: Failure },
+    Failed { completed_at: i64, duration_ms: i64, error: ModelFailure },
     Success { completed_at: i64, duration_ms: i64, condition_met: bool },
 }
 
-pub(crate) struct Failure {
+pub(crate) struct ModelFailure {
     pub(crate) error_type: String,
     pub(crate) error_message: String,
     pub(crate) retry_count: i64,

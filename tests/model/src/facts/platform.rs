@@ -1,6 +1,6 @@
 //! The rows of tasks, executions, notifications and what runs at Temporal.
 
-use super::{Fact, Failure, ModelExecution, ModelNotification, ModelRun, ModelTaskState, Outcome};
+use super::{Fact, ModelExecution, ModelFailure, ModelNotification, ModelOutcome, ModelRun, ModelTaskState};
 use crate::fields::{
     ModelFields, boolean, closed_status, cron, error_message, error_type, integer, other_id, search_query,
     task_schedule, text, timezone, uuid,
@@ -47,7 +47,7 @@ pub(super) fn execution(name: &str, version: u64, time: i64, data: &ModelFields<
     let user_id = data.need("user_id", uuid)?;
     if name == "execution.started" {
         let started_at = data.maybe_time("started_at")?.unwrap_or(time);
-        let execution = ModelExecution { task_id, user_id, started_at, outcome: Outcome::Running };
+        let execution = ModelExecution { task_id, user_id, started_at, outcome: ModelOutcome::Running };
         return Some(Fact::Execution { execution_id, execution });
     }
     let started_at = data.need_time("started_at")?;
@@ -55,9 +55,13 @@ pub(super) fn execution(name: &str, version: u64, time: i64, data: &ModelFields<
     // "`duration_ms` defaults to `completed_at - started_at` (never below 0)"
     let duration_ms = data.maybe("duration_ms", integer)?.unwrap_or((completed_at - started_at).max(0));
     let outcome = if name == "execution.failed" {
-        Outcome::Failed { completed_at, duration_ms, error: failure(version, data)? }
+        ModelOutcome::Failed { completed_at, duration_ms, error: failure(version, data)? }
     } else {
-        Outcome::Success { completed_at, duration_ms, condition_met: data.need("condition_met", boolean)? }
+        ModelOutcome::Success {
+            completed_at,
+            duration_ms,
+            condition_met: data.need("condition_met", boolean)?,
+        }
     };
     Some(Fact::Execution {
         execution_id,
@@ -65,7 +69,7 @@ pub(super) fn execution(name: &str, version: u64, time: i64, data: &ModelFields<
     })
 }
 
-fn failure(version: u64, data: &ModelFields<'_>) -> Option<Failure> {
+fn failure(version: u64, data: &ModelFields<'_>) -> Option<ModelFailure> {
     let (error_type, error_message) = if version == 0 {
         // The legacy shape: `error` stands for `error_message`, `error_type` may be missing.
         let kind = data.maybe("error_type", error_type)?.unwrap_or_else(|| "UnknownError".to_owned());
@@ -75,7 +79,7 @@ fn failure(version: u64, data: &ModelFields<'_>) -> Option<Failure> {
     };
     let retry_count = data.maybe("retry_count", integer)?.unwrap_or(0);
     let will_retry = data.maybe("will_retry", boolean)?.unwrap_or(false);
-    Some(Failure { error_type, error_message, retry_count, will_retry })
+    Some(ModelFailure { error_type, error_message, retry_count, will_retry })
 }
 
 pub(super) fn notification(time: i64, data: &ModelFields<'_>) -> Option<Fact> {

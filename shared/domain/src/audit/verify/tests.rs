@@ -17,14 +17,14 @@ fn trail() -> Vec<Item> {
     let (mut items, mut sealed, mut last) = (Vec::new(), SealedHeads::new(), None);
     let mut chains = [ChainWriter::start(AT, "aaa"), ChainWriter::start(AT, "bbb")];
     let mut write = |items: &mut Vec<Item>, chain: usize, minute: i64| {
-        let link = chains[chain].link(entry(AT.plus(minute * MINUTE), "stats.read")).unwrap();
+        let link = chains[chain].next_record(entry(AT.plus(minute * MINUTE), "stats.read")).unwrap();
         chains[chain].advance(&link);
         items.push(link.item());
         link
     };
     for round in 0..3 {
-        let links: Vec<ChainedRecord> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
-        let seal = seal_records(last.as_ref(), &mut sealed, links, AT.plus((round + 1) * MINUTE), &key());
+        let chained: Vec<ChainedRecord> = (0..4).map(|i| write(&mut items, i % 2, round)).collect();
+        let seal = seal_records(last.as_ref(), &mut sealed, chained, AT.plus((round + 1) * MINUTE), &key());
         items.push(seal.item().unwrap());
         last = Some(seal);
     }
@@ -35,14 +35,14 @@ fn trail() -> Vec<Item> {
 fn seal_records(
     last: Option<&Seal>,
     sealed: &mut SealedHeads,
-    links: Vec<ChainedRecord>,
+    chained: Vec<ChainedRecord>,
     at: Timestamp,
     key: &SigningKey,
 ) -> Seal {
-    let sealable = sealable(sealed, links);
+    let sealable = sealable(sealed, chained);
     assert_eq!(sealable.broken, []);
     sealed.extend(sealable.heads.iter().map(|head| (head.chain.clone(), head.clone())));
-    let records = u64::try_from(sealable.links.len()).unwrap();
+    let records = u64::try_from(sealable.chained.len()).unwrap();
     let statement = SealStatement::after(last, &sealable.heads, records, at, &key.verifying_key()).unwrap();
     let text = serde_json::to_string(&statement).unwrap();
     let signature = key.sign(text.as_bytes()).to_vec();
@@ -156,7 +156,7 @@ fn a_changed_record_is_found_even_if_its_chain_is_hashed_again() {
         let at = position(&items, &format!("aaa-{seq}"));
         let AuditRecord { mut entry, .. } = ChainedRecord::load(&items[at]).unwrap().record;
         entry.status = if seq == 2 { 403 } else { entry.status };
-        let link = chain.link(entry).unwrap();
+        let link = chain.next_record(entry).unwrap();
         chain.advance(&link);
         items[at] = link.item();
     }
@@ -221,11 +221,11 @@ fn a_chain_that_was_removed_as_a_whole_is_found() {
 fn an_inserted_record_is_found() {
     let mut items = trail();
     let stranger =
-        ChainWriter::start(AT, "ccc").link(entry(AT.plus(-MAX_RECORD_DELAY), "users.list")).unwrap();
+        ChainWriter::start(AT, "ccc").next_record(entry(AT.plus(-MAX_RECORD_DELAY), "users.list")).unwrap();
     items.push(stranger.item());
     assert_eq!(report(&items).faults, [], "it could be on its way to the next seal");
     let mut old = ChainWriter::start(AT.plus(-60 * MINUTE), "ccc");
-    let stranger = old.link(entry(AT.plus(-60 * MINUTE), "users.list")).unwrap();
+    let stranger = old.next_record(entry(AT.plus(-60 * MINUTE), "users.list")).unwrap();
     old.advance(&stranger);
     items.push(stranger.item());
     assert!(
@@ -240,8 +240,8 @@ fn a_forged_seal_is_found() {
     // Signed with the forger's own key; everything else is right.
     let mut items = trail();
     let (mut sealed, forger) = (SealedHeads::new(), SigningKey::from_bytes(&[8; 32]));
-    let links = items.iter().filter_map(ChainedRecord::load).filter(|link| link.record.seq < 2).collect();
-    let forged = seal_records(None, &mut sealed, links, AT.plus(MINUTE), &forger);
+    let chained = items.iter().filter_map(ChainedRecord::load).filter(|link| link.record.seq < 2).collect();
+    let forged = seal_records(None, &mut sealed, chained, AT.plus(MINUTE), &forger);
     *seal(&mut items, 0) = forged.item().unwrap();
     assert!(
         first_fault(&items).ends_with("seal 0 is not signed by a key that was given"),
@@ -300,8 +300,9 @@ fn sealing_that_has_stopped_is_found() {
     assert!(stopped(&items, Some(AT.plus(24 * MINUTE))), "the last seal was made at 3 minutes");
     let records: Vec<Item> = items.iter().filter(|item| item.key.pk != AUDIT_SEALS).cloned().collect();
     assert!(!stopped(&records, None), "a trail that has just begun");
-    let late =
-        ChainWriter::start(AT.plus(25 * MINUTE), "ddd").link(entry(AT.plus(25 * MINUTE), "a")).unwrap();
+    let late = ChainWriter::start(AT.plus(25 * MINUTE), "ddd")
+        .next_record(entry(AT.plus(25 * MINUTE), "a"))
+        .unwrap();
     for items in [items, records] {
         assert!(stopped(&[items, vec![late.item()]].concat(), None), "records without seals");
     }
@@ -329,7 +330,7 @@ fn a_second_record_of_one_number_is_found() {
 #[test]
 fn a_record_outside_of_the_hour_of_its_chain_is_found() {
     let mut items = trail();
-    let mut record = ChainWriter::start(AT, "ccc").link(entry(AT, "users.list")).unwrap().record;
+    let mut record = ChainWriter::start(AT, "ccc").next_record(entry(AT, "users.list")).unwrap().record;
     record.entry.at = AT.plus(5 * 60 * MINUTE);
     let text = serde_json::to_string(&record).unwrap();
     items.push(ChainedRecord { record, text }.item());
@@ -352,8 +353,8 @@ fn numbers_at_the_end_of_their_range_are_faults_and_no_panic() {
 
 #[test]
 fn records_after_a_gap_in_their_chain_are_not_sealed_until_it_is_closed() {
-    let links: Vec<ChainedRecord> = trail().iter().filter_map(ChainedRecord::load).collect();
-    let mut gap = links.clone();
+    let chained: Vec<ChainedRecord> = trail().iter().filter_map(ChainedRecord::load).collect();
+    let mut gap = chained.clone();
     gap.retain(|link| link.record.id() != "2026033110-aaa-2");
     let found = sealable(&SealedHeads::new(), gap);
     assert_eq!(found.broken.len(), 1);
@@ -362,6 +363,6 @@ fn records_after_a_gap_in_their_chain_are_not_sealed_until_it_is_closed() {
 
     // The missing record has arrived.
     let sealed = found.heads.into_iter().map(|head| (head.chain.clone(), head)).collect();
-    let rest = sealable(&sealed, links);
-    assert_eq!((rest.broken.len(), rest.links.len()), (0, 5));
+    let rest = sealable(&sealed, chained);
+    assert_eq!((rest.broken.len(), rest.chained.len()), (0, 5));
 }

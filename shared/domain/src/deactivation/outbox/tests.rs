@@ -85,7 +85,8 @@ fn schedule(id: &str) -> (ScheduleId, Item) {
 fn the_first_step_of_a_user_blocks_the_logins_before_it_stops_tasks() {
     let (user, task) = ids();
     let entry = stored(&stop_user());
-    let rows = OutboxRows { owned: vec![row(keys::active_task(user, task), &[])], ..OutboxRows::default() };
+    let rows =
+        OutboxRows { stoppable: vec![row(keys::active_task(user, task), &[])], ..OutboxRows::default() };
     assert_eq!(entry.details(&rows).unwrap().ranges[0].pk, keys::task_schedules(task));
     let details =
         ReadResult { ranges: vec![vec![schedule("b").1, schedule("a").1]], ..ReadResult::default() };
@@ -131,7 +132,7 @@ fn an_unpaused_schedule_of_a_task_that_is_not_active_gets_a_command_of_its_own()
     let (user, task) = ids();
     let (id, of_task) = schedule("nightly");
     let unpaused = row(keys::unpaused_schedule(user, &id), &[("of", "nightly"), ("task", TASK)]);
-    let rows = OutboxRows { owned: vec![unpaused], ..OutboxRows::default() };
+    let rows = OutboxRows { stoppable: vec![unpaused], ..OutboxRows::default() };
     let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
     let found = |active: bool| {
         let active = active.then(|| row(keys::active_task(user, task), &[]));
@@ -155,8 +156,8 @@ fn the_schedules_of_a_task_are_read_once_for_all_rows_about_it() {
     let unpaused = |(id, _): &(ScheduleId, Item)| {
         row(keys::unpaused_schedule(user, id), &[("of", id.as_str()), ("task", TASK)])
     };
-    let owned = vec![unpaused(&first), unpaused(&second), row(keys::active_task(user, task), &[])];
-    let rows = OutboxRows { owned, ..OutboxRows::default() };
+    let stoppable = vec![unpaused(&first), unpaused(&second), row(keys::active_task(user, task), &[])];
+    let rows = OutboxRows { stoppable, ..OutboxRows::default() };
     let entry = StoredOutboxEntry { cursor: Some("s".to_owned()), ..stored(&stop_user()) };
 
     let details = entry.details(&rows).unwrap();
@@ -176,7 +177,7 @@ fn a_task_that_is_resumed_late_is_paused_with_its_schedules() {
     let since = Timestamp::parse("2026-03-31T10:30:31Z").unwrap();
     let entry = stored(&entry(OutboxAction::StopResumed { command, since }));
     assert_eq!(entry.reads().ranges[0].pk, keys::task_schedules(task_id));
-    let rows = OutboxRows { owned: vec![schedule("a").1], links: Vec::new() };
+    let rows = OutboxRows { stoppable: vec![schedule("a").1], links: Vec::new() };
 
     assert_eq!(entry.details(&rows).unwrap(), ReadPlan::default(), "nothing more is to be read");
     let step = entry.step(&rows, ReadResult::default()).unwrap();

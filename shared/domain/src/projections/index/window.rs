@@ -6,7 +6,7 @@ use crate::storage::keys::{self, FilteredIndex, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan};
 use crate::values::time::{DAY, Day, Hour, Month, Timestamp};
 
-/// The rows of a list, or of a part of one, since the start of a minute, or of all time.
+/// The rows of an index with its filter, since the start of a minute, or of all time.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
     list: FilteredIndex<'a>,

@@ -1,4 +1,4 @@
-//! The budget of keys: of every key the parts that are not fixed, and the most bytes that they take.
+//! The budget of keys: of every key the segments that are not fixed, and the most bytes that they take.
 
 use super::{MAX_PK_BYTES, MAX_SK_BYTES};
 
@@ -7,9 +7,9 @@ use super::{MAX_PK_BYTES, MAX_SK_BYTES};
 pub struct KeyBudget {
     /// The item.
     pub item: &'static str,
-    /// The parts of the partition key, each with its most bytes.
+    /// The segments of the partition key, each with its most bytes.
     pub pk: &'static [(&'static str, usize)],
-    /// The parts of the sort key.
+    /// The segments of the sort key.
     pub sk: &'static [(&'static str, usize)],
 }
 
@@ -25,8 +25,8 @@ impl KeyBudget {
     }
 }
 
-const fn sum(parts: &[(&str, usize)]) -> usize {
-    match parts {
+const fn sum(segments: &[(&str, usize)]) -> usize {
+    match segments {
         [(_, bytes), rest @ ..] => *bytes + sum(rest),
         [] => 0,
     }
@@ -40,7 +40,7 @@ const fn of(
     KeyBudget { item, pk, sk }
 }
 
-/// Every key that holds something of variable length, with its greatest parts. A text id has at most
+/// Every key that holds something of variable length, with its greatest segments. A text id has at most
 /// 256 characters of at most 4 bytes; where that is too much, the key holds its beginning and a hash
 /// (`bounded`). A time has 13 digits until the year 2286.
 pub const BUDGET: &[KeyBudget] = &[

@@ -55,8 +55,8 @@ impl Index {
     }
 }
 
-/// The part of an index that holds the rows of one status, so that a filter reads only its own
-/// rows.
+/// The part of an index that holds the rows of one status, so that a list of one status reads only its
+/// own rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusPartition {

@@ -26,22 +26,22 @@ pub(super) trait KeySegment {
 }
 
 /// A partition key, or the beginning or end of a range of sort keys: short enough by its type.
-fn text<P: KeySegment>(parts: &P) -> String {
+fn text<P: KeySegment>(segments: &P) -> String {
     let mut text = String::with_capacity(P::MAX.min(128));
-    parts.write(&mut text);
+    segments.write(&mut text);
     text
 }
 
 /// A partition key.
-pub(super) fn pk<P: KeySegment>(parts: P) -> String {
+pub(super) fn pk<P: KeySegment>(segments: P) -> String {
     const { assert!(P::MAX <= MAX_PK_BYTES, "a partition key that could be too long") };
-    text(&parts)
+    text(&segments)
 }
 
 /// A sort key, or the bound of a range of sort keys.
-pub(super) fn sk<P: KeySegment>(parts: P) -> String {
+pub(super) fn sk<P: KeySegment>(segments: P) -> String {
     const { assert!(P::MAX <= MAX_SK_BYTES, "a sort key that could be too long") };
-    text(&parts)
+    text(&segments)
 }
 
 /// A key.
@@ -60,7 +60,7 @@ impl<const N: usize> KeySegment for Fixed<N> {
     }
 }
 
-/// The part that is a constant text.
+/// The segment that is a constant text.
 macro_rules! fixed {
     ($text:expr) => {
         $crate::storage::keys::segments::Fixed::<{ $text.len() }>($text)
@@ -188,13 +188,13 @@ impl<const DIGITS: usize> KeySegment for Digits<DIGITS> {
     }
 }
 
-/// A part that another text follows, if there is one.
+/// A segment that another text follows, if there is one.
 impl<P: KeySegment> KeySegment for Option<P> {
     const MAX: usize = P::MAX;
 
     fn write(&self, key: &mut String) {
-        if let Some(part) = self {
-            part.write(key);
+        if let Some(segment) = self {
+            segment.write(key);
         }
     }
 }
@@ -204,13 +204,13 @@ impl<P: KeySegment> KeySegment for [Option<P>; 2] {
     const MAX: usize = 2 * P::MAX + 1;
 
     fn write(&self, key: &mut String) {
-        let mut parts = self.iter().flatten();
-        if let Some(first) = parts.next() {
+        let mut segments = self.iter().flatten();
+        if let Some(first) = segments.next() {
             first.write(key);
         }
-        for part in parts {
+        for segment in segments {
             key.push(SEPARATOR);
-            part.write(key);
+            segment.write(key);
         }
     }
 }

@@ -65,14 +65,15 @@ impl DynamoDb {
         usage: &Usage,
     ) -> Result<UpdateResult, StoreError> {
         let mut expression = Expression::default();
-        let tests: Vec<String> = update.tests.into_iter().map(|one| test(&mut expression, one)).collect();
+        let conditions: Vec<String> =
+            update.conditions.into_iter().map(|one| test(&mut expression, one)).collect();
         let mut call = self
             .client
             .update_item()
             .table_name(table)
             .set_key(Some(convert::key(update.key)))
             .update_expression(change(&mut expression, update.set, update.remove))
-            .condition_expression(tests.join(" AND "))
+            .condition_expression(conditions.join(" AND "))
             .set_expression_attribute_names(expression.names())
             .set_expression_attribute_values(expression.values())
             .return_consumed_capacity(CAPACITY);

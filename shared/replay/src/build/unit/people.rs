@@ -2,7 +2,7 @@
 //! twice, so that it needs no memory for the links between them, however many one user or one
 //! identity has.
 
-use super::{SkippedEntity, SubtotalsPart, TimeCheck, UnitOutcome, UnitWorker, UnitWriter};
+use super::{LeftOutEntity, SubtotalsPiece, TimeCheck, UnitOutcome, UnitWorker, UnitWriter};
 use crate::ReplayError;
 use crate::build::sink::RebuildSink;
 use torale_domain::projections::people::{JoinInput, JoinedIdentities, JoinedUsers};
@@ -27,7 +27,7 @@ pub(super) async fn identities<'a, P: RebuildSink>(
     for (clerk, entity) in identities.entities() {
         let key = EntityKey::Identity(clerk);
         let made = writer.subtotals.linked_entity(&key, entity, worker.lanes);
-        if writer.take(made.map_err(|fault| SkippedEntity::new(&key, fault))).await? == TimeCheck::OutOfTime {
+        if writer.take(made.map_err(|fault| LeftOutEntity::new(&key, fault))).await? == TimeCheck::OutOfTime {
             return writer.release().await;
         }
     }
@@ -67,7 +67,7 @@ pub(super) async fn users<'a, P: RebuildSink>(
         if made.is_err() {
             users.leave_out(id);
         }
-        if writer.take(made.map_err(|fault| SkippedEntity::new(&key, fault))).await? == TimeCheck::OutOfTime {
+        if writer.take(made.map_err(|fault| LeftOutEntity::new(&key, fault))).await? == TimeCheck::OutOfTime {
             return writer.release().await;
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn users<'a, P: RebuildSink>(
         for part in parts(worker, &writer, piece).await? {
             let JoinInput::Link(user, clerk, says, holds) = part else { continue };
             let made = writer.subtotals.link(&users, (user, &clerk), &says, holds);
-            let made = made.map_err(|fault| SkippedEntity::new(&EntityKey::User(user), fault));
+            let made = made.map_err(|fault| LeftOutEntity::new(&EntityKey::User(user), fault));
             if writer.take(made).await? == TimeCheck::OutOfTime {
                 return writer.release().await;
             }
@@ -89,7 +89,7 @@ pub(super) async fn users<'a, P: RebuildSink>(
 async fn parts<'a, P: RebuildSink>(
     worker: &UnitWorker<'a, P>,
     writer: &UnitWriter<'a, '_, P>,
-    piece: SubtotalsPart,
+    piece: SubtotalsPiece,
 ) -> Result<Vec<JoinInput>, ReplayError> {
     let lines = worker.lines(writer, piece).await?.into_iter();
     Ok(lines.filter_map(|line| line.into_part().transpose()).collect::<Result<_, _>>()?)

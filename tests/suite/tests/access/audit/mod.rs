@@ -56,7 +56,7 @@ async fn put(stack: &Stack, item: &Item) {
 async fn chain(stack: &Stack, name: &str, times: &[Timestamp]) {
     let mut chain = ChainWriter::start(times[0], name);
     for at in times {
-        let link = chain.link(entry(*at, "stats.read", Some(ADMIN))).unwrap();
+        let link = chain.next_record(entry(*at, "stats.read", Some(ADMIN))).unwrap();
         chain.advance(&link);
         put(stack, &link.item()).await;
     }
@@ -265,7 +265,7 @@ async fn audit_list_filters_counts_and_pages_exactly() {
     for (i, action) in ["stats.read", "users.list"].into_iter().cycle().take(300).enumerate() {
         let at = NOW.plus(-i64::try_from(i).unwrap() * 7 * MINUTE);
         let user = [Some(ADMIN), Some(other), None][i % 3];
-        let link = ChainWriter::start(at, &format!("c{i:03}")).link(entry(at, action, user)).unwrap();
+        let link = ChainWriter::start(at, &format!("c{i:03}")).next_record(entry(at, action, user)).unwrap();
         put(&stack, &link.item()).await;
         expected.push((link.record.id(), at, action, user));
     }

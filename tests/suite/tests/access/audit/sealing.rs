@@ -236,7 +236,7 @@ async fn sealing_continues_a_chain_that_was_sealed_in_the_middle_of_its_hour() {
     // 11:00:30.500 and later: the hour after the last seal's.
     let next_hour = NOW.plus(30 * MINUTE);
     let mut long = ChainWriter::start(next_hour, "long");
-    let first = long.link(entry(next_hour, "stats.read", None)).unwrap();
+    let first = long.next_record(entry(next_hour, "stats.read", None)).unwrap();
     long.advance(&first);
     put(&stack, &first.item()).await;
 
@@ -252,7 +252,7 @@ async fn sealing_continues_a_chain_that_was_sealed_in_the_middle_of_its_hour() {
     chain(&stack, "other", &[NOW.plus(44 * MINUTE)]).await;
     assert_eq!(seal_at(&stack, || NOW.plus(45 * MINUTE)).await.records, 1);
 
-    let later = long.link(entry(NOW.plus(46 * MINUTE), "stats.read", None)).unwrap();
+    let later = long.next_record(entry(NOW.plus(46 * MINUTE), "stats.read", None)).unwrap();
     put(&stack, &later.item()).await;
     let done = seal_at(&stack, || NOW.plus(47 * MINUTE)).await;
 
