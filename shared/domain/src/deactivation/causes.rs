@@ -234,8 +234,8 @@ pub struct PendingCause {
     pub of_others: Option<String>,
 }
 
-/// The causes for which commands for a user may wait, whichever is in effect: something may have deactivated the user again
-/// since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
+/// The causes for which commands for a user may wait, whichever is in effect: something may have deactivated the user
+/// again since they were requested. Of each kind the last. `patch` is the user's last deactivation by an administrator.
 pub fn pending_causes(
     id: UserId,
     entity: &Entity,

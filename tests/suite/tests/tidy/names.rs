@@ -36,7 +36,7 @@ fn declared_by_macros(text: &str) -> Vec<String> {
         let before = declared.len();
         for line in lines.by_ref().take_while(|line| *line != "}") {
             let line = line.strip_prefix("    ").unwrap_or_default();
-            let line = line.strip_prefix("pub enum ").unwrap_or(line);
+            let line = line.split_once("enum ").map_or(line, |(_, name)| name);
             let name: String = line.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
             declared.extend(name.starts_with(|c: char| c.is_ascii_uppercase()).then_some(name));
         }
@@ -105,7 +105,7 @@ fn public_type_names_are_those_that_others_may_name() {
 #[test]
 fn public_type_names_are_also_those_that_macros_declare() {
     let text = "checked_text! {\n    /// A text.\n    A: rule, \"not one\";\n    B: |text| {\n        C(text)\n    }, \"no\";\n}\n\
-                slot_letters! {\n    /// Slots.\n    pub enum D {\n        E = 'e',\n    }\n    retired: []\n}\n";
+                slot_letters! {\n    /// Slots.\n    pub(crate) enum D {\n        E = 'e',\n    }\n    retired: []\n}\n";
 
     assert_eq!(PublicTypes::of(text), ["A", "B", "D"]);
 }
