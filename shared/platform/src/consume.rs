@@ -27,6 +27,7 @@ use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError
 use commit::CommitReport;
 use futures::stream::{self, StreamExt};
 use lanes::commit_by_lane;
+pub use links::USERS_PAGE;
 use links::{LinkReport, LinkWriter};
 use received::{Batch, EntityBatch};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +78,7 @@ const PARALLEL: usize = 16;
 impl Consumer {
     /// A consumer that writes to this store.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, generations: Generations::default(), clock, users_page: links::USERS }
+        Self { store, generations: Generations::default(), clock, users_page: USERS_PAGE }
     }
 
     /// The same consumer, which reads so many users of one identity at once.
@@ -288,18 +289,19 @@ pub struct CatchUpReport {
     pub unwritable: Vec<(EntityKey, Excerpt)>,
 }
 
-/// Folds events of the log into a generation, as a consumer does.
+/// Folds events of the log into a generation, as a consumer does. Reads so many users of one identity at once.
 pub async fn catch_up(
     store: &Store,
     generation: &Generation,
     events: Vec<Event>,
+    page: usize,
     deadline: Instant,
     usage: &Usage,
 ) -> CatchUpReport {
     let entities = received::by_entity(events);
     let people = links::people(&entities);
     let report = commit_by_lane(store, generation, entities, deadline, usage).await;
-    let (now, page) = (Timestamp::EARLIEST, links::USERS);
+    let now = Timestamp::EARLIEST;
     let links = LinkWriter { store, generation, commands: None, now, deadline, page, usage };
     let unlinked = links.write(&people).await;
     let unwritable = report.unwritable.into_iter().map(|(batch, reason)| (batch.entity, reason));

@@ -35,6 +35,7 @@ use torale_domain::storage::read::Corrupt;
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_platform::config::SETTLED;
+use torale_platform::consume::USERS_PAGE;
 use torale_platform::store::{Store, StoreError, TransactError, Usage};
 
 /// The store, the clock and the settings of a replay.
@@ -52,6 +53,8 @@ pub struct Replay {
     pub checkpoint: Duration,
     /// Items that are written together.
     pub batch: usize,
+    /// Users of one identity that are read at once while later events are folded.
+    pub users_page: usize,
     /// Bytes of memory that folding may take, over all units at once.
     pub memory: usize,
     /// The sizes that the store takes: an entity that exceeds them is left out and named.
@@ -80,6 +83,7 @@ impl Replay {
             claim: CLAIM,
             checkpoint: CHECKPOINT,
             batch: BATCH,
+            users_page: USERS_PAGE,
             memory: MEMORY,
             limits: ItemLimits::STORE,
             usage,

@@ -144,7 +144,9 @@ impl Tail {
             return Ok(());
         }
         let deadline = Instant::now() + WRITING_TIME;
-        let done = catch_up(&self.replay.store, &self.generation, events, deadline, &usage).await;
+        let done =
+            catch_up(&self.replay.store, &self.generation, events, self.replay.users_page, deadline, &usage)
+                .await;
         for (entity, reason) in &done.unwritable {
             pass.tally.unwritable(&keys::entity(entity), reason);
         }

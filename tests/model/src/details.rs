@@ -8,7 +8,7 @@ use crate::ModelTemporalUi;
 use crate::answer::{FinishedTotals, is_live};
 use crate::cron;
 use crate::facts::{ModelExecution, ModelKeyListing, ModelOutcome};
-use crate::fold::{ModelSchedule, ModelTask, ScheduleCreated, World};
+use crate::fold::{ModelSchedule, ModelScheduleCreated, ModelTask, World};
 use crate::history::history;
 use crate::lists::{state_of, status_of};
 use crate::time::show;
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Those that are not deleted, paused ones too.
-    fn schedules_of(&self, task_id: &str) -> Vec<(&String, &ModelSchedule, &ScheduleCreated)> {
+    fn schedules_of(&self, task_id: &str) -> Vec<(&String, &ModelSchedule, &ModelScheduleCreated)> {
         let all = self.schedules.iter().filter(|(_, schedule)| !schedule.deleted);
         let created = all.filter_map(|(id, schedule)| Some((id, schedule, schedule.created.as_ref()?)));
         created.filter(|(.., created)| created.task_id == task_id).collect()

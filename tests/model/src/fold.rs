@@ -24,14 +24,14 @@ pub(crate) struct ModelTask {
 
 #[derive(Default)]
 pub(crate) struct ModelSchedule {
-    pub(crate) created: Option<ScheduleCreated>,
+    pub(crate) created: Option<ModelScheduleCreated>,
     pub(crate) cron: Option<String>,
     pub(crate) timezone: Option<String>,
     pub(crate) paused: bool,
     pub(crate) deleted: bool,
 }
 
-pub(crate) struct ScheduleCreated {
+pub(crate) struct ModelScheduleCreated {
     pub(crate) task_id: String,
     pub(crate) user_id: String,
     pub(crate) created_at: i64,
@@ -180,7 +180,7 @@ impl World {
         match fact {
             Fact::ScheduleCreated { schedule_id, task_id, user_id, cron, timezone, paused, created_at } => {
                 let schedule = self.schedules.entry(schedule_id).or_default();
-                schedule.created = Some(ScheduleCreated { task_id, user_id, created_at });
+                schedule.created = Some(ModelScheduleCreated { task_id, user_id, created_at });
                 schedule.cron = Some(cron);
                 schedule.timezone = Some(timezone);
                 schedule.paused = paused;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ModelTemporalUi;
 use crate::cron;
 use crate::facts::ModelRun;
-use crate::fold::{ModelSchedule, ScheduleCreated, World};
+use crate::fold::{ModelSchedule, ModelScheduleCreated, World};
 use crate::params::Params;
 use crate::time::{DAY, show, start_of_day, window};
 
@@ -32,7 +32,7 @@ impl World {
         // "All active schedules: not deleted and not paused"; `include_paused` "lists paused ones
         // too"
         let paused_too = params.flag("include_paused");
-        let mut rows: Vec<(&String, &ModelSchedule, &ScheduleCreated)> = self
+        let mut rows: Vec<(&String, &ModelSchedule, &ModelScheduleCreated)> = self
             .schedules
             .iter()
             .filter_map(|(id, schedule)| Some((id, schedule, schedule.created.as_ref()?)))
@@ -65,7 +65,7 @@ impl World {
         &self,
         id: &str,
         schedule: &ModelSchedule,
-        created: &ScheduleCreated,
+        created: &ModelScheduleCreated,
         now_ms: i64,
         ui: &ModelTemporalUi,
     ) -> Value {

@@ -1,6 +1,6 @@
 //! The late rule (`docs/contract/events.md`, "The late rule"): a task or schedule that becomes active, or an API key
-//! that is created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes the
-//! outbox entry for it.
+//! that is created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes
+//! the outbox entry for it.
 //!
 //! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
 //! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this

@@ -15,7 +15,7 @@ use crate::retry::Retries;
 use crate::store::{Generation, GenerationPointer, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};
 use pages::FurtherUsers;
-pub(super) use pages::USERS;
+pub use pages::USERS_PAGE;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio::time::{Instant, timeout_at};
 use torale_domain::deactivation::causes::{

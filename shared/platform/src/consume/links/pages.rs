@@ -8,7 +8,7 @@ use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 
 /// The links of one identity that one page holds, in the consumer and in a replay: some 2 MB of rows.
-pub(in crate::consume) const USERS: usize = 1_000;
+pub const USERS_PAGE: usize = 1_000;
 
 /// An identity that has more users than its first page holds.
 #[derive(Debug, Clone, Copy)]

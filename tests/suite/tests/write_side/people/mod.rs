@@ -23,7 +23,7 @@ use torale_domain::storage::read::Reader;
 use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
 use torale_model::ModelSession;
-use torale_platform::consume::{Consumer, QueueMessage, catch_up};
+use torale_platform::consume::{Consumer, QueueMessage, USERS_PAGE, catch_up};
 use torale_platform::store::{Generations, TableReader, Usage};
 use torale_testkit::events::{self, EventBuilder, api_key, identity, task, user};
 use torale_testkit::generator::Generator;
@@ -87,7 +87,8 @@ async fn replay_catches_up_with(scenario: &Scenario, event: &EventBuilder) {
     let live = Generations::default().read(&scenario.store(), &Usage::default()).await.unwrap();
     let Ok(ReceivedMessage::Known(event)) = parse(&event.message(), Some(NOW)) else { panic!("no event") };
     let until = Instant::now() + Duration::from_secs(60);
-    let caught_up = catch_up(&scenario.store(), &live, vec![*event], until, &Usage::default()).await;
+    let caught_up =
+        catch_up(&scenario.store(), &live, vec![*event], USERS_PAGE, until, &Usage::default()).await;
     assert!(caught_up.complete, "{caught_up:?}");
     assert_eq!(relay(scenario).await, []);
 }
