@@ -1,12 +1,15 @@
 """The end of the stack: what remains is what docs/operations.md says; without that the stack can be created anew."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import operator_user
 import stack
+import story
 from account import ROOT, STACK, Account, expect, until
+from machinery import Tools
 from story import UNAUTHORIZED, equal
 
 # What another generation than the stack's own is called here: see machinery.operate.
@@ -78,6 +81,50 @@ def deleted(account: Account) -> None:
     equal("what remains", _kept(account), documented_remains() | {GENERATION})
     equal("the sealing key", account.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"], "Enabled")
     equal("what else remains", {what: list(found()) for what, found in lists.items() if found()}, {})
+
+
+def _documented_import() -> list[dict[str, Any]]:
+    """The resources that the command of that section takes into a new stack."""
+    found: list[dict[str, Any]] = json.loads(_section().partition("--resources-to-import '")[2].partition("'")[0])
+    return found
+
+
+def gone_back(account: Account, tools: Tools, of: dict[str, Any], clerk: str) -> None:
+    """What remains is taken into a new stack as docs/operations.md says, and serves what the former one served."""
+    taken, cloudformation = _documented_import(), account.client("cloudformation")
+    equal(
+        "what is taken in",
+        {name for each in taken for name in each["ResourceIdentifier"].values()},
+        documented_remains(),
+    )
+    template = {
+        "Parameters": {"SealLogRetentionDays": stack.whole()["Parameters"]["SealLogRetentionDays"]},
+        "Resources": {each["LogicalResourceId"]: of["Resources"][each["LogicalResourceId"]] for each in taken},
+    }
+    cloudformation.create_change_set(
+        StackName=STACK,
+        ChangeSetName="import",
+        ChangeSetType="IMPORT",
+        TemplateURL=stack.put(account, template, "import.json"),
+        ResourcesToImport=taken,
+    )
+
+    def made() -> bool:
+        found = cloudformation.describe_change_set(StackName=STACK, ChangeSetName="import")
+        expect(found["Status"] != "FAILED", f"the change set: {found.get('StatusReason')}")
+        return bool(found["Status"] == "CREATE_COMPLETE")
+
+    until("the change set is made", made)
+    cloudformation.execute_change_set(StackName=STACK, ChangeSetName="import")
+    stack.wait(account, STACK, "IMPORT_COMPLETE")
+    stack.update(account, of, clerk)
+    del account.resources, account.outputs
+    status, text = tools.run("audit-verify", "reindex")
+    expect(status == 0, f"audit-verify reindex: {status} {text}")
+    # Another generation than the stack's own is live, so there is nothing to rebuild.
+    expect(story.answer(account, "/admin/users")["total"], "the users are gone")
+    records = story.answer(account, "/admin/audit?action=users.reactivate")["total"]
+    expect(records, "the records of the audit trail are gone")
 
 
 def begun_again(account: Account, of: dict[str, Any], clerk: str) -> None:

@@ -141,6 +141,22 @@ def create(account: Account, of: dict[str, Any], clerk: str) -> None:
     adapted_template.afterwards(account, of["Resources"])
 
 
+def update(account: Account, of: dict[str, Any], clerk: str) -> None:
+    """Gives the stack this template, whatever it had.
+
+    Raises:
+        Wrong: If that fails.
+    """
+    values = PARAMETERS | {"ClerkApiUrl": clerk}
+    account.client("cloudformation").update_stack(
+        StackName=STACK,
+        TemplateURL=put(account, of, "template.json"),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+    )
+    wait(account, STACK, "UPDATE_COMPLETE")
+
+
 def probe(account: Account) -> list[str]:
     """The changes of the template that are not needed any more."""
     cloudformation = account.client("cloudformation")

@@ -65,7 +65,7 @@ TOTALS = {
 IDS = {
     "/admin/users/{id}": ("/admin/users", "users", "id"),
     "/admin/executions/{id}": ("/admin/executions", "executions", "id"),
-    "/admin/tasks/{id}": ("/admin/tasks", "tasks", "id"),
+    "/admin/tasks/{id}": ("/admin/tasks?limit=10", "tasks", "id"),
 }
 # What a series of so many hours adds up to.
 SERIES = {"executions": 3, "errors": 1, "notifications": 1, "new_users": 3, "last_logins": 1, "workflows": 1}

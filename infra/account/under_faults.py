@@ -29,7 +29,7 @@ MET = {
     "hot partition": ("TransactWriteItems", "BatchGetItem"),
     "unprocessed": ("BatchGetItem",),
     "slow": ("TransactWriteItems", "BatchGetItem", "Query"),
-    "stale": ("BatchGetItem", "Query", "GetItem"),
+    "stale": ("BatchGetItem", "Query"),
     "answer lost": ("TransactWriteItems", "PutItem"),
 }
 # After how many seconds a message comes again that was handed back or that a killed function had: here, so that it can
