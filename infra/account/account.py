@@ -123,6 +123,11 @@ class Account:
         found = [each for page in pages for each in page["StackResourceSummaries"]]
         return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
 
+    def forget(self) -> None:
+        """Asks for resources and outputs anew from now on: the stack is another one."""
+        for name in ("resources", "outputs"):
+            self.__dict__.pop(name, None)
+
     def physical(self, logical: str) -> str:
         """The physical id of a resource of the stack."""
         return self.resources[logical]

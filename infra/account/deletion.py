@@ -118,7 +118,7 @@ def gone_back(account: Account, tools: Tools, of: dict[str, Any], clerk: str) ->
     cloudformation.execute_change_set(StackName=STACK, ChangeSetName="import")
     stack.wait(account, STACK, "IMPORT_COMPLETE")
     stack.update(account, of, clerk)
-    del account.resources, account.outputs
+    account.forget()
     status, text = tools.run("audit-verify", "reindex")
     expect(status == 0, f"audit-verify reindex: {status} {text}")
     # Another generation than the stack's own is live, so there is nothing to rebuild.
@@ -139,7 +139,7 @@ def begun_again(account: Account, of: dict[str, Any], clerk: str) -> None:
             dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
             dynamodb.delete_table(TableName=name)
     equal("what is left to begin from", _kept(account), set())
-    del account.resources, account.outputs
+    account.forget()
     stack.create(account, of, clerk)
     status, _ = account.request("GET", "/admin/stats")
     equal("a request to the new stack, without a key", status, UNAUTHORIZED)

@@ -301,7 +301,7 @@ def change(account: Account, of: dict[str, Any], clerk: str) -> None:
     before = account.resources
     cloudformation.execute_change_set(StackName=STACK, ChangeSetName="warn")
     wait(account, STACK, "UPDATE_COMPLETE")
-    del account.resources
+    account.forget()
     equal("resources that are others now", set(account.resources.items()) - set(before.items()), set())
     lambdas = account.client("lambda")
     for name in sorted(functions):

@@ -77,6 +77,10 @@ class Elsewhere:
         found: list[str] = self.client.list_tables()["TableNames"]
         return found
 
+    def has_items(self, table: str) -> bool:
+        """Whether a table exists and holds an item."""
+        return table in self.tables() and bool(self.client.scan(TableName=table, Limit=1)["Count"])
+
 
 def _live_generation(client: Any) -> str:
     """The name of the live generation; the first one if no other was ever promoted."""
@@ -122,13 +126,14 @@ def _embedded(account: Account, target: Path) -> Iterator[str]:
 def _same(of: Elsewhere, log: Path, expected: Items) -> None:
     """The log is taken in and rebuilt, by a rebuild that is killed once it has begun, and another one that goes on."""
     of.run("import", str(log))
+    rebuild = ("rebuild", "g2", "--promote", "--accept-differences")
     # It could not be over before it is killed: it waits for that long before it promotes.
-    with of.start("--settle", str(TOOL_SECONDS), "rebuild", "--promote", "--accept-differences") as process:
-        until(f"{of.name}: a rebuild has begun", lambda: "torale-projections-g2" in of.tables())
+    with of.start("--settle", str(TOOL_SECONDS), *rebuild) as process:
+        until(f"{of.name}: a rebuild has begun to write", lambda: of.has_items("torale-projections-g2"))
         process.kill()
         equal(f"{of.name}: how the rebuild ended", process.wait(), -signal.SIGKILL)
     equal(f"{of.name}: the generation that is live after the kill", _live_generation(of.client), "g1")
-    of.run("rebuild", "--promote", "--accept-differences")
+    of.run(*rebuild)
     equal(f"{of.name}: the generation that is live", _live_generation(of.client), "g2")
     expect("no differences" in of.run("verify"), f"{of.name}: the log and the items differ")
     found = _live(of.client)

@@ -176,7 +176,7 @@ def killed(account: Account, commands: Commands) -> None:
     again, and count once.
     """
     scenario, logged = Scenario(len(faults.KINDS)), _logged(account)
-    with injected(account, "slow", "TransactWriteItems"):
+    with injected(account, "slow", "PutItem"):
         platform.send(account, scenario.events())
         until("the events are in the log", lambda: _logged(account) > logged)
         instances = _instances(account, "Consumer")
