@@ -126,7 +126,7 @@ def _embedded(account: Account, target: Path) -> Iterator[str]:
 def _same(of: Elsewhere, log: Path, expected: Items) -> None:
     """The log is taken in and rebuilt, by a rebuild that is killed once it has begun, and another one that goes on."""
     of.run("import", str(log))
-    rebuild = ("rebuild", "g2", "--promote", "--accept-differences")
+    rebuild = ("rebuild", "--generation", "g2", "--promote", "--accept-differences")
     # It could not be over before it is killed: it waits for that long before it promotes.
     with of.start("--settle", str(TOOL_SECONDS), *rebuild) as process:
         until(f"{of.name}: a rebuild has begun to write", lambda: of.has_items("torale-projections-g2"))
