@@ -134,7 +134,7 @@ PROBE_DENIAL = {
     "Action": "dynamodb:UpdateItem",
     "Resource": {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/probe"},
 }
-PROBE_TABLE = {
+PROBE_TABLE: dict[str, Any] = {
     "Type": "AWS::DynamoDB::Table",
     "Properties": {
         "TableName": "probe",

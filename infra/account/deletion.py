@@ -128,7 +128,9 @@ def gone_back(account: Account, tools: Tools, of: dict[str, Any], clerk: str) ->
 
 
 def begun_again(account: Account, of: dict[str, Any], clerk: str) -> None:
-    """After what remains is deleted as docs/operations.md says, the stack can be created once more, and serves."""
+    """After what remains is deleted as docs/operations.md says, no name is taken, and the stack is created once more
+    and serves. That its creation is refused otherwise, the emulator does not show: see differences.py.
+    """
     remains = documented_remains()
     equal("what the commands of docs/operations.md delete", documented_deletions(), remains)
     dynamodb, logs = account.client("dynamodb"), account.client("logs")

@@ -5,12 +5,14 @@ the check, so that what it kept from being asserted is asserted then.
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from account import Account
+import adapted_template
+from account import Account, until
 
 # Namespaces of what the stack uses besides functions.
 SERVICES = ("AWS/SQS", "AWS/ApiGateway", "AWS/States", "AWS/Events", "AWS/DynamoDB")
@@ -80,6 +82,25 @@ def _few_at_once(account: Account) -> bool:
     return max(float(point["Maximum"]) for point in points) == POLLED
 
 
+def _existing_names_taken(account: Account) -> bool:
+    dynamodb, cloudformation = account.client("dynamodb"), account.client("cloudformation")
+    wanted = adapted_template.PROBE_TABLE["Properties"]
+    keys = {key: wanted[key] for key in ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")}
+    dynamodb.create_table(**keys)
+    template = {"Resources": {"ProbeTable": {"Type": "AWS::DynamoDB::Table", "Properties": keys}}}
+    cloudformation.create_stack(StackName="existing", TemplateBody=json.dumps(template))
+
+    def ended() -> str:
+        status = str(cloudformation.describe_stacks(StackName="existing")["Stacks"][0]["StackStatus"])
+        return "" if status.endswith("IN_PROGRESS") else status
+
+    status = until("the stack is created, or not", ended)
+    cloudformation.delete_stack(StackName="existing")
+    with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+        dynamodb.delete_table(TableName=keys["TableName"])
+    return status == "CREATE_COMPLETE"
+
+
 DIFFERENCES = {
     "queues, the API, state machines, rules and tables publish no metrics": Unlike(
         "alarms about those stay silent whatever happens, so the dead-letter queues are looked at (machinery.healthy); "
@@ -93,6 +114,10 @@ DIFFERENCES = {
     "alarms ignore dimensions": Unlike(
         "an alarm about one function could be raised by another's metric: nothing is asserted about those",
         _dimensions_ignored,
+    ),
+    "CloudFormation creates what exists": Unlike(
+        "that the names of what remains after a deletion are free again is looked at by itself (deletion.begun_again)",
+        _existing_names_taken,
     ),
     "a poller takes ten messages at most": Unlike(
         "no batch is larger, so ConsumerBatchSize and the window are not tried",

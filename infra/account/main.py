@@ -110,11 +110,13 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
-        progress.step("the same log in other stores")
-        stores_asked = stores.compare(account, tools, target)
-        progress.step("calls with the credentials of every role")
-        called, wrong = refusals.findings(account)
-        nothing(wrong + refusals.foreign(account))
+        progress.step("the same log in other stores, meanwhile calls with the credentials of every role")
+        with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+            # The rebuild that goes on after a kill mostly waits for the former one's units to be free.
+            comparing = meanwhile.submit(stores.compare, account, tools, target)
+            called, wrong = refusals.findings(account)
+            nothing(wrong + refusals.foreign(account))
+            stores_asked = comparing.result()
         progress.step("seals, lists by pages, metrics, alarms")
         machinery.sealed(account, tools)
         lists_paged = paging.paged(account)
