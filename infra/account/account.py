@@ -19,6 +19,8 @@ import record
 ROOT = Path(__file__).parent.parent.parent
 STACK = "torale-admin"
 SECONDS = 30
+# How long something is waited for, in seconds: for nothing so long by itself, but others may have the machine.
+PATIENCE = 180
 CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=SECONDS, read_timeout=SECONDS, parameter_validation=True)
 
 
@@ -40,7 +42,18 @@ def expect(truth: object, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
-def until(what: str, ask: Callable[[], T], seconds: float = 60) -> T:
+def constant(path: str, pattern: str) -> int:
+    """A number that the product's source defines: the file in the repository, and the line with the number as a group.
+
+    Raises:
+        Wrong: If there is no such line.
+    """
+    found = re.findall(pattern, (ROOT / path).read_text())
+    expect(len(found) == 1, f"{path} has {len(found)} lines like {pattern}")
+    return int(found[0])
+
+
+def until(what: str, ask: Callable[[], T], seconds: float = PATIENCE) -> T:
     """Asks again and again until the answer is true, and gives it.
 
     Raises:
@@ -75,12 +88,15 @@ class Account:
 
     def __init__(self, port: int, folder: Path) -> None:
         self.port, self.folder = port, folder
+        # Keys of users, by their names in infra/rights.toml.
+        self.people: dict[str, dict[str, str]] = {}
         self.endpoint = f"http://127.0.0.1:{port}"
 
     @functools.cache  # noqa: B019
-    def client(self, service: str, role: str = "") -> Any:
-        """A client with the rights of a role of the stack (its logical id), or of root."""
-        keys = self.assume(role) if role else {"AccessKeyId": "test", "SecretAccessKey": "test"}
+    def client(self, service: str, who: str = "") -> Any:
+        """A client with the rights of a role of the stack (its logical id), of a user, or of root."""
+        root = {"AccessKeyId": "test", "SecretAccessKey": "test"}
+        keys = self.people.get(who) or (self.assume(who) if who else root)
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
@@ -106,6 +122,11 @@ class Account:
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
         found = [each for page in pages for each in page["StackResourceSummaries"]]
         return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
+
+    def forget(self) -> None:
+        """Asks for resources and outputs anew from now on: the stack is another one."""
+        for name in ("resources", "outputs"):
+            self.__dict__.pop(name, None)
 
     def physical(self, logical: str) -> str:
         """The physical id of a resource of the stack."""

@@ -1,9 +1,24 @@
-"""Everything that the emulator does otherwise than AWS, with the reason, in this one file.
+"""What the emulator does otherwise than AWS, with the reason.
 
-Two lists: `TEMPLATE` changes the expanded template before it is deployed, `SHIMS` changes the
-emulator (`emulator.py` installs them in its process). Each entry can find out whether it is
-still needed; the check fails as soon as one is not, so that it is removed. The version of the emulator is
-pinned in `pyproject.toml`: the shims reach into its modules.
+| list | what it holds |
+|---|---|
+| `TEMPLATE` in `adapted_template.py` | changes of the expanded template before it is deployed |
+| `SHIMS` | changes of the emulator (`emulator.py` installs them in its process) |
+| `DIFFERENCES` in `differences.py` | what stays otherwise: the check asserts nothing that would need it |
+
+Each entry can find out whether it is still true; the check fails as soon as one is not, so that it is removed. The
+version of the emulator is pinned in `pyproject.toml`: the shims reach into its modules.
+
+Besides, the check itself does not wait where only time would pass, and leaves out what it has no partner for:
+
+| where | what |
+|---|---|
+| `stack.WITHOUT` | functions that read the platform's PostgreSQL and Temporal are not deployed; `matrix.py` has them |
+| `emulator.WAITING` | the state machine waits for a fiftieth of its time, unless `--unhurried` |
+| `machinery.rebuild` | the beginning of a promotion is put back by two minutes, unless `--unhurried` |
+| `under_faults.soon_again` | messages that were handed back come again after ten seconds |
+| `machinery.age` | the log is made an hour older, so that a rebuild has whole hours |
+| `story.waiting`, `machinery.metrics` | a schedule's next minute is not waited for: its job is invoked |
 """
 
 import contextvars
@@ -12,6 +27,7 @@ import importlib
 import inspect
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,245 +35,9 @@ from typing import Any
 import faults
 import readings
 import record
-from account import Account
 
-Resources = dict[str, dict[str, Any]]
-Parameters = dict[str, dict[str, Any]]
-
-
-# What changes of the template.
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of the template: `probe` is a template, from which `needed` sees whether it is still needed."""
-
-    reason: str
-    apply: Callable[[Resources, Parameters], None]
-    probe: Resources
-    needed: Callable[[Account], bool]
-
-
-def _of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
-
-
-def _without_metric_math(resources: Resources, _parameters: Parameters) -> None:
-    for name, alarm in _of_type(resources, "AWS::CloudWatch::Alarm").items():
-        if "Metrics" in alarm:
-            del resources[name]
-
-
-def _numbers(resources: Resources, parameters: Parameters) -> None:
-    def literal(value: Any) -> Any:
-        match value:
-            case {"Ref": str(name)} if parameters.get(name, {}).get("Type") == "Number":
-                return parameters[name]["Default"]
-            case dict():
-                return {key: each if key == "Variables" else literal(each) for key, each in value.items()}
-            case list():
-                return [literal(each) for each in value]
-        return value
-
-    for name in list(resources):
-        resources[name] = literal(resources[name])
-
-
-def _routes(resources: Resources, _parameters: Parameters) -> None:
-    for name, api in list(_of_type(resources, "AWS::ApiGatewayV2::Api").items()):
-        body = api.pop("Body")
-        api.update(Name=body["info"]["title"], ProtocolType="HTTP")
-        operations = [(path, method, of) for path, methods in body["paths"].items() for method, of in methods.items()]
-        for number, (path, method, operation) in enumerate(operations):
-            uri = operation["x-amazon-apigateway-integration"]["uri"]
-            integration = {"ApiId": {"Ref": name}, "IntegrationType": "AWS_PROXY", "IntegrationUri": uri}
-            target = {"Fn::Sub": f"integrations/${{{name}Integration{number}}}"}
-            key = path if path == "$default" else f"{method.upper()} {path}"
-            route = {"ApiId": {"Ref": name}, "Target": target, "RouteKey": key}
-            resources[f"{name}Integration{number}"] = {
-                "Type": "AWS::ApiGatewayV2::Integration",
-                "Properties": integration | {"PayloadFormatVersion": "2.0"},
-            }
-            resources[f"{name}Route{number}"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
-
-
-def _nothing(_resources: Resources, _parameters: Parameters) -> None:
-    pass
-
-
-def set_up_tables(account: Account, resources: Resources) -> None:
-    """Gives tables what their creation ignores: policies of their own, expiry, recovery."""
-    dynamodb = account.client("dynamodb")
-    for table in _of_type(resources, "AWS::DynamoDB::Table").values():
-        name = table["TableName"]
-        if policy := table.get("ResourcePolicy"):
-            arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
-            document = json.loads(json.dumps(policy["PolicyDocument"]))
-            for statement in document["Statement"]:
-                statement["Resource"] = account.substitute(statement["Resource"]["Fn::Sub"])
-            dynamodb.put_resource_policy(ResourceArn=arn, Policy=json.dumps(document))
-        if expiry := table.get("TimeToLiveSpecification"):
-            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
-        if recovery := table.get("PointInTimeRecoverySpecification"):
-            dynamodb.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=recovery)
-
-
-def _alarm_refused(account: Account) -> bool:
-    rate = {"Metric": {"Namespace": "Probe", "MetricName": "Faults"}, "Period": 60, "Stat": "Sum"}
-    metrics = [
-        {"Id": "m0", "ReturnData": False, "MetricStat": rate},
-        {"Id": "all", "ReturnData": True, "Expression": "SUM(METRICS())"},
-    ]
-    cloudwatch = account.client("cloudwatch")
-    try:
-        cloudwatch.put_metric_alarm(
-            AlarmName="probe",
-            Metrics=metrics,
-            EvaluationPeriods=1,
-            Threshold=0,
-            ComparisonOperator="GreaterThanThreshold",
-        )
-    except cloudwatch.exceptions.ClientError:
-        return True
-    # It may also be taken and mean nothing.
-    return "Metrics" not in cloudwatch.describe_alarms(AlarmNames=["probe"])["MetricAlarms"][0]
-
-
-PROBE_TABLE = {
-    "Type": "AWS::DynamoDB::Table",
-    "Properties": {
-        "TableName": "probe",
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True},
-        "ResourcePolicy": {"PolicyDocument": {"Version": "2012-10-17", "Statement": []}},
-    },
-}
-PROBE_API = {
-    "Type": "AWS::ApiGatewayV2::Api",
-    "Properties": {
-        "Body": {"openapi": "3.0.1", "info": {"title": "probe", "version": "1"}, "paths": {"/probe": {"get": {}}}},
-        "Name": "probe",
-        "ProtocolType": "HTTP",
-    },
-}
-
-
-def _table_incomplete(account: Account) -> bool:
-    dynamodb = account.client("dynamodb")
-    expiry = dynamodb.describe_time_to_live(TableName="probe")["TimeToLiveDescription"]["TimeToLiveStatus"]
-    backups = dynamodb.describe_continuous_backups(TableName="probe")["ContinuousBackupsDescription"]
-    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
-    arn = dynamodb.describe_table(TableName="probe")["Table"]["TableArn"]
-    try:
-        dynamodb.get_resource_policy(ResourceArn=arn)
-    except dynamodb.exceptions.ClientError:
-        return True
-    return (expiry, recovery) != ("ENABLED", "ENABLED")
-
-
-def _routes_missing(account: Account) -> bool:
-    apis = account.client("apigatewayv2")
-    probe = next(api["ApiId"] for api in apis.get_apis()["Items"] if api["Name"] == "probe")
-    return not apis.get_routes(ApiId=probe)["Items"]
-
-
-def _number_is_text(account: Account) -> bool:
-    client, bodies = account.client("lambda"), list[bytes]()
-    # As it was sent: the client would make a number of it.
-    client.meta.events.register(
-        "before-parse.lambda.ListEventSourceMappings", lambda response_dict, **_: bodies.append(response_dict["body"])
-    )
-    client.list_event_source_mappings()
-    mappings = json.loads(bodies[0])["EventSourceMappings"]
-    return any(isinstance(mapping["ScalingConfig"]["MaximumConcurrency"], str) for mapping in mappings)
-
-
-PROBE_ROLE = {
-    "AssumeRolePolicyDocument": {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-}
-PROBE_FUNCTION = {
-    "FunctionName": "probe",
-    "Role": {"Fn::GetAtt": ["ProbeRole", "Arn"]},
-    "Runtime": "python3.11",
-    "Handler": "index.handler",
-    "Code": {"ZipFile": "def handler(event, context): return {}"},
-}
-PROBE_MAPPING = {
-    "FunctionName": {"Ref": "ProbeFunction"},
-    "EventSourceArn": {"Fn::GetAtt": ["ProbeQueue", "Arn"]},
-    "ScalingConfig": {"MaximumConcurrency": {"Ref": "Number"}},
-    "Enabled": False,
-}
-
-TEMPLATE = {
-    "alarms about expressions are left out": Change(
-        "CloudWatch takes an alarm about a sum of metrics; the emulator does not keep its metrics",
-        _without_metric_math,
-        {},
-        _alarm_refused,
-    ),
-    "parameters that are numbers are written out": Change(
-        "they arrive as texts, and a poller stops at a concurrency that is one",
-        _numbers,
-        {
-            "ProbeRole": {"Type": "AWS::IAM::Role", "Properties": PROBE_ROLE},
-            "ProbeQueue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "probe"}},
-            "ProbeFunction": {"Type": "AWS::Lambda::Function", "Properties": PROBE_FUNCTION},
-            "ProbeMapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": PROBE_MAPPING},
-        },
-        _number_is_text,
-    ),
-    "routes are resources": Change(
-        "SAM writes them into the Body of the API, which is ignored",
-        _routes,
-        {"ProbeApi": PROBE_API},
-        _routes_missing,
-    ),
-    "tables get policies, expiry and recovery by calls": Change(
-        "their creation ignores ResourcePolicy, TimeToLive and PointInTimeRecovery; see set_up_tables",
-        _nothing,
-        {"ProbeTable": PROBE_TABLE},
-        _table_incomplete,
-    ),
-}
-
-
-def adapted(template: dict[str, Any]) -> dict[str, Any]:
-    """The expanded template as the emulator can deploy it."""
-    changed: dict[str, Any] = json.loads(json.dumps(template))
-    for change in TEMPLATE.values():
-        change.apply(changed["Resources"], changed["Parameters"])
-    return changed
-
-
-def probe() -> dict[str, Any]:
-    """A small template with everything that the changes avoid."""
-    number = {"Type": "Number", "Default": 5}
-    return {
-        "Parameters": {"Number": number},
-        "Resources": {name: resource for change in TEMPLATE.values() for name, resource in change.probe.items()},
-    }
-
-
-def unneeded(account: Account) -> list[str]:
-    """The changes that are not needed any more, once `probe` is deployed."""
-    return [
-        f"adaptations.py, TEMPLATE: not needed any more: {name}"
-        for name, of in TEMPLATE.items()
-        if not of.needed(account)
-    ]
-
-
-# What changes of the emulator. Everything below runs in its process; its modules are imported where
-# they are used, since the check itself does not load them.
+# What changes of the emulator. This runs in its process; its modules are imported where they are used, since the check
+# itself does not load them.
 
 
 @dataclass(frozen=True)
@@ -271,10 +51,14 @@ class Shim:
 
 # The items of the request that is being decided, for `dynamodb:LeadingKeys`: see readings.py.
 ITEMS = "torale:Items"
+# What the transaction does that a decision belongs to, for the record.
+SHAPE = "torale:Shape"
 # The role of the state machine that runs in this thread.
 _MACHINE: contextvars.ContextVar[str] = contextvars.ContextVar("machine", default="")
 SQS_BATCHES = ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
 OPERATION = re.compile(r"/operation/(\w+)$")
+PROBE_PATH = "/service/GraniteServiceVersion20100801/operation/PutMetricData"
+PROBE_STATEMENT = 'SELECT * FROM "probe"'
 PARTIQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b[^\"]*\"([^\"]+)\"", re.IGNORECASE)
 
 
@@ -296,12 +80,19 @@ def _session(access_key: str) -> list[str]:
     return arn.split(":assumed-role/")[1].split("/") if ":assumed-role/" in arn else []
 
 
-def _note(session: list[str], action: str, resource: str, context: dict[str, Any], *, denied: bool) -> None:
-    if session:
-        keys = context.get("dynamodb:LeadingKeys", [])
+def _caller(access_key: str) -> list[str]:
+    """Name and session of whose key it is: a role's, or a user's, whose session has their name; nothing if root's."""
+    iam = importlib.import_module("ministack.services.iam")
+    user = iam._access_keys.get(access_key, {}).get("UserName", "")
+    return [user, user] if user else _session(access_key)
+
+
+def _note(caller: list[str], action: str, resource: str, context: dict[str, Any], *, denied: bool) -> None:
+    if caller:
+        keys, shape = context.get("dynamodb:LeadingKeys", []), context.get(SHAPE, [])
         asked = {name: context.get(key, "") for name, key in CONTEXT.items()}
-        entry = {"role": session[0], "session": session[1], "action": action, "resource": resource, "keys": keys}
-        record.write(entry | asked | {"denied": denied})
+        entry = {"role": caller[0], "session": caller[1], "action": action, "resource": resource, "keys": keys}
+        record.write(entry | asked | {"denied": denied, "at": time.time(), "transaction": shape})
 
 
 CONTEXT = {"select": "dynamodb:Select", "namespace": "cloudwatch:namespace"}
@@ -310,14 +101,20 @@ CONTEXT = {"select": "dynamodb:Select", "namespace": "cloudwatch:namespace"}
 def _enforce(original: Any, key: str, action: str, service: str, region: str, resource_arn: str = "*",
              service_context: dict[str, Any] | None = None) -> Any:  # fmt: skip
     context = dict(service_context or {})
-    of = context.pop(ITEMS, [])
-    decided = readings.decisions(of, action, resource_arn.rsplit(":table/", maxsplit=1)[-1]) if of else []
+    of, table = context.pop(ITEMS, []), resource_arn.rsplit(":table/", maxsplit=1)[-1]
+    if not of and action in readings.KEYED:
+        # Without keys every condition on them would be met.
+        decided, own = [[record.NOT_UNDERSTOOD]], [record.NOT_UNDERSTOOD]
+    else:
+        decided, own = readings.decisions(of, action, table), readings.own_keys(of, action, table)
     contexts = [context | {"dynamodb:LeadingKeys": keys} for keys in decided] or [context]
     denied = None
     for each in contexts:
         if denied := original(key, action, service, region, resource_arn=resource_arn, service_context=each):
             break
-    _note(_session(key), action, resource_arn, each, denied=bool(denied))
+    # The keys that this action is for; those of a transaction's other actions are noted with these.
+    noted = context | {"dynamodb:LeadingKeys": own, SHAPE: readings.shape(of)}
+    _note(_caller(key), action, resource_arn, noted, denied=bool(denied))
     return denied
 
 
@@ -359,21 +156,55 @@ def _namespaces() -> None:
     _wrap("core.iam_actions", "request_tag_context", tags)
 
 
+def _access_key(headers: Any) -> str:
+    found = re.search(r"Credential=([^/]+)/", headers.get("authorization", ""))
+    return found[1] if found else ""
+
+
+def _unknown_actions() -> None:
+    def action(original: Any, service: str, method: str, path: str, headers: Any, *rest: Any) -> str | None:
+        found: str | None = original(service, method, path, headers, *rest)
+        if found is None:
+            # Then nothing is decided about the call.
+            _note(_caller(_access_key(headers)), record.NOT_UNDERSTOOD, f"{service} {path}", {}, denied=False)
+        return found
+
+    _wrap("core.iam_actions", "extract_iam_action", action)
+
+
+def _operations() -> None:
+    def action(original: Any, service: str, method: str, path: str, *rest: Any) -> str | None:
+        operation = OPERATION.search(path) if service == "monitoring" else None
+        found: str | None = f"cloudwatch:{operation[1]}" if operation else original(service, method, path, *rest)
+        return found
+
+    def resource(original: Any, service: str, method: str, path: str, *rest: Any) -> str:
+        of_cloudwatch = service == "monitoring" and OPERATION.search(path)
+        return "*" if of_cloudwatch else str(original(service, method, path, *rest))
+
+    _wrap("core.iam_actions", "extract_iam_action", action)
+    _wrap("core.iam_actions", "extract_resource_arn", resource)
+
+
+def _batches() -> None:
+    def action(original: Any, *request: Any) -> str | None:
+        found: str | None = original(*request)
+        return found.removesuffix("Batch") if found in {f"sqs:{name}Batch" for name in SQS_BATCHES} else found
+
+    _wrap("core.iam_actions", "extract_iam_action", action)
+
+
 def _statement(body: bytes) -> re.Match[str] | None:
     request = json.loads(body)
     several = request.get("Statements") or request.get("TransactStatements") or [request]
     return PARTIQL.match(several[0].get("Statement", ""))
 
 
-def _actions() -> None:
+def _partiql() -> None:
     def action(
         original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any
     ) -> str | None:
         found: str | None = original(service, method, path, headers, body, params)
-        if service == "monitoring" and (operation := OPERATION.search(path)):
-            return f"cloudwatch:{operation[1]}"
-        if found in {f"sqs:{name}Batch" for name in SQS_BATCHES}:
-            return found.removesuffix("Batch")
         if found and found.startswith("dynamodb:") and found.endswith(("ExecuteStatement", "ExecuteTransaction")):
             parsed = _statement(body)
             return f"dynamodb:PartiQL{parsed[1].capitalize()}" if parsed else found
@@ -381,16 +212,35 @@ def _actions() -> None:
 
     def resource(original: Any, service: str, method: str, path: str, headers: Any, body: bytes, params: Any,
                  region: str, account: str) -> str:  # fmt: skip
-        if service == "monitoring" and OPERATION.search(path):
-            return "*"
         if service == "dynamodb" and b"Statement" in body and (parsed := _statement(body)):
             return f"arn:aws:dynamodb:{region}:{account}:table/{parsed[2]}"
-        found = str(original(service, method, path, headers, body, params, region, account))
-        stream = json.loads(body).get("logStreamName") if service == "logs" and body else None
-        return f"{found}:log-stream:{stream}" if stream else found
+        return str(original(service, method, path, headers, body, params, region, account))
 
     _wrap("core.iam_actions", "extract_iam_action", action)
     _wrap("core.iam_actions", "extract_resource_arn", resource)
+
+
+def _log_streams() -> None:
+    def resource(original: Any, service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:
+        found = str(original(service, method, path, headers, body, *rest))
+        stream = json.loads(body).get("logStreamName") if service == "logs" and body else None
+        return f"{found}:log-stream:{stream}" if stream else found
+
+    _wrap("core.iam_actions", "extract_resource_arn", resource)
+
+
+def _action_of(service: str, path: str, target: str, body: dict[str, Any]) -> str | None:
+    """As which action the emulator decides a call."""
+    module, headers = importlib.import_module("ministack.core.iam_actions"), {"x-amz-target": target}
+    found: str | None = module.extract_iam_action(service, "POST", path, headers, json.dumps(body).encode(), {})
+    return found
+
+
+def _resource_of(service: str, target: str, body: dict[str, Any]) -> str:
+    """About which resource the emulator decides a call."""
+    module, headers = importlib.import_module("ministack.core.iam_actions"), {"x-amz-target": target}
+    content = json.dumps(body).encode()
+    return str(module.extract_resource_arn(service, "POST", "/", headers, content, {}, "us-east-1", "000000000000"))
 
 
 def _role_may(role_arn: str, session: str, action: str, resource: str) -> bool:
@@ -455,7 +305,7 @@ def _machines() -> None:
     _wrap("services.stepfunctions", "_call_lambda", call)
 
 
-def _invokers() -> None:
+def _routes() -> None:
     async def request(original: Any, integration: Any, api: str, stage: str, path: str, method: str, *rest: Any,
                       **more: Any) -> Any:  # fmt: skip
         function = integration["integrationUri"].split("/functions/")[1].removesuffix("/invocations")
@@ -465,11 +315,14 @@ def _invokers() -> None:
             return 500, {"Content-Type": "application/json"}, b'{"message": "Internal Server Error"}'
         return await original(integration, api, stage, path, method, *rest, **more)
 
+    _wrap("services.apigateway", "_invoke_lambda_proxy", request)
+
+
+def _rules() -> None:
     def rule(original: Any, target: dict[str, Any], event: Any, of: dict[str, Any], *rest: Any) -> Any:
         allowed = _service_may("events.amazonaws.com", target["Arn"], of["Arn"])
         return original(target, event, of, *rest) if allowed else None
 
-    _wrap("services.apigateway", "_invoke_lambda_proxy", request)
     _wrap("services.eventbridge", "_invoke_target", rule)
 
 
@@ -515,8 +368,8 @@ def _embedded_metrics() -> None:
 
 def _faults() -> None:
     async def handle(original: Any, method: str, path: str, headers: Any, body: bytes, params: Any) -> Any:
-        key = re.search(r"Credential=([^/]+)/", headers.get("authorization", ""))
-        role, name = _session(key[1] if key else "") or ("", record.TRYING)
+        session = _session(_access_key(headers))
+        role, name = session or ("", record.TRYING)
         # What `metrics` publishes in its minute would be looked at later on.
         met = name != record.TRYING and "MetricsRole" not in role
         return await faults.answer(
@@ -527,30 +380,69 @@ def _faults() -> None:
     _wrap("services.dynamodb", "handle_request", handle)
 
 
+def _context(body: dict[str, Any]) -> dict[str, Any]:
+    """The values of condition keys that the emulator finds in a request to DynamoDB."""
+    module = importlib.import_module("ministack.core.iam_actions")
+    found: dict[str, Any] = module.dynamodb_service_context(json.dumps(body).encode())
+    return found
+
+
+def _knows_namespaces() -> bool:
+    module, parameters = importlib.import_module("ministack.core.iam_actions"), {"Namespace": "Probe"}
+    found = module.request_tag_context("monitoring", "cloudwatch:PutMetricData", b"", parameters)
+    return "cloudwatch:namespace" in {key.lower() for key in found} or "cloudwatch:namespace" in _source("app").lower()
+
+
+# The order matters where two change the same function: an action that is known to none of them is noted.
 SHIMS = {
     "leading keys, and a record of all decisions": Shim(
         "dynamodb:LeadingKeys has no value, so that every condition on it is met",
-        lambda: '"dynamodb:LeadingKeys"' not in _source("core.iam_actions"),
+        lambda: "dynamodb:LeadingKeys" not in _context({"TableName": "t", "Key": {"pk": {"S": "a"}}}),
         _leading_keys,
     ),
     "policies of tables": Shim(
         "PutResourcePolicy stores them, and nothing reads them",
-        lambda: '"dynamodb": (' not in _source("core.iam_evaluator"),
+        lambda: "dynamodb" not in importlib.import_module("ministack.core.iam_evaluator")._RESOURCE_POLICY_LOOKUPS,
         _table_policies,
     ),
     "namespaces of metrics": Shim(
         "cloudwatch:namespace has no value, so that no condition on it is met",
-        lambda: "cloudwatch:namespace" not in (_source("core.iam_actions") + _source("app")).lower(),
+        lambda: not _knows_namespaces(),
         _namespaces,
     ),
-    "actions of batches, of PartiQL and of CloudWatch, log streams": Shim(
-        "SendMessageBatch and ExecuteStatement are decided as actions of these names, which IAM does not have, "
-        "CloudWatch's operations in CBOR are not decided at all, and calls about a log stream by its group",
-        lambda: not any(name in _source("core.iam_actions") for name in ("PartiQL", "/operation/", "logStreamName")),
-        _actions,
+    "actions of CloudWatch": Shim(
+        "CloudWatch's operations in CBOR are not decided at all",
+        lambda: _action_of("monitoring", PROBE_PATH, "", {}) is None,
+        _operations,
+    ),
+    "actions of batches of messages": Shim(
+        "SendMessageBatch and its like are decided as actions of these names, which IAM does not have",
+        lambda: str(_action_of("sqs", "/", "AmazonSQS.SendMessageBatch", {})).endswith("Batch"),
+        _batches,
+    ),
+    "actions and tables of PartiQL": Shim(
+        "ExecuteStatement is decided as an action of this name, which IAM does not have",
+        lambda: (
+            _action_of("dynamodb", "/", "DynamoDB_20120810.ExecuteStatement", {"Statement": PROBE_STATEMENT})
+            == "dynamodb:ExecuteStatement"
+        ),
+        _partiql,
+    ),
+    "log streams": Shim(
+        "calls about a log stream are decided by its group",
+        lambda: (
+            "log-stream"
+            not in _resource_of("logs", "Logs_20140328.PutLogEvents", {"logGroupName": "g", "logStreamName": "s"})
+        ),
+        _log_streams,
+    ),
+    "a record of what is not decided": Shim(
+        "a call in which the emulator finds no action is let through",
+        lambda: "could not extract action" in _source("core.iam_actions"),
+        _unknown_actions,
     ),
     "pollers use their function's role": Shim(
-        "queues and streams are read without asking anybody",
+        "queues and streams are read without asking anybody. The actions are those that Lambda's documentation lists",
         lambda: '"sqs:ReceiveMessage"' not in _source("services.lambda_svc"),
         _pollers,
     ),
@@ -559,10 +451,15 @@ SHIMS = {
         lambda: "lambda:InvokeFunction" not in _source("services.stepfunctions"),
         _machines,
     ),
-    "services need a function's permission": Shim(
-        "the HTTP API and rules invoke functions whose policy does not let them",
-        lambda: "function_policy_for_arn" not in _source("services.apigateway") + _source("services.eventbridge"),
-        _invokers,
+    "the HTTP API needs a function's permission": Shim(
+        "it invokes functions whose policy does not let it",
+        lambda: "function_policy_for_arn" not in _source("services.apigateway"),
+        _routes,
+    ),
+    "rules need a function's permission": Shim(
+        "they invoke functions whose policy does not let them",
+        lambda: "function_policy_for_arn" not in _source("services.eventbridge"),
+        _rules,
     ),
     "log lines are written with the function's role": Shim(
         "they are written without asking anybody",

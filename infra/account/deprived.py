@@ -1,28 +1,55 @@
 """Rights that services use on behalf of the stack: without one of them, what it is for does not happen. So pollers and
 the state machine act with their roles' rights, and not with the emulator's.
+
+Which rights a poller asks for is what Lambda's documentation lists: see `_pollers` in adaptations.py.
 """
 
 import json
+from collections.abc import Callable
 
 import platform_side as platform
 import record
 from account import Account, expect, until
-from story import equal, outage
+from outages import outage
+from story import equal
+
+# What Lambda asks for: see the description above.
+OF_QUEUES = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+OF_STREAMS = (
+    "dynamodb:DescribeStream",
+    "dynamodb:GetShardIterator",
+    "dynamodb:GetRecords",
+    "dynamodb:ListStreams",
+)
 
 
-def poller(account: Account) -> None:
-    """Without the consumer's right to receive, an event stays in the queue; with it, it is taken."""
-    role = account.physical("ConsumerRole")
+def _refused(account: Account, role: str, action: str) -> None:
+    """Waits until a role was refused something."""
+    who = account.physical(role), action
 
-    def refused() -> bool:
+    def found() -> bool:
         entries = record.read(account.folder / "record.ndjson")
-        return any(e["denied"] and (e["role"], e["action"]) == (role, "sqs:ReceiveMessage") for e in entries)
+        return any(entry["denied"] and (entry["role"], entry["action"]) == who for entry in entries)
 
-    with outage(account, "ConsumerRole", "sqs:ReceiveMessage"):
-        platform.send(account, [platform.event("user.logged_in", user_id=platform.OTHER_USER)])
-        until("the poller is refused", refused)
-        expect(not platform.is_empty(account), "an event was taken without the right to receive it")
-    until("the event is taken", lambda: platform.is_empty(account))
+    until(f"{role} is refused {action}", found)
+
+
+def queue(account: Account, function: str, name: str, message: Callable[[], str]) -> None:
+    """Without any one of the function's rights to poll, a message stays in its queue; with all of them, it is taken."""
+    sqs, url, role = account.client("sqs"), account.physical(name), f"{function}Role"
+    for action in OF_QUEUES:
+        with outage(account, role, action):
+            sqs.send_message(QueueUrl=url, MessageBody=message())
+            _refused(account, role, action)
+            expect(not platform.is_empty(account, url), f"a message of {name} was taken without {action}")
+        until(f"the message of {name} is taken", lambda: platform.is_empty(account, url))
+
+
+def stream(account: Account) -> None:
+    """Without any one of the relay's rights to read the stream, its poller is refused."""
+    for action in OF_STREAMS:
+        with outage(account, "OutboxRelayRole", action):
+            _refused(account, "OutboxRelayRole", action)
 
 
 def machine(account: Account) -> None:

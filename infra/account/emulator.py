@@ -18,7 +18,7 @@ import record
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 # Credentials of the account's root, for which no policy is asked.
-ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+ROOT_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 # How much of the time that it says the state machine waits: see machinery.rebuild.
 WAITING = 0.02
 STARTING_SECONDS = 60
@@ -53,7 +53,7 @@ def free_port() -> int:
 def environment(port: int, folder: Path, *, hurried: bool = True) -> dict[str, str]:
     """The environment of the emulator, and of whatever else is to reach it. Hurried, state machines hardly wait."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    return inherited | ROOT | {
+    return inherited | ROOT_KEYS | {
         "AUTH": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

@@ -10,10 +10,14 @@ another file, so that the check can tell that there was any.
 | hot partition | every second call that names the partition `HOT` | throttled; a transaction is cancelled for it |
 | unprocessed | every second batch of several items | only the first half is done, the rest is handed back |
 | slow | all | half a second later than else |
-| stale | reads that are not strongly consistent | each item as it was before its last change |
+| stale | reads that are not strongly consistent | each item as it was before its last change, a deleted one too |
 | answer lost | every second write | done, and answered with 500 |
 
 Every second one, so that a retry helps, as it does in AWS.
+
+Deleted items are found again by their key, and in a query between items of its answer, since every condition on sort
+keys is a range. They stay away where a filter or a limit would decide about them, in counts, in scans and in
+projections without the key.
 """
 
 import asyncio
@@ -34,6 +38,7 @@ NOTED = ".injected"
 # The totals of the tasks of a lane, which the endpoints read and every change of a task's state writes.
 HOT = "c#tasks#0"
 SECONDS = 0.5
+READS = ("GetItem", "BatchGetItem", "Query", "Scan")
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems")
 SUCCESS = 200
 
@@ -44,6 +49,8 @@ Send = Callable[[Request], Awaitable[Answer]]
 _counts: dict[str, Iterator[int]] = {}
 # Items before their last change, by table and keys; nothing for one that was inserted.
 _former: dict[tuple[str, str, str], dict[str, Any] | None] = {}
+# Those that were deleted by it.
+_gone: set[tuple[str, str, str]] = set()
 
 
 def _error(code: str, status: int = 400, **more: Any) -> Answer:
@@ -110,27 +117,76 @@ def _before(table: str, item: dict[str, Any]) -> dict[str, Any] | None:
     return _former.get((table, item["pk"]["S"], item["sk"]["S"]), item)
 
 
-def _all_before(table: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [former for item in items if (former := _before(table, item))]
+def _projected(item: dict[str, Any], request: Request) -> dict[str, Any]:
+    """An item as far as a read asks for it, by the names of attributes."""
+    if "ProjectionExpression" not in request:
+        return item
+    named = request.get("ExpressionAttributeNames", {})
+    wanted = [named.get(name, name) for name in map(str.strip, request["ProjectionExpression"].split(","))]
+    return {name: item[name] for name in wanted if name in item}
+
+
+def _all_before(table: str, items: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    """Items before their last change, without those that were not there; those without their key stay as they are."""
+    found = []
+    for item in items:
+        former = _before(table, item) if {"pk", "sk"} <= item.keys() else item
+        found += [item if former is item else _projected(former, request)] if former else []
+    return found
+
+
+def _deleted(table: str, keys: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    """The items with these keys that were deleted by their last change."""
+    places = [(table, key["pk"]["S"], key["sk"]["S"]) for key in keys]
+    return [_projected(former, request) for place in places if place in _gone and (former := _former[place])]
+
+
+def _between(request: Request, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items of a query's answer, with the deleted ones that stood between them."""
+    if not items or not {"pk", "sk"} <= items[0].keys() or {"FilterExpression", "IndexName"} & request.keys():
+        return items
+    table, partition = request["TableName"], items[0]["pk"]["S"]
+    ends = sorted(item["sk"]["S"] for item in items)
+    keys = [
+        {"pk": {"S": pk}, "sk": {"S": sk}}
+        for name, pk, sk in list(_gone)
+        if (name, pk) == (table, partition) and ends[0] < sk < ends[-1]
+    ]
+    more = _deleted(table, keys, request)
+    if not more or len(items) + len(more) > request.get("Limit", float("inf")):
+        return items
+    backwards = not request.get("ScanIndexForward", True)
+    return sorted(items + more, key=lambda item: str(item["sk"]["S"]).encode(), reverse=backwards)
+
+
+def _read_before(operation: str, request: Request, answer: Request) -> Request:
+    """The answer to a read of one table, as it would have been before the last changes."""
+    table = request["TableName"]
+    if operation == "GetItem":
+        former = _before(table, request["Key"] | answer["Item"]) if "Item" in answer else None
+        found = [_projected(former, request)] if former else _deleted(table, [request["Key"]], request)
+        return {key: each for key, each in answer.items() if key != "Item"} | ({"Item": found[0]} if found else {})
+    if "Items" not in answer:
+        return answer
+    items = _between(request, answer["Items"]) if operation == "Query" else answer["Items"]
+    before = _all_before(table, items, request)
+    return answer | {"Items": before, "Count": len(before)}
 
 
 async def _stale(operation: str, request: Request, send: Send) -> tuple[Answer, bool]:
     status, headers, body = await send(request)
-    if status != SUCCESS:
+    if status != SUCCESS or operation not in READS:
         return (status, headers, body), False
     answer = json.loads(body)
     found = copy.deepcopy(answer)
     if operation == "BatchGetItem":
-        for table, items in answer["Responses"].items():
-            if not request["RequestItems"][table].get("ConsistentRead"):
-                answer["Responses"][table] = _all_before(table, items)
-    elif not request.get("ConsistentRead") and "ProjectionExpression" not in request:
-        if operation == "GetItem" and "Item" in answer:
-            before = _before(request["TableName"], answer.pop("Item"))
-            answer |= {"Item": before} if before else {}
-        elif operation == "Query" and "Items" in answer:
-            answer["Items"] = _all_before(request["TableName"], answer["Items"])
-            answer["Count"] = len(answer["Items"])
+        for table, asked in request["RequestItems"].items():
+            if not asked.get("ConsistentRead"):
+                items = answer["Responses"].get(table, [])
+                before = _all_before(table, items, asked) + _deleted(table, asked["Keys"], asked)
+                answer["Responses"][table] = before
+    elif not request.get("ConsistentRead"):
+        answer = _read_before(operation, request, answer)
     return (status, headers, json.dumps(answer).encode()), answer != found
 
 
@@ -156,6 +212,7 @@ def remember(original: Any, table: str, name: str, old: dict[str, Any] | None, n
     """Wraps what the emulator does about every change of an item."""
     key = (new or old or {})["pk"]["S"], (new or old or {})["sk"]["S"]
     _former[table, *key] = copy.deepcopy(old)
+    (_gone.discard if new else _gone.add)((table, *key))
     return original(table, name, old, new, *rest, **more)
 
 

@@ -10,11 +10,15 @@ import time
 from pathlib import Path
 
 import console
+import deletion
 import deprived
+import differences
 import emulator
 import identities
 import machinery
+import matrix
 import operator_user
+import paging
 import platform_side
 import record
 import refusals
@@ -36,9 +40,13 @@ class Progress:
     def __init__(self) -> None:
         self.started = time.monotonic()
 
+    def seconds(self) -> float:
+        """The seconds since the beginning."""
+        return time.monotonic() - self.started
+
     def step(self, what: str) -> None:
         """Begins a step."""
-        print(f"{time.monotonic() - self.started:6.1f} s  {what}", flush=True)
+        print(f"{self.seconds():6.1f} s  {what}", flush=True)
 
 
 def nothing(findings: list[str]) -> None:
@@ -67,14 +75,15 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.several(account, commands, "OutboxRelayRole")
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
-    progress.step("poller and state machine without their rights")
-    deprived.poller(account)
+    progress.step("pollers and state machine without each of their rights")
+    deprived.queue(account, "Consumer", "EventsQueue", platform_side.login)
+    deprived.queue(account, "CommandExecutor", "CommandsQueue", platform_side.pause)
+    deprived.stream(account)
     deprived.machine(account)
-    progress.step("every kind of fault of the store, a consumer killed, lists by pages")
+    progress.step("every kind of fault of the store, a consumer killed")
     with under_faults.soon_again(account):
         under_faults.faulty(account, commands)
         under_faults.killed(account, commands)
-    under_faults.paged(account)
     return {path: story.answer(account, path) for path in lists}
 
 
@@ -92,7 +101,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         functions = stack.upload(account, target, template)
         progress.step("deploying")
         stack.create(account, template, clerk.address)
-        worsened = background.submit(worse.findings, stack.expanded()["Resources"])
+        worsened = background.submit(worse.findings, stack.whole()["Resources"])
         mail, tools = machinery.AlarmMail(account), machinery.Tools(account, target, operator_user.create(account))
         lists = use(account, clerk, progress)
         progress.step("rebuild and promotion by the state machine, with batches that are handed back")
@@ -101,25 +110,43 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
-        progress.step("the same log in other stores")
-        stores_asked = stores.compare(account, tools, target)
-        progress.step("calls with the credentials of every role")
-        called, wrong = refusals.findings(account)
-        nothing(wrong + refusals.foreign(account))
-        progress.step("seals, metrics, alarms")
+        progress.step("the same log in other stores, meanwhile calls with the credentials of every role")
+        with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+            # The rebuild that goes on after a kill mostly waits for the former one's units to be free.
+            comparing = meanwhile.submit(stores.compare, account, tools, target)
+            called, wrong = refusals.findings(account)
+            nothing(wrong + refusals.foreign(account))
+            stores_asked = comparing.result()
+        progress.step("seals, lists by pages, metrics, alarms")
         machinery.sealed(account, tools)
+        lists_paged = paging.paged(account)
         machinery.metrics(account)
         machinery.alarms(account, mail)
-        nothing(used.findings(account, template["Resources"], record.read(account.folder / "record.ndjson")))
-        progress.step("a change set, the deletion")
+        machinery.healthy(account)
+        nothing(differences.gone(account))
+        entries = record.read(account.folder / "record.ndjson")
+        nothing(used.findings(account, template["Resources"], entries))
+        nothing(matrix.unlisted(account, template["Resources"], entries))
+        progress.step("a change set, the deletion, the way back, the deletion, a beginning from nothing")
         machinery.change(account, template, clerk.address)
-        machinery.deletion(account)
+        deletion.deleted(account)
+        deletion.gone_back(account, tools, template, clerk.address)
+        deletion.deleted(account)
+        deletion.begun_again(account, template, clerk.address)
         tried, unnoticed = worsened.result()
         nothing(unnoticed)
     return (
         f"{functions} functions deployed and used, no right unused, {called} calls decided as infra/rights.toml says, "
+        f"{lists_paged} lists paged through, "
         f"{tried} changes for the worse noticed, the same items in {len(stores_asked)} other stores"
     )
+
+
+def show_log(folder: Path) -> None:
+    """Prints the end of the emulator's log."""
+    log = folder / "emulator.log"
+    shown = log.read_text(errors="replace")[-SHOWN:] if log.exists() else ""
+    print(visible(shown), file=sys.stderr)
 
 
 def main() -> int:
@@ -129,21 +156,25 @@ def main() -> int:
     parser.add_argument("--unhurried", action="store_true", help="wait as long as a promotion waits")
     options = parser.parse_args()
     # So that everything is taken down as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, lambda *_: sys.exit(1))
     folder, progress = Path(tempfile.mkdtemp(prefix="torale-account-")), Progress()
     try:
         progress.step("starting the emulator")
         with emulator.running(folder, hurried=not options.unhurried) as port:
             summary = check(Account(port, folder), options.target, progress, unhurried=options.unhurried)
     except (Wrong, emulator.NotStartedError) as error:
-        log = folder / "emulator.log"
-        shown = log.read_text(errors="replace")[-SHOWN:] if log.exists() else ""
-        print(visible(f"{shown}\naccount: {error}"), file=sys.stderr)
+        show_log(folder)
+        print(visible(f"account: {error}"), file=sys.stderr)
         return 1
+    except Exception:
+        # Of a kind that nobody expected: what the emulator said is all the more needed.
+        show_log(folder)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     progress.step("all taken down")
-    print(f"account: {summary}")
+    print(f"account: {summary}, in {progress.seconds():.0f} s")
     return 0
 
 

@@ -2,16 +2,19 @@
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import permissions
 
 import emulator
 import readings
 import used
-from policies import ACCOUNT, Policies
+from account import Account
+from policies import REGION_AND_ACCOUNT, Policies
 from readings import Use
-from stack import expanded
+from stack import whole
 
 # An action that no service has, for rights that are wider than their actions.
 OTHER = "Other"
@@ -44,9 +47,23 @@ PARTITIONS = {
         "runs#g2#u",
         "import#d",
         "links#h",
+        "temporal#t",
         "x",
     ],
-    "projections": ["u#1", "i#user", "y#1", "z#1", "v#1", "o#1", "c#users#0", "r#users##0", "h#1"],
+    "projections": [
+        "u#1",
+        "i#user",
+        "y#1",
+        "z#1",
+        "v#1",
+        "o#1",
+        "c#users#0",
+        "r#users##0",
+        "r#schedules##0",
+        "s#1",
+        "t#1",
+        "h#1",
+    ],
     "AuditTable": ["r#2026010100#0", "seals"],
     "AuditIndexTable": ["f/c#0"],
     "EventsTable": ["2026010100#0"],
@@ -67,12 +84,15 @@ LOG_ACTIONS = ("CreateLogStream", "PutLogEvents", "DeleteLogStream", "GetLogEven
 KEY_ACTIONS = ("Sign", "GetPublicKey", "PutKeyPolicy", "ScheduleKeyDeletion", "CreateGrant", "DisableKey", OTHER)
 STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams", OTHER)
 UNPLACED = (
+    *sorted(action for action in permissions.EVERYTHING if action.startswith("ec2:")), "ec2:RunInstances",
     "dynamodb:ListTables", "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules",
     "xray:GetSamplingTargets", "xray:GetTraceSummaries", "cloudwatch:GetMetricStatistics", "cloudwatch:DeleteAlarms",
     "iam:PassRole", "iam:PutRolePolicy", "sts:AssumeRole", "s3:GetObject", "lambda:UpdateFunctionCode",
     "sns:Publish", "secretsmanager:GetSecretValue", "states:StartExecution", "logs:DescribeLogGroups",
 )  # fmt: skip
-CHANGES = ("UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete")
+CHANGES = sorted(action.removeprefix("dynamodb:") for action in permissions.DENIED)
+# All roles of the table, deployed here or not.
+ROLES = sorted(permissions.RIGHTS["roles"])
 
 
 @dataclass(frozen=True)
@@ -91,11 +111,11 @@ def arn_of(policies: Policies, place: str) -> str:
     """The ARN of a place."""
     match place:
         case "projections":
-            return f"arn:aws:dynamodb:{ACCOUNT}:table/torale-projections-g7"
+            return f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/torale-projections-g7"
         case "ControlTable/stream":
             return f"{policies.arn('ControlTable')}/stream/2026-01-01T00:00:00.000"
         case "CommandsForwardQueue":
-            return f"arn:aws:sqs:{ACCOUNT}:platform-commands"
+            return f"arn:aws:sqs:{REGION_AND_ACCOUNT}:platform-commands"
     arn = policies.arn(place)
     return arn.removesuffix("*") + "log-stream:1" if ":log-group:" in arn else arn
 
@@ -111,7 +131,7 @@ def calls(policies: Policies) -> Iterator[Call]:
     elsewhere = [
         at("projections").replace(*pair) for pair in (("us-east-1", "us-west-2"), (emulator.ACCOUNT, "123456789012"))
     ]
-    elsewhere.append(f"arn:aws:dynamodb:{ACCOUNT}:table/torale-other")
+    elsewhere.append(f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/torale-other")
     every_key = {key for keys in PARTITIONS.values() for key in keys}
     for arn in elsewhere:
         for key in every_key:
@@ -140,7 +160,7 @@ def granted(rights: list[used.Right], call: Call) -> bool:
 @functools.cache
 def _calls(service: str) -> list[Call]:
     """The calls of a service, or of all; the good template's, whose names no change for the worse touches."""
-    return [call for call in calls(Policies(expanded()["Resources"])) if call.action.startswith(service)]
+    return [call for call in calls(Policies(whole()["Resources"])) if call.action.startswith(service)]
 
 
 def of_role(policies: Policies, role: str, service: str = "") -> Iterator[str]:
@@ -168,29 +188,39 @@ LOGGED = [
     Use("dynamodb:PutItem", "EventsTable", "2026010100#0"),
     Use("dynamodb:PutItem", "AuditTable", "r#2026010100#0"),
 ]
-# Every shape of a transaction that functions make, by role.
+# Every shape of a transaction that functions make, by role: `unlisted` compares them with those that were made.
+SENDING = [_control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])]
 DEACTIVATION = _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED + LOGGED
 REACTIVATION = _control(ConditionCheckItem=["generation", "deactivation#u"])
 TRANSACTIONS = {
-    "DeactivateUser": [DEACTIVATION, _control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])],
-    "DeactivateUsers": [DEACTIVATION],
+    "DeactivateUser": [DEACTIVATION, *SENDING],
+    "DeactivateUsers": [DEACTIVATION, *SENDING],
     "ReactivateUser": [
         REACTIVATION + PROJECTED + LOGGED,
         REACTIVATION + _control(PutItem=["outbox"]) + PROJECTED + LOGGED,
     ],
     "Consumer": [
         PROJECTED,
+        _control(ConditionCheckItem=["generation"], PutItem=["deactivation#u"]) + PROJECTED,
         _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED,
     ],
-    "OutboxRelay": [_control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])],
+    "OutboxRelay": SENDING,
     "Replay": [
         PROJECTED,
         _control(PutItem=["rebuild#g2", "rebuild#g2"]),
         _control(PutItem=["rebuild#g2"], ConditionCheckItem=["rebuild#g2"]),
+        _control(PutItem=["generation"]),
         _control(PutItem=["generation"], ConditionCheckItem=["rebuild#g2"]),
-        _control(PutItem=["generation", "rebuild#g2"], ConditionCheckItem=["rebuild#g3"]),
     ],
-    "AuditSeal": [[Use(f"dynamodb:{action}", "AuditIndexTable", "f/c#0") for action in ("PutItem", "UpdateItem")]],
+    "AuditSeal": [
+        [Use("dynamodb:PutItem", "AuditTable", "seals")],
+        [Use(f"dynamodb:{action}", "AuditIndexTable", "f/c#0") for action in ("PutItem", "UpdateItem")],
+    ],
+}
+# Those that nothing here makes.
+RARE = {
+    # A generation becomes the shadow one while another is.
+    "Replay": [_control(PutItem=["generation", "rebuild#g2"], ConditionCheckItem=["rebuild#g3"])],
 }
 
 
@@ -200,7 +230,7 @@ FOREIGN_KEYS = ("log", "limit#u", "import#d")
 
 def transactions(policies: Policies, role: str) -> Iterator[str]:
     """Transactions that a role makes and that are refused, or may name further keys, under any reading."""
-    for uses in TRANSACTIONS.get(role, []):
+    for uses in TRANSACTIONS.get(role, []) + RARE.get(role, []):
         for reading in readings.READINGS:
             for action, table in sorted({(use.action, use.table) for use in uses}):
                 for keys in readings.leading_keys(uses, action, table, reading):
@@ -232,7 +262,7 @@ def administrators(policies: Policies) -> list[str]:
 def invokers(policies: Policies) -> list[str]:
     """Services that invoke a function and should not, or cannot and should."""
     found = []
-    api, functions = f"arn:aws:execute-api:{ACCOUNT}", policies.of_type("AWS::Lambda::Function")
+    api, functions = f"arn:aws:execute-api:{REGION_AND_ACCOUNT}", policies.of_type("AWS::Lambda::Function")
     routes = policies.resources["Api"]["Properties"]["Body"]["paths"]
     for path, method, operation in ((path, *of) for path, methods in routes.items() for of in methods.items()):
         uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
@@ -287,4 +317,40 @@ def findings(resources: dict[str, Any], roles: list[str] | None = None) -> list[
     """Everything that is decided otherwise than it should be, of these roles or of all."""
     policies = Policies(resources)
     found = administrators(policies) + invokers(policies) + trusts(policies)
-    return [*found, *of_roles(resources, roles or used.ROLES)]
+    return [*found, *of_roles(resources, roles or ROLES)]
+
+
+def _shape(uses: Iterable[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
+    """What a transaction does to which kinds of keys of the control table, and to which other tables."""
+    kept = ((action, table, key.partition("#")[0] if table == "ControlTable" else "") for action, table, key in uses)
+    return frozenset(kept)
+
+
+def _controlling(shape: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
+    return frozenset(use for use in shape if use[1] == "ControlTable")
+
+
+def unlisted(account: Account, resources: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """Transactions that functions have made and that `TRANSACTIONS` lacks, and those that it has and nobody has made.
+
+    To tables other than the control table a transaction may do less than is listed.
+    """
+    places, made = used.Places(account, resources), dict[str, set[frozenset[tuple[str, str, str]]]]()
+    for entry in entries:
+        if (role := places.roles.get(entry["role"])) and entry.get("transaction") and role != used.OPERATOR:
+            arn = f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/"
+            named = ((action, places.place(arn + table), key) for action, table, key in entry["transaction"])
+            made.setdefault(role, set()).add(_shape(named))
+    found = []
+    for role in sorted(made.keys() | TRANSACTIONS.keys()):
+        listed = {_shape((use.action, use.table, use.key) for use in uses) for uses in TRANSACTIONS.get(role, [])}
+        for shape in made.get(role, set()):
+            if not any(shape <= each and _controlling(shape) == _controlling(each) for each in listed):
+                found.append(f"{role} makes a transaction that TRANSACTIONS lacks: {sorted(shape)}")
+        seen = {_controlling(shape) for shape in made.get(role, set())}
+        found += [
+            f"{role} has made no transaction of TRANSACTIONS: {sorted(_controlling(each))}"
+            for each in listed
+            if _controlling(each) not in seen
+        ]
+    return found

@@ -5,8 +5,9 @@ from typing import Any
 
 import permissions
 
+import record
 from account import Account
-from policies import ACCOUNT, Policies
+from policies import REGION_AND_ACCOUNT, Policies
 from stack import expanded
 
 NAME = "operator"
@@ -15,9 +16,9 @@ NAME = "operator"
 def _resource(policies: Policies, place: str) -> str:
     match place:
         case "projections":
-            return f"arn:aws:dynamodb:{ACCOUNT}:table/torale-projections-*"
+            return f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/torale-projections-*"
         case "copies":
-            return f"arn:aws:dynamodb:{ACCOUNT}:table/torale-*-restored"
+            return f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/torale-*-restored"
         case "*":
             return "*"
     return policies.arn(place)
@@ -43,10 +44,18 @@ def policy() -> dict[str, Any]:
 
 
 def create(account: Account) -> dict[str, str]:
-    """Creates the user; gives its credentials as the environment of the tools."""
+    """Creates the user; gives their credentials as the environment of the tools. Another user with the same rights is
+    the check's own, for calls that say nothing about what is used.
+    """
     iam = account.client("iam")
-    iam.create_user(UserName=NAME)
     arn = iam.create_policy(PolicyName=NAME, PolicyDocument=json.dumps(policy()))["Policy"]["Arn"]
-    iam.attach_user_policy(UserName=NAME, PolicyArn=arn)
-    key = iam.create_access_key(UserName=NAME)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    keys = {}
+    for name in (NAME, record.TRYING):
+        iam.create_user(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+        keys[name] = iam.create_access_key(UserName=name)["AccessKey"]
+    account.people["Operator"] = keys[record.TRYING]
+    return {
+        "AWS_ACCESS_KEY_ID": keys[NAME]["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys[NAME]["SecretAccessKey"],
+    }

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from account import Account, expect
+from account import Account, constant, expect
 from stack import FORWARDED_TO, PARAMETERS
 
 EVENTS, COMMANDS = "torale-events", "torale-commands"
 # More tasks than one outbox entry is carried out for at once.
-MANY_TASKS = 101
+MANY_TASKS = constant("shared/domain/src/deactivation/outbox.rs", r"pub const PAGE: usize = (\d+);") + 1
 BATCH = 10
 BAN = re.compile(r"/v1/users/([^/]+)/ban")
 
@@ -122,10 +122,22 @@ def send(account: Account, messages: list[str]) -> None:
         expect(not answer.get("Failed"), f"events were not taken: {answer.get('Failed')}")
 
 
-def is_empty(account: Account) -> bool:
-    """Whether no event waits or is being taken."""
+def login() -> str:
+    """An event that changes no more than a time."""
+    return event("user.logged_in", user_id=OTHER_USER)
+
+
+def pause() -> str:
+    """A command for a task that nobody has, which is passed on."""
+    envelope = json.loads(event("command.task.pause", task_id=identity(0x104), user_id=OTHER_USER, schedule_ids=[]))
+    envelope["data"] |= {"reason": "tried", "requested_by": ADMIN}
+    return json.dumps(envelope | {"source": "/torale/admin"})
+
+
+def is_empty(account: Account, queue: str = "") -> bool:
+    """Whether no message waits in a queue or is being taken: in that of events, unless another one is named."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = account.outputs["EventsQueueUrl"]
+    url = queue or account.outputs["EventsQueueUrl"]
     found = account.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return all(found[name] == "0" for name in names)
 

@@ -11,16 +11,16 @@ from ministack.core import iam_evaluator as evaluator
 import emulator
 from stack import FORWARDED_TO
 
-ACCOUNT = f"{emulator.REGION}:{emulator.ACCOUNT}"
+REGION_AND_ACCOUNT = f"{emulator.REGION}:{emulator.ACCOUNT}"
 # Where a resource's ARN has its name.
 ARNS = {
-    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{ACCOUNT}:table/",
-    "AWS::SQS::Queue": f"arn:aws:sqs:{ACCOUNT}:",
-    "AWS::Logs::LogGroup": f"arn:aws:logs:{ACCOUNT}:log-group:",
-    "AWS::Lambda::Function": f"arn:aws:lambda:{ACCOUNT}:function:",
-    "AWS::KMS::Key": f"arn:aws:kms:{ACCOUNT}:key/",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION_AND_ACCOUNT}:table/",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{REGION_AND_ACCOUNT}:",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION_AND_ACCOUNT}:log-group:",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{REGION_AND_ACCOUNT}:function:",
+    "AWS::KMS::Key": f"arn:aws:kms:{REGION_AND_ACCOUNT}:key/",
     "AWS::IAM::Role": f"arn:aws:iam::{emulator.ACCOUNT}:role/",
-    "AWS::Events::Rule": f"arn:aws:events:{ACCOUNT}:rule/",
+    "AWS::Events::Rule": f"arn:aws:events:{REGION_AND_ACCOUNT}:rule/",
 }
 NAMES = ("TableName", "QueueName", "LogGroupName")
 PSEUDO = {

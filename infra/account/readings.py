@@ -17,6 +17,20 @@ from dataclasses import dataclass
 from typing import Any
 
 READINGS = ("item", "action", "table")
+# Actions whose requests always name a key.
+KEYED = {
+    f"dynamodb:{name}"
+    for name in (
+        "GetItem",
+        "BatchGetItem",
+        "Query",
+        "PutItem",
+        "UpdateItem",
+        "DeleteItem",
+        "ConditionCheckItem",
+        "BatchWriteItem",
+    )
+}
 # What an item of a transaction may be.
 MEMBERS = {
     "ConditionCheck": "ConditionCheckItem",
@@ -67,7 +81,9 @@ def uses(request: dict[str, Any]) -> list[Use]:
 
 
 def of_body(body: bytes) -> list[Use]:
-    """The items of a request as it was sent; none if it is not one that this module understands."""
+    """The items of a request as it was sent; none if it is not one that this module understands. Who needs a key then
+    decides about `record.NOT_UNDERSTOOD`.
+    """
     try:
         return uses(json.loads(body or b"{}"))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
@@ -86,6 +102,18 @@ def leading_keys(of: list[Use], action: str, table: str, reading: str) -> list[l
         case "action":
             return [acted_on]
     return [[use.key for use in in_table]]
+
+
+def own_keys(of: list[Use], action: str, table: str) -> list[str]:
+    """The keys that a request's action on a table is for: of a transaction only those of this action's items."""
+    return sorted({use.key for use in of if use.table == table and use.action in ("", action)})
+
+
+def shape(of: list[Use]) -> list[tuple[str, str, str]]:
+    """What a transaction does to which kinds of keys, a kind being what stands before the first `#`; nothing of any
+    other request.
+    """
+    return sorted({(use.action, use.table, use.key.partition("#")[0]) for use in of if use.action})
 
 
 def decisions(of: list[Use], action: str, table: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""The record of every decision of the emulator about a role, one JSON object a line.
+"""The record of every decision of the emulator about a role or a user, one JSON object a line.
 
 It is written in the emulator's process and read by the check.
 """
@@ -11,8 +11,10 @@ from typing import Any
 
 # Where the record is; the check sets it for the emulator.
 FILE = "ACCOUNT_RECORD"
-# Sessions of roles with this name are the check's own, whose calls say nothing about what is used.
+# Sessions of roles, and a user, with this name are the check's own, whose calls say nothing about what is used.
 TRYING = "trying"
+# An action, or a key, of a call that the emulator or its shims could not make out: nothing was decided about it.
+NOT_UNDERSTOOD = "not understood"
 _LOCK = threading.Lock()
 
 

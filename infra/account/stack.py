@@ -11,7 +11,7 @@ from typing import Any
 
 from template import expanded as expand
 
-import adaptations
+import adapted_template
 from account import STACK, Account, expect, until
 
 # It warns of metrics of its own that nobody collects.
@@ -29,22 +29,29 @@ PARAMETERS = {
     "CommandsHandled": "user.ban,api_key.revoke",
     "CommandsForwardQueue": FORWARDED_TO,
 }
-# Conditions under which the template has functions that read the platform's own systems, of which there are none here.
-# infra/lint holds their rights.
+# Conditions under which the template has functions that read the platform's own systems, of which there are none here:
+# they are not deployed. Their policies are decided all the same, see matrix.py.
 WITHOUT = {"WithPostgres", "WithTemporalSync"}
 
 
 @functools.cache
-def expanded() -> dict[str, Any]:
-    """The template as CloudFormation receives it, without what the platform's own systems are needed for."""
+def whole() -> dict[str, Any]:
+    """The template as CloudFormation receives it."""
     found: dict[str, Any] = expand()
-    kept = {name: of for name, of in found["Resources"].items() if of.get("Condition") not in WITHOUT}
-    return found | {"Resources": kept}
+    return found
+
+
+@functools.cache
+def expanded() -> dict[str, Any]:
+    """That without what the platform's own systems are needed for."""
+    resources = whole()["Resources"].items()
+    kept = {name: of for name, of in resources if of.get("Condition") not in WITHOUT}
+    return whole() | {"Resources": kept}
 
 
 def template() -> dict[str, Any]:
-    """The template as it is deployed here: expanded, adapted, each function with the name of its binary."""
-    found = adaptations.adapted(expanded())
+    """The template as it is deployed here: expanded and adapted, with the names of the functions' binaries."""
+    found = adapted_template.adapted(expanded())
     for resource in found["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
@@ -131,16 +138,32 @@ def create(account: Account, of: dict[str, Any], clerk: str) -> None:
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
     )
     wait(account, STACK, "CREATE_COMPLETE")
-    adaptations.set_up_tables(account, of["Resources"])
+    adapted_template.afterwards(account, of["Resources"])
+
+
+def update(account: Account, of: dict[str, Any], clerk: str) -> None:
+    """Gives the stack this template, whatever it had.
+
+    Raises:
+        Wrong: If that fails.
+    """
+    values = PARAMETERS | {"ClerkApiUrl": clerk}
+    account.client("cloudformation").update_stack(
+        StackName=STACK,
+        TemplateURL=put(account, of, "template.json"),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+    )
+    wait(account, STACK, "UPDATE_COMPLETE")
 
 
 def probe(account: Account) -> list[str]:
     """The changes of the template that are not needed any more."""
     cloudformation = account.client("cloudformation")
     cloudformation.create_stack(
-        StackName="probe", TemplateBody=json.dumps(adaptations.probe()), Capabilities=["CAPABILITY_IAM"]
+        StackName="probe", TemplateBody=json.dumps(adapted_template.probe()), Capabilities=["CAPABILITY_IAM"]
     )
     wait(account, "probe", "CREATE_COMPLETE")
-    found = adaptations.unneeded(account)
+    found = adapted_template.unneeded(account)
     cloudformation.delete_stack(StackName="probe")
     return found

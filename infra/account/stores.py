@@ -48,7 +48,8 @@ class Elsewhere:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts a command of `torale-replay` over this store."""
-        command = [str(self.tool), "--settle", "1", *arguments]
+        settle = [] if "--settle" in arguments else ["--settle", "1"]
+        command = [str(self.tool), *settle, *arguments]
         return subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -76,10 +77,20 @@ class Elsewhere:
         found: list[str] = self.client.list_tables()["TableNames"]
         return found
 
+    def has_items(self, table: str) -> bool:
+        """Whether a table exists and holds an item."""
+        return table in self.tables() and bool(self.client.scan(TableName=table, Limit=1)["Count"])
+
+
+def _live_generation(client: Any) -> str:
+    """The name of the live generation; the first one if no other was ever promoted."""
+    found = client.get_item(TableName="torale-control", Key=pointer(), ConsistentRead=True).get("Item")
+    return str(found["generation"]["S"]) if found else "g1"
+
 
 def _live(client: Any) -> Items:
     """The items of the live generation."""
-    live = client.get_item(TableName="torale-control", Key=pointer())["Item"]["generation"]["S"]
+    live = _live_generation(client)
     pages = client.get_paginator("scan").paginate(TableName=f"torale-projections-{live}")
     return {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
 
@@ -115,10 +126,15 @@ def _embedded(account: Account, target: Path) -> Iterator[str]:
 def _same(of: Elsewhere, log: Path, expected: Items) -> None:
     """The log is taken in and rebuilt, by a rebuild that is killed once it has begun, and another one that goes on."""
     of.run("import", str(log))
-    with of.start("rebuild", "--promote", "--accept-differences") as process:
-        until(f"{of.name}: a rebuild has begun", lambda: "torale-projections-g2" in of.tables())
+    rebuild = ("rebuild", "--generation", "g2", "--promote", "--accept-differences")
+    # It could not be over before it is killed: it waits for that long before it promotes.
+    with of.start("--settle", str(TOOL_SECONDS), *rebuild) as process:
+        until(f"{of.name}: a rebuild has begun to write", lambda: of.has_items("torale-projections-g2"))
         process.kill()
-    of.run("rebuild", "--promote", "--accept-differences")
+        equal(f"{of.name}: how the rebuild ended", process.wait(), -signal.SIGKILL)
+    equal(f"{of.name}: the generation that is live after the kill", _live_generation(of.client), "g1")
+    of.run(*rebuild)
+    equal(f"{of.name}: the generation that is live", _live_generation(of.client), "g2")
     expect("no differences" in of.run("verify"), f"{of.name}: the log and the items differ")
     found = _live(of.client)
     differing = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
@@ -140,9 +156,14 @@ def compare(account: Account, tools: Tools, target: Path) -> list[str]:
         _same(Elsewhere("embedded", url, target), log, expected)
     if url := os.environ.get(VARIABLE, ""):
         other = Elsewhere(url, url, target)
-        other.create_tables()
-        _same(other, log, expected)
-        for table in other.tables():
-            other.client.delete_table(TableName=table)
+        # With -sharedDb another access key's tables would be among them.
+        expect(not other.tables(), f"{url} has tables: does it keep those of different access keys apart?")
+        try:
+            other.create_tables()
+            _same(other, log, expected)
+        finally:
+            for table in other.tables():
+                if table.startswith("torale-"):
+                    other.client.delete_table(TableName=table)
         names.append(url)
     return names

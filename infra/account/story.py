@@ -1,16 +1,15 @@
 """What an administrator and the platform do with a new installation, with every answer asserted."""
 
-import contextlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 
 import platform_side as platform
 from account import ROOT, Account, expect, same, until
+from outages import outage
 from platform_side import (
     ADMIN,
     ADMIN_KEY,
@@ -50,6 +49,8 @@ STATS = {
     ],
 }
 TOTALS = {
+    "/admin/tasks": 102,
+    "/admin/tasks?state=paused": 1,
     "/admin/queries": 2,
     "/admin/executions": 3,
     "/admin/executions?status=running": 1,
@@ -64,7 +65,7 @@ TOTALS = {
 IDS = {
     "/admin/users/{id}": ("/admin/users", "users", "id"),
     "/admin/executions/{id}": ("/admin/executions", "executions", "id"),
-    "/admin/tasks/{id}": ("/admin/executions", "executions", "task_id"),
+    "/admin/tasks/{id}": ("/admin/tasks?limit=10", "tasks", "id"),
 }
 # What a series of so many hours adds up to.
 SERIES = {"executions": 3, "errors": 1, "notifications": 1, "new_users": 3, "last_logins": 1, "workflows": 1}
@@ -189,18 +190,6 @@ def every_get(account: Account) -> dict[str, Any]:
     equal("the workflow", found["/admin/temporal/workflows"]["workflows"][0]["status"], "COMPLETED")
     equal("users", {user["id"] for user in found["/admin/users"]["users"]}, {ADMIN, USER, OTHER_USER})
     return found | details(account)
-
-
-@contextlib.contextmanager
-def outage(account: Account, role: str, action: str = "sqs:SendMessage") -> Iterator[None]:
-    """A role cannot do something meanwhile: send messages, unless another action is named."""
-    iam, denial = account.client("iam"), {"Effect": "Deny", "Action": action, "Resource": "*"}
-    named = {"RoleName": account.physical(role), "PolicyName": "Outage"}
-    iam.put_role_policy(**named, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(**named)
 
 
 def deactivation(account: Account, clerk: Clerk, commands: Commands) -> None:

@@ -1,4 +1,6 @@
-"""What the roles have done, as recorded by the emulator, against infra/rights.toml: nothing missing, nothing unused."""
+"""What the roles and the operator have done, as recorded by the emulator, against infra/rights.toml: nothing missing,
+nothing refused, and no right of a role unused.
+"""
 
 import re
 from dataclasses import dataclass
@@ -6,10 +8,13 @@ from typing import Any
 
 import permissions
 
+import operator_user
+import outages
+import record
 from account import Account
 from stack import FORWARDED_TO, expanded
 
-# The names of all roles in the table that are deployed here.
+# The names of all roles in the table that are deployed here; matrix.py decides about the others, too.
 ROLES: list[str] = sorted(role for role in permissions.RIGHTS["roles"] if f"{role}Role" in expanded()["Resources"])
 # Rights that nothing here can exercise, with the reason. Those over tables are exercised by
 # tests/suite/tests/deployment/permissions.rs.
@@ -18,6 +23,9 @@ NOT_EXERCISED = {
     "dynamodb:GetItem ControlTable[links#*]": "only for an identity of more than a thousand users",
     "dynamodb:PutItem ControlTable[links#*]": "only for an identity of more than a thousand users",
 }
+
+# The people whose tools are used here, as the table names them.
+OPERATOR = "Operator"
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Places:
             self.physical[service, value.rsplit("/", 1)[-1]] = name
         self.roles = {
             value: name.removesuffix("Role") for name, value in account.resources.items() if name.endswith("Role")
-        }
+        } | {operator_user.NAME: OPERATOR}
 
     def place(self, arn: str) -> str:
         """The name of a resource."""
@@ -80,25 +88,40 @@ class Places:
         return self.physical.get((service, name.split(":log-stream")[0].rsplit("/", 1)[-1]), arn)
 
 
+def _refused_or_unknown(entry: dict[str, Any], name: str) -> str:
+    """What is wrong with a call by itself: nobody could tell what it is, or it was refused and should not have been."""
+    what = f"{name}: {entry['action']} on {entry['resource']} {entry['keys']}"
+    if record.NOT_UNDERSTOOD in (entry["action"], *entry["keys"]):
+        return f"{what}: nothing was decided about it"
+    if entry["denied"] and not outages.meant(entry):
+        return f"{what}: refused, though nobody keeps it from that"
+    return ""
+
+
 def findings(account: Account, resources: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
-    """Calls that no right covers, and rights that no call needed."""
+    """Calls that no right covers or that were refused, and rights of roles that no call needed: most commands of the
+    operator are not given here.
+    """
     places = Places(account, resources)
     found, used = set[str](), set[tuple[str, Right]]()
-    by_role = {role: rights(role) for role in ROLES}
+    by_role = {role: rights(role) for role in [*ROLES, OPERATOR]}
     for entry in entries:
         role = places.roles.get(entry["role"])
+        found.add(_refused_or_unknown(entry, role or entry["role"]))
         if role is None or entry["denied"]:
             continue
-        keys = [entry["namespace"]] if entry["namespace"] else entry["keys"]
         place, counting = places.place(entry["resource"]), entry["select"] == "COUNT"
-        covering = [right for right in by_role[role] if right.covers(entry["action"], place, keys, counting=counting)]
-        used |= {(role, right) for right in covering}
-        if not covering:
-            found.add(f"{role} has done {entry['action']} on {place} {keys}, which infra/rights.toml does not grant")
-    for role, of in by_role.items():
-        for right in of:
+        # Each key by itself: one that is granted says nothing about the others.
+        for key in [entry["namespace"]] if entry["namespace"] else entry["keys"] or [""]:
+            action = entry["action"]
+            covering = [right for right in by_role[role] if right.covers(action, place, [key], counting=counting)]
+            used |= {(role, right) for right in covering}
+            if not covering:
+                found.add(f"{role} has done {action} on {place}[{key}], which infra/rights.toml does not grant")
+    for role in ROLES:
+        for right in by_role[role]:
             excused = any(str(right).startswith(name) for name in NOT_EXERCISED)
             if excused == ((role, right) in used):
                 how = "used, though NOT_EXERCISED says otherwise:" if excused else "never used"
                 found.add(f"{role} {how} {right}, which infra/rights.toml grants")
-    return sorted(found)
+    return sorted(found - {""})

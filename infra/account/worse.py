@@ -106,8 +106,8 @@ def _key(sid: str, **changed: Any) -> Callable[[Resources], object]:
     return worsen
 
 
-ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
-ANYBODY = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+ROOT_PRINCIPAL = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+OTHER_SERVICE = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
 def others(resources: Resources) -> Iterator[tuple[str, Resources]]:
@@ -118,7 +118,7 @@ def others(resources: Resources) -> Iterator[tuple[str, Resources]]:
         for action in matrix.CHANGES
     }
     changes |= {
-        "the account may sign": _key("Seal", Principal=ROOT),
+        "the account may sign": _key("Seal", Principal=ROOT_PRINCIPAL),
         "an administrator may sign": _key("Manage", Action=["kms:*"]),
         "nobody may sign": _key("Seal", Action=["kms:GetPublicKey"]),
         "an endpoint for every API": _permission("StatsRoutePermission", SourceArn=None),
@@ -128,7 +128,7 @@ def others(resources: Resources) -> Iterator[tuple[str, Resources]]:
         "a job for nobody": _permission("MetricsEveryMinutePermission", FunctionName={"Ref": "Stats"}),
         "a role for another service": lambda of: of["StatsRole"]["Properties"]["AssumeRolePolicyDocument"][
             "Statement"
-        ].append(ANYBODY),
+        ].append(OTHER_SERVICE),
         "a table that anybody may change": lambda of: of["EventsTable"]["Properties"].pop("ResourcePolicy"),
     }
     for name, worsen in changes.items():

@@ -10,6 +10,7 @@ Needs cfn-lint and aws-sam-translator.
 | alarms.py | everything that can go wrong raises an alarm, soon |
 | thresholds.py | the documented thresholds are those of infra/thresholds.json |
 | machine.py | the state machine of rebuilds ends where it should, whatever its input |
+| checklist.py | the numbers in the first deployment's checklist are those of the template |
 | expansion.py | everything else, against the committed extract expanded.yaml |
 
 Each module has changes for the worse that its own rules must notice.
@@ -29,6 +30,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 sys.path.append(str(Path(__file__).parent.parent))
 
 import alarms  # noqa: E402
+import checklist  # noqa: E402
 import costs  # noqa: E402
 import expansion  # noqa: E402
 import machine  # noqa: E402
@@ -112,7 +114,9 @@ def main() -> int:
         found += findings(template)
     found += unnoticed(template)
     found += permissions.documented((ROOT / "docs/operations/restore.md").read_text())
-    found += thresholds.documented((ROOT / "docs/operations.md").read_text())
+    operations = (ROOT / "docs/operations.md").read_text()
+    found += thresholds.documented(operations)
+    found += [*checklist.documented(template, operations), *checklist.unnoticed(template, operations)]
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 
