@@ -1,7 +1,6 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
-import type { AuditRecord, AuditRow, Health, UserDetail } from "./api/types";
+import type { Health, UserDetail } from "./api/types";
 import { count, duration, plural } from "./format";
-import { isUuid } from "./text";
 import type { Level } from "./thresholds";
 import { COMMANDS_STALL_MS, stalledSteps } from "./users/progress";
 
@@ -102,17 +101,3 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
 /** Those whose deactivation has stalled. */
 export const stalledUsers = (deactivated: readonly UserDetail[], now: number): UserDetail[] =>
   deactivated.filter((user) => stalledSteps(user, now).length > 0);
-
-/** The users whom some records of the audit trail have deactivated, newest first, each once. */
-export function deactivatedIds(records: readonly AuditRow[]): string[] {
-  const found = records.flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
-  found.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
-  return [...new Set(found.flatMap(targets))].filter(isUuid);
-}
-
-/** The users, tasks or executions that a request is about. */
-export function targets({ target, parameters }: AuditRecord): string[] {
-  if (target) return [target];
-  const ids = parameters["user_ids"];
-  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
-}

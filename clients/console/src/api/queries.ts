@@ -4,7 +4,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { rateBefore } from "../buckets";
-import { deactivatedIds } from "../health";
+import { deactivatedIds } from "../audit";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
