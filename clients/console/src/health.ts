@@ -1,8 +1,9 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
-import type { Health, UserDetail } from "./api/types";
+import type { Health } from "./api/types";
 import { count, duration, plural } from "./format";
 import type { Level } from "./thresholds";
-import { COMMANDS_STALL_MS, stalledSteps } from "./users/progress";
+import { COMMANDS_STALL_MS } from "./users/progress";
+import { overdue, type SeenUser } from "./users/sightings";
 
 /** One figure of the health, and what it means. */
 export interface HealthCheck {
@@ -32,7 +33,7 @@ const EMPTY_QUEUE =
 export interface Checked {
   readonly health: Health;
   /** The users who were deactivated of late, as far as they are looked at; null while they are being read. */
-  readonly deactivated: readonly UserDetail[] | null;
+  readonly deactivated: readonly SeenUser[] | null;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -69,8 +70,10 @@ const UNKNOWN_STALLED: HealthCheck = {
   advice: "",
 };
 
-function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCheck {
+function stalledCheck(deactivated: readonly SeenUser[], now: number): HealthCheck {
   const stalled = stalledUsers(deactivated, now).length;
+  const unsure = deactivated.filter((user) => overdue(user, now).unsure.length > 0).length;
+  if (stalled === 0 && unsure > 0) return unsureCheck(unsure);
   return {
     name: STALLED,
     value: stalled === 0 ? "None" : count(stalled),
@@ -82,6 +85,16 @@ function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCh
     advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
   };
 }
+
+const unsureCheck = (users: number): HealthCheck => ({
+  name: STALLED,
+  value: "…",
+  level: "calm",
+  about:
+    `Not known yet: of ${plural(users, "user")} something is not stopped. It may have come just now, after the deactivation. ` +
+    "If it is still so in a minute, it is shown as stalled.",
+  advice: "",
+});
 
 function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
   return {
@@ -99,5 +112,9 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
 }
 
 /** Those whose deactivation has stalled. */
-export const stalledUsers = (deactivated: readonly UserDetail[], now: number): UserDetail[] =>
-  deactivated.filter((user) => stalledSteps(user, now).length > 0);
+export const stalledUsers = (deactivated: readonly SeenUser[], now: number): SeenUser[] =>
+  deactivated.filter((user) => overdue(user, now).stalled.length > 0);
+
+/** Whether it is known of all whether their deactivation has stalled. */
+export const isStallingKnown = (deactivated: readonly SeenUser[] | null, now: number): boolean =>
+  deactivated !== null && deactivated.every((user) => overdue(user, now).unsure.length === 0);

@@ -3,8 +3,9 @@ import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/p
 import { useMemo, useRef } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
-import { rateBefore } from "../buckets";
 import { deactivatedIds } from "../audit";
+import { rateBefore } from "../buckets";
+import { overdue, seen, type SeenUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
@@ -78,18 +79,29 @@ export function useRateBefore(enabled: boolean): number | null {
   return data?.rate ?? null;
 }
 
-function useDetail<T>(kind: string, id: string | undefined, refresh: number = REFRESH_MS) {
+function useDetail<T>(kind: string, id: string | undefined) {
   return useQuery({
     queryKey: [`admin/${kind}/{id}`, id],
     queryFn: ({ signal }) => request<T>(`admin/${kind}/${encodeURIComponent(id ?? "")}`, { signal }),
     enabled: id !== undefined,
-    refetchInterval: ({ state }) => (state.error ? false : refresh),
+    refetchInterval: ({ state }) => (state.error ? false : REFRESH_MS),
   });
 }
 
+const readUser = async (id: string, signal: AbortSignal): Promise<SeenUser> =>
+  seen(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now());
+
 export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
 export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
-export const useUser = (id: string | undefined, refresh?: number) => useDetail<UserDetail>("users", id, refresh);
+/** One user. `interval` says from the last answer and its time after how many milliseconds they are read again. */
+export function useUser(id: string | undefined, interval: (user: SeenUser | undefined, readAt: number) => number = () => REFRESH_MS) {
+  return useQuery({
+    queryKey: ["admin/users/{id}", id],
+    queryFn: ({ signal }) => readUser(id ?? "", signal),
+    enabled: id !== undefined,
+    refetchInterval: ({ state }) => (state.error ? false : interval(state.data, state.dataUpdatedAt)),
+  });
+}
 
 /** Users whose deactivation is looked at for whether it has stalled: each is a request. */
 const DEACTIVATIONS = 10;
@@ -100,7 +112,7 @@ const DEACTIVATIONS_HOURS = 168;
  * The users who were deactivated last by an administrator, as they are now: as last known while something of them can't
  * be read, null before anything is known.
  */
-export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
+export function useDeactivated(enabled: boolean): readonly SeenUser[] | null {
   const records = useQuery({
     queryKey: ["admin/audit", "deactivations"],
     queryFn: async ({ signal }) => {
@@ -116,12 +128,14 @@ export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
   const users = useQueries({
     queries: ids.map((id) => ({
       queryKey: [`admin/users/${id}`, id],
-      queryFn: ({ signal }: { signal: AbortSignal }) => request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }),
-      refetchInterval: SLOW_REFRESH_MS,
+      queryFn: ({ signal }: { signal: AbortSignal }) => readUser(id, signal),
+      // Something may have come to a deactivation just now: another look shows it.
+      refetchInterval: ({ state: { data } }: { state: { data: SeenUser | undefined } }) =>
+        data !== undefined && overdue(data, Date.now()).unsure.length > 0 ? REFRESH_MS : SLOW_REFRESH_MS,
       staleTime: SLOW_REFRESH_MS,
     })),
   });
-  const last = useRef<readonly UserDetail[] | null>(null);
+  const last = useRef<readonly SeenUser[] | null>(null);
   const isUnknown = ({ data, error }: { data?: unknown; error: unknown }) => data === undefined && !(error instanceof ApiError && error.status === 404);
   if (records.data !== undefined && !users.some(isUnknown)) {
     last.current = users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));

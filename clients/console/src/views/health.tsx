@@ -1,13 +1,14 @@
 /** How this system itself does: which projections answer, and what waits. */
 import { useDeactivated, useList } from "../api/queries";
-import type { Health as HealthAnswer, UserDetail } from "../api/types";
+import type { Health as HealthAnswer } from "../api/types";
 import { count } from "../format";
 import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
-import { healthChecks, stalledUsers, type HealthCheck } from "../health";
+import { healthChecks, type HealthCheck, isStallingKnown, stalledUsers } from "../health";
 import { WORDS, worst } from "../thresholds";
+import type { SeenUser } from "../users/sightings";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
@@ -20,7 +21,7 @@ export function Health() {
           const checks = healthChecks({ health, deactivated, now });
           return (
             <>
-              <Verdict checks={checks} isKnown={deactivated !== null} />
+              <Verdict checks={checks} isKnown={isStallingKnown(deactivated, now)} />
               <div class="cards checks">
                 {checks.map((check) => (
                   <CheckCard key={check.name} check={check} />
@@ -41,7 +42,7 @@ function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown:
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is still being read.") : `${names.join("; ")}: somebody has to look.`}
+      <strong>{WORDS[most]}.</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known yet.") : `${names.join("; ")}: somebody has to look.`}
     </p>
   );
 }
@@ -60,7 +61,7 @@ function CheckCard({ check }: { check: HealthCheck }) {
 }
 
 /** The users whose deactivation has stalled. */
-function Stalled({ users }: { users: readonly UserDetail[] }) {
+function Stalled({ users }: { users: readonly SeenUser[] }) {
   if (users.length === 0) return null;
   return (
     <section class="card" aria-labelledby="stalled">

@@ -2,7 +2,7 @@
 import { useDeactivated, useList, useRateBefore, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
-import { healthChecks, type HealthCheck } from "../health";
+import { healthChecks, type HealthCheck, isStallingKnown } from "../health";
 import { errorsLink } from "../links";
 import { href } from "../place";
 import { READS } from "../reads";
@@ -26,10 +26,11 @@ export function Overview() {
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
         {(data) => {
           const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
-          const checks = health.data ? healthChecks({ health: health.data, deactivated, now: Date.now() }) : null;
+          const now = Date.now();
+          const checks = health.data ? healthChecks({ health: health.data, deactivated, now }) : null;
           return (
             <>
-              <Verdict all={all} checks={checks} isKnown={checks !== null && deactivated !== null && all.length === MEASURES} />
+              <Verdict all={all} checks={checks} isKnown={checks !== null && isStallingKnown(deactivated, now) && all.length === MEASURES} />
               <div class="cards">
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} before={measure.name === ERROR_RATE ? before : null} />

@@ -2,8 +2,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, answerSeries, auditRecord, user, USER } from "./answers";
-import { api, Browser, settled } from "./browser";
+import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { api, Browser, settled, withClock } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -128,18 +128,63 @@ async function answerStalled(page: Page, minutes: number): Promise<void> {
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
 }
 
-test("a deactivation that has stalled is an alarm on the health and on the overview, and leads to the user", async () => {
+test("a deactivation that has stalled is an alarm on the health and on the overview once it is seen for a minute, and leads to the user", () =>
+  withClock(async (own, page) => {
+    await answerSeries(page);
+    await answerStalled(page, 16);
+    await own.open("#/", { page });
+    await settled(page);
+    // A task may have come a moment ago.
+    await page.locator(".verdict.calm").getByText("All figures are below their thresholds.", { exact: false }).waitFor();
+    expect(await page.getByText("Nothing waits longer than it should.", { exact: false }).count()).toBe(0);
+    await page.clock.runFor(80_000);
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
+    await page.getByRole("link", { name: "What to do" }).click();
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
+    await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
+    await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
+    expect(own.faults).toEqual([]);
+  }));
+
+test("a task that comes late to a deactivation is not said to have stalled, and is forgotten once it is stopped", () =>
+  withClock(async (own, page) => {
+    const at = new Date(Date.now() - 3_600_000).toISOString();
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    let active_tasks_count = 1;
+    await page.route(`**/admin/users/${USER}`, (route) => route.fulfill({ json: user({ state: "deactivated", active_tasks_count, api_keys: [], deactivation }) }));
+    await own.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    const panel = page.getByRole("complementary");
+    await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
+    active_tasks_count = 0;
+    await page.clock.runFor(20_000);
+    await panel.getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
+    active_tasks_count = 1;
+    await page.clock.runFor(50_000);
+    await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
+    expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
+    await page.clock.runFor(40_000);
+    await panel.getByText("This deactivation has stalled").waitFor();
+  }));
+
+test("of a user whom the platform deactivated it is said that commands are not sure, and they can be sent", async () => {
   const page = await browser.context.newPage();
-  await answerSeries(page);
-  await answerStalled(page, 16);
-  await browser.open("#/", { page });
+  // As after a request, a reactivation, and the platform's own deactivation.
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: 5, commands_pending: 0 };
+  const found = user({ state: "deactivated", active_tasks_count: 2, deactivation, history: [deactivatedBy("/torale/backend")] });
+  await answer(page, `admin/users/${USER}`, found);
+  await page.route(`**/admin/users/${USER}/deactivate`, (route) => route.fulfill({ json: { message: "User deactivated successfully", user_id: USER, tasks_paused: 2 } }));
+  await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
-  await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
-  await page.getByRole("link", { name: "What to do" }).click();
-  await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
-  await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
-  await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
-  expect(browser.faults).toEqual([]);
+  const panel = page.getByRole("complementary");
+  await panel.getByText("If the user was reactivated since, no commands stop the tasks and keys.", { exact: false }).waitFor();
+  await panel.getByText("2 tasks still active").waitFor();
+  expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
+  const sent = page.waitForRequest((request) => request.method() === "PATCH");
+  await panel.getByRole("button", { name: "Deactivate here too…" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
+  await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
+  await sent;
   await page.close();
 });
 

@@ -10,7 +10,7 @@ import { found, timeFault, zoneOf } from "../../src/schedules";
 import { malformed } from "../../src/session";
 import { level, measures, worst } from "../../src/thresholds";
 import { roundUp } from "../../src/ui/chart";
-import { isDone, loginInWords, stalledSteps, steps } from "../../src/users/progress";
+import { isDone, loginInWords, steps } from "../../src/users/progress";
 
 const stats = (total_24h: number, failed_24h: number, avg_duration_ms: number): Stats => ({
   users: { total: 1, active_30d: 1, new_7d: 0 },
@@ -252,26 +252,6 @@ test("a deactivation is done when tasks, keys and commands are", () => {
   expect(isDone(steps(detail(0, true), 3))).toBe(true);
   expect(isDone(steps(detail(1, true), 3))).toBe(false);
   expect(isDone(steps(detail(0, false), 3))).toBe(false);
-});
-
-test("a deactivation has stalled when a step is not done by the threshold of the alarm about it", () => {
-  const now = Date.parse("2024-01-16T12:00:00Z");
-  const stalled = (minutes: number, changes: { commands?: number; tasks?: number; alive?: number; by?: "request" | "platform" | "Clerk" }, state: "active" | "deactivated" = "deactivated") => {
-    const { commands = 0, tasks = 0, alive = 0, by = "request" } = changes;
-    const keys = Array.from({ length: alive }, () => ({ revoked: false }));
-    const at = new Date(now - minutes * 60_000).toISOString();
-    const deactivation = { at, by: null, tasks_paused: by === "request" ? 3 : null, commands_pending: commands };
-    const history = [{ type: by === "Clerk" ? "ai.torale.identity.deleted" : "ai.torale.user.deactivated", fields: ["state"] }];
-    const user = { state, active_tasks_count: tasks, api_keys: keys, deactivation, history };
-    return stalledSteps(user as unknown as UserDetail, now).map(({ name }) => name);
-  };
-
-  expect([stalled(5, { commands: 1 }), stalled(5.1, { commands: 1 })]).toEqual([[], ["Commands"]]);
-  expect([stalled(15, { tasks: 2, alive: 1 }), stalled(15.1, { tasks: 2, alive: 1 })]).toEqual([[], ["Tasks", "API keys"]]);
-  expect([stalled(600, {}), stalled(600, { tasks: 2 }, "active")]).toEqual([[], []]);
-  // The platform's own deactivation causes no commands; the deletion of the login does.
-  expect(stalled(600, { tasks: 2, alive: 1, by: "platform" })).toEqual([]);
-  expect([stalled(600, { tasks: 2, by: "Clerk" }), stalled(600, { commands: 1, by: "Clerk" })]).toEqual([["Tasks"], ["Commands"]]);
 });
 
 test("a user without keys has none to revoke, and one without a login none to block", () => {
