@@ -9,6 +9,8 @@ import { overdue, type SeenUser } from "./users/sightings";
 export interface HealthCheck {
   readonly name: string;
   readonly value: string;
+  /** What a sentence says of it, if the value has an age: a screen reader would say each anew. */
+  readonly words?: string;
   readonly level: Level;
   readonly about: string;
   /** What to do about it. */
@@ -51,6 +53,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
     {
       name: "Lag of commands",
       value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
+      words: "behind",
       level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
       advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",

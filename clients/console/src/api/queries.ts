@@ -8,7 +8,7 @@ import { rateBefore } from "../buckets";
 import { overdue, seen, type SeenUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
-import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
+import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -61,16 +61,19 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
     staleTime: SLOW_REFRESH_MS / 2,
   });
 
+const RATE_BEFORE = ["admin/stats/series", "rate before"] as const;
+
 /** The share of failures from 48 to 24 hours ago; null while it is not known, or if nothing ran then. */
 export function useRateBefore(enabled: boolean): number | null {
   const { data } = useQuery({
-    queryKey: ["admin/stats/series", "rate before"],
-    queryFn: async ({ signal }) => {
+    queryKey: RATE_BEFORE,
+    queryFn: async ({ client, signal }): Promise<{ rate: number | null }> => {
       const read = (hours: number) =>
         request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "hour", hours }, signal });
-      // Read together, since the two must be cut in the same minute. If they are not, the next refresh has them.
+      // Read together, since the two must be cut in the same minute. If they are not, what was known before stays.
       const [both, later] = await Promise.all([read(48), read(24)]);
-      return { rate: rateBefore(both.points, later.points, 24) };
+      const rate = rateBefore(both.points, later.points, 24);
+      return rate === undefined ? (client.getQueryData<{ rate: number | null }>(RATE_BEFORE) ?? { rate: null }) : { rate };
     },
     enabled,
     refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
@@ -86,6 +89,17 @@ function useDetail<T>(kind: string, id: string | undefined) {
     enabled: id !== undefined,
     refetchInterval: ({ state }) => (state.error ? false : REFRESH_MS),
   });
+}
+
+/** The schedules of a task; none if the task is deleted. They are read once: they only lead to Temporal. */
+export function useSchedulesOf(task: string): readonly ScheduleRow[] {
+  const { data } = useQuery({
+    queryKey: ["name", "schedules", task],
+    queryFn: ({ signal }) => request<TaskDetail>(`admin/tasks/${encodeURIComponent(task)}`, { signal }),
+    staleTime: 10 * 60_000,
+    refetchInterval: false,
+  });
+  return data?.schedules ?? [];
 }
 
 const readUser = async (id: string, signal: AbortSignal): Promise<SeenUser> =>

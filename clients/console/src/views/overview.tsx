@@ -76,7 +76,7 @@ function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: re
       {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
       {unwell.length > 0 && (
         <>
-          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
+          {unwell.map(({ name, value, words }) => `${name}: ${words ?? value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
         </>
       )}
       {high.length === 0 && "All figures are below their thresholds. "}

@@ -2,12 +2,12 @@
 import { useMemo, useRef } from "preact/hooks";
 import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
-import { count, hourOfDay } from "../format";
+import { count, hourOfDay, plural } from "../format";
 import { taskLink, userLink } from "../links";
 import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
-import { found, type FoundSchedule, minuteIn, timeFault } from "../schedules";
+import { counted, found, type FoundSchedule, minuteIn, timeFault } from "../schedules";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
@@ -34,7 +34,6 @@ function NextRun({ of: { row, run }, isAtTime }: { of: FoundSchedule; isAtTime: 
   if (row.is_paused) return <Status of="paused" />;
   return isAtTime ? <BothTimes at={run?.toISOString()} /> : <Time at={row.next_run_time} />;
 }
-
 
 const CronText = ({ of }: { of: ScheduleRow }) => (
   <code>
@@ -92,6 +91,7 @@ export function Schedules() {
               {whole && isPart && !query.isPlaceholderData && (
                 <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
+              {minuteIn(at) !== null && chosen.length > 0 && <Counted all={chosen} />}
               <Listing
                 caption="Schedules"
                 columns={columns}
@@ -108,6 +108,15 @@ export function Schedules() {
       </Loaded>
     </Page>
   );
+}
+
+/** How many of what was found run soon: what runs only after the next change of a clock is found, too. */
+function Counted({ all }: { all: readonly FoundSchedule[] }) {
+  const { soon, later, paused } = counted(all, new Date());
+  const parts = [`${plural(soon, "schedule")} ${soon === 1 ? "runs" : "run"} then within 24 hours`];
+  if (later > 0) parts.push(`${count(later)} only later, such as weekly ones and those after a clock change`);
+  if (paused > 0) parts.push(`${count(paused)} would if ${paused === 1 ? "it were" : "they were"} not paused`);
+  return <p class="counted">{parts.join("; ")}.</p>;
 }
 
 /** All schedules are being read to search them. The number is known if a page of the same ones has been read. */

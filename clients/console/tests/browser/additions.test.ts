@@ -209,7 +209,7 @@ test("the overview says what waits, although all figures are below their thresho
     quarantine: { messages: 0, capped: false },
   });
   await browser.open("#/", { page });
-  await page.locator(".verdict.alarm").getByText("Lag of commands: 5 min 1 s behind.", { exact: false }).waitFor();
+  await page.locator(".verdict.alarm").getByText("Lag of commands: behind. What to do.", { exact: false }).waitFor();
   await page.close();
 });
 
@@ -254,3 +254,73 @@ test("an email that several users have leads to the list of them", async () => {
   expect([await page.locator("tbody tr").count(), await page.getByRole("complementary").count()]).toEqual([2, 0]);
   await page.close();
 });
+
+test("an email with blanks around it opens the user, whose detail stays", async () => {
+  const page = await browser.context.newPage();
+  const found = user({ email: "ann@example.com " });
+  await answer(page, "admin/users?*", { users: [found], total: 1, page: 1, limit: 50, total_capped: false });
+  await answer(page, `admin/users/${USER}`, found);
+  await browser.open("#/users?q=ann%40example.com+&open=ann%40example.com+", { page });
+  const panel = page.getByRole("complementary");
+  await panel.getByText("History").waitFor();
+  // Longer than a filter waits until it is applied.
+  await page.waitForTimeout(800);
+  expect([await panel.count(), new URL(page.url()).hash.includes(`open=${USER}`)]).toEqual([1, true]);
+  await page.close();
+});
+
+test("a rate before that could not be read anew stays", () =>
+  withClock(async (own, page) => {
+    const hour = 3_600_000;
+    const cut = Math.floor(Date.now() / 60_000) * 60_000 - 24 * hour;
+    let apart = 0;
+    let answered = 0;
+    await page.route("**/admin/stats/series?*", (route) => {
+      const query = new URL(route.request().url()).searchParams;
+      const point = (start: number, count: number, failed: number) => ({ start: new Date(start).toISOString(), count, failed, avg_duration_ms: 1 });
+      answered += 1;
+      const points = Number(query.get("hours")) === 48 ? [point(cut - 24 * hour, 100, 4), point(Math.floor(cut / hour) * hour, 20, 9)] : [point(cut + apart, 20, 9)];
+      return route.fulfill({ json: { metric: "executions", bucket: query.get("bucket"), points } });
+    });
+    await own.open("#/", { page });
+    const before = page.locator(".figure", { hasText: "Error rate, 24 h" }).getByText("4 % in the 24 h before");
+    await before.waitFor();
+    // The next two are cut in different minutes.
+    apart = 60_000;
+    const until = answered + 2;
+    await page.clock.runFor(70_000);
+    await expect.poll(() => answered).toBeGreaterThanOrEqual(until);
+    await settled(page);
+    expect(await before.count()).toBe(1);
+  }));
+
+test("what a screen reader says of itself has no ages, which would be said at each refresh", () =>
+  withClock(async (own, page) => {
+    await answerSeries(page);
+    let age_ms = 301_000;
+    await page.route("**/admin/health", (route) =>
+      route.fulfill({
+        json: {
+          live_generation: { name: "g1", lanes: 2 },
+          shadow_generation: null,
+          events_waiting: 0,
+          outbox: { entries: 1, capped: false, oldest_at: "2026-03-31T10:00:00Z", age_ms: (age_ms += 60_000) },
+          quarantine: { messages: 0, capped: false },
+        },
+      }),
+    );
+    await own.open("#/", { page });
+    await settled(page);
+    await page.getByText("Lag of commands: behind.", { exact: false }).waitFor();
+    const said = () => page.locator("[role=status], [role=alert], [aria-live]").allTextContents();
+    const before = await said();
+    await page.clock.runFor(65_000);
+    expect(await said()).toEqual(before);
+
+    await page.route("**/admin/**", (route) => route.abort());
+    await page.clock.runFor(20_000);
+    await page.getByRole("alert").getByText("The API does not answer").waitFor();
+    const alert = await said();
+    await page.clock.runFor(10_000);
+    expect(await said()).toEqual(alert);
+  }));

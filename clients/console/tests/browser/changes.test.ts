@@ -195,6 +195,50 @@ describe("changing users", () => {
     expect(await page.getByRole("dialog").count()).toBe(0);
   });
 
+  test("users who are not stopped are read ever more seldom while nothing changes, and not at all while the page is hidden", () =>
+    withClock(async (own, page) => {
+      const left = { commands: 0, tasks: 2, keys: 0 };
+      await answerDeactivation(page, () => left);
+      await answer(page, "admin/users?*", { users: [user()], total: 1, page: 1, limit: 50 });
+      await answer(page, "admin/users/deactivate", { results: [{ user_id: USER, result: "deactivated", tasks_paused: 5 }] });
+      await own.open("#/users", { page });
+      await settled(page);
+      await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
+      await page.getByRole("button", { name: "Deactivate…" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("textbox").fill("deactivate 1 user");
+      await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+      await dialog.getByText("not stopped yet: Tasks").waitFor();
+      let reads = 0;
+      page.on("request", (request) => {
+        if (request.url().endsWith(`/admin/users/${USER}`)) reads += 1;
+      });
+      /** How many reads there are in some seconds. */
+      const within = async (seconds: number) => {
+        reads = 0;
+        // In steps, so that each answer is there before the next read is due.
+        for (let second = 0; second < seconds; second += 1) {
+          await page.clock.runFor(1_000);
+          await page.evaluate(() => undefined);
+        }
+        return reads;
+      };
+      expect(await within(10)).toBeGreaterThanOrEqual(3);
+      await within(120);
+      expect(await within(60)).toBeLessThanOrEqual(3);
+
+      const show = (state: "hidden" | "visible") =>
+        page.evaluate((state) => {
+          Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+          dispatchEvent(new Event("visibilitychange"));
+        }, state);
+      await show("hidden");
+      expect(await within(90)).toBe(0);
+      left.tasks = 0;
+      await show("visible");
+      await dialog.getByText("1 of 1 stopped so far", { exact: false }).or(dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.")).waitFor();
+    }));
+
   test("several users are deactivated at once, with a result for each", async () => {
     const chosen = await someone(2);
     expect(chosen).toHaveLength(2);
