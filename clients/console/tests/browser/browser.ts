@@ -121,6 +121,14 @@ export async function violations(page: Page): Promise<string[]> {
   return found;
 }
 
+/** The roles of all that a screen reader finds on a page. */
+export async function rolesRead(page: Page): Promise<ReadonlySet<string>> {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send("Accessibility.getFullAXTree");
+  await session.detach();
+  return new Set(nodes.filter((node) => !node.ignored).map((node) => String(node.role?.value)));
+}
+
 /** A request of the API in the name of the administrator, besides the page. */
 export async function api<T>(path: string): Promise<T> {
   const response = await fetch(`${inject("url")}/${path}`, { headers: { authorization: `Bearer ${inject("key")}` } });
