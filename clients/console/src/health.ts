@@ -13,8 +13,8 @@ export interface HealthCheck {
   readonly words?: string;
   readonly level: Level;
   readonly about: string;
-  /** What to do about it. */
-  readonly advice: string;
+  /** What to do about it, step by step. */
+  readonly advice: readonly string[];
 }
 
 /** So many events are more than a consumer takes from the queue in some seconds. */
@@ -48,7 +48,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       value: events_waiting === 0 ? "None" : plural(events_waiting, "event"),
       level: events_waiting > MANY_EVENTS ? "warning" : "calm",
       about: events_waiting === 0 ? EMPTY_QUEUE : "On the queue, and not in the projections yet. The API does not say since when.",
-      advice: "See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck.",
+      advice: ["See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck."],
     },
     {
       name: "Lag of commands",
@@ -56,7 +56,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       words: "behind",
       level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
-      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",
+      advice: ["Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge."],
     },
     deactivated === null ? UNKNOWN_STALLED : stalledCheck(deactivated, now),
     quarantineCheck(quarantine),
@@ -70,7 +70,7 @@ const UNKNOWN_STALLED: HealthCheck = {
   value: "…",
   level: "calm",
   about: "Not known yet: the users who were deactivated of late are being read.",
-  advice: "",
+  advice: [],
 };
 
 function stalledCheck(deactivated: readonly SeenUser[], now: number): HealthCheck {
@@ -85,7 +85,7 @@ function stalledCheck(deactivated: readonly SeenUser[], now: number): HealthChec
       deactivated.length === 0
         ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
         : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
-    advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
+    advice: ["Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do."],
   };
 }
 
@@ -96,7 +96,7 @@ const unsureCheck = (users: number): HealthCheck => ({
   about:
     `Not known yet: of ${plural(users, "user")} something is not stopped. It may have come just now, after the deactivation. ` +
     "If it is still so in a minute, it is shown as stalled.",
-  advice: "",
+  advice: [],
 });
 
 function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
@@ -108,9 +108,11 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
       messages > 0
         ? "Messages that could not be read as events. They are kept whole, and are in no figure."
         : "Every message could be read as an event.",
-    advice:
-      "1. cargo replay quarantine list and show say what is wrong with each. 2. Correct the sender. " +
-      "3. cargo replay quarantine redrive sends them again. (docs/operations.md, Redrive)",
+    advice: [
+      "See what is wrong with each: cargo replay quarantine list, and show.",
+      "Correct the sender.",
+      "Send them again: cargo replay quarantine redrive (docs/operations.md, Redrive).",
+    ],
   };
 }
 

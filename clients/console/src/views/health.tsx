@@ -55,8 +55,19 @@ function CheckCard({ check }: { check: HealthCheck }) {
         <span class="figure-value">{check.value}</span> <LevelBadge level={check.level} />
       </span>
       <span class="faint small">{check.about}</span>
-      {check.level !== "calm" && <span class="small">{check.advice}</span>}
+      {check.level !== "calm" && <Advice steps={check.advice} />}
     </div>
+  );
+}
+
+function Advice({ steps }: { steps: readonly string[] }) {
+  if (steps.length === 1) return <span class="small">{steps[0]}</span>;
+  return (
+    <ol class="small advice-steps">
+      {steps.map((step) => (
+        <li key={step}>{step}</li>
+      ))}
+    </ol>
   );
 }
 

@@ -59,6 +59,7 @@ export function Schedules() {
   const columns = useMemo(() => columnsOf(minuteIn(at), names), [at, names]);
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
+  const run = chosen.find((found) => found.row === row)?.run;
   return (
     <Page
       title="Schedules"
@@ -77,7 +78,7 @@ export function Schedules() {
           <Entry name="find" label="Find" placeholder="Email, cron expression, zone or id" wide />
         </Filters>
       }
-      detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
+      detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} at={minuteIn(at)} run={run} />}
     >
       <Loaded query={query} what="schedules" loading={isSearch && <ReadingAll />}>
         {(data) => {
@@ -91,7 +92,7 @@ export function Schedules() {
               {whole && isPart && !query.isPlaceholderData && (
                 <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
-              {minuteIn(at) !== null && chosen.length > 0 && <Counted all={chosen} />}
+              {minuteIn(at) !== null && chosen.length > 0 && <Counted all={chosen} at={at} />}
               <Listing
                 caption="Schedules"
                 columns={columns}
@@ -111,9 +112,10 @@ export function Schedules() {
 }
 
 /** How many of what was found run soon: what runs only after the next change of a clock is found, too. */
-function Counted({ all }: { all: readonly FoundSchedule[] }) {
+function Counted({ all, at }: { all: readonly FoundSchedule[]; at: string }) {
   const { soon, later, paused } = counted(all, new Date());
-  const parts = [`${plural(soon, "schedule")} ${soon === 1 ? "runs" : "run"} then within 24 hours`];
+  const time = `${hourOfDay(minuteIn(at) ?? 0)} UTC`;
+  const parts = [`${plural(soon, "schedule")} ${soon === 1 ? "runs" : "run"} at ${time} within the next 24 hours`];
   if (later > 0) parts.push(`${count(later)} only later, such as weekly ones and those after a clock change`);
   if (paused > 0) parts.push(`${count(paused)} would if ${paused === 1 ? "it were" : "they were"} not paused`);
   return <p class="counted">{parts.join("; ")}.</p>;
@@ -124,7 +126,16 @@ const ReadingAll = ({ number }: { number?: number | undefined }) => (
   <TableLoading columns={6} text={`Reading all ${number === undefined ? "" : `${count(number)} `}schedules, to search them…`} />
 );
 
-function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | null | undefined }) {
+interface PanelProps {
+  row: ScheduleRow | undefined;
+  name: string | null | undefined;
+  /** The time of the day that is searched for, or null. */
+  at: number | null;
+  /** When it runs first at that time. */
+  run: Date | null | undefined;
+}
+
+function SchedulePanel({ row, name, at, run }: PanelProps) {
   return (
     <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
       {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
@@ -144,6 +155,11 @@ function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: stri
           <Fact name="Next run">
             <BothTimes at={row.next_run_time} />
           </Fact>
+          {at !== null && run && (
+            <Fact name={`At ${hourOfDay(at)}`}>
+              <BothTimes at={run.toISOString()} />
+            </Fact>
+          )}
           <Fact name="Runs">{count(row.recent_executions)} in the last 30 days</Fact>
           <Fact name="User">
             {row.user_email === null ? (

@@ -107,7 +107,7 @@ test("health tells which alarm a figure stands for, and what a shadow generation
   });
   await browser.open("#/health", { page });
   await page.getByText("Lag of commands; In quarantine: somebody has to look.").waitFor();
-  await page.getByText("cargo replay quarantine redrive sends them again", { exact: false }).waitFor();
+  await page.getByText("Send them again: cargo replay quarantine redrive", { exact: false }).waitFor();
   await page.getByText("10 min behind").waitFor();
   await page.getByText("3 events").waitFor();
   await page.getByText("1,000 or more").waitFor();
