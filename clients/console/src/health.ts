@@ -11,6 +11,7 @@ export interface HealthCheck {
   readonly value: string;
   /** What a sentence says of it, if the value has an age: a screen reader would say each anew. */
   readonly words?: string;
+  /** Calm while {@link value} is not known. */
   readonly level: Level;
   readonly about: string;
   /** What to do about it, step by step. */
@@ -65,9 +66,12 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
 
 const STALLED = "Stalled deactivations";
 
+/** The value of what is not known yet. */
+export const NOT_KNOWN = "…";
+
 const UNKNOWN_STALLED: HealthCheck = {
   name: STALLED,
-  value: "…",
+  value: NOT_KNOWN,
   level: "calm",
   about: "Not known yet: the users who were deactivated of late are being read.",
   advice: [],
@@ -91,7 +95,7 @@ function stalledCheck(deactivated: readonly SeenUser[], now: number): HealthChec
 
 const unsureCheck = (users: number): HealthCheck => ({
   name: STALLED,
-  value: "…",
+  value: NOT_KNOWN,
   level: "calm",
   about:
     `Not known yet: of ${plural(users, "user")} something is not stopped. It may have come just now, after the deactivation. ` +

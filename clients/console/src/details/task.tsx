@@ -86,7 +86,7 @@ function ByClock({ of }: { of: ScheduleRow }) {
   if (zone !== undefined) {
     return (
       <>
-        by the clock of <Foreign text={zone} line />
+        by the clock of <Foreign text={zone} whole />
       </>
     );
   }

@@ -131,7 +131,8 @@ function OverdueNotice({ user }: { user: SeenUser }) {
   if (stalled.length === 0) {
     return (
       <Notice tone="warn" title="Not everything is stopped">
-        {since}: {names(unsure)}. It may have come just now, and is stopped within a minute then. If it is still so after that, it is shown as stalled.
+        {since}: {names(unsure)}. What is left may have come just now: then it is stopped within a minute. If it is still there after that, this is shown as
+        stalled.
       </Notice>
     );
   }
@@ -150,10 +151,10 @@ function ByPlatform({ user, onAsk }: { user: SeenUser; onAsk: () => void }) {
   return (
     <>
       <p class="faint">
-        The platform said so last. Keys and sessions are refused.{" "}
+        The platform's own event deactivated this user. Keys and sessions are refused.{" "}
         {user.deactivation?.tasks_paused === null
           ? "Nobody requested it here: unless the login was deleted at Clerk, no commands stop the tasks and keys."
-          : "It was requested here before, too. If the user was reactivated since, no commands stop the tasks and keys."}
+          : "A deactivation was requested here before, too: if the user was reactivated since then, no commands stop the tasks and keys."}
       </p>
       <Facts>
         <Fact name="Tasks">{user.active_tasks_count === 0 ? "none is active" : `${plural(user.active_tasks_count, "task")} still active`}</Fact>

@@ -5,9 +5,9 @@ import { count } from "../format";
 import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
-import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
-import { healthChecks, type HealthCheck, isStallingKnown, stalledUsers } from "../health";
-import { WORDS, worst } from "../thresholds";
+import { BothTimes, Fact, Facts, Foreign, LevelBadge, Status } from "../ui/parts";
+import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers } from "../health";
+import { verdictWord, worst } from "../thresholds";
 import type { SeenUser } from "../users/sightings";
 
 export function Health() {
@@ -42,7 +42,7 @@ function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown:
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known yet.") : `${names.join("; ")}: somebody has to look.`}
+      <strong>{verdictWord(most, isKnown)}</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known yet.") : `${names.join("; ")}: somebody has to look.`}
     </p>
   );
 }
@@ -52,7 +52,7 @@ function CheckCard({ check }: { check: HealthCheck }) {
     <div class={`card figure ${check.level}`}>
       <span class="figure-name">{check.name}</span>
       <span class="figure-row">
-        <span class="figure-value">{check.value}</span> <LevelBadge level={check.level} />
+        <span class="figure-value">{check.value}</span> {check.value === NOT_KNOWN ? <Status of="not known yet" /> : <LevelBadge level={check.level} />}
       </span>
       <span class="faint small">{check.about}</span>
       {check.level !== "calm" && <Advice steps={check.advice} />}

@@ -6,7 +6,7 @@ import { healthChecks, type HealthCheck, isStallingKnown } from "../health";
 import { errorsLink } from "../links";
 import { href } from "../place";
 import { READS } from "../reads";
-import { ERROR_RATE, level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { ERROR_RATE, level, MEASURES, measures, rate, verdictWord, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
@@ -72,7 +72,7 @@ function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: re
   const most = worst([ofFigures, ...unwell.map((check) => check.level)]);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong>{" "}
+      <strong>{verdictWord(most, isKnown)}</strong>{" "}
       {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
       {unwell.length > 0 && (
         <>

@@ -155,7 +155,7 @@ function SchedulePanel({ row, name, at, run }: PanelProps) {
           <Fact name="Next run">
             <BothTimes at={row.next_run_time} />
           </Fact>
-          {at !== null && run && (
+          {at !== null && run && run.getTime() !== Date.parse(row.next_run_time ?? "") && (
             <Fact name={`At ${hourOfDay(at)}`}>
               <BothTimes at={run.toISOString()} />
             </Fact>

@@ -135,7 +135,7 @@ test("a deactivation that has stalled is an alarm on the health and on the overv
     await own.open("#/", { page });
     await settled(page);
     // A task may have come a moment ago.
-    await page.locator(".verdict.calm").getByText("All figures are below their thresholds.", { exact: false }).waitFor();
+    await page.locator(".verdict.calm").getByText("Calm so far. All figures are below their thresholds.", { exact: false }).waitFor();
     expect(await page.getByText("Nothing waits longer than it should.", { exact: false }).count()).toBe(0);
     await page.clock.runFor(80_000);
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
@@ -177,7 +177,7 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("If the user was reactivated since, no commands stop the tasks and keys.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
   const sent = page.waitForRequest((request) => request.method() === "PATCH");
