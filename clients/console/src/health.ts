@@ -3,7 +3,7 @@ import type { Health } from "./api/types";
 import { count, duration, plural } from "./format";
 import type { Level } from "./thresholds";
 import { COMMANDS_STALL_MS } from "./users/progress";
-import { overdue, type SeenUser } from "./users/sightings";
+import { overdue, type ObservedUser } from "./users/sightings";
 
 /** One figure of the health, and what it means. */
 export interface HealthCheck {
@@ -36,7 +36,7 @@ const EMPTY_QUEUE =
 export interface Checked {
   readonly health: Health;
   /** The users who were deactivated of late, as far as they are looked at; null while they are being read. */
-  readonly deactivated: readonly SeenUser[] | null;
+  readonly deactivated: readonly ObservedUser[] | null;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -77,7 +77,7 @@ const UNKNOWN_STALLED: HealthCheck = {
   advice: [],
 };
 
-function stalledCheck(deactivated: readonly SeenUser[], now: number): HealthCheck {
+function stalledCheck(deactivated: readonly ObservedUser[], now: number): HealthCheck {
   const stalled = stalledUsers(deactivated, now).length;
   const unsure = deactivated.filter((user) => overdue(user, now).unsure.length > 0).length;
   if (stalled === 0 && unsure > 0) return unsureCheck(unsure);
@@ -121,9 +121,9 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
 }
 
 /** Those whose deactivation has stalled. */
-export const stalledUsers = (deactivated: readonly SeenUser[], now: number): SeenUser[] =>
+export const stalledUsers = (deactivated: readonly ObservedUser[], now: number): ObservedUser[] =>
   deactivated.filter((user) => overdue(user, now).stalled.length > 0);
 
 /** Whether it is known of all whether their deactivation has stalled. */
-export const isStallingKnown = (deactivated: readonly SeenUser[] | null, now: number): boolean =>
+export const isStallingKnown = (deactivated: readonly ObservedUser[] | null, now: number): boolean =>
   deactivated !== null && deactivated.every((user) => overdue(user, now).unsure.length === 0);

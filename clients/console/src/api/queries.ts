@@ -5,7 +5,7 @@ import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
 import { rateBefore } from "../buckets";
-import { overdue, seen, type SeenUser } from "../users/sightings";
+import { overdue, observe, type ObservedUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
@@ -102,13 +102,13 @@ export function useSchedulesOf(task: string): readonly ScheduleRow[] {
   return data?.schedules ?? [];
 }
 
-const readUser = async (id: string, signal: AbortSignal): Promise<SeenUser> =>
-  seen(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now());
+const readUser = async (id: string, signal: AbortSignal): Promise<ObservedUser> =>
+  observe(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now());
 
 export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
 export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
 /** One user. `interval` says from the last answer and its time after how many milliseconds they are read again. */
-export function useUser(id: string | undefined, interval: (user: SeenUser | undefined, readAt: number) => number = () => REFRESH_MS) {
+export function useUser(id: string | undefined, interval: (user: ObservedUser | undefined, readAt: number) => number = () => REFRESH_MS) {
   return useQuery({
     queryKey: ["admin/users/{id}", id],
     queryFn: ({ signal }) => readUser(id ?? "", signal),
@@ -126,7 +126,7 @@ const DEACTIVATIONS_HOURS = 168;
  * The users who were deactivated last by an administrator, as they are now: as last known while something of them can't
  * be read, null before anything is known.
  */
-export function useDeactivated(enabled: boolean): readonly SeenUser[] | null {
+export function useDeactivated(enabled: boolean): readonly ObservedUser[] | null {
   const records = useQuery({
     queryKey: ["admin/audit", "deactivations"],
     queryFn: async ({ signal }) => {
@@ -144,12 +144,12 @@ export function useDeactivated(enabled: boolean): readonly SeenUser[] | null {
       queryKey: [`admin/users/${id}`, id],
       queryFn: ({ signal }: { signal: AbortSignal }) => readUser(id, signal),
       // Something may have come to a deactivation just now: another look shows it.
-      refetchInterval: ({ state: { data } }: { state: { data: SeenUser | undefined } }) =>
+      refetchInterval: ({ state: { data } }: { state: { data: ObservedUser | undefined } }) =>
         data !== undefined && overdue(data, Date.now()).unsure.length > 0 ? REFRESH_MS : SLOW_REFRESH_MS,
       staleTime: SLOW_REFRESH_MS,
     })),
   });
-  const last = useRef<readonly SeenUser[] | null>(null);
+  const last = useRef<readonly ObservedUser[] | null>(null);
   const isUnknown = ({ data, error }: { data?: unknown; error: unknown }) => data === undefined && !(error instanceof ApiError && error.status === 404);
   if (records.data !== undefined && !users.some(isUnknown)) {
     last.current = users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));

@@ -12,7 +12,7 @@ import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from 
 import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
 import { LONG_MS, sendsCommands, type Step, steps } from "../users/progress";
 import { ProgressList } from "../users/progress-list";
-import { overdue, type SeenUser } from "../users/sightings";
+import { overdue, type ObservedUser } from "../users/sightings";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -96,7 +96,7 @@ function UserFacts({ user }: { user: UserRow | UserDetail }) {
   );
 }
 
-function Deactivation({ user, onAsk }: { user: UserRow | SeenUser; onAsk: () => void }) {
+function Deactivation({ user, onAsk }: { user: UserRow | ObservedUser; onAsk: () => void }) {
   const deactivation = "deactivation" in user ? user.deactivation : null;
   const age = deactivation === null ? 0 : Date.now() - Date.parse(deactivation.at);
   return (
@@ -122,7 +122,7 @@ function Deactivation({ user, onAsk }: { user: UserRow | SeenUser; onAsk: () => 
 }
 
 /** What of a deactivation should be done by now and is not. */
-function OverdueNotice({ user }: { user: SeenUser }) {
+function OverdueNotice({ user }: { user: ObservedUser }) {
   const now = Date.now();
   const { stalled, unsure } = overdue(user, now);
   if (user.deactivation === null || stalled.length + unsure.length === 0) return null;
@@ -144,7 +144,7 @@ function OverdueNotice({ user }: { user: SeenUser }) {
 }
 
 /** What is left of a user whom the platform deactivated: whether commands stop it is not known. */
-function ByPlatform({ user, onAsk }: { user: SeenUser; onAsk: () => void }) {
+function ByPlatform({ user, onAsk }: { user: ObservedUser; onAsk: () => void }) {
   const alive = user.api_keys.filter((key) => !key.revoked).length;
   const waiting = user.deactivation?.commands_pending ?? 0;
   const isLeft = user.active_tasks_count + alive + waiting > 0;

@@ -6,7 +6,7 @@ import type { UserDetail } from "../api/types";
 import { pendingSteps, type Step } from "./progress";
 
 /** A user as they were read, and for how long they have been seen so. */
-export interface SeenUser extends UserDetail {
+export interface ObservedUser extends UserDetail {
   /** By the name of a step that is not done: milliseconds from the first to the last of the reads in a row that saw so. */
   readonly pendingMs: Readonly<Record<string, number>>;
 }
@@ -32,7 +32,7 @@ export type Sightings = Map<string, Sighting>;
 const sightings: Sightings = new Map();
 
 /** A user who was read at a time, in milliseconds since 1970. */
-export function seen(user: UserDetail, now: number, all: Sightings = sightings): SeenUser {
+export function observe(user: UserDetail, now: number, all: Sightings = sightings): ObservedUser {
   const before = all.get(user.id);
   const pending = pendingSteps(user);
   const deactivation = user.deactivation?.at ?? "";
@@ -54,7 +54,7 @@ export interface Overdue {
 }
 
 /** The steps that are not done, although the deactivation is older than the threshold of the alarm about them. */
-export function overdue(user: SeenUser, now: number): Overdue {
+export function overdue(user: ObservedUser, now: number): Overdue {
   const age = user.deactivation === null ? 0 : now - Date.parse(user.deactivation.at);
   const old = pendingSteps(user).filter((step) => age > step.stallsAfterMs);
   const isSure = ({ name }: Step) => (user.pendingMs[name] ?? 0) >= SURE_MS;

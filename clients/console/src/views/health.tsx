@@ -8,7 +8,7 @@ import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge, Status } from "../ui/parts";
 import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers } from "../health";
 import { verdictWord, worst } from "../thresholds";
-import type { SeenUser } from "../users/sightings";
+import type { ObservedUser } from "../users/sightings";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
@@ -72,7 +72,7 @@ function Advice({ steps }: { steps: readonly string[] }) {
 }
 
 /** The users whose deactivation has stalled. */
-function Stalled({ users }: { users: readonly SeenUser[] }) {
+function Stalled({ users }: { users: readonly ObservedUser[] }) {
   if (users.length === 0) return null;
   return (
     <section class="card" aria-labelledby="stalled">

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Health } from "../../src/api/types";
 import { healthChecks, isStallingKnown } from "../../src/health";
-import type { SeenUser } from "../../src/users/sightings";
+import type { ObservedUser } from "../../src/users/sightings";
 
 const CALM: Health = {
   live_generation: { name: "g1", lanes: 2 },
@@ -12,7 +12,7 @@ const CALM: Health = {
 };
 
 const NOW = Date.parse("2026-03-31T12:00:00Z");
-const checks = (health: Health, deactivated: readonly SeenUser[] | null = []) => healthChecks({ health, deactivated, now: NOW });
+const checks = (health: Health, deactivated: readonly ObservedUser[] | null = []) => healthChecks({ health, deactivated, now: NOW });
 const levels = (health: Health) => checks(health).map(({ level }) => level);
 const values = (health: Health) => checks(health).map(({ value }) => value);
 
@@ -41,10 +41,10 @@ test("a deactivation that has stalled is an alarm, one that is under way or done
   const user = (minutes: number, active_tasks_count: number, seenMinutes = 1) => {
     const deactivation = { at: new Date(NOW - minutes * 60_000).toISOString(), by: null, tasks_paused: 1, commands_pending: 0 };
     const history = [{ type: "ai.torale.user.deactivated", source: "/torale/admin", fields: ["state"] }];
-    return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs: { Tasks: seenMinutes * 60_000 } } as unknown as SeenUser;
+    return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs: { Tasks: seenMinutes * 60_000 } } as unknown as ObservedUser;
   };
-  const check = (...deactivated: SeenUser[]) => checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
-  const found = (...deactivated: SeenUser[]) => [check(...deactivated)?.level, check(...deactivated)?.value, isStallingKnown(deactivated, NOW)];
+  const check = (...deactivated: ObservedUser[]) => checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
+  const found = (...deactivated: ObservedUser[]) => [check(...deactivated)?.level, check(...deactivated)?.value, isStallingKnown(deactivated, NOW)];
 
   expect(found()).toEqual(["calm", "None", true]);
   expect(found(user(14, 2), user(600, 0))).toEqual(["calm", "None", true]);

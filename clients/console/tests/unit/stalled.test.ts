@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { UserDetail } from "../../src/api/types";
-import { overdue, seen, type SeenUser, type Sightings } from "../../src/users/sightings";
+import { overdue, observe, type ObservedUser, type Sightings } from "../../src/users/sightings";
 import { watchInterval } from "../../src/users/watching";
 
 const NOW = Date.parse("2024-01-16T12:00:00Z");
@@ -28,13 +28,13 @@ function deactivated(minutes: number, { commands = 0, tasks = 0, alive = 0 }: Le
 }
 
 /** The user as the last of some reads at these minutes before {@link NOW} saw them. */
-function read(sightings: Sightings, ...reads: [minutesAgo: number, user: UserDetail][]): SeenUser {
-  const found = reads.map(([minutesAgo, user]) => seen(user, NOW - minutesAgo * MINUTE, sightings)).at(-1);
+function read(sightings: Sightings, ...reads: [minutesAgo: number, user: UserDetail][]): ObservedUser {
+  const found = reads.map(([minutesAgo, user]) => observe(user, NOW - minutesAgo * MINUTE, sightings)).at(-1);
   if (found === undefined) throw new Error("no reads");
   return found;
 }
 
-const names = (user: SeenUser) => {
+const names = (user: ObservedUser) => {
   const { stalled, unsure } = overdue(user, NOW);
   return { stalled: stalled.map(({ name }) => name), unsure: unsure.map(({ name }) => name) };
 };
