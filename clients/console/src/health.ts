@@ -88,7 +88,7 @@ function stalledCheck(deactivated: readonly ObservedUser[], now: number): Health
     about:
       deactivated.length === 0
         ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
-        : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
+        : `Of the ${deactivated.length === 1 ? "user" : plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
     advice: ["Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do."],
   };
 }
