@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
 import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, user, USER } from "./answers";
-import { api, Browser, settled, withClock } from "./browser";
+import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -137,7 +137,7 @@ test("a deactivation that has stalled is an alarm on the health and on the overv
     // A task may have come a moment ago.
     await page.locator(".verdict.calm").getByText("Calm so far. All figures are below their thresholds.", { exact: false }).waitFor();
     expect(await page.getByText("Nothing waits longer than it should.", { exact: false }).count()).toBe(0);
-    await page.clock.runFor(80_000);
+    await pass(page, 80);
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
     await page.getByRole("link", { name: "What to do" }).click();
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
@@ -157,13 +157,13 @@ test("a task that comes late to a deactivation is not said to have stalled, and 
     const panel = page.getByRole("complementary");
     await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
     active_tasks_count = 0;
-    await page.clock.runFor(20_000);
+    await pass(page, 16);
     await panel.getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
     active_tasks_count = 1;
-    await page.clock.runFor(50_000);
+    await pass(page, 45);
     await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
     expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
-    await page.clock.runFor(40_000);
+    await pass(page, 60);
     await panel.getByText("This deactivation has stalled").waitFor();
   }));
 
@@ -288,7 +288,7 @@ test("a rate before that could not be read anew stays", () =>
     // The next two are cut in different minutes.
     apart = 60_000;
     const until = answered + 2;
-    await page.clock.runFor(70_000);
+    await pass(page, 70);
     await expect.poll(() => answered).toBeGreaterThanOrEqual(until);
     await settled(page);
     expect(await before.count()).toBe(1);
@@ -314,7 +314,7 @@ test("what a screen reader says of itself has no ages, which would be said at ea
     await page.getByText("Lag of commands: behind.", { exact: false }).waitFor();
     const said = () => page.locator("[role=status], [role=alert], [aria-live]").allTextContents();
     const before = await said();
-    await page.clock.runFor(65_000);
+    await pass(page, 65);
     expect(await said()).toEqual(before);
 
     await page.route("**/admin/**", (route) => route.abort());
