@@ -7,6 +7,7 @@ import { session, signOut } from "./session";
 import { useStore } from "./store";
 import { next, THEME_WORDS, theme } from "./theme";
 import { ConnectionNotice, Freshness } from "./ui/connection";
+import { useCovered } from "./ui/covering";
 import { Icon } from "./ui/icons";
 import { Page } from "./ui/page";
 import { Palette, TITLES } from "./ui/palette";
@@ -54,6 +55,7 @@ function Console() {
   const [palette, setPalette] = useState(false);
   const [menu, setMenu] = useState(false);
   const menuButton = useRef<HTMLButtonElement>(null);
+  const covered = useCovered();
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
@@ -80,13 +82,18 @@ function Console() {
     setMenu(false);
     scrollTo(0, 0);
   }, [route.view]);
+  // The link that was chosen disappears with the menu: the focus goes to what it leads to.
+  const leaveMenu = () => {
+    setMenu(false);
+    document.getElementById("main")?.focus({ preventScroll: true });
+  };
   const View = route.view === null ? Unknown : VIEW_OF[route.view];
   return (
     <div class="frame">
-      <a class="skip" href="#main" onClick={skip}>
+      <a class="skip" href="#main" onClick={skip} inert={covered}>
         Skip to the content
       </a>
-      <header class="side">
+      <header class="side" inert={covered}>
         <div class="side-head">
           <Brand />
           <button ref={menuButton} type="button" class="button icon-only quiet menu" aria-expanded={menu} aria-controls="navigation" onClick={() => setMenu(!menu)}>
@@ -100,15 +107,15 @@ function Console() {
           <kbd>{/Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘K" : "Ctrl K"}</kbd>
         </button>
         <div id="navigation" class={menu ? "side-body open" : "side-body"}>
-          <Navigation current={route.view} onChoose={() => setMenu(false)} />
+          <Navigation current={route.view} onChoose={() => menu && leaveMenu()} />
           <SideFoot />
         </div>
       </header>
       <main id="main" tabIndex={-1}>
-        <div class="top">
+        <div class="top" inert={covered}>
           <Freshness />
         </div>
-        <ConnectionNotice />
+        {!covered && <ConnectionNotice />}
         <View key={route.view} />
       </main>
       {palette && <Palette onClose={() => setPalette(false)} />}

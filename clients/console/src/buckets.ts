@@ -37,13 +37,13 @@ export function bars(points: readonly Point[], bucket: Bucket): Bar[] {
 }
 
 /**
- * The share of failures in the window before a window, by the hours of a window of twice its length and of itself; null
- * if the two do not begin a window apart, or if nothing ran before. Hours are not cut where the later window begins: of
+ * The share of failures in the window before a window, by the hours of a window of twice its length and of itself;
+ * undefined if the two do not begin a window apart, null if nothing ran before. Hours are not cut where the later window begins: of
  * that hour, what it has in the later window is taken away.
  */
-export function rateBefore(both: readonly Point[], later: readonly Point[], hours: number): number | null {
+export function rateBefore(both: readonly Point[], later: readonly Point[], hours: number): number | null | undefined {
   const [first, cut] = [both[0]?.start, later[0]?.start].map((start) => new Date(start ?? Number.NaN));
-  if (first === undefined || cut === undefined || cut.getTime() - first.getTime() !== hours * 3_600_000) return null;
+  if (first === undefined || cut === undefined || cut.getTime() - first.getTime() !== hours * 3_600_000) return undefined;
   const before = both.filter(({ start }) => new Date(start) < cut);
   const isWhole = cut.getTime() % 3_600_000 === 0;
   const of = (field: "count" | "failed") =>

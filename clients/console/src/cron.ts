@@ -7,6 +7,8 @@ export interface CronTimes {
   readonly isInterval: boolean;
   /** Whether it fires within a minute of some day, given as 0 to 1439: of UTC for an interval, else in its zone. */
   at(minute: number): boolean;
+  /** Whether it may fire on the day of a time. The UTC fields of the time are those of its zone's clock. */
+  on(time: Date): boolean;
   /**
    * The second, 0 to 59, at which it first fires in the minute that begins at a time; null if it does not fire in it.
    * The UTC fields of the time are those of its zone's clock.
@@ -28,9 +30,24 @@ const SHORTHANDS: Readonly<Record<string, string>> = {
   "@annually": "0 0 1 1 *",
 };
 
+/** The times of expressions that were read before. */
+const known = new Map<string, CronTimes | null>();
+/** So many are kept: more than there are schedules in an answer. */
+const MOST_KNOWN = 20_000;
+
 /** The times of an expression; null if Temporal has no such form. */
 export function timesOf(cron: string | null): CronTimes | null {
-  const [, zone, rest = ""] = /^(?:(?:CRON_)?TZ=(\S*) )?(.*)$/s.exec((cron ?? "").trim()) ?? [];
+  const text = cron ?? "";
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  if (known.size >= MOST_KNOWN) known.clear();
+  const times = parsed(text);
+  known.set(text, times);
+  return times;
+}
+
+function parsed(cron: string): CronTimes | null {
+  const [, zone, rest = ""] = /^(?:(?:CRON_)?TZ=(\S*) )?(.*)$/s.exec(cron.trim()) ?? [];
   const text = rest.replace(/#.*/s, "").trim();
   if (text.startsWith("@every ")) return intervalTimes(text.slice("@every ".length).trim());
   const fields = (SHORTHANDS[text] ?? text).split(/\s+/);
@@ -40,15 +57,12 @@ export function timesOf(cron: string | null): CronTimes | null {
   const [seconds, minutes, hours, days, months, weekdays, years] = FIELDS.map((field, place) => valuesOf(all[place] ?? "", field));
   if (!seconds || !minutes || !hours || !days || !months || !weekdays || !years) return null;
   const at = (minute: number) => minutes.has(minute % 60) && hours.has(Math.floor(minute / 60));
-  const fires = (time: Date) =>
-    at(time.getUTCHours() * 60 + time.getUTCMinutes()) &&
-    // Both must match where both are given.
-    days.has(time.getUTCDate()) &&
-    weekdays.has(time.getUTCDay()) &&
-    months.has(time.getUTCMonth() + 1) &&
-    years.has(time.getUTCFullYear());
-  const secondIn = (time: Date) => (fires(time) ? Math.min(...seconds) : null);
-  return { zone: zone || undefined, isInterval: false, at, secondIn };
+  // Both kinds of days must match where both are given.
+  const on = (time: Date) =>
+    days.has(time.getUTCDate()) && months.has(time.getUTCMonth() + 1) && weekdays.has(time.getUTCDay()) && years.has(time.getUTCFullYear());
+  const second = Math.min(...seconds);
+  const secondIn = (time: Date) => (at(time.getUTCHours() * 60 + time.getUTCMinutes()) && on(time) ? second : null);
+  return { zone: zone || undefined, isInterval: false, at, on, secondIn };
 }
 
 interface Field {
@@ -128,28 +142,62 @@ function intervalTimes(text: string): CronTimes | null {
     const second = remainder(phase - time.getTime() / 1000, interval);
     return second < 60 ? second : null;
   };
-  return { isInterval: true, at, secondIn };
+  return { isInterval: true, at, on: () => true, secondIn };
 }
 
 const remainder = (value: number, by: number): number => ((value % by) + by) % by;
 
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 
-const formats = new Map<string, Intl.DateTimeFormat | null>();
-
-/** The minutes by which a zone is ahead of UTC at a time; null if there is no such zone. */
-export function minutesAhead(zone: string, at: Date): number | null {
-  if (!formats.has(zone)) formats.set(zone, formatOf(zone));
-  const name = formats.get(zone)?.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value;
-  const [, sign, hours, minutes] = /^GMT(?:([+-])(\d\d):(\d\d))?/.exec(name ?? "") ?? [];
-  if (name === undefined) return null;
-  return (sign === "-" ? -1 : 1) * (Number(hours ?? 0) * 60 + Number(minutes ?? 0));
+interface Clock {
+  readonly format: Intl.DateTimeFormat;
+  /** The minutes by which it is ahead of UTC, by times that were asked for before. */
+  readonly ahead: Map<number, number>;
 }
 
-function formatOf(zone: string): Intl.DateTimeFormat | null {
+/** By zone; null if there is no such zone. */
+const clocks = new Map<string, Clock | null>();
+/** So many times of a zone are kept: a search asks for the same ones for each of its schedules. */
+const MOST_TIMES = 50_000;
+
+function clockOf(zone: string): Clock | null {
+  const before = clocks.get(zone);
+  if (before !== undefined) return before;
+  const clock = newClock(zone);
+  clocks.set(zone, clock);
+  return clock;
+}
+
+function newClock(zone: string): Clock | null {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" });
+    return { format: new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }), ahead: new Map() };
   } catch {
     return null;
   }
+}
+
+/** The minutes by which a zone is ahead of UTC at a time; null if there is no such zone. */
+export function minutesAhead(zone: string, at: Date): number | null {
+  const clock = clockOf(zone);
+  if (clock === null) return null;
+  const before = clock.ahead.get(at.getTime());
+  if (before !== undefined) return before;
+  const name = clock.format.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value;
+  const [, sign, hours, minutes] = /^GMT(?:([+-])(\d\d):(\d\d))?/.exec(name ?? "") ?? [];
+  const ahead = (sign === "-" ? -1 : 1) * (Number(hours ?? 0) * 60 + Number(minutes ?? 0));
+  if (clock.ahead.size >= MOST_TIMES) clock.ahead.clear();
+  clock.ahead.set(at.getTime(), ahead);
+  return ahead;
+}
+
+const WEEK_MS = 7 * SECONDS_A_DAY * 1000;
+/** Every change of a clock, and its way back, comes within so many weeks. */
+const WEEKS = 106;
+
+/** All minutes by which a zone is ahead of UTC, in summer, in winter and in Ramadan; none if there is no such zone. */
+export function allMinutesAhead(zone: string, from: Date): number[] {
+  // From the beginning of the year on, so that the times are the same for all schedules.
+  const begin = Date.UTC(from.getUTCFullYear(), 0);
+  const found = Array.from({ length: WEEKS }, (_, week) => minutesAhead(zone, new Date(begin + week * WEEK_MS)));
+  return [...new Set(found)].filter((ahead) => ahead !== null);
 }

@@ -49,6 +49,7 @@ const TIME = new Intl.DateTimeFormat(LOCALE, {
   second: "2-digit",
   hourCycle: "h23",
 });
+const CLOCK = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const TIME_WITH_YEAR = new Intl.DateTimeFormat(LOCALE, {
   year: "numeric",
   month: "short",
@@ -65,6 +66,9 @@ const DAY_UTC = new Intl.DateTimeFormat(LOCALE, { month: "short", day: "numeric"
 export function localTime(time: Date, now: Date): string {
   return (time.getFullYear() === now.getFullYear() ? TIME : TIME_WITH_YEAR).format(time);
 }
+
+/** A time of today in the viewer's zone: `09:00:04`. */
+export const clockTime = (time: Date): string => CLOCK.format(time);
 
 /** A time in UTC: `2024-01-15 09:00:04 UTC`. */
 export const utcTime = (time: Date): string =>

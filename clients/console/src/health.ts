@@ -1,18 +1,21 @@
 /** What of the system's health is as it should be (docs/operations.md, "Alarms"). */
-import type { AuditRecord, AuditRow, Health, UserDetail } from "./api/types";
+import type { Health } from "./api/types";
 import { count, duration, plural } from "./format";
-import { isUuid } from "./text";
 import type { Level } from "./thresholds";
-import { COMMANDS_STALL_MS, stalledSteps } from "./users/progress";
+import { COMMANDS_STALL_MS } from "./users/progress";
+import { overdue, type ObservedUser } from "./users/sightings";
 
 /** One figure of the health, and what it means. */
 export interface HealthCheck {
   readonly name: string;
   readonly value: string;
+  /** What a sentence says of it, if the value has an age: a screen reader would say each anew. */
+  readonly words?: string;
+  /** Calm while {@link value} is not known. */
   readonly level: Level;
   readonly about: string;
-  /** What to do about it. */
-  readonly advice: string;
+  /** What to do about it, step by step. */
+  readonly advice: readonly string[];
 }
 
 /** So many events are more than a consumer takes from the queue in some seconds. */
@@ -33,7 +36,7 @@ const EMPTY_QUEUE =
 export interface Checked {
   readonly health: Health;
   /** The users who were deactivated of late, as far as they are looked at; null while they are being read. */
-  readonly deactivated: readonly UserDetail[] | null;
+  readonly deactivated: readonly ObservedUser[] | null;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -46,14 +49,15 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       value: events_waiting === 0 ? "None" : plural(events_waiting, "event"),
       level: events_waiting > MANY_EVENTS ? "warning" : "calm",
       about: events_waiting === 0 ? EMPTY_QUEUE : "On the queue, and not in the projections yet. The API does not say since when.",
-      advice: "See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck.",
+      advice: ["See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck."],
     },
     {
       name: "Lag of commands",
       value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
+      words: "behind",
       level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
       about: sendersInWords(entries, outbox.capped),
-      advice: "Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge.",
+      advice: ["Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge."],
     },
     deactivated === null ? UNKNOWN_STALLED : stalledCheck(deactivated, now),
     quarantineCheck(quarantine),
@@ -62,16 +66,21 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
 
 const STALLED = "Stalled deactivations";
 
+/** The value of what is not known yet. */
+export const NOT_KNOWN = "…";
+
 const UNKNOWN_STALLED: HealthCheck = {
   name: STALLED,
-  value: "…",
+  value: NOT_KNOWN,
   level: "calm",
   about: "Not known yet: the users who were deactivated of late are being read.",
-  advice: "",
+  advice: [],
 };
 
-function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCheck {
+function stalledCheck(deactivated: readonly ObservedUser[], now: number): HealthCheck {
   const stalled = stalledUsers(deactivated, now).length;
+  const unsure = deactivated.filter((user) => overdue(user, now).unsure.length > 0).length;
+  if (stalled === 0 && unsure > 0) return unsureCheck(unsure);
   return {
     name: STALLED,
     value: stalled === 0 ? "None" : count(stalled),
@@ -79,10 +88,20 @@ function stalledCheck(deactivated: readonly UserDetail[], now: number): HealthCh
     about:
       deactivated.length === 0
         ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
-        : `Of the ${plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
-    advice: "Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do.",
+        : `Of the ${deactivated.length === 1 ? "user" : plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
+    advice: ["Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do."],
   };
 }
+
+const unsureCheck = (users: number): HealthCheck => ({
+  name: STALLED,
+  value: NOT_KNOWN,
+  level: "calm",
+  about:
+    `Not known yet: of ${plural(users, "user")} something is not stopped. It may have come just now, after the deactivation. ` +
+    "If it is still so in a minute, it is shown as stalled.",
+  advice: [],
+});
 
 function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
   return {
@@ -93,26 +112,18 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
       messages > 0
         ? "Messages that could not be read as events. They are kept whole, and are in no figure."
         : "Every message could be read as an event.",
-    advice:
-      "1. cargo replay quarantine list and show say what is wrong with each. 2. Correct the sender. " +
-      "3. cargo replay quarantine redrive sends them again. (docs/operations.md, Redrive)",
+    advice: [
+      "See what is wrong with each: cargo replay quarantine list, and show.",
+      "Correct the sender.",
+      "Send them again: cargo replay quarantine redrive (docs/operations.md, Redrive).",
+    ],
   };
 }
 
 /** Those whose deactivation has stalled. */
-export const stalledUsers = (deactivated: readonly UserDetail[], now: number): UserDetail[] =>
-  deactivated.filter((user) => stalledSteps(user, now).length > 0);
+export const stalledUsers = (deactivated: readonly ObservedUser[], now: number): ObservedUser[] =>
+  deactivated.filter((user) => overdue(user, now).stalled.length > 0);
 
-/** The users whom some records of the audit trail have deactivated, newest first, each once. */
-export function deactivatedIds(records: readonly AuditRow[]): string[] {
-  const found = records.flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
-  found.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
-  return [...new Set(found.flatMap(targets))].filter(isUuid);
-}
-
-/** The users, tasks or executions that a request is about. */
-export function targets({ target, parameters }: AuditRecord): string[] {
-  if (target) return [target];
-  const ids = parameters["user_ids"];
-  return Array.isArray(ids) ? ids.filter((id): id is string => typeof id === "string") : [];
-}
+/** Whether it is known of all whether their deactivation has stalled. */
+export const isStallingKnown = (deactivated: readonly ObservedUser[] | null, now: number): boolean =>
+  deactivated !== null && deactivated.every((user) => overdue(user, now).unsure.length === 0);

@@ -12,3 +12,7 @@ export const errorsLink = (filter: { error_type?: string; task_id?: string }, ho
   href("errors", { ...filter, hours: hours === 24 ? undefined : hours });
 
 export const taskExecutionsLink = (id: string): string => href("executions", { task_id: id, hours: 720 });
+
+/** A schedule in the list of schedules, which alone has its zone. */
+export const scheduleLink = ({ schedule_id, is_paused }: { schedule_id: string; is_paused: boolean }): string =>
+  href("schedules", { include_paused: is_paused ? "true" : undefined, find: schedule_id, open: schedule_id });

@@ -1,6 +1,6 @@
 /** Finding schedules among all that there are. */
 import type { ScheduleRow } from "./api/types";
-import { type CronTimes, MINUTES_A_DAY, minutesAhead, timesOf } from "./cron";
+import { allMinutesAhead, type CronTimes, MINUTES_A_DAY, minutesAhead, timesOf } from "./cron";
 
 const TIME = /^([01]?[0-9]|2[0-3]):([0-5][0-9])$/;
 const MINUTE_MS = 60_000;
@@ -16,15 +16,21 @@ export function minuteIn(text: string): number | null {
 }
 
 /** The zone by whose clock a schedule fires: the one that its expression names, else its own; null for an interval. */
-export function zoneOf({ cron, timezone }: ScheduleRow): string | null {
+export const zoneOf = (row: ScheduleRow): string | null => {
+  const zone = knownZoneOf(row);
+  return zone === undefined ? "UTC" : zone;
+};
+
+/** The same; undefined if only the list of schedules says it. */
+export function knownZoneOf({ cron, timezone }: ScheduleRow): string | null | undefined {
   const times = timesOf(cron);
-  return times?.isInterval ? null : (times?.zone ?? timezone ?? "UTC");
+  return times?.isInterval ? null : (times?.zone ?? timezone);
 }
 
 /** A schedule that fits a search. */
 export interface FoundSchedule {
   readonly row: ScheduleRow;
-  /** When it runs next at the time of the day that is searched for; null without one, and if it is paused. */
+  /** When it runs first at the time of the day that is searched for; null without one, and if it is paused. */
   readonly run: Date | null;
 }
 
@@ -38,9 +44,16 @@ export function found(all: readonly ScheduleRow[], at: string, find: string, now
   const text = find.trim().toLowerCase();
   const fits = (row: ScheduleRow) =>
     [row.user_email ?? "", row.cron, zoneOf(row) ?? "", row.schedule_id, row.task_id].some((field) => field.toLowerCase().includes(text));
+  // Many schedules have the same expression, zone and next run.
+  const runs = new Map<string, Date | null | undefined>();
+  const runOf = (row: ScheduleRow, minute: number) => {
+    const key = [row.cron, row.timezone, row.next_run_time, row.is_paused].join("\n");
+    if (!runs.has(key)) runs.set(key, runAt(row, minute, now));
+    return runs.get(key);
+  };
   const timed = (row: ScheduleRow): FoundSchedule[] => {
     if (minute === null) return [{ row, run: null }];
-    const run = runAt(row, minute, now);
+    const run = runOf(row, minute);
     return run === undefined ? [] : [{ row, run }];
   };
   const time = ({ row, run }: FoundSchedule) => (minute === null ? nextRun(row) : run)?.getTime() ?? Number.POSITIVE_INFINITY;
@@ -58,9 +71,8 @@ function nextRun({ next_run_time }: ScheduleRow): Date | null {
 const minuteOf = (time: Date): number => time.getUTCHours() * 60 + time.getUTCMinutes();
 
 /**
- * When a schedule runs next at a minute of the day in UTC; undefined if it never does, null if it would but is paused.
- * A zone counts as it is at the next run, or `now` if the schedule is paused: what runs at 09:00 in Berlin is found at
- * 08:00 in winter and at 07:00 in summer.
+ * When a schedule runs first at a minute of the day in UTC; undefined if it never does, null if it would but is paused.
+ * What runs at 09:00 in Berlin does so at 08:00 in winter and at 07:00 in summer: it is found at both, with the run.
  */
 function runAt(row: ScheduleRow, minute: number, now: Date): Date | null | undefined {
   const next = nextRun(row);
@@ -68,24 +80,35 @@ function runAt(row: ScheduleRow, minute: number, now: Date): Date | null | undef
   // A schedule that is not paused and has no next run never fires again.
   const times = next !== null || row.is_paused ? timesOf(row.cron) : null;
   if (times === null) return undefined;
-  const zone = zoneOf(row);
-  const ahead = zone === null ? 0 : minutesAhead(zone, next ?? now);
-  if (ahead === null || !times.at((minute + ahead + 2 * MINUTES_A_DAY) % MINUTES_A_DAY)) return undefined;
-  return next === null ? null : runAfter(times, zone, next, minute);
+  const run = runAfter(times, zoneOf(row), next ?? now, minute);
+  return run !== undefined && row.is_paused ? null : run;
 }
 
-/** Days that are searched for a run: any date comes within so many, but for a 29 February. */
-const MOST_DAYS = 366;
+/** The last year that an expression may name. */
+const LAST_YEAR = 2100;
 
-/** The first run at a minute of the day in UTC after the next run; undefined if there is none within a year. */
-function runAfter(times: CronTimes, zone: string | null, next: Date, minute: number): Date | undefined {
-  const midnight = Math.floor(next.getTime() / DAY_MS) * DAY_MS;
-  for (let day = 0; day <= MOST_DAYS; day += 1) {
-    const time = new Date(midnight + day * DAY_MS + minute * MINUTE_MS);
-    if (time < next) continue;
-    const ahead = zone === null ? 0 : (minutesAhead(zone, time) ?? 0);
-    const second = times.secondIn(new Date(time.getTime() + ahead * MINUTE_MS));
-    if (second !== null) return new Date(time.getTime() + second * 1000);
+/** The first run at a minute of the day in UTC after a time; undefined if there is none. */
+function runAfter(times: CronTimes, zone: string | null, after: Date, minute: number): Date | undefined {
+  const fits = (ahead: number) => times.at((minute + ahead + 2 * MINUTES_A_DAY) % MINUTES_A_DAY);
+  const ahead = (zone === null ? [0] : allMinutesAhead(zone, after)).filter(fits);
+  if (ahead.length === 0) return undefined;
+  const first = Math.floor(after.getTime() / DAY_MS) * DAY_MS + minute * MINUTE_MS;
+  const end = Date.UTC(LAST_YEAR + 1, 0);
+  for (let time = first < after.getTime() ? first + DAY_MS : first; time < end; time += DAY_MS) {
+    for (const minutes of ahead) {
+      const local = new Date(time + minutes * MINUTE_MS);
+      // Whether the clock shows that time on this day is asked last: it takes longest.
+      if (!times.on(local) || (zone !== null && minutesAhead(zone, new Date(time)) !== minutes)) continue;
+      const second = times.secondIn(local);
+      if (second !== null) return new Date(time + second * 1000);
+    }
   }
   return undefined;
+}
+
+/** How many of the schedules that were found run within a day, later, and not while they are paused. */
+export function counted(all: readonly FoundSchedule[], now: Date): { soon: number; later: number; paused: number } {
+  const paused = all.filter(({ run }) => run === null).length;
+  const soon = all.filter(({ run }) => run !== null && run.getTime() < now.getTime() + DAY_MS).length;
+  return { soon, later: all.length - soon - paused, paused };
 }

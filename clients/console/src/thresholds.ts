@@ -62,6 +62,9 @@ export function measures(stats: Stats, failed1h: number | null, errors1h: number
 
 export const WORDS: Readonly<Record<Level, string>> = { calm: "Calm", warning: "Warning", alarm: "Alarm" };
 
+/** The first word of a verdict. Calm is not said of all while something is not known. */
+export const verdictWord = (most: Level, isKnown: boolean): string => `${WORDS[most]}${most === "calm" && !isKnown ? " so far" : ""}.`;
+
 /** The most serious of some levels. */
 export function worst(levels: readonly Level[]): Level {
   if (levels.includes("alarm")) return "alarm";

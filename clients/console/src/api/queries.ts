@@ -3,11 +3,12 @@ import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/p
 import { useMemo, useRef } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
+import { deactivatedIds } from "../audit";
 import { rateBefore } from "../buckets";
-import { deactivatedIds } from "../health";
+import { overdue, observe, type ObservedUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
-import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, Series, Stats, TaskDetail, UserDetail } from "./types";
+import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -60,16 +61,19 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
     staleTime: SLOW_REFRESH_MS / 2,
   });
 
+const RATE_BEFORE = ["admin/stats/series", "rate before"] as const;
+
 /** The share of failures from 48 to 24 hours ago; null while it is not known, or if nothing ran then. */
 export function useRateBefore(enabled: boolean): number | null {
   const { data } = useQuery({
-    queryKey: ["admin/stats/series", "rate before"],
-    queryFn: async ({ signal }) => {
+    queryKey: RATE_BEFORE,
+    queryFn: async ({ client, signal }): Promise<{ rate: number | null }> => {
       const read = (hours: number) =>
         request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "hour", hours }, signal });
-      // Read together, since the two must be cut in the same minute. If they are not, the next refresh has them.
+      // Read together, since the two must be cut in the same minute. If they are not, what was known before stays.
       const [both, later] = await Promise.all([read(48), read(24)]);
-      return { rate: rateBefore(both.points, later.points, 24) };
+      const rate = rateBefore(both.points, later.points, 24);
+      return rate === undefined ? (client.getQueryData<{ rate: number | null }>(RATE_BEFORE) ?? { rate: null }) : { rate };
     },
     enabled,
     refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
@@ -78,18 +82,40 @@ export function useRateBefore(enabled: boolean): number | null {
   return data?.rate ?? null;
 }
 
-function useDetail<T>(kind: string, id: string | undefined, refresh: number = REFRESH_MS) {
+function useDetail<T>(kind: string, id: string | undefined) {
   return useQuery({
     queryKey: [`admin/${kind}/{id}`, id],
     queryFn: ({ signal }) => request<T>(`admin/${kind}/${encodeURIComponent(id ?? "")}`, { signal }),
     enabled: id !== undefined,
-    refetchInterval: ({ state }) => (state.error ? false : refresh),
+    refetchInterval: ({ state }) => (state.error ? false : REFRESH_MS),
   });
 }
 
+/** The schedules of a task; none if the task is deleted. They are read once: they only lead to Temporal. */
+export function useSchedulesOf(task: string): readonly ScheduleRow[] {
+  const { data } = useQuery({
+    queryKey: ["name", "schedules", task],
+    queryFn: ({ signal }) => request<TaskDetail>(`admin/tasks/${encodeURIComponent(task)}`, { signal }),
+    staleTime: 10 * 60_000,
+    refetchInterval: false,
+  });
+  return data?.schedules ?? [];
+}
+
+const readUser = async (id: string, signal: AbortSignal): Promise<ObservedUser> =>
+  observe(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now());
+
 export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
 export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
-export const useUser = (id: string | undefined, refresh?: number) => useDetail<UserDetail>("users", id, refresh);
+/** One user. `interval` says from the last answer and its time after how many milliseconds they are read again. */
+export function useUser(id: string | undefined, interval: (user: ObservedUser | undefined, readAt: number) => number = () => REFRESH_MS) {
+  return useQuery({
+    queryKey: ["admin/users/{id}", id],
+    queryFn: ({ signal }) => readUser(id ?? "", signal),
+    enabled: id !== undefined,
+    refetchInterval: ({ state }) => (state.error ? false : interval(state.data, state.dataUpdatedAt)),
+  });
+}
 
 /** Users whose deactivation is looked at for whether it has stalled: each is a request. */
 const DEACTIVATIONS = 10;
@@ -100,7 +126,7 @@ const DEACTIVATIONS_HOURS = 168;
  * The users who were deactivated last by an administrator, as they are now: as last known while something of them can't
  * be read, null before anything is known.
  */
-export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
+export function useDeactivated(enabled: boolean): readonly ObservedUser[] | null {
   const records = useQuery({
     queryKey: ["admin/audit", "deactivations"],
     queryFn: async ({ signal }) => {
@@ -116,12 +142,14 @@ export function useDeactivated(enabled: boolean): readonly UserDetail[] | null {
   const users = useQueries({
     queries: ids.map((id) => ({
       queryKey: [`admin/users/${id}`, id],
-      queryFn: ({ signal }: { signal: AbortSignal }) => request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }),
-      refetchInterval: SLOW_REFRESH_MS,
+      queryFn: ({ signal }: { signal: AbortSignal }) => readUser(id, signal),
+      // Something may have come to a deactivation just now: another look shows it.
+      refetchInterval: ({ state: { data } }: { state: { data: ObservedUser | undefined } }) =>
+        data !== undefined && overdue(data, Date.now()).unsure.length > 0 ? REFRESH_MS : SLOW_REFRESH_MS,
       staleTime: SLOW_REFRESH_MS,
     })),
   });
-  const last = useRef<readonly UserDetail[] | null>(null);
+  const last = useRef<readonly ObservedUser[] | null>(null);
   const isUnknown = ({ data, error }: { data?: unknown; error: unknown }) => data === undefined && !(error instanceof ApiError && error.status === 404);
   if (records.data !== undefined && !users.some(isUnknown)) {
     last.current = users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));

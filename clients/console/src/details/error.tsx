@@ -4,7 +4,7 @@ import type { ErrorRow } from "../api/types";
 import { taskExecutionsLink, taskLink, userLink } from "../links";
 import { Panel } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None } from "../ui/parts";
-import { ExecutionPanel, Failure } from "./execution";
+import { ExecutionPanel, Failure, InTemporal } from "./execution";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -41,6 +41,7 @@ export function ErrorPanel({ id, row }: { id: string; row: ErrorRow | undefined 
           </span>
           <Id id={row.task_id} what="the task's id" />
         </Fact>
+        <InTemporal task={row.task_id} />
         <Fact name="Execution">
           <Id id={row.execution_id} what="the execution's id" />
         </Fact>

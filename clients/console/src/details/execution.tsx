@@ -1,10 +1,10 @@
 /** One execution: its error in full, its times, and who says so. */
-import { useExecution } from "../api/queries";
+import { useExecution, useSchedulesOf } from "../api/queries";
 import type { ExecutionDetail, ExecutionRow } from "../api/types";
 import { duration } from "../format";
 import { taskExecutionsLink, taskLink, userLink } from "../links";
 import { Panel, Section } from "../ui/page";
-import { BothTimes, Condition, Fact, Facts, Foreign, Id, None, Status } from "../ui/parts";
+import { BothTimes, Condition, External, Fact, Facts, Foreign, Id, None, Status } from "../ui/parts";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -57,12 +57,30 @@ function ExecutionFacts({ execution, detail }: { execution: ExecutionRow; detail
           </span>
           <Id id={execution.task_id} what="the task's id" />
         </Fact>
+        <InTemporal task={execution.task_id} />
         <Fact name="Execution">
           <Id id={execution.id} what="the execution's id" />
         </Fact>
       </Facts>
       {execution.status === "failed" && detail && <Failure of={detail} />}
     </>
+  );
+}
+
+/** The way to the run in Temporal: the API does not say which run an execution was, but a schedule's page lists them. */
+export function InTemporal({ task }: { task: string }) {
+  const schedules = useSchedulesOf(task);
+  if (schedules.length === 0) return null;
+  return (
+    <Fact name="Temporal">
+      <span class="links">
+        {schedules.map((schedule) => (
+          <External key={schedule.schedule_id} to={schedule.temporal_ui_url}>
+            {schedules.length === 1 ? "Runs of its schedule" : <>Runs of <Foreign text={schedule.cron} line /></>}
+          </External>
+        ))}
+      </span>
+    </Fact>
   );
 }
 

@@ -1,9 +1,10 @@
 /** One task: its schedules, what ran last, and who says so. */
 import { useList, useTask } from "../api/queries";
-import type { ExecutionRow, ExecutionsPage, TaskDetail, TaskRow } from "../api/types";
+import type { ExecutionRow, ExecutionsPage, ScheduleRow, TaskDetail, TaskRow } from "../api/types";
 import { count, duration, localTime, percent } from "../format";
-import { taskExecutionsLink, userLink } from "../links";
+import { scheduleLink, taskExecutionsLink, userLink } from "../links";
 import { href } from "../place";
+import { knownZoneOf } from "../schedules";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time } from "../ui/parts";
 import { History } from "./history";
@@ -60,7 +61,7 @@ function Schedules({ task }: { task: TaskDetail }) {
   return (
     <Section title="Schedules">
       {task.schedules.length === 0 && <p class="faint">This task has no schedule.</p>}
-      <ul class="rows">
+      <ul class="rows schedules">
         {task.schedules.map((schedule) => (
           <li key={schedule.schedule_id}>
             <code>
@@ -68,10 +69,31 @@ function Schedules({ task }: { task: TaskDetail }) {
             </code>
             <span>{schedule.is_paused ? <Status of="paused" /> : <Time at={schedule.next_run_time} />}</span>
             <External to={schedule.temporal_ui_url}>Temporal</External>
+            <span class="schedule-zone faint small">
+              <ByClock of={schedule} />
+            </span>
           </li>
         ))}
       </ul>
     </Section>
+  );
+}
+
+/** By which clock an expression is read. A task's own answer has no zones: the list of schedules has them. */
+function ByClock({ of }: { of: ScheduleRow }) {
+  const zone = knownZoneOf(of);
+  if (zone === null) return <>an interval: it goes by no clock</>;
+  if (zone !== undefined) {
+    return (
+      <>
+        by the clock of <Foreign text={zone} whole />
+      </>
+    );
+  }
+  return (
+    <>
+      by the clock of the schedule's zone: <a href={scheduleLink(of)}>see which</a>
+    </>
   );
 }
 

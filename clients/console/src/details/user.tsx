@@ -10,8 +10,9 @@ import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
-import { isByPlatform, LONG_MS, stalledSteps, steps } from "../users/progress";
+import { LONG_MS, sendsCommands, type Step, steps } from "../users/progress";
 import { ProgressList } from "../users/progress-list";
+import { overdue, type ObservedUser } from "../users/sightings";
 import { History } from "./history";
 import { Missing } from "./missing";
 
@@ -30,7 +31,7 @@ export function UserPanel({ id, row }: { id: string; row: UserRow | undefined })
     >
       <Missing error={query.error} hasRow={user !== undefined} what="users" />
       {user && <UserFacts user={user} />}
-      {user?.state === "deactivated" && <Deactivation user={query.data ?? user} />}
+      {user?.state === "deactivated" && <Deactivation user={query.data ?? user} onAsk={() => setAsking("deactivate")} />}
       {query.data && <Keys keys={query.data.api_keys} />}
       {query.data && <History events={query.data.history} />}
       {user && asking === "deactivate" && <DeactivateDialog user={user} onClose={() => setAsking(null)} />}
@@ -95,18 +96,12 @@ function UserFacts({ user }: { user: UserRow | UserDetail }) {
   );
 }
 
-function Deactivation({ user }: { user: UserRow | UserDetail }) {
+function Deactivation({ user, onAsk }: { user: UserRow | ObservedUser; onAsk: () => void }) {
   const deactivation = "deactivation" in user ? user.deactivation : null;
-  const all = steps(user, deactivation?.tasks_paused ?? null);
-  const stalled = "deactivation" in user ? stalledSteps(user, Date.now()) : [];
+  const age = deactivation === null ? 0 : Date.now() - Date.parse(deactivation.at);
   return (
     <Section title="Deactivation">
-      {deactivation && stalled.length > 0 && (
-        <Notice tone="bad" title="This deactivation has stalled">
-          Requested {ago(Date.now() - Date.parse(deactivation.at))}. Not done: {stalled.map(({ name }) => name).join(", ")}. It will hardly end by itself: what
-          to do stands next to each.
-        </Notice>
-      )}
+      {"pendingMs" in user && <OverdueNotice user={user} />}
       {deactivation && (
         <Facts>
           <Fact name="When">
@@ -117,12 +112,64 @@ function Deactivation({ user }: { user: UserRow | UserDetail }) {
           </Fact>
         </Facts>
       )}
-      {"history" in user && isByPlatform(user) ? (
-        <p class="faint">The platform deactivated this user, and no command was requested here. Keys and sessions are refused; tasks and keys are the platform's to stop.</p>
+      {"history" in user && !sendsCommands(user) ? (
+        <ByPlatform user={user} onAsk={onAsk} />
       ) : (
-        <ProgressList user={user} steps={all} waiting={deactivation !== null && Date.now() - Date.parse(deactivation.at) > LONG_MS} />
+        <ProgressList user={user} steps={steps(user, deactivation?.tasks_paused ?? null)} waiting={age > LONG_MS} />
       )}
     </Section>
+  );
+}
+
+/** What of a deactivation should be done by now and is not. */
+function OverdueNotice({ user }: { user: ObservedUser }) {
+  const now = Date.now();
+  const { stalled, unsure } = overdue(user, now);
+  if (user.deactivation === null || stalled.length + unsure.length === 0) return null;
+  const since = `Deactivated ${ago(now - Date.parse(user.deactivation.at))}. Not done`;
+  const names = (steps: readonly Step[]) => steps.map(({ name }) => name).join(", ");
+  if (stalled.length === 0) {
+    return (
+      <Notice tone="warn" title="Not everything is stopped">
+        {since}: {names(unsure)}. What is left may have come just now: then it is stopped within a minute. If it is still there after that, this is shown as
+        stalled.
+      </Notice>
+    );
+  }
+  return (
+    <Notice tone="bad" title="This deactivation has stalled">
+      {since}: {names(stalled)}. It will hardly end by itself: what to do stands next to each.
+    </Notice>
+  );
+}
+
+/** What is left of a user whom the platform deactivated: whether commands stop it is not known. */
+function ByPlatform({ user, onAsk }: { user: ObservedUser; onAsk: () => void }) {
+  const alive = user.api_keys.filter((key) => !key.revoked).length;
+  const waiting = user.deactivation?.commands_pending ?? 0;
+  const isLeft = user.active_tasks_count + alive + waiting > 0;
+  return (
+    <>
+      <p class="faint">
+        The platform's own event deactivated this user. Keys and sessions are refused.{" "}
+        {user.deactivation?.tasks_paused === null
+          ? "Nobody requested it here: unless the login was deleted at Clerk, no commands stop the tasks and keys."
+          : "A deactivation was requested here before, too: if the user was reactivated since then, no commands stop the tasks and keys."}
+      </p>
+      <Facts>
+        <Fact name="Tasks">{user.active_tasks_count === 0 ? "none is active" : `${plural(user.active_tasks_count, "task")} still active`}</Fact>
+        <Fact name="API keys">{alive === 0 ? "none is left to revoke" : `${plural(alive, "key")} not revoked (refused already)`}</Fact>
+        {waiting > 0 && <Fact name="Commands">{plural(waiting, "command")} not yet on the queue</Fact>}
+      </Facts>
+      {isLeft && (
+        <p>
+          <button type="button" class="button danger" onClick={onAsk}>
+            <Icon name="stop" />
+            Deactivate here too…
+          </button>
+        </p>
+      )}
+    </>
   );
 }
 

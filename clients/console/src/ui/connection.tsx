@@ -2,7 +2,7 @@
 import { useIsFetching, useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
 import { connection } from "../api/client";
-import { ago, localTime } from "../format";
+import { ago, clockTime, localTime } from "../format";
 import { useStore } from "../store";
 import { Icon } from "./icons";
 import { Notice } from "./parts";
@@ -58,7 +58,7 @@ export function Freshness() {
   );
 }
 
-/** A banner while the API does not answer, or asks to wait. */
+/** A banner while the API does not answer, or asks to wait. It has no ages: a screen reader would say each anew. */
 export function ConnectionNotice() {
   const client = useQueryClient();
   const now = useNow();
@@ -86,7 +86,7 @@ export function ConnectionNotice() {
       }
       urgent
     >
-      The first failure was {ago(Math.max(0, now - failingSince))}. {since} The console keeps trying and goes on by itself.
+      The first failure was at {clockTime(new Date(failingSince))}. {since} The console keeps trying and goes on by itself.
     </Notice>
   );
 }

@@ -4,10 +4,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { changed, href } from "../place";
 import { go, useRoute } from "../route";
 import { isUuid } from "../text";
+import { useCovered } from "./covering";
 import { Icon } from "./icons";
 
 export const Filters = ({ children }: { children: ComponentChildren }) => (
-  <div class="filters" role="group" aria-label="Filters">
+  <div class="filters" role="group" aria-label="Filters" inert={useCovered()}>
     {children}
   </div>
 );
@@ -73,7 +74,8 @@ export function Entry({ name, label, placeholder, check, wide = false }: EntryPr
   };
   const wrong = typed === "" ? null : (check?.(typed) ?? null);
   useEffect(() => {
-    if (typed.trim() === value || wrong !== null) return undefined;
+    // A link may bring blanks along: they are no change.
+    if (typed.trim() === value.trim() || wrong !== null) return undefined;
     const timer = setTimeout(apply, 350);
     return () => clearTimeout(timer);
   }, [typed, value, wrong]);

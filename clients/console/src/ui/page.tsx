@@ -5,6 +5,8 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { ApiError, hasNoEndpoint, sentence } from "../api/errors";
 import { changed } from "../place";
 import { go, useRoute } from "../route";
+import { ConnectionNotice } from "./connection";
+import { useCovered, useCovering } from "./covering";
 import { RemoveFilters } from "./filters";
 import { Icon } from "./icons";
 import { Empty, Notice } from "./parts";
@@ -20,18 +22,21 @@ interface PageProps {
 }
 
 export function Page({ title, about, filters, detail, children }: PageProps) {
+  const covered = useCovered();
   useEffect(() => {
     document.title = `${title} · Torale admin`;
   }, [title]);
   return (
     <div class={detail ? "page with-detail" : "page"}>
-      <header class="page-head">
+      <header class="page-head" inert={covered}>
         <h1>{title}</h1>
         <p class="faint">{about}</p>
       </header>
       {filters}
       <div class="split">
-        <div class="list">{children}</div>
+        <div class="list" inert={covered}>
+          {children}
+        </div>
         {detail}
       </div>
     </div>
@@ -88,6 +93,26 @@ interface PanelProps {
   children: ComponentChildren;
 }
 
+/** What gets the focus in a moment, once the page behind the detail can be used again. */
+let returning: { to: Element | null; timer: ReturnType<typeof setTimeout> } | null = null;
+
+/** What a detail was opened from: of one that takes the place of another, unless something else was chosen. */
+function openerOf(focused: Element | null): Element | null {
+  if (returning === null) return focused;
+  const { to, timer } = returning;
+  clearTimeout(timer);
+  returning = null;
+  return focused === null || focused === document.body || focused.closest(".panel") !== null ? to : focused;
+}
+
+function giveBack(to: Element | null): void {
+  const timer = setTimeout(() => {
+    returning = null;
+    if (to instanceof HTMLElement && to.isConnected) to.focus();
+  });
+  returning = { to, timer };
+}
+
 /** The detail next to the list. It takes the focus when it opens, and Escape closes it. */
 export function Panel({ kind, title, actions, children }: PanelProps) {
   const route = useRoute();
@@ -95,12 +120,12 @@ export function Panel({ kind, title, actions, children }: PanelProps) {
   const label = useId();
   const open = route.params["open"];
   const closed = changed(route, { open: null });
+  const covered = useCovered();
+  useCovering();
   useEffect(() => {
-    const before = document.activeElement;
+    const opener = openerOf(document.activeElement);
     heading.current?.focus({ preventScroll: false });
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
+    return () => giveBack(opener);
   }, [open]);
   useEffect(() => {
     const close = (event: KeyboardEvent) => {
@@ -123,6 +148,11 @@ export function Panel({ kind, title, actions, children }: PanelProps) {
           <span class="hidden">Close the detail</span>
         </a>
       </header>
+      {covered && (
+        <div class="panel-notice">
+          <ConnectionNotice />
+        </div>
+      )}
       {actions && <div class="panel-actions">{actions}</div>}
       <div class="panel-body">{children}</div>
     </aside>

@@ -224,7 +224,10 @@ export function Pager({ page, limit, total, capped = false, most, to, onGo }: Pa
   );
   return (
     <nav class="pager" aria-label="Pages">
-      <span class="pager-range" aria-live="polite">
+      <span class="hidden" role="status">
+        {first > total && total > 0 ? "Past the end" : `Page ${count(page)}, ${count(limit)} rows a page`}
+      </span>
+      <span class="pager-range">
         {total === 0 ? "No rows" : first > total ? `Past the end: ${count(total)} rows` : `${count(first)}–${count(Math.min(total, first + limit - 1))} of ${count(total)}${capped ? " or more" : ""}`}
       </span>
       <label class="inline">

@@ -1,13 +1,13 @@
 /** What became of several users: a result for each, and how far each deactivation is. */
 import { useEffect, useState } from "preact/hooks";
-import { useUser } from "../api/queries";
 import type { OneResult, UserRow } from "../api/types";
 import { count, plural } from "../format";
 import { userLink } from "../links";
 import { Foreign, Status } from "../ui/parts";
-import { isDone, LONG_MS, PROGRESS_MS, steps } from "./progress";
+import { isDone, LONG_MS, steps } from "./progress";
+import { useWatchedUser } from "./watching";
 
-/** So many users are watched at once: each is a request every two seconds. */
+/** So many users are watched at once: each is a request every two seconds at first. */
 const WATCHED = 10;
 
 export const isDeactivated = ({ result }: OneResult): boolean => result === "deactivated" || result === "already";
@@ -69,7 +69,7 @@ interface ResultProps {
 }
 
 function Result({ result, user, isWatched, isStopped, onStopped, onOpen }: ResultProps) {
-  const query = useUser(isWatched ? result.user_id : undefined, PROGRESS_MS);
+  const query = useWatchedUser(isWatched ? result.user_id : undefined);
   const all = query.data ? steps(query.data, result.tasks_paused ?? null) : null;
   const stopsNow = all !== null && isDone(all);
   useEffect(() => {

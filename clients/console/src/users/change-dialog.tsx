@@ -3,7 +3,6 @@ import { useQueryClient } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { sentence } from "../api/errors";
-import { useUser } from "../api/queries";
 import type { UserRow } from "../api/types";
 import { plural } from "../format";
 import { ownId } from "../session";
@@ -12,8 +11,9 @@ import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { useDeactivate, useReactivate } from "./changes";
-import { isDone, LONG_MS, PROGRESS_MS, steps } from "./progress";
+import { isDone, LONG_MS, steps } from "./progress";
 import { ProgressList } from "./progress-list";
+import { useWatchedUser } from "./watching";
 
 interface Props {
   user: UserRow;
@@ -27,7 +27,7 @@ export function DeactivateDialog({ user, onClose }: Props) {
   return (
     <Dialog title={change.isSuccess ? "Deactivated" : "Deactivate this user?"} onClose={onClose}>
       {change.isSuccess ? (
-        <Progress user={user} tasksPaused={change.data.tasks_paused} onRepeat={send} onClose={onClose} />
+        <Progress user={user} tasksPaused={change.data.tasks_paused} attempt={change.submittedAt} onRepeat={send} onClose={onClose} />
       ) : (
         <Confirmation user={user} verb="Deactivate" danger busy={change.isPending} error={change.error} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
@@ -146,26 +146,27 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
 
 interface ProgressProps extends Props {
   tasksPaused: number;
+  /** When it was requested last, in milliseconds since 1970. */
+  attempt: number;
   onRepeat: () => void;
 }
 
-function Progress({ user, tasksPaused, onRepeat, onClose }: ProgressProps) {
+function Progress({ user, tasksPaused, attempt, onRepeat, onClose }: ProgressProps) {
   const client = useQueryClient();
-  const query = useUser(user.id, PROGRESS_MS);
+  const query = useWatchedUser(user.id, attempt);
   const known = query.data ?? user;
   const all = steps(known, tasksPaused);
   const done = isDone(all);
+  const words = all.map((step) => step.words).join();
   const [waiting, setWaiting] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setWaiting(true), LONG_MS);
     return () => clearTimeout(timer);
   }, []);
   useEffect(() => {
-    if (done) return undefined;
-    // Without details of users, the list's row says how far it is.
-    const timer = setInterval(() => void client.invalidateQueries({ queryKey: ["admin/users"] }), PROGRESS_MS);
-    return () => clearInterval(timer);
-  }, [done]);
+    // The list shows it too.
+    void client.invalidateQueries({ queryKey: ["admin/users"] });
+  }, [words]);
   return (
     <>
       <p class="subject">

@@ -13,14 +13,14 @@ export interface Step {
   readonly stallsAfterMs: number;
 }
 
-/** How often progress is read. */
-export const PROGRESS_MS = 2_000;
 /** After so long, what is not done gets advice. */
 export const LONG_MS = 45_000;
 /** The threshold of the alarm OutboxAge (docs/operations.md, "Alarms"): commands are sent within a minute. */
 export const COMMANDS_STALL_MS = 5 * 60_000;
 /** The threshold of the alarm CommandsStuck: a command that has been tried for so long does not succeed by itself. */
 export const STALL_MS = 15 * 60_000;
+
+const COMMANDS = "Commands";
 
 /** What is known of the user: the list's row, or the whole detail. */
 export type Known = UserRow | UserDetail;
@@ -39,7 +39,7 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
   if ("deactivation" in user && user.deactivation) {
     const { commands_pending } = user.deactivation;
     found.push({
-      name: "Commands",
+      name: COMMANDS,
       done: commands_pending === 0,
       words: commands_pending === 0 ? "all are on the queue" : `${plural(commands_pending, "command")} not yet on the queue`,
       advice: "The outbox relay sends them again every minute. If they stay, look at the alarm OutboxAge.",
@@ -77,22 +77,27 @@ export function loginInWords(user: Known): string {
   return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";
 }
 
+/** The `source` of what is requested here (docs/contract/events.md, "Envelope"). */
+const OWN_SOURCE = "/torale/admin";
+
 /**
- * The steps that have stalled: not done, although the deactivation is older than the threshold of the alarm about them.
- * A deactivation that the platform sends causes no commands, so its tasks and keys are not expected to stop.
+ * Whether commands are sure to stop the user's tasks and keys: a request here or the deletion of an identity
+ * deactivated the user last. The `user.deactivated` of the platform alone causes none, and the API does not say
+ * whether those of an earlier cause still count: `tasks_paused` stays what the last request answered, also after a
+ * reactivation, and the deletion of an identity is in no field.
  */
-export function stalledSteps(user: UserDetail, now: number): Step[] {
-  const { deactivation } = user;
-  if (user.state !== "deactivated" || deactivation === null) return [];
-  const age = now - Date.parse(deactivation.at);
-  const due = steps(user, deactivation.tasks_paused).filter((step) => !isByPlatform(user) || step.name === "Commands");
-  return due.filter((step) => !step.done && age > step.stallsAfterMs);
+export function sendsCommands({ history }: UserDetail): boolean {
+  const said = history.find(({ fields }) => fields.includes("state"));
+  return said?.type === "ai.torale.identity.deleted" || (said?.type === "ai.torale.user.deactivated" && said.source === OWN_SOURCE);
 }
 
-/** Whether the platform alone has deactivated a user: that causes no commands, unlike a request or a deletion at Clerk. */
-export function isByPlatform({ deactivation, history }: UserDetail): boolean {
-  const said = history.find(({ fields }) => fields.includes("state"));
-  return deactivation?.tasks_paused === null && said?.type === "ai.torale.user.deactivated";
+/** The steps that are expected to end by themselves and have not. */
+export function pendingSteps(user: UserDetail): Step[] {
+  const { deactivation } = user;
+  if (user.state !== "deactivated" || deactivation === null) return [];
+  // Commands that wait are sure to be sent, whatever caused them.
+  const expected = sendsCommands(user) ? () => true : ({ name }: Step) => name === COMMANDS;
+  return steps(user, deactivation.tasks_paused).filter((step) => !step.done && expected(step));
 }
 
 export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

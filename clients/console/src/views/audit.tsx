@@ -5,15 +5,15 @@ import { request } from "../api/client";
 import { type Names, useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
 import { ACTIONS, inWords } from "../actions";
+import { targets } from "../audit";
 import { duration, plural } from "../format";
-import { targets } from "../health";
 import { userLink } from "../links";
 import { paging, type Params } from "../place";
 import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
 import { useRoute } from "../route";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
 import { Listing } from "../ui/listing";
-import { Loaded, Page, Panel } from "../ui/page";
+import { Loaded, Page, Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, Named, None, Notice, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
@@ -174,9 +174,13 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
           <Id id={found.request_id} what="the request's id" />
         </Fact>
       </Facts>
-      <pre class="message" tabIndex={0} aria-label="Parameters">
-        <Foreign text={JSON.stringify(found.parameters, null, 2)} whole />
-      </pre>
+      {Object.keys(found.parameters).length > 0 && (
+        <Section title="Parameters">
+          <pre class="message" tabIndex={0} aria-label="Parameters">
+            <Foreign text={JSON.stringify(found.parameters, null, 2)} whole />
+          </pre>
+        </Section>
+      )}
     </Panel>
   );
 }

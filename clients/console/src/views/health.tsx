@@ -1,13 +1,14 @@
 /** How this system itself does: which projections answer, and what waits. */
 import { useDeactivated, useList } from "../api/queries";
-import type { Health as HealthAnswer, UserDetail } from "../api/types";
+import type { Health as HealthAnswer } from "../api/types";
 import { count } from "../format";
 import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
-import { BothTimes, Fact, Facts, Foreign, LevelBadge } from "../ui/parts";
-import { healthChecks, stalledUsers, type HealthCheck } from "../health";
-import { WORDS, worst } from "../thresholds";
+import { BothTimes, Fact, Facts, Foreign, LevelBadge, Status } from "../ui/parts";
+import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers } from "../health";
+import { verdictWord, worst } from "../thresholds";
+import type { ObservedUser } from "../users/sightings";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
@@ -20,7 +21,7 @@ export function Health() {
           const checks = healthChecks({ health, deactivated, now });
           return (
             <>
-              <Verdict checks={checks} isKnown={deactivated !== null} />
+              <Verdict checks={checks} isKnown={isStallingKnown(deactivated, now)} />
               <div class="cards checks">
                 {checks.map((check) => (
                   <CheckCard key={check.name} check={check} />
@@ -41,7 +42,7 @@ function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown:
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is still being read.") : `${names.join("; ")}: somebody has to look.`}
+      <strong>{verdictWord(most, isKnown)}</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known yet.") : `${names.join("; ")}: somebody has to look.`}
     </p>
   );
 }
@@ -51,16 +52,27 @@ function CheckCard({ check }: { check: HealthCheck }) {
     <div class={`card figure ${check.level}`}>
       <span class="figure-name">{check.name}</span>
       <span class="figure-row">
-        <span class="figure-value">{check.value}</span> <LevelBadge level={check.level} />
+        <span class="figure-value">{check.value}</span> {check.value === NOT_KNOWN ? <Status of="not known yet" /> : <LevelBadge level={check.level} />}
       </span>
       <span class="faint small">{check.about}</span>
-      {check.level !== "calm" && <span class="small">{check.advice}</span>}
+      {check.level !== "calm" && <Advice steps={check.advice} />}
     </div>
   );
 }
 
+function Advice({ steps }: { steps: readonly string[] }) {
+  if (steps.length === 1) return <span class="small">{steps[0]}</span>;
+  return (
+    <ol class="small advice-steps">
+      {steps.map((step) => (
+        <li key={step}>{step}</li>
+      ))}
+    </ol>
+  );
+}
+
 /** The users whose deactivation has stalled. */
-function Stalled({ users }: { users: readonly UserDetail[] }) {
+function Stalled({ users }: { users: readonly ObservedUser[] }) {
   if (users.length === 0) return null;
   return (
     <section class="card" aria-labelledby="stalled">

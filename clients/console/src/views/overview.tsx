@@ -2,11 +2,11 @@
 import { useDeactivated, useList, useRateBefore, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
-import { healthChecks, type HealthCheck } from "../health";
+import { healthChecks, type HealthCheck, isStallingKnown } from "../health";
 import { errorsLink } from "../links";
 import { href } from "../place";
 import { READS } from "../reads";
-import { ERROR_RATE, level, MEASURES, measures, rate, WORDS, worst, type Measure } from "../thresholds";
+import { ERROR_RATE, level, MEASURES, measures, rate, verdictWord, worst, type Measure } from "../thresholds";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
@@ -26,10 +26,11 @@ export function Overview() {
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
         {(data) => {
           const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
-          const checks = health.data ? healthChecks({ health: health.data, deactivated, now: Date.now() }) : null;
+          const now = Date.now();
+          const checks = health.data ? healthChecks({ health: health.data, deactivated, now }) : null;
           return (
             <>
-              <Verdict all={all} checks={checks} isKnown={checks !== null && deactivated !== null && all.length === MEASURES} />
+              <Verdict all={all} checks={checks} isKnown={checks !== null && isStallingKnown(deactivated, now) && all.length === MEASURES} />
               <div class="cards">
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} before={measure.name === ERROR_RATE ? before : null} />
@@ -71,11 +72,11 @@ function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: re
   const most = worst([ofFigures, ...unwell.map((check) => check.level)]);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{WORDS[most]}.</strong>{" "}
+      <strong>{verdictWord(most, isKnown)}</strong>{" "}
       {high.length > 0 && `${high.map(({ name }) => name).join("; ")}: ${ofFigures === "alarm" ? "above the threshold" : "near the threshold"}. `}
       {unwell.length > 0 && (
         <>
-          {unwell.map(({ name, value }) => `${name}: ${value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
+          {unwell.map(({ name, value, words }) => `${name}: ${words ?? value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
         </>
       )}
       {high.length === 0 && "All figures are below their thresholds. "}

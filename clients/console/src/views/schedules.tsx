@@ -2,12 +2,12 @@
 import { useMemo, useRef } from "preact/hooks";
 import { type Names, useList, useTaskNames } from "../api/queries";
 import type { ScheduleRow, SchedulesPage } from "../api/types";
-import { count, hourOfDay } from "../format";
+import { count, hourOfDay, plural } from "../format";
 import { taskLink, userLink } from "../links";
 import { paging } from "../place";
 import { MOST_SCHEDULES, READS, readsAllSchedules } from "../reads";
 import { useRoute } from "../route";
-import { found, type FoundSchedule, minuteIn, timeFault } from "../schedules";
+import { counted, found, type FoundSchedule, minuteIn, timeFault } from "../schedules";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
@@ -35,7 +35,6 @@ function NextRun({ of: { row, run }, isAtTime }: { of: FoundSchedule; isAtTime: 
   return isAtTime ? <BothTimes at={run?.toISOString()} /> : <Time at={row.next_run_time} />;
 }
 
-
 const CronText = ({ of }: { of: ScheduleRow }) => (
   <code>
     <Foreign text={of.cron} line />
@@ -60,6 +59,7 @@ export function Schedules() {
   const columns = useMemo(() => columnsOf(minuteIn(at), names), [at, names]);
   const open = params["open"];
   const row = query.data?.schedules.find((row) => row.schedule_id === open);
+  const run = chosen.find((found) => found.row === row)?.run;
   return (
     <Page
       title="Schedules"
@@ -78,7 +78,7 @@ export function Schedules() {
           <Entry name="find" label="Find" placeholder="Email, cron expression, zone or id" wide />
         </Filters>
       }
-      detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} />}
+      detail={open && <SchedulePanel row={row} name={row && names.get(row.task_id)} at={minuteIn(at)} run={run} />}
     >
       <Loaded query={query} what="schedules" loading={isSearch && <ReadingAll />}>
         {(data) => {
@@ -92,6 +92,7 @@ export function Schedules() {
               {whole && isPart && !query.isPlaceholderData && (
                 <Notice tone="warn" title={`These are of the newest ${count(data.schedules.length)} of ${count(data.total)} schedules`} />
               )}
+              {minuteIn(at) !== null && chosen.length > 0 && <Counted all={chosen} at={at} />}
               <Listing
                 caption="Schedules"
                 columns={columns}
@@ -110,12 +111,31 @@ export function Schedules() {
   );
 }
 
+/** How many of what was found run soon: what runs only after the next change of a clock is found, too. */
+function Counted({ all, at }: { all: readonly FoundSchedule[]; at: string }) {
+  const { soon, later, paused } = counted(all, new Date());
+  const time = `${hourOfDay(minuteIn(at) ?? 0)} UTC`;
+  const parts = [`${plural(soon, "schedule")} ${soon === 1 ? "runs" : "run"} at ${time} within the next 24 hours`];
+  if (later > 0) parts.push(`${count(later)} only later, such as weekly ones and those after a clock change`);
+  if (paused > 0) parts.push(`${count(paused)} would if ${paused === 1 ? "it were" : "they were"} not paused`);
+  return <p class="counted">{parts.join("; ")}.</p>;
+}
+
 /** All schedules are being read to search them. The number is known if a page of the same ones has been read. */
 const ReadingAll = ({ number }: { number?: number | undefined }) => (
   <TableLoading columns={6} text={`Reading all ${number === undefined ? "" : `${count(number)} `}schedules, to search them…`} />
 );
 
-function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: string | null | undefined }) {
+interface PanelProps {
+  row: ScheduleRow | undefined;
+  name: string | null | undefined;
+  /** The time of the day that is searched for, or null. */
+  at: number | null;
+  /** When it runs first at that time. */
+  run: Date | null | undefined;
+}
+
+function SchedulePanel({ row, name, at, run }: PanelProps) {
   return (
     <Panel kind="Schedule" title={row ? <CronText of={row} /> : "Schedule"}>
       {row === undefined && <Notice tone="info" title="This schedule is not on this page of the list." />}
@@ -135,6 +155,11 @@ function SchedulePanel({ row, name }: { row: ScheduleRow | undefined; name: stri
           <Fact name="Next run">
             <BothTimes at={row.next_run_time} />
           </Fact>
+          {at !== null && run && run.getTime() !== Date.parse(row.next_run_time ?? "") && (
+            <Fact name={`At ${hourOfDay(at)}`}>
+              <BothTimes at={run.toISOString()} />
+            </Fact>
+          )}
           <Fact name="Runs">{count(row.recent_executions)} in the last 30 days</Fact>
           <Fact name="User">
             {row.user_email === null ? (

@@ -95,8 +95,10 @@ export function Users() {
   );
 }
 
-/** The users with an email, without regard to case. */
-const ofEmail = (users: readonly UserRow[], email: string): UserRow[] => users.filter((row) => row.email?.toLowerCase() === email.toLowerCase());
+/** The users with an email, without regard to case and to blanks around it. */
+const ofEmail = (users: readonly UserRow[], email: string): UserRow[] => users.filter((row) => row.email !== null && plain(row.email) === plain(email));
+
+const plain = (email: string): string => email.trim().toLowerCase();
 
 /** Boxes in front of the rows; only active users can be chosen. */
 function selection(rows: readonly UserRow[], selected: Selection, set: (selection: Selection) => void) {

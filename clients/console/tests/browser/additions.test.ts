@@ -2,8 +2,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, answerSeries, auditRecord, user, USER } from "./answers";
-import { api, Browser, settled } from "./browser";
+import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -107,7 +107,7 @@ test("health tells which alarm a figure stands for, and what a shadow generation
   });
   await browser.open("#/health", { page });
   await page.getByText("Lag of commands; In quarantine: somebody has to look.").waitFor();
-  await page.getByText("cargo replay quarantine redrive sends them again", { exact: false }).waitFor();
+  await page.getByText("Send them again: cargo replay quarantine redrive", { exact: false }).waitFor();
   await page.getByText("10 min behind").waitFor();
   await page.getByText("3 events").waitFor();
   await page.getByText("1,000 or more").waitFor();
@@ -128,18 +128,63 @@ async function answerStalled(page: Page, minutes: number): Promise<void> {
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
 }
 
-test("a deactivation that has stalled is an alarm on the health and on the overview, and leads to the user", async () => {
+test("a deactivation that has stalled is an alarm on the health and on the overview once it is seen for a minute, and leads to the user", () =>
+  withClock(async (own, page) => {
+    await answerSeries(page);
+    await answerStalled(page, 16);
+    await own.open("#/", { page });
+    await settled(page);
+    // A task may have come a moment ago.
+    await page.locator(".verdict.calm").getByText("Calm so far. All figures are below their thresholds.", { exact: false }).waitFor();
+    expect(await page.getByText("Nothing waits longer than it should.", { exact: false }).count()).toBe(0);
+    await pass(page, 80);
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
+    await page.getByRole("link", { name: "What to do" }).click();
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
+    await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
+    await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
+    expect(own.faults).toEqual([]);
+  }));
+
+test("a task that comes late to a deactivation is not said to have stalled, and is forgotten once it is stopped", () =>
+  withClock(async (own, page) => {
+    const at = new Date(Date.now() - 3_600_000).toISOString();
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    let active_tasks_count = 1;
+    await page.route(`**/admin/users/${USER}`, (route) => route.fulfill({ json: user({ state: "deactivated", active_tasks_count, api_keys: [], deactivation }) }));
+    await own.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    const panel = page.getByRole("complementary");
+    await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
+    active_tasks_count = 0;
+    await pass(page, 16);
+    await panel.getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
+    active_tasks_count = 1;
+    await pass(page, 45);
+    await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
+    expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
+    await pass(page, 60);
+    await panel.getByText("This deactivation has stalled").waitFor();
+  }));
+
+test("of a user whom the platform deactivated it is said that commands are not sure, and they can be sent", async () => {
   const page = await browser.context.newPage();
-  await answerSeries(page);
-  await answerStalled(page, 16);
-  await browser.open("#/", { page });
+  // As after a request, a reactivation, and the platform's own deactivation.
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: 5, commands_pending: 0 };
+  const found = user({ state: "deactivated", active_tasks_count: 2, deactivation, history: [deactivatedBy("/torale/backend")] });
+  await answer(page, `admin/users/${USER}`, found);
+  await page.route(`**/admin/users/${USER}/deactivate`, (route) => route.fulfill({ json: { message: "User deactivated successfully", user_id: USER, tasks_paused: 2 } }));
+  await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
-  await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
-  await page.getByRole("link", { name: "What to do" }).click();
-  await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
-  await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
-  await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
-  expect(browser.faults).toEqual([]);
+  const panel = page.getByRole("complementary");
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys.", { exact: false }).waitFor();
+  await panel.getByText("2 tasks still active").waitFor();
+  expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
+  const sent = page.waitForRequest((request) => request.method() === "PATCH");
+  await panel.getByRole("button", { name: "Deactivate here too…" }).click();
+  await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
+  await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
+  await sent;
   await page.close();
 });
 
@@ -148,7 +193,7 @@ test("a deactivation that is under way alarms nobody", async () => {
   await answerSeries(page);
   await answerStalled(page, 10);
   await browser.open("#/health", { page });
-  await page.getByText("Of the 1 user last deactivated by an administrator", { exact: false }).waitFor();
+  await page.getByText("Of the user last deactivated by an administrator", { exact: false }).waitFor();
   expect(await page.locator(".figure", { hasText: "Stalled deactivations" }).locator(".figure-value").textContent()).toBe("None");
   await page.close();
 });
@@ -164,7 +209,7 @@ test("the overview says what waits, although all figures are below their thresho
     quarantine: { messages: 0, capped: false },
   });
   await browser.open("#/", { page });
-  await page.locator(".verdict.alarm").getByText("Lag of commands: 5 min 1 s behind.", { exact: false }).waitFor();
+  await page.locator(".verdict.alarm").getByText("Lag of commands: behind. What to do.", { exact: false }).waitFor();
   await page.close();
 });
 
@@ -209,3 +254,78 @@ test("an email that several users have leads to the list of them", async () => {
   expect([await page.locator("tbody tr").count(), await page.getByRole("complementary").count()]).toEqual([2, 0]);
   await page.close();
 });
+
+test("an email with blanks around it opens the user, whose detail stays", async () => {
+  const page = await browser.context.newPage();
+  const found = user({ email: "ann@example.com " });
+  await answer(page, "admin/users?*", { users: [found], total: 1, page: 1, limit: 50, total_capped: false });
+  await answer(page, `admin/users/${USER}`, found);
+  await browser.open("#/users?q=ann%40example.com+&open=ann%40example.com+", { page });
+  const panel = page.getByRole("complementary");
+  await panel.getByText("History").waitFor();
+  // Longer than a filter waits until it is applied.
+  await page.waitForTimeout(800);
+  expect([await panel.count(), new URL(page.url()).hash.includes(`open=${USER}`)]).toEqual([1, true]);
+  await page.close();
+});
+
+test("a rate before that could not be read anew stays", () =>
+  withClock(async (own, page) => {
+    const hour = 3_600_000;
+    const cut = Math.floor(Date.now() / 60_000) * 60_000 - 24 * hour;
+    let apart = 0;
+    let answered = 0;
+    await page.route("**/admin/stats/series?*", (route) => {
+      const query = new URL(route.request().url()).searchParams;
+      const point = (start: number, count: number, failed: number) => ({ start: new Date(start).toISOString(), count, failed, avg_duration_ms: 1 });
+      answered += 1;
+      const points = Number(query.get("hours")) === 48 ? [point(cut - 24 * hour, 100, 4), point(Math.floor(cut / hour) * hour, 20, 9)] : [point(cut + apart, 20, 9)];
+      return route.fulfill({ json: { metric: "executions", bucket: query.get("bucket"), points } });
+    });
+    await own.open("#/", { page });
+    const before = page.locator(".figure", { hasText: "Error rate, 24 h" }).getByText("4 % in the 24 h before");
+    await before.waitFor();
+    // The next two are cut in different minutes.
+    apart = 60_000;
+    const until = answered + 2;
+    await pass(page, 70);
+    await expect.poll(() => answered).toBeGreaterThanOrEqual(until);
+    await settled(page);
+    expect(await before.count()).toBe(1);
+  }));
+
+test("what a screen reader says of itself has no ages, which would be said at each refresh", () =>
+  withClock(async (own, page) => {
+    await answerSeries(page);
+    let age_ms = 301_000;
+    await page.route("**/admin/health", (route) =>
+      route.fulfill({
+        json: {
+          live_generation: { name: "g1", lanes: 2 },
+          shadow_generation: null,
+          events_waiting: 0,
+          outbox: { entries: 1, capped: false, oldest_at: "2026-03-31T10:00:00Z", age_ms: (age_ms += 60_000) },
+          quarantine: { messages: 0, capped: false },
+        },
+      }),
+    );
+    await own.open("#/", { page });
+    await settled(page);
+    await page.getByText("Lag of commands: behind.", { exact: false }).waitFor();
+    const said = () => page.locator("[role=status], [role=alert], [aria-live]").allTextContents();
+    const before = await said();
+    await pass(page, 65);
+    expect(await said()).toEqual(before);
+
+    await page.route("**/admin/**", (route) => route.abort());
+    await page.clock.runFor(20_000);
+    const alert = page.getByRole("alert").getByText("The API does not answer");
+    await alert.waitFor();
+    // Answers that were under way may still come.
+    await page.clock.runFor(20_000);
+    await alert.waitFor();
+    const during = await said();
+    expect(during).toHaveLength(2);
+    await page.clock.runFor(10_000);
+    expect(await said()).toEqual(during);
+  }));

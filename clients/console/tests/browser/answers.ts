@@ -73,8 +73,16 @@ export const user = (changes: Partial<UserDetail> = {}): UserDetail => ({
     { key_id: "key_1", key_prefix: "sk_12aa", name: null, created_at: "2026-01-10T08:30:00Z", revoked: true, last_used_at: null },
   ],
   deactivation: null,
-  history: history("user.created", ["clerk_user_id", "created_at", "email", "role", "state"]),
+  history: changes.deactivation
+    ? [deactivatedBy("/torale/admin"), ...history("user.created", ["clerk_user_id", "created_at", "email", "role"])]
+    : history("user.created", ["clerk_user_id", "created_at", "email", "role", "state"]),
   ...changes,
+});
+
+/** The event of a deactivation, from the API itself or from the platform. */
+export const deactivatedBy = (source: "/torale/admin" | "/torale/backend"): HistoryEvent => ({
+  ...history("user.deactivated", ["state"])[0]!,
+  source,
 });
 
 export const task = (changes: Partial<TaskDetail> = {}): TaskDetail => ({

@@ -109,6 +109,14 @@ export async function withClock(run: (browser: Browser, page: Page) => Promise<v
   }
 }
 
+/** Lets time pass for a page with a clock: in steps, each after all answers have come, since requests have a time limit. */
+export async function pass(page: Page, seconds: number): Promise<void> {
+  for (let left = seconds; left > 0; left -= 5) {
+    await page.clock.runFor(Math.min(5, left) * 1_000);
+    await page.waitForFunction(() => document.querySelector(".dot.beating") === null);
+  }
+}
+
 /** What axe finds on a page. The script is evaluated by the debugger, which no policy of the page hinders. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
@@ -119,6 +127,14 @@ export async function violations(page: Page): Promise<string[]> {
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)} (${node.failureSummary})`));
   });
   return found;
+}
+
+/** The roles of all that a screen reader finds on a page. */
+export async function rolesRead(page: Page): Promise<ReadonlySet<string>> {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send("Accessibility.getFullAXTree");
+  await session.detach();
+  return new Set(nodes.filter((node) => !node.ignored).map((node) => String(node.role?.value)));
 }
 
 /** A request of the API in the name of the administrator, besides the page. */

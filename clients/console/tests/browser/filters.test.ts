@@ -84,6 +84,8 @@ test("schedules found by a time are in the order of the runs at that time, which
   await page.locator("tbody tr").last().click();
   const zone = page.getByRole("complementary").locator(".fact", { hasText: "Zone" });
   expect(await zone.locator("dd").textContent()).toBe("Europe/Berlin");
+  const run = page.getByRole("complementary").locator(".fact", { hasText: "At 09:00" });
+  expect(await run.locator("time").getAttribute("datetime")).toBe("2026-12-04T09:00:00.000Z");
   await page.close();
 });
 

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ExecutionsPage, UsersPage, WorkflowsPage } from "../../src/api/types";
 import { ADMIN, answer, answerSeries, errorRow, execution, EXECUTION, task, TASK, user, USER } from "./answers";
-import { api, Browser, settled, violations } from "./browser";
+import { api, Browser, rolesRead, settled, violations } from "./browser";
 
 /** Views with what they are opened with. */
 const VIEWS = [
@@ -142,6 +142,74 @@ describe("at the width of a phone", () => {
     await page.close();
   });
 
+  test.each(["Users", "Tasks"])("a page that is chosen in the menu, %s, gets the focus that the link loses", async (chosen) => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open("#/users", { page });
+    await settled(page);
+    await page.getByRole("button", { name: "Menu" }).click();
+    await page.getByRole("navigation").getByRole("link", { name: chosen, exact: true }).press("Enter");
+    await page.getByRole("heading", { level: 1, name: chosen }).waitFor();
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe("main");
+    await page.close();
+  });
+
+  test("nothing behind a detail gets the focus or is read out, and it can be used again when the detail closes", async () => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open("#/tasks", { page });
+    await settled(page);
+    const row = page.locator("tbody a.row-link").first();
+    await row.press("Enter");
+    const panel = page.getByRole("complementary");
+    await panel.getByText("History").waitFor();
+    expect(await violations(page)).toEqual([]);
+    const read = await rolesRead(page);
+    expect(["complementary", "row", "combobox", "navigation", "banner"].filter((role) => read.has(role))).toEqual(["complementary"]);
+    for (let press = 0; press < 40; press += 1) {
+      await page.keyboard.press("Tab");
+      const where = await page.evaluate(() => document.activeElement?.closest(".panel, body")?.className);
+      expect(where === "" || where === "panel").toBe(true);
+    }
+
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "detached" });
+    await expect.poll(() => row.evaluate((link) => link === document.activeElement)).toBe(true);
+    expect(await page.locator("[inert]").count()).toBe(0);
+    expect((await rolesRead(page)).has("row")).toBe(true);
+    await page.close();
+  });
+
+  test("that the API is away is said in the detail, which covers the page", async () => {
+    const page = await blank(browser);
+    await answerAdditions(page);
+    await browser.open(`#/tasks?open=${TASK}`, { page });
+    await settled(page);
+    await page.route("**/admin/**", (route) => route.abort());
+    await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
+    await page.getByRole("complementary").getByRole("alert").getByText("The API does not answer").waitFor({ timeout: 40_000 });
+    await page.close();
+  });
+});
+
+test("next to a detail on a wide screen the list can be used, and closing the detail gives the focus to the row that was chosen last", async () => {
+  const browser = await Browser.start();
+  const page = await blank(browser);
+  await answerAdditions(page);
+  await browser.open("#/tasks", { page });
+  await settled(page);
+  const links = page.locator("tbody a.row-link");
+  await links.first().press("Enter");
+  const panel = page.getByRole("complementary");
+  await panel.getByText("History").waitFor();
+  expect(await page.locator("[inert]").count()).toBe(0);
+  await links.nth(1).click();
+  await page.waitForURL(new RegExp(`open=${ADMIN}`));
+  await expect.poll(() => page.evaluate(() => document.activeElement?.closest(".panel") !== null)).toBe(true);
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached" });
+  await expect.poll(() => links.nth(1).evaluate((link) => link === document.activeElement)).toBe(true);
+  await browser.stop();
 });
 
 test("a detail over a page that is scrolled covers it whole, with one bar to scroll, and the page keeps its place", async () => {
@@ -315,6 +383,37 @@ describe("lists", () => {
 
     expect(await link.getAttribute("href")).toBe(workflows[0]?.temporal_ui_url);
     expect([await link.getAttribute("target"), await link.getAttribute("rel")]).toEqual(["_blank", "noopener noreferrer"]);
+  });
+
+  test("an execution's detail leads to the runs of its schedule in Temporal", async () => {
+    const own = await blank(browser);
+    await answerAdditions(own);
+    await answer(own, "admin/errors?*", { errors: [errorRow()], total: 1, error_types: { RateLimitError: 1 } });
+    for (const view of ["executions", "errors"]) {
+      await browser.open(`#/${view}?open=${EXECUTION}`, { page: own });
+      const link = own.getByRole("complementary").getByRole("link", { name: "Runs of its schedule" });
+      expect(await link.getAttribute("href")).toBe(task().schedules[0]?.temporal_ui_url);
+    }
+    await own.close();
+  });
+
+  test("a task's schedule says by which clock it goes, or leads to where its zone is", async () => {
+    const own = await blank(browser);
+    const [schedule] = task().schedules;
+    const { timezone: _, ...without } = schedule!;
+    const schedules = [
+      { ...without, schedule_id: "unsaid" },
+      { ...without, schedule_id: "named", cron: "CRON_TZ=Asia/Tokyo 0 9 * * *" },
+      { ...without, schedule_id: "interval", cron: "@every 90m" },
+    ];
+    await answer(own, `admin/tasks/${TASK}`, task({ schedules }));
+    await answer(own, "admin/temporal/schedules*", { schedules: [{ ...schedule, schedule_id: "unsaid" }], total: 1 });
+    await browser.open(`#/tasks?open=${TASK}`, { page: own });
+    await settled(own);
+    expect(await own.locator(".schedule-zone").allTextContents()).toEqual(["by the clock of the schedule's zone: see which", "by the clock of Asia/Tokyo", "an interval: it goes by no clock"]);
+    await own.getByRole("link", { name: "see which" }).click();
+    await own.getByRole("complementary").locator(".fact", { hasText: "Zone" }).getByText("Europe/Berlin").waitFor();
+    await own.close();
   });
 
   test("a parameter that the API refuses is explained, and can be removed", async () => {

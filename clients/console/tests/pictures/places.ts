@@ -1,6 +1,6 @@
 /** What is photographed. Charts and details are made up, so that every API has them. */
 import type { Page } from "playwright-core";
-import { answer, answerHostile, answerSeries, auditRecord, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
+import { ADMIN, answer, answerHostile, answerSeries, auditRecord, deactivatedBy, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
 import { type Browser, settled } from "../browser/browser";
 
 export const PLACES = {
@@ -28,6 +28,9 @@ export const STATES = {
   "sign-in": "#/",
   palette: "#/",
   deactivate: `#/users?open=${USER}`,
+  unsure: `#/users?open=${USER}`,
+  platform: `#/users?open=${USER}`,
+  late: "#/health",
   schedule: `#/schedules?at=09:00&open=task-${TASK}`,
   reading: "#/schedules?limit=25",
   record: `#/audit?open=${auditRecord().id}`,
@@ -42,6 +45,16 @@ export async function openState(browser: Browser, name: keyof typeof STATES): Pr
   if (name === "loading") await page.route("**/admin/executions?*", () => undefined);
   if (name === "away") await answer(page, "admin/queries?*", { detail: "Service temporarily unavailable" }, 503, { "retry-after": "60" });
   if (name === "deactivate") await answer(page, `admin/users/${USER}`, user());
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+  const late = user({ state: "deactivated", active_tasks_count: 2, deactivation });
+  if (name === "unsure" || name === "late") await answer(page, `admin/users/${USER}`, late);
+  if (name === "platform") await answer(page, `admin/users/${USER}`, { ...late, history: [deactivatedBy("/torale/backend")] });
+  if (name === "late") {
+    await page.route("**/admin/audit?*", (route) => {
+      const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
+      return route.fulfill({ json: { records: isOne ? [auditRecord()] : [], total: isOne ? 1 : 0, page: 1, limit: 100 } });
+    });
+  }
   if (name === "schedule") await answer(page, "admin/temporal/schedules*", { schedules: task().schedules, total: 1 });
   if (name === "record") await answer(page, "admin/audit?*", { records: [auditRecord()], total: 1, page: 1, limit: 100 });
   if (name === "record") await answer(page, "admin/users/*", user());

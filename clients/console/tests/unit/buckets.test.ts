@@ -52,9 +52,9 @@ test("the share of failures in the window before is exact, whether or not an hou
   expect(rateBefore(whole, [point("2024-01-15T11:00:00Z", 40, 40)], 2)).toBe(5 / 50);
 });
 
-test("there is no share of the window before if nothing ran in it, or if the two windows were cut in different minutes", () => {
+test("there is no share of the window before if nothing ran in it, and it is not known if the two windows were cut in different minutes", () => {
   const [later] = [[point("2024-01-15T10:37:00Z", 5, 4)]];
   expect(rateBefore([point("2024-01-15T08:37:00Z", 0), point("2024-01-15T10:00:00Z", 5, 4)], later, 2)).toBeNull();
-  expect(rateBefore([point("2024-01-15T08:36:00Z", 9, 4), point("2024-01-15T10:00:00Z", 5, 4)], later, 2)).toBeNull();
-  expect(rateBefore([], [], 24)).toBeNull();
+  expect(rateBefore([point("2024-01-15T08:36:00Z", 9, 4), point("2024-01-15T10:00:00Z", 5, 4)], later, 2)).toBeUndefined();
+  expect(rateBefore([], [], 24)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Health } from "../../src/api/types";
-import type { AuditRow, UserDetail } from "../../src/api/types";
-import { deactivatedIds, healthChecks } from "../../src/health";
+import { healthChecks, isStallingKnown } from "../../src/health";
+import type { ObservedUser } from "../../src/users/sightings";
 
 const CALM: Health = {
   live_generation: { name: "g1", lanes: 2 },
@@ -12,7 +12,7 @@ const CALM: Health = {
 };
 
 const NOW = Date.parse("2026-03-31T12:00:00Z");
-const checks = (health: Health, deactivated: readonly UserDetail[] | null = []) => healthChecks({ health, deactivated, now: NOW });
+const checks = (health: Health, deactivated: readonly ObservedUser[] | null = []) => healthChecks({ health, deactivated, now: NOW });
 const levels = (health: Health) => checks(health).map(({ level }) => level);
 const values = (health: Health) => checks(health).map(({ value }) => value);
 
@@ -37,27 +37,21 @@ test("a message in quarantine and a long queue are warnings, and what was not co
   expect(values(many)[3]).toBe("1,000 or more");
 });
 
-test("a deactivation that has stalled is an alarm, and one that is under way or done is not", () => {
-  const user = (minutes: number, active_tasks_count: number) => {
+test("a deactivation that has stalled is an alarm, one that is under way or done is not, and one that is seen first is not known", () => {
+  const user = (minutes: number, active_tasks_count: number, seenMinutes = 1) => {
     const deactivation = { at: new Date(NOW - minutes * 60_000).toISOString(), by: null, tasks_paused: 1, commands_pending: 0 };
-    return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history: [] } as unknown as UserDetail;
+    const history = [{ type: "ai.torale.user.deactivated", source: "/torale/admin", fields: ["state"] }];
+    return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs: { Tasks: seenMinutes * 60_000 } } as unknown as ObservedUser;
   };
-  const found = (...deactivated: UserDetail[]) => {
-    const check = checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
-    return [check?.level, check?.value];
-  };
+  const check = (...deactivated: ObservedUser[]) => checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
+  const found = (...deactivated: ObservedUser[]) => [check(...deactivated)?.level, check(...deactivated)?.value, isStallingKnown(deactivated, NOW)];
 
-  expect(found()).toEqual(["calm", "None"]);
-  expect(found(user(14, 2), user(600, 0))).toEqual(["calm", "None"]);
-  expect(found(user(16, 2), user(600, 0), user(60, 1))).toEqual(["alarm", "2"]);
+  expect(found()).toEqual(["calm", "None", true]);
+  expect(found(user(14, 2), user(600, 0))).toEqual(["calm", "None", true]);
+  expect(found(user(16, 2), user(600, 0), user(60, 1))).toEqual(["alarm", "2", true]);
+  expect(found(user(16, 2, 0), user(600, 0))).toEqual(["calm", "…", false]);
+  expect(check(user(16, 2, 0))?.about).toContain("of 1 user something is not stopped");
+  expect(found(user(16, 2, 0), user(60, 1))).toEqual(["alarm", "1", false]);
   expect(checks(CALM, null).find(({ name }) => name === "Stalled deactivations")?.about).toContain("Not known yet");
-});
-
-test("who was deactivated of late is read from the audit trail: newest first, each once, and only what succeeded", () => {
-  const row = (at: string, target: string | null, user_ids: string[] = [], status = 200) =>
-    ({ id: at, at, target, parameters: { user_ids }, status }) as unknown as AuditRow;
-  const [a, b, c] = ["a", "b", "c"].map((digit) => `660e8400-e29b-41d4-a716-44665544000${digit}`) as [string, string, string];
-  const records = [row("2026-03-31T10:00:00Z", a), row("2026-03-31T11:00:00Z", null, [b, "no id", a]), row("2026-03-31T11:30:00Z", c, [], 409), { id: "gone", missing: true as const }];
-
-  expect(deactivatedIds(records)).toEqual([b, a]);
+  expect(isStallingKnown(null, NOW)).toBe(false);
 });

@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
 import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
 import { breakdown, ofTypes } from "../../src/breakdown";
 import { isIn, rangeOf } from "../../src/range";
 import { timesOf } from "../../src/cron";
-import { found, timeFault, zoneOf } from "../../src/schedules";
+import { counted, found, timeFault, zoneOf } from "../../src/schedules";
 import { malformed } from "../../src/session";
 import { level, measures, worst } from "../../src/thresholds";
 import { roundUp } from "../../src/ui/chart";
-import { isDone, loginInWords, stalledSteps, steps } from "../../src/users/progress";
+import { isDone, loginInWords, steps } from "../../src/users/progress";
 
 const stats = (total_24h: number, failed_24h: number, avg_duration_ms: number): Stats => ({
   users: { total: 1, active_30d: 1, new_7d: 0 },
@@ -173,19 +173,65 @@ test("a schedule of an API that names no zones is read as UTC", () => {
   expect([ids([row], "10:00"), zoneOf(row)]).toEqual([["s"], "UTC"]);
 });
 
-test("a zone counts as it is at the next run", () => {
-  // In New York 09:00 of a summer's day is 13:00 in UTC; in January, when one asks, it is 14:00.
-  const summer = schedule("s", "2024-07-15T13:00:00Z", { cron: "0 9,10 15 7 *", timezone: "America/New_York" });
-
-  expect([ids([summer], "14:00"), ids([summer], "15:00")]).toEqual([["s"], []]);
+test("a zone counts as it is at each run: what runs after the next change of the clock is found, with that run", () => {
+  const run = (row: ScheduleRow, at: string) => found([row], at, "", NOW)[0]?.run?.toISOString();
+  const berlin = schedule("s", "2024-01-16T08:00:00Z", { timezone: "Europe/Berlin" });
+  expect([run(berlin, "8:00"), run(berlin, "7:00"), run(berlin, "9:00")]).toEqual(["2024-01-16T08:00:00.000Z", "2024-03-31T07:00:00.000Z", undefined]);
+  // Its next run is the last one of the summer in New York.
+  const york = schedule("s", "2024-11-02T13:00:00Z", { timezone: "America/New_York" });
+  expect([run(york, "13:00"), run(york, "14:00")]).toEqual(["2024-11-02T13:00:00.000Z", "2024-11-03T14:00:00.000Z"]);
+  // In Morocco the clock goes back for the month of Ramadan alone, by UTC's.
+  const casablanca = schedule("s", "2024-01-16T08:00:00Z", { timezone: "Africa/Casablanca" });
+  expect([run(casablanca, "8:00"), run(casablanca, "9:00")]).toEqual(["2024-01-16T08:00:00.000Z", "2024-03-10T09:00:00.000Z"]);
+  // On a day in July it is never winter there.
+  const july = schedule("s", "2024-07-15T13:00:00Z", { cron: "0 9,10 15 7 *", timezone: "America/New_York" });
+  expect([run(july, "14:00"), run(july, "15:00")]).toEqual(["2024-07-15T14:00:00.000Z", undefined]);
 });
 
-test("the zone of a paused schedule counts as it is now", () => {
-  const paused = schedule("s", null, { cron: "0 9 * * *", timezone: "America/New_York", is_paused: true });
-  const at = (time: string, now: string) => ids([paused], time, "", new Date(now));
+test("a local time that the clock skips is no run", () => {
+  // On 31 March 2024 there was no 02:30 in Berlin; in winter it is 01:30 in UTC, in summer 00:30.
+  const row = schedule("s", "2024-03-30T01:30:00Z", { cron: "30 2 * * *", timezone: "Europe/Berlin" });
+  const later = schedule("s", "2024-03-30T05:00:00Z", { cron: "30 2,6 30,31 3 *", timezone: "Europe/Berlin" });
+  expect([found([row], "0:30", "", NOW)[0]?.run?.toISOString(), found([later], "1:30", "", NOW)[0]?.run?.toISOString()]).toEqual([
+    "2024-04-01T00:30:00.000Z",
+    // On the days between, or it would be in summer, or it is skipped.
+    "2030-03-30T01:30:00.000Z",
+  ]);
+});
 
-  expect([at("14:00", "2024-01-16T00:00:00Z"), at("13:00", "2024-01-16T00:00:00Z")]).toEqual([["s"], []]);
-  expect([at("14:00", "2024-07-16T00:00:00Z"), at("13:00", "2024-07-16T00:00:00Z")]).toEqual([[], ["s"]]);
+test("a paused schedule is found at the times at which it would run, in winter or in summer", () => {
+  const paused = schedule("s", null, { cron: "0 9 * * *", timezone: "America/New_York", is_paused: true });
+  expect(["14:00", "13:00", "9:00"].map((time) => ids([paused], time))).toEqual([["s"], ["s"], []]);
+  expect(found([paused], "14:00", "", NOW)[0]?.run).toBeNull();
+  // There is no 30 February.
+  expect(ids([schedule("s", null, { cron: "0 9 30 2 *", is_paused: true })], "9:00")).toEqual([]);
+});
+
+test("what was found is counted by whether it runs within a day, later, or is paused", () => {
+  const all = [
+    schedule("today", "2024-01-16T09:00:00Z"),
+    schedule("tomorrow", "2024-01-17T09:00:00Z"),
+    schedule("summer", "2024-01-16T10:00:00Z", { cron: "0 11 * * *", timezone: "Europe/Berlin" }),
+    schedule("paused", null, { is_paused: true }),
+  ];
+  expect(counted(found(all, "9:00", "", NOW), NOW)).toEqual({ soon: 1, later: 2, paused: 1 });
+});
+
+test("10,000 schedules are searched with one reading of each expression", () => {
+  const zones = ["UTC", "Europe/Berlin", "America/New_York", "Africa/Casablanca"];
+  const all = Array.from({ length: 10_000 }, (_, at) =>
+    schedule(`s${at}`, `2024-01-16T10:${String(at % 60).padStart(2, "0")}:00Z`, { cron: `${at % 60} */2 29 2 *`, timezone: zones[at % 4] ?? "UTC" }),
+  );
+  const format = vi.spyOn(Intl.DateTimeFormat.prototype, "formatToParts");
+  const read = vi.spyOn(RegExp.prototype, "exec");
+  found(all, "9:00", "", NOW);
+  const first = read.mock.calls.length;
+  found(all, "9:00", "", NOW);
+  // The second search asks for no zone and reads no expression again, but only the time that is searched for.
+  expect(read.mock.calls.length - first).toBeLessThanOrEqual(2);
+  // Those of some years' days in three zones, and not of each schedule.
+  expect(format.mock.calls.length).toBeLessThan(2_000);
+  vi.restoreAllMocks();
 });
 
 test("what runs first at the time comes first, with that run, whatever else it runs at before", () => {
@@ -210,7 +256,9 @@ test.each([
   ["9:00", "0 9,17 1 jan-mar *", "2024-01-16T17:00:00Z", "2024-02-01T09:00:00.000Z"],
   ["9:00", "0 9,17 1 1 * 2026", "2026-01-01T17:00:00Z", undefined],
   ["9:00", "15 0 9,17 * * * *", "2024-01-16T17:00:15Z", "2024-01-17T09:00:15.000Z"],
-  ["0:00", "0 0,17 29 2 *", "2024-02-29T17:00:00Z", undefined],
+  ["0:00", "0 0,17 29 2 *", "2024-02-29T17:00:00Z", "2028-02-29T00:00:00.000Z"],
+  ["9:00", "0 9,17 29 2 fri", "2036-02-29T17:00:00Z", "2064-02-29T09:00:00.000Z"],
+  ["9:00", "0 9,17 1 1 * 2024,2031", "2024-01-16T17:00:00Z", "2031-01-01T09:00:00.000Z"],
   ["9:17", "@every 4.1h", "2024-01-16T06:00:00Z", undefined],
   ["9:18", "@every 4.1h", "2024-01-16T01:36:00Z", "2024-02-04T09:18:00.000Z"],
   ["9:00", "@every 7h", "2024-01-16T06:00:00Z", "2024-01-22T09:00:00.000Z"],
@@ -252,26 +300,6 @@ test("a deactivation is done when tasks, keys and commands are", () => {
   expect(isDone(steps(detail(0, true), 3))).toBe(true);
   expect(isDone(steps(detail(1, true), 3))).toBe(false);
   expect(isDone(steps(detail(0, false), 3))).toBe(false);
-});
-
-test("a deactivation has stalled when a step is not done by the threshold of the alarm about it", () => {
-  const now = Date.parse("2024-01-16T12:00:00Z");
-  const stalled = (minutes: number, changes: { commands?: number; tasks?: number; alive?: number; by?: "request" | "platform" | "Clerk" }, state: "active" | "deactivated" = "deactivated") => {
-    const { commands = 0, tasks = 0, alive = 0, by = "request" } = changes;
-    const keys = Array.from({ length: alive }, () => ({ revoked: false }));
-    const at = new Date(now - minutes * 60_000).toISOString();
-    const deactivation = { at, by: null, tasks_paused: by === "request" ? 3 : null, commands_pending: commands };
-    const history = [{ type: by === "Clerk" ? "ai.torale.identity.deleted" : "ai.torale.user.deactivated", fields: ["state"] }];
-    const user = { state, active_tasks_count: tasks, api_keys: keys, deactivation, history };
-    return stalledSteps(user as unknown as UserDetail, now).map(({ name }) => name);
-  };
-
-  expect([stalled(5, { commands: 1 }), stalled(5.1, { commands: 1 })]).toEqual([[], ["Commands"]]);
-  expect([stalled(15, { tasks: 2, alive: 1 }), stalled(15.1, { tasks: 2, alive: 1 })]).toEqual([[], ["Tasks", "API keys"]]);
-  expect([stalled(600, {}), stalled(600, { tasks: 2 }, "active")]).toEqual([[], []]);
-  // The platform's own deactivation causes no commands; the deletion of the login does.
-  expect(stalled(600, { tasks: 2, alive: 1, by: "platform" })).toEqual([]);
-  expect([stalled(600, { tasks: 2, by: "Clerk" }), stalled(600, { commands: 1, by: "Clerk" })]).toEqual([["Tasks"], ["Commands"]]);
 });
 
 test("a user without keys has none to revoke, and one without a login none to block", () => {
