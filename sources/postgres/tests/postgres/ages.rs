@@ -34,7 +34,8 @@ enum TaskState {
     None,
 }
 
-const TODAY: Age = Age {
+/// Today's.
+pub(crate) const TODAY: Age = Age {
     name: "state",
     tables: NEW,
     now: "clock_timestamp()",

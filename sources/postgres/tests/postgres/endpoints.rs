@@ -62,14 +62,12 @@ pub(crate) async fn expectations(db: &Database, age: &Age, now: Timestamp) -> Ve
     tables.executions().await;
     tables.errors().await;
     tables.users().await;
-    for path in ["queries", "tasks", "executions", "errors", "users"] {
-        assert!(tables.all.iter().any(|each| each.has_rows(path)), "there is nothing to compare in {path}");
-    }
     tables.all
 }
 
 impl Expectation {
-    fn has_rows(&self, of: &str) -> bool {
+    /// Whether the tables have rows of this list.
+    pub(crate) fn has_rows(&self, of: &str) -> bool {
         matches!(&self.expected, Expected::List { field, rows, .. } if *field == of && !rows.is_empty())
     }
 }

@@ -144,6 +144,9 @@ async fn history(age: &Age, seed: u64) {
     let now = clock::system();
     NOW.store(now.millis(), Ordering::Relaxed);
     let expected = expectations(&db, age, now).await;
+    for list in ["queries", "tasks", "executions", "errors", "users"] {
+        assert!(expected.iter().any(|each| each.has_rows(list)), "{what}: there are no {list} to compare");
+    }
     for (events, which) in [(without, "without"), (events, "with")] {
         let events = [events::admin(), events].concat();
         let what = format!("{what}, {which} a backfill at the end");
@@ -160,7 +163,7 @@ fn now() -> Timestamp {
 }
 
 /// Whoever answers requests.
-enum Answers {
+pub(crate) enum Answers {
     /// The model with these events, at a time in milliseconds.
     Model(World, i64),
     /// The endpoints over a store that a consumer has filled; the stack keeps it.
@@ -168,7 +171,7 @@ enum Answers {
 }
 
 impl Answers {
-    fn of_model(events: &[String], now: Timestamp) -> Self {
+    pub(crate) fn of_model(events: &[String], now: Timestamp) -> Self {
         let received = |body: &String| Message { body: body.clone(), received_at_ms: now.millis() };
         Self::Model(World::of(&events.iter().map(received).collect::<Vec<_>>()), now.millis())
     }

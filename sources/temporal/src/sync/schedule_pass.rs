@@ -192,23 +192,30 @@ impl<R: ReadTemporal> TemporalSync<R> {
         } else {
             keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
         };
-        let (mut is_complete, mut undescribed) = (true, HashSet::new());
-        let late = AtomicUsize::new(0);
-        for known in read_keys(reader, missing).await?.into_values() {
-            let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
+        let missing = read_keys(reader, missing).await?.into_values();
+        let missing: Vec<(String, State)> =
+            missing.filter_map(|known| Some((known_id(&known)?, known))).collect();
+        let (mut is_complete, mut undescribed, late) = (true, HashSet::new(), AtomicUsize::new(0));
+        for chunk in missing.chunks(CHUNK) {
             if Instant::now() >= deadline {
-                report.pending += 1;
+                report.pending += count(chunk.len());
                 is_complete = false;
                 continue;
             }
-            match self.ask(created.schedule_id.as_str(), &late).await? {
-                Ok(None) => self.send(deleted_event(&known, now).into_iter().collect(), report).await?,
-                Ok(Some(_)) => {}
-                Err(Undescribed) => {
-                    report.undescribed += 1;
-                    undescribed.insert(created.schedule_id.as_str().to_owned());
+            let asked = chunk.iter().map(|(id, _)| self.ask(id, &late));
+            let answers: Vec<_> = stream::iter(asked).buffered(PARALLEL).try_collect().await?;
+            let mut events = Vec::new();
+            for ((id, known), answer) in chunk.iter().zip(answers) {
+                match answer {
+                    Ok(None) => events.extend(deleted_event(known, now)),
+                    Ok(Some(_)) => {}
+                    Err(Undescribed) => {
+                        report.undescribed += 1;
+                        undescribed.insert(id.clone());
+                    }
                 }
             }
+            self.send(events, report).await?;
         }
         if is_complete {
             memory.schedules.retain(|id, _| listed.contains_key(id) || undescribed.contains(id));
@@ -244,6 +251,12 @@ async fn is_known(
         report.unproven += count(known.len());
     }
     Ok(state.seen)
+}
+
+/// The id of a schedule that is known.
+fn known_id(known: &State) -> Option<String> {
+    let (created, _) = readings::Schedule::of(known).created?;
+    Some(created.schedule_id.as_str().to_owned())
 }
 
 /// The keys of the entities of some schedules.
