@@ -165,15 +165,16 @@ fn now() -> Timestamp {
 /// Whoever answers requests.
 pub(crate) enum Answers {
     /// The model with these events, at a time in milliseconds.
-    Model(World, i64),
+    Model(Box<World>, i64),
     /// The endpoints over a store that a consumer has filled; the stack keeps it.
-    Product(App, #[expect(dead_code, reason = "the store ends with it")] Stack),
+    Product(Box<App>, #[expect(dead_code, reason = "the store ends with it")] Box<Stack>),
 }
 
 impl Answers {
     pub(crate) fn of_model(events: &[String], now: Timestamp) -> Self {
         let received = |body: &String| Message { body: body.clone(), received_at_ms: now.millis() };
-        Self::Model(World::of(&events.iter().map(received).collect::<Vec<_>>()), now.millis())
+        let world = World::of(&events.iter().map(received).collect::<Vec<_>>());
+        Self::Model(Box::new(world), now.millis())
     }
 
     async fn of_product(events: &[String]) -> Self {
@@ -183,7 +184,7 @@ impl Answers {
             assert_eq!(consume(&consumer, &messages(batch)).await.failed, [""; 0]);
         }
         let app = InstanceBuilder::over(stack.store()).clock(now).limits(u32::MAX, u32::MAX).start();
-        Self::Product(app, stack)
+        Self::Product(Box::new(app), Box::new(stack))
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct FakeTemporal {
     /// Descriptions that are being asked for, and the most that were at once.
     describing: AtomicUsize,
     pub(crate) most_described_at_once: AtomicUsize,
+    /// Descriptions after which Temporal says that there were too many.
+    pub(crate) descriptions_left: Mutex<Option<usize>>,
     /// Rows of a page.
     pub(crate) page: usize,
 }
@@ -163,6 +165,11 @@ impl ReadTemporal for FakeTemporal {
         self.most_described_at_once.fetch_max(at_once, Ordering::Relaxed);
         tokio::task::yield_now().await;
         self.describing.fetch_sub(1, Ordering::Relaxed);
+        match self.descriptions_left.lock().unwrap().as_mut() {
+            Some(0) => return Err(refused(Code::ResourceExhausted)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         self.ask("describe", id)?;
         let Some((paused, spec)) = self.schedules.lock().unwrap().get(id).cloned() else { return Ok(None) };
         let mut info = ScheduleInfo { create_time: Some(Default::default()), ..ScheduleInfo::default() };
