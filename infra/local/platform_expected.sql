@@ -1,6 +1,7 @@
 -- What every endpoint of the API has to answer, as queries on the platform's own tables. Written from
 -- docs/contract/http.md, docs/contract/events.md and the platform's schema alone; nothing of the product is used, and
--- the product uses nothing of this. platform_endpoints.py compares.
+-- the product uses nothing of this. platform_endpoints.py compares over HTTP, the random histories of sources/postgres
+-- in the process, for a schema of every age. It is read before the platform deletes anything.
 --
 -- Not in the tables, and so not in here: logins, roles, `last_used_at`, whatever an administrator has done, Temporal's
 -- runs, and the ids and times of events (`history`).
@@ -8,22 +9,53 @@ create schema expected;
 set search_path = expected, public;
 set timezone = 'UTC';
 
--- What the platform has deleted: users, keys and executions stay known, and the query of a deleted task does.
-create table gone_users as select * from users where false;
-create table gone_api_keys as select * from api_keys where false;
-create table gone_tasks as select * from tasks where false;
-create table gone_task_executions as select * from task_executions where false;
-
+-- The platform's rows, and what it has deleted: users, keys and executions stay known, and the query of a deleted task
+-- does.
 create function keep() returns trigger language plpgsql as $$
 begin
+  execute format('delete from expected.gone_%I where id = ($1).id', tg_table_name) using old;
   execute format('insert into expected.gone_%I select ($1).*', tg_table_name) using old;
   return old;
 end
 $$;
-create trigger expected_keep before delete on users for each row execute function keep();
-create trigger expected_keep before delete on api_keys for each row execute function keep();
-create trigger expected_keep before delete on tasks for each row execute function keep();
-create trigger expected_keep before delete on task_executions for each row execute function keep();
+
+-- Creates the view `<table>_rows`. Each of `columns` is a name and a type. A column that the platform's table lacks is
+-- null, a table that it lacks is empty. A row that came back is there once.
+create function create_rows(platform_table text, columns text[]) returns void language plpgsql as $$
+declare
+  platform regclass := to_regclass(format('public.%I', platform_table));
+  selected text := (
+    select string_agg(format('%s::%s as %I', case when attname is null then 'null' else quote_ident(attname) end, type, name), ', '
+      order by number)
+    from unnest(columns) with ordinality as each (of, number)
+    cross join split_part(of, ' ', 1) name cross join split_part(of, ' ', 2) type
+    left join pg_attribute on attrelid = platform and attname = name and not attisdropped
+  );
+begin
+  if platform is null then
+    execute format('create view %I_rows as select %s, false as is_gone where false', platform_table, selected);
+    return;
+  end if;
+  execute format('create table gone_%I as select * from %s where false', platform_table, platform);
+  execute format('create trigger expected_keep before delete on %s for each row execute function keep()', platform);
+  execute format('create view %1$I_rows as select %2$s, false as is_gone from public.%1$I '
+    'union all select %2$s, true from gone_%1$I g where not exists (select from public.%1$I r where r.id = g.id)',
+    platform_table, selected);
+end
+$$;
+
+do $$ begin
+  perform create_rows('users', '{id uuid,email text,clerk_user_id text,is_active boolean,created_at timestamptz}');
+  perform create_rows('api_keys', '{id uuid,user_id uuid,key_prefix text,name text,is_active boolean,created_at timestamptz}');
+  perform create_rows('tasks', '{id uuid,user_id uuid,name text,schedule text,search_query text,config jsonb,state text,'
+    'is_active boolean,created_at timestamptz}');
+  perform create_rows('task_executions', '{id uuid,task_id uuid,status text,started_at timestamptz,created_at timestamptz,'
+    'completed_at timestamptz,error_message text,condition_met boolean,notification text,retry_count integer}');
+  perform create_rows('notification_sends', '{id uuid,user_id uuid,status text,created_at timestamptz}');
+end $$;
+
+-- Users that the platform's tables do not have: an administrator.
+create table other_users (id uuid, email text, clerk_user_id text, created_at timestamptz);
 
 -- Rules that several endpoints share -------------------------------------------------------------------------------
 
@@ -32,15 +64,15 @@ create function ms(at timestamptz) returns timestamptz language sql immutable
 as $$ select date_trunc('milliseconds', at) $$;
 
 -- RFC 3339 in UTC: whole seconds where there is no fraction, else milliseconds.
-create function shown(at timestamptz) returns text language sql stable set timezone = 'UTC' as $$
+create function shown(at timestamptz) returns text language sql stable as $$
   select to_char(ms(at), case when ms(at) = date_trunc('second', at) then 'YYYY-MM-DD"T"HH24:MI:SS"Z"'
     else 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"' end)
 $$;
 
 -- "The last N hours", and the cut of windows of one user.
-create function since(now timestamptz, hours int) returns timestamptz language sql stable set timezone = 'UTC'
+create function since(now timestamptz, hours int) returns timestamptz language sql stable
 as $$ select date_trunc('minute', now - make_interval(hours => hours)) $$;
-create function since_hour(now timestamptz, hours int) returns timestamptz language sql stable set timezone = 'UTC'
+create function since_hour(now timestamptz, hours int) returns timestamptz language sql stable
 as $$ select date_trunc('hour', now - make_interval(hours => hours)) $$;
 
 create function error_type(message text) returns text language sql immutable as $$
@@ -50,34 +82,35 @@ create function error_type(message text) returns text language sql immutable as 
       when message ilike '%validation%' then 'ValidationError' else 'Error' end)
 $$;
 
--- The platform's users, and the administrator that `cargo dev` adds.
 create view all_users as
-select id, email, clerk_user_id, is_active, false as is_gone, ms(created_at) as created_at from users
-union all select id, email, clerk_user_id, false, true, ms(created_at) from gone_users
-union all select '00000000-0000-4000-8000-000000000001', 'admin@example.com', 'user_local_admin', true, false, '2024-01-01Z';
+select id, email, clerk_user_id, coalesce(is_active, true) and not is_gone as is_active, is_gone, ms(created_at) as created_at
+from users_rows
+union all select id, email, clerk_user_id, true, false, ms(created_at) from other_users;
 
 create view all_tasks as
-select id, user_id, name, schedule, state, ms(created_at) as created_at, is_gone,
+select id, user_id, name, schedule, ms(created_at) as created_at, is_gone,
+  coalesce(state, case when is_active is false then 'paused' else 'active' end) as state,
   left(coalesce(nullif(search_query, ''), nullif(config ->> 'query', ''), name), 500) as search_query
-from (select *, false as is_gone from tasks union all select *, true from gone_tasks) t;
+from tasks_rows;
 
+-- `completed_at` is null where the platform does not say when an execution ended.
 create view all_executions as
 select e.id, task_id, t.user_id, u.email as user_email, t.search_query, e.started_at, e.error_message, e.retry_count,
   case when status in ('success', 'failed') then status else 'running' end as status,
-  case when status = 'success' then coalesce(notification <> '', false) end as condition_met,
+  case when status = 'success' then coalesce(condition_met, notification <> '', false) end as condition_met,
   case when status in ('success', 'failed') then ms(completed_at) end as completed_at,
   case when status in ('success', 'failed') then greatest(0,
     (extract(epoch from ms(completed_at)) - extract(epoch from e.started_at)) * 1000)::bigint end as duration_ms,
   case when status = 'failed' then error_type(error_message) end as error_type
 from (
-  select id, task_id, status, ms(coalesce(started_at, created_at)) as started_at, completed_at, notification,
+  select id, task_id, status, ms(coalesce(started_at, created_at)) as started_at, completed_at, notification, condition_met,
     left(coalesce(error_message, ''), 2000) as error_message, coalesce(retry_count, 0) as retry_count
-  from (select * from task_executions union all select * from gone_task_executions) rows
+  from task_executions_rows
 ) e
 join all_tasks t on t.id = task_id join all_users u on u.id = t.user_id;
 
 create view all_notifications as
-select user_id, ms(created_at) as at from notification_sends where status = 'success';
+select user_id, ms(created_at) as at from notification_sends_rows where coalesce(status, 'success') = 'success';
 
 -- Means and rates: rounded half up, and zero if nothing has finished.
 create function mean_ms(durations numeric) returns bigint language sql immutable
@@ -111,7 +144,7 @@ create function measured(of text) returns table (at timestamptz, status text, du
 $$;
 
 create function series(now timestamptz, metric text, bucket text, hours int)
-returns table (start text, count bigint, failed bigint, avg_duration_ms bigint) language sql stable set timezone = 'UTC' as $$
+returns table (start text, count bigint, failed bigint, avg_duration_ms bigint) language sql stable as $$
   with cut (at) as (select case metric when 'last_logins' then since_hour(now, hours) else since(now, hours) end),
   starts (at) as (
     select at from cut union
@@ -168,7 +201,7 @@ returns table (execution_id uuid, task_id uuid, user_email text, search_query te
   retry_count int, will_retry boolean, occurred_at text) language sql stable as $$
   select id, task_id, user_email, search_query, error_message, error_type, retry_count, false, shown(completed_at)
   from all_executions
-  where status = 'failed' and completed_at >= since(now, hours) and ($3 is null or error_type = $3)
+  where status = 'failed' and coalesce(completed_at, now) >= since(now, hours) and ($3 is null or error_type = $3)
     and ($4 is null or task_id = $4)
   order by completed_at desc, id desc
 $$;
@@ -195,8 +228,7 @@ $$;
 create function api_keys(of uuid)
 returns table (key_id uuid, key_prefix text, name text, created_at text, revoked boolean) language sql stable as $$
   select id, key_prefix, name, shown(k.created_at), is_gone or not is_active
-  from (select *, false as is_gone from public.api_keys union all select *, true from gone_api_keys) k
-  where user_id = of order by ms(k.created_at) desc, id desc
+  from api_keys_rows k where user_id = of order by ms(k.created_at) desc, id desc
 $$;
 
 -- GET /admin/tasks, and one of them --------------------------------------------------------------------------------
@@ -226,19 +258,19 @@ $$;
 -- before it.
 create function schedules(now timestamptz) returns table (task_id uuid, user_email text, cron text,
   recent_executions bigint)
-language sql stable set timezone = 'UTC' as $$
+language sql stable as $$
   select t.id, u.email, regexp_replace(t.schedule, '^0 (.*) \*$', '\1'), (select count(*) from all_executions e where e.task_id = t.id
     and e.started_at >= date_trunc('day', now) - interval '29 days')
   from all_tasks t join all_users u on u.id = t.user_id where not t.is_gone
 $$;
 
--- The names above are found wherever a function is called.
+-- The names above are found wherever a function is called, and times without a zone are UTC.
 do $$
 declare
   each regprocedure;
 begin
   for each in select oid from pg_proc where pronamespace = 'expected'::regnamespace loop
-    execute format('alter function %s set search_path = expected, public', each);
+    execute format('alter function %s set search_path = expected, public set timezone = ''UTC''', each);
   end loop;
 end
 $$;

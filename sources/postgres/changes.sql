@@ -1,10 +1,50 @@
 -- From a change to events: what the triggers execute. Read by install.sql.
 
-create or replace function note(relation text, operation text, key text, reason text) returns void language plpgsql as $$
+-- Notes a change that is in no event; `unrecorded` is what a backfill has to say then.
+create or replace function note_unrecorded(relation text, operation text, key text, unrecorded text, reason text)
+returns void language plpgsql as $$
 begin
-  insert into failures (relation, operation, key, reason) values (relation, operation, key, left(reason, 2000));
+  insert into failures (relation, operation, key, unrecorded, reason)
+  values (relation, operation, key, unrecorded, left(reason, 2000));
 exception when others then
   raise warning 'torale source: % of % % is not in the outbox: %', operation, relation, key, reason;
+end
+$$;
+
+-- Notes what no event can say of a change; what they can say is in the outbox.
+create or replace function note(relation text, operation text, key text, reason text) returns void language sql as $$
+  select note_unrecorded(relation, operation, key, null, reason)
+$$;
+
+-- What a backfill has to say of a row if this change of it is not recorded. A row that is gone it does not find.
+create or replace function unrecorded(was jsonb, r jsonb) returns text language sql immutable as $$
+  select case when r is null then null
+    when was is not null and (was->'is_active', was->'state') is distinct from (r->'is_active', r->'state') then 'state'
+    else 'row' end
+$$;
+
+-- Gives the rows of changes that were not recorded the time at which these were noted, and removes the notes: so a
+-- backfill dates what such a row says after all that was emitted of it before, and says its state if that has changed. Call
+-- it before that backfill. Returns the number of rows; what nobody but a person can settle stays in `failures`.
+create or replace function settle_failures() returns bigint language plpgsql as $$
+declare
+  each record;
+  settled bigint := 0;
+begin
+  for each in
+    with noted as (delete from failures where unrecorded is not null and key is not null returning *)
+    select relation, key, date_trunc('milliseconds', max(at)) + interval '1 ms' as at,
+      date_trunc('milliseconds', max(at) filter (where unrecorded = 'state')) + interval '1 ms' as state_at
+    from noted group by relation, key order by relation, key
+  loop
+    insert into row_versions as v
+    values (each.relation, each.key, each.at, case when each.state_at is not null then 'unrecorded' end, each.state_at)
+    on conflict (relation, key) do update set changed_at = greatest(v.changed_at, each.at),
+      state = case when each.state_at > coalesce(v.state_at, '-infinity') then 'unrecorded' else v.state end,
+      state_at = greatest(v.state_at, each.state_at);
+    settled := settled + 1;
+  end loop;
+  return settled;
 end
 $$;
 
@@ -158,9 +198,9 @@ returns void language plpgsql as $$
 begin
   if clock_timestamp() < stop then
     perform record_change(relation, was, r);
-  elsif clock_timestamp() < give_up then -- Without the subtransaction of `note`: this must be quick.
-    insert into failures (relation, operation, key, reason)
-    values (relation, operation, coalesce(r, was)->>'id', '57014 the statement_timeout left no time for this row');
+  elsif clock_timestamp() < give_up then -- Without the subtransaction of `note_unrecorded`: this must be quick.
+    insert into failures (relation, operation, key, unrecorded, reason) values (relation, operation,
+      coalesce(r, was)->>'id', unrecorded(was, r), '57014 the statement_timeout left no time for this row');
   end if;
 end
 $$;
@@ -204,11 +244,11 @@ begin
         begin
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
-          perform note(relation, tg_op, coalesce(r, was)->>'id', sqlstate || ' ' || sqlerrm);
+          perform note_unrecorded(relation, tg_op, coalesce(r, was)->>'id', unrecorded(was, r), sqlstate || ' ' || sqlerrm);
         end;
       end loop;
     exception when others then
-      -- No row could be read. `note` guards itself, but not against being gone.
+      -- No row could be read. Noting guards itself, but not against being gone.
       begin
         perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
       exception when others then

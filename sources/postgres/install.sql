@@ -68,7 +68,8 @@ create table if not exists row_versions (
   primary key (relation, key)
 ) with (fillfactor = 80);
 
--- Changes of which no event could be made, and why.
+-- Changes of which no event could be made, and why. `unrecorded` is what a backfill has to say of the row then: `row`,
+-- or `state` if that has changed as well; null where it can say nothing more.
 create table if not exists failures (
   id bigint generated always as identity primary key,
   at timestamptz not null default clock_timestamp(),
@@ -77,6 +78,7 @@ create table if not exists failures (
   key text,
   reason text not null
 );
+alter table failures add column if not exists unrecorded text;
 
 -- 2. The functions --------------------------------------------------------------------------------------------------
 
@@ -85,11 +87,12 @@ begin;
 
 \ir events.sql
 \ir changes.sql
+\ir patiently.sql
 
 -- 3. The triggers ---------------------------------------------------------------------------------------------------
 
 -- Finds a table, says which columns it has, and creates the triggers that are missing. `CREATE TRIGGER` waits for
--- writers of the table, and others wait behind it: so never for longer than a second, and again after a pause.
+-- writers of the table.
 create or replace function attach(relation text, platform_schema text, platform_table text, columns text[], triggers boolean)
 returns void language plpgsql as $$
 declare
@@ -127,8 +130,7 @@ begin
 end
 $$;
 
-create or replace function create_trigger(relation text, platform regclass, event text) returns void language plpgsql
-set lock_timeout = '1s' as $$
+create or replace function create_trigger(relation text, platform regclass, event text) returns void language plpgsql as $$
 declare
   rows_of text := case event
     when 'insert' then 'referencing new table as new_rows'
@@ -137,18 +139,9 @@ declare
     else ''
   end;
 begin
-  for attempt in 1..10 loop
-    begin
-      execute format('create trigger torale_source_%s %s %s on %s %s for each statement execute function capture(%L)',
-        event, case event when 'truncate' then 'before' else 'after' end, event, platform, rows_of, relation);
-      return;
-    exception when lock_not_available then
-      if attempt = 10 then
-        raise;
-      end if;
-      perform pg_sleep(0.5);
-    end;
-  end loop;
+  perform pg_temp.patiently(format(
+    'create trigger torale_source_%s %s %s on %s %s for each statement execute function capture(%L)',
+    event, case event when 'truncate' then 'before' else 'after' end, event, platform, rows_of, relation));
 end
 $$;
 
@@ -157,6 +150,7 @@ revoke execute on function capture() from public;
 do $path$
 begin
   execute format('alter function capture() set search_path = %s', current_setting('search_path'));
+  execute format('alter function settle_failures() set search_path = %s', current_setting('search_path'));
 end
 $path$;
 
@@ -221,5 +215,6 @@ do $$ begin
 end $$;
 
 -- The session may be another's next, if a pooler keeps it.
+drop function pg_temp.patiently(text);
 reset client_min_messages;
 reset search_path;

@@ -80,6 +80,11 @@ impl MessageQueue {
         self.calls.waiting().await
     }
 
+    /// The queue's URL, which names its account and region.
+    pub async fn url(&self) -> Result<String, QueueError> {
+        self.calls.url().await
+    }
+
     /// Sends messages. Returns when SQS has taken all of them; after an error, it may have taken some.
     pub async fn send(&self, bodies: &[String]) -> Result<(), QueueError> {
         let bodies: Vec<_> = bodies.iter().map(|body| accepted(body)).collect();

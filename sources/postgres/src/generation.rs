@@ -7,7 +7,7 @@ use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::Tally;
 use torale_replay::build::BuildOutcome;
 use torale_replay::promotion::{Promotion, PromotionStep};
-use torale_replay::status::GenerationRole;
+use torale_replay::status::{GenerationRole, GenerationStatus};
 use torale_replay::{Replay, StopSignal};
 
 /// Work units that are built at once.
@@ -66,16 +66,18 @@ pub async fn promote(replay: &Replay, generation: &str, stop: &StopSignal) -> Re
 /// The generation that an earlier call has left, and whether its promotion has begun; or the next one.
 async fn begun_or_next(replay: &Replay) -> Result<(Generation, bool), BackfillError> {
     let status = replay.status().await?;
-    let begun = status.generations.iter().rev().find(|one| is_begun(one.role));
+    let begun = status.generations.iter().rev().find(|one| is_begun(one));
     match begun {
         Some(one) => Ok((replay.generation(&one.name).await?, one.role == GenerationRole::Joining)),
         None => Ok((replay.next_generation(replay.pointer().await?.live.lanes).await?, false)),
     }
 }
 
-fn is_begun(role: GenerationRole) -> bool {
-    match role {
-        GenerationRole::Building | GenerationRole::Built | GenerationRole::Joining => true,
+/// One that was live before may be built, too, but has no board: nobody has built it from the log.
+fn is_begun(generation: &GenerationStatus) -> bool {
+    match generation.role {
+        GenerationRole::Building | GenerationRole::Joining => true,
+        GenerationRole::Built => generation.units.is_some(),
         GenerationRole::Live | GenerationRole::Shadow | GenerationRole::Unknown => false,
     }
 }

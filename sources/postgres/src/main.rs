@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::values::digest::sha256_hex;
 use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::Store;
@@ -19,7 +18,6 @@ use torale_replay::{Replay, StopSignal};
 use torale_source::BackfillError;
 use torale_source::backfill::{BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink};
 use torale_source::generation::build_and_promote;
-use torale_source::pages::TableSnapshot;
 use torale_source_outbox::connect::{ANSWER_TIME, SourceDatabase};
 use torale_source_outbox::relay;
 use torale_tools::audit::local_store;
@@ -83,12 +81,8 @@ async fn queue(local: Option<&str>) -> MessageQueue {
 
 async fn backfill(arguments: &BackfillOptions) -> Result<u8, BackfillError> {
     let database = database(&arguments.connection)?;
-    let mut progress = match target(arguments) {
-        Some(target) => BackfillProgress::open(&arguments.progress, target)?,
-        None => BackfillProgress::unsaved(),
-    };
-    let (sink, meter, stop) =
-        (sink(arguments, &database).await?, Arc::new(BackfillMeter::default()), StopSignal::default());
+    let (sink, mut progress) = sink(arguments).await?;
+    let (meter, stop) = (Arc::new(BackfillMeter::default()), StopSignal::default());
     listen(Arc::clone(&meter), stop.clone());
     let work = torale_source::backfill::run(&database, &sink, &mut progress, &meter, clock::system);
     let outcome = watch(&meter, arguments.json, work).await?;
@@ -107,7 +101,7 @@ async fn backfill(arguments: &BackfillOptions) -> Result<u8, BackfillError> {
     }
     print::report(arguments, progress.tables(), folded.as_ref());
     let complete = progress.tables().values().all(|table| table.problems.is_empty());
-    progress.finish()?;
+    progress.forget()?;
     Ok(u8::from(!complete))
 }
 
@@ -122,31 +116,25 @@ fn read_file(file: &str) -> Result<String, BackfillError> {
     std::fs::read_to_string(file).map_err(|error| BackfillError::File(file.to_owned(), error))
 }
 
-/// Where the events go, as the progress names it; `None` for a dry run.
-fn target(arguments: &BackfillOptions) -> Option<&str> {
-    match (arguments.dry_run, arguments.into_log) {
-        (true, _) => None,
-        (false, true) => Some(arguments.endpoint.as_deref().unwrap_or("the account's log")),
-        (false, false) => Some(arguments.sqs_endpoint.as_deref().unwrap_or("the account's queue")),
-    }
-}
-
-async fn sink(arguments: &BackfillOptions, database: &SourceDatabase) -> Result<BackfillSink, BackfillError> {
+/// Where the events go, and how far an earlier call has come.
+async fn sink(arguments: &BackfillOptions) -> Result<(BackfillSink, BackfillProgress), BackfillError> {
     if arguments.dry_run {
-        return Ok(BackfillSink::Nowhere);
+        return Ok((BackfillSink::Nowhere, BackfillProgress::unsaved()));
     }
     if !arguments.into_log {
-        return Ok(BackfillSink::Queue(queue(arguments.sqs_endpoint.as_deref()).await));
+        let queue = queue(arguments.sqs_endpoint.as_deref()).await;
+        let progress = BackfillProgress::open(&arguments.progress, &queue.url().await?)?;
+        return Ok((BackfillSink::Queue(queue), progress));
     }
-    let store = match &arguments.endpoint {
-        Some(url) => local_store(url),
-        None => Store::connect().await,
+    let (store, target) = match &arguments.endpoint {
+        Some(url) => (local_store(url), url.as_str()),
+        // Which account's, the log itself says.
+        None => (Store::connect().await, "the account's log"),
     };
     let settle = settle_time(arguments.settle, arguments.endpoint.is_some());
     let replay = Replay { settle, ..Replay::new(store, clock::system) };
-    let identity = TableSnapshot::take(database).await?.identity().await?;
-    replay.begin_import(&sha256_hex(&[b"backfill", identity.as_bytes()])).await?;
-    Ok(BackfillSink::Log(replay))
+    let progress = BackfillProgress::open(&arguments.progress, target)?;
+    Ok((BackfillSink::into_log(replay, &progress).await?, progress))
 }
 
 /// Ctrl-C: the first one ends the backfill after the present page, the second one at once.

@@ -138,7 +138,7 @@ fn target(settings: &config::TemporalSettings) -> Option<Url> {
     let scheme = if settings.api_key.is_some() { "https" } else { "http" };
     let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
     let url = Url::parse(&url).ok().filter(Url::has_host)?;
-    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    let is_local = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
     match url.scheme() {
         "https" => Some(url),
         "http" if settings.api_key.is_none() || is_local => Some(url),
@@ -172,7 +172,9 @@ mod tests {
     #[test]
     fn api_key_is_never_sent_unencrypted_to_another_machine() {
         assert_eq!(target_of("http://temporal.internal:7233", Some("key")), None);
+        assert_eq!(target_of("http://127.0.0.1.example.org:7233", Some("key")), None);
         assert!(target_of("http://127.0.0.1:7233", Some("key")).is_some());
+        assert!(target_of("http://[::1]:7233", Some("key")).is_some());
     }
 
     #[test]

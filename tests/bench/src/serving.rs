@@ -83,20 +83,25 @@ fn folder(port: u16) -> PathBuf {
 
 /// Seconds of processor time that a process has used so far, its threads included.
 pub fn cpu_seconds(process: u32) -> f64 {
-    used(process)[..2].iter().sum()
+    cpu_seconds_if_running(process).unwrap()
+}
+
+/// The same; `None` if it has ended.
+pub fn cpu_seconds_if_running(process: u32) -> Option<f64> {
+    Some(used(process)?[..2].iter().sum())
 }
 
 /// The same of its children that have ended.
 pub fn cpu_seconds_of_ended_children(process: u32) -> f64 {
-    used(process)[2..].iter().sum()
+    used(process).unwrap()[2..].iter().sum()
 }
 
 /// User and system time, and those of children: the 14th to 17th field, in hundredths of a second.
-fn used(process: u32) -> Vec<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+fn used(process: u32) -> Option<Vec<f64>> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field, the name in parentheses, may hold blanks.
     let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(4);
-    fields.map(|field| field.parse::<f64>().unwrap() / 100.0).collect()
+    Some(fields.map(|field| field.parse::<f64>().unwrap() / 100.0).collect())
 }
 
 /// Kilobytes of this process at most since the last reset.

@@ -224,4 +224,9 @@ impl QueueCalls for QueueClient {
         let serve = |queue: &Queue| u64::try_from(queue.lock().waiting.len()).unwrap_or(u64::MAX);
         self.call("waiting", String::new, serve).boxed()
     }
+
+    fn url(&self) -> QueueCall<'_, String> {
+        let serve = |queue: &Queue| format!("simulated {:?}", queue.kind);
+        self.call("url", String::new, serve).boxed()
+    }
 }

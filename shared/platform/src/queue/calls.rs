@@ -16,6 +16,9 @@ pub trait QueueCalls: fmt::Debug + Send + Sync {
 
     /// The number of messages that are in the queue or being processed, as the service estimates it.
     fn waiting(&self) -> QueueCall<'_, u64>;
+
+    /// The queue's URL, which names its account and region.
+    fn url(&self) -> QueueCall<'_, String>;
 }
 
 /// The answer to a batch. A message that it does not mention counts as not taken.

@@ -50,7 +50,7 @@ impl Sqs {
         Self { client: Client::from_conf(config), name, url: OnceCell::new_with(url) }
     }
 
-    async fn url(&self) -> Result<&String, QueueError> {
+    async fn known_url(&self) -> Result<&String, QueueError> {
         let ask = || async {
             let call = self.client.get_queue_url().queue_name(self.name);
             let answer = call.send().await.map_err(QueueError::from_sdk)?;
@@ -60,7 +60,7 @@ impl Sqs {
     }
 
     async fn send_message_batch(&self, messages: Vec<(usize, &str)>) -> Result<BatchAnswer, QueueError> {
-        let mut call = self.client.send_message_batch().queue_url(self.url().await?);
+        let mut call = self.client.send_message_batch().queue_url(self.known_url().await?);
         for (number, body) in messages {
             let entry = SendMessageBatchRequestEntry::builder().id(number.to_string()).message_body(body);
             call = call.entries(entry.build().map_err(|e| QueueError::Refused(e.to_string()))?);
@@ -86,7 +86,7 @@ impl Sqs {
             ApproximateNumberOfMessagesNotVisible,
             ApproximateNumberOfMessagesDelayed,
         ];
-        let call = self.client.get_queue_attributes().queue_url(self.url().await?);
+        let call = self.client.get_queue_attributes().queue_url(self.known_url().await?);
         let call = call.set_attribute_names(Some(states.to_vec()));
         let attributes = call.send().await.map_err(QueueError::from_sdk)?.attributes.unwrap_or_default();
         let number = |state| attributes.get(state).and_then(|number: &String| number.parse::<u64>().ok());
@@ -104,5 +104,9 @@ impl QueueCalls for Sqs {
 
     fn waiting(&self) -> QueueCall<'_, u64> {
         Box::pin(self.approximate_number())
+    }
+
+    fn url(&self) -> QueueCall<'_, String> {
+        Box::pin(async { self.known_url().await.cloned() })
     }
 }

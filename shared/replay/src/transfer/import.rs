@@ -59,8 +59,7 @@ impl Replay {
     /// # Errors
     /// If the log or the quarantine holds anything else, or the store fails.
     pub async fn begin_import(&self, digest: &str) -> Result<(), ReplayError> {
-        let key = keys::import(digest);
-        if self.store.control(&key, &self.usage).await?.is_some() {
+        if self.has_begun_import(digest).await? {
             return Ok(());
         }
         if !self.store.is_empty(EVENTS_TABLE).await? || !self.store.is_empty(QUARANTINE_TABLE).await? {
@@ -68,10 +67,19 @@ impl Replay {
                 "the log is not empty: an import must be all that it holds".to_owned(),
             ));
         }
-        match self.store.transact(CONTROL_TABLE, vec![insert(key, Attributes::new())], &self.usage).await {
+        let begin = vec![insert(keys::import(digest), Attributes::new())];
+        match self.store.transact(CONTROL_TABLE, begin, &self.usage).await {
             Ok(()) | Err(TransactError::Race) => Ok(()),
             Err(TransactError::Failed(error)) => Err(error.into()),
         }
+    }
+
+    /// Whether this import has begun to fill this log.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn has_begun_import(&self, digest: &str) -> Result<bool, ReplayError> {
+        Ok(self.store.control(&keys::import(digest), &self.usage).await?.is_some())
     }
 
     async fn import_file(&self, path: &Path, entry: &FileEntry) -> Result<(), ReplayError> {

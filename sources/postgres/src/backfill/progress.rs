@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use torale_domain::values::digest::sha256_hex;
+use torale_platform::clock;
 
 /// The progress of one backfill into one target.
 #[derive(Debug)]
@@ -20,11 +22,13 @@ struct State {
     database: String,
     /// Where the events go.
     target: String,
+    /// This backfill's own name, by which a log knows it.
+    id: String,
     tables: BTreeMap<String, TableReport>,
 }
 
 impl BackfillProgress {
-    /// BackfillProgress that is kept in memory alone, for a dry run.
+    /// One that is kept in memory alone, for a dry run.
     pub fn unsaved() -> Self {
         Self { file: None, state: State::default() }
     }
@@ -39,7 +43,7 @@ impl BackfillProgress {
                 BackfillError::Progress(format!("{}: not a backfill's progress: {error}", file.display()))
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                State { target: target.to_owned(), ..State::default() }
+                State { target: target.to_owned(), id: clock::unique(), ..State::default() }
             }
             Err(error) => return Err(BackfillError::File(file.display().to_string(), error)),
         };
@@ -60,14 +64,25 @@ impl BackfillProgress {
     }
 
     fn require(&self, noted: &str, wanted: &str) -> Result<(), BackfillError> {
-        if noted == wanted {
-            return Ok(());
-        }
+        if noted == wanted { Ok(()) } else { Err(self.mismatch(noted, wanted)) }
+    }
+
+    fn mismatch(&self, noted: &str, wanted: &str) -> BackfillError {
         let file = self.file.as_deref().unwrap_or(Path::new("-")).display();
-        Err(BackfillError::Progress(format!(
+        BackfillError::Progress(format!(
             "{file} is the progress of a backfill from or into {noted}, not {wanted}: choose another file (--progress) \
              or delete it"
-        )))
+        ))
+    }
+
+    /// What identifies this backfill, and no other from the same database, to the log that it fills.
+    pub fn import(&self) -> String {
+        sha256_hex(&[b"backfill", self.state.id.as_bytes()])
+    }
+
+    /// The error of a progress that is of another log than the one that is to be filled.
+    pub fn of_another_log(&self) -> BackfillError {
+        self.mismatch("another log", "this one")
     }
 
     /// What was read of each table.
@@ -81,6 +96,14 @@ impl BackfillProgress {
     /// If the file can't be written.
     pub fn save(&mut self, relation: &str, report: &TableReport) -> Result<(), BackfillError> {
         self.state.tables.insert(relation.to_owned(), report.clone());
+        self.keep()
+    }
+
+    /// Saves what is known: before a log is begun, its name must be in the file.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn keep(&self) -> Result<(), BackfillError> {
         let Some(file) = &self.file else { return Ok(()) };
         let failed = |error| BackfillError::File(file.display().to_string(), error);
         let written = file.with_extension("tmp");
@@ -88,14 +111,14 @@ impl BackfillProgress {
         fs::write(&written, bytes).and_then(|()| fs::rename(&written, file)).map_err(failed)
     }
 
-    /// Deletes the file, after the end.
+    /// Deletes the file, after the end or before the beginning.
     ///
     /// # Errors
     /// If it can't be deleted.
-    pub fn finish(self) -> Result<(), BackfillError> {
-        match self.file {
+    pub fn forget(&self) -> Result<(), BackfillError> {
+        match &self.file {
             Some(file) if file.exists() => {
-                fs::remove_file(&file).map_err(|error| BackfillError::File(file.display().to_string(), error))
+                fs::remove_file(file).map_err(|error| BackfillError::File(file.display().to_string(), error))
             }
             Some(_) | None => Ok(()),
         }
@@ -120,7 +143,7 @@ mod tests {
         assert!(again.belong_to("q/1/2").is_err());
         assert!(BackfillProgress::open(&file, "log").is_err());
 
-        again.finish().unwrap();
+        again.forget().unwrap();
         assert!(!file.exists());
     }
 }

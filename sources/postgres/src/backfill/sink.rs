@@ -1,5 +1,6 @@
 //! Where the events of a backfill go.
 
+use super::progress::BackfillProgress;
 use crate::BackfillError;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
@@ -7,7 +8,7 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
 use torale_platform::store::log::LogEntry;
-use torale_replay::Replay;
+use torale_replay::{Replay, ReplayError};
 
 /// Takes events: their texts, and what the intake reads in them.
 pub trait EventSink {
@@ -28,6 +29,30 @@ pub enum BackfillSink {
     Queue(MessageQueue),
     /// The log of an empty installation.
     Log(Replay),
+}
+
+impl BackfillSink {
+    /// The log of an empty installation, or one that the backfill of this progress has begun to fill.
+    ///
+    /// # Errors
+    /// If the log holds anything else, if the progress is of another log, or if the store fails.
+    pub async fn into_log(replay: Replay, progress: &BackfillProgress) -> Result<Self, BackfillError> {
+        let import = progress.import();
+        // What was delivered to another log is not in this one, and would not be read again.
+        if !progress.tables().is_empty() && !replay.has_begun_import(&import).await? {
+            return Err(progress.of_another_log());
+        }
+        progress.keep()?;
+        match replay.begin_import(&import).await {
+            Ok(()) => Ok(Self::Log(replay)),
+            // Nothing has begun that another call could continue.
+            Err(refused @ ReplayError::Refused(_)) => {
+                progress.forget()?;
+                Err(refused.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl EventSink for BackfillSink {

@@ -201,7 +201,7 @@ async fn an_interrupted_backfill_continues_after_the_last_page_that_was_delivere
     let counts = [sink, second, third].map(|sink| sink.events.into_inner().unwrap().len());
     assert_eq!(counts, [2000, 2000, 500]);
     assert_eq!(progress.tables()["users"].rows, 4500);
-    progress.finish().unwrap();
+    progress.forget().unwrap();
     assert!(!file.exists());
 }
 
@@ -236,6 +236,7 @@ async fn backfill_to_the_queue_sends_every_event() {
 
     let sorted = |events: Vec<String>| events.into_iter().collect::<BTreeSet<_>>();
     assert_eq!(sorted(sqs.taken()), sorted(db.outbox().await));
+    assert_eq!(sqs.client().url().await.unwrap(), torale_testkit::sqs::URL, "it names the account");
     let refused = backfill::run(
         &db.source(),
         &BackfillSink::Queue(FakeSqs::unreachable().client()),
@@ -245,6 +246,58 @@ async fn backfill_to_the_queue_sends_every_event() {
     )
     .await;
     assert!(matches!(refused, Err(BackfillError::Queue(_))), "{refused:?}");
+}
+
+/// The progress of a backfill into a log, as the command opens it.
+fn progress(name: &str) -> BackfillProgress {
+    BackfillProgress::open(&file(name), "a log").unwrap()
+}
+
+async fn run_into(db: &Database, sink: &BackfillSink, progress: &mut BackfillProgress) {
+    backfill::run(&db.source(), sink, progress, &BackfillMeter::default(), clock::system).await.unwrap();
+}
+
+/// Its own first import would be found in the log, and the rows be written a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_backfill_into_the_log_of_the_first_is_refused_and_an_interrupted_one_goes_on() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(4));
+    let stack = Stack::start().await;
+    let replay = Replay::new(stack.store(), clock::system);
+
+    let first = progress("into-log");
+    BackfillSink::into_log(replay.clone(), &first).await.unwrap();
+    let mut again = progress("into-log");
+    let sink = BackfillSink::into_log(replay.clone(), &again).await.unwrap();
+    run_into(&db, &sink, &mut again).await;
+    let finished = progress("into-log");
+    BackfillSink::into_log(replay.clone(), &finished).await.unwrap();
+    again.forget().unwrap();
+    let second = BackfillSink::into_log(replay, &progress("into-log")).await.unwrap_err().to_string();
+
+    assert_eq!(first.import(), finished.import());
+    assert!(second.contains("the log is not empty"), "{second}");
+    assert!(!file("into-log").exists(), "what was refused leaves no progress");
+    assert_eq!(stack.logged().await.len(), db.outbox().await.len());
+}
+
+/// What was delivered to the first would be missing in the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_into_one_log_is_refused_for_another() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&random_rows(4));
+    let (stack, other) = (Stack::start().await, Stack::start().await);
+    let [one, two] = [&stack, &other].map(|stack| Replay::new(stack.store(), clock::system));
+
+    let mut begun = progress("other-log");
+    let sink = BackfillSink::into_log(one, &begun).await.unwrap();
+    run_into(&db, &sink, &mut begun).await;
+    let refused = BackfillSink::into_log(two.clone(), &begun).await.unwrap_err().to_string();
+    let still = BackfillSink::into_log(two, &begun).await.is_err();
+    begun.forget().unwrap();
+
+    assert!(refused.contains("into another log, not this one"), "{refused}");
+    assert!(still, "a refusal begins nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,6 +381,28 @@ async fn a_stop_during_the_promotion_ends_it_and_the_next_call_finishes_it() {
     assert_eq!(quick.pointer().await.unwrap().live.name, generation.name);
     assert_eq!(quick.status().await.unwrap().generations.len(), 2, "nothing is built a second time");
     assert_eq!(stack.generation(&generation.name).await, stack.projections().await);
+}
+
+/// One that was live before is neither begun nor built by a backfill, and holds items.
+#[tokio::test]
+async fn a_generation_that_was_live_before_is_not_taken_for_one_that_was_begun() {
+    let (stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
+    for _ in 0..2 {
+        let lanes = replay.pointer().await.unwrap().live.lanes;
+        let next = replay.next_generation(lanes).await.unwrap();
+        replay.begin(&next).await.unwrap();
+        replay.build(&next.name, 1, &StopSignal::default()).await.unwrap();
+        assert!(promote(&replay, &next.name, &StopSignal::default()).await.unwrap());
+    }
+    let status = replay.status().await.unwrap();
+    let former = status.generations.iter().find(|one| one.role == GenerationRole::Built).unwrap();
+    assert!(former.units.is_none() && former.name == "g1", "{status:?}");
+
+    build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+
+    let live = replay.pointer().await.unwrap().live.name;
+    assert_eq!(live, "g4");
+    assert_eq!(stack.generation(&live).await, stack.projections().await);
 }
 
 /// Ctrl-C, or a crash, between the building and the promotion.

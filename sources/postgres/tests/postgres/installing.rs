@@ -61,6 +61,27 @@ async fn uninstalling_leaves_nothing_and_waits_for_the_outbox() {
     assert!(again.contains("nothing is installed"), "{again}");
 }
 
+/// To run it again would change nothing: the relay never sends these.
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_says_that_refused_events_stay_until_they_are_dropped() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(
+        "INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org'), ('c2', 'b@example.org');
+         UPDATE torale_admin_source.outbox SET refused = 'too long' WHERE event LIKE '%a@example.org%'",
+    );
+
+    let waiting = db.refused("uninstall.sql", &[]);
+    db.run("DELETE FROM torale_admin_source.outbox WHERE refused IS NULL");
+    let refused = db.refused("uninstall.sql", &[]);
+    db.script("uninstall.sql", &["discard=on"]);
+
+    assert!(waiting.contains("1 events are not on the queue yet"), "{waiting}");
+    assert!(refused.contains("1 events were refused by the queue"), "{refused}");
+    assert!(refused.contains("SELECT refused, event FROM torale_admin_source.outbox"), "{refused}");
+    assert!(!refused.contains("Let the relay send"), "{refused}");
+    assert_eq!(db.texts("SELECT to_regnamespace('torale_admin_source')::text").await, ["null"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn schema_and_names_of_tables_are_settings() {
     let Some(db) = Database::with("CREATE SCHEMA \"App\"; SET search_path = \"App\";") else { return };

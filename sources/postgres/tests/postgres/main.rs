@@ -12,6 +12,7 @@ mod ages;
 mod backfill;
 mod changes;
 mod encodings;
+mod endpoints;
 mod histories;
 mod installing;
 mod platform;

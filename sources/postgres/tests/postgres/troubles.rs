@@ -1,8 +1,14 @@
 //! Whatever fails in a trigger is noted, and the platform's transaction goes on.
 
+use crate::ages::TODAY;
+use crate::backfill::collect;
+use crate::endpoints::{self, compare, expectations};
+use crate::histories::Answers;
 use crate::platform::{NEW, OLD, id};
 use crate::server::Database;
 use tokio_postgres::error::SqlState;
+use torale_platform::clock;
+use torale_testkit::events;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_can_not_be_events_are_noted_with_the_reason() {
@@ -99,7 +105,7 @@ async fn a_broken_outbox_fails_no_statement_of_the_platform() {
     let failures = db.failures().await;
     db.run("DROP TABLE torale_admin_source.failures");
     db.run(&insert(2));
-    db.run("ALTER FUNCTION torale_admin_source.note(text, text, text, text) RENAME TO gone");
+    db.run("ALTER FUNCTION torale_admin_source.note_unrecorded(text, text, text, text, text) RENAME TO gone");
     let broken = db.client().await.execute(&insert(3), &[]).await;
 
     assert_eq!(failures.len(), 3, "{failures:?}");
@@ -222,6 +228,59 @@ async fn triggers_that_would_take_too_long_note_the_rest_and_do_not_fail_the_sta
     let keys =
         "SELECT count(DISTINCT key)::text FROM torale_admin_source.failures JOIN users u ON u.id::text = key";
     assert_eq!(db.texts(keys).await, [failures.len().to_string()]);
+}
+
+/// From now on no trigger has time to record a row, and time enough to note all.
+fn leave_no_time(db: &Database) {
+    db.run(
+        "CREATE OR REPLACE FUNCTION torale_admin_source.time_to_stop(began timestamptz, of_all float8, of_own float8)
+         RETURNS timestamptz LANGUAGE sql AS $$ SELECT CASE WHEN of_all < 0.9 THEN '-infinity' ELSE 'infinity' END::timestamptz $$",
+    );
+}
+
+/// Of two updates without `updated_at` the second is not recorded. A backfill would date it like the first, and chance
+/// would decide; and it would not say that a task is active again.
+#[tokio::test(flavor = "multi_thread")]
+async fn settled_failures_date_unrecorded_changes_after_what_was_emitted_and_say_their_states() {
+    let Some(db) = Database::with(NEW) else { return };
+    db.script("../../infra/local/platform_expected.sql", &[]);
+    db.run(&endpoints::administrator());
+    db.install(&[]);
+    db.run(
+        "INSERT INTO users (clerk_user_id, email, is_active) SELECT 'c' || i, i || '@example.org', i < 7 FROM generate_series(1, 9) i;
+         INSERT INTO tasks (user_id, name, search_query, state) SELECT id, 'n', 'q', 'paused' FROM users;
+         UPDATE tasks SET search_query = 'first'; UPDATE users SET email = 'first.' || email;
+         INSERT INTO users (clerk_user_id, email, is_active) VALUES ('c10', 'first', false);
+         INSERT INTO tasks (user_id, name, search_query, state) SELECT id, 'n', 'q', 'paused' FROM users WHERE email = 'first'",
+    );
+    leave_no_time(&db);
+
+    db.run(
+        "UPDATE tasks SET search_query = 'second', state = 'active';
+         UPDATE users SET email = replace(email, 'first', 'second'), is_active = NOT is_active",
+    );
+    let noted = db.failures().await.len();
+    db.install(&[]);
+    let settled = db.texts("SELECT torale_admin_source.settle_failures()::text").await;
+    // Nothing but the state's own change says the state, whatever changes later.
+    db.run("UPDATE users SET email = 'third.' || email WHERE clerk_user_id = 'c1'");
+    let emitted = [events::admin(), db.outbox().await, collect(&db).await].concat();
+
+    assert_eq!((noted, settled.as_slice()), (20, ["20".to_owned()].as_slice()));
+    assert_eq!(db.failures().await, [""; 0]);
+    let now = clock::system();
+    let expected = expectations(&db, &TODAY, now).await;
+    compare(&expected, &Answers::of_model(&emitted, now), &TODAY, "the model").await;
+    let states = emitted
+        .iter()
+        .filter(|event| event.contains("user.reactivated") || event.contains("user.deactivated"));
+    let latest = states.map(|event| time_of(event)).max().unwrap();
+    assert!(latest < emitted.iter().map(|event| time_of(event)).max().unwrap(), "{emitted:#?}");
+}
+
+fn time_of(event: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(event).unwrap();
+    event["time"].as_str().unwrap().to_owned()
 }
 
 /// Neither PostgreSQL nor this gives a trigger a way to hold a cancel up: the platform wanted its transaction to end.

@@ -5,9 +5,9 @@ use crate::connection::TemporalError;
 use crate::message::timestamp;
 use crate::reads::ReadTemporal;
 use crate::schedules::{ObservedSchedule, after, deleted_event};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::future::join_all;
 use prost::Message;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::schedule::v1::ScheduleListEntry;
@@ -38,6 +38,9 @@ type Known = HashMap<Key, State>;
 
 /// A schedule that Temporal can't describe.
 struct Undescribed;
+
+/// What Temporal says of a schedule; `None` if there is none.
+type Described = Result<Option<DescribeScheduleResponse>, Undescribed>;
 
 impl<R: ReadTemporal> TemporalSync<R> {
     /// Compares schedules with what is known of them until the deadline has passed, those first that were looked at
@@ -89,7 +92,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
         memory: &mut SyncMemory,
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
-        let observed = self.describe(entries.iter().map(|(id, _)| (*id).clone()).collect(), report).await?;
+        let ids: Vec<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
+        let (observed, failed) = self.describe(&ids, report).await;
         let known = read_known(reader, observed.iter().flat_map(entities)).await?;
         let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashMap::new());
         for schedule in &observed {
@@ -132,36 +136,49 @@ impl<R: ReadTemporal> TemporalSync<R> {
         });
         let seen: Vec<_> = seen.collect();
         memory.schedules.extend(seen);
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe. If
-    /// several take too long, so would the others, and it fails.
+    /// What Temporal says of schedules; those that are gone by now are left out, and those that it can't describe.
     async fn describe(
         &self,
-        ids: Vec<String>,
+        ids: &[&str],
         report: &mut SyncReport,
-    ) -> Result<Vec<ObservedSchedule>, SyncError> {
-        let late = AtomicUsize::new(0);
-        let describe = async |id: String| {
-            let described = self.ask(&id, &late).await?;
-            Ok::<_, SyncError>(
-                described.map(|of| of.and_then(|of| ObservedSchedule::read(&id, &of, &self.tasks))),
-            )
-        };
-        let described: Vec<Result<Option<ObservedSchedule>, Undescribed>> =
-            stream::iter(ids.into_iter().map(describe)).buffered(PARALLEL).try_collect().await?;
-        report.undescribed += count(described.iter().filter(|described| described.is_err()).count());
-        Ok(described.into_iter().flatten().flatten().collect())
+    ) -> (Vec<ObservedSchedule>, Option<TemporalError>) {
+        let (answers, failed) = self.ask_all(ids, &AtomicUsize::new(0)).await;
+        report.undescribed += count(answers.iter().filter(|(_, answer)| answer.is_err()).count());
+        let described = answers.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()??)));
+        let observed = described.filter_map(|(id, of)| ObservedSchedule::read(id, &of, &self.tasks));
+        (observed.collect(), failed)
+    }
+
+    /// Asks about schedules, several at once: the answers by id, and the error that ended them. What was answered
+    /// beside it holds: so a rate limit that no run can keep to the end delays schedules, and stops none for ever. If
+    /// several take too long, so would the others, and that is such an error.
+    async fn ask_all<'a>(
+        &self,
+        ids: &[&'a str],
+        late: &AtomicUsize,
+    ) -> (Vec<(&'a str, Described)>, Option<TemporalError>) {
+        let (mut all, mut failed) = (Vec::new(), None);
+        for some in ids.chunks(PARALLEL) {
+            let answers = join_all(some.iter().map(|id| self.ask(id, late))).await;
+            for (id, answer) in some.iter().zip(answers) {
+                match answer {
+                    Ok(answer) => all.push((*id, answer)),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if failed.is_some() {
+                break;
+            }
+        }
+        (all, failed)
     }
 
     /// What Temporal says of one schedule, `None` if there is none by this id. That it can't describe this one says
     /// nothing about others, unless too many were `late`.
-    async fn ask(
-        &self,
-        id: &str,
-        late: &AtomicUsize,
-    ) -> Result<Result<Option<DescribeScheduleResponse>, Undescribed>, TemporalError> {
+    async fn ask(&self, id: &str, late: &AtomicUsize) -> Result<Described, TemporalError> {
         let is_too_late = |error: &TemporalError| {
             matches!(error, TemporalError::TimedOut) && late.fetch_add(1, Ordering::Relaxed) >= LATE
         };
@@ -192,22 +209,32 @@ impl<R: ReadTemporal> TemporalSync<R> {
         } else {
             keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
         };
-        let (mut is_complete, mut undescribed) = (true, HashSet::new());
-        let late = AtomicUsize::new(0);
-        for known in read_keys(reader, missing).await?.into_values() {
-            let Some((created, _)) = readings::Schedule::of(&known).created else { continue };
+        let missing = read_keys(reader, missing).await?.into_values();
+        let missing: BTreeMap<String, State> =
+            missing.filter_map(|known| Some((known_id(&known)?, known))).collect();
+        let (mut is_complete, mut undescribed, late) = (true, HashSet::new(), AtomicUsize::new(0));
+        let ids: Vec<&str> = missing.keys().map(String::as_str).collect();
+        for chunk in ids.chunks(CHUNK) {
             if Instant::now() >= deadline {
-                report.pending += 1;
+                report.pending += count(chunk.len());
                 is_complete = false;
                 continue;
             }
-            match self.ask(created.schedule_id.as_str(), &late).await? {
-                Ok(None) => self.send(deleted_event(&known, now).into_iter().collect(), report).await?,
-                Ok(Some(_)) => {}
-                Err(Undescribed) => {
-                    report.undescribed += 1;
-                    undescribed.insert(created.schedule_id.as_str().to_owned());
+            let (answers, failed) = self.ask_all(chunk, &late).await;
+            let mut events = Vec::new();
+            for (id, answer) in answers {
+                match answer {
+                    Ok(None) => events.extend(missing.get(id).and_then(|known| deleted_event(known, now))),
+                    Ok(Some(_)) => {}
+                    Err(Undescribed) => {
+                        report.undescribed += 1;
+                        undescribed.insert(id.to_owned());
+                    }
                 }
+            }
+            self.send(events, report).await?;
+            if let Some(error) = failed {
+                return Err(error.into());
             }
         }
         if is_complete {
@@ -244,6 +271,12 @@ async fn is_known(
         report.unproven += count(known.len());
     }
     Ok(state.seen)
+}
+
+/// The id of a schedule that is known.
+fn known_id(known: &State) -> Option<String> {
+    let (created, _) = readings::Schedule::of(known).created?;
+    Some(created.schedule_id.as_str().to_owned())
 }
 
 /// The keys of the entities of some schedules.

@@ -2,6 +2,7 @@
 //! it.
 
 use crate::fake::{EPOCH, Synced, refused, task_id};
+use std::sync::atomic::Ordering;
 use temporalio_client::tonic::Code;
 use torale_domain::values::time::Timestamp;
 use torale_platform::store::Usage;
@@ -237,6 +238,48 @@ async fn a_schedule_that_is_gone_is_deleted_by_the_same_instance_and_by_another(
         "the last one, from a namespace that was seen to be right"
     );
     assert_eq!(synced.run().await.1, [""; 0]);
+}
+
+/// As of a server whose limit is used up by others.
+#[tokio::test]
+async fn a_rate_limit_that_no_run_keeps_to_the_end_delays_schedules_and_stops_none() {
+    let mut synced = Synced::start().await;
+    (1..10).for_each(|number| synced.sync.temporal.set(&schedule(number), false, 5));
+    let limited = async |synced: &mut Synced| {
+        *synced.sync.temporal.descriptions_left.lock().unwrap() = Some(4);
+        let (report, facts) = synced.run().await;
+        (report.unwrap().throttled, facts.len())
+    };
+
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        runs.push(limited(&mut synced).await);
+    }
+    synced.sync.temporal.schedules.lock().unwrap().retain(|id, _| *id == schedule(1));
+    for _ in 0..2 {
+        synced.restart();
+        runs.push(limited(&mut synced).await);
+    }
+
+    let [some, rest] = [(true, 4), (false, 1)];
+    assert_eq!(runs, [some, some, rest, some, some], "nine are found, then eight are gone");
+}
+
+/// One after the other, a thousand of them would take more than the time of a run.
+#[tokio::test]
+async fn schedules_that_are_gone_are_asked_about_several_at_once_and_no_more_than_eight() {
+    let mut synced = Synced::start().await;
+    (1..10).for_each(|number| synced.sync.temporal.set(&schedule(number), false, 5));
+    synced.run().await.0.unwrap();
+    synced.sync.temporal.schedules.lock().unwrap().clear();
+    synced.sync.temporal.set("other", false, 5);
+    synced.restart();
+    synced.sync.temporal.most_described_at_once.store(0, Ordering::Relaxed);
+
+    let (_, facts) = synced.run().await;
+
+    assert_eq!(facts.iter().filter(|fact| fact.starts_with("schedule.deleted")).count(), 9);
+    assert_eq!(synced.sync.temporal.most_described_at_once.load(Ordering::Relaxed), 8);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use temporalio_client::tonic::Code;
 use temporalio_common::protos::temporal::api::common::v1::{WorkflowExecution, WorkflowType};
 use temporalio_common::protos::temporal::api::schedule::v1::{
@@ -39,6 +40,11 @@ pub(crate) struct FakeTemporal {
     /// The errors of the next calls of a method.
     pub(crate) errors: Mutex<BTreeMap<&'static str, VecDeque<TemporalError>>>,
     pub(crate) asked: Mutex<Vec<String>>,
+    /// Descriptions that are being asked for, and the most that were at once.
+    describing: AtomicUsize,
+    pub(crate) most_described_at_once: AtomicUsize,
+    /// Descriptions after which Temporal says that there were too many.
+    pub(crate) descriptions_left: Mutex<Option<usize>>,
     /// Rows of a page.
     pub(crate) page: usize,
 }
@@ -155,6 +161,15 @@ impl ReadTemporal for FakeTemporal {
     }
 
     async fn schedule(&self, id: &str) -> Result<Option<DescribeScheduleResponse>, TemporalError> {
+        let at_once = self.describing.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_described_at_once.fetch_max(at_once, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        self.describing.fetch_sub(1, Ordering::Relaxed);
+        match self.descriptions_left.lock().unwrap().as_mut() {
+            Some(0) => return Err(refused(Code::ResourceExhausted)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         self.ask("describe", id)?;
         let Some((paused, spec)) = self.schedules.lock().unwrap().get(id).cloned() else { return Ok(None) };
         let mut info = ScheduleInfo { create_time: Some(Default::default()), ..ScheduleInfo::default() };

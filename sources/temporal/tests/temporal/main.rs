@@ -8,6 +8,7 @@
     reason = "test code fails by panicking, and says when it is skipped"
 )]
 
+mod api_key;
 mod failures;
 mod fake;
 mod real;

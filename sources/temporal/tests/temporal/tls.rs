@@ -28,14 +28,31 @@ async fn list_schedules(address: &str) -> Result<(), TemporalError> {
     TemporalConnection::new(settings(address)).schedules(Vec::new()).await.map(drop)
 }
 
-/// Speaks TLS before a server without; returns its address and its certificate (PEM), which is its own authority.
-async fn tls_before(server: String) -> (String, String) {
+/// Accepts TLS for `localhost`; with its certificate (PEM), which is its own authority.
+pub(crate) fn acceptor() -> (TlsAcceptor, String) {
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth();
     let mut config = config.with_single_cert(vec![issued.cert.der().clone()], key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), issued.cert.pem())
+}
+
+/// Runs a test once more, in a process that trusts this certificate alone and has one more variable: it must pass.
+pub(crate) async fn again_with(test: &str, certificate: &str, (variable, value): (&str, &str)) {
+    let file = std::env::temp_dir().join(format!("torale-temporal-{}-{variable}.pem", std::process::id()));
+    std::fs::write(&file, certificate).unwrap();
+    let mut this = Command::new(std::env::current_exe().unwrap());
+    this.args(["--exact", test]).env("SSL_CERT_FILE", &file).env(variable, value);
+    let trusting = tokio::task::spawn_blocking(move || this.output().unwrap()).await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = String::from_utf8_lossy(&trusting.stdout);
+    assert!(trusting.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Speaks TLS before a server without; returns its address and its certificate.
+async fn tls_before(server: String) -> (String, String) {
+    let (acceptor, certificate) = acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("localhost:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
@@ -48,7 +65,7 @@ async fn tls_before(server: String) -> (String, String) {
             });
         }
     });
-    (address, issued.cert.pem())
+    (address, certificate)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,19 +75,12 @@ async fn certificates_are_checked_with_the_systems_authorities_which_a_file_may_
     }
     let Some(namespace) = Namespace::named("one").await else { return };
     let (address, certificate) = tls_before(namespace.settings.address.clone()).await;
-    let file = std::env::temp_dir().join(format!("torale-temporal-{}.pem", std::process::id()));
-    std::fs::write(&file, certificate).unwrap();
 
     let stranger = list_schedules(&address).await.unwrap_err().to_string();
     let name = "tls::certificates_are_checked_with_the_systems_authorities_which_a_file_may_replace";
-    let mut this = Command::new(std::env::current_exe().unwrap());
-    this.args(["--exact", name]).env("SSL_CERT_FILE", &file).env(ADDRESS, &address);
-    let trusting = tokio::task::spawn_blocking(move || this.output().unwrap()).await.unwrap();
-    std::fs::remove_file(&file).unwrap();
+    again_with(name, &certificate, (ADDRESS, &address)).await;
 
     assert!(stranger.starts_with("Temporal unreachable") && stranger.contains("certificate"), "{stranger}");
-    let said = String::from_utf8_lossy(&trusting.stdout);
-    assert!(trusting.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// A server that does not speak TLS answers in its own way, or closes the connection.

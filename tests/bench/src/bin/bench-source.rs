@@ -15,7 +15,9 @@ use std::process::Command;
 use std::time::Duration;
 use tokio::time::Instant;
 use torale_bench::report::{BenchReport, BenchTarget, Table, root};
-use torale_bench::serving::{ServedStore, cpu_seconds, cpu_seconds_of_ended_children, serve};
+use torale_bench::serving::{
+    ServedStore, cpu_seconds, cpu_seconds_if_running, cpu_seconds_of_ended_children, serve,
+};
 use torale_bench::short;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::EVENTS_TABLE;
@@ -106,8 +108,9 @@ impl Platform {
         let postmaster = pid.lines().next().unwrap().to_owned();
         let children = Command::new("pgrep").args(["-P", &postmaster]).output().unwrap().stdout;
         let children = String::from_utf8(children).unwrap();
-        let running =
-            children.lines().chain([postmaster.as_str()]).map(|pid| cpu_seconds(pid.parse().unwrap()));
+        // One that has ended meanwhile is among those that have.
+        let running = children.lines().chain([postmaster.as_str()]);
+        let running = running.filter_map(|pid| cpu_seconds_if_running(pid.parse().unwrap()));
         running.sum::<f64>() + cpu_seconds_of_ended_children(postmaster.parse().unwrap())
     }
 }
