@@ -6,6 +6,7 @@ Which rights a poller asks for is what Lambda's documentation lists: see `_polle
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import platform_side as platform
 import record
@@ -43,6 +44,18 @@ def queue(account: Account, function: str, name: str, message: Callable[[], str]
             _refused(account, role, action)
             expect(not platform.is_empty(account, url), f"a message of {name} was taken without {action}")
         until(f"the message of {name} is taken", lambda: platform.is_empty(account, url))
+
+
+def all_pollers(account: Account) -> None:
+    """Both queues and the stream, at once: each mostly waits for its poller's next turn."""
+    with ThreadPoolExecutor(3) as workers:
+        tried = [
+            workers.submit(queue, account, "Consumer", "EventsQueue", platform.login),
+            workers.submit(queue, account, "CommandExecutor", "CommandsQueue", platform.pause),
+            workers.submit(stream, account),
+        ]
+        for each in tried:
+            each.result()
 
 
 def stream(account: Account) -> None:

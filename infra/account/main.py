@@ -76,9 +76,7 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     story.late_rule(account, commands)
     identities.deleted(account, clerk, commands)
     progress.step("pollers and state machine without each of their rights")
-    deprived.queue(account, "Consumer", "EventsQueue", platform_side.login)
-    deprived.queue(account, "CommandExecutor", "CommandsQueue", platform_side.pause)
-    deprived.stream(account)
+    deprived.all_pollers(account)
     deprived.machine(account)
     progress.step("every kind of fault of the store, a consumer killed")
     with under_faults.soon_again(account):
@@ -110,16 +108,17 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
-        progress.step("the same log in other stores, meanwhile calls with the credentials of every role")
         with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+            progress.step("the same log in other stores; meanwhile calls with the credentials of every role")
             # The rebuild that goes on after a kill mostly waits for the former one's units to be free.
             comparing = meanwhile.submit(stores.compare, account, tools, target)
             called, wrong = refusals.findings(account)
             nothing(wrong + refusals.foreign(account))
+            progress.step("meanwhile seals, lists by pages, metrics, alarms")
+            machinery.sealed(account, tools)
+            lists_paged = paging.paged(account)
+            # From here on there are other events.
             stores_asked = comparing.result()
-        progress.step("seals, lists by pages, metrics, alarms")
-        machinery.sealed(account, tools)
-        lists_paged = paging.paged(account)
         machinery.metrics(account)
         machinery.alarms(account, mail)
         machinery.healthy(account)
