@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { UserDetail } from "../../src/api/types";
-import { overdue, observe, type ObservedUser, type Sightings } from "../../src/users/sightings";
+import { forgetSightings, overdue, observe, type ObservedUser, type Sightings } from "../../src/users/sightings";
 import { watchInterval } from "../../src/users/watching";
 
 const NOW = Date.parse("2024-01-16T12:00:00Z");
@@ -92,6 +92,13 @@ test("what was done in between, another deactivation, and reads that are far apa
   expect(names(read(new Map(), ...reads((ago) => (ago > 10 ? deactivated(700, { tasks: 1 }) : left)))).stalled).toEqual([]);
   expect(names(read(new Map(), [60, left], [0, left])).stalled).toEqual([]);
   expect(names(read(new Map(), ...reads((ago) => (ago > 10 ? deactivated(600, { alive: 1 }) : left))))).toEqual({ stalled: [], unsure: ["Tasks"] });
+});
+
+test("what one session has seen is not known to the next one", () => {
+  const left = deactivated(600, { tasks: 1 });
+  const seen = [0, 1].map((minutes) => observe(left, NOW + minutes * MINUTE).pendingMs["Tasks"]);
+  forgetSightings();
+  expect([...seen, observe(left, NOW + 2 * MINUTE).pendingMs["Tasks"]]).toEqual([0, MINUTE, 0]);
 });
 
 test("what the deletion of a login has deactivated is stopped by commands too", () => {
