@@ -166,7 +166,8 @@ describe("changing users", () => {
   async function openWithTasks(own: Browser, page: Page, minutes: number) {
     const at = new Date(Date.now() - minutes * 60_000).toISOString();
     const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
-    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 2, api_keys: [], deactivation }));
+    const detail = user({ state: "deactivated", active_tasks_count: 2, api_keys: [], deactivation });
+    await answer(page, `admin/users/${USER}`, detail, 200, { date: new Date().toUTCString() });
     await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
     await own.open(`#/users?open=${USER}`, { page });
     await settled(page);
