@@ -11,7 +11,7 @@ import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
 import { DeactivateDialog, EARLIER_HOLDS, ReactivateDialog } from "../users/change-dialog";
-import { COMMANDS_STALL_MS, isExpected, leftSteps, LONG_MS, sendsCommands, STALL_MS, stateEvent, steps } from "../users/progress";
+import { COMMANDS_STALL_MS, isExpected, leftSteps, LONG_MS, sendsCommands, STALL_MS, stateHolder, steps } from "../users/progress";
 import { ProgressList, UnknownProgress } from "../users/progress-list";
 import { overdue, type ObservedUser } from "../users/sightings";
 import { History } from "./history";
@@ -35,7 +35,7 @@ export function UserPanel({ id, row }: { id: string; row: UserRow | undefined })
       <Missing error={query.error} hasRow={user !== undefined} what="users" />
       {user && <UserFacts user={user} />}
       {query.data?.state === "deactivated" && (
-        <Deactivation user={query.data} isHeld={held !== null && held === stateEvent(query.data)?.id} onAsk={() => setAsking("deactivate")} />
+        <Deactivation user={query.data} isHeld={held !== null && held === stateHolder(query.data)} onAsk={() => setAsking("deactivate")} />
       )}
       {query.data === undefined && user?.state === "deactivated" && (
         <Section title="Deactivation">
@@ -147,7 +147,7 @@ function OverdueNotice({ user }: { user: ObservedUser }) {
   if (stalled.length === 0) {
     return (
       <Notice tone="warn" title="Not everything is stopped">
-        {since}: {unsure.map((step) => `${step.name} (seen so for ${duration(user.pendingMs[step.name] ?? 0)})`).join(", ")}. Whether it has stalled is not known: what is left may have come late.
+        {since}: {unsure.map((step) => `${step.name} (${seenFor(user.pendingMs[step.name] ?? 0)})`).join(", ")}. Whether it has stalled is not known: what is left may have come late.
         What stays unchanged for {duration(COMMANDS_STALL_MS)} (commands) or {duration(STALL_MS)} (tasks and keys) while you look is shown as stalled.
       </Notice>
     );
@@ -158,6 +158,9 @@ function OverdueNotice({ user }: { user: ObservedUser }) {
     </Notice>
   );
 }
+
+/** For how long something is seen, in whole minutes. */
+const seenFor = (ms: number): string => (ms < 60_000 ? "seen just now" : `seen so for ${Math.floor(ms / 60_000)} min`);
 
 /** What is left of a user whom the platform deactivated: whether commands stop it is not known. */
 function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {

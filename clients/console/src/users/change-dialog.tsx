@@ -11,7 +11,7 @@ import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { useDeactivate, useReactivate } from "./changes";
-import { isDetail, isDone, sendsCommands, stateEvent, steps } from "./progress";
+import { isDetail, isDone, sendsCommands, stateHolder, steps } from "./progress";
 import { ProgressList, UnknownProgress } from "./progress-list";
 import { useWaiting } from "./waiting";
 import { useWatchedUser } from "./watching";
@@ -25,7 +25,7 @@ interface Props {
 export const EARLIER_HOLDS = "An earlier request still holds: what is left is stopped by its commands.";
 
 interface DeactivateProps extends Props {
-  /** Called with the id of the platform's event if the request changed nothing, because an earlier one holds. */
+  /** Called with the platform's event ({@link stateHolder}) if the request changed nothing, because an earlier one holds. */
   onHeld: (event: string) => void;
 }
 
@@ -36,7 +36,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
   const answered = useRef<{ answer: Deactivated; at: number } | null>(null);
   if (change.data && change.data !== answered.current?.answer) answered.current = { answer: change.data, at: Date.now() };
   // By the event, and not by the state: a reactivation may come between.
-  const before = useRef(isDetail(user) && user.state === "deactivated" ? (stateEvent(user)?.id ?? null) : null);
+  const before = useRef(isDetail(user) && user.state === "deactivated" ? stateHolder(user) : null);
   if (useStore(ownId) === user.id) return <OwnAccount onClose={onClose} />;
   return (
     <Dialog title={answered.current ? "Deactivated" : "Deactivate this user?"} onClose={onClose}>
@@ -213,7 +213,7 @@ function Progress({ user, tasksPaused, answeredAt, attempt, before, busy, error,
   const done = all !== null && isDone(all);
   const words = all?.map((step) => step.words).join();
   // The platform's event still says so: the request has sent no event of its own.
-  const held = known && !busy && !sendsCommands(known) && stateEvent(known)?.id === before ? before : null;
+  const held = known && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
   useEffect(() => {
     // The list shows it too.
     void client.invalidateQueries({ queryKey: ["admin/users"] });

@@ -79,7 +79,13 @@ export function loginInWords(user: UserDetail): string {
 }
 
 /** The event that says whether the user is active. */
-export const stateEvent = ({ history }: UserDetail) => history.find(({ fields }) => fields.includes("state"));
+const stateEvent = ({ history }: UserDetail) => history.find(({ fields }) => fields.includes("state"));
+
+/** Names that event: ids are distinct within a source. Null if there is none. */
+export function stateHolder(user: UserDetail): string | null {
+  const said = stateEvent(user);
+  return said ? `${said.source} ${said.id}` : null;
+}
 
 /** The `source` of what is requested here (docs/contract/events.md, "Envelope"). */
 const OWN_SOURCE = "/torale/admin";

@@ -8,7 +8,7 @@ import { pendingSteps, type Step } from "./progress";
 
 /** A user as they were read, and for how long they have been seen so. */
 export interface ObservedUser extends UserDetail {
-  /** By the name of a step that is not done: milliseconds from the first to the last of the reads in a row that saw the same. */
+  /** By the name of a step that is not done: milliseconds from the first to the last read in a row that saw the same. */
   readonly pendingMs: Readonly<Record<string, number>>;
 }
 

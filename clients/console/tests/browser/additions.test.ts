@@ -116,7 +116,7 @@ test("health tells which alarm a figure stands for, and what a shadow generation
   await page.close();
 });
 
-/** Answers that somebody was deactivated so long ago, with a task that still runs; and somebody else, who can't be read. */
+/** Answers that somebody was deactivated so long ago, with a task that still runs; and somebody who can't be read. */
 async function answerStalled(page: Page, minutes: number, unreadable?: string): Promise<void> {
   const at = new Date(Date.now() - minutes * 60_000).toISOString();
   const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
@@ -127,7 +127,7 @@ async function answerStalled(page: Page, minutes: number, unreadable?: string): 
     return route.fulfill({ json: { records, total: records.length, page: 1, limit: 10 } });
   });
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
-  if (unreadable !== undefined) await answer(page, `admin/users/${unreadable}`, { detail: "Service unavailable" }, 503, { "retry-after": "30" });
+  if (unreadable !== undefined) await answer(page, `admin/users/${unreadable}`, { detail: "This user is damaged" }, 422);
 }
 
 test("a deactivation that is seen unchanged for long has stalled: an alarm on the overview and on the health, although another user can't be read", () =>
@@ -193,7 +193,7 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
   const sent = page.waitForRequest((request) => request.method() === "PATCH");
@@ -224,6 +224,29 @@ test("commands that wait after a deactivation by the platform come with what to 
   await panel.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
   await panel.getByText("1 key not revoked").waitFor();
   expect(await panel.getByText("CommandsStuck", { exact: false }).count()).toBe(0);
+  await page.close();
+});
+
+test.each([
+  ["/torale/admin", "user_2abc", "The login stays blocked until somebody lifts the ban at Clerk."],
+  ["/torale/backend", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there."],
+  ["/torale/admin", "", "There is no login at Clerk."],
+] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (source, clerk_user_id, said) => {
+  const page = await browser.context.newPage();
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy(source)] }));
+  await browser.open(`#/users?open=${USER}`, { page });
+  await settled(page);
+  await page.getByRole("button", { name: "Reactivate…" }).click();
+  await page.getByRole("dialog").getByText(said, { exact: true }).waitFor();
+  await page.close();
+});
+
+test("an invisible character of an email is written out in the name of its box, too", async () => {
+  const page = await browser.context.newPage();
+  await answer(page, "admin/users?*", { users: [user({ email: "ann\u202e@example.com" })], total: 1, page: 1, limit: 50 });
+  await browser.open("#/users", { page });
+  await page.getByRole("checkbox", { name: "Select ann⟨U+202E⟩@example.com" }).waitFor();
   await page.close();
 });
 
