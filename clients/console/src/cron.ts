@@ -168,9 +168,21 @@ function clockOf(zone: string): Clock | null {
   return clock;
 }
 
+/**
+ * Whether Temporal takes a zone's name too: unlike the browser it refuses another letter case, and offsets such as
+ * `+01:00`. Of an alias the browser says only the zone that it stands for, so the case is checked by its form.
+ */
+function isExact(zone: string, resolved: string): boolean {
+  if (zone === resolved || resolved.toLowerCase() === zone.toLowerCase()) return zone === resolved && /^[A-Z]/.test(zone);
+  const [area = "", ...places] = zone.split("/");
+  const isPlace = (place: string) => /^[A-Z]/.test(place) && (area === "Etc" || /[a-z]/.test(place));
+  return /^[A-Z]/.test(area) && places.every(isPlace);
+}
+
 function newClock(zone: string): Clock | null {
   try {
-    return { format: new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" }), ahead: new Map() };
+    const format = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" });
+    return isExact(zone, format.resolvedOptions().timeZone) ? { format, ahead: new Map() } : null;
   } catch {
     return null;
   }

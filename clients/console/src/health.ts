@@ -2,7 +2,7 @@
 import type { Health } from "./api/types";
 import { count, duration, plural } from "./format";
 import type { Level } from "./thresholds";
-import { COMMANDS_STALL_MS } from "./users/progress";
+import { COMMANDS_STALL_MS, isUnjudged } from "./users/progress";
 import { overdue, type ObservedUser } from "./users/sightings";
 
 /** One figure of the health, and what it means. */
@@ -32,12 +32,24 @@ function sendersInWords(entries: number, capped: boolean): string {
 const EMPTY_QUEUE =
   "No event waits, as counted within about a minute. Those that failed for hours are in a queue of their own, with the alarm EventsDeadLetters.";
 
+/** The users whom administrators deactivated of late, as far as they are looked at. */
+export interface RecentDeactivations {
+  /** Those that could be read and are still deactivated. */
+  readonly users: readonly ObservedUser[];
+  /** How many others could not be read. */
+  readonly unread: number;
+  /** Whether there are more than are looked at. */
+  readonly isCut: boolean;
+  /** Whether this API has what is needed to say all this. */
+  readonly hasEndpoints: boolean;
+}
+
 /** What the checks are made of. */
 export interface Checked {
   readonly health: Health;
-  /** The users who were deactivated of late, as far as they are looked at; null while they are being read. */
-  readonly deactivated: readonly ObservedUser[] | null;
-  /** Milliseconds since 1970. */
+  /** Null while they are being read. */
+  readonly deactivated: RecentDeactivations | null;
+  /** The API's time, in milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -59,7 +71,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       about: sendersInWords(entries, outbox.capped),
       advice: ["Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge."],
     },
-    deactivated === null ? UNKNOWN_STALLED : stalledCheck(deactivated, now),
+    stalledCheck(deactivated, now),
     quarantineCheck(quarantine),
   ];
 }
@@ -69,39 +81,42 @@ const STALLED = "Stalled deactivations";
 /** The value of what is not known yet. */
 export const NOT_KNOWN = "…";
 
-const UNKNOWN_STALLED: HealthCheck = {
-  name: STALLED,
-  value: NOT_KNOWN,
-  level: "calm",
-  about: "Not known yet: the users who were deactivated of late are being read.",
-  advice: [],
-};
+const unknownStalled = (about: string): HealthCheck => ({ name: STALLED, value: NOT_KNOWN, level: "calm", about, advice: [] });
 
-function stalledCheck(deactivated: readonly ObservedUser[], now: number): HealthCheck {
+function stalledCheck(deactivated: RecentDeactivations | null, now: number): HealthCheck {
+  if (deactivated === null) return unknownStalled("Not known yet: the users who were deactivated of late are being read.");
+  if (!deactivated.hasEndpoints) return unknownStalled("This API can't say: it has no audit trail or no details of users.");
   const stalled = stalledUsers(deactivated, now).length;
-  const unsure = deactivated.filter((user) => overdue(user, now).unsure.length > 0).length;
-  if (stalled === 0 && unsure > 0) return unsureCheck(unsure);
+  const unknown = unknownInWords(deactivated, now);
+  if (stalled === 0 && unknown !== "") return unknownStalled(`Not known: ${unknown}`);
   return {
     name: STALLED,
     value: stalled === 0 ? "None" : count(stalled),
     level: stalled === 0 ? "calm" : "alarm",
-    about:
-      deactivated.length === 0
-        ? "Of the last 7 days. The audit trail, by which they are found, is about a minute behind."
-        : `Of the ${deactivated.length === 1 ? "user" : plural(deactivated.length, "user")} last deactivated by an administrator, in the last 7 days.`,
+    about: [ofWhom(deactivated), unknown].filter(Boolean).join(" Not known: "),
     advice: ["Tasks still run or keys are not revoked. Open each user: the detail says what is not done, and what to do."],
   };
 }
 
-const unsureCheck = (users: number): HealthCheck => ({
-  name: STALLED,
-  value: NOT_KNOWN,
-  level: "calm",
-  about:
-    `Not known yet: of ${plural(users, "user")} something is not stopped. It may have come just now, after the deactivation. ` +
-    "If it is still so in a minute, it is shown as stalled.",
-  advice: [],
-});
+/** Of which users something is said. */
+function ofWhom({ users, unread, isCut }: RecentDeactivations): string {
+  if (isCut) return `Of the ${count(users.length + unread)} looked at: administrators deactivated more users in the last 7 days.`;
+  if (users.length + unread === 0) return "Of the last 7 days. The audit trail, by which they are found, is about a minute behind.";
+  return `Of the ${users.length + unread === 1 ? "user" : plural(users.length + unread, "user")} last deactivated by an administrator, in the last 7 days.`;
+}
+
+/** Of which users it is not known whether their deactivation has stalled, and why; empty if it is known of all. */
+function unknownInWords(deactivated: RecentDeactivations, now: number): string {
+  const unsure = deactivated.users.filter((user) => overdue(user, now).unsure.length > 0).length;
+  const unjudged = deactivated.users.filter(isUnjudged).length;
+  return [
+    unsure > 0 && `of ${plural(unsure, "user")} something is left that may have come late; it is shown as stalled once it was seen unchanged for as long as the alarm waits.`,
+    unjudged > 0 && `of ${plural(unjudged, "user")}, deactivated by the platform since then, something is left that commands may not stop.`,
+    deactivated.unread > 0 && `${plural(deactivated.unread, "user")} can't be read.`,
+  ]
+    .filter(Boolean)
+    .join(" Also ");
+}
 
 function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthCheck {
   return {
@@ -121,9 +136,16 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
 }
 
 /** Those whose deactivation has stalled. */
-export const stalledUsers = (deactivated: readonly ObservedUser[], now: number): ObservedUser[] =>
-  deactivated.filter((user) => overdue(user, now).stalled.length > 0);
+export const stalledUsers = (deactivated: RecentDeactivations | null, now: number): ObservedUser[] =>
+  (deactivated?.users ?? []).filter((user) => overdue(user, now).stalled.length > 0);
+
+/** Those of whom something is left, and it is not known whether their deactivation has stalled. */
+export const undecidedUsers = (deactivated: RecentDeactivations | null, now: number): ObservedUser[] =>
+  (deactivated?.users ?? []).filter((user) => {
+    const { stalled, unsure } = overdue(user, now);
+    return stalled.length === 0 && (unsure.length > 0 || isUnjudged(user));
+  });
 
 /** Whether it is known of all whether their deactivation has stalled. */
-export const isStallingKnown = (deactivated: readonly ObservedUser[] | null, now: number): boolean =>
-  deactivated !== null && deactivated.every((user) => overdue(user, now).unsure.length === 0);
+export const isStallingKnown = (deactivated: RecentDeactivations | null, now: number): boolean =>
+  deactivated !== null && deactivated.hasEndpoints && !deactivated.isCut && unknownInWords(deactivated, now) === "";

@@ -6,6 +6,7 @@ import { App } from "./app";
 import { follow } from "./route";
 import { session } from "./session";
 import { applyTheme } from "./theme";
+import { forgetSightings } from "./users/sightings";
 import "./styles/index.css";
 
 applyTheme();
@@ -14,7 +15,9 @@ follow();
 const client = newQueryClient();
 // What one session has read is not for the next one.
 session.subscribe(() => {
-  if (session.get().credentials === null) client.clear();
+  if (session.get().credentials !== null) return;
+  client.clear();
+  forgetSightings();
 });
 addEventListener("online", () => void client.refetchQueries({ type: "active" }, { cancelRefetch: true }));
 

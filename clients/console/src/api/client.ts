@@ -20,6 +20,18 @@ export interface Connection {
 
 export const connection = createStore<Connection>({ answeredAt: 0, failingSince: null, waitUntil: 0 });
 
+/** By how many milliseconds the API's clock is ahead of the reader's, as its last answer said. */
+let clockAhead = 0;
+
+/** The API's time, in milliseconds since 1970: the reader's clock may be wrong. */
+export const apiNow = (): number => Date.now() + clockAhead;
+
+/** Notes the time that an answer names, which comes in whole seconds. */
+function noteClock(response: Response): void {
+  const at = Date.parse(response.headers.get("date") ?? "");
+  if (!Number.isNaN(at)) clockAhead = at - Date.now();
+}
+
 interface Options extends Sent {
   query?: Query;
   /** What to sign in with, before there is a session. */
@@ -65,7 +77,10 @@ async function answer(path: string, key: string, { query, credentials: _, by: __
   sent.signal?.throwIfAborted();
   if (early !== null) return early;
   try {
-    return await send(to, key, sent);
+    const response = await send(to, key, sent);
+    // Not of one that was requested early: it may have come some time ago.
+    noteClock(response);
+    return response;
   } catch (cause) {
     if (sent.signal?.aborted) throw cause;
     note(0);

@@ -5,7 +5,8 @@ import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
 import { rateBefore } from "../buckets";
-import { overdue, observe, type ObservedUser } from "../users/sightings";
+import type { RecentDeactivations } from "../health";
+import { observe, type ObservedUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
@@ -102,16 +103,19 @@ export function useSchedulesOf(task: string): readonly ScheduleRow[] {
   return data?.schedules ?? [];
 }
 
-const readUser = async (id: string, signal: AbortSignal): Promise<ObservedUser> =>
-  observe(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now());
+/** One user, with one place in the cache for all who read them. */
+const userQuery = (id: string) => ({
+  queryKey: ["admin/users/{id}", id],
+  queryFn: async ({ signal }: { signal: AbortSignal }): Promise<ObservedUser> =>
+    observe(await request<UserDetail>(`admin/users/${encodeURIComponent(id)}`, { signal }), Date.now()),
+});
 
 export const useExecution = (id: string | undefined) => useDetail<ExecutionDetail>("executions", id);
 export const useTask = (id: string | undefined) => useDetail<TaskDetail>("tasks", id);
 /** One user. `interval` says from the last answer and its time after how many milliseconds they are read again. */
 export function useUser(id: string | undefined, interval: (user: ObservedUser | undefined, readAt: number) => number = () => REFRESH_MS) {
   return useQuery({
-    queryKey: ["admin/users/{id}", id],
-    queryFn: ({ signal }) => readUser(id ?? "", signal),
+    ...userQuery(id ?? ""),
     enabled: id !== undefined,
     refetchInterval: ({ state }) => (state.error ? false : interval(state.data, state.dataUpdatedAt)),
   });
@@ -123,37 +127,41 @@ const DEACTIVATIONS = 10;
 const DEACTIVATIONS_HOURS = 168;
 
 /**
- * The users who were deactivated last by an administrator, as they are now: as last known while something of them can't
- * be read, null before anything is known.
+ * The users who were deactivated last by an administrator, as they are now; null before anything is known. What is
+ * known of some stands, whatever can't be read of others.
  */
-export function useDeactivated(enabled: boolean): readonly ObservedUser[] | null {
+export function useDeactivated(enabled: boolean): RecentDeactivations | null {
   const records = useQuery({
     queryKey: ["admin/audit", "deactivations"],
     queryFn: async ({ signal }) => {
       const read = (action: string) =>
         request<AuditPage>("admin/audit", { query: { action, hours: DEACTIVATIONS_HOURS, limit: 100 }, signal });
-      return (await Promise.all(["users.deactivate", "users.deactivate_many"].map(read))).flatMap((page) => page.records);
+      const pages = await Promise.all(["users.deactivate", "users.deactivate_many"].map(read));
+      return { ids: deactivatedIds(pages.flatMap((page) => page.records)), isCut: pages.some((page) => page.total > page.records.length) };
     },
     enabled,
-    refetchInterval: SLOW_REFRESH_MS,
+    refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
     staleTime: SLOW_REFRESH_MS,
   });
-  const ids = deactivatedIds(records.data ?? []).slice(0, DEACTIVATIONS);
+  const { ids, isCut } = records.data ?? { ids: [], isCut: false };
   const users = useQueries({
-    queries: ids.map((id) => ({
-      queryKey: [`admin/users/${id}`, id],
-      queryFn: ({ signal }: { signal: AbortSignal }) => readUser(id, signal),
-      // Something may have come to a deactivation just now: another look shows it.
-      refetchInterval: ({ state: { data } }: { state: { data: ObservedUser | undefined } }) =>
-        data !== undefined && overdue(data, Date.now()).unsure.length > 0 ? REFRESH_MS : SLOW_REFRESH_MS,
-      staleTime: SLOW_REFRESH_MS,
-    })),
+    queries: ids.slice(0, DEACTIVATIONS).map((id) => ({ ...userQuery(id), refetchInterval: SLOW_REFRESH_MS, staleTime: SLOW_REFRESH_MS })),
   });
-  const last = useRef<readonly ObservedUser[] | null>(null);
-  const isUnknown = ({ data, error }: { data?: unknown; error: unknown }) => data === undefined && !(error instanceof ApiError && error.status === 404);
-  if (records.data !== undefined && !users.some(isUnknown)) {
-    last.current = users.flatMap(({ data }) => (data?.state === "deactivated" ? [data] : []));
+  const last = useRef<RecentDeactivations | null>(null);
+  if (hasNoEndpoint(records.error) || users.some(({ error }) => hasNoEndpoint(error))) {
+    return { users: [], unread: 0, isCut: false, hasEndpoints: false };
   }
+  if (records.data === undefined) return last.current;
+  // While somebody new among them is read for the first time, what was known before stays.
+  const isBeingRead = users.some(({ data, isPending, failureCount }) => data === undefined && isPending && failureCount === 0);
+  if (isBeingRead) return last.current;
+  const isGone = (error: unknown) => error instanceof ApiError && error.status === 404;
+  last.current = {
+    users: users.flatMap(({ data, error }) => (data?.state === "deactivated" && !isGone(error) ? [data] : [])),
+    unread: users.filter(({ data, error }) => data === undefined && !isGone(error)).length,
+    isCut: isCut || ids.length > DEACTIVATIONS,
+    hasEndpoints: true,
+  };
   return last.current;
 }
 

@@ -1,17 +1,18 @@
 /** One user: state, keys, tasks, how far a deactivation is, and who says so. */
 import { useRef, useState } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { useNames, useUser } from "../api/queries";
 import type { ApiKey, UserDetail, UserRow } from "../api/types";
-import { ago, count, plural } from "../format";
+import { ago, count, duration, plural } from "../format";
 import { userLink } from "../links";
 import { href } from "../place";
 import { isUuid } from "../text";
 import { Icon } from "../ui/icons";
 import { Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, None, Notice, Status, Time } from "../ui/parts";
-import { DeactivateDialog, ReactivateDialog } from "../users/change-dialog";
-import { LONG_MS, sendsCommands, type Step, steps } from "../users/progress";
-import { ProgressList } from "../users/progress-list";
+import { DeactivateDialog, EARLIER_HOLDS, ReactivateDialog } from "../users/change-dialog";
+import { COMMANDS_STALL_MS, isExpected, leftSteps, LONG_MS, sendsCommands, STALL_MS, stateHolder, steps } from "../users/progress";
+import { ProgressList, UnknownProgress } from "../users/progress-list";
 import { overdue, type ObservedUser } from "../users/sightings";
 import { History } from "./history";
 import { Missing } from "./missing";
@@ -19,6 +20,8 @@ import { Missing } from "./missing";
 export function UserPanel({ id, row }: { id: string; row: UserRow | undefined }) {
   const query = useUser(id);
   const [asking, setAsking] = useState<"deactivate" | "reactivate" | null>(null);
+  // The event of the platform beside which an earlier request holds, as a repeated one has shown.
+  const [held, setHeld] = useState<string | null>(null);
   // A user may leave the list while their detail is open, for example one of active users only.
   const last = useRef<UserRow | undefined>(undefined);
   const user: UserRow | undefined = query.data ?? row ?? last.current;
@@ -31,10 +34,17 @@ export function UserPanel({ id, row }: { id: string; row: UserRow | undefined })
     >
       <Missing error={query.error} hasRow={user !== undefined} what="users" />
       {user && <UserFacts user={user} />}
-      {user?.state === "deactivated" && <Deactivation user={query.data ?? user} onAsk={() => setAsking("deactivate")} />}
+      {query.data?.state === "deactivated" && (
+        <Deactivation user={query.data} isHeld={held !== null && held === stateHolder(query.data)} onAsk={() => setAsking("deactivate")} />
+      )}
+      {query.data === undefined && user?.state === "deactivated" && (
+        <Section title="Deactivation">
+          <UnknownProgress problem={query.error ?? query.failureReason} />
+        </Section>
+      )}
       {query.data && <Keys keys={query.data.api_keys} />}
       {query.data && <History events={query.data.history} />}
-      {user && asking === "deactivate" && <DeactivateDialog user={user} onClose={() => setAsking(null)} />}
+      {user && asking === "deactivate" && <DeactivateDialog user={user} onHeld={setHeld} onClose={() => setAsking(null)} />}
       {user && asking === "reactivate" && <ReactivateDialog user={user} onClose={() => setAsking(null)} />}
     </Panel>
   );
@@ -96,12 +106,19 @@ function UserFacts({ user }: { user: UserRow | UserDetail }) {
   );
 }
 
-function Deactivation({ user, onAsk }: { user: UserRow | ObservedUser; onAsk: () => void }) {
-  const deactivation = "deactivation" in user ? user.deactivation : null;
-  const age = deactivation === null ? 0 : Date.now() - Date.parse(deactivation.at);
+interface DeactivationProps {
+  user: ObservedUser;
+  /** Whether it is known that an earlier request still holds, although the platform's event came later. */
+  isHeld: boolean;
+  onAsk: () => void;
+}
+
+function Deactivation({ user, isHeld, onAsk }: DeactivationProps) {
+  const { deactivation } = user;
+  const age = deactivation === null ? 0 : apiNow() - Date.parse(deactivation.at);
   return (
     <Section title="Deactivation">
-      {"pendingMs" in user && <OverdueNotice user={user} />}
+      <OverdueNotice user={user} />
       {deactivation && (
         <Facts>
           <Fact name="When">
@@ -112,10 +129,10 @@ function Deactivation({ user, onAsk }: { user: UserRow | ObservedUser; onAsk: ()
           </Fact>
         </Facts>
       )}
-      {"history" in user && !sendsCommands(user) ? (
-        <ByPlatform user={user} onAsk={onAsk} />
-      ) : (
+      {sendsCommands(user) ? (
         <ProgressList user={user} steps={steps(user, deactivation?.tasks_paused ?? null)} waiting={age > LONG_MS} />
+      ) : (
+        <ByPlatform user={user} isHeld={isHeld} onAsk={onAsk} />
       )}
     </Section>
   );
@@ -123,45 +140,49 @@ function Deactivation({ user, onAsk }: { user: UserRow | ObservedUser; onAsk: ()
 
 /** What of a deactivation should be done by now and is not. */
 function OverdueNotice({ user }: { user: ObservedUser }) {
-  const now = Date.now();
+  const now = apiNow();
   const { stalled, unsure } = overdue(user, now);
   if (user.deactivation === null || stalled.length + unsure.length === 0) return null;
   const since = `Deactivated ${ago(now - Date.parse(user.deactivation.at))}. Not done`;
-  const names = (steps: readonly Step[]) => steps.map(({ name }) => name).join(", ");
   if (stalled.length === 0) {
     return (
       <Notice tone="warn" title="Not everything is stopped">
-        {since}: {names(unsure)}. What is left may have come just now: then it is stopped within a minute. If it is still there after that, this is shown as
-        stalled.
+        {since}: {unsure.map((step) => `${step.name} (${seenFor(user.pendingMs[step.name] ?? 0)})`).join(", ")}. Whether it has stalled is not known: what is left may have come late.
+        What stays unchanged for {duration(COMMANDS_STALL_MS)} (commands) or {duration(STALL_MS)} (tasks and keys) while you look is shown as stalled.
       </Notice>
     );
   }
   return (
     <Notice tone="bad" title="This deactivation has stalled">
-      {since}: {names(stalled)}. It will hardly end by itself: what to do stands next to each.
+      {since}: {stalled.map(({ name }) => name).join(", ")}. It will hardly end by itself: what to do stands next to each.
     </Notice>
   );
 }
 
+/** For how long something is seen, in whole minutes. */
+const seenFor = (ms: number): string => (ms < 60_000 ? "seen just now" : `seen so for ${Math.floor(ms / 60_000)} min`);
+
 /** What is left of a user whom the platform deactivated: whether commands stop it is not known. */
-function ByPlatform({ user, onAsk }: { user: ObservedUser; onAsk: () => void }) {
-  const alive = user.api_keys.filter((key) => !key.revoked).length;
-  const waiting = user.deactivation?.commands_pending ?? 0;
-  const isLeft = user.active_tasks_count + alive + waiting > 0;
+function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
+  const left = leftSteps(user);
+  const wasRequested = user.deactivation !== null && user.deactivation.tasks_paused !== null;
   return (
     <>
       <p class="faint">
         The platform's own event deactivated this user. Keys and sessions are refused.{" "}
-        {user.deactivation?.tasks_paused === null
-          ? "Nobody requested it here: unless the login was deleted at Clerk, no commands stop the tasks and keys."
-          : "A deactivation was requested here before, too: if the user was reactivated since then, no commands stop the tasks and keys."}
+        {isHeld ? EARLIER_HOLDS : wasRequested ? IF_REACTIVATED : "Nobody requested it here: unless the login was deleted at Clerk, no commands stop the tasks and keys."}
       </p>
       <Facts>
-        <Fact name="Tasks">{user.active_tasks_count === 0 ? "none is active" : `${plural(user.active_tasks_count, "task")} still active`}</Fact>
-        <Fact name="API keys">{alive === 0 ? "none is left to revoke" : `${plural(alive, "key")} not revoked (refused already)`}</Fact>
-        {waiting > 0 && <Fact name="Commands">{plural(waiting, "command")} not yet on the queue</Fact>}
+        {steps(user, null)
+          .filter(({ name, done }) => name === "Tasks" || name === "API keys" || !done)
+          .map((step) => (
+            <Fact key={step.name} name={step.name}>
+              {step.words}
+              {!step.done && isExpected(user, step) && <span class="advice">{step.advice}</span>}
+            </Fact>
+          ))}
       </Facts>
-      {isLeft && (
+      {left.length > 0 && !isHeld && (
         <p>
           <button type="button" class="button danger" onClick={onAsk}>
             <Icon name="stop" />
@@ -172,6 +193,9 @@ function ByPlatform({ user, onAsk }: { user: ObservedUser; onAsk: () => void }) 
     </>
   );
 }
+
+const IF_REACTIVATED =
+  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.";
 
 /** Who deactivated a user: an administrator, or whatever the platform says. */
 function By({ who }: { who: string | null }) {

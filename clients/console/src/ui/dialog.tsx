@@ -20,6 +20,11 @@ export function Dialog({ title, onClose, children, wide = false }: Props) {
     return () => {
       opened?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
+      // The button that opened it may be gone, before this dialog or with it: the focus stays near where it was.
+      setTimeout(() => {
+        if (document.activeElement !== document.body || before === document.body) return;
+        (document.querySelector<HTMLElement>(".panel-head h2") ?? document.getElementById("main"))?.focus();
+      });
     };
   }, []);
   return (

@@ -1,13 +1,14 @@
 /** What became of several users: a result for each, and how far each deactivation is. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { OneResult, UserRow } from "../api/types";
 import { count, plural } from "../format";
 import { userLink } from "../links";
 import { Foreign, Status } from "../ui/parts";
 import { isDone, LONG_MS, steps } from "./progress";
+import { useWaiting } from "./waiting";
 import { useWatchedUser } from "./watching";
 
-/** So many users are watched at once: each is a request every two seconds at first. */
+/** So many users are watched at once, in turns: each is a request every two seconds at first. */
 const WATCHED = 10;
 
 export const isDeactivated = ({ result }: OneResult): boolean => result === "deactivated" || result === "already";
@@ -20,14 +21,12 @@ interface Props {
 
 export function BulkResults({ users, results, onClose }: Props) {
   const [stopped, setStopped] = useState<ReadonlySet<string>>(new Set());
-  const [waiting, setWaiting] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setWaiting(true), LONG_MS);
-    return () => clearTimeout(timer);
-  }, []);
-  const ids = results.filter(isDeactivated).map(({ user_id }) => user_id);
+  const waiting = useWaiting();
+  // Who is watched next comes first.
+  const [ids, setIds] = useState(() => results.filter(isDeactivated).map(({ user_id }) => user_id));
   const left = ids.filter((id) => !stopped.has(id));
   const watched = left.slice(0, WATCHED);
+  const putLast = (id: string) => setIds((before) => [...before.filter((other) => other !== id), id]);
   const failed = results.length - ids.length;
   return (
     <>
@@ -44,6 +43,7 @@ export function BulkResults({ users, results, onClose }: Props) {
             isWatched={watched.includes(result.user_id)}
             isStopped={stopped.has(result.user_id)}
             onStopped={() => setStopped((before) => new Set([...before, result.user_id]))}
+            onUnchanged={left.length > WATCHED ? () => putLast(result.user_id) : null}
             onOpen={onClose}
           />
         ))}
@@ -65,17 +65,27 @@ interface ResultProps {
   isWatched: boolean;
   isStopped: boolean;
   onStopped: () => void;
+  /** What to do when nothing has changed for {@link LONG_MS}, so that others get their turn; null if there are none. */
+  onUnchanged: (() => void) | null;
   onOpen: () => void;
 }
 
-function Result({ result, user, isWatched, isStopped, onStopped, onOpen }: ResultProps) {
+function Result({ result, user, isWatched, isStopped, onStopped, onUnchanged, onOpen }: ResultProps) {
   const query = useWatchedUser(isWatched ? result.user_id : undefined);
   const all = query.data ? steps(query.data, result.tasks_paused ?? null) : null;
   const stopsNow = all !== null && isDone(all);
   useEffect(() => {
     if (stopsNow) onStopped();
   }, [stopsNow]);
-  const pending = all?.filter((step) => !step.done).map(({ name }) => name);
+  const words = all?.map((step) => step.words).join();
+  const isTurn = isWatched && onUnchanged !== null;
+  useEffect(() => {
+    if (!isTurn) return undefined;
+    const timer = setTimeout(() => onUnchanged?.(), LONG_MS);
+    return () => clearTimeout(timer);
+  }, [isTurn, words]);
+  const pending = useRef<readonly string[] | undefined>(undefined);
+  if (all) pending.current = all.filter((step) => !step.done).map(({ name }) => name);
   return (
     <li>
       <a href={userLink(result.user_id, user?.email ?? null)} onClick={onOpen}>
@@ -83,7 +93,7 @@ function Result({ result, user, isWatched, isStopped, onStopped, onOpen }: Resul
       </a>
       <span class="result">
         <Status of={result.result} />
-        <span class="faint small">{explained(result, isStopped, pending)}</span>
+        <span class="faint small">{explained(result, isStopped, pending.current)}</span>
       </span>
     </li>
   );

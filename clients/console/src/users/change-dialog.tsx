@@ -1,9 +1,9 @@
 /** Deactivating or reactivating one user: what will happen, the email typed, and how far it is. */
 import { useQueryClient } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { sentence } from "../api/errors";
-import type { UserRow } from "../api/types";
+import type { Deactivated, UserRow } from "../api/types";
 import { plural } from "../format";
 import { ownId } from "../session";
 import { useStore } from "../store";
@@ -11,8 +11,9 @@ import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { useDeactivate, useReactivate } from "./changes";
-import { isDone, LONG_MS, steps } from "./progress";
-import { ProgressList } from "./progress-list";
+import { isDetail, isDone, sendsCommands, stateHolder, steps } from "./progress";
+import { ProgressList, UnknownProgress } from "./progress-list";
+import { useWaiting } from "./waiting";
 import { useWatchedUser } from "./watching";
 
 interface Props {
@@ -20,32 +21,68 @@ interface Props {
   onClose: () => void;
 }
 
-export function DeactivateDialog({ user, onClose }: Props) {
+/** What is said when a request changed nothing, because one before it is in effect. */
+export const EARLIER_HOLDS = "An earlier request still holds: what is left is stopped by its commands.";
+
+interface DeactivateProps extends Props {
+  /** Called with the platform's event ({@link stateHolder}) if the request changed nothing, because an earlier one holds. */
+  onHeld: (event: string) => void;
+}
+
+export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
   const change = useDeactivate();
   const send = () => change.mutate(user.id);
+  // What was answered stays while the request is repeated, and if that fails.
+  const answered = useRef<{ answer: Deactivated; at: number } | null>(null);
+  if (change.data && change.data !== answered.current?.answer) answered.current = { answer: change.data, at: Date.now() };
+  // By the event, and not by the state: a reactivation may come between.
+  const before = useRef(isDetail(user) && user.state === "deactivated" ? stateHolder(user) : null);
   if (useStore(ownId) === user.id) return <OwnAccount onClose={onClose} />;
   return (
-    <Dialog title={change.isSuccess ? "Deactivated" : "Deactivate this user?"} onClose={onClose}>
-      {change.isSuccess ? (
-        <Progress user={user} tasksPaused={change.data.tasks_paused} attempt={change.submittedAt} onRepeat={send} onClose={onClose} />
+    <Dialog title={answered.current ? "Deactivated" : "Deactivate this user?"} onClose={onClose}>
+      {answered.current ? (
+        <Progress
+          user={user}
+          tasksPaused={answered.current.answer.tasks_paused}
+          answeredAt={answered.current.at}
+          attempt={change.submittedAt}
+          before={before.current}
+          busy={change.isPending}
+          error={change.error}
+          onRepeat={send}
+          onHeld={onHeld}
+          onClose={onClose}
+        />
       ) : (
         <Confirmation user={user} verb="Deactivate" danger busy={change.isPending} error={change.error} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
-          <ul class="consequences">
-            <li>Every API key and session of this user is refused.</li>
-            <li>
-              {user.active_tasks_count === 0
-                ? "No task has to be paused: none is active."
-                : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
-            </li>
-            <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
-            <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
-          </ul>
+          {user.state === "deactivated" ? <RestConsequences /> : <Consequences user={user} />}
         </Confirmation>
       )}
     </Dialog>
   );
 }
+
+const Consequences = ({ user }: { user: UserRow }) => (
+  <ul class="consequences">
+    <li>Every API key and session of this user is refused.</li>
+    <li>
+      {user.active_tasks_count === 0
+        ? "No task has to be paused: none is active."
+        : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
+    </li>
+    <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
+    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+  </ul>
+);
+
+/** Of a user whom the platform has deactivated. */
+const RestConsequences = () => (
+  <ul class="consequences">
+    <li>Commands are sent that pause the active tasks, revoke the API keys and block the login.</li>
+    <li>If an earlier request still holds, none are sent: its own commands stop what is left.</li>
+  </ul>
+);
 
 /** Nobody deactivates themselves: that is said before it is tried. */
 const OwnAccount = ({ onClose }: { onClose: () => void }) => (
@@ -66,7 +103,7 @@ export function ReactivateDialog({ user, onClose }: Props) {
       {change.isSuccess ? (
         <>
           <Notice tone="good" title="The user may use the platform again." urgent>
-            Tasks stay paused until the user resumes them. A block of the login at Clerk is lifted there.
+            Paused tasks stay paused until the user resumes them. A block of the login at Clerk, if there is one, is lifted there.
           </Notice>
           <DialogEnd onClose={onClose} />
         </>
@@ -76,12 +113,19 @@ export function ReactivateDialog({ user, onClose }: Props) {
           <ul class="consequences">
             <li>The user may use the platform again.</li>
             <li>Paused tasks stay paused, and revoked API keys stay revoked.</li>
-            <li>The login stays blocked until somebody lifts the ban at Clerk.</li>
+            <li>{loginAfter(user)}</li>
           </ul>
         </Confirmation>
       )}
     </Dialog>
   );
+}
+
+/** What a reactivation leaves of the login. */
+function loginAfter(user: UserRow): string {
+  if (!user.clerk_user_id) return "There is no login at Clerk.";
+  const isBlocked = isDetail(user) && sendsCommands(user);
+  return isBlocked ? "The login stays blocked until somebody lifts the ban at Clerk." : "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.";
 }
 
 export const DialogEnd = ({ onClose }: { onClose: () => void }) => (
@@ -144,40 +188,56 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
   );
 }
 
-interface ProgressProps extends Props {
+interface ProgressProps extends DeactivateProps {
   tasksPaused: number;
+  /** When it was answered last, in milliseconds since 1970. */
+  answeredAt: number;
   /** When it was requested last, in milliseconds since 1970. */
   attempt: number;
+  /** The event that said before the request that the user is deactivated; null if they were not. */
+  before: string | null;
+  /** Whether the request is being repeated. */
+  busy: boolean;
+  /** Why the repeated request failed. */
+  error: Error | null;
   onRepeat: () => void;
 }
 
-function Progress({ user, tasksPaused, attempt, onRepeat, onClose }: ProgressProps) {
+function Progress({ user, tasksPaused, answeredAt, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
-  const query = useWatchedUser(user.id, attempt);
-  const known = query.data ?? user;
-  const all = steps(known, tasksPaused);
-  const done = isDone(all);
-  const words = all.map((step) => step.words).join();
-  const [waiting, setWaiting] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setWaiting(true), LONG_MS);
-    return () => clearTimeout(timer);
-  }, []);
+  const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
+  const waiting = useWaiting();
+  // What was read before the request says nothing of what it did.
+  const known = data !== undefined && dataUpdatedAt >= answeredAt ? data : null;
+  const all = known && steps(known, tasksPaused);
+  const done = all !== null && isDone(all);
+  const words = all?.map((step) => step.words).join();
+  // The platform's event still says so: the request has sent no event of its own.
+  const held = known && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
   useEffect(() => {
     // The list shows it too.
     void client.invalidateQueries({ queryKey: ["admin/users"] });
   }, [words]);
+  useEffect(() => {
+    if (held !== null) onHeld(held);
+  }, [held]);
   return (
     <>
       <p class="subject">
         <Foreign text={user.email || user.id} whole />
       </p>
-      <ProgressList user={known} steps={all} waiting={waiting} />
+      {known && all ? <ProgressList user={known} steps={all} waiting={waiting} /> : <UnknownProgress problem={unread ?? failureReason} />}
+      {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}
+      {error && (
+        <Notice tone="bad" title={sentence(error)} urgent>
+          Nothing is lost by trying again: repeating is safe.
+        </Notice>
+      )}
       {!done && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}
       <footer class="dialog-foot">
         {!done && waiting && (
-          <button type="button" class="button" onClick={onRepeat}>
-            Deactivate once more
+          <button type="button" class="button" onClick={() => busy || onRepeat()} aria-disabled={busy}>
+            {busy ? "Sending…" : "Deactivate once more"}
           </button>
         )}
         <button type="button" class="button primary" onClick={onClose}>

@@ -1,9 +1,11 @@
 /** The steps of a deactivation, each with a mark and words. */
+import { hasNoEndpoint } from "../api/errors";
+import type { UserDetail } from "../api/types";
 import { Icon } from "../ui/icons";
-import { isDone, type Known, loginInWords, type Step } from "./progress";
+import { isDone, loginInWords, type Step } from "./progress";
 
 interface Props {
-  user: Known;
+  user: UserDetail;
   steps: readonly Step[];
   /** Whether what is not done gets advice. */
   waiting: boolean;
@@ -35,5 +37,17 @@ export function ProgressList({ user, steps, waiting }: Props) {
         {isDone(steps) ? "Sessions, keys and tasks of this user are stopped." : "Not everything is stopped yet."}
       </p>
     </>
+  );
+}
+
+/** In place of the steps while there is no detail: a list's row does not say how far a deactivation is. */
+export function UnknownProgress({ problem }: { problem: Error | null }) {
+  if (problem === null) return <p class="faint" role="status">Loading…</p>;
+  return (
+    <p class="faint" role="status">
+      {hasNoEndpoint(problem)
+        ? "How far the deactivation is is not known here: this API has no details of users, so nothing of their keys and commands."
+        : "How far the deactivation is is not known: the detail of this user, with keys and commands, can't be read."}
+    </p>
   );
 }

@@ -9,7 +9,7 @@ export interface Step {
   readonly words: string;
   /** What to do if it stays so. */
   readonly advice: string;
-  /** When it has stalled if it is still not done, in milliseconds after the deactivation. */
+  /** It has stalled once it has stayed the same for so long, in milliseconds. */
   readonly stallsAfterMs: number;
 }
 
@@ -22,11 +22,14 @@ export const STALL_MS = 15 * 60_000;
 
 const COMMANDS = "Commands";
 
-/** What is known of the user: the list's row, or the whole detail. */
-export type Known = UserRow | UserDetail;
+/** Whether the whole detail is known, and not the list's row alone. */
+export const isDetail = (user: UserRow | UserDetail): user is UserDetail => "history" in user;
 
-/** The steps of a deactivated user, in the order in which they happen. */
-export function steps(user: Known, tasksPaused: number | null): Step[] {
+/**
+ * The steps of a deactivated user, in the order in which they happen. A list's row says nothing of keys and commands,
+ * so it is not enough.
+ */
+export function steps(user: UserDetail, tasksPaused: number | null): Step[] {
   const found: Step[] = [
     {
       name: "Access",
@@ -36,7 +39,7 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
       stallsAfterMs: STALL_MS,
     },
   ];
-  if ("deactivation" in user && user.deactivation) {
+  if (user.deactivation) {
     const { commands_pending } = user.deactivation;
     found.push({
       name: COMMANDS,
@@ -54,16 +57,14 @@ export function steps(user: Known, tasksPaused: number | null): Step[] {
     advice: "The command executor pauses them at Temporal. If they stay active, look at the alarm CommandsStuck.",
     stallsAfterMs: STALL_MS,
   });
-  if ("api_keys" in user) {
-    const alive = user.api_keys.filter((key) => !key.revoked).length;
-    found.push({
-      name: "API keys",
-      done: alive === 0,
-      words: user.api_keys.length === 0 ? "there are none to revoke" : alive === 0 ? "all revoked" : `${plural(alive, "key")} to be revoked (refused already)`,
-      advice: "The command executor revokes them. If they stay, look at the alarm CommandsStuck.",
-      stallsAfterMs: STALL_MS,
-    });
-  }
+  const alive = user.api_keys.filter((key) => !key.revoked).length;
+  found.push({
+    name: "API keys",
+    done: alive === 0,
+    words: user.api_keys.length === 0 ? "there are none to revoke" : alive === 0 ? "all revoked" : `${plural(alive, "key")} not revoked (refused already)`,
+    advice: "The command executor revokes them. If they stay, look at the alarm CommandsStuck.",
+    stallsAfterMs: STALL_MS,
+  });
   return found;
 }
 
@@ -71,10 +72,19 @@ const pausedWords = (paused: number | null) =>
   paused === null || paused === 0 ? "none is active" : `${plural(paused, "task")} paused`;
 
 /** What is known of the login, which Clerk blocks: the API does not show when it has done so. */
-export function loginInWords(user: Known): string {
+export function loginInWords(user: UserDetail): string {
   if (!user.clerk_user_id) return "there is none at Clerk";
-  const isSent = "deactivation" in user && user.deactivation?.commands_pending === 0;
+  const isSent = user.deactivation?.commands_pending === 0;
   return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";
+}
+
+/** The event that says whether the user is active. */
+const stateEvent = ({ history }: UserDetail) => history.find(({ fields }) => fields.includes("state"));
+
+/** Names that event: ids are distinct within a source. Null if there is none. */
+export function stateHolder(user: UserDetail): string | null {
+  const said = stateEvent(user);
+  return said ? `${said.source} ${said.id}` : null;
 }
 
 /** The `source` of what is requested here (docs/contract/events.md, "Envelope"). */
@@ -86,18 +96,22 @@ const OWN_SOURCE = "/torale/admin";
  * whether those of an earlier cause still count: `tasks_paused` stays what the last request answered, also after a
  * reactivation, and the deletion of an identity is in no field.
  */
-export function sendsCommands({ history }: UserDetail): boolean {
-  const said = history.find(({ fields }) => fields.includes("state"));
+export function sendsCommands(user: UserDetail): boolean {
+  const said = stateEvent(user);
   return said?.type === "ai.torale.identity.deleted" || (said?.type === "ai.torale.user.deactivated" && said.source === OWN_SOURCE);
 }
 
+/** The steps of a deactivated user that are not done. */
+export const leftSteps = (user: UserDetail): Step[] =>
+  user.state === "deactivated" && user.deactivation !== null ? steps(user, user.deactivation.tasks_paused).filter((step) => !step.done) : [];
+
+/** Whether a step is expected to end by itself. Commands that wait are sure to be sent, whatever caused them. */
+export const isExpected = (user: UserDetail, { name }: Step): boolean => sendsCommands(user) || name === COMMANDS;
+
 /** The steps that are expected to end by themselves and have not. */
-export function pendingSteps(user: UserDetail): Step[] {
-  const { deactivation } = user;
-  if (user.state !== "deactivated" || deactivation === null) return [];
-  // Commands that wait are sure to be sent, whatever caused them.
-  const expected = sendsCommands(user) ? () => true : ({ name }: Step) => name === COMMANDS;
-  return steps(user, deactivation.tasks_paused).filter((step) => !step.done && expected(step));
-}
+export const pendingSteps = (user: UserDetail): Step[] => leftSteps(user).filter((step) => isExpected(user, step));
+
+/** Whether something is left of which it is not known whether commands stop it. */
+export const isUnjudged = (user: UserDetail): boolean => leftSteps(user).some((step) => !isExpected(user, step));
 
 export const isDone = (all: readonly Step[]): boolean => all.every((step) => step.done);

@@ -1,4 +1,6 @@
 /** How this system itself does: which projections answer, and what waits. */
+import { useId } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { useDeactivated, useList } from "../api/queries";
 import type { Health as HealthAnswer } from "../api/types";
 import { count } from "../format";
@@ -6,14 +8,14 @@ import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge, Status } from "../ui/parts";
-import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers } from "../health";
+import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers, undecidedUsers } from "../health";
 import { verdictWord, worst } from "../thresholds";
 import type { ObservedUser } from "../users/sightings";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
   const deactivated = useDeactivated(true);
-  const now = Date.now();
+  const now = apiNow();
   return (
     <Page title="Health" about="How this system itself does: which projections answer requests, and what waits to be done.">
       <Loaded query={query} what="health">
@@ -27,7 +29,8 @@ export function Health() {
                   <CheckCard key={check.name} check={check} />
                 ))}
               </div>
-              <Stalled users={stalledUsers(deactivated ?? [], now)} />
+              <People title="Stalled deactivations" users={stalledUsers(deactivated, now)} />
+              <People title="Deactivations of which it is not known" users={undecidedUsers(deactivated, now)} />
               <Generations health={health} />
             </>
           );
@@ -42,7 +45,7 @@ function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown:
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{verdictWord(most, isKnown)}</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known yet.") : `${names.join("; ")}: somebody has to look.`}
+      <strong>{verdictWord(most, isKnown)}</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known.") : `${names.join("; ")}: somebody has to look.`}
     </p>
   );
 }
@@ -52,7 +55,7 @@ function CheckCard({ check }: { check: HealthCheck }) {
     <div class={`card figure ${check.level}`}>
       <span class="figure-name">{check.name}</span>
       <span class="figure-row">
-        <span class="figure-value">{check.value}</span> {check.value === NOT_KNOWN ? <Status of="not known yet" /> : <LevelBadge level={check.level} />}
+        <span class="figure-value">{check.value}</span> {check.value === NOT_KNOWN ? <Status of="not known" /> : <LevelBadge level={check.level} />}
       </span>
       <span class="faint small">{check.about}</span>
       {check.level !== "calm" && <Advice steps={check.advice} />}
@@ -71,13 +74,14 @@ function Advice({ steps }: { steps: readonly string[] }) {
   );
 }
 
-/** The users whose deactivation has stalled. */
-function Stalled({ users }: { users: readonly ObservedUser[] }) {
+/** Some users, each with a link to their detail. */
+function People({ title, users }: { title: string; users: readonly ObservedUser[] }) {
+  const heading = useId();
   if (users.length === 0) return null;
   return (
-    <section class="card" aria-labelledby="stalled">
+    <section class="card" aria-labelledby={heading}>
       <header class="card-head">
-        <h2 id="stalled">Stalled deactivations</h2>
+        <h2 id={heading}>{title}</h2>
       </header>
       <ul class="bars">
         {users.map((user) => (

@@ -1,4 +1,5 @@
 /** How the platform does: figures against their thresholds, charts, error types, popular queries. */
+import { apiNow } from "../api/client";
 import { useDeactivated, useList, useRateBefore, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
@@ -26,7 +27,7 @@ export function Overview() {
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
         {(data) => {
           const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
-          const now = Date.now();
+          const now = apiNow();
           const checks = health.data ? healthChecks({ health: health.data, deactivated, now }) : null;
           return (
             <>

@@ -46,6 +46,8 @@ export function Schedules() {
   const { page, limit } = paging(params, MOST_SCHEDULES);
   const { at = "", find = "" } = params;
   const isSearch = at !== "" || find !== "";
+  // The address may name a time that there is none of.
+  const fault = at === "" ? null : timeFault(at);
   // All schedules are read then (at most 10,000), and found here.
   const whole = readsAllSchedules(params);
   const query = useList<SchedulesPage>(READS.schedules(params), { slow: whole });
@@ -53,7 +55,7 @@ export function Schedules() {
   // What the last answer of another list was about: its number is that of this one only if both have the same filter.
   const lastPaused = useRef<string>();
   if (query.data && !query.isPlaceholderData) lastPaused.current = params["include_paused"];
-  const chosen = useMemo(() => (isSearch ? found(all ?? [], at, find, new Date()) : (all ?? []).map((row) => ({ row, run: null }))), [all, at, find]);
+  const chosen = useMemo(() => (fault !== null ? [] : isSearch ? found(all ?? [], at, find, new Date()) : (all ?? []).map((row) => ({ row, run: null }))), [all, at, find]);
   const shown = whole ? chosen.slice((page - 1) * limit, page * limit) : chosen;
   const names = useTaskNames(shown.map(({ row }) => row.task_id));
   const columns = useMemo(() => columnsOf(minuteIn(at), names), [at, names]);
@@ -87,6 +89,7 @@ export function Schedules() {
           if (isSearch && query.isPlaceholderData && (isPart || chosen.length === 0)) {
             return <ReadingAll number={lastPaused.current === params["include_paused"] ? data.total : undefined} />;
           }
+          if (fault !== null) return <Notice tone="warn" title="This is no time of the day">{fault}</Notice>;
           return (
             <>
               {whole && isPart && !query.isPlaceholderData && (

@@ -7,7 +7,7 @@ import { count, plural } from "../format";
 import { changed } from "../place";
 import { READS } from "../reads";
 import { go, useRoute } from "../route";
-import { isUuid } from "../text";
+import { isUuid, visible } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
@@ -125,7 +125,7 @@ function selection(rows: readonly UserRow[], selected: Selection, set: (selectio
     cell: (row: UserRow) => (
       <input
         type="checkbox"
-        aria-label={`Select ${row.email || row.id}`}
+        aria-label={`Select ${visible(row.email || row.id)}`}
         checked={selected.has(row.id)}
         disabled={row.state !== "active"}
         onChange={(event) => choose([row], event.currentTarget.checked)}

@@ -116,35 +116,50 @@ test("health tells which alarm a figure stands for, and what a shadow generation
   await page.close();
 });
 
-/** Answers that somebody was deactivated so long ago, with a task that still runs. */
-async function answerStalled(page: Page, minutes: number): Promise<void> {
+/** Answers that somebody was deactivated so long ago, with a task that still runs; and somebody who can't be read. */
+async function answerStalled(page: Page, minutes: number, unreadable?: string): Promise<void> {
   const at = new Date(Date.now() - minutes * 60_000).toISOString();
   const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
   await page.route("**/admin/audit?*", (route) => {
     const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
-    const records = isOne ? [{ ...auditRecord(), at }] : [];
+    const targets = [USER, ...(unreadable === undefined ? [] : [unreadable])];
+    const records = isOne ? targets.map((target) => ({ ...auditRecord(), at, target })) : [];
     return route.fulfill({ json: { records, total: records.length, page: 1, limit: 10 } });
   });
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
+  if (unreadable !== undefined) await answer(page, `admin/users/${unreadable}`, { detail: "This user is damaged" }, 422);
 }
 
-test("a deactivation that has stalled is an alarm on the health and on the overview once it is seen for a minute, and leads to the user", () =>
+test("a deactivation that is seen unchanged for long has stalled: an alarm on the overview and on the health, although another user can't be read", () =>
   withClock(async (own, page) => {
     await answerSeries(page);
-    await answerStalled(page, 16);
+    await answerStalled(page, 16, ADMIN);
     await own.open("#/", { page });
     await settled(page);
     // A task may have come a moment ago.
     await page.locator(".verdict.calm").getByText("Calm so far. All figures are below their thresholds.", { exact: false }).waitFor();
     expect(await page.getByText("Nothing waits longer than it should.", { exact: false }).count()).toBe(0);
-    await pass(page, 80);
+    await pass(page, 14 * 60, 15);
+    expect(await page.locator(".verdict.alarm").count()).toBe(0);
+    await pass(page, 150, 15);
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
     await page.getByRole("link", { name: "What to do" }).click();
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
+    await page.getByText("Not known: 1 user can't be read.", { exact: false }).waitFor();
     await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
     await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
     expect(own.faults).toEqual([]);
   }));
+
+test("a deactivation of which it is not known whether it has stalled leads from the health to the user", async () => {
+  const page = await browser.context.newPage();
+  await answerStalled(page, 16);
+  await browser.open("#/health", { page });
+  await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
+  await page.getByRole("region", { name: "Deactivations of which it is not known" }).getByRole("link", { name: "ann@example.com" }).click();
+  await page.getByRole("complementary").getByText("Whether it has stalled is not known", { exact: false }).waitFor();
+  await page.close();
+});
 
 test("a task that comes late to a deactivation is not said to have stalled, and is forgotten once it is stopped", () =>
   withClock(async (own, page) => {
@@ -156,15 +171,16 @@ test("a task that comes late to a deactivation is not said to have stalled, and 
     await settled(page);
     const panel = page.getByRole("complementary");
     await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
+    // As long as a command that failed once waits until it comes again.
+    await pass(page, 200, 15);
+    expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
     active_tasks_count = 0;
     await pass(page, 16);
     await panel.getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
     active_tasks_count = 1;
-    await pass(page, 45);
+    await pass(page, 13 * 60, 15);
     await panel.getByText("Not everything is stopped", { exact: true }).waitFor();
     expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
-    await pass(page, 60);
-    await panel.getByText("This deactivation has stalled").waitFor();
   }));
 
 test("of a user whom the platform deactivated it is said that commands are not sure, and they can be sent", async () => {
@@ -177,7 +193,7 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
   const sent = page.waitForRequest((request) => request.method() === "PATCH");
@@ -185,6 +201,59 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
   await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
   await sent;
+
+  // The platform's event still says so: an earlier request holds, and this one has sent nothing.
+  const held = "An earlier request still holds: what is left is stopped by its commands.";
+  await page.getByRole("dialog").getByText(held).waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
+  await panel.getByText(held, { exact: false }).waitFor();
+  expect(await panel.getByRole("button", { name: "Deactivate here too…" }).count()).toBe(0);
+  // The button that had the focus is gone.
+  await expect.poll(() => page.evaluate(() => document.activeElement?.closest(".panel-head")?.textContent)).toContain("ann@example.com");
+  await page.close();
+});
+
+test("commands that wait after a deactivation by the platform come with what to do, and what commands may not stop does not", async () => {
+  const page = await browser.context.newPage();
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 2 };
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 2, deactivation, history: [deactivatedBy("/torale/backend")] }));
+  await browser.open(`#/users?open=${USER}`, { page });
+  await settled(page);
+  const panel = page.getByRole("complementary");
+  await panel.getByText("2 commands not yet on the queue").waitFor();
+  await panel.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
+  await panel.getByText("1 key not revoked").waitFor();
+  expect(await panel.getByText("CommandsStuck", { exact: false }).count()).toBe(0);
+  await page.close();
+});
+
+test.each([
+  ["/torale/admin", "user_2abc", "The login stays blocked until somebody lifts the ban at Clerk."],
+  ["/torale/backend", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there."],
+  ["/torale/admin", "", "There is no login at Clerk."],
+] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (source, clerk_user_id, said) => {
+  const page = await browser.context.newPage();
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy(source)] }));
+  await browser.open(`#/users?open=${USER}`, { page });
+  await settled(page);
+  await page.getByRole("button", { name: "Reactivate…" }).click();
+  await page.getByRole("dialog").getByText(said, { exact: true }).waitFor();
+  await page.close();
+});
+
+test("an invisible character of an email is written out in the name of its box, too", async () => {
+  const page = await browser.context.newPage();
+  await answer(page, "admin/users?*", { users: [user({ email: "ann\u202e@example.com" })], total: 1, page: 1, limit: 50 });
+  await browser.open("#/users", { page });
+  await page.getByRole("checkbox", { name: "Select ann⟨U+202E⟩@example.com" }).waitFor();
+  await page.close();
+});
+
+test("a time of the day that there is none of finds no schedules, and says so", async () => {
+  const page = await browser.open("#/schedules?at=99:99");
+  await page.getByText("This is no time of the day").waitFor();
+  expect(await page.locator("tbody tr").count()).toBe(0);
   await page.close();
 });
 

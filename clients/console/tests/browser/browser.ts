@@ -110,9 +110,9 @@ export async function withClock(run: (browser: Browser, page: Page) => Promise<v
 }
 
 /** Lets time pass for a page with a clock: in steps, each after all answers have come, since requests have a time limit. */
-export async function pass(page: Page, seconds: number): Promise<void> {
-  for (let left = seconds; left > 0; left -= 5) {
-    await page.clock.runFor(Math.min(5, left) * 1_000);
+export async function pass(page: Page, seconds: number, step = 5): Promise<void> {
+  for (let left = seconds; left > 0; left -= step) {
+    await page.clock.runFor(Math.min(step, left) * 1_000);
     await page.waitForFunction(() => document.querySelector(".dot.beating") === null);
   }
 }

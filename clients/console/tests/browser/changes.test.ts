@@ -2,8 +2,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, auditRecord, user, USER } from "./answers";
-import { api, Browser, settled, withClock } from "./browser";
+import { ADMIN, answer, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
 let page: Page;
@@ -90,7 +90,7 @@ describe("changing users", () => {
       await dialog.getByRole("textbox").fill("ann@example.com");
       await dialog.getByRole("button", { name: "Deactivate", exact: true }).click();
       await page.clock.runFor(3_000);
-      for (const words of ["3 commands not yet on the queue", "2 tasks still active", "1 key to be revoked"]) await dialog.getByText(words).waitFor();
+      for (const words of ["3 commands not yet on the queue", "2 tasks still active", "1 key not revoked"]) await dialog.getByText(words).waitFor();
       expect(await dialog.getByText(/alarm/).count()).toBe(0);
 
       await page.clock.runFor(46_000);
@@ -129,30 +129,88 @@ describe("changing users", () => {
     expect(browser.faults).toEqual([]);
   });
 
-  test.each([
-    [13, 0],
-    [16, 1],
-  ])("a deactivation of %i minutes ago whose tasks still run for another minute: %i warnings that it has stalled", (minutes, warnings) =>
+  test("a repeated request that fails says so, and how far the deactivation is stays on the screen", () =>
     withClock(async (own, page) => {
-      const at = new Date(Date.now() - minutes * 60_000).toISOString();
-      const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
-      await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 2, api_keys: [], deactivation }));
-      await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+      await answer(page, `admin/users/${USER}`, user());
       await own.open(`#/users?open=${USER}`, { page });
       await settled(page);
-      const panel = page.getByRole("complementary");
-      await panel.getByRole("link", { name: "boss@example.com" }).waitFor();
-      await panel.getByText("2 tasks still active").waitFor();
-      await panel.getByText("there are none to revoke").waitFor();
-      for (let read = 0; read < 5; read += 1) {
-        const answered = page.waitForResponse(new RegExp(`admin/users/${USER}$`));
-        await page.clock.runFor(16_000);
-        await answered;
-      }
-      if (warnings > 0) await panel.getByText("This deactivation has stalled").waitFor();
-      expect(await panel.getByText("This deactivation has stalled").count()).toBe(warnings);
-      expect(await panel.getByText(`Deactivated ${minutes + 1} min ago. Not done: Tasks.`).count()).toBe(warnings);
+      await page.getByRole("button", { name: "Deactivate…" }).click();
+      // From now on.
+      await answerDeactivation(page, () => ({ commands: 0, tasks: 2, keys: 0 }));
+      await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
+      await page.getByRole("dialog").getByRole("button", { name: "Deactivate", exact: true }).click();
+      const dialog = page.getByRole("dialog", { name: "Deactivated" });
+      await dialog.getByText("2 tasks still active").waitFor();
+      await pass(page, 50);
+
+      let refuse = () => {};
+      const refused = new Promise<void>((resolve) => (refuse = resolve));
+      await page.route(`**/admin/users/${USER}/deactivate`, async (route) => {
+        await refused;
+        return route.fulfill({ status: 409, json: { detail: "Administrators cannot deactivate themselves" } });
+      });
+      const again = dialog.getByRole("button", { name: "Deactivate once more" });
+      await again.focus();
+      await page.keyboard.press("Enter");
+      const sending = dialog.getByRole("button", { name: "Sending…" });
+      await sending.waitFor();
+      expect(await dialog.getByText("2 tasks still active").count()).toBe(1);
+      expect(await sending.evaluate((button) => button === document.activeElement)).toBe(true);
+      refuse();
+      await dialog.getByRole("alert").getByText("Administrators cannot deactivate themselves").waitFor();
+      await dialog.getByText("2 tasks still active").waitFor();
+      expect(await again.evaluate((button) => button === document.activeElement)).toBe(true);
     }));
+
+  /** Opens the detail of a user who was deactivated so many minutes ago, with two tasks that still run. */
+  async function openWithTasks(own: Browser, page: Page, minutes: number) {
+    const at = new Date(Date.now() - minutes * 60_000).toISOString();
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    const detail = user({ state: "deactivated", active_tasks_count: 2, api_keys: [], deactivation });
+    await answer(page, `admin/users/${USER}`, detail, 200, { date: new Date().toUTCString() });
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await own.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    const panel = page.getByRole("complementary");
+    await panel.getByRole("link", { name: "boss@example.com" }).waitFor();
+    await panel.getByText("2 tasks still active").waitFor();
+    await panel.getByText("there are none to revoke").waitFor();
+    return panel;
+  }
+
+  test("a deactivation whose tasks are seen unchanged for a quarter of an hour has stalled, and until then that is not known", () =>
+    withClock(async (own, page) => {
+      const panel = await openWithTasks(own, page, 16);
+      await panel.getByText("Whether it has stalled is not known", { exact: false }).waitFor();
+      await pass(page, 14 * 60, 15);
+      expect(await panel.getByText("This deactivation has stalled").count()).toBe(0);
+      await panel.getByText(/Not done: Tasks \(seen so for 1[34] min/).waitFor();
+      await pass(page, 90);
+      await panel.getByText("This deactivation has stalled").waitFor();
+      await panel.getByText(/Deactivated \d+ min ago. Not done: Tasks\./).waitFor();
+    }));
+
+  test("a clock of the reader that is an hour ahead makes no deactivation old", () =>
+    withClock(async (own, page) => {
+      await page.clock.setSystemTime(Date.now() + 3_600_000);
+      const panel = await openWithTasks(own, page, 2);
+      await pass(page, 20);
+      expect(await panel.getByText(/Not everything is stopped$|has stalled/).count()).toBe(0);
+    }));
+
+  test.each([
+    [503, "Service unavailable", "can't be read"],
+    [404, "Not Found", "is not known here: this API has no details of users"],
+  ])("of a deactivated user whose detail answers %i nothing is said of what the row does not know", async (status, detail, said) => {
+    const row = user({ state: "deactivated", active_tasks_count: 0 });
+    await answer(page, "admin/users?*", { users: [row], total: 1, page: 1, limit: 50 });
+    await answer(page, `admin/users/${USER}`, { detail }, status);
+    await browser.open(`#/users?open=${USER}`, { page });
+    const panel = page.getByRole("complementary");
+    await panel.getByText(said, { exact: false }).waitFor();
+    expect(await panel.getByText("are stopped", { exact: false }).count()).toBe(0);
+    expect(await panel.getByText("Deactivated", { exact: false }).or(panel.locator(".status", { hasText: "deactivated" })).count()).toBeGreaterThan(0);
+  });
 
   test("a change that fails for now is not repeated after a sign-out, nor by whoever signs in next", () =>
     withClock(async (own, page) => {
@@ -243,6 +301,31 @@ describe("changing users", () => {
       left.tasks = 0;
       await show("visible");
       await dialog.getByText("1 of 1 stopped so far", { exact: false }).or(dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.")).waitFor();
+    }));
+
+  test("users who never stop do not keep others from being watched", () =>
+    withClock(async (own, page) => {
+      const many = Array.from({ length: 11 }, (_, at) => user({ id: `${USER.slice(0, -2)}${at + 10}`, email: `user${at}@example.com` }));
+      const stopped = many.at(-1)?.id;
+      await answer(page, "admin/users?*", { users: many, total: many.length, page: 1, limit: 50 });
+      await page.route("**/admin/users/*", (route) => {
+        const found = many.find(({ id }) => route.request().url().endsWith(id));
+        const deactivation = { at: new Date().toISOString(), by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+        return route.fulfill({ json: user({ ...found, state: "deactivated", active_tasks_count: found?.id === stopped ? 0 : 1, api_keys: [], deactivation, history: [deactivatedBy("/torale/admin")] }) });
+      });
+      await answer(page, "admin/users/deactivate", { results: many.map(({ id }) => ({ user_id: id, result: "deactivated", tasks_paused: 5 })) });
+      await own.open("#/users", { page });
+      await settled(page);
+      await page.getByRole("checkbox", { name: "Select all active users of this page" }).check();
+      await page.getByRole("button", { name: "Deactivate…" }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("textbox").fill("deactivate 11 users");
+      await dialog.getByRole("button", { name: "Deactivate 11 users" }).click();
+      await expect.poll(() => dialog.getByText("not stopped yet: Tasks").count()).toBe(10);
+      await dialog.getByText("0 of 11 stopped so far.", { exact: false }).waitFor();
+      await pass(page, 60);
+      await dialog.getByText("1 of 11 stopped so far.", { exact: false }).waitFor();
+      expect(await dialog.getByText("not stopped yet: Tasks").count()).toBe(10);
     }));
 
   test("several users are deactivated at once, with a result for each", async () => {

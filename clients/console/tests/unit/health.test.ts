@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Health } from "../../src/api/types";
-import { healthChecks, isStallingKnown } from "../../src/health";
+import { healthChecks, isStallingKnown, type RecentDeactivations, undecidedUsers } from "../../src/health";
 import type { ObservedUser } from "../../src/users/sightings";
 
 const CALM: Health = {
@@ -12,7 +12,14 @@ const CALM: Health = {
 };
 
 const NOW = Date.parse("2026-03-31T12:00:00Z");
-const checks = (health: Health, deactivated: readonly ObservedUser[] | null = []) => healthChecks({ health, deactivated, now: NOW });
+const recent = (users: readonly ObservedUser[], changes: Partial<RecentDeactivations> = {}): RecentDeactivations => ({
+  users,
+  unread: 0,
+  isCut: false,
+  hasEndpoints: true,
+  ...changes,
+});
+const checks = (health: Health, deactivated: RecentDeactivations | null = recent([])) => healthChecks({ health, deactivated, now: NOW });
 const levels = (health: Health) => checks(health).map(({ level }) => level);
 const values = (health: Health) => checks(health).map(({ value }) => value);
 
@@ -37,21 +44,49 @@ test("a message in quarantine and a long queue are warnings, and what was not co
   expect(values(many)[3]).toBe("1,000 or more");
 });
 
-test("a deactivation that has stalled is an alarm, one that is under way or done is not, and one that is seen first is not known", () => {
-  const user = (minutes: number, active_tasks_count: number, seenMinutes = 1) => {
-    const deactivation = { at: new Date(NOW - minutes * 60_000).toISOString(), by: null, tasks_paused: 1, commands_pending: 0 };
-    const history = [{ type: "ai.torale.user.deactivated", source: "/torale/admin", fields: ["state"] }];
-    return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs: { Tasks: seenMinutes * 60_000 } } as unknown as ObservedUser;
-  };
-  const check = (...deactivated: ObservedUser[]) => checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
-  const found = (...deactivated: ObservedUser[]) => [check(...deactivated)?.level, check(...deactivated)?.value, isStallingKnown(deactivated, NOW)];
+const stalledCheck = (deactivated: RecentDeactivations | null) => checks(CALM, deactivated).find(({ name }) => name === "Stalled deactivations");
+const said = (deactivated: RecentDeactivations | null) => {
+  const check = stalledCheck(deactivated);
+  return [check?.level, check?.value, isStallingKnown(deactivated, NOW)];
+};
 
+/** A user who was deactivated so many minutes ago, with tasks that were seen for so long. */
+const user = (minutes: number, active_tasks_count: number, seenMinutes = 15, source = "/torale/admin") => {
+  const deactivation = { at: new Date(NOW - minutes * 60_000).toISOString(), by: null, tasks_paused: 1, commands_pending: 0 };
+  const history = [{ type: "ai.torale.user.deactivated", source, fields: ["state"] }];
+  const pendingMs = source === "/torale/admin" ? { Tasks: seenMinutes * 60_000 } : {};
+  return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs } as unknown as ObservedUser;
+};
+
+test("a deactivation that has stalled is an alarm, one that is under way or done is not, and one that is seen for less is not known", () => {
+  const found = (...users: ObservedUser[]) => said(recent(users));
   expect(found()).toEqual(["calm", "None", true]);
-  expect(found(user(14, 2), user(600, 0))).toEqual(["calm", "None", true]);
+  expect(found(user(14, 2, 14), user(600, 0))).toEqual(["calm", "None", true]);
   expect(found(user(16, 2), user(600, 0), user(60, 1))).toEqual(["alarm", "2", true]);
-  expect(found(user(16, 2, 0), user(600, 0))).toEqual(["calm", "…", false]);
-  expect(check(user(16, 2, 0))?.about).toContain("of 1 user something is not stopped");
+  expect(found(user(16, 2, 14), user(600, 0))).toEqual(["calm", "…", false]);
+  expect(stalledCheck(recent([user(16, 2, 0)]))?.about).toContain("of 1 user something is left that may have come late");
   expect(found(user(16, 2, 0), user(60, 1))).toEqual(["alarm", "1", false]);
-  expect(checks(CALM, null).find(({ name }) => name === "Stalled deactivations")?.about).toContain("Not known yet");
+  expect(stalledCheck(null)?.about).toContain("Not known yet");
   expect(isStallingKnown(null, NOW)).toBe(false);
+});
+
+test("of users whom the platform deactivated since then it is not known whether what is left is stopped", () => {
+  const held = user(600, 2, 0, "/torale/backend");
+  expect(said(recent([held]))).toEqual(["calm", "…", false]);
+  expect(stalledCheck(recent([held]))?.about).toContain("of 1 user, deactivated by the platform since then,");
+  expect(undecidedUsers(recent([held, user(600, 0, 0, "/torale/backend")]), NOW)).toEqual([held]);
+  expect(said(recent([user(600, 0, 0, "/torale/backend")]))).toEqual(["calm", "None", true]);
+});
+
+test("a user who can't be read hides no alarm about the others, and none is said to be well for them", () => {
+  expect(said(recent([user(60, 1)], { unread: 1 }))).toEqual(["alarm", "1", false]);
+  expect(said(recent([user(60, 0)], { unread: 1 }))).toEqual(["calm", "…", false]);
+  expect(stalledCheck(recent([user(60, 1)], { unread: 2 }))?.about).toContain("Not known: 2 users can't be read.");
+});
+
+test("nothing is said of users beyond those that are looked at, nor by an API that can't say", () => {
+  expect(said(recent([user(60, 0)], { isCut: true }))).toEqual(["calm", "None", false]);
+  expect(stalledCheck(recent([user(60, 0)], { isCut: true }))?.about).toContain("Of the 1 looked at:");
+  expect(said(recent([], { hasEndpoints: false }))).toEqual(["calm", "…", false]);
+  expect(stalledCheck(recent([], { hasEndpoints: false }))?.about).toContain("This API can't say");
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
-import type { ErrorRow, ScheduleRow, Stats, UserDetail, UserRow } from "../../src/api/types";
+import type { ErrorRow, ScheduleRow, Stats, UserDetail } from "../../src/api/types";
 import { breakdown, ofTypes } from "../../src/breakdown";
 import { isIn, rangeOf } from "../../src/range";
 import { timesOf } from "../../src/cron";
@@ -207,6 +207,23 @@ test("a paused schedule is found at the times at which it would run, in winter o
   expect(ids([schedule("s", null, { cron: "0 9 30 2 *", is_paused: true })], "9:00")).toEqual([]);
 });
 
+test.each([
+  ["Europe/Berlin", "8:00", true],
+  ["europe/berlin", "8:00", false],
+  ["EUROPE/BERLIN", "8:00", false],
+  ["US/Eastern", "14:00", true],
+  ["us/eastern", "14:00", false],
+  ["US/EASTERN", "14:00", false],
+  ["Etc/GMT-1", "8:00", true],
+  ["GB-Eire", "9:00", true],
+  ["UTC", "9:00", true],
+  ["utc", "9:00", false],
+  ["+01:00", "8:00", false],
+])("a paused schedule in the zone %s would run at %s UTC: %s, as Temporal takes the names of zones", (timezone, at, expected) => {
+  const paused = schedule("s", null, { cron: "0 9 * * *", timezone, is_paused: true });
+  expect(ids([paused], at)).toEqual(expected ? ["s"] : []);
+});
+
 test("what was found is counted by whether it runs within a day, later, or is paused", () => {
   const all = [
     schedule("today", "2024-01-16T09:00:00Z"),
@@ -290,16 +307,13 @@ test("a range of a chart is read from the address, and its end is not in it", ()
 });
 
 test("a deactivation is done when tasks, keys and commands are", () => {
-  const row = { state: "deactivated", active_tasks_count: 2 } as UserRow;
-  expect(isDone(steps(row, 3))).toBe(false);
-  expect(isDone(steps({ ...row, active_tasks_count: 0 }, 3))).toBe(true);
-  expect(isDone(steps({ ...row, active_tasks_count: 0, state: "active" }, 3))).toBe(false);
-
-  const detail = (commands_pending: number, revoked: boolean) =>
-    ({ ...row, active_tasks_count: 0, api_keys: [{ key_id: "k", revoked }], deactivation: { commands_pending } }) as UserDetail;
+  const detail = (commands_pending: number, revoked: boolean, active_tasks_count = 0) =>
+    ({ state: "deactivated", active_tasks_count, api_keys: [{ key_id: "k", revoked }], deactivation: { commands_pending } }) as UserDetail;
   expect(isDone(steps(detail(0, true), 3))).toBe(true);
   expect(isDone(steps(detail(1, true), 3))).toBe(false);
   expect(isDone(steps(detail(0, false), 3))).toBe(false);
+  expect(isDone(steps(detail(0, true, 2), 3))).toBe(false);
+  expect(isDone(steps({ ...detail(0, true), state: "active" }, 3))).toBe(false);
 });
 
 test("a user without keys has none to revoke, and one without a login none to block", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { UserDetail } from "../../src/api/types";
-import { overdue, observe, type ObservedUser, type Sightings } from "../../src/users/sightings";
+import { forgetSightings, overdue, observe, type ObservedUser, type Sightings } from "../../src/users/sightings";
 import { watchInterval } from "../../src/users/watching";
 
 const NOW = Date.parse("2024-01-16T12:00:00Z");
@@ -39,31 +39,66 @@ const names = (user: ObservedUser) => {
   return { stalled: stalled.map(({ name }) => name), unsure: unsure.map(({ name }) => name) };
 };
 
-/** What is said of a user who has been the same for a minute. */
-const ofTheSame = (user: UserDetail) => names(read(new Map(), [1, user], [0, user]));
+/** Minutes before {@link NOW} of reads that are close enough, from so many minutes on. */
+const readsFrom = (minutes: number) => [...Array.from({ length: Math.ceil(minutes / 4) }, (_, at) => minutes - at * 4), 0];
 
-test("a deactivation has stalled when a step is not done by the threshold of the alarm about it, and is seen so for a minute", () => {
-  expect([ofTheSame(deactivated(5, { commands: 1 })).stalled, ofTheSame(deactivated(5.1, { commands: 1 })).stalled]).toEqual([[], ["Commands"]]);
-  const left = { tasks: 2, alive: 1 };
-  expect([ofTheSame(deactivated(15, left)).stalled, ofTheSame(deactivated(15.1, left)).stalled]).toEqual([[], ["Tasks", "API keys"]]);
+/** What is said of a user who has been the same for so many minutes, 15 unless said otherwise. */
+const ofTheSame = (user: UserDetail, minutes = 15) => names(read(new Map(), ...readsFrom(minutes).map((ago): [number, UserDetail] => [ago, user])));
+
+test("a deactivation has stalled when a step is seen unchanged for as long as the alarm about it waits", () => {
+  const commands = deactivated(600, { commands: 1 });
+  expect([ofTheSame(commands, 4.9), ofTheSame(commands, 5)]).toEqual([
+    { stalled: [], unsure: ["Commands"] },
+    { stalled: ["Commands"], unsure: [] },
+  ]);
+  const left = deactivated(600, { tasks: 2, alive: 1 });
+  expect([ofTheSame(left, 14.9), ofTheSame(left, 15)]).toEqual([
+    { stalled: [], unsure: ["Tasks", "API keys"] },
+    { stalled: ["Tasks", "API keys"], unsure: [] },
+  ]);
   expect(ofTheSame(deactivated(600, {}))).toEqual({ stalled: [], unsure: [] });
   expect(ofTheSame({ ...deactivated(600, { tasks: 2 }), state: "active" })).toEqual({ stalled: [], unsure: [] });
 });
 
-test("a task, a key or a command that is seen once may have come late: it is not known whether it has stalled", () => {
+test("what is left of a deactivation that is younger than the threshold is under way", () => {
+  expect(ofTheSame(deactivated(14, { tasks: 2 }), 14)).toEqual({ stalled: [], unsure: [] });
+  expect(ofTheSame(deactivated(4, { commands: 2 }), 4)).toEqual({ stalled: [], unsure: [] });
+});
+
+test("a task, a key or a command that is seen for less may have come late: it is not known whether it has stalled", () => {
   const left = deactivated(600, { tasks: 1, alive: 1, commands: 1 });
-  const first = read(new Map(), [0, left]);
-  expect(names(first)).toEqual({ stalled: [], unsure: ["Commands", "Tasks", "API keys"] });
-  expect(names(read(new Map(), [0.5, left], [0.25, left], [0, left])).stalled).toEqual([]);
-  expect(names(read(new Map(), [1.5, left], [0.75, left], [0, left])).stalled).toEqual(["Commands", "Tasks", "API keys"]);
+  expect(ofTheSame(left, 0)).toEqual({ stalled: [], unsure: ["Commands", "Tasks", "API keys"] });
+  // A command that failed once comes again after three minutes.
+  expect(ofTheSame(left, 6)).toEqual({ stalled: ["Commands"], unsure: ["Tasks", "API keys"] });
+});
+
+test("a deactivation that makes progress has not stalled, however slow it is", () => {
+  const tasks = (number: number) => deactivated(600, { tasks: number });
+  const slow = readsFrom(40).map((ago): [number, UserDetail] => [ago, tasks(ago > 26 ? 3 : ago > 13 ? 2 : 1)]);
+  expect(names(read(new Map(), ...slow))).toEqual({ stalled: [], unsure: ["Tasks"] });
+  expect(ofTheSame(tasks(1), 40).stalled).toEqual(["Tasks"]);
+});
+
+test("a clock of the API that is far ahead or behind makes nothing stalled that is not seen for long, and hides nothing that is", () => {
+  expect(ofTheSame(deactivated(100_000, { tasks: 1 }), 1).stalled).toEqual([]);
+  expect(ofTheSame(deactivated(-600, { tasks: 1 }), 15).stalled).toEqual(["Tasks"]);
 });
 
 test("what was done in between, another deactivation, and reads that are far apart begin anew", () => {
   const [left, none] = [deactivated(600, { tasks: 1 }), deactivated(600, {})];
-  expect(names(read(new Map(), [2, left], [1, none], [0, left])).stalled).toEqual([]);
-  expect(names(read(new Map(), [2, deactivated(700, { tasks: 1 })], [0, left])).stalled).toEqual([]);
+  const reads = (at: (ago: number) => UserDetail): [number, UserDetail][] => readsFrom(20).map((ago) => [ago, at(ago)]);
+  expect(names(read(new Map(), ...reads(() => left))).stalled).toEqual(["Tasks"]);
+  expect(names(read(new Map(), ...reads((ago) => (ago === 8 ? none : left)))).stalled).toEqual([]);
+  expect(names(read(new Map(), ...reads((ago) => (ago > 10 ? deactivated(700, { tasks: 1 }) : left)))).stalled).toEqual([]);
   expect(names(read(new Map(), [60, left], [0, left])).stalled).toEqual([]);
-  expect(names(read(new Map(), [2, deactivated(600, { alive: 1 })], [0, left]))).toEqual({ stalled: [], unsure: ["Tasks"] });
+  expect(names(read(new Map(), ...reads((ago) => (ago > 10 ? deactivated(600, { alive: 1 }) : left))))).toEqual({ stalled: [], unsure: ["Tasks"] });
+});
+
+test("what one session has seen is not known to the next one", () => {
+  const left = deactivated(600, { tasks: 1 });
+  const seen = [0, 1].map((minutes) => observe(left, NOW + minutes * MINUTE).pendingMs["Tasks"]);
+  forgetSightings();
+  expect([...seen, observe(left, NOW + 2 * MINUTE).pendingMs["Tasks"]]).toEqual([0, MINUTE, 0]);
 });
 
 test("what the deletion of a login has deactivated is stopped by commands too", () => {
