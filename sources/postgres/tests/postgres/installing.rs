@@ -129,17 +129,34 @@ fn while_it_waits_for(
     holder: Client,
     work: impl Fn() -> String + Send,
 ) -> String {
+    let (said, waited) = said_and_waited(db, table, holder, work);
+    assert!(waited, "{said}");
+    said
+}
+
+/// Does something while a client's transaction holds a table, which commits once that waits for a lock on the table, or
+/// after it: what it says, and whether it waited.
+fn said_and_waited(
+    db: &Database,
+    table: &str,
+    holder: Client,
+    work: impl Fn() -> String + Send,
+) -> (String, bool) {
     let waiting =
         format!("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
     std::thread::scope(|scope| {
         let working = scope.spawn(work);
-        tokio::task::block_in_place(|| {
+        let waited = tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                while !working.is_finished() && db.texts(&waiting).await != ["1"] {}
+                let mut waited = false;
+                while !waited && !working.is_finished() {
+                    waited = db.texts(&waiting).await == ["1"];
+                }
                 holder.batch_execute("COMMIT").await.unwrap();
-            });
+                waited
+            })
         });
-        working.join().unwrap()
+        (working.join().unwrap(), waited)
     })
 }
 
@@ -159,6 +176,33 @@ async fn installing_waits_for_a_writer_and_then_goes_on() {
     assert!(installing.contains("users: found"), "{installing}");
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
     assert_eq!(db.facts().await, ["user.created email=b@example.org"]);
+}
+
+/// `ALTER TABLE` would wait for it without a limit, and every trigger behind that, although nothing is to be altered.
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_again_waits_for_no_transaction_that_notes_a_failure() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let user = db.client().await;
+    user.batch_execute("BEGIN; LOCK TABLE torale_admin_source.failures IN ROW EXCLUSIVE MODE").await.unwrap();
+
+    let (said, waited) = said_and_waited(&db, "torale_admin_source.failures", user, || db.install(&[]));
+
+    assert!(!waited && said.contains("users: found"), "{said}");
+}
+
+/// As from a version that did not have the column yet, while the platform works.
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_over_an_earlier_version_adds_its_column_once_nobody_holds_the_table() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("ALTER TABLE torale_admin_source.failures DROP COLUMN unrecorded");
+    let holder = db.client().await;
+    holder.batch_execute("BEGIN; SELECT FROM torale_admin_source.failures").await.unwrap();
+
+    while_it_waits_for(&db, "torale_admin_source.failures", holder, || db.install(&[]));
+
+    let columns = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'torale_admin_source.failures'::regclass
+         AND attname = 'unrecorded'";
+    assert_eq!(db.texts(columns).await, ["unrecorded"]);
 }
 
 /// A transaction of the platform that ends while `DROP TRIGGER` waits for it has written events that nobody counted.
