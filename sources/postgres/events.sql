@@ -276,7 +276,9 @@ begin
     elsif fact.part = 'state' then
       -- Without a known change, the first state is not stated: an administrator may have overruled it since.
       continue when version.state is null and fact.type in ('user.reactivated', 'task.resumed');
-      stamp := case when version.state in (fact.type, 'unrecorded') then version.state_at else changed end;
+      -- A version without a state is that of a change which has not changed it.
+      stamp := case when version.state is null then own_time(relation, r)
+        when version.state in (fact.type, 'unrecorded') then version.state_at else changed end;
       continue when relation = 'tasks' and stamp = created; -- task.created has the state
     end if;
     event := case when fact.data is not null then event_text(relation, r->>'id', fact.type, stamp, fact.data) end;
