@@ -200,7 +200,8 @@ async fn installing_over_an_earlier_version_adds_its_column_once_nobody_holds_th
 
     while_it_waits_for(&db, "torale_admin_source.failures", holder, || db.install(&[]));
 
-    let columns = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'torale_admin_source.failures'::regclass
+    let columns =
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'torale_admin_source.failures'::regclass
          AND attname = 'unrecorded'";
     assert_eq!(db.texts(columns).await, ["unrecorded"]);
 }

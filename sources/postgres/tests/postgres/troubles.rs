@@ -335,7 +335,9 @@ async fn a_trigger_that_waits_for_a_settling_keeps_what_that_has_settled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn settling_waits_for_no_long_transaction_of_the_platform_and_changes_nothing_then() {
     let Some(db) = Database::installed(NEW) else { return };
-    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org'), ('c2', 'b@example.org')");
+    db.run(
+        "INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org'), ('c2', 'b@example.org')",
+    );
     run_unrecorded(&db, "UPDATE users SET email = 'x' || email");
     let platform = db.client().await;
     platform
@@ -381,7 +383,8 @@ async fn settled_changes_are_dated_after_versions_that_are_ahead_of_the_clock() 
     run_unrecorded(&db, "UPDATE users SET email = 'second.' || email, is_active = true");
     assert_eq!(settle(&db).await, ["2"]);
 
-    let first = "SELECT to_char(min(updated_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM users";
+    let first =
+        "SELECT to_char(min(updated_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM users";
     let first = db.texts(first).await.remove(0);
     let said = of_users(&db, "created").await;
     assert_eq!(said.len(), 2, "{said:#?}");
@@ -408,8 +411,7 @@ async fn a_settled_change_dates_no_state_anew_that_has_not_changed() {
     // A later change that is recorded writes the state's time down.
     db.run("UPDATE users SET email = 'newer.' || email WHERE clerk_user_id = 'c2'");
 
-    let times: Vec<String> =
-        of_users(&db, "deactivated").await.iter().map(|event| time_of(event)).collect();
+    let times: Vec<String> = of_users(&db, "deactivated").await.iter().map(|event| time_of(event)).collect();
     let said: Vec<String> = of_users(&db, "created").await.iter().map(|event| time_of(event)).collect();
 
     assert_eq!(times, ["2025-02-24T10:30:30.000Z"; 2]);
