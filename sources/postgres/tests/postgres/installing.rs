@@ -233,6 +233,42 @@ async fn uninstalling_keeps_events_that_are_written_while_it_waits() {
     assert_eq!(db.texts(OBJECTS).await, before);
 }
 
+/// Runs a script that must fail while a client's transaction holds a table. It commits once that has failed; if it waits
+/// for more than a minute, before.
+fn refused_while_held(db: &Database, name: &str, holder: &Client) -> String {
+    let until = Instant::now() + Duration::from_secs(60);
+    std::thread::scope(|scope| {
+        let working = scope.spawn(|| db.refused(name, &[]));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                while !working.is_finished() && Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                holder.batch_execute("COMMIT").await.unwrap();
+            });
+        });
+        working.join().unwrap()
+    })
+}
+
+/// A transaction of the platform that lasts, and then a backfill that reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_stops_when_a_table_is_busy_for_too_long_and_goes_on_when_run_again() {
+    let Some(db) = Database::with(NEW) else { return };
+    let before = db.texts(OBJECTS).await;
+    db.install(&[]);
+    let holder = db.client().await;
+
+    for busy in ["tasks", "torale_admin_source.row_versions"] {
+        holder.batch_execute(&format!("BEGIN; SELECT FROM {busy}")).await.unwrap();
+        let refused = refused_while_held(&db, "uninstall.sql", &holder);
+        assert!(refused.contains("lock timeout"), "{busy}: {refused}");
+    }
+    db.script("uninstall.sql", &[]);
+
+    assert_eq!(db.texts(OBJECTS).await, before);
+}
+
 /// A relay holds its rows while it sends them.
 #[tokio::test(flavor = "multi_thread")]
 async fn uninstalling_waits_for_a_relay_that_is_sending() {
