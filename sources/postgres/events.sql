@@ -137,8 +137,9 @@ declare
   facts fact[] := '{}';
   task_id text := as_uuid(r->>'id');
   user_id text := as_uuid(r->>'user_id');
-  query text := coalesce(nullif(btrim(r->>'search_query'), ''), nullif(btrim(r->'config'->>'query'), ''),
-    nullif(btrim(r->>'name'), ''));
+  -- One of blanks alone counts as empty; any other is taken as it is, since queries are told apart by their exact text.
+  query text := case when btrim(r->>'search_query') <> '' then r->>'search_query'
+    when btrim(r->'config'->>'query') <> '' then r->'config'->>'query' when btrim(r->>'name') <> '' then r->>'name' end;
   schedule text := r->>'schedule';
   state text := coalesce(r->>'state', case when (r->>'is_active')::boolean is false then 'paused' else 'active' end);
   content jsonb;
