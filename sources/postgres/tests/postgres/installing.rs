@@ -233,8 +233,8 @@ async fn uninstalling_keeps_events_that_are_written_while_it_waits() {
     assert_eq!(db.texts(OBJECTS).await, before);
 }
 
-/// Runs a script that must fail while a client's transaction holds a table. It commits once that has failed; if it waits
-/// for more than a minute, before.
+/// Runs a script that must fail while a client's transaction holds a table. The transaction commits once it has failed;
+/// before, if the script waits for more than a minute.
 fn refused_while_held(db: &Database, name: &str, holder: &Client) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     std::thread::scope(|scope| {
