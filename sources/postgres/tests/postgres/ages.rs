@@ -135,6 +135,8 @@ impl Age {
     }
 
     pub(crate) fn new_task(&self, user: &str, query: &str, n: u32) -> String {
+        // Blanks around a query belong to it.
+        let query = if n.is_multiple_of(5) { format!(" {query} ") } else { query.to_owned() };
         let (columns, values) = if self.query == "name" {
             ("", String::new())
         } else {
@@ -210,11 +212,7 @@ impl Age {
                 "insert into users select * from expected.gone_users where id not in (select id from users) and id = {}",
                 one("expected.gone_users")
             ),
-            6 | 7 => {
-                let query = format!("q {}", n % 40);
-                // Blanks around a query belong to it.
-                self.new_task(&one("users"), &if n.is_multiple_of(5) { format!(" {query} ") } else { query }, n)
-            }
+            6 | 7 => self.new_task(&one("users"), &format!("q {}", n % 40), n),
             8 | 9 => format!(
                 "update tasks set {}{touched} where id = {}",
                 self.task_changes(&format!("changed {}", n % 20), n),
