@@ -75,6 +75,13 @@ as $$ select date_trunc('minute', now - make_interval(hours => hours)) $$;
 create function since_hour(now timestamptz, hours int) returns timestamptz language sql stable
 as $$ select date_trunc('hour', now - make_interval(hours => hours)) $$;
 
+-- A time that is missing is the contract's earliest.
+create function known(at timestamptz) returns timestamptz language sql immutable
+as $$ select ms(coalesce(at, '2015-01-01T00:00:00Z')) $$;
+
+-- A text, or null if it is empty. One of blanks alone counts as empty; any other is the exact text, blanks included.
+create function filled(value text) returns text language sql immutable as $$ select nullif(value, '') where trim(value) <> '' $$;
+
 create function error_type(message text) returns text language sql immutable as $$
   select coalesce(
     substring(message from '^(?:\w+\.)*(\w+(?:Error|Exception)):'),
@@ -83,34 +90,44 @@ create function error_type(message text) returns text language sql immutable as 
 $$;
 
 create view all_users as
-select id, email, clerk_user_id, coalesce(is_active, true) and not is_gone as is_active, is_gone, ms(created_at) as created_at
+select id, email, clerk_user_id, coalesce(is_active, true) and not is_gone as is_active, is_gone, known(created_at) as created_at
 from users_rows
 union all select id, email, clerk_user_id, true, false, ms(created_at) from other_users;
 
 create view all_tasks as
-select id, user_id, name, schedule, ms(created_at) as created_at, is_gone,
+select id, user_id, name, case when length(schedule) between 1 and 256 then schedule end as schedule,
+  known(created_at) as created_at, is_gone,
   coalesce(state, case when is_active is false then 'paused' else 'active' end) as state,
-  left(coalesce(nullif(search_query, ''), nullif(config ->> 'query', ''), name), 500) as search_query
+  left(coalesce(filled(search_query), filled(config ->> 'query'), filled(name)), 500) as search_query
 from tasks_rows;
 
--- `completed_at` is null where the platform does not say when an execution ended.
+-- Whether the platform has a column that says when an execution ended.
+create function says_ends() returns boolean language sql stable as $$
+  select exists (select from pg_attribute where attrelid = to_regclass('public.task_executions') and attname = 'completed_at'
+    and not attisdropped)
+$$;
+
+-- `completed_at` is null where the platform does not say when any execution ended. Where it says so of others, it is the
+-- time of the row's event: of a row that was inserted so, as all of these are, the greatest of its own times.
 create view all_executions as
 select e.id, task_id, t.user_id, u.email as user_email, t.search_query, e.started_at, e.error_message, e.retry_count,
   case when status in ('success', 'failed') then status else 'running' end as status,
   case when status = 'success' then coalesce(condition_met, notification <> '', false) end as condition_met,
-  case when status in ('success', 'failed') then ms(completed_at) end as completed_at,
-  case when status in ('success', 'failed') then greatest(0,
-    (extract(epoch from ms(completed_at)) - extract(epoch from e.started_at)) * 1000)::bigint end as duration_ms,
+  completed_at,
+  case when completed_at is not null then greatest(0,
+    (extract(epoch from completed_at) - extract(epoch from e.started_at)) * 1000)::bigint end as duration_ms,
   case when status = 'failed' then error_type(error_message) end as error_type
 from (
-  select id, task_id, status, ms(coalesce(started_at, created_at)) as started_at, completed_at, notification, condition_met,
+  select id, task_id, status, known(coalesce(started_at, created_at)) as started_at, notification, condition_met,
+    case when status in ('success', 'failed') and (select says_ends())
+      then ms(coalesce(completed_at, greatest(started_at, created_at), known(null))) end as completed_at,
     left(coalesce(error_message, ''), 2000) as error_message, coalesce(retry_count, 0) as retry_count
   from task_executions_rows
 ) e
 join all_tasks t on t.id = task_id join all_users u on u.id = t.user_id;
 
 create view all_notifications as
-select user_id, ms(created_at) as at from notification_sends_rows where coalesce(status, 'success') = 'success';
+select user_id, known(created_at) as at from notification_sends_rows where coalesce(status, 'success') = 'success';
 
 -- Means and rates: rounded half up, and zero if nothing has finished.
 create function mean_ms(durations numeric) returns bigint language sql immutable
@@ -227,8 +244,8 @@ $$;
 
 create function api_keys(of uuid)
 returns table (key_id uuid, key_prefix text, name text, created_at text, revoked boolean) language sql stable as $$
-  select id, key_prefix, name, shown(k.created_at), is_gone or not is_active
-  from api_keys_rows k where user_id = of order by ms(k.created_at) desc, id desc
+  select id, key_prefix, name, shown(known(k.created_at)), is_gone or not coalesce(is_active, true)
+  from api_keys_rows k where user_id = of order by known(k.created_at) desc, id desc
 $$;
 
 -- GET /admin/tasks, and one of them --------------------------------------------------------------------------------

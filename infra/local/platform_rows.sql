@@ -30,6 +30,23 @@ insert into notification_sends (user_id, task_id, notification_type, status, cre
 select user_id, id, case when n % 2 = 0 then 'webhook' else 'email' end, case when n % 9 = 0 then 'failed' else 'success' end,
   now() - n * interval '1 hour'
 from (select *, row_number() over (order by id) as n from tasks where name like 'name %') t;
+-- What is missing, empty or blank: a null is no `false`, and blanks around a query belong to it.
+insert into users (clerk_user_id, email, is_active, created_at, updated_at)
+values ('user_rows_41', 'nulls@example.org', null, null, null);
+insert into api_keys (user_id, key_prefix, key_hash, is_active, created_at)
+select id, 'sk_null', encode(sha256(convert_to(id || 'null', 'UTF8')), 'hex'), null, null from users where clerk_user_id = 'user_rows_41';
+insert into tasks (user_id, name, schedule, search_query, state, config, created_at)
+select id, 'blank ' || n, (array['', null, repeat('9', 257), repeat('9', 256)])[n],
+  (array['  blanks around  ', '   ', ' ', ''])[n], (array['paused', null])[1 + n % 2],
+  (array['{"query": " of the config "}', '{"query": "  "}', null, '{}']::jsonb[])[n], case when n < 3 then now() end
+from users, generate_series(1, 4) n where clerk_user_id = 'user_rows_41';
+insert into task_executions (task_id, status, started_at, completed_at, error_message, notification, created_at)
+select id, (array['success', 'failed'])[1 + n % 2], case when n < 4 then at - interval '3 seconds' end, null, null, ' ',
+  case when n > 2 then at end
+from tasks, generate_series(1, 5) n, (select date_trunc('second', now()) - interval '5 hours') as time (at)
+where name = 'blank 1' or name = 'blank 2' and n = 5;
+insert into notification_sends (user_id, task_id, status, created_at)
+select user_id, id, null, null from tasks where name = 'blank 1';
 
 update users set email = 'changed.' || email, updated_at = now() where clerk_user_id like 'user_rows_1%';
 update users set is_active = not is_active where clerk_user_id like 'user_rows_2%';

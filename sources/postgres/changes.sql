@@ -1,19 +1,32 @@
 -- From a change to events: what the triggers execute. Read by install.sql.
 
--- Notes a change that is in no event; `unrecorded` is what a backfill has to say then.
-create or replace function note_unrecorded(relation text, operation text, key text, unrecorded text, reason text)
+-- Notes a change that is in no event; `unrecorded` is what a backfill has to say then, and `at` dates it.
+create or replace function note_unrecorded(
+  relation text, operation text, key text, unrecorded text, at timestamptz, reason text)
 returns void language plpgsql as $$
 begin
-  insert into failures (relation, operation, key, unrecorded, reason)
-  values (relation, operation, key, unrecorded, left(reason, 2000));
+  insert into failures (relation, operation, key, unrecorded, at, reason)
+  values (relation, operation, key, unrecorded, at, left(reason, 2000));
 exception when others then
   raise warning 'torale source: % of % % is not in the outbox: %', operation, relation, key, reason;
 end
 $$;
+-- That of an earlier version, which nothing calls any more.
+drop function if exists note_unrecorded(text, text, text, text, text);
 
 -- Notes what no event can say of a change; what they can say is in the outbox.
 create or replace function note(relation text, operation text, key text, reason text) returns void language sql as $$
-  select note_unrecorded(relation, operation, key, null, reason)
+  select note_unrecorded(relation, operation, key, null, clock_timestamp(), reason)
+$$;
+
+-- The time of a note: not before the version that the change has replaced, of which an event may have told. Reading the
+-- row's times may be what has failed.
+create or replace function noted_at(relation text, was jsonb) returns timestamptz language plpgsql as $$
+begin
+  return case when was is null then clock_timestamp() else greatest(clock_timestamp(), own_time(relation, was)) end;
+exception when others then
+  return clock_timestamp();
+end
 $$;
 
 -- What a backfill has to say of a row if this change of it is not recorded. A row that is gone it does not find.
@@ -24,34 +37,54 @@ create or replace function unrecorded(was jsonb, r jsonb) returns text language 
 $$;
 
 -- Gives the rows of changes that were not recorded the time at which these were noted, and removes the notes: so a
--- backfill dates what such a row says after all that was emitted of it before, and says its state if that has changed. Call
--- it before that backfill. Returns the number of rows; what nobody but a person can settle stays in `failures`.
-create or replace function settle_failures() returns bigint language plpgsql as $$
+-- backfill dates what such a row says after all that was emitted of it before, and says its state if that has changed. No
+-- backfill may be running or be left to go on: it may have read these rows already. One from the beginning is due
+-- afterwards, and until then a note says so, which is removed by hand. What nobody but a person can settle stays in
+-- `failures`.
+--
+-- A call settles up to a thousand rows and returns their number: call it until it returns 0. The platform's writers of
+-- these rows wait for its end; so it ends with an error, and changes nothing, if it has to wait for one of them itself.
+create or replace function settle_failures() returns bigint language plpgsql set lock_timeout = '500ms' as $$
 declare
   each record;
   settled bigint := 0;
 begin
   for each in
-    with noted as (delete from failures where unrecorded is not null and key is not null returning *)
+    with due as (
+      select f.relation, f.key from failures f where f.unrecorded is not null and f.key is not null
+      group by f.relation, f.key order by f.relation, f.key limit 1000
+    ), noted as (
+      delete from failures f using due
+      where f.relation = due.relation and f.key = due.key and f.unrecorded is not null returning f.*
+    )
     select relation, key, date_trunc('milliseconds', max(at)) + interval '1 ms' as at,
       date_trunc('milliseconds', max(at) filter (where unrecorded = 'state')) + interval '1 ms' as state_at
     from noted group by relation, key order by relation, key
   loop
     insert into row_versions as v
     values (each.relation, each.key, each.at, case when each.state_at is not null then 'unrecorded' end, each.state_at)
-    on conflict (relation, key) do update set changed_at = greatest(v.changed_at, each.at),
-      state = case when each.state_at > coalesce(v.state_at, '-infinity') then 'unrecorded' else v.state end,
-      state_at = greatest(v.state_at, each.state_at);
+    on conflict (relation, key) do update set changed_at = greatest(v.changed_at + interval '1 ms', each.at),
+      state = case when each.state_at is null then v.state else 'unrecorded' end,
+      state_at = case when each.state_at is null then v.state_at
+        else greatest(v.state_at + interval '1 ms', each.state_at) end;
     settled := settled + 1;
   end loop;
+  if settled > 0 then
+    delete from failures f where f.operation = 'SETTLE';
+    insert into failures (relation, operation, reason)
+    values ('every table', 'SETTLE', 'settled: a backfill from the beginning is due, then this row is to be deleted');
+  end if;
   return settled;
 end
 $$;
 
+-- Writes down a row's version. What was settled since the caller has read the version, in a transaction of its own, is
+-- not undone.
 create or replace function remember(version row_versions) returns void language sql as $$
-  insert into row_versions values (($1).relation, ($1).key, ($1).changed_at, ($1).state, ($1).state_at)
-  on conflict (relation, key)
-  do update set changed_at = excluded.changed_at, state = excluded.state, state_at = excluded.state_at
+  insert into row_versions as v values (($1).relation, ($1).key, ($1).changed_at, ($1).state, ($1).state_at)
+  on conflict (relation, key) do update set changed_at = greatest(v.changed_at, excluded.changed_at),
+    state = case when v.state_at > coalesce(excluded.state_at, '-infinity') then v.state else excluded.state end,
+    state_at = greatest(v.state_at, excluded.state_at)
 $$;
 
 -- The user of the task that a row names. install.sql replaces it by a look-up in the platform's tasks.
@@ -88,7 +121,8 @@ create or replace function record_update(relation text, was jsonb, r jsonb) retu
 declare
   owner text;
   version row_versions;
-  known timestamptz := own_time(relation, was);
+  own timestamptz := own_time(relation, was);
+  known timestamptz := own;
   changed timestamptz := own_time(relation, r);
   needed timestamptz;
   stated fact[];
@@ -120,9 +154,10 @@ begin
     version.key := r->>'id';
   end if;
   foreach fact in array stated loop
-    -- Since when a row has its state: nothing else will say so once its time has moved on.
+    -- Since when a row has its state: nothing else will say so once its time has moved on. (`known` may be the time of
+    -- a settled change, which has not changed the state.)
     if fact.part = 'state' and version.state is null and fact.type not in ('user.reactivated', 'task.resumed') then
-      version := row($1, r->>'id', changed, fact.type, known);
+      version := row($1, r->>'id', changed, fact.type, own);
     end if;
   end loop;
   foreach fact in array news loop
@@ -199,8 +234,9 @@ begin
   if clock_timestamp() < stop then
     perform record_change(relation, was, r);
   elsif clock_timestamp() < give_up then -- Without the subtransaction of `note_unrecorded`: this must be quick.
-    insert into failures (relation, operation, key, unrecorded, reason) values (relation, operation,
-      coalesce(r, was)->>'id', unrecorded(was, r), '57014 the statement_timeout left no time for this row');
+    insert into failures (relation, operation, key, unrecorded, at, reason) values (relation, operation,
+      coalesce(r, was)->>'id', unrecorded(was, r), noted_at(relation, was),
+      '57014 the statement_timeout left no time for this row');
   end if;
 end
 $$;
@@ -244,7 +280,8 @@ begin
         begin
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
-          perform note_unrecorded(relation, tg_op, coalesce(r, was)->>'id', unrecorded(was, r), sqlstate || ' ' || sqlerrm);
+          perform note_unrecorded(relation, tg_op, coalesce(r, was)->>'id', unrecorded(was, r), noted_at(relation, was),
+            sqlstate || ' ' || sqlerrm);
         end;
       end loop;
     exception when others then

@@ -137,8 +137,9 @@ declare
   facts fact[] := '{}';
   task_id text := as_uuid(r->>'id');
   user_id text := as_uuid(r->>'user_id');
-  query text := coalesce(nullif(btrim(r->>'search_query'), ''), nullif(btrim(r->'config'->>'query'), ''),
-    nullif(btrim(r->>'name'), ''));
+  -- One of blanks alone counts as empty; any other is taken as it is, since queries are told apart by their exact text.
+  query text := case when btrim(r->>'search_query') <> '' then r->>'search_query'
+    when btrim(r->'config'->>'query') <> '' then r->'config'->>'query' when btrim(r->>'name') <> '' then r->>'name' end;
   schedule text := r->>'schedule';
   state text := coalesce(r->>'state', case when (r->>'is_active')::boolean is false then 'paused' else 'active' end);
   content jsonb;
@@ -276,7 +277,9 @@ begin
     elsif fact.part = 'state' then
       -- Without a known change, the first state is not stated: an administrator may have overruled it since.
       continue when version.state is null and fact.type in ('user.reactivated', 'task.resumed');
-      stamp := case when version.state in (fact.type, 'unrecorded') then version.state_at else changed end;
+      -- A version without a state is that of a change which has not changed it.
+      stamp := case when version.state is null then own_time(relation, r)
+        when version.state in (fact.type, 'unrecorded') then version.state_at else changed end;
       continue when relation = 'tasks' and stamp = created; -- task.created has the state
     end if;
     event := case when fact.data is not null then event_text(relation, r->>'id', fact.type, stamp, fact.data) end;

@@ -41,6 +41,8 @@ $install$;
 
 set client_min_messages = warning; -- "already exists, skipping" says nothing new
 
+\ir patiently.sql
+
 -- Which table of the platform is which.
 create table if not exists sources (
   relation text primary key,
@@ -76,9 +78,18 @@ create table if not exists failures (
   relation text not null,
   operation text not null,
   key text,
-  reason text not null
+  reason text not null,
+  unrecorded text
 );
-alter table failures add column if not exists unrecorded text;
+
+-- An earlier version had no `unrecorded`. Only then is the table locked: the triggers write it.
+do $column$
+begin
+  if not exists (select from pg_attribute where attrelid = 'failures'::regclass and attname = 'unrecorded') then
+    perform pg_temp.patiently('alter table failures add column unrecorded text');
+  end if;
+end
+$column$;
 
 -- 2. The functions --------------------------------------------------------------------------------------------------
 
@@ -87,7 +98,6 @@ begin;
 
 \ir events.sql
 \ir changes.sql
-\ir patiently.sql
 
 -- 3. The triggers ---------------------------------------------------------------------------------------------------
 

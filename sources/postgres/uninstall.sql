@@ -1,6 +1,7 @@
--- Takes everything away that install.sql created: the triggers, then the schema. If the outbox holds events by then, it
--- stays, so that the relay can send them, and running this again ends it. Events that the queue has refused are never
--- sent: somebody looks at them. PGOPTIONS="-c torale_source.discard=on" drops both.
+-- Takes everything away that install.sql created: the triggers, then the schema. If a table is busy for too long, it
+-- stops, and running it again goes on. If the outbox holds events by then, it stays, so that the relay can send them, and
+-- running this again ends it. Events that the queue has refused are never sent: somebody looks at them.
+-- PGOPTIONS="-c torale_source.discard=on" drops both.
 --
 --   psql -v ON_ERROR_STOP=1 -d <database> -f uninstall.sql
 
@@ -57,7 +58,7 @@ begin
     end if;
   end if;
   perform set_config('client_min_messages', 'warning', true);
-  execute format('drop schema %I cascade', own);
+  perform pg_temp.patiently(format('drop schema %I cascade', own));
 end
 $schema$;
 

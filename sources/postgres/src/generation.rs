@@ -1,9 +1,9 @@
 //! From a log that was just written to projections that are live.
 
 use crate::BackfillError;
+use crate::backfill::BackfillProgress;
 use std::time::Duration;
 use tokio::time::Instant;
-use torale_domain::projections::generation::Generation;
 use torale_domain::replay::rebuild::Tally;
 use torale_replay::build::BuildOutcome;
 use torale_replay::promotion::{Promotion, PromotionStep};
@@ -15,26 +15,52 @@ const WORKERS: usize = 4;
 /// How often a promotion checks whether it may continue.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Builds a generation from the log and makes it live; continues one that an earlier call has begun, built or begun to
-/// promote. First waits until everything that was written is settled, so that all of it is built and not caught up
-/// with. `None` if it was stopped.
+/// Builds a generation from the log and makes it live; continues the one that an earlier call with this progress has
+/// begun, built or promoted, and no other: that may have been built before all rows were in the log. First waits until
+/// everything that was written is settled, so that all of it is built and not caught up with. `None` if it was stopped.
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.
-pub async fn build_and_promote(replay: &Replay, stop: &StopSignal) -> Result<Option<Tally>, BackfillError> {
+pub async fn build_and_promote(
+    replay: &Replay,
+    progress: &mut BackfillProgress,
+    stop: &StopSignal,
+) -> Result<Option<Tally>, BackfillError> {
+    let own = own_generation(replay, progress).await?;
+    if let Some(own) = own.as_ref().filter(|own| own.role == GenerationRole::Live) {
+        return Ok(Some(own.tally.clone().unwrap_or_default()));
+    }
     if !wait_until_settled(replay.settle, stop).await {
         return Ok(None);
     }
-    let (generation, joining) = begun_or_next(replay).await?;
-    // A generation that is written already has been built.
-    if !joining {
-        replay.begin(&generation).await?;
-    }
-    let tally = match replay.build(&generation.name, WORKERS, stop).await? {
+    let name = match own {
+        Some(own) => own.name,
+        None => begin_generation(replay, progress).await?,
+    };
+    let tally = match replay.build(&name, WORKERS, stop).await? {
         BuildOutcome::Finished(tally) => tally,
         BuildOutcome::OutOfTime => return Ok(None),
     };
-    Ok(promote(replay, &generation.name, stop).await?.then_some(tally))
+    Ok(promote(replay, &name, stop).await?.then_some(tally))
+}
+
+/// The state of the generation that this progress names, unless it was dropped since.
+async fn own_generation(
+    replay: &Replay,
+    progress: &BackfillProgress,
+) -> Result<Option<GenerationStatus>, BackfillError> {
+    let Some(name) = progress.generation() else { return Ok(None) };
+    let all = replay.status().await?.generations.into_iter();
+    Ok(all.filter(|one| one.role != GenerationRole::Unknown).find(|one| one.name == name))
+}
+
+/// Begins the next generation. Only then is its name in the progress: one that is interrupted in between belongs to
+/// nobody.
+async fn begin_generation(replay: &Replay, progress: &mut BackfillProgress) -> Result<String, BackfillError> {
+    let generation = replay.next_generation(replay.pointer().await?.live.lanes).await?;
+    replay.begin(&generation).await?;
+    progress.set_generation(&generation.name)?;
+    Ok(generation.name)
 }
 
 async fn wait_until_settled(settle: Duration, stop: &StopSignal) -> bool {
@@ -61,23 +87,4 @@ pub async fn promote(replay: &Replay, generation: &str, stop: &StopSignal) -> Re
         }
     }
     Ok(false)
-}
-
-/// The generation that an earlier call has left, and whether its promotion has begun; or the next one.
-async fn begun_or_next(replay: &Replay) -> Result<(Generation, bool), BackfillError> {
-    let status = replay.status().await?;
-    let begun = status.generations.iter().rev().find(|one| is_begun(one));
-    match begun {
-        Some(one) => Ok((replay.generation(&one.name).await?, one.role == GenerationRole::Joining)),
-        None => Ok((replay.next_generation(replay.pointer().await?.live.lanes).await?, false)),
-    }
-}
-
-/// One that was live before may be built, too, but has no board: nobody has built it from the log.
-fn is_begun(generation: &GenerationStatus) -> bool {
-    match generation.role {
-        GenerationRole::Building | GenerationRole::Joining => true,
-        GenerationRole::Built => generation.units.is_some(),
-        GenerationRole::Live | GenerationRole::Shadow | GenerationRole::Unknown => false,
-    }
 }

@@ -93,7 +93,7 @@ async fn backfill(arguments: &BackfillOptions) -> Result<u8, BackfillError> {
     let mut folded = None;
     if let BackfillSink::Log(replay) = &sink {
         print::building(arguments.json, replay.settle);
-        folded = build_and_promote(replay, &stop).await?;
+        folded = build_and_promote(replay, &mut progress, &stop).await?;
         if folded.is_none() {
             print::interrupted(arguments.json);
             return Ok(INTERRUPTED);

@@ -48,6 +48,8 @@ pub struct SyncMemory {
     schedules: HashMap<String, SeenSchedule>,
     /// When the whole list of schedules was last compared with the projections.
     compared: Option<Timestamp>,
+    /// Schedules that the list does not have and that Temporal could not describe: each run asks for them again.
+    undescribed: HashSet<String>,
     /// The ids of the events of runs that were sent and may be found again.
     sent: HashSet<String>,
 }

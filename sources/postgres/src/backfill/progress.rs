@@ -24,6 +24,9 @@ struct State {
     target: String,
     /// This backfill's own name, by which a log knows it.
     id: String,
+    /// The generation that is built from its log.
+    #[serde(default)]
+    generation: Option<String>,
     tables: BTreeMap<String, TableReport>,
 }
 
@@ -76,8 +79,22 @@ impl BackfillProgress {
     }
 
     /// What identifies this backfill, and no other from the same database, to the log that it fills.
-    pub fn import(&self) -> String {
+    pub fn import_digest(&self) -> String {
         sha256_hex(&[b"backfill", self.state.id.as_bytes()])
+    }
+
+    /// The generation that this backfill has begun to build.
+    pub fn generation(&self) -> Option<&str> {
+        self.state.generation.as_deref()
+    }
+
+    /// Saves which generation this backfill has begun to build.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn set_generation(&mut self, name: &str) -> Result<(), BackfillError> {
+        self.state.generation = Some(name.to_owned());
+        self.keep()
     }
 
     /// The error of a progress that is of another log than the one that is to be filled.
@@ -141,6 +158,8 @@ mod tests {
         assert_eq!(again.tables().get("users"), Some(&report));
         assert!(again.belong_to("p/1/2").is_ok());
         assert!(again.belong_to("q/1/2").is_err());
+        again.set_generation("g2").unwrap();
+        assert_eq!(BackfillProgress::open(&file, "queue").unwrap().generation(), Some("g2"));
         assert!(BackfillProgress::open(&file, "log").is_err());
 
         again.forget().unwrap();

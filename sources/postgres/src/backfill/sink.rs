@@ -37,7 +37,7 @@ impl BackfillSink {
     /// # Errors
     /// If the log holds anything else, if the progress is of another log, or if the store fails.
     pub async fn into_log(replay: Replay, progress: &BackfillProgress) -> Result<Self, BackfillError> {
-        let import = progress.import();
+        let import = progress.import_digest();
         // What was delivered to another log is not in this one, and would not be read again.
         if !progress.tables().is_empty() && !replay.has_begun_import(&import).await? {
             return Err(progress.of_another_log());

@@ -100,12 +100,23 @@ impl Age {
         let user = "(select id from users where clerk_user_id = 'c1')";
         sql.extend([self.new_task(user, "first", 1), self.new_task(user, "second", 2)]);
         sql.push(self.new_execution("(select id from tasks order by id limit 1)", 0));
+        if self.has_execution_times {
+            // One that does not say when it ended.
+            sql.push(format!(
+                "insert into task_executions (id, task_id, status, started_at)
+                 select gen_random_uuid(), id, 'failed', {} from tasks",
+                self.past(3)
+            ));
+        }
         sql.join(";")
     }
 
-    /// A time that a row is of, as its columns hold it: now, or one of some hours to weeks ago.
+    /// A time that a row is of, as its columns hold it: now, one of some hours to weeks ago, or none.
     fn past(&self, n: u32) -> String {
-        let hours = [0, 0, 0, 3, 20, 25, 160, 170, 700, 900][usize::try_from(n % 10).unwrap()];
+        let hours = [0, 0, 0, 3, 20, 25, 160, 170, 700, 900, 0][usize::try_from(n % 11).unwrap()];
+        if n % 11 == 10 {
+            return "null".to_owned();
+        }
         format!("{} - interval '{hours} hours'", self.now)
     }
 
@@ -124,6 +135,8 @@ impl Age {
     }
 
     pub(crate) fn new_task(&self, user: &str, query: &str, n: u32) -> String {
+        // Blanks around a query belong to it.
+        let query = if n.is_multiple_of(5) { format!(" {query} ") } else { query.to_owned() };
         let (columns, values) = if self.query == "name" {
             ("", String::new())
         } else {
@@ -224,8 +237,9 @@ impl Age {
             16 => format!("delete from task_executions where id = {}", one("task_executions")),
             17 if self.has_keys => format!(
                 "insert into api_keys (id, user_id, key_prefix, key_hash, created_at, is_active)
-                 select gen_random_uuid(), id, 'sk_', encode(sha256('{n}'), 'hex'), {}, true from users where id = {}",
+                 select gen_random_uuid(), id, 'sk_', encode(sha256('{n}'), 'hex'), {}, {} from users where id = {}",
                 self.past(n),
+                if n.is_multiple_of(3) { "null" } else { "true" },
                 one("users")
             ),
             18 if self.has_keys => match n % 3 {

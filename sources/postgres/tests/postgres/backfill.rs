@@ -275,7 +275,7 @@ async fn a_second_backfill_into_the_log_of_the_first_is_refused_and_an_interrupt
     again.forget().unwrap();
     let second = BackfillSink::into_log(replay, &progress("into-log")).await.unwrap_err().to_string();
 
-    assert_eq!(first.import(), finished.import());
+    assert_eq!(first.import_digest(), finished.import_digest());
     assert!(second.contains("the log is not empty"), "{second}");
     assert!(!file("into-log").exists(), "what was refused leaves no progress");
     assert_eq!(stack.logged().await.len(), db.outbox().await.len());
@@ -318,7 +318,8 @@ async fn backfill_into_an_empty_log_makes_live_what_the_consumer_would_have() {
     )
     .await
     .unwrap();
-    let folded = build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+    let mut unsaved = BackfillProgress::unsaved();
+    let folded = build_and_promote(&replay, &mut unsaved, &StopSignal::default()).await.unwrap().unwrap();
     let events = db.outbox().await;
     let consumer = Consumer::new(other.store(), clock::system);
     let consumed = consume(&consumer, &messages(&events)).await;
@@ -340,7 +341,9 @@ async fn a_stop_is_noticed_while_the_log_settles() {
     let stop = StopSignal::default();
     stop.request();
 
-    assert_eq!(build_and_promote(&replay, &stop).await.unwrap(), None);
+    let stopped = build_and_promote(&replay, &mut BackfillProgress::unsaved(), &stop).await.unwrap();
+
+    assert_eq!(stopped, None);
 }
 
 /// A stack whose log holds some events, with nothing built of it, and its replay with this settle time.
@@ -375,7 +378,8 @@ async fn a_stop_during_the_promotion_ends_it_and_the_next_call_finishes_it() {
     };
     let (promoted, ()) = tokio::join!(promote(&slow, &generation.name, &stop), stopping);
     let left = role().await;
-    build_and_promote(&quick, &StopSignal::default()).await.unwrap().unwrap();
+    let mut progress = progress_of(&generation.name);
+    build_and_promote(&quick, &mut progress, &StopSignal::default()).await.unwrap().unwrap();
 
     assert_eq!((promoted.unwrap(), left), (false, GenerationRole::Joining));
     assert_eq!(quick.pointer().await.unwrap().live.name, generation.name);
@@ -383,26 +387,61 @@ async fn a_stop_during_the_promotion_ends_it_and_the_next_call_finishes_it() {
     assert_eq!(stack.generation(&generation.name).await, stack.projections().await);
 }
 
-/// One that was live before is neither begun nor built by a backfill, and holds items.
+/// The progress of a backfill that has begun to build this generation.
+fn progress_of(generation: &str) -> BackfillProgress {
+    let mut progress = BackfillProgress::unsaved();
+    progress.set_generation(generation).unwrap();
+    progress
+}
+
+/// Builds the next generation of what is in the log, as `cargo replay rebuild` does.
+async fn rebuild(replay: &Replay) -> String {
+    let next = replay.next_generation(replay.pointer().await.unwrap().live.lanes).await.unwrap();
+    replay.begin(&next).await.unwrap();
+    replay.build(&next.name, 1, &StopSignal::default()).await.unwrap();
+    next.name
+}
+
+/// Generations that were live before are built as well, and so may be what others have built of a part of the log.
 #[tokio::test]
-async fn a_generation_that_was_live_before_is_not_taken_for_one_that_was_begun() {
-    let (stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
-    for _ in 0..2 {
-        let lanes = replay.pointer().await.unwrap().live.lanes;
-        let next = replay.next_generation(lanes).await.unwrap();
-        replay.begin(&next).await.unwrap();
-        replay.build(&next.name, 1, &StopSignal::default()).await.unwrap();
-        assert!(promote(&replay, &next.name, &StopSignal::default()).await.unwrap());
+async fn a_backfill_takes_no_generation_but_its_own_and_ends_if_that_is_live() {
+    for promotions in 0..=3 {
+        let (stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
+        for _ in 0..promotions {
+            let next = rebuild(&replay).await;
+            assert!(promote(&replay, &next, &StopSignal::default()).await.unwrap());
+        }
+        rebuild(&replay).await;
+        let before = replay.status().await.unwrap().generations.len();
+        let mut own = BackfillProgress::unsaved();
+
+        let mut tallies = Vec::new();
+        for _ in 0..2 {
+            let tally = build_and_promote(&replay, &mut own, &StopSignal::default()).await.unwrap();
+            tallies.push(tally.unwrap());
+        }
+
+        let live = replay.pointer().await.unwrap().live.name;
+        assert_eq!(live, format!("g{}", promotions + 3));
+        assert_eq!(own.generation(), Some(live.as_str()));
+        assert_eq!(replay.status().await.unwrap().generations.len(), before + 1, "it is built once");
+        assert!(tallies[0].events > 0 && tallies[0] == tallies[1], "{tallies:?}");
+        assert_eq!(stack.generation(&live).await, stack.projections().await);
     }
-    let status = replay.status().await.unwrap();
-    let former = status.generations.iter().find(|one| one.role == GenerationRole::Built).unwrap();
-    assert!(former.units.is_none() && former.name == "g1", "{status:?}");
+}
 
-    build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+/// The store fails between the last two writes of a promotion, or an operator has rolled back.
+#[tokio::test]
+async fn a_generation_that_every_event_is_written_to_is_made_live_by_the_next_call() {
+    let (_stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
+    let mut own = BackfillProgress::unsaved();
+    build_and_promote(&replay, &mut own, &StopSignal::default()).await.unwrap().unwrap();
+    replay.rollback().await.unwrap();
 
-    let live = replay.pointer().await.unwrap().live.name;
-    assert_eq!(live, "g4");
-    assert_eq!(stack.generation(&live).await, stack.projections().await);
+    build_and_promote(&replay, &mut own, &StopSignal::default()).await.unwrap().unwrap();
+
+    assert_eq!(replay.pointer().await.unwrap().live.name, own.generation().unwrap());
+    assert_eq!(replay.status().await.unwrap().generations.len(), 2, "nothing is built a second time");
 }
 
 /// Ctrl-C, or a crash, between the building and the promotion.
@@ -413,7 +452,8 @@ async fn a_generation_that_is_built_already_is_promoted_and_not_built_again() {
     replay.begin(&generation).await.unwrap();
     replay.build(&generation.name, 1, &StopSignal::default()).await.unwrap();
 
-    build_and_promote(&replay, &StopSignal::default()).await.unwrap().unwrap();
+    let mut progress = progress_of(&generation.name);
+    build_and_promote(&replay, &mut progress, &StopSignal::default()).await.unwrap().unwrap();
 
     assert_eq!(replay.pointer().await.unwrap().live.name, generation.name);
     assert_eq!(replay.status().await.unwrap().generations.len(), 2);

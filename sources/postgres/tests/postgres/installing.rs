@@ -129,17 +129,34 @@ fn while_it_waits_for(
     holder: Client,
     work: impl Fn() -> String + Send,
 ) -> String {
+    let (said, waited) = said_and_waited(db, table, holder, work);
+    assert!(waited, "{said}");
+    said
+}
+
+/// Does something while a client's transaction holds a table, which commits once that waits for a lock on the table, or
+/// after it: what it says, and whether it waited.
+fn said_and_waited(
+    db: &Database,
+    table: &str,
+    holder: Client,
+    work: impl Fn() -> String + Send,
+) -> (String, bool) {
     let waiting =
         format!("SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass");
     std::thread::scope(|scope| {
         let working = scope.spawn(work);
-        tokio::task::block_in_place(|| {
+        let waited = tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                while !working.is_finished() && db.texts(&waiting).await != ["1"] {}
+                let mut waited = false;
+                while !waited && !working.is_finished() {
+                    waited = db.texts(&waiting).await == ["1"];
+                }
                 holder.batch_execute("COMMIT").await.unwrap();
-            });
+                waited
+            })
         });
-        working.join().unwrap()
+        (working.join().unwrap(), waited)
     })
 }
 
@@ -159,6 +176,34 @@ async fn installing_waits_for_a_writer_and_then_goes_on() {
     assert!(installing.contains("users: found"), "{installing}");
     db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c2', 'b@example.org')");
     assert_eq!(db.facts().await, ["user.created email=b@example.org"]);
+}
+
+/// `ALTER TABLE` would wait for it without a limit, and every trigger behind that, although nothing is to be altered.
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_again_waits_for_no_transaction_that_notes_a_failure() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let user = db.client().await;
+    user.batch_execute("BEGIN; LOCK TABLE torale_admin_source.failures IN ROW EXCLUSIVE MODE").await.unwrap();
+
+    let (said, waited) = said_and_waited(&db, "torale_admin_source.failures", user, || db.install(&[]));
+
+    assert!(!waited && said.contains("users: found"), "{said}");
+}
+
+/// As from a version that did not have the column yet, while the platform works.
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_over_an_earlier_version_adds_its_column_once_nobody_holds_the_table() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run("ALTER TABLE torale_admin_source.failures DROP COLUMN unrecorded");
+    let holder = db.client().await;
+    holder.batch_execute("BEGIN; SELECT FROM torale_admin_source.failures").await.unwrap();
+
+    while_it_waits_for(&db, "torale_admin_source.failures", holder, || db.install(&[]));
+
+    let columns =
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'torale_admin_source.failures'::regclass
+         AND attname = 'unrecorded'";
+    assert_eq!(db.texts(columns).await, ["unrecorded"]);
 }
 
 /// A transaction of the platform that ends while `DROP TRIGGER` waits for it has written events that nobody counted.
@@ -185,6 +230,42 @@ async fn uninstalling_keeps_events_that_are_written_while_it_waits() {
     assert!(refused.contains("run this again"), "{refused}");
     assert_eq!(facts, ["user.created email=a@example.org"], "the triggers are gone, the outbox is not");
     assert_eq!((relayed.sent, sqs.taken().len()), (1, 1));
+    assert_eq!(db.texts(OBJECTS).await, before);
+}
+
+/// Runs a script that must fail while a client's transaction holds a table. The transaction commits once it has failed;
+/// before, if the script waits for more than a minute.
+fn refused_while_held(db: &Database, name: &str, holder: &Client) -> String {
+    let until = Instant::now() + Duration::from_secs(60);
+    std::thread::scope(|scope| {
+        let working = scope.spawn(|| db.refused(name, &[]));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                while !working.is_finished() && Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                holder.batch_execute("COMMIT").await.unwrap();
+            });
+        });
+        working.join().unwrap()
+    })
+}
+
+/// A transaction of the platform that lasts, and then a backfill that reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn uninstalling_stops_when_a_table_is_busy_for_too_long_and_goes_on_when_run_again() {
+    let Some(db) = Database::with(NEW) else { return };
+    let before = db.texts(OBJECTS).await;
+    db.install(&[]);
+    let holder = db.client().await;
+
+    for busy in ["tasks", "torale_admin_source.row_versions"] {
+        holder.batch_execute(&format!("BEGIN; SELECT FROM {busy}")).await.unwrap();
+        let refused = refused_while_held(&db, "uninstall.sql", &holder);
+        assert!(refused.contains("lock timeout"), "{busy}: {refused}");
+    }
+    db.script("uninstall.sql", &[]);
+
     assert_eq!(db.texts(OBJECTS).await, before);
 }
 

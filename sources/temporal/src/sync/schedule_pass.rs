@@ -207,7 +207,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
         let missing: BTreeSet<Key> = if is_whole {
             known_schedules(reader).await?.into_iter().filter(|key| !here.contains(key)).collect()
         } else {
-            keys_of(memory.schedules.keys()).into_iter().filter(|key| !here.contains(key)).collect()
+            let remembered = memory.schedules.keys().chain(&memory.undescribed);
+            keys_of(remembered).into_iter().filter(|key| !here.contains(key)).collect()
         };
         let missing = read_keys(reader, missing).await?.into_values();
         let missing: BTreeMap<String, State> =
@@ -238,7 +239,8 @@ impl<R: ReadTemporal> TemporalSync<R> {
             }
         }
         if is_complete {
-            memory.schedules.retain(|id, _| listed.contains_key(id) || undescribed.contains(id));
+            memory.schedules.retain(|id, _| listed.contains_key(id));
+            memory.undescribed = undescribed;
             memory.compared = if is_whole { Some(now) } else { memory.compared };
         }
         Ok(())

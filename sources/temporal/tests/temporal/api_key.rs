@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 use torale_platform::config::TemporalSettings;
 use torale_platform::store::Usage;
 use torale_temporal::connection::{TemporalConnection, TemporalError};
+use torale_temporal::reads::ReadTemporal;
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::Stack;
 use torale_testkit::switches;
@@ -90,19 +91,25 @@ async fn start(on: &str, with_tls: bool) -> (u16, Calls, String) {
     (port, calls, certificate)
 }
 
-/// A whole run of the sync, and a pause of the executor.
+/// A whole run of the sync, which finds no schedule to describe, one description, and a pause of the executor.
 async fn sync_and_pause(settings: &TemporalSettings) -> Result<(), TemporalError> {
     let (stack, sqs) = (Stack::start().await, FakeSqs::default());
     let sync = sync_over(TemporalConnection::new(settings.clone()), NAMESPACE, stack.store(), &sqs);
     let until = Instant::now() + Duration::from_secs(600);
     sync.run(until, until, &Usage::default()).await.unwrap();
+    sync.temporal.schedule("schedule-1").await?;
     TemporalPauses::new(settings.clone()).pause("schedule-1", "a note").await.map(drop)
 }
 
 /// What both call, with a key: the first call of a connection asks what the server can do, and is about no namespace.
 fn calls_with(authorization: &str) -> BTreeSet<[String; 3]> {
-    let of_namespace =
-        ["ListSchedules", "CountWorkflowExecutions", "ListWorkflowExecutions", "PatchSchedule"];
+    let of_namespace = [
+        "ListSchedules",
+        "DescribeSchedule",
+        "CountWorkflowExecutions",
+        "ListWorkflowExecutions",
+        "PatchSchedule",
+    ];
     let all = of_namespace.map(|method| [method, authorization, NAMESPACE]).into_iter();
     all.chain([["GetSystemInfo", authorization, "none"]]).map(|call| call.map(str::to_owned)).collect()
 }

@@ -240,6 +240,37 @@ async fn a_schedule_that_is_gone_is_deleted_by_the_same_instance_and_by_another(
     assert_eq!(synced.run().await.1, [""; 0]);
 }
 
+/// It may be there: only what Temporal says it has not is deleted. Another instance does not remember it.
+#[tokio::test]
+async fn a_schedule_that_the_list_lacks_and_temporal_cant_describe_is_asked_for_again_by_the_next_run() {
+    for is_another in [false, true] {
+        for is_gone in [true, false] {
+            let mut synced = Synced::start().await;
+            (1..4).for_each(|number| synced.sync.temporal.set(&schedule(number), false, 5));
+            synced.run().await.0.unwrap();
+            synced.sync.temporal.unlisted.lock().unwrap().push(schedule(1));
+            if is_gone {
+                synced.sync.temporal.schedules.lock().unwrap().remove(&schedule(1));
+            }
+            if is_another {
+                synced.restart();
+            }
+
+            let mut runs = Vec::new();
+            for _ in 0..2 {
+                synced.sync.temporal.fail("describe", refused(Code::Internal));
+                let (report, facts) = synced.run().await;
+                runs.push((report.unwrap().undescribed, facts));
+            }
+            let (report, facts) = synced.run().await;
+
+            let deleted = Vec::from_iter(is_gone.then(|| "schedule.deleted 1".to_owned()));
+            assert_eq!(runs, [(1, Vec::new()), (1, Vec::new())], "{is_another}, {is_gone}");
+            assert_eq!((report.unwrap().undescribed, facts), (0, deleted), "{is_another}, {is_gone}");
+        }
+    }
+}
+
 /// As of a server whose limit is used up by others.
 #[tokio::test]
 async fn a_rate_limit_that_no_run_keeps_to_the_end_delays_schedules_and_stops_none() {

@@ -219,7 +219,9 @@ async fn measure(arguments: &Arguments, report: &mut BenchReport) {
     drop(other);
 
     let never = StopSignal::default();
-    let tally = measuring.stage(BUILD, build_and_promote(&replay, &never)).await.unwrap().unwrap();
+    let mut progress = BackfillProgress::unsaved();
+    let tally =
+        measuring.stage(BUILD, build_and_promote(&replay, &mut progress, &never)).await.unwrap().unwrap();
     assert_eq!(tally.events, events);
     let raw = serving.raw_speed(RAW_ITEMS, ITEM_BYTES).await;
 
