@@ -23,9 +23,14 @@ $$;
 -- row's times may be what has failed.
 create or replace function noted_at(relation text, was jsonb) returns timestamptz language plpgsql as $$
 begin
-  return case when was is null then clock_timestamp() else greatest(clock_timestamp(), own_time(relation, was)) end;
-exception when others then
-  return clock_timestamp();
+  if was is null then
+    return clock_timestamp();
+  end if;
+  begin
+    return greatest(clock_timestamp(), own_time(relation, was));
+  exception when others then
+    return clock_timestamp();
+  end;
 end
 $$;
 
@@ -43,12 +48,15 @@ $$;
 -- `failures`.
 --
 -- A call settles up to a thousand rows and returns their number: call it until it returns 0. The platform's writers of
--- these rows wait for its end; so it ends with an error, and changes nothing, if it has to wait for one of them itself.
+-- these rows wait for its end; so it ends with an error, and changes nothing, if it has to wait for one of them itself,
+-- or if all of it takes more than two seconds.
 create or replace function settle_failures() returns bigint language plpgsql set lock_timeout = '500ms' as $$
 declare
   each record;
   settled bigint := 0;
 begin
+  -- Two calls at once would choose the same rows, and the second would say 0 too early.
+  perform pg_advisory_xact_lock(hashtext('torale source settle'));
   for each in
     with due as (
       select f.relation, f.key from failures f where f.unrecorded is not null and f.key is not null
@@ -61,6 +69,9 @@ begin
       date_trunc('milliseconds', max(at) filter (where unrecorded = 'state')) + interval '1 ms' as state_at
     from noted group by relation, key order by relation, key
   loop
+    if clock_timestamp() > statement_timestamp() + interval '2 s' then
+      raise lock_not_available using message = 'lock timeout: settling takes too long, call it again';
+    end if;
     insert into row_versions as v
     values (each.relation, each.key, each.at, case when each.state_at is not null then 'unrecorded' end, each.state_at)
     on conflict (relation, key) do update set changed_at = greatest(v.changed_at + interval '1 ms', each.at),
@@ -233,7 +244,7 @@ returns void language plpgsql as $$
 begin
   if clock_timestamp() < stop then
     perform record_change(relation, was, r);
-  elsif clock_timestamp() < give_up then -- Without the subtransaction of `note_unrecorded`: this must be quick.
+  elsif clock_timestamp() < give_up then -- Without the subtransaction of `note_unrecorded`, since this must be quick.
     insert into failures (relation, operation, key, unrecorded, at, reason) values (relation, operation,
       coalesce(r, was)->>'id', unrecorded(was, r), noted_at(relation, was),
       '57014 the statement_timeout left no time for this row');

@@ -215,13 +215,13 @@ impl Replay {
         let names = self.store.generations().await?;
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
         let last = last.and_then(|item| u64::try_from(item.number(NUMBER)).ok());
-        let greatest = names.iter().filter_map(|name| number(name)).chain(last).max().unwrap_or(0);
+        let greatest = names.iter().filter_map(|name| generation_number(name)).chain(last).max().unwrap_or(0);
         Ok(Generation { name: format!("g{}", greatest + 1), lanes })
     }
 
     /// Notes that a name is used, so that it is never used again.
     pub(crate) async fn use_name(&self, name: &str) -> Result<(), ReplayError> {
-        let Some(number) = number(name) else { return Ok(()) };
+        let Some(number) = generation_number(name) else { return Ok(()) };
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
         if last.is_none_or(|item| item.number(NUMBER) < i128::from(number)) {
             let attributes = Attributes::from([(NUMBER.to_owned(), Value::Number(number.into()))]);
@@ -232,6 +232,7 @@ impl Replay {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+/// The number in the name of a generation; later ones have greater numbers. `None` for a name of another form.
+pub fn generation_number(name: &str) -> Option<u64> {
     name.strip_prefix('g')?.parse().ok()
 }

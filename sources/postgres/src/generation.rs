@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use torale_domain::replay::rebuild::Tally;
 use torale_replay::build::BuildOutcome;
-use torale_replay::promotion::{Promotion, PromotionStep};
+use torale_replay::promotion::{Promotion, PromotionStep, generation_number};
 use torale_replay::status::{GenerationRole, GenerationStatus};
 use torale_replay::{Replay, StopSignal};
 
@@ -16,8 +16,9 @@ const WORKERS: usize = 4;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Builds a generation from the log and makes it live; continues the one that an earlier call with this progress has
-/// begun, built or promoted, and no other: that may have been built before all rows were in the log. First waits until
-/// everything that was written is settled, so that all of it is built and not caught up with. `None` if it was stopped.
+/// begun, built or promoted, and no other: that may have been built before all rows were in the log. Does nothing if that
+/// one is live, or one that was begun after it. First waits until everything that was written is settled, so that all
+/// of it is built and not caught up with. `None` if it was stopped.
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.
@@ -28,6 +29,11 @@ pub async fn build_and_promote(
 ) -> Result<Option<Tally>, BackfillError> {
     let own = own_generation(replay, progress).await?;
     if let Some(own) = own.as_ref().filter(|own| own.role == GenerationRole::Live) {
+        return Ok(Some(own.tally.clone().unwrap_or_default()));
+    }
+    let live = replay.pointer().await?.live.name;
+    // What was rebuilt and promoted since has all that its own has.
+    if let Some(own) = own.as_ref().filter(|own| generation_number(&live) > generation_number(&own.name)) {
         return Ok(Some(own.tally.clone().unwrap_or_default()));
     }
     if !wait_until_settled(replay.settle, stop).await {
@@ -54,12 +60,11 @@ async fn own_generation(
     Ok(all.filter(|one| one.role != GenerationRole::Unknown).find(|one| one.name == name))
 }
 
-/// Begins the next generation. Only then is its name in the progress: one that is interrupted in between belongs to
-/// nobody.
+/// Begins the next generation. Its name is in the progress before: one that is interrupted in between is taken up.
 async fn begin_generation(replay: &Replay, progress: &mut BackfillProgress) -> Result<String, BackfillError> {
     let generation = replay.next_generation(replay.pointer().await?.live.lanes).await?;
-    replay.begin(&generation).await?;
     progress.set_generation(&generation.name)?;
+    replay.begin(&generation).await?;
     Ok(generation.name)
 }
 

@@ -430,6 +430,23 @@ async fn a_backfill_takes_no_generation_but_its_own_and_ends_if_that_is_live() {
     }
 }
 
+/// An operator rebuilds, with a later release perhaps, while the progress of a backfill is still there.
+#[tokio::test]
+async fn a_backfill_leaves_a_generation_live_that_is_newer_than_its_own() {
+    let (_stack, replay) = stack_with_a_log(Duration::from_millis(50)).await;
+    let mut own = BackfillProgress::unsaved();
+    build_and_promote(&replay, &mut own, &StopSignal::default()).await.unwrap().unwrap();
+    for _ in 0..2 {
+        let next = rebuild(&replay).await;
+        assert!(promote(&replay, &next, &StopSignal::default()).await.unwrap());
+    }
+    let before = replay.pointer().await.unwrap();
+
+    build_and_promote(&replay, &mut own, &StopSignal::default()).await.unwrap().unwrap();
+
+    assert_eq!((replay.pointer().await.unwrap(), own.generation()), (before, Some("g2")));
+}
+
 /// The store fails between the last two writes of a promotion, or an operator has rolled back.
 #[tokio::test]
 async fn a_generation_that_every_event_is_written_to_is_made_live_by_the_next_call() {

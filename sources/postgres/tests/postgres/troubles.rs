@@ -345,8 +345,10 @@ async fn settling_waits_for_no_long_transaction_of_the_platform_and_changes_noth
         .await
         .unwrap();
 
-    let refused =
-        db.client().await.batch_execute("SELECT torale_admin_source.settle_failures()").await.unwrap_err();
+    let settling = db.client().await;
+    // A settling that waits would wait for ever: the platform's transaction ends after it.
+    settling.batch_execute("SET statement_timeout = '30s'").await.unwrap();
+    let refused = settling.batch_execute("SELECT torale_admin_source.settle_failures()").await.unwrap_err();
     let left = db.failures().await.len();
     platform.batch_execute("COMMIT").await.unwrap();
 
