@@ -178,7 +178,7 @@ function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
           .map((step) => (
             <Fact key={step.name} name={step.name}>
               {step.words}
-              {!step.done && isExpected(user, step) && <span class="advice">{step.advice}</span>}
+              {!step.done && (isHeld || isExpected(user, step)) && <span class="advice">{step.advice}</span>}
             </Fact>
           ))}
       </Facts>
@@ -195,7 +195,7 @@ function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
 }
 
 const IF_REACTIVATED =
-  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.";
+  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.";
 
 /** Who deactivated a user: an administrator, or whatever the platform says. */
 function By({ who }: { who: string | null }) {

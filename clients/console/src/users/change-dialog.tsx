@@ -22,7 +22,7 @@ interface Props {
 }
 
 /** What is said when a request changed nothing, because one before it is in effect. */
-export const EARLIER_HOLDS = "An earlier request still holds: what is left is stopped by its commands.";
+export const EARLIER_HOLDS = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
 
 interface DeactivateProps extends Props {
   /** Called with the platform's event ({@link stateHolder}) if the request changed nothing, because an earlier one holds. */
@@ -80,7 +80,7 @@ const Consequences = ({ user }: { user: UserRow }) => (
 const RestConsequences = () => (
   <ul class="consequences">
     <li>Commands are sent that pause the active tasks, revoke the API keys and block the login.</li>
-    <li>If an earlier request still holds, none are sent: its own commands stop what is left.</li>
+    <li>If an earlier request still holds, none are sent: what is left is for its own commands to stop.</li>
   </ul>
 );
 

@@ -193,9 +193,10 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
+  expect(await panel.locator(".advice").count()).toBe(0);
   const sent = page.waitForRequest((request) => request.method() === "PATCH");
   await panel.getByRole("button", { name: "Deactivate here too…" }).click();
   await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
@@ -203,11 +204,16 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await sent;
 
   // The platform's event still says so: an earlier request holds, and this one has sent nothing.
-  const held = "An earlier request still holds: what is left is stopped by its commands.";
+  const held = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
   await page.getByRole("dialog").getByText(held).waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   await panel.getByText(held, { exact: false }).waitFor();
   expect(await panel.getByRole("button", { name: "Deactivate here too…" }).count()).toBe(0);
+  // Tasks and keys: there is no button any more, so each says what to do.
+  await expect.poll(() => panel.locator(".advice").allTextContents()).toEqual([
+    expect.stringContaining("look at the alarm CommandsStuck"),
+    expect.stringContaining("look at the alarm CommandsStuck"),
+  ]);
   // The button that had the focus is gone.
   await expect.poll(() => page.evaluate(() => document.activeElement?.closest(".panel-head")?.textContent)).toContain("ann@example.com");
   await page.close();
