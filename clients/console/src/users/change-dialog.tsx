@@ -56,7 +56,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
       ) : (
         <Confirmation user={user} verb="Deactivate" danger busy={change.isPending} error={change.error} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
-          {user.state === "deactivated" ? <RestConsequences /> : <Consequences user={user} />}
+          {user.state === "deactivated" ? <RestConsequences user={user} /> : <Consequences user={user} />}
         </Confirmation>
       )}
     </Dialog>
@@ -71,15 +71,22 @@ const Consequences = ({ user }: { user: UserRow }) => (
         ? "No task has to be paused: none is active."
         : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
     </li>
-    <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
-    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+    <KeysAndLogin user={user} />
   </ul>
 );
 
+const KeysAndLogin = ({ user }: { user: UserRow }) => (
+  <>
+    <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
+    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+  </>
+);
+
 /** Of a user whom the platform has deactivated. */
-const RestConsequences = () => (
+const RestConsequences = ({ user }: { user: UserRow }) => (
   <ul class="consequences">
-    <li>Commands are sent that pause the active tasks, revoke the API keys and block the login.</li>
+    <li>Commands are sent. They pause the active tasks, within seconds.</li>
+    <KeysAndLogin user={user} />
     <li>If an earlier request still holds, none are sent: what is left is for its own commands to stop.</li>
   </ul>
 );
@@ -122,11 +129,8 @@ export function ReactivateDialog({ user, onClose }: Props) {
 }
 
 /** What a reactivation leaves of the login. */
-function loginAfter(user: UserRow): string {
-  if (!user.clerk_user_id) return "There is no login at Clerk.";
-  const isBlocked = isDetail(user) && sendsCommands(user);
-  return isBlocked ? "The login stays blocked until somebody lifts the ban at Clerk." : "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.";
-}
+const loginAfter = (user: UserRow): string =>
+  user.clerk_user_id ? "If the login is blocked at Clerk, it stays so until somebody lifts the ban there." : "There is no login at Clerk.";
 
 export const DialogEnd = ({ onClose }: { onClose: () => void }) => (
   <footer class="dialog-foot">

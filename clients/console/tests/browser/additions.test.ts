@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, history, user, USER } from "./answers";
 import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
@@ -219,6 +219,23 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await page.close();
 });
 
+test.each([
+  ["user_2abc", "The login is blocked at Clerk."],
+  ["", "There is no login at Clerk to block."],
+])("a request for a user whom the platform deactivated, with the login '%s', says that keys are revoked for good, and: %s", async (clerk_user_id, said) => {
+  const page = await browser.context.newPage();
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy("/torale/backend")] }));
+  await browser.open(`#/users?open=${USER}`, { page });
+  await settled(page);
+  await page.getByRole("button", { name: "Deactivate here too…" }).click();
+  const promised = page.getByRole("dialog").locator(".consequences");
+  await promised.getByText(said, { exact: true }).waitFor();
+  await promised.getByText("All API keys are revoked for good.", { exact: false }).waitFor();
+  expect(await promised.getByText("login", { exact: false }).count()).toBe(1);
+  await page.close();
+});
+
 test("commands that wait after a deactivation by the platform come with what to do, and what commands may not stop does not", async () => {
   const page = await browser.context.newPage();
   const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 2 };
@@ -234,13 +251,13 @@ test("commands that wait after a deactivation by the platform come with what to 
 });
 
 test.each([
-  ["/torale/admin", "user_2abc", "The login stays blocked until somebody lifts the ban at Clerk."],
-  ["/torale/backend", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there."],
-  ["/torale/admin", "", "There is no login at Clerk."],
-] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (source, clerk_user_id, said) => {
+  ["an administrator", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.", [deactivatedBy("/torale/admin")]],
+  ["the deletion of the login", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.", history("identity.deleted", ["state"])],
+  ["an administrator", "", "There is no login at Clerk.", [deactivatedBy("/torale/admin")]],
+] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (_, clerk_user_id, said, events) => {
   const page = await browser.context.newPage();
   const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
-  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy(source)] }));
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [...events] }));
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   await page.getByRole("button", { name: "Reactivate…" }).click();
