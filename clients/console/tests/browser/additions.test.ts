@@ -151,6 +151,76 @@ test("a deactivation that is seen unchanged for long has stalled: an alarm on th
     expect(own.faults).toEqual([]);
   }));
 
+/** The value of the check of stalled deactivations, and what is said about it. */
+const stalledFigure = (page: Page) => {
+  const figure = page.locator(".figure", { hasText: "Stalled deactivations" });
+  return { value: () => figure.locator(".figure-value").textContent(), about: (text: string) => figure.getByText(text, { exact: false }) };
+};
+
+test.each([
+  [422, "This user is damaged"],
+  [503, "Service unavailable"],
+])("a user who was well when they were read, and then answers %i, is not known to be well any more", (status, detail) =>
+  withClock(async (own, page) => {
+    await answerStalled(page, 60);
+    const deactivation = { at: "2026-11-28T09:00:00Z", by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }));
+    await own.open("#/health", { page });
+    const { value, about } = stalledFigure(page);
+    await expect.poll(value).toBe("None");
+    await answer(page, `admin/users/${USER}`, { detail }, status);
+    await page.clock.runFor(61_000);
+    await about("Not known: 1 user can't be read.").waitFor();
+    expect(await value()).toBe("…");
+  }));
+
+test("an audit trail that can't be read leaves it unknown who has stalled, at first and after it was read", () =>
+  withClock(async (own, page) => {
+    let isThere = false;
+    const unless = (whether: () => boolean) => page.route("**/admin/audit?*", (route) => (whether() ? route.fallback() : route.fulfill({ status: 503, json: { detail: "Service unavailable" } })));
+    await answerStalled(page, 60);
+    const deactivation = { at: "2026-11-28T09:00:00Z", by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }));
+    await unless(() => isThere);
+    await own.open("#/health", { page });
+    const { value, about } = stalledFigure(page);
+    const unread = about("Not known: the audit trail can't be read, which says who was deactivated.");
+    await unread.waitFor();
+    isThere = true;
+    await page.clock.runFor(31_000);
+    await about("Of the user last deactivated by an administrator").waitFor();
+    expect(await value()).toBe("None");
+    isThere = false;
+    await page.clock.runFor(61_000);
+    await unread.waitFor();
+    expect(await value()).toBe("…");
+  }));
+
+test("of eleven users whom requests name ten are looked at, also those who were reactivated, and calm is not said of all", async () => {
+  const page = await browser.context.newPage();
+  const at = "2026-11-28T09:00:00Z";
+  const id = (number: number) => `${USER.slice(0, -2)}${10 + number}`;
+  const read = new Set<string>();
+  await page.route("**/admin/audit?*", (route) => {
+    const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
+    const records = isOne ? Array.from({ length: 11 }, (_, number) => ({ ...auditRecord(), target: id(number) })) : [];
+    return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
+  });
+  await page.route("**/admin/users/*", (route) => {
+    const own = route.request().url().split("/").at(-1) ?? "";
+    read.add(own);
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    return route.fulfill({ json: own === id(0) ? user({ id: own }) : user({ id: own, state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }) });
+  });
+  await browser.open("#/health", { page });
+  const { value, about } = stalledFigure(page);
+  await about("Of the 10 looked at: requests of the last 7 days name more users.").waitFor();
+  expect(await value()).toBe("None");
+  await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
+  expect(read.size).toBe(10);
+  await page.close();
+});
+
 test("a deactivation of which it is not known whether it has stalled leads from the health to the user", async () => {
   const page = await browser.context.newPage();
   await answerStalled(page, 16);
