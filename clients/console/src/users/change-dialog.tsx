@@ -33,8 +33,11 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
   const change = useDeactivate();
   const send = () => change.mutate(user.id);
   // What was answered stays while the request is repeated, and if that fails.
-  const answered = useRef<{ answer: Deactivated; at: number } | null>(null);
-  if (change.data && change.data !== answered.current?.answer) answered.current = { answer: change.data, at: Date.now() };
+  const answered = useRef<Answered | null>(null);
+  if (change.data && change.data !== answered.current?.answer) {
+    const now = Date.now();
+    answered.current = { answer: change.data, first: answered.current?.first ?? now, last: now };
+  }
   // By the event, and not by the state: a reactivation may come between.
   const before = useRef(isDetail(user) && user.state === "deactivated" ? stateHolder(user) : null);
   if (useStore(ownId) === user.id) return <OwnAccount onClose={onClose} />;
@@ -43,8 +46,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
       {answered.current ? (
         <Progress
           user={user}
-          tasksPaused={answered.current.answer.tasks_paused}
-          answeredAt={answered.current.at}
+          answered={answered.current}
           attempt={change.submittedAt}
           before={before.current}
           busy={change.isPending}
@@ -192,10 +194,15 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
   );
 }
 
+/** What was answered last, and when a request was answered first and last, in milliseconds since 1970. */
+interface Answered {
+  readonly answer: Deactivated;
+  readonly first: number;
+  readonly last: number;
+}
+
 interface ProgressProps extends DeactivateProps {
-  tasksPaused: number;
-  /** When it was answered last, in milliseconds since 1970. */
-  answeredAt: number;
+  answered: Answered;
   /** When it was requested last, in milliseconds since 1970. */
   attempt: number;
   /** The event that said before the request that the user is deactivated; null if they were not. */
@@ -207,17 +214,17 @@ interface ProgressProps extends DeactivateProps {
   onRepeat: () => void;
 }
 
-function Progress({ user, tasksPaused, answeredAt, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
+function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
   const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
   const waiting = useWaiting();
-  // What was read before the request says nothing of what it did.
-  const known = data !== undefined && dataUpdatedAt >= answeredAt ? data : null;
-  const all = known && steps(known, tasksPaused);
+  // What was read before the first request says nothing of what it did. While it is repeated, what was read since stays.
+  const known = data !== undefined && dataUpdatedAt >= answered.first ? data : null;
+  const all = known && steps(known, answered.answer.tasks_paused);
   const done = all !== null && isDone(all);
   const words = all?.map((step) => step.words).join();
   // The platform's event still says so: the request has sent no event of its own.
-  const held = known && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
+  const held = known && dataUpdatedAt >= answered.last && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
   useEffect(() => {
     // The list shows it too.
     void client.invalidateQueries({ queryKey: ["admin/users"] });

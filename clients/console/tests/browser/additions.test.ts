@@ -143,9 +143,13 @@ test("a deactivation that is seen unchanged for long has stalled: an alarm on th
     expect(await page.locator(".verdict.alarm").count()).toBe(0);
     await pass(page, 150, 15);
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
+    // Nor can the user be read anew any more: the alarm stays.
+    await answer(page, `admin/users/${USER}`, { detail: "This user is damaged" }, 422);
+    await pass(page, 75, 15);
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
     await page.getByRole("link", { name: "What to do" }).click();
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
-    await page.getByText("Not known: 1 user can't be read.", { exact: false }).waitFor();
+    await page.getByText("Of the 2 users last deactivated by an administrator, in the last 7 days. Not known: 2 users can't be read.").waitFor();
     await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
     await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
     expect(own.faults).toEqual([]);
@@ -221,10 +225,14 @@ test("of eleven users whom requests name ten are looked at, also those who were 
   await page.close();
 });
 
-test("a deactivation of which it is not known whether it has stalled leads from the health to the user", async () => {
+test("a deactivation of which it is not known whether it has stalled leads from the overview to the health, and from there to the user", async () => {
   const page = await browser.context.newPage();
+  await answerSeries(page);
   await answerStalled(page, 16);
-  await browser.open("#/health", { page });
+  await browser.open("#/", { page });
+  const verdict = page.locator(".verdict.calm");
+  await verdict.getByText("Calm so far. All figures are below their thresholds. Some of it is not known: see Health.").waitFor();
+  await verdict.getByRole("link", { name: "see Health" }).click();
   await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
   await page.getByRole("region", { name: "Deactivations of which it is not known" }).getByRole("link", { name: "ann@example.com" }).click();
   await page.getByRole("complementary").getByText("Whether it has stalled is not known", { exact: false }).waitFor();
