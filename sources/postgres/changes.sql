@@ -198,6 +198,10 @@ begin
   if relation = 'api_keys' and (was->>'is_active')::boolean is false and (r->>'is_active')::boolean is not false then
     perform note(relation, 'UPDATE', r->>'id', 'a revoked key became active: it stays revoked');
   end if;
+  if relation = 'tasks' and length(was->>'schedule') between 1 and 256
+    and coalesce(length(r->>'schedule'), 0) not between 1 and 256 then
+    perform note(relation, 'UPDATE', r->>'id', 'schedule removed, or longer than 256 characters: no event can say so');
+  end if;
 end
 $$;
 

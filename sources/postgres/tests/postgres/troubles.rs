@@ -42,6 +42,23 @@ async fn rows_that_can_not_be_events_are_noted_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_loses_its_schedule_keeps_the_one_that_was_sent_and_is_noted() {
+    let Some(db) = Database::installed(NEW) else { return };
+
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({u}, 'c1', 'a@example.org');
+         INSERT INTO tasks (user_id, name, schedule) VALUES ({u}, 'n', '0 9 * * *');
+         UPDATE tasks SET schedule = repeat('x', 257); UPDATE tasks SET schedule = '0 8 * * *';
+         UPDATE tasks SET schedule = '', updated_at = now(); UPDATE tasks SET name = 'm', updated_at = now();",
+        u = id(1)
+    ));
+
+    assert!(db.facts().await.iter().all(|fact| !fact.contains("xxx")), "{:?}", db.facts().await);
+    let lost = "tasks UPDATE schedule removed, or longer than 256 characters: no event can say so";
+    assert_eq!(db.failures().await, [lost, lost]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_that_becomes_active_stays_revoked_and_is_noted() {
     let Some(db) = Database::installed(NEW) else { return };
 
