@@ -107,7 +107,7 @@ def _documented_import() -> list[dict[str, Any]]:
 
 
 def references(value: Any) -> set[str]:
-    """What a part of a template refers to, but for CloudFormation's pseudo parameters."""
+    """The names that a part of a template refers to; in texts, without CloudFormation's pseudo parameters."""
     match value:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
             return {name}
