@@ -7,6 +7,7 @@ Which rights a poller asks for is what Lambda's documentation lists: see `_polle
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, wait
 
 import platform_side as platform
 import record
@@ -57,7 +58,8 @@ def all_pollers(account: Account) -> None:
             pollers.submit(queue, account, "CommandExecutor", "CommandsQueue", platform.pause),
             pollers.submit(stream, account),
         ]
-        for each in tried:
+        # All of them, or up to the first failure.
+        for each in wait(tried, return_when=FIRST_EXCEPTION).done:
             each.result()
 
 
