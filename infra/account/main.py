@@ -167,7 +167,9 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         deletion.deleted(account)
         deletion.begun_again(account, template, clerk.address)
         machinery.no_panic(account)
-        nothing(used.by_themselves(record.read(account.folder / "record.ndjson")[len(entries) :]))
+        later = record.read(account.folder / "record.ndjson")[len(entries) :]
+        expect(later, "nothing was decided after the record was read")
+        nothing(used.by_themselves(later))
         tried, unnoticed = worsened.result()
         nothing(unnoticed)
     return (
