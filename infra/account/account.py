@@ -1,11 +1,14 @@
 """The emulated account: clients with the credentials of root or of a role, and requests to the deployed API."""
 
+import contextlib
 import functools
 import http.client
 import json
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +26,9 @@ SECONDS = 30
 PATIENCE = 180
 CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=SECONDS, read_timeout=SECONDS, parameter_validation=True)
 
+
+# Set as soon as the check is stopped or fails: whatever waits in another thread gives up.
+ENDING = threading.Event()
 
 T = TypeVar("T")
 
@@ -57,13 +63,24 @@ def until(what: str, ask: Callable[[], T], seconds: float = PATIENCE) -> T:
     """Asks again and again until the answer is true, and gives it.
 
     Raises:
-        Wrong: If it is not true in time.
+        Wrong: If it is not true in time, or if the check ends before.
     """
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         expect(time.monotonic() < deadline, f"not within {seconds} s: {what}; the last answer was {answer!r}")
-        time.sleep(0.2)
+        expect(not ENDING.wait(0.2), f"the check ended before: {what}")
     return answer
+
+
+@contextlib.contextmanager
+def workers(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads. If the check is stopped or fails meanwhile, what they wait for is not waited for."""
+    with ThreadPoolExecutor(number) as found:
+        try:
+            yield found
+        except BaseException:
+            ENDING.set()
+            raise
 
 
 @dataclass(frozen=True)

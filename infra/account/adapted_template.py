@@ -16,9 +16,6 @@ Resources = dict[str, dict[str, Any]]
 Parameters = dict[str, dict[str, Any]]
 
 
-# What changes of the template.
-
-
 @dataclass(frozen=True)
 class Change:
     """A change of the template: `probe` is a template, from which `needed` sees whether it is still needed."""

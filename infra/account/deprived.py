@@ -5,12 +5,13 @@ Which rights a poller asks for is what Lambda's documentation lists: see `_polle
 """
 
 import json
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, wait
 
 import platform_side as platform
 import record
-from account import Account, expect, until
+from account import Account, expect, until, workers
 from outages import outage
 from story import equal
 
@@ -25,12 +26,13 @@ OF_STREAMS = (
 
 
 def _refused(account: Account, role: str, action: str) -> None:
-    """Waits until a role was refused something."""
-    who = account.physical(role), action
+    """Waits until a role is refused something, from now on."""
+    who, since = (account.physical(role), action), time.time()
 
     def found() -> bool:
         entries = record.read(account.folder / "record.ndjson")
-        return any(entry["denied"] and (entry["role"], entry["action"]) == who for entry in entries)
+        late = [entry for entry in entries if entry["denied"] and entry["at"] > since]
+        return any((entry["role"], entry["action"]) == who for entry in late)
 
     until(f"{role} is refused {action}", found)
 
@@ -38,23 +40,26 @@ def _refused(account: Account, role: str, action: str) -> None:
 def queue(account: Account, function: str, name: str, message: Callable[[], str]) -> None:
     """Without any one of the function's rights to poll, a message stays in its queue; with all of them, it is taken."""
     sqs, url, role = account.client("sqs"), account.physical(name), f"{function}Role"
+    until(f"{name} is empty", lambda: platform.is_empty(account, url))
     for action in OF_QUEUES:
         with outage(account, role, action):
             sqs.send_message(QueueUrl=url, MessageBody=message())
+            # By then the message was there, and the poller could have received it.
             _refused(account, role, action)
-            expect(not platform.is_empty(account, url), f"a message of {name} was taken without {action}")
+            equal(f"messages of {name}, waiting and taken, without {action}", platform.waiting(account, url), (1, 0))
         until(f"the message of {name} is taken", lambda: platform.is_empty(account, url))
 
 
 def all_pollers(account: Account) -> None:
     """Both queues and the stream, at once: each mostly waits for its poller's next turn."""
-    with ThreadPoolExecutor(3) as workers:
+    with workers(3) as pollers:
         tried = [
-            workers.submit(queue, account, "Consumer", "EventsQueue", platform.login),
-            workers.submit(queue, account, "CommandExecutor", "CommandsQueue", platform.pause),
-            workers.submit(stream, account),
+            pollers.submit(queue, account, "Consumer", "EventsQueue", platform.login),
+            pollers.submit(queue, account, "CommandExecutor", "CommandsQueue", platform.pause),
+            pollers.submit(stream, account),
         ]
-        for each in tried:
+        # All of them, or up to the first failure.
+        for each in wait(tried, return_when=FIRST_EXCEPTION).done:
             each.result()
 
 

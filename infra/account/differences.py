@@ -103,7 +103,7 @@ def _existing_names_taken(account: Account) -> bool:
 
 DIFFERENCES = {
     "queues, the API, state machines, rules and tables publish no metrics": Unlike(
-        "alarms about those stay silent whatever happens, so the dead-letter queues are looked at (machinery.healthy); "
+        "alarms about those stay silent whatever happens, so the queues must become empty (machinery.healthy); "
         "ProjectionLagSeconds has no value while events wait (machinery.metrics)",
         _no_metrics,
     ),

@@ -1,6 +1,7 @@
 """What runs by itself in the account, or by an operator: seals, metrics, alarms, rebuilds, changes of the stack."""
 
 import base64
+import functools
 import json
 import re
 import subprocess
@@ -26,6 +27,7 @@ SETTLED = 1000 * constant(
 HARMLESS = {("Modify", "False"), ("Modify", "Conditional")}
 # The services whose resources hold something.
 KEPT = {"DynamoDB", "SQS", "KMS", "Logs", "SNS"}
+LOGS = ("ApiLogs", "ConsumerLogs", "JobLogs", "SealLogs")
 ADMIN_METRICS = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \|", re.MULTILINE)
 
 
@@ -184,20 +186,30 @@ def alarms(account: Account, mail: AlarmMail) -> None:
 
 
 def healthy(account: Account) -> None:
-    """No message has ended in a dead-letter queue, and no function has panicked."""
-    sqs, logs = account.client("sqs"), account.client("logs")
-    for queue in ("EventsDeadLetters", "CommandsDeadLetters"):
-        expect(platform.is_empty(account, account.physical(queue)), f"{queue} holds messages")
-        # An empty answer of a queue that is another one would be none: this is where the messages would go.
-        source = account.physical(queue.replace("DeadLetters", "Queue"))
-        attributes = sqs.get_queue_attributes(QueueUrl=source, AttributeNames=["RedrivePolicy"])["Attributes"]
+    """No message is handed back for ever, each queue has its dead-letter queue, and no function has panicked."""
+    sqs = account.client("sqs")
+    for queue, dead_letters in {"EventsQueue": "EventsDeadLetters", "CommandsQueue": "CommandsDeadLetters"}.items():
+        url = account.physical(queue)
+        # A message that always fails would need hours to get into the dead-letter queue: it is still in its own.
+        until(f"{queue} is empty", functools.partial(platform.is_empty, account, url))
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
         target = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
-        equal(f"where {source} sends what fails", target, account.physical(queue).rpartition("/")[2])
-    for group in ("ApiLogs", "ConsumerLogs", "JobLogs", "SealLogs"):
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=account.physical(group))
-        lines = [event["message"] for page in pages for event in page["events"]]
-        expect(lines, f"{group} has no lines")
-        equal(f"panics in {group}", [line for line in lines if "panic" in line], [])
+        equal(f"where {queue} sends what fails", target, account.physical(dead_letters).rpartition("/")[2])
+    for group in LOGS:
+        expect(_lines(account, group), f"{group} has no lines")
+    no_panic(account)
+
+
+def _lines(account: Account, group: str) -> list[str]:
+    """The lines of a log."""
+    pages = account.client("logs").get_paginator("filter_log_events").paginate(logGroupName=account.physical(group))
+    return [event["message"] for page in pages for event in page["events"]]
+
+
+def no_panic(account: Account) -> None:
+    """No function has panicked since the stack, and so its logs, were created."""
+    for group in LOGS:
+        equal(f"panics in {group}", [line for line in _lines(account, group) if "panic" in line], [])
 
 
 def age(account: Account) -> None:

@@ -1,12 +1,15 @@
 """What infra/account/check does: the template deployed into an emulated account, used, and taken down again."""
 
 import argparse
-import concurrent.futures
+import contextlib
+import multiprocessing
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
 import console
@@ -28,7 +31,7 @@ import story
 import under_faults
 import used
 import worse
-from account import Account, Wrong, expect, visible
+from account import Account, Wrong, expect, visible, workers
 
 # The end of the emulator's log that is shown after a failure, in characters.
 SHOWN = 4000
@@ -85,6 +88,35 @@ def use(account: Account, clerk: platform_side.Clerk, progress: Progress) -> dic
     return {path: story.answer(account, path) for path in lists}
 
 
+@contextlib.contextmanager
+def in_another_process() -> Iterator[ProcessPoolExecutor]:
+    """A process for what takes long. If the check is stopped or fails meanwhile, it is killed and not waited for."""
+    with ProcessPoolExecutor(1) as background:
+        try:
+            yield background
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+@contextlib.contextmanager
+def compared(account: Account, tools: machinery.Tools, target: Path) -> Iterator[Future[list[str]]]:
+    """The log is taken into other stores meanwhile; gives the names of those. If the check is stopped or fails, that
+    ends, and what failed there as well is printed.
+    """
+    with workers(1) as meanwhile:
+        comparing = meanwhile.submit(stores.compare, account, tools, target)
+        try:
+            yield comparing
+        except BaseException as error:
+            failed = comparing.exception() if comparing.done() else None
+            stores.end()
+            if failed not in (None, error):
+                print(visible(f"account: in other stores, too: {failed!r}"), file=sys.stderr)
+            raise
+
+
 def check(account: Account, target: Path, progress: Progress, *, unhurried: bool) -> str:
     """The whole check; gives a summary.
 
@@ -94,7 +126,7 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
     nothing(stack.probe(account))
     template = stack.template()
     platform_side.create_queue(account)
-    with platform_side.clerk() as clerk, concurrent.futures.ProcessPoolExecutor(1) as background:
+    with platform_side.clerk() as clerk, in_another_process() as background:
         progress.step("packaging")
         functions = stack.upload(account, target, template)
         progress.step("deploying")
@@ -108,10 +140,9 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
             machinery.rebuild(account, tools, lists, unhurried=unhurried)
         progress.step("rollback, drop, rebuild by an operator")
         machinery.operate(tools)
-        with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
-            progress.step("the same log in other stores; meanwhile calls with the credentials of every role")
-            # The rebuild that goes on after a kill mostly waits for the former one's units to be free.
-            comparing = meanwhile.submit(stores.compare, account, tools, target)
+        progress.step("the same log in other stores; meanwhile calls with the credentials of every role")
+        # The rebuild that goes on after a kill mostly waits for the former one's units to be free.
+        with compared(account, tools, target) as comparing:
             called, wrong = refusals.findings(account)
             nothing(wrong + refusals.foreign(account))
             progress.step("meanwhile seals, lists by pages, metrics, alarms")
@@ -128,10 +159,17 @@ def check(account: Account, target: Path, progress: Progress, *, unhurried: bool
         nothing(matrix.unlisted(account, template["Resources"], entries))
         progress.step("a change set, the deletion, the way back, the deletion, a beginning from nothing")
         machinery.change(account, template, clerk.address)
+        served = deletion.served(account)
+        machinery.no_panic(account)
         deletion.deleted(account)
-        deletion.gone_back(account, tools, template, clerk.address)
+        deletion.gone_back(account, tools, template, clerk.address, served)
+        machinery.no_panic(account)
         deletion.deleted(account)
         deletion.begun_again(account, template, clerk.address)
+        machinery.no_panic(account)
+        later = record.read(account.folder / "record.ndjson")[len(entries) :]
+        expect(later, "nothing was decided after the record was read")
+        nothing(used.by_themselves(later))
         tried, unnoticed = worsened.result()
         nothing(unnoticed)
     return (

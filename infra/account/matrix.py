@@ -330,11 +330,13 @@ def _controlling(shape: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str,
     return frozenset(use for use in shape if use[1] == "ControlTable")
 
 
-def unlisted(account: Account, resources: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
-    """Transactions that functions have made and that `TRANSACTIONS` lacks, and those that it has and nobody has made.
+def _fits(shape: frozenset[tuple[str, str, str]], listed: frozenset[tuple[str, str, str]]) -> bool:
+    """Whether a transaction is one of a listed shape: to tables other than the control table it may do less."""
+    return shape <= listed and _controlling(shape) == _controlling(listed)
 
-    To tables other than the control table a transaction may do less than is listed.
-    """
+
+def unlisted(account: Account, resources: dict[str, Any], entries: list[dict[str, Any]]) -> list[str]:
+    """Transactions that functions have made and `TRANSACTIONS` lacks, and those that it has and nobody has made."""
     places, made = used.Places(account, resources), dict[str, set[frozenset[tuple[str, str, str]]]]()
     for entry in entries:
         if (role := places.roles.get(entry["role"])) and entry.get("transaction") and role != used.OPERATOR:
@@ -345,12 +347,11 @@ def unlisted(account: Account, resources: dict[str, Any], entries: list[dict[str
     for role in sorted(made.keys() | TRANSACTIONS.keys()):
         listed = {_shape((use.action, use.table, use.key) for use in uses) for uses in TRANSACTIONS.get(role, [])}
         for shape in made.get(role, set()):
-            if not any(shape <= each and _controlling(shape) == _controlling(each) for each in listed):
+            if not any(_fits(shape, each) for each in listed):
                 found.append(f"{role} makes a transaction that TRANSACTIONS lacks: {sorted(shape)}")
-        seen = {_controlling(shape) for shape in made.get(role, set())}
         found += [
-            f"{role} has made no transaction of TRANSACTIONS: {sorted(_controlling(each))}"
+            f"{role} has made no transaction of TRANSACTIONS: {sorted(each)}"
             for each in listed
-            if _controlling(each) not in seen
+            if not any(_fits(shape, each) for shape in made.get(role, set()))
         ]
     return found

@@ -21,8 +21,15 @@ class Meant:
 
     caller: str
     action: str
+    # The session, or for a service the ARN of the source that it acts for; any, if it is empty.
+    session: str
     since: float
     until: float
+
+    def covers(self, entry: dict[str, Any]) -> bool:
+        """Whether it is about a refusal in the record."""
+        who = self.caller, self.action, self.session or entry["session"]
+        return who == (entry["role"], entry["action"], entry["session"]) and self.since <= entry["at"] <= self.until
 
 
 MEANT: list[Meant] = []
@@ -30,14 +37,13 @@ MEANT: list[Meant] = []
 
 def meant(entry: dict[str, Any]) -> bool:
     """Whether a refusal in the record is one that is meant."""
-    who = entry["role"], entry["action"]
-    return any((of.caller, of.action) == who and of.since <= entry["at"] <= of.until for of in MEANT)
+    return any(of.covers(entry) for of in MEANT)
 
 
 @contextlib.contextmanager
-def expected(caller: str, action: str) -> Iterator[None]:
-    """A caller is refused something meanwhile."""
-    found = Meant(caller, action, time.time(), float("inf"))
+def expected(caller: str, action: str, session: str = "") -> Iterator[None]:
+    """A caller is refused something meanwhile; in one session, or for one source, if it is named."""
+    found = Meant(caller, action, session, time.time(), float("inf"))
     MEANT.append(found)
     try:
         yield

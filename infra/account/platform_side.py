@@ -134,12 +134,17 @@ def pause() -> str:
     return json.dumps(envelope | {"source": "/torale/admin"})
 
 
+def waiting(account: Account, queue: str) -> tuple[int, int]:
+    """How many messages wait in a queue, and how many were received and are not deleted."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = account.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    visible, received = (int(found[name]) for name in names)
+    return visible, received
+
+
 def is_empty(account: Account, queue: str = "") -> bool:
     """Whether no message waits in a queue or is being taken: in that of events, unless another one is named."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = queue or account.outputs["EventsQueueUrl"]
-    found = account.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return all(found[name] == "0" for name in names)
+    return waiting(account, queue or account.outputs["EventsQueueUrl"]) == (0, 0)
 
 
 def create_queue(account: Account) -> None:

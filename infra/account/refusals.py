@@ -12,6 +12,7 @@ from typing import Any
 
 import botocore.exceptions
 
+import emulator
 import matrix
 import outages
 import record
@@ -153,12 +154,12 @@ def foreign(account: Account) -> list[str]:
     )["IntegrationId"]
     api.create_route(ApiId=other, RouteKey="GET /admin/openapi.json", Target=f"integrations/{integration}")
     api.create_stage(ApiId=other, StageName="$default", AutoDeploy=True)
-    with outages.expected("apigateway.amazonaws.com", "lambda:InvokeFunction"):
+    source = f"arn:aws:execute-api:{emulator.REGION}:{emulator.ACCOUNT}:{other}/$default/GET/admin/openapi.json"
+    with outages.expected("apigateway.amazonaws.com", "lambda:InvokeFunction", source):
         own, foreign = (account.request("GET", "/admin/openapi.json", api=name)[0] for name in ("", other))
     api.delete_api(ApiId=other)
-    with outages.expected("events.amazonaws.com", "lambda:InvokeFunction"):
-        by_rule = _foreign_rule(account)
-    return [*([] if (own, foreign) == (200, 500) else [f"the own API answers {own}, another {foreign}"]), *by_rule]
+    by_api = [] if (own, foreign) == (200, 500) else [f"the own API answers {own}, another {foreign}"]
+    return by_api + _foreign_rule(account)
 
 
 def _foreign_rule(account: Account) -> list[str]:
@@ -170,14 +171,15 @@ def _foreign_rule(account: Account) -> list[str]:
     arn = events.describe_rule(Name=account.physical("MetricsEveryMinute"))["Arn"]
     other = events.put_rule(Name="other", EventPattern=json.dumps({"source": ["other"]}))["RuleArn"]
     events.put_targets(Rule="other", Targets=[{"Id": "function", "Arn": function}])
-    events.put_events(Entries=[{"Source": "other", "DetailType": "other", "Detail": "{}"}])
 
     def decided(rule: str) -> set[bool]:
         entries = record.read(account.folder / "record.ndjson")
         asked = [e for e in entries if (e["role"], e["resource"]) == ("events.amazonaws.com", function)]
         return {entry["denied"] for entry in asked if entry["session"] == rule}
 
-    found = {rule: until(f"an event of {rule} is dispatched", partial(decided, rule), SECONDS) for rule in (other, arn)}
+    with outages.expected("events.amazonaws.com", "lambda:InvokeFunction", other):
+        events.put_events(Entries=[{"Source": "other", "DetailType": "other", "Detail": "{}"}])
+        found = {rule: until(f"{rule} has an event", partial(decided, rule), SECONDS) for rule in (other, arn)}
     events.remove_targets(Rule="other", Ids=["function"])
     events.delete_rule(Name="other")
     return [] if found == {other: {True}, arn: {False}} else [f"refused to rules, theirs and another: {found}"]

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,40 @@ from typing import Any
 import boto3
 
 import emulator
-from account import CONFIG, Account, Wrong, expect, until
+from account import CONFIG, ENDING, Account, Wrong, expect, until
 from machinery import TOOL_SECONDS, Tools, pointer
 from stack import expanded
 from story import equal
 
 VARIABLE = "DYNAMODB_ENDPOINT"
+# What was started here, in the order of it; also what has ended.
+STARTED: list[subprocess.Popen[Any]] = []
 EMBEDDED_SECONDS = 120
+_STARTING = threading.Lock()
 Items = dict[tuple[str, str], dict[str, Any]]
+
+
+def _start(command: list[str], **more: Any) -> subprocess.Popen[Any]:
+    """Starts a process that `end` will end.
+
+    Raises:
+        Wrong: If the check is ending.
+    """
+    with _STARTING:
+        expect(not ENDING.is_set(), f"the check ended before {Path(command[0]).name} was started")
+        STARTED.append(subprocess.Popen(command, **more))
+        return STARTED[-1]
+
+
+def end() -> None:
+    """Ends the comparison of another thread, which would go on otherwise: nothing more is started, and what was
+    started is asked to stop. torale-local then stops what it has started, and `_embedded` waits for that.
+    """
+    with _STARTING:
+        ENDING.set()
+    for process in STARTED:
+        # Does nothing to one that has ended.
+        process.terminate()
 
 
 class Elsewhere:
@@ -50,9 +77,7 @@ class Elsewhere:
         """Starts a command of `torale-replay` over this store."""
         settle = [] if "--settle" in arguments else ["--settle", "1"]
         command = [str(self.tool), *settle, *arguments]
-        return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return _start(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, *arguments: str) -> str:
         """The output of a command, which must succeed."""
@@ -104,7 +129,7 @@ def _embedded(account: Account, target: Path) -> Iterator[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(emulator.FOREIGN)}
     with log.open("w") as output:
         command = [str(target / "debug" / "torale-local"), "--no-functions", *options]
-        process = subprocess.Popen(
+        process = _start(
             command,
             env=environment | {"CARGO_TARGET_DIR": str(target)},
             stdout=output,

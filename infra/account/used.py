@@ -88,7 +88,12 @@ class Places:
         return self.physical.get((service, name.split(":log-stream")[0].rsplit("/", 1)[-1]), arn)
 
 
-def _refused_or_unknown(entry: dict[str, Any], name: str) -> str:
+def by_themselves(entries: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with calls, whatever infra/rights.toml says: refused, or not understood."""
+    return sorted({refused_or_unknown(entry, entry["role"]) for entry in entries} - {""})
+
+
+def refused_or_unknown(entry: dict[str, Any], name: str) -> str:
     """What is wrong with a call by itself: nobody could tell what it is, or it was refused and should not have been."""
     what = f"{name}: {entry['action']} on {entry['resource']} {entry['keys']}"
     if record.NOT_UNDERSTOOD in (entry["action"], *entry["keys"]):
@@ -107,7 +112,7 @@ def findings(account: Account, resources: dict[str, Any], entries: list[dict[str
     by_role = {role: rights(role) for role in [*ROLES, OPERATOR]}
     for entry in entries:
         role = places.roles.get(entry["role"])
-        found.add(_refused_or_unknown(entry, role or entry["role"]))
+        found.add(refused_or_unknown(entry, role or entry["role"]))
         if role is None or entry["denied"]:
             continue
         place, counting = places.place(entry["resource"]), entry["select"] == "COUNT"

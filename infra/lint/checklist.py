@@ -1,13 +1,22 @@
-"""Numbers that the first deployment's checklist in docs/operations.md names are those of the template and of the page's
-own tables of metrics.
+"""Numbers and tables that the first deployment's checklist in docs/operations.md names are those of the template and of
+the page's own tables of metrics; those tables name the metrics of the code.
 """
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+
+import alarms
 
 # Namespaces whose metrics the checklist counts.
 NAMESPACES = ["Torale/Admin", "Torale/Consumer", "Torale/Postgres", "Torale/Temporal"]
 NAMES = re.compile(r"`(\w+)`")
+# Has a metric for each type of event, instead of a list.
+BY_TYPE = "Torale/Events"
+# Those that no function of its own publishes, with their source.
+SHARED = {"Torale/Access": "shared/platform/src/authentication.rs"}
+NAMESPACE = re.compile(r'(?:namespace: |NAMESPACE: &str = )"(Torale/\w+)"')
+RECOVERY = "PointInTimeRecoveryStatus"
 
 
 def section(page: str, title: str) -> str:
@@ -15,14 +24,56 @@ def section(page: str, title: str) -> str:
     return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def metrics(page: str) -> dict[str, int]:
-    """The number of metrics of each namespace, as the page's tables list them."""
+def metrics(page: str) -> dict[str, set[str]]:
+    """The metrics of each namespace, as the page's tables list them."""
     admin, _, others = section(page, "Metrics").partition("From log lines")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", admin, re.MULTILINE)
-    found = {"Torale/Admin": sum(len(NAMES.findall(row)) for row in rows)}
+    found = {"Torale/Admin": {name for row in rows for name in NAMES.findall(row)}}
     for namespace, names in re.findall(r"^\| `(Torale/\w+)` \| ([^|]+) \|", others, re.MULTILINE):
-        found[namespace] = len(NAMES.findall(names))
+        found[namespace] = set(NAMES.findall(names))
     return found
+
+
+def metrics_of_code(root: Path) -> dict[str, set[str]]:
+    """The metrics of each namespace that the code publishes to; none of the one that has them by type."""
+    files = [file for folder in ("functions", "shared") for file in root.glob(f"{folder}/*/src/**/*.rs")]
+    found: dict[str, set[str]] = {name: set() for file in files for name in NAMESPACE.findall(file.read_text())}
+    for namespace, file in SHARED.items():
+        found[namespace] = set(alarms.METRIC_NAME.findall((root / file).read_text()))
+    return found | alarms.metrics_of_code(root)
+
+
+def listed(page: str, root: Path) -> list[str]:
+    """Metrics that the page's tables and the code do not share."""
+    of_page, of_code = metrics(page), metrics_of_code(root)
+    both = of_page.keys() & of_code.keys()
+    differing = {name: sorted(of_page[name] ^ of_code[name]) for name in both if of_page[name] != of_code[name]}
+    found = [f"{name}: in docs/operations.md or in the code, not in both: {names}" for name, names in differing.items()]
+    return found + [f"{name}: not both a row of metrics in docs/operations.md and published" for name in
+                    sorted(of_page.keys() ^ of_code.keys())]  # fmt: skip
+
+
+def unnoticed_metrics(page: str, root: Path) -> list[str]:
+    """Rows and names of the tables that could be missing without being noticed."""
+    found = []
+    for namespace, names in metrics(page).items():
+        if namespace != "Torale/Admin" and not listed(page.replace(f"\n| `{namespace}` |", "\n| |"), root):
+            found.append(f"checklist.py does not notice that the row {namespace} is missing")
+        for name in names:
+            before, heading, rest = page.partition("\n## Metrics\n")
+            if not listed(before + heading + rest.replace(f"`{name}`", "`Another`"), root):
+                found.append(f"checklist.py does not notice another name than {name}")
+    return found
+
+
+def recovery_row(page: str) -> str:
+    """The row of the checklist about the recovery of tables."""
+    return next((row for row in section(page, "The first deployment").splitlines() if RECOVERY in row), "")
+
+
+def recovered(page: str) -> set[str]:
+    """The tables whose recovery the checklist looks at."""
+    return {table for names in re.findall(r"for table in ([^;]+);", recovery_row(page)) for table in names.split()}
 
 
 def of_expressions(template: dict) -> tuple[int, dict[str, int]]:
@@ -40,8 +91,13 @@ def documented(template: dict, page: str) -> Iterator[str]:
         yield f"docs/operations.md, the first deployment: {always} alarms about expressions, more under {more}"
     for namespace in NAMESPACES:
         row = next((row for row in checklist.splitlines() if f"--namespace {namespace}`" in row), "")
-        if not re.search(rf"(?<!\d){counted.get(namespace)} metrics", row):
-            yield f"docs/operations.md, the first deployment: {namespace} has {counted.get(namespace)} metrics"
+        number = len(counted.get(namespace, ()))
+        if not re.search(rf"(?<!\d){number} metrics", row):
+            yield f"docs/operations.md, the first deployment: {namespace} has {number} metrics"
+    tables = alarms.of_type(template["Resources"], "AWS::DynamoDB::Table").values()
+    restorable = {of["TableName"] for of in tables if "PointInTimeRecoverySpecification" in of}
+    if recovered(page) != restorable:
+        yield f"docs/operations.md, the first deployment: recovery of {sorted(recovered(page) ^ restorable)}"
 
 
 def unnoticed(template: dict, page: str) -> list[str]:
@@ -53,4 +109,8 @@ def unnoticed(template: dict, page: str) -> list[str]:
         other = rest[: number.start()] + str(int(number[0]) + 1) + rest[number.end() :]
         if not list(documented(template, page.partition(heading)[0] + heading + other)):
             found.append(f"checklist.py does not notice another number than {number[0]}")
+    for table in recovered(page):
+        row = recovery_row(page)
+        if not list(documented(template, page.replace(row, re.sub(rf" {table}(?=[ ;])", "", row)))):
+            found.append(f"checklist.py does not notice that the recovery of {table} is not looked at")
     return found

@@ -10,7 +10,7 @@ Needs cfn-lint and aws-sam-translator.
 | alarms.py | everything that can go wrong raises an alarm, soon |
 | thresholds.py | the documented thresholds are those of infra/thresholds.json |
 | machine.py | the state machine of rebuilds ends where it should, whatever its input |
-| checklist.py | the numbers in the first deployment's checklist are those of the template |
+| checklist.py | the first deployment's checklist has the template's numbers and tables, the page the code's metrics |
 | expansion.py | everything else, against the committed extract expanded.yaml |
 
 Each module has changes for the worse that its own rules must notice.
@@ -117,6 +117,7 @@ def main() -> int:
     operations = (ROOT / "docs/operations.md").read_text()
     found += thresholds.documented(operations)
     found += [*checklist.documented(template, operations), *checklist.unnoticed(template, operations)]
+    found += [*checklist.listed(operations, ROOT), *checklist.unnoticed_metrics(operations, ROOT)]
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 
