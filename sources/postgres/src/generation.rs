@@ -16,9 +16,9 @@ const WORKERS: usize = 4;
 const POLL: Duration = Duration::from_secs(1);
 
 /// Builds a generation from the log and makes it live; continues the one that an earlier call with this progress has
-/// begun, built or promoted, and no other: that may have been built before all rows were in the log. Does nothing if that
-/// one is live, or one that was begun after it. First waits until everything that was written is settled, so that all
-/// of it is built and not caught up with. `None` if it was stopped.
+/// begun, built or promoted, and no other: that may have been built before all rows were in the log. Does nothing if
+/// that one is live, or one that was begun after it. First waits until everything that was written is settled, so that
+/// all of it is built and not caught up with. `None` if it was stopped.
 ///
 /// # Errors
 /// If the store fails, or another process moves the pointer.
