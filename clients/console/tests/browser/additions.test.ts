@@ -127,6 +127,14 @@ async function answerStalled(page: Page, minutes: number, unreadable?: string): 
     return route.fulfill({ json: { records, total: records.length, page: 1, limit: 10 } });
   });
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
+  // The seeded history's own figures are calm at some hours of the day only.
+  await answer(page, "admin/stats", {
+    users: { total: 2, active_30d: 2, new_7d: 1 },
+    tasks: { total: 1, active: 1, paused: 0 },
+    executions: { total_24h: 20, success_24h: 20, failed_24h: 0, avg_duration_ms: 4000 },
+    notifications: { sent_24h: 0, sent_7d: 0 },
+    popular_queries: [],
+  });
   if (unreadable !== undefined) await answer(page, `admin/users/${unreadable}`, { detail: "This user is damaged" }, 422);
 }
 
