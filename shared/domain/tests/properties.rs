@@ -6,13 +6,13 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, Event, ReceivedMessage};
-use torale_domain::projections::index::{PagePosition, Sums, Timeline, Window, node_amounts};
+use torale_domain::projections::index::{PagePosition, Sums, Timeline, Window, has_node, node_amounts};
 use torale_domain::projections::views::TaskTotals;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, Index, Lanes, StatusPartition};
 use torale_domain::storage::read::{Range, ReadPlan, ReadResult};
 use torale_domain::values::ids::{RunId, WorkflowId};
-use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
+use torale_domain::values::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -126,10 +126,13 @@ proptest! {
 
         prop_assert_eq!(timeline.total().rows_in(StatusPartition::All), i128::try_from(rows.len()).unwrap());
         let expected = rows.get(offset).map(|time| {
-            let minute = time.floor_to_minute();
-            let of_minute = |other: &&Timestamp| other.floor_to_minute() == minute;
-            let skip = rows.iter().take(offset).filter(of_minute).count();
-            PagePosition { minute, skip, rows: rows.iter().filter(of_minute).count() }
+            // A minute that crowds is counted by seconds.
+            let by_seconds = index == Index::Workflows && has_node(time.minute());
+            let millis = if by_seconds { SECOND } else { MINUTE };
+            let start = |time: Timestamp| time.plus(-time.millis().rem_euclid(millis));
+            let shares = |other: &&Timestamp| start(**other) == start(*time);
+            let skip = rows.iter().take(offset).filter(shares).count();
+            PagePosition { start: start(*time), millis, skip, rows: rows.iter().filter(shares).count() }
         });
         prop_assert_eq!(place, expected);
     }
@@ -165,8 +168,21 @@ fn found(plan: ReadPlan, items: &[Item]) -> ReadResult {
     }
 }
 
-/// Where the row at `offset` lies: by hours in an index that has nodes of days, by minutes in another.
+/// Where the row at `offset` lies, down to the second where a minute is counted by seconds.
 fn descend(
+    window: Window<'_>,
+    timeline: &mut Timeline,
+    items: &[Item],
+    offset: usize,
+) -> Option<PagePosition> {
+    let position = descend_to_minute(window, timeline, items, offset)?;
+    let seconds = position.crowded_minute().and_then(|minute| window.seconds_of(minute));
+    let Some(seconds) = seconds else { return Some(position) };
+    Some(position.within_seconds(Index::Workflows.into(), &[StatusPartition::All], &found(seconds, items)))
+}
+
+/// Where the row at `offset` lies: by hours in an index that has nodes of days, by minutes in another.
+fn descend_to_minute(
     window: Window<'_>,
     timeline: &mut Timeline,
     items: &[Item],

@@ -49,12 +49,26 @@ pub struct ReadCase {
 impl ReadCase {
     /// The request, of a page if it has pages.
     pub fn request(&self, page: u64) -> ApiRequest {
+        self.endpoint.request(&self.parameters(page)).about(&self.about)
+    }
+
+    /// The path of its endpoint.
+    pub fn path(&self) -> &'static str {
+        self.endpoint.endpoint.path
+    }
+
+    /// The same request as a URI without its host.
+    pub fn uri(&self, page: u64) -> String {
+        format!("{}?{}", self.path().replace("{id}", &self.about), self.parameters(page))
+    }
+
+    fn parameters(&self, page: u64) -> String {
         let mut query = self.query.clone();
         if self.paged {
             let separator = if query.is_empty() { "" } else { "&" };
             write!(query, "{separator}page={page}&limit={LIMIT}").unwrap();
         }
-        self.endpoint.request(&query).about(&self.about)
+        query
     }
 }
 
@@ -125,12 +139,21 @@ pub fn all(world: &BenchWorld) -> Vec<ReadCase> {
     ]
 }
 
-/// The lists whose rows share a minute where all executions begin at once.
+/// Every schedule in one answer, which grows with them.
+pub fn all_schedules() -> ReadCase {
+    let limits = Limits { trips: (u64::MAX, u64::MAX), units: f64::MAX };
+    one("temporal/schedules, all at once", limits, reading::<temporal_schedules::Schedules>(), "")
+}
+
+/// The lists whose rows share a minute where all executions begin at once: a page in it is found by its seconds, in
+/// one round trip more.
 pub fn of_the_crowd() -> Vec<ReadCase> {
-    vec![
+    let lists = vec![
         executions("executions, 24 hours", ""),
         executions("executions, status=failed", "status=failed"),
         errors("errors, 24 hours", ""),
         list("temporal/workflows", reading::<temporal_workflows::Workflows>(), ""),
-    ]
+    ];
+    let limits = Limits { trips: (2, 6), ..PAGE };
+    lists.into_iter().map(|list| ReadCase { limits, ..list }).collect()
 }

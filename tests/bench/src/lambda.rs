@@ -2,6 +2,7 @@
 
 use crate::report::root;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
@@ -33,12 +34,16 @@ pub struct FunctionRun {
     pub took: Duration,
 }
 
+/// The folder of the binaries.
+pub fn folder() -> PathBuf {
+    root().join("target").join(torale_launcher::build_folder(true))
+}
+
 /// Builds the binaries of some functions.
-pub fn build(functions: &[&str]) {
-    let packages = functions.iter().flat_map(|name| ["-p", name]);
+pub fn build<'a>(functions: impl IntoIterator<Item = &'a str>) {
     let mut cargo = std::process::Command::new("cargo");
-    let built =
-        cargo.args(["build", "--profile", "fast", "--quiet"]).args(packages).current_dir(root()).status();
+    let arguments = torale_launcher::build_arguments(true, functions);
+    let built = cargo.args(arguments).arg("--quiet").current_dir(root()).status();
     assert!(built.unwrap().success(), "the functions can't be built");
 }
 
@@ -55,7 +60,7 @@ impl Lambdas {
     /// Starts a function, invokes it once for each payload, one after the other, and ends it.
     pub async fn run(&self, function: &str, payloads: &[Value]) -> FunctionRun {
         self.runtimes.declare(function);
-        let mut command = process::command(root().join("target/fast").join(function));
+        let mut command = process::command(folder().join(function));
         command
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{}/.rt/{function}", self.port))
             .env("AWS_ENDPOINT_URL_DYNAMODB", format!("http://127.0.0.1:{}", self.store))

@@ -12,6 +12,7 @@
 
 pub mod cases;
 pub mod cost;
+pub mod http;
 pub mod lambda;
 pub mod report;
 pub mod runtime;

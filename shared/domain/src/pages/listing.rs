@@ -7,13 +7,16 @@ use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, FilteredIndex, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
-use crate::values::time::{DAY, Day, HOUR, MINUTE, Timestamp};
+use crate::values::time::{DAY, Day, HOUR, Timestamp};
 
 /// The greatest offset of a page of small rows that is read from the first row on, without a descent through
 /// counters.
 pub(super) const MAX_OFFSET_OF_SMALL_ROWS: usize = 150;
 /// The same of rows with summaries, which are larger, so that fewer of them are read in vain.
 const MAX_OFFSET_OF_SUMMARIES: usize = 100;
+
+/// So many rows are skipped one by one rather than by one more round trip to a minute's seconds.
+const MAX_ROWS_SKIPPED: usize = 100;
 
 /// Which rows to list.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +78,7 @@ pub(super) struct ListResult {
 
 impl ListRequest<'_> {
     /// Reads the page and the totals of its window: one round trip near the top, at most three
-    /// anywhere else, or four in an index with nodes of days.
+    /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= self.rows.max_offset_from_top();
@@ -94,8 +97,8 @@ impl ListRequest<'_> {
         Ok(ListResult { rows, total, timeline })
     }
 
-    /// Descends from the day to the minute in which the page begins, and reads its
-    /// rows from there.
+    /// Descends from the day to the minute in which the page begins, or to the second if many rows share that
+    /// minute, and reads its rows from there.
     async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
@@ -110,8 +113,9 @@ impl ListRequest<'_> {
             self.find_by_minutes(reader, window, timeline, day).await?
         };
         let Some(position) = position else { return Ok(Vec::new()) };
+        let position = self.find_by_seconds(reader, window, position).await?;
         if position.skip <= position.rows / 2 {
-            self.read_down_from_minute(reader, position).await
+            self.read_down(reader, position).await
         } else {
             self.read_around_page(reader, position).await
         }
@@ -149,39 +153,52 @@ impl ListRequest<'_> {
         Ok(timeline.minute_of(self.partitions, (day.start(), DAY), offset))
     }
 
-    /// Reads from the end of the minute down to the end of the page.
-    async fn read_down_from_minute<R: Reader>(
+    /// Where the row lies in a minute that many rows share. At most one round trip.
+    async fn find_by_seconds<R: Reader>(
+        &self,
+        reader: &R,
+        window: Window<'_>,
+        position: PagePosition,
+    ) -> Result<PagePosition, R::Error> {
+        let minute = position.crowded_minute().filter(|_| position.skipped() > MAX_ROWS_SKIPPED);
+        let Some(seconds) = minute.and_then(|minute| window.seconds_of(minute)) else { return Ok(position) };
+        let found = reader.read(self.plan(seconds)).await?;
+        Ok(position.within_seconds(self.list, self.partitions, &found))
+    }
+
+    /// Reads from the end of the minute or second down to the end of the page.
+    async fn read_down<R: Reader>(
         &self,
         reader: &R,
         position: PagePosition,
     ) -> Result<Vec<Item>, R::Error> {
-        let end = keys::row_time(position.minute.plus(MINUTE));
+        let end = keys::row_time(position.end());
         let ranges = self.newest_rows(reader, Some(end), position.skip + self.page.rows());
         let found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         Ok(newest_first(found.ranges, position.skip, self.page.rows()))
     }
 
-    /// Reads from the start of the minute in both directions: up to the first row of the page,
-    /// which is nearer than from the minute's end, and down to the last.
+    /// Reads from the start of the minute or second in both directions: up to the first row of the page,
+    /// which is nearer than from its end, and down to the last.
     async fn read_around_page<R: Reader>(
         &self,
         reader: &R,
         position: PagePosition,
     ) -> Result<Vec<Item>, R::Error> {
-        let in_minute = position.rows - position.skip;
-        let (start, end) = (keys::row_time(position.minute), keys::row_time(position.minute.plus(MINUTE)));
+        let newer = position.rows - position.skip;
+        let (start, end) = (keys::row_time(position.start), keys::row_time(position.end()));
         let upwards = |range| Range { from: Some(start.clone()), descending: false, ..range };
         let mut ranges: Vec<Range> =
-            self.newest_rows(reader, Some(end), in_minute).into_iter().map(upwards).collect();
+            self.newest_rows(reader, Some(end), newer).into_iter().map(upwards).collect();
         let partitions = ranges.len();
-        let older = self.page.rows().saturating_sub(in_minute);
+        let older = self.page.rows().saturating_sub(newer);
         if older > 0 {
             ranges.extend(self.newest_rows(reader, Some(start.clone()), older));
         }
         let mut found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
         oldest.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
-        oldest.truncate(in_minute);
+        oldest.truncate(newer);
         let older = newest_first(found.ranges, 0, older);
         Ok(oldest.into_iter().rev().chain(older).take(self.page.rows()).collect())
     }

@@ -14,7 +14,9 @@
 //! ```
 //!
 //! Some indexes ([`has_day_nodes`](crate::storage::keys::Index::has_day_nodes)) have a third item, for each day with
-//! a slot for each hour: `d#20260331`, and there `An 1  Af 1  Ad 5300  Ae 1` for 10 o'clock.
+//! a slot for each hour: `d#20260331`, and there `An 1  Af 1  Ad 5300  Ae 1` for 10 o'clock. Some have a fourth in
+//! minutes that [crowd](has_node), with a slot for each second: `n#202603311030`, and there `Un 1  Uf 1  Ue 1` for
+//! second 30.
 //!
 //! `n`, `f`, `d` and `e` are the letters of a [`Measure`]: it failed among those that began then (`f`),
 //! and at that time (`e`). `p` is the population of the whole node, its rows and failures.
@@ -23,11 +25,12 @@
 //!
 //! The total of a [`Window`] is the sum of the days after the cut, of the hours after it on its own day and of
 //! the minutes after it in its own hour; without nodes of days, of all minutes after it on its day. A page at an
-//! offset is found by a descent from the newest day over its hours to its minutes, and then reads the rows of
-//! that minute alone. Both cost the same however many rows there are
+//! offset is found by a descent from the newest day over its hours to its minutes, of a crowded minute to its
+//! seconds, and then reads the rows of that minute or second alone. Both cost the same however many rows there are
 //! (docs/adr/0003-rows-are-items-not-index-entries.md).
 
 mod measure;
+mod position;
 mod series;
 mod timeline;
 mod window;
@@ -38,8 +41,9 @@ use crate::storage::item::Key;
 use crate::storage::keys::{self, FilteredIndex, Lane};
 use crate::values::time::Timestamp;
 pub use measure::{Measure, Sums};
+pub use position::{PagePosition, has_node};
 pub use series::{Bucket, Series};
-pub use timeline::{PagePosition, Timeline};
+pub use timeline::Timeline;
 pub use window::Window;
 
 /// What rows at one time add to the nodes that count them: counter, attribute and amount.
@@ -61,6 +65,11 @@ pub fn node_amounts<'a>(
         let hour_slot = at.hour().0 - day.first_hour().0;
         let shown = sums.iter().filter(|(measure, _)| measure.is_in_day_nodes());
         amounts.extend(slot_amounts(&keys::day_node(list, lane, day), hour_slot, sums.population(), shown));
+    }
+    if list.index.has_minute_nodes() && has_node(at.minute()) {
+        let minute = keys::minute_node(list.index, lane, at.minute());
+        let shown = sums.iter().filter(|(measure, _)| measure.is_in_minute_nodes());
+        amounts.extend(slot_amounts(&minute, at.second_of_minute(), sums.population(), shown));
     }
     amounts
 }
@@ -85,7 +94,7 @@ mod tests {
 
     /// The example at the top of this file.
     #[test]
-    fn a_failed_execution_is_counted_in_the_slots_of_its_minute_its_hour_and_its_day() {
+    fn a_failed_execution_is_counted_in_the_slots_of_its_second_its_minute_its_hour_and_its_day() {
         let at = Timestamp::parse("2026-03-31T10:30:30.500Z").unwrap();
         let lane = Lanes::ONE.all().next().unwrap();
         let sums =
@@ -103,6 +112,10 @@ mod tests {
             (
                 "c#executions#0 d#20260331".to_owned(),
                 ["p 1", "An 1", "As 0", "Af 1", "Ad 5300"].map(str::to_owned).to_vec(),
+            ),
+            (
+                "c#executions#0 n#202603311030".to_owned(),
+                ["p 1", "Un 1", "Us 0", "Uf 1"].map(str::to_owned).to_vec(),
             ),
         ];
         assert_eq!(nodes, BTreeMap::from(expected));

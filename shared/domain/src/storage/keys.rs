@@ -25,7 +25,7 @@
 //! | row of a list | `r#<index>#<status>#<lane>`, with a filter `r#<index>/<filter>#...` | time, then id | `of`: pk of the entity where the sort key does not name it; of executions, errors and schedules what a page shows, see `projections/summary.rs` |
 //! | user by email | `r#emails#<all or active>#<first character>` | 243 characters of the folded email, id inverted | `email`: the folded email, if it is longer |
 //! | row of the ranking | `r#queries` | inverted count, query hash | `query`, up to 512 bytes |
-//! | node of an index | `c#<index>#<lane>`, with a filter that has nodes `c#<index>/<filter>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with nodes of days also `d#<yyyymmdd>` | `<slot><measure>`, `p` |
+//! | node of an index | `c#<index>#<lane>`, with a filter that has nodes `c#<index>/<filter>#<lane>` | `h#<yyyymmddhh>`, `m#<yyyymm>`, errors with `#<type>`; of indexes with nodes of days also `d#<yyyymmdd>`; of executions and workflows `n#<yyyymmddhhmm>` of minutes that crowd | `<slot><measure>`, `p` |
 //! | node of the ranking | `c#queries` | `b#<inverted block>` or `k#<inverted count>` | `<slot>n`, `p` |
 //! | task states | `c#tasks#<lane>` | `t` | `total`, `active`, `paused`, `p` |
 //!
@@ -66,7 +66,7 @@ mod segments;
 use crate::storage::item::{Item, Key};
 use crate::values::digest::{sha256, sha256_hex};
 use crate::values::ids::{ApiKeyHash, ApiKeyId, EntityKey, ExecutionId, ScheduleId, TaskId, UserId};
-use crate::values::time::{Day, Hour, Month, Timestamp};
+use crate::values::time::{Day, Hour, Minute, Month, Timestamp};
 use segments::{Digits, Fixed, Id, KeySegment, MAX_ID, Short, fixed, is_whole, key, pk, sk, unescaped};
 
 pub use audit::*;

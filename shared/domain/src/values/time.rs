@@ -5,6 +5,8 @@ use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
+/// One second in milliseconds.
+pub const SECOND: i64 = 1000;
 /// Milliseconds in a minute, an hour and a day.
 pub const MINUTE: i64 = 60_000;
 /// Milliseconds in an hour.
@@ -76,6 +78,16 @@ impl Timestamp {
     /// Its UTC hour.
     pub const fn hour(self) -> Hour {
         Hour(self.0.div_euclid(HOUR))
+    }
+
+    /// Its UTC minute.
+    pub const fn minute(self) -> Minute {
+        Minute(self.0.div_euclid(MINUTE))
+    }
+
+    /// Second within its minute, 0 to 59.
+    pub const fn second_of_minute(self) -> i64 {
+        self.0.rem_euclid(MINUTE) / SECOND
     }
 
     /// Minute within its hour, 0 to 59.
@@ -183,6 +195,29 @@ impl Hour {
     }
 }
 
+/// A UTC minute, counted from 1970-01-01T00:00.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(pub i64);
+
+impl Minute {
+    /// Its first millisecond.
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 * MINUTE)
+    }
+
+    /// As twelve digits: those of its hour, and the minute.
+    pub fn digits(self) -> String {
+        format!("{}{:02}", self.start().hour().digits(), self.start().minute_of_hour())
+    }
+
+    /// Reads twelve digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hour = Hour::parse(text.get(..10)?)?;
+        let minute = text.get(10..)?.parse::<i64>().ok().filter(|minute| (0..60).contains(minute))?;
+        Some(hour.start().plus(minute * MINUTE).minute())
+    }
+}
+
 /// A calendar month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month {
@@ -259,6 +294,17 @@ mod tests {
             "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(Timestamp::parse(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_minute_is_twelve_digits_and_knows_its_seconds() {
+        let time = Timestamp::parse("2026-03-31T09:05:59.999Z").unwrap();
+        assert_eq!((time.minute().digits(), time.second_of_minute()), ("202603310905".to_owned(), 59));
+        assert_eq!(time.minute().start().to_string(), "2026-03-31T09:05:00Z");
+        assert_eq!(Minute::parse("202603310905"), Some(time.minute()));
+        for other in ["2026033109", "202603310960", "2026033109-1", "20260331090x"] {
+            assert_eq!(Minute::parse(other), None, "{other}");
         }
     }
 

@@ -9,11 +9,13 @@
 
 use clap::Parser;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 use torale_bench::cases::{self, LIMIT, Limits, ReadCase};
 use torale_bench::cost::{self, Cost};
+use torale_bench::http::{self, HttpApi};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::stack::BenchStack;
@@ -41,11 +43,22 @@ struct Arguments {
     /// Take the function binaries in target/fast as they are.
     #[arg(long)]
     built: bool,
-    /// Leave out the memory of the function binaries.
+    /// Executions in the store that the function binaries are measured over, by their memory and over HTTP.
+    #[arg(long, default_value_t = 1_000_000)]
+    served: u64,
+    /// Another build's function binaries, measured over HTTP in turns with these.
+    #[arg(long, value_name = "FOLDER")]
+    against: Option<PathBuf>,
+    /// Leave out the function binaries.
     #[arg(long)]
-    no_memory: bool,
+    no_functions: bool,
 }
 
+/// The most time of a request over HTTP at the median, in milliseconds: of the statistics, and of any page.
+const HTTP_LIMITS: (f64, f64) = (5.0, 7.0);
+
+/// Between two requests over HTTP: an administrator is granted a thousand a minute.
+const PAUSE: Duration = Duration::from_millis(120);
 /// The most CPU time of a request, in milliseconds (docs/promises.md, "P2. Flat reads").
 const CPU_LIMIT: f64 = 3.0;
 
@@ -267,13 +280,91 @@ const FUNCTIONS: [(&str, &str, &str); 9] = [
     ("users", "/admin/users", "limit=100"),
 ];
 
-/// Each function as a process of its own. It reads the real clock, so this history ends now.
-async fn memory(report: &mut BenchReport, lanes: Lanes, built: bool) {
-    if !built {
-        lambda::build(&FUNCTIONS.map(|(function, ..)| function));
+/// The function binaries over a store. They read the real clock, so its history ends now.
+async fn functions(report: &mut BenchReport, lanes: Lanes, arguments: &Arguments) {
+    let world = BenchWorld { now: clock::system(), ..BenchWorld::of(arguments.served) };
+    let cases = cases::all(&world);
+    let paths: BTreeSet<&str> = cases.iter().map(ReadCase::path).collect();
+    if !arguments.built {
+        let names = http::functions(&paths).await;
+        lambda::build(names.iter().map(String::as_str));
     }
-    let world = BenchWorld::new(100_000, 4.0, clock::system());
     let stack = BenchStack::with(&world, lanes).await;
+    memory(report, &world, &stack).await;
+    over_http(report, &world, &cases, (&paths, stack.port), arguments).await;
+}
+
+/// Every case over HTTP, with the binaries of each build in turns.
+async fn over_http(
+    report: &mut BenchReport,
+    world: &BenchWorld,
+    cases: &[ReadCase],
+    (paths, store): (&BTreeSet<&str>, u16),
+    arguments: &Arguments,
+) {
+    let folder = lambda::folder();
+    let folders = [Some(&folder), arguments.against.as_ref()];
+    let mut builds = Vec::new();
+    for folder in folders.into_iter().flatten() {
+        builds.push(HttpApi::start(folder, paths, store).await);
+    }
+    let note = format!(
+        "{} executions, {} users, {} tasks, 30 days that end now; functions of the optimised build behind the local \
+         gateway, one process each, a connection for each request, {} requests of each page and build in turns. \
+         Function, gateway, store and client share the cores. \"Other\" is the build of --against.",
+        world.executions, world.users, world.tasks, arguments.calls
+    );
+    let columns = ["endpoint", "page", "median ms", "p95 ms", "other: median ms", "other: p95 ms"];
+    let mut table = Table::new("Over HTTP", note, &columns);
+    let (mut stats, mut pages) = (0.0_f64, 0.0_f64);
+    let all_schedules = cases::all_schedules();
+    for case in cases.iter().chain([&all_schedules]) {
+        for page in pages_of(case, &builds[0]).await {
+            let medians = over_http_of(case, page, &builds, arguments.calls).await;
+            match case.name {
+                "stats" => stats = medians[0].0,
+                name if name == all_schedules.name => {}
+                _page => pages = pages.max(medians[0].0),
+            }
+            let mut row = vec![case.name.to_owned(), page.to_string()];
+            row.extend(medians.into_iter().flat_map(|(median, p95)| [short(median), short(p95)]));
+            row.resize(columns.len(), String::new());
+            table.rows.push(row);
+        }
+    }
+    report.add(table);
+    for (what, found, limit) in [("stats", stats, HTTP_LIMITS.0), ("any other request", pages, HTTP_LIMITS.1)] {
+        let what = format!("over HTTP, {what}: at most {limit} ms at the median");
+        report.targets.push(BenchTarget { what, met: found <= limit, found: short(found) });
+    }
+}
+
+/// The first page of a case and the one at 90 %.
+async fn pages_of(case: &ReadCase, api: &HttpApi) -> Vec<u64> {
+    let first = api.get(&case.uri(1), ADMIN_KEY).await;
+    let first: Value = serde_json::from_slice(&first).unwrap();
+    let total = first["total"].as_u64().filter(|_| case.paged).unwrap_or(0);
+    let deep = (total * 9 / 10).div_ceil(LIMIT);
+    if deep < 2 { vec![1] } else { vec![1, deep] }
+}
+
+/// The median and the 95th percentile of each build, in milliseconds.
+async fn over_http_of(case: &ReadCase, page: u64, builds: &[HttpApi], calls: usize) -> Vec<(f64, f64)> {
+    let mut times = vec![Vec::new(); builds.len()];
+    for _ in 0..calls {
+        for (api, times) in builds.iter().zip(&mut times) {
+            let started = Instant::now();
+            api.get(&case.uri(page), ADMIN_KEY).await;
+            times.push(started.elapsed().as_secs_f64() * 1000.0);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    times.iter().map(|times| (percentile(times, 0.5), percentile(times, 0.95))).collect()
+}
+
+/// Each function as a process of its own.
+async fn memory(report: &mut BenchReport, world: &BenchWorld, stack: &BenchStack) {
     let lambdas = Lambdas::start(stack.port).await;
     let note = format!(
         "The function binaries (release build), 50 requests each; {} executions, {} users, {} tasks. VmHWM of the process. A 503 means that this machine's store took longer than 2 s for a call.",
@@ -347,8 +438,8 @@ fn main() {
     }
     report.targets = targets(&found, "");
     report.targets.extend(targets(&crowded, ", in a crowded minute"));
-    if !arguments.no_memory {
-        store.block_on(memory(&mut report, lanes, arguments.built));
+    if !arguments.no_functions {
+        store.block_on(functions(&mut report, lanes, &arguments));
     }
     report.finish();
 }

@@ -290,6 +290,7 @@ fn kind(key: &Key) -> String {
         ("r", _) => format!("row of {list}"),
         ("c", "d") => format!("day node of {list}"),
         ("c", "h") => format!("hour node of {list}"),
+        ("c", "n") => format!("minute node of {list}"),
         ("c", "m") => format!("month node of {list}"),
         _ => format!("{first}# {}", key.sk),
     }
@@ -399,7 +400,7 @@ async fn side_by_side(arguments: &Arguments, world: &BenchWorld) -> Table {
 async fn memory(report: &mut BenchReport, lanes: Lanes, built: bool) {
     const MOST: usize = 6 * 1024 * 1024;
     if !built {
-        lambda::build(&["consumer"]);
+        lambda::build(["consumer"]);
     }
     let now = clock::system();
     let world = BenchWorld::new(10_000, 1.0, now);

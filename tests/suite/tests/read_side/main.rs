@@ -2,6 +2,7 @@
 
 mod answers;
 mod attributes;
+mod crowd;
 mod details;
 mod filters;
 mod health;

@@ -139,7 +139,7 @@ async fn lists_return_each_row_once_and_in_order_over_all_pages() {
 }
 
 /// Times without a fraction are shorter texts: they are filled up.
-fn sortable(value: &Value) -> String {
+pub(crate) fn sortable(value: &Value) -> String {
     match value {
         Value::String(text) if text.ends_with('Z') && text.len() == 20 => text.replace('Z', ".000Z"),
         Value::String(text) => text.clone(),
@@ -148,7 +148,7 @@ fn sortable(value: &Value) -> String {
 }
 
 /// Round trips and read units of one page of one list.
-async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
+pub(crate) async fn cost(stack: &Stack, path: &str, query: &str) -> (u64, f64) {
     let (store, usage, ui) = (stack.store(), Usage::default(), stack::temporal_ui());
     let reader = &TableReader::of(&store, &Generation::first(), &usage);
     let done: Result<(), StoreError> = async {

@@ -43,6 +43,14 @@ impl Measure {
             Self::Active | Self::Paused | Self::FirstTry => false,
         }
     }
+
+    /// Whether the nodes of minutes count it: what a page of a list is found by.
+    pub(super) const fn is_in_minute_nodes(self) -> bool {
+        match self {
+            Self::Rows | Self::Success | Self::Failed | Self::Error => true,
+            Self::Duration | Self::Active | Self::Paused | Self::FirstTry => false,
+        }
+    }
 }
 
 impl Sums {

@@ -98,6 +98,7 @@ impl Series {
     /// When a slot begins; `None` if smaller slots count it, or it lies before the cut.
     fn slot_start(&self, node: &Node, slot: i64) -> Option<Timestamp> {
         let (start, after) = match node {
+            Node::Minute(_) => return None,
             Node::Hour(hour) => (hour.start().plus(slot * MINUTE), self.cut),
             Node::Day(day) => (day.start().plus(slot * HOUR), Hour(self.cut.hour().0 + 1).start()),
             Node::Month(month) => {

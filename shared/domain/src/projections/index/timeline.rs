@@ -1,6 +1,7 @@
 //! Timelines: the slots of an index that were read, added up over lanes.
 
 use super::measure::{Measure, Sums};
+use super::position::PagePosition;
 use super::window::Window;
 use crate::projections::descent::{self, Descent};
 use crate::projections::slot;
@@ -23,17 +24,6 @@ pub struct Timeline {
     tags: BTreeMap<String, i128>,
     /// Only nodes with this tag count, but for `tags`.
     only: Option<String>,
-}
-
-/// Where a page begins: a minute, and how many of its rows come before the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PagePosition {
-    /// The start of the minute.
-    pub minute: Timestamp,
-    /// How many rows of the minute come before the page.
-    pub skip: usize,
-    /// How many rows the minute has.
-    pub rows: usize,
 }
 
 impl Timeline {
@@ -69,6 +59,8 @@ impl Timeline {
             let Some((slot, measure)) = parse_slot(attribute) else { continue };
             let added = counts.then_some((measure, amount));
             let in_total = match &node {
+                // They are read for a page alone, by `Seconds`.
+                Node::Minute(_) => false,
                 Node::Month(month) => self.add_day(*month, slot, added),
                 Node::Day(day) => self.add_hour(Hour(day.first_hour().0 + slot), added),
                 Node::Hour(hour) => self.add_minute(hour.start().plus(slot * MINUTE), added),
@@ -164,8 +156,8 @@ impl Timeline {
         offset: usize,
     ) -> Option<PagePosition> {
         let minutes = self.minutes.range(start..start.plus(millis));
-        let Descent { slot: minute, skip, rows } = newest_first(minutes, partitions, offset)?;
-        Some(PagePosition { minute, skip, rows })
+        let Descent { slot: start, skip, rows } = newest_first(minutes, partitions, offset)?;
+        Some(PagePosition { start, millis: MINUTE, skip, rows })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Windows: from which nodes the sums of everything since a time are read.
 
 use super::measure::Sums;
+use super::position;
 use crate::storage::item::Key;
 use crate::storage::keys::{self, FilteredIndex, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan};
-use crate::values::time::{DAY, Day, Hour, Month, Timestamp};
+use crate::values::time::{DAY, Day, Hour, Minute, Month, Timestamp};
 
 /// The rows of an index with its filter, since the start of a minute, or of all time.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,12 @@ impl<'a> Window<'a> {
             ..Range::default()
         });
         ReadPlan::ranges(hours.collect())
+    }
+
+    /// The nodes that count a minute by seconds; `None` if there are none of these rows.
+    pub fn seconds_of(&self, minute: Minute) -> Option<ReadPlan> {
+        let index = position::counted_by_seconds(self.list)?;
+        Some(ReadPlan::gets(self.nodes(|lane| keys::minute_node(index, lane, minute))))
     }
 
     /// Whether the nodes of days count the rows of these status partitions, so that a page is found by its hour.

@@ -91,6 +91,7 @@ pub const BUDGET: &[KeyBudget] = &[
         &[("h#", 2), ("hour", 10)],
     ),
     of("node of a day", &[("c#", 2), ("index", 13), ("#", 1), ("lane", 2)], &[("d#", 2), ("day", 8)]),
+    of("node of a minute", &[("c#", 2), ("index", 13), ("#", 1), ("lane", 2)], &[("n#", 2), ("minute", 12)]),
     of(
         "log",
         &[("hour", 10), ("#", 1), ("lane", 2)],
@@ -258,7 +259,7 @@ mod tests {
         ]
     }
 
-    /// The same of what belongs to one task or one user, and of the nodes of days.
+    /// The same of what belongs to one task or one user, and of the nodes of days and minutes.
     fn extreme_keys_of_details(id: &str) -> Vec<(&'static str, Vec<Key>)> {
         let (task, run) = (TaskId(Uuid::max()), ExecutionId(Uuid::max()));
         let of_user = keys::user_key(user(), &ApiKeyId::parse(id).unwrap());
@@ -278,6 +279,7 @@ mod tests {
                 )],
             ),
             ("node of a day", vec![keys::day_node(Index::Notifications, lane(), LAST.day())]),
+            ("node of a minute", vec![keys::minute_node(Index::Executions, lane(), LAST.minute())]),
         ]
     }
 

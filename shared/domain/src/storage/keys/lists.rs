@@ -1,7 +1,8 @@
 //! Keys of lists: the rows of an index and the nodes that count them.
 
 use super::{
-    Day, Digits, ENTITY, Fixed, Hour, Id, Key, KeySegment, Lane, Month, Short, Timestamp, fixed, key, pk, sk,
+    Day, Digits, ENTITY, Fixed, Hour, Id, Key, KeySegment, Lane, Minute, Month, Short, Timestamp, fixed, key,
+    pk, sk,
 };
 use crate::values::ids::{ExecutionId, TaskId, UserId};
 use serde::Serialize;
@@ -37,6 +38,22 @@ impl Index {
             Self::Executions | Self::Users | Self::Logins | Self::Notifications | Self::Workflows => true,
             // A series of errors is read from the nodes of the executions.
             Self::Errors | Self::Schedules | Self::Tasks | Self::Audit => false,
+        }
+    }
+
+    /// Whether the index has a node for each minute in which many rows are to be expected
+    /// ([`crate::projections::index::has_node`]).
+    pub const fn has_minute_nodes(self) -> bool {
+        match self {
+            Self::Executions | Self::Workflows => true,
+            // Failures are counted among the executions; nothing else happens because a schedule fires.
+            Self::Errors
+            | Self::Users
+            | Self::Logins
+            | Self::Notifications
+            | Self::Schedules
+            | Self::Tasks
+            | Self::Audit => false,
         }
     }
 
@@ -274,6 +291,11 @@ pub fn day_node<'a>(list: impl Into<FilteredIndex<'a>>, lane: Lane, day: Day) ->
     key(nodes_part(list, lane), day_part(day))
 }
 
+/// The node of a minute: one slot a second.
+pub fn minute_node(index: Index, lane: Lane, minute: Minute) -> Key {
+    key(nodes_part(index, lane), (fixed!("n#"), minute))
+}
+
 /// The node of a month: one slot a day.
 pub fn month_node<'a>(
     list: impl Into<FilteredIndex<'a>>,
@@ -319,6 +341,8 @@ pub fn after(sk: &str) -> String {
 /// Which node an item is, and its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
+    /// Of a minute.
+    Minute(Minute),
     /// Of an hour.
     Hour(Hour),
     /// Of a day.
@@ -335,6 +359,7 @@ pub fn parse_node(key: &Key) -> Option<(Node, Option<&str>)> {
         None => (rest, None),
     };
     let node = match level {
+        "n" => Node::Minute(Minute::parse(bucket)?),
         "h" => Node::Hour(Hour::parse(bucket)?),
         "d" => Node::Day(Day::parse(bucket)?),
         "m" => {

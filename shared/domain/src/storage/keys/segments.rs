@@ -5,7 +5,7 @@ use super::Lane;
 use crate::storage::item::Key;
 use crate::values::digest::sha256_hex;
 use crate::values::ids::{ExecutionId, TaskId, UserId};
-use crate::values::time::{Day, Hour, Month};
+use crate::values::time::{Day, Hour, Minute, Month};
 use std::fmt::Write;
 
 /// The most bytes of a partition key: DynamoDB's limit.
@@ -239,6 +239,7 @@ displayed! {
     Month: YEAR + 2, |month| format!("{:04}{:02}", month.year, month.month);
     Day: YEAR + 4, |day| day.digits();
     Hour: YEAR + 6, |hour| hour.digits();
+    Minute: YEAR + 8, |minute| minute.digits();
 }
 
 macro_rules! tuples {
