@@ -10,7 +10,13 @@ use torale_simulate::throughput::platform::{Arrival, PlatformLife};
 /// A small platform, two consumers, batches of ten.
 fn small() -> ThroughputRun {
     ThroughputRun {
-        life: PlatformLife { rate: 60.0, tasks: 50, arrival: Arrival::Even, seed: 1 },
+        life: PlatformLife {
+            rate: 60.0,
+            tasks: 50,
+            arrival: Arrival::Even,
+            distinct_queries: false,
+            seed: 1,
+        },
         lanes: Lanes::DEFAULT,
         consumers: 2,
         batch: 10,
@@ -19,7 +25,7 @@ fn small() -> ThroughputRun {
         limits: AccountLimits::AWS,
         warm_up: Duration::from_secs(1),
         measured: Duration::from_secs(4),
-        drain: Duration::from_secs(300),
+        drain: Some(Duration::from_secs(300)),
     }
 }
 
@@ -84,6 +90,18 @@ fn consumers_of_one_lane_conflict_and_one_alone_does_not() {
     assert!(conflicts(6) > 0);
 }
 
+/// What all tasks of a popular query add up to was one item of all lanes, for which their transactions had to wait.
+#[test]
+fn a_popular_query_makes_no_lane_wait_for_another() {
+    let lanes = Lanes::new(8).unwrap();
+    let window = Duration::from_secs(2);
+    let outcome = outcome(&ThroughputRun { lanes, consumers: 1, batch: 200, window, ..small() });
+
+    assert!(outcome.meters.transactions > 10 && outcome.unfinished == 0, "{outcome:?}");
+    let of_queries = outcome.meters.refused.iter().filter(|((_, key), _)| key.ends_with(" q#<id>"));
+    assert_eq!(of_queries.map(|(_, count)| count).sum::<u64>(), 0, "{outcome:?}");
+}
+
 #[test]
 fn messages_in_flight_are_limited() {
     let limits = AccountLimits { in_flight: 10, ..AccountLimits::AWS };
@@ -97,7 +115,8 @@ fn messages_in_flight_are_limited() {
 
 #[test]
 fn a_crowd_comes_at_once_and_is_consumed() {
-    let life = PlatformLife { rate: 10.0, tasks: 200, arrival: Arrival::Crowd { seconds: 2 }, seed: 1 };
+    let arrival = Arrival::Crowd { seconds: 2 };
+    let life = PlatformLife { rate: 10.0, tasks: 200, arrival, ..small().life };
     let setup = ThroughputRun { life, warm_up: Duration::ZERO, measured: Duration::from_secs(11), ..small() };
     let outcome = outcome(&setup);
 

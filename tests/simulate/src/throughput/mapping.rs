@@ -26,6 +26,8 @@ pub struct EventQueue {
     waiting: RefCell<VecDeque<SentMessage>>,
     /// When each message was sent, and how long it took until it was deleted.
     sent: RefCell<Vec<(Instant, Option<Duration>)>>,
+    /// Every message before this one is deleted.
+    finished: Cell<usize>,
     in_flight: Cell<usize>,
     most_in_flight: Cell<usize>,
     held_back: Cell<u64>,
@@ -98,6 +100,17 @@ impl EventQueue {
     /// How many messages are not deleted yet.
     pub fn unfinished(&self) -> usize {
         self.waiting.borrow().len() + self.in_flight.get()
+    }
+
+    /// The number of the first message that is not deleted yet.
+    pub fn first_unfinished(&self) -> usize {
+        let sent = self.sent.borrow();
+        let mut first = self.finished.get();
+        while sent.get(first).is_some_and(|(_, lag)| lag.is_some()) {
+            first += 1;
+        }
+        self.finished.set(first);
+        first
     }
 
     /// How long the oldest message has waited to be received.

@@ -2,7 +2,7 @@
 
 use super::limits::AccountLimits;
 use super::mapping::EventQueue;
-use super::meters::{MeterReading, RefusalCause};
+use super::meters::{MeterReading, Meters, RefusalCause};
 use super::platform::{EventsToCome, LONGEST, PlatformLife};
 use super::service::LimitedTables;
 use crate::network::SharedTables;
@@ -29,8 +29,10 @@ const BEGINNING_BATCH: usize = 1_000;
 const HOPELESS: Duration = Duration::from_secs(20);
 /// A lag below this holds.
 pub const LAG: Duration = Duration::from_secs(10);
-/// What is not finished may grow by this share of what is sent, and still count as steady.
-const STEADY: f64 = 0.03;
+/// The lag may grow by so many seconds in a second, and still count as steady: batches are waited for in steps.
+const STEADY: f64 = 0.04;
+/// So much longer than the time that is measured, events go on: until those that are measured are consumed.
+const AFTERWARDS: Duration = Duration::from_secs(25);
 
 /// A run: a platform, and an installation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +55,9 @@ pub struct ThroughputRun {
     pub warm_up: Duration,
     /// The time that is measured.
     pub measured: Duration,
-    /// The most time until everything is consumed after the last event, if that is waited for.
-    pub drain: Duration,
+    /// The most time until everything is consumed after the last event, if that is waited for. Otherwise events go on
+    /// until those that are measured are consumed.
+    pub drain: Option<Duration>,
 }
 
 /// What came of a run. Lags are from a message's sending to its deletion.
@@ -68,7 +71,7 @@ pub struct ThroughputOutcome {
     pub measured: usize,
     /// The lag of half of these, of 99 %, and the longest.
     pub lags: [Duration; 3],
-    /// By what share of what was sent the unfinished messages grew: 0 is steady, 1 is that nothing was consumed.
+    /// By how many seconds the lag grew in a second: 0 is steady, 1 is that nothing was consumed.
     pub growth: f64,
     /// The share of time in which consumers had a batch.
     pub busy: f64,
@@ -156,9 +159,30 @@ pub fn beginning(life: PlatformLife, lanes: Lanes) -> Tables {
 /// What happens while consumers consume.
 struct Progress {
     began: Instant,
-    /// How long consumers have had batches since the measuring began.
+    /// How many consumers have a batch, and since when.
+    active: Cell<(u32, Instant)>,
+    /// How long consumers have had batches, all in all.
     busy: Cell<Duration>,
     handed_back: Cell<usize>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let began = Instant::now();
+        Self { began, active: Cell::new((0, began)), busy: Cell::default(), handed_back: Cell::default() }
+    }
+
+    /// So many consumers have a batch now.
+    fn set_active(&self, active: u32) {
+        let (before, since) = self.active.replace((active, Instant::now()));
+        self.busy.set(self.busy.get() + since.elapsed() * before);
+    }
+
+    /// How long consumers have had batches since this was asked last.
+    fn take_busy(&self) -> Duration {
+        self.set_active(self.active.get().0);
+        self.busy.take()
+    }
 }
 
 /// Runs over tables that [`beginning`] made for the same platform and lanes.
@@ -167,8 +191,7 @@ pub fn run(setup: &ThroughputRun, tables: Tables) -> ThroughputOutcome {
         trace::begin(false);
         let tables = LimitedTables::new(SharedTables::new(tables), setup.limits);
         let queue = EventQueue::default();
-        let began = Instant::now();
-        let progress = Progress { began, busy: Cell::default(), handed_back: Cell::default() };
+        let progress = Progress::new();
         let consumers = (0..setup.consumers).map(|_| consume(setup, &tables, &queue, &progress));
         let consumers = futures::future::join_all(consumers);
         tokio::select! {
@@ -184,16 +207,14 @@ async fn consume(setup: &ThroughputRun, tables: &LimitedTables, queue: &EventQue
     let consumer = Consumer::new(tables.store(), now);
     loop {
         let batch = queue.collect(&setup.limits, setup.batch, setup.window).await;
-        let began = Instant::now();
+        progress.set_active(progress.active.get().0 + 1);
         sleep(setup.computing * u32::try_from(batch.len()).unwrap_or(u32::MAX)).await;
         let bodies: Vec<_> = batch.iter().map(|message| (message.number, &message.body)).collect();
         let messages = messages(&bodies);
         let outcome = consumer.consume(&messages, Instant::now() + BATCH_TIME, &Usage::default()).await;
         progress.handed_back.set(progress.handed_back.get() + outcome.failed.len());
         queue.acknowledge(batch, &outcome.failed);
-        // Only what lies in the time that is measured counts.
-        let measured = progress.began + setup.warm_up;
-        progress.busy.set(progress.busy.get() + Instant::now().saturating_duration_since(began.max(measured)));
+        progress.set_active(progress.active.get().0 - 1);
     }
 }
 
@@ -215,34 +236,35 @@ async fn watch(
     progress: &Progress,
 ) -> ThroughputOutcome {
     let end = setup.warm_up + setup.measured;
-    let until = i64::try_from(end.as_millis()).unwrap_or(i64::MAX) - 1;
+    let until = end + if setup.drain.is_none() { AFTERWARDS } else { Duration::ZERO };
+    let until = i64::try_from(until.as_millis()).unwrap_or(i64::MAX) - 1;
     let mut coming = setup.life.events(until);
     // What happened before is in the tables.
     drop(coming.take_until(-1));
     let from = progress.began + setup.warm_up;
     let mut sent = send(&mut coming, queue, from).await;
     tables.with_meters(|meters| drop(meters.read()));
-    progress.busy.set(Duration::ZERO);
-    // How much was unfinished on average in each half of the time that is measured.
-    let half = from + setup.measured / 2;
-    let mut samples = [(0.0, 0.0); 2];
-    while Instant::now() < progress.began + end && queue.oldest() < HOPELESS {
-        sent += send(&mut coming, queue, Instant::now() + Duration::from_millis(100)).await;
-        let sample = &mut samples[usize::from(Instant::now() >= half)];
-        *sample = (sample.0 + queue.unfinished() as f64, sample.1 + 1.0);
-    }
+    progress.take_busy();
+    sent += send(&mut coming, queue, progress.began + end).await;
     let stopped = Instant::now();
     let seconds = (stopped - from).as_secs_f64();
-    let meters = tables.with_meters(super::meters::Meters::read);
-    let busy = progress.busy.get().as_secs_f64() / (seconds * setup.consumers as f64);
-    if queue.oldest() < HOPELESS {
-        drop(timeout(setup.drain, drained(queue)).await);
+    let meters = tables.with_meters(Meters::read);
+    let busy = progress.take_busy().as_secs_f64() / (seconds * setup.consumers as f64);
+    match setup.drain {
+        Some(drain) => drop(timeout(drain, drained(queue)).await),
+        None => {
+            let (measured, last) = (sent, stopped + AFTERWARDS);
+            while queue.first_unfinished() < measured && Instant::now() < last && queue.oldest() < HOPELESS {
+                sent += send(&mut coming, queue, Instant::now() + Duration::from_millis(100)).await;
+            }
+        }
     }
+    let half = from + (stopped - from) / 2;
+    let growth = (mean(&queue.lags(half, stopped)) - mean(&queue.lags(from, half))) / (seconds / 2.0);
     let mut lags = queue.lags(from, stopped);
     lags.sort_unstable();
-    let lag = |percent: usize| lags.get((lags.len() * percent / 100).min(lags.len().saturating_sub(1))).copied();
-    let mean = |(sum, count): (f64, f64)| if count > 0.0 { sum / count } else { f64::INFINITY };
-    let growth = (mean(samples[1]) - mean(samples[0])) / (seconds / 2.0) / (lags.len() as f64 / seconds);
+    let lag =
+        |percent: usize| lags.get((lags.len() * percent / 100).min(lags.len().saturating_sub(1))).copied();
     ThroughputOutcome {
         sent,
         unfinished: queue.unfinished(),
@@ -255,6 +277,10 @@ async fn watch(
         meters,
         seconds,
     }
+}
+
+fn mean(lags: &[Duration]) -> f64 {
+    lags.iter().map(Duration::as_secs_f64).sum::<f64>() / (lags.len() as f64).max(1.0)
 }
 
 async fn drained(queue: &EventQueue) {

@@ -42,6 +42,8 @@ pub struct PlatformLife {
     pub tasks: u64,
     /// When executions begin.
     pub arrival: Arrival,
+    /// Whether every task has a query of its own: then no query is popular.
+    pub distinct_queries: bool,
     /// Other random choices with another seed.
     pub seed: u64,
 }
@@ -90,6 +92,9 @@ impl PlatformLife {
     /// The search query of a task. Zipf-like: the n-th about as often as 1/n, of a quarter as many queries as tasks;
     /// every sixth task has one that hardly anyone else has.
     fn query(&self, task: u64) -> String {
+        if self.distinct_queries {
+            return format!("When is product {task} going to be released in Europe?");
+        }
         let queries = (self.tasks / 4).max(1);
         let share = random(TASK, task).f64();
         let rank = ((queries as f64).powf(share) - 1.0) as u64;
@@ -139,7 +144,9 @@ impl PlatformLife {
     fn event(&self, happening: Happening, number: u64, time: i64) -> String {
         let one = Execution::of(self, number);
         match happening {
-            Happening::RunStarted => event(&format!("ws{number}"), at(time), "temporal.workflow.started", one.run()),
+            Happening::RunStarted => {
+                event(&format!("ws{number}"), at(time), "temporal.workflow.started", one.run())
+            }
             Happening::Started => event(&format!("xs{number}"), at(time), "execution.started", one.data()),
             Happening::Finished => one.finished(time),
             Happening::Notified => {

@@ -35,6 +35,9 @@ pub struct ThroughputArguments {
     /// Users and tasks, each user with one task; ten for each event a second without it, 100,000 at most.
     #[arg(long)]
     pub tasks: Option<u64>,
+    /// Every task has a query of its own.
+    #[arg(long)]
+    pub distinct_queries: bool,
     /// All executions of a minute begin in so many seconds.
     #[arg(long)]
     pub crowd: Option<u32>,
@@ -65,14 +68,20 @@ impl ThroughputArguments {
     fn life(&self, rate: u32) -> PlatformLife {
         let tasks = self.tasks.unwrap_or_else(|| (u64::from(rate) * 10).clamp(2_000, 100_000));
         let arrival = self.crowd.map_or(Arrival::Even, |seconds| Arrival::Crowd { seconds });
-        PlatformLife { rate: f64::from(rate), tasks, arrival, seed: 0 }
+        PlatformLife {
+            rate: f64::from(rate),
+            tasks,
+            arrival,
+            distinct_queries: self.distinct_queries,
+            seed: 0,
+        }
     }
 
     fn run(&self, rate: u32, lanes: Lanes, consumers: usize) -> ThroughputRun {
         // A crowd is measured from its beginning until everything is consumed.
         let (warm_up, measured, drain) = match self.crowd {
-            None => (self.warm_up, self.seconds, 0),
-            Some(seconds) => (0, u64::from(seconds) + 9, 600),
+            None => (self.warm_up, self.seconds, None),
+            Some(seconds) => (0, u64::from(seconds) + 9, Some(Duration::from_secs(600))),
         };
         ThroughputRun {
             life: self.life(rate),
@@ -90,7 +99,7 @@ impl ThroughputArguments {
             },
             warm_up: Duration::from_secs(warm_up),
             measured: Duration::from_secs(measured),
-            drain: Duration::from_secs(drain),
+            drain,
         }
     }
 }
