@@ -19,6 +19,7 @@
 //! | [`defects`] | defects that are planted on purpose |
 //! | [`shrink`] | a smaller schedule that fails as well |
 //! | [`trace`] | what happened, in order |
+//! | [`throughput`] | how many events a second are taken, with the limits of AWS and without faults |
 
 pub mod caller;
 pub mod check;
@@ -36,4 +37,5 @@ pub mod queue;
 pub mod schedule;
 pub mod shrink;
 pub mod tables;
+pub mod throughput;
 pub mod trace;

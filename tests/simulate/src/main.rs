@@ -9,6 +9,7 @@ use torale_simulate::defects::Defect;
 use torale_simulate::faults::{self, Coverage, Fault};
 use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
 use torale_simulate::shrink::shrink;
+use torale_simulate::throughput::search::{ThroughputArguments, search};
 
 /// Simulates the system under faults: the same seed always makes the same run.
 #[derive(Debug, Parser)]
@@ -49,10 +50,16 @@ struct Arguments {
     /// Plants a defect, which must be found.
     #[arg(long)]
     defect: Option<Defect>,
+    #[command(flatten)]
+    throughput: ThroughputArguments,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.throughput.throughput {
+        search(&arguments.throughput);
+        return ExitCode::SUCCESS;
+    }
     match arguments.seed {
         Some(seed) => one(&arguments, seed),
         None if arguments.defects => defects(&arguments),

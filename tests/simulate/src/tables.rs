@@ -39,7 +39,7 @@ const WRITES: usize = 25;
 type Position = (String, String);
 
 /// All tables of an account.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tables {
     tables: BTreeMap<String, Table>,
     /// Transactions by the tokens of their requests: one that is repeated changes nothing.

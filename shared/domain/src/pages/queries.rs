@@ -5,9 +5,9 @@ use super::list_parameters::{LIMIT, average};
 use super::listing::MAX_OFFSET_OF_SMALL_ROWS;
 use crate::projections::ranking;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::item::Item;
-use crate::storage::keys;
-use crate::storage::read::{ReadPlan, Reader};
+use crate::storage::item::{Item, Key};
+use crate::storage::keys::{self, Lanes};
+use crate::storage::read::{Range, ReadPlan, Reader};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -112,21 +112,43 @@ pub(super) async fn read_rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<
     if ranked.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> =
-        ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).map(keys::query).collect();
-    let found = reader.read(ReadPlan::gets(keys.iter().cloned())).await?;
+    let hashes: Vec<_> = ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).collect();
+    let lanes = reader.lanes();
+    let items: Vec<Vec<Item>> = if lanes.count() <= FEW_LANES {
+        let keys = hashes.iter().copied().flat_map(|hash| query_keys(hash, lanes));
+        let found = reader.read(ReadPlan::gets(keys)).await?.items;
+        let of_query = |hash| query_keys(hash, lanes).filter_map(|key| found.get(&key).cloned()).collect();
+        hashes.into_iter().map(of_query).collect()
+    } else {
+        let range = |hash| Range { pk: keys::query_partition(hash), ..Range::default() };
+        reader.read(ReadPlan::ranges(hashes.into_iter().map(range).collect())).await?.ranges
+    };
     // A query whose last task was removed between the two reads no longer exists.
-    Ok(keys.iter().filter_map(|key| found.items.get(key)).map(query_row).collect())
+    Ok(items.iter().filter_map(|items| query_row(items)).collect())
 }
 
-fn query_row(item: &Item) -> QueryRow {
-    let (success, failed) = (item.number("s"), item.number("f"));
-    QueryRow {
-        search_query: item.text("query").unwrap_or_default().to_owned(),
-        total_tasks: item.number("tasks"),
-        active_tasks: item.number("active"),
-        total_executions: item.number("n"),
+/// Up to so many lanes, the items of queries are read by their keys: few calls. With more, each query's are a range:
+/// its units do not grow with the lanes.
+const FEW_LANES: u32 = 2;
+
+/// The items of a query: its totals, and the sums of its executions.
+fn query_keys(hash: &str, lanes: Lanes) -> impl Iterator<Item = Key> {
+    let executions = lanes.all().map(move |lane| keys::query_executions(hash, lane));
+    std::iter::once(keys::query(hash)).chain(executions)
+}
+
+/// The row of a query; `None` if it has no totals.
+fn query_row(items: &[Item]) -> Option<QueryRow> {
+    let totals = items.iter().find(|item| keys::is_query(&item.key))?;
+    // In a generation that an earlier release has built, the totals hold executions as well.
+    let sum = |name: &str| items.iter().map(|item| item.number(name)).sum::<i128>();
+    let (success, failed) = (sum("s"), sum("f"));
+    Some(QueryRow {
+        search_query: totals.text("query").unwrap_or_default().to_owned(),
+        total_tasks: totals.number("tasks"),
+        active_tasks: totals.number("active"),
+        total_executions: sum("n"),
         success_rate: average(success * 100, success + failed),
-        avg_duration_ms: average(item.number("d"), success + failed),
-    }
+        avg_duration_ms: average(sum("d"), success + failed),
+    })
 }

@@ -15,7 +15,8 @@
 //! | deleted schedules of a task | `v#<task>` | `\u{1}` | `p` |
 //! | execution of a task | `t#<task>` | `c#`, start, execution | |
 //! | unpaused schedule of a task | `t#<task>` | `d#<schedule>` | `cron`, `zone`: when it fires |
-//! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active`, `n`, `s`, `f`, `d` |
+//! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active` |
+//! | executions of a query | `q#<query hash>` | `x#<lane>` | `n`, `s`, `f`, `d`, `p` |
 //! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user`, unless the key has too many claims |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
 //! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
@@ -241,6 +242,21 @@ pub fn query_hash(query: &str) -> String {
 /// The totals of all tasks that have a query.
 pub fn query(query_hash: &str) -> Key {
     key((fixed!(QUERY), Short::<64>(query_hash)), ENTITY)
+}
+
+/// Whether this is the key of a query's totals, of all keys in a query's partition.
+pub fn is_query(key: &Key) -> bool {
+    key.sk == sk(ENTITY)
+}
+
+/// The sums of the executions of all tasks of a lane that have a query.
+pub fn query_executions(query_hash: &str, lane: Lane) -> Key {
+    key((fixed!(QUERY), Short::<64>(query_hash)), (fixed!("x#"), lane))
+}
+
+/// The partition of a query: its totals, and the sums of its executions.
+pub fn query_partition(query_hash: &str) -> String {
+    pk((fixed!(QUERY), Short::<64>(query_hash)))
 }
 
 /// The attribute that holds the whole id where a key has only its beginning and a hash.

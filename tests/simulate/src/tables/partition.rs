@@ -9,7 +9,7 @@ use torale_domain::storage::item::Attributes;
 /// How long what an item was is remembered: eventually consistent reads are behind by less.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Partition {
     items: BTreeMap<String, Attributes>,
     /// The changes of the last moments, the last one last.
@@ -17,7 +17,7 @@ pub(super) struct Partition {
 }
 
 /// What an item was before it was changed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Change {
     at: Instant,
     sk: String,

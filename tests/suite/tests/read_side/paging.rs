@@ -202,6 +202,7 @@ async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
         let (trips, units) = match list.rows {
             "executions" | "errors" | "schedules" => (2, 65.0),
             "tasks" => (3, 85.0),
+            "queries" => (2, 80.0),
             _others => (2, 70.0),
         };
         assert!(first <= trips, "{}?{}: {first} round trips for page 1", list.path, list.query);

@@ -2,6 +2,7 @@
 
 use super::{assert_same, consume, filled, quiet, rebuild};
 use deactivate_user::DeactivateUser;
+use queries::Queries;
 use stats::Stats;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
@@ -209,6 +210,22 @@ async fn deactivate_user_is_in_both_generations_when_it_answers() {
         let active = stack.read(&get::<Users>("active_only=true&limit=100")).await;
         assert!(!active.to_string().contains(id) && active["total"] == 1, "{active}");
         replay.rollback().await.unwrap();
+    }
+}
+
+/// The executions of a query are summed up by lane. Few lanes are read by their keys, many as a range.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_add_up_the_same_in_generations_of_few_and_of_many_lanes() {
+    let (stack, _) = filled(5400, 150).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let page = get::<Queries>("limit=100");
+    let of_two = stack.read(&page).await;
+    assert!(of_two["queries"].as_array().unwrap().iter().any(|query| query["total_executions"] != 0));
+
+    for lanes in [1, 3, 16] {
+        let name = rebuild(&replay, Lanes::new(lanes).unwrap()).await.unwrap().name;
+        promote(&replay, &name).await;
+        assert_eq!(stack.read(&page).await, of_two, "{lanes} lanes");
     }
 }
 

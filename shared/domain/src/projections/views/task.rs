@@ -1,7 +1,9 @@
 //! Tasks contribute:
 //!
 //! - a row in the list of their state, in that of their user and in that of their query;
-//! - sums by state, their user's totals, and with the totals of all their executions those of their query;
+//! - sums by state, their user's totals and those of their query;
+//! - the sums of all their executions, to those of their query in their lane: all lanes write what a popular query adds
+//!   up to, and would wait for each other;
 //! - if they are active, a row among what is stopped when their user is deactivated.
 
 use super::Contributions;
@@ -44,8 +46,12 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         counted = counted.row_with(keys::active_task(user, id), SINCE, since);
     }
     counted = with_rows(counted, &text, lane, (&task, user, query));
-    counted.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active, executions: totals.sums });
-    counted
+    counted.queries.insert(query.to_owned(), QueryTotals { tasks: 1, active });
+    let ExecutionSums { n, s, f, d } = totals.sums;
+    let executions = keys::query_executions(&keys::query_hash(query), lane);
+    [("n", n), ("s", s), ("f", f), ("d", d), (POPULATION, n)]
+        .into_iter()
+        .fold(counted, |counted, (name, amount)| counted.sum(executions.clone(), name, amount))
 }
 
 /// With the rows of a task in the list of all, by state, in that of its user, and in that of its query.
@@ -317,8 +323,6 @@ pub struct QueryTotals {
     pub tasks: i128,
     /// How many of them are active.
     pub active: i128,
-    /// The sums of their executions, of all time.
-    pub executions: ExecutionSums,
 }
 
 impl QueryTotals {
@@ -326,13 +330,11 @@ impl QueryTotals {
     pub fn add(&mut self, other: &Self, sign: i128) {
         self.tasks += sign * other.tasks;
         self.active += sign * other.active;
-        self.executions = self.executions.plus(other.executions, sign);
     }
 
     /// Its amounts, by the attribute of the query's item that holds them.
-    pub fn attributes(&self) -> [(&'static str, i128); 6] {
-        let ExecutionSums { n, s, f, d } = self.executions;
-        [("tasks", self.tasks), ("active", self.active), ("n", n), ("s", s), ("f", f), ("d", d)]
+    pub const fn attributes(&self) -> [(&'static str, i128); 2] {
+        [("tasks", self.tasks), ("active", self.active)]
     }
 }
 

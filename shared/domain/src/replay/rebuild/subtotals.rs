@@ -155,7 +155,7 @@ mod tests {
         let key = Key::stored(format!("c#\u{1}{n}"), "h#\n".to_owned());
         subtotals.count(key, [("0n".to_owned(), 3), ("p".to_owned(), -1)]);
         subtotals.add_task(TaskId(Uuid::from_u128(n)), &TaskTotals::of(Day(20_000), 1, 0, 1_500));
-        let totals = QueryTotals { tasks: 2, active: 1, ..QueryTotals::default() };
+        let totals = QueryTotals { tasks: 2, active: 1 };
         subtotals.add_query(format!("query {n} \"\u{2028}"), &totals);
         subtotals
     }

@@ -54,6 +54,7 @@ pub const BUDGET: &[KeyBudget] = &[
     of("execution of a task", &[("t#", 2), ("UUID", 36)], &[("c#", 2), ("time", 13), ("UUID", 36)]),
     of("unpaused schedule of a task", &[("t#", 2), ("UUID", 36)], &[("d#", 2), ("bounded id", 1022)]),
     of("query totals", &[("q#", 2), ("hash", 32)], &[("e", 1)]),
+    of("executions of a query", &[("q#", 2), ("hash", 32)], &[("x#", 2), ("lane", 2)]),
     of("key look-up", &[("h#", 2), ("hash", 64)], &[("0#", 2), ("bounded id", 1022)]),
     of("unpaused schedule", &[("o#", 2), ("UUID", 36)], &[("s#", 2), ("bounded id", 1022)]),
     of("schedule of a task", &[("v#", 2), ("UUID", 36)], &[("id", 1024)]),
