@@ -10,6 +10,10 @@ use torale_simulate::faults::{self, Coverage, Fault};
 use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
 use torale_simulate::shrink::shrink;
 
+/// A schedule makes very many small allocations, and its threads share nothing.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates the system under faults: the same seed always makes the same run.
 #[derive(Debug, Parser)]
 struct Arguments {
