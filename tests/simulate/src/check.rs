@@ -165,7 +165,7 @@ fn confirming_ids(received: &ReceivedCommand) -> Vec<String> {
     events.map(|event| event["id"].to_string()).collect()
 }
 
-/// What an admin deactivated is noted, and of whom a cause of commands holds, nothing is alive and every login is banned.
+/// What an admin deactivated is noted; of whom a cause of commands holds, nothing is alive and every login is banned.
 fn check_deactivated(
     world: &Installation,
     pointer: &GenerationPointer,
