@@ -23,7 +23,7 @@ const REPEATED: u32 = 2;
 /// A key that is not the secret's.
 const FOREIGN_KEY: &[u8] = b"nmlkjihgfedcba9876543210";
 
-/// A webhook: its id, its body, and the id of its event in the log as this system makes it.
+/// A webhook: its id, its body, and whether somebody else has signed it.
 #[derive(Debug, Clone)]
 struct Notification {
     id: String,
