@@ -12,7 +12,7 @@ use crate::build::{Lanes, delete, must_exist, position_write};
 use crate::tail::Tail;
 use crate::{Replay, ReplayError, millis};
 use std::time::Duration;
-use torale_domain::projections::generation::{Generation, GenerationPointer};
+use torale_domain::projections::generation::{Generation, GenerationPointer, ShadowGeneration};
 use torale_domain::storage::item::{Attributes, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::write::Write;
@@ -70,6 +70,7 @@ impl Promotion {
 
     /// Catches up, and makes it the shadow generation, to which every event is written from now on.
     async fn become_shadow(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
+        self.check_no_other(pointer)?;
         let generation = self.replay.generation(&self.name).await?;
         self.catch_up(&generation).await?;
         // It must not have been dropped meanwhile.
@@ -77,6 +78,20 @@ impl Promotion {
         more.extend(self.replay.shadow_position(pointer));
         self.replay.point(pointer, &pointer.with_shadow(generation, self.replay.now()), more).await?;
         Ok(PromotionStep::Wait(self.replay.settle))
+    }
+
+    /// Of two promotions at once each would take the other's place at every step, for ever. One that is not done in
+    /// this time has ended.
+    fn check_no_other(&self, pointer: &GenerationPointer) -> Result<(), ReplayError> {
+        let other = pointer.shadow.as_ref().filter(|other| !other.complete);
+        match other.filter(|other| {
+            !self.replay.until_settled(other.since.plus(millis(self.replay.settle))).is_zero()
+        }) {
+            Some(ShadowGeneration { generation: Generation { name, .. }, .. }) => Err(ReplayError::Refused(
+                format!("{name} is being promoted; wait until it is live, or drop it"),
+            )),
+            None => Ok(()),
+        }
     }
 
     async fn catch_up(&mut self, generation: &Generation) -> Result<(), ReplayError> {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub struct Generator {
     rng: Rng,
     times: Vec<Timestamp>,
+    kinds: Vec<&'static str>,
 }
 
 const QUERIES: [&str; 5] =
@@ -68,7 +69,18 @@ impl Generator {
             }
         });
         let times = times.collect();
-        Self { rng, times }
+        Self { rng, times, kinds: KINDS.to_vec() }
+    }
+
+    /// The same with messages of these kinds alone: those whose names begin so.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn of_kinds(mut self, beginnings: &[&str]) -> Self {
+        self.kinds.retain(|kind| beginnings.iter().any(|beginning| kind.starts_with(beginning)));
+        assert!(!self.kinds.is_empty(), "no kind begins with any of {beginnings:?}");
+        self
     }
 
     /// A set of messages; about one in twenty is no event.
@@ -154,7 +166,7 @@ impl Generator {
     }
 
     fn valid(&mut self) -> String {
-        let kind = self.pick(&KINDS);
+        let kind = self.kinds[self.rng.usize(..self.kinds.len())];
         let (kind, data, version) = self.data(kind);
         let time = self.time();
         let mut event = json!({

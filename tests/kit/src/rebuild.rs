@@ -12,6 +12,11 @@ use torale_domain::values::time::Timestamp;
 
 /// The items by key, printed as `Stack::projections` does.
 pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<String, String> {
+    built(messages, received_at).iter().map(parts::print_item).collect()
+}
+
+/// The items.
+pub fn built(messages: &[String], received_at: Option<Timestamp>) -> Vec<Item> {
     let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
     for message in messages.iter().filter_map(|body| events::parse(body, received_at).ok()) {
         if let ReceivedMessage::Known(event) = message {
@@ -23,5 +28,5 @@ pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<St
     let mut items: Vec<Item> =
         states.into_iter().flat_map(|(key, state)| build.entity(&key, state).unwrap()).collect();
     items.extend(build.finish().unwrap());
-    items.iter().map(parts::print_item).collect()
+    items
 }

@@ -3,7 +3,9 @@
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, mortal};
+use crate::theme::Theme;
 use crate::trace;
+use crate::webhooks::DeliveredWebhooks;
 use deactivate_user::DeactivateUser;
 use executions::Executions;
 use reactivate_user::ReactivateUser;
@@ -19,9 +21,7 @@ use torale_testkit::parts::{LIMITS, keys_only, temporal_ui};
 use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch};
 use users::Users;
 
-/// The most requests of a caller, the longest pause before each, and the longest life of a function that dies amid one.
-const REQUESTS: u32 = 8;
-const PAUSE_MS: u64 = 15_000;
+/// The longest life of a function that dies amid a request.
 const LIFE: Duration = Duration::from_millis(300);
 
 /// What was answered, and must hold from then on.
@@ -31,11 +31,14 @@ pub struct Answered {
     pub deactivated: BTreeSet<UserId>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
+    /// Clerk's webhooks.
+    pub webhooks: DeliveredWebhooks,
 }
 
 /// An instance of the endpoints.
 pub fn instance(world: &Installation) -> App {
-    App::new(world.tables.store("endpoint"), keys_only(), LIMITS, temporal_ui(), clocks::ENDPOINTS)
+    let store = world.tables.observed_store("endpoint", &world.reads);
+    App::new(store, keys_only(), LIMITS, temporal_ui(), clocks::ENDPOINTS)
 }
 
 /// The pages that are read, each as a request.
@@ -59,12 +62,13 @@ fn users_of(messages: &[String]) -> Vec<String> {
 }
 
 /// Makes some requests, one after another.
-pub async fn call(world: &Installation, messages: &[String]) -> Answered {
+pub async fn call(world: &Installation, messages: &[String], theme: Theme) -> Answered {
     let mut answered = Answered::default();
     let users = users_of(messages);
     let mut app = instance(world);
-    for _ in 0..fastrand::u32(..=REQUESTS) {
-        sleep(Duration::from_millis(fastrand::u64(..PAUSE_MS))).await;
+    let (requests, pause) = theme.requests();
+    for _ in 0..fastrand::u32(..=requests) {
+        sleep(Duration::from_millis(fastrand::u64(..pause))).await;
         let user = match fastrand::usize(..10) {
             0 => ADMIN.to_owned(),
             _ => fastrand::choice(&users).cloned().unwrap_or_else(|| ADMIN.to_owned()),
@@ -76,6 +80,7 @@ pub async fn call(world: &Installation, messages: &[String]) -> Answered {
         };
         trace::note(|| format!("caller: {name} {user}"));
         let commands = world.commands.client("endpoint");
+        world.reads.clear();
         let Some(answer) = mortal(name, LIFE, request.send_with(&app, &commands)).await else {
             app = instance(world);
             continue;
@@ -103,6 +108,11 @@ fn judge(world: &Installation, name: &'static str, user: &str, answer: &ApiAnswe
         _refused => "refused",
     };
     faults::count(outcome, None);
+    let generations = world.reads.tables();
+    // Whoever changes something writes the shadow generation as well.
+    if name == "read" && generations.len() > 1 {
+        world.violation(format!("a page was read of several generations: {generations:?}"));
+    }
     if answer.status == 200 && name == "deactivate" {
         answered.deactivated.extend(UserId::parse(user));
     }

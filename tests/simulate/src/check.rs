@@ -4,22 +4,24 @@ use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::damage;
 use crate::installation::Installation;
-use crate::jobs;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
+use crate::upgrade::{self, Leftover};
+use crate::webhooks;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::time::{Duration, sleep};
 use torale_domain::audit::ChainedRecord;
-use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
+use torale_domain::entities::readings::User;
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::projections::entity::Entity;
-use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::projections::links;
+use torale_domain::storage::item::{self, Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
-use torale_domain::values::ids::{EntityKey, UserId};
+use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
 use torale_model::{Message, ModelTemporalUi};
 use torale_platform::store::{GenerationPointer, log};
 use torale_testkit::present::NOW;
@@ -33,20 +35,33 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
     if let Some(violation) = world.violations.borrow().first() {
         return Err(violation.clone());
     }
-    let pointer = pointer(&world.tables.lock())?;
+    let mut pointer = live_pointer(&world.tables.lock())?;
     let logged = check_messages(world)?;
-    check_projections(&world.tables.lock(), &pointer, &logged)?;
+    let parsed = logged.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Value>, _>>();
+    let parsed = parsed.map_err(text)?;
+    webhooks::check(&answered.webhooks, &parsed)?;
+    // Before the pages below are read, which nobody seals.
+    check_audit(world, answered)?;
+    let mut expected = rebuild::built(&logged, None);
+    expected.sort_by(|a, b| a.key.cmp(&b.key));
+    if world.has_earlier_release.get() {
+        if upgrade::verify(world, &pointer.live, &expected).await? == Leftover::EmptyRows {
+            check_answers(world, &logged).await?;
+        }
+        upgrade::rebuild(world).await?;
+        pointer = live_pointer(&world.tables.lock())?;
+    }
+    check_projections(&world.tables.lock(), &pointer, &expected)?;
     if damages {
         damage(world, &pointer.live).await?;
-        check_projections(&world.tables.lock(), &pointer, &logged)?;
+        check_projections(&world.tables.lock(), &pointer, &expected)?;
     }
-    check_commands(world, &logged)?;
-    check_deactivated(&world.tables.lock(), &pointer, &logged, answered)?;
-    check_audit(world, answered).await?;
+    check_commands(world, &parsed)?;
+    check_deactivated(world, &pointer, &logged, answered)?;
     check_answers(world, &logged).await
 }
 
-fn pointer(tables: &Tables) -> Result<GenerationPointer, String> {
+fn live_pointer(tables: &Tables) -> Result<GenerationPointer, String> {
     let pointer = tables.get(CONTROL_TABLE, &keys::live_generation(), AsOf::NOW).map_err(text)?;
     GenerationPointer::load(pointer.as_ref()).map_err(text)
 }
@@ -76,7 +91,7 @@ fn check_messages(world: &Installation) -> Result<Vec<String>, String> {
 fn logged(items: &[Item]) -> Result<Vec<String>, String> {
     let mut logged = Vec::new();
     for item in items {
-        let Some(Value::Bytes(packed)) = item.attributes.get("events") else {
+        let Some(item::Value::Bytes(packed)) = item.attributes.get("events") else {
             return Err(format!("no record of the log: {:?}", item.key));
         };
         logged.extend(log::unpack(packed).map_err(text)?);
@@ -86,14 +101,13 @@ fn logged(items: &[Item]) -> Result<Vec<String>, String> {
 
 /// The items of the live generation, and of a complete shadow generation, are those of a fresh fold of the log. A
 /// shadow generation whose promotion was never completed need not have everything.
-fn check_projections(tables: &Tables, pointer: &GenerationPointer, logged: &[String]) -> Result<(), String> {
-    let expected = rebuild::items(logged, None);
+fn check_projections(tables: &Tables, pointer: &GenerationPointer, expected: &[Item]) -> Result<(), String> {
     let complete = pointer.shadow.iter().filter(|shadow| shadow.complete).map(|shadow| &shadow.generation);
     for generation in complete.chain([&pointer.live]) {
-        let found: BTreeMap<String, String> =
-            tables.items(&generation.table()).iter().map(parts::print_item).collect();
+        let found = tables.items(&generation.table());
         if found != expected {
-            return Err(difference(&generation.name, &found, &expected));
+            let printed = |items: &[Item]| items.iter().map(parts::print_item).collect();
+            return Err(difference(&generation.name, &printed(&found), &printed(expected)));
         }
     }
     Ok(())
@@ -115,10 +129,9 @@ fn difference(
 }
 
 /// Each command has taken effect, and is confirmed by one event for each of its effects, whatever came twice.
-fn check_commands(world: &Installation, logged: &[String]) -> Result<(), String> {
+fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> {
     let mut confirmed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for body in logged {
-        let event: serde_json::Value = serde_json::from_str(body).map_err(text)?;
+    for event in logged {
         let (id, subject) =
             (event["id"].to_string(), event["type"].to_string() + &event["subject"].to_string());
         confirmed.entry(id).or_default().insert(subject);
@@ -148,17 +161,18 @@ fn check_commands(world: &Installation, logged: &[String]) -> Result<(), String>
 /// The ids of the events that confirm a command and do not depend on Temporal.
 fn confirming_ids(received: &ReceivedCommand) -> Vec<String> {
     let events = received.confirming_events(&[], NOW);
-    let events = events.iter().filter_map(|body| serde_json::from_str::<serde_json::Value>(body).ok());
+    let events = events.iter().filter_map(|body| serde_json::from_str::<Value>(body).ok());
     events.map(|event| event["id"].to_string()).collect()
 }
 
-/// What an admin deactivated is noted, and of whom a cause of commands holds, nothing is alive.
+/// What an admin deactivated is noted; of whom a cause of commands holds, nothing is alive and every login is banned.
 fn check_deactivated(
-    tables: &Tables,
+    world: &Installation,
     pointer: &GenerationPointer,
     logged: &[String],
     answered: &Answered,
 ) -> Result<(), String> {
+    let tables = &*world.tables.lock();
     let deactivation = |user: UserId| -> Result<Option<RequestedDeactivation>, String> {
         let item = tables.get(CONTROL_TABLE, &keys::deactivation(user), AsOf::NOW).map_err(text)?;
         item.as_ref().map(RequestedDeactivation::load).transpose().map_err(text)
@@ -180,6 +194,13 @@ fn check_deactivated(
         if let Some(item) = alive.first() {
             return Err(format!("{user} is deactivated by {cause:?}, and {:?} is alive", item.key));
         }
+        let banned = &world.outside.lock().banned;
+        for login in logins(tables, &table, user, &entity)? {
+            crate::faults::count("login of the deactivated", None);
+            if !banned.contains(login.as_str()) {
+                return Err(format!("{user} is deactivated by {cause:?}, and {login:?} is not banned"));
+            }
+        }
     }
     for user in &answered.deactivated {
         if deactivation(*user)?.is_none() {
@@ -187,6 +208,23 @@ fn check_deactivated(
         }
     }
     Ok(())
+}
+
+/// The logins of a user: the one that the user names, and those of identities that belong to the user, but for deleted
+/// ones (docs/contract/events.md, "Commands").
+fn logins(
+    tables: &Tables,
+    table: &str,
+    user: UserId,
+    entity: &Entity,
+) -> Result<BTreeSet<ClerkUserId>, String> {
+    let rows = tables.query(table, &links::links_of(user), None, AsOf::NOW).map_err(text)?.items;
+    let linked = rows.iter().map(links::linked_identity).collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let named = User::of(&entity.state, &entity.linkage.linked).clerk_user_id.cloned();
+    let deleted: BTreeSet<&ClerkUserId> =
+        linked.iter().filter(|(_, is_deleted)| *is_deleted).map(|(login, _)| login).collect();
+    let all = linked.iter().map(|(login, _)| login.clone()).chain(named);
+    Ok(all.filter(|login| !deleted.contains(login)).collect())
 }
 
 fn entity(tables: &Tables, table: &str, key: &Key) -> Result<Entity, String> {
@@ -207,14 +245,12 @@ fn users(logged: &[String]) -> BTreeSet<UserId> {
         .collect()
 }
 
-/// The audit trail is intact, seals cover all of it once it has settled, and every answer has its record.
-async fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> {
-    if answered.recorded.is_empty() && world.tables.lock().items(AUDIT_TABLE).is_empty() {
+/// The audit trail is intact, seals cover all of it, and every answer has its record.
+fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> {
+    let items = world.tables.lock().items(AUDIT_TABLE);
+    if answered.recorded.is_empty() && items.is_empty() {
         return Ok(());
     }
-    sleep(Duration::from_millis(2 * MAX_RECORD_DELAY.unsigned_abs())).await;
-    jobs::seal(world, clocks::SEALER).await.map_err(text)?;
-    let items = world.tables.lock().items(AUDIT_TABLE);
     let mut verifier = TrailVerifier::new(HourSpan::default());
     items.iter().for_each(|item| verifier.add(item));
     let report =

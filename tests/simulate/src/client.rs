@@ -39,6 +39,11 @@ pub const COMMAND: CallLimits = CallLimits { attempts: 1, attempt: COMMAND_TIMEO
 #[error("{0}")]
 pub struct NoAnswer(&'static str);
 
+impl NoAnswer {
+    /// The service has other things to do.
+    pub const BUSY: Self = Self("busy");
+}
+
 /// A process that calls services.
 #[derive(Clone)]
 pub struct Client {

@@ -10,7 +10,7 @@ use torale_testkit::present::NOW;
 /// How far clocks are off.
 const SKEW: i64 = 5_000;
 /// How many there are.
-const COUNT: usize = 6;
+const COUNT: usize = 7;
 
 thread_local! {
     static SKEWS: Cell<[i64; COUNT]> = const { Cell::new([0; COUNT]) };
@@ -39,3 +39,5 @@ pub const EXECUTOR: Clock = || time(3);
 pub const ENDPOINTS: Clock = || time(4);
 /// The clock of the sealing job.
 pub const SEALER: Clock = || time(5);
+/// The clock of Clerk.
+pub const CLERK: Clock = || time(6);

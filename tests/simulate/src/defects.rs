@@ -62,6 +62,8 @@ pub enum Defect {
     BansAreLost,
     /// Some pauses that Temporal confirms have no effect.
     PausesAreLost,
+    /// A request reads some of what it answers from another generation than the live one.
+    GenerationsMix,
 }
 
 thread_local! {

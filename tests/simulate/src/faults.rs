@@ -39,6 +39,12 @@ pub enum Fault {
     Caller,
     /// Items of the live projections are lost or changed once everything is quiet.
     Damage,
+    /// Events of identities arrive as webhooks of Clerk, which come again until they are accepted, and some are forged.
+    Webhook,
+    /// Clerk or Temporal refuses a command for the moment.
+    BusyOutside,
+    /// One of the consumers is of the release before.
+    EarlierRelease,
 }
 
 /// Which faults happen, and how often.
@@ -49,7 +55,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -66,14 +72,22 @@ impl Fault {
         Self::Replay,
         Self::Caller,
         Self::Damage,
+        Self::Webhook,
+        Self::BusyOutside,
+        Self::EarlierRelease,
     ];
+
+    fn index(self) -> usize {
+        Self::ALL.iter().position(|one| *one == self).expect("a fault")
+    }
 
     /// How often it happens at most, in thousandths of the occasions.
     const fn most(self) -> u16 {
         match self {
             Self::LostRequest | Self::LostAnswer | Self::LateRequest | Self::Throttled => 30,
             Self::Death | Self::Duplicate | Self::LateMessage => 200,
-            Self::SkewedClock | Self::Replay | Self::Damage => 500,
+            Self::SkewedClock | Self::Replay | Self::Damage | Self::Webhook | Self::BusyOutside => 500,
+            Self::EarlierRelease => 300,
             Self::Caller => 1000,
             Self::StaleRead
             | Self::ShortPage
@@ -92,6 +106,12 @@ impl Odds {
             if without.contains(&fault) { 0 } else { odds }
         });
         Self { of }
+    }
+
+    /// Makes a fault happen at least so often, in thousandths of the occasions, unless it never does.
+    pub fn raise(&mut self, fault: Fault, least: u16, without: &[Fault]) {
+        let odds = &mut self.of[fault.index()];
+        *odds = if without.contains(&fault) { 0 } else { least.max(*odds) };
     }
 
     /// Odds by which nothing goes wrong.
@@ -115,8 +135,7 @@ pub fn replace(odds: Odds) -> Odds {
 
 /// Decides whether a fault happens to a call, and counts it.
 pub fn happens(fault: Fault, call: &'static str) -> bool {
-    let index = Fault::ALL.iter().position(|one| *one == fault).expect("a fault");
-    let odds = ODDS.with_borrow(|odds| odds.of[index]);
+    let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);
     let happens = odds > 0 && fastrand::u16(..1000) < odds;
     if happens {
         count(call, Some(fault));

@@ -1,7 +1,7 @@
 //! What all processes of a schedule share: tables, queues, what is outside, and whether there is anything left to do.
 
 use crate::faults::{self, Fault};
-use crate::network::SharedTables;
+use crate::network::{ReadLog, SharedTables};
 use crate::outside::Outside;
 use crate::queue::{Queue, QueueKind};
 use crate::tables::Tables;
@@ -24,8 +24,12 @@ pub struct Installation {
     pub commands: Queue,
     /// Clerk and Temporal.
     pub outside: Outside,
+    /// What a request reads of the projections.
+    pub reads: ReadLog,
     /// What did not hold on the way.
     pub violations: RefCell<Vec<String>>,
+    /// Whether one of the consumers is of the release before.
+    pub has_earlier_release: Cell<bool>,
     changed: Arc<Notify>,
     /// Callers and operators that are not done.
     busy: Cell<usize>,
@@ -39,7 +43,9 @@ impl Default for Installation {
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
             outside: Outside::default(),
+            reads: ReadLog::default(),
             violations: RefCell::default(),
+            has_earlier_release: Cell::new(false),
             changed,
             busy: Cell::new(0),
         }

@@ -7,6 +7,7 @@ use crate::installation::{Installation, mortal};
 use crate::trace;
 use command_executor::Executor;
 use tokio::time::{Duration, Instant, sleep};
+use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_platform::audit::seal::{SealError, Sealer};
 use torale_platform::clock::Clock;
@@ -41,7 +42,15 @@ async fn start() {
 /// A consumer.
 pub async fn consume(world: &Installation, number: usize, clock: Clock) {
     let name = format!("consumer {number}");
-    let mut consumer = Consumer::new(world.tables.store(&name), clock);
+    let start_consumer = || {
+        let is_earlier = number == 0 && world.has_earlier_release.get();
+        let store = match is_earlier {
+            true => world.tables.store_of_earlier_release(&name),
+            false => world.tables.store(&name),
+        };
+        Consumer::new(store, clock)
+    };
+    let mut consumer = start_consumer();
     while world.wait(|| world.events.next()).await {
         start().await;
         let batch = world.events.receive(EVENTS);
@@ -53,7 +62,7 @@ pub async fn consume(world: &Installation, number: usize, clock: Clock) {
         let consuming = consumer.consume(&batch, Instant::now() + BATCH_TIME, &usage);
         match mortal("consumer", LIFE, consuming).await {
             Some(outcome) => world.events.acknowledge(&batch, &outcome.failed),
-            None => consumer = Consumer::new(world.tables.store(&name), clock),
+            None => consumer = start_consumer(),
         }
     }
 }
@@ -111,23 +120,33 @@ pub async fn execute(world: &Installation) {
     }
 }
 
-/// The sealing job, for as long as somebody makes requests.
+/// The sealing job, while somebody makes requests.
 pub async fn seal_now_and_then(world: &Installation) {
     for _ in 0..fastrand::u32(..4) {
         sleep(Duration::from_millis(fastrand::u64(..SCHEDULE_MS))).await;
-        let run = seal(world, clocks::SEALER);
-        if let Some(sealed) = mortal("sealer", LIFE, run).await {
-            trace::note(|| format!("sealer: {sealed:?}"));
-            faults::count(if sealed.is_ok() { "sealed" } else { "not sealed" }, None);
-        }
+        run_sealer(world).await;
     }
 }
 
-/// One run of the sealing job.
-///
-/// # Errors
-/// If the run fails.
-pub async fn seal(world: &Installation, clock: Clock) -> Result<(), SealError> {
+/// The sealing job, once nobody makes requests any more: all records have arrived by then, so one run that does not
+/// fail covers the rest.
+pub async fn seal_the_rest(world: &Installation) {
+    sleep(Duration::from_millis(2 * MAX_RECORD_DELAY.unsigned_abs())).await;
+    while !run_sealer(world).await {
+        sleep(Duration::from_millis(fastrand::u64(..SCHEDULE_MS))).await;
+    }
+}
+
+/// One run. False if it fails, or dies.
+async fn run_sealer(world: &Installation) -> bool {
+    let run = seal(world, clocks::SEALER);
+    let Some(sealed) = mortal("sealer", LIFE, run).await else { return false };
+    trace::note(|| format!("sealer: {sealed:?}"));
+    faults::count(if sealed.is_ok() { "sealed" } else { "not sealed" }, None);
+    sealed.is_ok()
+}
+
+async fn seal(world: &Installation, clock: Clock) -> Result<(), SealError> {
     let (store, key, usage) = (world.tables.store("sealer"), parts::audit_key(), Usage::default());
     Sealer::new(&store, &key, clock, &usage).run(Instant::now() + SEALING_TIME).await.1
 }

@@ -4,10 +4,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`schedule`] | what a seed makes happen |
+//! | [`theme`] | what a seed's schedule is mostly about |
 //! | [`installation`] | what all processes share, and whether anything is left to do |
 //! | [`jobs`] | consumers, the relay, the command executor, the sealing job |
 //! | [`caller`] | an administrator who deactivates, reactivates and reads |
+//! | [`webhooks`] | Clerk, which reports what happens to identities |
 //! | [`operator`] | builds, promotes, rolls back and drops generations |
+//! | [`releases`] | what a consumer of the release before writes differently |
+//! | [`upgrade`] | what it leaves, and the rebuild that an upgrade ends with |
 //! | [`check`] | what must hold once everything is quiet |
 //! | [`damage`] | damages what is stored, and has it verified and repaired |
 //! | [`tables`], [`network`] | DynamoDB's rules, in memory; the calls of a process on them |
@@ -34,8 +38,12 @@ pub mod network;
 pub mod operator;
 pub mod outside;
 pub mod queue;
+pub mod releases;
 pub mod schedule;
 pub mod shrink;
 pub mod tables;
 pub mod throughput;
+pub mod theme;
 pub mod trace;
+pub mod upgrade;
+pub mod webhooks;

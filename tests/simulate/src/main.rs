@@ -11,6 +11,10 @@ use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
 use torale_simulate::shrink::shrink;
 use torale_simulate::throughput::search::{ThroughputArguments, search};
 
+/// A schedule makes very many small allocations, and its threads share nothing.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates the system under faults: the same seed always makes the same run.
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -3,20 +3,22 @@
 use crate::client::{Client, STORE, latency};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
-use crate::tables::{self, AsOf, Tables};
+use crate::releases::as_before;
+use crate::tables::{AsOf, Tables};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, Instant, sleep};
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::keys::{self, PROJECTIONS_TABLE_PREFIX, TableSpec};
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::Write;
 use torale_platform::store::calls::{
     BatchRead, BatchWrite, Call, CappedCount, IfExists, RangeQuery, ReadPage, Scan, TableCalls,
     TableDescription, Update, UpdateResult,
 };
-use torale_platform::store::{Store, StoreError, TransactError, Usage};
+use torale_platform::store::{GenerationPointer, Store, StoreError, TransactError, Usage};
 
 /// How stale a read is at most, in milliseconds.
 const STALE_MS: u64 = 1000;
@@ -38,7 +40,57 @@ impl SharedTables {
 
     /// A store of a process of this name.
     pub fn store(&self, process: &str) -> Store {
-        Store::over(Arc::new(Network { tables: self.clone(), client: Client::new(process) }))
+        self.network(process, None, false)
+    }
+
+    /// The same, of which the transactions are those of the release before.
+    pub fn store_of_earlier_release(&self, process: &str) -> Store {
+        self.network(process, None, true)
+    }
+
+    /// The same, of which is noted what it reads of the projections.
+    pub fn observed_store(&self, process: &str, reads: &ReadLog) -> Store {
+        self.network(process, Some(reads.clone()), false)
+    }
+
+    fn network(&self, process: &str, reads: Option<ReadLog>, is_earlier: bool) -> Store {
+        Store::over(Arc::new(Network {
+            tables: self.clone(),
+            client: Client::new(process),
+            reads,
+            is_earlier,
+        }))
+    }
+}
+
+/// What the requests of an instance read of the projections, in order.
+#[derive(Debug, Clone, Default)]
+pub struct ReadLog(Arc<Mutex<Vec<ReadEvent>>>);
+
+#[derive(Debug)]
+enum ReadEvent {
+    /// The pointer was answered, and names this table.
+    Pointer(String),
+    /// This table was read.
+    Table(String),
+}
+
+impl ReadLog {
+    fn note(&self, event: ReadEvent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Begins anew, with another request.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The tables that a request has read since it knew which generation is live, and that of the live one. What it has
+    /// read before was a guess, which counts only if the pointer confirms it.
+    pub fn tables(&self) -> BTreeSet<String> {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = events.iter().skip_while(|event| matches!(event, ReadEvent::Table(_)));
+        after.map(|(ReadEvent::Pointer(table) | ReadEvent::Table(table))| table.clone()).collect()
     }
 }
 
@@ -46,9 +98,37 @@ impl SharedTables {
 struct Network {
     tables: SharedTables,
     client: Client,
+    /// Where reads of the projections are noted, if anybody wants to know.
+    reads: Option<ReadLog>,
+    /// Whether it writes what the release before has written.
+    is_earlier: bool,
 }
 
 impl Network {
+    /// The table that is read, which is noted if it is a generation's.
+    fn read_table(&self, table: &str) -> String {
+        let reads = self.reads.as_ref().filter(|_| table.starts_with(PROJECTIONS_TABLE_PREFIX));
+        let Some(reads) = reads else { return table.to_owned() };
+        let mut read = table.to_owned();
+        if defects::shows(Defect::GenerationsMix, 8) {
+            let names = self.tables.lock().names();
+            let others = names.into_iter().filter(|name| name.starts_with(PROJECTIONS_TABLE_PREFIX));
+            read = others.into_iter().find(|name| name != table).unwrap_or(read);
+        }
+        reads.note(ReadEvent::Table(read.clone()));
+        read
+    }
+
+    /// Notes which generation is live, if that is what was read.
+    fn note_pointer(&self, key: &Key, found: Option<&Item>) {
+        if let Some(reads) = &self.reads
+            && *key == keys::live_generation()
+            && let Ok(pointer) = GenerationPointer::load(found)
+        {
+            reads.note(ReadEvent::Pointer(pointer.live.table()));
+        }
+    }
+
     /// A call: `serve` is what the service does with the tables.
     async fn call<T, S>(
         &self,
@@ -98,17 +178,19 @@ async fn read_batch(
         if torn && fastrand::u8(..4) == 0 {
             sleep(latency()).await;
         }
-        items.extend(tables.lock().get(&table, &key, as_of(consistent, "get_batch"))?);
+        let as_of = as_of(consistent, "get_batch");
+        items.extend(tables.lock().get_selected(&table, &key, attributes, as_of)?);
     }
-    items.iter_mut().for_each(|item| tables::project(item, attributes));
     Ok((items, if defects::is(Defect::UnprocessedKeysAreLost) { Vec::new() } else { left }))
 }
 
 async fn transact(
     tables: SharedTables,
     request: Arc<(Vec<(String, Write)>, u128)>,
+    is_earlier: bool,
 ) -> Result<(), TransactError> {
-    let (writes, token) = (&request.0, request.1);
+    let (earlier, token) = (is_earlier.then(|| as_before(&tables.lock(), &request.0)), request.1);
+    let writes = earlier.as_ref().unwrap_or(&request.0);
     let isolated = !defects::is(Defect::TransactionsAreNotIsolated);
     if faults::happens(Fault::LongTransaction, "transact") {
         let time = Duration::from_millis(fastrand::u64(5..60));
@@ -124,30 +206,34 @@ async fn transact(
         return tables.commit(writes, token);
     }
     let mut tables = tables.lock();
-    tables.lock(writes)?;
-    tables.unlock(writes);
+    tables.check_transaction(writes)?;
     tables.commit(writes, token)
 }
 
 impl TableCalls for Network {
     fn get<'a>(&'a self, table: &'a str, key: &'a Key, _usage: &'a Usage) -> Call<'a, Option<Item>> {
-        let (owned, of) = (table.to_owned(), key.clone());
+        let (owned, of) = (self.read_table(table), key.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().get(&owned, &of, as_of(true, "get"));
             async move { answer }.boxed()
         };
-        async move { self.call("get", move || format!("{table} {key:?}"), serve).await? }.boxed()
+        async move {
+            let found = self.call("get", move || format!("{table} {key:?}"), serve).await??;
+            self.note_pointer(key, found.as_ref());
+            Ok(found)
+        }
+        .boxed()
     }
 
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, _usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
-        let request = (batch.table.to_owned(), batch.keys.clone(), batch.attributes, batch.consistent);
+        let request = (self.read_table(batch.table), batch.keys.clone(), batch.attributes, batch.consistent);
         let serve = move |tables: SharedTables| read_batch(tables, request.clone()).boxed();
         let detail = move || format!("{} {:?}", batch.table, batch.keys);
         async move { self.call("get_batch", detail, serve).await? }.boxed()
     }
 
     fn query<'a>(&'a self, query: RangeQuery<'a>, _usage: &'a Usage) -> Call<'a, ReadPage> {
-        let (table, range, after) = (query.table.to_owned(), query.range.clone(), query.after.clone());
+        let (table, range, after) = (self.read_table(query.table), query.range.clone(), query.after.clone());
         let consistent = query.consistent;
         let serve = move |tables: SharedTables| {
             let range = Range { limit: short(range.limit, "query"), ..range.clone() };
@@ -166,7 +252,7 @@ impl TableCalls for Network {
     }
 
     fn count<'a>(&'a self, table: &'a str, range: &'a Range, _usage: &'a Usage) -> Call<'a, CappedCount> {
-        let (owned, of) = (table.to_owned(), range.clone());
+        let (owned, of) = (self.read_table(table), range.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().query(&owned, &of, None, as_of(false, "count"));
             async move { answer }.boxed()
@@ -230,7 +316,8 @@ impl TableCalls for Network {
         // The SDK's token of a request: it stays the same when the request is sent again.
         let request = Arc::new((writes, fastrand::u128(..)));
         let sent = Arc::clone(&request);
-        let serve = move |tables: SharedTables| transact(tables, Arc::clone(&sent)).boxed();
+        let is_earlier = self.is_earlier;
+        let serve = move |tables: SharedTables| transact(tables, Arc::clone(&sent), is_earlier).boxed();
         let detail = move || {
             let shown = request.0.iter().map(|(_, write)| format!("\n               {write:?}"));
             shown.collect::<String>()

@@ -23,8 +23,7 @@ const WORKERS: usize = 2;
 pub async fn operate(tables: &SharedTables, clock: Clock) {
     for _ in 0..fastrand::u32(..=ROUNDS) {
         sleep(Duration::from_millis(fastrand::u64(..PAUSE_MS))).await;
-        let store = tables.store("operator");
-        let replay = Replay { batch: 40, memory: 1 << 20, ..Replay::new(store, clock) };
+        let replay = replay(tables, clock);
         let name = ["promote", "promote", "rollback", "drop"][fastrand::usize(..4)];
         faults::count(name, None);
         trace::note(|| format!("operator: {name}"));
@@ -54,6 +53,41 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
     }
 }
 
+/// What an operator works with: small batches, so that there are many.
+pub fn replay(tables: &SharedTables, clock: Clock) -> Replay {
+    Replay { batch: 40, memory: 1 << 20, ..Replay::new(tables.store("operator"), clock) }
+}
+
+/// Builds a new generation, makes it live, and drops all others.
+///
+/// # Errors
+/// If anything of it fails.
+pub async fn rebuild(replay: &Replay) -> Result<(), ReplayError> {
+    drop_others(replay).await?;
+    let generation = replay.next_generation(Lanes::DEFAULT).await?;
+    replay.begin(&generation).await?;
+    replay.build(&generation.name, WORKERS, &StopSignal::default()).await?;
+    make_live(replay, &generation).await?;
+    drop_others(replay).await
+}
+
+async fn drop_others(replay: &Replay) -> Result<(), ReplayError> {
+    for name in others(replay).await? {
+        replay.drop_generation(&name).await?;
+    }
+    Ok(())
+}
+
+async fn make_live(replay: &Replay, generation: &Generation) -> Result<(), ReplayError> {
+    let mut promotion = Promotion::new(replay, &generation.name);
+    loop {
+        match promotion.step().await? {
+            PromotionStep::Wait(time) => sleep(time).await,
+            PromotionStep::Live(_) => return Ok(()),
+        }
+    }
+}
+
 /// Builds a generation, or goes on with one that is there, and makes it live.
 async fn promote(replay: &Replay) -> Result<(), ReplayError> {
     let generation = match others(replay).await?.pop().filter(|_| fastrand::bool()) {
@@ -68,13 +102,7 @@ async fn promote(replay: &Replay) -> Result<(), ReplayError> {
             return Ok(());
         }
     }
-    let mut promotion = Promotion::new(replay, &generation.name);
-    loop {
-        match promotion.step().await? {
-            PromotionStep::Wait(time) => sleep(time).await,
-            PromotionStep::Live(_) => return Ok(()),
-        }
-    }
+    make_live(replay, &generation).await
 }
 
 async fn is_built(replay: &Replay, generation: &Generation) -> Result<bool, ReplayError> {

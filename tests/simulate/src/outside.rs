@@ -2,6 +2,7 @@
 
 use crate::client::{COMMAND, Client, NoAnswer};
 use crate::defects::{self, Defect};
+use crate::faults::{self, Fault};
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::PauseSchedules;
 use futures::FutureExt;
@@ -52,6 +53,9 @@ impl OutsideClient {
         id: &str,
         effect: fn(&mut Effects, String) -> bool,
     ) -> Result<(), NoAnswer> {
+        if faults::happens(Fault::BusyOutside, name) {
+            return Err(NoAnswer::BUSY);
+        }
         let (outside, owned) = (self.outside.clone(), id.to_owned());
         let lost = if name == BAN { Defect::BansAreLost } else { Defect::PausesAreLost };
         let serve = move || {

@@ -6,9 +6,11 @@ use crate::clocks;
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
 use crate::installation::Installation;
-use crate::jobs::{consume, execute, relay, seal_now_and_then};
+use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::operator::operate;
+use crate::theme::Theme;
 use crate::trace;
+use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -17,7 +19,6 @@ use torale_domain::events::parse;
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
-use torale_testkit::generator::Generator;
 use torale_testkit::present::NOW;
 use torale_testkit::{events, parts};
 
@@ -25,16 +26,6 @@ use torale_testkit::{events, parts};
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// After this time, whatever was under way has arrived.
 const LATEST: Duration = Duration::from_secs(60);
-
-/// What the messages of a schedule are about. Races need many events of few kinds.
-const FOCUSES: [&[&str]; 6] = [
-    &[""],
-    &[""],
-    &["ai.torale.user.created", "ai.torale.identity."],
-    &["ai.torale.user.", "ai.torale.identity.", "ai.torale.api_key."],
-    &["ai.torale.task.", "ai.torale.execution."],
-    &["ai.torale.task.", "ai.torale.temporal."],
-];
 
 /// What is to be run.
 #[derive(Debug, Clone, Default)]
@@ -79,16 +70,19 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
     watch_panics();
     clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     defects::plant(schedule.defect);
-    let messages = messages(schedule);
+    let (theme, messages) = messages(schedule);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             trace::begin(schedule.trace);
-            let odds = Odds::random(&schedule.without);
-            trace::note(|| format!("seed {}, {} messages, {odds:?}", schedule.seed, messages.len()));
+            let mut odds = Odds::random(&schedule.without);
+            theme.raise(&mut odds, &schedule.without);
+            trace::note(|| {
+                format!("seed {}, {theme:?}, {} messages, {odds:?}", schedule.seed, messages.len())
+            });
             faults::replace(odds);
-            simulate(&messages).await
+            simulate(&messages, theme).await
         })
     }));
     drop(runtime);
@@ -114,28 +108,23 @@ fn watch_panics() {
     SIMULATES.set(true);
 }
 
-/// The messages of a seed. Those that are events today and none tomorrow, or the other way round, are left out: whether
+/// The theme of a seed and its messages. Those that are events today and none tomorrow, or the other way round, are left out: whether
 /// they count depends on when they are received.
-fn messages(schedule: &Simulation) -> Vec<String> {
-    let mut generator = Generator::new(schedule.seed);
+fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
+    let (theme, mut generator) = Theme::of(schedule.seed);
     let count = usize::try_from(5 + generator.below(40)).unwrap_or(0);
-    let kinds = generator.pick(&FOCUSES);
-    let mut messages = Vec::new();
-    while messages.len() < count {
-        let more = generator.messages(count);
-        messages.extend(more.into_iter().filter(|body| kinds.iter().any(|kind| body.contains(kind))));
-    }
-    messages.truncate(count);
+    let mut messages = generator.messages(count);
     let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
     messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) == is_event(body, NOW.plus(40 * DAY)));
-    match schedule.only.as_slice() {
+    let messages = match schedule.only.as_slice() {
         [] => messages,
         only => only.iter().filter_map(|position| messages.get(*position).cloned()).collect(),
-    }
+    };
+    (theme, messages)
 }
 
 /// Everything happens until nothing is left to do, and then what must hold is checked.
-async fn simulate(messages: &[String]) -> Result<(), String> {
+async fn simulate(messages: &[String], theme: Theme) -> Result<(), String> {
     let world = Installation::default();
     let odds = faults::replace(Odds::none());
     let consumer = Consumer::new(world.tables.store("beginning"), || NOW);
@@ -144,8 +133,11 @@ async fn simulate(messages: &[String]) -> Result<(), String> {
     }
     faults::replace(odds);
     clocks::set();
-    messages.iter().for_each(|body| world.events.push(body.clone()));
-    let answered = timeout(LONGEST, happen(&world, messages)).await;
+    let mut sent = messages.to_vec();
+    let webhooks = webhooks::of(&mut sent);
+    world.has_earlier_release.set(faults::happens(Fault::EarlierRelease, "process"));
+    sent.into_iter().for_each(|body| world.events.push(body));
+    let answered = timeout(LONGEST, happen(&world, messages, &webhooks, theme)).await;
     let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
     let damages = faults::happens(Fault::Damage, "projections");
     faults::replace(Odds::none());
@@ -153,25 +145,32 @@ async fn simulate(messages: &[String]) -> Result<(), String> {
 }
 
 /// Lets all processes run until everything is quiet.
-async fn happen(world: &Installation, messages: &[String]) -> Answered {
+async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, theme: Theme) -> Answered {
     let mut answered = Answered::default();
+    let mut delivered = DeliveredWebhooks::default();
+    let webhooks = async {
+        let delivering = async { delivered = webhooks.deliver(world).await };
+        world.keep_busy(delivering).await;
+    };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            world.keep_busy(operate(&world.tables, clocks::OPERATOR)).await;
+            let operators = (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR));
+            let all = async { drop(futures::future::join_all(operators).await) };
+            world.keep_busy(all).await;
         }
     };
     let requests = async {
         if faults::happens(Fault::Caller, "caller") {
-            let calling = async { answered = call(world, messages).await };
-            let sealing = seal_now_and_then(world);
-            let both = async {
-                futures::join!(calling, sealing);
+            let calling = async { answered = call(world, messages, theme).await };
+            let all = async {
+                futures::join!(calling, seal_now_and_then(world));
+                seal_the_rest(world).await;
             };
-            world.keep_busy(both).await;
+            world.keep_busy(all).await;
         }
     };
-    let visits = futures::future::join(visits, requests);
-    futures::future::join(visits, work(world)).await;
+    futures::join!(visits, requests, webhooks, work(world));
+    answered.webhooks = delivered;
     // What was sent late is served late, and may bring new work.
     loop {
         sleep(LATEST).await;

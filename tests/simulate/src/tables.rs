@@ -17,8 +17,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use torale_domain::storage::item::{Attributes, Item, Key};
-use torale_domain::storage::keys::{OUTBOX, TableSpec};
-use torale_domain::storage::limits::ItemLimits;
+use torale_domain::storage::keys::{MAX_PK_BYTES, MAX_SK_BYTES, OUTBOX, TableSpec};
+use torale_domain::storage::limits::{ItemLimits, MAX_ITEM_BYTES, item_bytes};
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Write};
 use torale_platform::store::calls::{
@@ -34,9 +34,6 @@ const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 /// The most keys of a batch of reads, and writes of a batch.
 const KEYS: usize = 100;
 const WRITES: usize = 25;
-
-/// Where in its order a table is continued: the partition key and the sort key of the last item.
-type Position = (String, String);
 
 /// All tables of an account.
 #[derive(Debug, Clone, Default)]
@@ -68,13 +65,6 @@ fn refused<T>(why: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(why.into()))
 }
 
-/// Leaves an item only the attributes that a read returns.
-pub fn project(item: &mut Item, attributes: SelectedAttributes) {
-    if let Some(attributes) = attributes {
-        item.attributes.retain(|name, _| attributes.contains(&name.as_str()));
-    }
-}
-
 impl Tables {
     /// The tables of a new installation.
     pub fn of(specs: &[TableSpec]) -> Self {
@@ -99,10 +89,25 @@ impl Tables {
 
     /// An item as it was at a moment.
     pub fn get(&self, table: &str, key: &Key, as_of: AsOf) -> Result<Option<Item>, StoreError> {
+        self.get_selected(table, key, None, as_of)
+    }
+
+    /// Some attributes of an item as it was at a moment.
+    pub fn get_selected(
+        &self,
+        table: &str,
+        key: &Key,
+        selected: SelectedAttributes,
+        as_of: AsOf,
+    ) -> Result<Option<Item>, StoreError> {
         check_key(key)?;
+        let found = self.find(table, key, as_of)?;
+        Ok(found.map(|attributes| Item { key: key.clone(), attributes: select(attributes, selected) }))
+    }
+
+    fn find(&self, table: &str, key: &Key, as_of: AsOf) -> Result<Option<&Attributes>, StoreError> {
         let partition = self.table(table)?.get(&key.pk);
-        let attributes = partition.and_then(|partition| partition.get(&key.sk, as_of));
-        Ok(attributes.map(|attributes| Item { key: key.clone(), attributes }))
+        Ok(partition.and_then(|partition| partition.get(&key.sk, as_of)))
     }
 
     /// Whether a batch of reads is one that DynamoDB takes.
@@ -130,21 +135,16 @@ impl Tables {
             return refused("the bounds of a range in the wrong order");
         }
         let Some(partition) = self.table(table)?.get(&range.pk) else { return Ok(ReadPage::default()) };
-        let mut low = range.from.clone().map_or(Bound::Unbounded, Bound::Included);
-        let mut high = range.to.clone().map_or(Bound::Unbounded, Bound::Included);
+        let mut low = range.from.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let mut high = range.to.as_deref().map_or(Bound::Unbounded, Bound::Included);
         match after {
-            Some(key) if range.descending => high = Bound::Excluded(key.sk.clone()),
-            Some(key) => low = Bound::Excluded(key.sk.clone()),
+            Some(key) if range.descending => high = Bound::Excluded(key.sk.as_str()),
+            Some(key) => low = Bound::Excluded(key.sk.as_str()),
             None => {}
         }
         let items = partition.range(low, high, range.descending, as_of);
-        let items = items
-            .into_iter()
-            .map(|(sk, attributes)| Item { key: Key::stored(range.pk.clone(), sk), attributes });
-        // Like DynamoDB, a page is cut by the sizes of whole items.
-        let mut page = page(items, range.limit);
-        page.items.iter_mut().for_each(|item| project(item, range.attributes));
-        Ok(page)
+        let items = items.map(|(sk, attributes)| (range.pk.as_str(), sk, attributes));
+        Ok(page(items, range.limit, range.attributes))
     }
 
     /// A page of a whole table, or of a segment, in the order of its keys.
@@ -155,21 +155,22 @@ impl Tables {
         after: Option<&Key>,
         limit: Option<usize>,
     ) -> Result<ReadPage, StoreError> {
-        let after: Option<Position> = after.map(|key| (key.pk.clone(), key.sk.clone()));
+        let after = after.map(|key| (key.pk.as_str(), key.sk.as_str()));
         let in_segment = |pk: &str| match segment {
             Some((segment, segments)) => {
                 pk.bytes().fold(0, |sum, byte| (sum * 31 + i32::from(byte)) % segments) == segment
             }
             None => true,
         };
-        let partitions = self.table(table)?.iter().filter(|(pk, _)| in_segment(pk));
+        let first = after.map_or(Bound::Unbounded, |(pk, _)| Bound::Included(pk));
+        let partitions = self.table(table)?.range::<str, _>((first, Bound::Unbounded));
+        let partitions = partitions.filter(|(pk, _)| in_segment(pk));
         let items = partitions.flat_map(|(pk, partition)| {
             let all = partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW);
-            all.into_iter().map(move |(sk, attributes)| Item { key: Key::stored(pk.clone(), sk), attributes })
+            all.map(move |(sk, attributes)| (pk.as_str(), sk, attributes))
         });
-        let left = items
-            .filter(|item| after.as_ref().is_none_or(|(pk, sk)| (&item.key.pk, &item.key.sk) > (pk, sk)));
-        Ok(page(left, limit))
+        let left = items.filter(|(pk, sk, _)| after.is_none_or(|after| (*pk, *sk) > after));
+        Ok(page(left, limit, None))
     }
 
     /// Puts an item.
@@ -177,8 +178,8 @@ impl Tables {
         check_key(&item.key)?;
         fits(&item.key, &item.attributes)?;
         self.check_unlocked(table, &item.key)?;
-        let found = self.get(table, &item.key, AsOf::NOW)?;
-        if existing == IfExists::Keep && found.is_some() {
+        let exists = self.find(table, &item.key, AsOf::NOW)?.is_some();
+        if existing == IfExists::Keep && exists {
             return Ok(false);
         }
         self.store(table, item.key, Some(item.attributes))?;
@@ -189,8 +190,7 @@ impl Tables {
     pub fn update(&mut self, table: &str, update: &Update<'_>) -> Result<UpdateResult, StoreError> {
         check_key(update.key)?;
         self.check_unlocked(table, update.key)?;
-        let found = self.get(table, update.key, AsOf::NOW)?.map(|item| item.attributes);
-        let old = found.clone().unwrap_or_default();
+        let old = self.find(table, update.key, AsOf::NOW)?.cloned().unwrap_or_default();
         let answer = |attributes: Attributes| if update.answer { attributes } else { Attributes::new() };
         if !update.conditions.iter().all(|test| passes(test, &old)) {
             return Ok(UpdateResult { held: false, attributes: answer(old) });
@@ -228,6 +228,16 @@ impl Tables {
     /// # Errors
     /// If it is none that DynamoDB takes, or an item is locked by another.
     pub fn lock(&mut self, writes: &[(String, Write)]) -> Result<(), TransactError> {
+        self.check_transaction(writes)?;
+        self.locked.extend(writes.iter().map(|(table, write)| (table.clone(), write.key.clone())));
+        Ok(())
+    }
+
+    /// Whether a transaction may begin: what [`Self::lock`] checks.
+    ///
+    /// # Errors
+    /// If it is none that DynamoDB takes, or an item is locked by another.
+    pub fn check_transaction(&self, writes: &[(String, Write)]) -> Result<(), TransactError> {
         let size: usize = writes.iter().map(|(_, write)| write.size()).sum();
         let items: BTreeSet<(&String, &Key)> =
             writes.iter().map(|(table, write)| (table, &write.key)).collect();
@@ -243,7 +253,6 @@ impl Tables {
         if !self.locked.is_empty() && items.iter().any(|item| self.locked.contains(&owned(*item))) {
             return Err(TransactError::Race);
         }
-        self.locked.extend(items.into_iter().map(owned));
         Ok(())
     }
 
@@ -271,10 +280,10 @@ impl Tables {
         // Every item is looked at: one that can never be written is reported even if others lost a race.
         let (mut changes, mut race) = (Vec::new(), false);
         for (table, write) in writes {
-            let found = self.get(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
-            let found = found.map(|item| item.attributes);
+            check_key(&write.key).map_err(TransactError::Failed)?;
+            let found = self.find(table, &write.key, AsOf::NOW).map_err(TransactError::Failed)?;
             let ignored = defects::is(Defect::ChecksAreIgnored) && write.action == Action::Check;
-            if !ignored && !write.conditions.iter().all(|condition| holds(condition, found.as_ref())) {
+            if !ignored && !write.conditions.iter().all(|condition| holds(condition, found)) {
                 race = true;
             } else if write.action != Action::Check {
                 let new = apply(found, &write.action).map_err(TransactError::Failed)?;
@@ -357,26 +366,44 @@ impl Tables {
         let mut items = Vec::new();
         for (pk, partition) in self.table(table).expect("the table") {
             for (sk, attributes) in partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW) {
-                items.push(Item { key: Key::stored(pk.clone(), sk), attributes });
+                let key = Key::stored(pk.clone(), sk.to_owned());
+                items.push(Item { key, attributes: attributes.clone() });
             }
         }
         items
     }
 }
 
-/// The items up to a limit, or up to 1 MB.
-fn page(items: impl Iterator<Item = Item>, limit: Option<usize>) -> ReadPage {
+/// The items up to a limit, or up to 1 MB. Like DynamoDB, a page is cut by the sizes of whole items.
+fn page<'a>(
+    items: impl Iterator<Item = (&'a str, &'a str, &'a Attributes)>,
+    limit: Option<usize>,
+    selected: SelectedAttributes,
+) -> ReadPage {
     let (mut page, mut bytes) = (ReadPage::default(), 0);
-    for item in items {
-        bytes += item.size();
-        let key = item.key.clone();
-        page.items.push(item);
-        if Some(page.items.len()) == limit || bytes >= PAGE_BYTES {
-            page.last = Some(key);
-            return page;
+    for (pk, sk, attributes) in items {
+        let key = Key::stored(pk.to_owned(), sk.to_owned());
+        let sizes = attributes.iter().map(|(name, value)| name.len() + value.size());
+        bytes += pk.len() + sk.len() + sizes.sum::<usize>();
+        let is_last = Some(page.items.len() + 1) == limit || bytes >= PAGE_BYTES;
+        page.last = is_last.then(|| key.clone());
+        page.items.push(Item { key, attributes: select(attributes, selected) });
+        if is_last {
+            break;
         }
     }
     page
+}
+
+/// The attributes that a read returns.
+fn select(attributes: &Attributes, selected: SelectedAttributes) -> Attributes {
+    match selected {
+        None => attributes.clone(),
+        Some(names) => {
+            let found = names.iter().filter_map(|name| attributes.get_key_value(*name));
+            found.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+    }
 }
 
 fn check_key(key: &Key) -> Result<(), StoreError> {
@@ -396,6 +423,10 @@ fn check_write(write: &Write) -> Result<(), StoreError> {
 }
 
 fn fits(key: &Key, attributes: &Attributes) -> Result<(), StoreError> {
+    let has_long_key = key.pk.len() > MAX_PK_BYTES || key.sk.len() > MAX_SK_BYTES;
+    if !has_long_key && item_bytes(key, attributes) <= MAX_ITEM_BYTES {
+        return Ok(());
+    }
     let item = Item { key: key.clone(), attributes: attributes.clone() };
     ItemLimits::STORE.check(&item).map_err(|fault| StoreError::Refused(fault.to_string()))
 }

@@ -5,11 +5,11 @@ use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
-const DEFECTS: [(Defect, u64); 12] = [
+const DEFECTS: [(Defect, u64); 18] = [
     (Defect::EqualsIsIgnored, 30),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
-    (Defect::TransactionsAreNotIsolated, 30),
+    (Defect::TransactionsAreNotIsolated, 150),
     (Defect::LostRacesCountAsWritten, 30),
     (Defect::UnprocessedKeysAreLost, 30),
     (Defect::LaterPagesAreLost, 300),
@@ -17,7 +17,13 @@ const DEFECTS: [(Defect, u64); 12] = [
     (Defect::QueuedEventsAreLost, 200),
     (Defect::OutboxEntriesAreLost, 600),
     (Defect::AuditRecordsAreLost, 30),
-    (Defect::AuditRecordsAreChanged, 30),
+    (Defect::AuditRecordsAreChanged, 60),
+    (Defect::RefusedMessagesCountAsTaken, 60),
+    (Defect::UnprocessedWritesAreLost, 60),
+    (Defect::GenerationsMix, 100),
+    (Defect::CommandsAreDeletedFirst, 300),
+    (Defect::FailedCommandsAreDeleted, 300),
+    (Defect::PausesAreLost, 300),
 ];
 
 #[test]

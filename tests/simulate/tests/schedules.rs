@@ -5,8 +5,20 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 8] =
-    ["deactivated", "reactivated", "page read", "sealed", "promoted", "ban", "pause", "stays deactivated"];
+const HAPPENED: [&str; 12] = [
+    "deactivated",
+    "reactivated",
+    "page read",
+    "sealed",
+    "promoted",
+    "ban",
+    "pause",
+    "stays deactivated",
+    "login of the deactivated",
+    "webhook accepted",
+    "webhook refused",
+    "row of before",
+];
 
 #[test]
 fn what_must_hold_does_at_the_end_of_schedules_under_faults() {

@@ -141,7 +141,8 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
 /// If they are not a compressed JSON text sequence, or of more bytes than this system packs into one item.
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
     let mut text = Vec::new();
-    let mut whole = zstd::Decoder::new(packed)?;
+    // The bytes are there: another buffer of 128 KiB would cost more than to unpack most items.
+    let mut whole = zstd::Decoder::with_buffer(packed)?;
     whole.by_ref().take(MAX_UNPACKED).read_to_end(&mut text)?;
     if whole.read(&mut [0])? > 0 {
         let fault = format!("unpacks to more than {MAX_UNPACKED} bytes");

@@ -28,13 +28,13 @@ pub(super) fn holds(condition: &Condition, item: Option<&Attributes>) -> bool {
 }
 
 /// What an action makes of an item.
-pub(super) fn apply(item: Option<Attributes>, action: &Action) -> Result<Option<Attributes>, StoreError> {
+pub(super) fn apply(item: Option<&Attributes>, action: &Action) -> Result<Option<Attributes>, StoreError> {
     Ok(match action {
         Action::Put(attributes) => Some(attributes.clone()),
         Action::Delete => None,
-        Action::Check => item,
+        Action::Check => item.cloned(),
         Action::Update { add, set, remove } => {
-            let mut attributes = item.unwrap_or_default();
+            let mut attributes = item.cloned().unwrap_or_default();
             for (name, amount) in add {
                 let sum = match attributes.get(name) {
                     None => *amount,

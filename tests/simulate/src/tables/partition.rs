@@ -41,51 +41,44 @@ impl Partition {
         self.items.is_empty()
     }
 
-    pub(super) fn get(&self, sk: &str, as_of: AsOf) -> Option<Attributes> {
+    pub(super) fn get(&self, sk: &str, as_of: AsOf) -> Option<&Attributes> {
         let now = self.items.get(sk);
-        let Some(moment) = as_of.0 else { return now.cloned() };
+        let Some(moment) = as_of.0 else { return now };
         let later = self.changes.iter().find(|change| change.at > moment && change.sk == sk);
-        later.map_or(now, |change| change.before.as_ref()).cloned()
+        later.map_or(now, |change| change.before.as_ref())
     }
 
-    pub(super) fn range(
-        &self,
-        low: Bound<String>,
-        high: Bound<String>,
+    pub(super) fn range<'a>(
+        &'a self,
+        low: Bound<&str>,
+        high: Bound<&str>,
         descending: bool,
         as_of: AsOf,
-    ) -> Vec<(String, Attributes)> {
-        if has_nothing_between(&low, &high) {
-            return Vec::new();
+    ) -> Box<dyn Iterator<Item = (&'a str, &'a Attributes)> + 'a> {
+        if has_nothing_between(low, high) {
+            return Box::new(std::iter::empty());
         }
         let in_range = (low, high);
-        let pair = |(sk, attributes): (&String, &Attributes)| (sk.clone(), attributes.clone());
-        let mut found: Vec<(String, Attributes)> = match as_of.0 {
-            None => self.items.range(in_range).map(pair).collect(),
-            Some(moment) => {
-                let mut found: BTreeMap<String, Attributes> =
-                    self.items.range(in_range.clone()).map(pair).collect();
-                for change in self.changes.iter().rev().take_while(|change| change.at > moment) {
-                    if !std::ops::RangeBounds::contains(&in_range, &change.sk) {
-                        continue;
-                    }
-                    match &change.before {
-                        Some(before) => found.insert(change.sk.clone(), before.clone()),
-                        None => found.remove(&change.sk),
-                    };
-                }
-                found.into_iter().collect()
-            }
+        let now = self.items.range::<str, _>(in_range).map(|(sk, attributes)| (sk.as_str(), attributes));
+        let Some(moment) = as_of.0 else {
+            return if descending { Box::new(now.rev()) } else { Box::new(now) };
         };
-        if descending {
-            found.reverse();
+        let mut then: BTreeMap<&str, &Attributes> = now.collect();
+        for change in self.changes.iter().rev().take_while(|change| change.at > moment) {
+            if !std::ops::RangeBounds::<str>::contains(&in_range, change.sk.as_str()) {
+                continue;
+            }
+            match &change.before {
+                Some(before) => then.insert(&change.sk, before),
+                None => then.remove(change.sk.as_str()),
+            };
         }
-        found
+        if descending { Box::new(then.into_iter().rev()) } else { Box::new(then.into_iter()) }
     }
 }
 
 /// Whether nothing lies between two bounds: a map refuses such a range.
-fn has_nothing_between(low: &Bound<String>, high: &Bound<String>) -> bool {
+fn has_nothing_between(low: Bound<&str>, high: Bound<&str>) -> bool {
     match (low, high) {
         (Bound::Included(low), Bound::Included(high)) => low > high,
         (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => {

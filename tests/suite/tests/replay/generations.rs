@@ -267,6 +267,38 @@ async fn promotion_of_a_generation_that_is_dropped_meanwhile_fails() {
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g3", "a name is used once");
 }
 
+/// Of two promotions at once each took the other's place at every step, and none ever ended (`cargo simulate`, seed 226
+/// of 2026-11-29).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promotion_is_refused_while_another_generation_is_being_promoted() {
+    let (stack, _) = filled(5450, 20).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let third = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let patient = Replay { settle: Duration::from_secs(1), ..replay.clone() };
+    let (mut first, mut other) =
+        (Promotion::new(&patient, &second.name), Promotion::new(&patient, &third.name));
+
+    assert!(matches!(first.step().await.unwrap(), PromotionStep::Wait(_)));
+    assert!(matches!(other.step().await, Err(ReplayError::Refused(_))));
+
+    promote(&replay, &second.name).await;
+    promote(&replay, &third.name).await;
+}
+
+/// A promotion that has ended amid its steps keeps no other from beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promotion_goes_on_where_another_was_given_up() {
+    let (stack, _) = filled(5460, 20).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    let third = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+
+    assert!(matches!(Promotion::new(&replay, &second.name).step().await.unwrap(), PromotionStep::Wait(_)));
+
+    promote(&replay, &third.name).await;
+}
+
 /// A drop that is interrupted continues where it was; until then nothing is built under the name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drop_that_is_interrupted_at_any_call_is_completed_by_the_next() {

@@ -1,0 +1,74 @@
+//! What an upgrade finds once a consumer of the release before has run beside the new ones, and the rebuild that it ends
+//! with.
+
+use crate::installation::Installation;
+use crate::releases::{earlier, is_row};
+use crate::{clocks, faults, operator};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Duration;
+use torale_domain::projections::generation::Generation;
+use torale_domain::storage::item::{Attributes, Item, Key};
+use torale_replay::Replay;
+use torale_replay::compare::Expected;
+
+/// What the release before has left in a generation.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// Nothing, or rows that carry nothing.
+    EmptyRows,
+    /// Also rows that carry what this release has written and the other one has changed since.
+    StaleRows,
+}
+
+/// Whether what differs from a fresh fold is rows alone, and `verify` names exactly these.
+///
+/// # Errors
+/// If not.
+pub async fn verify(
+    world: &Installation,
+    generation: &Generation,
+    expected: &[Item],
+) -> Result<Leftover, String> {
+    let found = world.tables.lock().items(&generation.table());
+    let by_key = |items: &[Item]| -> BTreeMap<Key, Attributes> {
+        items.iter().map(|item| (item.key.clone(), item.attributes.clone())).collect()
+    };
+    let (found, expected) = (by_key(&found), by_key(expected));
+    let all: BTreeSet<&Key> = found.keys().chain(expected.keys()).collect();
+    let differ: BTreeSet<Key> =
+        all.into_iter().filter(|key| found.get(*key) != expected.get(*key)).cloned().collect();
+    let mut leftover = Leftover::EmptyRows;
+    for key in &differ {
+        let (Some(found), Some(expected)) = (found.get(key), expected.get(key)) else {
+            return Err(format!("{key:?} is not in both of a generation and a fresh fold of the log"));
+        };
+        if !is_row(key) {
+            return Err(format!("{key:?} differs by more than what the release before left out"));
+        }
+        faults::count("row of before", None);
+        if *found != earlier(expected) {
+            faults::count("stale row of before", None);
+            leftover = Leftover::StaleRows;
+        }
+    }
+    let store = world.tables.store("verifier");
+    let replay = Replay { settle: Duration::ZERO, ..Replay::new(store, clocks::OPERATOR) };
+    let expected = Expected::Log(generation.lanes);
+    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
+    let verified = verified.map_err(|error| error.to_string())?;
+    let named: BTreeSet<Key> = verified.differences.into_iter().map(|difference| difference.key).collect();
+    match verified.more || named == differ {
+        true => Ok(leftover),
+        false => Err(format!("{differ:?} differ, named were {named:?}")),
+    }
+}
+
+/// Builds the projections again, as an upgrade does, makes them live, and drops the former ones.
+///
+/// # Errors
+/// If that fails, though nothing goes wrong meanwhile.
+pub async fn rebuild(world: &Installation) -> Result<(), String> {
+    operator::rebuild(&operator::replay(&world.tables, clocks::OPERATOR))
+        .await
+        .map_err(|error| error.to_string())
+}
