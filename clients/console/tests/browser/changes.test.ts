@@ -129,7 +129,7 @@ describe("changing users", () => {
     expect(browser.faults).toEqual([]);
   });
 
-  test("a repeated request that fails says so, and how far the deactivation is stays on the screen", () =>
+  test("a repeated request that fails says so, and how far the deactivation is stays on the screen, then and while nothing is read since one that succeeds", () =>
     withClock(async (own, page) => {
       await answer(page, `admin/users/${USER}`, user());
       await own.open(`#/users?open=${USER}`, { page });
@@ -160,6 +160,20 @@ describe("changing users", () => {
       await dialog.getByRole("alert").getByText("Administrators cannot deactivate themselves").waitFor();
       await dialog.getByText("2 tasks still active").waitFor();
       expect(await again.evaluate((button) => button === document.activeElement)).toBe(true);
+
+      // One that succeeds; what it did is not read yet.
+      let reads = 0;
+      await page.route(`**/admin/users/${USER}`, () => {
+        reads += 1;
+        return new Promise<void>(() => {});
+      });
+      await answer(page, `admin/users/${USER}/deactivate`, { message: "User deactivated successfully", user_id: USER, tasks_paused: 5 });
+      await again.click();
+      await dialog.getByRole("alert").waitFor({ state: "detached" });
+      await again.waitFor();
+      await expect.poll(() => reads).toBeGreaterThan(0);
+      expect(await dialog.getByText("2 tasks still active").count()).toBe(1);
+      expect(await dialog.getByText("Loading…").count()).toBe(0);
     }));
 
   /** Opens the detail of a user who was deactivated so many minutes ago, with two tasks that still run. */
@@ -190,6 +204,20 @@ describe("changing users", () => {
       await panel.getByText(/Deactivated \d+ min ago. Not done: Tasks\./).waitFor();
     }));
 
+  test("a deactivation whose event's time lies ahead comes with what to do as well, and its age is not said", () =>
+    withClock(async (own, page) => {
+      const panel = await openWithTasks(own, page, -60);
+      const advice = panel.getByText("look at the alarm CommandsStuck", { exact: false });
+      expect(await advice.count()).toBe(0);
+      await pass(page, 70);
+      expect(await advice.count()).toBe(1);
+      await pass(page, 15 * 60, 15);
+      await panel.getByText("This deactivation has stalled").waitFor();
+      await panel.getByText(/^Not done: Tasks\. It will hardly end by itself/).waitFor();
+      expect(await panel.getByText("Deactivated in", { exact: false }).count()).toBe(0);
+      expect(await advice.count()).toBe(1);
+    }));
+
   test("a clock of the reader that is an hour ahead makes no deactivation old", () =>
     withClock(async (own, page) => {
       await page.clock.setSystemTime(Date.now() + 3_600_000);
@@ -199,8 +227,8 @@ describe("changing users", () => {
     }));
 
   test.each([
-    [503, "Service unavailable", "can't be read"],
-    [404, "Not Found", "is not known here: this API has no details of users"],
+    [503, "Service unavailable", "It is not known how far the deactivation is: the detail of this user, with keys and commands, can't be read."],
+    [404, "Not Found", "It is not known here how far the deactivation is: this API has no details of users"],
   ])("of a deactivated user whose detail answers %i nothing is said of what the row does not know", async (status, detail, said) => {
     const row = user({ state: "deactivated", active_tasks_count: 0 });
     await answer(page, "admin/users?*", { users: [row], total: 1, page: 1, limit: 50 });

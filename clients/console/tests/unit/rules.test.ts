@@ -316,14 +316,25 @@ test("a deactivation is done when tasks, keys and commands are", () => {
   expect(isDone(steps({ ...detail(0, true), state: "active" }, 3))).toBe(false);
 });
 
-test("a user without keys has none to revoke, and one without a login none to block", () => {
-  const user = (clerk_user_id: string, commands_pending: number) =>
-    ({ state: "deactivated", active_tasks_count: 0, api_keys: [], clerk_user_id, deactivation: { commands_pending } }) as unknown as UserDetail;
+test("a user without keys has none to revoke, one without a login none to block, and a deleted login is not said to be blocked", () => {
+  const user = (clerk_user_id: string, commands_pending: number, type = "user.deactivated", source = "/torale/admin") =>
+    ({
+      state: "deactivated",
+      active_tasks_count: 0,
+      api_keys: [],
+      clerk_user_id,
+      deactivation: { commands_pending },
+      history: [{ type: `ai.torale.${type}`, source, fields: ["state"] }],
+    }) as unknown as UserDetail;
 
   expect(steps(user("user_1", 0), 0).find(({ name }) => name === "API keys")?.words).toBe("there are none to revoke");
   expect(loginInWords(user("", 0))).toBe("there is none at Clerk");
   expect(loginInWords(user("user_1", 1))).toBe("to be blocked at Clerk");
   expect(loginInWords(user("user_1", 0))).toContain("whether Clerk has carried it out is not shown here");
+  for (const pending of [0, 1]) {
+    expect(loginInWords(user("user_1", pending, "identity.deleted", "/clerk"))).toBe("an identity was deleted at Clerk, and a deleted one is not blocked");
+    expect(loginInWords(user("user_1", pending, "user.deactivated", "/torale/backend"))).toBe("whether a command to block it was sent is not known here");
+  }
 });
 
 test("a key that can't be one is refused before it is sent", () => {
