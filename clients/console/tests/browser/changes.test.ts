@@ -1,5 +1,5 @@
 /** Deactivating and reactivating users, and who did so. */
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
 import { ADMIN, answer, auditRecord, deactivatedBy, user, USER } from "./answers";
@@ -54,6 +54,15 @@ describe("changing users", () => {
     await dialog.getByText(/may use the platform again\.$|still being carried out/).first().waitFor();
     expect(browser.faults).toEqual([]);
   });
+
+  /** Deactivates the users who are selected, so many, and returns the dialog. */
+  async function deactivateSelected(page: Page, users: string): Promise<Locator> {
+    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox").fill(`deactivate ${users}`);
+    await dialog.getByRole("button", { name: `Deactivate ${users}` }).click();
+    return dialog;
+  }
 
   /** Answers the detail of a user who is deactivated, with what `left` says is not stopped yet. */
   async function answerDeactivation(page: Page, left: () => { commands: number; tasks: number; keys: number }): Promise<void> {
@@ -274,10 +283,7 @@ describe("changing users", () => {
     await browser.open("#/users", { page });
     await settled(page);
     await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("deactivate 1 user");
-    await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+    const dialog = await deactivateSelected(page, "1 user");
     await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
     await dialog.getByText("not stopped yet: Tasks").waitFor();
 
@@ -296,10 +302,7 @@ describe("changing users", () => {
       await own.open("#/users", { page });
       await settled(page);
       await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
-      await page.getByRole("button", { name: "Deactivate…" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("textbox").fill("deactivate 1 user");
-      await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+      const dialog = await deactivateSelected(page, "1 user");
       await dialog.getByText("not stopped yet: Tasks").waitFor();
       let reads = 0;
       page.on("request", (request) => {
@@ -345,10 +348,7 @@ describe("changing users", () => {
       await own.open("#/users", { page });
       await settled(page);
       await page.getByRole("checkbox", { name: "Select all active users of this page" }).check();
-      await page.getByRole("button", { name: "Deactivate…" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("textbox").fill("deactivate 11 users");
-      await dialog.getByRole("button", { name: "Deactivate 11 users" }).click();
+      const dialog = await deactivateSelected(page, "11 users");
       await expect.poll(() => dialog.getByText("not stopped yet: Tasks").count()).toBe(10);
       await dialog.getByText("0 of 11 stopped so far.", { exact: false }).waitFor();
       await pass(page, 60);
@@ -362,10 +362,7 @@ describe("changing users", () => {
     await browser.open("#/users?limit=100&active_only=true", { page });
     await settled(page);
     for (const { email } of chosen) await page.getByRole("checkbox", { name: `Select ${email}` }).check();
-    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("deactivate 2 users");
-    await dialog.getByRole("button", { name: "Deactivate 2 users" }).click();
+    const dialog = await deactivateSelected(page, "2 users");
     await dialog.getByText("All are deactivated.").waitFor();
     expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
     await dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.").waitFor({ timeout: 40_000 });
@@ -410,9 +407,7 @@ describe("changing users", () => {
     await browser.open("#/users?limit=100&active_only=true", { page });
     await settled(page);
     await page.getByRole("checkbox", { name: `Select ${chosen?.email}` }).check();
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    await page.getByRole("dialog").getByRole("textbox").fill("deactivate 1 user");
-    await page.getByRole("button", { name: "Deactivate 1 user" }).click();
+    await deactivateSelected(page, "1 user");
     await page.getByText("Administrators cannot deactivate themselves").waitFor();
     await page.getByText("1 user could not be deactivated.").waitFor();
   });
