@@ -7,7 +7,8 @@ export default defineConfig({
     environment: "node",
     globalSetup: ["tests/browser/stack.ts"],
     fileParallelism: false,
-    testTimeout: 60_000,
+    // A test that lets a quarter of an hour pass, in steps with an answer each, takes 40 s on a busy machine.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // On a busy machine a browser may miss a moment; what fails twice is a fault.
     retry: 1,

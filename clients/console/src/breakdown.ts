@@ -1,5 +1,6 @@
 /** What failures have in common. */
 import type { ErrorRow } from "./api/types";
+import { count as written, plural } from "./format";
 
 export const GROUPS = {
   error_type: "Error type",
@@ -31,4 +32,12 @@ export function breakdown(rows: readonly ErrorRow[], group: Group): Part[] {
   return [...counts]
     .map(([value, count]) => ({ value, count, share: count / rows.length }))
     .sort((a, b) => b.count - a.count || (a.value ?? "").localeCompare(b.value ?? ""));
+}
+
+/** Of how many failures something is said: of so many that were read, of a total; `isCut` if there may be more of them. */
+export function extent(read: number, total: number, isCut = false): string {
+  if (read === 0) return "";
+  if (isCut) return read === 1 ? "Of the one failure that was found." : `Of the ${written(read)} failures that were found.`;
+  if (total > read) return `Of the newest ${written(read)} of ${plural(total, "failure")}.`;
+  return read === 1 ? "Of the one failure." : `Of all ${written(read)} failures.`;
 }

@@ -36,10 +36,16 @@ const EMPTY_QUEUE =
 export interface RecentDeactivations {
   /** Those that could be read and are still deactivated. */
   readonly users: readonly ObservedUser[];
-  /** How many others could not be read. */
+  /** How many could not be read, or not anew: of these the last answer may be among `users`, and says nothing of now. */
   readonly unread: number;
-  /** Whether there are more than are looked at. */
+  /** How many users are looked at, whatever they are now. */
+  readonly lookedAt: number;
+  /** How many users the requests name that were read. */
+  readonly named: number;
+  /** Whether there are more requests than were read. */
   readonly isCut: boolean;
+  /** Whether the audit trail, which says who was deactivated, could be read the last time. */
+  readonly isTrailRead: boolean;
   /** Whether this API has what is needed to say all this. */
   readonly hasEndpoints: boolean;
 }
@@ -99,10 +105,11 @@ function stalledCheck(deactivated: RecentDeactivations | null, now: number): Hea
 }
 
 /** Of which users something is said. */
-function ofWhom({ users, unread, isCut }: RecentDeactivations): string {
-  if (isCut) return `Of the ${count(users.length + unread)} looked at: administrators deactivated more users in the last 7 days.`;
-  if (users.length + unread === 0) return "Of the last 7 days. The audit trail, by which they are found, is about a minute behind.";
-  return `Of the ${users.length + unread === 1 ? "user" : plural(users.length + unread, "user")} last deactivated by an administrator, in the last 7 days.`;
+function ofWhom({ lookedAt, named, isCut }: RecentDeactivations): string {
+  if (named > lookedAt) return `Of the ${count(lookedAt)} looked at: requests of the last 7 days name more users.`;
+  if (isCut) return `Of the ${count(lookedAt)} looked at: there are more requests of the last 7 days than are read.`;
+  if (lookedAt === 0) return "Of the last 7 days. The audit trail, by which they are found, is about a minute behind.";
+  return `Of the ${lookedAt === 1 ? "user" : plural(lookedAt, "user")} last deactivated by an administrator, in the last 7 days.`;
 }
 
 /** Of which users it is not known whether their deactivation has stalled, and why; empty if it is known of all. */
@@ -113,6 +120,7 @@ function unknownInWords(deactivated: RecentDeactivations, now: number): string {
     unsure > 0 && `of ${plural(unsure, "user")} something is left that may have come late; it is shown as stalled once it was seen unchanged for as long as the alarm waits.`,
     unjudged > 0 && `of ${plural(unjudged, "user")}, deactivated by the platform since then, something is left that commands may not stop.`,
     deactivated.unread > 0 && `${plural(deactivated.unread, "user")} can't be read.`,
+    !deactivated.isTrailRead && "the audit trail can't be read, which says who was deactivated.",
   ]
     .filter(Boolean)
     .join(" Also ");
@@ -148,4 +156,4 @@ export const undecidedUsers = (deactivated: RecentDeactivations | null, now: num
 
 /** Whether it is known of all whether their deactivation has stalled. */
 export const isStallingKnown = (deactivated: RecentDeactivations | null, now: number): boolean =>
-  deactivated !== null && deactivated.hasEndpoints && !deactivated.isCut && unknownInWords(deactivated, now) === "";
+  deactivated !== null && deactivated.hasEndpoints && !deactivated.isCut && deactivated.named <= deactivated.lookedAt && unknownInWords(deactivated, now) === "";

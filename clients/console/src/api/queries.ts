@@ -126,9 +126,14 @@ const DEACTIVATIONS = 10;
 /** Hours that the audit trail is searched for deactivations. Commands are tried for a day. */
 const DEACTIVATIONS_HOURS = 168;
 
+const NOBODY: RecentDeactivations = { users: [], unread: 0, lookedAt: 0, named: 0, isCut: false, isTrailRead: true, hasEndpoints: true };
+
+/** Whether something could not be read the last time. What passes is tried again and again, and is no error until then. */
+const isFailing = ({ error, failureCount }: { error: unknown; failureCount: number }): boolean => failureCount > 0 || error !== null;
+
 /**
  * The users who were deactivated last by an administrator, as they are now; null before anything is known. What is
- * known of some stands, whatever can't be read of others.
+ * known of some stands, whatever can't be read of others, and an alarm about one stands although they can't be read anew.
  */
 export function useDeactivated(enabled: boolean): RecentDeactivations | null {
   const records = useQuery({
@@ -144,22 +149,26 @@ export function useDeactivated(enabled: boolean): RecentDeactivations | null {
     staleTime: SLOW_REFRESH_MS,
   });
   const { ids, isCut } = records.data ?? { ids: [], isCut: false };
+  const isTrailRead = !isFailing(records);
   const users = useQueries({
     queries: ids.slice(0, DEACTIVATIONS).map((id) => ({ ...userQuery(id), refetchInterval: SLOW_REFRESH_MS, staleTime: SLOW_REFRESH_MS })),
   });
   const last = useRef<RecentDeactivations | null>(null);
   if (hasNoEndpoint(records.error) || users.some(({ error }) => hasNoEndpoint(error))) {
-    return { users: [], unread: 0, isCut: false, hasEndpoints: false };
+    return { ...NOBODY, hasEndpoints: false };
   }
-  if (records.data === undefined) return last.current;
+  if (records.data === undefined) return isTrailRead ? last.current : { ...NOBODY, isTrailRead };
   // While somebody new among them is read for the first time, what was known before stays.
   const isBeingRead = users.some(({ data, isPending, failureCount }) => data === undefined && isPending && failureCount === 0);
   if (isBeingRead) return last.current;
   const isGone = (error: unknown) => error instanceof ApiError && error.status === 404;
   last.current = {
     users: users.flatMap(({ data, error }) => (data?.state === "deactivated" && !isGone(error) ? [data] : [])),
-    unread: users.filter(({ data, error }) => data === undefined && !isGone(error)).length,
-    isCut: isCut || ids.length > DEACTIVATIONS,
+    unread: users.filter((user) => (user.data === undefined || isFailing(user)) && !isGone(user.error)).length,
+    lookedAt: Math.min(ids.length, DEACTIVATIONS),
+    named: ids.length,
+    isCut,
+    isTrailRead,
     hasEndpoints: true,
   };
   return last.current;

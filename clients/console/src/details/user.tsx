@@ -116,6 +116,8 @@ interface DeactivationProps {
 function Deactivation({ user, isHeld, onAsk }: DeactivationProps) {
   const { deactivation } = user;
   const age = deactivation === null ? 0 : apiNow() - Date.parse(deactivation.at);
+  // The deactivation's time is whatever its event says, and may lie ahead.
+  const isWaiting = age > LONG_MS || Object.values(user.pendingMs).some((ms) => ms > LONG_MS);
   return (
     <Section title="Deactivation">
       <OverdueNotice user={user} />
@@ -130,7 +132,7 @@ function Deactivation({ user, isHeld, onAsk }: DeactivationProps) {
         </Facts>
       )}
       {sendsCommands(user) ? (
-        <ProgressList user={user} steps={steps(user, deactivation?.tasks_paused ?? null)} waiting={age > LONG_MS} />
+        <ProgressList user={user} steps={steps(user, deactivation?.tasks_paused ?? null)} waiting={isWaiting} />
       ) : (
         <ByPlatform user={user} isHeld={isHeld} onAsk={onAsk} />
       )}
@@ -143,7 +145,8 @@ function OverdueNotice({ user }: { user: ObservedUser }) {
   const now = apiNow();
   const { stalled, unsure } = overdue(user, now);
   if (user.deactivation === null || stalled.length + unsure.length === 0) return null;
-  const since = `Deactivated ${ago(now - Date.parse(user.deactivation.at))}. Not done`;
+  const age = now - Date.parse(user.deactivation.at);
+  const since = `${age < 0 ? "" : `Deactivated ${ago(age)}. `}Not done`;
   if (stalled.length === 0) {
     return (
       <Notice tone="warn" title="Not everything is stopped">
@@ -178,7 +181,7 @@ function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
           .map((step) => (
             <Fact key={step.name} name={step.name}>
               {step.words}
-              {!step.done && isExpected(user, step) && <span class="advice">{step.advice}</span>}
+              {!step.done && (isHeld || isExpected(user, step)) && <span class="advice">{step.advice}</span>}
             </Fact>
           ))}
       </Facts>
@@ -195,7 +198,7 @@ function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
 }
 
 const IF_REACTIVATED =
-  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.";
+  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.";
 
 /** Who deactivated a user: an administrator, or whatever the platform says. */
 function By({ who }: { who: string | null }) {

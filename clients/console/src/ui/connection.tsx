@@ -38,7 +38,8 @@ export function Freshness() {
   const fetching = useIsFetching() > 0;
   const { failingSince, waitUntil } = useStore(connection);
   const age = now - oldest;
-  const state = failingSince !== null || waitUntil > now ? "bad" : oldest > 0 && age > OLD_MS ? "warn" : "good";
+  const isFailing = failingSince !== null || waitUntil > now;
+  const state = isFailing ? "bad" : oldest === 0 ? "none" : age > OLD_MS ? "warn" : "good";
   const updated = age < 5000 ? "Up to date" : `Updated ${ago(age)}`;
   const words = oldest === 0 ? "No data yet" : failingSince !== null && age < 5000 ? "No answer" : updated;
   return (

@@ -129,7 +129,10 @@ export function Palette({ onClose }: { onClose: () => void }) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step !== undefined) {
       event.preventDefault();
-      setAt((Math.min(at, choices.length - 1) + step + choices.length) % Math.max(1, choices.length));
+      const next = (Math.min(at, choices.length - 1) + step + choices.length) % Math.max(1, choices.length);
+      setAt(next);
+      // Not all of them may fit.
+      document.getElementById(`${list}-${next}`)?.scrollIntoView({ block: "nearest" });
     }
     if (event.key === "Enter") {
       event.preventDefault();

@@ -43,7 +43,7 @@ export function BulkDialog({ users, onClose }: Props) {
       <form onSubmit={submit}>
         <p>
           Each is deactivated independently of the others: keys and sessions are refused at once, {plural(tasks, "active task")} will
-          be paused, all API keys revoked, and the logins blocked.
+          be paused, all API keys revoked for good, and the logins at Clerk, where there are any, blocked.
         </p>
         <ul class="people">
           {users.map((user) => (

@@ -22,7 +22,7 @@ interface Props {
 }
 
 /** What is said when a request changed nothing, because one before it is in effect. */
-export const EARLIER_HOLDS = "An earlier request still holds: what is left is stopped by its commands.";
+export const EARLIER_HOLDS = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
 
 interface DeactivateProps extends Props {
   /** Called with the platform's event ({@link stateHolder}) if the request changed nothing, because an earlier one holds. */
@@ -33,8 +33,11 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
   const change = useDeactivate();
   const send = () => change.mutate(user.id);
   // What was answered stays while the request is repeated, and if that fails.
-  const answered = useRef<{ answer: Deactivated; at: number } | null>(null);
-  if (change.data && change.data !== answered.current?.answer) answered.current = { answer: change.data, at: Date.now() };
+  const answered = useRef<Answered | null>(null);
+  if (change.data && change.data !== answered.current?.answer) {
+    const now = Date.now();
+    answered.current = { answer: change.data, first: answered.current?.first ?? now, last: now };
+  }
   // By the event, and not by the state: a reactivation may come between.
   const before = useRef(isDetail(user) && user.state === "deactivated" ? stateHolder(user) : null);
   if (useStore(ownId) === user.id) return <OwnAccount onClose={onClose} />;
@@ -43,8 +46,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
       {answered.current ? (
         <Progress
           user={user}
-          tasksPaused={answered.current.answer.tasks_paused}
-          answeredAt={answered.current.at}
+          answered={answered.current}
           attempt={change.submittedAt}
           before={before.current}
           busy={change.isPending}
@@ -56,7 +58,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
       ) : (
         <Confirmation user={user} verb="Deactivate" danger busy={change.isPending} error={change.error} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
-          {user.state === "deactivated" ? <RestConsequences /> : <Consequences user={user} />}
+          {user.state === "deactivated" ? <RestConsequences user={user} /> : <Consequences user={user} />}
         </Confirmation>
       )}
     </Dialog>
@@ -71,16 +73,23 @@ const Consequences = ({ user }: { user: UserRow }) => (
         ? "No task has to be paused: none is active."
         : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
     </li>
-    <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
-    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+    <KeysAndLogin user={user} />
   </ul>
 );
 
+const KeysAndLogin = ({ user }: { user: UserRow }) => (
+  <>
+    <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
+    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+  </>
+);
+
 /** Of a user whom the platform has deactivated. */
-const RestConsequences = () => (
+const RestConsequences = ({ user }: { user: UserRow }) => (
   <ul class="consequences">
-    <li>Commands are sent that pause the active tasks, revoke the API keys and block the login.</li>
-    <li>If an earlier request still holds, none are sent: its own commands stop what is left.</li>
+    <li>Commands are sent. They pause the active tasks, within seconds.</li>
+    <KeysAndLogin user={user} />
+    <li>If an earlier request still holds, none are sent: what is left is for its own commands to stop.</li>
   </ul>
 );
 
@@ -122,11 +131,8 @@ export function ReactivateDialog({ user, onClose }: Props) {
 }
 
 /** What a reactivation leaves of the login. */
-function loginAfter(user: UserRow): string {
-  if (!user.clerk_user_id) return "There is no login at Clerk.";
-  const isBlocked = isDetail(user) && sendsCommands(user);
-  return isBlocked ? "The login stays blocked until somebody lifts the ban at Clerk." : "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.";
-}
+const loginAfter = (user: UserRow): string =>
+  user.clerk_user_id ? "If the login is blocked at Clerk, it stays so until somebody lifts the ban there." : "There is no login at Clerk.";
 
 export const DialogEnd = ({ onClose }: { onClose: () => void }) => (
   <footer class="dialog-foot">
@@ -188,10 +194,15 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
   );
 }
 
+/** What was answered last, and when a request was answered first and last, in milliseconds since 1970. */
+interface Answered {
+  readonly answer: Deactivated;
+  readonly first: number;
+  readonly last: number;
+}
+
 interface ProgressProps extends DeactivateProps {
-  tasksPaused: number;
-  /** When it was answered last, in milliseconds since 1970. */
-  answeredAt: number;
+  answered: Answered;
   /** When it was requested last, in milliseconds since 1970. */
   attempt: number;
   /** The event that said before the request that the user is deactivated; null if they were not. */
@@ -203,17 +214,17 @@ interface ProgressProps extends DeactivateProps {
   onRepeat: () => void;
 }
 
-function Progress({ user, tasksPaused, answeredAt, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
+function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
   const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
   const waiting = useWaiting();
-  // What was read before the request says nothing of what it did.
-  const known = data !== undefined && dataUpdatedAt >= answeredAt ? data : null;
-  const all = known && steps(known, tasksPaused);
+  // What was read before the first request says nothing of what it did. While it is repeated, what was read since stays.
+  const known = data !== undefined && dataUpdatedAt >= answered.first ? data : null;
+  const all = known && steps(known, answered.answer.tasks_paused);
   const done = all !== null && isDone(all);
   const words = all?.map((step) => step.words).join();
   // The platform's event still says so: the request has sent no event of its own.
-  const held = known && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
+  const held = known && dataUpdatedAt >= answered.last && !busy && !sendsCommands(known) && stateHolder(known) === before ? before : null;
   useEffect(() => {
     // The list shows it too.
     void client.invalidateQueries({ queryKey: ["admin/users"] });

@@ -46,8 +46,8 @@ export function UnknownProgress({ problem }: { problem: Error | null }) {
   return (
     <p class="faint" role="status">
       {hasNoEndpoint(problem)
-        ? "How far the deactivation is is not known here: this API has no details of users, so nothing of their keys and commands."
-        : "How far the deactivation is is not known: the detail of this user, with keys and commands, can't be read."}
+        ? "It is not known here how far the deactivation is: this API has no details of users, so nothing of their keys and commands."
+        : "It is not known how far the deactivation is: the detail of this user, with keys and commands, can't be read."}
     </p>
   );
 }

@@ -71,9 +71,14 @@ export function steps(user: UserDetail, tasksPaused: number | null): Step[] {
 const pausedWords = (paused: number | null) =>
   paused === null || paused === 0 ? "none is active" : `${plural(paused, "task")} paused`;
 
-/** What is known of the login, which Clerk blocks: the API does not show when it has done so. */
+/**
+ * What is known of the login, which Clerk blocks: the API does not show when it has done so. A deleted identity is not
+ * banned (docs/contract/events.md, "Deactivation by an identity"), and the platform's event alone causes no command.
+ */
 export function loginInWords(user: UserDetail): string {
   if (!user.clerk_user_id) return "there is none at Clerk";
+  if (stateEvent(user)?.type === IDENTITY_DELETED) return "an identity was deleted at Clerk, and a deleted one is not blocked";
+  if (!sendsCommands(user)) return "whether a command to block it was sent is not known here";
   const isSent = user.deactivation?.commands_pending === 0;
   return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";
 }
@@ -87,6 +92,9 @@ export function stateHolder(user: UserDetail): string | null {
   return said ? `${said.source} ${said.id}` : null;
 }
 
+/** The type of the event by which the deletion of an identity deactivates a user. */
+const IDENTITY_DELETED = "ai.torale.identity.deleted";
+
 /** The `source` of what is requested here (docs/contract/events.md, "Envelope"). */
 const OWN_SOURCE = "/torale/admin";
 
@@ -98,7 +106,7 @@ const OWN_SOURCE = "/torale/admin";
  */
 export function sendsCommands(user: UserDetail): boolean {
   const said = stateEvent(user);
-  return said?.type === "ai.torale.identity.deleted" || (said?.type === "ai.torale.user.deactivated" && said.source === OWN_SOURCE);
+  return said?.type === IDENTITY_DELETED || (said?.type === "ai.torale.user.deactivated" && said.source === OWN_SOURCE);
 }
 
 /** The steps of a deactivated user that are not done. */

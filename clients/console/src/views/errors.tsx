@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
-import { breakdown, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
+import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
 import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { userLink } from "../links";
@@ -196,7 +196,7 @@ function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }:
         )}
         <span class="faint small">
           {isLoading && "Reading the failures…"}
-          {types ? `Of all ${plural(sum(parts), "failure")}.` : isCut ? `Of the ${plural(rows.length, "failure")} that were found.` : extent(rows.length, total)}
+          {types ? extent(sum(parts), sum(parts)) : extent(rows.length, total, isCut)}
         </span>
       </footer>
     </section>
@@ -218,12 +218,6 @@ function GroupChoice({ group }: { group: Group }) {
 }
 
 const sum = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + part.count, 0);
-
-/** How many failures were read, of how many. */
-function extent(read: number, total: number): string {
-  if (total > read) return `Of the newest ${count(read)} of ${plural(total, "failure")}.`;
-  return read > 0 ? `Of all ${plural(read, "failure")}.` : "";
-}
 
 function PartName({ part: { value }, group }: { part: Part; group: Group }) {
   const route = useRoute();

@@ -31,7 +31,12 @@ export function Overview() {
           const checks = health.data ? healthChecks({ health: health.data, deactivated, now }) : null;
           return (
             <>
-              <Verdict all={all} checks={checks} isKnown={checks !== null && isStallingKnown(deactivated, now) && all.length === MEASURES} />
+              <Verdict
+                all={all}
+                checks={checks}
+                isKnown={checks !== null && isStallingKnown(deactivated, now) && all.length === MEASURES}
+                isPartUnknown={checks !== null && deactivated !== null && !isStallingKnown(deactivated, now)}
+              />
               <div class="cards">
                 {all.map((measure) => (
                   <MeasureCard key={measure.name} measure={measure} before={measure.name === ERROR_RATE ? before : null} />
@@ -65,8 +70,17 @@ const Waiting = () => (
 
 const LoadingCard = () => <div class="card figure loading-card" aria-hidden="true" />;
 
+interface VerdictProps {
+  all: readonly Measure[];
+  checks: readonly HealthCheck[] | null;
+  /** Whether everything is known. */
+  isKnown: boolean;
+  /** Whether something of the health was looked at, and is not known. */
+  isPartUnknown: boolean;
+}
+
 /** Everything in a sentence or two: the platform's figures, and how this system itself does once that is known. */
-function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: readonly HealthCheck[] | null; isKnown: boolean }) {
+function Verdict({ all, checks, isKnown, isPartUnknown }: VerdictProps) {
   const ofFigures = worst(all.map(level));
   const high = all.filter((measure) => level(measure) !== "calm");
   const unwell = (checks ?? []).filter((check) => check.level !== "calm");
@@ -82,6 +96,11 @@ function Verdict({ all, checks, isKnown }: { all: readonly Measure[]; checks: re
       )}
       {high.length === 0 && "All figures are below their thresholds. "}
       {isKnown && unwell.length === 0 && "Nothing waits longer than it should."}
+      {isPartUnknown && unwell.length === 0 && (
+        <>
+          Some of it is not known: <a href={href("health")}>see Health.</a>
+        </>
+      )}
     </p>
   );
 }

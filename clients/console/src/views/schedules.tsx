@@ -19,10 +19,11 @@ const columnsOf = (at: number | null, names: Names): readonly Column<FoundSchedu
   {
     label: at === null ? "Next run" : `Next at ${hourOfDay(at)} UTC`,
     cell: (found) => <NextRun of={found} isAtTime={at !== null} />,
-    track: "minmax(186px, 1fr)",
+    // Room for the time in UTC, too, if one searches by it.
+    track: at === null ? "minmax(136px, 1fr)" : "minmax(186px, 1fr)",
   },
   { label: "Task", cell: ({ row }) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2fr)" },
-  { label: "Cron", cell: ({ row }) => <CronText of={row} />, track: "minmax(0, 1.1fr)" },
+  { label: "Cron", cell: ({ row }) => <CronText of={row} />, track: "minmax(118px, 1.1fr)" },
   { label: "Zone", cell: ({ row }) => <Zone of={row} />, track: "minmax(0, 1.3fr)" },
   { label: "User", cell: ({ row }) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.5fr)" },
   { label: "Runs, 30 d", cell: ({ row }) => count(row.recent_executions), numeric: true, extra: true, track: "96px" },

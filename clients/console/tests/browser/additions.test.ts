@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ErrorsPage, Health, TasksPage, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, answerSeries, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { ADMIN, answer, answerCalm, answerSeries, auditRecord, deactivatedBy, history, user, USER } from "./answers";
 import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
@@ -85,8 +85,11 @@ test("a user is found by the beginning of an email, whatever its case, in the li
 });
 
 test("health shows what the API says of generations, queue, outbox and quarantine", async () => {
-  const health = await api<Health>("admin/health");
-  const page = await browser.open("#/health");
+  const page = await browser.context.newPage();
+  const answered = page.waitForResponse(/\/admin\/health$/);
+  await browser.open("#/health", { page });
+  // What the page itself was answered: commands of another test may be sent between two requests.
+  const health = (await (await answered).json()) as Health;
   await settled(page);
   await page.getByText(health.live_generation.name, { exact: true }).waitFor();
   const value = (name: string) => page.locator(".figure", { hasText: name }).locator(".figure-value").textContent();
@@ -127,14 +130,7 @@ async function answerStalled(page: Page, minutes: number, unreadable?: string): 
     return route.fulfill({ json: { records, total: records.length, page: 1, limit: 10 } });
   });
   await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 1, deactivation }));
-  // The seeded history's own figures are calm at some hours of the day only.
-  await answer(page, "admin/stats", {
-    users: { total: 2, active_30d: 2, new_7d: 1 },
-    tasks: { total: 1, active: 1, paused: 0 },
-    executions: { total_24h: 20, success_24h: 20, failed_24h: 0, avg_duration_ms: 4000 },
-    notifications: { sent_24h: 0, sent_7d: 0 },
-    popular_queries: [],
-  });
+  await answerCalm(page);
   if (unreadable !== undefined) await answer(page, `admin/users/${unreadable}`, { detail: "This user is damaged" }, 422);
 }
 
@@ -151,18 +147,96 @@ test("a deactivation that is seen unchanged for long has stalled: an alarm on th
     expect(await page.locator(".verdict.alarm").count()).toBe(0);
     await pass(page, 150, 15);
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
+    // Nor can the user be read anew any more: the alarm stays.
+    await answer(page, `admin/users/${USER}`, { detail: "This user is damaged" }, 422);
+    await pass(page, 75, 15);
+    await page.locator(".verdict.alarm").getByText("Stalled deactivations: 1.", { exact: false }).waitFor();
     await page.getByRole("link", { name: "What to do" }).click();
     await page.locator(".verdict.alarm").getByText("Stalled deactivations: somebody has to look.").waitFor();
-    await page.getByText("Not known: 1 user can't be read.", { exact: false }).waitFor();
+    await page.getByText("Of the 2 users last deactivated by an administrator, in the last 7 days. Not known: 2 users can't be read.").waitFor();
     await page.getByRole("region", { name: "Stalled deactivations" }).getByRole("link", { name: "ann@example.com" }).click();
     await page.getByRole("complementary").getByText("This deactivation has stalled").waitFor();
     expect(own.faults).toEqual([]);
   }));
 
-test("a deactivation of which it is not known whether it has stalled leads from the health to the user", async () => {
+/** The value of the check of stalled deactivations, and what is said about it. */
+const stalledFigure = (page: Page) => {
+  const figure = page.locator(".figure", { hasText: "Stalled deactivations" });
+  return { value: () => figure.locator(".figure-value").textContent(), about: (text: string) => figure.getByText(text, { exact: false }) };
+};
+
+test.each([
+  [422, "This user is damaged"],
+  [503, "Service unavailable"],
+])("a user who was well when they were read, and then answers %i, is not known to be well any more", (status, detail) =>
+  withClock(async (own, page) => {
+    await answerStalled(page, 60);
+    const deactivation = { at: "2026-11-28T09:00:00Z", by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }));
+    await own.open("#/health", { page });
+    const { value, about } = stalledFigure(page);
+    await expect.poll(value).toBe("None");
+    await answer(page, `admin/users/${USER}`, { detail }, status);
+    await page.clock.runFor(61_000);
+    await about("Not known: 1 user can't be read.").waitFor();
+    expect(await value()).toBe("…");
+  }));
+
+test("an audit trail that can't be read leaves it unknown who has stalled, at first and after it was read", () =>
+  withClock(async (own, page) => {
+    let isThere = false;
+    const unless = (whether: () => boolean) => page.route("**/admin/audit?*", (route) => (whether() ? route.fallback() : route.fulfill({ status: 503, json: { detail: "Service unavailable" } })));
+    await answerStalled(page, 60);
+    const deactivation = { at: "2026-11-28T09:00:00Z", by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    await answer(page, `admin/users/${USER}`, user({ state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }));
+    await unless(() => isThere);
+    await own.open("#/health", { page });
+    const { value, about } = stalledFigure(page);
+    const unread = about("Not known: the audit trail can't be read, which says who was deactivated.");
+    await unread.waitFor();
+    isThere = true;
+    await page.clock.runFor(31_000);
+    await about("Of the user last deactivated by an administrator").waitFor();
+    expect(await value()).toBe("None");
+    isThere = false;
+    await page.clock.runFor(61_000);
+    await unread.waitFor();
+    expect(await value()).toBe("…");
+  }));
+
+test("of eleven users whom requests name ten are looked at, also those who were reactivated, and calm is not said of all", async () => {
   const page = await browser.context.newPage();
-  await answerStalled(page, 16);
+  const at = "2026-11-28T09:00:00Z";
+  const id = (number: number) => `${USER.slice(0, -2)}${10 + number}`;
+  const read = new Set<string>();
+  await page.route("**/admin/audit?*", (route) => {
+    const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
+    const records = isOne ? Array.from({ length: 11 }, (_, number) => ({ ...auditRecord(), target: id(number) })) : [];
+    return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
+  });
+  await page.route("**/admin/users/*", (route) => {
+    const own = route.request().url().split("/").at(-1) ?? "";
+    read.add(own);
+    const deactivation = { at, by: ADMIN, tasks_paused: 5, commands_pending: 0 };
+    return route.fulfill({ json: own === id(0) ? user({ id: own }) : user({ id: own, state: "deactivated", active_tasks_count: 0, api_keys: [], deactivation }) });
+  });
   await browser.open("#/health", { page });
+  const { value, about } = stalledFigure(page);
+  await about("Of the 10 looked at: requests of the last 7 days name more users.").waitFor();
+  expect(await value()).toBe("None");
+  await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
+  expect(read.size).toBe(10);
+  await page.close();
+});
+
+test("a deactivation of which it is not known whether it has stalled leads from the overview to the health, and from there to the user", async () => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await answerStalled(page, 16);
+  await browser.open("#/", { page });
+  const verdict = page.locator(".verdict.calm");
+  await verdict.getByText("Calm so far. All figures are below their thresholds. Some of it is not known: see Health.").waitFor();
+  await verdict.getByRole("link", { name: "see Health" }).click();
   await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
   await page.getByRole("region", { name: "Deactivations of which it is not known" }).getByRole("link", { name: "ann@example.com" }).click();
   await page.getByRole("complementary").getByText("Whether it has stalled is not known", { exact: false }).waitFor();
@@ -201,9 +275,10 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, the commands of that request do.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
+  expect(await panel.locator(".advice").count()).toBe(0);
   const sent = page.waitForRequest((request) => request.method() === "PATCH");
   await panel.getByRole("button", { name: "Deactivate here too…" }).click();
   await page.getByRole("dialog").getByRole("textbox").fill("ann@example.com");
@@ -211,13 +286,35 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await sent;
 
   // The platform's event still says so: an earlier request holds, and this one has sent nothing.
-  const held = "An earlier request still holds: what is left is stopped by its commands.";
+  const held = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
   await page.getByRole("dialog").getByText(held).waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   await panel.getByText(held, { exact: false }).waitFor();
   expect(await panel.getByRole("button", { name: "Deactivate here too…" }).count()).toBe(0);
+  // Tasks and keys: there is no button any more, so each says what to do.
+  await expect.poll(() => panel.locator(".advice").allTextContents()).toEqual([
+    expect.stringContaining("look at the alarm CommandsStuck"),
+    expect.stringContaining("look at the alarm CommandsStuck"),
+  ]);
   // The button that had the focus is gone.
   await expect.poll(() => page.evaluate(() => document.activeElement?.closest(".panel-head")?.textContent)).toContain("ann@example.com");
+  await page.close();
+});
+
+test.each([
+  ["user_2abc", "The login is blocked at Clerk."],
+  ["", "There is no login at Clerk to block."],
+])("a request for a user whom the platform deactivated, with the login '%s', says that keys are revoked for good, and: %s", async (clerk_user_id, said) => {
+  const page = await browser.context.newPage();
+  const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy("/torale/backend")] }));
+  await browser.open(`#/users?open=${USER}`, { page });
+  await settled(page);
+  await page.getByRole("button", { name: "Deactivate here too…" }).click();
+  const promised = page.getByRole("dialog").locator(".consequences");
+  await promised.getByText(said, { exact: true }).waitFor();
+  await promised.getByText("All API keys are revoked for good.", { exact: false }).waitFor();
+  expect(await promised.getByText("login", { exact: false }).count()).toBe(1);
   await page.close();
 });
 
@@ -236,13 +333,13 @@ test("commands that wait after a deactivation by the platform come with what to 
 });
 
 test.each([
-  ["/torale/admin", "user_2abc", "The login stays blocked until somebody lifts the ban at Clerk."],
-  ["/torale/backend", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there."],
-  ["/torale/admin", "", "There is no login at Clerk."],
-] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (source, clerk_user_id, said) => {
+  ["an administrator", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.", [deactivatedBy("/torale/admin")]],
+  ["the deletion of the login", "user_2abc", "If the login is blocked at Clerk, it stays so until somebody lifts the ban there.", history("identity.deleted", ["state"])],
+  ["an administrator", "", "There is no login at Clerk.", [deactivatedBy("/torale/admin")]],
+] as const)("a reactivation of a user deactivated by %s, with the login '%s', says of it: %s", async (_, clerk_user_id, said, events) => {
   const page = await browser.context.newPage();
   const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: null, tasks_paused: null, commands_pending: 0 };
-  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [deactivatedBy(source)] }));
+  await answer(page, `admin/users/${USER}`, user({ state: "deactivated", clerk_user_id, deactivation, history: [...events] }));
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   await page.getByRole("button", { name: "Reactivate…" }).click();
@@ -278,6 +375,7 @@ test("a deactivation that is under way alarms nobody", async () => {
 test("the overview says what waits, although all figures are below their thresholds", async () => {
   const page = await browser.context.newPage();
   await answerSeries(page);
+  await answerCalm(page);
   await answer(page, "admin/health", {
     live_generation: { name: "g1", lanes: 2 },
     shadow_generation: null,
@@ -286,7 +384,7 @@ test("the overview says what waits, although all figures are below their thresho
     quarantine: { messages: 0, capped: false },
   });
   await browser.open("#/", { page });
-  await page.locator(".verdict.alarm").getByText("Lag of commands: behind. What to do.", { exact: false }).waitFor();
+  await page.locator(".verdict.alarm").getByText("Alarm. Lag of commands: behind. What to do. All figures are below their thresholds.").waitFor();
   await page.close();
 });
 

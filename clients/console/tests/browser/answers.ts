@@ -186,6 +186,22 @@ export const auditRecord = (): AuditRecord => ({
   duration_ms: 42,
 });
 
+/**
+ * Figures that are all below their thresholds, with nothing that failed: those of the seeded history are calm at some
+ * hours of the day only.
+ */
+export async function answerCalm(page: Page): Promise<void> {
+  await answer(page, "admin/stats", {
+    users: { total: 2, active_30d: 2, new_7d: 1 },
+    tasks: { total: 1, active: 1, paused: 0 },
+    executions: { total_24h: 20, success_24h: 20, failed_24h: 0, avg_duration_ms: 4000 },
+    notifications: { sent_24h: 0, sent_7d: 0 },
+    popular_queries: [],
+  });
+  await answer(page, "admin/errors?*", { errors: [], total: 0, error_types: {} });
+  await answer(page, "admin/executions?*", { executions: [], total: 0, page: 1, limit: 50 });
+}
+
 /** Executions by hour or day up to now, with a bad patch near the end. */
 export function series(bucket: "hour" | "day" | "minute", hours: number): Series {
   const size = { minute: 60, hour: 3600, day: 86_400 }[bucket] * 1000;

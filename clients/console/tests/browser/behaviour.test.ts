@@ -126,6 +126,22 @@ describe("refusals and an API that is away", () => {
     await page.getByRole("table").waitFor();
   });
 
+  test("the dot that says how fresh the data is is not green before there is any", async () => {
+    let release = () => {};
+    const released = new Promise<void>((done) => (release = done));
+    await page.route("**/admin/queries?*", async (route) => {
+      await released;
+      return route.continue();
+    });
+    await browser.open("#/queries", { page });
+    await page.getByText("No data yet").waitFor();
+    const colour = () => page.locator(".dot").evaluate((dot) => getComputedStyle(dot).backgroundColor);
+    expect(await colour()).toBe("rgb(139, 148, 165)");
+    release();
+    await page.getByText("Up to date").waitFor();
+    expect(await colour()).toBe("rgb(74, 157, 115)");
+  });
+
   test("data that is not refreshed any more says how old it is", async () => {
     await withClock(async (own, clocked) => {
       await own.open("#/users", { page: clocked });
@@ -291,6 +307,25 @@ describe("the palette", () => {
     await open();
     await page.keyboard.press("Escape");
     await expect.poll(() => page.getByRole("dialog").count()).toBe(0);
+  });
+
+  test.each([
+    ["ArrowUp", "last"],
+    ["ArrowDown", "first"],
+  ])("scrolls what %s chooses, the %s one, into sight", async (key, which) => {
+    await page.setViewportSize({ width: 360, height: 480 });
+    await browser.open("#/queries", { page });
+    await settled(page);
+    await open();
+    const isInSight = (place: number) =>
+      options().nth(place).evaluate((option) => {
+        const [own, list] = [option.getBoundingClientRect(), option.parentElement!.getBoundingClientRect()];
+        return option.getAttribute("aria-selected") === "true" && own.top >= list.top - 1 && own.bottom <= list.bottom + 1;
+      });
+    await page.keyboard.press("ArrowUp");
+    await expect.poll(() => isInSight(-1)).toBe(true);
+    if (key === "ArrowDown") await page.keyboard.press(key);
+    await expect.poll(() => isInSight(which === "last" ? -1 : 0)).toBe(true);
   });
 
   test("finds a user by the beginning of an email", async () => {

@@ -1,5 +1,5 @@
 /** Deactivating and reactivating users, and who did so. */
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
 import { ADMIN, answer, auditRecord, deactivatedBy, user, USER } from "./answers";
@@ -54,6 +54,15 @@ describe("changing users", () => {
     await dialog.getByText(/may use the platform again\.$|still being carried out/).first().waitFor();
     expect(browser.faults).toEqual([]);
   });
+
+  /** Deactivates the users who are selected, so many, and returns the dialog. */
+  async function deactivateSelected(page: Page, users: string): Promise<Locator> {
+    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("textbox").fill(`deactivate ${users}`);
+    await dialog.getByRole("button", { name: `Deactivate ${users}` }).click();
+    return dialog;
+  }
 
   /** Answers the detail of a user who is deactivated, with what `left` says is not stopped yet. */
   async function answerDeactivation(page: Page, left: () => { commands: number; tasks: number; keys: number }): Promise<void> {
@@ -129,7 +138,7 @@ describe("changing users", () => {
     expect(browser.faults).toEqual([]);
   });
 
-  test("a repeated request that fails says so, and how far the deactivation is stays on the screen", () =>
+  test("a repeated request that fails says so, and how far the deactivation is stays on the screen, then and while nothing is read since one that succeeds", () =>
     withClock(async (own, page) => {
       await answer(page, `admin/users/${USER}`, user());
       await own.open(`#/users?open=${USER}`, { page });
@@ -160,6 +169,20 @@ describe("changing users", () => {
       await dialog.getByRole("alert").getByText("Administrators cannot deactivate themselves").waitFor();
       await dialog.getByText("2 tasks still active").waitFor();
       expect(await again.evaluate((button) => button === document.activeElement)).toBe(true);
+
+      // One that succeeds; what it did is not read yet.
+      let reads = 0;
+      await page.route(`**/admin/users/${USER}`, () => {
+        reads += 1;
+        return new Promise<void>(() => {});
+      });
+      await answer(page, `admin/users/${USER}/deactivate`, { message: "User deactivated successfully", user_id: USER, tasks_paused: 5 });
+      await again.click();
+      await dialog.getByRole("alert").waitFor({ state: "detached" });
+      await again.waitFor();
+      await expect.poll(() => reads).toBeGreaterThan(0);
+      expect(await dialog.getByText("2 tasks still active").count()).toBe(1);
+      expect(await dialog.getByText("Loading…").count()).toBe(0);
     }));
 
   /** Opens the detail of a user who was deactivated so many minutes ago, with two tasks that still run. */
@@ -190,6 +213,20 @@ describe("changing users", () => {
       await panel.getByText(/Deactivated \d+ min ago. Not done: Tasks\./).waitFor();
     }));
 
+  test("a deactivation whose event's time lies ahead comes with what to do as well, and its age is not said", () =>
+    withClock(async (own, page) => {
+      const panel = await openWithTasks(own, page, -60);
+      const advice = panel.getByText("look at the alarm CommandsStuck", { exact: false });
+      expect(await advice.count()).toBe(0);
+      await pass(page, 70);
+      expect(await advice.count()).toBe(1);
+      await pass(page, 15 * 60, 15);
+      await panel.getByText("This deactivation has stalled").waitFor();
+      await panel.getByText(/^Not done: Tasks\. It will hardly end by itself/).waitFor();
+      expect(await panel.getByText("Deactivated in", { exact: false }).count()).toBe(0);
+      expect(await advice.count()).toBe(1);
+    }));
+
   test("a clock of the reader that is an hour ahead makes no deactivation old", () =>
     withClock(async (own, page) => {
       await page.clock.setSystemTime(Date.now() + 3_600_000);
@@ -199,8 +236,8 @@ describe("changing users", () => {
     }));
 
   test.each([
-    [503, "Service unavailable", "can't be read"],
-    [404, "Not Found", "is not known here: this API has no details of users"],
+    [503, "Service unavailable", "It is not known how far the deactivation is: the detail of this user, with keys and commands, can't be read."],
+    [404, "Not Found", "It is not known here how far the deactivation is: this API has no details of users"],
   ])("of a deactivated user whose detail answers %i nothing is said of what the row does not know", async (status, detail, said) => {
     const row = user({ state: "deactivated", active_tasks_count: 0 });
     await answer(page, "admin/users?*", { users: [row], total: 1, page: 1, limit: 50 });
@@ -246,10 +283,7 @@ describe("changing users", () => {
     await browser.open("#/users", { page });
     await settled(page);
     await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("deactivate 1 user");
-    await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+    const dialog = await deactivateSelected(page, "1 user");
     await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
     await dialog.getByText("not stopped yet: Tasks").waitFor();
 
@@ -268,10 +302,7 @@ describe("changing users", () => {
       await own.open("#/users", { page });
       await settled(page);
       await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
-      await page.getByRole("button", { name: "Deactivate…" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("textbox").fill("deactivate 1 user");
-      await dialog.getByRole("button", { name: "Deactivate 1 user" }).click();
+      const dialog = await deactivateSelected(page, "1 user");
       await dialog.getByText("not stopped yet: Tasks").waitFor();
       let reads = 0;
       page.on("request", (request) => {
@@ -280,11 +311,7 @@ describe("changing users", () => {
       /** How many reads there are in some seconds. */
       const within = async (seconds: number) => {
         reads = 0;
-        // In steps, so that each answer is there before the next read is due.
-        for (let second = 0; second < seconds; second += 1) {
-          await page.clock.runFor(1_000);
-          await page.evaluate(() => undefined);
-        }
+        await pass(page, seconds, 1);
         return reads;
       };
       expect(await within(10)).toBeGreaterThanOrEqual(3);
@@ -317,10 +344,7 @@ describe("changing users", () => {
       await own.open("#/users", { page });
       await settled(page);
       await page.getByRole("checkbox", { name: "Select all active users of this page" }).check();
-      await page.getByRole("button", { name: "Deactivate…" }).click();
-      const dialog = page.getByRole("dialog");
-      await dialog.getByRole("textbox").fill("deactivate 11 users");
-      await dialog.getByRole("button", { name: "Deactivate 11 users" }).click();
+      const dialog = await deactivateSelected(page, "11 users");
       await expect.poll(() => dialog.getByText("not stopped yet: Tasks").count()).toBe(10);
       await dialog.getByText("0 of 11 stopped so far.", { exact: false }).waitFor();
       await pass(page, 60);
@@ -334,10 +358,7 @@ describe("changing users", () => {
     await browser.open("#/users?limit=100&active_only=true", { page });
     await settled(page);
     for (const { email } of chosen) await page.getByRole("checkbox", { name: `Select ${email}` }).check();
-    await page.getByRole("region", { name: "Selected users" }).getByRole("button", { name: "Deactivate…" }).click();
-    const dialog = page.getByRole("dialog");
-    await dialog.getByRole("textbox").fill("deactivate 2 users");
-    await dialog.getByRole("button", { name: "Deactivate 2 users" }).click();
+    const dialog = await deactivateSelected(page, "2 users");
     await dialog.getByText("All are deactivated.").waitFor();
     expect(await dialog.locator("li .status").allTextContents()).toEqual(["deactivated", "deactivated"]);
     await dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.").waitFor({ timeout: 40_000 });
@@ -382,9 +403,7 @@ describe("changing users", () => {
     await browser.open("#/users?limit=100&active_only=true", { page });
     await settled(page);
     await page.getByRole("checkbox", { name: `Select ${chosen?.email}` }).check();
-    await page.getByRole("button", { name: "Deactivate…" }).click();
-    await page.getByRole("dialog").getByRole("textbox").fill("deactivate 1 user");
-    await page.getByRole("button", { name: "Deactivate 1 user" }).click();
+    await deactivateSelected(page, "1 user");
     await page.getByText("Administrators cannot deactivate themselves").waitFor();
     await page.getByText("1 user could not be deactivated.").waitFor();
   });

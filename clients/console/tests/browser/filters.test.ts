@@ -89,6 +89,19 @@ test("schedules found by a time are in the order of the runs at that time, which
   await page.close();
 });
 
+test("at 800 pixels a cron expression such as */30 * * * * is shown whole", async () => {
+  const page = await browser.context.newPage();
+  await page.setViewportSize({ width: 800, height: 860 });
+  await answer(page, "admin/temporal/schedules*", { schedules: [{ ...task().schedules[0], cron: "*/30 * * * *" }], total: 1 });
+  for (const fragment of ["#/schedules", "#/schedules?at=09:30"]) {
+    await browser.open(fragment, { page });
+    await settled(page);
+    const cron = page.locator("tbody code .line");
+    expect(await cron.evaluate((text) => [text.textContent, text.scrollWidth <= text.clientWidth])).toEqual(["*/30 * * * *", true]);
+  }
+  await page.close();
+});
+
 test("while all schedules are read to search them, that is said and not that none fits", async () => {
   const page = await browser.context.newPage();
   const rows = [{ ...task().schedules[0], cron: "0 8 * * *", next_run_time: "2026-11-29T08:00:00Z" }];

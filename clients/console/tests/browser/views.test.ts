@@ -386,6 +386,8 @@ describe("lists", () => {
     const other = await blank(browser);
     await answerSeries(other);
     await answer(other, `admin/tasks/${TASK}`, task());
+    // The links to failures are there if something failed.
+    await answer(other, "admin/errors?*", { errors: [errorRow()], total: 1, error_types: { RateLimitError: 1 } });
     await browser.open("#/", { page: other });
     await settled(other);
     const legend = other.locator(".legend").first();

@@ -44,20 +44,22 @@ export async function openState(browser: Browser, name: keyof typeof STATES): Pr
   else await answerSeries(page);
   if (name === "loading") await page.route("**/admin/executions?*", () => undefined);
   if (name === "away") await answer(page, "admin/queries?*", { detail: "Service temporarily unavailable" }, 503, { "retry-after": "60" });
-  if (name === "deactivate") await answer(page, `admin/users/${USER}`, user());
+  if (!name.startsWith("hostile")) {
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await answer(page, `admin/tasks/${TASK}`, task());
+  }
+  if (name === "deactivate" || name === "record") await answer(page, `admin/users/${USER}`, user());
   const deactivation = { at: new Date(Date.now() - 3_600_000).toISOString(), by: ADMIN, tasks_paused: 5, commands_pending: 0 };
   const late = user({ state: "deactivated", active_tasks_count: 2, deactivation });
   if (name === "unsure" || name === "late") await answer(page, `admin/users/${USER}`, late);
   if (name === "platform") await answer(page, `admin/users/${USER}`, { ...late, history: [deactivatedBy("/torale/backend")] });
-  if (name === "late") {
+  if (name === "late" || name === "record") {
     await page.route("**/admin/audit?*", (route) => {
       const isOne = new URL(route.request().url()).searchParams.get("action") === "users.deactivate";
       return route.fulfill({ json: { records: isOne ? [auditRecord()] : [], total: isOne ? 1 : 0, page: 1, limit: 100 } });
     });
   }
   if (name === "schedule") await answer(page, "admin/temporal/schedules*", { schedules: task().schedules, total: 1 });
-  if (name === "record") await answer(page, "admin/audit?*", { records: [auditRecord()], total: 1, page: 1, limit: 100 });
-  if (name === "record") await answer(page, "admin/users/*", user());
   if (name === "settings") await answer(page, "admin/console/settings.json", {}, 503);
   if (name === "reading") await page.route(/schedules\?include_timezone=true$/, () => undefined);
   await browser.open(STATES[name], { page, signedIn: name !== "sign-in" && name !== "settings" });
@@ -79,5 +81,7 @@ export async function open(browser: Browser, fragment: string): Promise<Page> {
   await answer(page, `admin/users/${USER}`, user());
   await browser.open(fragment, { page });
   await settled(page);
+  // The verdict is whole once the health is known, which is read last.
+  if (fragment === PLACES.overview) await page.getByText("Nothing waits longer than it should.").waitFor();
   return page;
 }

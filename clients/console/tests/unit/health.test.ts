@@ -15,7 +15,10 @@ const NOW = Date.parse("2026-03-31T12:00:00Z");
 const recent = (users: readonly ObservedUser[], changes: Partial<RecentDeactivations> = {}): RecentDeactivations => ({
   users,
   unread: 0,
+  lookedAt: users.length,
+  named: users.length,
   isCut: false,
+  isTrailRead: true,
   hasEndpoints: true,
   ...changes,
 });
@@ -81,12 +84,28 @@ test("of users whom the platform deactivated since then it is not known whether 
 test("a user who can't be read hides no alarm about the others, and none is said to be well for them", () => {
   expect(said(recent([user(60, 1)], { unread: 1 }))).toEqual(["alarm", "1", false]);
   expect(said(recent([user(60, 0)], { unread: 1 }))).toEqual(["calm", "…", false]);
-  expect(stalledCheck(recent([user(60, 1)], { unread: 2 }))?.about).toContain("Not known: 2 users can't be read.");
+  const both = stalledCheck(recent([user(60, 1)], { unread: 2, lookedAt: 3, named: 3 }))?.about;
+  expect(both).toBe("Of the 3 users last deactivated by an administrator, in the last 7 days. Not known: 2 users can't be read.");
+  // Somebody who was read before and can't be now is in both.
+  const again = stalledCheck(recent([user(60, 1)], { unread: 1 }))?.about;
+  expect(again).toBe("Of the user last deactivated by an administrator, in the last 7 days. Not known: 1 user can't be read.");
+});
+
+test("while the audit trail can't be read, nobody is said to be well, and an alarm stays", () => {
+  const unread = { isTrailRead: false };
+  expect(said(recent([], unread))).toEqual(["calm", "…", false]);
+  expect(said(recent([user(60, 0)], unread))).toEqual(["calm", "…", false]);
+  expect(said(recent([user(60, 1)], unread))).toEqual(["alarm", "1", false]);
+  expect(stalledCheck(recent([], unread))?.about).toBe("Not known: the audit trail can't be read, which says who was deactivated.");
 });
 
 test("nothing is said of users beyond those that are looked at, nor by an API that can't say", () => {
+  // Nine of ten were reactivated since then.
+  const more = { lookedAt: 10, named: 11 };
+  expect(said(recent([user(60, 0)], more))).toEqual(["calm", "None", false]);
+  expect(stalledCheck(recent([user(60, 0)], more))?.about).toBe("Of the 10 looked at: requests of the last 7 days name more users.");
   expect(said(recent([user(60, 0)], { isCut: true }))).toEqual(["calm", "None", false]);
-  expect(stalledCheck(recent([user(60, 0)], { isCut: true }))?.about).toContain("Of the 1 looked at:");
+  expect(stalledCheck(recent([user(60, 0)], { isCut: true }))?.about).toBe("Of the 1 looked at: there are more requests of the last 7 days than are read.");
   expect(said(recent([], { hasEndpoints: false }))).toEqual(["calm", "…", false]);
   expect(stalledCheck(recent([], { hasEndpoints: false }))?.about).toContain("This API can't say");
 });

@@ -3,8 +3,8 @@ import { expect, test, vi } from "vitest";
 import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
 import type { ErrorRow, ScheduleRow, Stats, UserDetail } from "../../src/api/types";
-import { breakdown, ofTypes } from "../../src/breakdown";
-import { isIn, rangeOf } from "../../src/range";
+import { breakdown, extent, ofTypes } from "../../src/breakdown";
+import { isIn, rangeInWords, rangeOf } from "../../src/range";
 import { timesOf } from "../../src/cron";
 import { counted, found, timeFault, zoneOf } from "../../src/schedules";
 import { malformed } from "../../src/session";
@@ -83,6 +83,17 @@ test("failures are counted by what they have in common, most first", () => {
     ["a", 1, 0.25],
   ]);
   expect(breakdown([], "error_type")).toEqual([]);
+});
+
+test.each([
+  [0, 0, false, ""],
+  [1, 1, false, "Of the one failure."],
+  [2, 2, false, "Of all 2 failures."],
+  [1, 3, false, "Of the newest 1 of 3 failures."],
+  [1, 1, true, "Of the one failure that was found."],
+  [2, 2, true, "Of the 2 failures that were found."],
+])("of %i failures that were read, of %i, cut: %s, it says: %s", (read, total, isCut, said) => {
+  expect(extent(read, total, isCut)).toBe(said);
 });
 
 test("the types of a window have their share of all failures, in the API's order", () => {
@@ -316,14 +327,25 @@ test("a deactivation is done when tasks, keys and commands are", () => {
   expect(isDone(steps({ ...detail(0, true), state: "active" }, 3))).toBe(false);
 });
 
-test("a user without keys has none to revoke, and one without a login none to block", () => {
-  const user = (clerk_user_id: string, commands_pending: number) =>
-    ({ state: "deactivated", active_tasks_count: 0, api_keys: [], clerk_user_id, deactivation: { commands_pending } }) as unknown as UserDetail;
+test("a user without keys has none to revoke, one without a login none to block, and a deleted login is not said to be blocked", () => {
+  const user = (clerk_user_id: string, commands_pending: number, type = "user.deactivated", source = "/torale/admin") =>
+    ({
+      state: "deactivated",
+      active_tasks_count: 0,
+      api_keys: [],
+      clerk_user_id,
+      deactivation: { commands_pending },
+      history: [{ type: `ai.torale.${type}`, source, fields: ["state"] }],
+    }) as unknown as UserDetail;
 
   expect(steps(user("user_1", 0), 0).find(({ name }) => name === "API keys")?.words).toBe("there are none to revoke");
   expect(loginInWords(user("", 0))).toBe("there is none at Clerk");
   expect(loginInWords(user("user_1", 1))).toBe("to be blocked at Clerk");
   expect(loginInWords(user("user_1", 0))).toContain("whether Clerk has carried it out is not shown here");
+  for (const pending of [0, 1]) {
+    expect(loginInWords(user("user_1", pending, "identity.deleted", "/clerk"))).toBe("an identity was deleted at Clerk, and a deleted one is not blocked");
+    expect(loginInWords(user("user_1", pending, "user.deactivated", "/torale/backend"))).toBe("whether a command to block it was sent is not known here");
+  }
 });
 
 test("a key that can't be one is refused before it is sent", () => {
@@ -335,4 +357,15 @@ test("a key that can't be one is refused before it is sent", () => {
 
 test("an axis ends at a round number at or above the highest bar", () => {
   expect([0, 5, 6, 13, 100, 101, 420, 15_623].map(roundUp)).toEqual([5, 5, 6, 15, 100, 150, 500, 20_000]);
+});
+
+test.each([
+  ["an hour of today", 28, 22, 28, 23, "22:00 to 23:00"],
+  ["an hour of another day", 27, 22, 27, 23, "Nov 27 22:00 to 23:00"],
+  ["the last hour of another day", 27, 23, 28, 0, "Nov 27 23:00 to Nov 28 00:00"],
+  ["some hours of today", 28, 2, 28, 9, "Nov 28 02:00 to 09:00"],
+  ["a day", 27, 1, 28, 1, "Nov 27 01:00 to Nov 28 01:00"],
+])("a range of %s names a day once", (_, fromDay, fromHour, toDay, toHour, said) => {
+  const at = (day: number, hour: number) => new Date(2026, 10, day, hour);
+  expect(rangeInWords({ from: at(fromDay, fromHour), to: at(toDay, toHour) }, at(28, 23))).toBe(said);
 });
