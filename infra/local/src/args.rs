@@ -74,8 +74,10 @@ pub struct RunOptions {
     /// Days of history to seed
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub days: u32,
-    /// Make a history of exactly N executions that ends now, and 30 days (--days) of everything else: into the log and
-    /// from it into the projections, not through the queue. For many; a million takes some minutes, with --release
+    /// Make a history of exactly N executions that ends now, up to ten million, without the queue
+    ///
+    /// It has 30 days (--days) of everything else as well. Its events are written into the log, and the projections are
+    /// built from it. A million takes some minutes with --release, and some 6 GB of memory. With --data it is kept.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_HISTORY),
         conflicts_with_all = ["executions", "empty", "platform"])]
     pub history: Option<u32>,

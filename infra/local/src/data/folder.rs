@@ -139,6 +139,9 @@ impl FolderHistory {
             store::remove(&self.folder)?;
             return Ok(HistoryWork::Make);
         }
+        if !store::file(&self.folder).exists() {
+            return Ok(HistoryWork::Make);
+        }
         match read(&self.whole)? {
             Some(kept) if kept.trim() == wanted => Ok(HistoryWork::Kept),
             Some(kept) => Err(LocalError::Data(format!(
@@ -146,11 +149,10 @@ impl FolderHistory {
                  with --data",
                 kept.trim()
             ))),
-            None if store::file(&self.folder).exists() => Err(LocalError::Data(format!(
+            None => Err(LocalError::Data(format!(
                 "{folder} has data already, and a history must be all that the log holds; choose another folder with \
                  --data"
             ))),
-            None => Ok(HistoryWork::Make),
         }
     }
 
@@ -252,6 +254,8 @@ mod tests {
              seed 1; start it without --history, or choose another folder with --data"
         );
         assert_eq!(another, Err(refused));
+        std::fs::remove_file(store::file(&folder)).unwrap();
+        assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Make), "its store is gone");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::storage::keys::EVENTS_TABLE;
 use torale_platform::aws::causes;
@@ -36,8 +37,8 @@ const CHUNK: usize = 4_000;
 const WAITING: usize = 4;
 /// Tasks that write the log.
 const WRITERS: usize = 3;
-/// Batches of items that wait to be imported.
-const BATCHES: usize = 16;
+/// Batches of some 800 items that wait to be imported: enough work for the time in which the next lane is read.
+const BATCHES: usize = 512;
 /// The most bytes of memory that the fold of a lane takes, beside the store. With less, a lane is read several times.
 const MEMORY: usize = 2 * 1024 * 1024 * 1024;
 /// How often progress is shown.
@@ -109,7 +110,7 @@ impl HistoryStore {
             Ok(())
         };
         let executions = || written.executions.load(Ordering::Relaxed);
-        watch(console, "writing the log", plan.executions.into(), executions, writing).await?;
+        watch(console, "executions in the log", plan.executions.into(), executions, writing).await?;
         let counts = generating.await.map_err(|error| store_error(&error))?;
         Ok((counts, written.events.load(Ordering::Relaxed)))
     }
@@ -123,12 +124,17 @@ impl HistoryStore {
         let importing = tokio::task::spawn_blocking(move || {
             batches.into_iter().try_for_each(|items| store::import(&database, &table, items))
         });
-        // If the import has failed nobody receives any more; it says why.
-        let building = build_in_memory(&replay, live.lanes, move |items| drop(send.send(items)));
-        let folded = || replay.meter.events();
-        let built = watch(console, "building the projections", events, folded, building).await;
+        let (fold, lanes) = (replay.clone(), live.lanes);
+        let building = tokio::spawn(async move {
+            // If the import has failed nobody receives any more; it says why.
+            build_in_memory(&fold, lanes, move |items| drop(send.send(items))).await
+        });
+        let done = || replay.meter.events() + replay.meter.items();
+        let work = AbortOnDropHandle::new(building);
+        // At most so many items come of many events; a few events have more.
+        let built = watch(console, "building the projections", events + events / 4 * 5, done, work).await;
         importing.await.map_err(|error| store_error(&error))??;
-        let built = built.map_err(store_error)?;
+        let built = built.map_err(|error| store_error(&error))?.map_err(store_error)?;
         if built.tally.events == events && built.left_out.is_empty() {
             return Ok(());
         }

@@ -37,6 +37,9 @@ use crate::store::{self, Database};
 use torale_platform::clock::system;
 use torale_platform::store::Store;
 
+/// More executions in a history than that take minutes without optimisation.
+const MANY_EXECUTIONS: u32 = 20_000;
+
 /// The parts of the stack, and what starting one of them needs.
 pub(super) struct StackParts<'a> {
     pub(super) arguments: &'a RunOptions,
@@ -93,6 +96,9 @@ impl StackParts<'_> {
             return Ok(());
         }
         self.console.note(format!("making a history of {executions} executions in {days} days, seed {seed}"));
+        if cfg!(debug_assertions) && executions > MANY_EXECUTIONS {
+            self.console.note("this takes long; an optimised build (--release) is some ten times as fast");
+        }
         let folder = self.arguments.data.as_deref().map(|folder| (FolderHistory::new(folder), folder));
         if let Some((history, _)) = &folder {
             history.begin(wanted)?;

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use fastrand::Rng;
+use serde::Serialize;
 use serde_json::{Value, json};
 use torale_domain::values::digest::sha256_hex;
 
@@ -29,18 +30,33 @@ impl SeedEvent {
     /// The SQS message body: a CloudEvent in JSON.
     #[must_use]
     pub fn body(&self) -> String {
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": self.source,
-            "type": format!("ai.torale.{}", self.kind),
-            "subject": self.subject,
-            "time": rfc3339(self.time),
-            "datacontenttype": "application/json",
-            "data": self.data,
-        })
-        .to_string()
+        let event = CloudEvent {
+            data: &self.data,
+            datacontenttype: "application/json",
+            id: &self.id,
+            source: self.source,
+            specversion: "1.0",
+            subject: &self.subject,
+            time: rfc3339(self.time),
+            event_type: format!("ai.torale.{}", self.kind),
+        };
+        // Texts and a JSON value, which can't fail to be written.
+        serde_json::to_string(&event).unwrap_or_default()
     }
+}
+
+/// An event as it is sent.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    data: &'a Value,
+    datacontenttype: &'a str,
+    id: &'a str,
+    source: &'a str,
+    specversion: &'a str,
+    subject: &'a str,
+    time: String,
+    #[serde(rename = "type")]
+    event_type: String,
 }
 
 /// A time as the platform writes it: UTC, with milliseconds.
