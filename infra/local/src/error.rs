@@ -49,6 +49,9 @@ pub enum LocalError {
         /// What is missing or malformed.
         reason: String,
     },
+    /// The folder of `--data` does not fit what is asked for, or what was made is not what was planned.
+    #[error("{0}")]
+    Data(String),
     /// The DynamoDB-compatible store refused a request.
     #[error("the store: {0}")]
     Store(String),

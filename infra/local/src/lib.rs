@@ -9,7 +9,7 @@
 //!                     ├─ gateway    API Gateway in front, the Lambda Runtime API behind
 //!                     ├─ platform   with `--platform`: a simulated platform, as a process
 //!                     ├─ standins   Clerk and Temporal, as far as commands reach them
-//!                     └─ data       the admin and a history, sent through the queue
+//!                     └─ data       the admin and a history, sent through the queue; a large history: a log
 //! ```
 //!
 //! A request: [`gateway`] matches the route and makes a payload ▸ [`functions::runtime`] holds it

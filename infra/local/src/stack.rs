@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::args::{Ports, RunOptions};
 use crate::console::Console;
-use crate::data::folder;
+use crate::data::folder::{self, FolderHistory, HistoryWork};
 use crate::error::LocalError;
 use crate::event_sources::EVENTS;
 use crate::functions::environment::Addresses;
@@ -85,6 +85,10 @@ struct StackContext<'a> {
 async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
     let StackContext { arguments, ports, console, stop, .. } = context;
     let listeners = Listeners::bind(arguments, ports).await?;
+    let history = match &arguments.data {
+        Some(folder) => FolderHistory::new(folder).prepare(arguments.wanted_history())?,
+        None => HistoryWork::Make,
+    };
     let project = Project::find().await?;
     let audit_key = folder::audit_key(arguments.data.as_deref(), &project.stack_files())?;
     let standins = Standins::start(console).await?;
@@ -93,7 +97,7 @@ async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
 
     let mut sources = rebuilds(arguments).then(|| WatchedSources::watch(&parts.project.root)).transpose()?;
     tokio::select! {
-        text = start(context, &parts, listeners, (&audit_key, &standins)) => console.print(&text?),
+        text = start(context, &parts, listeners, history, (&audit_key, &standins)) => console.print(&text?),
         // A part that ends while another one is started, as functions are that are being built.
         Some(error) = failure.recv() => return Err(error),
     }
@@ -116,15 +120,20 @@ async fn start(
     context: StackContext<'_>,
     parts: &StackParts<'_>,
     listeners: Listeners,
+    history: HistoryWork,
     (audit_key, standins): (&Path, &Standins),
 ) -> Result<String, LocalError> {
     let StackContext { arguments, ports, console, stop, .. } = context;
     let routes = parts.project.routes().await?;
-    parts.start_store(listeners.dynamodb).await?;
+    let database = parts.start_store(listeners.dynamodb).await?;
     let is_tail_projected = parts.fold_log_tail().await?;
     server::install(&parts.project, console, stop).await?;
     if rebuilds(arguments) {
         parts.build(&routes).await?;
+    }
+    tokio::select! {
+        made = parts.make_history(database, history) => made?,
+        () = stop.cancelled() => return Err(LocalError::Stopped),
     }
     parts.start_queue().await?;
     match listeners.http {

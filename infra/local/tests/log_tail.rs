@@ -97,6 +97,28 @@ async fn start_projects_events_that_a_killed_run_had_only_logged() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// What is made before anything else writes, such as a history, is not folded again by the next start.
+#[tokio::test]
+async fn tail_begins_where_the_log_was_at_rest_even_if_that_was_a_moment_ago() {
+    let (port, _stop) = start().await;
+    let store = Store::new(store::client_config(port));
+    let folder = std::env::temp_dir().join(format!("torale-rest-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let projected = ProjectedUntil::new(&folder);
+    consume(&store, PROJECTED).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    projected.record_at_rest().unwrap();
+    append_only(&store, ONLY_LOGGED).await;
+    // The end of the start, which comes soon after.
+    projected.record().unwrap();
+
+    let report = log_tail::fold(store.clone(), &projected).await.unwrap();
+
+    assert_eq!(report, TailReport { events: 1, failed: 0 });
+    assert!(is_projected(port, ONLY_LOGGED).await);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// The ends of the keys of the outbox entries.
 async fn outbox(port: u16) -> Vec<String> {
     let query = store::client(port).query().table_name(keys::CONTROL_TABLE);

@@ -5,16 +5,14 @@ use crate::world::BenchWorld;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::types::AttributeValue as Sent;
-use dynoxide::types::AttributeValue;
-use dynoxide::{Database, ImportOptions};
-use std::collections::HashMap;
+use dynoxide::Database;
 use std::sync::mpsc::sync_channel;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::projections::build::Build;
-use torale_domain::storage::item::{Item, Value};
+use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes, PK, SK};
 use torale_domain::values::ids::EntityKey;
 use torale_local::console::Console;
@@ -79,8 +77,7 @@ impl BenchStack {
         let importing = tokio::task::spawn_blocking(move || {
             let table = keys::projections_table(FIRST_GENERATION);
             for items in receive {
-                let items = items.into_iter().map(stored).collect();
-                database.import_items(&table, items, ImportOptions::default()).unwrap();
+                local::import(&database, &table, items).unwrap();
             }
         });
         let building = tokio::task::spawn_blocking(move || {
@@ -111,15 +108,4 @@ fn folded(bodies: &[String]) -> (EntityKey, State) {
         state.fold(*event);
     }
     (entity.unwrap(), state)
-}
-
-fn stored(item: Item) -> HashMap<String, AttributeValue> {
-    let value = |value| match value {
-        Value::Text(text) => AttributeValue::S(text),
-        Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::Bytes(bytes) => AttributeValue::B(bytes),
-    };
-    let key =
-        [(PK.to_owned(), AttributeValue::S(item.key.pk)), (SK.to_owned(), AttributeValue::S(item.key.sk))];
-    key.into_iter().chain(item.attributes.into_iter().map(|(name, of)| (name, value(of)))).collect()
 }

@@ -26,7 +26,7 @@ use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, PK, SK};
 use torale_local::console::Console;
-use torale_local::store as local;
+use torale_local::store::{self as local, Database};
 use torale_platform::audit::seal::{SealError, SealReport, Sealer, Signer};
 use torale_platform::authentication::{Authenticator, IdentityProviderSettings};
 use torale_platform::clock::Clock;
@@ -72,13 +72,21 @@ impl Stack {
         let (port, access_key, stop) = match switches::text("DYNAMODB_ENDPOINT") {
             Some(endpoint) => (port_of(&endpoint), fresh_access_key(), None),
             None => {
-                let (port, stop) = embedded().await;
+                let (port, stop, _) = embedded().await;
                 (port, "test".to_owned(), Some(stop))
             }
         };
         let client = Client::from_conf(config_as(port, &access_key).build());
         local::create_tables(&client).await.unwrap();
         Self { client, port, access_key, _stop: stop }
+    }
+
+    /// An embedded store, whatever the environment says, and its database.
+    pub async fn embedded() -> (Self, Database) {
+        let (port, stop, database) = embedded().await;
+        let client = Client::from_conf(config(port).build());
+        local::create_tables(&client).await.unwrap();
+        (Self { client, port, access_key: "test".to_owned(), _stop: Some(stop) }, database)
     }
 
     fn config(&self) -> Builder {
@@ -245,13 +253,13 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// Serves an embedded store: its port, and what stops it.
-async fn embedded() -> (u16, DropGuard) {
+/// Serves an embedded store: its port, what stops it, and its database.
+async fn embedded() -> (u16, DropGuard, Database) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let stop = CancellationToken::new();
-    tokio::spawn(local::serve(listener, local::open(None).unwrap(), Console::default(), stop.clone()));
-    (port, stop.drop_guard())
+    let (stop, database) = (CancellationToken::new(), local::open(None).unwrap());
+    tokio::spawn(local::serve(listener, database.clone(), Console::default(), stop.clone()));
+    (port, stop.drop_guard(), database)
 }
 
 fn port_of(endpoint: &str) -> u16 {

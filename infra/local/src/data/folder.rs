@@ -1,4 +1,4 @@
-//! The folder of `--data`: beside the store it holds two keys, and how far seeding came.
+//! The folder of `--data`: beside the store it holds two keys, and how far seeding came, or the making of a history.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,9 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
-use super::seed;
+use super::seed::{self, SeedOptions};
 use crate::error::LocalError;
+use crate::store;
 
 /// The admin's API key: the given one, else the folder's, else a new one, which the folder then
 /// keeps.
@@ -94,6 +95,90 @@ impl SeedProgress {
     }
 }
 
+/// The history that a folder was made with (`--history`): not begun, begun, or whole.
+pub struct FolderHistory {
+    folder: PathBuf,
+    begun: PathBuf,
+    whole: PathBuf,
+}
+
+/// Whether a history must be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryWork {
+    /// The folder holds no store yet.
+    Make,
+    /// The folder's store holds it.
+    Kept,
+}
+
+impl FolderHistory {
+    /// The history of a folder.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        let (begun, whole) = (folder.join("history-begun"), folder.join("history"));
+        Self { folder: folder.to_owned(), begun, whole }
+    }
+
+    /// What is to be done before this folder holds the wanted history. One whose making was interrupted is removed:
+    /// nothing else is in its store.
+    ///
+    /// # Errors
+    /// If the folder has other data, or cannot be read or written.
+    pub fn prepare(&self, wanted: Option<SeedOptions>) -> Result<HistoryWork, LocalError> {
+        let folder = self.folder.display();
+        let Some(wanted) = wanted.as_ref().map(describe) else {
+            if self.begun.exists() {
+                return Err(LocalError::Data(format!(
+                    "making the history in {folder} was interrupted; start again with --history, which begins anew, \
+                     or delete the folder"
+                )));
+            }
+            return Ok(HistoryWork::Kept);
+        };
+        if self.begun.exists() {
+            store::remove(&self.folder)?;
+            return Ok(HistoryWork::Make);
+        }
+        if !store::file(&self.folder).exists() {
+            return Ok(HistoryWork::Make);
+        }
+        match read(&self.whole)? {
+            Some(kept) if kept.trim() == wanted => Ok(HistoryWork::Kept),
+            Some(kept) => Err(LocalError::Data(format!(
+                "{folder} has a history of {}, not of {wanted}; start it without --history, or choose another folder \
+                 with --data",
+                kept.trim()
+            ))),
+            None => Err(LocalError::Data(format!(
+                "{folder} has data already, and a history must be all that the log holds; choose another folder with \
+                 --data"
+            ))),
+        }
+    }
+
+    /// Records that making it begins.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn begin(&self, wanted: SeedOptions) -> Result<(), LocalError> {
+        write(&self.begun, &describe(&wanted))
+    }
+
+    /// Records that the store holds the whole history, and nothing is to be seeded any more.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn finish(&self) -> Result<(), LocalError> {
+        SeedProgress::new(&self.folder).finish()?;
+        std::fs::rename(&self.begun, &self.whole).map_err(LocalError::io(self.whole.display().to_string()))
+    }
+}
+
+/// A history in words, as the folder keeps it.
+fn describe(SeedOptions { seed, days, executions }: &SeedOptions) -> String {
+    format!("{executions} executions in {days} days with seed {seed}")
+}
+
 fn read(path: &Path) -> Result<Option<String>, LocalError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -131,6 +216,61 @@ mod tests {
         assert!(!progress.is_finished());
         progress.finish().unwrap();
         assert!(SeedProgress::new(&folder).is_finished());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn folder_history_is_made_once_and_again_if_that_was_interrupted() {
+        let folder = std::env::temp_dir().join(format!("torale-history-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (wanted, history) =
+            (SeedOptions { seed: 1, days: 30, executions: 300 }, FolderHistory::new(&folder));
+        let prepare = |wanted| history.prepare(wanted).map_err(|error| error.to_string());
+        let shown = folder.display();
+
+        assert_eq!(prepare(None), Ok(HistoryWork::Kept), "nothing is asked for");
+        assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Make));
+        history.begin(wanted).unwrap();
+        for file in ["dynamodb.sqlite", "dynamodb.sqlite-wal"] {
+            std::fs::write(folder.join(file), "half of it").unwrap();
+        }
+        let interrupted = format!(
+            "making the history in {shown} was interrupted; start again with --history, which begins anew, or delete \
+             the folder"
+        );
+        assert_eq!(prepare(None), Err(interrupted));
+
+        assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Make), "begun, but not finished");
+        assert!(!folder.join("dynamodb.sqlite").exists() && !folder.join("dynamodb.sqlite-wal").exists());
+        std::fs::write(folder.join("dynamodb.sqlite"), "all of it").unwrap();
+        history.finish().unwrap();
+
+        assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Kept));
+        assert_eq!(prepare(None), Ok(HistoryWork::Kept));
+        assert!(folder.join("dynamodb.sqlite").exists() && SeedProgress::new(&folder).is_finished());
+        let another = prepare(Some(SeedOptions { executions: 301, ..wanted }));
+        let refused = format!(
+            "{shown} has a history of 300 executions in 30 days with seed 1, not of 301 executions in 30 days with \
+             seed 1; start it without --history, or choose another folder with --data"
+        );
+        assert_eq!(another, Err(refused));
+        std::fs::remove_file(store::file(&folder)).unwrap();
+        assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Make), "its store is gone");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn folder_history_is_refused_where_there_is_other_data() {
+        let folder = std::env::temp_dir().join(format!("torale-other-data-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(store::file(&folder), "").unwrap();
+
+        let refused =
+            FolderHistory::new(&folder).prepare(Some(SeedOptions { seed: 1, days: 30, executions: 1 }));
+
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("has data already"), "{text}");
+        assert!(store::file(&folder).exists());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -51,8 +51,22 @@ impl ProjectedUntil {
     /// # Errors
     /// If the folder cannot be written.
     pub fn record(&self) -> Result<(), LocalError> {
-        let now = system().millis().to_string();
-        std::fs::write(&self.0, now).map_err(LocalError::io(self.0.display().to_string()))
+        self.write(system())
+    }
+
+    /// The same while nothing is writing into the log: the next tail begins here, and not where a write might still
+    /// have gone on.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn record_at_rest(&self) -> Result<(), LocalError> {
+        self.write(system().plus(settled()))
+    }
+
+    /// Never back: what was projected stays so.
+    fn write(&self, until: Timestamp) -> Result<(), LocalError> {
+        let until = self.read().map_or(until, |before| before.max(until)).millis().to_string();
+        std::fs::write(&self.0, until).map_err(LocalError::io(self.0.display().to_string()))
     }
 
     /// `None` if it was never recorded.
@@ -70,12 +84,11 @@ impl ProjectedUntil {
 pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport, LocalError> {
     let consumer = Consumer::new(store.clone(), system);
     let replay = Replay::new(store, system);
-    let settled = i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX);
     let from = match projected.read() {
-        Some(time) => time.plus(-settled),
+        Some(time) => time.plus(-settled()),
         None => replay.beginning().await.map_err(store_error)?.start(),
     };
-    let last = system().plus(settled).hour();
+    let last = system().plus(settled()).hour();
     let (mut report, mut events) = (TailReport::default(), Vec::new());
     for lane in keys::log_lanes() {
         let mut pages = replay.read(LogSpan { lane, from, before: None, last });
@@ -90,6 +103,10 @@ pub async fn fold(store: Store, projected: &ProjectedUntil) -> Result<TailReport
     }
     fold_batch(&consumer, events, &mut report).await?;
     Ok(report)
+}
+
+fn settled() -> i64 {
+    i64::try_from(SETTLED.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn fold_batch(

@@ -14,8 +14,10 @@ use super::summary;
 use crate::args::{Ports, RunOptions};
 use crate::clock;
 use crate::console::Console;
-use crate::data::folder::{self, SeedProgress};
+use crate::data::folder::{self, FolderHistory, HistoryWork, SeedProgress};
+use crate::data::history::HistoryStore;
 use crate::data::log_tail::{self, ProjectedUntil};
+use crate::data::seed::{SeedCounts, SeedOptions, SeedPlan};
 use crate::data::send::UndeliverableMessages;
 use crate::data::{load, seed};
 use crate::error::LocalError;
@@ -31,8 +33,12 @@ use crate::project::{Project, Route};
 use crate::queue::client::{self, LocalQueue};
 use crate::queue::poller::{Batching, Poller};
 use crate::queue::server::QueueServer;
-use crate::store;
+use crate::store::{self, Database};
+use torale_platform::clock::system;
 use torale_platform::store::Store;
+
+/// More executions in a history than that take minutes without optimisation.
+const MANY_EXECUTIONS: u32 = 20_000;
 
 /// The parts of the stack, and what starting one of them needs.
 pub(super) struct StackParts<'a> {
@@ -72,11 +78,46 @@ impl StackParts<'_> {
     }
 
     /// Starts the store and creates its tables.
-    pub(super) async fn start_store(&self, listener: TcpListener) -> Result<(), LocalError> {
+    pub(super) async fn start_store(&self, listener: TcpListener) -> Result<Database, LocalError> {
         let database = store::open(self.arguments.data.as_deref())?;
-        let serving = store::serve(listener, database, self.console.clone(), self.stop.clone());
+        let serving = store::serve(listener, database.clone(), self.console.clone(), self.stop.clone());
         self.tracker.spawn(serving);
         store::create_tables(&store::client(self.ports.dynamodb_port)).await?;
+        Ok(database)
+    }
+
+    /// Makes the history of `--history`, unless the folder of `--data` has kept it. Nothing else may write meanwhile.
+    pub(super) async fn make_history(&self, database: Database, work: HistoryWork) -> Result<(), LocalError> {
+        let Some(wanted) = self.arguments.wanted_history() else { return Ok(()) };
+        let SeedOptions { seed, days, executions } = wanted;
+        if work == HistoryWork::Kept {
+            self.console
+                .note(format!("the folder holds the history of {executions} executions, seed {seed}"));
+            return Ok(());
+        }
+        self.console.note(format!("making a history of {executions} executions in {days} days, seed {seed}"));
+        if cfg!(debug_assertions) && executions > MANY_EXECUTIONS {
+            self.console.note("this takes long; an optimised build (--release) is some ten times as fast");
+        }
+        let folder = self.arguments.data.as_deref().map(|folder| (FolderHistory::new(folder), folder));
+        if let Some((history, _)) = &folder {
+            history.begin(wanted)?;
+        }
+        let store = Store::new(store::client_config(self.ports.dynamodb_port));
+        let place = HistoryStore { store, database, clock: system };
+        let made = place.make(SeedPlan::until(clock::now(), wanted), self.console).await?;
+        if let Some((history, folder)) = folder {
+            ProjectedUntil::new(folder).record_at_rest()?;
+            history.finish()?;
+        }
+        let SeedCounts { users, tasks, executions } = made.counts;
+        self.console.note(format!(
+            "made {users} users, {tasks} tasks, {executions} executions: {} events, of seed {seed}; the log took {:.1} s, \
+             the projections {:.1} s",
+            made.events,
+            made.log.as_secs_f64(),
+            made.build.as_secs_f64()
+        ));
         Ok(())
     }
 
@@ -208,7 +249,8 @@ impl StackParts<'_> {
         let key = folder::admin_key(self.arguments.admin_key.as_deref(), data)?;
         load::send_and_wait(events, &seed::admin(&key), "adding the admin", self.console).await?;
         let progress = data.map(SeedProgress::new);
-        let is_seeded = !self.arguments.empty && !self.arguments.platform;
+        let RunOptions { empty, platform, history, .. } = self.arguments;
+        let is_seeded = !empty && !platform && history.is_none();
         if is_seeded && !progress.as_ref().is_some_and(SeedProgress::is_finished) {
             self.seed_history(events, progress.as_ref()).await?;
         }
@@ -228,14 +270,10 @@ impl StackParts<'_> {
     ) -> Result<(), LocalError> {
         let now = clock::now();
         let today = now.date_naive();
-        let history = seed::history(&seed::SeedPlan {
-            seed: self.arguments.seed,
-            day: progress.map_or(Ok(today), |progress| progress.begin(today))?,
-            until: now,
-            days: self.arguments.days,
-            executions: self.arguments.executions,
-        });
-        let (days, count) = (self.arguments.days, history.len());
+        let day = progress.map_or(Ok(today), |progress| progress.begin(today))?;
+        let &RunOptions { seed, days, executions, .. } = self.arguments;
+        let history = seed::history(SeedPlan::of_day(day, now, SeedOptions { seed, days, executions }));
+        let count = history.len();
         self.console.note(format!("seeding {days} days of history: {count} events"));
         load::send_and_wait(events, &history, "seeding", self.console).await?;
         progress.map_or(Ok(()), SeedProgress::finish)

@@ -4,7 +4,6 @@ use crate::sqs::QueueMessage;
 use crate::store::log::LogEntry;
 use std::collections::BTreeMap;
 use torale_domain::events::{self, Event, QuarantineReason, ReceivedMessage};
-use torale_domain::storage::keys::{self, UNKNOWN_LANE};
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
@@ -56,22 +55,26 @@ impl<'a> Batch<'a> {
         for (index, message) in messages.iter().enumerate() {
             batch.traces.extend(TraceParent::of_message(&message.body).map(|trace| (index, trace)));
             match events::parse(&message.body, Some(now)) {
-                Ok(ReceivedMessage::Known(event)) => {
-                    count(&mut batch.event_counts, event.event_type().name());
-                    let entity = event.entity();
-                    let entry = LogEntry { lane: keys::log_lane(&entity), body: &message.body };
-                    batch.logged.push((index, entry));
-                    let entities = batch.entities.entry(entity.clone());
-                    entities.or_insert_with(|| EntityBatch::new(entity)).push(*event, index);
-                }
-                Ok(ReceivedMessage::Unknown { .. }) => {
-                    count(&mut batch.event_counts, "unknown");
-                    batch.logged.push((index, LogEntry { lane: UNKNOWN_LANE, body: &message.body }));
+                Ok(received) => {
+                    batch.logged.push((index, LogEntry::of(&message.body, &received)));
+                    batch.received(received, index);
                 }
                 Err(reason) => batch.quarantined.push((index, message, reason)),
             }
         }
         batch
+    }
+
+    fn received(&mut self, received: ReceivedMessage, message: usize) {
+        match received {
+            ReceivedMessage::Known(event) => {
+                count(&mut self.event_counts, event.event_type().name());
+                let entity = event.entity();
+                let entities = self.entities.entry(entity.clone());
+                entities.or_insert_with(|| EntityBatch::new(entity)).push(*event, message);
+            }
+            ReceivedMessage::Unknown { .. } => count(&mut self.event_counts, "unknown"),
+        }
     }
 
     /// Numbers of messages for the quarantine, by reason.

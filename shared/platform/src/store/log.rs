@@ -12,8 +12,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::PoisonError;
+use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::item::{Item, Key, Value};
-use torale_domain::storage::keys::{self, EVENTS_TABLE};
+use torale_domain::storage::keys::{self, EVENTS_TABLE, UNKNOWN_LANE};
 use torale_domain::values::time::{Hour, Timestamp};
 
 /// An item of the log is full once it holds this many bytes of text: far below an item's 400 KB, even if nothing can be
@@ -39,6 +40,17 @@ pub struct LogEntry<'a> {
     pub body: &'a str,
 }
 
+impl<'a> LogEntry<'a> {
+    /// A message, for the lane of the entity that it is about. Those of unknown types have a lane of their own.
+    pub fn of(body: &'a str, received: &ReceivedMessage) -> Self {
+        let lane = match received {
+            ReceivedMessage::Known(event) => keys::log_lane(&event.entity()),
+            ReceivedMessage::Unknown { .. } => UNKNOWN_LANE,
+        };
+        Self { lane, body }
+    }
+}
+
 impl Store {
     /// Appends messages. Returns when all of them are durable. `writer` must be unique to this call.
     pub async fn append(
@@ -56,6 +68,8 @@ impl Store {
             let item = item(keys::log(received_at, lane, writer, part), &bodies);
             async move { self.insert(EVENTS_TABLE, item?, usage).await.map(drop) }
         });
+        // As a list, so that a spawned task may append.
+        let puts: Vec<_> = puts.collect();
         stream::iter(puts).buffer_unordered(PARALLEL).try_collect().await
     }
 

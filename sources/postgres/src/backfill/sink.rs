@@ -3,7 +3,6 @@
 use super::progress::BackfillProgress;
 use crate::BackfillError;
 use torale_domain::events::ReceivedMessage;
-use torale_domain::storage::keys::{UNKNOWN_LANE, log_lane};
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
 use torale_platform::queue::MessageQueue;
@@ -64,12 +63,8 @@ impl EventSink for BackfillSink {
                 Ok(queue.send_all(&bodies).await?)
             }
             Self::Log(replay) => {
-                let lane = |received: &ReceivedMessage| match received {
-                    ReceivedMessage::Known(event) => log_lane(&event.entity()),
-                    ReceivedMessage::Unknown { .. } => UNKNOWN_LANE,
-                };
                 let entries: Vec<LogEntry<'_>> =
-                    events.iter().map(|(body, received)| LogEntry { lane: lane(received), body }).collect();
+                    events.iter().map(|(body, received)| LogEntry::of(body, received)).collect();
                 Ok(replay.store.append(&entries, now, &clock::unique(), &replay.usage).await?)
             }
         }

@@ -6,6 +6,7 @@ mod earlier_release;
 mod extremes;
 mod generations;
 mod live;
+mod local_history;
 mod poisons;
 mod quarantine;
 mod restore;

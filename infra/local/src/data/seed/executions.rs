@@ -10,11 +10,12 @@ impl History {
     /// An execution of a random task: its workflow, at most one retry, a notification.
     pub(super) fn execution(&mut self, tasks: &[SeedTask]) {
         let Some(task) = self.rng.choice(tasks) else { return };
-        let time = self.between(task.created.max(self.start), task.until);
+        let earliest = task.created.max(self.start);
+        let time = self.between(earliest, task.until);
         // Schedules fire every quarter of an hour; workers begin a little later.
         let quarter = time.timestamp().div_euclid(900) * 900;
-        let quarter = DateTime::from_timestamp(quarter, 0).filter(|fired| *fired >= task.created);
-        let started = quarter.unwrap_or(time) + self.millis(50..5_000);
+        let quarter = DateTime::from_timestamp(quarter, 0).filter(|fired| *fired >= earliest);
+        let started = (quarter.unwrap_or(time) + self.millis(50..5_000)).min(self.end);
         let run = Run {
             execution_id: self.uuid(),
             task_id: &task.id,

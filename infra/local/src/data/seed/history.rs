@@ -1,8 +1,9 @@
 //! The history as it is generated: users and their tasks. [`super::people`] makes users known to
 //! platform and identity provider, [`super::executions`] adds what the tasks do.
 
-use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use fastrand::Rng;
+use serde::Serialize;
 use serde_json::{Value, json};
 use torale_domain::values::digest::sha256_hex;
 
@@ -15,7 +16,7 @@ pub(super) const TEMPORAL: &str = "/torale/temporal";
 pub(super) const CLERK: &str = torale_domain::events::clerk::SOURCE;
 
 /// An event of the platform.
-pub(super) struct SeedEvent {
+pub struct SeedEvent {
     pub(super) id: String,
     pub(super) source: &'static str,
     /// Without the prefix `ai.torale.`.
@@ -27,19 +28,35 @@ pub(super) struct SeedEvent {
 
 impl SeedEvent {
     /// The SQS message body: a CloudEvent in JSON.
-    pub(super) fn body(&self) -> String {
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": self.source,
-            "type": format!("ai.torale.{}", self.kind),
-            "subject": self.subject,
-            "time": rfc3339(self.time),
-            "datacontenttype": "application/json",
-            "data": self.data,
-        })
-        .to_string()
+    #[must_use]
+    pub fn body(&self) -> String {
+        let event = CloudEvent {
+            data: &self.data,
+            datacontenttype: "application/json",
+            id: &self.id,
+            source: self.source,
+            specversion: "1.0",
+            subject: &self.subject,
+            time: rfc3339(self.time),
+            event_type: format!("ai.torale.{}", self.kind),
+        };
+        // Texts and a JSON value, which can't fail to be written.
+        serde_json::to_string(&event).unwrap_or_default()
     }
+}
+
+/// An event as it is sent.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    data: &'a Value,
+    datacontenttype: &'a str,
+    id: &'a str,
+    source: &'a str,
+    specversion: &'a str,
+    subject: &'a str,
+    time: String,
+    #[serde(rename = "type")]
+    event_type: String,
 }
 
 /// A time as the platform writes it: UTC, with milliseconds.
@@ -68,14 +85,15 @@ pub(super) struct History {
     pub(super) start: DateTime<Utc>,
     pub(super) end: DateTime<Utc>,
     pub(super) events: Vec<SeedEvent>,
+    /// How many numbered things users search for; without any, the few that have names alone.
+    things: u32,
 }
 
 impl History {
-    /// A history without events: some days, of which `last_day` is the last.
-    pub(super) fn new(seed: u64, last_day: NaiveDate, days: u32) -> Self {
-        let end = last_day.and_time(chrono::NaiveTime::MIN).and_utc() + Duration::days(1);
+    /// A history without events: some days until `end`.
+    pub(super) fn new(seed: u64, end: DateTime<Utc>, days: u32, things: u32) -> Self {
         let start = end - Duration::days(i64::from(days));
-        Self { rng: Rng::with_seed(seed), start, end, events: Vec::new() }
+        Self { rng: Rng::with_seed(seed), start, end, events: Vec::new(), things }
     }
 
     pub(super) fn push(
@@ -179,7 +197,11 @@ impl History {
     fn question(&mut self) -> String {
         if self.chance(25) {
             let (wish, thing) = (self.pick(WISHES), self.pick(THINGS));
-            return wish.replace("{}", thing);
+            if self.things == 0 {
+                return wish.replace("{}", thing);
+            }
+            let number = self.rng.u32(0..self.things);
+            return wish.replace("{}", &format!("{thing} no. {number}"));
         }
         // Zipf's law: the n-th question occurs 1/n as often as the first.
         let weights = (1..=u32::try_from(QUESTIONS.len()).unwrap_or(1)).map(|rank| 100_000 / rank);
@@ -210,7 +232,7 @@ impl History {
         (0..count).map(|_| self.task(user)).collect()
     }
 
-    fn task(&mut self, user: &SeedUser) -> SeedTask {
+    pub(super) fn task(&mut self, user: &SeedUser) -> SeedTask {
         let (id, created) = (self.uuid(), self.between(user.created, self.end));
         let (cron, question) = (self.pick(SCHEDULES), self.question());
         let mut data =

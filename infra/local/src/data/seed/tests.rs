@@ -7,7 +7,7 @@ use torale_domain::values::time::Timestamp;
 fn plan() -> SeedPlan {
     let day: NaiveDate = "2024-02-29".parse().unwrap();
     let until = day.and_hms_opt(15, 30, 0).unwrap().and_utc();
-    SeedPlan { seed: 1, day, until, days: 30, executions: 600 }
+    SeedPlan::of_day(day, until, SeedOptions { seed: 1, days: 30, executions: 600 })
 }
 
 fn parsed(bodies: &[String]) -> Vec<Value> {
@@ -22,7 +22,7 @@ fn time(value: &Value) -> DateTime<Utc> {
 fn every_event_is_valid() {
     let plan = plan();
     let received_at = Timestamp::from_millis(plan.until.timestamp_millis());
-    for body in history(&plan).iter().chain(&admin("sk_test")) {
+    for body in history(plan).iter().chain(&admin("sk_test")) {
         let received = events::parse(body, Some(received_at)).unwrap();
         assert!(matches!(received, ReceivedMessage::Known(_)), "{body}");
         let event: Value = serde_json::from_str(body).unwrap();
@@ -33,7 +33,7 @@ fn every_event_is_valid() {
 
 #[test]
 fn every_event_type_occurs_and_ids_are_unique() {
-    let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
+    let events = parsed(&history(SeedPlan { executions: 3_000, ..plan() }));
     let kinds: BTreeSet<_> = events.iter().map(|event| event["type"].to_string()).collect();
     assert_eq!(kinds.len(), EventType::ALL.len(), "{kinds:?}");
     let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
@@ -42,21 +42,21 @@ fn every_event_type_occurs_and_ids_are_unique() {
 
 #[test]
 fn same_plan_gives_the_same_history() {
-    assert_eq!(history(&plan()), history(&plan()));
-    assert_ne!(history(&plan()), history(&SeedPlan { seed: 2, ..plan() }));
+    assert_eq!(history(plan()), history(plan()));
+    assert_ne!(history(plan()), history(SeedPlan { seed: 2, ..plan() }));
 }
 
 #[test]
 fn later_on_the_same_day_events_are_only_added() {
-    let morning = history(&SeedPlan { until: plan().until - Duration::hours(6), ..plan() });
-    let evening = history(&plan());
+    let morning = history(SeedPlan { until: plan().until - Duration::hours(6), ..plan() });
+    let evening = history(plan());
     assert!(morning.len() < evening.len());
     assert_eq!(evening.get(..morning.len()), Some(&morning[..]));
 }
 
 #[test]
 fn executions_begin_after_their_task_and_end_after_they_began() {
-    let events = parsed(&history(&plan()));
+    let events = parsed(&history(plan()));
     let mut created = BTreeMap::new();
     for event in events.iter().filter(|event| event["type"] == "ai.torale.task.created") {
         created.insert(event["data"]["task_id"].to_string(), time(&event["time"]));
@@ -79,7 +79,7 @@ fn executions_begin_after_their_task_and_end_after_they_began() {
 
 #[test]
 fn users_are_known_to_the_platform_or_the_provider_first_or_to_one_of_them_alone() {
-    let events = parsed(&history(&SeedPlan { executions: 3_000, ..plan() }));
+    let events = parsed(&history(SeedPlan { executions: 3_000, ..plan() }));
     let (mut users, mut identities, mut external) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for event in &events {
         let (clerk, at) = (event["data"]["clerk_user_id"].to_string(), time(&event["time"]));
@@ -110,7 +110,7 @@ fn users_are_known_to_the_platform_or_the_provider_first_or_to_one_of_them_alone
 
 #[test]
 fn schedules_are_called_as_the_platform_calls_them() {
-    let events = parsed(&history(&plan()));
+    let events = parsed(&history(plan()));
     let created = events.iter().filter(|event| event["type"] == "ai.torale.temporal.schedule.created");
     let mut schedules = 0;
     for event in created {
