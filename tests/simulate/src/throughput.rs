@@ -1,5 +1,5 @@
 //! How many events a second an installation takes: consumers over tables whose partitions, and a queue whose
-//! consumers, have the limits of AWS (docs/operations.md, "How much it takes").
+//! consumers, have the limits of AWS (docs/operations/costs.md, "Scaling").
 //!
 //! Nothing fails here but for want of capacity. Time is simulated; whatever the consumer computes takes none of it, so
 //! its processor's time is a setting.

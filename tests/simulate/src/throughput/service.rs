@@ -1,5 +1,5 @@
-//! The calls of a consumer on tables that have the limits of an account: what DynamoDB would refuse is refused, with the
-//! error that its client makes of it.
+//! The calls of a consumer on tables that have the limits of an account: what DynamoDB would refuse is refused, with
+//! the error that its client makes of it.
 
 use super::limits::{AccountLimits, pass};
 use super::meters::{Meters, RefusalCause, UnitKind, kind_of_key};
