@@ -151,8 +151,7 @@ pub fn beginning(life: PlatformLife, lanes: Lanes) -> Tables {
             let outcome = parts::consume(&consumer, &parts::messages(batch)).await;
             assert!(outcome.failed.is_empty(), "events of the beginning failed: {outcome:?}");
         }
-        let tables = std::mem::take(&mut *tables.lock());
-        tables
+        std::mem::take(&mut *tables.lock())
     })
 }
 
