@@ -1,5 +1,5 @@
-//! What an upgrade finds once a consumer of the release before has run beside the new ones, and the rebuild that it ends
-//! with.
+//! What an upgrade finds once a consumer of the release before has run beside the new ones, and the rebuild that it
+//! ends with.
 
 use crate::installation::Installation;
 use crate::releases::{earlier, is_row};
