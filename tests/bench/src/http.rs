@@ -34,7 +34,8 @@ impl HttpApi {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (runtimes, stop) = (Runtimes::default(), CancellationToken::new());
-        let routes: Vec<Route> = routes().await.into_iter().filter(|route| paths.contains(&*route.path)).collect();
+        let routes: Vec<Route> =
+            routes().await.into_iter().filter(|route| paths.contains(&*route.path)).collect();
         let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, Console::default());
         gateway.set_routes(routes.clone());
         tokio::spawn(gateway.serve(listener));

@@ -396,7 +396,8 @@ fn page<'a>(
 }
 
 /// The attributes that a read returns.
-fn select(attributes: &Attributes, selected: SelectedAttributes) -> Attributes {
+/// The attributes that a read returns.
+pub fn select(attributes: &Attributes, selected: SelectedAttributes) -> Attributes {
     match selected {
         None => attributes.clone(),
         Some(names) => {

@@ -167,11 +167,7 @@ impl ListRequest<'_> {
     }
 
     /// Reads from the end of the minute or second down to the end of the page.
-    async fn read_down<R: Reader>(
-        &self,
-        reader: &R,
-        position: PagePosition,
-    ) -> Result<Vec<Item>, R::Error> {
+    async fn read_down<R: Reader>(&self, reader: &R, position: PagePosition) -> Result<Vec<Item>, R::Error> {
         let end = keys::row_time(position.end());
         let ranges = self.newest_rows(reader, Some(end), position.skip + self.page.rows());
         let found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;

@@ -333,7 +333,8 @@ async fn over_http(
         }
     }
     report.add(table);
-    for (what, found, limit) in [("stats", stats, HTTP_LIMITS.0), ("any other request", pages, HTTP_LIMITS.1)] {
+    for (what, found, limit) in [("stats", stats, HTTP_LIMITS.0), ("any other request", pages, HTTP_LIMITS.1)]
+    {
         let what = format!("over HTTP, {what}: at most {limit} ms at the median");
         report.targets.push(BenchTarget { what, met: found <= limit, found: short(found) });
     }

@@ -4,7 +4,7 @@
 use super::limits::{AccountLimits, pass};
 use super::meters::{Meters, RefusalCause, UnitKind, kind_of_key};
 use crate::network::SharedTables;
-use crate::tables::{AsOf, Tables, project};
+use crate::tables::{AsOf, Tables, select};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::HashSet;
@@ -117,7 +117,7 @@ impl LimitedTables {
             self.take(batch.table, &key.pk, UnitKind::Read, read_units(bytes, batch.consistent));
             items.extend(found);
         }
-        items.iter_mut().for_each(|item| project(item, batch.attributes));
+        items.iter_mut().for_each(|item| item.attributes = select(&item.attributes, batch.attributes));
         Ok((items, left))
     }
 
@@ -247,7 +247,8 @@ impl TableCalls for LimitedTables {
             let read: usize = page.items.iter().map(item_bytes).sum();
             let units = read_units(read, query.consistent);
             self.take(query.table, &query.range.pk, UnitKind::Read, units);
-            page.items.iter_mut().for_each(|item| project(item, query.range.attributes));
+            let selected = query.range.attributes;
+            page.items.iter_mut().for_each(|item| item.attributes = select(&item.attributes, selected));
             Ok(page)
         }
         .boxed()

@@ -162,9 +162,13 @@ mod tests {
 
     #[test]
     fn minutes_after_a_full_or_half_hour_have_nodes() {
-        for (time, crowds) in
-            [("08:59:59", false), ("09:00:00", true), ("09:04:59", true), ("09:05:00", false), ("09:30:00", true)]
-        {
+        for (time, crowds) in [
+            ("08:59:59", false),
+            ("09:00:00", true),
+            ("09:04:59", true),
+            ("09:05:00", false),
+            ("09:30:00", true),
+        ] {
             let time = at(&format!("2026-03-31T{time}Z"));
             assert_eq!(has_node(time.minute()), crowds, "{time}");
             let position = PagePosition { start: time.floor_to_minute(), ..minute(0, 1) };
