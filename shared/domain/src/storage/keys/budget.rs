@@ -219,6 +219,7 @@ mod tests {
             ("active task", vec![keys::active_task(user, task)]),
             ("live key", vec![keys::live_key(user, &key)]),
             ("query totals", vec![keys::query(&keys::query_hash(id))]),
+            ("executions of a query", vec![keys::query_executions(&keys::query_hash(id), lane())]),
             ("key look-up", [true, false].map(|revoked| keys::key_lookup(&hash(), &key, revoked)).into()),
             (
                 "row of two ids",
