@@ -1,5 +1,6 @@
-//! Two versions of the consumer at once: this one, and the one of the release before, whose rows of executions, errors
-//! and schedules carry nothing (docs/adr/0025-rows-carry-their-page.md).
+//! Two versions of the consumer at once: this one, and one of before rows carried their page: those of executions,
+//! errors and schedules carry nothing (docs/adr/0025-rows-carry-their-page.md). What else changed since (where the
+//! executions of queries are summed up, nodes of minutes) it writes as this one does.
 //!
 //! What that release wrote differently is made of what this one writes: a row that is new carries nothing, and a row
 //! that only changes what it carries is not written, since for that release it did not change.

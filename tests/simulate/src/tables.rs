@@ -396,7 +396,6 @@ fn page<'a>(
 }
 
 /// The attributes that a read returns.
-/// The attributes that a read returns.
 pub fn select(attributes: &Attributes, selected: SelectedAttributes) -> Attributes {
     match selected {
         None => attributes.clone(),

@@ -64,7 +64,8 @@ fn a_partition_without_capacity_throttles_and_nothing_is_lost() {
 
     let (throttled, key) = outcome.refusals(RefusalCause::Partition);
     assert!(throttled > 0, "{outcome:?}");
-    assert_eq!(key, "torale-projections-g1 r#executions#running#<lane>");
+    // With few events in a transaction, the nodes that all of them share are the hottest.
+    assert_eq!(key, "torale-projections-g1 c#executions#<lane>");
     assert_eq!(outcome.unfinished, 0, "{outcome:?}");
 }
 

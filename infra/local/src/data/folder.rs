@@ -119,8 +119,8 @@ impl FolderHistory {
         Self { folder: folder.to_owned(), begun, whole }
     }
 
-    /// What is to be done before this folder holds the wanted history. One whose making was interrupted is removed:
-    /// nothing else is in its store.
+    /// What is to be done before this folder holds the wanted history. If it must be made, the folder notes that this
+    /// has begun, before a store is opened: one whose making was interrupted is removed, since nothing else is in it.
     ///
     /// # Errors
     /// If the folder has other data, or cannot be read or written.
@@ -137,10 +137,10 @@ impl FolderHistory {
         };
         if self.begun.exists() {
             store::remove(&self.folder)?;
-            return Ok(HistoryWork::Make);
+            return self.begin(&wanted);
         }
         if !store::file(&self.folder).exists() {
-            return Ok(HistoryWork::Make);
+            return self.begin(&wanted);
         }
         match read(&self.whole)? {
             Some(kept) if kept.trim() == wanted => Ok(HistoryWork::Kept),
@@ -156,12 +156,10 @@ impl FolderHistory {
         }
     }
 
-    /// Records that making it begins.
-    ///
-    /// # Errors
-    /// If the folder cannot be written.
-    pub fn begin(&self, wanted: SeedOptions) -> Result<(), LocalError> {
-        write(&self.begun, &describe(&wanted))
+    fn begin(&self, wanted: &str) -> Result<HistoryWork, LocalError> {
+        std::fs::create_dir_all(&self.folder).map_err(LocalError::io(self.folder.display().to_string()))?;
+        write(&self.begun, wanted)?;
+        Ok(HistoryWork::Make)
     }
 
     /// Records that the store holds the whole history, and nothing is to be seeded any more.
@@ -230,7 +228,7 @@ mod tests {
 
         assert_eq!(prepare(None), Ok(HistoryWork::Kept), "nothing is asked for");
         assert_eq!(prepare(Some(wanted)), Ok(HistoryWork::Make));
-        history.begin(wanted).unwrap();
+        // The store was opened, and whatever came next was stopped.
         for file in ["dynamodb.sqlite", "dynamodb.sqlite-wal"] {
             std::fs::write(folder.join(file), "half of it").unwrap();
         }

@@ -63,9 +63,10 @@ impl ProjectedUntil {
         self.write(system().plus(settled()))
     }
 
-    /// Never back: what was projected stays so.
+    /// Never back: what was projected stays so. But a time that a wrong clock has put into the future does not.
     fn write(&self, until: Timestamp) -> Result<(), LocalError> {
-        let until = self.read().map_or(until, |before| before.max(until)).millis().to_string();
+        let latest = system().plus(settled());
+        let until = self.read().map_or(until, |before| before.min(latest).max(until)).millis().to_string();
         std::fs::write(&self.0, until).map_err(LocalError::io(self.0.display().to_string()))
     }
 

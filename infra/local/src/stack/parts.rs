@@ -99,16 +99,12 @@ impl StackParts<'_> {
         if cfg!(debug_assertions) && executions > MANY_EXECUTIONS {
             self.console.note("this takes long; an optimised build (--release) is some ten times as fast");
         }
-        let folder = self.arguments.data.as_deref().map(|folder| (FolderHistory::new(folder), folder));
-        if let Some((history, _)) = &folder {
-            history.begin(wanted)?;
-        }
         let store = Store::new(store::client_config(self.ports.dynamodb_port));
         let place = HistoryStore { store, database, clock: system };
         let made = place.make(SeedPlan::until(clock::now(), wanted), self.console).await?;
-        if let Some((history, folder)) = folder {
+        if let Some(folder) = self.arguments.data.as_deref() {
             ProjectedUntil::new(folder).record_at_rest()?;
-            history.finish()?;
+            FolderHistory::new(folder).finish()?;
         }
         let SeedCounts { users, tasks, executions } = made.counts;
         self.console.note(format!(

@@ -146,6 +146,14 @@ async fn popular<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<PopularQu
         let popular = |(query, count): (String, u32)| PopularQuery { query, count: count.into() };
         return Ok(carried.into_iter().map(popular).collect());
     }
-    let rows = queries::read_rows(reader, ranked).await?.into_iter();
-    Ok(rows.map(|row| PopularQuery { query: row.search_query, count: row.total_tasks }).collect())
+    let keys: Vec<Key> =
+        ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).map(keys::query).collect();
+    let found = reader.read(ReadPlan::gets(keys.iter().cloned())).await?;
+    // A query whose last task was removed between the two reads no longer exists.
+    let totals = keys.iter().filter_map(|key| found.items.get(key));
+    let popular = |totals: &Item| PopularQuery {
+        query: totals.text("query").unwrap_or_default().to_owned(),
+        count: totals.number("tasks"),
+    };
+    Ok(totals.map(popular).collect())
 }

@@ -3,7 +3,7 @@
 use super::limits::AccountLimits;
 use super::mapping::EventQueue;
 use super::meters::{MeterReading, Meters, RefusalCause};
-use super::platform::{EventsToCome, LONGEST, PlatformLife};
+use super::platform::{EventsToCome, PlatformLife};
 use super::service::LimitedTables;
 use crate::network::SharedTables;
 use crate::tables::Tables;
@@ -86,9 +86,9 @@ pub struct ThroughputOutcome {
 }
 
 impl ThroughputOutcome {
-    /// Whether the lag stays below [`LAG`].
+    /// Whether the lag of what was measured stays below [`LAG`].
     pub fn holds(&self) -> bool {
-        self.lags[2] < LAG && self.growth < STEADY && self.handed_back == 0
+        self.measured > 0 && self.lags[2] < LAG && self.growth < STEADY && self.handed_back == 0
     }
 
     /// Refusals of a cause, with the kind of key that most of them were of.
@@ -302,6 +302,3 @@ async fn send(coming: &mut EventsToCome, queue: &EventQueue, until: Instant) -> 
     }
     sent
 }
-
-/// The longest time from an execution's first event to its last: so long a run takes to reach its rate from nothing.
-pub const LIFE: Duration = Duration::from_millis(LONGEST.unsigned_abs());

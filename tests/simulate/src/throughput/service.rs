@@ -121,8 +121,9 @@ impl LimitedTables {
         Ok((items, left))
     }
 
-    /// Begins a transaction: what must be so before anything is written.
-    fn begin(&self, writes: &[(String, Write)]) -> Result<(), TransactError> {
+    /// Begins a transaction: what must be so before anything is written. Its items are locked until what this returns
+    /// is dropped, also if the caller gives up.
+    fn begin<'a>(&'a self, writes: &'a [(String, Write)]) -> Result<LockedItems<'a>, TransactError> {
         let mut state = self.state();
         let state = &mut *state;
         for (table, write) in writes {
@@ -141,17 +142,13 @@ impl LimitedTables {
             return Err(TransactError::Race);
         }
         state.locked.extend(writes.iter().map(|(table, write)| (table.clone(), write.key.clone())));
-        Ok(())
+        Ok(LockedItems { tables: self, writes })
     }
 
     /// Ends a transaction: it is written if its conditions hold.
-    fn end(&self, writes: &[(String, Write)]) -> Result<(), TransactError> {
-        {
-            let mut state = self.state();
-            for (table, write) in writes {
-                state.locked.remove(&(table.clone(), write.key.clone()));
-            }
-        }
+    fn end(&self, locked: LockedItems<'_>) -> Result<(), TransactError> {
+        let writes = locked.writes;
+        drop(locked);
         let mut tables = self.tables();
         let changes = tables.plan(writes).inspect_err(|_| {
             // The plan does not say which: the first one whose own plan fails.
@@ -169,6 +166,21 @@ impl LimitedTables {
         tables.write(changes, fastrand::u128(..))?;
         self.state().meters.wrote();
         Ok(())
+    }
+}
+
+/// The items of a transaction that is under way.
+struct LockedItems<'a> {
+    tables: &'a LimitedTables,
+    writes: &'a [(String, Write)],
+}
+
+impl Drop for LockedItems<'_> {
+    fn drop(&mut self) {
+        let mut state = self.tables.state();
+        for (table, write) in self.writes {
+            state.locked.remove(&(table.clone(), write.key.clone()));
+        }
     }
 }
 
@@ -312,8 +324,7 @@ impl TableCalls for LimitedTables {
             // A cancelled transaction is no error that the SDK attempts again.
             let begun = self.begin(&writes);
             pass(self.limits.transaction_ms).await;
-            begun?;
-            self.end(&writes)
+            self.end(begun?)
         }
         .boxed()
     }

@@ -224,6 +224,22 @@ async fn lists_stay_within_round_trips_and_read_units_on_every_page() {
     }
 }
 
+/// A query of over 512 bytes is too long for its row in the ranking: then the ten queries are read, and nothing else of
+/// them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statistics_cost_one_round_trip_and_half_a_unit_a_query_more_with_a_long_query() {
+    let cost_with = async |query: String| {
+        let others = (1..10).map(|n| task(&id(2, n)).created(&id(1, 1), &format!("query {n}")));
+        let run = execution(&id(3, 1), &id(2, 0), &id(1, 1)).started_at(NOW.plus(-HOUR)).succeeded(false);
+        let events: Vec<_> = others.chain([task(&id(2, 0)).created(&id(1, 1), &query), run]).collect();
+        cost(&given(events).start().await, "/admin/stats", "").await
+    };
+
+    let (short, long) = (cost_with("é".to_owned()).await, cost_with("é".repeat(300)).await);
+
+    assert_eq!(long, (short.0 + 1, short.1 + 5.0));
+}
+
 /// The rows of executions, errors and schedules carry what a page shows. A generation that an earlier release has
 /// written has rows that carry nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

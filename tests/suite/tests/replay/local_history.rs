@@ -34,7 +34,7 @@ async fn made(options: SeedOptions) -> (Stack, HistoryReport) {
     (stack, report)
 }
 
-/// The executions that the admin is told of, in a window of hours.
+/// The executions that the admin sees, in a window of hours.
 async fn executions(stack: &Stack, hours: u32) -> Value {
     let answer = endpoints::answer(stack, "/admin/executions", &format!("hours={hours}&limit=1")).await;
     answer.with_status(200).json()["total"].clone()

@@ -59,7 +59,7 @@ impl Timeline {
             let Some((slot, measure)) = parse_slot(attribute) else { continue };
             let added = counts.then_some((measure, amount));
             let in_total = match &node {
-                // They are read for a page alone, by `Seconds`.
+                // They are read for a page alone, by `PagePosition`.
                 Node::Minute(_) => false,
                 Node::Month(month) => self.add_day(*month, slot, added),
                 Node::Day(day) => self.add_hour(Hour(day.first_hour().0 + slot), added),

@@ -316,8 +316,10 @@ fn from_dense(text: &str) -> Option<BTreeMap<Day, i128>> {
     (shift == 0).then_some(days)
 }
 
-/// The totals of the tasks that have a query.
+/// The totals of the tasks that have a query. A rebuild that the release before has begun, whose subtotals hold
+/// executions as well, fails rather than loses them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QueryTotals {
     /// How many tasks there are that are not deleted.
     pub tasks: i128,
