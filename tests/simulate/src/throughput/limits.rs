@@ -24,7 +24,7 @@ pub struct AccountLimits {
 }
 
 impl AccountLimits {
-    /// What AWS documents as defaults, with the times that the issue assumes.
+    /// What AWS documents as defaults, with times that are assumed.
     pub const AWS: Self = Self {
         partition_writes: 1_000.0,
         partition_reads: 3_000.0,
