@@ -1,7 +1,6 @@
 //! GET /admin/stats: the platform's numbers (docs/contract/http.md, "GET /admin/stats").
 
 use super::list_parameters::{average, last_hours};
-use super::queries;
 use crate::projections::index::{Measure, Timeline, Window};
 use crate::projections::ranking;
 use crate::storage::item::{Item, Key};

@@ -25,7 +25,7 @@ fn id(kind: u128, n: u64) -> String {
 fn nth(n: u64) -> [EventBuilder; 2] {
     let started = nine().plus(i64::try_from(n * 67 % 60_000).unwrap());
     let run = execution(&id(3, n), &id(2, n % 40), &id(1, n % 30)).started_at(started);
-    let ended = if n % 3 == 0 { run.failed("A", "x") } else { run.succeeded(false) };
+    let ended = if n.is_multiple_of(3) { run.failed("A", "x") } else { run.succeeded(false) };
     [ended.at(started.plus(1_000)), workflow_run(&format!("w{n}"), "r").started().at(started)]
 }
 

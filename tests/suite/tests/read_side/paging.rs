@@ -232,7 +232,8 @@ async fn statistics_cost_one_round_trip_and_half_a_unit_a_query_more_with_a_long
         let others = (1..10).map(|n| task(&id(2, n)).created(&id(1, 1), &format!("query {n}")));
         let run = execution(&id(3, 1), &id(2, 0), &id(1, 1)).started_at(NOW.plus(-HOUR)).succeeded(false);
         let events: Vec<_> = others.chain([task(&id(2, 0)).created(&id(1, 1), &query), run]).collect();
-        cost(&given(events).start().await, "/admin/stats", "").await
+        let stack = given(events).start().await;
+        cost(&stack, "/admin/stats", "").await
     };
 
     let (short, long) = (cost_with("é".to_owned()).await, cost_with("é".repeat(300)).await);

@@ -1,6 +1,6 @@
 //! Measures: what the counted index sums up in a slot, and sums of them.
 
-use crate::projections::slot::slot_letters;
+use crate::projections::slot::{self, slot_letters};
 use crate::storage::keys::StatusPartition;
 use std::collections::BTreeMap;
 
@@ -127,6 +127,12 @@ impl Sums {
     pub(super) fn merge(&mut self, other: &Self) {
         other.iter().for_each(|(measure, amount)| self.add(measure, amount));
     }
+}
+
+/// The slot and the measure of an attribute; `None` for an attribute that is no slot of an index.
+pub(super) fn parse_slot(attribute: &str) -> Option<(i64, Measure)> {
+    let (slot, letter) = slot::parse(attribute)?;
+    Some((slot, Measure::from_letter(letter)?))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Positions: where in a list the rows of a page begin, and how the seconds of a crowded minute narrow that.
 
-use super::measure::{Measure, Sums};
-use super::timeline::parse_slot;
+use super::measure::{Measure, Sums, parse_slot};
 use crate::projections::descent::{self, Descent};
 use crate::storage::item::Item;
 use crate::storage::keys::{FilteredIndex, Index, IndexFilter, StatusPartition};
@@ -74,9 +73,10 @@ impl PagePosition {
                 seconds.entry(slot).or_default().add(measure, amount);
             }
         }
-        let rows = |sums: &Sums| match list.index {
-            Index::Errors => sums.get(Measure::Error),
-            _others => sums.rows_in_any(partitions),
+        let are_failures = list.index == Index::Errors;
+        let rows = |sums: &Sums| match are_failures {
+            true => sums.get(Measure::Error),
+            false => sums.rows_in_any(partitions),
         };
         let counted: i128 = seconds.values().map(rows).sum();
         if usize::try_from(counted).is_ok_and(|counted| counted < self.rows) {

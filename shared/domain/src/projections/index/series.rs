@@ -1,7 +1,6 @@
 //! Series: the nodes that were read of an index, added up by minute, hour or day.
 
-use super::measure::{Measure, Sums};
-use super::timeline::parse_slot;
+use super::measure::{Measure, Sums, parse_slot};
 use crate::storage::item::Item;
 use crate::storage::keys::{self, Index, Lanes, Node};
 use crate::storage::read::Range;

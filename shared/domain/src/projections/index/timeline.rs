@@ -1,10 +1,9 @@
 //! Timelines: the slots of an index that were read, added up over lanes.
 
-use super::measure::{Measure, Sums};
+use super::measure::{Measure, Sums, parse_slot};
 use super::position::PagePosition;
 use super::window::Window;
 use crate::projections::descent::{self, Descent};
-use crate::projections::slot;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, Node, StatusPartition};
 use crate::storage::read::ReadResult;
@@ -165,12 +164,6 @@ fn add<K: Ord>(sums: &mut BTreeMap<K, Sums>, slot: K, added: Option<(Measure, i1
     if let Some((measure, amount)) = added {
         sums.entry(slot).or_default().add(measure, amount);
     }
-}
-
-/// The slot and the measure of an attribute; `None` for an attribute that is no slot of an index.
-pub(super) fn parse_slot(attribute: &str) -> Option<(i64, Measure)> {
-    let (slot, letter) = slot::parse(attribute)?;
-    Some((slot, Measure::from_letter(letter)?))
 }
 
 /// Descends from the newest slot to the one that holds the row at `offset`.

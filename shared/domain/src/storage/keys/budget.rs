@@ -219,7 +219,6 @@ mod tests {
             ("active task", vec![keys::active_task(user, task)]),
             ("live key", vec![keys::live_key(user, &key)]),
             ("query totals", vec![keys::query(&keys::query_hash(id))]),
-            ("executions of a query", vec![keys::query_executions(&keys::query_hash(id), lane())]),
             ("key look-up", [true, false].map(|revoked| keys::key_lookup(&hash(), &key, revoked)).into()),
             (
                 "row of two ids",
@@ -266,6 +265,7 @@ mod tests {
         let (task, run) = (TaskId(Uuid::max()), ExecutionId(Uuid::max()));
         let of_user = keys::user_key(user(), &ApiKeyId::parse(id).unwrap());
         vec![
+            ("executions of a query", vec![keys::query_executions(&keys::query_hash(id), lane())]),
             ("key of a user", vec![of_user]),
             ("execution of a task", vec![keys::task_execution(task, LAST, run)]),
             ("unpaused schedule of a task", vec![keys::task_unpaused(task, &ScheduleId::parse(id).unwrap())]),
