@@ -108,8 +108,8 @@ fn watch_panics() {
     SIMULATES.set(true);
 }
 
-/// The theme of a seed and its messages. Those that are events today and none tomorrow, or the other way round, are left
-/// out: whether they count depends on when they are received.
+/// The theme of a seed and its messages. Those that are events today and none tomorrow, or the other way round, are
+/// left out: whether they count depends on when they are received.
 fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
     let (theme, mut generator) = Theme::of(schedule.seed);
     let count = usize::try_from(5 + generator.below(40)).unwrap_or(0);
