@@ -39,7 +39,7 @@ export type NamedUser = Pick<ObservedUser, "id" | "email">;
 export interface RecentDeactivations {
   /** Those that could be read and are still deactivated. */
   readonly users: readonly ObservedUser[];
-  /** Those who could not be read, or not anew: of these the last answer may be among `users`, and says nothing of now. */
+  /** Those who could not be read, or not anew: their last answer may be among `users`, and says nothing of now. */
   readonly unread: readonly NamedUser[];
   /** How many users are looked at, whatever they are now. */
   readonly lookedAt: number;
@@ -151,8 +151,8 @@ export const stalledUsers = (deactivated: RecentDeactivations | null, now: numbe
   (deactivated?.users ?? []).filter((user) => overdue(user, now).stalled.length > 0);
 
 /**
- * Those of whom it is not known whether their deactivation has stalled: something is left, or they can't be read. Whoever
- * had stalled when they were read last is among {@link stalledUsers} alone.
+ * Those of whom it is not known whether their deactivation has stalled: something is left, or they can't be read.
+ * Whoever had stalled when they were read last is among {@link stalledUsers} alone.
  */
 export function undecidedUsers(deactivated: RecentDeactivations | null, now: number): NamedUser[] {
   const { users, unread } = deactivated ?? { users: [], unread: [] };

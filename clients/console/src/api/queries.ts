@@ -149,7 +149,7 @@ export function isOutdated({ data, error, failureCount, dataUpdatedAt }: ReadSta
   return data === undefined ? failureCount > 0 : now - dataUpdatedAt > OUTDATED_MS;
 }
 
-/** {@link isOutdated} for the time of this rendering. As soon as one of the queries becomes outdated, it is rendered anew. */
+/** {@link isOutdated} as of this rendering. As soon as one of the queries becomes outdated, it is rendered anew. */
 export function useIsOutdated(queries: readonly ReadState[]): (query: ReadState) => boolean {
   const now = Date.now();
   const [, renderAnew] = useState(0);

@@ -159,7 +159,7 @@ test("a deactivation that is seen unchanged for long has stalled: an alarm on th
     expect(own.faults).toEqual([]);
   }));
 
-/** Lets time pass for a page with a clock although requests fail: they are tried again and again, so it never settles. */
+/** Lets time pass for a page with a clock although requests fail: they are tried again, so it never settles. */
 async function later(page: Page, seconds: number): Promise<void> {
   for (let left = seconds; left > 0; left -= 5) {
     await page.clock.runFor(Math.min(5, left) * 1_000);
