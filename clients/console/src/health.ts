@@ -32,12 +32,15 @@ function sendersInWords(entries: number, capped: boolean): string {
 const EMPTY_QUEUE =
   "No event waits, as counted within about a minute. Those that failed for hours are in a queue of their own, with the alarm EventsDeadLetters.";
 
+/** A user by name, as far as it is known. */
+export type NamedUser = Pick<ObservedUser, "id" | "email">;
+
 /** The users whom administrators deactivated of late, as far as they are looked at. */
 export interface RecentDeactivations {
   /** Those that could be read and are still deactivated. */
   readonly users: readonly ObservedUser[];
-  /** How many could not be read, or not anew: of these the last answer may be among `users`, and says nothing of now. */
-  readonly unread: number;
+  /** Those who could not be read, or not anew: their last answer may be among `users`, and says nothing of now. */
+  readonly unread: readonly NamedUser[];
   /** How many users are looked at, whatever they are now. */
   readonly lookedAt: number;
   /** How many users the requests name that were read. */
@@ -119,7 +122,7 @@ function unknownInWords(deactivated: RecentDeactivations, now: number): string {
   return [
     unsure > 0 && `of ${plural(unsure, "user")} something is left that may have come late; it is shown as stalled once it was seen unchanged for as long as the alarm waits.`,
     unjudged > 0 && `of ${plural(unjudged, "user")}, deactivated by the platform since then, something is left that commands may not stop.`,
-    deactivated.unread > 0 && `${plural(deactivated.unread, "user")} can't be read.`,
+    deactivated.unread.length > 0 && `${plural(deactivated.unread.length, "user")} can't be read.`,
     !deactivated.isTrailRead && "the audit trail can't be read, which says who was deactivated.",
   ]
     .filter(Boolean)
@@ -147,12 +150,17 @@ function quarantineCheck({ messages, capped }: Health["quarantine"]): HealthChec
 export const stalledUsers = (deactivated: RecentDeactivations | null, now: number): ObservedUser[] =>
   (deactivated?.users ?? []).filter((user) => overdue(user, now).stalled.length > 0);
 
-/** Those of whom something is left, and it is not known whether their deactivation has stalled. */
-export const undecidedUsers = (deactivated: RecentDeactivations | null, now: number): ObservedUser[] =>
-  (deactivated?.users ?? []).filter((user) => {
-    const { stalled, unsure } = overdue(user, now);
-    return stalled.length === 0 && (unsure.length > 0 || isUnjudged(user));
-  });
+/**
+ * Those of whom it is not known whether their deactivation has stalled: something is left, or they can't be read.
+ * Whoever had stalled when they were read last is among {@link stalledUsers} alone.
+ */
+export function undecidedUsers(deactivated: RecentDeactivations | null, now: number): NamedUser[] {
+  const { users, unread } = deactivated ?? { users: [], unread: [] };
+  const left = users.filter((user) => overdue(user, now).unsure.length > 0 || isUnjudged(user));
+  const stalled = new Set(stalledUsers(deactivated, now).map(({ id }) => id));
+  const all = new Map([...unread, ...left].map((user) => [user.id, user]));
+  return [...all.values()].filter(({ id }) => !stalled.has(id));
+}
 
 /** Whether it is known of all whether their deactivation has stalled. */
 export const isStallingKnown = (deactivated: RecentDeactivations | null, now: number): boolean =>

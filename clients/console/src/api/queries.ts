@@ -1,6 +1,6 @@
 /** What the views read, with its place in the cache, its refresh and its retries. */
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
@@ -126,10 +126,43 @@ const DEACTIVATIONS = 10;
 /** Hours that the audit trail is searched for deactivations. Commands are tried for a day. */
 const DEACTIVATIONS_HOURS = 168;
 
-const NOBODY: RecentDeactivations = { users: [], unread: 0, lookedAt: 0, named: 0, isCut: false, isTrailRead: true, hasEndpoints: true };
+const NOBODY: RecentDeactivations = { users: [], unread: [], lookedAt: 0, named: 0, isCut: false, isTrailRead: true, hasEndpoints: true };
 
-/** Whether something could not be read the last time. What passes is tried again and again, and is no error until then. */
-const isFailing = ({ error, failureCount }: { error: unknown; failureCount: number }): boolean => failureCount > 0 || error !== null;
+/** So old, what is read every minute says nothing of now: two answers in a row have not come. */
+const OUTDATED_MS = 2 * SLOW_REFRESH_MS;
+
+/** What a query says of how it is read. */
+export interface ReadState {
+  readonly data: unknown;
+  readonly error: unknown;
+  readonly failureCount: number;
+  /** Milliseconds since 1970. */
+  readonly dataUpdatedAt: number;
+}
+
+/**
+ * Whether it is not known how something is now: it can't be read, or was read too long ago. What was read is judged by
+ * its age, since a failure that passes is no error, and is not counted any more once somebody asks for a refresh.
+ */
+export function isOutdated({ data, error, failureCount, dataUpdatedAt }: ReadState, now: number): boolean {
+  if (error !== null) return true;
+  return data === undefined ? failureCount > 0 : now - dataUpdatedAt > OUTDATED_MS;
+}
+
+/** {@link isOutdated} as of this rendering. As soon as one of the queries becomes outdated, it is rendered anew. */
+export function useIsOutdated(queries: readonly ReadState[]): (query: ReadState) => boolean {
+  const now = Date.now();
+  const [, renderAnew] = useState(0);
+  const times = queries.flatMap(({ data, dataUpdatedAt }) => (data === undefined ? [] : [dataUpdatedAt + OUTDATED_MS + 1]));
+  const next = Math.min(...times.filter((time) => time > now));
+  useEffect(() => {
+    if (next === Infinity) return undefined;
+    // A little later: a timer and the time of day are two clocks, and one may be some milliseconds ahead.
+    const timer = setTimeout(() => renderAnew(next), next - Date.now() + 100);
+    return () => clearTimeout(timer);
+  }, [next]);
+  return (query) => isOutdated(query, now);
+}
 
 /**
  * The users who were deactivated last by an administrator, as they are now; null before anything is known. What is
@@ -149,10 +182,11 @@ export function useDeactivated(enabled: boolean): RecentDeactivations | null {
     staleTime: SLOW_REFRESH_MS,
   });
   const { ids, isCut } = records.data ?? { ids: [], isCut: false };
-  const isTrailRead = !isFailing(records);
   const users = useQueries({
     queries: ids.slice(0, DEACTIVATIONS).map((id) => ({ ...userQuery(id), refetchInterval: SLOW_REFRESH_MS, staleTime: SLOW_REFRESH_MS })),
   });
+  const isUnread = useIsOutdated([records, ...users]);
+  const isTrailRead = !isUnread(records);
   const last = useRef<RecentDeactivations | null>(null);
   if (hasNoEndpoint(records.error) || users.some(({ error }) => hasNoEndpoint(error))) {
     return { ...NOBODY, hasEndpoints: false };
@@ -164,7 +198,11 @@ export function useDeactivated(enabled: boolean): RecentDeactivations | null {
   const isGone = (error: unknown) => error instanceof ApiError && error.status === 404;
   last.current = {
     users: users.flatMap(({ data, error }) => (data?.state === "deactivated" && !isGone(error) ? [data] : [])),
-    unread: users.filter((user) => (user.data === undefined || isFailing(user)) && !isGone(user.error)).length,
+    unread: users.flatMap((user, at) => {
+      const id = ids[at];
+      if (id === undefined || isGone(user.error) || (user.data !== undefined && !isUnread(user))) return [];
+      return [{ id, email: user.data?.email ?? null }];
+    }),
     lookedAt: Math.min(ids.length, DEACTIVATIONS),
     named: ids.length,
     isCut,

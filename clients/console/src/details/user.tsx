@@ -198,7 +198,7 @@ function ByPlatform({ user, isHeld, onAsk }: DeactivationProps) {
 }
 
 const IF_REACTIVATED =
-  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.";
+  "A deactivation was requested here before, too. If the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.";
 
 /** Who deactivated a user: an administrator, or whatever the platform says. */
 function By({ who }: { who: string | null }) {

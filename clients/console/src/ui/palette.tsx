@@ -120,6 +120,10 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const byEmail = useByEmail(asked);
   const choices = [...byId.choices, ...byTime(asked), ...pages, ...byEmail.choices];
   const chosen = choices[Math.min(at, choices.length - 1)];
+  useEffect(() => {
+    // Not all of them may fit, and what Enter opens is to be seen, whether a key chose it or the text typed.
+    if (chosen) document.getElementById(`${list}-${choices.indexOf(chosen)}`)?.scrollIntoView({ block: "nearest" });
+  }, [at, chosen?.link]);
   const open = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     onClose();
@@ -129,10 +133,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step !== undefined) {
       event.preventDefault();
-      const next = (Math.min(at, choices.length - 1) + step + choices.length) % Math.max(1, choices.length);
-      setAt(next);
-      // Not all of them may fit.
-      document.getElementById(`${list}-${next}`)?.scrollIntoView({ block: "nearest" });
+      setAt((Math.min(at, choices.length - 1) + step + choices.length) % Math.max(1, choices.length));
     }
     if (event.key === "Enter") {
       event.preventDefault();

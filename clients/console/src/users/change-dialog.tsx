@@ -22,7 +22,7 @@ interface Props {
 }
 
 /** What is said when a request changed nothing, because one before it is in effect. */
-export const EARLIER_HOLDS = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
+export const EARLIER_HOLDS = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.";
 
 interface DeactivateProps extends Props {
   /** Called with the platform's event ({@link stateHolder}) if the request changed nothing, because an earlier one holds. */
@@ -73,14 +73,15 @@ const Consequences = ({ user }: { user: UserRow }) => (
         ? "No task has to be paused: none is active."
         : `${plural(user.active_tasks_count, "active task")} will be paused, within seconds.`}
     </li>
-    <KeysAndLogin user={user} />
+    <KeysAndLogin user={user} login="The login is blocked at Clerk." />
   </ul>
 );
 
-const KeysAndLogin = ({ user }: { user: UserRow }) => (
+/** What is revoked and blocked; `login` says it of a login. */
+const KeysAndLogin = ({ user, login }: { user: UserRow; login: string }) => (
   <>
     <li>All API keys are revoked for good. Reactivating does not bring them back.</li>
-    <li>{user.clerk_user_id ? "The login is blocked at Clerk." : "There is no login at Clerk to block."}</li>
+    <li>{user.clerk_user_id ? login : "There is no login at Clerk to block."}</li>
   </>
 );
 
@@ -88,8 +89,8 @@ const KeysAndLogin = ({ user }: { user: UserRow }) => (
 const RestConsequences = ({ user }: { user: UserRow }) => (
   <ul class="consequences">
     <li>Commands are sent. They pause the active tasks, within seconds.</li>
-    <KeysAndLogin user={user} />
-    <li>If an earlier request still holds, none are sent: what is left is for its own commands to stop.</li>
+    <KeysAndLogin user={user} login="The login at Clerk is blocked, unless it was deleted there." />
+    <li>If an earlier request still holds, no commands are sent and nothing of this happens anew: what is left is for its own commands to stop.</li>
   </ul>
 );
 
@@ -244,9 +245,9 @@ function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHe
           Nothing is lost by trying again: repeating is safe.
         </Notice>
       )}
-      {!done && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}
+      {!done && held === null && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}
       <footer class="dialog-foot">
-        {!done && waiting && (
+        {!done && held === null && waiting && (
           <button type="button" class="button" onClick={() => busy || onRepeat()} aria-disabled={busy}>
             {busy ? "Sending…" : "Deactivate once more"}
           </button>

@@ -54,7 +54,7 @@ export function steps(user: UserDetail, tasksPaused: number | null): Step[] {
     name: "Tasks",
     done: active === 0,
     words: active === 0 ? pausedWords(tasksPaused) : `${plural(active, "task")} still active`,
-    advice: "The command executor pauses them at Temporal. If they stay active, look at the alarm CommandsStuck.",
+    advice: "The command executor pauses them at Temporal. If they stay active, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.",
     stallsAfterMs: STALL_MS,
   });
   const alive = user.api_keys.filter((key) => !key.revoked).length;
@@ -62,7 +62,7 @@ export function steps(user: UserDetail, tasksPaused: number | null): Step[] {
     name: "API keys",
     done: alive === 0,
     words: user.api_keys.length === 0 ? "there are none to revoke" : alive === 0 ? "all revoked" : `${plural(alive, "key")} not revoked (refused already)`,
-    advice: "The command executor revokes them. If they stay, look at the alarm CommandsStuck.",
+    advice: "The command executor revokes them. If they stay, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.",
     stallsAfterMs: STALL_MS,
   });
   return found;
@@ -73,11 +73,11 @@ const pausedWords = (paused: number | null) =>
 
 /**
  * What is known of the login, which Clerk blocks: the API does not show when it has done so. A deleted identity is not
- * banned (docs/contract/events.md, "Deactivation by an identity"), and the platform's event alone causes no command.
+ * banned, those that remain are (docs/contract/events.md, "Commands"). The platform's event alone causes no command.
  */
 export function loginInWords(user: UserDetail): string {
   if (!user.clerk_user_id) return "there is none at Clerk";
-  if (stateEvent(user)?.type === IDENTITY_DELETED) return "an identity was deleted at Clerk, and a deleted one is not blocked";
+  if (stateEvent(user)?.type === IDENTITY_DELETED) return "the deleted login is not blocked; commands block the user's other logins, if there are any";
   if (!sendsCommands(user)) return "whether a command to block it was sent is not known here";
   const isSent = user.deactivation?.commands_pending === 0;
   return isSent ? "the command to block it is on the queue; whether Clerk has carried it out is not shown here" : "to be blocked at Clerk";

@@ -1,20 +1,20 @@
 /** How this system itself does: which projections answer, and what waits. */
 import { useId } from "preact/hooks";
 import { apiNow } from "../api/client";
-import { useDeactivated, useList } from "../api/queries";
+import { useDeactivated, useIsOutdated, useList } from "../api/queries";
 import type { Health as HealthAnswer } from "../api/types";
 import { count } from "../format";
 import { userLink } from "../links";
 import { READS } from "../reads";
 import { Loaded, Page } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, LevelBadge, Status } from "../ui/parts";
-import { healthChecks, type HealthCheck, isStallingKnown, NOT_KNOWN, stalledUsers, undecidedUsers } from "../health";
+import { healthChecks, type HealthCheck, isStallingKnown, type NamedUser, NOT_KNOWN, stalledUsers, undecidedUsers } from "../health";
 import { verdictWord, worst } from "../thresholds";
-import type { ObservedUser } from "../users/sightings";
 
 export function Health() {
   const query = useList<HealthAnswer>(READS.health({}));
   const deactivated = useDeactivated(true);
+  const isOutdated = useIsOutdated([query])(query);
   const now = apiNow();
   return (
     <Page title="Health" about="How this system itself does: which projections answer requests, and what waits to be done.">
@@ -23,7 +23,7 @@ export function Health() {
           const checks = healthChecks({ health, deactivated, now });
           return (
             <>
-              <Verdict checks={checks} isKnown={isStallingKnown(deactivated, now)} />
+              <Verdict checks={checks} isStallingKnown={isStallingKnown(deactivated, now)} isOutdated={isOutdated} />
               <div class="cards checks">
                 {checks.map((check) => (
                   <CheckCard key={check.name} check={check} />
@@ -40,12 +40,23 @@ export function Health() {
   );
 }
 
-function Verdict({ checks, isKnown }: { checks: readonly HealthCheck[]; isKnown: boolean }) {
+interface VerdictProps {
+  checks: readonly HealthCheck[];
+  isStallingKnown: boolean;
+  /** Whether the health can't be read any more: the checks are of what it said last. */
+  isOutdated: boolean;
+}
+
+function Verdict({ checks, isStallingKnown, isOutdated }: VerdictProps) {
   const most = worst(checks.map((check) => check.level));
+  const isKnown = isStallingKnown && !isOutdated;
   const names = checks.filter((check) => check.level !== "calm").map((check) => check.name);
   return (
     <p class={`verdict ${most}`} role="status">
-      <strong>{verdictWord(most, isKnown)}</strong> {most === "calm" ? (isKnown ? "Nothing waits longer than it should." : "Some of it is not known.") : `${names.join("; ")}: somebody has to look.`}
+      <strong>{verdictWord(most, isKnown)}</strong> {most !== "calm" && `${names.join("; ")}: somebody has to look. `}
+      {most === "calm" && isKnown && "Nothing waits longer than it should."}
+      {most === "calm" && !isStallingKnown && "Not all is known of deactivations. "}
+      {isOutdated && "The health can't be read anew: this is what it said last."}
     </p>
   );
 }
@@ -75,7 +86,7 @@ function Advice({ steps }: { steps: readonly string[] }) {
 }
 
 /** Some users, each with a link to their detail. */
-function People({ title, users }: { title: string; users: readonly ObservedUser[] }) {
+function People({ title, users }: { title: string; users: readonly NamedUser[] }) {
   const heading = useId();
   if (users.length === 0) return null;
   return (
@@ -117,7 +128,7 @@ function Generations({ health }: { health: HealthAnswer }) {
           <h2 id="shadow">Shadow generation</h2>
         </header>
         {shadow === null ? (
-          <p class="faint">There is none: no rebuild is under way, and nothing to roll back to.</p>
+          <p class="faint">There is none: no rebuild is under way, and nothing to roll back{"\u00a0"}to.</p>
         ) : (
           <>
             <Facts>

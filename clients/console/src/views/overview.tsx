@@ -1,6 +1,6 @@
-/** How the platform does: figures against their thresholds, charts, error types, popular queries. */
+/** How the platform is doing: figures against their thresholds, charts, error types, popular queries. */
 import { apiNow } from "../api/client";
-import { useDeactivated, useList, useRateBefore, useStats } from "../api/queries";
+import { useDeactivated, useIsOutdated, useList, useRateBefore, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
 import { count, percent, plural } from "../format";
 import { healthChecks, type HealthCheck, isStallingKnown } from "../health";
@@ -22,20 +22,27 @@ export function Overview() {
   const health = useList<Health>(READS.health({}), { enabled: later, slow: true });
   const deactivated = useDeactivated(later);
   const before = useRateBefore(later);
+  const figures = [stats, lastHour, failedLastHour];
+  const isOutdated = useIsOutdated([...figures, health]);
+  const areFiguresOutdated = figures.some(isOutdated);
+  const isHealthOutdated = isOutdated(health);
   return (
-    <Page title="Overview" about="How the platform does now, against the documented thresholds.">
+    <Page title="Overview" about="How the platform is doing now, against the documented thresholds.">
       <Loaded query={stats} what="statistics" loading={<Waiting />}>
         {(data) => {
           const all = measures(data, failedLastHour.data?.total ?? null, lastHour.data?.total ?? null);
           const now = apiNow();
           const checks = health.data ? healthChecks({ health: health.data, deactivated, now }) : null;
+          const areFiguresKnown = all.length === MEASURES && !areFiguresOutdated;
+          const isStallingUnknown = checks !== null && deactivated !== null && !isStallingKnown(deactivated, now);
           return (
             <>
               <Verdict
                 all={all}
                 checks={checks}
-                isKnown={checks !== null && isStallingKnown(deactivated, now) && all.length === MEASURES}
-                isPartUnknown={checks !== null && deactivated !== null && !isStallingKnown(deactivated, now)}
+                areFiguresKnown={areFiguresKnown}
+                isKnown={areFiguresKnown && checks !== null && !isHealthOutdated && isStallingKnown(deactivated, now)}
+                unknown={isHealthOutdated ? "this system" : isStallingUnknown ? "deactivations" : null}
               />
               <div class="cards">
                 {all.map((measure) => (
@@ -73,14 +80,16 @@ const LoadingCard = () => <div class="card figure loading-card" aria-hidden="tru
 interface VerdictProps {
   all: readonly Measure[];
   checks: readonly HealthCheck[] | null;
+  /** Whether all figures of the platform are known. */
+  areFiguresKnown: boolean;
   /** Whether everything is known. */
   isKnown: boolean;
-  /** Whether something of the health was looked at, and is not known. */
-  isPartUnknown: boolean;
+  /** Of what was looked at in the health, and not all is known; null if there is none. */
+  unknown: "this system" | "deactivations" | null;
 }
 
 /** Everything in a sentence or two: the platform's figures, and how this system itself does once that is known. */
-function Verdict({ all, checks, isKnown, isPartUnknown }: VerdictProps) {
+function Verdict({ all, checks, areFiguresKnown, isKnown, unknown }: VerdictProps) {
   const ofFigures = worst(all.map(level));
   const high = all.filter((measure) => level(measure) !== "calm");
   const unwell = (checks ?? []).filter((check) => check.level !== "calm");
@@ -94,11 +103,11 @@ function Verdict({ all, checks, isKnown, isPartUnknown }: VerdictProps) {
           {unwell.map(({ name, value, words }) => `${name}: ${words ?? value}`).join("; ")}. <a href={href("health")}>What to do.</a>{" "}
         </>
       )}
-      {high.length === 0 && "All figures are below their thresholds. "}
+      {high.length === 0 && (areFiguresKnown ? "All figures are below their thresholds. " : "The figures known so far are below their thresholds. ")}
       {isKnown && unwell.length === 0 && "Nothing waits longer than it should."}
-      {isPartUnknown && unwell.length === 0 && (
+      {unknown !== null && unwell.length === 0 && (
         <>
-          Some of it is not known: <a href={href("health")}>see Health.</a>
+          Not all is known of {unknown}: <a href={href("health")}>see Health.</a>
         </>
       )}
     </p>

@@ -159,6 +159,15 @@ test("a deactivation that is seen unchanged for long has stalled: an alarm on th
     expect(own.faults).toEqual([]);
   }));
 
+/** Lets time pass for a page with a clock although requests fail: they are tried again, so it never settles. */
+async function later(page: Page, seconds: number): Promise<void> {
+  for (let left = seconds; left > 0; left -= 5) {
+    await page.clock.runFor(Math.min(5, left) * 1_000);
+    // Answers come in real time.
+    await page.waitForTimeout(50);
+  }
+}
+
 /** The value of the check of stalled deactivations, and what is said about it. */
 const stalledFigure = (page: Page) => {
   const figure = page.locator(".figure", { hasText: "Stalled deactivations" });
@@ -177,9 +186,11 @@ test.each([
     const { value, about } = stalledFigure(page);
     await expect.poll(value).toBe("None");
     await answer(page, `admin/users/${USER}`, { detail }, status);
-    await page.clock.runFor(61_000);
+    await later(page, 125);
     await about("Not known: 1 user can't be read.").waitFor();
     expect(await value()).toBe("…");
+    const unknown = page.getByRole("region", { name: "Deactivations of which it is not known" });
+    expect(await unknown.getByRole("link").allTextContents()).toEqual(["ann@example.com"]);
   }));
 
 test("an audit trail that can't be read leaves it unknown who has stalled, at first and after it was read", () =>
@@ -199,10 +210,52 @@ test("an audit trail that can't be read leaves it unknown who has stalled, at fi
     await about("Of the user last deactivated by an administrator").waitFor();
     expect(await value()).toBe("None");
     isThere = false;
-    await page.clock.runFor(61_000);
+    // One answer that does not come changes nothing; the second one does.
+    await later(page, 75);
+    expect(await value()).toBe("None");
+    await later(page, 50);
     await unread.waitFor();
     expect(await value()).toBe("…");
+    // While it is read again nothing more is known, whether somebody asks for it or comes back to the view.
+    await page.route("**/admin/audit?*", () => undefined);
+    const again = () => page.waitForRequest(/admin\/audit\?.*deactivate/);
+    await Promise.all([again(), page.getByRole("button", { name: "Refresh now" }).click()]);
+    expect(await value()).toBe("…");
+    await page.getByRole("link", { name: "Overview", exact: true }).click();
+    await page.getByText("Calm so far. All figures are below their thresholds. Not all is known of deactivations: see Health.").waitFor();
   }));
+
+test("a health that can't be read any more is not said to be calm, on the overview and on its own view", () =>
+  withClock(async (own, page) => {
+    await answerSeries(page);
+    await answerCalm(page);
+    await answer(page, "admin/audit?*", { records: [], total: 0, page: 1, limit: 100 });
+    await answer(page, "admin/health", {
+      live_generation: { name: "g1", lanes: 2 },
+      shadow_generation: null,
+      events_waiting: 0,
+      outbox: { entries: 0, capped: false, oldest_at: null, age_ms: 0 },
+      quarantine: { messages: 0, capped: false },
+    });
+    await own.open("#/", { page });
+    await page.getByText("Calm. All figures are below their thresholds. Nothing waits longer than it should.").waitFor();
+    await answer(page, "admin/health", { detail: "Service unavailable" }, 503);
+    await later(page, 125);
+    await page.getByText("Calm so far. All figures are below their thresholds. Not all is known of this system: see Health.").waitFor();
+    await page.getByRole("link", { name: "see Health" }).click();
+    await page.getByText("Calm so far. The health can't be read anew: this is what it said last.").waitFor();
+  }));
+
+test.each([["failed", "admin/executions?*"], ["errors", "admin/errors?*hours=1&*"]])("while a figure of an hour (%s) is not known, nothing is said of all figures", async (_, path) => {
+  const page = await browser.context.newPage();
+  await answerSeries(page);
+  await answerCalm(page);
+  await answer(page, path, { detail: "Service unavailable" }, 503);
+  await browser.open("#/", { page });
+  await page.getByText("Calm so far. The figures known so far are below their thresholds.", { exact: false }).waitFor();
+  expect(await page.getByText("All figures", { exact: false }).count()).toBe(0);
+  await page.close();
+});
 
 test("of eleven users whom requests name ten are looked at, also those who were reactivated, and calm is not said of all", async () => {
   const page = await browser.context.newPage();
@@ -224,7 +277,7 @@ test("of eleven users whom requests name ten are looked at, also those who were 
   const { value, about } = stalledFigure(page);
   await about("Of the 10 looked at: requests of the last 7 days name more users.").waitFor();
   expect(await value()).toBe("None");
-  await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
+  await page.locator(".verdict.calm").getByText("Calm so far. Not all is known of deactivations.").waitFor();
   expect(read.size).toBe(10);
   await page.close();
 });
@@ -235,9 +288,9 @@ test("a deactivation of which it is not known whether it has stalled leads from 
   await answerStalled(page, 16);
   await browser.open("#/", { page });
   const verdict = page.locator(".verdict.calm");
-  await verdict.getByText("Calm so far. All figures are below their thresholds. Some of it is not known: see Health.").waitFor();
+  await verdict.getByText("Calm so far. All figures are below their thresholds. Not all is known of deactivations: see Health.").waitFor();
   await verdict.getByRole("link", { name: "see Health" }).click();
-  await page.locator(".verdict.calm").getByText("Calm so far. Some of it is not known.").waitFor();
+  await page.locator(".verdict.calm").getByText("Calm so far. Not all is known of deactivations.").waitFor();
   await page.getByRole("region", { name: "Deactivations of which it is not known" }).getByRole("link", { name: "ann@example.com" }).click();
   await page.getByRole("complementary").getByText("Whether it has stalled is not known", { exact: false }).waitFor();
   await page.close();
@@ -275,7 +328,7 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await browser.open(`#/users?open=${USER}`, { page });
   await settled(page);
   const panel = page.getByRole("complementary");
-  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarm CommandsStuck.", { exact: false }).waitFor();
+  await panel.getByText("if the user was reactivated since then, no commands stop the tasks and keys; if not, they are for the commands of that request to stop; if they stay, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.", { exact: false }).waitFor();
   await panel.getByText("2 tasks still active").waitFor();
   expect(await panel.getByText(/stalled|Not everything/).count()).toBe(0);
   expect(await panel.locator(".advice").count()).toBe(0);
@@ -286,15 +339,16 @@ test("of a user whom the platform deactivated it is said that commands are not s
   await sent;
 
   // The platform's event still says so: an earlier request holds, and this one has sent nothing.
-  const held = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarm CommandsStuck.";
+  const held = "An earlier request still holds: what is left is for its commands to stop; if it stays, see the alarms CommandsStuck and, after a day, CommandsDeadLetters.";
   await page.getByRole("dialog").getByText(held).waitFor();
+  expect(await page.getByRole("dialog").getByText(/goes on by itself|Deactivate once more/).count()).toBe(0);
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   await panel.getByText(held, { exact: false }).waitFor();
   expect(await panel.getByRole("button", { name: "Deactivate here too…" }).count()).toBe(0);
   // Tasks and keys: there is no button any more, so each says what to do.
   await expect.poll(() => panel.locator(".advice").allTextContents()).toEqual([
-    expect.stringContaining("look at the alarm CommandsStuck"),
-    expect.stringContaining("look at the alarm CommandsStuck"),
+    expect.stringContaining("see the alarms CommandsStuck and, after a day, CommandsDeadLetters"),
+    expect.stringContaining("see the alarms CommandsStuck and, after a day, CommandsDeadLetters"),
   ]);
   // The button that had the focus is gone.
   await expect.poll(() => page.evaluate(() => document.activeElement?.closest(".panel-head")?.textContent)).toContain("ann@example.com");
@@ -302,7 +356,7 @@ test("of a user whom the platform deactivated it is said that commands are not s
 });
 
 test.each([
-  ["user_2abc", "The login is blocked at Clerk."],
+  ["user_2abc", "The login at Clerk is blocked, unless it was deleted there."],
   ["", "There is no login at Clerk to block."],
 ])("a request for a user whom the platform deactivated, with the login '%s', says that keys are revoked for good, and: %s", async (clerk_user_id, said) => {
   const page = await browser.context.newPage();

@@ -328,6 +328,21 @@ describe("the palette", () => {
     await expect.poll(() => isInSight(which === "last" ? -1 : 0)).toBe(true);
   });
 
+  test("what is chosen stays in sight when a text is typed after the end of the list was chosen", async () => {
+    await page.setViewportSize({ width: 360, height: 480 });
+    await browser.open("#/queries", { page });
+    await settled(page);
+    await open();
+    await page.keyboard.press("ArrowUp");
+    // Many have it in their name, so that the list stays longer than its box.
+    await page.keyboard.type("e");
+    await expect.poll(() => options().first().getAttribute("aria-selected")).toBe("true");
+    expect(await options().first().evaluate((option) => option.parentElement!.scrollHeight > option.parentElement!.clientHeight)).toBe(true);
+    await expect
+      .poll(() => options().first().evaluate((option) => option.getBoundingClientRect().top - option.parentElement!.getBoundingClientRect().top))
+      .toBeGreaterThanOrEqual(-1);
+  });
+
   test("finds a user by the beginning of an email", async () => {
     const found = user();
     await page.route("**/admin/users?*", (route) => {

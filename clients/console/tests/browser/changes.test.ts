@@ -104,7 +104,7 @@ describe("changing users", () => {
 
       await page.clock.runFor(46_000);
       await dialog.getByText("look at the alarm OutboxAge", { exact: false }).waitFor();
-      expect(await dialog.getByText("look at the alarm CommandsStuck", { exact: false }).count()).toBe(2);
+      expect(await dialog.getByText("see the alarms CommandsStuck and, after a day, CommandsDeadLetters", { exact: false }).count()).toBe(2);
       const repeated = page.waitForRequest((request) => request.method() === "PATCH");
       await dialog.getByRole("button", { name: "Deactivate once more" }).click();
       await repeated;
@@ -216,7 +216,7 @@ describe("changing users", () => {
   test("a deactivation whose event's time lies ahead comes with what to do as well, and its age is not said", () =>
     withClock(async (own, page) => {
       const panel = await openWithTasks(own, page, -60);
-      const advice = panel.getByText("look at the alarm CommandsStuck", { exact: false });
+      const advice = panel.getByText("see the alarms CommandsStuck and, after a day, CommandsDeadLetters", { exact: false });
       expect(await advice.count()).toBe(0);
       await pass(page, 70);
       expect(await advice.count()).toBe(1);

@@ -13,6 +13,8 @@ test("the overview, the errors, a user with the deactivation, and the health", a
   const browser = await Browser.start({ width: 1280, height: 700 });
   for (const name of ["overview", "errors", "user", "health"] as const) {
     const page = await open(browser, PLACES[name]);
+    // The legend of its charts is to be seen.
+    await page.setViewportSize({ width: 1280, height: name === "overview" ? 800 : 700 });
     await page.screenshot({ path: join(FOLDER, `console-${name}.png`) });
     if (name === "user") {
       await page.getByRole("button", { name: "Deactivate…" }).click();

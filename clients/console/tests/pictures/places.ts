@@ -1,6 +1,6 @@
 /** What is photographed. Charts and details are made up, so that every API has them. */
 import type { Page } from "playwright-core";
-import { ADMIN, answer, answerHostile, answerSeries, auditRecord, deactivatedBy, execution, EXECUTION, task, TASK, user, USER } from "../browser/answers";
+import { ADMIN, answer, answerHostile, answerSeries, auditRecord, deactivatedBy, errorRow, execution, EXECUTION, series, task, TASK, user, USER } from "../browser/answers";
 import { type Browser, settled } from "../browser/browser";
 
 export const PLACES = {
@@ -72,9 +72,46 @@ export async function openState(browser: Browser, name: keyof typeof STATES): Pr
   return page;
 }
 
+/** The overview's figures, as the chart of the same 24 hours has them. */
+async function answerOverview(page: Page): Promise<void> {
+  const { points } = series("hour", 24);
+  const sum = (of: (point: (typeof points)[number]) => number): number => points.reduce((sum, point) => sum + of(point), 0);
+  const [total_24h, failed_24h] = [sum(({ count }) => count), sum(({ failed }) => failed ?? 0)];
+  const lastHour = points.slice(-1).reduce((sum, { failed }) => sum + (failed ?? 0), 0);
+  await answer(page, "admin/stats", {
+    users: { total: 412, active_30d: 268, new_7d: 9 },
+    tasks: { total: 950, active: 821, paused: 129 },
+    executions: {
+      total_24h,
+      success_24h: total_24h - failed_24h,
+      failed_24h,
+      avg_duration_ms: Math.round(sum((point) => point.count * (point.avg_duration_ms ?? 0)) / total_24h),
+    },
+    notifications: { sent_24h: 96, sent_7d: 655 },
+    popular_queries: [
+      { query: "When is the next iPhone release?", count: 14 },
+      { query: "Concert tickets in Berlin", count: 9 },
+      { query: "New railway timetable", count: 5 },
+    ],
+  });
+  // A day has as many as some twenty hours.
+  const { points: days, ...month } = series("day", 720);
+  const daily = days.map((point) => ({ ...point, count: point.count * 22, failed: (point.failed ?? 0) * 22 }));
+  await answer(page, "admin/stats/series?*bucket=day*", { ...month, points: daily });
+  const timeouts = Math.floor(failed_24h / 4);
+  const types = { RateLimitError: failed_24h - timeouts, TimeoutError: timeouts };
+  await page.route("**/admin/errors?*", (route) => {
+    const isLastHour = new URL(route.request().url()).searchParams.get("hours") === "1";
+    const found = { errors: [errorRow({ occurred_at: new Date(Date.now() - 3_000_000).toISOString() })], total: failed_24h, error_types: types };
+    return route.fulfill({ json: isLastHour ? { errors: [], total: lastHour, error_types: {} } : found });
+  });
+  await answer(page, "admin/executions?*", { executions: [], total: lastHour, page: 1, limit: 1 });
+}
+
 export async function open(browser: Browser, fragment: string): Promise<Page> {
   const page = await browser.context.newPage();
   await answerSeries(page);
+  if (fragment === PLACES.overview) await answerOverview(page);
   await answer(page, "admin/tasks?*", { tasks: [task()], total: 1, page: 1, limit: 50 });
   await answer(page, `admin/tasks/${TASK}`, task());
   await answer(page, `admin/executions/${EXECUTION}`, execution());

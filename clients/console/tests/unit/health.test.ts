@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Health } from "../../src/api/types";
+import { isOutdated, type ReadState } from "../../src/api/queries";
 import { healthChecks, isStallingKnown, type RecentDeactivations, undecidedUsers } from "../../src/health";
 import type { ObservedUser } from "../../src/users/sightings";
 
@@ -14,7 +15,7 @@ const CALM: Health = {
 const NOW = Date.parse("2026-03-31T12:00:00Z");
 const recent = (users: readonly ObservedUser[], changes: Partial<RecentDeactivations> = {}): RecentDeactivations => ({
   users,
-  unread: 0,
+  unread: [],
   lookedAt: users.length,
   named: users.length,
   isCut: false,
@@ -54,11 +55,11 @@ const said = (deactivated: RecentDeactivations | null) => {
 };
 
 /** A user who was deactivated so many minutes ago, with tasks that were seen for so long. */
-const user = (minutes: number, active_tasks_count: number, seenMinutes = 15, source = "/torale/admin") => {
+const user = (minutes: number, active_tasks_count: number, seenMinutes = 15, source = "/torale/admin", id = "u0") => {
   const deactivation = { at: new Date(NOW - minutes * 60_000).toISOString(), by: null, tasks_paused: 1, commands_pending: 0 };
   const history = [{ type: "ai.torale.user.deactivated", source, fields: ["state"] }];
   const pendingMs = source === "/torale/admin" ? { Tasks: seenMinutes * 60_000 } : {};
-  return { state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs } as unknown as ObservedUser;
+  return { id, email: `${id}@example.com`, state: "deactivated", active_tasks_count, api_keys: [], deactivation, history, pendingMs } as unknown as ObservedUser;
 };
 
 test("a deactivation that has stalled is an alarm, one that is under way or done is not, and one that is seen for less is not known", () => {
@@ -77,18 +78,47 @@ test("of users whom the platform deactivated since then it is not known whether 
   const held = user(600, 2, 0, "/torale/backend");
   expect(said(recent([held]))).toEqual(["calm", "…", false]);
   expect(stalledCheck(recent([held]))?.about).toContain("of 1 user, deactivated by the platform since then,");
-  expect(undecidedUsers(recent([held, user(600, 0, 0, "/torale/backend")]), NOW)).toEqual([held]);
+  expect(undecidedUsers(recent([held, user(600, 0, 0, "/torale/backend", "u1")]), NOW)).toEqual([held]);
   expect(said(recent([user(600, 0, 0, "/torale/backend")]))).toEqual(["calm", "None", true]);
 });
 
 test("a user who can't be read hides no alarm about the others, and none is said to be well for them", () => {
-  expect(said(recent([user(60, 1)], { unread: 1 }))).toEqual(["alarm", "1", false]);
-  expect(said(recent([user(60, 0)], { unread: 1 }))).toEqual(["calm", "…", false]);
-  const both = stalledCheck(recent([user(60, 1)], { unread: 2, lookedAt: 3, named: 3 }))?.about;
+  expect(said(recent([user(60, 1)], { unread: [{ id: "u1", email: null }] }))).toEqual(["alarm", "1", false]);
+  expect(said(recent([user(60, 0)], { unread: [{ id: "u1", email: null }] }))).toEqual(["calm", "…", false]);
+  const both = stalledCheck(recent([user(60, 1)], { unread: [{ id: "u1", email: null }, { id: "u2", email: "two@example.com" }], lookedAt: 3, named: 3 }))?.about;
   expect(both).toBe("Of the 3 users last deactivated by an administrator, in the last 7 days. Not known: 2 users can't be read.");
   // Somebody who was read before and can't be now is in both.
-  const again = stalledCheck(recent([user(60, 1)], { unread: 1 }))?.about;
+  const again = stalledCheck(recent([user(60, 1)], { unread: [{ id: "u1", email: null }] }))?.about;
   expect(again).toBe("Of the user last deactivated by an administrator, in the last 7 days. Not known: 1 user can't be read.");
+});
+
+test("those who can't be read are named with those of whom it is not known, each once, and those who had stalled are not", () => {
+  const held = user(600, 2, 0, "/torale/backend", "u1");
+  const stalled = user(60, 1, 15, "/torale/admin", "u2");
+  const well = user(600, 0, 15, "/torale/admin", "u3");
+  const unread = [held, stalled, well].map(({ id, email }) => ({ id, email }));
+  const found = recent([held, stalled, well], { unread: [...unread, { id: "u4", email: null }] });
+  expect(undecidedUsers(found, NOW).map(({ id, email }) => [id, email])).toEqual([
+    ["u1", "u1@example.com"],
+    ["u3", "u3@example.com"],
+    ["u4", null],
+  ]);
+  expect(undecidedUsers(null, NOW)).toEqual([]);
+});
+
+test("what was read is judged by its age, also while it is read again, and what was never read by its failures", () => {
+  const read = (changes: Partial<ReadState>): boolean => isOutdated({ data: {}, error: null, failureCount: 0, dataUpdatedAt: NOW, ...changes }, NOW);
+  const ago = (ms: number) => ({ dataUpdatedAt: NOW - ms });
+  expect(read({})).toBe(false);
+  // One request was lost; the next one comes.
+  expect(read({ ...ago(61_000), failureCount: 3 })).toBe(false);
+  expect(read(ago(120_000))).toBe(false);
+  // Refresh now: the failures are counted anew.
+  expect(read({ ...ago(120_001), failureCount: 0 })).toBe(true);
+  expect(read({ error: new Error("refused") })).toBe(true);
+  const never = { data: undefined, dataUpdatedAt: 0 };
+  expect(read(never)).toBe(false);
+  expect(read({ ...never, failureCount: 1 })).toBe(true);
 });
 
 test("while the audit trail can't be read, nobody is said to be well, and an alarm stays", () => {

@@ -4,6 +4,7 @@ import { ACTIONS, inWords } from "../../src/actions";
 import { ApiError, delay, hasNoEndpoint, passes, Unreachable } from "../../src/api/errors";
 import type { ErrorRow, ScheduleRow, Stats, UserDetail } from "../../src/api/types";
 import { breakdown, extent, ofTypes } from "../../src/breakdown";
+import { dayOf, hourOf } from "../../src/format";
 import { isIn, rangeInWords, rangeOf } from "../../src/range";
 import { timesOf } from "../../src/cron";
 import { counted, found, timeFault, zoneOf } from "../../src/schedules";
@@ -343,7 +344,7 @@ test("a user without keys has none to revoke, one without a login none to block,
   expect(loginInWords(user("user_1", 1))).toBe("to be blocked at Clerk");
   expect(loginInWords(user("user_1", 0))).toContain("whether Clerk has carried it out is not shown here");
   for (const pending of [0, 1]) {
-    expect(loginInWords(user("user_1", pending, "identity.deleted", "/clerk"))).toBe("an identity was deleted at Clerk, and a deleted one is not blocked");
+    expect(loginInWords(user("user_1", pending, "identity.deleted", "/clerk"))).toBe("the deleted login is not blocked; commands block the user's other logins, if there are any");
     expect(loginInWords(user("user_1", pending, "user.deactivated", "/torale/backend"))).toBe("whether a command to block it was sent is not known here");
   }
 });
@@ -360,12 +361,16 @@ test("an axis ends at a round number at or above the highest bar", () => {
 });
 
 test.each([
-  ["an hour of today", 28, 22, 28, 23, "22:00 to 23:00"],
-  ["an hour of another day", 27, 22, 27, 23, "Nov 27 22:00 to 23:00"],
-  ["the last hour of another day", 27, 23, 28, 0, "Nov 27 23:00 to Nov 28 00:00"],
-  ["some hours of today", 28, 2, 28, 9, "Nov 28 02:00 to 09:00"],
-  ["a day", 27, 1, 28, 1, "Nov 27 01:00 to Nov 28 01:00"],
-])("a range of %s names a day once", (_, fromDay, fromHour, toDay, toHour, said) => {
-  const at = (day: number, hour: number) => new Date(2026, 10, day, hour);
-  expect(rangeInWords({ from: at(fromDay, fromHour), to: at(toDay, toHour) }, at(28, 23))).toBe(said);
+  ["an hour of today", 28, 22, 28, 23, "hour to hour"],
+  ["an hour of another day", 27, 22, 27, 23, "day hour to hour"],
+  ["the last hour of another day", 27, 23, 28, 0, "day hour to day hour"],
+  ["some hours of today", 28, 2, 28, 9, "day hour to hour"],
+  ["a day", 27, 1, 28, 1, "day hour to day hour"],
+])("a range of %s names a day once", (_, fromDay, fromHour, toDay, toHour, form) => {
+  const from = new Date(2026, 10, fromDay, fromHour);
+  const to = new Date(2026, 10, toDay, toHour);
+  // Days and hours are written as the reader's locale has them.
+  const written = (part: string, of: Date) => part.replace("day", dayOf(of)).replace("hour", hourOf(of));
+  const [first = "", last = ""] = form.split(" to ");
+  expect(rangeInWords({ from, to }, new Date(2026, 10, 28, 23))).toBe(`${written(first, from)} to ${written(last, to)}`);
 });
