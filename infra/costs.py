@@ -176,7 +176,7 @@ def page() -> str:
         markdown("A million events, the realistic mix in batches of 100", per_million_events(100)),
         markdown("A million events in batches of 10, as in quiet times", per_million_events(10)),
         markdown("A million requests for `/admin/stats`, a million executions stored", per_million_requests("stats")),
-        markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions")),
+        markdown("A million requests for page 1 of `/admin/executions`", per_million_requests("executions, 24 hours")),
         markdown("A month in which nothing happens", idle_month()),
         markdown("In addition, a month with events of all types in every hour and waiting events in every minute", month_with_events()),
         markdown("In addition, a month of `postgres-relay`, if there is one", month_with_postgres()),
