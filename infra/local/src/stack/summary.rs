@@ -29,8 +29,8 @@ pub(super) fn text(
     let is_tried = |route: &&Route| route.path.starts_with("/admin") && !PAGES.contains(&route.path.as_str());
     for route in routes.iter().filter(is_tried) {
         let method = if route.method == "GET" { String::new() } else { format!(" -X {}", route.method) };
-        let path = route.path.replace("{id}", "USER_ID");
-        text.push_str(&format!("  curl -s{method} -H 'Authorization: Bearer {key}' {base}{path}\n"));
+        let (path, body) = tried(&route.path);
+        text.push_str(&format!("  curl -s{method} -H 'Authorization: Bearer {key}' {base}{path}{body}\n"));
     }
     let data = match arguments.data {
         Some(_) => "the store is kept, the queue is not",
@@ -49,6 +49,22 @@ pub(super) fn text(
         audit_key.display(),
     ));
     text
+}
+
+/// The path in a line to try, with the name of the id that it needs, and what follows it in the shell: parameters and
+/// a body without which the request would be refused.
+fn tried(path: &str) -> (String, &'static str) {
+    let id = match path {
+        _ if path.starts_with("/admin/executions/") => "EXECUTION_ID",
+        _ if path.starts_with("/admin/tasks/") => "TASK_ID",
+        _user => "USER_ID",
+    };
+    let rest = match path {
+        "/admin/stats/series" => "'?metric=executions&bucket=hour'",
+        "/admin/users/deactivate" => r#" -d '{"user_ids": ["USER_ID"]}'"#,
+        _needs_nothing => "",
+    };
+    (path.replace("{id}", id), rest)
 }
 
 /// How to look at the simulated platform; nothing where there is none.
@@ -136,6 +152,22 @@ mod tests {
         let patch = "curl -s -X PATCH -H 'Authorization: Bearer sk_test' http://127.0.0.1:9001/admin/users/USER_ID/deactivate\n";
         assert!(text.contains(get) && text.contains(patch), "{text}");
         assert!(text.contains("cargo dev send --sqs-port 4567 FILE.ndjson"), "{text}");
+    }
+
+    #[test]
+    fn lines_to_try_name_the_id_and_bring_what_a_request_needs() {
+        let line = |path| {
+            let (path, rest) = tried(path);
+            path + rest
+        };
+        assert_eq!(line("/admin/executions/{id}"), "/admin/executions/EXECUTION_ID");
+        assert_eq!(line("/admin/tasks/{id}"), "/admin/tasks/TASK_ID");
+        assert_eq!(line("/admin/stats/series"), "/admin/stats/series'?metric=executions&bucket=hour'");
+        assert_eq!(
+            line("/admin/users/deactivate"),
+            r#"/admin/users/deactivate -d '{"user_ids": ["USER_ID"]}'"#
+        );
+        assert_eq!(line("/admin/errors"), "/admin/errors");
     }
 
     #[test]

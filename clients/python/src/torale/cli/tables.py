@@ -138,6 +138,7 @@ def errors(answer: ErrorsPage) -> RenderableType:
     at = now()
     rows = [
         (
+            cell(error["execution_id"]),
             when(error["occurred_at"], at),
             cell(error["error_type"], "red"),
             "yes" if error["will_retry"] else "no",
@@ -148,7 +149,7 @@ def errors(answer: ErrorsPage) -> RenderableType:
         )
         for error in answer["errors"]
     ]
-    columns = ["Failed", "Type", "Will retry", "Retries", "User", "Query", "Message"]
+    columns = ["Execution", "Failed", "Type", "Will retry", "Retries", "User", "Query", "Message"]
     types = [(cell(name, "red"), count(number)) for name, number in answer["error_types"].items()]
     return Group(
         table(["Type", "Errors"], types, numbers=["Errors"]),
