@@ -1,4 +1,4 @@
-//! The calls of one process on the [tables].
+//! The calls of one process on the [tables](crate::tables).
 
 use crate::client::{Client, STORE, latency};
 use crate::defects::{self, Defect};
