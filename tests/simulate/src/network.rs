@@ -86,11 +86,18 @@ impl ReadLog {
     }
 
     /// The tables that a request has read since it knew which generation is live, and that of the live one. What it has
-    /// read before was a guess, which counts only if the pointer confirms it.
+    /// read before was a guess, which counts only if the pointer confirms it. A wrong guess is read to its end, next to
+    /// the pointer, before anything is read of the live generation.
     pub fn tables(&self) -> BTreeSet<String> {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = events.iter().skip_while(|event| matches!(event, ReadEvent::Table(_)));
-        after.map(|(ReadEvent::Pointer(table) | ReadEvent::Table(table))| table.clone()).collect()
+        let after: Vec<&ReadEvent> =
+            events.iter().skip_while(|event| matches!(event, ReadEvent::Table(_))).collect();
+        let Some(ReadEvent::Pointer(live)) = after.first() else { return BTreeSet::new() };
+        let is_live = |event: &&ReadEvent| matches!(event, ReadEvent::Table(table) if table == live);
+        let begun = after.iter().position(is_live).unwrap_or(0);
+        let read = after.into_iter().skip(begun);
+        let read = read.map(|(ReadEvent::Pointer(table) | ReadEvent::Table(table))| table.clone());
+        read.chain([live.clone()]).collect()
     }
 }
 
