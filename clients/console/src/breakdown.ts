@@ -34,7 +34,7 @@ export function breakdown(rows: readonly ErrorRow[], group: Group): Part[] {
     .sort((a, b) => b.count - a.count || (a.value ?? "").localeCompare(b.value ?? ""));
 }
 
-/** Of how many failures something is said: of so many that were read, of a total; `isCut` if there may be more of them. */
+/** Of how many failures something is said: of those read, or of a total; `isCut` if there may be more. */
 export function extent(read: number, total: number, isCut = false): string {
   if (read === 0) return "";
   if (isCut) return read === 1 ? "Of the one failure that was found." : `Of the ${written(read)} failures that were found.`;

@@ -27,7 +27,7 @@ const MOST_HOURS = 8760;
 export const hoursThatHold = ({ from }: Range, atLeast: number): number =>
   Math.min(MOST_HOURS, Math.max(atLeast, Math.ceil((Date.now() - from.getTime()) / 3_600_000)));
 
-/** A range in the viewer's zone, with days if it is longer than an hour or not of today; a day that is the same once. */
+/** A range in the viewer's zone, with days if it is longer than an hour or not of today; the same day once. */
 export function rangeInWords({ from, to }: Range, now = new Date()): string {
   const hasDays = to.getTime() - from.getTime() > 3_600_000 || dayOf(from) !== dayOf(now);
   if (!hasDays) return `${hourOf(from)} to ${hourOf(to)}`;
