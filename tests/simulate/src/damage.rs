@@ -3,6 +3,7 @@
 
 use crate::clocks;
 use crate::installation::Installation;
+use crate::operator;
 use crate::tables::Tables;
 use crate::trace;
 use std::collections::BTreeSet;
@@ -11,7 +12,6 @@ use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Attributes, Key, Value};
 use torale_platform::store::StoreError;
 use torale_replay::Replay;
-use torale_replay::compare::Expected;
 
 /// The most items that are damaged.
 const ITEMS: usize = 4;
@@ -23,15 +23,12 @@ const ITEMS: usize = 4;
 pub async fn damage(world: &Installation, generation: &Generation) -> Result<(), String> {
     let damaged = spoil(&mut world.tables.lock(), &generation.table()).map_err(|e| e.to_string())?;
     trace::note(|| format!("damaged: {damaged:?}"));
-    let store = world.tables.store("verifier");
-    let replay = Replay { settle: Duration::ZERO, ..Replay::new(store, clocks::OPERATOR) };
-    let expected = Expected::Log(generation.lanes);
-    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
-    let verified = verified.map_err(|e| e.to_string())?;
-    let named: BTreeSet<Key> = verified.differences.into_iter().map(|difference| difference.key).collect();
-    if named != damaged || verified.more {
+    let (named, has_more) = operator::verify(&world.tables, clocks::OPERATOR, generation).await?;
+    if named != damaged || has_more {
         return Err(format!("damaged were {damaged:?}, named were {named:?}"));
     }
+    let replay = Replay::new(world.tables.store("verifier"), clocks::OPERATOR);
+    let replay = Replay { settle: Duration::ZERO, ..replay };
     let (_, left) = replay.repair(generation, Duration::ZERO, true).await.map_err(|e| e.to_string())?;
     match left.is_equal() {
         true => Ok(()),

@@ -3,11 +3,14 @@
 use crate::faults::{self, Fault};
 use crate::network::SharedTables;
 use crate::trace;
+use std::collections::BTreeSet;
 use tokio::time::{Duration, sleep, timeout};
 use torale_domain::projections::generation::Generation;
+use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::Lanes;
 use torale_platform::clock::Clock;
 use torale_replay::build::BuildOutcome;
+use torale_replay::compare::Expected;
 use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::{Replay, ReplayError, StopSignal};
 
@@ -51,6 +54,23 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
             );
         }
     }
+}
+
+/// The keys of a generation that `verify` names once everything is quiet, and whether it found more than it names.
+///
+/// # Errors
+/// If it fails, though nothing goes wrong meanwhile.
+pub async fn verify(
+    tables: &SharedTables,
+    clock: Clock,
+    generation: &Generation,
+) -> Result<(BTreeSet<Key>, bool), String> {
+    let replay = Replay { settle: Duration::ZERO, ..Replay::new(tables.store("verifier"), clock) };
+    let expected = Expected::Log(generation.lanes);
+    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
+    let verified = verified.map_err(|error| error.to_string())?;
+    let named = verified.differences.into_iter().map(|difference| difference.key).collect();
+    Ok((named, verified.more))
 }
 
 /// What an operator works with: small batches, so that there are many.

@@ -5,11 +5,8 @@ use crate::installation::Installation;
 use crate::releases::{earlier, is_row};
 use crate::{clocks, faults, operator};
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Attributes, Item, Key};
-use torale_replay::Replay;
-use torale_replay::compare::Expected;
 
 /// What the release before has left in a generation.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,13 +48,8 @@ pub async fn verify(
             leftover = Leftover::StaleRows;
         }
     }
-    let store = world.tables.store("verifier");
-    let replay = Replay { settle: Duration::ZERO, ..Replay::new(store, clocks::OPERATOR) };
-    let expected = Expected::Log(generation.lanes);
-    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
-    let verified = verified.map_err(|error| error.to_string())?;
-    let named: BTreeSet<Key> = verified.differences.into_iter().map(|difference| difference.key).collect();
-    match verified.more || named == differ {
+    let (named, has_more) = operator::verify(&world.tables, clocks::OPERATOR, generation).await?;
+    match has_more || named == differ {
         true => Ok(leftover),
         false => Err(format!("{differ:?} differ, named were {named:?}")),
     }
