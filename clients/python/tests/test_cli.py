@@ -120,7 +120,7 @@ def test_tables_show_the_answer_of_the_api(cli: Cli) -> None:
     assert line(stats, "average duration") == ["average duration", "10.2 s"]
     assert line(stats, "failed") == ["failed", "2"]
     errors = cli("errors", "--hours", "6")
-    assert line(errors, "ada@")[1:5] == ["RateLimitError", "yes", "2", "ada@example.com"]
+    assert line(errors, "ada@")[2:6] == ["RateLimitError", "yes", "2", "ada@example.com"]
     assert line(errors, "ada@")[-1] == r"too\nmany", "a line for each row"
     types = [each.split() for each in errors.out.splitlines()]
     assert ["RateLimitError", "1"] in types, "a time may have the digit 1, too"
