@@ -237,11 +237,11 @@ def rebuild(account: Account, tools: Tools, before: dict[str, Any], *, unhurried
     machines, arn = account.client("stepfunctions"), account.outputs["ReplayMachineArn"]
     options = json.dumps({"lanes": 3, "promote": True})
     execution = machines.start_execution(stateMachineArn=arn, input=options)["executionArn"]
-    hastened = unhurried
+    waits = [] if unhurried else [(position("g2"), "built_at"), (pointer(), "beside_since")]
 
     def ended() -> str:
-        nonlocal hastened
-        hastened = hastened or _hasten(account)
+        while waits and _put_back(account, *waits[0]):
+            del waits[0]
         status = str(machines.describe_execution(executionArn=execution)["status"])
         return "" if status == "RUNNING" else status
 
@@ -278,15 +278,20 @@ def pointer() -> dict[str, dict[str, str]]:
     return {"pk": {"S": "generation"}, "sk": {"S": "live"}}
 
 
-def _hasten(account: Account) -> bool:
-    """Puts the time at which the shadow generation became known back by what a promotion waits, as if it had waited;
-    no writer is under way here. True once that is done.
+def position(generation: str) -> dict[str, dict[str, str]]:
+    """The key of the item that says how much of the log a generation holds."""
+    return {"pk": {"S": f"rebuild#{generation}"}, "sk": {"S": "position"}}
+
+
+def _put_back(account: Account, key: dict[str, dict[str, str]], attribute: str) -> bool:
+    """Puts a time back by what a rebuild or a promotion waits from then on, as if it had waited; no writer is under
+    way here. True once that is done.
     """
     dynamodb = account.client("dynamodb")
-    item = dynamodb.get_item(TableName="torale-control", Key=pointer(), ConsistentRead=True).get("Item", {})
-    if "beside_since" not in item:
+    item = dynamodb.get_item(TableName="torale-control", Key=key, ConsistentRead=True).get("Item", {})
+    if attribute not in item:
         return False
-    item["beside_since"] = {"N": str(int(item["beside_since"]["N"]) - SETTLED)}
+    item[attribute] = {"N": str(int(item[attribute]["N"]) - SETTLED)}
     dynamodb.put_item(TableName="torale-control", Item=item)
     return True
 

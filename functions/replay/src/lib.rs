@@ -108,6 +108,10 @@ pub async fn handle(
         ReplayRequest::CatchUp { generation } => {
             let built = replay.generation(&generation).await?;
             let mut tail = Tail::resume(replay, &built).await?;
+            let wait = tail.until_settled();
+            if !wait.is_zero() {
+                return Ok(answer(generation, false, wait.as_secs() + 1));
+            }
             // Events that are folded when time is up stay folded, and every completed pass is stored.
             let done = match tokio::time::timeout_at(deadline, tail.catch_up()).await {
                 Ok(passes) => passes.map(|_| true)?,

@@ -2,11 +2,13 @@
 //! another.
 
 mod memory;
+mod position;
 mod sink;
 mod unit;
 
 use crate::{Replay, ReplayError, StopSignal};
 pub use memory::{InMemoryBuild, build_in_memory};
+pub(crate) use position::GenerationPosition;
 use sink::StoreSink;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
@@ -14,7 +16,6 @@ use torale_domain::replay::rebuild::{
     NextUnit, PLAN, RebuildBoard, RebuildPlan, RebuildUnit, Tally, UnitProgress,
 };
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
-pub(crate) use torale_domain::storage::keys::Lanes;
 use torale_domain::storage::keys::{self, CONTROL_TABLE, PK, TableSpec};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_domain::values::time::Timestamp;
@@ -206,9 +207,10 @@ impl Replay {
                 .map(|number| keys::subtotals_piece(generation, &unit.name(), number));
             self.store.delete_all(CONTROL_TABLE, pieces.collect(), &self.usage).await?;
         }
-        let built = Generation { name: generation.clone(), lanes: board.plan.lanes()? };
+        let lanes = board.plan.lanes()?;
+        let position = GenerationPosition { through: *cut, lanes, built_at: Some(self.now()) };
         let writes = vec![
-            position_write(&built, *cut, vec![Condition::Absent(PK.to_owned())]),
+            insert(keys::position(generation), position.store()),
             must_exist(keys::rebuild_plan(generation)),
         ];
         match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
@@ -224,40 +226,30 @@ impl Replay {
     /// # Errors
     /// If the store fails.
     pub async fn position(&self, generation: &str) -> Result<Option<Timestamp>, ReplayError> {
-        let item = self.store.control(&keys::position(generation), &self.usage).await?;
-        let at = item.and_then(|item| i64::try_from(item.number(THROUGH)).ok());
-        Ok(at.map(Timestamp::from_millis))
+        Ok(self.stored_position(generation).await?.map(|position| position.through))
     }
 
-    /// The lanes of a generation, as stored with its position.
-    pub(crate) async fn lanes_at_position(&self, generation: &str) -> Result<Option<Lanes>, ReplayError> {
+    /// The same, with what else is noted.
+    pub(crate) async fn stored_position(
+        &self,
+        generation: &str,
+    ) -> Result<Option<GenerationPosition>, ReplayError> {
         let item = self.store.control(&keys::position(generation), &self.usage).await?;
-        Ok(item.and_then(|item| Lanes::new(u32::try_from(item.number(LANES)).ok()?)))
+        Ok(item.as_ref().and_then(GenerationPosition::load))
     }
 
-    /// Notes the time up to which a generation holds the log, if the generation still exists.
+    /// Notes how far a generation that is written by one process alone has got, if it still exists.
     pub(crate) async fn set_position(
         &self,
         generation: &Generation,
         through: Timestamp,
     ) -> Result<(), ReplayError> {
-        let write = position_write(generation, through, vec![Condition::Present(PK.to_owned())]);
+        let position = GenerationPosition { through, lanes: generation.lanes, built_at: None };
+        let conditions = vec![Condition::Present(PK.to_owned())];
+        let action = Action::Put(position.store());
+        let write = Write { key: keys::position(&generation.name), action, conditions };
         Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
     }
-}
-
-const THROUGH: &str = "through";
-const LANES: &str = "lanes";
-
-/// The write that notes the time up to which a generation holds the log.
-pub(crate) fn position_write(
-    generation: &Generation,
-    through: Timestamp,
-    conditions: Vec<Condition>,
-) -> Write {
-    let lanes = Value::Number(generation.lanes.count().into());
-    let attributes = [(THROUGH.to_owned(), Value::from(through)), (LANES.to_owned(), lanes)];
-    Write { key: keys::position(&generation.name), action: Action::Put(attributes.into()), conditions }
 }
 
 fn plan(plan: &RebuildPlan) -> Result<Attributes, ReplayError> {

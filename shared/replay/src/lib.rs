@@ -99,6 +99,12 @@ impl Replay {
     fn settled(&self) -> Timestamp {
         self.now().plus(-millis(self.settle))
     }
+
+    /// How long it takes until every write that was begun at a time has ended.
+    fn until_settled(&self, moment: Timestamp) -> Duration {
+        let left = millis(self.settle) - (self.now().millis() - moment.millis());
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
 }
 
 fn millis(time: Duration) -> i64 {

@@ -8,13 +8,13 @@
 //! Every move of the pointer is bound to the pointer that was read. A generation that stops being
 //! the shadow gets the time up to which it was written in the same transaction.
 
-use crate::build::{Lanes, delete, must_exist, position_write};
+use crate::build::{GenerationPosition, delete, must_exist};
 use crate::tail::Tail;
 use crate::{Replay, ReplayError, millis};
 use std::time::Duration;
 use torale_domain::projections::generation::{Generation, GenerationPointer, ShadowGeneration};
 use torale_domain::storage::item::{Attributes, Key, Value};
-use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, Lanes};
 use torale_domain::storage::write::Write;
 use torale_domain::values::time::Timestamp;
 use torale_platform::store::Generations;
@@ -124,8 +124,8 @@ impl Replay {
         if let Some(known) = pointer.written_generations().find(|generation| generation.name == name) {
             return Ok(known.clone());
         }
-        let lanes = match (self.lanes_at_position(name).await?, self.board(name).await?) {
-            (Some(lanes), _) => Some(lanes),
+        let lanes = match (self.stored_position(name).await?, self.board(name).await?) {
+            (Some(position), _) => Some(position.lanes),
             (None, Some(board)) => Some(board.plan.lanes()?),
             (None, None) => None,
         };
@@ -144,17 +144,13 @@ impl Replay {
         Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
     }
 
-    /// How long it takes until every write that was begun at a time has ended.
-    fn until_settled(&self, moment: Timestamp) -> Duration {
-        let left = millis(self.settle) - (self.now().millis() - moment.millis());
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
-    }
-
     /// The write that notes the time up to which the shadow generation was written, when another
     /// replaces it.
     fn shadow_position(&self, pointer: &GenerationPointer) -> Option<Write> {
         let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.complete)?;
-        Some(position_write(&shadow.generation, self.now(), Vec::new()))
+        let Generation { name, lanes } = &shadow.generation;
+        let position = GenerationPosition { through: self.now(), lanes: *lanes, built_at: None };
+        Some(crate::build::put(keys::position(name), position.store()))
     }
 
     /// Makes the shadow generation live, if it is complete: one write. The same write leads back.

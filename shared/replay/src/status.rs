@@ -83,7 +83,7 @@ impl Replay {
         pointer: &GenerationPointer,
         name: String,
     ) -> Result<GenerationStatus, ReplayError> {
-        let (board, position) = (self.board(&name).await?, self.position(&name).await?);
+        let (board, position) = (self.board(&name).await?, self.stored_position(&name).await?);
         let shadow = pointer.shadow.as_ref().filter(|shadow| shadow.generation.name == name);
         let role = match (shadow, &board, position) {
             _ if pointer.live.name == name => GenerationRole::Live,
@@ -94,7 +94,7 @@ impl Replay {
             (None, None, None) => GenerationRole::Unknown,
         };
         let current = matches!(role, GenerationRole::Live | GenerationRole::Shadow);
-        let through = if current { Some(self.now()) } else { position };
+        let through = if current { Some(self.now()) } else { position.map(|position| position.through) };
         let lag_events = match through {
             // It is written as events arrive; any lag is on the queue.
             Some(_) if current => None,
@@ -109,7 +109,7 @@ impl Replay {
         });
         let lanes = match pointer.written_generations().find(|generation| generation.name == name) {
             Some(generation) => Some(generation.lanes),
-            None => self.lanes_at_position(&name).await?,
+            None => position.map(|position| position.lanes),
         };
         Ok(GenerationStatus {
             role,

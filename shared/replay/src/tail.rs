@@ -4,6 +4,7 @@
 //! Folding an event again changes nothing, so a pass begins well before the end of the last one.
 //! So it also finds records that were received earlier and written later.
 
+use crate::build::GenerationPosition;
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, millis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,8 @@ pub struct Tail {
     replay: Replay,
     generation: Generation,
     through: Timestamp,
+    /// When the generation was built, if it has not caught up since.
+    built_at: Option<Timestamp>,
     /// The parts of the log that recent passes folded, by time of receipt.
     seen: BTreeMap<Timestamp, BTreeSet<Key>>,
 }
@@ -51,10 +54,17 @@ impl Tail {
     /// # Errors
     /// If it is not built yet, or the store fails.
     pub async fn resume(replay: &Replay, generation: &Generation) -> Result<Self, ReplayError> {
-        let through = replay.position(&generation.name).await?;
-        let through =
-            through.ok_or_else(|| ReplayError::Refused(format!("{} is not built yet", generation.name)))?;
-        Ok(Self { replay: replay.clone(), generation: generation.clone(), through, seen: BTreeMap::new() })
+        let position = replay.stored_position(&generation.name).await?;
+        let GenerationPosition { through, built_at, .. } =
+            position.ok_or_else(|| ReplayError::Refused(format!("{} is not built yet", generation.name)))?;
+        let (replay, generation) = (replay.clone(), generation.clone());
+        Ok(Self { replay, generation, through, built_at, seen: BTreeMap::new() })
+    }
+
+    /// How long the first pass waits: until no batch of the building can take effect any more. Batches have no
+    /// conditions, so one that got no answer could put back what a pass has changed.
+    pub fn until_settled(&self) -> Duration {
+        self.built_at.map_or(Duration::ZERO, |built_at| self.replay.until_settled(built_at))
     }
 
     /// Makes passes until one comes close to the present.
@@ -80,11 +90,12 @@ impl Tail {
     }
 
     /// Folds what earlier passes have not folded, at most an hour of the log, and stores the new
-    /// position.
+    /// position. The first one waits for [`Self::until_settled`].
     ///
     /// # Errors
     /// If the store fails, or some events could not be folded in time.
     pub async fn pass(&mut self) -> Result<CatchUpPass, ReplayError> {
+        tokio::time::sleep(self.until_settled()).await;
         let began = self.replay.now();
         let to = Some(self.through.plus(HOUR)).filter(|to| *to < began);
         let lanes = keys::log_lanes().map(|lane| self.lane(lane, began, to));
@@ -103,6 +114,7 @@ impl Tail {
         self.through = self.through.max(to.unwrap_or(began));
         self.seen = self.seen.split_off(&self.from());
         self.replay.set_position(&self.generation, self.through).await?;
+        self.built_at = None;
         Ok(pass)
     }
 

@@ -4,6 +4,8 @@ use super::insert;
 use crate::{Replay, ReplayError, millis};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
 use torale_domain::replay::rebuild::{RebuildPlan, RebuildUnit, UnitProgress, UnitState};
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
@@ -98,6 +100,18 @@ impl StoreSink {
         Ok(())
     }
 
+    /// Puts items while the claim lasts. Nothing is sent after that, since batches have no conditions: they would undo
+    /// what others have written meanwhile (`Tail::until_settled`).
+    async fn put(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), ReplayError> {
+        // By the wall clock: a worker whose process slept may have lost its claim.
+        let left = self.until.load(Ordering::Relaxed).saturating_sub(self.replay.now().millis());
+        let left = Duration::from_millis(u64::try_from(left).map_err(|_over| ReplayError::TakenOver)?);
+        match timeout(left, self.replay.store.put_all(table, items, usage)).await {
+            Ok(put) => Ok(put?),
+            Err(_elapsed) => Err(StoreError::Unavailable("the claim ended amid a write".to_owned()).into()),
+        }
+    }
+
     fn claim(&self) -> Option<(String, i64)> {
         let until = self.replay.now().plus(millis(self.replay.claim));
         Some((self.holder.clone(), until.millis()))
@@ -131,11 +145,7 @@ impl StoreSink {
 
 impl RebuildSink for StoreSink {
     async fn write(&self, items: Vec<Item>, usage: &Usage) -> Result<(), ReplayError> {
-        // By the wall clock: a worker whose process slept may have lost its claim.
-        if self.replay.now().millis() > self.until.load(Ordering::Relaxed) {
-            return Err(ReplayError::TakenOver);
-        }
-        Ok(self.replay.store.put_all(&self.table(), items, usage).await?)
+        self.put(&self.table(), items, usage).await
     }
 
     async fn save_subtotals(
@@ -148,7 +158,7 @@ impl RebuildSink for StoreSink {
         let packed = zstd::bulk::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
         let key = keys::subtotals_piece(&self.plan.generation, &unit.name(), number);
         let item = Item { key, attributes: [(LINES.to_owned(), Value::Bytes(packed))].into() };
-        Ok(self.replay.store.put_all(CONTROL_TABLE, vec![item], usage).await?)
+        self.put(CONTROL_TABLE, vec![item], usage).await
     }
 
     async fn load_subtotals(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {

@@ -5,6 +5,7 @@ mod compare;
 mod earlier_release;
 mod extremes;
 mod generations;
+mod late_batches;
 mod live;
 mod local_history;
 mod poisons;

@@ -33,6 +33,10 @@ impl CommandContext {
             return Ok(CommandOutcome::Interrupted);
         };
         let mut tail = Tail::resume(&self.replay, &generation).await?;
+        let wait = tail.until_settled().as_secs();
+        if wait > 0 {
+            self.note(&format!("built; it catches up in {wait} s, when nothing of it can still be written"));
+        }
         let caught_up = tail.catch_up().await?;
         self.note(&format!(
             "{} events folded into {} items for {} write units; {} events caught up with",
